@@ -1,0 +1,19 @@
+# What people type most. The README's two commands do the same without make.
+PYTHON ?= python3
+
+.venv: requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install -q -r requirements.txt -r requirements-dev.txt
+	touch .venv
+
+run: .venv
+	.venv/bin/streamlit run app.py
+
+test: .venv
+	.venv/bin/python -m pytest
+
+lint: .venv
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+.PHONY: run test lint

@@ -1,0 +1,20 @@
+"""The dashboard: ``streamlit run app.py``. Navigation, status strip; nothing else."""
+
+import streamlit as st
+
+from ui.guard import in_words, page_list
+from ui.state import run_store, start_server, take_queued_runs
+from ui.strip import polling_strip, show_toasts
+from ui.styles import apply_styles, page_icon
+
+st.set_page_config(page_title="Multi-task vision", page_icon=page_icon(), layout="wide")
+page = st.navigation(page_list(), position="top")
+apply_styles()
+st.session_state["waiting"] = []
+with in_words():
+    start_server()
+    take_queued_runs(run_store().home.as_posix())
+    if page.url_path != "run":  # the Run page's live part holds the strip, so that a page has one poller
+        polling_strip()
+    page.run()
+show_toasts()

@@ -1,0 +1,63 @@
+"""The command line: ``python -m mtl_core``. Everything the dashboard can train, trained and read from a shell."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from mtl_core.cli.output import complain, complain_of
+from mtl_core.cli.show import data, presets, runs
+from mtl_core.cli.train import train
+from mtl_core.errors import MTLError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def commands() -> None:
+    """Train several vision tasks in one network, and read what happened.
+
+    Runs live in the folder that the environment variable MTL_HOME names (default ./runs), shared with the dashboard.
+    """
+
+
+for command in (train, presets, runs, data):
+    commands.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code: 0 done, 1 failed, 2 bad config or usage, 130 stopped."""
+    logging.getLogger("mtl_core").addHandler(logging.NullHandler())  # what matters is said by the commands themselves
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that has no arrows gets question marks, not a crash
+    try:
+        return commands.main(args=arguments, prog_name="python -m mtl_core", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        complain("stopped")
+        return 130
+    except MTLError as error:
+        complain_of(error)
+        return error.exit_code
+    except Exception as error:
+        complain(f"an unexpected {type(error).__name__}: {error}. This is a fault of the program; its full log is in {_write_trace()}")
+        return 1
+
+
+def _write_trace() -> Path:
+    path = Path(tempfile.gettempdir()) / f"mtl_core-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    path.write_text(traceback.format_exc(), encoding="utf-8")
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

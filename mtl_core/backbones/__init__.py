@@ -1,0 +1,13 @@
+"""Backbones. To add a family: a file here and a line in this table."""
+
+from mtl_core.registry import Registry
+
+BACKBONES = Registry(
+    "backbone",
+    "mtl_core.backbones",
+    {
+        "small_cnn": "mtl_core.backbones.small_cnn:SmallCNN",
+        "mlp": "mtl_core.backbones.mlp:MLP",
+        "resnet18": "mtl_core.backbones.resnet:ResNet18",
+    },
+)

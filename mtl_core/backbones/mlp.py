@@ -1,0 +1,41 @@
+"""A multi-layer perceptron on the flattened image: the article's network (784-64-32, its 10 outputs are the head)."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from mtl_core.backbones.backbone import Backbone, BackboneOptions, FeatureInfo
+
+
+class MLPOptions(BackboneOptions):
+    """Options of the MLP."""
+
+    hidden: list[Annotated[int, Field(ge=1, le=4096)]] = Field(
+        [64, 32], min_length=1, max_length=8, description="Units of each hidden layer. The article's network is 64, 32."
+    )
+
+
+class MLP(Backbone):
+    """Linear layers with ReLU. Gives one vector, so tasks that need places in the image do not fit."""
+
+    title: ClassVar[str] = "MLP"
+    summary: ClassVar[str] = "Fully connected layers on the flattened pixels, as in the article. For whole-image tasks only."
+    gives_map: ClassVar[bool] = False
+    Options = MLPOptions
+
+    def __init__(self, options: MLPOptions, image_shape: tuple[int, int, int]):
+        super().__init__()
+        channels, height, width = image_shape
+        sizes = [channels * height * width, *options.hidden]
+        layers: list[nn.Module] = [nn.Flatten()]
+        for inputs, outputs in itertools.pairwise(sizes):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+        self.features = (FeatureInfo(sizes[-1], None),)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return [self.layers(images)]

@@ -1,0 +1,55 @@
+"""torchvision's ResNet-18 as a backbone (He et al. 2016, https://arxiv.org/abs/1512.03385)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+from torch import Tensor, nn
+from torchvision.models import resnet18
+
+from mtl_core.backbones.backbone import Backbone, BackboneOptions, FeatureInfo
+
+
+class ResNetOptions(BackboneOptions):
+    """Options of ResNet-18."""
+
+    small_images: bool = Field(
+        True,
+        description="For images up to about 64 pixels: a 3x3 first convolution of stride 1 and no max-pooling, so that strides are 1, 2, 4, 8 "
+        "instead of 4, 8, 16, 32.",
+    )
+
+
+class ResNet18(Backbone):
+    """ResNet-18 with random initial parameters; features after each of its four stages.
+
+    Deviation from the paper with ``small_images``: the stem used for 32x32 images in that paper's CIFAR experiments.
+    """
+
+    title: ClassVar[str] = "ResNet-18"
+    summary: ClassVar[str] = "11 million parameters, torchvision's implementation. Slow on a CPU, strong on a GPU."
+    gives_map: ClassVar[bool] = True
+    Options = ResNetOptions
+
+    def __init__(self, options: ResNetOptions, image_shape: tuple[int, int, int]):
+        super().__init__()
+        network = resnet18(weights=None)
+        channels = image_shape[0]
+        if options.small_images:
+            stem: list[nn.Module] = [nn.Conv2d(channels, 64, 3, padding=1, bias=False), network.bn1, network.relu]
+        else:
+            stem = [nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False), network.bn1, network.relu, network.maxpool]
+        nn.init.kaiming_normal_(stem[0].weight, mode="fan_out", nonlinearity="relu")  # as torchvision initialises its convolutions
+        self.stem = nn.Sequential(*stem)
+        self.stages = nn.ModuleList([network.layer1, network.layer2, network.layer3, network.layer4])
+        first = 1 if options.small_images else 4
+        self.features = tuple(FeatureInfo(64 * 2**stage, first * 2**stage) for stage in range(4))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        images = self.stem(images)
+        features = []
+        for stage in self.stages:
+            images = stage(images)
+            features.append(images)
+        return features

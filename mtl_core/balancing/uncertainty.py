@@ -1,0 +1,31 @@
+"""Uncertainty weighting (Kendall, Gal and Cipolla 2018, https://arxiv.org/abs/1705.07115, eq. 10), by TorchJD's ``UW``."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torchjd.scalarization import UW
+
+from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
+
+
+class UncertaintyWeighting(LossWeighting):
+    """sum_t 1/2 exp(-s_t) L_t + 1/2 s_t with a learnt s_t = log sigma_t^2 per task, starting at 0.
+
+    The s_t are trained by the run's optimizer, without weight decay. Deviation: the paper has no factor 1/2 on
+    classification losses; TorchJD, and so we, use it for every task. So every effective weight starts at half its loss weight.
+    """
+
+    title: ClassVar[str] = "Uncertainty weighting"
+    summary: ClassVar[str] = "Learns a noise level per task; noisy tasks get a lower weight (Kendall et al. 2018)."
+
+    def __init__(self, options: BalancerOptions, task_count: int):
+        super().__init__(options, task_count)
+        self.scalarizer = UW(task_count)
+
+    def combine(self, losses: Tensor, present: Tensor) -> Tensor:
+        # At L = exp(s) the gradient on s is exactly 0: an absent task's noise level stays where it is.
+        neutral = self.scalarizer.log_var.detach().exp()
+        return self.scalarizer(torch.where(present, losses, neutral))

@@ -1,0 +1,97 @@
+"""What the command line prints: JSON, tables, and one clear message when something is wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mtl_core.errors import MTLError
+from mtl_core.runs.run import Run
+from mtl_core.runs.schema import finite
+
+ARROWS = {True: "↑", False: "↓", None: ""}
+PIPE_WIDTH = 200  # characters of a table that goes to no terminal
+
+
+def emit(text: str) -> None:
+    """Print to standard output. A reader that has gone away (``| head``) is no error: the rest is dropped."""
+    try:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def emit_json(value: Any) -> None:
+    """Print one JSON value; numbers that are not finite become null."""
+    emit(json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def emit_table(columns: Iterable[str], rows: Iterable[Iterable[str]], numbers: Iterable[str] = ()) -> None:
+    """Print a table; columns named in ``numbers`` are aligned to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in set(numbers) else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    on_terminal = sys.stdout.isatty()
+    buffer = io.StringIO()
+    Console(file=buffer, force_terminal=on_terminal, width=None if on_terminal else PIPE_WIDTH).print(table)
+    emit("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
+
+
+def metrics_table(summary: dict[str, dict[str, Any]]) -> None:
+    """Print best and last of every scalar; the arrow says which way is better."""
+    rows = [
+        (key, ARROWS[entry["higher_is_better"]], number(entry["best"]), number(entry["last"]), entry["unit"], number(entry["best_epoch"]))
+        for key, entry in summary.items()
+    ]
+    if rows:
+        emit_table(("metric", "better", "best", "last", "unit", "best epoch"), rows, numbers=("best", "last", "best epoch"))
+
+
+def headline(run: Run) -> str:
+    """One line on how a run stands or ended."""
+    text = f"{run.id}  {run.status.value}  {run.name}  step {run.step}{f' of {run.steps_total}' if run.steps_total else ''}, {duration(run.seconds)}"
+    return text + (f", {run.steps_per_second:.1f} steps/s" if run.steps_per_second else "")
+
+
+def number(value: float | None) -> str:
+    """Four significant digits; a dash where there is none."""
+    return "-" if value is None else f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """Such as ``47 s``, ``3 min 20 s`` or ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def moment(seconds: float | None) -> str:
+    """Local date and time; a dash where there is none."""
+    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def complain(message: str) -> None:
+    """Say on standard error what is wrong."""
+    click.echo(f"error: {message}", err=True)
+
+
+def complain_of(error: MTLError) -> None:
+    """The same for one of our errors; several problems of a config stand one a line."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    complain(lines[0] if len(lines) == 1 else "\n  ".join(["the config cannot be used:", *lines]))

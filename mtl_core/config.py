@@ -1,0 +1,181 @@
+"""RunConfig: the one description of a run, in and out as YAML.
+
+Everything random in a run is derived from ``seed`` here (and ``data.seed`` for how a data set is composed), so the same config on
+the same machine gives the same numbers. A part (data source, backbone, ...) is written as its ``name`` and its options side by side::
+
+    backbone: {name: small_cnn, width: 32}
+
+The options are checked against the part's own ``Options`` model when the part is looked up (``mtl_core.training.check``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mtl_core.errors import ConfigError, Problem
+from mtl_core.registry import validated
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+class PartConfig(BaseModel):
+    """A registered part by name; every further key is one of that part's options."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    name: str = Field(description="Name in the part's table.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys beside ``name``."""
+        return dict(self.model_extra or {})
+
+
+class TaskConfig(BaseModel):
+    """One task of the run. Further keys are options of the task's kind."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    loss_weight: float = Field(1.0, ge=0, description="Factor on this task's loss, before any balancing method.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that belong to the task kind."""
+        return dict(self.model_extra or {})
+
+
+class OptimizerConfig(_Strict):
+    """How parameters are updated."""
+
+    name: Literal["adam", "adamw", "sgd"] = Field("adamw", description="Update rule of torch.optim.")
+    lr: float = Field(2e-3, gt=0, le=10, description="Learning rate at its highest point.")
+    weight_decay: float = Field(1e-4, ge=0, le=1, description="Decay of the weights (not of biases, norms or balancing parameters).")
+    momentum: float = Field(
+        0.9, ge=0, lt=1, description="Momentum of sgd; the Adam family ignores it.", json_schema_extra={"shown_when": {"name": ["sgd"]}}
+    )
+
+
+class ScheduleConfig(_Strict):
+    """How the learning rate moves over the run."""
+
+    name: Literal["constant", "cosine"] = Field("cosine", description="'cosine' falls to 1 % of lr at the last step.")
+    warmup_fraction: float = Field(0.05, ge=0, le=0.5, description="Share of all steps in which the learning rate rises linearly to lr.")
+
+
+class AugmentationConfig(_Strict):
+    """Random changes of the training images, drawn per image; boxes, masks and depth follow."""
+
+    shift: int = Field(0, ge=0, le=32, description="Largest shift in pixels, in x and in y; the border is repeated.")
+    flip: bool = Field(False, description="Mirror left-right with probability 1/2. Not for digits: it changes what they are.")
+    brightness: float = Field(0.0, ge=0, le=1, description="Largest change of brightness, as a share of the full range.")
+    contrast: float = Field(0.0, ge=0, le=1, description="Largest relative change of contrast.")
+
+
+class RunConfig(_Strict):
+    """Everything that decides what a run does.
+
+    Raises:
+        ConfigError: from the constructors below, naming every unknown, invalid or contradictory key.
+    """
+
+    name: str = Field("", max_length=120, description="Title of the run; empty for one made from its settings.")
+    data: PartConfig
+    tasks: dict[str, TaskConfig] = Field(description="Tasks to train together, by the data set's task names.")
+    backbone: PartConfig
+    sharing: PartConfig = Field(PartConfig(name="hard"), description="How the tasks share the network.")
+    balancing: PartConfig = Field(PartConfig(name="fixed"), description="How the tasks' losses or gradients are combined.")
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training split.")
+    batch_size: int = Field(64, ge=1, le=8192, description="Images per step.")
+    gradient_clip: float | None = Field(None, gt=0, description="Largest norm of the whole gradient; empty for no limit.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Seed of weights, order of images and augmentation.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="'auto' takes a GPU where there is one.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="'bf16' runs the network in autocast; 'auto' measures a few steps on this machine and remembers the faster."
+    )
+    layout: Literal["auto", "contiguous", "channels_last"] = Field("auto", description="Memory order of images and weights; 'auto' as for precision.")
+    probe_samples: int = Field(16, ge=1, le=64, description="Validation images predicted and kept at every epoch.")
+
+    @model_validator(mode="after")
+    def _tasks_make_sense(self) -> RunConfig:
+        if not self.tasks:
+            raise ValueError("tasks: expected at least one task, found none; add one, e.g. 'tasks: {digit: {}}'")
+        if all(task.loss_weight == 0 for task in self.tasks.values()):
+            raise ValueError("tasks: every loss_weight is 0, so nothing would be learnt; give at least one task a positive loss_weight")
+        return self
+
+    @classmethod
+    def from_dict(cls, values: Any) -> RunConfig:
+        """Checked config from plain values, as YAML or JSON give them."""
+        if not isinstance(values, dict):
+            raise ConfigError(f"a config must be a mapping of keys such as data, tasks, backbone; found {type(values).__name__}")
+        return validated(cls, values, "")  # type: ignore[return-value]
+
+    @classmethod
+    def from_yaml(cls, text: str) -> RunConfig:
+        """Checked config from YAML text."""
+        return cls.from_dict(_read_yaml(text))
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> RunConfig:
+        """Checked config from a YAML file."""
+        try:
+            return cls.from_yaml(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read the config file '{path}': {error}. Give the path of a YAML file, or --preset NAME.") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, every default written out."""
+        return self.model_dump(mode="json")
+
+    def to_yaml(self) -> str:
+        """YAML that ``from_yaml`` reads back to an equal config."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+    def with_overrides(self, assignments: Iterable[str]) -> RunConfig:
+        """A new config with ``key.path=value`` assignments applied; a value is read as YAML, ``null`` under ``tasks`` removes a task."""
+        values = self.to_dict()
+        for assignment in assignments:
+            key, separator, text = assignment.partition("=")
+            if not separator or not key.strip():
+                raise ConfigError(f"'{assignment}' is not of the form key=value, e.g. optimizer.lr=0.01")
+            _assign(values, key.strip(), _read_yaml(text))
+        if isinstance(values["tasks"], dict):
+            values["tasks"] = {name: task for name, task in values["tasks"].items() if task is not None}
+        return type(self).from_dict(values)
+
+    def title(self) -> str:
+        """``name``, or a title made from the settings."""
+        if self.name:
+            return self.name
+        tasks = " + ".join(self.tasks)
+        return f"{self.data.name}: {tasks} ({self.backbone.name}, {self.balancing.name})"
+
+
+def _read_yaml(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        where = f" at line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
+        reason = getattr(error, "problem", None) or "plain YAML values only, no objects"
+        raise ConfigError(f"the text is not valid YAML{where}: {reason}") from None
+
+
+def _assign(values: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key. Choosing another part by its name drops the old part's options, which would not fit it."""
+    *parents, last = key.split(".")
+    node = values
+    for depth, part in enumerate(parents):
+        node = node.setdefault(part, {})
+        if not isinstance(node, dict):
+            raise ConfigError(Problem(".".join(parents[: depth + 1]), f"is a single value, so '{key}' cannot be set inside it"))
+    if last == "name" and parents in (["data"], ["backbone"], ["sharing"], ["balancing"]) and node.get("name") != value:
+        node.clear()
+    node[last] = value

@@ -1,0 +1,70 @@
+"""What can be measured from the pixels of a single grey digit: ink, slant, tight box. Shared by ``digits`` and ``mnist``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mtl_core.data.dataset import MultiTaskDataset, Task
+
+DIGIT_NAMES = tuple(str(digit) for digit in range(10))
+BOX_THRESHOLD = 128  # a pixel at least this bright belongs to the digit's box
+
+DIGIT_TASK = Task("digit", "classification", "digit", DIGIT_NAMES, title="Which digit", spoiled_by=("flip",))
+SLANT_TASK = Task("slant", "regression", "slant", unit="degrees", title="Slant of the writing", spoiled_by=("flip",))
+INK_TASK = Task("ink", "regression", "ink", unit="share", title="Share of ink", spoiled_by=("brightness", "contrast"))
+BOX_TASK = Task("box", "detection", "box", DIGIT_NAMES, title="Where the digit is", spoiled_by=("flip",))
+
+
+def ink(images: np.ndarray) -> np.ndarray:
+    """Mean intensity in 0..1 of uint8 images (N, 1, H, W): float32 (N,)."""
+    return (images.mean(axis=(1, 2, 3), dtype=np.float64) / 255).astype(np.float32)
+
+
+def slant(images: np.ndarray) -> np.ndarray:
+    """Angle of the digit's axis against the vertical in degrees, + = leaning right: float32 (N,).
+
+    From the second moments of intensity about its centre: ``atan(-m_xy / m_yy)`` with y pointing down. 0 for an image whose ink
+    has no height.
+    """
+    height, width = images.shape[2:]
+    mass = images[:, 0].astype(np.float64)
+    x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)
+    total = np.maximum(mass.sum(axis=(1, 2)), 1e-12)
+    centre_x, centre_y = mass.sum(axis=1) @ x / total, mass.sum(axis=2) @ y / total
+    moment_yy = mass.sum(axis=2) @ y**2 / total - centre_y**2
+    moment_xy = (mass @ x) @ y / total - centre_x * centre_y
+    return np.degrees(np.arctan(-moment_xy / np.maximum(moment_yy, 1e-12))).astype(np.float32)
+
+
+def tight_boxes(inside: np.ndarray) -> np.ndarray:
+    """Tight boxes of bool masks (N, H, W): float32 (N, 4) of x1, y1, x2, y2 with x2, y2 exclusive; all 0 where nothing is inside."""
+    height, width = inside.shape[1:]
+    rows, columns = inside.any(axis=2), inside.any(axis=1)
+    x1, y1 = columns.argmax(axis=1), rows.argmax(axis=1)
+    x2, y2 = width - columns[:, ::-1].argmax(axis=1), height - rows[:, ::-1].argmax(axis=1)
+    boxes = np.stack([x1, y1, x2, y2], axis=1).astype(np.float32)
+    boxes[~rows.any(axis=1)] = 0
+    return boxes
+
+
+def measured_digits(images: np.ndarray, digits: np.ndarray, tasks: Sequence[Task]) -> MultiTaskDataset:
+    """Images of one digit each with the targets that ``tasks`` read; an image too faint for a box lacks that target.
+
+    Args:
+        images: uint8 (N, 1, H, W).
+        digits: which digit each is, (N,).
+    """
+    boxes = tight_boxes(images[:, 0] >= BOX_THRESHOLD)
+    digits = digits.astype(np.int64)
+    every = {
+        "digit": digits,
+        "ink": ink(images),
+        "slant": slant(images),
+        "box": np.concatenate([boxes, digits[:, None].astype(np.float32)], axis=1)[:, None],
+    }
+    labelled = {name: np.ones(len(images), bool) for name in every}
+    labelled["box"] = boxes[:, 2] > 0
+    names = [task.target for task in tasks]
+    return MultiTaskDataset(images, {name: every[name] for name in names}, {name: labelled[name] for name in names})

@@ -1,0 +1,144 @@
+"""MNIST's four idx files in torchvision's folder layout: found, fetched, read.
+
+Read directly rather than through ``torchvision.datasets.MNIST``: that class wants the unpacked files even where the ``.gz`` are there,
+and importing it costs seconds. Fetching is left to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtl_core.errors import DataError
+
+FILES = {
+    ("train", "images"): "train-images-idx3-ubyte",
+    ("train", "digits"): "train-labels-idx1-ubyte",
+    ("test", "images"): "t10k-images-idx3-ubyte",
+    ("test", "digits"): "t10k-labels-idx1-ubyte",
+}
+PUBLISHED_COUNTS = {"train": 60_000, "test": 10_000}
+ROOT_VARIABLE = "MTL_MNIST_ROOT"
+DEFAULT_ROOT = Path("~/.cache/multitask-vision/mnist")
+
+
+def root_problem(option: str, download: bool) -> str | None:
+    """What keeps MNIST from being had, in words; None when it is there, or can be fetched into a folder that is there."""
+    files = MNISTFiles(mnist_root(option))
+    if not files.missing() or (download and (not option or files.root.is_dir())):
+        return None
+    return files.missing_sentence()
+
+
+def mnist_root(option: str) -> Path:
+    """The folder an empty or given ``root`` option means."""
+    return Path(option or os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT).expanduser()
+
+
+@dataclass(frozen=True)
+class MNISTFiles:
+    """The files under ``root/MNIST/raw``, each as it is or as ``.gz``."""
+
+    root: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "MNIST" / "raw"
+
+    def path(self, part: str, content: str) -> Path | None:
+        """Where the file is; None where it is missing."""
+        name = FILES[part, content]
+        return next((path for path in (self.folder / name, self.folder / f"{name}.gz") if path.is_file()), None)
+
+    def missing(self) -> list[str]:
+        """Names of the files that are not there."""
+        return [name for key, name in FILES.items() if self.path(*key) is None]
+
+    def missing_sentence(self) -> str:
+        """What is missing and where to put it; empty when all is there."""
+        names = self.missing()
+        if not names:
+            return ""
+        return (
+            f"MNIST was not found in '{self.root}': expected the files {', '.join(names)} (as they are or with .gz) in '{self.folder}'. "
+            "Put them there, set root to the folder that holds MNIST/raw, or switch download on where there is a network."
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """What changes when a file's content does: its size and time of change. Cheap."""
+        facts = {}
+        for key, name in FILES.items():
+            path = self.path(*key)
+            facts[name] = [path.name, path.stat().st_size, path.stat().st_mtime_ns] if path else None
+        return facts
+
+    def count(self, part: str) -> int:
+        """Number of images in ``train`` or ``test``, from the file's header; the published number where it can't be read."""
+        path = self.path(part, "images")
+        if path is not None:
+            try:
+                with _opened(path) as file:
+                    return struct.unpack(">ii", file.read(8))[1]
+            except (OSError, EOFError, struct.error):
+                pass  # reading the whole file says what is wrong with it
+        return PUBLISHED_COUNTS[part]
+
+    def fetch(self) -> None:
+        """Have torchvision download and check the files.
+
+        Raises:
+            DataError: no network, or the folder can't be written.
+        """
+        from torchvision.datasets import MNIST
+
+        try:
+            MNIST(str(self.root), download=True)
+        except (OSError, RuntimeError) as error:
+            for empty in (self.root / "MNIST" / "raw", self.root / "MNIST"):
+                with contextlib.suppress(OSError):
+                    empty.rmdir()  # only if nothing came: no half of a folder is left
+            raise DataError(f"{self.missing_sentence()} The download failed: {' '.join(str(error).split())}") from None
+
+    def images(self, part: str) -> np.ndarray:
+        """uint8 (N, 28, 28)."""
+        return self._array(part, "images")
+
+    def digits(self, part: str) -> np.ndarray:
+        """int64 (N,)."""
+        digits = self._array(part, "digits").astype(np.int64)
+        if len(digits) and digits.max() > 9:
+            raise DataError(f"'{self.path(part, 'digits')}': expected digits 0 to 9, found {digits.max()}. Is it another data set's file?")
+        return digits
+
+    def _array(self, part: str, content: str) -> np.ndarray:
+        path = self.path(part, content)
+        if path is None:
+            raise DataError(self.missing_sentence())
+        try:
+            with _opened(path) as file:
+                data = file.read()
+            return _parse_idx(data, dimensions=3 if content == "images" else 1)
+        except (OSError, EOFError, ValueError, struct.error, gzip.zlib.error) as error:
+            raise DataError(f"'{path}' is not a readable idx file ({error}). Delete it and fetch or copy it again.") from None
+
+
+def _opened(path: Path):
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+def _parse_idx(data: bytes, dimensions: int) -> np.ndarray:
+    """The idx format: two zero bytes, type (8 = uint8), number of dimensions, each dimension as big-endian int32, values."""
+    if data[:4] != bytes([0, 0, 8, dimensions]):
+        raise ValueError(f"expected it to begin with bytes 00 00 08 0{dimensions}, found {data[:4].hex(' ')}")
+    header = 4 + 4 * dimensions
+    shape = struct.unpack(f">{dimensions}i", data[4:header])
+    if len(data) - header != np.prod(shape):
+        raise ValueError(f"its header promises {np.prod(shape):,} bytes, found {len(data) - header:,}")
+    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

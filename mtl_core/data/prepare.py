@@ -1,0 +1,253 @@
+"""Turning a source into memory-mapped arrays, once: ``<cache>/<name>-<hash>/{train,val,test}/*.npy`` and ``meta.json``.
+
+The hash is taken of everything the arrays depend on, so another option gives another folder. A folder is made under a temporary name
+beside its place and renamed when complete: it is whole or not there. Two processes may prepare the same data at once; the
+second to finish throws its own away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from mtl_core.data.dataset import MultiTaskDataset, PreparedData
+from mtl_core.data.source import DataSource, Progress
+from mtl_core.data.statistics import measure
+from mtl_core.errors import DataError, StoreError
+
+FORMAT = 1  # of the prepared folder; raise it when the layout or the statistics change
+SPLITS = ("train", "val", "test")
+_TEMPORARY = ".preparing-"
+_locks: dict[str, threading.RLock] = {}
+_ABANDONED_SECONDS = 24 * 3600.0  # a temporary folder of another machine, whose processes can't be seen, is swept after this
+
+
+def prepare(source: DataSource, cache: Path, progress: Progress | None = None) -> PreparedData:
+    """The source's data, read from ``cache`` where it was prepared before (a damaged folder is made again).
+
+    Args:
+        cache: folder for prepared data; made where missing.
+        progress: told the share done in 0..1 and what is being done.
+
+    Raises:
+        DataError: the source can't be built, or the disk is full.
+        StoreError: the cache can't be written.
+    """
+    cache = Path(cache)
+    progress = progress or (lambda share, what: None)
+    ready = _opened(cache / _folder_name(source), source)
+    if ready is None:
+        with _alone(cache / _folder_name(source), progress):
+            ready = _opened(cache / _folder_name(source), source) or _build_and_publish(source, cache, progress)
+    progress(1.0, "data ready")
+    return ready
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, progress: Progress) -> Iterator[None]:
+    """One thread of this process at a time makes a folder: a page that shows a sample and a run that begins would do everything twice."""
+    lock = _locks.setdefault(str(folder), threading.RLock())
+    while not lock.acquire(timeout=0.2):
+        progress(0.0, "waiting: the same data are being prepared already")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _build_and_publish(source: DataSource, cache: Path, progress: Progress) -> PreparedData:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        _sweep(cache)
+        temporary = cache / _temporary_name()
+        temporary.mkdir()
+    except OSError as error:
+        raise _writing_failed(cache, error) from None
+    try:
+        _build(source, temporary, progress)
+        # Named after building: a source that had to fetch its files knows only now what they are.
+        return _publish(temporary, cache / _folder_name(source), source)
+    except OSError as error:
+        raise _writing_failed(cache, error) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _build(source: DataSource, folder: Path, progress: Progress) -> None:
+    sizes = source.split_sizes()
+    total, done = max(1, sum(sizes.values())), 0
+    for split in SPLITS:
+        begin, share = done / total, sizes[split] / total
+
+        def report(part: float, what: str, split: str = split, begin: float = begin, share: float = share) -> None:
+            progress(0.98 * (begin + part * share), f"{split}: {what}")
+
+        data = _built(source, split, report)
+        _write_split(data, folder / split)
+        if split == "train":
+            statistics = measure(data, source.tasks())
+        done += sizes[split]
+    meta = {
+        "format": FORMAT,
+        "source": _identity(source),
+        "tasks": [asdict(task) for task in source.tasks()],
+        "statistics": statistics,
+        "bytes": {path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(folder.rglob("*.npy"))},
+    }
+    _write(folder / "meta.json", json.dumps(meta, indent=1, allow_nan=False).encode())
+    for path in (*(folder / split for split in SPLITS), folder):
+        _sync_folder(path)
+
+
+def _built(source: DataSource, split: str, report: Progress) -> MultiTaskDataset:
+    try:
+        return source.build(split, report)
+    except OSError as error:  # not to be taken for a failure to write the cache
+        raise DataError(f"the {split} part of '{source.title}' can't be read: {error}. Check the files it is made of.") from None
+
+
+def _write_split(data: MultiTaskDataset, folder: Path) -> None:
+    folder.mkdir()
+    arrays = {"images": data.images}
+    arrays |= {f"target.{name}": values for name, values in data.targets.items()}
+    arrays |= {f"labelled.{name}": data.labelled[name] for name in data.targets}
+    for name, values in arrays.items():
+        _write_array(folder / f"{name}.npy", np.ascontiguousarray(values))
+
+
+def _write_array(path: Path, values: np.ndarray) -> None:
+    """What np.save does, but through ``file.write``: np.save's error on a full disk doesn't say that the disk is full."""
+    if values.dtype.hasobject:
+        raise DataError(f"'{path.stem}' holds Python objects; expected numbers as the table in mtl_core/data/dataset.py says")
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(values))
+        file.write(values.data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _publish(temporary: Path, place: Path, source: DataSource) -> PreparedData:
+    for _ in range(3):
+        try:
+            temporary.rename(place)  # fails where a non-empty folder is in the way
+            _sync_folder(place.parent)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        ready = _opened(place, source)
+        if ready is not None:
+            return ready  # ours, or that of a process that was faster
+        _remove_damaged(place)
+    raise DataError(f"the prepared data in '{place}' can't be read back. Delete that folder, check the disk, and start again.")
+
+
+def _remove_damaged(place: Path) -> None:
+    aside = place.parent / _temporary_name()
+    try:
+        place.rename(aside)  # at once, so that no other process opens it half removed
+    except FileNotFoundError:
+        return
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _opened(folder: Path, source: DataSource) -> PreparedData | None:
+    """The prepared folder's data; None where it isn't there or isn't whole."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text())
+        if any((folder / name).stat().st_size != size for name, size in meta["bytes"].items()):
+            return None
+        tasks = {task.name: task for task in source.tasks()}
+        names = sorted({task.target for task in tasks.values()})
+        splits = {split: _open_split(folder / split, names) for split in SPLITS}
+        return PreparedData(**splits, tasks=tasks, statistics=meta["statistics"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
+        return None
+
+
+def _open_split(folder: Path, targets: list[str]) -> MultiTaskDataset:
+    def read(name: str) -> np.ndarray:
+        return np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+
+    return MultiTaskDataset(
+        read("images"),
+        {name: read(f"target.{name}") for name in targets},
+        {name: np.array(read(f"labelled.{name}")) for name in targets},
+    )
+
+
+def _identity(source: DataSource) -> dict[str, Any]:
+    cls = type(source)
+    tasks = [(task.name, task.kind, task.target, task.classes, task.unit) for task in source.tasks()]
+    return {"class": f"{cls.__module__}:{cls.__qualname__}", "key": source.cache_key(), "tasks": tasks, "format": FORMAT}
+
+
+def _folder_name(source: DataSource) -> str:
+    text = json.dumps(_identity(source), sort_keys=True)
+    return f"{type(source).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _temporary_name() -> str:
+    """Says who made it: machine, process and when that process began (process numbers are used again)."""
+    return f"{_TEMPORARY}{_machine()}-{os.getpid()}-{int(psutil.Process().create_time())}-{uuid.uuid4().hex[:8]}"
+
+
+def _machine() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _sweep(cache: Path) -> None:
+    """Remove temporary folders whose process is gone."""
+    for folder in cache.glob(f"{_TEMPORARY}*"):
+        if not _maker_is_alive(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _maker_is_alive(folder: Path) -> bool:
+    try:
+        machine, process, began, _ = folder.name.removeprefix(_TEMPORARY).split("-")
+        if machine != _machine():
+            return time.time() - folder.stat().st_mtime < _ABANDONED_SECONDS
+        return abs(psutil.Process(int(process)).create_time() - int(began)) < 2
+    except (ValueError, OSError, psutil.Error):
+        return False
+
+
+def _writing_failed(cache: Path, error: OSError) -> DataError | StoreError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return DataError(
+            f"the disk is full: preparing the data in '{cache}' failed ({error.strerror}). Free some space or set MTL_HOME to another disk."
+        )
+    return StoreError(f"the folder for prepared data '{cache}' can't be written: {error}. Make it writable or set MTL_HOME to another folder.")
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a folder's entries last; Windows can't open folders and needs no such thing."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

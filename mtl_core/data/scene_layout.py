@@ -1,0 +1,107 @@
+"""Where the digits of a scene are: sizes from distances, places such that every digit keeps most of its pixels visible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtl_core.data.glyphs import Shape, shape
+
+WALL_DISTANCE = 3.0  # metres
+NEAREST, FARTHEST = 0.9, 1.7  # metres
+HEIGHT_SPREAD = 0.1  # a digit is 1 m tall, give or take this
+LEAST_VISIBLE = 0.6  # share of a digit's pixels
+_PLACE_TRIES, _LAYOUT_TRIES = 24, 12
+
+
+@dataclass(frozen=True)
+class PlacedDigit:
+    """One digit of a scene.
+
+    Attributes:
+        row: which source digit.
+        digit: 0..9.
+        distance: metres from the camera.
+        shape: as drawn.
+        x, y: upper left corner of its tight box.
+    """
+
+    row: int
+    digit: int
+    distance: float
+    shape: Shape
+    x: int
+    y: int
+
+    @property
+    def area(self) -> tuple[slice, slice]:
+        """Its tight box as an index into (H, W) arrays."""
+        height, width = self.shape.mask.shape
+        return slice(self.y, self.y + height), slice(self.x, self.x + width)
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """x1, y1, x2, y2 of all its pixels, covered ones too."""
+        height, width = self.shape.mask.shape
+        return self.x, self.y, self.x + width, self.y + height
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The digits of a scene, nearest first."""
+
+    placed: tuple[PlacedDigit, ...]
+
+
+def lay_out(random: np.random.Generator, glyphs: Sequence[np.ndarray], rows: Sequence[int], digits: Sequence[int], size: int) -> Layout:
+    """Places for one to eight digits in a square image.
+
+    Placed from near to far: what lies in front is then known, and a place that hides too much of the digit is drawn again. Where a crowded
+    scene has no such place after many layouts, the farthest digit is left out.
+
+    Args:
+        glyphs: from ``glyphs.cut_out``, in the order of ``rows`` (which source digits) and ``digits`` (0..9).
+        size: image height and width in pixels.
+    """
+    count = len(glyphs)
+    while True:
+        for _ in range(_LAYOUT_TRIES):
+            placed = _try_layout(random, glyphs[:count], rows, digits, size)
+            if placed is not None:
+                return Layout(placed)
+        count -= 1
+
+
+def _try_layout(random, glyphs, rows, digits, size: int) -> tuple[PlacedDigit, ...] | None:
+    """One draw of distances and places; None where a digit found no place. A single digit always finds one."""
+    taken = np.zeros((size, size), bool)
+    placed = []
+    for which, distance in enumerate(_distances(random, len(glyphs))):
+        height = 0.5 * size / distance * random.uniform(1 - HEIGHT_SPREAD, 1 + HEIGHT_SPREAD)
+        drawn = shape(glyphs[which], height, random.uniform(0.95, 1.25))
+        place = _free_place(random, drawn.mask, taken)
+        if place is None:
+            return None
+        digit = PlacedDigit(int(rows[which]), int(digits[which]), float(np.float32(distance)), drawn, *place)
+        taken[digit.area] |= drawn.mask
+        placed.append(digit)
+    return tuple(placed)
+
+
+def _distances(random: np.random.Generator, count: int) -> np.ndarray:
+    """Ascending, one from each of ``count`` equal parts of the range and never close to its ends, so that the order can be seen."""
+    return NEAREST + (FARTHEST - NEAREST) * (np.arange(count) + random.uniform(0.1, 0.9, count)) / count
+
+
+def _free_place(random: np.random.Generator, mask: np.ndarray, taken: np.ndarray) -> tuple[int, int] | None:
+    """Upper left corner (x, y) inside the image, one pixel from its edge where possible."""
+    height, width = mask.shape
+    size = len(taken)
+    needed = LEAST_VISIBLE * np.count_nonzero(mask)
+    for _ in range(_PLACE_TRIES):
+        x, y = (int(random.integers(1, max(2, size - length))) for length in (width, height))
+        if np.count_nonzero(mask & ~taken[y : y + height, x : x + width]) >= needed:
+            return x, y
+    return None

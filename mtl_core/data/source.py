@@ -1,0 +1,62 @@
+"""DataSource: where images and targets come from. One source is one file in this package."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from mtl_core.data.dataset import MultiTaskDataset, Task
+
+Progress = Callable[[float, str], None]  # share done in 0..1, what is being done
+
+
+class SourceOptions(BaseModel):
+    """Parent of every source's options. Each field's description, range and unit become the form on screen."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class DataSource(ABC):
+    """A data set before it is prepared.
+
+    ``title`` and ``summary`` are for people; ``Options`` holds what a user may choose. Everything but ``build`` is cheap: it reads
+    no images, so that the form can call it at each change.
+    """
+
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    Options: ClassVar[type[SourceOptions]]
+
+    def __init__(self, options: SourceOptions):
+        self.options = options
+
+    @abstractmethod
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks this source can give targets for."""
+
+    @abstractmethod
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every image."""
+
+    @abstractmethod
+    def split_sizes(self) -> dict[str, int]:
+        """Number of images in train, val and test."""
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What keeps this source from being built: (option name, sentence that says what to do). Empty when all is well."""
+        return []
+
+    def cache_key(self) -> dict[str, Any]:
+        """What the prepared files depend on; JSON-able. A source that reads files adds what identifies their content."""
+        return self.options.model_dump(mode="json")
+
+    @abstractmethod
+    def build(self, split: str, progress: Progress) -> MultiTaskDataset:
+        """Make one split (``train``, ``val`` or ``test``) in memory.
+
+        Raises:
+            DataError: a file is missing or not what it should be.
+        """

@@ -1,0 +1,96 @@
+"""Every error that mtl_core raises on purpose.
+
+Each message names the thing, what was expected, what was found and what to do. The tree::
+
+    MTLError
+    ├── ConfigError        the settings are wrong; nothing was started         (exit code 2)
+    │   └── DeviceError    the device asked for is not on this machine
+    ├── DataError          the data cannot be read as described                (exit code 2)
+    ├── StoreError         the run store cannot be opened or written           (exit code 2)
+    │   └── RunNotFoundError
+    └── TrainingError      a run that had started failed                       (exit code 1)
+        └── NonFiniteLossError
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that keeps a run from starting.
+
+    Attributes:
+        field: dotted key of the config, such as ``tasks.segments.loss_weight``.
+        message: what is wrong with it and what to do, as one sentence.
+    """
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+
+class MTLError(Exception):
+    """Root of all errors raised on purpose. ``exit_code`` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class ConfigError(MTLError):
+    """The settings are wrong. ``problems`` lists every one found, not only the first."""
+
+    exit_code = 2
+
+    def __init__(self, problems: str | Problem | Iterable[Problem]):
+        if isinstance(problems, str):
+            problems = [Problem("", problems)]
+        elif isinstance(problems, Problem):
+            problems = [problems]
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class DeviceError(ConfigError):
+    """The device asked for is not available on this machine."""
+
+
+class DataError(MTLError):
+    """A data set cannot be found or read as described."""
+
+    exit_code = 2
+
+
+class StoreError(MTLError):
+    """The run store cannot be opened, read or written."""
+
+    exit_code = 2
+
+
+class RunNotFoundError(StoreError):
+    """No run, or more than one, matches the given id."""
+
+
+class TrainingError(MTLError):
+    """A run that had started could not go on."""
+
+
+class NonFiniteLossError(TrainingError):
+    """A task's loss became NaN or infinite.
+
+    Attributes:
+        task: the first task whose loss is not finite; empty if only the combined loss is.
+        step: the optimizer step after which it was seen.
+    """
+
+    def __init__(self, task: str, step: int, value: float):
+        self.task, self.step = task, step
+        whose = f"the loss of task '{task}'" if task else "the combined loss (no single task's)"
+        super().__init__(
+            f"{whose} became {value} by step {step}. "
+            "Lower optimizer.lr, set gradient_clip, or lower the loss_weight of this task; "
+            "the checkpoints saved before this step are kept."
+        )

@@ -1,0 +1,1 @@
+"""Figures and pictures: data in, Plotly figure or image array out. No torch, no streamlit."""

@@ -1,0 +1,25 @@
+"""One colour per task and one per run, the same on every page.
+
+The palette is Okabe and Ito's (https://jfly.uni-koeln.de/color/), told apart with every common colour blindness. Its yellow and black are
+left out: one cannot be read on white, the other not on black.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A8A8A")
+DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+def task_colours(tasks: Iterable[str]) -> dict[str, str]:
+    """Colour of each task, by its place among all tasks of its data set (chosen or not, so that a smaller run keeps the colours)."""
+    return {task: PALETTE[place % len(PALETTE)] for place, task in enumerate(dict.fromkeys(tasks))}
+
+
+def run_styles(oldest_first: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """(colour, dash) of each run by its age, so that a new run never changes the look of an older one.
+
+    Runs that are ``len(PALETTE)`` apart share a colour and differ in their dash.
+    """
+    return {run: (PALETTE[place % len(PALETTE)], DASHES[place // len(PALETTE) % len(DASHES)]) for place, run in enumerate(oldest_first)}

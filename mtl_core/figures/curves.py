@@ -1,0 +1,145 @@
+"""Curves: numbers over a run's time, smoothed, thinned and drawn with Plotly. Data in, figure out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+POINTS = 400  # per trace on screen; the cost of a live refresh grows with it
+MARKED = 60  # curves with at most this many points show each of them
+AXES = {"step": "step", "epoch": "epoch", "minutes": "minutes"}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart.
+
+    Attributes:
+        name: in the legend and on hover.
+        x, y: float (n,); y may hold NaN.
+        colour: CSS colour.
+        dash: Plotly dash style; solid for train, dash for val.
+        smooth: whether the smoothing slider applies to it.
+    """
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+    colour: str
+    dash: str = "solid"
+    smooth: bool = False
+
+
+def ema(values: np.ndarray, smoothing: float) -> np.ndarray:
+    """Exponential moving average without the pull towards a starting value.
+
+    Args:
+        values: (n,); NaN stays NaN and is left out of the average.
+        smoothing: 0 (none) up to, not including, 1; the share of the past that each new value keeps.
+    """
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"smoothing: expected 0 <= smoothing < 1, found {smoothing}")
+    values = np.asarray(values, dtype=float)
+    smoothed = pd.Series(values).ewm(alpha=1 - smoothing, adjust=True, ignore_na=True).mean().to_numpy(copy=True)
+    smoothed[np.isnan(values)] = np.nan
+    return smoothed
+
+
+def decimate(x: np.ndarray, y: np.ndarray, limit: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """At most ``limit`` (at least 4) of the points, in order: both ends, and the lowest and highest of each stretch between them."""
+    x, y = np.asarray(x), np.asarray(y)
+    count = len(y)
+    if count <= limit:
+        return x, y
+    inner = y[1:-1].astype(float)
+    size = -(-len(inner) // ((limit - 2) // 2))  # ceil
+    stretches = -(-len(inner) // size)
+    padded = np.full(stretches * size, np.nan)
+    padded[: len(inner)] = inner
+    padded = padded.reshape(stretches, size)
+    missing = np.isnan(padded)
+    starts = 1 + size * np.arange(stretches)  # a stretch of NaN alone gives its first point, and so a gap in the line
+    lowest = starts + np.where(missing, np.inf, padded).argmin(axis=1)
+    highest = starts + np.where(missing, -np.inf, padded).argmax(axis=1)
+    kept = np.unique(np.concatenate([[0], lowest, highest, [count - 1]]))
+    return x[kept], y[kept]
+
+
+def positions(rows: pd.DataFrame, axis: str) -> np.ndarray:
+    """Place of each row on the x axis.
+
+    Args:
+        rows: with columns ``step``, ``epoch`` and ``wall_time`` (seconds since the run's start).
+        axis: ``step``, ``epoch`` or ``minutes``.
+    """
+    if axis == "minutes":
+        return rows["wall_time"].to_numpy(dtype=float) / 60
+    return rows[AXES[axis]].to_numpy(dtype=float)
+
+
+def curve_figure(
+    curves: Iterable[Curve], *, smoothing: float = 0.0, x_title: str = "", log_y: bool = False, height: int = 200, legend: bool = False
+) -> go.Figure:
+    """A line chart of few points. Where a curve is smoothed, its raw values stay visible, faint, behind it.
+
+    Smoothing comes before thinning. The constant ``uirevision`` keeps the zoom and the hidden lines where the page
+    updates a chart in place.
+    """
+    traces = [trace for curve in curves for trace in _traces(curve, smoothing if curve.smooth else 0.0)]
+    x_axis: dict[str, Any] = {
+        "automargin": True,
+        "showgrid": False,
+        "zeroline": False,
+        "rangemode": "tozero",
+        "nticks": 6,
+        "title": {"text": x_title, "standoff": 4},
+    }
+    y_axis = {
+        "automargin": True,
+        "zeroline": False,
+        "nticks": 5,
+        "tickformat": ".3~g",
+        "gridcolor": "rgba(128,128,128,0.18)",
+        "type": "log" if log_y else "linear",
+    }
+    layout = {
+        "height": height,
+        "margin": {"l": 8, "r": 8, "t": 26 if legend else 6, "b": 8},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "hovermode": "x unified",
+        "showlegend": legend,
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "uirevision": "keep",
+        "xaxis": x_axis,
+        "yaxis": y_axis,
+    }
+    if not traces:
+        x_axis["visible"] = y_axis["visible"] = False
+        note = {"text": "no values yet", "showarrow": False, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "font": {"color": "#8A8A8A"}}
+        layout["annotations"] = [note]
+    return go.Figure(traces, layout)
+
+
+def _traces(curve: Curve, smoothing: float) -> list[dict[str, Any]]:
+    x, y = np.asarray(curve.x), np.asarray(curve.y, dtype=float)
+    if not len(y):
+        return []
+    traces: list[dict[str, Any]] = []
+    shared = {"type": "scatter", "legendgroup": curve.name, "name": curve.name}
+    if smoothing > 0 and len(y) > 2:
+        raw_x, raw_y = decimate(x, y)
+        faint = {"mode": "lines", "line": {"color": curve.colour, "width": 1}, "opacity": 0.28, "hoverinfo": "skip", "showlegend": False}
+        traces.append({**shared, **faint, "x": raw_x, "y": raw_y})
+        y = ema(y, smoothing)
+    x, y = decimate(x, y)
+    marked = not curve.smooth and len(y) <= MARKED
+    mode = "markers" if len(y) == 1 else ("lines+markers" if marked else "lines")
+    look = {"mode": mode, "line": {"color": curve.colour, "width": 2, "dash": curve.dash}, "marker": {"color": curve.colour, "size": 5}}
+    traces.append({**shared, **look, "x": x, "y": y, "hovertemplate": "%{y:.4g}"})
+    return traces

@@ -1,0 +1,92 @@
+"""Targets and predictions drawn over an image: arrays in, arrays out.
+
+Images are uint8 (H, W, 3); ``scale`` enlarges by a whole number without smoothing, so that a pixel stays a pixel and boxes
+(in image pixels) stay in register.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from plotly.colors import hex_to_rgb, qualitative, sequential
+
+MASK_OPACITY = 0.6
+_CLASS_PALETTE = np.array([hex_to_rgb(colour) for colour in (*qualitative.D3, *qualitative.Set2, *qualitative.Dark24) if colour.startswith("#")])
+_DEPTH_SCALE = np.array([hex_to_rgb(colour) for colour in sequential.Viridis], dtype=float)[::-1]
+
+
+def class_colours(classes: Sequence[str]) -> np.ndarray:
+    """uint8 (K, 3): one colour per class; ``background`` takes none, so that class "3" has one colour in boxes and masks alike."""
+    colours = np.zeros((len(classes), 3), dtype=np.uint8)
+    named = [index for index, name in enumerate(classes) if name != "background"]
+    for order, index in enumerate(named):
+        colours[index] = _CLASS_PALETTE[order % len(_CLASS_PALETTE)]
+    return colours
+
+
+def class_legend(classes: Sequence[str]) -> list[tuple[str, str]]:
+    """(CSS colour, class name) of every class that has a colour."""
+    named = [(colour, name) for colour, name in zip(class_colours(classes), classes, strict=True) if name != "background"]
+    return [("#{:02x}{:02x}{:02x}".format(*colour), name) for colour, name in named]
+
+
+def depth_legend(near: float, far: float, unit: str) -> list[tuple[str, str]]:
+    """The two ends of the depth scale."""
+    ends = ((_DEPTH_SCALE[0], near), (_DEPTH_SCALE[-1], far))
+    return [("#{:02x}{:02x}{:02x}".format(*colour.astype(int)), f"{value:g} {unit}".strip()) for colour, value in ends]
+
+
+def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
+    """uint8 (H * scale, W * scale, 3)."""
+    return np.repeat(np.repeat(image, scale, axis=0), scale, axis=1)
+
+
+def draw_boxes(image: np.ndarray, boxes: np.ndarray, captions: Sequence[str], colours: np.ndarray, scale: int) -> np.ndarray:
+    """Boxes (B, 4) as x1, y1, x2, y2 in image pixels, with one caption and one colour (B, 3) each."""
+    picture = Image.fromarray(enlarge(image, scale))
+    pen = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(size=max(10, 3 * scale))
+    for box, caption, colour in zip(boxes, captions, colours, strict=True):
+        fill = tuple(int(value) for value in colour)
+        x1, y1, x2, y2 = (np.asarray(box) * scale).round().astype(int)
+        pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=fill, width=2)
+        if caption:
+            _caption(pen, (x1, y1), caption, fill, font, picture.size)
+    return np.asarray(picture)
+
+
+def draw_mask(image: np.ndarray, mask: np.ndarray, classes: Sequence[str], scale: int, ignore: int = 255) -> np.ndarray:
+    """Class index per pixel (H, W) as a transparent layer; ``background`` and ignored pixels show the image."""
+    colours = class_colours(classes)
+    shown = (mask != ignore) & (mask < len(classes))
+    for index, name in enumerate(classes):
+        if name == "background":
+            shown &= mask != index
+    layer = colours[np.where(shown, mask, 0)]
+    mixed = np.where(shown[..., None], MASK_OPACITY * layer + (1 - MASK_OPACITY) * image, 0.45 * image)
+    return enlarge(mixed.round().astype(np.uint8), scale)
+
+
+def draw_depth(depth: np.ndarray, near: float, far: float, scale: int) -> np.ndarray:
+    """Depth (H, W) in colours, bright = near, dark = far; pixels without a measurement (NaN) are grey."""
+    known = np.isfinite(depth)
+    span = max(far - near, 1e-9)
+    place = np.clip((np.where(known, depth, near) - near) / span, 0, 1) * (len(_DEPTH_SCALE) - 1)
+    lower = np.floor(place).astype(int)
+    upper = np.minimum(lower + 1, len(_DEPTH_SCALE) - 1)
+    share = (place - lower)[..., None]
+    colours = (1 - share) * _DEPTH_SCALE[lower] + share * _DEPTH_SCALE[upper]
+    colours[~known] = 128
+    return enlarge(colours.round().astype(np.uint8), scale)
+
+
+def _caption(pen: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, fill: tuple[int, ...], font, size: tuple[int, int]) -> None:
+    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
+    width, height = right - left + 4, bottom - top + 4
+    x = int(np.clip(corner[0], 0, max(0, size[0] - width)))
+    y = int(np.clip(corner[1] - height, 0, max(0, size[1] - height)))
+    pen.rectangle((x, y, x + width, y + height), fill=fill)
+    dark_text = 0.299 * fill[0] + 0.587 * fill[1] + 0.114 * fill[2] > 150
+    pen.text((x + 2 - left, y + 2 - top), text, fill=(0, 0, 0) if dark_text else (255, 255, 255), font=font)

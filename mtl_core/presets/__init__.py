@@ -1,0 +1,55 @@
+"""Presets: complete configs that show something. One preset is one YAML file in this folder; the number in its name orders the list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from mtl_core.config import RunConfig
+from mtl_core.errors import ConfigError
+from mtl_core.registry import unknown_name
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A config with what it is for.
+
+    Attributes:
+        name: for the command line.
+        title: for people.
+        shows: what one sees in it.
+        measured: how long it took and where that was measured.
+    """
+
+    name: str
+    title: str
+    shows: str
+    measured: str
+    config: RunConfig
+
+
+def load_presets() -> list[Preset]:
+    """All presets in order; the first is the one to start with."""
+    return [_read(path) for path in sorted(_FOLDER.glob("*.yaml"))]
+
+
+def get_preset(name: str) -> Preset:
+    """The preset called ``name``.
+
+    Raises:
+        ConfigError: there is none; says which there are.
+    """
+    presets = {preset.name: preset for preset in load_presets()}
+    if name not in presets:
+        raise ConfigError(unknown_name("preset", name, presets))
+    return presets[name]
+
+
+def _read(path: Path) -> Preset:
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config = RunConfig.from_dict(values.pop("config"))
+    return Preset(name=path.stem.partition("-")[2], config=config, **values)

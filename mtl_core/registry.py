@@ -1,0 +1,109 @@
+"""Tables of the parts a run is made of: names looked up without importing what they name.
+
+A part (data source, task kind, backbone, sharing scheme, balancer) is one file plus one line in its package's table.
+The table holds ``"module:Class"`` strings, so that listing names costs no import of torch. Parts outside this
+repository register through a Python entry point in the group given to the registry, e.g. in their pyproject.toml::
+
+    [project.entry-points."mtl_core.balancers"]
+    my_method = "my_package.my_module:MyMethod"
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from mtl_core.errors import ConfigError, Problem
+
+
+class Registry:
+    """Names of one sort of part and where each one lives.
+
+    Args:
+        noun: what a part is called in messages, such as ``"balancer"``.
+        group: entry-point group through which other packages add parts.
+        table: name -> ``"module:Class"``.
+    """
+
+    def __init__(self, noun: str, group: str, table: dict[str, str]):
+        self.noun = noun
+        self._table = dict(table)
+        for entry in entry_points(group=group):
+            self._table.setdefault(entry.name, entry.value)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._table
+
+    def load(self, name: str, field: str = "") -> Any:
+        """The class registered as ``name``; imports its module.
+
+        Raises:
+            ConfigError: the name is unknown; says what exists and which name is close.
+        """
+        if name not in self._table:
+            raise ConfigError(Problem(field, unknown_name(self.noun, name, self._table)))
+        module, _, attribute = self._table[name].partition(":")
+        return getattr(import_module(module), attribute)
+
+
+def unknown_name(noun: str, name: str, available: Any) -> str:
+    """The sentence for a name that does not exist."""
+    names = list(available)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else "."
+    return f"unknown {noun} '{name}'{hint} Available: {', '.join(names) or 'none'}"
+
+
+def validated(model: type[BaseModel], values: dict[str, Any], field: str) -> BaseModel:
+    """``model(**values)``, with pydantic's errors turned into ours.
+
+    Args:
+        field: dotted config key that the values stand under, put before each problem's own key.
+
+    Raises:
+        ConfigError: one problem per unknown, missing or invalid value.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_problems(error, model, field)) from None
+
+
+def _problems(error: ValidationError, model: type[BaseModel], field: str) -> list[Problem]:
+    problems = []
+    for detail in error.errors():
+        key = ".".join(str(part) for part in (field, *detail["loc"]) if part != "")
+        if detail["type"] == "extra_forbidden":
+            known = _fields_at(model, detail["loc"][:-1])
+            message = unknown_name("key", str(detail["loc"][-1]), known)
+        elif detail["type"] == "value_error":  # our own sentences already say what was found
+            message = _lower(detail["msg"])
+        else:
+            message = f"{_lower(detail['msg'])}; found {detail['input']!r}"
+        problems.append(Problem(key, message))
+    return problems
+
+
+def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Field names of the model nested at ``location`` (the root's own where it can't be told)."""
+    for part in location:
+        info = model.model_fields.get(str(part))
+        if info is None:
+            continue
+        candidates = [info.annotation, *getattr(info.annotation, "__args__", ())]
+        nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        model = nested[0] if nested else model
+    return list(model.model_fields)
+
+
+def _lower(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,92 @@
+"""Files in a run's folder: written atomically, read without torch and without unpickling anything."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mtl_core.errors import StoreError
+
+_EPOCH_FILE = re.compile(r"epoch_(\d{4,})\.npz")
+
+
+@dataclass(frozen=True)
+class ProbeTargets:
+    """The fixed images predicted at every epoch.
+
+    Attributes:
+        images: uint8 (n, H, W, 3).
+        index: (n,) rows of the validation split.
+        targets: task -> array of n rows, as in ``mtl_core.data.dataset``.
+        labelled: task -> bool (n,).
+    """
+
+    images: np.ndarray
+    index: np.ndarray
+    targets: dict[str, np.ndarray]
+    labelled: dict[str, np.ndarray]
+
+
+def probe_epochs(folder: Path) -> list[int]:
+    """Epochs whose predictions are saved, in order; 0 is before training. Empty for a run that has none yet."""
+    probes = Path(folder) / "probes"
+    if not probes.is_dir():
+        return []
+    return sorted(int(match[1]) for path in probes.iterdir() if (match := _EPOCH_FILE.fullmatch(path.name)))
+
+
+def read_probe_targets(folder: Path) -> ProbeTargets:
+    """Images and targets of the probe set.
+
+    Raises:
+        StoreError: the file is missing or damaged.
+    """
+    arrays = _read_npz(Path(folder) / "probes" / "targets.npz")
+    missing = {"images", "index"} - arrays.keys()
+    if missing:
+        raise StoreError(f"'{Path(folder) / 'probes' / 'targets.npz'}' lacks {', '.join(sorted(missing))}; train the run again")
+    return ProbeTargets(arrays["images"], arrays["index"], _under("target/", arrays), _under("labelled/", arrays))
+
+
+def read_probes(folder: Path, epoch: int) -> dict[str, np.ndarray]:
+    """Predictions of the probe set after ``epoch`` epochs: task -> array of n rows, as in ``mtl_core.tasks.kind``.
+
+    Raises:
+        StoreError: nothing was saved for that epoch, or the file is damaged.
+    """
+    return _read_npz(Path(folder) / "probes" / f"epoch_{epoch:04d}.npz")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old or the new content, never a part, whatever is killed when."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {key.removeprefix(prefix): values for key, values in arrays.items() if key.startswith(prefix)}
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except FileNotFoundError:
+        raise StoreError(f"'{path}' does not exist: the run has not saved these predictions (yet)") from None
+    except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise StoreError(f"'{path}' cannot be read: {error}. The file is damaged; train the run again to make it anew.") from None

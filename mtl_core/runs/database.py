@@ -1,0 +1,149 @@
+"""The connection to the store's database: one writer per process, short transactions, errors as sentences.
+
+SQLite before 3.51.3 has a rare fault when two connections of one process write and tidy the log at once; so all writing of a
+process goes through one connection behind a lock. Readers have their own and never wait for the writer (WAL).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, select
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from mtl_core.errors import StoreError
+from mtl_core.runs import schema
+from mtl_core.runs.process import process_slot
+
+BUSY_SECONDS = 15  # how long a statement waits for another process's transaction
+
+
+class Database:
+    """One SQLite file. Make it with ``open_database``."""
+
+    def __init__(self, path: Path, writer: Engine, reader: Engine, lock: threading.RLock):
+        self.path, self._writer, self._reader, self._lock = path, writer, reader, lock
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view of the store.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        with self._sentences(), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that holds the write lock from its start; committed on leaving, rolled back on an exception.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        with self._lock, self._sentences(), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise StoreError(_sentence(self.path, error)) from error
+
+
+def open_database(path: Path) -> Database:
+    """The database in ``path``, made if it is missing. Calling it again in one process gives the same connections.
+
+    Raises:
+        StoreError: the file is damaged, not ours, made by a newer version, or cannot be written. It is never deleted.
+    """
+    path = path.resolve()
+    opened = process_slot("databases")
+    with process_slot("locks").setdefault("databases", threading.RLock()):
+        entry = opened.get(str(path))
+        if entry is None or entry["file"] != _file_identity(path):  # not yet open, or the file was replaced below us
+            entry = _connect(path)
+            _prepare(Database(path, entry["writer"], entry["reader"], entry["lock"]))
+            entry["file"] = _file_identity(path)
+            opened[str(path)] = entry
+    return Database(path, entry["writer"], entry["reader"], entry["lock"])
+
+
+def _connect(path: Path) -> dict[str, Any]:
+    url = URL.create("sqlite", database=str(path))
+    writer = create_engine(url, pool_size=1, max_overflow=0, connect_args={"timeout": BUSY_SECONDS})
+    reader = create_engine(url, pool_size=5, max_overflow=50, connect_args={"timeout": BUSY_SECONDS})
+    for engine, begin in ((writer, "BEGIN IMMEDIATE"), (reader, "BEGIN")):
+        event.listen(engine, "connect", _set_up_connection)
+        event.listen(engine, "begin", lambda connection, begin=begin: connection.exec_driver_sql(begin))
+    return {"writer": writer, "reader": reader, "lock": threading.RLock()}
+
+
+def _set_up_connection(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say, not where sqlite3 guesses
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _prepare(database: Database) -> None:
+    _switch_to_wal(database)
+    with database.write() as connection:
+        tables = inspect(connection).get_table_names()
+        if not tables:
+            schema.metadata.create_all(connection)
+            connection.execute(schema.meta.insert().values(key="schema_version", value=str(schema.SCHEMA_VERSION)))
+            return
+        found = None
+        if "meta" in tables:
+            found = connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")).scalar()
+    if found is None or not found.isdigit():
+        raise StoreError(f"'{database.path}' is a database, but not a run store of this program. Set MTL_HOME to another folder.")
+    if int(found) != schema.SCHEMA_VERSION:
+        raise StoreError(
+            f"the run store '{database.path}' has version {found}, this program reads version {schema.SCHEMA_VERSION}. "
+            "Update the program, or set MTL_HOME to another folder. Nothing was changed."
+        )
+
+
+def _switch_to_wal(database: Database) -> None:
+    """Readers beside a writer. Two processes that open a new store at once may find it locked for a moment, whatever the timeout."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            with database._lock, database._writer.connect() as connection:
+                connection.connection.driver_connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except Exception as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise StoreError(_sentence(database.path, error)) from error
+            time.sleep(0.05)
+
+
+def _file_identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _sentence(path: Path, error: Exception) -> str:
+    reason = str(getattr(error, "orig", None) or error)
+    if "not a database" in reason or "malformed" in reason:
+        return (
+            f"the run store '{path}' is damaged ({reason}). Nothing was deleted. Put back a copy of it, or move '{path.name}' and the files "
+            f"'{path.name}-wal' and '{path.name}-shm' elsewhere and start again: the folders of the runs stay, the list of runs starts empty."
+        )
+    if "full" in reason:
+        return f"the disk that holds the run store '{path}' is full ({reason}). Free some space, then start the run again."
+    if "locked" in reason:
+        return f"the run store '{path}' has been held by another process for {BUSY_SECONDS} s ({reason}). End that process or try again."
+    if "readonly" in reason or "unable to open" in reason or isinstance(error, OperationalError):
+        return f"the run store '{path}' cannot be read or written ({reason}). Check its permissions, or set MTL_HOME to another folder."
+    return f"the run store '{path}' refused an operation ({reason})."

@@ -1,0 +1,70 @@
+"""What made a run fail, in words: its kind, what happened, and what to do about it."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from collections.abc import Iterator
+
+_LONGEST_TRACE = 12_000  # characters
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_CURES = {
+    "config": "Change the setting named above and start a new run.",
+    "data": "Check that the data set is where the config says and complete, then start a new run.",
+    "out_of_memory": "Lower batch_size, choose a smaller backbone, or end other programs that use the memory, then start a new run.",
+    "non_finite": "Lower optimizer.lr, set gradient_clip, or lower the loss_weight of the task named above, then start a new run.",
+    "disk_full": "Free some space on the disk that holds MTL_HOME, then start a new run. Checkpoints saved before are kept.",
+    "store": "Check the folder that MTL_HOME names, then start a new run.",
+    "file": "Check that the file named above exists and that this program may use it, then start a new run.",
+    "training": "Read the last lines of the log, change the settings they name, and start a new run.",
+    "bug": "This is a fault of the program, not of your settings. Its log has the full trace; please report it with the config.",
+}
+
+_KINDS_BY_CLASS = (  # first match wins; names, because after a reload of our modules the trainer's classes are not ours
+    ("ConfigError", "config"),
+    ("DataError", "data"),
+    ("NonFiniteLossError", "non_finite"),
+    ("OutOfMemoryError", "out_of_memory"),  # torch's
+    ("MemoryError", "out_of_memory"),
+    ("StoreError", "store"),
+    ("TrainingError", "training"),
+    ("OSError", "file"),
+)
+
+
+def failure_of(error: BaseException) -> dict[str, str]:
+    """``{"kind", "message", "cure", "trace"}`` of an exception that ended a run.
+
+    ``kind`` is config, data, out_of_memory, non_finite, disk_full, store, file, training or bug.
+    """
+    kind = _kind(error)
+    message = str(error) or type(error).__name__
+    if kind == "bug":
+        message = f"{type(error).__name__}: {message}"
+    trace = "".join(traceback.format_exception(error))
+    return {"kind": kind, "message": message, "cure": _CURES[kind], "trace": trace[-_LONGEST_TRACE:]}
+
+
+def _kind(error: BaseException) -> str:
+    chain = list(_chain(error))
+    if any(_is_disk_full(link) for link in chain):
+        return "disk_full"
+    text = str(error).lower()
+    if isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text):
+        return "out_of_memory"
+    names = {parent.__name__ for parent in type(error).__mro__}
+    return next((kind for name, kind in _KINDS_BY_CLASS if name in names), "bug")
+
+
+def _is_disk_full(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        return True
+    text = str(error).lower()
+    return "database or disk is full" in text or "no space left on device" in text
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

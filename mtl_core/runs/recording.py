@@ -1,0 +1,111 @@
+"""How a run's events become rows. Written in the training thread, so cheap: step scalars are kept and committed once a second."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, update
+
+from mtl_core.runs import schema
+
+COMMIT_SECONDS = 1.0
+PACE_MEMORY = 10.0  # seconds of stepping that the shown pace is taken over
+
+
+@dataclass
+class Pending:
+    """What one run has not committed yet, and its pace. ``started_at`` is the zero of wall_time."""
+
+    started_at: float
+    rows: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    step: int = 0
+    epoch: float = 0.0
+    committed: float = field(default_factory=time.monotonic)
+    last_seen: tuple[int, float] | None = None  # step and time of the step scalars just before, with nothing in between
+    paced_steps: float = 0.0
+    paced_seconds: float = 0.0
+
+    def is_due(self) -> bool:
+        """True when rows have waited long enough."""
+        return bool(self.rows) and time.monotonic() - self.committed >= COMMIT_SECONDS
+
+    def take(self, run_id: str, event: Any) -> None:
+        """Keep the scalars of a StepScalars or EpochMetrics; a value written again replaces the old one."""
+        now = time.time()
+        for key, value in event.scalars.items():
+            self.rows[(key, event.step)] = {
+                "run_id": run_id,
+                "key": key,
+                "step": event.step,
+                "epoch": float(event.epoch),
+                "value": None if value is None or value != value else float(value),  # NaN has no place in SQL
+                "wall_time": max(now - self.started_at, 0.0),
+                "created_at": now,
+            }
+        self.step, self.epoch = event.step, float(event.epoch)
+
+    def pace(self, step: int | None) -> None:
+        """Note that steps up to ``step`` are done; None: something else than stepping happened, which must not count."""
+        now = time.monotonic()
+        if step is not None and self.last_seen is not None and step > self.last_seen[0]:
+            steps, seconds = step - self.last_seen[0], now - self.last_seen[1]
+            kept = max(0.0, 1.0 - seconds / PACE_MEMORY)
+            self.paced_steps, self.paced_seconds = self.paced_steps * kept + steps, self.paced_seconds * kept + seconds
+        self.last_seen = None if step is None else (step, now)
+
+    @property
+    def steps_per_second(self) -> float | None:
+        return self.paced_steps / self.paced_seconds if self.paced_seconds > 0 else None
+
+
+def write_pending(connection: Connection, run_id: str, pending: Pending) -> None:
+    """Write the kept rows and how far the run is. Rows of the same key and step (a replay after a resume) are replaced."""
+    if not pending.rows:
+        return
+    rows = list(pending.rows.values())
+    scalars = schema.scalars
+    same = (scalars.c.run_id == run_id, scalars.c.key == bindparam("old_key"), scalars.c.step == bindparam("old_step"))
+    connection.execute(delete(scalars).where(*same), [{"old_key": row["key"], "old_step": row["step"]} for row in rows])
+    connection.execute(insert(scalars), rows)
+    reached = {"step": pending.step, "epoch": pending.epoch, "heartbeat_at": time.time()}
+    if pending.steps_per_second is not None:
+        reached["steps_per_second"] = pending.steps_per_second
+    connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(**reached))
+
+
+def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, str] | None:
+    """Write what an event other than scalars changes in the run's row.
+
+    Returns:
+        (level, text) of its line in the log, or None where it has none. Events are told apart by name, because after a
+        reload of our modules the running trainer's classes are not ours.
+    """
+    kind = type(event).__name__
+    runs = schema.runs
+    if kind == "RunStarted":
+        values = {"steps_total": event.steps_total, "info": schema.to_json(event.info), "training_started_at": time.time()}
+        device = event.info.get("device")
+        connection.execute(update(runs).where(runs.c.id == run_id).values(**values, **({"device": device} if device else {})))
+        return "info", f"training starts on {event.info.get('device_name') or device or 'this machine'}: {event.steps_total} steps"
+    if kind == "RunEnded":
+        values = {"status": str(event.status), "step": event.step, "epoch": float(event.epoch), "finished_at": time.time()}
+        pace = event.steps_per_second
+        values |= {"steps_per_second": pace if pace == pace else None, "heartbeat_at": time.time()}
+        connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
+        return "info", f"{event.status} after {event.step} steps ({event.epoch:.4g} epochs) in {event.seconds:.1f} s"
+    return _line(kind, event)
+
+
+def _line(kind: str, event: Any) -> tuple[str, str] | None:
+    if kind == "EpochMetrics":
+        score = event.scalars.get("selection/score")
+        if score is not None:
+            return "info", f"epoch {event.epoch}: measured, score {score:.4g}"
+        return "info", f"epoch {event.epoch}: measured {', '.join(sorted({key.split('/')[0] for key in event.scalars}))}"
+    if kind == "CheckpointSaved":
+        return "info", f"epoch {event.epoch}: checkpoint saved{' (best so far)' if event.best else ''}"
+    if kind == "Message":
+        return event.level, event.text
+    return None  # step scalars and probes: the curves and the files say it

@@ -1,0 +1,69 @@
+"""Rows of the ``runs`` table as Run objects."""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import lru_cache
+
+from sqlalchemy import Connection, Row, select
+
+from mtl_core.config import RunConfig
+from mtl_core.errors import ConfigError, StoreError
+from mtl_core.runs import schema
+from mtl_core.runs.owner import Owner, is_alive
+from mtl_core.runs.run import Run
+from mtl_core.runs.status import RunStatus
+
+_runs = schema.runs
+_PLAIN = ("id", "created_at", "started_at", "training_started_at", "step", "steps_total", "epoch", "steps_per_second", "heartbeat_at")
+
+
+def run_of(row: Row, status: RunStatus, finished_at: float | None, queue: list[str]) -> Run:
+    """The run in ``row``, with the status and end that were found to hold.
+
+    Raises:
+        StoreError: its config was written by another version and cannot be read.
+    """
+    config = _config(row.config, row.id)
+    return Run(
+        **{name: getattr(row, name) for name in _PLAIN},
+        name=config.title(),
+        status=status,
+        config=config,
+        finished_at=finished_at,
+        epochs=config.epochs,
+        device=row.device or config.device,
+        queue_position=queue.index(row.id) + 1 if row.id in queue else None,
+        info=json.loads(row.info),
+        failure=json.loads(row.failure) if row.failure else None,
+    )
+
+
+def is_held(row: Row) -> bool:
+    """True while the process that took the run can still be training it."""
+    if row.owner_pid is None or row.heartbeat_at is None:
+        return False
+    return is_alive(Owner(row.owner_host, row.owner_pid, row.owner_started), row.heartbeat_at, time.time())
+
+
+def queue_of(connection: Connection) -> list[str]:
+    """Ids of the waiting runs, the next one first."""
+    waiting = select(_runs.c.id).where(_runs.c.status == RunStatus.QUEUED.value).order_by(_runs.c.number)
+    return list(connection.execute(waiting).scalars())
+
+
+@lru_cache(maxsize=4096)
+def _config(text: str, run_id: str) -> RunConfig:
+    try:
+        return RunConfig.from_dict(json.loads(text))
+    except ConfigError as error:
+        raise StoreError(f"the config of run {run_id} cannot be read by this version of the program: {error}") from None
+
+
+def not_found(connection: Connection, run_id: str, matching: list[str]) -> str:
+    """The sentence for an id that matches no run, or ``matching`` several."""
+    if matching:
+        return f"'{run_id}' could be any of {', '.join(matching[:5])}{' ...' if len(matching) > 5 else ''}; give more of the id"
+    known = list(connection.execute(select(_runs.c.id).order_by(_runs.c.number.desc()).limit(5)).scalars())
+    return f"no run '{run_id}'. The newest are: {', '.join(known)}" if known else f"no run '{run_id}': there are no runs yet"

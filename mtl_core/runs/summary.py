@@ -1,0 +1,69 @@
+"""Best and last value of every scalar of a run, and which way each is better."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, and_, case, func, or_, select
+
+from mtl_core.runs.schema import scalars
+
+_NO_BEST = ("optimizer", "loss_weight")  # settings and their traces: neither up nor down is better
+_BIGGEST = 1.7e308
+
+
+def summarise(connection: Connection, run_id: str, info: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """``{key: {"best", "last", "best_epoch", "higher_is_better", "title", "unit"}}``, sorted by key.
+
+    NaN and infinite values are never best; a last value that is not finite is None. Where no direction is known, ``best``, ``best_epoch``
+    and ``higher_is_better`` are None. ``info`` is RunStarted's. The database does the counting, so a long run costs little.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for row in connection.execute(_extremes(run_id)):
+        entry = found.setdefault(row.key, {"values": {}, "last": None, "low": row.low, "high": row.high})
+        if row.value is not None:
+            entry["values"][row.value] = row.first_epoch
+        if row.last_step == row.step:
+            entry["last"] = row.value if row.value is not None and abs(row.value) <= _BIGGEST else None
+    return {key: _described(key, entry, info) for key, entry in sorted(found.items())}
+
+
+def direction(key: str, info: dict[str, Any]) -> tuple[bool | None, str, str]:
+    """(higher_is_better or None, title, unit) of a scalar key."""
+    split, _, rest = key.partition("/")
+    name = key.rsplit("/", 1)[-1]
+    if split in _NO_BEST:
+        return None, name, ""
+    if key == "selection/score":
+        return True, "Score that chooses the best checkpoint", ""
+    known = info.get("tasks", {}).get(rest.rpartition("/")[0], {}).get("metrics", {}).get(name)
+    if known:
+        return known.get("higher_is_better"), known.get("title") or name, known.get("unit") or ""
+    return (False, "Loss", "") if name == "loss" else (None, name, "")
+
+
+def _extremes(run_id: str) -> Any:
+    """For every key the rows that hold its lowest, highest and last value; equal values of a key as one row."""
+    finite = case((func.abs(scalars.c.value) <= _BIGGEST, scalars.c.value))
+    ends = (
+        select(scalars.c.key, func.min(finite).label("low"), func.max(finite).label("high"), func.max(scalars.c.step).label("step"))
+        .where(scalars.c.run_id == run_id)
+        .group_by(scalars.c.key)
+        .cte("ends")
+    )
+    value = scalars.c.value
+    wanted = or_(scalars.c.step == ends.c.step, value == ends.c.low, value == ends.c.high)
+    columns = (func.min(scalars.c.epoch).label("first_epoch"), func.max(scalars.c.step).label("last_step"))
+    return (
+        select(scalars.c.key, value, *columns, ends.c.low, ends.c.high, ends.c.step)
+        .join(ends, and_(scalars.c.key == ends.c.key, wanted))
+        .where(scalars.c.run_id == run_id)
+        .group_by(scalars.c.key, value, ends.c.low, ends.c.high, ends.c.step)
+    )
+
+
+def _described(key: str, entry: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
+    higher, title, unit = direction(key, info)
+    best = None if higher is None else entry["high" if higher else "low"]
+    best_epoch = None if best is None else entry["values"][best]
+    return {"best": best, "last": entry["last"], "best_epoch": best_epoch, "higher_is_better": higher, "title": title, "unit": unit}

@@ -1,0 +1,34 @@
+"""Hard parameter sharing (Caruana 1997): one backbone for all tasks, one head each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from mtl_core.backbones.backbone import Backbone
+from mtl_core.sharing.model import MultiTaskModel, SharingOptions
+from mtl_core.tasks.kind import TaskKind
+
+
+class HardSharing(MultiTaskModel):
+    """Every task's head reads the features of the same backbone."""
+
+    title: ClassVar[str] = "Hard sharing"
+    summary: ClassVar[str] = "One backbone for all tasks, one head per task."
+
+    def __init__(self, backbone: Backbone, kinds: Mapping[str, TaskKind], options: SharingOptions):
+        super().__init__(backbone, kinds, options)
+        self.backbone = backbone
+        self.heads = nn.ModuleDict({name: kind.build_head(backbone.features) for name, kind in kinds.items()})
+
+    def forward(self, images: Tensor) -> dict[str, Any]:
+        features = self.backbone(images)
+        return {name: head(features) for name, head in self.heads.items()}
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        return list(self.backbone.parameters())
+
+    def task_parameters(self, task: str) -> list[nn.Parameter]:
+        return list(self.heads[task].parameters())

@@ -1,0 +1,30 @@
+"""The head of tasks that say one thing about the whole image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mtl_core.backbones.backbone import FeatureInfo
+
+
+class PooledHead(nn.Module):
+    """One linear layer on the coarsest feature: a vector as it is, a map as its mean and maximum over places, side by side.
+
+    The maximum says that something is there at all, the mean how much of it; counting needs the one, recognising the other.
+    """
+
+    def __init__(self, features: Sequence[FeatureInfo], outputs: int):
+        super().__init__()
+        coarsest = features[-1]
+        self.is_map = coarsest.stride is not None
+        self.linear = nn.Linear(coarsest.channels * (2 if self.is_map else 1), outputs)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Features, finest first -> float32 (n, outputs)."""
+        coarsest = features[-1]
+        if self.is_map:
+            coarsest = torch.cat([coarsest.mean((2, 3)), coarsest.amax((2, 3))], dim=1)
+        return self.linear(coarsest).float()

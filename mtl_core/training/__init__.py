@@ -1,0 +1,1 @@
+"""Training: the loop, evaluation, probes, checkpoints. Nothing is imported here: run readers do without torch."""

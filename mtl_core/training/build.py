@@ -1,0 +1,225 @@
+"""From a config to everything a run needs: data, task kinds, model, balancer, optimizer, schedule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mtl_core.backbones import BACKBONES
+from mtl_core.balancing import BALANCERS
+from mtl_core.balancing.balancer import Balancer
+from mtl_core.config import OptimizerConfig, RunConfig, ScheduleConfig
+from mtl_core.data import open_source
+from mtl_core.data.batches import Batch, Batches
+from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
+from mtl_core.data.prepare import prepare
+from mtl_core.data.source import Progress
+from mtl_core.errors import ConfigError, Problem
+from mtl_core.registry import unknown_name, validated
+from mtl_core.sharing import SHARING_SCHEMES
+from mtl_core.sharing.model import MultiTaskModel
+from mtl_core.tasks import TASK_KINDS
+from mtl_core.tasks.kind import TaskKind
+from mtl_core.training.execution import Execution, choose, resolve_device
+from mtl_core.training.losses import task_losses
+from mtl_core.training.window import Window
+
+TRAIN_PART = 128  # training images on which the metrics are measured too, to show the gap to val
+LOWEST_LR = 0.01  # of the cosine schedule, as a share of lr
+
+
+@dataclass
+class Setup:
+    """Everything that a run's loop works with."""
+
+    config: RunConfig
+    data: PreparedData
+    kinds: dict[str, TaskKind]
+    model: MultiTaskModel
+    balancer: Balancer
+    optimizer: torch.optim.Optimizer
+    scheduler: torch.optim.lr_scheduler.LRScheduler
+    execution: Execution
+    train_batches: Batches
+    loss_weights: Tensor
+    complete: frozenset[str]  # targets that every image of every split has
+    window: Window
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in one pass over the training split."""
+        return len(self.train_batches)
+
+    def evaluation_batches(self, dataset: MultiTaskDataset) -> Batches:
+        """The images of ``dataset`` in order, as they are."""
+        return Batches(
+            dataset,
+            targets=sorted({kind.task.target for kind in self.kinds.values()}),
+            statistics=self.data.statistics,
+            batch_size=min(max(self.config.batch_size, 64), 256),  # large enough to be fast, small enough to stop between two
+            device=self.execution.device,
+            seed=0,
+            shuffle=False,
+            augmentation=None,
+            channels_last=self.execution.layout == "channels_last",
+            drop_last=False,
+        )
+
+
+def build(config: RunConfig, cache: Path, progress: Progress | None = None) -> Setup:
+    """Prepare the data (once; it is kept in ``cache``) and make everything else from the config's seed.
+
+    Args:
+        progress: told how far the preparation is; what it raises ends it.
+
+    Raises:
+        ConfigError, DataError: something in the config does not exist or does not fit.
+    """
+    device = resolve_device(config.device)
+    data = prepare(open_source(config.data), cache, progress)
+    kinds = build_kinds(config, data.tasks, data.statistics)
+    torch.manual_seed(config.seed)
+    model = build_model(config, kinds, data.statistics).to(device)
+    train_batches = _train_batches(config, data, kinds, Execution(device, "fp32", "contiguous"))
+    execution = _choose_execution(config, device, model, kinds, train_batches, cache, progress)
+    model = model.to(memory_format=execution.memory_format)
+    balancer = build_balancer(config).to(device)
+    optimizer = build_optimizer(config.optimizer, model, balancer)
+    train_batches = _train_batches(config, data, kinds, execution)
+    scheduler = build_scheduler(config.schedule, optimizer, config.epochs * len(train_batches))
+    loss_weights = torch.tensor([task.loss_weight for task in config.tasks.values()], device=device)
+    torch.manual_seed(config.seed)  # timing a few steps must not move where the run's own random numbers begin
+    complete, window = complete_targets(data), Window(kinds, loss_weights)
+    return Setup(config, data, kinds, model, balancer, optimizer, scheduler, execution, train_batches, loss_weights, complete, window)
+
+
+def build_kinds(config: RunConfig, tasks: dict[str, Task], statistics: dict[str, Any]) -> dict[str, TaskKind]:
+    """The config's tasks, in its order."""
+    kinds = {}
+    for name, task_config in config.tasks.items():
+        if name not in tasks:
+            raise ConfigError(Problem(f"tasks.{name}", unknown_name(f"task of data set '{config.data.name}'", name, tasks)))
+        kind_class = TASK_KINDS.load(tasks[name].kind, f"tasks.{name}")
+        kinds[name] = kind_class(tasks[name], validated(kind_class.Options, task_config.options, f"tasks.{name}"), statistics)
+    return kinds
+
+
+def build_model(config: RunConfig, kinds: dict[str, TaskKind], statistics: dict[str, Any]) -> MultiTaskModel:
+    """Backbone, heads and the way they are joined, with random initial values.
+
+    Raises:
+        ConfigError: a task needs feature maps and the backbone gives none.
+    """
+    backbone_class = BACKBONES.load(config.backbone.name, "backbone.name")
+    misfits = [name for name, kind in kinds.items() if kind.needs_map and not backbone_class.gives_map]
+    if misfits:
+        fitting = ", ".join(name for name in BACKBONES if BACKBONES.load(name).gives_map)
+        raise ConfigError(
+            Problem(
+                f"tasks.{name}",
+                f"{kinds[name].title.lower()} needs to know where things are, but the backbone '{config.backbone.name}' gives one vector per image. "
+                f"Choose another backbone ({fitting}) or leave this task out",
+            )
+            for name in misfits
+        )
+    backbone = backbone_class(validated(backbone_class.Options, config.backbone.options, "backbone"), tuple(statistics["image_shape"]))
+    scheme = SHARING_SCHEMES.load(config.sharing.name, "sharing.name")
+    return scheme(backbone, kinds, validated(scheme.Options, config.sharing.options, "sharing"))
+
+
+def build_balancer(config: RunConfig) -> Balancer:
+    """The config's balancing method."""
+    balancer_class = BALANCERS.load(config.balancing.name, "balancing.name")
+    return balancer_class(validated(balancer_class.Options, config.balancing.options, "balancing"), len(config.tasks))
+
+
+def build_optimizer(config: OptimizerConfig, model: nn.Module, balancer: nn.Module) -> torch.optim.Optimizer:
+    """One optimizer for the network and for what the balancer learns; decay on matrices and kernels only."""
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [*(p for p in parameters if p.ndim <= 1), *balancer.parameters()], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if config.name == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
+    optimizer_class = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
+    return optimizer_class(groups, lr=config.lr, fused=parameters[0].device.type in ("cpu", "cuda"))
+
+
+def build_scheduler(config: ScheduleConfig, optimizer: torch.optim.Optimizer, steps_total: int) -> torch.optim.lr_scheduler.LRScheduler:
+    """Linear warm-up, then constant or half a cosine down to ``LOWEST_LR``; moved at every step."""
+    warmup = round(config.warmup_fraction * steps_total)
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        if config.name == "constant":
+            return 1.0
+        progress = (step - warmup) / max(1, steps_total - warmup)
+        return LOWEST_LR + (1 - LOWEST_LR) * (1 + math.cos(math.pi * min(1.0, progress))) / 2
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
+def evenly_spaced_rows(dataset: MultiTaskDataset, count: int) -> np.ndarray:
+    """Indices of at most ``count`` images spread over a data set, always the same ones."""
+    return np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
+
+
+def rows_of(dataset: MultiTaskDataset, rows: Iterable[int]) -> MultiTaskDataset:
+    """Some images of a data set, copied into memory."""
+    chosen = np.asarray(list(rows))
+    return MultiTaskDataset(
+        dataset.images[chosen],
+        {name: values[chosen] for name, values in dataset.targets.items()},
+        {name: flags[chosen] for name, flags in dataset.labelled.items()},
+    )
+
+
+def complete_targets(data: PreparedData) -> frozenset[str]:
+    """Targets that no image of any split lacks."""
+    splits = (data.train, data.val, data.test)
+    return frozenset(name for name in data.train.targets if all(bool(split.labelled[name].all()) for split in splits))
+
+
+def _train_batches(config: RunConfig, data: PreparedData, kinds: dict[str, TaskKind], execution: Execution) -> Batches:
+    return Batches(
+        data.train,
+        targets=sorted({kind.task.target for kind in kinds.values()}),
+        statistics=data.statistics,
+        batch_size=config.batch_size,
+        device=execution.device,
+        seed=config.seed,
+        shuffle=True,
+        augmentation=config.augmentation,
+        channels_last=execution.layout == "channels_last",
+        # A last batch of one image would make batch normalisation meaningless. What is left out differs at each epoch.
+        drop_last=config.batch_size <= len(data.train),
+    )
+
+
+def _choose_execution(
+    config: RunConfig, device: str, model: MultiTaskModel, kinds: dict[str, TaskKind], train_batches: Batches, cache: Path, progress: Progress | None
+) -> Execution:
+    batch: Batch = next(iter(train_batches.epoch(0)))
+
+    def step(timed: nn.Module, execution: Execution) -> None:
+        images = batch.images.contiguous(memory_format=execution.memory_format)
+        with execution.autocast():
+            outputs = timed(images)
+        losses, _ = task_losses(kinds, outputs, batch, frozenset())
+        if losses.requires_grad:  # else no image of this batch has any target
+            losses.sum().backward()
+        timed.zero_grad()
+        if progress:
+            progress(1.0, "measuring which precision and layout are fastest here")
+
+    return choose(config, device, model, step, cache / "execution.json")

@@ -1,0 +1,99 @@
+"""What keeps a config from running, in words, before anything is started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from mtl_core.config import RunConfig
+from mtl_core.data import open_source
+from mtl_core.data.dataset import Task
+from mtl_core.data.source import DataSource
+from mtl_core.errors import ConfigError, Problem
+from mtl_core.sharing.model import MultiTaskModel
+from mtl_core.training.build import build_balancer, build_kinds, build_model
+from mtl_core.training.execution import resolve_device
+from mtl_core.training.trainer import parameter_counts as _count
+
+
+def problems(config: RunConfig) -> list[Problem]:
+    """Everything that is wrong with a config on this machine; empty when it can be trained. Reads no images."""
+    found = _try(lambda: resolve_device(config.device)) + _try(lambda: build_balancer(config))
+    try:
+        source = open_source(config.data)
+    except ConfigError as error:
+        return [*error.problems, *found]
+    found += [Problem(f"data.{option}", message) for option, message in source.problems()]
+    found += _too_few_images(config, source) + _spoiled_targets(config, source)
+    return found + (_try(lambda: _model(config, source)) or _try(lambda: _one_pass(config, source)))
+
+
+def parameter_counts(config: RunConfig) -> dict[str, Any]:
+    """``{"shared": int, "tasks": {task: int}}`` of the network a config describes.
+
+    Raises:
+        ConfigError: the network cannot be built.
+    """
+    return _count(_model(config, open_source(config.data)))
+
+
+def _try(build: Any) -> list[Problem]:
+    try:
+        build()
+    except ConfigError as error:
+        return list(error.problems)
+    return []
+
+
+def _too_few_images(config: RunConfig, source: DataSource) -> list[Problem]:
+    images = source.split_sizes()["train"]
+    if config.batch_size > images:
+        return [Problem("batch_size", f"{config.batch_size} is more than the {images} training images; choose at most {images}")]
+    return []
+
+
+def _spoiled_targets(config: RunConfig, source: DataSource) -> list[Problem]:
+    """Augmentations that would make a task's targets wrong."""
+    found = []
+    for name in type(config.augmentation).model_fields:
+        spoiled = [task.name for task in source.tasks() if task.name in config.tasks and name in task.spoiled_by]
+        if getattr(config.augmentation, name) and spoiled:
+            message = f"it changes what is true of the image for {', '.join(spoiled)}, but not the target. Switch it off or leave out the task"
+            found.append(Problem(f"augmentation.{name}", message))
+    largest = min(source.image_shape()[1:]) // 4
+    if config.augmentation.shift > largest:
+        found.append(Problem("augmentation.shift", f"{config.augmentation.shift} pixels would push things out of the image; at most {largest} here"))
+    return found
+
+
+def _model(config: RunConfig, source: DataSource) -> MultiTaskModel:
+    """The network, with sizes only: no statistics have been measured yet."""
+    tasks = {task.name: task for task in source.tasks()}
+    statistics = {"image_shape": source.image_shape(), "targets": {task.target: _unmeasured(task) for task in tasks.values()}}
+    # Sizes without numbers: fast, and torch's one random generator stays where a run that trains in this process has it.
+    with torch.device("meta"):
+        return build_model(config, build_kinds(config, tasks, statistics), statistics)
+
+
+def _unmeasured(task: Task) -> dict[str, Any]:
+    return {"mean": 0.0, "std": 1.0, "class_counts": [1] * len(task.classes)}
+
+
+def _one_pass(config: RunConfig, source: DataSource) -> None:
+    """Sizes through the network in training mode, as of a small batch: what torch can't do, it says here."""
+    model = _model(config, source)
+    images = torch.zeros(min(config.batch_size, 2), *source.image_shape(), device="meta")
+    try:
+        with torch.no_grad():
+            model.train()(images)
+    except (RuntimeError, ValueError) as error:
+        size = "x".join(str(side) for side in source.image_shape()[1:])
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            Problem(
+                "backbone",
+                f"'{config.backbone.name}' with these options cannot take batches of {config.batch_size} images of {size} pixels ({reason}). "
+                "Take a larger batch, larger images or fewer stages",
+            )
+        ) from None

@@ -1,0 +1,150 @@
+"""Where and how a model is computed: device, precision, memory layout, and the allocator's settings."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import ctypes
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mtl_core.config import RunConfig
+from mtl_core.errors import DeviceError, Problem
+
+WORTH_IT = 0.95  # a setting must take at most this share of the time of the best before it, or noise would decide
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a run computes. ``precision`` is fp32 or bf16 (autocast), ``layout`` contiguous or channels_last."""
+
+    device: str
+    precision: str
+    layout: str
+
+    def autocast(self) -> contextlib.AbstractContextManager:
+        """The context the model's forward pass runs in."""
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Of images and of the model's convolutions."""
+        return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
+
+
+def resolve_device(name: str) -> str:
+    """``auto`` -> the best device of this machine; any other name is checked.
+
+    Raises:
+        DeviceError: the device asked for is not there.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(device for device, is_there in available.items() if is_there)
+    if not available[name]:
+        found = ", ".join(device for device, is_there in available.items() if is_there)
+        raise DeviceError(
+            Problem("device", f"'{name}' was asked for, but this machine (or its PyTorch build) has only: {found}. Set device to auto or {found}")
+        )
+    return name
+
+
+def device_name(device: str) -> str:
+    """What the device calls itself."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def choose(config: RunConfig, device: str, model: nn.Module, step: Callable[[nn.Module, Execution], None], memory: Path) -> Execution:
+    """Settle what the config leaves to ``auto`` by timing a few steps, and remember the answer in the file ``memory``.
+
+    Args:
+        model: timed on copies; left as it is.
+        step: one forward and backward pass of the given model.
+    """
+    precisions = [config.precision] if config.precision != "auto" else ["fp32", "bf16"]
+    has_maps = any(isinstance(module, nn.Conv2d) for module in model.modules())
+    layouts = [config.layout] if config.layout != "auto" else ["contiguous", "channels_last"] if has_maps else ["contiguous"]
+    candidates = [Execution(device, precision, layout) for precision in precisions for layout in layouts]
+    if len(candidates) == 1:
+        return candidates[0]
+    key = _key(config, device)
+    remembered = _read(memory).get(key)
+    if remembered in [asdict(candidate) for candidate in candidates]:
+        return Execution(**remembered)
+    chosen = _fastest(candidates, model, step)
+    _remember(memory, key, chosen)
+    return chosen
+
+
+def tune_allocator() -> None:
+    """Keep glibc from handing memory back and faulting it in again at every step (a quarter of the time at 64 x 64); elsewhere, do nothing."""
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+    libc.mallopt(trim_threshold, 2**31 - 1)
+    libc.mallopt(mmap_threshold, 32 * 2**20)  # the largest that glibc takes
+
+
+def _fastest(candidates: list[Execution], model: nn.Module, step: Callable[[nn.Module, Execution], None]) -> Execution:
+    chosen, fastest = candidates[0], _time(candidates[0], model, step)
+    for candidate in candidates[1:]:
+        seconds = _time(candidate, model, step)
+        if seconds <= WORTH_IT * fastest:
+            chosen, fastest = candidate, seconds
+    return chosen
+
+
+def _time(execution: Execution, model: nn.Module, step: Callable[[nn.Module, Execution], None]) -> float:
+    """Seconds of the fastest of three steps, after one to warm up."""
+    timed = copy.deepcopy(model).to(memory_format=execution.memory_format)
+    seconds = []
+    for _ in range(4):
+        start = time.perf_counter()
+        step(timed, execution)
+        _wait(execution.device)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds[1:])
+
+
+def _wait(device: str) -> None:
+    """Until the device has done what it was given."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    elif device == "mps":
+        torch.mps.synchronize()
+
+
+def _key(config: RunConfig, device: str) -> str:
+    """What the fastest setting depends on: the machine and everything that shapes the network and its batch."""
+    shape = config.model_dump(mode="json", include={"data", "tasks", "backbone", "sharing", "balancing", "batch_size", "precision", "layout"})
+    for task in shape["tasks"].values():
+        task.pop("loss_weight")
+    machine = [torch.__version__, torch.get_num_threads(), device_name(device), platform.node()]
+    return hashlib.sha256(json.dumps([shape, machine], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _read(memory: Path) -> dict[str, dict[str, str]]:
+    try:
+        remembered = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # nothing remembered yet, or a torn file: measure again
+    return remembered if isinstance(remembered, dict) else {}
+
+
+def _remember(memory: Path, key: str, chosen: Execution) -> None:
+    temporary = memory.with_name(f".{memory.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):  # a folder that can only be read: measured again next time
+        temporary.write_text(json.dumps({**_read(memory), key: asdict(chosen)}, indent=1), encoding="utf-8")
+        os.replace(temporary, memory)

@@ -1,0 +1,38 @@
+"""The losses of all tasks on one batch, whatever targets it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mtl_core.data.batches import Batch
+from mtl_core.tasks.kind import TaskKind
+
+
+def task_losses(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any], batch: Batch, complete: Set[str]) -> tuple[Tensor, Tensor]:
+    """Each task's mean loss over the images labelled for it.
+
+    Args:
+        complete: targets that every image of the data set has; for them nothing needs to be looked up (on a GPU: waited for).
+
+    Returns:
+        losses (T,) in the order of ``kinds``, the constant 0 for a task without a labelled image here; present (T,) bool.
+    """
+    losses, present = [], []
+    for name, kind in kinds.items():
+        output, target = labelled_part(kind, outputs[name], batch, complete)
+        present.append(len(target) > 0)
+        losses.append(kind.loss(output, target) if present[-1] else batch.images.new_zeros(()))
+    return torch.stack(losses), torch.tensor(present, device=batch.images.device)
+
+
+def labelled_part(kind: TaskKind, output: Any, batch: Batch, complete: Set[str]) -> tuple[Any, Tensor]:
+    """Output and target of the images that have this task's target."""
+    target = batch.targets[kind.task.target]
+    if kind.task.target in complete:
+        return output, target
+    rows = batch.labelled[kind.task.target].nonzero()[:, 0]
+    return kind.select(output, rows), target[rows]

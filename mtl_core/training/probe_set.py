@@ -1,0 +1,58 @@
+"""The probe set: a few validation images, the same through the whole run, predicted at every epoch and kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mtl_core.events import ProbesSaved
+from mtl_core.training.build import Setup, evenly_spaced_rows, rows_of
+
+
+class ProbeSet:
+    """Writes ``probes/targets.npz`` once and ``probes/epoch_<k>.npz`` per epoch into the run's folder.
+
+    ``targets.npz``: ``images`` uint8 (n, H, W, 3), ``index`` (n,) its rows in val, and per task ``target/<task>`` and ``labelled/<task>``.
+    ``epoch_<k>.npz``: per task its predictions, see ``mtl_core.tasks.kind``.
+    """
+
+    def __init__(self, setup: Setup, folder: Path):
+        self.setup = setup
+        self.folder = folder / "probes"
+        self.folder.mkdir(exist_ok=True)
+        rows = evenly_spaced_rows(setup.data.val, setup.config.probe_samples)
+        dataset = rows_of(setup.data.val, rows)
+        self.batches = setup.evaluation_batches(dataset)
+        images = np.repeat(dataset.images, 3 // dataset.images.shape[1], axis=1).transpose(0, 2, 3, 1)
+        arrays = {"images": images, "index": rows}
+        for name, kind in setup.kinds.items():
+            arrays[f"target/{name}"] = dataset.targets[kind.task.target]
+            arrays[f"labelled/{name}"] = dataset.labelled[kind.task.target]
+        _write(self.folder / "targets.npz", arrays)
+
+    @torch.no_grad()
+    def save(self, epoch: int) -> ProbesSaved:
+        """Predict and keep the state after ``epoch`` epochs."""
+        self.setup.model.eval()
+        predictions: dict[str, list[np.ndarray]] = {name: [] for name in self.setup.kinds}
+        for batch in self.batches.epoch(0):
+            with self.setup.execution.autocast():
+                outputs = self.setup.model(batch.images)
+            for name, kind in self.setup.kinds.items():
+                predictions[name].append(kind.decode(outputs[name]))
+        path = self.folder / f"epoch_{epoch:04d}.npz"
+        _write(path, {name: np.concatenate(parts) for name, parts in predictions.items()})
+        return ProbesSaved(epoch, f"probes/{path.name}")
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Atomically: a reader sees the whole file or none."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

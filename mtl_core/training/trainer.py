@@ -1,0 +1,199 @@
+"""The training loop: a generator of events. It reads top to bottom as what happens in a run.
+
+The same config on the same machine gives the same numbers. A folder that already holds a checkpoint is gone on with where it stands.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from mtl_core.config import RunConfig
+from mtl_core.data.batches import Batch
+from mtl_core.data.source import Progress
+from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Event, Message, RunEnded, RunStarted, StepScalars
+from mtl_core.training import checkpoints
+from mtl_core.training.build import TRAIN_PART, Setup, build, evenly_spaced_rows, rows_of
+from mtl_core.training.evaluation import evaluate, selection_score
+from mtl_core.training.execution import device_name, tune_allocator
+from mtl_core.training.losses import task_losses
+from mtl_core.training.probe_set import ProbeSet
+
+CURVE_POINTS = 50  # step scalars are means over so many steps that an epoch has about this many
+
+
+@dataclass
+class Position:
+    """Where a run stands; all of it is in the checkpoint."""
+
+    epoch: int = 0  # whole epochs, evaluation included
+    step_in_epoch: int = 0
+    step: int = 0
+    best_score: float = -1.0
+    training_seconds: float = 0.0  # in training steps only
+
+
+def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Iterator[Event]:
+    """Train as ``config`` says, yielding what happens.
+
+    The consumer should have committed each event before it asks for the next: metrics are yielded before the checkpoint of the same
+    epoch is published, so a crash between the two repeats an epoch rather than losing one.
+
+    Args:
+        folder: the run's folder, for probes and checkpoints.
+        cache: folder for prepared data, shared by all runs.
+        control: asked before every step and batch.
+
+    Raises:
+        ConfigError, DataError: before ``RunStarted``; the run cannot start.
+        TrainingError: it started and could not go on.
+    """
+    started = time.perf_counter()
+    tune_allocator()
+    yield Message(f"preparing the data set '{config.data.name}'")
+    config = checkpoints.as_begun(folder, config)
+    try:
+        setup = build(config, cache, progress=_unless_stopped(control))
+    except _PreparationStoppedError:
+        yield RunEnded("stopped", 0, 0.0, 0.0, time.perf_counter() - started)
+        return
+    probes = ProbeSet(setup, folder)
+    val_batches = setup.evaluation_batches(setup.data.val)
+    train_part = setup.evaluation_batches(rows_of(setup.data.train, evenly_spaced_rows(setup.data.train, TRAIN_PART)))
+    position = Position(**(checkpoints.restore(folder, setup) or {}))
+    yield RunStarted(config.epochs * setup.steps_per_epoch, run_info(setup))
+    if position.step == 0:
+        yield probes.save(0)
+
+    while position.epoch < config.epochs:
+        yield from _train_epoch(setup, position, control)
+        val = None if control.stop_requested else evaluate(setup, val_batches, control)
+        train_metrics = None if val is None else evaluate(setup, train_part, control)
+        if val is None or train_metrics is None:
+            break
+        score = selection_score(setup, val)
+        is_best = score > position.best_score
+        setup.balancer.end_epoch()
+        position.epoch, position.step_in_epoch, position.best_score = position.epoch + 1, 0, max(score, position.best_score)
+        yield EpochMetrics(position.step, position.epoch, _epoch_scalars(val, train_metrics, score))
+        yield probes.save(position.epoch)
+        path = checkpoints.publish(folder, setup, asdict(position), is_best)
+        yield CheckpointSaved(position.step, position.epoch, path, is_best)
+
+    yield from _finish(setup, position, folder, control, started)
+
+
+class _PreparationStoppedError(Exception):
+    """A stop was asked for while the data were being prepared."""
+
+
+def _unless_stopped(control: Control) -> Progress:
+    def progress(share: float, what: str) -> None:
+        if control.stop_requested:
+            raise _PreparationStoppedError
+
+    return progress
+
+
+def _train_epoch(setup: Setup, position: Position, control: Control) -> Iterator[StepScalars]:
+    """The rest of one pass over the training split."""
+    setup.model.train()
+    window = setup.window
+    every = max(1, setup.steps_per_epoch // CURVE_POINTS)
+    resumed_at = time.perf_counter()
+    for batch in setup.train_batches.epoch(position.epoch, start=position.step_in_epoch):
+        if control.stop_requested:
+            break
+        lr = setup.scheduler.get_last_lr()[0]
+        losses, present, combined, coefficients = _step(setup, batch)
+        window.add(losses, present, combined, coefficients)
+        position.step += 1
+        position.step_in_epoch += 1
+        if position.step_in_epoch % every == 0 or position.step_in_epoch == setup.steps_per_epoch:
+            scalars = {**window.close(position.step), "optimizer/lr": lr}
+            yield StepScalars(position.step, position.epoch + position.step_in_epoch / setup.steps_per_epoch, scalars)
+    position.training_seconds += time.perf_counter() - resumed_at
+
+
+def _step(setup: Setup, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One joint optimizer step over all tasks."""
+    setup.optimizer.zero_grad(set_to_none=True)
+    with setup.execution.autocast():
+        outputs = setup.model(batch.images)
+    losses, present = task_losses(setup.kinds, outputs, batch, setup.complete)
+    if not losses.requires_grad:  # no image of this batch has any target: nothing to learn from
+        setup.scheduler.step()
+        return losses, present, losses.sum(), torch.zeros_like(losses)
+    combined, coefficients = setup.balancer.backward(losses * setup.loss_weights, present, setup.model)
+    if setup.config.gradient_clip is not None:
+        clip_grad_norm_(setup.model.parameters(), setup.config.gradient_clip)
+    setup.optimizer.step()
+    setup.scheduler.step()
+    return losses.detach(), present, combined, coefficients
+
+
+def _finish(setup: Setup, position: Position, folder: Path, control: Control, started: float) -> Iterator[Event]:
+    """Keep the state of a stopped run; measure a finished one on test, once, with the checkpoint that val chose."""
+    if position.epoch < setup.config.epochs:
+        setup.window.check(position.step)  # numbers that have gone wrong are not worth keeping over the last good checkpoint
+        path = checkpoints.publish(folder, setup, asdict(position), best=False)
+        yield CheckpointSaved(position.step, position.epoch, path, best=False)
+        status = "stopped"
+    else:
+        checkpoints.load_model(folder, "best", setup)
+        test = evaluate(setup, setup.evaluation_batches(setup.data.test), control)
+        if test is not None:
+            yield EpochMetrics(position.step, position.epoch, {f"test/{key}": value for key, value in test.items()})
+        status = "finished" if test is not None else "stopped"
+    epoch = position.epoch + position.step_in_epoch / setup.steps_per_epoch
+    steps_per_second = position.step / position.training_seconds if position.training_seconds else 0.0
+    yield RunEnded(status, position.step, epoch, steps_per_second, time.perf_counter() - started)
+
+
+def _epoch_scalars(val: dict[str, float], train_part: dict[str, float], score: float) -> dict[str, float]:
+    scalars = {f"val/{key}": value for key, value in val.items()}
+    scalars |= {f"train/{key}": value for key, value in train_part.items() if not key.endswith("/loss")}
+    return {**scalars, "selection/score": score}
+
+
+def run_info(setup: Setup) -> dict[str, Any]:
+    """JSON-able facts about a run that the screen shows: device, sizes, and what each task's metrics mean."""
+    model = setup.model
+    return {
+        "device": setup.execution.device,
+        "device_name": device_name(setup.execution.device),
+        "precision": setup.execution.precision,
+        "layout": setup.execution.layout,
+        "parameters": parameter_counts(model),
+        "images": {name: len(setup.data.split(name)) for name in ("train", "val", "test")},
+        "image_shape": list(setup.data.statistics["image_shape"]),
+        "steps_per_epoch": setup.steps_per_epoch,
+        "tasks": {name: _task_info(kind) for name, kind in setup.kinds.items()},
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__},
+    }
+
+
+def parameter_counts(model: Any) -> dict[str, Any]:
+    """Trainable numbers in the shared part and in each task's own."""
+    return {
+        "shared": sum(parameter.numel() for parameter in model.shared_parameters()),
+        "tasks": {task: sum(parameter.numel() for parameter in model.task_parameters(task)) for task in model.tasks},
+    }
+
+
+def _task_info(kind: Any) -> dict[str, Any]:
+    task = kind.task
+    metrics = {
+        m.name: {"title": m.title, "unit": task.unit if m.unit == "unit" else m.unit, "higher_is_better": m.higher_is_better} for m in kind.metrics
+    }
+    loss = {"loss": {"title": "Loss", "unit": "", "higher_is_better": False}}
+    return {**asdict(task), "classes": list(task.classes), "main_metric": kind.metrics[0].name, "metrics": metrics | loss}

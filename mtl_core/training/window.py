@@ -1,0 +1,70 @@
+"""Means over the steps since the last point of the curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mtl_core.errors import NonFiniteLossError
+
+
+class Window:
+    """Sums kept on the device, so that a GPU is not waited for at each step. Part of the checkpoint: a run stopped inside a window goes on in it.
+
+    Args:
+        tasks: names, in the order of the losses.
+        loss_weights: (T,) the config's factors; a task's effective weight is this times the balancer's coefficient.
+    """
+
+    def __init__(self, tasks: Sequence[str], loss_weights: Tensor):
+        self.tasks, self.loss_weights = tuple(tasks), loss_weights
+        self._empty()
+
+    def _empty(self) -> None:
+        zeros = torch.zeros_like(self.loss_weights)
+        self.losses, self.present, self.coefficients, self.combined = zeros, zeros.clone(), zeros.clone(), zeros.sum()
+        self.steps = 0
+
+    def add(self, losses: Tensor, present: Tensor, combined: Tensor, coefficients: Tensor) -> None:
+        """One step: its losses (T,), which tasks were present (T,), the combined loss and the coefficients (T,)."""
+        self.losses = self.losses + losses
+        self.present = self.present + present
+        self.coefficients = self.coefficients + coefficients
+        self.combined = self.combined + combined
+        self.steps += 1
+
+    def check(self, step: int) -> None:
+        """Raise NonFiniteLossError if a task's loss, or the combined one, is NaN or infinite."""
+        named = (*zip(self.tasks, self.losses.tolist(), strict=True), ("", float(self.combined)))
+        for task, total in named:
+            if total - total != 0.0:
+                raise NonFiniteLossError(task, step, total)
+
+    def close(self, step: int) -> dict[str, float]:
+        """The means; starts a new window. A task that was in none of its steps is left out.
+
+        Raises:
+            NonFiniteLossError: as ``check``.
+        """
+        self.check(step)
+        scalars: dict[str, float] = {}
+        factors = (self.coefficients * self.loss_weights).tolist()
+        for task, total, count, factor in zip(self.tasks, self.losses.tolist(), self.present.tolist(), factors, strict=True):
+            if count:
+                scalars[f"train/{task}/loss"] = total / count
+                scalars[f"loss_weight/{task}"] = factor / count
+        scalars["optimizer/loss"] = float(self.combined) / self.steps
+        self._empty()
+        return scalars
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and a count, for the checkpoint."""
+        return {"losses": self.losses, "present": self.present, "coefficients": self.coefficients, "combined": self.combined, "steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where ``state_dict`` was taken."""
+        for name, value in state.items():
+            setattr(self, name, value)

@@ -1,0 +1,24 @@
+"""Run: one run, live and finished."""
+
+from ui.guard import through_app
+from ui.library import asked_run, no_runs
+from ui.live import show_run
+from ui.state import run_store
+from ui.strip import polling_strip
+
+
+def main() -> None:
+    runs = run_store().runs()
+    if not runs:
+        polling_strip()
+        no_runs("The curves and predictions of a run appear here.")
+        return
+    run_id = asked_run(runs)
+    if run_id is None:
+        polling_strip()
+        return
+    show_run(run_id)
+
+
+through_app()
+main()

@@ -1,0 +1,103 @@
+"""The dashboard in a real server and a real Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Server:
+    """``streamlit run app.py`` as a user starts it, with a store of its own."""
+
+    def __init__(self, home: Path, log: Path):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.home, self.url, self.log = home, f"http://127.0.0.1:{self.port}", log
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port), "--server.headless", "true"]
+        with log.open("w") as output:
+            self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "MTL_HOME": str(home)}, stdout=output, stderr=subprocess.STDOUT)
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1) as answer:
+                    if answer.status == 200:
+                        return
+            except OSError:
+                assert self.process.poll() is None, self.log.read_text()
+        raise AssertionError(f"the server did not come up: {self.log.read_text()}")
+
+    def close(self) -> None:
+        """Ctrl-C, and kill what does not listen."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One browser for all journeys; skips where none is installed (in CI that is a failure)."""
+    path = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip("no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """One server per file of journeys."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    running = Server(folder / "home", folder / "server.log")
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def page(chromium, server):
+    """A new tab, 1280 pixels wide and high enough to show every curve (only those in view are drawn).
+
+    A JavaScript error, a traceback on screen or a request to any other machine fails the test.
+    """
+    context = chromium.new_context(viewport={"width": 1280, "height": 1500})
+    tab = context.new_page()
+    tab.set_default_timeout(60_000)
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    foreign: list[str] = []
+    tab.on("request", lambda request: None if request.url.startswith((server.url, "data:", "blob:", "ws:")) else foreign.append(request.url))
+    yield tab
+    assert not errors
+    assert not foreign
+    assert tab.get_by_text("Traceback (most recent call last)").count() == 0
+    context.close()

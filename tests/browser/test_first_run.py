@@ -1,0 +1,107 @@
+"""The journey everything else stands on: open, press Train, watch, reload, see the end; then stop another one."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from mtl_core.presets import get_preset
+from mtl_core.runs.artifacts import probe_epochs, read_probes
+from mtl_core.runs.store import open_store
+
+pytestmark = pytest.mark.browser
+
+TASKS = ("present", "count", "boxes", "segments")
+PATIENCE = 240_000  # milliseconds; a bound for slow machines, not a claim
+POINTS = "() => [...document.querySelectorAll('.js-plotly-plot')].map(plot => Math.max(0, ...(plot.calcdata || []).map(trace => trace.length)))"
+
+
+def press_train(page: Page, url: str) -> str:
+    """Open the dashboard, press Train once the sample is there, and give back the run's id."""
+    page.goto(url)
+    page.get_by_alt_text("One sample with its targets").wait_for()
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.wait_for_url("**/run?run=*")
+    return page.url.split("run=")[1].split("&")[0]
+
+
+def wait_for_curves(page: Page, charts: int) -> None:
+    """At least so many charts with two points or more."""
+    page.wait_for_function(f"count => ({POINTS})().filter(points => points >= 2).length >= count", arg=charts, timeout=PATIENCE)
+
+
+def test_train_watch_reload_finish(page, server):
+    run_id = press_train(page, server.url)
+    for task in TASKS:
+        expect(page.locator(f".st-key-panel_{task}")).to_be_visible(timeout=PATIENCE)
+    wait_for_curves(page, charts=len(TASKS))
+    page.wait_for_selector("img[alt^='Targets and predictions of segments']", timeout=PATIENCE)
+
+    store = open_store(server.home)
+    page.reload()
+    wait_for_curves(page, charts=len(TASKS))
+    assert len(store.runs()) == 1  # a reload starts nothing
+    assert run_id in page.url
+
+    second = page.context.new_page()
+    second.goto(page.url)
+    wait_for_curves(second, charts=len(TASKS))
+    second.close()
+
+    expect(page.get_by_role("heading", name="On the test images")).to_have_count(1, timeout=PATIENCE)
+    run = store.get(run_id)
+    assert str(run.status) == "finished"
+    assert run.config == get_preset("digit-scenes").config  # nothing on the page changed a setting by itself
+    summary = store.summary(run_id)
+    assert summary["test/segments/miou"]["last"] > 0.3
+    assert summary["test/boxes/map"]["last"] > 0.3
+    assert summary["test/present/f1"]["last"] > 0.5
+    assert summary["test/count/mae"]["last"] < 0.4
+    folder = store.folder(run_id)
+    assert probe_epochs(folder) == list(range(run.epochs + 1))
+    assert (read_probes(folder, 0)["segments"] != read_probes(folder, run.epochs)["segments"]).any()
+
+
+def test_the_epoch_slider_changes_the_pictures(page, server):
+    run_id = open_store(server.home).runs()[0].id
+    page.goto(f"{server.url}/predictions?run={run_id}")
+    picture = page.locator("img[alt*='segments']").first
+    picture.wait_for()
+    before = picture.get_attribute("src")
+    slider = page.get_by_role("slider").first
+    slider.focus()
+    for _ in range(4):
+        slider.press("ArrowLeft")
+    page.wait_for_function("old => document.querySelector(\"img[alt*='segments']\").src !== old", arg=before)
+
+
+CHART = "document.querySelector('.js-plotly-plot')"
+
+
+def zoom_in(page: Page) -> list[float]:
+    """Drag over the first chart; gives its new x range."""
+    place = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    page.mouse.move(place["x"] + 20, place["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] - 10, steps=5)
+    page.mouse.up()
+    page.wait_for_function(f"() => {CHART}.layout.xaxis.autorange === false")
+    return page.evaluate(f"{CHART}.layout.xaxis.range")
+
+
+def test_zoom_survives_new_values_and_stop_keeps_what_was_learnt(page, server):
+    run_id = press_train(page, server.url)
+    wait_for_curves(page, charts=len(TASKS))
+    zoomed = zoom_in(page)
+    points = page.evaluate(f"{CHART}.calcdata[0].length")
+    page.wait_for_function(f"old => {CHART}.calcdata[0].length > old", arg=points)
+    assert page.evaluate(f"{CHART}.layout.xaxis.range") == zoomed
+    page.get_by_role("button", name="Stop", exact=True).first.click()
+    expect(page.get_by_text("what was learnt until then is kept")).to_have_count(1, timeout=PATIENCE)
+    store = open_store(server.home)
+    run = store.get(run_id)
+    assert str(run.status) == "stopped"
+    assert 0 < run.step < run.steps_total
+    assert (store.folder(run_id) / "checkpoints" / "index.json").is_file()
+    page.goto(f"{server.url}/compare")
+    expect(page.get_by_text("stopped").first).to_be_visible()

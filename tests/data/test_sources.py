@@ -1,0 +1,58 @@
+"""What holds for every data source in the table."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mtl_core.config import PartConfig
+from mtl_core.data import DATA_SOURCES, open_source
+from mtl_core.data.dataset import IGNORE
+
+SMALL = {"digits": {"image_size": 16}, "digit_scenes": {"train_size": 10, "val_size": 6, "test_size": 5}, "mnist": {"val_size": 8, "download": False}}
+
+
+@pytest.fixture(params=list(DATA_SOURCES))
+def source(request, write_mnist, monkeypatch):
+    monkeypatch.setenv("MTL_MNIST_ROOT", str(write_mnist()))
+    return open_source(PartConfig(name=request.param, **SMALL.get(request.param, {})))
+
+
+def test_what_it_says_is_what_it_builds(source):
+    assert source.problems() == []
+    assert len({task.name for task in source.tasks()}) == len(source.tasks())
+    json.dumps(source.cache_key())
+    for split, size in source.split_sizes().items():
+        told = []
+        data = source.build(split, lambda share, what, told=told: told.append(share))
+        assert data.images.shape == (size, *source.image_shape())
+        assert told == sorted(told)
+        assert told[-1] == 1
+        for task in source.tasks():
+            check_layout(task, data.targets[task.target], data.images.shape)
+
+
+def check_layout(task, values, shape):
+    count, _, height, width = shape
+    layouts = {
+        "classification": (np.int64, (count,)),
+        "multi_label": (np.uint8, (count, len(task.classes))),
+        "regression": (np.float32, (count,)),
+        "segmentation": (np.uint8, (count, height, width)),
+        "depth": (np.float32, (count, height, width)),
+        "detection": (np.float32, (count, values.shape[1] if values.ndim > 1 else 0, 5)),
+    }
+    dtype, expected = layouts[task.kind]
+    assert (values.dtype, values.shape) == (dtype, expected), task.name
+    if task.kind in ("classification", "segmentation"):
+        assert ((values < len(task.classes)) | (values == IGNORE)).all()
+    if task.kind in ("regression", "depth"):
+        assert task.unit, f"{task.name} says no unit"
+    else:
+        assert task.classes
+    assert task.title
+
+
+def test_every_option_is_described(source):
+    for name, option in type(source).Options.model_fields.items():
+        assert (option.description or "").endswith("."), name

@@ -1,0 +1,106 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtl_core.figures.curves import Curve, curve_figure, decimate, ema, positions
+
+
+def test_ema_worked_by_hand():
+    # weights of the past halve each step: (0.5*1 + 1*3) / 1.5, then (0.25*1 + 0.5*3 + 1*5) / 1.75
+    assert ema(np.array([1.0, 3.0, 5.0]), 0.5) == pytest.approx([1.0, 3.5 / 1.5, 6.75 / 1.75])
+
+
+def test_ema_without_smoothing_changes_nothing():
+    assert ema(np.array([2.0, -1.0, 7.0]), 0.0).tolist() == [2.0, -1.0, 7.0]
+
+
+def test_ema_of_a_constant_is_that_constant():
+    assert ema(np.full(50, 3.25), 0.99) == pytest.approx(np.full(50, 3.25))
+
+
+def test_ema_leaves_nan_out_and_keeps_it_as_a_gap():
+    smoothed = ema(np.array([1.0, np.nan, 3.0]), 0.5)
+    assert smoothed[[0, 2]] == pytest.approx([1.0, 3.5 / 1.5])
+    assert np.isnan(smoothed[1])
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0])
+def test_ema_refuses_a_share_outside_0_to_1(smoothing):
+    with pytest.raises(ValueError, match="expected 0 <= smoothing < 1"):
+        ema(np.ones(3), smoothing)
+
+
+def test_few_points_are_all_kept():
+    x, y = decimate(np.arange(5), np.array([3.0, 1.0, 4.0, 1.0, 5.0]), limit=5)
+    assert (x.tolist(), y.tolist()) == ([0, 1, 2, 3, 4], [3.0, 1.0, 4.0, 1.0, 5.0])
+
+
+def test_decimation_worked_by_hand():
+    # ends 0 and 9; between them two stretches of four: 1..4 has its low at 2 and high at 4, 5..8 its low at 7 and high at 5
+    y = np.array([0.0, 5.0, -9.0, 4.0, 8.0, 7.0, 3.0, 1.0, 2.0, 0.0])
+    x, kept = decimate(np.arange(10), y, limit=6)
+    assert x.tolist() == [0, 2, 4, 5, 7, 9]
+    assert kept.tolist() == [0.0, -9.0, 8.0, 7.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("count", [11, 500, 501, 1999, 20_000])
+@pytest.mark.parametrize("limit", [4, 10, 400])
+def test_decimation_is_bounded_and_keeps_ends_and_extremes(count, limit):
+    y = np.random.default_rng(count).normal(size=count)
+    x, kept = decimate(np.arange(count), y, limit)
+    assert len(kept) <= max(limit, 4) or count <= limit
+    assert (kept.min(), kept.max()) == (y.min(), y.max())
+    assert (x[0], x[-1]) == (0, count - 1)
+    assert (np.diff(x) > 0).all()
+    assert (y[x] == kept).all()
+
+
+def test_decimation_keeps_a_long_gap_and_the_extremes_beside_it():
+    y = np.arange(100.0)
+    y[30:70] = np.nan
+    x, kept = decimate(np.arange(100), y, limit=20)
+    assert np.isnan(kept[(x >= 35) & (x < 65)]).all()
+    assert (np.nanmin(kept), np.nanmax(kept)) == (0.0, 99.0)
+
+
+def test_minutes_are_counted_from_the_start():
+    rows = pd.DataFrame({"step": [10, 20], "epoch": [0.5, 1.0], "wall_time": [60.0, 120.0]})
+    assert positions(rows, "minutes").tolist() == [1.0, 2.0]
+    assert positions(rows, "step").tolist() == [10.0, 20.0]
+    assert positions(rows, "epoch").tolist() == [0.5, 1.0]
+
+
+def test_smoothed_curve_stands_before_its_faint_raw_line():
+    curve = Curve("train", np.arange(3.0), np.array([1.0, 3.0, 5.0]), "#0072B2", smooth=True)
+    raw, smoothed = curve_figure([curve], smoothing=0.5).data
+    assert raw.y.tolist() == [1.0, 3.0, 5.0]
+    assert raw.opacity < 0.5
+    assert smoothed.y == pytest.approx([1.0, 3.5 / 1.5, 6.75 / 1.75])
+
+
+def test_smoothing_comes_before_thinning():
+    y = np.random.default_rng(0).normal(size=5000)
+    curve = Curve("train", np.arange(5000.0), y, "#0072B2", smooth=True)
+    _, drawn = curve_figure([curve], smoothing=0.9).data
+    assert drawn.y.max() == ema(y, 0.9).max()
+
+
+def test_values_of_epochs_are_not_smoothed():
+    curve = Curve("val", np.arange(3.0), np.array([1.0, 3.0, 5.0]), "#0072B2", dash="dash")
+    (drawn,) = curve_figure([curve], smoothing=0.9).data
+    assert drawn.y.tolist() == [1.0, 3.0, 5.0]
+    assert drawn.line.dash == "dash"
+
+
+def test_figure_keeps_zoom_and_the_theme_of_the_page():
+    layout = curve_figure([], log_y=True).layout
+    assert layout.uirevision == "keep"
+    assert layout.plot_bgcolor == layout.paper_bgcolor == "rgba(0,0,0,0)"
+    assert layout.yaxis.type == "log"
+
+
+def test_no_trace_is_drawn_with_webgl_or_too_many_points():
+    curve = Curve("train", np.arange(20_000.0), np.random.default_rng(1).normal(size=20_000), "#0072B2", smooth=True)
+    figure = curve_figure([curve], smoothing=0.5)
+    assert {trace.type for trace in figure.data} == {"scatter"}
+    assert all(len(trace.y) <= 500 for trace in figure.data)

@@ -1,0 +1,59 @@
+"""Overlays are in register: known targets drawn, pixels checked."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mtl_core.figures.overlays import MASK_OPACITY, class_colours, class_legend, depth_legend, draw_boxes, draw_depth, draw_mask, enlarge
+
+
+def test_enlarging_repeats_pixels():
+    image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    large = enlarge(image, 3)
+    assert large.shape == (6, 6, 3)
+    assert (large[:3, :3] == image[0, 0]).all()
+    assert (large[3:, 3:] == image[1, 1]).all()
+
+
+def test_a_box_is_drawn_on_its_pixels_and_nowhere_else():
+    picture = draw_boxes(np.zeros((20, 30, 3), np.uint8), np.array([[5, 4, 15, 12]]), [""], np.array([[10, 200, 30]]), 2)
+    drawn = (picture == [10, 200, 30]).all(-1)
+    rows, columns = np.nonzero(drawn)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 23, 10, 29)  # x2, y2 are exclusive
+    assert not drawn[12:20, 16:24].any()
+    assert not picture[~drawn].any()
+
+
+def test_a_mask_colours_its_pixels_and_dims_the_rest():
+    classes = ("background", "cat")
+    image = np.full((2, 2, 3), 100, np.uint8)
+    picture = draw_mask(image, np.array([[1, 0], [255, 1]], np.uint8), classes, 1)
+    expected = (MASK_OPACITY * class_colours(classes)[1] + (1 - MASK_OPACITY) * 100).round()
+    assert (picture[0, 0] == expected).all()
+    assert (picture[1, 1] == expected).all()
+    assert (picture[0, 1] == 45).all()
+    assert (picture[1, 0] == 45).all()  # ignored
+
+
+def test_a_class_has_one_colour_in_boxes_and_masks():
+    names = tuple("0123456789")
+    assert (class_colours(("background", *names))[1:] == class_colours(names)).all()
+    assert len({tuple(colour) for colour in class_colours(names)}) == 10
+
+
+def test_depth_runs_from_bright_near_to_dark_far_and_unknown_is_grey():
+    picture = draw_depth(np.array([[1.0, 2.0, 3.0, np.nan]]), 1.0, 3.0, 1)[0].astype(int)
+    assert picture[0].sum() > picture[1].sum() > picture[2].sum()
+    assert (picture[3] == 128).all()
+
+
+def test_one_scale_for_target_and_prediction():
+    assert (draw_depth(np.array([[5.0]]), 1.0, 3.0, 1) == draw_depth(np.array([[3.0]]), 1.0, 3.0, 1)).all()
+
+
+def test_legends_name_the_colours_that_are_drawn():
+    assert class_legend(("background", "cat")) == [("#{:02x}{:02x}{:02x}".format(*class_colours(("background", "cat"))[1]), "cat")]
+    near, far = depth_legend(1.0, 3.0, "m")
+    picture = draw_depth(np.array([[1.0, 3.0]]), 1.0, 3.0, 1)[0]
+    assert (near[1], far[1]) == ("1 m", "3 m")
+    assert [colour for colour, _ in (near, far)] == ["#{:02x}{:02x}{:02x}".format(*pixel) for pixel in picture]

@@ -1,0 +1,134 @@
+"""A store filled by hand, and the app run on it without a worker: nothing is trained here."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from mtl_core.config import RunConfig
+from mtl_core.events import EpochMetrics, Message, ProbesSaved, RunEnded, RunStarted, StepScalars
+from mtl_core.runs import jobs
+from mtl_core.runs.store import open_store
+
+APP = str(Path(__file__).parents[2] / "app.py")
+LOSS = {"title": "Loss", "unit": "", "higher_is_better": False}
+TASKS = {
+    "digit": {
+        "kind": "classification",
+        "title": "Which digit",
+        "classes": [str(number) for number in range(10)],
+        "unit": "",
+        "target": "digit",
+        "main_metric": "accuracy",
+        "metrics": {"loss": LOSS, "accuracy": {"title": "Accuracy", "unit": "", "higher_is_better": True}},
+    },
+    "slant": {
+        "kind": "regression",
+        "title": "Slant",
+        "classes": [],
+        "unit": "degrees",
+        "target": "slant",
+        "main_metric": "mae",
+        "metrics": {"loss": LOSS, "mae": {"title": "Mean absolute error", "unit": "degrees", "higher_is_better": False}},
+    },
+}
+INFO = {
+    "device": "cpu",
+    "device_name": "a test's processor",
+    "precision": "fp32",
+    "layout": "contiguous",
+    "parameters": {"shared": 900, "tasks": {"digit": 80, "slant": 20}},
+    "images": {"train": 100, "val": 20, "test": 20},
+    "steps_per_epoch": 2,
+    "tasks": TASKS,
+    "versions": {},
+    "image_shape": [1, 8, 8],
+}
+
+
+def config(**changes):
+    values = {"name": "a run", "data": {"name": "digits"}, "tasks": {"digit": {}, "slant": {}}, "backbone": {"name": "mlp"}, "epochs": 3}
+    return RunConfig.from_dict({**values, **changes})
+
+
+def fill(store, run, epochs=2, end=None):
+    """Events and probe files of a run's first epochs."""
+    store.append(run.id, RunStarted(6, INFO))
+    folder = store.folder(run.id) / "probes"
+    folder.mkdir(exist_ok=True)
+    images = np.full((4, 8, 8, 3), 120, dtype=np.uint8)
+    targets = {"target/digit": np.arange(4), "target/slant": np.arange(4, dtype=np.float32)}
+    labelled = {"labelled/digit": np.array([True, True, False, True]), "labelled/slant": np.ones(4, dtype=bool)}
+    np.savez(folder / "targets.npz", images=images, index=np.arange(4), **targets, **labelled)
+    for epoch in range(epochs + 1):
+        np.savez(folder / f"epoch_{epoch:04d}.npz", digit=np.eye(4, 10, dtype=np.float32), slant=np.full(4, epoch, dtype=np.float32))
+        store.append(run.id, ProbesSaved(epoch, f"probes/epoch_{epoch:04d}.npz"))
+        if epoch:
+            for step in (2 * epoch - 1, 2 * epoch):
+                losses = {"train/digit/loss": 2.0 / step, "train/slant/loss": 1.0 / step, "optimizer/loss": 3.0 / step, "optimizer/lr": 0.01}
+                store.append(run.id, StepScalars(step, step / 2, {**losses, "loss_weight/digit": 1.0, "loss_weight/slant": 1.0}))
+            values = {"val/digit/loss": 1.0 / epoch, "val/digit/accuracy": 0.4 + 0.1 * epoch, "val/slant/loss": 0.5, "val/slant/mae": 3.0 / epoch}
+            store.append(run.id, EpochMetrics(2 * epoch, epoch, values))
+    store.append(run.id, Message("a line of the log"))
+    if end == "finished":
+        store.append(run.id, EpochMetrics(2 * epochs, epochs, {"test/digit/accuracy": 0.625, "test/slant/mae": 1.25}))
+    if end:
+        store.append(run.id, RunEnded(end, 2 * epochs, float(epochs), 10.0, 1.0))
+    return store.get(run.id)
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("MTL_HOME", str(tmp_path))
+    monkeypatch.setattr(jobs, "warm_up", lambda: None)
+    monkeypatch.setattr(jobs, "start_worker", lambda store: None)
+    monkeypatch.setattr(jobs, "warmed", lambda: True)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    return open_store()
+
+
+@pytest.fixture
+def finished(store):
+    return fill(store, store.create(config(), device="cpu"), end="finished")
+
+
+@pytest.fixture
+def open_page(store):
+    """The app at a page, as a browser opens it."""
+
+    def opened(page="", **query):
+        app = AppTest.from_file(APP, default_timeout=30)
+        for key, value in query.items():
+            app.query_params[key] = value
+        if page:
+            app.switch_page(f"pages/{page}.py")
+        app.run()
+        assert not app.exception, app.exception
+        return app
+
+    return opened
+
+
+def texts(app):
+    """Everything that is written on the page."""
+    kinds = (app.markdown, app.caption, app.title, app.subheader, app.info, app.warning, app.error, app.code)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+@pytest.fixture(name="texts")
+def texts_fixture():
+    return texts
+
+
+@pytest.fixture
+def make_run(store):
+    """A running run of this process; ``filled`` with ``epochs_done`` of its three epochs."""
+
+    def made(filled=True, epochs_done=2, **changes):
+        run = store.create(config(**changes), device="cpu")
+        return fill(store, run, epochs_done) if filled else run
+
+    return made

@@ -1,0 +1,107 @@
+import pytest
+
+from mtl_core.events import EpochMetrics
+from mtl_core.runs.status import RunStatus
+
+
+def charts(app):
+    return [element.proto.id for element in app.get("bidi_component")]
+
+
+def test_no_runs_offers_the_one_thing_to_do(open_page, texts):
+    app = open_page("run")
+    assert "There are no runs yet" in texts(app)
+    assert len(app.get("page_link")) == 1
+
+
+def test_unknown_run_is_a_sentence(open_page, finished):
+    app = open_page("run", run="nothing-like-it")
+    assert [error.value for error in app.error] == [
+        "There is no run 'nothing\\-like\\-it' in this store. It may have been made with another MTL_HOME."
+    ]
+
+
+def test_finished_run_shows_every_task_with_best_and_last(open_page, finished, texts):
+    app = open_page("run", run=finished.id)
+    assert app.title[0].value == "a run"
+    assert len(charts(app)) == 2 * 2 + 2
+    assert "last **0.600** · best **0.600** :gray[(epoch 2)]" in texts(app)
+    assert "Mean absolute error, in degrees ↓" in texts(app)
+    assert [metric.value for metric in app.metric] == ["0.625", "1.250 degrees"]
+    assert len(app.get("image")) == 2
+    assert "a line of the log" in texts(app)
+
+
+def test_without_a_run_in_the_address_the_newest_is_shown(open_page, finished):
+    assert open_page("run").query_params["run"] == finished.id
+
+
+def test_running_run_has_progress_and_stop_answers_at_once(open_page, store, make_run):
+    run = make_run()
+    app = open_page("run", run=run.id)
+    assert "epoch 3 of 3 · step 4 of 6" in app.get("progress")[0].proto.text
+    app.button(key=f"stop.{run.id}").click().run()
+    assert app.button(key=f"stop.{run.id}").label == "Stopping…"
+    assert app.button(key=f"stop.{run.id}").disabled
+    assert store.get(run.id).status == RunStatus.STOPPING
+
+
+def test_failed_run_names_cause_and_cure(open_page, store, make_run, texts):
+    run = make_run()
+    store.end(run.id, RunStatus.FAILED, {"kind": "NonFiniteLossError", "message": "the loss became NaN", "cure": "Lower the rate", "trace": "line 1"})
+    app = open_page("run", run=run.id)
+    assert "the loss became NaN" in app.error[0].value
+    assert "Lower the rate" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("index", "kept"),
+    [
+        (None, "No checkpoint had been saved yet."),
+        ('{"last": "epoch_0002_step_00001410"}', "The last checkpoint kept is the one after epoch 2 (step 1,410)."),
+        ("{", "Its list of checkpoints cannot be read."),
+    ],
+)
+def test_interrupted_run_says_where_and_what_is_kept(open_page, store, make_run, index, kept):
+    run = make_run()
+    store.end(run.id, RunStatus.INTERRUPTED)
+    if index is not None:
+        folder = store.folder(run.id) / "checkpoints"
+        folder.mkdir()
+        (folder / "index.json").write_text(index)
+    assert open_page("run", run=run.id).warning[0].value == f"Interrupted at epoch 2: its process is gone. {kept}"
+
+
+def test_the_test_evaluation_is_no_time_left(open_page, make_run, store):
+    run = make_run()
+    store.append(run.id, EpochMetrics(6, 3, {"val/slant/mae": 1.0}))
+    assert open_page("run", run=run.id).get("progress")[0].proto.text == "epoch 3 of 3 · step 6 of 6 · measuring on the test images"
+
+
+def test_a_metric_that_was_never_finite_is_shown_without_a_best(open_page, make_run, store, texts):
+    run = make_run(epochs_done=0)
+    store.append(run.id, EpochMetrics(2, 1, {"val/slant/mae": float("nan")}))
+    app = open_page("run", run=run.id)
+    assert "last **–**" in texts(app)
+    assert not app.error
+
+
+def test_probe_slider_follows_the_newest_epoch_until_it_is_moved(open_page, finished, texts):
+    app = open_page("run", run=finished.id)
+    slider = app.select_slider(key=f"run.epoch.{finished.id}")
+    assert slider.value == 2
+    slider.set_value(0).run()
+    assert ":gray[after epoch 0]" in texts(app)
+
+
+def test_nothing_needs_torch_but_the_pictures(open_page, finished, monkeypatch, texts):
+    monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)
+    app = open_page("run", run=finished.id)
+    assert len(charts(app)) == 6
+    assert "Starting: loading PyTorch" in texts(app)
+
+
+def test_strip_on_another_page_names_the_running_run(open_page, make_run):
+    run = make_run()
+    app = open_page("compare")
+    assert app.button(key=f"strip.stop.{run.id}").label == "Stop"

@@ -1,0 +1,152 @@
+import time
+
+import pytest
+
+from mtl_core.errors import DataError
+from mtl_core.presets import load_presets
+from mtl_core.sharing import SHARING_SCHEMES
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    """Composing thousands of scenes is not what is tested here."""
+
+    def refuse(*_):
+        raise DataError("no pictures in this test")
+
+    monkeypatch.setattr("ui.preview.prepare", refuse)
+
+
+def train_button(app):
+    return app.button(key="train")
+
+
+def test_the_first_preset_is_chosen_and_train_is_the_first_useful_click(open_page, store):
+    app = open_page()
+    assert app.session_state["settings_preset"] == load_presets()[0].name
+    assert not train_button(app).disabled
+    train_button(app).click().run()
+    assert [run.config.to_dict() for run in store.runs()] == [load_presets()[0].config.to_dict() | {"name": load_presets()[0].title}]
+    assert app.query_params["run"] == store.runs()[0].id
+
+
+def test_changes_survive_another_page(open_page):
+    app = open_page()
+    app.number_input(key="set.epochs").set_value(7).run()
+    app.switch_page("pages/compare.py").run()
+    app.switch_page("pages/train.py").run()
+    assert app.number_input(key="set.epochs").value == 7
+    assert app.session_state["settings"]["epochs"] == 7
+
+
+def test_a_changed_run_is_named_after_the_change(open_page, store):
+    app = open_page()
+    app.number_input(key="set.epochs").set_value(7).run()
+    train_button(app).click().run()
+    assert store.runs()[0].name == f"{load_presets()[0].title} · epochs=7"
+
+
+def test_another_preset_replaces_all_settings(open_page):
+    app = open_page()
+    app.number_input(key="set.epochs").set_value(7).run()
+    other = load_presets()[1]
+    app.button_group(key="preset").set_value(other.name).run()
+    assert app.session_state["settings"] == other.config.to_dict() | {"name": ""}
+    assert app.number_input(key="set.epochs").value == other.config.epochs
+
+
+def test_a_task_comes_back_with_its_weight(open_page):
+    app = open_page()
+    name = next(iter(load_presets()[0].config.tasks))
+    app.number_input(key=f"set.tasks.{name}.loss_weight").set_value(2.5).run()
+    app.checkbox(key=f"task.{name}").uncheck().run()
+    assert name not in app.session_state["settings"]["tasks"]
+    app.checkbox(key=f"task.{name}").check().run()
+    assert app.session_state["settings"]["tasks"][name]["loss_weight"] == 2.5
+
+
+def test_no_task_left_is_said_and_train_is_off(open_page):
+    app = open_page()
+    for name in load_presets()[0].config.tasks:
+        app.checkbox(key=f"task.{name}").uncheck().run()
+    assert train_button(app).disabled
+    assert "expected at least one task" in app.error[0].value
+
+
+def test_what_does_not_fit_is_said_before_training(open_page):
+    app = open_page()
+    app.selectbox(key="set.backbone.name.titled").set_value("mlp").run()
+    assert train_button(app).disabled
+    assert any("segments" in error.value for error in app.error)
+
+
+def test_settings_from_yaml(open_page):
+    app = open_page()
+    app.text_area(key="yaml_text").input("data: {name: digits}\ntasks: {digit: {}}\nbackbone: {name: mlp, hidden: [16]}\n")
+    next(button for button in app.button if button.label == "Use these settings").click().run()
+    assert app.session_state["settings"]["backbone"] == {"name": "mlp", "hidden": [16]}
+    assert app.text_input(key="set.backbone.hidden").value == "16"
+
+
+def test_wrong_yaml_is_said_and_changes_nothing(open_page):
+    app = open_page()
+    before = dict(app.session_state["settings"])
+    app.text_area(key="yaml_text").input("data: {name: digit}\ntasks: {digit: {}}\nbackbone: {name: mlp}\n")
+    next(button for button in app.button if button.label == "Use these settings").click().run()
+    assert "did you mean 'digits'" in app.error[0].value
+    assert app.session_state["settings"] == before
+
+
+def test_train_waits_for_torch_because_the_checks_need_it(open_page, monkeypatch, texts):
+    monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)
+    app = open_page()
+    assert "Starting: loading PyTorch" in texts(app)
+    assert "Train can be pressed in a few seconds" in texts(app)
+    assert train_button(app).disabled
+    assert "torch" in app.session_state["waiting"]  # the strip draws the page anew when it is there
+    monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: True)
+    app.run()
+    assert not train_button(app).disabled
+
+
+def labels(app):
+    return [widget.label for kind in (app.number_input, app.text_input, app.toggle, app.selectbox) for widget in kind]
+
+
+def test_options_that_do_nothing_are_hidden(open_page):
+    app = open_page()
+    app.selectbox(key="set.optimizer.name").set_value("adamw").run()
+    assert "Momentum" not in labels(app)
+    app.selectbox(key="set.optimizer.name").set_value("sgd").run()
+    assert "Momentum" in labels(app)
+
+
+def test_mnist_options_of_the_scenes_are_shown_with_mnist_and_what_is_fetched_is_said(open_page, monkeypatch, tmp_path, texts):
+    monkeypatch.setenv("MTL_MNIST_ROOT", str(tmp_path))
+    app = open_page()
+    assert app.session_state["settings"]["data"]["name"] == "digit_scenes"
+    assert {"Folder", "Download"}.isdisjoint(labels(app))
+    assert "MNIST's files" not in texts(app)
+    app.selectbox(key="set.data.glyphs").set_value("mnist").run()
+    assert {"Folder", "Download"} <= set(labels(app))
+    assert f"MNIST's files are not in `{tmp_path / 'MNIST' / 'raw'}` yet: they are fetched (11 MB) when the run starts." in texts(app)
+    app.text_input(key="set.data.root").set_value(str(tmp_path / "nowhere")).run()
+    assert "they are fetched" not in texts(app)  # it is a problem instead
+    app.text_input(key="set.data.root").set_value("").run()
+    assert "they are fetched" in texts(app)
+    app.toggle(key="set.data.download").set_value(False).run()
+    assert "they are fetched" not in texts(app)
+
+
+def test_sharing_is_chosen_only_where_there_is_a_choice(open_page, monkeypatch):
+    assert len(list(SHARING_SCHEMES)) == 1
+    assert "Sharing" not in labels(open_page())
+    monkeypatch.setitem(SHARING_SCHEMES._table, "another", "mtl_core.sharing.hard:HardSharing")
+    assert "Sharing" in labels(open_page())
+
+
+def test_a_double_click_starts_one_run(open_page, store):
+    app = open_page("train")
+    app.session_state["submitted_at"] = time.monotonic()  # the first click of the two was just now
+    train_button(app).click().run()
+    assert store.runs() == []

@@ -1,0 +1,64 @@
+"""A store in a folder of the test's own, a config, and an engine without torch."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mtl_core.config import RunConfig
+from mtl_core.runs.store import open_store
+
+ROOT = Path(__file__).parents[2]
+
+
+def named(name="", **settings):
+    """A config whose name tells the fake engine what to do."""
+    plain = {"name": name, "data": {"name": "digits"}, "tasks": {"digit": {}}, "backbone": {"name": "mlp"}, "epochs": 2, "device": "cpu"}
+    return RunConfig.from_dict(plain | settings)
+
+
+@pytest.fixture
+def config():
+    return named
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def store(home):
+    return open_store(home)
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """The fake engine's module, in the place of the real one for this test."""
+    spec = importlib.util.spec_from_file_location("fake_trainer", Path(__file__).with_name("fake_trainer.py"))
+    fake = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fake)
+    for name, module in fake.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return fake
+
+
+@pytest.fixture
+def python(home):
+    """Start Python on some code, with the store's home in the environment; killed at the end if it still runs."""
+    started = []
+
+    def start(code, *arguments):
+        environment = {**os.environ, "MTL_HOME": str(home), "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", code, *arguments]
+        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdin=-1, stdout=-1, stderr=-1, text=True)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

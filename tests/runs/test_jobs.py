@@ -1,0 +1,274 @@
+"""The queue and the thread that works on it, with an engine that needs no torch."""
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from mtl_core.events import Control, RunEnded, RunStarted
+from mtl_core.runs import jobs
+from mtl_core.runs.executor import SWITCH_INTERVAL
+
+WAIT = 30  # seconds; an event that has not come by then never will
+
+RELOAD = """
+import sys, importlib.util
+def engine():
+    spec = importlib.util.spec_from_file_location("fake_trainer", FAKE)
+    fake = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fake)
+    sys.modules.update(fake.modules())
+def submit(name):
+    from mtl_core.config import RunConfig
+    from mtl_core.runs import jobs
+    from mtl_core.runs.store import open_store
+    plain = {"name": name, "data": {"name": "digits"}, "tasks": {"digit": {}}, "backbone": {"name": "mlp"}, "device": "cpu"}
+    return open_store(), jobs.submit(open_store(), RunConfig.from_dict(plain)).id
+import threading
+engine()
+old_store, first = submit("waits")
+"""
+
+
+@pytest.fixture
+def fake_path():
+    return f"FAKE = {str(Path(__file__).with_name('fake_trainer.py'))!r}\n"
+
+
+def join(run_id):
+    """Wait until the thread that trains a run has ended."""
+    for thread in threading.enumerate():
+        if thread.name == f"train-{run_id}":
+            thread.join(WAIT)
+            assert not thread.is_alive()
+
+
+class Gate:
+    """A trainer that starts when looked at and goes on when let."""
+
+    def __init__(self):
+        self.began = {name: threading.Event() for name in ("one", "two")}
+        self.let = {name: threading.Event() for name in ("one", "two")}
+        self.seen = {}
+
+    def train(self, config, folder, cache, control):
+        self.seen[config.name] = self.look()
+        self.began[config.name].set()
+        yield RunStarted(1, {})
+        assert self.let[config.name].wait(WAIT)
+        yield RunEnded("finished", 1, 1.0, 1.0, 1.0)
+
+
+@pytest.fixture
+def gate(engine):
+    gate = Gate()
+    sys.modules["mtl_core.training.trainer"].train = gate.train
+    return gate
+
+
+def test_the_second_run_starts_when_the_first_has_ended(store, config, gate):
+    gate.look = lambda: [(run.name, run.status.value) for run in store.runs()[::-1]]
+    first, second = jobs.submit(store, config("one")), jobs.submit(store, config("two"))
+    assert gate.began["one"].wait(WAIT)
+    assert [run.queue_position for run in (store.get(first.id), store.get(second.id))] == [None, 1]
+    gate.let["one"].set()
+    assert gate.began["two"].wait(WAIT)
+    assert gate.seen["two"] == [("one", "finished"), ("two", "running")]
+    gate.let["two"].set()
+    join(second.id)
+    assert store.get(second.id).status == "finished"
+
+
+def test_auto_waits_for_the_device_that_it_stands_for(store, config, gate, monkeypatch):
+    monkeypatch.setattr(jobs, "resolve_device", lambda name: "cpu")
+    gate.look = lambda: [run.status.value for run in store.runs()[::-1]]
+    jobs.submit(store, config("one", device="cpu"))
+    assert gate.began["one"].wait(WAIT)
+    second = jobs.submit(store, config("two", device="auto"))
+    gate.let["one"].set()
+    gate.let["two"].set()
+    assert gate.began["two"].wait(WAIT)
+    assert gate.seen["two"] == ["finished", "running"]
+    join(second.id)
+    assert store.get(second.id).device == "cpu"
+
+
+def test_a_failure_does_not_hold_up_the_queue(store, config, engine):
+    reached = threading.Event()
+    original = sys.modules["mtl_core.training.trainer"].train
+
+    def train(config, *others):
+        yield from original(config, *others)
+        if config.name == "fine":
+            reached.set()
+
+    sys.modules["mtl_core.training.trainer"].train = train
+    bad, good = jobs.submit(store, config("fault")), jobs.submit(store, config("fine"))
+    assert reached.wait(WAIT)
+    join(good.id)
+    assert [store.get(run.id).status for run in (bad, good)] == ["failed", "finished"]
+
+
+def test_submit_does_not_double_the_worker(store, config, engine):
+    before = len([thread for thread in threading.enumerate() if thread.name == "mtl-queue"])
+    ids = [jobs.submit(store, config()).id for _ in range(3)]
+    assert len([thread for thread in threading.enumerate() if thread.name == "mtl-queue"]) == before + 1
+    for run_id in ids:
+        store.request_stop(run_id)
+
+
+def test_execute_tells_an_observer_every_event_after_it_was_recorded(store, config, engine):
+    run = store.create(config())
+    seen = []
+    ended = jobs.execute(store, run.id, on_event=lambda event: seen.append((type(event).__name__, store.get(run.id).status.value)))
+    assert [name for name, _ in seen][:2] == ["Message", "RunStarted"]
+    assert seen[-1] == ("RunEnded", "finished")
+    assert {status for _, status in seen[:-1]} == {"running"}
+    assert (ended.status, ended.progress, ended.failure) == ("finished", 1.0, None)
+    assert store.summary(run.id)["val/digit/accuracy"]["best"] == 0.8
+
+
+def test_a_run_that_was_stopped_or_trained_is_not_trained_again(store, config, engine):
+    stopped = store.create(config())
+    store.request_stop(stopped.id)
+    assert jobs.execute(store, stopped.id).status == "stopped"
+    finished = jobs.execute(store, store.create(config()).id)
+    rows = len(store.log(finished.id))
+    assert jobs.execute(store, finished.id).status == "finished"
+    assert len(store.log(finished.id)) == rows
+
+
+def test_a_stop_through_the_store_reaches_the_trainer(store, config, engine):
+    run = store.create(config("waits"), device="cpu")
+    control = Control()
+
+    def stop_when_started(event):
+        if isinstance(event, RunStarted):
+            assert store.request_stop(run.id).status == "stopping"
+
+    assert jobs.execute(store, run.id, control, stop_when_started).status == "stopped"
+    assert control.reasons == ["asked to stop"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("bad data", "data", "images.gz ends too early; fetch it again"),
+        ("nan", "non_finite", "the loss of task 'digit' became nan by step 2"),
+        ("memory", "out_of_memory", "can't allocate memory"),
+        ("fault", "bug", "KeyError: 'surprise'"),
+        ("silent", "bug", "the trainer ended without saying how"),
+    ],
+)
+def test_a_failure_says_what_kind_it_is_and_what_to_do(store, config, engine, name, kind, message):
+    run = jobs.execute(store, store.create(config(name)).id)
+    assert (run.status, run.failure["kind"]) == ("failed", kind)
+    assert message in run.failure["message"]
+    assert run.failure["cure"].endswith((".", "config."))
+    assert run.failure["trace"].startswith("Traceback")
+    assert run.finished_at is not None
+    assert store.log(run.id)[-1].level == "error"
+    assert "Traceback" not in "".join(line.text for line in store.log(run.id))
+    assert "Traceback" in (store.folder(run.id) / "log.txt").read_text(encoding="utf-8")
+
+
+def test_a_full_disk_is_told_apart(store, config, engine):
+    def train(*_):
+        yield RunStarted(1, {})
+        raise OSError(28, "No space left on device")
+
+    sys.modules["mtl_core.training.trainer"].train = train
+    assert jobs.execute(store, store.create(config()).id).failure["kind"] == "disk_full"
+
+
+def test_ctrl_c_in_the_calling_thread_leaves_an_interrupted_run(store, config, engine):
+    def train(*_):
+        yield RunStarted(1, {})
+        raise KeyboardInterrupt
+
+    sys.modules["mtl_core.training.trainer"].train = train
+    run = store.create(config())
+    with pytest.raises(KeyboardInterrupt):
+        jobs.execute(store, run.id)
+    assert store.get(run.id).status == "interrupted"
+
+
+def test_the_interpreter_switches_faster_while_a_run_trains(store, config, engine):
+    before = sys.getswitchinterval()
+    seen = []
+    jobs.execute(store, store.create(config()).id, on_event=lambda event: seen.append(sys.getswitchinterval()))
+    assert seen == pytest.approx([SWITCH_INTERVAL] * len(seen))
+    assert SWITCH_INTERVAL < before == sys.getswitchinterval()
+
+
+def test_two_threads_do_not_train_the_same_run(store, config, gate):
+    gate.look = lambda: None
+    run = store.create(config("one"), device="cpu")
+    thread = threading.Thread(target=jobs.execute, args=(store, run.id), daemon=True)
+    thread.start()
+    assert gate.began["one"].wait(WAIT)
+    assert jobs.execute(store, run.id).status == "running"
+    gate.let["one"].set()
+    thread.join(WAIT)
+    assert store.get(run.id).status == "finished"
+
+
+def test_runs_go_on_when_our_modules_are_reloaded(store, python, fake_path):
+    process = python(
+        fake_path
+        + RELOAD
+        + """
+for name in [name for name in sys.modules if name.split(".")[0] == "mtl_core"]:
+    del sys.modules[name]
+engine()
+store, second = submit("fine")
+assert type(store) is not type(old_store), "nothing was reloaded"
+assert [thread.name for thread in threading.enumerate()].count("mtl-queue") == 1, "the worker was doubled"
+print(first, second, flush=True)
+sys.stdin.read()
+"""
+    )
+    first, second = process.stdout.readline().split()
+    assert process.stderr.readline() == "ready\n"  # the first run trains
+    assert store.get(second).status == "queued"
+    store.request_stop(first)
+    ended = threading.Event()
+    deadline = threading.Timer(WAIT, process.kill)
+    deadline.start()
+    while not store.get(second).status.is_ended() and process.poll() is None:
+        ended.wait(0.05)
+    deadline.cancel()
+    assert [store.get(run_id).status for run_id in (first, second)] == ["stopped", "finished"]
+
+
+def test_a_program_that_closes_lets_its_run_save_and_calls_it_interrupted(store, python, fake_path):
+    process = python(fake_path + RELOAD + "print(first, flush=True); sys.stdin.readline()\n")
+    run_id = process.stdout.readline().strip()
+    assert process.stderr.readline() == "ready\n"
+    process.communicate("close\n", timeout=WAIT)
+    assert process.returncode == 0
+    assert [line.text for line in store.log(run_id)][-2:] == [
+        "epoch 0: checkpoint saved",
+        "interrupted after 1 steps (0.5 epochs) in 0.5 s",
+    ]
+    assert store.get(run_id).status == "interrupted"
+
+
+def test_warming_up_imports_the_engine_once(python):
+    process = python(
+        """
+import sys, types
+for name in ("torch", "torchvision", "mtl_core.training.trainer"):
+    sys.modules[name] = types.ModuleType(name)
+from mtl_core.runs import jobs
+from mtl_core.runs.process import process_slot
+print(jobs.warmed())
+jobs.warm_up()
+thread = process_slot("warm")["thread"]
+jobs.warm_up()
+thread.join()
+print(jobs.warmed(), process_slot("warm")["thread"] is thread)
+"""
+    )
+    assert process.communicate(timeout=WAIT)[0].split() == ["False", "True", "True"]

@@ -1,0 +1,311 @@
+"""What every run store must do, as one class; then what is particular to SQLite files."""
+
+import json
+import math
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import update
+
+from mtl_core.errors import RunNotFoundError, StoreError
+from mtl_core.events import CheckpointSaved, EpochMetrics, Message, ProbesSaved, RunEnded, RunStarted, StepScalars
+from mtl_core.runs import recording, schema
+from mtl_core.runs.database import open_database
+from mtl_core.runs.store import open_store
+
+INFO = {
+    "device": "cpu",
+    "share": math.nan,
+    "tasks": {"a": {"metrics": {"accuracy": {"title": "Accuracy", "unit": "%", "higher_is_better": True}, "loss": {"higher_is_better": False}}}},
+}
+
+
+class StoreContract:
+    """Inherit and give a fixture ``store`` to test another backend."""
+
+    def test_a_new_run_waits_with_its_config_beside_it(self, store, config):
+        run = store.create(config("mine", epochs=7))
+        assert (run.status, run.name, run.epochs, run.queue_position, run.device) == ("queued", "mine", 7, 1, "cpu")
+        assert (run.step, run.epoch, run.progress, run.seconds, run.eta_seconds) == (0, 0.0, 0.0, 0.0, None)
+        assert store.get(run.id).config == config("mine", epochs=7)
+        assert (store.folder(run.id) / "config.yaml").read_text(encoding="utf-8") == config("mine", epochs=7).to_yaml()
+        assert [path.name for path in store.folder(run.id).iterdir() if path.name.startswith(".")] == []
+
+    def test_runs_come_newest_first_and_the_queue_oldest_first(self, store, config):
+        ids = [store.create(config(str(number))).id for number in range(3)]
+        assert [run.id for run in store.runs()] == ids[::-1]
+        assert [(run.id, run.queue_position) for run in store.queued()] == [(ids[0], 1), (ids[1], 2), (ids[2], 3)]
+
+    def test_a_run_is_found_by_a_unique_beginning_of_its_id(self, store, config):
+        run = store.create(config())
+        assert store.get(run.id[:-1]).id == run.id
+        other = store.create(config())
+        with pytest.raises(RunNotFoundError, match="could be any of"):
+            store.get(run.id[:4])
+        assert store.get(other.id).id == other.id
+
+    @pytest.mark.parametrize("text", ["", "nothing", "%", "../..", "_" * 20])
+    def test_an_id_that_matches_nothing_is_named(self, store, config, text):
+        run = store.create(config())
+        with pytest.raises(RunNotFoundError, match=run.id):
+            store.get(text)
+        with pytest.raises(RunNotFoundError):
+            store.folder(text)
+
+    def test_a_claimed_run_is_running_and_held_once(self, store, config):
+        run = store.create(config())
+        assert store.claim(run.id, "cpu")
+        assert not store.claim(run.id, "cpu")
+        held = store.get(run.id)
+        assert (held.status, held.device, held.queue_position) == ("running", "cpu", None)
+        assert [active.id for active in store.active()] == [run.id]
+
+    def test_one_run_at_a_time_per_device(self, store, config):
+        first, second = store.create(config()), store.create(config())
+        assert store.claim(first.id, "cpu")
+        assert not store.claim(second.id, "cpu")
+        assert store.claim(second.id, "cuda")
+        third = store.create(config())
+        store.append(first.id, RunEnded("finished", 0, 0.0, 0.0, 0.0))
+        assert store.claim(third.id, "cpu")
+
+    def test_the_command_lines_run_is_held_from_the_start(self, store, config):
+        run = store.create(config(), device="cpu")
+        assert run.status == "running"
+        assert store.queued() == []
+        assert not store.claim(run.id, "cpu", alone=False)
+
+    def test_claims_of_many_threads_are_exclusive(self, store, config):
+        ids = [store.create(config()).id for _ in range(6)]
+        together = threading.Barrier(4)
+
+        def claim_all():
+            together.wait()
+            return [run_id for run_id in ids if store.claim(run_id, "cpu", alone=False)]
+
+        with ThreadPoolExecutor(4) as pool:
+            taken = [future.result() for future in [pool.submit(claim_all) for _ in range(4)]]
+        assert sorted(run_id for ids_taken in taken for run_id in ids_taken) == sorted(ids)
+
+    def test_events_of_a_whole_run(self, store, config):
+        run = store.create(config(epochs=1), device="cpu")
+        store.append(run.id, Message("preparing"))
+        store.append(run.id, RunStarted(4, INFO))
+        store.append(run.id, StepScalars(2, 0.5, {"train/a/loss": 2.0}))
+        store.append(run.id, StepScalars(4, 1.0, {"train/a/loss": 1.0}))
+        store.append(run.id, EpochMetrics(4, 1, {"val/a/accuracy": 0.5, "selection/score": 0.25}))
+        store.append(run.id, ProbesSaved(1, "probes/epoch_0001.npz"))
+        store.append(run.id, CheckpointSaved(4, 1, "checkpoints/epoch_0001", True))
+        trained = store.get(run.id)
+        assert (trained.step, trained.steps_total, trained.epoch, trained.progress) == (4, 4, 1.0, 1.0)
+        assert trained.info == {**INFO, "share": None}
+        store.append(run.id, RunEnded("finished", 4, 1.0, 12.5, 3.0))
+        ended = store.get(run.id)
+        assert (ended.status, ended.steps_per_second, ended.progress, ended.eta_seconds) == ("finished", 12.5, 1.0, None)
+        assert ended.finished_at >= ended.training_started_at >= ended.started_at >= ended.created_at
+        lines = [(line.level, line.text) for line in store.log(run.id)]
+        assert lines == [
+            ("info", "started"),
+            ("info", "preparing"),
+            ("info", "training starts on cpu: 4 steps"),
+            ("info", "epoch 1: measured, score 0.25"),
+            ("info", "epoch 1: checkpoint saved (best so far)"),
+            ("info", "finished after 4 steps (1 epochs) in 3.0 s"),
+        ]
+        written = (store.folder(run.id) / "log.txt").read_text(encoding="utf-8").splitlines()
+        assert [line[28:] for line in written] == [text for _, text in lines]
+
+    def test_metrics_are_safe_when_append_returns(self, store, config, home, monkeypatch):
+        monkeypatch.setattr(recording, "COMMIT_SECONDS", 1e9)
+        run = store.create(config(), device="cpu")
+        store.append(run.id, StepScalars(1, 0.5, {"train/a/loss": 2.0}))
+        assert len(store.scalars(run.id)) == 0  # waits for company
+        store.append(run.id, EpochMetrics(1, 1, {"val/a/loss": 1.0}))
+        assert list(open_store(home).scalars(run.id)["key"]) == ["train/a/loss", "val/a/loss"]
+
+    def test_a_heartbeat_commits_what_waited_too_long(self, store, config, monkeypatch):
+        monkeypatch.setattr(recording, "COMMIT_SECONDS", 1e9)
+        run = store.create(config(), device="cpu")
+        store.append(run.id, StepScalars(1, 0.5, {"train/a/loss": 2.0}))
+        monkeypatch.setattr(recording, "COMMIT_SECONDS", 0.0)
+        assert store.heartbeat(run.id)
+        assert list(store.scalars(run.id)["value"]) == [2.0]
+
+    def test_readers_get_only_what_is_new(self, store, config):
+        run, other = store.create(config(), device="cpu"), store.create(config(), device="cuda")
+        store.append(run.id, EpochMetrics(1, 1, {"val/a/loss": 1.0, "val/b/loss": math.nan}))
+        store.append(other.id, EpochMetrics(1, 1, {"val/a/loss": 9.0}))
+        first = store.scalars(run.id)
+        assert list(first.columns) == ["row", "step", "epoch", "key", "value", "wall_time"]
+        assert list(first["key"]) == ["val/a/loss", "val/b/loss"]
+        assert first["value"][0] == 1.0
+        assert math.isnan(first["value"][1])
+        assert (first["wall_time"] >= 0).all()
+        store.append(run.id, EpochMetrics(2, 2, {"val/a/loss": 0.5}))
+        new = store.scalars(run.id, after=int(first["row"].max()))
+        assert new[["step", "epoch", "key", "value"]].values.tolist() == [[2, 2.0, "val/a/loss", 0.5]]
+        assert len(store.scalars(run.id, after=int(new["row"].max()))) == 0
+
+    def test_repeated_steps_replace_and_are_seen_as_new(self, store, config):
+        run = store.create(config(), device="cpu")
+        for step in (1, 2, 3):
+            store.append(run.id, EpochMetrics(step, step, {"val/a/loss": float(step)}))
+        seen = int(store.scalars(run.id)["row"].max())
+        for step in (3, 2):  # the newest row first: its number must not be given out again
+            store.append(run.id, EpochMetrics(step, step, {"val/a/loss": 10.0 * step}))
+        assert store.scalars(run.id)[["step", "value"]].values.tolist() == [[1, 1.0], [3, 30.0], [2, 20.0]]
+        assert list(store.scalars(run.id, after=seen)["value"]) == [30.0, 20.0]
+
+    def test_summary_knows_best_last_and_direction(self, store, config):
+        run = store.create(config(), device="cpu")
+        store.append(run.id, RunStarted(9, INFO))
+        values = [("val/a/accuracy", [0.2, 0.9, math.nan, 0.9, 0.5]), ("val/a/loss", [3.0, 1.0, math.inf, -math.inf, math.nan])]
+        values += [("loss_weight/a", [1.0, 1.0, 1.0, 1.0, 1.0]), ("optimizer/loss", [5.0, 4.0, 3.0, 2.0, 1.0]), ("selection/score", [0.1] * 5)]
+        for epoch in range(5):
+            store.append(run.id, EpochMetrics(10 * epoch, epoch, {key: series[epoch] for key, series in values}))
+        summary = store.summary(run.id)
+        assert list(summary) == sorted(key for key, _ in values)
+        assert summary["val/a/accuracy"] == {
+            "best": 0.9,
+            "last": 0.5,
+            "best_epoch": 1,
+            "higher_is_better": True,
+            "title": "Accuracy",
+            "unit": "%",
+        }
+        assert [summary["val/a/loss"][name] for name in ("best", "last", "best_epoch", "higher_is_better")] == [1.0, None, 1, False]
+        assert [summary["loss_weight/a"][name] for name in ("best", "last", "best_epoch", "higher_is_better")] == [None, 1.0, None, None]
+        assert [summary["optimizer/loss"][name] for name in ("best", "last", "best_epoch", "higher_is_better")] == [None, 1.0, None, None]
+        assert [summary["selection/score"][name] for name in ("best", "last", "best_epoch", "higher_is_better")] == [0.1, 0.1, 0, True]
+        assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+    def test_nothing_but_nan_has_no_best(self, store, config):
+        run = store.create(config(), device="cpu")
+        store.append(run.id, EpochMetrics(1, 1, {"val/a/loss": math.nan}))
+        assert store.summary(run.id)["val/a/loss"] == {
+            "best": None,
+            "last": None,
+            "best_epoch": None,
+            "higher_is_better": False,
+            "title": "Loss",
+            "unit": "",
+        }
+
+    def test_stopping_a_queued_run_takes_it_out_at_once(self, store, config):
+        run = store.create(config())
+        assert store.request_stop(run.id).status == "stopped"
+        assert not store.claim(run.id, "cpu")
+
+    def test_stopping_a_running_run_is_handed_out_once(self, store, config):
+        run = store.create(config(), device="cpu")
+        assert not store.take_stop(run.id)
+        assert store.request_stop(run.id).status == "stopping"
+        store.request_stop(run.id)  # a second click
+        assert store.take_stop(run.id)
+        assert not store.take_stop(run.id)
+
+    def test_stopping_an_ended_run_changes_nothing(self, store, config):
+        run = store.create(config(), device="cpu")
+        store.append(run.id, RunEnded("finished", 1, 1.0, 1.0, 1.0))
+        assert store.request_stop(run.id).status == "finished"
+        assert not store.take_stop(run.id)
+
+
+class TestSQLiteStore(StoreContract):
+    """The contract, on a file."""
+
+
+def test_home_is_the_argument_else_the_environment_else_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MTL_HOME", str(tmp_path / "from_environment"))
+    assert open_store(tmp_path / "given").home == tmp_path / "given"
+    assert open_store().home == tmp_path / "from_environment"
+    monkeypatch.delenv("MTL_HOME")
+    assert open_store().home == tmp_path / "runs"
+    assert open_store().cache == tmp_path / "runs" / "data"
+
+
+@pytest.mark.parametrize("below", ["", "deeper/still"])
+def test_a_home_that_is_a_file_is_refused_in_words(tmp_path, below):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StoreError, match=r"needs a folder, but '.*file.*Set MTL_HOME"):
+        open_store(tmp_path / "file" / below)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_home_that_cannot_be_written_is_refused_in_words(tmp_path, monkeypatch):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)  # permissions do not bind the user tests often run as
+    tmp_path.joinpath("home").mkdir()
+    with pytest.raises(StoreError, match=r"home' cannot be written: Permission denied. Set MTL_HOME"):
+        open_store(tmp_path / "home")
+    assert list(tmp_path.joinpath("home").iterdir()) == []
+
+
+def test_a_damaged_file_is_named_and_kept(tmp_path):
+    rubbish = b"not a database at all, " * 400
+    (tmp_path / "store.sqlite").write_bytes(rubbish)
+    with pytest.raises(StoreError, match=r"store.sqlite' is damaged .*Nothing was deleted.*move"):
+        open_store(tmp_path)
+    assert (tmp_path / "store.sqlite").read_bytes() == rubbish
+
+
+def test_a_newer_store_is_left_alone(tmp_path):
+    open_store(tmp_path / "old")
+    (tmp_path / "new").mkdir()
+    with sqlite3.connect(tmp_path / "new" / "store.sqlite") as connection:
+        connection.execute("create table meta (key text, value text)")
+        connection.execute("insert into meta values ('schema_version', '99')")
+    with pytest.raises(StoreError, match=r"has version 99, this program reads version 1\. Update the program"):
+        open_store(tmp_path / "new")
+
+
+def test_someone_elses_database_is_left_alone(tmp_path):
+    with sqlite3.connect(tmp_path / "store.sqlite") as connection:
+        connection.execute("create table photos (name text)")
+    with pytest.raises(StoreError, match="not a run store"):
+        open_store(tmp_path)
+
+
+def test_a_run_that_cannot_be_written_leaves_nothing(store, config, home):
+    (home / "runs").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot make the run's folder"):
+        store.create(config())
+    assert store.runs() == []
+
+
+def test_a_full_disk_is_said_and_no_folder_stays(store, config, home):
+    store.create(config())
+    with store._database.write() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+    with store._database._writer.connect() as connection:
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    made = 1
+    with pytest.raises(StoreError, match=r"is full .*Free some space"):  # noqa: PT012 - one of many creations is the one that fails
+        for _ in range(200):
+            store.create(config("long" * 30))
+            made += 1
+    assert len(store.runs()) == len(list((home / "runs").iterdir())) == made
+
+
+def test_a_config_of_another_version_hides_only_its_own_run(store, config):
+    good, odd = store.create(config()), store.create(config())
+    with store._database.write() as connection:
+        connection.execute(update(schema.runs).where(schema.runs.c.id == odd.id).values(config='{"novelty": 1}'))
+    assert [run.id for run in store.runs()] == [good.id]
+    with pytest.raises(StoreError, match=f"config of run {odd.id} cannot be read"):
+        store.get(odd.id)
+
+
+def test_opening_again_gives_the_same_connections_until_the_file_is_replaced(home):
+    first = open_store(home)
+    assert open_store(home)._database._writer is first._database._writer
+    for path in home.glob("store.sqlite*"):
+        path.unlink()
+    assert open_store(home).runs() == []
+    assert open_database(home / "store.sqlite")._writer is not first._database._writer

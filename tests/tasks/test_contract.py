@@ -1,0 +1,128 @@
+"""What every registered task kind promises, on every backbone that fits it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mtl_core.backbones import BACKBONES
+from mtl_core.config import PartConfig
+from mtl_core.data import DATA_SOURCES, open_source
+from mtl_core.data.dataset import PADDING, Task
+from mtl_core.tasks import TASK_KINDS
+
+SIZE = 32
+CLASSES = ("a", "b", "c")
+STATISTICS = {"image_shape": (3, SIZE, SIZE), "targets": {"t": {"mean": 2.0, "std": 0.5, "class_counts": [3, 2, 1]}}}
+
+
+def kind_of(name: str):
+    kind_class = TASK_KINDS.load(name)
+    return kind_class(Task("t", name, "t", CLASSES, unit="m"), kind_class.Options(), STATISTICS)
+
+
+def backbone_of(name: str):
+    backbone_class = BACKBONES.load(name)
+    return backbone_class(backbone_class.Options(), (3, SIZE, SIZE))
+
+
+def targets_of(name: str, count: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    if name == "classification":
+        return torch.randint(len(CLASSES), (count,), generator=generator)
+    if name == "multi_label":
+        return torch.randint(2, (count, len(CLASSES)), generator=generator).to(torch.uint8)
+    if name == "regression":
+        return torch.rand(count, generator=generator) + 1.5
+    if name == "segmentation":
+        return torch.randint(len(CLASSES), (count, SIZE, SIZE), generator=generator).to(torch.uint8)
+    if name == "depth":
+        return torch.rand(count, SIZE, SIZE, generator=generator) + 1
+    if name == "detection":
+        boxes = torch.tensor([[4.0, 4, 20, 20, 1], [10, 12, 30, 28, 2], [0, 0, 0, 0, PADDING]])
+        return boxes.repeat(count, 1, 1)
+    raise AssertionError(f"give the contract targets of kind '{name}'")
+
+
+def pairs():
+    return [
+        (kind, backbone) for kind in TASK_KINDS for backbone in BACKBONES if BACKBONES.load(backbone).gives_map or not TASK_KINDS.load(kind).needs_map
+    ]
+
+
+@pytest.mark.parametrize(("kind_name", "backbone_name"), pairs())
+def test_loss_is_a_finite_scalar_and_reaches_every_parameter(kind_name, backbone_name):
+    torch.manual_seed(0)
+    kind, backbone = kind_of(kind_name), backbone_of(backbone_name)
+    head = kind.build_head(backbone.features)
+    loss = kind.loss(head(backbone(torch.randn(4, 3, SIZE, SIZE))), targets_of(kind_name, 4))
+    assert loss.shape == ()
+    assert loss.dtype == torch.float32
+    assert torch.isfinite(loss)
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in head.parameters())
+
+
+@pytest.mark.parametrize("name", list(TASK_KINDS))
+def test_selecting_rows_equals_computing_them_alone(name):
+    torch.manual_seed(0)
+    kind, backbone = kind_of(name), backbone_of("small_cnn").eval()
+    head = kind.build_head(backbone.features).eval()
+    images, targets, rows = torch.randn(4, 3, SIZE, SIZE), targets_of(name, 4), torch.tensor([0, 2])
+    with torch.no_grad():
+        selected = kind.loss(kind.select(head(backbone(images)), rows), targets[rows])
+        alone = kind.loss(head(backbone(images[rows])), targets[rows])
+    torch.testing.assert_close(selected, alone, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", list(TASK_KINDS))
+def test_metrics_are_those_declared_and_decoding_keeps_the_count(name):
+    torch.manual_seed(0)
+    kind, backbone = kind_of(name), backbone_of("small_cnn").eval()
+    with torch.no_grad():
+        output = kind.build_head(backbone.features).eval()(backbone(torch.randn(5, 3, SIZE, SIZE)))
+    measurement = kind.measurement()
+    measurement.update(output, targets_of(name, 5))
+    values = measurement.compute()
+    assert set(values) == {metric.name for metric in kind.metrics}
+    assert all(isinstance(value, float) for value in values.values())
+    selection = next(metric for metric in kind.metrics if metric.name == kind.selection_metric)
+    assert selection.higher_is_better
+    assert values[selection.name] <= 1
+    prediction = kind.decode(output)
+    assert isinstance(prediction, np.ndarray)
+    assert len(prediction) == 5
+
+
+@pytest.mark.parametrize("name", list(TASK_KINDS))
+def test_an_empty_measurement_is_nan_and_no_crash(name):
+    assert all(np.isnan(value) for value in kind_of(name).measurement().compute().values())
+
+
+@pytest.mark.parametrize("name", list(TASK_KINDS))
+def test_drawing_keeps_the_register(name):
+    kind, backbone = kind_of(name), backbone_of("small_cnn").eval()
+    with torch.no_grad():
+        output = kind.build_head(backbone.features).eval()(backbone(torch.randn(1, 3, SIZE, SIZE)))
+    image = np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
+    for drawing in (
+        kind.draw_target(image, targets_of(name, 1)[0].numpy(), kind.task, 3),
+        kind.draw_prediction(image, kind.decode(output)[0], kind.task, 3),
+    ):
+        assert drawing.image.shape == (3 * SIZE, 3 * SIZE, 3)
+        assert drawing.image.dtype == np.uint8
+
+
+@pytest.mark.parametrize("source_name", list(DATA_SOURCES))
+def test_every_task_of_every_source_has_a_kind(source_name):
+    for task in open_source(PartConfig(name=source_name)).tasks():
+        assert task.kind in TASK_KINDS
+
+
+@pytest.mark.parametrize("name", list(TASK_KINDS))
+def test_kinds_are_documented(name):
+    kind_class = TASK_KINDS.load(name)
+    assert kind_class.__doc__
+    assert kind_class.title
+    assert all(field.description for field in kind_class.Options.model_fields.values())

@@ -1,0 +1,114 @@
+"""RunConfig: YAML in and out, and every mistake named."""
+
+from __future__ import annotations
+
+import pytest
+
+from mtl_core.config import RunConfig
+from mtl_core.errors import ConfigError
+from mtl_core.presets import get_preset, load_presets
+
+MINIMAL = {"data": {"name": "digits"}, "tasks": {"digit": {}}, "backbone": {"name": "mlp"}}
+
+
+def changed(**values):
+    return {**MINIMAL, **values}
+
+
+def problems_of(values) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        RunConfig.from_dict(values)
+    return {problem.field: problem.message for problem in caught.value.problems}
+
+
+def test_yaml_round_trip_keeps_everything():
+    config = RunConfig.from_dict(changed(tasks={"digit": {"loss_weight": 0.25}}, backbone={"name": "mlp", "hidden": [8, 4]}, epochs=3))
+    again = RunConfig.from_yaml(config.to_yaml())
+    assert again == config
+    assert again.backbone.options == {"hidden": [8, 4]}
+    assert again.tasks["digit"].loss_weight == 0.25
+
+
+def test_unknown_key_is_named_with_the_close_one():
+    assert "did you mean 'epochs'" in problems_of(changed(epoch=3))["epoch"]
+
+
+def test_unknown_nested_key_is_named_with_its_path():
+    problems = problems_of(changed(optimizer={"name": "adam", "learning_rate": 0.1}))
+    assert list(problems) == ["optimizer.learning_rate"]
+    assert "lr" in problems["optimizer.learning_rate"]
+
+
+def test_every_problem_is_listed():
+    assert set(problems_of(changed(epochs=0, batch_size=-1, seed="x"))) == {"epochs", "batch_size", "seed"}
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "much"])
+def test_impossible_loss_weights_are_refused(value):
+    assert "tasks.digit.loss_weight" in problems_of(changed(tasks={"digit": {"loss_weight": value}}))
+
+
+def test_nan_in_yaml_is_refused():
+    with pytest.raises(ConfigError, match=r"tasks\.digit\.loss_weight"):
+        RunConfig.from_yaml("data: {name: digits}\ntasks: {digit: {loss_weight: .nan}}\nbackbone: {name: mlp}")
+
+
+def test_no_task_and_nothing_to_learn_are_contradictions():
+    with pytest.raises(ConfigError, match="at least one task"):
+        RunConfig.from_dict(changed(tasks={}))
+    with pytest.raises(ConfigError, match="every loss_weight is 0"):
+        RunConfig.from_dict(changed(tasks={"digit": {"loss_weight": 0}}))
+
+
+def test_yaml_with_objects_is_refused_and_not_run():
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        RunConfig.from_yaml("!!python/object/apply:os.system ['true']")
+
+
+def test_text_that_is_no_mapping_is_refused():
+    with pytest.raises(ConfigError, match="mapping"):
+        RunConfig.from_yaml("- a\n- b")
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
+        RunConfig.from_file(tmp_path / "nowhere.yaml")
+
+
+def test_overrides_set_nested_keys_and_read_yaml_values():
+    config = RunConfig.from_dict(MINIMAL).with_overrides(["optimizer.lr=0.5", "tasks.ink.loss_weight=2", "tasks.digit=null", "backbone.hidden=[16]"])
+    assert config.optimizer.lr == 0.5
+    assert list(config.tasks) == ["ink"]
+    assert config.backbone.options == {"hidden": [16]}
+
+
+def test_choosing_another_part_drops_the_options_of_the_first():
+    config = RunConfig.from_dict(changed(backbone={"name": "mlp", "hidden": [8]})).with_overrides(["backbone.name=small_cnn"])
+    assert config.backbone.options == {}
+
+
+@pytest.mark.parametrize("assignment", ["epochs", "=3", "epochs.more=1", "tasks=5", "tasks=null"])
+def test_bad_overrides_are_refused(assignment):
+    with pytest.raises(ConfigError):
+        RunConfig.from_dict(MINIMAL).with_overrides([assignment])
+
+
+def test_presets_are_valid_and_in_order():
+    presets = load_presets()
+    assert presets[0].name == "digit-scenes"
+    assert len(presets[0].config.tasks) == 4
+    assert "mnist-mlp" in [preset.name for preset in presets]
+    assert all(preset.title and preset.shows and preset.measured for preset in presets)
+
+
+def test_the_articles_preset_runs_exactly_what_the_article_says():
+    config = get_preset("mnist-mlp").config
+    assert config.backbone.name == "mlp"
+    assert config.backbone.options.get("hidden", [64, 32]) == [64, 32]
+    assert (config.optimizer.name, config.epochs, config.batch_size) == ("adam", 10, 32)
+    assert list(config.tasks) == ["digit"]
+
+
+def test_unknown_preset_says_what_there_is():
+    with pytest.raises(ConfigError, match="did you mean 'digit-scenes'"):
+        get_preset("digit-scene")

@@ -1,0 +1,99 @@
+"""Imports run one way, and what only reads runs does without torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# Low to high. A module may import from its own layer and from lower ones.
+LAYERS = [
+    {"mtl_core.errors", "mtl_core.registry", "mtl_core.events", "mtl_core"},
+    {"mtl_core.config"},
+    {"mtl_core.data", "mtl_core.tasks", "mtl_core.backbones", "mtl_core.sharing", "mtl_core.balancing", "mtl_core.figures", "mtl_core.presets"},
+    {"mtl_core.training"},
+    {"mtl_core.runs"},
+    {"mtl_core.cli", "mtl_core.__main__"},
+    {"ui"},
+    {"pages", "app"},
+]
+
+
+def _modules() -> dict[str, Path]:
+    paths = [ROOT / "app.py", *(path for folder in ("mtl_core", "ui", "pages") for path in (ROOT / folder).rglob("*.py"))]
+    return {_name(path): path for path in paths}
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(name: str, path: Path, modules: dict[str, Path]) -> set[str]:
+    """Modules of this project that a file imports anywhere in it, inside functions too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found |= {f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in modules else node.module for alias in node.names}
+    return {module for module in found if module in modules and module != name}
+
+
+def _layer(name: str) -> int:
+    matches = [(len(prefix), number) for number, layer in enumerate(LAYERS) for prefix in layer if name == prefix or name.startswith(prefix + ".")]
+    assert matches, f"{name} stands in no layer: add it to LAYERS"
+    return max(matches)[1]
+
+
+MODULES = _modules()
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_imports_only_downward(name):
+    upward = {module for module in _imports(name, MODULES[name], MODULES) if _layer(module) > _layer(name)}
+    assert not upward, f"{name} imports from a higher layer: {sorted(upward)}"
+
+
+def test_no_circles():
+    graph = {name: _imports(name, path, MODULES) for name, path in MODULES.items()}
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join([*trail[trail.index(name) :], name])
+        if name not in done:
+            for module in sorted(graph[name]):
+                visit(module, (*trail, name))
+            done.add(name)
+
+    for name in sorted(graph):
+        visit(name, ())
+
+
+def test_core_never_imports_streamlit():
+    for name, path in MODULES.items():
+        if name.startswith("mtl_core"):
+            roots = {
+                alias.name.split(".")[0]
+                for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+                if isinstance(node, ast.Import)
+                for alias in node.names
+            } | {
+                node.module.split(".")[0]
+                for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+                if isinstance(node, ast.ImportFrom) and node.module
+            }
+            assert "streamlit" not in roots, name
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["mtl_core.config", "mtl_core.presets", "mtl_core.runs.jobs", "mtl_core.runs.artifacts", "mtl_core.figures.curves", "mtl_core.figures.overlays"],
+)
+def test_reading_runs_needs_no_torch(module):
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -1,0 +1,262 @@
+"""The training loop, end to end on small data: determinism, stopping, going on, missing targets, failures."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mtl_core.config import RunConfig
+from mtl_core.data.dataset import MultiTaskDataset, PreparedData
+from mtl_core.errors import ConfigError, NonFiniteLossError
+from mtl_core.events import CheckpointSaved, Control, EpochMetrics, ProbesSaved, RunEnded, RunStarted, StepScalars
+from mtl_core.training import build as build_module
+from mtl_core.training import checkpoints
+from mtl_core.training.trainer import train
+
+DIGITS = {
+    "data": {"name": "digits"},
+    "tasks": {"digit": {}, "ink": {}},
+    "backbone": {"name": "mlp", "hidden": [16]},
+    "epochs": 3,
+    "batch_size": 128,
+    "precision": "fp32",
+    "layout": "contiguous",
+    "probe_samples": 4,
+    "device": "cpu",
+}
+SCENES = {
+    **DIGITS,
+    "data": {"name": "digit_scenes", "train_size": 96, "val_size": 24, "test_size": 24, "max_digits": 2},
+    "tasks": {"present": {}, "count": {}, "boxes": {}, "segments": {}, "depth": {}, "count_class": {}},
+    "backbone": {"name": "small_cnn", "width": 8},
+    "augmentation": {"shift": 3, "brightness": 0.2, "contrast": 0.2},
+    "epochs": 2,
+    "batch_size": 32,
+}
+
+
+def config_of(values=None, **changes) -> RunConfig:
+    return RunConfig.from_dict({**(values or DIGITS), **changes})
+
+
+def run(config, folder, cache, control=None):
+    folder.mkdir(exist_ok=True, parents=True)
+    return list(train(config, folder, cache, control or Control()))
+
+
+def scalars_of(events):
+    """Everything a run measured, by step and key."""
+    return {(event.step, key): value for event in events if isinstance(event, StepScalars | EpochMetrics) for key, value in event.scalars.items()}
+
+
+def weights_of(folder, which="last"):
+    return load_file(folder / "checkpoints" / checkpoints.read_index(folder)[which] / "model.safetensors")
+
+
+def test_events_come_in_the_order_of_the_story(tmp_path, shared_cache):
+    events = run(config_of(), tmp_path / "run", shared_cache)
+    started = next(event for event in events if isinstance(event, RunStarted))
+    assert started.steps_total == 3 * (1258 // 128)
+    json.dumps(started.info)
+    assert [event.epoch for event in events if isinstance(event, ProbesSaved)] == [0, 1, 2, 3]
+    ends = [(type(event), event.epoch) for event in events if isinstance(event, EpochMetrics | CheckpointSaved)]
+    assert ends[:2] == [(EpochMetrics, 1), (CheckpointSaved, 1)]  # committed before the checkpoint is published
+    assert isinstance(events[-1], RunEnded)
+    assert events[-1].status == "finished"
+    assert {key.split("/")[0] for key in events[-2].scalars} == {"test"}
+    assert len([event for event in events if isinstance(event, EpochMetrics) and any(key.startswith("test/") for key in event.scalars)]) == 1
+
+
+@pytest.mark.parametrize("balancer", ["fixed", "uncertainty", "dwa", "pcgrad"])
+def test_same_config_and_seed_give_identical_numbers(balancer, tmp_path, shared_cache):
+    config = config_of(SCENES, balancing={"name": balancer}, epochs=1)
+    first, second = (scalars_of(run(config, tmp_path / name, shared_cache)) for name in "ab")
+    assert first == second
+    assert all(math.isfinite(value) for value in first.values())
+
+
+def test_another_seed_gives_other_numbers(tmp_path, shared_cache):
+    first, second = (scalars_of(run(config_of(seed=seed, epochs=1), tmp_path / str(seed), shared_cache)) for seed in (0, 1))
+    assert first != second
+
+
+def test_every_task_kind_is_learnt_together(tmp_path, shared_cache):
+    """A few dozen steps: every task's training loss falls."""
+    events = run(config_of(SCENES, epochs=10, batch_size=16, optimizer={"lr": 0.005}), tmp_path / "run", shared_cache)
+    steps = [event.scalars for event in events if isinstance(event, StepScalars)]
+    for task in SCENES["tasks"]:
+        losses = [scalars[f"train/{task}/loss"] for scalars in steps]
+        assert np.mean(losses[-6:]) < 0.9 * np.mean(losses[:6]), task
+
+
+class StopAt:
+    """A control that asks to stop once it has been looked at so many times."""
+
+    def __init__(self, looks: int):
+        self.looks = looks
+
+    @property
+    def stop_requested(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
+
+
+@pytest.mark.parametrize("balancer", ["fixed", "uncertainty", "dwa", "pcgrad"])
+@pytest.mark.parametrize("looks", [5, 170, 200])  # in an epoch and inside a window of the curves, in its evaluation, in the next epoch
+def test_a_stopped_run_goes_on_bit_by_bit(balancer, looks, tmp_path, shared_cache):
+    config = config_of(balancing={"name": balancer}, tasks={"digit": {}, "ink": {}, "slant": {}}, batch_size=8, epochs=2)
+    whole = run(config, tmp_path / "whole", shared_cache)
+    first = run(config, tmp_path / "cut", shared_cache, StopAt(looks))
+    assert first[-1].status == "stopped"
+    assert first[-1].step < whole[-1].step
+    second = run(config, tmp_path / "cut", shared_cache)
+    assert second[-1].status == "finished"
+    assert scalars_of(first) | scalars_of(second) == scalars_of(whole)
+    whole_weights, cut_weights = weights_of(tmp_path / "whole"), weights_of(tmp_path / "cut")
+    assert all(torch.equal(whole_weights[name], cut_weights[name]) for name in whole_weights)
+
+
+def test_best_checkpoint_is_the_one_with_the_highest_score(tmp_path, shared_cache):
+    events = run(config_of(epochs=5), tmp_path / "run", shared_cache)
+    scores = {
+        event.epoch: event.scalars["selection/score"] for event in events if isinstance(event, EpochMetrics) and "selection/score" in event.scalars
+    }
+    best = max(scores, key=scores.get)
+    assert checkpoints.read_index(tmp_path / "run")["best"].startswith(f"epoch_{best:04d}_")
+    kept = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir() if path.is_dir()}
+    assert kept == set(checkpoints.read_index(tmp_path / "run").values())
+
+
+def test_effective_weights_are_recorded_with_the_configs_factor(tmp_path, shared_cache):
+    config = config_of(tasks={"digit": {"loss_weight": 0.5}, "ink": {"loss_weight": 3}}, epochs=1)
+    steps = [event.scalars for event in run(config, tmp_path / "run", shared_cache) if isinstance(event, StepScalars)]
+    for scalars in steps:
+        assert scalars["loss_weight/digit"] == pytest.approx(0.5)
+        assert scalars["loss_weight/ink"] == pytest.approx(3)
+        assert scalars["optimizer/loss"] == pytest.approx(0.5 * scalars["train/digit/loss"] + 3 * scalars["train/ink/loss"], rel=1e-5)
+
+
+def test_a_loss_weight_of_zero_leaves_the_task_untrained(tmp_path, shared_cache):
+    config = config_of(tasks={"digit": {}, "ink": {"loss_weight": 0}}, epochs=1, optimizer={"name": "sgd", "weight_decay": 0})
+    run(config, tmp_path / "run", shared_cache)
+    head = weights_of(tmp_path / "run")["heads.ink.linear.weight"]
+    torch.manual_seed(config.seed)
+    untouched = build_module.build(config, shared_cache).model.state_dict()["heads.ink.linear.weight"]
+    assert torch.equal(head, untouched)
+
+
+def test_missing_targets_count_for_nothing(tmp_path, shared_cache, monkeypatch):
+    """Ink known for every tenth image only and NaN elsewhere: nothing becomes NaN, and a step without any has no loss of it."""
+    prepare = build_module.prepare
+
+    def with_gaps(source, cache, progress):
+        data = prepare(source, cache, progress)
+        return PreparedData(*(_with_gaps(split) for split in (data.train, data.val, data.test)), data.tasks, data.statistics)
+
+    monkeypatch.setattr(build_module, "prepare", with_gaps)
+    events = run(config_of(epochs=1, batch_size=4), tmp_path / "run", shared_cache)
+    assert all(math.isfinite(value) for value in scalars_of(events).values())
+    steps = [event.scalars for event in events if isinstance(event, StepScalars)]
+    assert any("train/ink/loss" not in scalars for scalars in steps)
+    assert any("train/ink/loss" in scalars for scalars in steps)
+    val = next(event.scalars for event in events if isinstance(event, EpochMetrics))
+    assert val["val/ink/mae"] < 1
+
+
+def test_batches_without_any_target_teach_nothing_and_break_nothing(tmp_path, shared_cache, monkeypatch):
+    prepare = build_module.prepare
+
+    def with_gaps(source, cache, progress):
+        data = prepare(source, cache, progress)
+        return PreparedData(*(_with_gaps(split) for split in (data.train, data.val, data.test)), data.tasks, data.statistics)
+
+    monkeypatch.setattr(build_module, "prepare", with_gaps)
+    for balancer in ("fixed", "uncertainty", "dwa", "pcgrad"):
+        config = config_of(epochs=1, batch_size=2, tasks={"ink": {}}, balancing={"name": balancer})
+        events = run(config, tmp_path / balancer, shared_cache)
+        assert events[-1].status == "finished"
+        assert all(math.isfinite(value) for value in scalars_of(events).values())
+
+
+def test_a_task_without_loss_weight_does_no_harm_under_any_balancer(tmp_path, shared_cache):
+    for balancer in ("fixed", "uncertainty", "dwa", "pcgrad"):
+        config = config_of(tasks={"digit": {}, "ink": {"loss_weight": 0}}, balancing={"name": balancer}, epochs=4)
+        assert all(math.isfinite(value) for value in scalars_of(run(config, tmp_path / balancer, shared_cache)).values())
+
+
+def test_a_single_validation_image_is_enough(tmp_path, shared_cache):
+    values = {**SCENES, "data": {"name": "digit_scenes", "train_size": 32, "val_size": 1, "test_size": 1, "max_digits": 1}}
+    scalars = scalars_of(run(config_of(values, epochs=1), tmp_path / "run", shared_cache))
+    assert (2, "val/count/mae") in scalars or (1, "val/count/mae") in scalars
+    assert not any(key == "val/count/r2" for _, key in scalars)  # not defined for one image
+
+
+def _with_gaps(split: MultiTaskDataset) -> MultiTaskDataset:
+    known = np.arange(len(split)) % 10 == 0
+    ink = np.where(known, split.targets["ink"], np.float32(np.nan)).astype(np.float32)
+    return MultiTaskDataset(split.images, {**split.targets, "ink": ink}, {**split.labelled, "ink": known})
+
+
+def test_a_loss_that_is_not_finite_names_task_and_step(tmp_path, shared_cache):
+    config = config_of(optimizer={"name": "sgd", "lr": 10}, tasks={"ink": {"loss_weight": 1e30}}, schedule={"name": "constant", "warmup_fraction": 0})
+    folder = tmp_path / "run"
+    with pytest.raises(NonFiniteLossError) as caught:
+        run(config, folder, shared_cache)
+    assert caught.value.task in ("ink", "")
+    assert 1 <= caught.value.step < 20
+    assert "optimizer.lr" in str(caught.value)
+
+
+def test_impossible_configs_leave_nothing_behind(tmp_path, shared_cache):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with pytest.raises(ConfigError, match="unknown task"):
+        list(train(config_of(tasks={"digits": {}}), folder, shared_cache, Control()))
+    assert list(folder.iterdir()) == []
+
+
+def test_probes_say_which_images_of_val_they_are(tmp_path, shared_cache):
+    run(config_of(epochs=1), tmp_path / "run", shared_cache)
+    val = build_module.build(config_of(), shared_cache).data.val
+    with np.load(tmp_path / "run" / "probes" / "targets.npz", allow_pickle=False) as targets:
+        assert (targets["images"][..., 0] == val.images[targets["index"], 0]).all()
+
+
+def test_probes_hold_predictions_beside_targets(tmp_path, shared_cache):
+    run(config_of(SCENES, epochs=1), tmp_path / "run", shared_cache)
+    with np.load(tmp_path / "run" / "probes" / "targets.npz", allow_pickle=False) as targets:
+        assert targets["images"].shape == (4, 64, 64, 3)
+        names = {name.removeprefix("target/") for name in targets.files if name.startswith("target/")}
+    with np.load(tmp_path / "run" / "probes" / "epoch_0001.npz", allow_pickle=False) as predictions:
+        assert set(predictions.files) == names == set(SCENES["tasks"])
+        assert predictions["segments"].shape == (4, 64, 64)
+        assert predictions["boxes"].shape[::2] == (4, 6)
+
+
+def test_a_checkpoint_torn_while_it_is_written_is_never_used(tmp_path, shared_cache, monkeypatch):
+    config = config_of()
+    first = run(config, tmp_path / "run", shared_cache, StopAt(25))
+    before = checkpoints.read_index(tmp_path / "run")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(config, tmp_path / "run", shared_cache)
+    monkeypatch.undo()
+    assert checkpoints.read_index(tmp_path / "run") == before
+    second = run(config, tmp_path / "run", shared_cache)
+    assert scalars_of(first) | scalars_of(second) == scalars_of(run(config, tmp_path / "whole", shared_cache))
+
+
+def test_a_stop_while_the_data_are_prepared_leaves_no_half_of_them(tmp_path):
+    events = run(config_of(SCENES), tmp_path / "run", tmp_path / "cache", StopAt(2))
+    assert [type(event).__name__ for event in events] == ["Message", "RunEnded"]
+    assert events[-1].status == "stopped"
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]

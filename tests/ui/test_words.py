@@ -1,0 +1,65 @@
+from types import SimpleNamespace
+
+import pytest
+
+from mtl_core.runs.status import RunStatus
+from ui.library import config_differences, described
+from ui.words import count, duration, measured, plain, time_left
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "–"), (float("nan"), "–"), (-3, "0 s"), (8.4, "8 s"), (60, "1 min"), (65, "1 min 5 s"), (7380, "2 h 3 min")]
+)
+def test_duration(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("number", "text"), [(950, "950"), (12_345, "12.3 k"), (11_200_000, "11.2 M")])
+def test_count(number, text):
+    assert count(number) == text
+
+
+@pytest.mark.parametrize(("value", "unit", "text"), [(0.5, "", "0.500"), (0.01234, "", "0.0123"), (12.345, "m", "12.3 m"), (None, "m", "–")])
+def test_measured(value, unit, text):
+    assert measured(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("status", "step", "info", "eta", "text"),
+    [
+        ("running", 0, {}, None, "getting ready"),
+        ("running", 0, {"a": 1}, None, "time left: measuring"),
+        ("running", 5, {"a": 1}, 8.0, "about 8 s left (estimate)"),
+        ("running", 6, {"a": 1}, 0.0, "measuring on the test images"),
+        ("stopping", 5, {"a": 1}, 8.0, "saving the state"),
+        ("stopping", 6, {"a": 1}, 0.0, "saving the state"),
+        ("stopping", 0, {}, None, "stopping"),
+    ],
+)
+def test_time_left_says_what_is_done_where_it_is_no_steps(status, step, info, eta, text):
+    run = SimpleNamespace(status=RunStatus(status), step=step, steps_total=6 if info else None, info=info, eta_seconds=eta)
+    assert time_left(run) == text
+
+
+@pytest.mark.parametrize(
+    ("key", "title", "unit", "higher", "text"),
+    [
+        ("val/digit/accuracy", "Accuracy", "", True, "Accuracy; higher is better."),
+        ("val/slant/mae", "Mean absolute error", "degrees", False, "Mean absolute error, in degrees; lower is better."),
+        ("optimizer/lr", "lr", "", None, "Learning rate."),
+        ("loss_weight/digit", "digit", "", None, "Loss weight of digit."),
+    ],
+)
+def test_a_compared_scalar_has_a_direction_only_where_there_is_one(key, title, unit, higher, text):
+    assert described(key, {"title": title, "unit": unit, "higher_is_better": higher}).replace("\\", "") == text
+
+
+def test_a_users_words_are_no_markdown():
+    assert plain("a *bold* [link](x)") == "a \\*bold\\* \\[link\\]\\(x\\)"
+
+
+def test_config_differences_are_dotted_and_only_what_differs():
+    table = config_differences(
+        {"one": {"name": "x", "lr": 1, "data": {"name": "a"}}, "two": {"name": "y", "lr": 1, "data": {"name": "a", "root": "/r"}}}
+    )
+    assert table.to_dict("index") == {"data.root": {"one": "–", "two": "/r"}}

@@ -1,0 +1,175 @@
+"""Scalars of a run on screen: what is read, how it is looked at, one panel per task."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.config import RunConfig
+from mtl_core.data import open_source
+from mtl_core.figures.colours import task_colours
+from mtl_core.figures.curves import Curve, curve_figure, positions
+from mtl_core.runs.store import RunStore
+from ui import words
+from ui.plot import plot, prepared
+
+CHART_SECONDS = 1.5  # a figure that several viewers ask for within this time is made once
+KEPT_FIGURES = 80
+SPLIT_DASH = {"train": "solid", "val": "dash"}
+
+
+@dataclass(frozen=True)
+class View:
+    """How the curves are looked at: the same choice for every chart of a page."""
+
+    smoothing: float
+    axis: str
+    log_y: bool
+
+
+def view_controls(title: str, note: str) -> View:
+    """Heading with smoothing, x axis and log y. Kept while the session lasts."""
+    with st.container(key="view", horizontal=True, vertical_alignment="center", gap="medium"):
+        st.subheader(title, anchor=False, width="content")
+        st.caption(note, width="content")
+        st.space("stretch")
+        axis = st.segmented_control(
+            "x axis",
+            ["step", "epoch", "minutes"],
+            default="step",
+            required=True,
+            key="view.axis",
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+        log_y = st.toggle("log y", key="view.log", help="Logarithmic y axis of the loss curves.", persist_state="session")
+        about = "Moving average of the step curves; the faint line is what was measured."
+        smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="view.smoothing", width=220, help=about, persist_state="session")
+    return View(smoothing, axis or "step", log_y)
+
+
+def scalars_feed(store: RunStore, run_id: str) -> dict[str, Any]:
+    """All scalars of a run so far, as ``feed["frame"]``; only rows that are new since the last call are read from the store."""
+    feed = _feed(store.home.as_posix(), run_id)
+    with feed["lock"]:
+        new = store.scalars(run_id, after=feed["row"])
+        if len(new):
+            feed["row"] = int(new["row"].max())
+            new = new if feed["frame"] is None else pd.concat([feed["frame"], new], ignore_index=True)
+        if feed["frame"] is None or len(new) > 0:
+            feed["frame"] = new
+    return feed
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _feed(home: str, run_id: str) -> dict[str, Any]:
+    return {"frame": None, "row": 0, "figures": {}, "lock": threading.Lock()}
+
+
+def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.DataFrame], Any], alt: str) -> None:
+    """A chart of a run's scalars, built anew only when there are new rows, and at most every ``CHART_SECONDS``.
+
+    In between the same figure is sent again, which costs the browser nothing. Viewers of one run share it.
+    """
+    figures, frame, asked = feed["figures"], feed["frame"], (key, view.smoothing, view.axis, view.log_y)
+    entry = figures.get(asked)
+    if entry is None or (entry["row"] != feed["row"] and time.monotonic() - entry["built"] > CHART_SECONDS):
+        if len(figures) >= KEPT_FIGURES:
+            figures.clear()
+        entry = figures[asked] = {"row": feed["row"], "built": time.monotonic(), "chart": prepared(build(frame), alt)}
+    plot(entry["chart"], key=f"chart.{key}")
+
+
+def colours_of(config: RunConfig) -> dict[str, str]:
+    """Task colours of a run: by the place among all tasks of its data set, so that every run of it shows the same ones."""
+    try:
+        names = [task.name for task in open_source(config.data).tasks()]
+    except Exception:  # a source that is gone must not hide its runs
+        names = []
+    return task_colours([*names, *config.tasks])
+
+
+def task_panels(run, feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View) -> None:
+    """Two columns of panels: each task's loss and main metric."""
+    colours, tasks = colours_of(run.config), run.info["tasks"]
+    panel_style(tasks, colours)
+    for start in range(0, len(tasks), 2):
+        places = st.columns(2) if len(tasks) > 1 else [st.container()]
+        for place, name in zip(places, list(tasks)[start : start + 2], strict=False):
+            with place, st.container(border=True, key=f"panel_{name}", gap="small"):
+                _task_panel(name, tasks[name], feed, summary, view, colours[name])
+
+
+def panel_style(tasks: Any, colours: dict[str, str], prefix: str = "panel") -> None:
+    """The task's colour at the top edge of its panel."""
+    st.html("<style>" + "".join(f".st-key-{prefix}_{name}{{border-top:3px solid {colours[name]}!important}}" for name in tasks) + "</style>")
+
+
+def _task_panel(name: str, info: dict[str, Any], feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View, colour: str) -> None:
+    main = info["main_metric"]
+    metric = info["metrics"][main]
+    arrow = words.better(metric["higher_is_better"])
+    st.markdown(f"**{words.plain(name)}** :gray[{words.plain(info.get('title') or info['kind'])}]")
+    left, right = st.columns(2, gap="small")
+    left.markdown(f":small[:gray[Loss ↓]]  \n:small[{_best_and_last(summary.get(f'val/{name}/loss'))}]")
+    with left:
+
+        def losses(frame: pd.DataFrame) -> Any:
+            return curve_figure(split_curves(frame, f"{name}/loss", colour, view.axis), smoothing=view.smoothing, log_y=view.log_y)
+
+        draw_chart(feed, f"{name}.loss", view, losses, f"Loss of {name}")
+    title = ", in ".join(words.plain(part) for part in (metric["title"], metric.get("unit", "")) if part)
+    right.markdown(f":small[:gray[{title} {arrow}]]  \n:small[{_best_and_last(summary.get(f'val/{name}/{main}'))}]")
+    with right:
+
+        def metrics(frame: pd.DataFrame) -> Any:
+            return curve_figure(split_curves(frame, f"{name}/{main}", colour, view.axis))
+
+        draw_chart(feed, f"{name}.{main}", view, metrics, f"{metric['title']} of {name}")
+
+
+def _best_and_last(entry: dict[str, Any] | None) -> str:
+    if not entry:
+        return ":gray[measured after each epoch]"
+    last = f"last **{words.measured(entry['last'])}**"
+    if entry["best"] is None:  # nothing finite was measured yet
+        return last
+    return f"{last} · best **{words.measured(entry['best'])}** :gray[(epoch {entry['best_epoch']:g})]"
+
+
+def split_curves(frame: pd.DataFrame, name: str, colour: str, axis: str) -> list[Curve]:
+    """Train (solid) and val (dashed) of ``<task>/<metric>``."""
+    return [curve for split, dash in SPLIT_DASH.items() if len((curve := one_curve(frame, f"{split}/{name}", split, colour, axis, dash)).x)]
+
+
+def one_curve(frame: pd.DataFrame, key: str, name: str, colour: str, axis: str, dash: str = "solid") -> Curve:
+    """One scalar key as a curve. Values written once a step can be smoothed; values written once an epoch are left as they are."""
+    rows = frame[frame["key"] == key].drop_duplicates("step", keep="last")  # a repeated step replaces what it had written
+    per_step = key.startswith(("optimizer/", "loss_weight/")) or (key.startswith("train/") and key.endswith("/loss"))
+    return Curve(name, positions(rows, axis), rows["value"].to_numpy(dtype=float), colour, dash, smooth=per_step)
+
+
+def training_charts(run, feed: dict[str, Any], view: View) -> None:
+    """How the tasks are weighed over time, and the learning rate."""
+    colours = colours_of(run.config)
+
+    def loss_weights(frame: pd.DataFrame) -> Any:
+        curves = [one_curve(frame, f"loss_weight/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
+        return curve_figure(curves, legend=True, height=190)
+
+    def rate(frame: pd.DataFrame) -> Any:
+        return curve_figure([one_curve(frame, "optimizer/lr", "learning rate", "#8A8A8A", view.axis)], height=190)
+
+    left, right = st.columns(2)
+    with left.container(border=True):
+        st.markdown("**Loss weights** :gray[what multiplies each task's loss or gradient now]")
+        draw_chart(feed, "loss_weights", view, loss_weights, "Loss weights")
+    with right.container(border=True):
+        st.markdown("**Learning rate** :gray[as the optimizer used it]")
+        draw_chart(feed, "lr", view, rate, "Learning rate")

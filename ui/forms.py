@@ -1,0 +1,174 @@
+"""Forms made from pydantic models: description -> help, range -> range, Literal -> choice.
+
+A field that does nothing under some settings says so with ``json_schema_extra={"shown_when": {"<other field>": [values]}}``: it is shown
+only while each named field of the same model has one of the values.
+
+Each widget is told its value from the settings before it is drawn and writes back on change, so the settings outlive the page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+from pydantic import BaseModel
+
+from ui.state import hold, read, write
+
+LABELS = {"lr": "Learning rate", "name": "Method", "seed": "Seed", "root": "Folder", "probe_samples": "Probe images"}
+COLUMNS = 2
+
+
+@dataclass(frozen=True)
+class Field:
+    """One option as a form needs it. ``kind``: integer, number, boolean, choice, text or integers (a list)."""
+
+    name: str
+    kind: str
+    default: Any
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Any, ...] = ()
+    unit: str = ""
+    nullable: bool = False
+    shown_when: dict[str, list[Any]] | None = None
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        text = LABELS.get(self.name, self.name.replace("_", " ").capitalize())
+        return f"{text} ({self.unit})" if self.unit else text
+
+
+def describe(model: type[BaseModel]) -> list[Field]:
+    """The fields of a model that a form can show, in order; nested models are left to forms of their own."""
+    schema = model.model_json_schema()
+    fields = [_field(name, part, schema.get("$defs", {})) for name, part in schema.get("properties", {}).items()]
+    return [field for field in fields if field is not None]
+
+
+def _field(name: str, schema: dict[str, Any], definitions: dict[str, Any]) -> Field | None:
+    kinds = schema.get("anyOf", [schema])
+    real = [kind for kind in kinds if kind.get("type") != "null"]
+    nullable = len(real) < len(kinds)
+    rules = dict(real[0]) | {key: value for key, value in schema.items() if key != "anyOf"}
+    if "$ref" in rules:
+        rules = definitions.get(rules["$ref"].rpartition("/")[2], {}) | rules
+    choices = tuple(rules.get("enum", ())) or ((rules["const"],) if "const" in rules else ())
+    kind = "choice" if choices else {"string": "text", "array": _array_kind(rules)}.get(rules.get("type", ""), rules.get("type"))
+    if kind not in ("integer", "number", "boolean", "choice", "text", "integers"):
+        return None
+    return Field(
+        name=name,
+        kind=kind,
+        default=schema.get("default"),
+        help=schema.get("description", ""),
+        low=rules.get("minimum", rules.get("exclusiveMinimum")),
+        high=rules.get("maximum", rules.get("exclusiveMaximum")),
+        choices=choices,
+        unit=rules.get("unit", ""),
+        nullable=nullable,
+        shown_when=rules.get("shown_when"),
+    )
+
+
+def _array_kind(rules: dict[str, Any]) -> str | None:
+    items = rules.get("items") or (rules.get("prefixItems") or [{}])[0]
+    return "integers" if items.get("type") == "integer" else None
+
+
+def options_form(
+    model: type[BaseModel], path: tuple[str, ...], *, columns: int = COLUMNS, only: tuple[str, ...] = (), without: tuple[str, ...] = ()
+) -> None:
+    """Widgets for a model's fields, whose values stand under ``path`` in the settings."""
+    every = describe(model)
+    values = {field.name: read((*path, field.name), field.default) for field in every}
+    fields = [field for field in every if (not only or field.name in only) and field.name not in without and is_shown(field, values)]
+    places: list[Any] = []
+    for index, field in enumerate(fields):
+        if index % columns == 0:
+            places = st.columns(columns, vertical_alignment="bottom")
+        with places[index % columns]:
+            draw_field(field, (*path, field.name))
+
+
+def is_shown(field: Field, values: dict[str, Any]) -> bool:
+    """Whether the field does anything under the model's current values (field name -> value)."""
+    return all(values.get(other) in allowed for other, allowed in (field.shown_when or {}).items())
+
+
+def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled: bool = False, hide_label: bool = False) -> None:
+    """One widget for one setting."""
+    key = widget_key(path)
+    value = as_shown(field, read(path, field.default))
+    hold(key, value)
+    shared: dict[str, Any] = {
+        "key": key,
+        "help": field.help or None,
+        "on_change": _write_back,
+        "args": (field, path),
+        "disabled": disabled,
+        "label_visibility": "collapsed" if hide_label else "visible",
+    }
+    label = label or field.label
+    if field.kind == "boolean":
+        st.toggle(label, **shared)
+    elif field.kind == "choice":
+        choices = [*field.choices, *([value] if value not in field.choices else [])]
+        st.selectbox(label, choices, **shared)
+    elif field.kind in ("integer", "number"):
+        _number(field, label, shared)
+    else:
+        st.text_input(label, placeholder="none" if field.nullable else None, **shared)
+
+
+def _number(field: Field, label: str, shared: dict[str, Any]) -> None:
+    cast = int if field.kind == "integer" else float
+    low, high = (None if bound is None else cast(bound) for bound in (field.low, field.high))
+    value = st.session_state[shared["key"]]
+    if value is not None and ((low is not None and value < low) or (high is not None and value > high)):
+        low = high = None  # a pasted value out of range is shown as it is; the problems say what is wrong with it
+    extra: dict[str, Any] = {"value": None, "placeholder": "no limit"} if field.nullable else {}
+    step = 1 if field.kind == "integer" else number_step(field)
+    st.number_input(label, min_value=low, max_value=high, step=step, format="%d" if field.kind == "integer" else "%g", **extra, **shared)
+
+
+def number_step(field: Field) -> float:
+    """One click's change: a tenth of the default's order of magnitude up, 0.1 where the default is 0 or 1 and more."""
+    default = abs(field.default or 0.0)
+    if default == 0 or default >= 1:
+        return 0.1
+    magnitude = float(f"1e{f'{default:e}'.split('e')[1]}")
+    return magnitude if default > magnitude else magnitude / 2
+
+
+def widget_key(path: tuple[str, ...]) -> str:
+    """Key of the widget of a setting."""
+    return "set." + ".".join(path)
+
+
+def as_shown(field: Field, value: Any) -> Any:
+    """A setting as its widget holds it."""
+    if field.kind == "integers":
+        return ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else str(value or "")
+    if field.kind == "text":
+        return "" if value is None else str(value)
+    if value is None:
+        return None
+    return {"integer": int, "number": float, "boolean": bool}.get(field.kind, lambda same: same)(value)
+
+
+def as_kept(field: Field, value: Any) -> Any:
+    """A widget's value as a setting. A list that is not numbers is kept as it was typed, so that the problems can name it."""
+    if field.kind == "integers":
+        parts = [part.strip() for part in str(value).split(",") if part.strip()]
+        return [int(part) if part.lstrip("-").isdigit() else part for part in parts]
+    if field.kind == "text" and field.nullable and not value:
+        return None
+    return value
+
+
+def _write_back(field: Field, path: tuple[str, ...]) -> None:
+    write(path, as_kept(field, st.session_state[widget_key(path)]))

@@ -1,0 +1,223 @@
+"""A run's page: the same pieces while it trains, after it has ended, after a reload and in a second tab."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.runs.artifacts import probe_epochs
+from mtl_core.runs.store import RunStore
+from ui import words
+from ui.charts import colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
+from ui.guard import worded
+from ui.library import run_picker
+from ui.sheets import epoch_slider, legend, probe_sheet
+from ui.state import run_store, torch_is_ready
+from ui.strip import draw_strip, notice_endings, polling_strip, stop_button
+
+# A refresh costs the cores that train: about 0.3 s of one where the browser draws in software. So longer runs are shown less often.
+REFRESH_SECONDS = ((120, 2.0), (600, 3.0), (float("inf"), 6.0))  # (up to this expected length of the run, every so many seconds)
+
+
+def show_run(run_id: str) -> None:
+    """The page. While the run is on, one fragment refreshes all of it; afterwards only the strip is polled."""
+    run = run_store().get(run_id)
+    if run.status.is_ended():
+        polling_strip(run.id)
+        st.fragment(_draw_run)(run.id)
+    else:
+        every = refresh_seconds(run)
+        st.fragment(_live, run_every=every)(run.id, every)
+
+
+@worded
+def _live(run_id: str, every: float) -> None:
+    draw_strip(own_run=run_id)
+    _draw_run(run_id)
+    run = run_store().get(run_id)
+    if notice_endings(run_store()) or run.status.is_ended() or refresh_seconds(run) > every:
+        st.rerun()
+
+
+def refresh_seconds(run) -> float:
+    """How often the page of a live run is drawn anew."""
+    expected = run.seconds + (run.eta_seconds or 0.0)
+    return next(seconds for longest, seconds in REFRESH_SECONDS if expected < longest)
+
+
+@worded
+def _draw_run(run_id: str) -> None:
+    store = run_store()
+    run = store.get(run_id)
+    _header(store, run)
+    _ending(store, run)
+    if run.info:
+        summary = store.summary(run.id)
+        feed = scalars_feed(store, run.id)
+        _facts(run)
+        if str(run.status) == "finished":
+            _test_results(run, summary)
+        view = view_controls("Curves", "solid: train · dashed: val · arrow: which way is better")
+        task_panels(run, feed, summary, view)
+        _predictions(store, run)
+        training_charts(run, feed, view)
+    elif not run.status.is_ended():
+        _getting_ready(store, run)
+    _details(store, run)
+
+
+def _header(store: RunStore, run) -> None:
+    colour, icon = words.STATUS_LOOK[str(run.status)]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title(words.plain(run.name), anchor=False, width="content")
+        st.badge(str(run.status), icon=icon, color=colour)
+        if not run.status.is_ended():
+            stop_button(store, run, key=f"stop.{run.id}")
+        st.space("stretch")
+        run_picker(store.runs(), run.id, width=380)
+    if run.status.is_active():
+        epoch = min(run.epochs, int(run.epoch) + 1)
+        text = f"epoch {epoch} of {run.epochs} · step {run.step:,} of {run.steps_total or 0:,} · {words.time_left(run)}"
+        st.progress(run.progress, text=text if run.info else words.time_left(run))
+    elif str(run.status) == "finished":
+        epochs = "1 epoch" if run.epochs == 1 else f"{run.epochs} epochs"
+        st.caption(f"{epochs}, {run.step:,} steps in {words.duration(run.seconds)}")
+
+
+def _ending(store: RunStore, run) -> None:
+    """What kept the run from finishing, and what to do about it."""
+    status = str(run.status)
+    if status == "failed":
+        failure = run.failure or {}
+        with st.container(border=True, key="failure"):
+            st.error(
+                f"**{failure.get('kind', 'Failure')}**: {words.plain(failure.get('message', 'no reason was recorded.'))}", icon=":material/error:"
+            )
+            if failure.get("cure"):
+                st.markdown(f":material/healing: **What to do:** {words.plain(failure['cure'])}")
+            if failure.get("trace"):
+                with st.expander("Details for a bug report"):
+                    st.code(failure["trace"], language=None, height=260)
+    elif status in ("interrupted", "stopped", "queued"):
+        sentence = words.status_sentence(run, kept_checkpoint(store.folder(run.id)) if status == "interrupted" else "")
+        (st.warning if status == "interrupted" else st.info)(sentence[:1].upper() + sentence[1:])
+
+
+def kept_checkpoint(folder: Path) -> str:
+    """What a run that ended without saving its state left behind. Read here because the engine's reader imports torch."""
+    try:
+        last = json.loads((folder / "checkpoints" / "index.json").read_text(encoding="utf-8"))["last"]
+    except FileNotFoundError:
+        return "No checkpoint had been saved yet."
+    except (OSError, ValueError, KeyError, TypeError):
+        return "Its list of checkpoints cannot be read."
+    match = re.fullmatch(r"epoch_(\d+)(?:_step_(\d+))?", str(last))
+    if match is None:
+        return f"The last checkpoint kept is {words.plain(str(last))}."
+    step = f" (step {int(match[2]):,})" if match[2] else ""
+    return f"The last checkpoint kept is the one after epoch {int(match[1])}{step}."
+
+
+def _getting_ready(store: RunStore, run) -> None:
+    if str(run.status) == "queued":
+        st.caption("Curves and predictions appear here once it trains.")
+        return
+    torch_is_ready()
+    lines = store.log(run.id)
+    st.caption(lines[-1].text if lines else "Preparing the data and measuring the first steps. Curves appear within a few seconds.")
+
+
+def _facts(run) -> None:
+    info = run.info
+    counts = info["parameters"]
+    total = counts["shared"] + sum(counts["tasks"].values())
+    images = info["images"]
+    facts = {
+        "Device": info.get("device_name") or info["device"],
+        "Precision": f"{info['precision']}, {info['layout'].replace('_', ' ')}",
+        "Parameters": f"{words.count(total)} ({counts['shared'] / max(1, total):.0%} shared)",
+        "Images": f"{images['train']:,} train · {images['val']:,} val · {images['test']:,} test",
+        "Speed": f"{run.steps_per_second:.1f} steps/s" if run.steps_per_second else "measuring",
+        "Time": words.duration(run.seconds),
+    }
+    cells = "".join(f'<div><div class="fact-name">{name}</div><div>{_escape(value)}</div></div>' for name, value in facts.items())
+    st.html(f'<div class="facts">{cells}</div>')
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _test_results(run, summary: dict[str, Any]) -> None:
+    """Measured once, at the end, with the checkpoint that was best on val."""
+    tasks = run.info["tasks"]
+    shown = [(task, info, summary.get(f"test/{task}/{info['main_metric']}")) for task, info in tasks.items()]
+    if not any(entry for _, _, entry in shown):
+        return
+    st.subheader("On the test images", anchor=False, help="Measured once, at the end, with the checkpoint that was best on val.")
+    panel_style(tasks, colours_of(run.config), prefix="test")
+    for place, (task, info, entry) in zip(st.columns(max(4, len(shown))), shown, strict=False):
+        metric = info["metrics"][info["main_metric"]]
+        with place.container(border=True, key=f"test_{task}"):
+            st.metric(
+                f"{words.plain(task)}: {metric['title']} {words.better(metric['higher_is_better'])}",
+                words.measured(entry["last"] if entry else None, metric.get("unit", "")),
+            )
+
+
+def _predictions(store: RunStore, run) -> None:
+    epochs = probe_epochs(store.folder(run.id))
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        st.subheader("Predictions", anchor=False, width="content")
+        st.page_link("pages/predictions.py", label="All probe images, larger", icon=":material/open_in_full:", query_params={"run": run.id})
+    if not epochs:
+        st.caption("The first predictions, of the untrained network, appear when the run begins.")
+        return
+    if not torch_is_ready():
+        return
+    epoch = epoch_slider(run.id, epochs, key="run.epoch")
+    tasks, colours = run.info["tasks"], colours_of(run.config)
+    panel_style(tasks, colours, prefix="probe")
+    for start in range(0, len(tasks), 2):
+        for place, name in zip(st.columns(2), list(tasks)[start : start + 2], strict=False):
+            with place.container(border=True, key=f"probe_{name}", gap="small"):
+                st.markdown(f"**{words.plain(name)}** :gray[after epoch {epoch}]")
+                sheet = probe_sheet(store.folder(run.id), epoch, name, tasks[name], columns=5, rows=1, width=640, text_height=17)
+                st.image(sheet, width="stretch", alt=f"Targets and predictions of {name} after epoch {epoch}")
+                legend(name, tasks[name])
+
+
+def _details(store: RunStore, run) -> None:
+    settings, log, downloads = st.tabs(["Settings", "Log", "Downloads"])
+    settings.code(run.config.to_yaml(), language="yaml", height=360)
+    lines = store.log(run.id)
+    text = "\n".join(f"{words.moment(line.time, '%H:%M:%S')}  {line.level:<7} {line.text}" for line in lines)
+    log.code(text or "Nothing was logged yet.", language=None, height=360 if len(lines) > 12 else "content")
+    with downloads.container(horizontal=True):
+        st.download_button(
+            "Scalars as CSV",
+            lambda: _csv(store, run.id),
+            file_name=f"{run.id}-scalars.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key="csv",
+        )
+        st.download_button(
+            "Settings as YAML",
+            run.config.to_yaml(),
+            file_name=f"{run.id}.yaml",
+            mime="text/yaml",
+            icon=":material/download:",
+            on_click="ignore",
+            key="yaml",
+        )
+    downloads.caption(f"Predictions and checkpoints lie in `{store.folder(run.id)}`.")
+
+
+def _csv(store: RunStore, run_id: str) -> str:
+    return store.scalars(run_id)[["step", "epoch", "key", "value", "wall_time"]].to_csv(index=False)

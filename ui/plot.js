@@ -1,0 +1,59 @@
+// A Plotly chart that is updated in place: zoom, hidden lines and scroll position survive a live refresh, and the browser
+// redraws lines instead of building a new chart. Streamlit's own plotly_chart mounts a new one whenever its figure changes.
+
+function loadPlotly(url) {
+  if (window.Plotly) return Promise.resolve(window.Plotly);
+  window.plotlyLoading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = url;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => reject(new Error(url));
+    document.head.appendChild(script);
+  });
+  return window.plotlyLoading;
+}
+
+function themed(layout, box) {
+  const style = getComputedStyle(box);
+  const text = style.getPropertyValue("--st-text-color").trim() || style.color;
+  const back = style.getPropertyValue("--st-background-color").trim() || "#fff";
+  layout.font = { color: text, family: style.fontFamily, size: 12 };
+  layout.hoverlabel = { bgcolor: back, font: { color: text } };
+  layout.modebar = { bgcolor: "rgba(0,0,0,0)", color: "rgba(128,128,128,0.6)", activecolor: text };
+  return layout;
+}
+
+// Only charts that can be seen are drawn; the others wait until they are scrolled to, or their tab is looked at.
+const seen = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    entry.target.inView = entry.isIntersecting;
+    if (entry.isIntersecting) draw(entry.target);
+  }
+}, { rootMargin: "100px" });
+document.addEventListener("visibilitychange", () => document.querySelectorAll(".live-plot").forEach(draw));
+
+function draw(box) {
+  const data = box.latest;
+  if (!data || !box.inView || document.hidden) return;
+  const look = getComputedStyle(box).getPropertyValue("--st-text-color") + box.clientWidth;
+  if (box.drawn === data.revision + look) return;
+  box.drawn = data.revision + look;
+  loadPlotly(data.plotly).then(
+    (Plotly) => {
+      const figure = JSON.parse(data.figure);
+      const config = { responsive: true, ...data.config };
+      Plotly.react(box, figure.data, themed({ ...figure.layout, autosize: true }, box), config);
+    },
+    () => { box.textContent = "The chart library could not be loaded from this server."; },
+  );
+}
+
+export default function ({ parentElement, data }) {
+  const box = parentElement.querySelector(".live-plot");
+  box.latest = data;
+  box.style.height = data.height + "px";
+  box.setAttribute("role", "img");
+  box.setAttribute("aria-label", data.alt);
+  seen.observe(box);
+  draw(box);
+}

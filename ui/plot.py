@@ -1,0 +1,54 @@
+"""Plotly charts that are updated in place.
+
+Streamlit 1.67 takes a chart's identity from its figure, so ``st.plotly_chart`` builds a new chart at each change: the zoom is lost and each
+refresh costs the browser several times as much (seen in Chromium; ``docs/decisions.md``). This component keeps the chart and gives it the new
+lines. Plotly's script is the one that the plotly package ships, served by this server: nothing is fetched from elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import plotly
+import plotly.graph_objects as go
+import streamlit as st
+import streamlit.components.v1 as components
+
+_CONFIG = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "sendChartToCloud"],  # nothing leaves this machine
+    "toImageButtonOptions": {"format": "svg"},
+}
+_SCRIPT = Path(__file__).with_name("plot.js")
+
+
+def prepared(figure: go.Figure, alt: str) -> dict[str, Any]:
+    """What is sent to the browser for a figure: made once, shared by all viewers.
+
+    Args:
+        figure: with ``layout.height``; a constant ``layout.uirevision`` keeps the zoom.
+        alt: what the chart shows, for people who can't see it.
+    """
+    text = figure.to_json()
+    return {"figure": text, "revision": hashlib.sha1(text.encode()).hexdigest(), "height": figure.layout.height, "alt": alt}
+
+
+def plot(chart: dict[str, Any], key: str) -> None:
+    """Draw a ``prepared`` chart, or update the one that has this key."""
+    _component()(key=key, data={**chart, "config": _CONFIG, "plotly": _plotly_url()})
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    return st.components.v2.component("live_plot", html='<div class="live-plot"></div>', js=_SCRIPT.read_text(encoding="utf-8"), isolate_styles=False)
+
+
+@st.cache_resource(show_spinner=False)
+def _plotly_url() -> str:
+    """Where this server gives out the plotly package's own script."""
+    folder = Path(plotly.__file__).parent / "package_data"
+    served = components.declare_component("plotly_files", path=str(folder))
+    base = st.get_option("server.baseUrlPath").strip("/")
+    return f"{'/' + base if base else ''}/component/{served.name}/plotly.min.js"

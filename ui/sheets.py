@@ -1,0 +1,107 @@
+"""Probe images with targets and predictions, as cached contact sheets."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from mtl_core.data.dataset import Task
+from mtl_core.figures.gallery import Tile, contact_sheet, png
+from mtl_core.figures.overlays import enlarge
+from mtl_core.runs.artifacts import read_probe_targets, read_probes
+
+INKS = {"light": "#3A4552", "dark": "#C4CCD6"}
+
+
+def ink() -> str:
+    """Colour of text in pictures, readable on the theme this viewer uses."""
+    return INKS.get(getattr(st.context.theme, "type", None) or "light", INKS["light"])
+
+
+def task_of(name: str, info: dict[str, Any]) -> Task:
+    """The task as the run recorded it."""
+    near, far = info.get("value_range", (0.0, 1.0))
+    return Task(
+        name, info["kind"], info.get("target", name), tuple(info.get("classes", ())), info.get("unit", ""), info.get("title", ""), (near, far)
+    )
+
+
+def probe_sheet(
+    folder: Path, epoch: int, task: str, info: dict[str, Any], *, columns: int, rows: int | None = None, width: int = 1540, text_height: int = 20
+) -> bytes:
+    """PNG of one task: rows of targets, each above its predictions after ``epoch`` epochs. ``rows`` limits the pairs of rows, ``width`` is about
+    that of the sheet in pixels."""
+    plain = astuple(task_of(task, info))
+    return _sheet(str(folder), epoch, plain, columns, rows, width, text_height, ink())
+
+
+def legend(name: str, info: dict[str, Any]) -> None:
+    """What the colours in a task's pictures mean, where there are any."""
+    from mtl_core.tasks import TASK_KINDS
+
+    task = task_of(name, info)
+    pairs = TASK_KINDS.load(task.kind).legend(task)
+    if pairs:
+        dots = "".join(f'<span><span style="color:{colour}">●</span> {html.escape(text)}</span>' for colour, text in pairs)
+        st.html(f'<div class="legend">{dots}</div>')
+
+
+@st.cache_data(max_entries=300, show_spinner=False)
+def _sheet(folder: str, epoch: int, plain: tuple[Any, ...], columns: int, rows: int | None, width: int, text_height: int, colour: str) -> bytes:
+    from mtl_core.tasks import TASK_KINDS
+
+    task = Task(*plain)
+    name, kind = task.name, TASK_KINDS.load(task.kind)
+    probes, predictions = _targets(folder), read_probes(Path(folder), epoch)[name]
+    scale = max(1, width // columns // probes.images.shape[2])
+    shown = len(probes.images) if rows is None else min(len(probes.images), rows * columns)
+    labelled = probes.labelled.get(name, np.ones(len(probes.images), dtype=bool))
+    pairs: list[tuple[str, list[Tile]]] = []
+    for start in range(0, shown, columns):
+        members = range(start, min(start + columns, shown))
+        targets = [
+            _tile(kind.draw_target, probes.images[i], probes.targets[name][i], task, scale) if labelled[i] else _unlabelled(probes.images[i], scale)
+            for i in members
+        ]
+        guesses = [_tile(kind.draw_prediction, probes.images[i], predictions[i], task, scale) for i in members]
+        pairs += [("target", targets), ("predicted", guesses)]
+    return png(contact_sheet(pairs, ink=colour, text_height=text_height))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _targets(folder: str) -> Any:
+    return read_probe_targets(Path(folder))
+
+
+def _tile(draw: Any, image: np.ndarray, row: Any, task: Task, scale: int) -> Tile:
+    drawing = draw(image, row, task, scale)
+    return Tile(drawing.image, drawing.caption)
+
+
+def _unlabelled(image: np.ndarray, scale: int) -> Tile:
+    return Tile(enlarge(image, scale), "no target")
+
+
+def epoch_slider(run_id: str, epochs: list[int], key: str, label: str = "Epoch") -> int:
+    """The epoch to show: the newest, until the viewer chooses another one; choosing the newest follows again."""
+    if len(epochs) == 1:
+        st.caption(
+            "Predictions before training; the next ones come after the first epoch." if epochs[0] == 0 else f"Predictions after epoch {epochs[0]}."
+        )
+        return epochs[0]
+    key, chosen_key = f"{key}.{run_id}", f"{key}.{run_id}.chosen"
+    chosen = st.session_state.get(chosen_key)
+    value = chosen if chosen in epochs else epochs[-1]
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+
+    def moved(newest: int = epochs[-1]) -> None:
+        picked = st.session_state[key]
+        st.session_state[chosen_key] = None if picked == newest else picked
+
+    return st.select_slider(label, epochs, key=key, on_change=moved, help="0 is before training. At the newest epoch the pictures follow the run.")

@@ -1,0 +1,43 @@
+"""The little CSS that Streamlit's theme has no setting for. Colours come from the theme, so light and dark both hold."""
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from mtl_core.figures.colours import PALETTE
+
+CSS = """
+<style>
+.stMainBlockContainer {padding-top: 3.9rem; padding-bottom: 3rem; max-width: 1880px;}
+.st-key-strip {border-bottom: 1px solid rgba(128,128,128,.22); padding: .1rem 0 .45rem; min-height: 2.6rem;}
+.st-key-strip p {margin: 0; white-space: nowrap; font-size: .9rem;}
+.st-key-strip .stPageLink a {padding: 0 .4rem; margin: 0;}
+.st-key-strip [data-testid="stMarkdownContainer"] {margin-bottom: 0;}
+.st-key-strip .stProgress {padding: 0;}
+.st-key-view [data-testid="stWidgetLabel"] {min-height: 0;}
+.st-key-beside {position: sticky; top: 4.2rem; max-height: calc(100vh - 5rem); overflow-y: auto; padding: 2px 4px 8px 2px;}
+.facts {display: flex; flex-wrap: wrap; gap: .35rem 2.2rem; font-size: .92rem; padding: .1rem 0 .2rem;}
+.legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
+.fact-name {font-size: .78rem; opacity: .65;}
+.stMainBlockContainer img {border-radius: 4px;}
+/* A live page is drawn anew every few seconds: fading it each time would flicker, and on a machine without a GPU every frame of it is
+   painted by the cores that train. */
+[data-stale="true"] {opacity: 1 !important; transition: none !important;}
+.stProgress div {transition: none !important;}
+[data-testid="stStatusWidget"] {display: none;}
+</style>
+"""
+
+
+def page_icon() -> Image.Image:
+    """Four squares in the task colours. Made here, because Streamlit fetches its own icons for the browser's tab from the internet."""
+    icon = np.zeros((64, 64, 4), dtype=np.uint8)
+    for place, colour in enumerate(PALETTE[:4]):
+        row, column = 34 * (place // 2), 34 * (place % 2)
+        icon[row : row + 30, column : column + 30] = (*bytes.fromhex(colour[1:]), 255)
+    return Image.fromarray(icon)
+
+
+def apply_styles() -> None:
+    """Once per full run of the page."""
+    st.html(CSS)

@@ -1,0 +1,296 @@
+"""The sections of the Train form. Each one reads and writes the settings; none of them holds any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.backbones import BACKBONES
+from mtl_core.balancing import BALANCERS
+from mtl_core.config import AugmentationConfig, OptimizerConfig, PartConfig, RunConfig, ScheduleConfig, TaskConfig
+from mtl_core.data import DATA_SOURCES, open_source
+from mtl_core.data.dataset import Task
+from mtl_core.data.mnist_files import MNISTFiles, mnist_root, root_problem
+from mtl_core.data.source import DataSource
+from mtl_core.errors import ConfigError
+from mtl_core.figures.colours import task_colours
+from mtl_core.registry import Registry
+from mtl_core.sharing import SHARING_SCHEMES
+from ui import state
+from ui.forms import describe, draw_field, options_form
+from ui.state import hold, read, settings, torch_is_ready
+
+FEW_OPTIONS = 3  # more are folded
+MACHINE = ("device", "precision", "layout", "gradient_clip", "probe_samples")
+
+
+def preset_section() -> None:
+    """Which preset the settings began from; choosing one replaces them all."""
+    presets = state.presets()
+    hold("preset", state.preset_name())
+    st.pills(
+        "Preset",
+        list(presets),
+        key="preset",
+        format_func=lambda name: presets[name].title,
+        required=True,
+        on_change=_take_preset,
+        label_visibility="collapsed",
+        wrap=True,
+    )
+    preset = presets[state.preset_name()]
+    st.markdown(f"{preset.shows}  \n:small[:gray[:material/timer: {preset.measured}]]")
+    if state.nameless(settings()) != state.nameless(preset.config.to_dict()):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(":small[:orange[:material/edit: Changed since the preset was chosen.]]", width="content")
+            st.button("Back to the preset", key="reset", type="tertiary", on_click=state.choose_preset, args=(preset.name,))
+
+
+def _take_preset() -> None:
+    if st.session_state["preset"] and st.session_state["preset"] != state.preset_name():
+        state.choose_preset(st.session_state["preset"])
+
+
+def data_section() -> None:
+    """Data set and its options."""
+    part_chooser("Data set", DATA_SOURCES, "data", titled=True, changed=_take_all_tasks)
+    source = offered_source()
+    if source is not None:
+        sizes = " · ".join(f"{count:,} {split}" for split, count in source.split_sizes().items())
+        channels, height, width = source.image_shape()
+        st.markdown(f":small[:gray[{sizes} images, {height} x {width} pixels, {'grey' if channels == 1 else 'colour'}]]")
+        folder = mnist_to_fetch(source)
+        if folder is not None:
+            st.caption(f":material/download: MNIST's files are not in `{folder}` yet: they are fetched (11 MB) when the run starts.")
+
+
+def mnist_to_fetch(source: DataSource) -> Path | None:
+    """The folder that a run would download MNIST's files into; None where it needs none or has them. Looks at file names only."""
+    uses_mnist = settings()["data"]["name"] == "mnist" or getattr(source.options, "glyphs", "") == "mnist"
+    if not uses_mnist or not source.options.download or root_problem(source.options.root, download=True):
+        return None
+    files = MNISTFiles(mnist_root(source.options.root))
+    return files.folder if files.missing() else None
+
+
+def _take_all_tasks() -> None:
+    """Another data set has other tasks: begin with all of them."""
+    settings()["tasks"] = {task.name: {"loss_weight": 1.0} for task in offered_tasks()}
+    st.session_state["tasks_put_aside"] = {}
+
+
+def offered_source() -> DataSource | None:
+    """The chosen data set; None while its options are wrong (the problems say how)."""
+    try:
+        return open_source(PartConfig(**settings()["data"]))
+    except (ConfigError, TypeError, ValueError):
+        return None
+
+
+def offered_tasks() -> tuple[Task, ...]:
+    """What the chosen data set can give targets for."""
+    source = offered_source()
+    return source.tasks() if source is not None else ()
+
+
+def task_names() -> list[str]:
+    """Tasks of the data set in its order, then chosen ones that it does not offer."""
+    return list(dict.fromkeys([*(task.name for task in offered_tasks()), *settings()["tasks"]]))
+
+
+def tasks_section() -> None:
+    """A check and a loss weight for each task of the data set."""
+    offered = {task.name: task for task in offered_tasks()}
+    names = task_names()
+    colours = task_colours(names)
+    st.html("<style>" + "".join(f".st-key-task_{name}{{border-left:4px solid {colours[name]};padding-left:.7rem}}" for name in names) + "</style>")
+    loss_weight = next(field for field in describe(TaskConfig) if field.name == "loss_weight")
+    for name in names:
+        with st.container(key=f"task_{name}"):
+            _task_row(name, offered.get(name), names, loss_weight)
+
+
+def _task_row(name: str, task: Task | None, names: list[str], loss_weight: Any) -> None:
+    check, what, number = st.columns([3, 5, 3], vertical_alignment="center")
+    key = f"task.{name}"
+    chosen = name in settings()["tasks"]
+    hold(key, chosen)
+    check.checkbox(name, key=key, on_change=lambda: state.keep_task(name, st.session_state[key], names))
+    if task is None:
+        what.markdown(":orange[not offered by this data set as set up above]")
+    else:
+        of = f", {len(task.classes)} classes" if task.classes else (f", in {task.unit}" if task.unit else "")
+        what.markdown(f":small[{task.title or name}] :small[:gray[{task.kind.replace('_', ' ')}{of}]]")
+    with number:
+        if chosen:
+            draw_field(loss_weight, ("tasks", name, "loss_weight"), f"Loss weight of {name}", hide_label=True)
+        else:
+            st.markdown(":small[:gray[not trained]]")
+
+
+def network_section() -> None:
+    """Backbone and balancing, side by side."""
+    left, right = st.columns(2)
+    with left:
+        part_chooser("Backbone", BACKBONES, "backbone")
+    with right:
+        part_chooser("Balancing", BALANCERS, "balancing")
+
+
+def part_chooser(label: str, registry: Registry, key: str, *, titled: bool = False, columns: int = 2, changed: Any = None) -> None:
+    """A part by name, what it is, and its options. Parts that import torch show titles and options once it is there.
+
+    Args:
+        titled: the parts can be loaded without torch.
+        changed: called after another part was chosen.
+    """
+    from mtl_core.runs.jobs import warmed
+
+    loadable = titled or warmed()
+    current = read((key, "name"))
+    names = [*registry, *([current] if current not in registry else [])]
+    widget = f"set.{key}.name.{'titled' if loadable else 'named'}"  # another key, or the box would keep the plain name as its text
+    hold(widget, current)
+
+    def title(name: str) -> str:
+        return registry.load(name).title if loadable and name in registry else name
+
+    def take() -> None:
+        if st.session_state[widget] == read((key, "name")):
+            return  # the browser told the box's value anew, e.g. after its labels changed: nothing was chosen
+        state.choose_part((key,), st.session_state[widget])
+        if changed:
+            changed()
+
+    st.selectbox(label, names, key=widget, format_func=title, on_change=take)
+    if current not in registry or not (loadable or torch_is_ready()):
+        return
+    part = registry.load(current)
+    st.caption(part.summary)
+    if len(part.Options.model_fields) <= FEW_OPTIONS:
+        options_form(part.Options, (key,), columns=columns)
+    else:
+        with st.expander(f"Options of {part.title}", icon=":material/tune:", key=f"options.{key}"):
+            options_form(part.Options, (key,), columns=3)
+
+
+def schedule_section() -> None:
+    """How long, how many at a time, how fast."""
+    fields = {field.name: field for field in describe(RunConfig)}
+    rate = next(field for field in describe(OptimizerConfig) if field.name == "lr")
+    places = st.columns(4)
+    for place, name in zip(places, ("epochs", "batch_size", None, "seed"), strict=True):
+        with place:
+            draw_field(fields[name] if name else rate, (name,) if name else ("optimizer", "lr"))
+
+
+def advanced_section() -> None:
+    """Everything else, folded."""
+    with st.expander("Advanced: optimizer, schedule, augmentation, device, precision", icon=":material/tune:", key="advanced"):
+        st.markdown("**Optimizer**")
+        options_form(OptimizerConfig, ("optimizer",), columns=3, without=("lr",))
+        st.markdown("**Learning rate over the run**")
+        options_form(ScheduleConfig, ("schedule",))
+        st.markdown("**Augmentation**")
+        options_form(AugmentationConfig, ("augmentation",), columns=4)
+        st.markdown("**Machine and record**")
+        options_form(RunConfig, (), columns=5, only=MACHINE)
+        if len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # one scheme is no choice
+            part_chooser("Sharing", SHARING_SCHEMES, "sharing")
+
+
+def check_settings(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]:
+    """The config, where there is one, and everything that keeps it from running, in words."""
+    from mtl_core.runs.jobs import warmed
+
+    try:
+        config = RunConfig.from_dict(values)
+        config = config.model_copy(update={"name": config.name or automatic_name(config)})
+    except ConfigError as error:
+        return None, [str(problem) for problem in error.problems]
+    if not warmed():
+        return config, []
+    return config, _problems(config.to_yaml())
+
+
+@st.cache_data(ttl=5, max_entries=32, show_spinner=False)  # not longer: what is missing on disk can be put right
+def _problems(config: str) -> list[str]:
+    from mtl_core.training.check import problems
+
+    return [str(problem) for problem in problems(RunConfig.from_yaml(config))]
+
+
+def automatic_name(config: RunConfig) -> str:
+    """The preset's title with what was changed in it; a title made from the settings where the data set is another one."""
+    preset = state.presets()[state.preset_name()]
+    if config.data.name != preset.config.data.name:
+        return config.title()
+    changes = _assignments(state.nameless(preset.config.to_dict()), state.nameless(config.to_dict()))
+    name = " · ".join([preset.title, *changes[:2], *(["…"] if len(changes) > 2 else [])])
+    return name if len(name) <= 120 else name[:119] + "…"
+
+
+def as_command(config: RunConfig, preset: str) -> str:
+    """The command line that does the same as Train."""
+    assignments = _assignments(state.presets()[preset].config.to_dict(), config.to_dict())
+    try:
+        same = state.presets()[preset].config.with_overrides(assignments).to_dict() == config.to_dict()
+    except ConfigError:
+        same = False
+    if not same:
+        return "# save the settings above as run.yaml, then:\npython -m mtl_core train run.yaml"
+    import shlex
+
+    return " \\\n  --set ".join([f"python -m mtl_core train --preset {preset}", *(shlex.quote(item) for item in assignments)])
+
+
+def _assignments(old: dict[str, Any], new: dict[str, Any], parents: tuple[str, ...] = ()) -> list[str]:
+    """``key=value`` for every difference; ``null`` removes a task. Another part is written out whole, name first."""
+    import json
+
+    result = []
+    if parents and "name" in new and old.get("name") != new["name"]:
+        old = {}
+    for key in [*new, *(key for key in old if key not in new)]:
+        path = (*parents, key)
+        before, after = old.get(key), new.get(key)
+        if isinstance(after, dict):
+            result += _assignments(before if isinstance(before, dict) else {}, after, path)
+        elif key not in old or before != after:
+            result.append(f"{'.'.join(path)}={after if isinstance(after, str) and after else json.dumps(after)}")
+    return result
+
+
+def yaml_section() -> None:
+    """Settings from YAML text, e.g. from another run."""
+    with st.expander("Use settings from YAML", icon=":material/content_paste:"), st.form("yaml", border=False):
+        text = st.text_area(
+            "YAML",
+            key="yaml_text",
+            height=180,
+            label_visibility="collapsed",
+            placeholder="data: {name: digits}\ntasks: {digit: {}}\nbackbone: {name: small_cnn}",
+        )
+        if st.form_submit_button("Use these settings", icon=":material/check:"):
+            try:
+                st.session_state["settings"] = _from_yaml(text).to_dict()
+                st.rerun()
+            except ConfigError as error:
+                for problem in error.problems:
+                    st.error(str(problem))
+
+
+def _from_yaml(text: str) -> RunConfig:
+    """A config whose parts and their options exist, so that the form can hold it."""
+    from mtl_core.registry import validated
+    from mtl_core.runs.jobs import warmed
+
+    config = RunConfig.from_yaml(text)
+    open_source(config.data)
+    if warmed():
+        for field, registry in (("backbone", BACKBONES), ("balancing", BALANCERS), ("sharing", SHARING_SCHEMES)):
+            part = getattr(config, field)
+            validated(registry.load(part.name, f"{field}.name").Options, part.options, field)
+    return config

@@ -1,0 +1,93 @@
+"""Numbers and states as people read them."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime
+
+STATUS_LOOK = {  # status -> (colour of the badge, icon)
+    "queued": ("gray", ":material/hourglass_empty:"),
+    "running": ("blue", ":material/play_arrow:"),
+    "pausing": ("orange", ":material/pause:"),
+    "paused": ("orange", ":material/pause:"),
+    "stopping": ("orange", ":material/stop:"),
+    "stopped": ("gray", ":material/stop:"),
+    "finished": ("green", ":material/check:"),
+    "failed": ("red", ":material/error:"),
+    "interrupted": ("orange", ":material/power_off:"),
+}
+
+
+def duration(seconds: float | None) -> str:
+    """``8 s``, ``1 min 5 s``, ``2 h 3 min``; a dash when unknown."""
+    if seconds is None or not math.isfinite(seconds):
+        return "–"
+    seconds = max(0, round(seconds))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, rest = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def moment(seconds: float, pattern: str = "%d %b %H:%M") -> str:
+    """A time (seconds since 1970) on this machine's clock."""
+    return datetime.fromtimestamp(seconds).strftime(pattern)
+
+
+def count(number: float) -> str:
+    """``950``, ``12.3 k``, ``11.2 M``."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g} {letter}"
+    return f"{number:.0f}"
+
+
+def measured(value: float | None, unit: str = "") -> str:
+    """A metric's value to three digits, with its unit; a dash when there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{value:.3f}" if 0.1 <= abs(value) < 10 else f"{value:.3g}"
+    return f"{text} {unit}" if unit else text
+
+
+def better(higher_is_better: bool | None) -> str:
+    """Which way is good; empty where neither is."""
+    return {True: "↑", False: "↓"}.get(higher_is_better, "")
+
+
+def status_sentence(run, checkpoints: str = "") -> str:
+    """What a run that is not running says about itself.
+
+    Args:
+        checkpoints: sentence on what an interrupted run left behind.
+    """
+    status, epoch = str(run.status), f"{run.epoch:.3g}"
+    if status == "interrupted":
+        return f"interrupted at epoch {epoch}: its process is gone. {checkpoints}".rstrip()
+    if status == "stopped":
+        return f"stopped at epoch {epoch} of {run.epochs}; what was learnt until then is kept." if run.step else "stopped before it began."
+    if status == "failed":
+        return f"failed at epoch {epoch}."
+    if status == "queued":
+        place = run.queue_position
+        return f"queued: number {place} in line." if place else "queued: starts in a moment."
+    return status
+
+
+def time_left(run) -> str:
+    """What an active run does now where that is not steps, else the time to go, labelled as an estimate."""
+    if str(run.status) == "stopping":
+        return "saving the state" if run.info else "stopping"
+    if not run.info:
+        return "getting ready"
+    if run.steps_total and run.step >= run.steps_total:
+        return "measuring on the test images"
+    return f"about {duration(run.eta_seconds)} left (estimate)" if run.eta_seconds is not None else "time left: measuring"
+
+
+def plain(text: str) -> str:
+    """A user's own words, safe where Streamlit reads Markdown."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!:$|<>~])", r"\\\1", text)
