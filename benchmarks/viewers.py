@@ -22,6 +22,7 @@ import psutil
 from playwright.sync_api import Browser, sync_playwright
 
 from mtl_core.presets import get_preset
+from mtl_core.runs import actions
 from mtl_core.runs.store import open_store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
@@ -65,7 +66,7 @@ def measure(server: Server, browser: Browser, arguments: argparse.Namespace) -> 
             phases.append((viewers, start, _now(store, run.id), (_browsers_cpu() - used) / arguments.seconds))
             for context in contexts:
                 context.close()
-    store.request_stop(run.id)
+    actions.stop(store, run.id)
     report(store.scalars(run.id), phases)
 
 

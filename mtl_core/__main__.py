@@ -16,6 +16,7 @@ import click
 from mtl_core.cli.output import complain, complain_of
 from mtl_core.cli.show import data, presets, runs
 from mtl_core.cli.train import train
+from mtl_core.cli.work import work
 from mtl_core.errors import MTLError
 
 
@@ -27,7 +28,7 @@ def commands() -> None:
     """
 
 
-for command in (train, presets, runs, data):
+for command in (train, presets, runs, data, work):
     commands.add_command(command)
 
 

@@ -101,6 +101,14 @@ class RunConfig(_Strict):
         "auto", description="'bf16' runs the network in autocast; 'auto' measures a few steps on this machine and remembers the faster."
     )
     layout: Literal["auto", "contiguous", "channels_last"] = Field("auto", description="Memory order of images and weights; 'auto' as for precision.")
+    on_non_finite: Literal["stop", "skip"] = Field(
+        "stop",
+        description="When a loss or gradient is NaN or infinite: 'stop' ends the run and names task and step; 'skip' leaves out that step "
+        "(looked for at every step, which costs a little on a GPU) and gives up after ten in a row.",
+    )
+    keep_checkpoints: int = Field(
+        10, ge=0, le=1000, description="Epochs whose checkpoint is kept to fork from, spread evenly over the run, beside the best and the last two."
+    )
     probe_samples: int = Field(16, ge=1, le=64, description="Validation images predicted and kept at every epoch.")
 
     @model_validator(mode="after")

@@ -7,7 +7,9 @@ Each message names the thing, what was expected, what was found and what to do. 
     │   └── DeviceError    the device asked for is not on this machine
     ├── DataError          the data cannot be read as described                (exit code 2)
     ├── StoreError         the run store cannot be opened or written           (exit code 2)
-    │   └── RunNotFoundError
+    │   ├── RunNotFoundError
+    │   ├── RunTakenError  another process or thread holds the run now
+    │   └── NotPossibleError  what was asked of a run does not fit the state it is in
     └── TrainingError      a run that had started failed                       (exit code 1)
         └── NonFiniteLossError
 """
@@ -74,6 +76,14 @@ class RunNotFoundError(StoreError):
     """No run, or more than one, matches the given id."""
 
 
+class RunTakenError(StoreError):
+    """The run belongs to another process or thread by now: whoever gets this writes nothing more of it."""
+
+
+class NotPossibleError(StoreError):
+    """What was asked of a run does not fit the state it is in, such as deleting one that trains."""
+
+
 class TrainingError(MTLError):
     """A run that had started could not go on."""
 
@@ -83,14 +93,14 @@ class NonFiniteLossError(TrainingError):
 
     Attributes:
         task: the first task whose loss is not finite; empty if only the combined loss is.
-        step: the optimizer step after which it was seen.
+        step: the optimizer step in which it was first seen.
     """
 
     def __init__(self, task: str, step: int, value: float):
         self.task, self.step = task, step
         whose = f"the loss of task '{task}'" if task else "the combined loss (no single task's)"
         super().__init__(
-            f"{whose} became {value} by step {step}. "
-            "Lower optimizer.lr, set gradient_clip, or lower the loss_weight of this task; "
+            f"{whose} became {value} at step {step}. "
+            "Lower optimizer.lr, set gradient_clip, lower the loss_weight of this task, or set on_non_finite to skip; "
             "the checkpoints saved before this step are kept."
         )

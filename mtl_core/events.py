@@ -6,7 +6,9 @@ Nothing here imports torch: the run store reads and writes these without it. Sca
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import threading
+import time
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -29,10 +31,15 @@ class Metric:
 
 @dataclass(frozen=True)
 class RunStarted:
-    """First event. ``info`` is JSON-able; see ``mtl_core.training.trainer`` for its keys."""
+    """The data and the network are ready. ``info`` is JSON-able; see ``mtl_core.training.trainer`` for its keys.
+
+    ``step`` and ``epoch`` are where it goes on from: 0 for a new run, the checkpoint's for one that is resumed or forked.
+    """
 
     steps_total: int
     info: dict[str, Any]
+    step: int = 0
+    epoch: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,22 @@ class Message:
 
 
 @dataclass(frozen=True)
+class Paused:
+    """The state is saved and nothing is computed until the run is let go on, or stopped."""
+
+    step: int
+    epoch: float
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A paused run goes on."""
+
+    step: int
+    epoch: float
+
+
+@dataclass(frozen=True)
 class RunEnded:
     """Last event: ``status`` is ``finished`` or ``stopped``; ``steps_per_second`` counts training steps only."""
 
@@ -90,17 +113,56 @@ class RunEnded:
     seconds: float
 
 
-Event = RunStarted | StepScalars | EpochMetrics | ProbesSaved | CheckpointSaved | Message | RunEnded
+Event = RunStarted | StepScalars | EpochMetrics | ProbesSaved | CheckpointSaved | Message | Paused | Resumed | RunEnded
 
 
-@dataclass
 class Control:
-    """How a run is asked to do something while it trains. Set from any thread; the trainer looks at it before every step and batch."""
+    """How a run is asked to do something while it trains. Set from any thread; the trainer looks at it before every step and batch.
 
-    stop_requested: bool = False
-    reasons: list[str] = field(default_factory=list)
+    Attributes:
+        asked_at: when the trainer last looked (``time.monotonic``): its sign of life.
+        reasons: why it was asked to stop, in order.
+        abandoned: the run belongs to someone else now: end at once and write nothing more.
+    """
+
+    def __init__(self) -> None:
+        self.stop_requested = False
+        self.pause_requested = False
+        self.abandoned = False
+        self.reasons: list[str] = []
+        self.asked_at = time.monotonic()
+        self._changed = threading.Condition()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether to leave off now, to stop or to pause."""
+        self.asked_at = time.monotonic()
+        return self.stop_requested or self.pause_requested
 
     def stop(self, reason: str = "asked to stop") -> None:
         """Ask the trainer to save its state and end at the next step."""
-        self.reasons.append(reason)
-        self.stop_requested = True
+        with self._changed:
+            self.reasons.append(reason)
+            self.stop_requested = True
+            self._changed.notify_all()
+
+    def abandon(self, reason: str) -> None:
+        """Ask the trainer to end at the next step without saving anything."""
+        self.abandoned = True
+        self.stop(reason)
+
+    def pause(self) -> None:
+        """Ask the trainer to save its state at the next step and wait."""
+        with self._changed:
+            self.pause_requested = True
+
+    def proceed(self) -> None:
+        """Let a paused trainer go on."""
+        with self._changed:
+            self.pause_requested = False
+            self._changed.notify_all()
+
+    def wait_while_paused(self) -> None:
+        """Return when it may go on, or was asked to stop."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.stop_requested or not self.pause_requested)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtl_core.runs import jobs
+from mtl_core.runs import actions, jobs
 from mtl_core.runs.store import RunStore
 from ui import words
 from ui.guard import worded
@@ -82,7 +82,7 @@ def stop_button(store: RunStore, run, key: str) -> None:
 
 
 def _stop(home: str, run_id: str) -> None:
-    run_store().request_stop(run_id)
+    actions.stop(run_store(), run_id)
     st.session_state["asked_to_stop"] = run_id
 
 

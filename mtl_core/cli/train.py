@@ -81,12 +81,14 @@ def _checked(config: RunConfig) -> RunConfig:
 
 
 def _foreground(store: RunStore, config: RunConfig) -> Run:
+    from mtl_core.runs.holding import held_by_us
     from mtl_core.runs.jobs import execute, resolve_device
 
     control = Control()
     with _stop_on_signals(control), _progress(config) as show:
-        run = store.create(config, device=resolve_device(config.device))
-        return execute(store, run.id, control, show)
+        held = held_by_us(resolve_device(config.device))
+        run = store.create(config, columns=held, line="started")
+        return execute(store, run.id, control, show, token=held["owner_token"])
 
 
 @contextmanager

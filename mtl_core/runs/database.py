@@ -96,18 +96,33 @@ def _prepare(database: Database) -> None:
     with database.write() as connection:
         tables = inspect(connection).get_table_names()
         if not tables:
+            _refuse_emptied(database.path)
             schema.metadata.create_all(connection)
             connection.execute(schema.meta.insert().values(key="schema_version", value=str(schema.SCHEMA_VERSION)))
             return
         found = None
         if "meta" in tables:
             found = connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")).scalar()
+        if found is not None and found.isdigit() and int(found) < schema.SCHEMA_VERSION:
+            schema.migrate(connection, int(found))
+            return
     if found is None or not found.isdigit():
         raise StoreError(f"'{database.path}' is a database, but not a run store of this program. Set MTL_HOME to another folder.")
     if int(found) != schema.SCHEMA_VERSION:
         raise StoreError(
             f"the run store '{database.path}' has version {found}, this program reads version {schema.SCHEMA_VERSION}. "
             "Update the program, or set MTL_HOME to another folder. Nothing was changed."
+        )
+
+
+def _refuse_emptied(path: Path) -> None:
+    """A database without tables is a new one, unless runs lie beside it: then its content was lost."""
+    runs = path.parent / "runs"
+    left = sum(1 for folder in runs.iterdir() if folder.is_dir() and not folder.name.startswith(".")) if runs.is_dir() else 0
+    if left:
+        raise StoreError(
+            f"the run store '{path}' is empty, but the folders of {left} runs lie in '{runs}'. Nothing was deleted. Put back a copy of the file, "
+            f"or move '{runs}' elsewhere to begin with an empty list of runs."
         )
 
 

@@ -10,18 +10,20 @@ import atexit
 import dataclasses
 import gc
 import logging
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from importlib import import_module
+from itertools import chain, repeat
 from typing import Any
 
 from mtl_core.errors import StoreError
 from mtl_core.events import Control
+from mtl_core.runs import holding
 from mtl_core.runs.failures import failure_of
-from mtl_core.runs.owner import this_process
 from mtl_core.runs.process import process_slot
 from mtl_core.runs.run import Run
 from mtl_core.runs.status import RunStatus
@@ -38,7 +40,7 @@ _logger = logging.getLogger(__name__)
 Observer = Callable[[Any], None]  # called with each event after it was recorded
 
 
-def execute(store: RunStore, run_id: str, control: Control | None = None, on_event: Observer | None = None) -> Run:
+def execute(store: RunStore, run_id: str, control: Control | None = None, on_event: Observer | None = None, token: str = "") -> Run:
     """Train a run to its end in this thread and return it as it then is.
 
     A queued run is taken first; if someone else was faster, or it was stopped, nothing happens. Whatever goes wrong in training is
@@ -46,17 +48,19 @@ def execute(store: RunStore, run_id: str, control: Control | None = None, on_eve
 
     Args:
         control: to stop it from this process; requests made through the store reach it too.
+        token: what the run was taken with, where the caller has taken it.
 
     Raises:
         KeyboardInterrupt, SystemExit: after the run was marked as interrupted.
     """
     run = store.get(run_id)
     control = control or Control()
-    if run.status == RunStatus.QUEUED and not store.claim(run.id, resolve_device(run.config.device), alone=False):
-        return store.get(run.id)
-    with _held_once(store, run.id, control) as ours:
-        if ours:
-            _train(store, run, control, on_event or (lambda event: None))
+    if run.status == RunStatus.QUEUED and not token:
+        token = holding.claim(store, run.id, resolve_device(run.config.device), alone=False)
+    if token:
+        with _held_once(store, run.id, token, control) as ours:
+            if ours:
+                _Training(store, store.get(run.id), token, control, on_event or (lambda event: None)).run()
     return store.get(run.id)
 
 
@@ -69,95 +73,128 @@ def resolve_device(name: str) -> str:
     return best_of(name)
 
 
-def _train(store: RunStore, run: Run, control: Control, on_event: Observer) -> None:
-    try:
-        with _attended(store, run.id, control):
-            trainer = import_module("mtl_core.training.trainer")
-            _stop_at_exit()
-            with _undisturbed():
-                ended = _record(store, run, trainer, control, on_event)
-        if not ended:
-            raise RuntimeError("the trainer ended without saying how")
-    except Exception as error:
-        _logger.warning("run %s failed", run.id, exc_info=error)
-        failure = failure_of(error)
-        _end(store, run.id, RunStatus.FAILED, f"failed: {failure['message']}", failure)
-    except BaseException:
-        _end(store, run.id, RunStatus.INTERRUPTED, "interrupted: the program was ended")
-        raise
+class _Training:
+    """One attempt at a run: what it trains, and the right to write of it."""
 
+    def __init__(self, store: RunStore, run: Run, token: str, control: Control, on_event: Observer):
+        self.store, self.trained, self.token, self.control, self.on_event = store, run, token, control, on_event
 
-def _record(store: RunStore, run: Run, trainer: Any, control: Control, on_event: Observer) -> bool:
-    """Append every event of the trainer; True when the last one said how the run ended."""
-    ended = False
-    with closing(trainer.train(run.config, store.folder(run.id), store.cache, control)) as events:
-        for event in events:
-            kind = type(event).__name__
-            if kind == "RunStarted":
-                freeze_after_imports()  # what the run's parts have imported since
-            if kind == "RunEnded":
-                ended = True
-                if _closing() and event.status == RunStatus.STOPPED:  # nobody asked this run to stop
-                    event = dataclasses.replace(event, status=RunStatus.INTERRUPTED.value)
-            store.append(run.id, event)
-            on_event(event)
-    return ended
-
-
-def _end(store: RunStore, run_id: str, status: RunStatus, line: str, failure: dict[str, Any] | None = None) -> None:
-    """Write how a run ended, patiently: the disk may be full for a moment. Without success its heartbeat ends, which says it too."""
-    for pause in (*RETRY_SECONDS, None):
+    def run(self) -> None:
+        """Train, and write how it ended whatever happens."""
+        run_id = self.trained.id
         try:
-            store.end(run_id, status, failure)
-            store.note(run_id, "error", line)
-            return
+            with self._attended():
+                trainer = import_module("mtl_core.training.trainer")
+                stop_at_exit()
+                with _undisturbed():
+                    ended = self._record(trainer)
+            if not ended and not self.control.abandoned:
+                raise RuntimeError("the trainer ended without saying how")
+        except Exception as error:
+            if type(error).__name__ == "RunTakenError":
+                _logger.warning("run %s was given up here: %s", run_id, error)
+                return
+            _logger.warning("run %s failed", run_id, exc_info=error)
+            failure = failure_of(error)
+            self._end(RunStatus.FAILED, f"failed: {failure['message']}", failure)
+        except BaseException:
+            self._end(RunStatus.INTERRUPTED, "interrupted: the program was ended")
+            raise
+
+    def _record(self, trainer: Any) -> bool:
+        """Append every event of the trainer; True when the last one said how the run ended."""
+        ended = False
+        store, run = self.store, self.trained
+        with closing(trainer.train(run.config, store.folder(run.id), store.cache, self.control)) as events:
+            for event in events:
+                kind = type(event).__name__
+                if kind == "RunStarted":
+                    freeze_after_imports()  # what the run's parts have imported since
+                if kind == "RunEnded":
+                    ended = True
+                    if _closing() and event.status == RunStatus.STOPPED:  # nobody asked this run to stop
+                        event = dataclasses.replace(event, status=RunStatus.INTERRUPTED.value)
+                store.append(run.id, event, self.token)
+                self.on_event(event)
+        return ended
+
+    def _end(self, status: RunStatus, line: str, failure: dict[str, Any] | None = None) -> None:
+        """Write how the run ended, for as long as it takes: the disk may be full. Until then this process shows it all the same."""
+        unwritten = process_slot("unwritten_ends")
+        unwritten[self.token] = {"status": status.value, "finished_at": time.time(), "failure": failure}
+        pauses = chain(RETRY_SECONDS, repeat(RETRY_SECONDS[-1]))
+        while True:
+            try:
+                self.store.end(self.trained.id, status, failure, self.token)
+                self.store.note(self.trained.id, "error", line)
+                break
+            except StoreError as error:
+                if type(error).__name__ == "RunTakenError":
+                    break
+                _logger.error("cannot record that run %s %s: %s", self.trained.id, line, error)
+                if _closing() or status == RunStatus.INTERRUPTED:
+                    break  # its heartbeat ends with the process, which says it too
+                time.sleep(next(pauses))
+        unwritten.pop(self.token, None)
+
+    # -- attending to the run while it trains
+
+    @contextmanager
+    def _attended(self) -> Iterator[None]:
+        """A thread that writes heartbeats and hands requests from the store to ``control``, until the block ends."""
+        done = threading.Event()
+        thread = threading.Thread(target=self._attend, args=(done,), name=f"attend-{self.trained.id}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _attend(self, done: threading.Event) -> None:
+        store, run_id, control, beat_at = self.store, self.trained.id, self.control, 0.0
+        while not done.wait(CONTROL_SECONDS):
+            with suppress(StoreError):  # a store busy for a moment: the next round comes soon
+                for record in holding.take_controls(store, run_id):
+                    obey(control, record.kind)
+                if time.monotonic() - beat_at >= HEARTBEAT_SECONDS:
+                    beat_at = time.monotonic()
+                    progress_at = time.time() - (time.monotonic() - control.asked_at)
+                    if not self._still_ours(progress_at) and not done.is_set():
+                        control.abandon("another process or thread has taken this run")
+
+    def _still_ours(self, progress_at: float) -> bool:
+        try:
+            return holding.heartbeat(self.store, self.trained.id, self.token, progress_at) or self.store.get(self.trained.id).holder == self.token
         except StoreError as error:
-            _logger.error("cannot record that run %s %s: %s", run_id, line, error)
-            if pause is not None:
-                time.sleep(pause)
+            if type(error).__name__ != "RunTakenError":
+                raise
+            return False
 
 
-# -- attending to a run while it trains
-
-
-@contextmanager
-def _attended(store: RunStore, run_id: str, control: Control) -> Iterator[None]:
-    """A thread that writes heartbeats and hands requests from the store to ``control``, until the block ends."""
-    done = threading.Event()
-    thread = threading.Thread(target=_attend, args=(store, run_id, control, done), name=f"attend-{run_id}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def _attend(store: RunStore, run_id: str, control: Control, done: threading.Event) -> None:
-    beat_at = 0.0
-    while not done.wait(CONTROL_SECONDS):
-        with suppress(StoreError):  # a store busy for a moment: the next round comes soon
-            if store.take_stop(run_id):
-                control.stop("asked to stop")
-            if time.monotonic() - beat_at >= HEARTBEAT_SECONDS:
-                beat_at = time.monotonic()
-                if not store.heartbeat(run_id) and not done.is_set() and store.get(run_id).status.is_active():
-                    control.stop("another process has taken this run")
+def obey(control: Control, kind: str) -> None:
+    """Do what a control record of the store asks for."""
+    if kind == "stop":
+        control.stop("asked to stop")
+    elif kind == "pause":
+        control.pause()
+    elif kind == "proceed":
+        control.proceed()
 
 
 @contextmanager
-def _held_once(store: RunStore, run_id: str, control: Control) -> Iterator[bool]:
-    """False where the run is not held by this process, or another thread of it trains it already."""
+def _held_once(store: RunStore, run_id: str, token: str, control: Control) -> Iterator[bool]:
+    """False where the run is not held with this token, or another thread trains it with the same."""
     jobs = process_slot("executing")
     with process_slot("locks").setdefault("executing", threading.Lock()):
-        ours = run_id not in jobs and store.is_held_by(run_id, this_process())
+        ours = token not in jobs and holding.is_held_with(store, run_id, token)
         if ours:
-            jobs[run_id] = {"control": control, "done": threading.Event()}
+            jobs[token] = {"run": run_id, "control": control, "done": threading.Event()}
     try:
         yield ours
     finally:
         if ours:
-            jobs.pop(run_id)["done"].set()
+            jobs.pop(token)["done"].set()
 
 
 # -- the rest of the process while a run trains
@@ -204,7 +241,7 @@ def _closing() -> bool:
     return process_slot("training").get("closing", False)
 
 
-def _stop_at_exit() -> None:
+def stop_at_exit() -> None:
     """Have runs save their state when the program closes. Registered once, after torch, so that it runs before torch's own hooks."""
     state = process_slot("training")
     if not state.get("at_exit"):
@@ -212,11 +249,22 @@ def _stop_at_exit() -> None:
         atexit.register(_close)
 
 
-def _close() -> None:
+def closing_down() -> None:
+    """From now on a run that stops was not asked to by anyone: it is interrupted."""
     process_slot("training")["closing"] = True
+
+
+def _close() -> None:
+    closing_down()
     jobs = list(process_slot("executing").values())
     for job in jobs:
         job["control"].stop("the program is closing")
+    workers = [worker["process"] for worker in process_slot("worker processes").values()]
+    for worker in workers:
+        worker.terminate()  # it saves its state as this process does
     deadline = time.monotonic() + CLOSING_SECONDS
     for job in jobs:
         job["done"].wait(max(deadline - time.monotonic(), 0.0))
+    for worker in workers:
+        with suppress(subprocess.TimeoutExpired):
+            worker.wait(max(deadline - time.monotonic(), 0.01))

@@ -1,4 +1,4 @@
-"""The queue: runs wait in the store, one at a time per device trains in a background thread of this process.
+"""The queue: runs wait in the store, one at a time per device trains in a background thread of this process, or in a process of its own.
 
 Who takes a queued run: the worker thread of any process that has called ``submit`` or ``start_worker`` on that store, first come first
 served, whoever submitted it. So a run whose submitter is gone is trained as soon as a dashboard lives. The command line's ``train`` never
@@ -12,33 +12,59 @@ reload touches; the next run imports the trainer anew.
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import subprocess
+import sys
 import threading
 from importlib import import_module
+from pathlib import Path
 
 from mtl_core.config import RunConfig
-from mtl_core.runs.executor import execute, freeze_after_imports, resolve_device
+from mtl_core.errors import ConfigError
+from mtl_core.runs import holding
+from mtl_core.runs.executor import execute, freeze_after_imports, resolve_device, stop_at_exit
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process import process_slot
 from mtl_core.runs.run import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 
-__all__ = ["execute", "resolve_device", "start_worker", "submit", "warm_up", "warmed"]
+__all__ = ["EXECUTORS", "execute", "executor_of", "resolve_device", "start_worker", "submit", "warm_up", "warmed"]
+
+EXECUTORS = ("thread", "process")
 
 POLL_SECONDS = 2.0  # how often a worker looks for runs of others, or for a device that another process has left
 
+_ROOT = Path(__file__).parents[2]
 _logger = logging.getLogger(__name__)
 
 
-def submit(store: RunStore, config: RunConfig) -> Run:
+def submit(store: RunStore, config: RunConfig, request_id: str | None = None) -> Run:
     """Queue a run and see to it that this process works on the queue. Returns at once.
+
+    Args:
+        request_id: what asks for it; asked again with the same one, no second run is made.
 
     Raises:
         StoreError: the run could not be written; nothing is queued then.
     """
-    run = store.create(config)
+    run = store.create(config, request_id=request_id)
     start_worker(store)
     return run
+
+
+def executor_of(store: RunStore) -> str:
+    """``thread``: runs train in a thread of the process that takes them. ``process``: each in a process of its own, which a crash in native code,
+    a hang or running out of memory cannot take down with the dashboard. MTL_EXECUTOR decides, else the store's setting.
+
+    Raises:
+        ConfigError: MTL_EXECUTOR is neither.
+    """
+    name = os.environ.get("MTL_EXECUTOR") or store.settings().get("executor", EXECUTORS[0])
+    if name not in EXECUTORS:
+        raise ConfigError(f"MTL_EXECUTOR: expected {' or '.join(EXECUTORS)}, found '{name}'. Set one of them, or leave it empty.")
+    return name
 
 
 def start_worker(store: RunStore) -> None:
@@ -93,19 +119,53 @@ def _work(store: RunStore, wake: threading.Event) -> None:
 
 
 def _start(store: RunStore, run: Run, wake: threading.Event) -> None:
-    """Train a queued run in its own thread, if its device is free and nobody else takes it."""
+    """Train a queued run, if its device is free and nobody else takes it."""
     try:
-        device = resolve_device(run.config.device)
+        device, executor = resolve_device(run.config.device), executor_of(store)
     except Exception as error:
-        if store.claim(run.id, "cpu", alone=False):
-            store.end(run.id, RunStatus.FAILED, failure_of(error))
+        if token := holding.claim(store, run.id, "cpu", alone=False):
+            store.end(run.id, RunStatus.FAILED, failure_of(error), token)
         return
-    if store.claim(run.id, device):
-        threading.Thread(target=_train_then_wake, args=(store, run.id, wake), name=f"train-{run.id}", daemon=True).start()
+    if executor == "process":
+        _start_process(store, run, device, wake)
+    elif token := holding.claim(store, run.id, device):
+        threading.Thread(target=_train_then_wake, args=(store, run.id, token, wake), name=f"train-{run.id}", daemon=True).start()
 
 
-def _train_then_wake(store: RunStore, run_id: str, wake: threading.Event) -> None:
+def _train_then_wake(store: RunStore, run_id: str, token: str, wake: threading.Event) -> None:
     try:
-        execute(store, run_id)
+        execute(store, run_id, token=token)
     finally:
         wake.set()
+
+
+def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event) -> None:
+    """A process that takes the run itself, so that the store names the one that really trains it. Until it has, none is started on its device."""
+    workers = process_slot("worker processes")
+    starting = {run_id for run_id, worker in workers.items() if worker["device"] == device and store.get(run_id).status == RunStatus.QUEUED}
+    if starting or any(other.device == device for other in store.active()):
+        return
+    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "MTL_HOME": str(store.home), "PYTHONPATH": path}
+    command = [sys.executable, "-m", "mtl_core", "work", run.id]
+    # In a session of its own: Ctrl-C in the server's terminal reaches it through stop_at_exit, once, and not as a second signal.
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    workers[run.id] = {"process": process, "device": device}
+    stop_at_exit()
+    threading.Thread(target=_await_process, args=(store, run.id, process, wake), name=f"await-{run.id}", daemon=True).start()
+
+
+def _await_process(store: RunStore, run_id: str, process: subprocess.Popen, wake: threading.Event) -> None:
+    """Wait for a worker's end; where it died before or while it trained, say so in the run's log."""
+    code = process.wait()
+    process_slot("worker processes").pop(run_id, None)
+    try:
+        run = store.get(run_id)  # a run whose process is gone becomes interrupted here
+        if code < 0 and run.status == RunStatus.INTERRUPTED:
+            why = " The system may have run out of memory." if code == -signal.SIGKILL else ""
+            store.note(run_id, "error", f"its worker process was ended by signal {-code}.{why}")
+        elif code and run.status == RunStatus.QUEUED and (token := holding.claim(store, run_id, "cpu", alone=False)):
+            store.end(run_id, RunStatus.FAILED, failure_of(RuntimeError(f"its worker process ended with code {code} before it took the run")), token)
+    except Exception:
+        _logger.exception("cannot say how the worker process of run %s ended", run_id)
+    wake.set()

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import psutil
 
 SILENCE_ON_OTHER_HOST = 15.0  # seconds without a heartbeat (one is written every 2 s) after which a process elsewhere counts as gone
-SILENCE_ON_THIS_HOST = 60.0  # the same where the process can be seen to live: its training thread is gone, or it was suspended
 START_TOLERANCE = 2.0  # seconds; a process's start time moves a little when the clock is set
 
 
@@ -42,9 +41,10 @@ def process_lives(owner: Owner) -> bool:
 def is_alive(owner: Owner, heartbeat_at: float, now: float) -> bool:
     """Whether a run held by ``owner`` can still be going on.
 
-    On this host the process must exist; on another host, whose processes we cannot see, its last heartbeat must be younger than
-    ``SILENCE_ON_OTHER_HOST`` (so hosts that share a store must agree on the time).
+    On this host the process must exist: one that lives but is silent hangs or was suspended, and only a person can tell (``Run.is_hung``).
+    On another host, whose processes we cannot see, its last heartbeat must be younger than ``SILENCE_ON_OTHER_HOST`` (so hosts that share a store
+    must agree on the time).
     """
     if owner.host != socket.gethostname():
         return now - heartbeat_at <= SILENCE_ON_OTHER_HOST
-    return process_lives(owner) and now - heartbeat_at <= SILENCE_ON_THIS_HOST
+    return process_lives(owner)

@@ -69,7 +69,7 @@ def write_pending(connection: Connection, run_id: str, pending: Pending) -> None
     same = (scalars.c.run_id == run_id, scalars.c.key == bindparam("old_key"), scalars.c.step == bindparam("old_step"))
     connection.execute(delete(scalars).where(*same), [{"old_key": row["key"], "old_step": row["step"]} for row in rows])
     connection.execute(insert(scalars), rows)
-    reached = {"step": pending.step, "epoch": pending.epoch, "heartbeat_at": time.time()}
+    reached = {"step": pending.step, "epoch": pending.epoch, "heartbeat_at": time.time(), "progress_at": time.time()}
     if pending.steps_per_second is not None:
         reached["steps_per_second"] = pending.steps_per_second
     connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(**reached))
@@ -86,9 +86,22 @@ def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, s
     runs = schema.runs
     if kind == "RunStarted":
         values = {"steps_total": event.steps_total, "info": schema.to_json(event.info), "training_started_at": time.time()}
+        values |= {"step": event.step, "epoch": float(event.epoch), "resumed_step": event.step}
         device = event.info.get("device")
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values, **({"device": device} if device else {})))
-        return "info", f"training starts on {event.info.get('device_name') or device or 'this machine'}: {event.steps_total} steps"
+        where = event.info.get("device_name") or device or "this machine"
+        if event.step:
+            return "info", f"training goes on at step {event.step} of {event.steps_total} on {where}"
+        return "info", f"training starts on {where}: {event.steps_total} steps"
+    if kind in ("Paused", "Resumed"):
+        before, after = ("running", "pausing"), "paused"
+        if kind == "Resumed":
+            before, after = ("paused", "pausing", "running"), "running"
+        # Not where a stop was asked for meanwhile.
+        connection.execute(
+            update(runs).where(runs.c.id == run_id, runs.c.status.in_(before)).values(status=after, step=event.step, epoch=event.epoch)
+        )
+        return "info", f"{kind.lower()} at step {event.step} (epoch {event.epoch:.4g})"
     if kind == "RunEnded":
         values = {"status": str(event.status), "step": event.step, "epoch": float(event.epoch), "finished_at": time.time()}
         pace = event.steps_per_second

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, StoreError
@@ -16,19 +17,25 @@ from mtl_core.runs.run import Run
 from mtl_core.runs.status import RunStatus
 
 _runs = schema.runs
-_PLAIN = ("id", "created_at", "started_at", "training_started_at", "step", "steps_total", "epoch", "steps_per_second", "heartbeat_at")
+QUEUE_ORDER = (func.coalesce(_runs.c.queue_rank, _runs.c.created_at), _runs.c.number)
+_PLAIN = (
+    *("id", "created_at", "started_at", "training_started_at", "step", "steps_total", "epoch", "steps_per_second", "heartbeat_at"),
+    *("progress_at", "seconds_before", "resumed_step", "note", "parent_epoch", "parent_step"),
+)
 
 
-def run_of(row: Row, status: RunStatus, finished_at: float | None, queue: list[str]) -> Run:
+def run_of(row: Row, status: RunStatus, finished_at: float | None, queue: list[str], failure: dict[str, Any] | None = None) -> Run:
     """The run in ``row``, with the status and end that were found to hold.
 
     Raises:
         StoreError: its config was written by another version and cannot be read.
     """
     config = _config(row.config, row.id)
+    if failure is None and row.failure:
+        failure = json.loads(row.failure)
     return Run(
         **{name: getattr(row, name) for name in _PLAIN},
-        name=config.title(),
+        name=row.title or config.title(),
         status=status,
         config=config,
         finished_at=finished_at,
@@ -36,7 +43,12 @@ def run_of(row: Row, status: RunStatus, finished_at: float | None, queue: list[s
         device=row.device or config.device,
         queue_position=queue.index(row.id) + 1 if row.id in queue else None,
         info=json.loads(row.info),
-        failure=json.loads(row.failure) if row.failure else None,
+        failure=failure,
+        holder=row.owner_token or "",
+        tags=tuple(json.loads(row.tags)),
+        pinned=bool(row.pinned),
+        archived=bool(row.archived),
+        parent=row.parent_id,
     )
 
 
@@ -49,7 +61,7 @@ def is_held(row: Row) -> bool:
 
 def queue_of(connection: Connection) -> list[str]:
     """Ids of the waiting runs, the next one first."""
-    waiting = select(_runs.c.id).where(_runs.c.status == RunStatus.QUEUED.value).order_by(_runs.c.number)
+    waiting = select(_runs.c.id).where(_runs.c.status == RunStatus.QUEUED.value).order_by(*QUEUE_ORDER)
     return list(connection.execute(waiting).scalars())
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from mtl_core.config import RunConfig
 from mtl_core.runs.status import RunStatus
 
+HUNG_SECONDS = 60.0  # the trainer gives a sign of life at every step, every batch of an evaluation, and while data are prepared
+
 
 @dataclass(frozen=True)
 class LogLine:
@@ -33,6 +35,11 @@ class Run:
         failure: ``kind``, ``message``, ``cure``, ``trace``; None unless failed.
         device: the device it runs on; what the config asks for until that is known.
         queue_position: 1 for the next one; None unless queued.
+        holder: token of the process's thread that holds or held it; empty for one that was never taken.
+        progress_at: when its trainer last gave a sign of life.
+        seconds_before: time it was trained before ``started_at``, in earlier attempts. ``resumed_step``: its step at ``training_started_at``.
+        note, tags, pinned, archived: what people added.
+        parent, parent_epoch, parent_step: the run it was forked from, which may have been deleted, and where.
     """
 
     id: str
@@ -53,6 +60,17 @@ class Run:
     queue_position: int | None = None
     info: dict[str, Any] = field(default_factory=dict)
     failure: dict[str, Any] | None = None
+    holder: str = ""
+    progress_at: float | None = None
+    seconds_before: float = 0.0
+    resumed_step: int = 0
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    pinned: bool = False
+    archived: bool = False
+    parent: str | None = None
+    parent_epoch: int | None = None
+    parent_step: int | None = None
 
     @property
     def progress(self) -> float:
@@ -63,16 +81,32 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """From when a process took it until its end, or until now; 0 before."""
+        """Time in which a process held it, all attempts together; 0 before."""
         if self.started_at is None:
-            return 0.0
+            return self.seconds_before
         end = self.finished_at if self.finished_at is not None else time.time()
-        return max(end - self.started_at, 0.0)
+        return self.seconds_before + max(end - self.started_at, 0.0)
 
     @property
     def eta_seconds(self) -> float | None:
-        """Seconds to go at the pace so far, validation included; None while that is unknown."""
-        if not self.status.is_active() or self.training_started_at is None or not self.progress:
+        """Seconds to go at the pace since it was (last) started, validation included; None while that is unknown, and while it is paused."""
+        if not self.status.is_active() or self.status == RunStatus.PAUSED or self.training_started_at is None or not self.steps_total:
+            return None
+        done = self.step - self.resumed_step
+        if done <= 0:
             return None
         trained = max(time.time() - self.training_started_at, 0.0)
-        return trained * (1.0 - self.progress) / self.progress
+        return trained * max(self.steps_total - self.step, 0) / done
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long nothing was heard of the trainer of a run that should be computing; 0 for any other."""
+        if not self.status.is_active() or self.status == RunStatus.PAUSED:
+            return 0.0
+        heard = [moment for moment in (self.progress_at, self.started_at) if moment is not None]
+        return max(time.time() - max(heard), 0.0) if heard else 0.0
+
+    @property
+    def is_hung(self) -> bool:
+        """True where its process lives, but its trainer has been silent for longer than any step or batch should take."""
+        return self.silent_seconds > HUNG_SECONDS

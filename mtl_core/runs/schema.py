@@ -6,9 +6,10 @@ import json
 import math
 from typing import Any
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Connection, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy.schema import CreateColumn
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -36,6 +37,22 @@ runs = Table(
     Column("owner_pid", Integer),
     Column("owner_started", Float),
     Column("heartbeat_at", Float),
+    # since version 2
+    Column("owner_token", String(32)),  # made anew each time a run is taken: who has an older one may write nothing more
+    Column("progress_at", Float),  # the trainer's last sign of life; the heartbeat is its attendant's
+    Column("seconds_before", Float, nullable=False, server_default="0"),  # of the times it was trained before started_at
+    Column("resumed_step", Integer, nullable=False, server_default="0"),  # step at training_started_at
+    Column("queue_rank", Float),  # lower is earlier; NULL counts as created_at
+    Column("title", Text),  # given by hand; NULL for the config's
+    Column("note", Text, nullable=False, server_default=""),
+    Column("tags", Text, nullable=False, server_default="[]"),  # JSON
+    Column("pinned", Integer, nullable=False, server_default="0"),
+    Column("archived", Integer, nullable=False, server_default="0"),
+    Column("parent_id", String(64)),  # the run it was forked from, which may be gone
+    Column("parent_epoch", Integer),
+    Column("parent_step", Integer),
+    Column("request_id", String(64)),  # what asked for it: a second click of the same form finds this run
+    Index("runs_by_request", "request_id", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -73,7 +90,42 @@ controls = Table(
     Column("kind", String(16), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("applied_at", Float),
+    Column("payload", Text),  # JSON; since version 2
 )
+
+_ADDED = {  # version -> table -> the columns it brought
+    2: {
+        runs: (
+            "owner_token",
+            "progress_at",
+            "seconds_before",
+            "resumed_step",
+            "queue_rank",
+            "title",
+            "note",
+            "tags",
+            "pinned",
+            "archived",
+            "parent_id",
+            "parent_epoch",
+            "parent_step",
+            "request_id",
+        ),
+        controls: ("payload",),
+    }
+}
+
+
+def migrate(connection: Connection, found: int) -> None:
+    """Bring a store of an older version to this one, inside the caller's transaction. Nothing is ever dropped."""
+    for version in range(found + 1, SCHEMA_VERSION + 1):
+        for table, names in _ADDED[version].items():
+            for name in names:
+                described = CreateColumn(table.c[name]).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {described}")
+            for index in table.indexes:
+                index.create(connection, checkfirst=True)
+    connection.execute(meta.update().where(meta.c.key == "schema_version").values(value=str(SCHEMA_VERSION)))
 
 
 def to_json(value: Any) -> str:

@@ -6,7 +6,8 @@ One SQLite file and one folder per run, under one home::
     home/data/                   prepared data sets
     home/runs/<run id>/          config.yaml, log.txt, probes/, checkpoints/
 
-Scalars come from the training thread through ``append``; requests to it go in through ``request_stop``. Any number of processes may have
+Scalars come from the training thread through ``append``; requests to it go in through
+``mtl_core.runs.actions``; who trains a run is in ``mtl_core.runs.holding``. Any number of processes may have
 the same home open.
 """
 
@@ -22,17 +23,18 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
 from mtl_core.config import RunConfig
-from mtl_core.errors import RunNotFoundError, StoreError
+from mtl_core.errors import RunNotFoundError, RunTakenError, StoreError
 from mtl_core.runs import schema
 from mtl_core.runs.artifacts import write_text
 from mtl_core.runs.database import Database, open_database
-from mtl_core.runs.owner import Owner, this_process
+from mtl_core.runs.process import process_slot
 from mtl_core.runs.recording import Pending, write_event, write_pending
 from mtl_core.runs.rows import is_held, not_found, queue_of, run_of
 from mtl_core.runs.run import LogLine, Run
@@ -70,8 +72,8 @@ class RunStore:
     def __init__(self, home: Path, database: Database):
         self.home = home
         self.cache = home / "data"
-        self._database = database
-        self._pending: dict[str, Pending] = {}
+        self.database = database
+        self._pending: dict[tuple[str, str | None], Pending] = {}  # by run and token: a new attempt does not write what an old one left
         self._pending_lock = threading.RLock()
 
     def folder(self, run_id: str) -> Path:
@@ -82,130 +84,122 @@ class RunStore:
 
     # -- making and holding runs
 
-    def create(self, config: RunConfig, device: str | None = None) -> Run:
-        """Add a run with its folder and config.yaml. Queued; with ``device`` given it is at once held, running, by this process.
+    def create(
+        self,
+        config: RunConfig,
+        *,
+        request_id: str | None = None,
+        columns: Mapping[str, Any] | None = None,
+        line: str = "queued",
+        fill: Callable[[Path], None] | None = None,
+    ) -> Run:
+        """Add a run with its folder and config.yaml. It is queued, unless ``columns`` say otherwise.
+
+        Args:
+            request_id: what asks for it; asked again with the same one, the run that was made then is returned.
+            columns: more of its row, see ``schema.runs``.
+            line: first line of its log.
+            fill: puts files into its folder before anyone can see the run.
 
         Raises:
             StoreError: nothing could be written; then nothing is left behind.
         """
+        if request_id and (made := self._made_for(request_id)):
+            return made
         run_id, folder = self._new_folder()
+        now = (columns or {}).get("started_at") or time.time()
         values: dict[str, Any] = {
             "id": run_id,
             "status": RunStatus.QUEUED.value,
             "config": schema.to_json(config.to_dict()),
-            "created_at": time.time(),
+            "created_at": now,
+            "queue_rank": now,
+            "request_id": request_id,
+            **(columns or {}),
         }
-        if device:
-            values |= _held(device)
-        line = "started" if device else "queued"
         try:
             write_text(folder / "config.yaml", config.to_yaml())
-            with self._database.write() as connection:
+            if fill:
+                fill(folder)
+            with self.database.write() as connection:
                 connection.execute(insert(_runs).values(**values))
                 connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level="info", text=line))
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
+            if request_id and (made := self._made_for(request_id)):  # by another session in this very moment
+                return made
             if isinstance(error, OSError):
                 raise StoreError(f"cannot write the run's folder '{folder}': {error.strerror or error}") from error
             raise
         self._append_to_log_file(run_id, "info", line)
         return self.get(run_id)
 
-    def claim(self, run_id: str, device: str, alone: bool = True) -> bool:
-        """Take a queued run for this process; False when someone else has it, it was stopped, or its device is busy.
+    def settings(self) -> dict[str, str]:
+        """What was set for the whole store, such as ``executor``."""
+        with self.database.read() as connection:
+            return {row.key: row.value for row in connection.execute(select(schema.meta)) if row.key != "schema_version"}
 
-        Args:
-            device: resolved, never ``auto``.
-            alone: refuse while a live run on this host holds the device, or one whose device is not known yet.
-        """
-        me = this_process()
-        with self._database.write() as connection:
-            if alone and any(row.device in (device, None) for row in _held_on(connection, me.host)):
-                return False
-            queued = update(_runs).where(_runs.c.id == run_id, _runs.c.status == RunStatus.QUEUED.value)
-            return connection.execute(queued.values(**_held(device))).rowcount == 1
+    def set(self, key: str, value: str) -> None:
+        """Change one of the store's own settings."""
+        with self.database.write() as connection:
+            connection.execute(delete(schema.meta).where(schema.meta.c.key == key))
+            connection.execute(insert(schema.meta).values(key=key, value=value))
 
-    def heartbeat(self, run_id: str) -> bool:
-        """Say that this process still trains the run, and commit scalars that waited too long. False when the run is no longer ours.
-
-        A run that was given up for interrupted while we were silent (a suspended machine) is running again.
-        """
-        self._commit_if_due(run_id)
-        ours = (_runs.c.id == run_id, *_owned_by(this_process()))
-        with self._database.write() as connection:
-            silent = _runs.c.heartbeat_at < time.time() - 10  # one that ended just now was not given up for silence
-            wrongly = update(_runs).where(*ours, silent, _runs.c.status == RunStatus.INTERRUPTED.value)
-            connection.execute(wrongly.values(status=RunStatus.RUNNING.value, finished_at=None))
-            beat = update(_runs).where(*ours, _runs.c.status.in_(ACTIVE)).values(heartbeat_at=time.time())
-            return connection.execute(beat).rowcount == 1
-
-    def is_held_by(self, run_id: str, owner: Owner) -> bool:
-        """True where ``owner`` has taken the run and it has not ended."""
-        held = select(_runs.c.id).where(_runs.c.id == run_id, *_owned_by(owner), _runs.c.status.in_(ACTIVE))
-        with self._database.read() as connection:
-            return connection.execute(held).first() is not None
-
-    def request_stop(self, run_id: str) -> Run:
-        """Ask a run to save its state and end. A queued one is stopped at once; one that has ended stays as it is."""
-        run = self.get(run_id)
-        now = time.time()
-        with self._database.write() as connection:
-            this = _runs.c.id == run.id
-            queued = update(_runs).where(this, _runs.c.status == RunStatus.QUEUED.value)
-            never_ran = connection.execute(queued.values(status=RunStatus.STOPPED.value, finished_at=now)).rowcount == 1
-            going = update(_runs).where(this, _runs.c.status.in_(ACTIVE), _runs.c.status != RunStatus.STOPPING.value)
-            if connection.execute(going.values(status=RunStatus.STOPPING.value)).rowcount:
-                connection.execute(insert(schema.controls).values(run_id=run.id, kind="stop", created_at=now))
-        if never_ran:
-            self.note(run.id, "info", "taken out of the queue")
-        return self.get(run.id)
-
-    def take_stop(self, run_id: str) -> bool:
-        """True when a stop was asked for and not yet handed out; marks it as applied. For whoever trains the run."""
-        controls = schema.controls
-        waiting = (controls.c.run_id == run_id, controls.c.kind == "stop", controls.c.applied_at.is_(None))
-        with self._database.read() as connection:
-            if connection.execute(select(controls.c.number).where(*waiting).limit(1)).first() is None:
-                return False
-        with self._database.write() as connection:
-            return connection.execute(update(controls).where(*waiting).values(applied_at=time.time())).rowcount > 0
-
-    def end(self, run_id: str, status: RunStatus, failure: dict[str, Any] | None = None) -> None:
+    def end(self, run_id: str, status: RunStatus, failure: dict[str, Any] | None = None, token: str | None = None) -> None:
         """Write how a run ended where no RunEnded says it: failed, interrupted, or stopped before it began."""
-        self._commit(run_id)
+        self._commit(run_id, token)
+        self._pending.pop((run_id, token), None)
         values = {"status": status.value, "finished_at": time.time(), "failure": schema.to_json(failure) if failure else None}
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             connection.execute(update(_runs).where(_runs.c.id == run_id).values(**values))
         if failure:
             self._append_to_log_file(run_id, "error", failure["trace"])  # the whole of it only here: no traceback on screen
 
     # -- writing what happens
 
-    def append(self, run_id: str, event: Any) -> None:
+    def append(self, run_id: str, event: Any, token: str | None = None) -> None:
         """Record one event of ``mtl_core.events``.
 
         Step scalars are committed about once a second; everything else at once, with all that waited, before this returns: a trainer
         that publishes a checkpoint afterwards can rely on the metrics being safe.
+
+        Args:
+            token: what the run was taken with. None for whoever fills a run that nobody trains.
+
+        Raises:
+            RunTakenError: it was taken again since.
         """
         kind = type(event).__name__
         with self._pending_lock:
-            pending = self._pending_of(run_id)
+            pending = self._pending_of(run_id, token)
             pending.pace(event.step if kind == "StepScalars" else None)
             if kind in ("StepScalars", "EpochMetrics"):
                 pending.take(run_id, event)
             if kind == "StepScalars":
-                with contextlib.suppress(StoreError):  # a busy store must not end a run: the rows are kept; what must be safe is committed below
-                    self._commit_if_due(run_id)
+                self.commit_if_due(run_id, token)
                 return
-            line = self._commit(run_id, event)
+            line = self._commit(run_id, token, event)
             if kind == "RunEnded":
-                self._pending.pop(run_id, None)
+                self._pending.pop((run_id, token), None)
         if line:
             self._append_to_log_file(run_id, *line)
 
+    def commit_if_due(self, run_id: str, token: str | None) -> None:
+        """Write step scalars that have waited long enough. A store that is busy or full for a moment must not end a run: they wait on."""
+        with self._pending_lock:
+            pending = self._pending.get((run_id, token))
+            if pending is None or not pending.is_due():
+                return
+            try:
+                self._commit(run_id, token)
+            except RunTakenError:
+                raise
+            except StoreError as error:
+                _logger.warning("%s", error)
+
     def note(self, run_id: str, level: str, text: str) -> None:
         """Add a line to the run's log. ``level`` is info, warning or error."""
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level=level, text=text))
         self._append_to_log_file(run_id, level, text)
 
@@ -218,7 +212,7 @@ class RunStore:
             RunNotFoundError: none or several match.
             StoreError: its config was written by another version and cannot be read.
         """
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(select(_runs).where(_runs.c.id.startswith(run_id, autoescape=True)).order_by(_runs.c.number)).all()
             exact = [row for row in rows if row.id == run_id] or rows
             if not run_id or len(exact) != 1:
@@ -236,7 +230,7 @@ class RunStore:
 
     def queued(self) -> list[Run]:
         """Waiting runs, the next one first."""
-        return self._select(_runs.c.status == RunStatus.QUEUED.value)[::-1]
+        return sorted(self._select(_runs.c.status == RunStatus.QUEUED.value), key=lambda run: run.queue_position or 0)
 
     def scalars(self, run_id: str, after: int = 0) -> pandas.DataFrame:
         """Rows written after row ``after``, in that order: columns row, step, epoch, key, value, wall_time (seconds since the run's start).
@@ -247,21 +241,21 @@ class RunStore:
 
         table = schema.scalars
         columns = (table.c.row, table.c.step, table.c.epoch, table.c.key, table.c.value, table.c.wall_time)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(select(*columns).where(table.c.run_id == run_id, table.c.row > after).order_by(table.c.row)).all()
         frame = pandas.DataFrame([tuple(row) for row in rows], columns=[column.name for column in columns])  # pandas is slow with Rows
         return frame.astype({"row": "int64", "step": "int64", "epoch": "float64", "value": "float64", "wall_time": "float64"})
 
     def summary(self, run_id: str) -> dict[str, dict[str, Any]]:
         """Best and last of every scalar key; see ``mtl_core.runs.summary``."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             info = connection.execute(select(_runs.c.info).where(_runs.c.id == run_id)).scalar()
             return summarise(connection, run_id, json.loads(info or "{}"))
 
     def log(self, run_id: str) -> list[LogLine]:
         """The run's log, oldest first."""
         log = schema.log
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(select(log.c.time, log.c.level, log.c.text).where(log.c.run_id == run_id).order_by(log.c.number))
             return [LogLine(*row) for row in rows]
 
@@ -279,25 +273,21 @@ class RunStore:
             except OSError as error:
                 raise StoreError(f"cannot make the run's folder '{folder}': {error.strerror or error}") from error
 
-    def _pending_of(self, run_id: str) -> Pending:
-        if run_id not in self._pending:
-            with self._database.read() as connection:
-                started = connection.execute(select(_runs.c.started_at).where(_runs.c.id == run_id)).scalar()
-            self._pending[run_id] = Pending(started_at=started or time.time())
-        return self._pending[run_id]
+    def _pending_of(self, run_id: str, token: str | None) -> Pending:
+        if (run_id, token) not in self._pending:
+            with self.database.read() as connection:
+                row = connection.execute(select(_runs.c.started_at, _runs.c.seconds_before).where(_runs.c.id == run_id)).one()
+            self._pending[run_id, token] = Pending(started_at=(row.started_at or time.time()) - row.seconds_before)
+        return self._pending[run_id, token]
 
-    def _commit_if_due(self, run_id: str) -> None:
-        with self._pending_lock:
-            pending = self._pending.get(run_id)
-            if pending is not None and pending.is_due():
-                self._commit(run_id)
-
-    def _commit(self, run_id: str, event: Any = None) -> tuple[str, str] | None:
+    def _commit(self, run_id: str, token: str | None, event: Any = None) -> tuple[str, str] | None:
         """Write what waits and ``event`` in one transaction; the line it adds to the log."""
         with self._pending_lock:
-            pending = self._pending_of(run_id)
+            pending = self._pending_of(run_id, token)
             pending.committed = time.monotonic()
-            with self._database.write() as connection:
+            with self.database.write() as connection:
+                if token is not None and connection.execute(select(_runs.c.owner_token).where(_runs.c.id == run_id)).scalar() != token:
+                    raise RunTakenError(f"run {run_id} is no longer held here")
                 write_pending(connection, run_id, pending)
                 line = write_event(connection, run_id, event) if event is not None else None
                 if line:
@@ -311,7 +301,7 @@ class RunStore:
             file.write(line)  # a copy for people; the database has the same line, and complains when the disk is full
 
     def _select(self, *conditions: Any) -> list[Run]:
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(select(_runs).where(*conditions).order_by(_runs.c.number.desc())).all()
             queue = queue_of(connection)
         found = []
@@ -323,22 +313,31 @@ class RunStore:
         return found
 
     def _run(self, row: Row, queue: list[str]) -> Run:
-        status, finished_at = RunStatus(row.status), row.finished_at
-        if status.is_active() and not is_held(row):
-            status, finished_at = self._interrupted(row)
-        return run_of(row, status, finished_at, queue)
+        status, finished_at, failure = RunStatus(row.status), row.finished_at, None
+        if status.is_active():
+            unwritten = process_slot("unwritten_ends").get(row.owner_token or "")
+            if unwritten:  # it has ended here, but the disk would not take it yet
+                status, finished_at, failure = RunStatus(unwritten["status"]), unwritten["finished_at"], unwritten["failure"]
+            elif not is_held(row):
+                status, finished_at = self._interrupted(row)
+        return run_of(row, status, finished_at, queue, failure)
+
+    def _made_for(self, request_id: str) -> Run | None:
+        with self.database.read() as connection:
+            found = connection.execute(select(_runs.c.id).where(_runs.c.request_id == request_id)).scalar()
+        return self.get(found) if found else None
 
     def _interrupted(self, row: Row) -> tuple[RunStatus, float]:
         """Write that the run's process is gone, unless the run has moved on since ``row`` was read."""
         seen = (_runs.c.id == row.id, _runs.c.status == row.status, _runs.c.heartbeat_at == row.heartbeat_at)
         try:
-            with self._database.write() as connection:
+            with self.database.write() as connection:
                 given_up = update(_runs).where(*seen).values(status=RunStatus.INTERRUPTED.value, finished_at=row.heartbeat_at)
                 changed = connection.execute(given_up).rowcount == 1
             if changed:
                 self.note(row.id, "error", f"interrupted at epoch {row.epoch:.4g}: the process that trained it is gone")
             else:  # it ended, or was given up by another reader, between our read and now
-                with self._database.read() as connection:
+                with self.database.read() as connection:
                     row = connection.execute(select(_runs).where(_runs.c.id == row.id)).one()
                 return RunStatus(row.status), row.finished_at
         except StoreError as error:  # a full disk must not hide the truth
@@ -356,20 +355,3 @@ def _check_folder(folder: Path) -> None:
         raise StoreError(f"the run store needs a folder, but '{folder}' is, or lies below, a file. {advice}") from None
     except OSError as error:
         raise StoreError(f"the run store's folder '{folder}' cannot be written: {error.strerror or error}. {advice}") from None
-
-
-def _held(device: str) -> dict[str, Any]:
-    """Columns of a run that this process has just taken."""
-    me, now = this_process(), time.time()
-    owner = {"owner_host": me.host, "owner_pid": me.pid, "owner_started": me.started}
-    return {"status": RunStatus.RUNNING.value, "device": device, "started_at": now, "heartbeat_at": now, **owner}
-
-
-def _owned_by(owner: Owner) -> tuple[Any, ...]:
-    return _runs.c.owner_host == owner.host, _runs.c.owner_pid == owner.pid, func.abs(_runs.c.owner_started - owner.started) < 2.0
-
-
-def _held_on(connection: Connection, host: str) -> list[Row]:
-    """Runs that live processes of ``host`` hold."""
-    active = select(_runs).where(_runs.c.status.in_(ACTIVE), _runs.c.owner_host == host)
-    return [row for row in connection.execute(active) if is_held(row)]

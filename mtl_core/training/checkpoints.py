@@ -1,7 +1,8 @@
-"""Checkpoints: published whole or not at all. The best on val and the last are kept.
+"""Checkpoints: the whole state of a run, published whole or not at all, and put back.
 
-``checkpoints/index.json`` names them; each is a folder with ``model.safetensors`` (the network), ``state.pt`` (optimizer, schedule, balancer,
-random generator, the curves' open window; tensors and plain values only, read with ``weights_only``) and ``meta.json``.
+``model.safetensors`` is the network, ``state.pt`` the optimizer, balancer, random generators and the curves' open window (tensors and plain values
+only, read with ``weights_only``). The optimizer's state is kept by parameter name, and the learning rate follows from the step: so the same
+code goes on with a run, trains it for more epochs, and begins a fork whose tasks, balancing or optimizer are other ones.
 """
 
 from __future__ import annotations
@@ -13,13 +14,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import TrainingError
 from mtl_core.training.build import Setup
+from mtl_core.training.checkpoint_files import (
+    FILES,
+    FORMAT,
+    DamagedCheckpointError,
+    check_files,
+    is_kept,
+    name_of,
+    newest_first,
+    put_aside,
+    read_index,
+    read_meta,
+    sha256,
+    sync_folder,
+    update_index,
+)
 
-INDEX = "index.json"
+Loaded = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]  # the network's tensors, the rest of the state, meta
 
 
 def publish(folder: Path, setup: Setup, position: dict[str, Any], best: bool) -> str:
@@ -27,7 +44,7 @@ def publish(folder: Path, setup: Setup, position: dict[str, Any], best: bool) ->
 
     Args:
         folder: the run's folder.
-        position: JSON-able; where the run stands.
+        position: JSON-able; where the run stands, with ``epoch``, ``step`` and ``step_in_epoch``.
         best: it is the best so far.
 
     Returns:
@@ -35,107 +52,173 @@ def publish(folder: Path, setup: Setup, position: dict[str, Any], best: bool) ->
     """
     parent = folder / "checkpoints"
     parent.mkdir(exist_ok=True)
-    name = f"epoch_{position['epoch']:04d}_step_{position['step']:08d}"
+    name = name_of(position["epoch"], position["step"])
     if not (parent / name).exists():
         temporary = parent / f".{name}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
-        _write_files(temporary, setup, position)
+        _write_files(temporary, setup, position, best)
         os.replace(temporary, parent / name)
-        _sync_folder(parent)
-    index = read_index(folder)
-    index["last"] = name
-    if best or "best" not in index:
-        index["best"] = name
-    _replace_text(parent / INDEX, json.dumps(index))
-    _drop_unnamed(parent, set(index.values()))
+        sync_folder(parent)
+    config = setup.config
+    keep = position["step_in_epoch"] == 0 and is_kept(position["epoch"], config.epochs, config.keep_checkpoints)
+    update_index(folder, name, best=best, keep=keep)
     return f"checkpoints/{name}"
 
 
-def read_index(folder: Path) -> dict[str, str]:
-    """``{"best": name, "last": name}``; empty where no checkpoint was published."""
-    try:
-        return json.loads((folder / "checkpoints" / INDEX).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"the list of checkpoints '{folder / 'checkpoints' / INDEX}' cannot be read: {error}") from None
-
-
-def restore(folder: Path, setup: Setup) -> dict[str, Any] | None:
-    """Put the last checkpoint's state into ``setup``.
+def restore(folder: Path, setup: Setup) -> tuple[dict[str, Any] | None, list[str]]:
+    """Put the newest checkpoint's state that can be read into ``setup``. Damaged ones are put aside, never deleted.
 
     Returns:
-        The position given to ``publish``; None where there is no checkpoint.
+        The position given to ``publish`` (None where there is no checkpoint), and remarks for the log.
+
+    Raises:
+        TrainingError: there are checkpoints but none can be read, or they are of another network or a newer version.
     """
-    name = read_index(folder).get("last")
-    if name is None:
-        return None
-    load_model(folder, "last", setup)
-    state = torch.load(folder / "checkpoints" / name / "state.pt", map_location=setup.execution.device, weights_only=True)
-    setup.optimizer.load_state_dict(state["optimizer"])
-    setup.scheduler.load_state_dict(state["scheduler"])
-    setup.balancer.load_state_dict(state["balancer"])
-    setup.window.load_state_dict(state["window"])
-    torch.set_rng_state(state["generator"].cpu())
-    return _meta(folder, name)["position"]
+    remarks = []
+    for name in newest_first(folder):
+        try:
+            loaded = _load(folder, name, setup.execution.device)
+        except DamagedCheckpointError as error:
+            remarks.append(f"checkpoint {name} is damaged and was put aside: {error}")
+            put_aside(folder, name)
+            continue
+        if remarks:
+            remarks.append(f"going on from the checkpoint before it, {name}")
+        return loaded[2]["position"], remarks + _put_back(loaded, setup)
+    if remarks:
+        raise TrainingError(f"none of the run's checkpoints can be read. {'; '.join(remarks)}. Start a new run with the same settings.")
+    return None, []
+
+
+def load_best(folder: Path, setup: Setup) -> list[str]:
+    """Put the network of the best checkpoint into ``setup.model``; where it is damaged, leave the network as it is.
+
+    Returns:
+        Remarks for the log.
+    """
+    name = read_index(folder)["best"]
+    try:
+        setup.model.load_state_dict(_own_tensors(_load(folder, name, setup.execution.device)[0], setup))
+    except DamagedCheckpointError as error:
+        put_aside(folder, name)
+        return [f"the best checkpoint, {name}, is damaged and was put aside: {error}. Test is measured with the last state instead"]
+    return []
 
 
 def as_begun(folder: Path, config: RunConfig) -> RunConfig:
     """The config with precision and layout as the run's last checkpoint was trained, so that ``auto`` cannot change within a run."""
-    name = read_index(folder).get("last")
-    return config if name is None else config.model_copy(update=_meta(folder, name)["execution"])
+    for name in newest_first(folder):
+        try:
+            execution = read_meta(folder, name)["execution"]
+        except DamagedCheckpointError:
+            continue
+        return config.model_copy(update={key: execution[key] for key in ("precision", "layout") if getattr(config, key) == "auto"})
+    return config
 
 
-def _meta(folder: Path, name: str) -> dict[str, Any]:
-    return json.loads((folder / "checkpoints" / name / "meta.json").read_text(encoding="utf-8"))
+def _load(folder: Path, name: str, device: str) -> Loaded:
+    """Everything that is in a checkpoint, before any of it is used."""
+    path = folder / "checkpoints" / name
+    check_files(folder, name)
+    try:
+        tensors = load_file(path / FILES[0], device=device)
+        state = torch.load(path / FILES[1], map_location=device, weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
+        raise DamagedCheckpointError(f"'{path}' cannot be read ({str(error).splitlines()[0] if str(error) else type(error).__name__})") from None
+    except Exception as error:  # whatever the unpickler says of bytes that are none of its own
+        raise DamagedCheckpointError(f"'{path / FILES[1]}' cannot be read ({type(error).__name__})") from None
+    return tensors, state, read_meta(folder, name)
 
 
-def load_model(folder: Path, which: str, setup: Setup) -> None:
-    """Put the network of the ``best`` or ``last`` checkpoint into ``setup.model``."""
-    path = folder / "checkpoints" / read_index(folder)[which] / "model.safetensors"
-    setup.model.load_state_dict(load_file(path, device=setup.execution.device))
+def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
+    """The state of a checkpoint into ``setup``; remarks on what of it does not fit the config (a fork's) and begins anew."""
+    tensors, state, meta = loaded
+    remarks = []
+    setup.model.load_state_dict(_own_tensors(tensors, setup))
+    same_tasks = meta.get("tasks", list(setup.kinds)) == list(setup.kinds)
+    same_balancing = meta.get("balancing", setup.config.balancing.name) == setup.config.balancing.name
+    if same_tasks and same_balancing:
+        setup.balancer.load_state_dict(state["balancer"])
+        setup.window.load_state_dict(state["window"])
+    elif setup.balancer.state_dict():
+        remarks.append(f"the balancing method '{setup.config.balancing.name}' begins anew")
+    remarks += _put_back_optimizer(state, meta, setup)
+    _set_learning_rate(setup, meta["position"]["step"])
+    torch.set_rng_state(state["generator"].cpu())
+    if "device_generator" in state and setup.execution.device == "cuda":
+        torch.cuda.set_rng_state(state["device_generator"].cpu())
+    return remarks
 
 
-def _write_files(folder: Path, setup: Setup, position: dict[str, Any]) -> None:
+def _own_tensors(tensors: dict[str, Any], setup: Setup) -> dict[str, Any]:
+    """The tensors of the tasks that are trained now: a fork may leave some out."""
+    own = setup.model.state_dict()
+    lacking = [name for name in own if name not in tensors or tensors[name].shape != own[name].shape]
+    if lacking:
+        raise TrainingError(
+            f"the checkpoint holds another network: it has no '{lacking[0]}' of this size. "
+            "Go on with the data, tasks, backbone and sharing that it was trained with."
+        )
+    return {name: tensors[name] for name in own}
+
+
+def _put_back_optimizer(state: dict[str, Any], meta: dict[str, Any], setup: Setup) -> list[str]:
+    """Each parameter's state by its name. A parameter that the checkpoint does not know begins without one."""
+    if meta.get("optimizer", setup.config.optimizer.name) != setup.config.optimizer.name:
+        return [f"the optimizer '{setup.config.optimizer.name}' begins anew"]
+    now = _parameter_names(setup)
+    before = state.get("optimizer_names", now)
+    old = state["optimizer"]["state"]
+    place = {name: number for number, name in enumerate(before)}
+    kept = {number: old[place[name]] for number, name in enumerate(now) if place.get(name) in old}
+    # Learning rate, decay and momentum are the config's: only what was accumulated comes from the checkpoint.
+    setup.optimizer.load_state_dict({"state": kept, "param_groups": setup.optimizer.state_dict()["param_groups"]})
+    return []
+
+
+def _parameter_names(setup: Setup) -> list[str]:
+    """Names of the optimizer's parameters, in its own order."""
+    names = {id(parameter): name for name, parameter in setup.model.named_parameters()}
+    names |= {id(parameter): f"balancer.{name}" for name, parameter in setup.balancer.named_parameters()}
+    return [names[id(parameter)] for group in setup.optimizer.param_groups for parameter in group["params"]]
+
+
+def _set_learning_rate(setup: Setup, step: int) -> None:
+    """As the schedule has it after ``step`` steps: it is a function of the step alone."""
+    scheduler = setup.scheduler
+    scheduler.last_epoch = step
+    rates = [base * factor(step) for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)]
+    for group, rate in zip(setup.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+    scheduler._last_lr = rates
+
+
+def _write_files(folder: Path, setup: Setup, position: dict[str, Any], best: bool) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in setup.model.state_dict().items()}
-    save_file(tensors, folder / "model.safetensors")
+    save_file(tensors, folder / FILES[0])
     state = {
         "optimizer": setup.optimizer.state_dict(),
-        "scheduler": setup.scheduler.state_dict(),
+        "optimizer_names": _parameter_names(setup),
         "balancer": setup.balancer.state_dict(),
         "generator": torch.get_rng_state(),
         "window": setup.window.state_dict(),
     }
-    torch.save(state, folder / "state.pt")
-    execution = {"precision": setup.execution.precision, "layout": setup.execution.layout}
-    (folder / "meta.json").write_text(json.dumps({"position": position, "execution": execution}), encoding="utf-8")
+    if setup.execution.device == "cuda":
+        state["device_generator"] = torch.cuda.get_rng_state()
+    torch.save(state, folder / FILES[1])
+    meta = {
+        "format": FORMAT,
+        "position": position,
+        "best": best,
+        "tasks": list(setup.kinds),
+        "balancing": setup.config.balancing.name,
+        "optimizer": setup.config.optimizer.name,
+        "execution": {"precision": setup.execution.precision, "layout": setup.execution.layout},
+        "sha256": {file: sha256(folder / file) for file in FILES},
+    }
+    (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
-
-
-def _replace_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder, and needs no sync of one
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _drop_unnamed(parent: Path, named: set[str]) -> None:
-    for path in parent.iterdir():
-        if path.is_dir() and path.name not in named:
-            shutil.rmtree(path, ignore_errors=True)
+    sync_folder(folder)

@@ -17,14 +17,14 @@ def evaluate(setup: Setup, batches: Batches, control: Control) -> dict[str, floa
     """``{"<task>/loss": ..., "<task>/<metric>": ...}`` over all images of ``batches``; the loss is the mean over labelled images.
 
     Returns:
-        None if a stop was asked for meanwhile. A metric that is not defined (no image has the target) is left out.
+        None if a stop or a pause was asked for meanwhile. A metric that is not defined (no image has the target) is left out.
     """
     setup.model.eval()
     measurements = {name: kind.measurement() for name, kind in setup.kinds.items()}
     sums = dict.fromkeys(setup.kinds, 0.0)
     counts = dict.fromkeys(setup.kinds, 0)
     for batch in batches.epoch(0):
-        if control.stop_requested:
+        if control.interrupted:
             return None
         with setup.execution.autocast():
             outputs = setup.model(batch.images)

@@ -7,26 +7,23 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import torchvision
-from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
 from mtl_core.config import RunConfig
-from mtl_core.data.batches import Batch
 from mtl_core.data.source import Progress
-from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Event, Message, RunEnded, RunStarted, StepScalars
+from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
 from mtl_core.training import checkpoints
 from mtl_core.training.build import TRAIN_PART, Setup, build, evenly_spaced_rows, rows_of
 from mtl_core.training.evaluation import evaluate, selection_score
 from mtl_core.training.execution import device_name, tune_allocator
-from mtl_core.training.losses import task_losses
 from mtl_core.training.probe_set import ProbeSet
+from mtl_core.training.step import JointStep, SkippedStep
 
 CURVE_POINTS = 50  # step scalars are means over so many steps that an epoch has about this many
 
@@ -67,29 +64,32 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
         yield RunEnded("stopped", 0, 0.0, 0.0, time.perf_counter() - started)
         return
     probes = ProbeSet(setup, folder)
-    val_batches = setup.evaluation_batches(setup.data.val)
-    train_part = setup.evaluation_batches(rows_of(setup.data.train, evenly_spaced_rows(setup.data.train, TRAIN_PART)))
-    position = Position(**(checkpoints.restore(folder, setup) or {}))
-    yield RunStarted(config.epochs * setup.steps_per_epoch, run_info(setup))
+    step, measure = JointStep(setup), _measurement(setup, control)
+    restored, remarks = checkpoints.restore(folder, setup)
+    position = Position(**(restored or {}))
+    yield from (Message(remark, "warning") for remark in remarks)
+    yield RunStarted(config.epochs * setup.steps_per_epoch, run_info(setup), position.step, _epochs_done(setup, position))
     if position.step == 0:
         yield probes.save(0)
 
     while position.epoch < config.epochs:
-        yield from _train_epoch(setup, position, control)
-        val = None if control.stop_requested else evaluate(setup, val_batches, control)
-        train_metrics = None if val is None else evaluate(setup, train_part, control)
-        if val is None or train_metrics is None:
+        yield from _train_epoch(setup, step, position, control)
+        measured = None if control.interrupted else measure()
+        if measured is None and control.stop_requested:
             break
-        score = selection_score(setup, val)
-        is_best = score > position.best_score
+        if measured is None:
+            yield from _pause(setup, position, folder, control)
+            continue  # with the rest of this epoch, or its evaluation anew
+        score, is_best = measured["selection/score"], measured["selection/score"] > position.best_score
         setup.balancer.end_epoch()
         position.epoch, position.step_in_epoch, position.best_score = position.epoch + 1, 0, max(score, position.best_score)
-        yield EpochMetrics(position.step, position.epoch, _epoch_scalars(val, train_metrics, score))
+        yield EpochMetrics(position.step, position.epoch, measured)
         yield probes.save(position.epoch)
         path = checkpoints.publish(folder, setup, asdict(position), is_best)
         yield CheckpointSaved(position.step, position.epoch, path, is_best)
 
-    yield from _finish(setup, position, folder, control, started)
+    if not control.abandoned:
+        yield from _finish(setup, position, folder, control, started)
 
 
 class _PreparationStoppedError(Exception):
@@ -98,65 +98,83 @@ class _PreparationStoppedError(Exception):
 
 def _unless_stopped(control: Control) -> Progress:
     def progress(share: float, what: str) -> None:
-        if control.stop_requested:
+        if control.interrupted and control.stop_requested:
             raise _PreparationStoppedError
 
     return progress
 
 
-def _train_epoch(setup: Setup, position: Position, control: Control) -> Iterator[StepScalars]:
+def _train_epoch(setup: Setup, step: JointStep, position: Position, control: Control) -> Iterator[StepScalars | Message]:
     """The rest of one pass over the training split."""
     setup.model.train()
     window = setup.window
     every = max(1, setup.steps_per_epoch // CURVE_POINTS)
     resumed_at = time.perf_counter()
     for batch in setup.train_batches.epoch(position.epoch, start=position.step_in_epoch):
-        if control.stop_requested:
+        if control.interrupted:
             break
         lr = setup.scheduler.get_last_lr()[0]
-        losses, present, combined, coefficients = _step(setup, batch)
-        window.add(losses, present, combined, coefficients)
         position.step += 1
         position.step_in_epoch += 1
+        try:
+            window.add(*step(batch, position.step))
+        except SkippedStep as skipped:
+            yield Message(str(skipped), "warning")
         if position.step_in_epoch % every == 0 or position.step_in_epoch == setup.steps_per_epoch:
             scalars = {**window.close(position.step), "optimizer/lr": lr}
-            yield StepScalars(position.step, position.epoch + position.step_in_epoch / setup.steps_per_epoch, scalars)
+            yield StepScalars(position.step, _epochs_done(setup, position), scalars)
     position.training_seconds += time.perf_counter() - resumed_at
 
 
-def _step(setup: Setup, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One joint optimizer step over all tasks."""
-    setup.optimizer.zero_grad(set_to_none=True)
-    with setup.execution.autocast():
-        outputs = setup.model(batch.images)
-    losses, present = task_losses(setup.kinds, outputs, batch, setup.complete)
-    if not losses.requires_grad:  # no image of this batch has any target: nothing to learn from
-        setup.scheduler.step()
-        return losses, present, losses.sum(), torch.zeros_like(losses)
-    combined, coefficients = setup.balancer.backward(losses * setup.loss_weights, present, setup.model)
-    if setup.config.gradient_clip is not None:
-        clip_grad_norm_(setup.model.parameters(), setup.config.gradient_clip)
-    setup.optimizer.step()
-    setup.scheduler.step()
-    return losses.detach(), present, combined, coefficients
+def _measurement(setup: Setup, control: Control) -> Callable[[], dict[str, float] | None]:
+    """What measures every task on val and on a fixed part of the training images; gives None when it was interrupted."""
+    val_batches = setup.evaluation_batches(setup.data.val)
+    train_part = setup.evaluation_batches(rows_of(setup.data.train, evenly_spaced_rows(setup.data.train, TRAIN_PART)))
+
+    def measure() -> dict[str, float] | None:
+        val = evaluate(setup, val_batches, control)
+        train_metrics = None if val is None else evaluate(setup, train_part, control)
+        return None if val is None or train_metrics is None else _epoch_scalars(val, train_metrics, selection_score(setup, val))
+
+    return measure
+
+
+def _pause(setup: Setup, position: Position, folder: Path, control: Control) -> Iterator[Event]:
+    """Save the state, then wait: whatever happens meanwhile, nothing is lost."""
+    yield _saved(setup, position, folder)
+    yield Paused(position.step, _epochs_done(setup, position))
+    control.wait_while_paused()
+    if not control.stop_requested:
+        yield Resumed(position.step, _epochs_done(setup, position))
 
 
 def _finish(setup: Setup, position: Position, folder: Path, control: Control, started: float) -> Iterator[Event]:
     """Keep the state of a stopped run; measure a finished one on test, once, with the checkpoint that val chose."""
+    status = "finished"
     if position.epoch < setup.config.epochs:
-        setup.window.check(position.step)  # numbers that have gone wrong are not worth keeping over the last good checkpoint
-        path = checkpoints.publish(folder, setup, asdict(position), best=False)
-        yield CheckpointSaved(position.step, position.epoch, path, best=False)
+        yield _saved(setup, position, folder)
         status = "stopped"
     else:
-        checkpoints.load_model(folder, "best", setup)
-        test = evaluate(setup, setup.evaluation_batches(setup.data.test), control)
+        yield from (Message(remark, "warning") for remark in checkpoints.load_best(folder, setup))
+        while (test := evaluate(setup, setup.evaluation_batches(setup.data.test), control)) is None and not control.stop_requested:
+            yield Paused(position.step, _epochs_done(setup, position))  # the state is saved already
+            control.wait_while_paused()
+            yield Resumed(position.step, _epochs_done(setup, position))
         if test is not None:
             yield EpochMetrics(position.step, position.epoch, {f"test/{key}": value for key, value in test.items()})
         status = "finished" if test is not None else "stopped"
-    epoch = position.epoch + position.step_in_epoch / setup.steps_per_epoch
     steps_per_second = position.step / position.training_seconds if position.training_seconds else 0.0
-    yield RunEnded(status, position.step, epoch, steps_per_second, time.perf_counter() - started)
+    yield RunEnded(status, position.step, _epochs_done(setup, position), steps_per_second, time.perf_counter() - started)
+
+
+def _saved(setup: Setup, position: Position, folder: Path) -> CheckpointSaved:
+    setup.window.check(position.step)  # numbers that have gone wrong are not worth keeping over the last good checkpoint
+    path = checkpoints.publish(folder, setup, asdict(position), best=False)
+    return CheckpointSaved(position.step, position.epoch, path, best=False)
+
+
+def _epochs_done(setup: Setup, position: Position) -> float:
+    return position.epoch + position.step_in_epoch / setup.steps_per_epoch
 
 
 def _epoch_scalars(val: dict[str, float], train_part: dict[str, float], score: float) -> dict[str, float]:

@@ -27,6 +27,7 @@ class Window:
         zeros = torch.zeros_like(self.loss_weights)
         self.losses, self.present, self.coefficients, self.combined = zeros, zeros.clone(), zeros.clone(), zeros.sum()
         self.steps = 0
+        self._each: list[Tensor] = []  # every step's own losses, to name the first bad one
 
     def add(self, losses: Tensor, present: Tensor, combined: Tensor, coefficients: Tensor) -> None:
         """One step: its losses (T,), which tasks were present (T,), the combined loss and the coefficients (T,)."""
@@ -35,13 +36,19 @@ class Window:
         self.coefficients = self.coefficients + coefficients
         self.combined = self.combined + combined
         self.steps += 1
+        self._each.append(losses)
 
     def check(self, step: int) -> None:
-        """Raise NonFiniteLossError if a task's loss, or the combined one, is NaN or infinite."""
+        """Raise NonFiniteLossError, with its first step, if a task's loss or the combined one was NaN or infinite. ``step`` is the newest."""
         named = (*zip(self.tasks, self.losses.tolist(), strict=True), ("", float(self.combined)))
-        for task, total in named:
-            if total - total != 0.0:
-                raise NonFiniteLossError(task, step, total)
+        if all(total - total == 0.0 for _, total in named):
+            return
+        for number, losses in enumerate(self._each, start=step - len(self._each) + 1):
+            for task, loss in zip(self.tasks, losses.tolist(), strict=True):
+                if loss - loss != 0.0:
+                    raise NonFiniteLossError(task, number, loss)
+        task, total = next((task, total) for task, total in named if total - total != 0.0)
+        raise NonFiniteLossError(task, step, total)
 
     def close(self, step: int) -> dict[str, float]:
         """The means; starts a new window. A task that was in none of its steps is left out.
@@ -50,6 +57,8 @@ class Window:
             NonFiniteLossError: as ``check``.
         """
         self.check(step)
+        if not self.steps:  # every one of them was skipped
+            return {}
         scalars: dict[str, float] = {}
         factors = (self.coefficients * self.loss_weights).tolist()
         for task, total, count, factor in zip(self.tasks, self.losses.tolist(), self.present.tolist(), factors, strict=True):

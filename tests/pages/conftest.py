@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from mtl_core.config import RunConfig
 from mtl_core.events import EpochMetrics, Message, ProbesSaved, RunEnded, RunStarted, StepScalars
 from mtl_core.runs import jobs
+from mtl_core.runs.holding import held_by_us
 from mtl_core.runs.store import open_store
 
 APP = str(Path(__file__).parents[2] / "app.py")
@@ -92,7 +93,7 @@ def store(tmp_path, monkeypatch):
 
 @pytest.fixture
 def finished(store):
-    return fill(store, store.create(config(), device="cpu"), end="finished")
+    return fill(store, store.create(config(), columns=held_by_us("cpu")), end="finished")
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def make_run(store):
     """A running run of this process; ``filled`` with ``epochs_done`` of its three epochs."""
 
     def made(filled=True, epochs_done=2, **changes):
-        run = store.create(config(**changes), device="cpu")
+        run = store.create(config(**changes), columns=held_by_us("cpu"))
         return fill(store, run, epochs_done) if filled else run
 
     return made

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from mtl_core.events import Control, RunEnded, RunStarted
-from mtl_core.runs import jobs
+from mtl_core.runs import actions, jobs
 from mtl_core.runs.executor import SWITCH_INTERVAL
+from mtl_core.runs.holding import claim
 
 WAIT = 30  # seconds; an event that has not come by then never will
 
@@ -115,7 +116,7 @@ def test_submit_does_not_double_the_worker(store, config, engine):
     ids = [jobs.submit(store, config()).id for _ in range(3)]
     assert len([thread for thread in threading.enumerate() if thread.name == "mtl-queue"]) == before + 1
     for run_id in ids:
-        store.request_stop(run_id)
+        actions.stop(store, run_id)
 
 
 def test_execute_tells_an_observer_every_event_after_it_was_recorded(store, config, engine):
@@ -131,7 +132,7 @@ def test_execute_tells_an_observer_every_event_after_it_was_recorded(store, conf
 
 def test_a_run_that_was_stopped_or_trained_is_not_trained_again(store, config, engine):
     stopped = store.create(config())
-    store.request_stop(stopped.id)
+    actions.stop(store, stopped.id)
     assert jobs.execute(store, stopped.id).status == "stopped"
     finished = jobs.execute(store, store.create(config()).id)
     rows = len(store.log(finished.id))
@@ -140,12 +141,11 @@ def test_a_run_that_was_stopped_or_trained_is_not_trained_again(store, config, e
 
 
 def test_a_stop_through_the_store_reaches_the_trainer(store, config, engine):
-    run = store.create(config("waits"), device="cpu")
-    control = Control()
+    run, control = store.create(config("waits")), Control()
 
     def stop_when_started(event):
         if isinstance(event, RunStarted):
-            assert store.request_stop(run.id).status == "stopping"
+            assert actions.stop(store, run.id).status == "stopping"
 
     assert jobs.execute(store, run.id, control, stop_when_started).status == "stopped"
     assert control.reasons == ["asked to stop"]
@@ -155,7 +155,7 @@ def test_a_stop_through_the_store_reaches_the_trainer(store, config, engine):
     ("name", "kind", "message"),
     [
         ("bad data", "data", "images.gz ends too early; fetch it again"),
-        ("nan", "non_finite", "the loss of task 'digit' became nan by step 2"),
+        ("nan", "non_finite", "the loss of task 'digit' became nan at step 2"),
         ("memory", "out_of_memory", "can't allocate memory"),
         ("fault", "bug", "KeyError: 'surprise'"),
         ("silent", "bug", "the trainer ended without saying how"),
@@ -204,11 +204,12 @@ def test_the_interpreter_switches_faster_while_a_run_trains(store, config, engin
 
 def test_two_threads_do_not_train_the_same_run(store, config, gate):
     gate.look = lambda: None
-    run = store.create(config("one"), device="cpu")
-    thread = threading.Thread(target=jobs.execute, args=(store, run.id), daemon=True)
+    run = store.create(config("one"))
+    token = claim(store, run.id, "cpu")
+    thread = threading.Thread(target=jobs.execute, args=(store, run.id), kwargs={"token": token}, daemon=True)
     thread.start()
     assert gate.began["one"].wait(WAIT)
-    assert jobs.execute(store, run.id).status == "running"
+    assert jobs.execute(store, run.id, token=token).status == "running"
     gate.let["one"].set()
     thread.join(WAIT)
     assert store.get(run.id).status == "finished"
@@ -232,7 +233,7 @@ sys.stdin.read()
     first, second = process.stdout.readline().split()
     assert process.stderr.readline() == "ready\n"  # the first run trains
     assert store.get(second).status == "queued"
-    store.request_stop(first)
+    actions.stop(store, first)
     ended = threading.Event()
     deadline = threading.Timer(WAIT, process.kill)
     deadline.start()

@@ -11,8 +11,9 @@ from sqlalchemy import update
 
 from mtl_core.errors import RunNotFoundError, StoreError
 from mtl_core.events import CheckpointSaved, EpochMetrics, Message, ProbesSaved, RunEnded, RunStarted, StepScalars
-from mtl_core.runs import recording, schema
+from mtl_core.runs import actions, recording, schema
 from mtl_core.runs.database import open_database
+from mtl_core.runs.holding import claim, heartbeat, held_by_us, take_controls
 from mtl_core.runs.store import open_store
 
 INFO = {
@@ -56,26 +57,26 @@ class StoreContract:
 
     def test_a_claimed_run_is_running_and_held_once(self, store, config):
         run = store.create(config())
-        assert store.claim(run.id, "cpu")
-        assert not store.claim(run.id, "cpu")
+        assert claim(store, run.id, "cpu")
+        assert not claim(store, run.id, "cpu")
         held = store.get(run.id)
         assert (held.status, held.device, held.queue_position) == ("running", "cpu", None)
         assert [active.id for active in store.active()] == [run.id]
 
     def test_one_run_at_a_time_per_device(self, store, config):
         first, second = store.create(config()), store.create(config())
-        assert store.claim(first.id, "cpu")
-        assert not store.claim(second.id, "cpu")
-        assert store.claim(second.id, "cuda")
+        assert claim(store, first.id, "cpu")
+        assert not claim(store, second.id, "cpu")
+        assert claim(store, second.id, "cuda")
         third = store.create(config())
         store.append(first.id, RunEnded("finished", 0, 0.0, 0.0, 0.0))
-        assert store.claim(third.id, "cpu")
+        assert claim(store, third.id, "cpu")
 
     def test_the_command_lines_run_is_held_from_the_start(self, store, config):
-        run = store.create(config(), device="cpu")
+        run = store.create(config(), columns=held_by_us("cpu"))
         assert run.status == "running"
         assert store.queued() == []
-        assert not store.claim(run.id, "cpu", alone=False)
+        assert not claim(store, run.id, "cpu", alone=False)
 
     def test_claims_of_many_threads_are_exclusive(self, store, config):
         ids = [store.create(config()).id for _ in range(6)]
@@ -83,14 +84,14 @@ class StoreContract:
 
         def claim_all():
             together.wait()
-            return [run_id for run_id in ids if store.claim(run_id, "cpu", alone=False)]
+            return [run_id for run_id in ids if claim(store, run_id, "cpu", alone=False)]
 
         with ThreadPoolExecutor(4) as pool:
             taken = [future.result() for future in [pool.submit(claim_all) for _ in range(4)]]
         assert sorted(run_id for ids_taken in taken for run_id in ids_taken) == sorted(ids)
 
     def test_events_of_a_whole_run(self, store, config):
-        run = store.create(config(epochs=1), device="cpu")
+        run = store.create(config(epochs=1), columns=held_by_us("cpu"))
         store.append(run.id, Message("preparing"))
         store.append(run.id, RunStarted(4, INFO))
         store.append(run.id, StepScalars(2, 0.5, {"train/a/loss": 2.0}))
@@ -107,7 +108,7 @@ class StoreContract:
         assert ended.finished_at >= ended.training_started_at >= ended.started_at >= ended.created_at
         lines = [(line.level, line.text) for line in store.log(run.id)]
         assert lines == [
-            ("info", "started"),
+            ("info", "queued"),
             ("info", "preparing"),
             ("info", "training starts on cpu: 4 steps"),
             ("info", "epoch 1: measured, score 0.25"),
@@ -119,7 +120,7 @@ class StoreContract:
 
     def test_metrics_are_safe_when_append_returns(self, store, config, home, monkeypatch):
         monkeypatch.setattr(recording, "COMMIT_SECONDS", 1e9)
-        run = store.create(config(), device="cpu")
+        run = store.create(config(), columns=held_by_us("cpu"))
         store.append(run.id, StepScalars(1, 0.5, {"train/a/loss": 2.0}))
         assert len(store.scalars(run.id)) == 0  # waits for company
         store.append(run.id, EpochMetrics(1, 1, {"val/a/loss": 1.0}))
@@ -127,14 +128,14 @@ class StoreContract:
 
     def test_a_heartbeat_commits_what_waited_too_long(self, store, config, monkeypatch):
         monkeypatch.setattr(recording, "COMMIT_SECONDS", 1e9)
-        run = store.create(config(), device="cpu")
-        store.append(run.id, StepScalars(1, 0.5, {"train/a/loss": 2.0}))
+        run = store.create(config(), columns=held_by_us("cpu"))
+        store.append(run.id, StepScalars(1, 0.5, {"train/a/loss": 2.0}), run.holder)
         monkeypatch.setattr(recording, "COMMIT_SECONDS", 0.0)
-        assert store.heartbeat(run.id)
+        assert heartbeat(store, run.id, run.holder)
         assert list(store.scalars(run.id)["value"]) == [2.0]
 
     def test_readers_get_only_what_is_new(self, store, config):
-        run, other = store.create(config(), device="cpu"), store.create(config(), device="cuda")
+        run, other = store.create(config(), columns=held_by_us("cpu")), store.create(config(), columns=held_by_us("cuda"))
         store.append(run.id, EpochMetrics(1, 1, {"val/a/loss": 1.0, "val/b/loss": math.nan}))
         store.append(other.id, EpochMetrics(1, 1, {"val/a/loss": 9.0}))
         first = store.scalars(run.id)
@@ -149,7 +150,7 @@ class StoreContract:
         assert len(store.scalars(run.id, after=int(new["row"].max()))) == 0
 
     def test_repeated_steps_replace_and_are_seen_as_new(self, store, config):
-        run = store.create(config(), device="cpu")
+        run = store.create(config(), columns=held_by_us("cpu"))
         for step in (1, 2, 3):
             store.append(run.id, EpochMetrics(step, step, {"val/a/loss": float(step)}))
         seen = int(store.scalars(run.id)["row"].max())
@@ -159,7 +160,7 @@ class StoreContract:
         assert list(store.scalars(run.id, after=seen)["value"]) == [30.0, 20.0]
 
     def test_summary_knows_best_last_and_direction(self, store, config):
-        run = store.create(config(), device="cpu")
+        run = store.create(config(), columns=held_by_us("cpu"))
         store.append(run.id, RunStarted(9, INFO))
         values = [("val/a/accuracy", [0.2, 0.9, math.nan, 0.9, 0.5]), ("val/a/loss", [3.0, 1.0, math.inf, -math.inf, math.nan])]
         values += [("loss_weight/a", [1.0, 1.0, 1.0, 1.0, 1.0]), ("optimizer/loss", [5.0, 4.0, 3.0, 2.0, 1.0]), ("selection/score", [0.1] * 5)]
@@ -182,7 +183,7 @@ class StoreContract:
         assert json.loads(json.dumps(summary, allow_nan=False)) == summary
 
     def test_nothing_but_nan_has_no_best(self, store, config):
-        run = store.create(config(), device="cpu")
+        run = store.create(config(), columns=held_by_us("cpu"))
         store.append(run.id, EpochMetrics(1, 1, {"val/a/loss": math.nan}))
         assert store.summary(run.id)["val/a/loss"] == {
             "best": None,
@@ -195,22 +196,22 @@ class StoreContract:
 
     def test_stopping_a_queued_run_takes_it_out_at_once(self, store, config):
         run = store.create(config())
-        assert store.request_stop(run.id).status == "stopped"
-        assert not store.claim(run.id, "cpu")
+        assert actions.stop(store, run.id).status == "stopped"
+        assert not claim(store, run.id, "cpu")
 
     def test_stopping_a_running_run_is_handed_out_once(self, store, config):
-        run = store.create(config(), device="cpu")
-        assert not store.take_stop(run.id)
-        assert store.request_stop(run.id).status == "stopping"
-        store.request_stop(run.id)  # a second click
-        assert store.take_stop(run.id)
-        assert not store.take_stop(run.id)
+        run = store.create(config(), columns=held_by_us("cpu"))
+        assert not take_controls(store, run.id)
+        assert actions.stop(store, run.id).status == "stopping"
+        actions.stop(store, run.id)  # a second click
+        assert take_controls(store, run.id)
+        assert not take_controls(store, run.id)
 
     def test_stopping_an_ended_run_changes_nothing(self, store, config):
-        run = store.create(config(), device="cpu")
+        run = store.create(config(), columns=held_by_us("cpu"))
         store.append(run.id, RunEnded("finished", 1, 1.0, 1.0, 1.0))
-        assert store.request_stop(run.id).status == "finished"
-        assert not store.take_stop(run.id)
+        assert actions.stop(store, run.id).status == "finished"
+        assert not take_controls(store, run.id)
 
 
 class TestSQLiteStore(StoreContract):
@@ -261,7 +262,7 @@ def test_a_newer_store_is_left_alone(tmp_path):
     with sqlite3.connect(tmp_path / "new" / "store.sqlite") as connection:
         connection.execute("create table meta (key text, value text)")
         connection.execute("insert into meta values ('schema_version', '99')")
-    with pytest.raises(StoreError, match=r"has version 99, this program reads version 1\. Update the program"):
+    with pytest.raises(StoreError, match=r"has version 99, this program reads version 2\. Update the program"):
         open_store(tmp_path / "new")
 
 
@@ -281,9 +282,9 @@ def test_a_run_that_cannot_be_written_leaves_nothing(store, config, home):
 
 def test_a_full_disk_is_said_and_no_folder_stays(store, config, home):
     store.create(config())
-    with store._database.write() as connection:
+    with store.database.write() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-    with store._database._writer.connect() as connection:
+    with store.database._writer.connect() as connection:
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
     made = 1
     with pytest.raises(StoreError, match=r"is full .*Free some space"):  # noqa: PT012 - one of many creations is the one that fails
@@ -295,7 +296,7 @@ def test_a_full_disk_is_said_and_no_folder_stays(store, config, home):
 
 def test_a_config_of_another_version_hides_only_its_own_run(store, config):
     good, odd = store.create(config()), store.create(config())
-    with store._database.write() as connection:
+    with store.database.write() as connection:
         connection.execute(update(schema.runs).where(schema.runs.c.id == odd.id).values(config='{"novelty": 1}'))
     assert [run.id for run in store.runs()] == [good.id]
     with pytest.raises(StoreError, match=f"config of run {odd.id} cannot be read"):
@@ -304,8 +305,8 @@ def test_a_config_of_another_version_hides_only_its_own_run(store, config):
 
 def test_opening_again_gives_the_same_connections_until_the_file_is_replaced(home):
     first = open_store(home)
-    assert open_store(home)._database._writer is first._database._writer
+    assert open_store(home).database._writer is first.database._writer
     for path in home.glob("store.sqlite*"):
         path.unlink()
     assert open_store(home).runs() == []
-    assert open_database(home / "store.sqlite")._writer is not first._database._writer
+    assert open_database(home / "store.sqlite")._writer is not first.database._writer

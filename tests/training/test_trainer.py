@@ -16,6 +16,7 @@ from mtl_core.errors import ConfigError, NonFiniteLossError
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, ProbesSaved, RunEnded, RunStarted, StepScalars
 from mtl_core.training import build as build_module
 from mtl_core.training import checkpoints
+from mtl_core.training.checkpoint_files import named
 from mtl_core.training.trainer import train
 
 DIGITS = {
@@ -94,16 +95,19 @@ def test_every_task_kind_is_learnt_together(tmp_path, shared_cache):
         assert np.mean(losses[-6:]) < 0.9 * np.mean(losses[:6]), task
 
 
-class StopAt:
+class StopAt(Control):
     """A control that asks to stop once it has been looked at so many times."""
 
     def __init__(self, looks: int):
+        super().__init__()
         self.looks = looks
 
     @property
-    def stop_requested(self) -> bool:
+    def interrupted(self) -> bool:
         self.looks -= 1
-        return self.looks < 0
+        if self.looks < 0:
+            self.stop_requested = True
+        return super().interrupted
 
 
 @pytest.mark.parametrize("balancer", ["fixed", "uncertainty", "dwa", "pcgrad"])
@@ -128,8 +132,8 @@ def test_best_checkpoint_is_the_one_with_the_highest_score(tmp_path, shared_cach
     }
     best = max(scores, key=scores.get)
     assert checkpoints.read_index(tmp_path / "run")["best"].startswith(f"epoch_{best:04d}_")
-    kept = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir() if path.is_dir()}
-    assert kept == set(checkpoints.read_index(tmp_path / "run").values())
+    there = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir() if path.is_dir()}
+    assert there == named(checkpoints.read_index(tmp_path / "run"))
 
 
 def test_effective_weights_are_recorded_with_the_configs_factor(tmp_path, shared_cache):

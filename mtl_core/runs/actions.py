@@ -1,0 +1,192 @@
+"""What a person can do with a run: stop, pause, let go on, name, describe, put in order, delete.
+
+Each function checks the run's state in the same transaction in which it changes it, so two people, two tabs or a page and the command line can
+ask at once. What goes on with a run or begins another one from it is in ``mtl_core.runs.lineage``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from mtl_core.errors import ConfigError, NotPossibleError, Problem
+from mtl_core.runs import schema
+from mtl_core.runs.rows import QUEUE_ORDER
+from mtl_core.runs.run import Run
+from mtl_core.runs.status import ACTIVE, RunStatus
+from mtl_core.runs.store import RunStore
+
+LONGEST_TITLE, LONGEST_NOTE, LONGEST_TAG = 120, 4000, 40  # characters
+
+_runs = schema.runs
+_TRASH = ".deleted-"
+
+
+def stop(store: RunStore, run_id: str) -> Run:
+    """Ask a run to save its state and end. A queued one is stopped at once; one that has ended stays as it is."""
+    run = store.get(run_id)
+    with store.database.write() as connection:
+        queued = update(_runs).where(_runs.c.id == run.id, _runs.c.status == RunStatus.QUEUED.value)
+        out_of_queue = connection.execute(queued.values(status=RunStatus.STOPPED.value, finished_at=time.time())).rowcount == 1
+        going = tuple(status for status in ACTIVE if status != RunStatus.STOPPING.value)
+        _ask(connection, run.id, "stop", going, RunStatus.STOPPING)
+    if out_of_queue:
+        store.note(run.id, "info", "taken out of the queue")
+    return store.get(run.id)
+
+
+def pause(store: RunStore, run_id: str) -> Run:
+    """Ask a running run to save its state and wait. It keeps its device; ``proceed`` lets it go on where it stands.
+
+    Raises:
+        NotPossibleError: it is not running.
+    """
+    run = store.get(run_id)
+    with store.database.write() as connection:
+        asked = _ask(connection, run.id, "pause", (RunStatus.RUNNING.value,), RunStatus.PAUSING)
+    run = store.get(run.id)
+    if not asked and run.status not in (RunStatus.PAUSING, RunStatus.PAUSED):
+        raise NotPossibleError(f"run {run.id} is {run.status}; only a running one can be paused")
+    return run
+
+
+def proceed(store: RunStore, run_id: str) -> Run:
+    """Let a paused run go on.
+
+    Raises:
+        NotPossibleError: it is not paused.
+    """
+    run = store.get(run_id)
+    with store.database.write() as connection:
+        asked = _ask(connection, run.id, "proceed", (RunStatus.PAUSED.value, RunStatus.PAUSING.value), RunStatus.RUNNING)
+    if not asked and store.get(run.id).status != RunStatus.RUNNING:
+        raise NotPossibleError(f"run {run.id} is {store.get(run.id).status}; only a paused one can be let go on in place")
+    return store.get(run.id)
+
+
+def _ask(connection: Connection, run_id: str, kind: str, from_statuses: tuple[str, ...], to_status: RunStatus) -> bool:
+    """Leave a request to a run in one of these states; a second click leaves no second one."""
+    changed = update(_runs).where(_runs.c.id == run_id, _runs.c.status.in_(from_statuses)).values(status=to_status.value)
+    if connection.execute(changed).rowcount == 0:
+        return False
+    connection.execute(insert(schema.controls).values(run_id=run_id, kind=kind, created_at=time.time()))
+    return True
+
+
+# -- the queue
+
+
+def move(store: RunStore, run_id: str, to: int) -> Run:
+    """Put a queued run at place ``to`` of the line (1 is next); beyond the end means last.
+
+    Raises:
+        NotPossibleError: it is not queued (any more).
+    """
+    run = store.get(run_id)
+    with store.database.write() as connection:
+        line = list(connection.execute(select(_runs.c.id).where(_runs.c.status == RunStatus.QUEUED.value).order_by(*QUEUE_ORDER)).scalars())
+        if run.id not in line:
+            raise NotPossibleError(f"run {run.id} is not in the queue (any more); it is {run.status}")
+        line.remove(run.id)
+        line.insert(max(to, 1) - 1, run.id)
+        first = time.time() - len(line)  # ranks are times, so that what is queued later comes behind
+        for place, each in enumerate(line):
+            connection.execute(update(_runs).where(_runs.c.id == each).values(queue_rank=first + place / 1000))
+    return store.get(run.id)
+
+
+# -- names and notes
+
+
+def rename(store: RunStore, run_id: str, title: str) -> Run:
+    """Give a run another name; an empty one brings back the name made from its settings.
+
+    Raises:
+        ConfigError: the name is too long or has a line break.
+    """
+    return _describe(store, run_id, title=_line("name", title, LONGEST_TITLE) or None)
+
+
+def set_note(store: RunStore, run_id: str, note: str) -> Run:
+    """Replace a run's note. Raises ConfigError where it is too long."""
+    if len(note) > LONGEST_NOTE:
+        raise ConfigError(Problem("note", f"expected at most {LONGEST_NOTE} characters, found {len(note)}; shorten it"))
+    return _describe(store, run_id, note=note.strip())
+
+
+def set_tags(store: RunStore, run_id: str, tags: Iterable[str]) -> Run:
+    """Replace a run's tags; each is kept once. Raises ConfigError where one is too long or has a comma."""
+    found = list(dict.fromkeys(filter(None, (_line("tags", tag, LONGEST_TAG) for tag in tags))))
+    if any("," in tag for tag in found):
+        raise ConfigError(Problem("tags", "a tag cannot have a comma in it; give several tags one by one"))
+    return _describe(store, run_id, tags=json.dumps(found, ensure_ascii=False))
+
+
+def pin(store: RunStore, run_id: str, pinned: bool = True) -> Run:
+    """Keep a run at the top of every list, or not any more."""
+    return _describe(store, run_id, pinned=int(pinned))
+
+
+def archive(store: RunStore, run_id: str, archived: bool = True) -> Run:
+    """Leave a run out of the lists without losing anything of it, or bring it back.
+
+    Raises:
+        NotPossibleError: it has not ended.
+    """
+    run = store.get(run_id)
+    if archived and not run.status.is_ended():
+        raise NotPossibleError(f"run {run.id} is {run.status}; stop it before it is archived")
+    return _describe(store, run_id, archived=int(archived))
+
+
+def _describe(store: RunStore, run_id: str, **values: Any) -> Run:
+    run = store.get(run_id)
+    with store.database.write() as connection:
+        connection.execute(update(_runs).where(_runs.c.id == run.id).values(**values))
+    return store.get(run.id)
+
+
+def _line(field: str, text: str, longest: int) -> str:
+    text = text.strip()
+    if len(text) > longest or any(ord(letter) < 32 for letter in text):
+        raise ConfigError(Problem(field, f"expected one line of at most {longest} characters, found {len(text)}; shorten it"))
+    return text
+
+
+# -- deleting
+
+
+def delete_run(store: RunStore, run_id: str) -> None:
+    """Delete a run and its folder for good. Runs forked from it stay whole.
+
+    Raises:
+        NotPossibleError: a process holds it.
+        StoreError: its folder cannot be removed; then the run is still there.
+    """
+    run = store.get(run_id)  # a run whose process is gone becomes interrupted here, and can be deleted
+    folder = store.folder(run.id)
+    trash = folder.with_name(f"{_TRASH}{run.id}")
+    with store.database.write() as connection:
+        status = connection.execute(select(_runs.c.status).where(_runs.c.id == run.id)).scalar()
+        if status in ACTIVE:
+            raise NotPossibleError(f"run {run.id} ({run.name}) is {status}; stop it before it is deleted")
+        for table in (schema.scalars, schema.log, schema.controls):
+            connection.execute(delete(table).where(table.c.run_id == run.id))
+        connection.execute(delete(_runs).where(_runs.c.id == run.id))
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(folder, trash)  # last, so that a failure of it undoes the rest
+    shutil.rmtree(trash, ignore_errors=True)
+
+
+def sweep(store: RunStore) -> None:
+    """Remove what a deletion that was cut short had left of a run's folder."""
+    runs = store.home / "runs"
+    for folder in runs.glob(f"{_TRASH}*") if runs.is_dir() else ():
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,126 @@
+"""Who trains a run: taking it, saying that it still goes on, handing requests to it, giving it up.
+
+A run is taken by one thread of one process at a time, in one transaction. Each time it gets a new token; whoever writes with an older one is
+refused (``RunTakenError``), so that a trainer that was given up for dead and wakes again cannot spoil what its successor writes.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from mtl_core.errors import NotPossibleError
+from mtl_core.runs import schema
+from mtl_core.runs.owner import this_process
+from mtl_core.runs.rows import is_held
+from mtl_core.runs.run import Run
+from mtl_core.runs.status import ACTIVE, RunStatus
+from mtl_core.runs.store import RunStore
+
+_runs = schema.runs
+_controls = schema.controls
+
+
+@dataclass(frozen=True)
+class ControlRecord:
+    """One request to a run that trains: ``kind`` is stop, pause or proceed; ``payload`` what it needs to know."""
+
+    kind: str
+    payload: dict[str, Any]
+
+
+def held_by_us(device: str) -> dict[str, Any]:
+    """Columns of a run that this thread has just taken."""
+    me, now = this_process(), time.time()
+    owner = {"owner_host": me.host, "owner_pid": me.pid, "owner_started": me.started, "owner_token": secrets.token_hex(8)}
+    return {"status": RunStatus.RUNNING.value, "device": device, "started_at": now, "heartbeat_at": now, "progress_at": now, **owner}
+
+
+def claim(store: RunStore, run_id: str, device: str, alone: bool = True) -> str:
+    """Take a queued run. The token to write with; empty when someone else has it, it was stopped, or its device is busy.
+
+    Args:
+        device: resolved, never ``auto``.
+        alone: refuse while a live run on this host holds the device, or one whose device is not known yet.
+    """
+    values = held_by_us(device)
+    with store.database.write() as connection:
+        if alone and any(row.device in (device, None) for row in _held_on(connection, values["owner_host"])):
+            return ""
+        queued = update(_runs).where(_runs.c.id == run_id, _runs.c.status == RunStatus.QUEUED.value)
+        taken = connection.execute(queued.values(**values, finished_at=None, training_started_at=None, failure=None)).rowcount == 1
+        if taken:  # what was asked of an earlier attempt is not meant for this one
+            waiting = update(_controls).where(_controls.c.run_id == run_id, _controls.c.applied_at.is_(None))
+            connection.execute(waiting.values(applied_at=time.time()))
+    return values["owner_token"] if taken else ""
+
+
+def heartbeat(store: RunStore, run_id: str, token: str, progress_at: float | None = None) -> bool:
+    """Say that the run is still trained, and commit scalars that waited too long. False when it is no longer ours.
+
+    A run that another host gave up for interrupted while this machine was suspended is running again, unless someone took it meanwhile.
+
+    Args:
+        progress_at: when the trainer last gave a sign of life, in seconds since 1970; now when left out.
+    """
+    store.commit_if_due(run_id, token)
+    now = time.time()
+    ours = (_runs.c.id == run_id, _runs.c.owner_token == token)
+    with store.database.write() as connection:
+        silent = _runs.c.heartbeat_at < now - 10  # one that ended just now was not given up for silence
+        wrongly = update(_runs).where(*ours, silent, _runs.c.status == RunStatus.INTERRUPTED.value)
+        connection.execute(wrongly.values(status=RunStatus.RUNNING.value, finished_at=None))
+        beat = update(_runs).where(*ours, _runs.c.status.in_(ACTIVE)).values(heartbeat_at=now, progress_at=progress_at or now)
+        return connection.execute(beat).rowcount == 1
+
+
+def is_held_with(store: RunStore, run_id: str, token: str) -> bool:
+    """True where the run was taken by this process with ``token`` and has not ended."""
+    me = this_process()
+    here = (_runs.c.owner_host == me.host, _runs.c.owner_pid == me.pid, func.abs(_runs.c.owner_started - me.started) < 2.0)
+    held = select(_runs.c.id).where(_runs.c.id == run_id, _runs.c.owner_token == token, *here, _runs.c.status.in_(ACTIVE))
+    with store.database.read() as connection:
+        return connection.execute(held).first() is not None
+
+
+def take_controls(store: RunStore, run_id: str) -> list[ControlRecord]:
+    """Requests that were not handed out yet, oldest first; marks them as applied. For whoever trains the run."""
+    waiting = (_controls.c.run_id == run_id, _controls.c.applied_at.is_(None))
+    with store.database.read() as connection:
+        if connection.execute(select(_controls.c.number).where(*waiting).limit(1)).first() is None:
+            return []
+    with store.database.write() as connection:
+        rows = connection.execute(select(_controls).where(*waiting).order_by(_controls.c.number)).all()
+        numbers = [row.number for row in rows]
+        connection.execute(update(_controls).where(_controls.c.number.in_(numbers)).values(applied_at=time.time()))
+    return [ControlRecord(row.kind, json.loads(row.payload or "{}")) for row in rows]
+
+
+def give_up(store: RunStore, run_id: str) -> Run:
+    """Mark a run that hangs as interrupted: what still trains it, if anything does, may write nothing more.
+
+    Raises:
+        NotPossibleError: its trainer gave a sign of life just now, or no process holds it.
+    """
+    run = store.get(run_id)
+    if not run.status.is_active():
+        raise NotPossibleError(f"run {run.id} is {run.status}: nothing trains it that could be given up")
+    if not run.is_hung:
+        raise NotPossibleError(f"run {run.id} was heard of {run.silent_seconds:.0f} s ago, so it is not hung; stop it instead")
+    with store.database.write() as connection:
+        seen = update(_runs).where(_runs.c.id == run.id, _runs.c.owner_token == run.holder, _runs.c.status.in_(ACTIVE))
+        values = {"status": RunStatus.INTERRUPTED.value, "finished_at": run.progress_at or time.time(), "owner_token": ""}
+        connection.execute(seen.values(**values))
+    store.note(run.id, "error", f"interrupted at epoch {run.epoch:.4g}: given up by hand after {run.silent_seconds:.0f} s of silence")
+    return store.get(run.id)
+
+
+def _held_on(connection: Connection, host: str) -> list[Row]:
+    """Runs that live processes of ``host`` hold."""
+    active = select(_runs).where(_runs.c.status.in_(ACTIVE), _runs.c.owner_host == host)
+    return [row for row in connection.execute(active) if is_held(row)]

@@ -1,0 +1,185 @@
+"""Going on with a run, and beginning another one from it: resume, train on, fork.
+
+A fork takes over the state after one of its parent's epochs (network, optimizer, random generators) and goes on with other settings. It holds
+everything it needs itself, so its parent can be deleted. Its own values begin at the fork; ``past_of`` gives what its parents measured before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, update
+
+from mtl_core.config import RunConfig
+from mtl_core.errors import ConfigError, NotPossibleError, Problem, RunNotFoundError
+from mtl_core.runs import schema
+from mtl_core.runs.artifacts import write_text
+from mtl_core.runs.run import Run
+from mtl_core.runs.status import RunStatus
+from mtl_core.runs.store import RunStore
+from mtl_core.training.checkpoint_files import KeptCheckpoint, copy_for_fork, kept_checkpoints, link_or_copy
+
+if TYPE_CHECKING:
+    import pandas
+
+# What decides which network it is, and how long an epoch is, cannot change in a fork.
+FIXED = ("data", "backbone", "sharing", "batch_size")
+RESUMABLE = (RunStatus.STOPPED, RunStatus.INTERRUPTED, RunStatus.FAILED)
+
+_runs = schema.runs
+
+
+def resume(store: RunStore, run_id: str) -> Run:
+    """Queue a run that ended before its last epoch, to go on from its last checkpoint (from its start where it has none).
+
+    Raises:
+        NotPossibleError: it is queued, held or finished.
+    """
+    run = store.get(run_id)
+    if run.status == RunStatus.FINISHED:
+        raise NotPossibleError(f"run {run.id} is finished; to go on with it, train it on to more than its {run.epochs} epochs")
+    return _queue_again(store, run, {}, f"resumed after it was {run.status}")
+
+
+def train_on(store: RunStore, run_id: str, epochs: int) -> Run:
+    """Queue an ended run with more epochs. Its measurement on test, if any, is made anew at the new end.
+
+    The learning rate goes on as the schedule has it for the new length, so it may jump up from where the old one had ended.
+
+    Args:
+        epochs: the new total.
+
+    Raises:
+        NotPossibleError: it has not ended.
+        ConfigError: ``epochs`` is not more than it has now.
+    """
+    run = store.get(run_id)
+    if epochs <= run.epochs:
+        raise ConfigError(Problem("epochs", f"expected more than the run's {run.epochs}, found {epochs}; give the new total"))
+    config = run.config.with_overrides([f"epochs={epochs}"])
+    return _queue_again(store, run, {"config": schema.to_json(config.to_dict())}, f"trained on to {epochs} epochs", config)
+
+
+def _queue_again(store: RunStore, run: Run, values: dict[str, Any], line: str, config: RunConfig | None = None) -> Run:
+    allowed = RESUMABLE if config is None else (*RESUMABLE, RunStatus.FINISHED)
+    with store.database.write() as connection:
+        ended = update(_runs).where(_runs.c.id == run.id, _runs.c.status.in_([status.value for status in allowed]))
+        again = {"status": RunStatus.QUEUED.value, "queue_rank": time.time(), "seconds_before": run.seconds, "started_at": None, "finished_at": None}
+        again |= {"training_started_at": None, "archived": 0, "owner_token": None}
+        if connection.execute(ended.values(**again, **values)).rowcount == 0:
+            raise NotPossibleError(f"run {run.id} is {run.status}; only a run that has ended can be gone on with")
+        if config is not None:
+            of_test = schema.scalars.c.key.startswith("test/")
+            connection.execute(delete(schema.scalars).where(schema.scalars.c.run_id == run.id, of_test))
+    if config is not None:
+        write_text(store.folder(run.id) / "config.yaml", config.to_yaml())
+    store.note(run.id, "info", line)
+    return store.get(run.id)
+
+
+def forkable(store: RunStore, run_id: str) -> list[KeptCheckpoint]:
+    """Epochs of a run whose state is kept, oldest first."""
+    return [checkpoint for checkpoint in kept_checkpoints(store.folder(store.get(run_id).id)) if checkpoint.whole_epoch]
+
+
+def fork_config(parent: Run, epoch: int, assignments: Iterable[str]) -> RunConfig:
+    """The parent's config with ``key=value`` changes, checked to fit its state after ``epoch``.
+
+    Raises:
+        ConfigError: a change that a fork cannot make, or no epoch left to train.
+    """
+    config = parent.config.with_overrides(assignments)
+    if config.name == parent.config.name:
+        config = config.model_copy(update={"name": f"{parent.name} · from epoch {epoch}"[:120]})
+    return checked_fork(parent, epoch, config)
+
+
+def checked_fork(parent: Run, epoch: int, config: RunConfig) -> RunConfig:
+    """``config``, if a fork of ``parent`` after ``epoch`` can be trained with it. Raises ConfigError otherwise, naming every problem."""
+    before, after = parent.config.to_dict(), config.to_dict()
+    problems = [
+        Problem(key, f"a fork goes on with its parent's {key.replace('_', ' ')}; start a new run to change it")
+        for key in FIXED
+        if before[key] != after[key]
+    ]
+    for task in config.tasks:
+        if task not in parent.config.tasks:
+            known = ", ".join(before["tasks"])
+            problems.append(Problem(f"tasks.{task}", f"the parent was not trained on it; a fork can only leave tasks out. It has: {known}"))
+        elif parent.config.tasks[task].options != config.tasks[task].options:
+            problems.append(Problem(f"tasks.{task}", "a fork can change a task's loss_weight, not its other options"))
+    if config.epochs <= epoch:
+        problems.append(Problem("epochs", f"{config.epochs} leaves nothing to train after epoch {epoch}; give the new total"))
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def fork(store: RunStore, run_id: str, epoch: int, config: RunConfig, request_id: str | None = None) -> Run:
+    """Queue a new run that goes on from ``run_id``'s state after ``epoch`` with ``config`` (see ``fork_config``).
+
+    Raises:
+        NotPossibleError: no state is kept of that epoch; says which are.
+        ConfigError: the config does not fit.
+        StoreError, TrainingError: the state cannot be read or copied; no run is made then.
+    """
+    parent = store.get(run_id)
+    kept = {checkpoint.epoch: checkpoint for checkpoint in forkable(store, parent.id)}
+    if epoch not in kept:
+        there = ", ".join(map(str, kept)) or "none"
+        raise NotPossibleError(f"run {parent.id} has no state of epoch {epoch} to fork from. Kept epochs: {there} (see keep_checkpoints)")
+    config = checked_fork(parent, epoch, config)
+    checkpoint, source = kept[epoch], store.folder(parent.id)
+
+    def fill(folder: Path) -> None:
+        copy_for_fork(source, checkpoint.name, folder)
+        _share_probes(source, folder, epoch)
+
+    columns = {"parent_id": parent.id, "parent_epoch": epoch, "parent_step": checkpoint.step, "step": checkpoint.step, "epoch": float(epoch)}
+    line = f"forked from {parent.id} ({parent.name}) after epoch {epoch}"
+    return store.create(config, request_id=request_id, columns=columns, line=line, fill=fill)
+
+
+def _share_probes(source: Path, folder: Path, epoch: int) -> None:
+    """Predictions up to the fork, so that the epoch slider begins where the parent began."""
+    (folder / "probes").mkdir()
+    for path in sorted((source / "probes").glob("*.npz")):
+        number = path.stem.removeprefix("epoch_")
+        if not number.isdigit() or int(number) <= epoch:
+            link_or_copy(path, folder / "probes" / path.name)
+
+
+def ancestors(store: RunStore, run: Run) -> list[tuple[Run, int]]:
+    """(parent, step up to which the run shares its past), nearest first; ends at one that was deleted."""
+    found: list[tuple[Run, int]] = []
+    seen = {run.id}
+    while run.parent and run.parent not in seen:
+        try:
+            parent = store.get(run.parent)
+        except RunNotFoundError:
+            break
+        found.append((parent, min([run.parent_step or 0, *(step for _, step in found)])))
+        seen.add(parent.id)
+        run = parent
+    return found
+
+
+def past_of(store: RunStore, run: Run) -> pandas.DataFrame:
+    """Scalars that a fork's parents had measured up to the fork, as ``RunStore.scalars`` gives them; without rows for any other run."""
+    import pandas
+
+    parts = []
+    since = 0
+    for parent, until in reversed(ancestors(store, run)):  # oldest first; each gives what it measured itself
+        rows = store.scalars(parent.id)
+        parts.append(rows[(rows["step"] > since) & (rows["step"] <= until) & ~rows["key"].str.startswith("test/")])
+        since = until
+    return pandas.concat(parts, ignore_index=True) if parts else store.scalars(run.id).iloc[:0]
+
+
+def children(store: RunStore, run_id: str) -> list[Run]:
+    """Runs forked from this one, oldest first."""
+    return [run for run in reversed(store.runs()) if run.parent == run_id]

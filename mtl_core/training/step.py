@@ -1,0 +1,91 @@
+"""One joint optimizer step over all tasks, and what happens when its numbers are not finite."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_, get_total_norm
+
+from mtl_core.data.batches import Batch
+from mtl_core.errors import NonFiniteLossError
+from mtl_core.training.build import Setup
+from mtl_core.training.losses import task_losses
+
+MOST_SKIPPED = 10  # steps in a row that 'skip' leaves out before it gives up: by then the network itself holds NaN
+
+StepResult = tuple[Tensor, Tensor, Tensor, Tensor]  # losses (T,), present (T,), combined loss, coefficients (T,)
+
+
+class SkippedStep(Exception):  # noqa: N818 - not an error: the run goes on
+    """A step whose loss or gradient was not finite, and which changed nothing."""
+
+
+class JointStep:
+    """Every task's loss on one batch, one update of all parameters.
+
+    With ``on_non_finite: skip`` a step with a NaN or infinite loss or gradient leaves parameters, optimizer state and running means of
+    normalisation as they were; only the schedule moves on.
+    """
+
+    def __init__(self, setup: Setup):
+        self.setup = setup
+        self.skipped_in_a_row = 0
+
+    def __call__(self, batch: Batch, number: int) -> StepResult:
+        """Do step ``number`` (1 is the first).
+
+        Raises:
+            SkippedStep: nothing was changed.
+            NonFiniteLossError: too many in a row were skipped.
+        """
+        setup = self.setup
+        if setup.config.on_non_finite != "skip":
+            return self._step(batch)
+        buffers = [buffer.clone() for buffer in setup.model.buffers()]
+        try:
+            result = self._step(batch, number)
+        except SkippedStep:
+            for buffer, before in zip(setup.model.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+            setup.scheduler.step()
+            raise
+        self.skipped_in_a_row = 0
+        return result
+
+    def _step(self, batch: Batch, checked: int = 0) -> StepResult:
+        """``checked`` is the step's number where it must be finite."""
+        setup = self.setup
+        setup.optimizer.zero_grad(set_to_none=True)
+        with setup.execution.autocast():
+            outputs = setup.model(batch.images)
+        losses, present = task_losses(setup.kinds, outputs, batch, setup.complete)
+        if not losses.requires_grad:  # no image of this batch has any target: nothing to learn from
+            setup.scheduler.step()
+            return losses, present, losses.sum(), torch.zeros_like(losses)
+        if checked:
+            self._check_losses(losses.detach(), checked)
+        combined, coefficients = setup.balancer.backward(losses * setup.loss_weights, present, setup.model)
+        if setup.config.gradient_clip is not None:
+            clip_grad_norm_(setup.model.parameters(), setup.config.gradient_clip)
+        if checked:
+            self._check_gradients(checked)
+        setup.optimizer.step()
+        setup.scheduler.step()
+        return losses.detach(), present, combined, coefficients
+
+    def _check_losses(self, losses: Tensor, number: int) -> None:
+        for task, loss in zip(self.setup.kinds, losses.tolist(), strict=True):
+            if loss - loss != 0.0:
+                self._skip(task, number, loss, f"the loss of task '{task}' was {loss}")
+
+    def _check_gradients(self, number: int) -> None:
+        gradients = [parameter.grad for group in self.setup.optimizer.param_groups for parameter in group["params"] if parameter.grad is not None]
+        norm = float(get_total_norm(gradients))
+        if norm - norm != 0.0:
+            self._skip("", number, norm, f"the gradient's norm was {norm}")
+
+    def _skip(self, task: str, number: int, value: float, why: str) -> None:
+        self.skipped_in_a_row += 1
+        if self.skipped_in_a_row > MOST_SKIPPED:
+            raise NonFiniteLossError(task, number, value)
+        raise SkippedStep(f"step {number} was skipped: {why}")
