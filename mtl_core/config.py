@@ -76,6 +76,14 @@ class AugmentationConfig(_Strict):
     contrast: float = Field(0.0, ge=0, le=1, description="Largest relative change of contrast.")
 
 
+class ChangeConfig(_Strict):
+    """A setting that was changed while the run trained. A run with the same changes in its config makes them at the same steps."""
+
+    step: int = Field(ge=0, description="Optimizer steps done when it was changed: it holds from the step after.")
+    key: str = Field(description="'tasks.<task>.loss_weight' or 'optimizer.lr'.")
+    value: float = Field(description="What it was set to.")
+
+
 class RunConfig(_Strict):
     """Everything that decides what a run does.
 
@@ -111,12 +119,16 @@ class RunConfig(_Strict):
     )
     probe_samples: int = Field(16, ge=1, le=64, description="Validation images predicted and kept at every epoch.")
 
+    changes: list[ChangeConfig] = Field(default_factory=list, description="Settings changed while it trained, in order; replayed at the same steps.")
+
     @model_validator(mode="after")
     def _tasks_make_sense(self) -> RunConfig:
         if not self.tasks:
             raise ValueError("tasks: expected at least one task, found none; add one, e.g. 'tasks: {digit: {}}'")
         if all(task.loss_weight == 0 for task in self.tasks.values()):
             raise ValueError("tasks: every loss_weight is 0, so nothing would be learnt; give at least one task a positive loss_weight")
+        if self.changes:
+            self.at_step(max(change.step for change in self.changes))
         return self
 
     @classmethod
@@ -159,12 +171,51 @@ class RunConfig(_Strict):
             values["tasks"] = {name: task for name, task in values["tasks"].items() if task is not None}
         return type(self).from_dict(values)
 
+    def at_step(self, step: int) -> RunConfig:
+        """The config with the changes made up to ``step`` carried out, and those left out that come later.
+
+        Raises:
+            ValueError: a change is of a key that cannot change, or to a value it cannot have.
+        """
+        tasks = {name: task.model_copy() for name, task in self.tasks.items()}
+        optimizer = self.optimizer.model_copy()
+        for change in sorted(self.changes, key=lambda change: change.step):
+            if change.step <= step:
+                _carry_out(change, tasks, optimizer)
+        return self.model_copy(update={"tasks": tasks, "optimizer": optimizer, "changes": []})
+
+    def with_change(self, step: int, key: str, value: float) -> RunConfig:
+        """The config with one more change at its end.
+
+        Raises:
+            ConfigError: the key cannot change, or cannot have this value.
+        """
+        values = self.to_dict()
+        values["changes"] = [*values["changes"], {"step": step, "key": key, "value": value}]
+        return type(self).from_dict(values)
+
     def title(self) -> str:
         """``name``, or a title made from the settings."""
         if self.name:
             return self.name
         tasks = " + ".join(self.tasks)
         return f"{self.data.name}: {tasks} ({self.backbone.name}, {self.balancing.name})"
+
+
+def _carry_out(change: ChangeConfig, tasks: dict[str, TaskConfig], optimizer: OptimizerConfig) -> None:
+    changeable = ["optimizer.lr", *(f"tasks.{name}.loss_weight" for name in tasks)]
+    if change.key not in changeable:
+        raise ValueError(f"changes: '{change.key}' cannot be changed while a run trains. What can: {', '.join(changeable)}")
+    if change.key == "optimizer.lr":
+        if not 0 < change.value <= 10:
+            raise ValueError(f"changes: optimizer.lr must be above 0 and at most 10, found {change.value:g}")
+        optimizer.lr = change.value
+        return
+    if change.value < 0:
+        raise ValueError(f"changes: {change.key} must be 0 or more, found {change.value:g}")
+    tasks[change.key.split(".")[1]].loss_weight = change.value
+    if all(task.loss_weight == 0 for task in tasks.values()):
+        raise ValueError(f"changes: with {change.key} at 0 every loss_weight is 0, so nothing would be learnt; leave one task a positive one")
 
 
 def _read_yaml(text: str) -> Any:

@@ -87,6 +87,21 @@ class Message:
 
 
 @dataclass(frozen=True)
+class SettingChanged:
+    """From the step after ``step`` on, ``key`` (``tasks.<task>.loss_weight`` or ``optimizer.lr``) is ``new``.
+
+    ``replayed`` says that the run's config had asked for it at this step; else someone changed it live.
+    """
+
+    step: int
+    epoch: float
+    key: str
+    old: float
+    new: float
+    replayed: bool
+
+
+@dataclass(frozen=True)
 class Paused:
     """The state is saved and nothing is computed until the run is let go on, or stopped."""
 
@@ -113,7 +128,7 @@ class RunEnded:
     seconds: float
 
 
-Event = RunStarted | StepScalars | EpochMetrics | ProbesSaved | CheckpointSaved | Message | Paused | Resumed | RunEnded
+Event = RunStarted | StepScalars | EpochMetrics | ProbesSaved | CheckpointSaved | Message | SettingChanged | Paused | Resumed | RunEnded
 
 
 class Control:
@@ -132,6 +147,7 @@ class Control:
         self.reasons: list[str] = []
         self.asked_at = time.monotonic()
         self._changed = threading.Condition()
+        self._settings: list[tuple[str, float]] = []
 
     @property
     def interrupted(self) -> bool:
@@ -161,6 +177,19 @@ class Control:
         with self._changed:
             self.pause_requested = False
             self._changed.notify_all()
+
+    def change(self, key: str, value: float) -> None:
+        """Ask the trainer to change a setting before its next step."""
+        with self._changed:
+            self._settings.append((key, value))
+
+    def take_changes(self) -> list[tuple[str, float]]:
+        """What was asked to change since the last call, in order."""
+        if not self._settings:  # asked at every step
+            return []
+        with self._changed:
+            taken, self._settings = self._settings, []
+            return taken
 
     def wait_while_paused(self) -> None:
         """Return when it may go on, or was asked to stop."""

@@ -80,6 +80,26 @@ def _ask(connection: Connection, run_id: str, kind: str, from_statuses: tuple[st
     return True
 
 
+def change(store: RunStore, run_id: str, key: str, value: float) -> Run:
+    """Change a loss weight (``tasks.<task>.loss_weight``) or the learning rate (``optimizer.lr``) of a run from its next step on.
+
+    The change becomes part of the run's config, so that a resumed run, a clone and a fork make it too.
+
+    Raises:
+        NotPossibleError: no process trains it.
+        ConfigError: the key cannot change, or cannot have this value.
+    """
+    run = store.get(run_id)
+    run.config.at_step(run.step).with_change(run.step, key, value)
+    record = {"run_id": run.id, "kind": "change", "payload": json.dumps({"key": key, "value": value}), "created_at": time.time()}
+    with store.database.write() as connection:
+        status = connection.execute(select(_runs.c.status).where(_runs.c.id == run.id)).scalar()
+        if status not in ACTIVE:
+            raise NotPossibleError(f"run {run.id} is {status}; only a run that trains can be changed. Fork it instead")
+        connection.execute(insert(schema.controls).values(**record))
+    return store.get(run.id)
+
+
 # -- the queue
 
 

@@ -156,7 +156,7 @@ class _Training:
         while not done.wait(CONTROL_SECONDS):
             with suppress(StoreError):  # a store busy for a moment: the next round comes soon
                 for record in holding.take_controls(store, run_id):
-                    obey(control, record.kind)
+                    obey(control, record)
                 if time.monotonic() - beat_at >= HEARTBEAT_SECONDS:
                     beat_at = time.monotonic()
                     progress_at = time.time() - (time.monotonic() - control.asked_at)
@@ -172,14 +172,17 @@ class _Training:
             return False
 
 
-def obey(control: Control, kind: str) -> None:
+def obey(control: Control, record: holding.ControlRecord) -> None:
     """Do what a control record of the store asks for."""
+    kind = record.kind
     if kind == "stop":
         control.stop("asked to stop")
     elif kind == "pause":
         control.pause()
     elif kind == "proceed":
         control.proceed()
+    elif kind == "change":
+        control.change(record.payload["key"], record.payload["value"])
 
 
 @contextmanager

@@ -28,7 +28,7 @@ _controls = schema.controls
 
 @dataclass(frozen=True)
 class ControlRecord:
-    """One request to a run that trains: ``kind`` is stop, pause or proceed; ``payload`` what it needs to know."""
+    """One request to a run that trains: ``kind`` is stop, pause, proceed or change; ``payload`` is what a change needs: key and value."""
 
     kind: str
     payload: dict[str, Any]

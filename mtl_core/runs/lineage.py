@@ -85,13 +85,18 @@ def forkable(store: RunStore, run_id: str) -> list[KeptCheckpoint]:
     return [checkpoint for checkpoint in kept_checkpoints(store.folder(store.get(run_id).id)) if checkpoint.whole_epoch]
 
 
+def config_after(parent: Run, epoch: int) -> RunConfig:
+    """The parent's config as it was after ``epoch``: live changes up to there are its values, later ones are left out."""
+    return parent.config.at_step(epoch * int(parent.info.get("steps_per_epoch", 0)))
+
+
 def fork_config(parent: Run, epoch: int, assignments: Iterable[str]) -> RunConfig:
-    """The parent's config with ``key=value`` changes, checked to fit its state after ``epoch``.
+    """The parent's config after ``epoch`` (see ``config_after``) with ``key=value`` changes, checked to fit.
 
     Raises:
         ConfigError: a change that a fork cannot make, or no epoch left to train.
     """
-    config = parent.config.with_overrides(assignments)
+    config = config_after(parent, epoch).with_overrides(assignments)
     if config.name == parent.config.name:
         config = config.model_copy(update={"name": f"{parent.name} · from epoch {epoch}"[:120]})
     return checked_fork(parent, epoch, config)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from mtl_core.runs import schema
 
@@ -93,6 +94,12 @@ def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, s
         if event.step:
             return "info", f"training goes on at step {event.step} of {event.steps_total} on {where}"
         return "info", f"training starts on {where}: {event.steps_total} steps"
+    if kind == "SettingChanged":
+        if not event.replayed:  # part of the run's config from now on: a resumed run, a clone and a fork make it again
+            config = json.loads(connection.execute(select(runs.c.config).where(runs.c.id == run_id)).scalar())
+            config.setdefault("changes", []).append({"step": event.step, "key": event.key, "value": event.new})
+            connection.execute(update(runs).where(runs.c.id == run_id).values(config=schema.to_json(config)))
+        return "info", f"step {event.step}: {event.key} changed from {event.old:g} to {event.new:g}{' (as in the config)' if event.replayed else ''}"
     if kind in ("Paused", "Resumed"):
         before, after = ("running", "pausing"), "paused"
         if kind == "Resumed":

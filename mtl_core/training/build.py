@@ -169,6 +169,17 @@ def build_scheduler(config: ScheduleConfig, optimizer: torch.optim.Optimizer, st
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
+def set_learning_rate(setup: Setup, lr: float, step: int) -> None:
+    """The learning rate as the schedule has it after ``step`` steps, with ``lr`` at its highest point: a function of these two alone."""
+    scheduler = setup.scheduler
+    scheduler.base_lrs = [lr] * len(scheduler.base_lrs)
+    scheduler.last_epoch = step
+    rates = [base * factor(step) for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)]
+    for group, rate in zip(setup.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+    scheduler._last_lr = rates
+
+
 def evenly_spaced_rows(dataset: MultiTaskDataset, count: int) -> np.ndarray:
     """Indices of at most ``count`` images spread over a data set, always the same ones."""
     return np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)

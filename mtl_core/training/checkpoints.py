@@ -1,8 +1,9 @@
 """Checkpoints: the whole state of a run, published whole or not at all, and put back.
 
 ``model.safetensors`` is the network, ``state.pt`` the optimizer, balancer, random generators and the curves' open window (tensors and plain values
-only, read with ``weights_only``). The optimizer's state is kept by parameter name, and the learning rate follows from the step: so the same
-code goes on with a run, trains it for more epochs, and begins a fork whose tasks, balancing or optimizer are other ones.
+only, read with ``weights_only``). The optimizer's state is kept by parameter name, and the learning rate follows from the step
+(``mtl_core.training.changes``): so the same code goes on with a run, trains it for more epochs, and begins a fork whose tasks, balancing or
+optimizer are other ones.
 """
 
 from __future__ import annotations
@@ -144,7 +145,6 @@ def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
     elif setup.balancer.state_dict():
         remarks.append(f"the balancing method '{setup.config.balancing.name}' begins anew")
     remarks += _put_back_optimizer(state, meta, setup)
-    _set_learning_rate(setup, meta["position"]["step"])
     torch.set_rng_state(state["generator"].cpu())
     if "device_generator" in state and setup.execution.device == "cuda":
         torch.cuda.set_rng_state(state["device_generator"].cpu())
@@ -182,16 +182,6 @@ def _parameter_names(setup: Setup) -> list[str]:
     names = {id(parameter): name for name, parameter in setup.model.named_parameters()}
     names |= {id(parameter): f"balancer.{name}" for name, parameter in setup.balancer.named_parameters()}
     return [names[id(parameter)] for group in setup.optimizer.param_groups for parameter in group["params"]]
-
-
-def _set_learning_rate(setup: Setup, step: int) -> None:
-    """As the schedule has it after ``step`` steps: it is a function of the step alone."""
-    scheduler = setup.scheduler
-    scheduler.last_epoch = step
-    rates = [base * factor(step) for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)]
-    for group, rate in zip(setup.optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate
-    scheduler._last_lr = rates
 
 
 def _write_files(folder: Path, setup: Setup, position: dict[str, Any], best: bool) -> None:

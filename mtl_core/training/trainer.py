@@ -20,6 +20,7 @@ from mtl_core.data.source import Progress
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
 from mtl_core.training import checkpoints
 from mtl_core.training.build import TRAIN_PART, Setup, build, evenly_spaced_rows, rows_of
+from mtl_core.training.changes import Changes
 from mtl_core.training.evaluation import evaluate, selection_score
 from mtl_core.training.execution import device_name, tune_allocator
 from mtl_core.training.probe_set import ProbeSet
@@ -67,13 +68,14 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
     step, measure = JointStep(setup), _measurement(setup, control)
     restored, remarks = checkpoints.restore(folder, setup)
     position = Position(**(restored or {}))
+    changes = Changes(setup, position.step)
     yield from (Message(remark, "warning") for remark in remarks)
     yield RunStarted(config.epochs * setup.steps_per_epoch, run_info(setup), position.step, _epochs_done(setup, position))
     if position.step == 0:
         yield probes.save(0)
 
     while position.epoch < config.epochs:
-        yield from _train_epoch(setup, step, position, control)
+        yield from _train_epoch(setup, step, changes, position, control)
         measured = None if control.interrupted else measure()
         if measured is None and control.stop_requested:
             break
@@ -104,7 +106,7 @@ def _unless_stopped(control: Control) -> Progress:
     return progress
 
 
-def _train_epoch(setup: Setup, step: JointStep, position: Position, control: Control) -> Iterator[StepScalars | Message]:
+def _train_epoch(setup: Setup, step: JointStep, changes: Changes, position: Position, control: Control) -> Iterator[Event]:
     """The rest of one pass over the training split."""
     setup.model.train()
     window = setup.window
@@ -113,6 +115,7 @@ def _train_epoch(setup: Setup, step: JointStep, position: Position, control: Con
     for batch in setup.train_batches.epoch(position.epoch, start=position.step_in_epoch):
         if control.interrupted:
             break
+        yield from changes.due(control, position.step, _epochs_done(setup, position))
         lr = setup.scheduler.get_last_lr()[0]
         position.step += 1
         position.step_in_epoch += 1

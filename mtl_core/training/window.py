@@ -16,7 +16,7 @@ class Window:
 
     Args:
         tasks: names, in the order of the losses.
-        loss_weights: (T,) the config's factors; a task's effective weight is this times the balancer's coefficient.
+        loss_weights: (T,) the factors as they are now; a task's effective weight at a step is this times the balancer's coefficient.
     """
 
     def __init__(self, tasks: Sequence[str], loss_weights: Tensor):
@@ -33,7 +33,7 @@ class Window:
         """One step: its losses (T,), which tasks were present (T,), the combined loss and the coefficients (T,)."""
         self.losses = self.losses + losses
         self.present = self.present + present
-        self.coefficients = self.coefficients + coefficients
+        self.coefficients = self.coefficients + coefficients * self.loss_weights
         self.combined = self.combined + combined
         self.steps += 1
         self._each.append(losses)
@@ -60,8 +60,8 @@ class Window:
         if not self.steps:  # every one of them was skipped
             return {}
         scalars: dict[str, float] = {}
-        factors = (self.coefficients * self.loss_weights).tolist()
-        for task, total, count, factor in zip(self.tasks, self.losses.tolist(), self.present.tolist(), factors, strict=True):
+        sums = (self.losses.tolist(), self.present.tolist(), self.coefficients.tolist())
+        for task, total, count, factor in zip(self.tasks, *sums, strict=True):
             if count:
                 scalars[f"train/{task}/loss"] = total / count
                 scalars[f"loss_weight/{task}"] = factor / count

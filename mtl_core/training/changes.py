@@ -1,0 +1,51 @@
+"""Settings that change while a run trains: loss weights and the learning rate, asked for live or replayed from the config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mtl_core.config import ChangeConfig
+from mtl_core.errors import ConfigError
+from mtl_core.events import Control, Message, SettingChanged
+from mtl_core.training.build import Setup, set_learning_rate
+
+
+class Changes:
+    """The run's changes, in order of their steps.
+
+    Changes up to the step that the run stands at are carried out at once, without an event: they have been recorded before.
+    """
+
+    def __init__(self, setup: Setup, step: int):
+        self.setup = setup
+        self.now = setup.config.at_step(step)
+        self.coming = sorted((change for change in setup.config.changes if change.step > step), key=lambda change: change.step)
+        self._apply(step)
+
+    def due(self, control: Control, step: int, epoch: float) -> Iterator[SettingChanged | Message]:
+        """Carry out what is due before the step after ``step``: first what the config says, then what was asked for live."""
+        while self.coming and self.coming[0].step <= step:
+            change = self.coming.pop(0)
+            yield self._carry_out(change, epoch, replayed=True)
+        for key, value in control.take_changes():
+            try:
+                yield self._carry_out(ChangeConfig(step=step, key=key, value=value), epoch, replayed=False)
+            except (ConfigError, ValueError) as error:  # checked where it was asked for; what it was checked against may have changed since
+                yield Message(f"not changed: {error}", "warning")
+
+    def _carry_out(self, change: ChangeConfig, epoch: float, replayed: bool) -> SettingChanged:
+        before = self.now
+        self.now = before.with_change(change.step, change.key, change.value).at_step(change.step)
+        self._apply(change.step)
+        return SettingChanged(change.step, epoch, change.key, _value(before, change.key), change.value, replayed)
+
+    def _apply(self, step: int) -> None:
+        weights = [task.loss_weight for task in self.now.tasks.values()]
+        self.setup.loss_weights.copy_(self.setup.loss_weights.new_tensor(weights))  # in place: the curves' window reads the same tensor
+        set_learning_rate(self.setup, self.now.optimizer.lr, step)
+
+
+def _value(config, key: str) -> float:
+    if key == "optimizer.lr":
+        return config.optimizer.lr
+    return config.tasks[key.split(".")[1]].loss_weight
