@@ -103,6 +103,15 @@ def forkable(store: RunStore, run_id: str) -> list[KeptCheckpoint]:
     return [checkpoint for checkpoint in kept_checkpoints(store.folder(store.get(run_id).id)) if checkpoint.whole_epoch]
 
 
+def kept_at(store: RunStore, run_id: str, epoch: int) -> KeptCheckpoint:
+    """The state of a run after ``epoch``. Raises NotPossibleError where it is not kept; says which are."""
+    kept = {checkpoint.epoch: checkpoint for checkpoint in forkable(store, run_id)}
+    if epoch not in kept:
+        there = ", ".join(map(str, kept)) or "none"
+        raise NotPossibleError(f"run {run_id} has no state of epoch {epoch} to fork from. Kept epochs: {there} (see keep_checkpoints)")
+    return kept[epoch]
+
+
 def fork_config(parent: Run, epoch: int, assignments: Iterable[str]) -> RunConfig:
     """The parent's config with ``key=value`` changes, checked to fit its state after ``epoch``.
 
@@ -145,12 +154,8 @@ def fork(store: RunStore, run_id: str, epoch: int, config: RunConfig, request_id
         StoreError, TrainingError: the state cannot be read or copied; no run is made then.
     """
     parent = store.get(run_id)
-    kept = {checkpoint.epoch: checkpoint for checkpoint in forkable(store, parent.id)}
-    if epoch not in kept:
-        there = ", ".join(map(str, kept)) or "none"
-        raise NotPossibleError(f"run {parent.id} has no state of epoch {epoch} to fork from. Kept epochs: {there} (see keep_checkpoints)")
+    checkpoint, source = kept_at(store, parent.id, epoch), store.folder(parent.id)
     config = checked_fork(parent, epoch, config)
-    checkpoint, source = kept[epoch], store.folder(parent.id)
 
     def fill(folder: Path) -> None:
         copy_for_fork(source, checkpoint.name, folder)
