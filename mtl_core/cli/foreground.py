@@ -139,7 +139,9 @@ def _say_how_it_went(store: RunStore, run: Run, as_json: bool) -> int:
     if run.status == RunStatus.FINISHED:
         return FINISHED
     if run.failure is None:
-        click.echo(f"run {run.id} was {run.status.value}; what it had learnt is in {store.folder(run.id)}", err=True)
+        click.echo(
+            f"run {run.id} was {run.status.value}; what it had learnt is in {store.folder(run.id)}, and 'resume {run.id}' goes on with it", err=True
+        )
         return STOPPED
     complain(f"{run.failure['message']}\n{run.failure['cure']}\nThe full log is in {store.folder(run.id) / 'log.txt'}")
     never_started = run.training_started_at is None and run.failure["kind"] in ("config", "data")
