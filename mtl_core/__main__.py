@@ -13,9 +13,12 @@ from pathlib import Path
 
 import click
 
+from mtl_core.cli.act import pause, proceed, stop
+from mtl_core.cli.go_on import fork, resume
+from mtl_core.cli.library import COMMANDS
 from mtl_core.cli.output import complain, complain_of
 from mtl_core.cli.show import data, presets, runs
-from mtl_core.cli.train import train
+from mtl_core.cli.train import queue, train
 from mtl_core.cli.work import work
 from mtl_core.errors import MTLError
 
@@ -28,8 +31,10 @@ def commands() -> None:
     """
 
 
-for command in (train, presets, runs, data, work):
+for command in (train, resume, fork, pause, proceed, stop, queue, work, presets, runs, data):
     commands.add_command(command)
+for command in COMMANDS:
+    runs.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

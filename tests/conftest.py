@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
+
+from mtl_core.training import checkpoint_files
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +32,27 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("MTL_TEST_DATA does not name the folder of real data sets")
     return folder
+
+
+@pytest.fixture
+def write_checkpoint():
+    """Write a checkpoint that is whole as files go, without torch: ``write_checkpoint(folder, epoch, step, best=..., keep=..., **meta)``."""
+
+    def write(folder: Path, epoch: int, step: int, *, best: bool = False, keep: bool = True, step_in_epoch: int = 0, **meta) -> str:
+        name = checkpoint_files.name_of(epoch, step)
+        path = folder / "checkpoints" / name
+        path.mkdir(parents=True)
+        for file in checkpoint_files.FILES:
+            (path / file).write_bytes(f"{file} of {name} ".encode() * 100)
+        position = {"epoch": epoch, "step": step, "step_in_epoch": step_in_epoch, "best_score": 0.5, "training_seconds": 1.0}
+        sums = {file: checkpoint_files.sha256(path / file) for file in checkpoint_files.FILES}
+        execution = {"precision": "fp32", "layout": "contiguous"}
+        plain = {"format": checkpoint_files.FORMAT, "position": position, "best": best, "execution": execution, "sha256": sums}
+        (path / "meta.json").write_text(json.dumps({**plain, **meta}))
+        checkpoint_files.update_index(folder, name, best=best, keep=keep)
+        return name
+
+    return write
 
 
 @pytest.hookimpl(wrapper=True)

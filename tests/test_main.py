@@ -244,13 +244,23 @@ def test_data_sets_are_listed_with_their_tasks(home, capsys):
 
 
 def test_every_command_explains_itself(capsys):
-    for arguments in ([], ["train"], ["presets"], ["runs"], ["runs", "show"], ["runs", "scalars"], ["data"], ["data", "list"]):
+    acting = ("train", "resume", "fork", "pause", "proceed", "stop", "queue", "work", "presets", "runs", "data")
+    listing = ("show", "scalars", "delete", "archive", "unarchive", "pin", "unpin", "rename", "note", "tag", "move", "interrupt")
+    for arguments in ([], *([name] for name in acting), *(["runs", name] for name in listing), ["data", "list"]):
         assert main([*arguments, "--help"]) == 0
         assert capsys.readouterr().out.startswith("Usage: python -m mtl_core")
 
 
-@pytest.mark.parametrize("arguments", [["runs"], ["presets"], ["data", "list"], ["runs", "scalars", "RUN", "--csv"]])
-def test_reading_does_not_import_torch(home, engine, written, capsys, arguments):
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["runs"], ["presets"], ["data", "list"], ["runs", "scalars", "RUN", "--csv"], ["runs", "show", "RUN"], ["fork", "RUN", "--list"]),
+        *(["stop", "RUN", "--wait"], ["runs", "archive", "RUN"], ["runs", "rename", "RUN", "x"], ["runs", "tag", "RUN", "x"]),
+        ["runs", "delete", "RUN", "--yes"],
+    ],
+    ids=" ".join,
+)
+def test_reading_and_keeping_order_does_not_import_torch(home, engine, written, capsys, arguments):
     main(["train", written(), "--json"])
     run_id = json.loads(capsys.readouterr().out)["run"]
     arguments = [run_id if argument == "RUN" else argument for argument in arguments]

@@ -7,7 +7,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -15,12 +16,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mtl_core.errors import MTLError
+from mtl_core.errors import MTLError, NotPossibleError, RunNotFoundError, StoreError
 from mtl_core.runs.run import Run
 from mtl_core.runs.schema import finite
+from mtl_core.training.checkpoint_files import KeptCheckpoint
 
 ARROWS = {True: "↑", False: "↓", None: ""}
 PIPE_WIDTH = 200  # characters of a table that goes to no terminal
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+SET = click.option(
+    "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Change a setting, e.g. --set epochs=3 --set optimizer.lr=0.01. Repeatable."
+)
 
 
 def emit(text: str) -> None:
@@ -66,6 +73,19 @@ def headline(run: Run) -> str:
     return text + (f", {run.steps_per_second:.1f} steps/s" if run.steps_per_second else "")
 
 
+def described(run: Run) -> dict[str, Any]:
+    """What ``--json`` says of a run."""
+    plain = ("name", "step", "steps_total", "epoch", "epochs", "steps_per_second", "seconds", "device", "created_at", "started_at", "finished_at")
+    plain += ("queue_position", "note", "tags", "pinned", "archived")
+    parent = {"run": run.parent, "epoch": run.parent_epoch, "step": run.parent_step} if run.parent else None
+    return {"run": run.id, "status": run.status.value, **{name: getattr(run, name) for name in plain}, "parent": parent}
+
+
+def described_checkpoint(checkpoint: KeptCheckpoint) -> dict[str, Any]:
+    """What ``--json`` says of a kept epoch."""
+    return {"epoch": checkpoint.epoch, "step": checkpoint.step, "best": checkpoint.is_best, "last": checkpoint.is_last}
+
+
 def number(value: float | None) -> str:
     """Four significant digits; a dash where there is none."""
     return "-" if value is None else f"{value:.4g}"
@@ -95,3 +115,23 @@ def complain_of(error: MTLError) -> None:
     """The same for one of our errors; several problems of a config stand one a line."""
     lines = str(error).splitlines() or [type(error).__name__]
     complain(lines[0] if len(lines) == 1 else "\n  ".join(["the config cannot be used:", *lines]))
+
+
+def refusal_of(error: MTLError) -> dict[str, Any]:
+    """The same as ``--json`` says it: each problem with the setting, or the thing, that it is about."""
+    problems = getattr(error, "problems", None)
+    if problems:
+        return {"status": "refused", "problems": [{"field": problem.field, "message": problem.message} for problem in problems]}
+    about = "RUN" if isinstance(error, RunNotFoundError | NotPossibleError) else "MTL_HOME" if isinstance(error, StoreError) else ""
+    return {"status": "refused", "problems": [{"field": about, "message": str(error)}]}
+
+
+@contextmanager
+def json_refusals(as_json: bool) -> Iterator[None]:
+    """Print a refusal as JSON, too, before it goes on to be said on standard error."""
+    try:
+        yield
+    except MTLError as error:
+        if as_json:
+            emit_json(refusal_of(error))
+        raise

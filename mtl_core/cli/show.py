@@ -1,4 +1,4 @@
-"""Commands that only read: ``presets``, ``runs``, ``data``. None of them imports torch."""
+"""Commands that only read: ``presets``, ``runs``, ``data``. None of them imports torch. What changes runs is in ``library``."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from typing import Any
 
 import click
 
-from mtl_core.cli.output import duration, emit, emit_json, emit_table, headline, metrics_table, moment
+from mtl_core.cli.output import JSON, described, described_checkpoint, duration, emit, emit_json, emit_table, headline, metrics_table, moment
 from mtl_core.config import PartConfig
 from mtl_core.errors import ConfigError
+from mtl_core.runs.lineage import forkable
 from mtl_core.runs.run import Run
 from mtl_core.runs.store import open_store
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
-
 
 @click.command()
-@_JSON
+@JSON
 def presets(as_json: bool) -> None:
     """List the presets that 'train --preset NAME' takes: name, then title."""
     from mtl_core.presets import load_presets
@@ -30,45 +29,65 @@ def presets(as_json: bool) -> None:
 
 
 @click.group(invoke_without_command=True)
-@_JSON
+@JSON
+@click.option("--all", "with_archived", is_flag=True, help="List archived runs, too.")
 @click.pass_context
-def runs(context: click.Context, as_json: bool) -> None:
-    """List the runs in MTL_HOME (default ./runs), newest first, or look at one."""
+def runs(context: click.Context, as_json: bool, with_archived: bool) -> None:
+    """List the runs in MTL_HOME (default ./runs), pinned ones first, then the newest; or look at one, or change what is said of it."""
     if context.invoked_subcommand is not None:
-        if as_json:
-            raise click.UsageError(f"put --json after '{context.invoked_subcommand}'")
+        if as_json or with_archived:
+            raise click.UsageError(f"put {'--json' if as_json else '--all'} after '{context.invoked_subcommand}'")
         return
     store = open_store()
-    found = store.runs()
+    every = store.runs()
+    found = sorted((run for run in every if with_archived or not run.archived), key=lambda run: not run.pinned)
     if as_json:
-        emit_json([_described(run) for run in found])
-    elif not found:
+        emit_json([described(run) for run in found])
+    elif not every:
         emit(f"No runs yet in {store.home}. Start one with 'train --preset NAME'; 'presets' lists the names.")
+    elif not found:
+        emit(f"All {len(every)} runs in {store.home} are archived; 'runs --all' lists them.")
     else:
-        rows = [
-            (run.id, run.status.value, f"{run.progress:.0%}", duration(run.seconds), moment(run.created_at), run.device, run.name) for run in found
-        ]
-        emit_table(("run", "status", "done", "took", "created", "device", "name"), rows, numbers=("done",))
+        emit_table(("run", "status", "done", "took", "created", "device", "name", "marks", "forked from"), map(_row, found), numbers=("done",))
+
+
+def _row(run: Run) -> tuple[str, ...]:
+    marks = ", ".join((*(name for name in ("pinned", "archived") if getattr(run, name)), *run.tags))
+    parent = f"{run.parent} epoch {run.parent_epoch}" if run.parent else ""
+    return run.id, run.status.value, f"{run.progress:.0%}", duration(run.seconds), moment(run.created_at), run.device, run.name, marks, parent
 
 
 @runs.command()
 @click.argument("run_id", metavar="RUN")
-@_JSON
+@JSON
 def show(run_id: str, as_json: bool) -> None:
     """Config, status, and best and last of every metric of RUN (its id, or how that begins)."""
     store = open_store()
     run = store.get(run_id)
-    summary = store.summary(run.id)
+    summary, kept = store.summary(run.id), forkable(store, run.id)
     if as_json:
         failure = {name: run.failure[name] for name in ("kind", "message", "cure")} if run.failure else None
         more = {"config": run.config.to_dict(), "metrics": summary, "failure": failure, "info": run.info}
-        emit_json({**_described(run), **more, "folder": str(store.folder(run.id))})
+        more["kept"] = [described_checkpoint(checkpoint) for checkpoint in kept]
+        emit_json({**described(run), **more, "folder": str(store.folder(run.id))})
         return
-    emit(headline(run))
+    emit("\n".join([headline(run), *_remarks(run, [checkpoint.epoch for checkpoint in kept])]))
     if run.failure:
         emit(f"\n{run.failure['message']}\n{run.failure['cure']}\nThe full log is in {store.folder(run.id) / 'log.txt'}")
     emit(f"\n{run.config.to_yaml()}")
     metrics_table(summary)
+
+
+def _remarks(run: Run, kept: list[int]) -> list[str]:
+    """What people have said of a run, where it comes from, and what it can be forked from."""
+    lines = {
+        "forked from": f"{run.parent} after epoch {run.parent_epoch}" if run.parent else "",
+        "tags": ", ".join(run.tags),
+        "note": run.note,
+        "kept epochs": ", ".join(map(str, kept)),
+        "marks": ", ".join(name for name in ("pinned", "archived") if getattr(run, name)),
+    }
+    return [f"{name}: {text}" for name, text in lines.items() if text]
 
 
 @runs.command()
@@ -90,7 +109,7 @@ def data() -> None:
 
 
 @data.command("list")
-@_JSON
+@JSON
 def list_data(as_json: bool) -> None:
     """List the data sets: name, title, tasks."""
     from mtl_core.data import DATA_SOURCES
@@ -111,8 +130,3 @@ def _source(name: str) -> dict[str, Any]:
     except ConfigError:  # it has options without a default, so its tasks are not known yet
         tasks = []
     return {"name": name, "title": source_class.title, "summary": source_class.summary, "tasks": tasks}
-
-
-def _described(run: Run) -> dict[str, Any]:
-    plain = ("name", "step", "steps_total", "epoch", "epochs", "steps_per_second", "seconds", "device", "created_at", "started_at", "finished_at")
-    return {"run": run.id, "status": run.status.value, **{name: getattr(run, name) for name in plain}}

@@ -1,40 +1,25 @@
-"""``train``: run one config here, in the foreground, and say how it went."""
+"""``train`` one config here and now, or put it into the ``queue`` for a dashboard."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from mtl_core.cli.output import complain, complain_of, emit, emit_json, headline, metrics_table
+from mtl_core.cli.foreground import Beginning, checked, in_foreground
+from mtl_core.cli.output import JSON, SET, described, emit, emit_json, json_refusals
 from mtl_core.config import RunConfig
-from mtl_core.errors import ConfigError, MTLError, StoreError
-from mtl_core.events import Control
-from mtl_core.runs.run import Run
-from mtl_core.runs.status import RunStatus
-from mtl_core.runs.store import RunStore, open_store
+from mtl_core.runs.store import open_store
 
-FINISHED, FAILED, REFUSED, STOPPED = 0, 1, 2, 130  # exit codes
 
-_REPORTED = ("val", "test")  # splits in the final report
+def _takes_a_config(command: Callable[..., Any]) -> Callable[..., Any]:
+    preset = click.option("--preset", metavar="NAME", help="Take a preset instead of a file; 'presets' lists them.")
+    return click.argument("config_file", metavar="[CONFIG.yaml]", required=False)(preset(SET(JSON(command))))
 
 
 @click.command()
-@click.argument("config_file", metavar="[CONFIG.yaml]", required=False)
-@click.option("--preset", metavar="NAME", help="Train a preset instead of a file; 'presets' lists them.")
-@click.option(
-    "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Change a setting, e.g. --set epochs=3 --set optimizer.lr=0.01. Repeatable."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output instead of a table.")
+@_takes_a_config
 def train(config_file: str | None, preset: str | None, assignments: tuple[str, ...], as_json: bool) -> int:
     """Train CONFIG.yaml, or a preset, here and now.
 
@@ -42,25 +27,36 @@ def train(config_file: str | None, preset: str | None, assignments: tuple[str, .
 
     Exit code: 0 finished, 1 failed, 2 the config or the data cannot be used, 130 stopped.
     """
+    _one_of(config_file, preset)
+
+    def prepare() -> Beginning:
+        config = checked(_config(config_file, preset, assignments))
+        store = open_store()
+        return Beginning(store, config, lambda held: store.create(config, columns=held, line="started"))
+
+    return in_foreground(prepare, as_json)
+
+
+@click.command()
+@_takes_a_config
+def queue(config_file: str | None, preset: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
+    """Put CONFIG.yaml, or a preset, into the queue.
+
+    A dashboard with the same MTL_HOME trains it when its device is free, or 'work --queue' does.
+    """
+    _one_of(config_file, preset)
+    with json_refusals(as_json):
+        config = checked(_config(config_file, preset, assignments))
+        run = open_store().create(config)
+    if as_json:
+        emit_json(described(run))
+    else:
+        emit(f"{run.id}  queued as number {run.queue_position}  {run.name}")
+
+
+def _one_of(config_file: str | None, preset: str | None) -> None:
     if (config_file is None) == (preset is None):
         raise click.UsageError("give either a CONFIG.yaml or --preset NAME")
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # libraries' remarks are not for the one who runs a command
-    try:
-        config = _checked(_config(config_file, preset, assignments))
-        store = open_store()
-        run = _foreground(store, config)
-    except MTLError as error:
-        complain_of(error)
-        if as_json:
-            emit_json(_refusal(error))
-        return REFUSED
-    except KeyboardInterrupt:
-        complain("stopped before training began")
-        if as_json:
-            emit_json(_report(None, "stopped"))
-        return STOPPED
-    return _say_how_it_went(store, run, as_json)
 
 
 def _config(config_file: str | None, preset: str | None, assignments: tuple[str, ...]) -> RunConfig:
@@ -69,103 +65,3 @@ def _config(config_file: str | None, preset: str | None, assignments: tuple[str,
 
         return get_preset(preset).config.with_overrides(assignments)
     return RunConfig.from_file(config_file).with_overrides(assignments)  # type: ignore[arg-type]
-
-
-def _checked(config: RunConfig) -> RunConfig:
-    from mtl_core.training.check import problems
-
-    found = problems(config)
-    if found:
-        raise ConfigError(found)
-    return config
-
-
-def _foreground(store: RunStore, config: RunConfig) -> Run:
-    from mtl_core.runs.holding import held_by_us
-    from mtl_core.runs.jobs import execute, resolve_device
-
-    control = Control()
-    with _stop_on_signals(control), _progress(config) as show:
-        held = held_by_us(resolve_device(config.device))
-        run = store.create(config, columns=held, line="started")
-        return execute(store, run.id, control, show, token=held["owner_token"])
-
-
-@contextmanager
-def _stop_on_signals(control: Control) -> Iterator[None]:
-    """The first Ctrl-C (or SIGTERM) asks the trainer to save its state and end; the next one ends the process."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _frame: Any) -> None:
-        for name in before:
-            signal.signal(name, signal.SIG_DFL)
-        control.stop("Ctrl-C" if number == signal.SIGINT else "asked to end")
-        os.write(2, b"\nstopping: saving the state. Press Ctrl-C again to end at once.\n")  # print is not safe in a signal handler
-
-    before = {name: signal.signal(name, stop) for name in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
-
-
-@contextmanager
-def _progress(config: RunConfig) -> Iterator[Callable[[Any], None] | None]:
-    """A progress bar on standard error if that is a terminal; what to call with each event."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("preparing", total=None)
-
-        def show(event: Any) -> None:
-            kind = type(event).__name__
-            if kind == "RunStarted":
-                progress.update(bar, total=event.steps_total)
-            elif kind == "StepScalars":
-                loss = event.scalars.get("optimizer/loss")
-                text = f"epoch {min(int(event.epoch) + 1, config.epochs)}/{config.epochs}"
-                progress.update(bar, completed=event.step, description=text if loss is None else f"{text}  loss {loss:.4g}")
-            elif kind == "Message":
-                progress.console.print(event.text, markup=False, highlight=False)
-
-        yield show
-
-
-def _say_how_it_went(store: RunStore, run: Run, as_json: bool) -> int:
-    summary = {key: entry for key, entry in store.summary(run.id).items() if key.split("/")[0] in _REPORTED}
-    if as_json:
-        emit_json(_report(run, run.status.value, summary))
-    elif run.status == RunStatus.FINISHED or summary:
-        emit(headline(run))
-        metrics_table(summary)
-    if run.status == RunStatus.FINISHED:
-        return FINISHED
-    if run.failure is None:
-        click.echo(f"run {run.id} was {run.status.value}; what it had learnt is in {store.folder(run.id)}", err=True)
-        return STOPPED
-    complain(f"{run.failure['message']}\n{run.failure['cure']}\nThe full log is in {store.folder(run.id) / 'log.txt'}")
-    never_started = run.training_started_at is None and run.failure["kind"] in ("config", "data")
-    return REFUSED if never_started else FAILED
-
-
-def _report(run: Run | None, status: str, summary: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
-    """The object that ``--json`` prints."""
-    metrics = {key: {name: entry[name] for name in ("best", "last", "higher_is_better")} for key, entry in (summary or {}).items()}
-    report: dict[str, Any] = {"run": run.id if run else None, "status": status, "metrics": metrics}
-    report |= {"steps_per_second": run.steps_per_second if run else None, "seconds": run.seconds if run else 0.0}
-    if run and run.failure:
-        report["failure"] = {name: run.failure[name] for name in ("kind", "message", "cure")}
-    return report
-
-
-def _refusal(error: MTLError) -> dict[str, Any]:
-    problems = getattr(error, "problems", None)
-    found = [{"field": p.field, "message": p.message} for p in problems] if problems else [{"field": "", "message": str(error)}]
-    if isinstance(error, StoreError):
-        found[0]["field"] = "MTL_HOME"
-    return {**_report(None, "refused"), "problems": found}

@@ -6,9 +6,7 @@ ask at once. What goes on with a run or begins another one from it is in ``mtl_c
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterable
@@ -22,11 +20,11 @@ from mtl_core.runs.rows import QUEUE_ORDER
 from mtl_core.runs.run import Run
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.store import RunStore
+from mtl_core.runs.trash import put_back, throw
 
 LONGEST_TITLE, LONGEST_NOTE, LONGEST_TAG = 120, 4000, 40  # characters
 
 _runs = schema.runs
-_TRASH = ".deleted-"
 
 
 def stop(store: RunStore, run_id: str) -> Run:
@@ -191,22 +189,18 @@ def delete_run(store: RunStore, run_id: str) -> None:
         StoreError: its folder cannot be removed; then the run is still there.
     """
     run = store.get(run_id)  # a run whose process is gone becomes interrupted here, and can be deleted
-    folder = store.folder(run.id)
-    trash = folder.with_name(f"{_TRASH}{run.id}")
-    with store.database.write() as connection:
-        status = connection.execute(select(_runs.c.status).where(_runs.c.id == run.id)).scalar()
-        if status in ACTIVE:
-            raise NotPossibleError(f"run {run.id} ({run.name}) is {status}; stop it before it is deleted")
-        for table in (schema.scalars, schema.log, schema.controls):
-            connection.execute(delete(table).where(table.c.run_id == run.id))
-        connection.execute(delete(_runs).where(_runs.c.id == run.id))
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(folder, trash)  # last, so that a failure of it undoes the rest
-    shutil.rmtree(trash, ignore_errors=True)
-
-
-def sweep(store: RunStore) -> None:
-    """Remove what a deletion that was cut short had left of a run's folder."""
-    runs = store.home / "runs"
-    for folder in runs.glob(f"{_TRASH}*") if runs.is_dir() else ():
-        shutil.rmtree(folder, ignore_errors=True)
+    thrown = None
+    try:
+        with store.database.write() as connection:
+            status = connection.execute(select(_runs.c.status).where(_runs.c.id == run.id)).scalar()
+            if status in ACTIVE:
+                raise NotPossibleError(f"run {run.id} ({run.name}) is {status}; stop it before it is deleted")
+            for table in (schema.scalars, schema.log, schema.controls):
+                connection.execute(delete(table).where(table.c.run_id == run.id))
+            connection.execute(delete(_runs).where(_runs.c.id == run.id))
+            thrown = throw(store.folder(run.id))  # last, so that a failure of it undoes the rest
+    except BaseException:
+        if thrown:
+            put_back(thrown)
+        raise
+    shutil.rmtree(thrown, ignore_errors=True)

@@ -6,6 +6,7 @@ process goes through one connection behind a lock. Readers have their own and ne
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -57,6 +58,19 @@ class Database:
             raise StoreError(_sentence(self.path, error)) from error
 
 
+def check_folder(folder: Path) -> None:
+    """Make the store's folder if it is missing. Raises StoreError where it cannot be made or written."""
+    advice = "Set MTL_HOME to a folder that you may write."
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (FileExistsError, NotADirectoryError):
+        raise StoreError(f"the run store needs a folder, but '{folder}' is, or lies below, a file. {advice}") from None
+    except OSError as error:
+        raise StoreError(f"the run store's folder '{folder}' cannot be written: {error.strerror or error}. {advice}") from None
+
+
 def open_database(path: Path) -> Database:
     """The database in ``path``, made if it is missing. Calling it again in one process gives the same connections.
 
@@ -68,6 +82,8 @@ def open_database(path: Path) -> Database:
     with process_slot("locks").setdefault("databases", threading.RLock()):
         entry = opened.get(str(path))
         if entry is None or entry["file"] != _file_identity(path):  # not yet open, or the file was replaced below us
+            if not path.exists() or path.stat().st_size == 0:
+                _refuse_emptied(path)  # before SQLite makes an empty database of it
             entry = _connect(path)
             _prepare(Database(path, entry["writer"], entry["reader"], entry["lock"]))
             entry["file"] = _file_identity(path)
@@ -118,11 +134,11 @@ def _prepare(database: Database) -> None:
 def _refuse_emptied(path: Path) -> None:
     """A database without tables is a new one, unless runs lie beside it: then its content was lost."""
     runs = path.parent / "runs"
-    left = sum(1 for folder in runs.iterdir() if folder.is_dir() and not folder.name.startswith(".")) if runs.is_dir() else 0
+    left = len(list(runs.glob("????????-??????-????")))
     if left:
         raise StoreError(
-            f"the run store '{path}' is empty, but the folders of {left} runs lie in '{runs}'. Nothing was deleted. Put back a copy of the file, "
-            f"or move '{runs}' elsewhere to begin with an empty list of runs."
+            f"the run store '{path}' is {'empty' if path.exists() else 'missing'}, but {left} {'run folders lie' if left > 1 else 'run folder lies'} "
+            f"in '{runs}'. Nothing was deleted. Put back a copy of the file, or move '{runs}' elsewhere to begin with an empty list of runs."
         )
 
 

@@ -54,10 +54,14 @@ def claim(store: RunStore, run_id: str, device: str, alone: bool = True) -> str:
             return ""
         queued = update(_runs).where(_runs.c.id == run_id, _runs.c.status == RunStatus.QUEUED.value)
         taken = connection.execute(queued.values(**values, finished_at=None, training_started_at=None, failure=None)).rowcount == 1
-        if taken:  # what was asked of an earlier attempt is not meant for this one
-            waiting = update(_controls).where(_controls.c.run_id == run_id, _controls.c.applied_at.is_(None))
-            connection.execute(waiting.values(applied_at=time.time()))
+        if taken:
+            forget_requests(connection, run_id)
     return values["owner_token"] if taken else ""
+
+
+def forget_requests(connection: Connection, run_id: str) -> None:
+    """Mark what was asked of a run as applied: it was meant for an earlier attempt."""
+    connection.execute(update(_controls).where(*_waiting(run_id)).values(applied_at=time.time()))
 
 
 def heartbeat(store: RunStore, run_id: str, token: str, progress_at: float | None = None) -> bool:
@@ -88,14 +92,22 @@ def is_held_with(store: RunStore, run_id: str, token: str) -> bool:
         return connection.execute(held).first() is not None
 
 
+def is_asked(store: RunStore, run_id: str) -> bool:
+    """True while a request to the run waits to be handed out."""
+    with store.database.read() as connection:
+        return connection.execute(select(_controls.c.number).where(*_waiting(run_id)).limit(1)).first() is not None
+
+
+def _waiting(run_id: str) -> tuple[Any, ...]:
+    return (_controls.c.run_id == run_id, _controls.c.applied_at.is_(None))
+
+
 def take_controls(store: RunStore, run_id: str) -> list[ControlRecord]:
     """Requests that were not handed out yet, oldest first; marks them as applied. For whoever trains the run."""
-    waiting = (_controls.c.run_id == run_id, _controls.c.applied_at.is_(None))
-    with store.database.read() as connection:
-        if connection.execute(select(_controls.c.number).where(*waiting).limit(1)).first() is None:
-            return []
+    if not is_asked(store, run_id):  # so that looking, four times a second, does not write
+        return []
     with store.database.write() as connection:
-        rows = connection.execute(select(_controls).where(*waiting).order_by(_controls.c.number)).all()
+        rows = connection.execute(select(_controls).where(*_waiting(run_id)).order_by(_controls.c.number)).all()
         numbers = [row.number for row in rows]
         connection.execute(update(_controls).where(_controls.c.number.in_(numbers)).values(applied_at=time.time()))
     return [ControlRecord(row.kind, json.loads(row.payload or "{}")) for row in rows]
@@ -115,8 +127,9 @@ def give_up(store: RunStore, run_id: str) -> Run:
     with store.database.write() as connection:
         seen = update(_runs).where(_runs.c.id == run.id, _runs.c.owner_token == run.holder, _runs.c.status.in_(ACTIVE))
         values = {"status": RunStatus.INTERRUPTED.value, "finished_at": run.progress_at or time.time(), "owner_token": ""}
-        connection.execute(seen.values(**values))
-    store.note(run.id, "error", f"interrupted at epoch {run.epoch:.4g}: given up by hand after {run.silent_seconds:.0f} s of silence")
+        given_up = connection.execute(seen.values(**values)).rowcount == 1
+    if given_up:  # and not by someone else, or ended, in this very moment
+        store.note(run.id, "error", f"interrupted at epoch {run.epoch:.4g}: given up by hand after {run.silent_seconds:.0f} s of silence")
     return store.get(run.id)
 
 

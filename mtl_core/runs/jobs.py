@@ -33,6 +33,7 @@ from mtl_core.runs.store import RunStore
 __all__ = ["EXECUTORS", "execute", "executor_of", "resolve_device", "start_worker", "submit", "warm_up", "warmed"]
 
 EXECUTORS = ("thread", "process")
+NOT_TAKEN = 3  # exit code of a worker process that could not take its run: it waits on, as after a SIGTERM that came before it was taken
 
 POLL_SECONDS = 2.0  # how often a worker looks for runs of others, or for a device that another process has left
 
@@ -164,7 +165,7 @@ def _await_process(store: RunStore, run_id: str, process: subprocess.Popen, wake
         if code < 0 and run.status == RunStatus.INTERRUPTED:
             why = " The system may have run out of memory." if code == -signal.SIGKILL else ""
             store.note(run_id, "error", f"its worker process was ended by signal {-code}.{why}")
-        elif code and run.status == RunStatus.QUEUED and (token := holding.claim(store, run_id, "cpu", alone=False)):
+        elif code not in (0, NOT_TAKEN, -signal.SIGTERM) and (token := holding.claim(store, run_id, "cpu", alone=False)):
             store.end(run_id, RunStatus.FAILED, failure_of(RuntimeError(f"its worker process ended with code {code} before it took the run")), token)
     except Exception:
         _logger.exception("cannot say how the worker process of run %s ended", run_id)

@@ -1,5 +1,8 @@
 """Going on with a run, and beginning another one from it: resume, train on, fork.
 
+Each of the three puts the run into the queue, or gives it to the caller at once where ``held`` (``holding.held_by_us``) is given: whoever trains it
+in the foreground must not lose it to a dashboard that works on the same queue.
+
 A fork takes over the state after one of its parent's epochs (network, optimizer, random generators) and goes on with other settings. It holds
 everything it needs itself, so its parent can be deleted. Its own values begin at the fork; ``past_of`` gives what its parents measured before.
 """
@@ -7,16 +10,17 @@ everything it needs itself, so its parent can be deleted. Its own values begin a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import Connection, delete, update
 
 from mtl_core.config import RunConfig
-from mtl_core.errors import ConfigError, NotPossibleError, Problem, RunNotFoundError
+from mtl_core.errors import ConfigError, NotPossibleError, Problem, RunNotFoundError, StoreError
 from mtl_core.runs import schema
 from mtl_core.runs.artifacts import write_text
+from mtl_core.runs.holding import forget_requests
 from mtl_core.runs.run import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
@@ -32,7 +36,7 @@ RESUMABLE = (RunStatus.STOPPED, RunStatus.INTERRUPTED, RunStatus.FAILED)
 _runs = schema.runs
 
 
-def resume(store: RunStore, run_id: str) -> Run:
+def resume(store: RunStore, run_id: str, held: Mapping[str, Any] | None = None) -> Run:
     """Queue a run that ended before its last epoch, to go on from its last checkpoint (from its start where it has none).
 
     Raises:
@@ -41,10 +45,10 @@ def resume(store: RunStore, run_id: str) -> Run:
     run = store.get(run_id)
     if run.status == RunStatus.FINISHED:
         raise NotPossibleError(f"run {run.id} is finished; to go on with it, train it on to more than its {run.epochs} epochs")
-    return _queue_again(store, run, {}, f"resumed after it was {run.status}")
+    return _begin_again(store, run, f"resumed after it was {run.status}", held)
 
 
-def train_on(store: RunStore, run_id: str, epochs: int) -> Run:
+def train_on(store: RunStore, run_id: str, epochs: int, held: Mapping[str, Any] | None = None) -> Run:
     """Queue an ended run with more epochs. Its measurement on test, if any, is made anew at the new end.
 
     The learning rate goes on as the schedule has it for the new length, so it may jump up from where the old one had ended.
@@ -60,29 +64,52 @@ def train_on(store: RunStore, run_id: str, epochs: int) -> Run:
     if epochs <= run.epochs:
         raise ConfigError(Problem("epochs", f"expected more than the run's {run.epochs}, found {epochs}; give the new total"))
     config = run.config.with_overrides([f"epochs={epochs}"])
-    return _queue_again(store, run, {"config": schema.to_json(config.to_dict())}, f"trained on to {epochs} epochs", config)
+    return _begin_again(store, run, f"trained on to {epochs} epochs", held, config)
 
 
-def _queue_again(store: RunStore, run: Run, values: dict[str, Any], line: str, config: RunConfig | None = None) -> Run:
+def _begin_again(store: RunStore, run: Run, line: str, held: Mapping[str, Any] | None, config: RunConfig | None = None) -> Run:
     allowed = RESUMABLE if config is None else (*RESUMABLE, RunStatus.FINISHED)
+    again = {"status": RunStatus.QUEUED.value, "queue_rank": time.time(), "seconds_before": run.seconds, "started_at": None, "finished_at": None}
+    again |= {"training_started_at": None, "failure": None, "archived": 0, "owner_token": None, **(held or {})}
     with store.database.write() as connection:
         ended = update(_runs).where(_runs.c.id == run.id, _runs.c.status.in_([status.value for status in allowed]))
-        again = {"status": RunStatus.QUEUED.value, "queue_rank": time.time(), "seconds_before": run.seconds, "started_at": None, "finished_at": None}
-        again |= {"training_started_at": None, "archived": 0, "owner_token": None}
-        if connection.execute(ended.values(**again, **values)).rowcount == 0:
-            raise NotPossibleError(f"run {run.id} is {run.status}; only a run that has ended can be gone on with")
-        if config is not None:
-            of_test = schema.scalars.c.key.startswith("test/")
-            connection.execute(delete(schema.scalars).where(schema.scalars.c.run_id == run.id, of_test))
-    if config is not None:
-        write_text(store.folder(run.id) / "config.yaml", config.to_yaml())
+        taken = connection.execute(ended.values(**again)).rowcount == 1
+        if taken:
+            forget_requests(connection, run.id)
+        if taken and config is not None:
+            _lengthen(connection, store, run, config)
+    if not taken:
+        raise NotPossibleError(f"run {run.id} is {store.get(run.id).status}; only a run that has ended can be gone on with")
     store.note(run.id, "info", line)
     return store.get(run.id)
+
+
+def _lengthen(connection: Connection, store: RunStore, run: Run, config: RunConfig) -> None:
+    """Give a run the same config with more epochs. The file comes last, so that a failure of it undoes the rest."""
+    total = run.steps_total * config.epochs // run.epochs if run.steps_total else None
+    values = {"config": schema.to_json(config.to_dict()), "steps_total": total}
+    connection.execute(update(_runs).where(_runs.c.id == run.id).values(**values))
+    of_test = schema.scalars.c.key.startswith("test/")
+    connection.execute(delete(schema.scalars).where(schema.scalars.c.run_id == run.id, of_test))
+    path = store.folder(run.id) / "config.yaml"
+    try:
+        write_text(path, config.to_yaml())
+    except OSError as error:
+        raise StoreError(f"cannot write '{path}': {error.strerror or error}. The run is as it was.") from error
 
 
 def forkable(store: RunStore, run_id: str) -> list[KeptCheckpoint]:
     """Epochs of a run whose state is kept, oldest first."""
     return [checkpoint for checkpoint in kept_checkpoints(store.folder(store.get(run_id).id)) if checkpoint.whole_epoch]
+
+
+def kept_at(store: RunStore, run_id: str, epoch: int) -> KeptCheckpoint:
+    """The state of a run after ``epoch``. Raises NotPossibleError where it is not kept; says which are."""
+    kept = {checkpoint.epoch: checkpoint for checkpoint in forkable(store, run_id)}
+    if epoch not in kept:
+        there = ", ".join(map(str, kept)) or "none"
+        raise NotPossibleError(f"run {run_id} has no state of epoch {epoch} to fork from. Kept epochs: {there} (see keep_checkpoints)")
+    return kept[epoch]
 
 
 def config_after(parent: Run, epoch: int) -> RunConfig:
@@ -123,7 +150,7 @@ def checked_fork(parent: Run, epoch: int, config: RunConfig) -> RunConfig:
     return config
 
 
-def fork(store: RunStore, run_id: str, epoch: int, config: RunConfig, request_id: str | None = None) -> Run:
+def fork(store: RunStore, run_id: str, epoch: int, config: RunConfig, request_id: str | None = None, held: Mapping[str, Any] | None = None) -> Run:
     """Queue a new run that goes on from ``run_id``'s state after ``epoch`` with ``config`` (see ``fork_config``).
 
     Raises:
@@ -132,12 +159,8 @@ def fork(store: RunStore, run_id: str, epoch: int, config: RunConfig, request_id
         StoreError, TrainingError: the state cannot be read or copied; no run is made then.
     """
     parent = store.get(run_id)
-    kept = {checkpoint.epoch: checkpoint for checkpoint in forkable(store, parent.id)}
-    if epoch not in kept:
-        there = ", ".join(map(str, kept)) or "none"
-        raise NotPossibleError(f"run {parent.id} has no state of epoch {epoch} to fork from. Kept epochs: {there} (see keep_checkpoints)")
+    checkpoint, source = kept_at(store, parent.id, epoch), store.folder(parent.id)
     config = checked_fork(parent, epoch, config)
-    checkpoint, source = kept[epoch], store.folder(parent.id)
 
     def fill(folder: Path) -> None:
         copy_for_fork(source, checkpoint.name, folder)
@@ -145,7 +168,7 @@ def fork(store: RunStore, run_id: str, epoch: int, config: RunConfig, request_id
 
     columns = {"parent_id": parent.id, "parent_epoch": epoch, "parent_step": checkpoint.step, "step": checkpoint.step, "epoch": float(epoch)}
     line = f"forked from {parent.id} ({parent.name}) after epoch {epoch}"
-    return store.create(config, request_id=request_id, columns=columns, line=line, fill=fill)
+    return store.create(config, request_id=request_id, columns=columns | dict(held or {}), line=line, fill=fill)
 
 
 def _share_probes(source: Path, folder: Path, epoch: int) -> None:

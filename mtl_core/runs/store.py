@@ -20,7 +20,6 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -33,13 +32,14 @@ from mtl_core.config import RunConfig
 from mtl_core.errors import RunNotFoundError, RunTakenError, StoreError
 from mtl_core.runs import schema
 from mtl_core.runs.artifacts import write_text
-from mtl_core.runs.database import Database, open_database
+from mtl_core.runs.database import Database, check_folder, open_database
 from mtl_core.runs.process import process_slot
 from mtl_core.runs.recording import Pending, write_event, write_pending
 from mtl_core.runs.rows import is_held, not_found, queue_of, run_of
 from mtl_core.runs.run import LogLine, Run
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.summary import summarise
+from mtl_core.runs.trash import sweep
 
 if TYPE_CHECKING:
     import pandas
@@ -57,8 +57,12 @@ def open_store(home: Path | str | None = None) -> RunStore:
         StoreError: the folder cannot be made or written, or the database in it is damaged or newer than this program.
     """
     folder = Path(home or os.environ.get("MTL_HOME") or "runs").expanduser().absolute()
-    _check_folder(folder)
-    return RunStore(folder, open_database(folder / "store.sqlite"))
+    check_folder(folder)
+    store, swept = RunStore(folder, open_database(folder / "store.sqlite")), process_slot("swept stores")
+    if str(folder) not in swept:
+        swept[str(folder)] = True
+        sweep(folder, store.database)
+    return store
 
 
 class RunStore:
@@ -343,15 +347,3 @@ class RunStore:
         except StoreError as error:  # a full disk must not hide the truth
             _logger.warning("%s", error)
         return RunStatus.INTERRUPTED, row.heartbeat_at
-
-
-def _check_folder(folder: Path) -> None:
-    advice = "Set MTL_HOME to a folder that you may write."
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except (FileExistsError, NotADirectoryError):
-        raise StoreError(f"the run store needs a folder, but '{folder}' is, or lies below, a file. {advice}") from None
-    except OSError as error:
-        raise StoreError(f"the run store's folder '{folder}' cannot be written: {error.strerror or error}. {advice}") from None

@@ -63,13 +63,19 @@ def read_index(folder: Path) -> dict[str, Any]:
     path = folder / "checkpoints" / INDEX
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(index, dict) or "last" not in index:
+        if not _is_index(index):
             raise ValueError("it names no last checkpoint")
     except FileNotFoundError:
         return _index_of_folder(path.parent) if path.parent.is_dir() else {}
     except (OSError, ValueError):
         return _index_of_folder(path.parent)
     return {"kept": [], **index}
+
+
+def _is_index(value: Any) -> bool:
+    if not isinstance(value, dict) or "last" not in value or not isinstance(value.get("kept", []), list):
+        return False
+    return all(isinstance(name, str) for name in (*value.get("kept", []), *(value[key] for key in ("best", "last", "previous") if key in value)))
 
 
 def _index_of_folder(parent: Path) -> dict[str, Any]:

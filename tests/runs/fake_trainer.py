@@ -9,7 +9,7 @@ import threading
 import types
 
 from mtl_core.errors import DataError, NonFiniteLossError, Problem
-from mtl_core.events import CheckpointSaved, EpochMetrics, Message, RunEnded, RunStarted, StepScalars
+from mtl_core.events import CheckpointSaved, EpochMetrics, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
 
 METRICS = {
     "loss": {"title": "Loss", "unit": "", "higher_is_better": False},
@@ -46,6 +46,12 @@ def _until_stopped(control):
     yield StepScalars(1, 0.5, {"train/digit/loss": 1.0})
     while not control.stop_requested:
         threading.Event().wait(0.01)  # a step
+        if control.pause_requested:
+            yield Paused(1, 0.5)
+            while control.pause_requested and not control.stop_requested:
+                threading.Event().wait(0.01)
+            if not control.stop_requested:
+                yield Resumed(1, 0.5)
     yield CheckpointSaved(1, 0, "checkpoints/epoch_0000", False)
     yield RunEnded("stopped", 1, 0.5, 8.0, 0.5)
 

@@ -1,5 +1,6 @@
 """The queue and the thread that works on it, with an engine that needs no torch."""
 
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -273,3 +274,16 @@ print(jobs.warmed(), process_slot("warm")["thread"] is thread)
 """
     )
     assert process.communicate(timeout=WAIT)[0].split() == ["False", "True", "True"]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(jobs.NOT_TAKEN, "queued"), (-signal.SIGTERM, "queued"), (0, "queued"), (1, "failed"), (-signal.SIGKILL, "failed")]
+)
+def test_a_worker_process_that_did_not_take_its_run_leaves_it_waiting_unless_it_broke(store, config, code, status):
+    class Ended:
+        def wait(self):
+            return code
+
+    run = store.create(config())
+    jobs._await_process(store, run.id, Ended(), threading.Event())
+    assert store.get(run.id).status == status

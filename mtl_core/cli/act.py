@@ -1,0 +1,79 @@
+"""``pause``, ``proceed`` and ``stop``: requests to a run that trains, in whatever process. They go through the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from mtl_core.cli.output import JSON, complain, described, emit, emit_json, headline, json_refusals
+from mtl_core.runs import actions, holding
+from mtl_core.runs.run import Run
+from mtl_core.runs.status import RunStatus
+from mtl_core.runs.store import RunStore, open_store
+
+ASKED, NOT_REACHED = 0, 1  # exit codes; 2 where the run's state does not allow it
+POLL_SECONDS = 0.1
+
+_Reached = Callable[[RunStore, Run], bool]
+
+
+def _asks(command: Callable[..., Any]) -> Callable[..., Any]:
+    wait = click.option("--wait", is_flag=True, help="Return when the run has done it, with exit code 1 if it has not.")
+    timeout = click.option("--timeout", metavar="SECONDS", default=60.0, show_default=True, type=click.FloatRange(min=0), help="How long to wait.")
+    return click.argument("run_id", metavar="RUN")(wait(timeout(JSON(command))))
+
+
+@click.command()
+@_asks
+def pause(run_id: str, **options: Any) -> int:
+    """Ask the running RUN to save its state and wait. It keeps its device; 'proceed' lets it go on."""
+    return _ask(actions.pause, run_id, "paused", lambda store, run: run.status == RunStatus.PAUSED, **options)
+
+
+@click.command()
+@_asks
+def proceed(run_id: str, **options: Any) -> int:
+    """Let the paused RUN go on where it stands."""
+    return _ask(actions.proceed, run_id, "running", _goes_on, **options)
+
+
+@click.command()
+@_asks
+def stop(run_id: str, **options: Any) -> int:
+    """Ask RUN to save its state and end; 'resume' goes on with it later. A queued one leaves the queue."""
+    return _ask(actions.stop, run_id, "stopped", lambda store, run: run.status.is_ended(), **options)
+
+
+def _goes_on(store: RunStore, run: Run) -> bool:
+    return run.status == RunStatus.RUNNING and not holding.is_asked(store, run.id)
+
+
+def _ask(do: Callable[[RunStore, str], Run], run_id: str, wanted: str, reached: _Reached, *, wait: bool, timeout: float, as_json: bool) -> int:
+    with json_refusals(as_json):
+        store = open_store()
+        run = do(store, run_id)
+        done = not wait or _wait(store, run.id, reached, timeout)
+        run = store.get(run.id)
+    if as_json:
+        emit_json(described(run))
+    else:
+        emit(headline(run))
+    if done:
+        return ASKED
+    if run.status.is_ended():
+        complain(f"run {run.id} is {run.status}: it ended before it was {wanted}")
+    else:
+        complain(f"run {run.id} is {run.status} after {timeout:g} s, not {wanted}. Wait on with --timeout; 'runs interrupt' gives up one that hangs")
+    return NOT_REACHED
+
+
+def _wait(store: RunStore, run_id: str, reached: _Reached, timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while not reached(store, run := store.get(run_id)):
+        if run.status.is_ended() or time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True

@@ -1,0 +1,158 @@
+"""Training a run here, in the foreground: Ctrl-C, the progress bar, how it went and the exit code. For ``train``, ``resume`` and ``fork``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from mtl_core.cli.output import complain, complain_of, emit, emit_json, headline, metrics_table, refusal_of
+from mtl_core.config import RunConfig
+from mtl_core.errors import ConfigError, MTLError
+from mtl_core.events import Control
+from mtl_core.runs.run import Run
+from mtl_core.runs.status import RunStatus
+from mtl_core.runs.store import RunStore
+
+FINISHED, FAILED, REFUSED, STOPPED = 0, 1, 2, 130  # exit codes
+
+_REPORTED = ("val", "test")  # splits in the final report
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What is to be trained.
+
+    Attributes:
+        config: with which it will be.
+        take: makes the run, or takes it, with the columns of ``holding.held_by_us``: it is ours from the start, and never stands in the queue.
+    """
+
+    store: RunStore
+    config: RunConfig
+    take: Callable[[dict[str, Any]], Run]
+
+
+def in_foreground(prepare: Callable[[], Beginning], as_json: bool) -> int:
+    """Train what ``prepare`` gives to its end, say how it went, and return the exit code. Whatever keeps it from beginning is said, not raised."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries' remarks are not for the one who runs a command
+    try:
+        beginning = prepare()
+        run = _train(beginning)
+    except MTLError as error:
+        complain_of(error)
+        if as_json:
+            emit_json({**_report(None, "refused"), **refusal_of(error)})
+        return REFUSED
+    except KeyboardInterrupt:
+        complain("stopped before training began")
+        if as_json:
+            emit_json(_report(None, "stopped"))
+        return STOPPED
+    return _say_how_it_went(beginning.store, run, as_json)
+
+
+def checked(config: RunConfig) -> RunConfig:
+    """The same config, if it can be trained here. Raises ConfigError, naming everything that keeps it from that."""
+    from mtl_core.training.check import problems
+
+    found = problems(config)
+    if found:
+        raise ConfigError(found)
+    return config
+
+
+def _train(beginning: Beginning) -> Run:
+    from mtl_core.runs.holding import held_by_us
+    from mtl_core.runs.jobs import execute, resolve_device
+
+    control = Control()
+    with _stop_on_signals(control), _progress(beginning.config) as show:
+        held = held_by_us(resolve_device(beginning.config.device))
+        run = beginning.take(held)
+        return execute(beginning.store, run.id, control, show, token=held["owner_token"])
+
+
+@contextmanager
+def _stop_on_signals(control: Control) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) asks the trainer to save its state and end; the next one ends the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame: Any) -> None:
+        for name in before:
+            signal.signal(name, signal.SIG_DFL)
+        control.stop("Ctrl-C" if number == signal.SIGINT else "asked to end")
+        os.write(2, b"\nstopping: saving the state. Press Ctrl-C again to end at once.\n")  # print is not safe in a signal handler
+
+    before = {name: signal.signal(name, stop) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+@contextmanager
+def _progress(config: RunConfig) -> Iterator[Callable[[Any], None] | None]:
+    """A progress bar on standard error if that is a terminal; what to call with each event."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("preparing", total=None)
+
+        def show(event: Any) -> None:
+            kind = type(event).__name__
+            if kind == "RunStarted":
+                progress.update(bar, total=event.steps_total)
+            elif kind == "StepScalars":
+                loss = event.scalars.get("optimizer/loss")
+                text = f"epoch {min(int(event.epoch) + 1, config.epochs)}/{config.epochs}"
+                progress.update(bar, completed=event.step, description=text if loss is None else f"{text}  loss {loss:.4g}")
+            elif kind == "Message":
+                progress.console.print(event.text, markup=False, highlight=False)
+
+        yield show
+
+
+def _say_how_it_went(store: RunStore, run: Run, as_json: bool) -> int:
+    summary = {key: entry for key, entry in store.summary(run.id).items() if key.split("/")[0] in _REPORTED}
+    if as_json:
+        emit_json(_report(run, run.status.value, summary))
+    elif run.status == RunStatus.FINISHED or summary:
+        emit(headline(run))
+        metrics_table(summary)
+    if run.status == RunStatus.FINISHED:
+        return FINISHED
+    if run.failure is None:
+        click.echo(
+            f"run {run.id} was {run.status.value}; what it had learnt is in {store.folder(run.id)}, and 'resume {run.id}' goes on with it", err=True
+        )
+        return STOPPED
+    complain(f"{run.failure['message']}\n{run.failure['cure']}\nThe full log is in {store.folder(run.id) / 'log.txt'}")
+    never_started = run.training_started_at is None and run.failure["kind"] in ("config", "data")
+    return REFUSED if never_started else FAILED
+
+
+def _report(run: Run | None, status: str, summary: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
+    """The object that ``--json`` prints."""
+    metrics = {key: {name: entry[name] for name in ("best", "last", "higher_is_better")} for key, entry in (summary or {}).items()}
+    report: dict[str, Any] = {"run": run.id if run else None, "status": status, "metrics": metrics}
+    report |= {"steps_per_second": run.steps_per_second if run else None, "seconds": run.seconds if run else 0.0}
+    if run and run.failure:
+        report["failure"] = {name: run.failure[name] for name in ("kind", "message", "cure")}
+    return report

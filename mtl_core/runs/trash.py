@@ -1,0 +1,59 @@
+"""Folders of deleted runs: moved out of sight by the transaction that deletes the rows, and removed after it.
+
+A process can be killed between any two of these steps, so what lies in the trash is looked at again when a store is opened: the folder of
+a run that is still in the store is put back, any other is removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from mtl_core.errors import StoreError
+from mtl_core.runs import schema
+from mtl_core.runs.database import Database
+
+_PREFIX = ".deleted-"
+
+
+def throw(folder: Path) -> Path:
+    """Move a run's folder into the trash; where it lies there. A folder that is gone already is no error.
+
+    Raises:
+        StoreError: it cannot be moved.
+    """
+    thrown = folder.with_name(f"{_PREFIX}{folder.name}")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(folder, thrown)
+    except OSError as error:
+        raise StoreError(
+            f"the run's folder '{folder}' cannot be deleted: {error.strerror or error}. Close what uses it and try again; the run is still there."
+        ) from error
+    return thrown
+
+
+def put_back(thrown: Path) -> None:
+    """Undo ``throw``, if the folder lies there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(thrown, thrown.with_name(thrown.name.removeprefix(_PREFIX)))
+
+
+def sweep(home: Path, database: Database) -> None:
+    """Finish or undo deletions that were cut short. A disk that is full or read-only keeps them for the next time."""
+    if not any((home / "runs").glob(f"{_PREFIX}*")):
+        return
+    with contextlib.suppress(StoreError, OSError), database.write() as connection:  # so not in the middle of another process's deletion
+        for thrown in (home / "runs").glob(f"{_PREFIX}*"):
+            if _is_in_store(connection, thrown.name.removeprefix(_PREFIX)):
+                put_back(thrown)
+            else:
+                shutil.rmtree(thrown, ignore_errors=True)
+
+
+def _is_in_store(connection: Connection, run_id: str) -> bool:
+    return connection.execute(select(schema.runs.c.id).where(schema.runs.c.id == run_id)).first() is not None

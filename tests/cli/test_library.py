@@ -1,0 +1,153 @@
+"""What is changed in the list of runs from the command line, and how the list shows it."""
+
+import io
+import json
+
+import pytest
+
+from mtl_core.__main__ import main
+from mtl_core.runs import actions
+from mtl_core.runs.holding import held_by_us
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def stopped(store, config):
+    """Make a run that has ended."""
+
+    def make(name=""):
+        return actions.stop(store, store.create(config(name)).id)
+
+    return make
+
+
+def listed(capsys, *options):
+    assert main(["runs", "--json", *options]) == 0
+    return [run["name"] for run in json.loads(capsys.readouterr().out)]
+
+
+def test_archived_runs_are_left_out_and_pinned_ones_come_first(store, stopped, capsys):
+    ids = {name: stopped(name).id for name in "abc"}
+    assert main(["runs", "pin", ids["a"]]) == 0
+    assert main(["runs", "archive", ids["b"], ids["b"]]) == 0
+    assert capsys.readouterr().out == f"{ids['a']}  pinned\n{ids['b']}  archived\n"
+    assert listed(capsys) == ["a", "c"]
+    assert listed(capsys, "--all") == ["a", "c", "b"]
+    assert main(["runs", "--all"]) == 0
+    rows = {line.split()[0]: line.split()[8:] for line in capsys.readouterr().out.splitlines()[1:]}
+    assert rows == {ids["a"]: ["a", "pinned"], ids["b"]: ["b", "archived"], ids["c"]: ["c"]}
+    assert main(["runs", "unarchive", ids["b"]]) == 0
+    assert main(["runs", "unpin", ids["a"]]) == 0
+    capsys.readouterr()
+    assert listed(capsys) == ["c", "b", "a"]
+
+
+def test_a_list_of_nothing_but_archived_runs_says_so(store, stopped, capsys):
+    actions.archive(store, stopped().id)
+    assert main(["runs"]) == 0
+    assert capsys.readouterr().out == f"All 1 runs in {store.home} are archived; 'runs --all' lists them.\n"
+
+
+def test_name_note_and_tags_are_shown(store, stopped, capsys):
+    run = stopped()
+    assert main(["runs", "rename", run.id, "Other name"]) == 0
+    assert main(["runs", "note", run.id, "lower lr next time"]) == 0
+    assert main(["runs", "tag", run.id, "good", "baseline", "good"]) == 0
+    assert capsys.readouterr().out.splitlines()[2] == f"{run.id}  tagged good, baseline"
+    assert main(["runs", "show", run.id]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{run.id}  stopped  Other name")
+    assert lines[1:3] == ["tags: good, baseline", "note: lower lr next time"]
+    assert main(["runs", "show", run.id, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["name"], shown["note"], shown["tags"], shown["parent"], shown["kept"]) == (
+        "Other name",
+        "lower lr next time",
+        ["good", "baseline"],
+        None,
+        [],
+    )
+    for command in ("rename", "note"):
+        assert main(["runs", command, run.id, ""]) == 0
+    assert main(["runs", "tag", run.id]) == 0
+    assert (store.get(run.id).name, store.get(run.id).note, store.get(run.id).tags) == (run.name, "", ())
+
+
+def test_a_text_that_does_not_fit_exits_2(store, stopped, capsys):
+    run = stopped()
+    assert main(["runs", "rename", run.id, "x" * 121]) == 2
+    assert "name: expected one line of at most 120 characters, found 121" in capsys.readouterr().err
+    assert main(["runs", "tag", run.id, "a,b"]) == 2
+    assert "comma" in capsys.readouterr().err
+
+
+def test_a_fork_names_its_parent_and_kept_epochs(store, stopped, config, write_checkpoint, capsys):
+    parent = stopped("parent")
+    write_checkpoint(store.folder(parent.id), 1, 2, best=True)
+    child = store.create(config("child"), columns={"parent_id": parent.id, "parent_epoch": 1, "parent_step": 2})
+    assert main(["runs"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[-4:] == ["child", parent.id, "epoch", "1"]
+    assert main(["runs", "show", child.id]) == 0
+    assert f"forked from: {parent.id} after epoch 1" in capsys.readouterr().out.splitlines()
+    assert main(["runs", "show", parent.id]) == 0
+    assert "kept epochs: 1" in capsys.readouterr().out.splitlines()
+
+
+def test_deleting_asks_on_a_terminal_and_names_each_run(store, stopped, capsys, monkeypatch):
+    first, second = stopped("one"), stopped("two")
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    assert main(["runs", "delete", first.id, second.id]) == 130
+    err = capsys.readouterr().err
+    assert f"{first.id}  stopped  one" in err
+    assert f"{second.id}  stopped  two" in err
+    assert "Delete these 2 runs" in err
+    assert len(store.runs()) == 2
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    assert main(["runs", "delete", first.id]) == 0
+    assert capsys.readouterr().out == f"deleted {first.id}  one\n"
+    assert [run.id for run in store.runs()] == [second.id]
+
+
+def test_deleting_without_a_terminal_needs_yes(store, stopped, capsys):
+    run = stopped()
+    assert main(["runs", "delete", run.id]) == 2
+    assert "there is no terminal to ask on: add --yes" in capsys.readouterr().err
+    assert store.folder(run.id).is_dir()
+    assert main(["runs", "delete", run.id, "--yes"]) == 0
+    assert not store.folder(run.id).exists()
+
+
+def test_a_run_that_trains_is_not_deleted_and_an_unknown_one_spares_the_rest(store, config, stopped, capsys):
+    held, ended = store.create(config("busy"), columns=held_by_us("cpu")), stopped()
+    assert main(["runs", "delete", held.id, "--yes"]) == 2
+    assert capsys.readouterr().err == f"error: run {held.id} (busy) is running; stop it before it is deleted\n"
+    assert main(["runs", "delete", ended.id, "nothing", "--yes"]) == 2
+    assert {run.id for run in store.runs()} == {held.id, ended.id}
+
+
+def test_the_queue_is_put_in_order(store, config, capsys):
+    ids = [store.create(config(name)).id for name in "abc"]
+    assert main(["runs", "move", ids[2], "1"]) == 0
+    assert capsys.readouterr().out == f"{ids[2]}  is number 1 of the queue\n"
+    assert [run.name for run in store.queued()] == ["c", "a", "b"]
+    assert main(["runs", "move", ids[2], "0"]) == 2
+    assert "Usage: " in capsys.readouterr().err
+
+
+def test_only_a_run_that_hangs_is_given_up(store, config, capsys):
+    run = store.create(config(), columns=held_by_us("cpu"))
+    assert main(["runs", "interrupt", run.id]) == 2
+    assert "so it is not hung; stop it instead" in capsys.readouterr().err
+    hung = store.create(config(), columns=held_by_us("cuda") | {"started_at": 0.0, "progress_at": 0.0})
+    assert main(["runs", "interrupt", hung.id]) == 0
+    assert capsys.readouterr().out.startswith(f"{hung.id}  interrupted")
+
+
+@pytest.mark.parametrize("option", ["--json", "--all"])
+def test_options_of_the_list_do_not_go_before_a_subcommand(store, capsys, option):
+    assert main(["runs", option, "show", "x"]) == 2
+    assert f"put {option} after 'show'" in capsys.readouterr().err

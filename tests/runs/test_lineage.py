@@ -1,0 +1,336 @@
+"""Going on with a run and forking it: states, files, the past on the curves."""
+
+import json
+import time
+
+import pytest
+from sqlalchemy import update
+
+from mtl_core.config import RunConfig
+from mtl_core.errors import ConfigError, NotPossibleError, StoreError
+from mtl_core.events import EpochMetrics, RunEnded, RunStarted
+from mtl_core.runs import actions, lineage, schema
+from mtl_core.runs.holding import claim, held_by_us
+from mtl_core.runs.status import RunStatus
+from mtl_core.training.checkpoint_files import DamagedCheckpointError, kept_checkpoints, read_index, read_meta
+
+
+@pytest.fixture
+def ended(store, config):
+    """Make a run that has ended like this, after 6 steps of 8."""
+
+    def make(status="stopped", name="", **settings):
+        run = store.create(config(name, **settings), columns=held_by_us("cpu"))
+        store.append(run.id, RunStarted(8, {}))
+        store.append(run.id, EpochMetrics(6, 1, {"val/a/loss": 1.0, "test/a/loss": 2.0}))
+        if status == "failed":
+            store.end(run.id, RunStatus(status), {"kind": "bug", "message": "m", "cure": "c", "trace": "t"})
+        else:
+            store.append(run.id, RunEnded(status, 6, 1.5, 1.0, 1.0))
+        return store.get(run.id)
+
+    return make
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds since 1970 as the test wants them."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    return now
+
+
+def change(store, run_id, **values):
+    with store.database.write() as connection:
+        connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(**values))
+
+
+# -- resume
+
+
+@pytest.mark.parametrize("status", ["stopped", "interrupted", "failed"])
+def test_a_run_that_ended_early_waits_again_where_it_stands(store, ended, status):
+    run = ended(status)
+    again = lineage.resume(store, run.id)
+    assert (again.status, again.queue_position, again.step, again.failure, again.finished_at) == ("queued", 1, 6, None, None)
+    assert store.log(run.id)[-1].text == f"resumed after it was {status}"
+    assert claim(store, run.id, "cpu")
+
+
+def test_it_waits_behind_those_who_wait_already(store, ended, config):
+    run = ended()
+    first = store.create(config())
+    lineage.resume(store, run.id)
+    assert [each.id for each in store.queued()] == [first.id, run.id]
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "pausing", "paused", "stopping"])
+def test_a_run_that_has_not_ended_is_not_resumed(store, config, status):
+    run = store.create(config(), columns={} if status == "queued" else {**held_by_us("cpu"), "status": status})
+    with pytest.raises(NotPossibleError, match=f"run {run.id} is {status}; only a run that has ended can be gone on with"):
+        lineage.resume(store, run.id)
+    with pytest.raises(NotPossibleError, match="only a run that has ended"):
+        lineage.train_on(store, run.id, 99)
+    assert (store.get(run.id).status, store.get(run.id).epochs) == (status, 2)
+
+
+def test_a_finished_run_is_not_resumed_and_says_how_to_go_on(store, ended):
+    run = ended("finished")
+    with pytest.raises(NotPossibleError, match="is finished; to go on with it, train it on to more than its 2 epochs"):
+        lineage.resume(store, run.id)
+
+
+def test_a_second_click_resumes_nothing_twice(store, ended):
+    run = ended()
+    lineage.resume(store, run.id)
+    with pytest.raises(NotPossibleError, match="is queued; only a run that has ended"):
+        lineage.resume(store, run.id)
+
+
+def test_who_trains_it_himself_holds_it_at_once(store, ended):
+    run, held = ended(), held_by_us("cpu")
+    again = lineage.resume(store, run.id, held)
+    assert (again.status, again.holder, store.queued()) == ("running", held["owner_token"], [])
+    assert claim(store, run.id, "cpu", alone=False) == ""
+    store.append(run.id, EpochMetrics(8, 2, {"val/a/loss": 0.5}), held["owner_token"])
+
+
+def test_an_archived_run_that_goes_on_is_listed_again(store, ended):
+    run = ended()
+    actions.archive(store, run.id)
+    assert lineage.resume(store, run.id).archived is False
+
+
+def test_time_adds_up_over_attempts_and_the_curves_go_on(store, config, clock):
+    run = store.create(config(), columns=held_by_us("cpu"))
+    clock[0] = 1060.0
+    store.append(run.id, RunStarted(8, {}), run.holder)
+    store.append(run.id, EpochMetrics(4, 1, {"val/a/loss": 1.0}), run.holder)
+    store.append(run.id, RunEnded("stopped", 4, 1.0, 1.0, 60.0), run.holder)
+    clock[0] = 9000.0
+    assert store.get(run.id).seconds == 60.0
+    assert lineage.resume(store, run.id).seconds == 60.0
+    token = claim(store, run.id, "cpu")
+    clock[0] = 9005.0
+    store.append(run.id, EpochMetrics(8, 2, {"val/a/loss": 0.5}), token)
+    assert list(store.scalars(run.id)["wall_time"]) == [60.0, 65.0]
+    assert store.get(run.id).seconds == 65.0
+    store.append(run.id, RunEnded("stopped", 8, 2.0, 1.0, 5.0), token)
+    clock[0] = 20000.0
+    lineage.resume(store, run.id, held_by_us("cpu"))
+    clock[0] = 20001.0
+    assert store.get(run.id).seconds == 66.0
+
+
+# -- training on
+
+
+@pytest.mark.parametrize("status", ["stopped", "interrupted", "failed", "finished"])
+def test_training_on_makes_the_run_longer(store, ended, status):
+    run = ended(status)
+    longer = lineage.train_on(store, run.id, 4)
+    assert (longer.status, longer.epochs, longer.steps_total, longer.progress) == ("queued", 4, 16, 6 / 16)
+    assert RunConfig.from_file(store.folder(run.id) / "config.yaml") == longer.config == run.config.model_copy(update={"epochs": 4})
+    assert list(store.scalars(run.id)["key"]) == ["val/a/loss"]  # test is measured anew at the new end
+    assert store.log(run.id)[-1].text == "trained on to 4 epochs"
+
+
+@pytest.mark.parametrize("epochs", [-1, 0, 1, 2])
+def test_training_on_to_fewer_or_as_many_epochs_is_refused(store, ended, epochs):
+    run = ended("finished")
+    with pytest.raises(ConfigError, match=f"epochs: expected more than the run's 2, found {epochs}; give the new total"):
+        lineage.train_on(store, run.id, epochs)
+    assert store.get(run.id) == run
+    assert len(store.scalars(run.id)) == 2
+
+
+def test_training_on_beyond_what_a_config_allows_is_refused(store, ended):
+    run = ended("finished")
+    with pytest.raises(ConfigError, match="epochs"):
+        lineage.train_on(store, run.id, 10_001)
+    assert store.get(run.id) == run
+
+
+def test_a_config_file_that_cannot_be_written_leaves_the_run_as_it_was(store, ended, monkeypatch):
+    run = ended("finished")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(lineage, "write_text", full)
+    with pytest.raises(StoreError, match=r"cannot write '.*config.yaml': No space left on device. The run is as it was"):
+        lineage.train_on(store, run.id, 4)
+    assert store.get(run.id) == run
+    assert len(store.scalars(run.id)) == 2
+
+
+# -- forking
+
+
+@pytest.fixture
+def parent(store, ended, write_checkpoint):
+    """A finished run with the states of epochs 1 and 2, one within epoch 3, and probes of epochs 0 to 3."""
+    run = ended("finished", "parent", epochs=4)
+    folder = store.folder(run.id)
+    write_checkpoint(folder, 1, 2, best=True)
+    write_checkpoint(folder, 2, 4)
+    write_checkpoint(folder, 2, 5, step_in_epoch=1, keep=False)
+    (folder / "probes").mkdir()
+    for name in ("targets", "epoch_0000", "epoch_0001", "epoch_0002", "epoch_0003"):
+        (folder / "probes" / f"{name}.npz").write_bytes(name.encode())
+    return run
+
+
+def files_of(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_whole_epochs_can_be_forked_from(store, parent):
+    assert [(kept.epoch, kept.step, kept.is_best) for kept in lineage.forkable(store, parent.id)] == [(1, 2, True), (2, 4, False)]
+
+
+def test_a_fork_holds_what_it_needs_and_leaves_its_parent_alone(store, parent):
+    before = files_of(store.folder(parent.id))
+    run = lineage.fork(store, parent.id, 1, lineage.fork_config(parent, 1, ["optimizer.lr=0.5"]))
+    folder, source = store.folder(run.id), store.folder(parent.id)
+    assert (run.status, run.parent, run.parent_epoch, run.parent_step, run.step, run.epoch) == ("queued", parent.id, 1, 2, 2, 1.0)
+    assert (run.config.optimizer.lr, run.name) == (0.5, "parent · from epoch 1")
+    assert sorted(path.name for path in (folder / "probes").iterdir()) == ["epoch_0000.npz", "epoch_0001.npz", "targets.npz"]
+    name = "epoch_0001_step_00000002"
+    assert read_index(folder) == {"last": name, "best": name, "kept": [name]}
+    for file in ("model.safetensors", "state.pt"):
+        assert (folder / "checkpoints" / name / file).read_bytes() == (source / "checkpoints" / name / file).read_bytes()
+    meta, old = read_meta(folder, name), read_meta(source, name)
+    assert (meta["best"], meta["position"]["best_score"]) == (False, -1.0)  # the new run's best is chosen among its own epochs
+    assert meta["position"] | {"best_score": 0.5} == old["position"]
+    assert files_of(source) == before
+    assert store.log(run.id)[0].text == f"forked from {parent.id} (parent) after epoch 1"
+
+
+def test_deleting_the_parent_leaves_the_fork_whole(store, parent):
+    run = lineage.fork(store, parent.id, 2, lineage.fork_config(parent, 2, []))
+    before = files_of(store.folder(run.id))
+    actions.delete_run(store, parent.id)
+    assert files_of(store.folder(run.id)) == before
+    assert store.get(run.id).parent == parent.id  # it still says where it came from
+
+
+def test_a_fork_trained_here_is_held_at_once(store, parent):
+    held = held_by_us("cpu")
+    run = lineage.fork(store, parent.id, 1, lineage.fork_config(parent, 1, []), held=held)
+    assert (run.status, run.holder, store.queued()) == ("running", held["owner_token"], [])
+
+
+def test_one_click_forks_once(store, parent):
+    config = lineage.fork_config(parent, 1, [])
+    first = lineage.fork(store, parent.id, 1, config, "click")
+    assert lineage.fork(store, parent.id, 1, config, "click").id == first.id
+    assert len(store.runs()) == 2
+
+
+@pytest.mark.parametrize("epoch", [0, 3, 4])
+def test_an_epoch_that_is_not_kept_is_refused_and_the_kept_ones_named(store, parent, epoch):
+    config = lineage.fork_config(parent, 1, ["epochs=9"])
+    with pytest.raises(NotPossibleError, match=rf"has no state of epoch {epoch} to fork from. Kept epochs: 1, 2 \(see keep_checkpoints\)"):
+        lineage.fork(store, parent.id, epoch, config)
+    assert [path.name for path in (store.home / "runs").iterdir()] == [parent.id]
+
+
+def test_a_damaged_state_makes_no_run(store, parent):
+    path = store.folder(parent.id) / "checkpoints" / "epoch_0001_step_00000002" / "state.pt"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamagedCheckpointError, match=r"state.pt' is not what was written"):
+        lineage.fork(store, parent.id, 1, lineage.fork_config(parent, 1, []))
+    assert [run.id for run in store.runs()] == [parent.id]
+    assert [each.name for each in (store.home / "runs").iterdir()] == [parent.id]
+
+
+@pytest.mark.parametrize(
+    ("assignments", "fields"),
+    [
+        (["batch_size=7"], ["batch_size"]),
+        (["data.name=mnist"], ["data"]),
+        (["backbone.name=small_cnn", "sharing.depth=2"], ["backbone", "sharing"]),
+        (["tasks.ink.loss_weight=1"], ["tasks.ink"]),
+        (["tasks.digit.label_smoothing=0.1"], ["tasks.digit"]),
+        (["epochs=1"], ["epochs"]),
+        (["batch_size=7", "epochs=1"], ["batch_size", "epochs"]),
+    ],
+)
+def test_what_a_fork_cannot_change_is_named(parent, assignments, fields):
+    with pytest.raises(ConfigError) as caught:
+        lineage.fork_config(parent, 1, assignments)
+    assert [problem.field for problem in caught.value.problems] == fields
+
+
+def test_what_a_fork_can_change(store, ended):
+    parent = ended(tasks={"digit": {}, "ink": {}}, epochs=4)
+    changes = ["tasks.digit.loss_weight=3", "tasks.ink=null", "balancing.name=dwa", "optimizer.name=sgd", "schedule.name=constant", "name=mine"]
+    config = lineage.fork_config(parent, 1, [*changes, "epochs=2", "augmentation.shift=1", "seed=5"])
+    assert (list(config.tasks), config.tasks["digit"].loss_weight, config.balancing.name, config.name) == (["digit"], 3.0, "dwa", "mine")
+
+
+# -- the past
+
+
+def measured(store, config, steps, offset, **columns):
+    """A run that measured ``offset`` + step at each of these steps."""
+    run = store.create(config(), columns=columns)
+    for step in steps:
+        store.append(run.id, EpochMetrics(step, step, {"val/a/loss": float(offset + step)}))
+    return store.get(run.id)
+
+
+def past(store, run):
+    return [(row.step, row.value) for row in lineage.past_of(store, run).itertuples()]
+
+
+@pytest.fixture
+def family(store, config):
+    """Grandparent (steps 1 to 9), parent from its step 4 (5 to 8), child from the parent's step 6 (7 to 9)."""
+    grandparent = measured(store, config, range(1, 10), 0)
+    store.append(grandparent.id, EpochMetrics(4, 4, {"test/a/loss": 5.0}))
+    parent = measured(store, config, range(5, 9), 100, parent_id=grandparent.id, parent_epoch=4, parent_step=4)
+    child = measured(store, config, range(7, 10), 200, parent_id=parent.id, parent_epoch=6, parent_step=6)
+    return grandparent, parent, child
+
+
+def test_the_past_gives_each_step_once(store, family):
+    grandparent, parent, child = family
+    assert past(store, child) == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 105.0), (6, 106.0)]
+    assert past(store, parent) == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
+    assert past(store, grandparent) == []
+    assert list(lineage.past_of(store, child).columns) == list(lineage.past_of(store, grandparent).columns) == list(store.scalars(child.id).columns)
+
+
+def test_a_fork_from_where_its_parent_was_forked_has_only_the_grandparents_past(store, config, family):
+    sibling = measured(store, config, [5], 300, parent_id=family[1].id, parent_epoch=4, parent_step=4)
+    assert past(store, sibling) == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
+
+
+@pytest.mark.parametrize(("deleted", "rest"), [(0, [(5, 105.0), (6, 106.0)]), (1, [])])
+def test_the_past_ends_at_a_run_that_was_deleted(store, family, deleted, rest):
+    actions.stop(store, family[deleted].id)
+    actions.delete_run(store, family[deleted].id)
+    assert past(store, family[2]) == rest
+
+
+def test_runs_that_name_each_other_as_parents_do_not_hang(store, family):
+    grandparent, parent, child = family
+    change(store, grandparent.id, parent_id=child.id, parent_epoch=9, parent_step=9)
+    assert [run.id for run, _ in lineage.ancestors(store, store.get(child.id))] == [parent.id, grandparent.id]
+
+
+def test_children_come_oldest_first(store, config, family):
+    grandparent, parent, child = family
+    late = measured(store, config, [], 0, parent_id=grandparent.id, parent_epoch=1, parent_step=1)
+    assert [run.id for run in lineage.children(store, grandparent.id)] == [parent.id, late.id]
+    assert lineage.children(store, child.id) == []
+
+
+def test_an_old_checkpoint_without_a_position_inside_an_epoch_counts_as_whole(store, parent):
+    path = store.folder(parent.id) / "checkpoints" / "epoch_0002_step_00000004" / "meta.json"
+    meta = json.loads(path.read_text())
+    del meta["position"]["step_in_epoch"]
+    path.write_text(json.dumps(meta))
+    assert [kept.whole_epoch for kept in kept_checkpoints(store.folder(parent.id))] == [True, True, False]

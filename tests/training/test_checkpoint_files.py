@@ -1,0 +1,252 @@
+"""Which checkpoints there are, which can be trusted, which are kept. No torch."""
+
+import json
+import shutil
+from itertools import pairwise
+
+import pytest
+
+from mtl_core.errors import TrainingError
+from mtl_core.training import checkpoint_files
+from mtl_core.training.checkpoint_files import (
+    FORMAT,
+    DamagedCheckpointError,
+    check_files,
+    copy_for_fork,
+    is_kept,
+    kept_checkpoints,
+    name_of,
+    newest_first,
+    put_aside,
+    read_index,
+    read_meta,
+    update_index,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run's folder."""
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def three(folder, write_checkpoint):
+    """Names of the states of epochs 1 (kept), 2 (the best) and 3."""
+    return [write_checkpoint(folder, 1, 10), write_checkpoint(folder, 2, 20, best=True, keep=False), write_checkpoint(folder, 3, 30, keep=False)]
+
+
+def there(folder):
+    return sorted(path.name for path in (folder / "checkpoints").iterdir() if path.is_dir())
+
+
+# -- the index
+
+
+def test_a_folder_without_checkpoints_has_an_empty_index(folder):
+    assert (read_index(folder), newest_first(folder), kept_checkpoints(folder)) == ({}, [], [])
+    (folder / "checkpoints").mkdir(parents=True)
+    assert read_index(folder) == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\x00",
+        b'{"best": "x"}',
+        b'{"last": null}',
+        b'{"last": 5}',
+        b'{"last": "x", "kept": 5}',
+        b'{"last": "x", "best": 5}',
+    ],
+)
+def test_an_index_that_cannot_be_used_is_made_anew_from_what_lies_there(folder, three, content):
+    path = folder / "checkpoints" / "index.json"
+    path.unlink() if content is None else path.write_bytes(content)
+    (folder / "checkpoints" / f".{name_of(4, 40)}.tmp").mkdir()
+    (folder / "checkpoints" / f"{name_of(4, 40)}.damaged").mkdir()
+    assert read_index(folder) == {"best": three[1], "last": three[2], "previous": three[1], "kept": three}
+    assert newest_first(folder) == three[::-1]
+
+
+def test_an_index_made_anew_calls_the_newest_the_best_where_none_is_marked(folder, write_checkpoint):
+    names = [write_checkpoint(folder, 1, 10), write_checkpoint(folder, 2, 20)]
+    (folder / "checkpoints" / "index.json").unlink()
+    assert read_index(folder)["best"] == names[1]
+
+
+def test_an_old_index_knows_no_kept_ones(folder, three):
+    (folder / "checkpoints" / "index.json").write_text(json.dumps({"best": three[1], "last": three[2]}))
+    assert read_index(folder) == {"best": three[1], "last": three[2], "kept": []}
+
+
+def test_newest_first_is_by_step_and_then_by_epoch(folder, write_checkpoint):
+    """A run stopped in the evaluation of its 1st epoch stands at step 20 of epoch 0, as at the end of epoch 1. Past 9,999 epochs names grow."""
+    order = [(0, 5), (0, 20), (1, 20), (1, 25), (9_999, 99_999_990), (10_000, 100_000_000)]
+    for epoch, step in order:
+        write_checkpoint(folder, epoch, step)
+    assert newest_first(folder) == [name_of(epoch, step) for epoch, step in reversed(order)]
+
+
+def test_what_is_kept_says_what_it_is(folder, write_checkpoint):
+    write_checkpoint(folder, 1, 10, best=True)
+    write_checkpoint(folder, 1, 13, step_in_epoch=3, keep=False)
+    found = [(kept.epoch, kept.step, kept.whole_epoch, kept.is_best, kept.is_last) for kept in kept_checkpoints(folder)]
+    assert found == [(1, 10, True, True, False), (1, 13, False, False, True)]
+    shutil.rmtree(folder / "checkpoints" / name_of(1, 10))
+    assert [kept.epoch for kept in kept_checkpoints(folder)] == [1]  # one that is named but gone is none
+
+
+def test_the_index_drops_only_what_nothing_names(folder, write_checkpoint):
+    kept, best = write_checkpoint(folder, 1, 10), write_checkpoint(folder, 2, 20, best=True, keep=False)
+    lost, before = write_checkpoint(folder, 3, 30, keep=False), write_checkpoint(folder, 4, 40, keep=False)
+    parent = folder / "checkpoints"
+    for name in (f".{name_of(4, 45)}.tmp", f"{name_of(2, 25)}.damaged", "mine"):
+        (parent / name).mkdir()
+    (parent / "notes.txt").write_text("mine")
+    last = write_checkpoint(folder, 5, 50, keep=False)
+    assert lost not in there(folder)
+    assert there(folder) == sorted([kept, best, before, last, f"{name_of(2, 25)}.damaged", "mine"])
+    assert (parent / "notes.txt").read_text() == "mine"
+    assert read_index(folder) == {"best": best, "last": last, "previous": before, "kept": [kept]}
+
+
+def test_the_same_checkpoint_again_changes_nothing(folder, three):
+    before = read_index(folder)
+    update_index(folder, three[2], best=False, keep=False)
+    assert read_index(folder) == before
+
+
+def test_a_best_that_is_gone_is_replaced_by_the_next(folder, three, write_checkpoint):
+    put_aside(folder, three[1])
+    name = write_checkpoint(folder, 4, 40, keep=False)
+    assert read_index(folder)["best"] == name
+
+
+# -- which epochs are kept
+
+
+def test_at_most_so_many_epochs_are_kept_evenly_spread_over_the_run():
+    for epochs in range(1, 400):
+        for keep in (0, 1, 2, 3, 7, 10, 11, 50, 399, 1000):
+            kept = [epoch for epoch in range(epochs + 1) if is_kept(epoch, epochs, keep)]
+            assert len(kept) <= keep, (epochs, keep)
+            assert {later - earlier for earlier, later in pairwise(kept)} <= {kept[0] if kept else 0}, (epochs, keep)
+            assert len(kept) >= min(epochs, keep) // 2.5, (epochs, keep)  # the next smaller step of 1, 2, 5, 10 would keep too many
+
+
+@pytest.mark.parametrize(
+    ("epochs", "keep", "kept"),
+    [
+        (10, 10, list(range(1, 11))),
+        (11, 10, [2, 4, 6, 8, 10]),
+        (100, 10, list(range(10, 101, 10))),
+        (45, 10, list(range(5, 46, 5))),
+        (3, 1, [2]),
+        (10, 0, []),
+    ],
+)
+def test_which_epochs_are_kept(epochs, keep, kept):
+    assert [epoch for epoch in range(epochs + 1) if is_kept(epoch, epochs, keep)] == kept
+
+
+# -- trust
+
+
+def test_whole_files_pass(folder, three):
+    for name in three:
+        check_files(folder, name)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "state.pt"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda content: content[:50] + bytes([content[50] ^ 1]) + content[51:],
+        lambda content: content[:-1],
+        lambda content: b"",
+        lambda content: content + b"\0",
+    ],
+    ids=["a flipped bit", "cut off", "empty", "longer"],
+)
+def test_a_changed_file_is_noticed(folder, three, file, spoil):
+    path = folder / "checkpoints" / three[2] / file
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(DamagedCheckpointError, match=rf"{file}' is not what was written \({path.stat().st_size:,} bytes, and another SHA-256\)"):
+        check_files(folder, three[2])
+    check_files(folder, three[1])
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "state.pt", "meta.json"])
+def test_a_missing_file_is_noticed(folder, three, file):
+    (folder / "checkpoints" / three[2] / file).unlink()
+    with pytest.raises(DamagedCheckpointError, match=rf"{file}' cannot be read"):
+        check_files(folder, three[2])
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "x"}', '{"format": 2, "position": 5, "execution": {}}'])
+def test_a_meta_file_that_cannot_be_used_is_noticed(folder, three, content):
+    (folder / "checkpoints" / three[2] / "meta.json").write_text(content)
+    with pytest.raises(DamagedCheckpointError, match=r"meta.json' cannot be read"):
+        read_meta(folder, three[2])
+
+
+def test_a_newer_format_is_refused_as_such_and_not_as_damage(folder, write_checkpoint):
+    name = write_checkpoint(folder, 1, 10, format=FORMAT + 1)
+    for look in (read_meta, check_files):
+        with pytest.raises(TrainingError, match=r"newer version of the program \(format 3, this one reads up to 2\). Update the program") as caught:
+            look(folder, name)
+        assert not isinstance(caught.value, DamagedCheckpointError)
+    assert there(folder) == [name]
+
+
+def test_the_first_format_had_no_sums_and_is_read(folder, write_checkpoint):
+    name = write_checkpoint(folder, 1, 10)
+    path = folder / "checkpoints" / name / "meta.json"
+    meta = json.loads(path.read_text())
+    path.write_text(json.dumps({key: meta[key] for key in ("position", "execution")}))
+    check_files(folder, name)
+    assert read_meta(folder, name)["position"]["epoch"] == 1
+
+
+def test_putting_aside_overwrites_nothing(folder, three, write_checkpoint):
+    parent, name = folder / "checkpoints", three[2]
+    for number, suffix in enumerate((".damaged", ".damaged2", ".damaged3")):
+        (parent / name / "state.pt").write_bytes(bytes([number]))
+        put_aside(folder, name)
+        assert (parent / f"{name}{suffix}" / "state.pt").read_bytes() == bytes([number])
+        assert not (parent / name).exists()
+        write_checkpoint(folder, 3, 30, keep=False)
+    assert (parent / f"{name}.damaged" / "state.pt").read_bytes() == bytes([0])
+    shutil.rmtree(parent / name)
+    put_aside(folder, name)  # one that is gone is no error
+    assert f"{name}.damaged4" not in there(folder)
+
+
+# -- a fork's copy
+
+
+def test_a_copy_is_complete_before_it_has_its_name(folder, three, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint_files, "link_or_copy", full)
+    with pytest.raises(OSError, match="No space left"):
+        copy_for_fork(folder, three[1], tmp_path / "fork")
+    assert newest_first(tmp_path / "fork") == []
+
+
+def test_a_copy_where_files_cannot_be_shared_is_a_real_one(folder, three, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr("os.link", refuse)
+    copy_for_fork(folder, three[1], tmp_path / "fork")
+    check_files(tmp_path / "fork", three[1])
+    copied = tmp_path / "fork" / "checkpoints" / three[1] / "state.pt"
+    assert copied.stat().st_ino != (folder / "checkpoints" / three[1] / "state.pt").stat().st_ino
