@@ -25,7 +25,7 @@ from mtl_core.training import checkpoints
 from mtl_core.training.build import TRAIN_PART, Setup, build, evenly_spaced_rows, rows_of
 from mtl_core.training.evaluation import evaluate, selection_score
 from mtl_core.training.execution import device_name, tune_allocator
-from mtl_core.training.losses import task_losses
+from mtl_core.training.losses import separate_losses, task_losses
 from mtl_core.training.probe_set import ProbeSet
 
 CURVE_POINTS = 50  # step scalars are means over so many steps that an epoch has about this many
@@ -129,16 +129,28 @@ def _step(setup: Setup, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     setup.optimizer.zero_grad(set_to_none=True)
     with setup.execution.autocast():
         outputs = setup.model(batch.images)
-    losses, present = task_losses(setup.kinds, outputs, batch, setup.complete)
-    if not losses.requires_grad:  # no image of this batch has any target: nothing to learn from
+    losses, present = separate_losses(setup.kinds, outputs, batch, setup.complete)
+    values = torch.stack([loss.detach() for loss in losses])
+    if not any(loss.requires_grad for loss in losses):  # no image of this batch has any target: nothing to learn from
         setup.scheduler.step()
-        return losses, present, losses.sum(), torch.zeros_like(losses)
-    combined, coefficients = setup.balancer.backward(losses * setup.loss_weights, present, setup.model)
+        return values, present, values.sum(), torch.zeros_like(values)
+    weighted = [loss * loss_weight for loss, loss_weight in zip(losses, setup.loss_weights, strict=True)]
+    combined, coefficients = setup.balancer.backward(weighted, present, setup.model)
     if setup.config.gradient_clip is not None:
         clip_grad_norm_(setup.model.parameters(), setup.config.gradient_clip)
     setup.optimizer.step()
     setup.scheduler.step()
-    return losses.detach(), present, combined, coefficients
+    setup.balancer.after_step(lambda: _losses_now(setup, batch))
+    return values, present, combined, coefficients
+
+
+@torch.no_grad()
+def _losses_now(setup: Setup, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The weighted losses (T,) of a batch as they are, and which tasks are present (T,)."""
+    with setup.execution.autocast():
+        outputs = setup.model(batch.images)
+    losses, present = task_losses(setup.kinds, outputs, batch, setup.complete)
+    return losses * setup.loss_weights, present
 
 
 def _finish(setup: Setup, position: Position, folder: Path, control: Control, started: float) -> Iterator[Event]:
