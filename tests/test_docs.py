@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from docs import balancing_pages
 from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
+from mtl_core.balancing.cost import cost_of
 from mtl_core.config import RunConfig
 from mtl_core.data import DATA_SOURCES
 from mtl_core.presets import get_preset
@@ -33,9 +35,27 @@ def test_the_guide_names_every_data_set(name):
 
 @pytest.mark.parametrize("table", [BACKBONES, BALANCERS])
 def test_the_changelog_and_guide_know_every_part(table):
-    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8") + (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    """The guide by itself, or on the pages about balancing that it points to."""
+    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+    pages = [ROOT / "docs" / name for name in balancing_pages.INTRODUCTIONS]
+    assert all(f"({page.name})" in guide for page in pages)
+    text = " ".join([guide, *(path.read_text(encoding="utf-8") for path in (*pages, ROOT / "CHANGELOG.md"))])
     for name in table:
-        assert table.load(name).title.lower() in guide.lower(), name
+        assert table.load(name).title.lower() in text.lower(), name
+
+
+@pytest.mark.parametrize("name", balancing_pages.INTRODUCTIONS)
+def test_the_pages_about_balancing_are_up_to_date(name):
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == balancing_pages.page(name), "run: python -m docs.balancing_pages"
+
+
+def test_every_method_is_on_one_of_the_pages_with_its_cost():
+    pages = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in balancing_pages.INTRODUCTIONS]
+    for name in BALANCERS:
+        assert sum(f"| `{name}` |" in page for page in pages) == 1, name
+        cost = cost_of(name)
+        assert cost is not None, f"{name}: run benchmarks/balancing.py --write"
+        assert (cost.features is not None) == ("gradients" in BALANCERS.load(name).Options.model_fields), name
 
 
 def test_every_config_field_says_what_it_is():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import streamlit as st
 
 from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
+from mtl_core.balancing.cost import cost_of
 from mtl_core.config import AugmentationConfig, OptimizerConfig, PartConfig, RunConfig, ScheduleConfig, TaskConfig
 from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.data.dataset import Task
@@ -136,15 +138,34 @@ def network_section() -> None:
     with left:
         part_chooser("Backbone", BACKBONES, "backbone")
     with right:
-        part_chooser("Balancing", BALANCERS, "balancing")
+        part_chooser("Balancing", BALANCERS, "balancing", label_of=lambda part: f"{part.title} · {part.family}", about=about_balancer)
 
 
-def part_chooser(label: str, registry: Registry, key: str, *, titled: bool = False, columns: int = 2, changed: Any = None) -> None:
+def about_balancer(name: str, part: Any) -> str:
+    """What a balancing method does, what it costs, and where it comes from."""
+    cost = cost_of(name)
+    facts = [f"Costs {cost.sentence()}." if cost else "", f"[{part.paper.cite()}]({part.paper.url})" if part.paper else ""]
+    return " ".join([part.summary, *(fact for fact in facts if fact)])
+
+
+def part_chooser(
+    label: str,
+    registry: Registry,
+    key: str,
+    *,
+    titled: bool = False,
+    columns: int = 2,
+    changed: Any = None,
+    label_of: Callable[[Any], str] = lambda part: part.title,
+    about: Callable[[str, Any], str] = lambda _, part: part.summary,
+) -> None:
     """A part by name, what it is, and its options. Parts that import torch show titles and options once it is there.
 
     Args:
         titled: the parts can be loaded without torch.
         changed: called after another part was chosen.
+        label_of: the part's class -> its text in the list.
+        about: name and class of the chosen part -> what is said below it.
     """
     from mtl_core.runs.jobs import warmed
 
@@ -155,7 +176,7 @@ def part_chooser(label: str, registry: Registry, key: str, *, titled: bool = Fal
     hold(widget, current)
 
     def title(name: str) -> str:
-        return registry.load(name).title if loadable and name in registry else name
+        return label_of(registry.load(name)) if loadable and name in registry else name
 
     def take() -> None:
         if st.session_state[widget] == read((key, "name")):
@@ -168,7 +189,7 @@ def part_chooser(label: str, registry: Registry, key: str, *, titled: bool = Fal
     if current not in registry or not (loadable or torch_is_ready()):
         return
     part = registry.load(current)
-    st.caption(part.summary)
+    st.caption(about(current, part))
     if len(part.Options.model_fields) <= FEW_OPTIONS:
         options_form(part.Options, (key,), columns=columns)
     else:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchjd.scalarization import DWA
 
 from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
+from mtl_core.balancing.paper import Paper
 
 SMALLEST = 1e-12
 
@@ -27,7 +28,13 @@ class DynamicWeightAverage(LossWeighting):
     """
 
     title: ClassVar[str] = "Dynamic weight average"
-    summary: ClassVar[str] = "Gives more weight to tasks whose loss falls slowly from epoch to epoch (Liu et al. 2019)."
+    summary: ClassVar[str] = "Gives more weight to tasks whose loss falls slowly from epoch to epoch."
+    paper: ClassVar[Paper] = Paper(
+        "End-to-End Multi-Task Learning with Attention", "Liu, Johns and Davison", 2019, "https://arxiv.org/abs/1803.10704", "eq. 7"
+    )
+    formula: ClassVar[str] = "L = sum_t lambda_t L_t,   lambda = T softmax(r / temperature),  r_t = mean loss of the last epoch / of the one before"
+    needs: ClassVar[str] = "The mean losses of two epochs; equal weights until then."
+    when_to_use: ClassVar[str] = "In runs of many epochs, when some tasks learn much faster than others. Costs nothing; its effect is mild."
     Options = DWAOptions
 
     def __init__(self, options: DWAOptions, task_count: int):

@@ -11,10 +11,12 @@ from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
 
 
 class Fixed(LossWeighting):
-    """Weighted sum; TorchJD's ``Sum`` over the already weighted losses."""
+    """Weighted sum; TorchJD's ``Sum`` over the already weighted losses, and so its ``Constant`` too."""
 
     title: ClassVar[str] = "Fixed weights"
     summary: ClassVar[str] = "The sum of the losses, each times its loss weight."
+    formula: ClassVar[str] = "L = sum_t L_t"
+    when_to_use: ClassVar[str] = "First, always: it is the cheapest, and well-chosen fixed weights are hard to beat."
 
     def __init__(self, options: BalancerOptions, task_count: int):
         super().__init__(options, task_count)

@@ -5,23 +5,27 @@ from __future__ import annotations
 from typing import ClassVar
 
 from torch import Tensor
-from torchjd.aggregation import PCGrad as TorchJDPCGrad
+from torchjd.aggregation import PCGradWeighting
 
-from mtl_core.balancing.balancer import BalancerOptions, GradientAggregator
+from mtl_core.balancing.balancer import BalancerOptions, GramianAggregator
+from mtl_core.balancing.paper import Paper
 
 
-class PCGrad(GradientAggregator):
+class PCGrad(GramianAggregator):
     """Each task's gradient loses its component against every task it conflicts with, in random order; then they are summed.
 
     The random order comes from torch's global generator, which the run seeds and its checkpoints keep.
     """
 
     title: ClassVar[str] = "PCGrad"
-    summary: ClassVar[str] = "Removes from each task's gradient what points against another task's (Yu et al. 2020). One backward pass per task."
+    summary: ClassVar[str] = "Removes from each task's gradient what points against another task's."
+    paper: ClassVar[Paper] = Paper("Gradient Surgery for Multi-Task Learning", "Yu et al.", 2020, "https://arxiv.org/abs/2001.06782", "algorithm 1")
+    formula: ClassVar[str] = "g_i <- g_i - min(0, g_i . g_j) / |g_j|^2 g_j for all j in random order;  d = sum_i g_i"
+    when_to_use: ClassVar[str] = "When tasks conflict at some steps. Without conflict it is the plain sum, so it is a cautious choice."
 
     def __init__(self, options: BalancerOptions, task_count: int):
         super().__init__(options, task_count)
-        self.aggregator = TorchJDPCGrad()
+        self.weighting = PCGradWeighting()
 
-    def coefficients(self, jacobian: Tensor) -> Tensor:
-        return self.aggregator.weighting(jacobian)
+    def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
+        return self.weighting(gramian)

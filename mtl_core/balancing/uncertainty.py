@@ -9,17 +9,31 @@ from torch import Tensor
 from torchjd.scalarization import UW
 
 from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
+from mtl_core.balancing.paper import Paper
 
 
 class UncertaintyWeighting(LossWeighting):
     """sum_t 1/2 exp(-s_t) L_t + 1/2 s_t with a learnt s_t = log sigma_t^2 per task, starting at 0.
 
-    The s_t are trained by the run's optimizer, without weight decay. Deviation: the paper has no factor 1/2 on
-    classification losses; TorchJD, and so we, use it for every task. So every effective weight starts at half its loss weight.
+    The s_t are trained by the run's optimizer, without weight decay.
     """
 
     title: ClassVar[str] = "Uncertainty weighting"
-    summary: ClassVar[str] = "Learns a noise level per task; noisy tasks get a lower weight (Kendall et al. 2018)."
+    summary: ClassVar[str] = "Learns a noise level per task; noisy tasks get a lower weight."
+    paper: ClassVar[Paper] = Paper(
+        "Multi-Task Learning Using Uncertainty to Weigh Losses for Scene Geometry and Semantics",
+        "Kendall, Gal and Cipolla",
+        2018,
+        "https://arxiv.org/abs/1705.07115",
+        "eq. 10",
+    )
+    formula: ClassVar[str] = "L = sum_t 1/2 exp(-s_t) L_t + 1/2 s_t,   s_t = log sigma_t^2 learnt"
+    needs: ClassVar[str] = "One learnt number per task, trained by the run's optimizer."
+    when_to_use: ClassVar[str] = "When losses have different units or scales and there is no time to tune weights. Costs nothing."
+    deviations: ClassVar[str] = (
+        "The paper has no factor 1/2 on classification losses; TorchJD, and so we, use it for every task: each weight starts at half its loss weight."
+    )
+    alone: ClassVar[str] = "The learnt noise level scales a single loss too; its weight starts at 1/2."
 
     def __init__(self, options: BalancerOptions, task_count: int):
         super().__init__(options, task_count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from mtl_core.backbones.backbone import Backbone
@@ -17,15 +18,27 @@ class HardSharing(MultiTaskModel):
 
     title: ClassVar[str] = "Hard sharing"
     summary: ClassVar[str] = "One backbone for all tasks, one head per task."
+    has_shared_features: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone, kinds: Mapping[str, TaskKind], options: SharingOptions):
         super().__init__(backbone, kinds, options)
         self.backbone = backbone
         self.heads = nn.ModuleDict({name: kind.build_head(backbone.features) for name, kind in kinds.items()})
+        self._taken: tuple[list[Tensor], list[Tensor]] | None = None
 
     def forward(self, images: Tensor) -> dict[str, Any]:
         features = self.backbone(images)
+        self._taken = None
+        if self.split_features and self.training and torch.is_grad_enabled():
+            copies = [feature.detach().requires_grad_() for feature in features]
+            self._taken, features = (features, copies), copies
         return {name: head(features) for name, head in self.heads.items()}
+
+    def take_features(self) -> tuple[list[Tensor], list[Tensor]]:
+        if self._taken is None:
+            raise RuntimeError("no features were kept: set split_features, and call the model in training mode first")
+        taken, self._taken = self._taken, None
+        return taken
 
     def shared_parameters(self) -> list[nn.Parameter]:
         return list(self.backbone.parameters())

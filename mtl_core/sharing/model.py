@@ -25,15 +25,21 @@ class MultiTaskModel(nn.Module, ABC):
     Args:
         backbone: what the scheme shares, or takes copies of.
         kinds: the run's tasks by name; each builds its own head.
+
+    Attributes:
+        has_shared_features: every task's own part reads the same features, so that gradients can be combined there.
+        split_features: while training, cut the graph at those features; the balancer that set this joins it again.
     """
 
     title: ClassVar[str]
     summary: ClassVar[str]
+    has_shared_features: ClassVar[bool] = False
     Options: ClassVar[type[SharingOptions]] = SharingOptions
 
     def __init__(self, backbone: Backbone, kinds: Mapping[str, TaskKind], options: SharingOptions):
         super().__init__()
         self.tasks = tuple(kinds)
+        self.split_features = False
 
     @abstractmethod
     def forward(self, images: Tensor) -> dict[str, Any]:
@@ -46,3 +52,11 @@ class MultiTaskModel(nn.Module, ABC):
     @abstractmethod
     def task_parameters(self, task: str) -> list[nn.Parameter]:
         """Parameters that only this task uses."""
+
+    def take_features(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Features of the last forward pass as the shared part made them, and the cut-off copies that the heads read. Kept no longer.
+
+        Raises:
+            NotImplementedError: the scheme has no shared features.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no features that all tasks share")

@@ -91,6 +91,7 @@ def build(config: RunConfig, cache: Path, progress: Progress | None = None) -> S
     execution = _choose_execution(config, device, model, kinds, train_batches, cache, progress)
     model = model.to(memory_format=execution.memory_format)
     balancer = build_balancer(config).to(device)
+    model.split_features = balancer.at_features  # only now: what was timed above is a plain backward pass
     optimizer = build_optimizer(config.optimizer, model, balancer)
     train_batches = _train_batches(config, data, kinds, execution)
     scheduler = build_scheduler(config.schedule, optimizer, config.epochs * len(train_batches))
@@ -135,9 +136,18 @@ def build_model(config: RunConfig, kinds: dict[str, TaskKind], statistics: dict[
 
 
 def build_balancer(config: RunConfig) -> Balancer:
-    """The config's balancing method."""
+    """The config's balancing method.
+
+    Raises:
+        ConfigError: it does not exist, its options are wrong, or it wants features that the sharing scheme does not have.
+    """
     balancer_class = BALANCERS.load(config.balancing.name, "balancing.name")
-    return balancer_class(validated(balancer_class.Options, config.balancing.options, "balancing"), len(config.tasks))
+    balancer = balancer_class(validated(balancer_class.Options, config.balancing.options, "balancing"), len(config.tasks))
+    if balancer.at_features and not SHARING_SCHEMES.load(config.sharing.name, "sharing.name").has_shared_features:
+        fitting = ", ".join(name for name in SHARING_SCHEMES if SHARING_SCHEMES.load(name).has_shared_features)
+        message = f"'features' needs one set of features that all tasks read, which the sharing scheme '{config.sharing.name}' does not have"
+        raise ConfigError(Problem("balancing.gradients", f"{message}. Take 'parameters', or another sharing scheme ({fitting})"))
+    return balancer
 
 
 def build_optimizer(config: OptimizerConfig, model: nn.Module, balancer: nn.Module) -> torch.optim.Optimizer:

@@ -13,20 +13,26 @@ from mtl_core.tasks.kind import TaskKind
 
 
 def task_losses(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any], batch: Batch, complete: Set[str]) -> tuple[Tensor, Tensor]:
-    """Each task's mean loss over the images labelled for it.
+    """``separate_losses``, stacked: losses (T,) and present (T,) bool."""
+    losses, present = separate_losses(kinds, outputs, batch, complete)
+    return torch.stack(losses), present
+
+
+def separate_losses(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any], batch: Batch, complete: Set[str]) -> tuple[list[Tensor], Tensor]:
+    """Each task's mean loss over the images labelled for it. Kept apart, because a backward pass from one entry of a stack visits every head.
 
     Args:
         complete: targets that every image of the data set has; for them nothing needs to be looked up (on a GPU: waited for).
 
     Returns:
-        losses (T,) in the order of ``kinds``, the constant 0 for a task without a labelled image here; present (T,) bool.
+        T scalars in the order of ``kinds``, the constant 0 for a task without a labelled image here; present (T,) bool.
     """
     losses, present = [], []
     for name, kind in kinds.items():
         output, target = labelled_part(kind, outputs[name], batch, complete)
         present.append(len(target) > 0)
         losses.append(kind.loss(output, target) if present[-1] else batch.images.new_zeros(()))
-    return torch.stack(losses), torch.tensor(present, device=batch.images.device)
+    return losses, torch.tensor(present, device=batch.images.device)
 
 
 def labelled_part(kind: TaskKind, output: Any, batch: Batch, complete: Set[str]) -> tuple[Any, Tensor]:

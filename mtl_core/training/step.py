@@ -9,7 +9,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from mtl_core.data.batches import Batch
 from mtl_core.errors import NonFiniteLossError
 from mtl_core.training.build import Setup
-from mtl_core.training.losses import task_losses
+from mtl_core.training.losses import separate_losses, task_losses
 
 MOST_SKIPPED = 10  # steps in a row that 'skip' leaves out before it gives up: by then the network itself holds NaN
 
@@ -58,20 +58,32 @@ class JointStep:
         setup.optimizer.zero_grad(set_to_none=True)
         with setup.execution.autocast():
             outputs = setup.model(batch.images)
-        losses, present = task_losses(setup.kinds, outputs, batch, setup.complete)
-        if not losses.requires_grad:  # no image of this batch has any target: nothing to learn from
+        losses, present = separate_losses(setup.kinds, outputs, batch, setup.complete)
+        values = torch.stack([loss.detach() for loss in losses])
+        if not any(loss.requires_grad for loss in losses):  # no image of this batch has any target: nothing to learn from
             setup.scheduler.step()
-            return losses, present, losses.sum(), torch.zeros_like(losses)
+            return values, present, values.sum(), torch.zeros_like(values)
         if checked:
-            self._check_losses(losses.detach(), checked)
-        combined, coefficients = setup.balancer.backward(losses * setup.loss_weights, present, setup.model)
+            self._check_losses(values, checked)
+        weighted = [loss * loss_weight for loss, loss_weight in zip(losses, setup.loss_weights, strict=True)]
+        combined, coefficients = setup.balancer.backward(weighted, present, setup.model)
         if setup.config.gradient_clip is not None:
             clip_grad_norm_(setup.model.parameters(), setup.config.gradient_clip)
         if checked:
             self._check_gradients(checked)
         setup.optimizer.step()
         setup.scheduler.step()
-        return losses.detach(), present, combined, coefficients
+        setup.balancer.after_step(lambda: self._losses_now(batch))
+        return values, present, combined, coefficients
+
+    @torch.no_grad()
+    def _losses_now(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The weighted losses (T,) of a batch as they are, and which tasks are present (T,)."""
+        setup = self.setup
+        with setup.execution.autocast():
+            outputs = setup.model(batch.images)
+        losses, present = task_losses(setup.kinds, outputs, batch, setup.complete)
+        return losses * setup.loss_weights, present
 
     def _check_losses(self, losses: Tensor, number: int) -> None:
         for task, loss in zip(self.setup.kinds, losses.tolist(), strict=True):

@@ -1,0 +1,44 @@
+"""Aligned-MTL (Senushkin et al. 2023, Independent Component Alignment, https://arxiv.org/abs/2305.19000, algorithm 1), by TorchJD."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from torch import Tensor
+from torchjd.aggregation import AlignedMTLWeighting
+
+from mtl_core.balancing.balancer import GradientOptions, GramianAggregator
+from mtl_core.balancing.paper import Paper
+
+
+class AlignedMTLOptions(GradientOptions):
+    """Options of Aligned-MTL."""
+
+    scale: Literal["min", "median", "rmse"] = Field(
+        "min", description="Common length of the aligned components: the smallest singular value (the paper's), the median, or the root mean square."
+    )
+
+
+class AlignedMTL(GramianAggregator):
+    """The gradients' principal components are stretched to one length, which makes the system of gradients orthogonal; then the mean is taken."""
+
+    title: ClassVar[str] = "Aligned-MTL"
+    summary: ClassVar[str] = "Stretches the gradients' principal components to one length, so that no direction dominates."
+    paper: ClassVar[Paper] = Paper(
+        "Independent Component Alignment for Multi-Task Learning", "Senushkin et al.", 2023, "https://arxiv.org/abs/2305.19000", "algorithm 1"
+    )
+    formula: ClassVar[str] = "d = 1/T' sum_i w_i g_i,   w = sigma_min V S^(-1) V' 1,   G = V S^2 V'"
+    when_to_use: ClassVar[str] = (
+        "When some gradients dominate and others conflict with them. Steps are short near conflict, as long as the smallest component."
+    )
+    pareto_stationary: ClassVar[bool] = True
+    Options = AlignedMTLOptions
+
+    def __init__(self, options: AlignedMTLOptions, task_count: int):
+        super().__init__(options, task_count)
+        self.weighting = AlignedMTLWeighting(scale_mode=options.scale)
+
+    def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
+        # float32: its tolerance for a component that is not there is that of the scalar products' rounding
+        return self.weighting((gramian / gramian.trace().clamp(min=1e-300)).float())

@@ -1,0 +1,63 @@
+"""Auto-Lambda (Liu et al. 2022, https://arxiv.org/abs/2202.03091): loss weights from how much each task's step helps on other images."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+
+from mtl_core.balancing.balancer import BalancerOptions, GradientAggregator, Update
+from mtl_core.balancing.own_adam import adam_step
+from mtl_core.balancing.paper import Paper
+from mtl_core.balancing.task_gradients import TaskGradients, exchange_last
+
+SMALLEST_WEIGHT = 1e-4
+
+
+class AutoLambdaOptions(BalancerOptions):
+    """Options of Auto-Lambda."""
+
+    start: float = Field(0.1, gt=0, le=10, description="The weights' first value. The paper uses 0.1.")
+    weights_lr: float = Field(
+        1e-3, gt=0, le=1, description="Learning rate of the weights (Adam). The authors use 1e-4 in runs of many thousand steps."
+    )
+
+
+class AutoLambda(GradientAggregator):
+    """d = sum_t w_t g_t, the heads' gradients times w_t too; w_t rises while task t's last step pointed where the new batch wants to go.
+
+    With weights that enter linearly, the derivative of the held-out losses after a step is exactly -lr g_t . sum_i g_i', g_t the gradient of the
+    step and g_i' those after it. So no second derivative and no extra pass is needed: g_t is the last step's, g_i' this step's.
+
+    State: the last step's Jacobian (T, P), the weights, Adam's moments. An absent task's wait.
+    """
+
+    title: ClassVar[str] = "Auto-Lambda"
+    summary: ClassVar[str] = "Raises the weight of tasks whose steps help all tasks on images that the step has not seen."
+    paper: ClassVar[Paper] = Paper("Auto-Lambda: Disentangling Dynamic Task Relationships", "Liu et al.", 2022, "https://arxiv.org/abs/2202.03091")
+    formula: ClassVar[str] = "d = sum_t w_t g_t;   w <- Adam step on -g_t(last step) . sum_i g_i(now)"
+    needs: ClassVar[str] = (
+        "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters': it compares gradients of two batches."
+    )
+    when_to_use: ClassVar[str] = "To find out which tasks help the others: a weight that falls belongs to a task that does not."
+    deviations: ClassVar[str] = (
+        "The paper looks one step of plain SGD ahead on a second batch, by finite differences; ours looks back at the step that was really taken, "
+        "with the next batch as the one held out. Every task is a primary task. Weights stay at or above 1e-4."
+    )
+    alone: ClassVar[str] = "The weight starts at 'start' and moves, a single task's too."
+    Options = AutoLambdaOptions
+
+    def __init__(self, options: AutoLambdaOptions, task_count: int):
+        super().__init__(options, task_count)
+        self.register_buffer("weights", torch.full((task_count,), options.start))
+
+    def aggregate(self, tasks: TaskGradients) -> Update:
+        is_known = self.memory["has_last"][tasks.rows] if "has_last" in self.memory else torch.zeros_like(tasks.rows, dtype=torch.bool)
+        last = exchange_last(self.memory, tasks, self.task_count)
+        if is_known.any():
+            gradient = -(last @ tasks.jacobian.sum(dim=0))
+            adam_step(self.memory, self.weights, gradient[is_known], tasks.rows[is_known], self.options.weights_lr)
+            self.weights.clamp_(min=SMALLEST_WEIGHT)
+        weights = self.weights[tasks.rows]
+        return Update(weights @ tasks.jacobian, weights, own=weights)

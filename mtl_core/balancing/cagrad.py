@@ -1,0 +1,61 @@
+"""CAGrad (Liu et al. 2021, Conflict-Averse Gradient Descent, https://arxiv.org/abs/2110.14048, algorithm 1), with an exact solver of our own."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from mtl_core.balancing.balancer import GradientOptions, GramianAggregator
+from mtl_core.balancing.paper import Paper
+from mtl_core.balancing.solvers import conflict_averse
+
+
+class CAGradOptions(GradientOptions):
+    """Options of CAGrad."""
+
+    c: float = Field(
+        0.4,
+        ge=0,
+        le=10,
+        description="Radius around the mean gradient, in lengths of it, in which a direction is sought. 0 is the mean.",
+    )
+
+
+class CAGrad(GramianAggregator):
+    """The direction within c |g_0| of the mean gradient g_0 that does most for the task it does least for.
+
+    Below c = 1 it comes to a minimum of the mean loss, above to a Pareto-stationary point. Where the tasks' gradients cancel out (|g_w| = 0)
+    it is the mean gradient.
+    """
+
+    title: ClassVar[str] = "CAGrad"
+    summary: ClassVar[str] = "Near the mean gradient, the direction that does most for the task that gains least."
+    paper: ClassVar[Paper] = Paper(
+        "Conflict-Averse Gradient Descent for Multi-task Learning", "Liu et al.", 2021, "https://arxiv.org/abs/2110.14048", "algorithm 1"
+    )
+    formula: ClassVar[str] = (
+        "d = g_0 + c |g_0| g_w / |g_w|,   g_0 = mean of g_i,  g_w = sum_i w_i g_i;   "
+        "w = argmin g_w . g_0 + c |g_0| |g_w| over w_i >= 0, sum_i w_i = 1"
+    )
+    when_to_use: ClassVar[str] = "When the mean loss is what counts and single tasks should not be left behind on the way."
+    deviations: ClassVar[str] = (
+        "Solved exactly, as a line search over shortest convex combinations (TorchJD: a cone solver; the authors: SLSQP). The update is not rescaled."
+    )
+    alone: ClassVar[str] = "The mean plus c times its own direction: a single task's gradient is multiplied by 1 + c."
+    pareto_stationary: ClassVar[bool] = True
+    Options = CAGradOptions
+
+    def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
+        array, count = gramian.numpy(), len(gramian)
+        mean = np.full(count, 1 / count)
+        if self.options.c == 0:
+            return torch.from_numpy(mean)
+        weights = conflict_averse(array, self.options.c)
+        mean_norm, length = (np.sqrt(max(w @ array @ w, 0.0)) for w in (mean, weights))
+        # Where the gradients cancel out there is no direction to add: the rounding error of a zero vector would be one.
+        is_stationary = length <= 1e-7 * np.sqrt(array.diagonal().max(initial=0.0))
+        return torch.from_numpy(mean if is_stationary else mean + self.options.c * mean_norm / length * weights)

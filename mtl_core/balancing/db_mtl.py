@@ -1,0 +1,48 @@
+"""DB-MTL (Lin et al. 2023, Dual-Balancing for Multi-Task Learning, https://arxiv.org/abs/2308.12029, algorithm 1): log losses, equal norms."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+
+from mtl_core.balancing.balancer import BalancerOptions, GradientAggregator, Update
+from mtl_core.balancing.paper import Paper
+from mtl_core.balancing.task_gradients import TaskGradients, running_mean
+
+SMALLEST = 1e-8
+
+
+class DBMTLOptions(BalancerOptions):
+    """Options of DB-MTL."""
+
+    beta: float = Field(0.9, ge=0, lt=1, description="Memory of the running means of the gradients; 0 keeps none. The paper tries 0.1 to 0.9.")
+
+
+class DualBalancing(GradientAggregator):
+    """d = a sum_t m_t / |m_t|: m_t the running mean of the gradient of log L_t, a the largest of their norms. Heads get log L_t's gradient.
+
+    State: the running means (T, P). An absent task's waits. The coefficients shown are those on the losses' own gradients (their running means).
+    """
+
+    title: ClassVar[str] = "DB-MTL"
+    summary: ClassVar[str] = "Logarithms make the losses comparable; then every task's gradient gets the same length."
+    paper: ClassVar[Paper] = Paper("Dual-Balancing for Multi-Task Learning", "Lin et al.", 2023, "https://arxiv.org/abs/2308.12029", "algorithm 1")
+    formula: ClassVar[str] = "m_t <- beta m_t + (1 - beta) grad log(L_t + 1e-8);   d = max_i |m_i| sum_t m_t / |m_t|"
+    needs: ClassVar[str] = (
+        "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters': it follows each number through time."
+    )
+    when_to_use: ClassVar[str] = "When losses and gradients both differ in size and no task is to be preferred."
+    deviations: ClassVar[str] = "The running means start at the first gradient instead of 0, and beta stays as it is."
+    alone: ClassVar[str] = "It descends the logarithm of a single loss too."
+    inexact: ClassVar[str] = "From the second step on the coefficients are on running means of the gradients."
+    scale_invariant: ClassVar[bool] = True
+    Options = DBMTLOptions
+
+    def aggregate(self, tasks: TaskGradients) -> Update:
+        per_loss = 1 / (tasks.losses + SMALLEST)
+        means = running_mean(self.memory, tasks, tasks.jacobian * per_loss[:, None], 1 - self.options.beta, self.task_count)
+        norms = torch.linalg.vector_norm(means, dim=1)
+        factors = torch.where(norms > 0, norms.max() / norms, 0.0)
+        return Update(factors @ means, factors * per_loss, own=per_loss)

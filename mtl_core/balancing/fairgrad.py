@@ -1,0 +1,41 @@
+"""FairGrad (Ban and Ji 2024, Fair Resource Allocation in Multi-Task Learning, https://arxiv.org/abs/2402.15638, eq. 4), with a solver of our own."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from mtl_core.balancing.balancer import GradientOptions, GramianAggregator
+from mtl_core.balancing.paper import Paper
+from mtl_core.balancing.solvers import fair
+
+
+class FairGradOptions(GradientOptions):
+    """Options of FairGrad."""
+
+    alpha: float = Field(
+        2.0, ge=0.2, le=20, description="Fairness: 1 is Nash-MTL without its norm limit; larger gives more to the task that gains least."
+    )
+
+
+class FairGrad(GramianAggregator):
+    """The direction with the alpha-fair allocation of gains d . g_i among the tasks. A task with a zero gradient gets coefficient 0."""
+
+    title: ClassVar[str] = "FairGrad"
+    summary: ClassVar[str] = "Shares the step's gain among the tasks as fairly as alpha asks for."
+    paper: ClassVar[Paper] = Paper("Fair Resource Allocation in Multi-Task Learning", "Ban and Ji", 2024, "https://arxiv.org/abs/2402.15638", "eq. 4")
+    formula: ClassVar[str] = "d = sum_i w_i g_i,   G w = w^(-1/alpha) elementwise with w > 0,  G_ij = g_i . g_j"
+    when_to_use: ClassVar[str] = "As Nash-MTL, with a knob between equal progress and help for the weakest."
+    deviations: ClassVar[str] = (
+        "Solved by Newton's method on the equivalent convex problem; the authors (and TorchJD) use a bounded least-squares solver."
+    )
+    alone: ClassVar[str] = "A single gradient is multiplied by |g|^(-2 alpha / (1 + alpha)): the step hardly depends on the loss's scale."
+    pareto_stationary: ClassVar[bool] = True
+    no_conflict: ClassVar[bool] = True
+    Options = FairGradOptions
+
+    def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
+        return torch.from_numpy(fair(gramian.numpy(), self.options.alpha))

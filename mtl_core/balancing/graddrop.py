@@ -1,0 +1,61 @@
+"""GradDrop (Chen et al. 2020, Just Pick a Sign, https://arxiv.org/abs/2010.06808, algorithm 1), by TorchJD."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torchjd.aggregation import GradDrop as TorchJDGradDrop
+
+from mtl_core.balancing.balancer import GradientAggregator, GradientOptions, Update
+from mtl_core.balancing.paper import Paper
+from mtl_core.balancing.task_gradients import TaskGradients
+
+
+class GradDropOptions(GradientOptions):
+    """Options of GradDrop."""
+
+    leak: float = Field(0.0, ge=0, le=1, description="Share of each gradient that passes whatever sign was picked. 1 is the plain sum.")
+
+
+class GradDrop(GradientAggregator):
+    """For each number, one sign is picked at random, the more likely the more the tasks pull that way; gradients of the other sign are dropped.
+
+    The update is no combination of the tasks' gradients. The coefficients shown are those of the combination that comes closest
+    (least squares; the smallest of several). The draws come from torch's global generator.
+    """
+
+    title: ClassVar[str] = "GradDrop"
+    summary: ClassVar[str] = "Picks a sign for each number of the gradient at random, in favour of the majority, and drops what has the other."
+    paper: ClassVar[Paper] = Paper(
+        "Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign Dropout",
+        "Chen et al.",
+        2020,
+        "https://arxiv.org/abs/2010.06808",
+        "algorithm 1",
+    )
+    formula: ClassVar[str] = (
+        "P = 1/2 (1 + sum_i g_i / sum_i |g_i|);  u ~ U(0, 1);  keep g_i > 0 where P > u, g_i < 0 where P < u;  d = sum of what is kept"
+    )
+    when_to_use: ClassVar[str] = "As a regulariser, when tasks conflict in single numbers rather than as a whole. The paper applies it at features."
+    deviations: ClassVar[str] = (
+        "At 'features' the paper first multiplies by the sign of the features and sums over the batch; ours looks at each number by itself."
+    )
+    inexact: ClassVar[str] = "The update is made number by number; the coefficients are the least-squares ones."
+    Options = GradDropOptions
+
+    def __init__(self, options: GradDropOptions, task_count: int):
+        super().__init__(options, task_count)
+        self.aggregator = TorchJDGradDrop()
+
+    def aggregate(self, tasks: TaskGradients) -> Update:
+        self.aggregator.leak = torch.full_like(tasks.losses, self.options.leak)
+        gradient = self.aggregator(tasks.jacobian)
+        return Update(gradient, least_squares(tasks, gradient))
+
+
+def least_squares(tasks: TaskGradients, gradient: Tensor) -> Tensor:
+    """Coefficients (T',) of the combination of the tasks' gradients that comes closest to ``gradient`` (P,)."""
+    return torch.linalg.pinv(tasks.gramian, hermitian=True) @ (tasks.jacobian @ gradient)

@@ -1,0 +1,57 @@
+"""GradVac (Wang et al. 2021, Gradient Vaccine, https://arxiv.org/abs/2010.05874, algorithm 1), by TorchJD."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torchjd.aggregation import GradVacWeighting
+
+from mtl_core.balancing.balancer import GradientOptions, GramianAggregator
+from mtl_core.balancing.paper import Paper
+
+
+class GradVacOptions(GradientOptions):
+    """Options of GradVac."""
+
+    beta: float = Field(0.01, ge=0, le=1, description="Share of the newest cosine in the running mean that is aimed at. The paper uses 0.01.")
+
+
+class GradVac(GramianAggregator):
+    """Each task's gradient is turned towards the others until its cosine with each is at least the running mean of what it was.
+
+    State: the (T, T) running means. Those of an absent task wait. The random order comes from torch's global generator.
+    """
+
+    title: ClassVar[str] = "GradVac"
+    summary: ClassVar[str] = "Turns gradients towards each other until they agree as much as they usually do."
+    paper: ClassVar[Paper] = Paper(
+        "Gradient Vaccine: Investigating and Improving Multi-task Optimization in Massively Multilingual Models",
+        "Wang et al.",
+        2021,
+        "https://arxiv.org/abs/2010.05874",
+        "algorithm 1",
+    )
+    formula: ClassVar[str] = (
+        "if cos(g_i, g_j) < phi_ij:  g_i <- g_i + w g_j with w such that cos(g_i, g_j) = phi_ij;  phi = running mean of cos;  d = sum_i g_i"
+    )
+    needs: ClassVar[str] = "A running mean of the cosine for each pair of tasks."
+    when_to_use: ClassVar[str] = "When PCGrad does too little because the tasks mostly agree, but not always as much as they could."
+    Options = GradVacOptions
+
+    def __init__(self, options: GradVacOptions, task_count: int):
+        super().__init__(options, task_count)
+        self.weighting = GradVacWeighting(beta=options.beta)
+        self.register_buffer("usual", torch.zeros(task_count, task_count, dtype=torch.float64))
+
+    def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
+        scaled = gramian / gramian.trace().clamp(min=1e-300)  # TorchJD adds 1e-8 to denominators, which is much beside small gradients
+        among = (rows[:, None], rows[None, :])
+        self.weighting._phi_t = self.usual.cpu()[among].clone()
+        self.weighting._state_key = (len(rows), gramian.dtype)
+        coefficients = self.weighting(scaled)
+        self.usual[among] = self.weighting._phi_t.to(self.usual.device)
+        self.weighting._phi_t = None  # the state is in ``usual`` alone
+        return coefficients

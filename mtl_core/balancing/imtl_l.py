@@ -1,0 +1,38 @@
+"""IMTL-L (Liu et al. 2021, Towards Impartial Multi-task Learning, https://openreview.net/forum?id=IMPnRXEWpvr), by TorchJD's ``IMTLL``."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torchjd.scalarization import IMTLL
+
+from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
+from mtl_core.balancing.paper import Paper
+
+
+class ImpartialLosses(LossWeighting):
+    """sum_t exp(s_t) L_t - s_t with a learnt s_t per task, starting at 0: each scaled loss is drawn towards 1.
+
+    The s_t are trained by the run's optimizer, without weight decay.
+    """
+
+    title: ClassVar[str] = "IMTL-L"
+    summary: ClassVar[str] = "Learns a scale per task that brings all losses to the same size."
+    paper: ClassVar[Paper] = Paper("Towards Impartial Multi-task Learning", "Liu et al.", 2021, "https://openreview.net/forum?id=IMPnRXEWpvr")
+    formula: ClassVar[str] = "L = sum_t exp(s_t) L_t - s_t,   s_t learnt"
+    needs: ClassVar[str] = "One learnt number per task, trained by the run's optimizer."
+    when_to_use: ClassVar[str] = (
+        "As uncertainty weighting, from which it differs by a factor of 2 and the sign of s. With IMTL-G it is the paper's full method."
+    )
+    alone: ClassVar[str] = "The learnt scale applies to a single loss too; it starts at 1 and moves."
+
+    def __init__(self, options: BalancerOptions, task_count: int):
+        super().__init__(options, task_count)
+        self.scalarizer = IMTLL(task_count)
+
+    def combine(self, losses: Tensor, present: Tensor) -> Tensor:
+        # At L = exp(-s) the gradient on s is exactly 0: an absent task's scale stays where it is.
+        neutral = (-self.scalarizer.log_scale.detach()).exp()
+        return self.scalarizer(torch.where(present, losses, neutral))

@@ -1,0 +1,58 @@
+"""MGDA (Désidéri 2012; Sener and Koltun 2018, https://arxiv.org/abs/1810.04650, eq. 3), with an exact solver of our own."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from mtl_core.balancing.balancer import GradientAggregator, GradientOptions, Update
+from mtl_core.balancing.paper import Paper
+from mtl_core.balancing.solvers import min_norm
+from mtl_core.balancing.task_gradients import TaskGradients
+
+
+class MGDAOptions(GradientOptions):
+    """Options of MGDA."""
+
+    normalise: Literal["none", "l2", "loss", "loss+"] = Field(
+        "none",
+        description="What each gradient is divided by before the weights are sought: nothing, its norm, its task's loss, or both. "
+        "Without, the task with the smallest gradient gets nearly all the weight.",
+    )
+
+
+class MGDA(GradientAggregator):
+    """The shortest vector in the convex hull of the tasks' gradients: it raises no loss, and is 0 where no direction helps every task.
+
+    With ``normalise`` the weights are those of the scaled gradients, applied to the gradients as they are (as in the authors' experiments).
+    """
+
+    title: ClassVar[str] = "MGDA"
+    summary: ClassVar[str] = "The shortest convex combination of the tasks' gradients: a step that hurts no task."
+    paper: ClassVar[Paper] = Paper(
+        "Multi-Task Learning as Multi-Objective Optimization", "Sener and Koltun", 2018, "https://arxiv.org/abs/1810.04650", "eq. 3"
+    )
+    formula: ClassVar[str] = "d = sum_i w_i g_i,   w = argmin |sum_i w_i g_i|^2 over w_i >= 0, sum_i w_i = 1"
+    when_to_use: ClassVar[str] = "When no task may get worse. It follows the smallest gradient, so large tasks learn slowly; try a normalisation."
+    deviations: ClassVar[str] = (
+        "The paper's Frank-Wolfe solver is replaced by an exact active-set method (TorchJD's Frank-Wolfe leaves up to 0.4 % at 10 tasks)."
+    )
+    pareto_stationary: ClassVar[bool] = True
+    no_conflict: ClassVar[bool] = True
+    simplex: ClassVar[bool] = True
+    Options = MGDAOptions
+
+    def aggregate(self, tasks: TaskGradients) -> Update:
+        scale = 1 / self._divisors(tasks)
+        weights = torch.from_numpy(min_norm((tasks.gramian.double() * scale[:, None] * scale[None, :]).cpu().numpy()))
+        coefficients = weights.to(tasks.jacobian)
+        return Update(coefficients @ tasks.jacobian, coefficients)
+
+    def _divisors(self, tasks: TaskGradients) -> Tensor:
+        """(T',) float64, above 0."""
+        norms, losses = tasks.gramian.double().diagonal().sqrt(), tasks.losses.double().abs()
+        divisors = {"none": torch.ones_like(norms), "l2": norms, "loss": losses, "loss+": losses * norms}[self.options.normalise]
+        return torch.where(divisors > 0, divisors, 1.0)

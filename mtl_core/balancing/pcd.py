@@ -1,0 +1,66 @@
+"""PCD, priority-constrained descent (Varam and AlHajri 2026, https://arxiv.org/abs/2606.29521): one primary task, by TorchJD."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torchjd.aggregation import PCDWeighting
+
+from mtl_core.balancing.balancer import GradientOptions, GramianAggregator
+from mtl_core.balancing.paper import Paper
+from mtl_core.errors import ConfigError, Problem
+
+
+class PCDOptions(GradientOptions):
+    """Options of PCD."""
+
+    primary: int = Field(1, ge=1, le=100, description="Which task comes first: its number in the order of the run's tasks, from 1.")
+    tau: float = Field(0.02, ge=0, le=1, description="Progress promised to every other task, as a share of what a step of its own would give it.")
+    beta: float = Field(0.999, ge=0, lt=1, description="Memory of the running mean of the squared gradient norms.")
+
+
+class PriorityConstrainedDescent(GramianAggregator):
+    """As close to the primary task's gradient as possible while every other task makes a share tau of the progress of a step of its own.
+
+    State: the running means of the squared norms (T,), and the number of steps. In a batch without the primary task, the first task
+    present leads.
+
+    Raises:
+        ConfigError: there are fewer tasks than ``primary``.
+    """
+
+    title: ClassVar[str] = "PCD"
+    summary: ClassVar[str] = "Follows one primary task, and sees to it that the others make some progress too."
+    paper: ClassVar[Paper] = Paper(
+        "Not All Objectives Are Born Equal: Priority-Constrained Descent for Hierarchical Multi-Objective Optimization",
+        "Varam and AlHajri",
+        2026,
+        "https://arxiv.org/abs/2606.29521",
+    )
+    formula: ClassVar[str] = "d = argmin |d - g_1|^2 with d . g_j >= tau |g_j|^2 for j > 1, all g over their running norms;  then |d| = |g_1|"
+    needs: ClassVar[str] = "A running mean of each task's squared gradient norm."
+    when_to_use: ClassVar[str] = "When one task is what counts and the others are there to help it."
+    Options = PCDOptions
+
+    def __init__(self, options: PCDOptions, task_count: int):
+        super().__init__(options, task_count)
+        if options.primary > task_count:
+            raise ConfigError(Problem("balancing.primary", f"is {options.primary}, but the run has {task_count} tasks; choose 1 to {task_count}"))
+        self.weighting = PCDWeighting(tau=options.tau, beta=options.beta)
+        self.register_buffer("squared_norms", torch.zeros(task_count, dtype=torch.float64))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+
+    def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
+        order = torch.argsort((rows != self.options.primary - 1).long(), stable=True)
+        ordered, weighting = rows[order], self.weighting
+        weighting._sq_norm_ema, weighting._n_steps = self.squared_norms.cpu()[ordered], self.steps.cpu()
+        weighting._state_key = len(rows)
+        coefficients = torch.empty_like(gramian[0])
+        coefficients[order] = weighting(gramian[order][:, order])
+        self.squared_norms[ordered] = weighting._sq_norm_ema.to(self.squared_norms)
+        self.steps += 1
+        weighting._sq_norm_ema = weighting._n_steps = None  # the state is in our buffers alone
+        return coefficients

@@ -1,0 +1,133 @@
+"""Each task's own gradient on what the tasks share, taken at the shared parameters or at the features that the heads read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mtl_core.sharing.model import MultiTaskModel
+
+
+@dataclass(frozen=True)
+class TaskGradients:
+    """Gradients of the T' tasks that take part in an update.
+
+    Attributes:
+        jacobian: (T', P), one task's flat gradient a row.
+        gramian: (T', T'), the rows' scalar products.
+        losses: (T',), detached.
+        rows: (T',) places of these tasks among all tasks of the run.
+    """
+
+    jacobian: Tensor
+    gramian: Tensor
+    losses: Tensor
+    rows: Tensor
+
+
+class AtParameters:
+    """On all shared parameters, as in the papers: one backward pass through everything per task."""
+
+    def __init__(self, model: MultiTaskModel):
+        self.model, self.places = model, model.shared_parameters()
+
+    def task_gradients(self, losses: Sequence[Tensor], rows: Tensor) -> TaskGradients:
+        """The tasks' gradients; fills ``.grad`` of their own parameters on the way. The graph is used up."""
+        return _task_gradients(self.model, self.places, losses, rows)
+
+    def apply(self, gradient: Tensor) -> None:
+        """The flat update (P,) -> ``.grad`` of the shared parameters."""
+        for parameter, part in zip(self.places, _split(gradient, self.places), strict=True):
+            parameter.grad = part.to(memory_format=_memory_format(parameter))
+
+    def finish(self) -> None:
+        """After a plain backward pass there is nothing left to do."""
+
+
+class AtFeatures:
+    """At the features that the heads read: a backward pass through each head, and one through the shared network with what was combined."""
+
+    def __init__(self, model: MultiTaskModel):
+        self.model = model
+        self.features, self.places = model.take_features()  # taken: nothing is left to hold a step's activations
+
+    def task_gradients(self, losses: Sequence[Tensor], rows: Tensor) -> TaskGradients:
+        """As ``AtParameters``; P counts the numbers of all features of the batch."""
+        return _task_gradients(self.model, self.places, losses, rows)
+
+    def apply(self, gradient: Tensor) -> None:
+        """The flat update (P,) -> ``.grad`` of the shared parameters, through the shared network."""
+        self._into_trunk([part.to(feature.dtype) for feature, part in zip(self.features, _split(gradient, self.places), strict=True)])
+
+    def finish(self) -> None:
+        """Take a plain backward pass, which ended at the features, through the shared network."""
+        self._into_trunk([place.grad for place in self.places])
+
+    def _into_trunk(self, gradients: Sequence[Tensor | None]) -> None:
+        pairs = [(feature, gradient) for feature, gradient in zip(self.features, gradients, strict=True) if gradient is not None]
+        torch.autograd.backward([feature for feature, _ in pairs], [gradient for _, gradient in pairs])
+
+
+def _task_gradients(model: MultiTaskModel, places: Sequence[Tensor], losses: Sequence[Tensor], rows: Tensor) -> TaskGradients:
+    jacobian = torch.zeros((len(rows), sum(place.numel() for place in places)), device=places[0].device)
+    for index, row in enumerate(rows.tolist()):
+        own = model.task_parameters(model.tasks[row])
+        is_last = index == len(rows) - 1
+        gradients = torch.autograd.grad(losses[row], [*places, *own], retain_graph=not is_last, allow_unused=True)
+        for parameter, gradient in zip(own, gradients[len(places) :], strict=True):
+            parameter.grad = gradient
+        for part, gradient in zip(_split(jacobian[index], places), gradients, strict=False):
+            if gradient is not None:
+                part.copy_(gradient)
+    values = torch.stack([losses[row].detach() for row in rows.tolist()])
+    return TaskGradients(jacobian, jacobian @ jacobian.T, values, rows)
+
+
+def _split(flat: Tensor, places: Sequence[Tensor]) -> list[Tensor]:
+    """Views of a flat vector (P,) in the shapes of ``places``."""
+    parts = flat.split([math.prod(place.shape) for place in places])
+    return [part.view(place.shape) for part, place in zip(parts, places, strict=True)]
+
+
+def _memory_format(parameter: nn.Parameter) -> torch.memory_format:
+    is_channels_last = parameter.ndim == 4 and parameter.is_contiguous(memory_format=torch.channels_last) and not parameter.is_contiguous()
+    return torch.channels_last if is_channels_last else torch.contiguous_format
+
+
+def exchange_last(memory: dict[str, Any], tasks: TaskGradients, task_count: int) -> Tensor:
+    """Keep these tasks' gradients in ``memory`` and take out what was kept of them before: (T', P), from another batch and parameters one step older.
+
+    A task that is there for the first time gives its gradient of now.
+
+    Args:
+        memory: has, or gets, ``last`` (T, P) and ``has_last`` (T,).
+    """
+    if "last" not in memory:
+        memory["last"] = tasks.jacobian.new_zeros(task_count, tasks.jacobian.shape[1])
+        memory["has_last"] = torch.zeros(task_count, dtype=torch.bool, device=tasks.jacobian.device)
+    last = torch.where(memory["has_last"][tasks.rows][:, None], memory["last"][tasks.rows], tasks.jacobian)
+    memory["last"][tasks.rows] = tasks.jacobian
+    memory["has_last"][tasks.rows] = True
+    return last
+
+
+def running_mean(memory: dict[str, Any], tasks: TaskGradients, newest: Tensor, share: float, task_count: int) -> Tensor:
+    """Running means (T', P) of the rows ``newest`` (T', P), kept in ``memory``; each starts at its first value, an absent task's waits.
+
+    Args:
+        memory: has, or gets, ``mean`` (T, P) and ``has_mean`` (T,).
+        share: of the newest row in the mean.
+    """
+    if "mean" not in memory:
+        memory["mean"] = newest.new_zeros(task_count, newest.shape[1])
+        memory["has_mean"] = torch.zeros(task_count, dtype=torch.bool, device=newest.device)
+    old = torch.where(memory["has_mean"][tasks.rows][:, None], memory["mean"][tasks.rows], newest)
+    mean = torch.lerp(old, newest, share)
+    memory["mean"][tasks.rows] = mean
+    memory["has_mean"][tasks.rows] = True
+    return mean

@@ -1,0 +1,234 @@
+"""Values by hand, and second implementations of the methods that no library has."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from mtl_core.balancing import BALANCERS
+from mtl_core.errors import ConfigError
+
+
+def losses_of(toy, model, values, slopes=((1.0, 0.0), (0.0, 1.0))):
+    return toy.linear_losses(model, slopes, list(values))
+
+
+def test_fixed_is_the_plain_sum(toy):
+    model = toy.TwoParts(2)
+    combined, coefficients = toy.make("fixed", 2).backward(losses_of(toy, model, [2.0, 3.0]), toy.everyone(2), model)
+    assert combined == 5
+    assert coefficients.tolist() == [1, 1]
+
+
+def test_mean_counts_the_tasks_present_only(toy):
+    model = toy.TwoParts(3)
+    losses = toy.linear_losses(model, [[1.0, 0.0]] * 3, [2.0, 4.0, 0.0])
+    combined, coefficients = toy.make("mean", 3).backward(losses, torch.tensor([True, True, False]), model)
+    assert combined == 3
+    assert coefficients.tolist() == [0.5, 0.5, 0]
+
+
+def test_uncertainty_worked_example(toy):
+    """s = 0: 1/2 L + 0; the gradient on s is 1/2 - 1/2 exp(-s) L."""
+    model, balancer = toy.TwoParts(2), toy.make("uncertainty", 2)
+    combined, coefficients = balancer.backward(losses_of(toy, model, [2.0, 3.0]), toy.everyone(2), model)
+    assert combined == pytest.approx(2.5)
+    assert coefficients.tolist() == [0.5, 0.5]
+    assert balancer.scalarizer.log_var.grad.tolist() == [0.5 - 0.5 * 2, 0.5 - 0.5 * 3]
+
+
+@pytest.mark.parametrize(("name", "learnt"), [("uncertainty", "log_var"), ("imtl_l", "log_scale")])
+def test_what_is_learnt_of_an_absent_task_stays(name, learnt, toy):
+    model, balancer = toy.TwoParts(2), toy.make(name, 2)
+    parameter = getattr(balancer.scalarizer, learnt)
+    parameter.data = torch.tensor([0.3, -0.7])
+    losses = torch.stack([losses_of(toy, model, [2.0, 3.0])[0], torch.zeros(())])
+    balancer.backward(losses, torch.tensor([True, False]), model)
+    assert parameter.grad[1] == pytest.approx(0, abs=1e-6)
+    assert parameter.grad[0] != 0
+
+
+def test_dwa_worked_example(toy):
+    """Epoch means 2, 2 then 1, 2: rates 1/2 and 1; weights 2 softmax(rates / 2)."""
+    model, balancer = toy.TwoParts(2), toy.make("dwa", 2)
+    for values in ([2.0, 2.0], [1.0, 2.0]):
+        balancer.backward(losses_of(toy, model, values), toy.everyone(2), model)
+        balancer.end_epoch()
+    _, coefficients = balancer.backward(losses_of(toy, model, [1.0, 1.0]), toy.everyone(2), model)
+    slow, fast = math.exp(1 / 2), math.exp(0.5 / 2)
+    torch.testing.assert_close(coefficients, torch.tensor([2 * fast / (slow + fast), 2 * slow / (slow + fast)]))
+
+
+def test_geometric_mean_worked_example(toy):
+    """sqrt(2 * 8) = 4; each weight is 4 / (2 L)."""
+    model = toy.TwoParts(2)
+    combined, coefficients = toy.make("geometric_mean", 2).backward(losses_of(toy, model, [2.0, 8.0]), toy.everyone(2), model)
+    assert combined.item() == pytest.approx(4)
+    assert coefficients.tolist() == pytest.approx([1, 0.25])
+
+
+def test_pcgrad_worked_example(toy):
+    """Two conflicting gradients: each loses its part along the other (the paper's figure 1); then they are summed."""
+    first, second = torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 1.0])
+    gradient, _ = toy.one_step("pcgrad", [first.tolist(), second.tolist()])
+    projected_first = first - (first @ second) / (second @ second) * second
+    projected_second = second - (second @ first) / (first @ first) * first
+    torch.testing.assert_close(gradient, projected_first + projected_second)
+
+
+def test_pcgrad_without_conflict_is_the_sum(toy):
+    assert toy.one_step("pcgrad", [[1.0, 0.5], [0.5, 1.0]])[1].tolist() == [1, 1]
+
+
+def test_mgda_worked_example(toy):
+    """(1, 0) and (0, 2): w = (4, 1) / 5. Divided by their norms they count alike; by their losses 2 and 4 they have norms 1/2 and 1/2."""
+    slopes = [[1.0, 0.0], [0.0, 2.0]]
+    assert toy.one_step("mgda", slopes)[1].tolist() == pytest.approx([0.8, 0.2])
+    assert toy.one_step("mgda", slopes, normalise="l2")[1].tolist() == pytest.approx([0.5, 0.5])
+    assert toy.one_step("mgda", slopes, values=[2.0, 4.0], normalise="loss")[1].tolist() == pytest.approx([0.5, 0.5])
+    assert toy.one_step("mgda", slopes, values=[2.0, 1.0], normalise="loss+")[1].tolist() == pytest.approx([0.8, 0.2])
+
+
+def test_cagrad_worked_example(toy):
+    """Orthogonal gradients of one length are symmetric: g_w is the mean, and the update (1 + c) times it."""
+    gradient, _ = toy.one_step("cagrad", [[2.0, 0.0], [0.0, 2.0]], c=0.5)
+    torch.testing.assert_close(gradient, torch.tensor([1.5, 1.5]), rtol=1e-5, atol=0)
+    assert toy.one_step("cagrad", [[2.0, 0.0], [0.0, 4.0]], c=0)[1].tolist() == [0.5, 0.5]
+
+
+def test_nash_mtl_worked_example(toy):
+    """Orthogonal gradients: w_i = 1 / |g_i|, so each is made a unit vector; then the norm sqrt(2) is cut to 1."""
+    gradient, _ = toy.one_step("nash_mtl", [[3.0, 0.0], [0.0, 0.5]], max_norm=0)
+    torch.testing.assert_close(gradient, torch.tensor([1.0, 1.0]), rtol=1e-5, atol=0)
+    gradient, coefficients = toy.one_step("nash_mtl", [[3.0, 0.0], [0.0, 0.5]])
+    torch.testing.assert_close(gradient, torch.tensor([1.0, 1.0]) / math.sqrt(2), rtol=1e-5, atol=0)
+    assert coefficients.tolist() == pytest.approx([1 / 3 / math.sqrt(2), 2 / math.sqrt(2)], rel=1e-5)
+
+
+def test_graddrop_reports_the_nearest_combination(toy):
+    """Where all signs agree nothing is dropped: the sum, whose coefficients are 1."""
+    gradient, coefficients = toy.one_step("graddrop", [[1.0, 2.0, 3.0], [2.0, 0.5, 1.0]])
+    assert gradient.tolist() == [3, 2.5, 4]
+    assert coefficients.tolist() == pytest.approx([1, 1], rel=1e-4)
+    assert toy.one_step("graddrop", [[1.0, -2.0], [-2.0, 1.0]], leak=1.0)[0].tolist() == [-1, -1]
+
+
+def test_pcd_follows_the_primary_task(toy):
+    """Without conflict the primary's gradient stays as it is; which one that is, the option says. A number beyond the tasks is refused."""
+    slopes = [[1.0, 0.5], [0.5, 1.0]]
+    for primary in (1, 2):
+        gradient, _ = toy.one_step("pcd", slopes, primary=primary)
+        torch.testing.assert_close(gradient, torch.tensor(slopes[primary - 1]))
+    with pytest.raises(ConfigError, match="primary: is 3, but the run has 2 tasks"):
+        toy.make("pcd", 2, primary=3)
+
+
+def gradnorm_by_autograd(weights, slopes, losses, first, alpha):
+    """The gradient of sum |w_t |g_t| - target| on w with the target held fixed, by autograd instead of the sign."""
+    weights = weights.clone().requires_grad_()
+    norms = torch.stack([(weight * slope).norm() for weight, slope in zip(weights, slopes, strict=True)])
+    progress = losses / first
+    target = (norms.mean() * (progress / progress.mean()) ** alpha).detach()
+    (norms - target).abs().sum().backward()
+    return weights.grad
+
+
+def test_gradnorm_is_the_papers_algorithm(toy):
+    """Against torch's Adam on the loss of the paper, by autograd."""
+    balancer, weights = toy.make("gradnorm", 3, alpha=0.5), torch.ones(3)
+    optimizer = torch.optim.Adam([weights], lr=0.025)
+    first = torch.tensor([2.0, 1.0, 4.0])
+    for number, losses in enumerate(torch.tensor([[2.0, 1.0, 4.0], [1.0, 0.9, 3.5], [0.5, 0.8, 3.4], [0.4, 0.8, 3.0]])):
+        torch.manual_seed(number)
+        slopes = torch.randn(3, 5)
+        gradient, coefficients = toy.one_step("gradnorm", slopes.tolist(), losses.tolist(), balancer=balancer)
+        torch.testing.assert_close(coefficients, weights)  # the update still has the old weights
+        torch.testing.assert_close(gradient, weights @ slopes)
+        weights.grad = gradnorm_by_autograd(weights, slopes, losses, first, 0.5)
+        optimizer.step()
+        weights.data *= 3 / weights.sum()
+    torch.testing.assert_close(balancer.weights, weights)
+
+
+def test_gradnorm_weights_the_heads_too(toy):
+    model, balancer = toy.TwoParts(2), toy.make("gradnorm", 2)
+    balancer.weights = torch.tensor([0.5, 1.5])
+    balancer.backward(losses_of(toy, model, [2.0, 3.0]), toy.everyone(2), model)
+    assert [own.grad.item() for own in model.own] == [0.5, 1.5]
+
+
+def test_db_mtl_is_the_papers_algorithm(toy):
+    """log losses differentiated by autograd, running means, every row to the largest norm."""
+    balancer, means = toy.make("db_mtl", 2, beta=0.6), None
+    for number, values in enumerate(([2.0, 0.1], [1.0, 0.3], [4.0, 0.2])):
+        torch.manual_seed(number)
+        slopes = torch.randn(2, 4)
+        model = toy.TwoParts(2, 4)
+        logs = (toy.linear_losses(model, slopes.tolist(), values) + 1e-8).log()
+        rows = torch.stack([torch.autograd.grad(log, model.trunk, retain_graph=True)[0] for log in logs])
+        means = rows if means is None else 0.6 * means + 0.4 * rows
+        norms = means.norm(dim=1)
+        gradient, _ = toy.one_step("db_mtl", slopes.tolist(), values, balancer=balancer)
+        torch.testing.assert_close(gradient, (means / norms[:, None]).sum(dim=0) * norms.max())
+
+
+def test_db_mtls_heads_descend_the_logarithm(toy):
+    model = toy.TwoParts(2)
+    toy.make("db_mtl", 2).backward(losses_of(toy, model, [2.0, 4.0]), toy.everyone(2), model)
+    assert [own.grad.item() for own in model.own] == pytest.approx([0.5, 0.25])
+
+
+def projected(vector):
+    """Onto the simplex, by bisecting the shift instead of sorting."""
+    low, high = vector.min() - 1, vector.max()
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if (vector - middle).clamp(min=0).sum() > 1 else (low, middle)
+    return (vector - low).clamp(min=0)
+
+
+def test_moco_is_the_papers_algorithm(toy):
+    balancer, tracked, weights = toy.make("moco", 3, tracking=0.3, weights_lr=0.2, regularisation=0.1), None, torch.full((3,), 1 / 3)
+    for seed in range(5):
+        torch.manual_seed(seed)
+        slopes = torch.randn(3, 4)
+        tracked = slopes if tracked is None else tracked - 0.3 * (tracked - slopes)
+        weights = projected(weights - 0.2 * (tracked @ tracked.T + 0.1 * torch.eye(3)) @ weights)
+        gradient, coefficients = toy.one_step("moco", slopes.tolist(), balancer=balancer)
+        torch.testing.assert_close(coefficients, weights, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(gradient, weights @ tracked, rtol=1e-4, atol=1e-4)
+
+
+def test_auto_lambda_follows_the_held_out_losses_derivative():
+    """Quadratic losses: the derivative of the new batch's summed loss after an SGD step by each weight, by autograd through the step."""
+    balancer_class = BALANCERS.load("auto_lambda")
+    balancer = balancer_class(balancer_class.Options(start=0.5, weights_lr=0.01), 2)
+    goals, held_out, lr = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[0.5, 0.3], [-1.0, 2.5]]), 0.1
+    point, weights = torch.tensor([2.0, 2.0]), torch.full((2,), 0.5, requires_grad=True)
+    jacobian = 2 * (point - goals)
+    after = point - lr * weights @ jacobian
+    ((after - held_out) ** 2).sum().backward()
+    expected = torch.optim.Adam([weights], lr=0.01)
+    expected.step()  # Adam's first step has the sign of the gradient only; the sizes are compared below
+    from mtl_core.balancing.task_gradients import TaskGradients
+
+    rows, losses = torch.arange(2), torch.ones(2)
+    balancer.aggregate(TaskGradients(jacobian, jacobian @ jacobian.T, losses, rows))
+    assert balancer.weights.tolist() == [0.5, 0.5]  # nothing to look back at yet
+    new = 2 * (after.detach() - held_out)
+    balancer.aggregate(TaskGradients(new, new @ new.T, losses, rows))
+    torch.testing.assert_close(balancer.weights, weights.detach())
+    torch.testing.assert_close(balancer.memory["first_moment"] * lr / 0.1, weights.grad)
+
+
+def test_gradients_keep_their_values_and_memory_order(toy):
+    model = toy.TwoParts(2)
+    model.trunk = nn.Parameter(torch.rand(4, 3, 3, 3).to(memory_format=torch.channels_last))
+    losses = torch.stack([(model.trunk**2).sum() + model.own[0].sum(), model.trunk.sum() + model.own[1].sum()])
+    toy.make("pcgrad", 2).backward(losses, toy.everyone(2), model)  # both gradients are positive: no conflict, so their sum
+    torch.testing.assert_close(model.trunk.grad, 2 * model.trunk.detach() + 1)
+    assert model.trunk.grad.stride() == model.trunk.stride()
+    assert [own.grad.item() for own in model.own] == [1, 1]
