@@ -15,6 +15,7 @@ from ui.charts import one_curve, scalars_feed, view_controls
 from ui.plot import plot, prepared
 from ui.state import hold
 
+OFFERED = 100  # runs to choose from in a box; Compare has all of them
 FIRST_SHOWN = 4  # runs selected in the table before the viewer chose any
 TITLES = {"optimizer/lr": "Learning rate", "optimizer/loss": "Combined loss of all tasks"}
 
@@ -29,24 +30,27 @@ def asked_run(runs: list[Any]) -> str | None:
     """The run in the URL, the newest without one; None, with a sentence, where it does not exist."""
     asked = st.query_params.get("run")
     ids = [run.id for run in runs]
+    newest = next((run.id for run in runs if not run.archived), ids[0])
     matches = [run_id for run_id in ids if asked and run_id.startswith(asked)]
-    known = ids[0] if not asked else (matches[0] if len(matches) == 1 else (asked if asked in ids else None))
+    known = newest if not asked else (matches[0] if len(matches) == 1 else (asked if asked in ids else None))
     if known is None:
         st.error(
             f"There is no run '{words.plain(asked or '')}' in this store. It may have been made with another MTL_HOME.", icon=":material/search_off:"
         )
-        st.page_link("pages/run.py", label="Open the newest run", icon=":material/arrow_forward:", query_params={"run": ids[0]})
+        st.page_link("pages/run.py", label="Open the newest run", icon=":material/arrow_forward:", query_params={"run": newest})
         return None
     st.query_params["run"] = known
     return known
 
 
-def run_picker(runs: list[Any], current: str, width: Any = "stretch") -> None:
-    """A box to go to another run, where there is one."""
-    if len(runs) < 2:
+def run_picker(known: list[dict[str, Any]], current: str, width: Any = "stretch") -> None:
+    """A box to go to another run, where there is one: pinned ones first, then the newest."""
+    shown = sorted((run for run in known if not run["archived"] or run["id"] == current), key=lambda run: not run["pinned"])
+    offered = [run for place, run in enumerate(shown) if place < OFFERED or run["id"] == current]
+    if len(offered) < 2:
         return
     # Nothing that changes stands in the text: Streamlit keeps a choice by its text, and would lose it.
-    names = {run.id: f"{run.name}  ·  {words.moment(run.created_at)}  ·  {run.id[-4:]}" for run in runs}
+    names = {run["id"]: f"{run['name']}  ·  {words.moment(run['created_at'])}  ·  {run['id'][-4:]}" for run in offered}
     hold("picked_run", current)
     st.selectbox(
         "Run", list(names), key="picked_run", format_func=names.__getitem__, on_change=_go_to_picked, label_visibility="collapsed", width=width

@@ -266,20 +266,23 @@ def _assignments(old: dict[str, Any], new: dict[str, Any], parents: tuple[str, .
 def yaml_section() -> None:
     """Settings from YAML text, e.g. from another run."""
     with st.expander("Use settings from YAML", icon=":material/content_paste:"), st.form("yaml", border=False):
-        text = st.text_area(
+        st.text_area(
             "YAML",
             key="yaml_text",
             height=180,
             label_visibility="collapsed",
             placeholder="data: {name: digits}\ntasks: {digit: {}}\nbackbone: {name: small_cnn}",
         )
-        if st.form_submit_button("Use these settings", icon=":material/check:"):
-            try:
-                st.session_state["settings"] = _from_yaml(text).to_dict()
-                st.rerun()
-            except ConfigError as error:
-                for problem in error.problems:
-                    st.error(str(problem))
+        st.form_submit_button("Use these settings", icon=":material/check:", on_click=_take_yaml)
+        for problem in st.session_state.pop("yaml_problems", []):
+            st.error(problem)
+
+
+def _take_yaml() -> None:
+    try:
+        st.session_state["settings"] = _from_yaml(st.session_state["yaml_text"]).to_dict()
+    except ConfigError as error:
+        st.session_state["yaml_problems"] = [str(problem) for problem in error.problems]
 
 
 def _from_yaml(text: str) -> RunConfig:
