@@ -184,6 +184,8 @@ def begin_page(page: str) -> None:
     dialog = st.session_state.get("dialog")
     if dialog and dialog["page"] != page:
         st.session_state.pop("dialog")
+    if st.session_state.get("page") != page:
+        st.session_state.pop("refused", None)
     st.session_state["page"] = page
     st.session_state["dialog_drawn"] = "dialog" in st.session_state
 
