@@ -2,13 +2,17 @@
 
 import streamlit as st
 
-from ui.guard import in_words, page_list
-from ui.state import run_store, start_server, take_queued_runs
+from ui.dialogs import draw_dialog
+from ui.guard import around_page, in_words, page_list
+from ui.state import begin_page, follow, run_store, start_server, take_queued_runs
 from ui.strip import polling_strip, show_toasts
 from ui.styles import apply_styles, page_icon
 
 st.set_page_config(page_title="Multi-task vision", page_icon=page_icon(), layout="wide")
+around_page()
 page = st.navigation(page_list(), position="top")
+follow()
+begin_page(page.url_path)
 apply_styles()
 st.session_state["waiting"] = []
 with in_words():
@@ -17,4 +21,5 @@ with in_words():
     if page.url_path != "run":  # the Run page's live part holds the strip, so that a page has one poller
         polling_strip()
     page.run()
+    draw_dialog()
 show_toasts()

@@ -1,9 +1,11 @@
-"""Compare: all runs, their best and last values, curves over each other, and what differs between them."""
+"""Compare: the library of runs, their best and last values, curves over each other, and what differs between them."""
 
 import streamlit as st
 
 from ui.guard import through_app
-from ui.library import differences, no_runs, overlay, runs_table
+from ui.library import no_runs
+from ui.overlay import differences, overlay
+from ui.runs_table import CURVE_LIMIT, filters, runs_table
 from ui.state import run_store
 
 
@@ -14,12 +16,14 @@ def main() -> None:
     if not runs:
         no_runs("Runs stand here side by side: their best and last values, their curves, and what differs in their settings.")
         return
-    chosen = runs_table(store, runs)
+    chosen = runs_table(store, runs, filters(runs))
     if not chosen:
         st.info("Select one or more runs in the table to see their curves.")
         return
-    overlay(store, runs, chosen)
-    differences(chosen)
+    if len(chosen) > CURVE_LIMIT:
+        st.caption(f"Curves and settings of the first {CURVE_LIMIT} selected runs.")
+    overlay(store, runs, chosen[:CURVE_LIMIT])
+    differences(chosen[:CURVE_LIMIT])
 
 
 through_app()

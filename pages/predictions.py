@@ -7,7 +7,7 @@ from ui.charts import colours_of, panel_style
 from ui.guard import through_app
 from ui.library import asked_run, no_runs, run_picker
 from ui.sheets import epoch_slider, legend, probe_sheet
-from ui.state import run_store, torch_is_ready
+from ui.state import listing, run_store, torch_is_ready
 from ui.words import plain
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     run_id = asked_run(runs)
     if run_id is None:
         return
-    run_picker(runs, run_id)
+    run_picker(listing(run_store().home.as_posix()), run_id)
     run = run_store().get(run_id)
     epochs = probe_epochs(run_store().folder(run.id))
     if not epochs or not run.info:

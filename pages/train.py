@@ -1,37 +1,39 @@
 """Train: pick, look, press Train."""
 
 import json
-import time
 
 import streamlit as st
 
-from mtl_core.errors import MTLError
-from mtl_core.runs import jobs
-from ui import train_form
-from ui.guard import through_app
+from mtl_core.runs import jobs, lineage
+from ui import origin, train_form
+from ui.changes import as_command, as_fork_command
+from ui.guard import is_ours, through_app
 from ui.preview import parameter_counts, parameters_bar, sample_panel
-from ui.state import hold, preset_name, run_store, settings, torch_is_ready, wait_for
-
-DOUBLE_CLICK_SECONDS = 2.0  # a second click within this time is the first one's echo
+from ui.state import go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, used, wait_for
 
 
 def main() -> None:
-    _show_what_was_submitted()
+    if "not_submitted" in st.session_state:
+        st.error(f"Nothing was started. {st.session_state.pop('not_submitted')}", icon=":material/block:")
     form, beside = st.columns([11, 8], gap="large")
     with form:
-        st.title("Train several tasks in one network", anchor=False)
-        train_form.preset_section()
+        st.title("Fork a run" if origin.is_fork() else "Train several tasks in one network", anchor=False)
+        origin.banner()
+        if not origin.is_fork():
+            train_form.preset_section()
         with st.container(border=True):
-            train_form.data_section()
+            train_form.fixed_section() if origin.is_fork() else train_form.data_section()
         with st.container(border=True):
-            st.markdown("**Tasks** :gray[and the weight of each one's loss]")
+            less = ":gray[a fork can leave some out, not add any]" if origin.is_fork() else ""
+            st.markdown(f"**Tasks** :gray[and the weight of each one's loss] {less}")
             train_form.tasks_section()
         with st.container(border=True):
             train_form.network_section()
         with st.container(border=True):
             train_form.schedule_section()
         train_form.advanced_section()
-        train_form.yaml_section()
+        if not origin.is_fork():
+            train_form.yaml_section()
     with beside, st.container(key="beside"):
         _beside()
 
@@ -48,7 +50,14 @@ def _beside() -> None:
             sample_panel(run_store(), settings()["data"], list(config.tasks))
         with st.expander("Settings as YAML, and as a command", icon=":material/code:", key="as_text"):
             st.code(config.to_yaml(), language="yaml", height=300)
-            st.code(train_form.as_command(config, preset_name()), language="bash")
+            st.code(_command(config), language="bash")
+
+
+def _command(config) -> str:
+    """The command line that does what the button does."""
+    if origin.is_fork():
+        return as_fork_command(config, origin.parent_config(), origin.origin()["run"], origin.origin()["epoch"])
+    return as_command(config, preset_name())
 
 
 def _network_of(config) -> dict:
@@ -70,35 +79,47 @@ def _train_button(config, problems: list[str], checkable: bool) -> None:
         label_visibility="collapsed",
     )
     off = config is None or bool(problems) or not checkable
-    st.button("Train", type="primary", icon=":material/play_arrow:", width="stretch", disabled=off, key="train", on_click=_submit)
+    label, icon = ("Fork and train", "fork_right") if origin.is_fork() else ("Train", "play_arrow")
+    click = {"on_click": _submit, "args": (request_id(),)}
+    st.button(label, type="primary", icon=f":material/{icon}:", width="stretch", disabled=off, key="train", **click)
     for problem in problems:
         st.error(problem, icon=":material/block:")
     if problems:
-        st.caption("Train is off until this is put right.")
+        st.caption(f"{label} is off until this is put right.")
     elif not checkable:
-        st.caption("PyTorch is still being loaded; Train can be pressed in a few seconds.")
+        st.caption(f"PyTorch is still being loaded; {label} can be pressed in a few seconds.")
     if not checkable:
         wait_for("torch")
 
 
-def _submit() -> None:
-    """In a callback, because a click that is looked for where the button is drawn gets lost when the page is being drawn anew just then."""
+def _submit(request: str) -> None:
+    """In a callback, because a click that is looked for where the button is drawn gets lost when the page is being drawn anew just then.
+
+    Args:
+        request: made when the button was drawn. A second click asks with the same one, and is shown the same run.
+    """
     config, problems = train_form.check_settings(settings())
-    if config is None or problems or time.monotonic() - st.session_state.get("submitted_at", -DOUBLE_CLICK_SECONDS) < DOUBLE_CLICK_SECONDS:
+    if config is None or problems:
         return
-    st.session_state["submitted_at"] = time.monotonic()
     try:
-        st.session_state["show_run"] = jobs.submit(run_store(), config).id
-    except MTLError as error:
+        run = _asked_for(config, request)
+    except Exception as error:
+        if not is_ours(error):
+            raise
         st.session_state["not_submitted"] = str(error)
+        return
+    used(request)
+    go_to("run", run=run.id)
 
 
-def _show_what_was_submitted() -> None:
-    """To the new run's page; or why there is none."""
-    if "show_run" in st.session_state:
-        st.switch_page("pages/run.py", query_params={"run": st.session_state.pop("show_run")})
-    if "not_submitted" in st.session_state:
-        st.error(f"Nothing was started. {st.session_state.pop('not_submitted')}", icon=":material/block:")
+def _asked_for(config, request: str):
+    store = run_store()
+    if not origin.is_fork():
+        return jobs.submit(store, config, request_id=request)
+    run = lineage.fork(store, origin.origin()["run"], origin.origin()["epoch"], config, request_id=request)
+    jobs.start_worker(store)
+    origin.leave()
+    return run
 
 
 def _take_name() -> None:
@@ -106,5 +127,6 @@ def _take_name() -> None:
 
 
 through_app()
+origin.take_origin()
 hold("set.name", settings()["name"])
 main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -17,11 +17,13 @@ from mtl_core.figures.colours import task_colours
 from mtl_core.figures.curves import Curve, curve_figure, positions
 from mtl_core.runs.store import RunStore
 from ui import words
+from ui.past import marks_of, past_of
 from ui.plot import plot, prepared
 
 CHART_SECONDS = 1.5  # a figure that several viewers ask for within this time is made once
 KEPT_FIGURES = 80
 SPLIT_DASH = {"train": "solid", "val": "dash"}
+PAST_COLOUR, PAST_DASH = "#8A8A8A", "dot"
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,14 @@ def view_controls(title: str, note: str) -> View:
 
 
 def scalars_feed(store: RunStore, run_id: str) -> dict[str, Any]:
-    """All scalars of a run so far, as ``feed["frame"]``; only rows that are new since the last call are read from the store."""
+    """All scalars of a run so far, as ``feed["frame"]``; only rows that are new since the last call are read from the store.
+
+    What its parents measured, if it was forked, is ``feed["past"]``.
+    """
     feed = _feed(store.home.as_posix(), run_id)
     with feed["lock"]:
+        if feed["past"] is None:
+            feed["past"] = past_of(store, store.get(run_id))
         new = store.scalars(run_id, after=feed["row"])
         if len(new):
             feed["row"] = int(new["row"].max())
@@ -69,7 +76,7 @@ def scalars_feed(store: RunStore, run_id: str) -> dict[str, Any]:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _feed(home: str, run_id: str) -> dict[str, Any]:
-    return {"frame": None, "row": 0, "figures": {}, "lock": threading.Lock()}
+    return {"frame": None, "past": None, "row": 0, "figures": {}, "lock": threading.Lock()}
 
 
 def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.DataFrame], Any], alt: str) -> None:
@@ -103,7 +110,7 @@ def task_panels(run, feed: dict[str, Any], summary: dict[str, dict[str, Any]], v
         places = st.columns(2) if len(tasks) > 1 else [st.container()]
         for place, name in zip(places, list(tasks)[start : start + 2], strict=False):
             with place, st.container(border=True, key=f"panel_{name}", gap="small"):
-                _task_panel(name, tasks[name], feed, summary, view, colours[name])
+                _task_panel(run, name, feed, summary, view, colours[name])
 
 
 def panel_style(tasks: Any, colours: dict[str, str], prefix: str = "panel") -> None:
@@ -111,7 +118,8 @@ def panel_style(tasks: Any, colours: dict[str, str], prefix: str = "panel") -> N
     st.html("<style>" + "".join(f".st-key-{prefix}_{name}{{border-top:3px solid {colours[name]}!important}}" for name in tasks) + "</style>")
 
 
-def _task_panel(name: str, info: dict[str, Any], feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View, colour: str) -> None:
+def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View, colour: str) -> None:
+    info = run.info["tasks"][name]
     main = info["main_metric"]
     metric = info["metrics"][main]
     arrow = words.better(metric["higher_is_better"])
@@ -121,7 +129,8 @@ def _task_panel(name: str, info: dict[str, Any], feed: dict[str, Any], summary: 
     with left:
 
         def losses(frame: pd.DataFrame) -> Any:
-            return curve_figure(split_curves(frame, f"{name}/loss", colour, view.axis), smoothing=view.smoothing, log_y=view.log_y)
+            curves = [*past_curves(feed, f"{name}/loss", view.axis), *split_curves(frame, f"{name}/loss", colour, view.axis)]
+            return curve_figure(curves, smoothing=view.smoothing, log_y=view.log_y, marks=marks_of(run, frame, view.axis))
 
         draw_chart(feed, f"{name}.loss", view, losses, f"Loss of {name}")
     title = ", in ".join(words.plain(part) for part in (metric["title"], metric.get("unit", "")) if part)
@@ -129,7 +138,8 @@ def _task_panel(name: str, info: dict[str, Any], feed: dict[str, Any], summary: 
     with right:
 
         def metrics(frame: pd.DataFrame) -> Any:
-            return curve_figure(split_curves(frame, f"{name}/{main}", colour, view.axis))
+            curves = [*past_curves(feed, f"{name}/{main}", view.axis), *split_curves(frame, f"{name}/{main}", colour, view.axis)]
+            return curve_figure(curves, marks=marks_of(run, frame, view.axis))
 
         draw_chart(feed, f"{name}.{main}", view, metrics, f"{metric['title']} of {name}")
 
@@ -148,6 +158,13 @@ def split_curves(frame: pd.DataFrame, name: str, colour: str, axis: str) -> list
     return [curve for split, dash in SPLIT_DASH.items() if len((curve := one_curve(frame, f"{split}/{name}", split, colour, axis, dash)).x)]
 
 
+def past_curves(feed: dict[str, Any], name: str, axis: str, splits: tuple[str, ...] = ("train", "val")) -> list[Curve]:
+    """What a fork's parents had measured of ``name`` before the fork: grey, behind its own curves."""
+    past = feed["past"]
+    curves = [one_curve(past, f"{split}/{name}", f"{split}, before the fork", PAST_COLOUR, axis, PAST_DASH) for split in splits]
+    return [replace(curve, faint=True) for curve in curves if len(curve.x)]
+
+
 def one_curve(frame: pd.DataFrame, key: str, name: str, colour: str, axis: str, dash: str = "solid") -> Curve:
     """One scalar key as a curve. Values written once a step can be smoothed; values written once an epoch are left as they are."""
     rows = frame[frame["key"] == key].drop_duplicates("step", keep="last")  # a repeated step replaces what it had written
@@ -161,10 +178,11 @@ def training_charts(run, feed: dict[str, Any], view: View) -> None:
 
     def loss_weights(frame: pd.DataFrame) -> Any:
         curves = [one_curve(frame, f"loss_weight/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
-        return curve_figure(curves, legend=True, height=190)
+        return curve_figure(curves, legend=True, height=190, marks=marks_of(run, frame, view.axis))
 
     def rate(frame: pd.DataFrame) -> Any:
-        return curve_figure([one_curve(frame, "optimizer/lr", "learning rate", "#8A8A8A", view.axis)], height=190)
+        curves = [*past_curves(feed, "lr", view.axis, splits=("optimizer",)), one_curve(frame, "optimizer/lr", "learning rate", "#56B4E9", view.axis)]
+        return curve_figure(curves, height=190, marks=marks_of(run, frame, view.axis))
 
     left, right = st.columns(2)
     with left.container(border=True):

@@ -54,12 +54,17 @@ def page_list() -> list[Any]:
     ]
 
 
+def around_page() -> None:
+    """First line of app.py: the page that it runs is not alone."""
+    st.session_state["around"] = True
+
+
 def through_app() -> None:
     """First line of every page: have app.py run around it.
 
     Until ``st.navigation`` has run once in a server, Streamlit takes the folder ``pages`` for its older kind of app, and an address such
     as ``/run?run=...`` opened right after a restart runs that file alone. Declaring the navigation ends that; the rerun goes through app.py.
     """
-    if "waiting" not in st.session_state:
+    if not st.session_state.pop("around", False):
         st.navigation(page_list(), position="hidden")
         st.rerun()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -13,11 +10,12 @@ from mtl_core.runs.artifacts import probe_epochs
 from mtl_core.runs.store import RunStore
 from ui import words
 from ui.charts import colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
+from ui.failure import ending_card, full_log_button
 from ui.guard import worded
-from ui.library import run_picker
+from ui.header import header
 from ui.sheets import epoch_slider, legend, probe_sheet
-from ui.state import run_store, torch_is_ready
-from ui.strip import draw_strip, notice_endings, polling_strip, stop_button
+from ui.state import run_store, torch_is_ready, whole_page_if_asked
+from ui.strip import draw_strip, notice_endings, polling_strip
 
 # A refresh costs the cores that train: about 0.3 s of one where the browser draws in software. So longer runs are shown less often.
 REFRESH_SECONDS = ((120, 2.0), (600, 3.0), (float("inf"), 6.0))  # (up to this expected length of the run, every so many seconds)
@@ -28,7 +26,7 @@ def show_run(run_id: str) -> None:
     run = run_store().get(run_id)
     if run.status.is_ended():
         polling_strip(run.id)
-        st.fragment(_draw_run)(run.id)
+        st.fragment(_still)(run.id)
     else:
         every = refresh_seconds(run)
         st.fragment(_live, run_every=every)(run.id, every)
@@ -41,6 +39,15 @@ def _live(run_id: str, every: float) -> None:
     run = run_store().get(run_id)
     if notice_endings(run_store()) or run.status.is_ended() or refresh_seconds(run) > every:
         st.rerun()
+    whole_page_if_asked()
+
+
+@worded
+def _still(run_id: str) -> None:
+    _draw_run(run_id)
+    if not run_store().get(run_id).status.is_ended():  # it was just resumed
+        st.rerun()
+    whole_page_if_asked()
 
 
 def refresh_seconds(run) -> float:
@@ -49,12 +56,11 @@ def refresh_seconds(run) -> float:
     return next(seconds for longest, seconds in REFRESH_SECONDS if expected < longest)
 
 
-@worded
 def _draw_run(run_id: str) -> None:
     store = run_store()
     run = store.get(run_id)
-    _header(store, run)
-    _ending(store, run)
+    header(store, run)
+    ending_card(store, run)
     if run.info:
         summary = store.summary(run.id)
         feed = scalars_feed(store, run.id)
@@ -68,58 +74,6 @@ def _draw_run(run_id: str) -> None:
     elif not run.status.is_ended():
         _getting_ready(store, run)
     _details(store, run)
-
-
-def _header(store: RunStore, run) -> None:
-    colour, icon = words.STATUS_LOOK[str(run.status)]
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.title(words.plain(run.name), anchor=False, width="content")
-        st.badge(str(run.status), icon=icon, color=colour)
-        if not run.status.is_ended():
-            stop_button(store, run, key=f"stop.{run.id}")
-        st.space("stretch")
-        run_picker(store.runs(), run.id, width=380)
-    if run.status.is_active():
-        epoch = min(run.epochs, int(run.epoch) + 1)
-        text = f"epoch {epoch} of {run.epochs} · step {run.step:,} of {run.steps_total or 0:,} · {words.time_left(run)}"
-        st.progress(run.progress, text=text if run.info else words.time_left(run))
-    elif str(run.status) == "finished":
-        epochs = "1 epoch" if run.epochs == 1 else f"{run.epochs} epochs"
-        st.caption(f"{epochs}, {run.step:,} steps in {words.duration(run.seconds)}")
-
-
-def _ending(store: RunStore, run) -> None:
-    """What kept the run from finishing, and what to do about it."""
-    status = str(run.status)
-    if status == "failed":
-        failure = run.failure or {}
-        with st.container(border=True, key="failure"):
-            st.error(
-                f"**{failure.get('kind', 'Failure')}**: {words.plain(failure.get('message', 'no reason was recorded.'))}", icon=":material/error:"
-            )
-            if failure.get("cure"):
-                st.markdown(f":material/healing: **What to do:** {words.plain(failure['cure'])}")
-            if failure.get("trace"):
-                with st.expander("Details for a bug report"):
-                    st.code(failure["trace"], language=None, height=260)
-    elif status in ("interrupted", "stopped", "queued"):
-        sentence = words.status_sentence(run, kept_checkpoint(store.folder(run.id)) if status == "interrupted" else "")
-        (st.warning if status == "interrupted" else st.info)(sentence[:1].upper() + sentence[1:])
-
-
-def kept_checkpoint(folder: Path) -> str:
-    """What a run that ended without saving its state left behind. Read here because the engine's reader imports torch."""
-    try:
-        last = json.loads((folder / "checkpoints" / "index.json").read_text(encoding="utf-8"))["last"]
-    except FileNotFoundError:
-        return "No checkpoint had been saved yet."
-    except (OSError, ValueError, KeyError, TypeError):
-        return "Its list of checkpoints cannot be read."
-    match = re.fullmatch(r"epoch_(\d+)(?:_step_(\d+))?", str(last))
-    if match is None:
-        return f"The last checkpoint kept is {words.plain(str(last))}."
-    step = f" (step {int(match[2]):,})" if match[2] else ""
-    return f"The last checkpoint kept is the one after epoch {int(match[1])}{step}."
 
 
 def _getting_ready(store: RunStore, run) -> None:
@@ -216,6 +170,7 @@ def _details(store: RunStore, run) -> None:
             on_click="ignore",
             key="yaml",
         )
+        full_log_button(store, run, key="log.file")
     downloads.caption(f"Predictions and checkpoints lie in `{store.folder(run.id)}`.")
 
 

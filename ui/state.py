@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 import os
+import uuid
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -14,6 +16,7 @@ import streamlit as st
 from mtl_core.presets import Preset, load_presets
 from mtl_core.runs import jobs
 from mtl_core.runs.store import RunStore, open_store
+from ui.guard import is_ours
 
 MISSING = object()
 
@@ -40,6 +43,13 @@ def run_store() -> RunStore:
 @st.cache_resource(show_spinner=False)
 def _open(home: str) -> RunStore:
     return open_store()
+
+
+@st.cache_data(ttl=5, max_entries=4, show_spinner=False)  # a live page asks every few seconds, for each viewer
+def listing(home: str) -> list[dict[str, Any]]:
+    """What lists and links need to know of every run in the store, newest first, as plain values."""
+    fields = ("id", "name", "created_at", "pinned", "archived", "parent", "tags")
+    return [{field: getattr(run, field) for field in fields} for run in run_store().runs()]
 
 
 @st.cache_data(show_spinner=False)
@@ -127,3 +137,71 @@ def torch_is_ready(place: Any = st) -> bool:
     wait_for("torch")
     place.caption(":material/hourglass_top: Starting: loading PyTorch. This appears in a few seconds.")
     return False
+
+
+# -- clicks: callbacks run before the page is drawn, in a fragment or not, so they leave notes that the next run acts on
+
+
+def attempt(run_id: str, action: Callable[..., Any], *args: Any) -> bool:
+    """Do something with a run of the store. A refusal is kept as a sentence for ``refusal``, not raised."""
+    st.session_state.pop("refused", None)
+    try:
+        action(run_store(), run_id, *args)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state["refused"] = {"run": run_id, "text": str(error)}
+        return False
+    listing.clear()  # it may have another name now, or be gone
+    return True
+
+
+def refusal(run_id: str) -> str:
+    """Why the last thing that was asked of this run was not done; empty when it was."""
+    refused = st.session_state.get("refused") or {}
+    return refused.get("text", "") if refused.get("run") == run_id else ""
+
+
+def go_to(page: str, **query: Any) -> None:
+    """Open another page as soon as this one is drawn anew."""
+    st.session_state["go_to"] = {"page": page, "query": query}
+
+
+def follow() -> None:
+    """To the page that a click asked for, if one did."""
+    if "go_to" in st.session_state:
+        target = st.session_state.pop("go_to")
+        st.switch_page(f"pages/{target['page']}.py", query_params=target["query"])
+
+
+def ask(kind: str, run_ids: list[str]) -> None:
+    """Open a dialog on these runs. It is drawn by the whole page, so that no refresh of a part of it can close it."""
+    st.session_state["dialog"] = {"kind": kind, "runs": run_ids, "page": st.session_state.get("page", "")}
+
+
+def begin_page(page: str) -> None:
+    """Once per full run: which page it is, and whether it draws the dialog that was asked for."""
+    dialog = st.session_state.get("dialog")
+    if dialog and dialog["page"] != page:
+        st.session_state.pop("dialog")
+    if st.session_state.get("page") != page:
+        st.session_state.pop("refused", None)
+    st.session_state["page"] = page
+    st.session_state["dialog_drawn"] = "dialog" in st.session_state
+
+
+def whole_page_if_asked() -> None:
+    """At the end of a fragment: a click in it may need more than the fragment."""
+    if "go_to" in st.session_state or ("dialog" in st.session_state) != st.session_state.get("dialog_drawn", False):
+        st.rerun()
+
+
+def request_id() -> str:
+    """What the form's next click asks with: a second click of the same drawing asks with the same, and gets the same run."""
+    return st.session_state.setdefault("request_id", uuid.uuid4().hex)
+
+
+def used(request: str) -> None:
+    """The next drawing of the form asks for another run."""
+    if st.session_state.get("request_id") == request:
+        st.session_state.pop("request_id")

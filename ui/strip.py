@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtl_core.runs import actions, jobs
+from mtl_core.runs import jobs
 from mtl_core.runs.store import RunStore
 from ui import words
-from ui.guard import worded
+from ui.guard import is_ours, worded
 from ui.preview import data_progress
-from ui.state import run_store
+from ui.queued import queue_popover
+from ui.run_actions import pause_button, stop_button
+from ui.state import run_store, whole_page_if_asked
 
 POLL_SECONDS = 2.0
 
@@ -18,8 +20,25 @@ POLL_SECONDS = 2.0
 def polling_strip(own_run: str = "") -> None:
     """The strip as a poller of its own, for pages without a live part."""
     draw_strip(own_run)
-    if _waited_for_is_ready() or notice_endings(run_store()):
+    if _waited_for_is_ready() or notice_endings(run_store()) or _goes_on_again(own_run):
         st.rerun()
+    whole_page_if_asked()
+
+
+def _goes_on_again(run_id: str) -> bool:
+    """Whether the ended run that the page shows was resumed, here or in another tab; or deleted."""
+    run = _get(run_store(), run_id) if run_id else None
+    return bool(run_id) and (run is None or not run.status.is_ended())
+
+
+def _get(store: RunStore, run_id: str):
+    """The run; None where it was deleted."""
+    try:
+        return store.get(run_id)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        return None
 
 
 @worded
@@ -31,7 +50,7 @@ def draw_strip(own_run: str = "") -> None:
     """
     store = run_store()
     active = store.active()
-    queued = len(store.queued())
+    queued = store.queued()
     others = [run for run in active if run.id != own_run]
     with st.container(key="strip", horizontal=True, vertical_alignment="center", gap="small"):
         for run in others:
@@ -39,24 +58,27 @@ def draw_strip(own_run: str = "") -> None:
         if not active:
             _idle(store, own_run)
         elif not others:
-            st.markdown(":gray[:material/bolt: This run is training.]", width="content")
+            own = {"paused": ":material/pause: This run is paused.", "pausing": ":material/pause: This run is about to pause."}
+            st.markdown(f":gray[{own.get(str(active[0].status), ':material/bolt: This run is training.')}]", width="content")
         if queued:
-            st.markdown(f":gray[{queued} queued]", width="content")
+            queue_popover(queued)
         _preparing()
 
 
 def notice_endings(store: RunStore) -> bool:
-    """Whether a run that this session saw active has ended since; leaves a note that becomes a toast on the next full run."""
+    """Whether a run that this session saw waiting or active has ended since; leaves a note that becomes a toast on the next full run."""
     seen: dict[str, str] = st.session_state.setdefault("seen_active", {})
-    ended = []
-    for run_id, name in list(seen.items()):
-        run = store.get(run_id)
-        if run.status.is_ended():
-            ended.append(f"{words.plain(name)}: {run.status}")
-            del seen[run_id]
-    seen.update({run.id: run.name for run in store.active()})
-    st.session_state.setdefault("toasts", []).extend(ended)
-    return bool(ended)
+    going = {run.id: run.name for run in (*store.active(), *store.queued())}
+    ended = [_get(store, run_id) for run_id in seen if run_id not in going]
+    said = [_ended_how(run) for run in ended if run is not None]
+    st.session_state["seen_active"] = going
+    st.session_state.setdefault("toasts", []).extend(said)
+    return bool(said)
+
+
+def _ended_how(run) -> str:
+    how = "taken out of the queue" if run.started_at is None else str(run.status)
+    return f"{words.plain(run.name)}: {how}"
 
 
 def show_toasts() -> None:
@@ -68,31 +90,21 @@ def show_toasts() -> None:
 def _active_run(store: RunStore, run) -> None:
     colour, icon = words.STATUS_LOOK[str(run.status)]
     st.badge(str(run.status), icon=icon, color=colour)
-    st.page_link("pages/run.py", label=f"**{words.plain(run.name)}**", query_params={"run": run.id})
+    st.page_link("pages/run.py", label=f"**{words.plain(words.shortened(run.name, 60))}**", query_params={"run": run.id})
     st.progress(run.progress, width=160)
     st.markdown(f":gray[{run.progress:.0%} · {words.time_left(run)}]", width="content")
-    stop_button(store, run, key=f"strip.stop.{run.id}")
-
-
-def stop_button(store: RunStore, run, key: str) -> None:
-    """Stop, or "Stopping..." from the click until the run has saved its state."""
-    stopping = str(run.status) == "stopping" or st.session_state.get("asked_to_stop") == run.id
-    label = "Stopping…" if stopping else ("Remove from queue" if str(run.status) == "queued" else "Stop")
-    st.button(label, icon=":material/stop_circle:", key=key, disabled=stopping, on_click=_stop, args=(store.home.as_posix(), run.id))
-
-
-def _stop(home: str, run_id: str) -> None:
-    actions.stop(run_store(), run_id)
-    st.session_state["asked_to_stop"] = run_id
+    if str(run.status) == "paused":
+        pause_button(run, key=f"strip.pause.{run.id}")
+    stop_button(run, key=f"strip.stop.{run.id}")
 
 
 def _idle(store: RunStore, own_run: str) -> None:
     runs = store.runs()
-    last = next((run for run in runs if run.status.is_ended()), None)
+    last = next((run for run in runs if run.status.is_ended() and not run.archived), None)
     st.markdown(":gray[:material/bedtime: Nothing is training.]", width="content")
     if last is not None and last.id != own_run:
         st.markdown(":gray[Last:]", width="content")
-        st.page_link("pages/run.py", label=f"{words.plain(last.name)} ({last.status})", query_params={"run": last.id})
+        st.page_link("pages/run.py", label=f"{words.plain(words.shortened(last.name, 60))} ({last.status})", query_params={"run": last.id})
 
 
 def _preparing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,15 @@ from mtl_core.errors import ConfigError
 from mtl_core.figures.colours import task_colours
 from mtl_core.registry import Registry
 from mtl_core.sharing import SHARING_SCHEMES
-from ui import state
+from ui import origin, state
+from ui.changes import automatic_name
 from ui.forms import describe, draw_field, options_form
-from ui.state import hold, read, settings, torch_is_ready
+from ui.paths import path_problems
+from ui.state import hold, read, run_store, settings, torch_is_ready
+from ui.words import plain
 
 FEW_OPTIONS = 3  # more are folded
-MACHINE = ("device", "precision", "layout", "gradient_clip", "probe_samples")
+MACHINE = ("device", "precision", "layout", "gradient_clip", "on_non_finite", "probe_samples", "keep_checkpoints")
 
 
 def preset_section() -> None:
@@ -84,7 +88,9 @@ def _take_all_tasks() -> None:
 
 
 def offered_source() -> DataSource | None:
-    """The chosen data set; None while its options are wrong (the problems say how)."""
+    """The chosen data set; None while its options are wrong or lead where they must not (the problems say how)."""
+    if path_problems(settings()["data"]):
+        return None
     try:
         return open_source(PartConfig(**settings()["data"]))
     except (ConfigError, TypeError, ValueError):
@@ -105,8 +111,10 @@ def task_names() -> list[str]:
 def tasks_section() -> None:
     """A check and a loss weight for each task of the data set."""
     offered = {task.name: task for task in offered_tasks()}
-    names = task_names()
-    colours = task_colours(names)
+    names, colours = task_names(), task_colours(task_names())
+    if origin.is_fork():
+        known = origin.parent_config().tasks
+        names = [name for name in names if name in known]
     st.html("<style>" + "".join(f".st-key-task_{name}{{border-left:4px solid {colours[name]};padding-left:.7rem}}" for name in names) + "</style>")
     loss_weight = next(field for field in describe(TaskConfig) if field.name == "loss_weight")
     for name in names:
@@ -132,8 +140,33 @@ def _task_row(name: str, task: Task | None, names: list[str], loss_weight: Any) 
             st.markdown(":small[:gray[not trained]]")
 
 
+def fixed_section() -> None:
+    """What a fork shares with the run it is made from, and why."""
+    parts = (("Data set", DATA_SOURCES, "data"), ("Backbone", BACKBONES, "backbone"), ("Sharing", SHARING_SCHEMES, "sharing"))
+    lines = [f":gray[{label}:] {_part_in_words(registry, settings()[key])}" for label, registry, key in parts]
+    lines.append(f":gray[Batch size:] {settings()['batch_size']}")
+    st.markdown("**As in the run it is forked from** :gray[:material/lock:]")
+    st.markdown("  \n".join(lines))
+    st.caption("The saved state fits this network only, and an epoch must stay as long as it was. To change one of these, clone the run instead.")
+
+
+def _part_in_words(registry: Registry, part: dict[str, Any]) -> str:
+    """Its title where that is known by now, and the options that differ from their defaults."""
+    from mtl_core.runs.jobs import warmed
+
+    if part["name"] not in registry or not (registry is DATA_SOURCES or warmed()):
+        return plain(part["name"])
+    loaded = registry.load(part["name"])
+    defaults = {field.name: field.default for field in describe(loaded.Options)}
+    changed = [f"{key.replace('_', ' ')} {value}" for key, value in part.items() if key != "name" and value != defaults.get(key)]
+    return plain(", ".join([loaded.title, *changed]))
+
+
 def network_section() -> None:
-    """Backbone and balancing, side by side."""
+    """Backbone and balancing, side by side; only balancing for a fork."""
+    if origin.is_fork():
+        part_chooser("Balancing", BALANCERS, "balancing")
+        return
     left, right = st.columns(2)
     with left:
         part_chooser("Backbone", BACKBONES, "backbone")
@@ -204,7 +237,11 @@ def schedule_section() -> None:
     places = st.columns(4)
     for place, name in zip(places, ("epochs", "batch_size", None, "seed"), strict=True):
         with place:
-            draw_field(fields[name] if name else rate, (name,) if name else ("optimizer", "lr"))
+            if name is None:
+                draw_field(rate, ("optimizer", "lr"))
+            else:
+                label = f"Epochs in all (from {origin.origin()['epoch']})" if name == "epochs" and origin.is_fork() else ""
+                draw_field(fields[name], (name,), label, disabled=name == "batch_size" and origin.is_fork())
 
 
 def advanced_section() -> None:
@@ -217,9 +254,44 @@ def advanced_section() -> None:
         st.markdown("**Augmentation**")
         options_form(AugmentationConfig, ("augmentation",), columns=4)
         st.markdown("**Machine and record**")
-        options_form(RunConfig, (), columns=5, only=MACHINE)
-        if len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # one scheme is no choice
+        options_form(RunConfig, (), columns=4, only=MACHINE)
+        if not origin.is_fork() and len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # one scheme is no choice
             part_chooser("Sharing", SHARING_SCHEMES, "sharing")
+        st.markdown("**Where runs train** :gray[for every run of this dashboard, not only this one]")
+        executor_choice()
+
+
+EXECUTOR_TITLES = {"thread": "In this server", "process": "In a process of its own"}
+
+
+def executor_choice() -> None:
+    """The store's executor: in this server, or in a process of its own."""
+    from mtl_core.runs.jobs import EXECUTORS, executor_of
+
+    fixed = os.environ.get("MTL_EXECUTOR", "")
+    try:
+        current = executor_of(run_store())
+    except ConfigError as error:
+        st.error(str(error))
+        return
+    hold("executor", current)
+    st.segmented_control(
+        "Where runs train",
+        EXECUTORS,
+        required=True,
+        key="executor",
+        format_func=EXECUTOR_TITLES.__getitem__,
+        disabled=bool(fixed),
+        on_change=_take_executor,
+        label_visibility="collapsed",
+    )
+    about = "In this server, a run starts at once. In a process of its own it starts some seconds later, but a crash, a hang or lack of memory "
+    about += "cannot take the dashboard down with it. Counts from the next run on."
+    st.caption(f":material/lock: Fixed by MTL_EXECUTOR={fixed} in the server's environment. {about}" if fixed else about)
+
+
+def _take_executor() -> None:
+    run_store().set("executor", st.session_state["executor"])
 
 
 def check_settings(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]:
@@ -228,12 +300,22 @@ def check_settings(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]
 
     try:
         config = RunConfig.from_dict(values)
-        config = config.model_copy(update={"name": config.name or automatic_name(config)})
     except ConfigError as error:
         return None, [str(problem) for problem in error.problems]
-    if not warmed():
-        return config, []
+    found = path_problems(values["data"])
+    if found:  # nothing is looked at there, not even to see what else is wrong
+        return config, found
+    if origin.is_fork():
+        found = origin.fork_problems(config)
+    if not found or not origin.is_fork():
+        config = config.model_copy(update={"name": config.name or _automatic_name(config)})
+    if not warmed() or found:
+        return config, found
     return config, _problems(config.to_yaml())
+
+
+def _automatic_name(config: RunConfig) -> str:
+    return origin.fork_name(config) if origin.is_fork() else automatic_name(config)
 
 
 @st.cache_data(ttl=5, max_entries=32, show_spinner=False)  # not longer: what is missing on disk can be put right
@@ -243,64 +325,26 @@ def _problems(config: str) -> list[str]:
     return [str(problem) for problem in problems(RunConfig.from_yaml(config))]
 
 
-def automatic_name(config: RunConfig) -> str:
-    """The preset's title with what was changed in it; a title made from the settings where the data set is another one."""
-    preset = state.presets()[state.preset_name()]
-    if config.data.name != preset.config.data.name:
-        return config.title()
-    changes = _assignments(state.nameless(preset.config.to_dict()), state.nameless(config.to_dict()))
-    name = " · ".join([preset.title, *changes[:2], *(["…"] if len(changes) > 2 else [])])
-    return name if len(name) <= 120 else name[:119] + "…"
-
-
-def as_command(config: RunConfig, preset: str) -> str:
-    """The command line that does the same as Train."""
-    assignments = _assignments(state.presets()[preset].config.to_dict(), config.to_dict())
-    try:
-        same = state.presets()[preset].config.with_overrides(assignments).to_dict() == config.to_dict()
-    except ConfigError:
-        same = False
-    if not same:
-        return "# save the settings above as run.yaml, then:\npython -m mtl_core train run.yaml"
-    import shlex
-
-    return " \\\n  --set ".join([f"python -m mtl_core train --preset {preset}", *(shlex.quote(item) for item in assignments)])
-
-
-def _assignments(old: dict[str, Any], new: dict[str, Any], parents: tuple[str, ...] = ()) -> list[str]:
-    """``key=value`` for every difference; ``null`` removes a task. Another part is written out whole, name first."""
-    import json
-
-    result = []
-    if parents and "name" in new and old.get("name") != new["name"]:
-        old = {}
-    for key in [*new, *(key for key in old if key not in new)]:
-        path = (*parents, key)
-        before, after = old.get(key), new.get(key)
-        if isinstance(after, dict):
-            result += _assignments(before if isinstance(before, dict) else {}, after, path)
-        elif key not in old or before != after:
-            result.append(f"{'.'.join(path)}={after if isinstance(after, str) and after else json.dumps(after)}")
-    return result
-
-
 def yaml_section() -> None:
     """Settings from YAML text, e.g. from another run."""
     with st.expander("Use settings from YAML", icon=":material/content_paste:"), st.form("yaml", border=False):
-        text = st.text_area(
+        st.text_area(
             "YAML",
             key="yaml_text",
             height=180,
             label_visibility="collapsed",
             placeholder="data: {name: digits}\ntasks: {digit: {}}\nbackbone: {name: small_cnn}",
         )
-        if st.form_submit_button("Use these settings", icon=":material/check:"):
-            try:
-                st.session_state["settings"] = _from_yaml(text).to_dict()
-                st.rerun()
-            except ConfigError as error:
-                for problem in error.problems:
-                    st.error(str(problem))
+        st.form_submit_button("Use these settings", icon=":material/check:", on_click=_take_yaml)
+        for problem in st.session_state.pop("yaml_problems", []):
+            st.error(problem)
+
+
+def _take_yaml() -> None:
+    try:
+        st.session_state["settings"] = _from_yaml(st.session_state["yaml_text"]).to_dict()
+    except ConfigError as error:
+        st.session_state["yaml_problems"] = [str(problem) for problem in error.problems]
 
 
 def _from_yaml(text: str) -> RunConfig:

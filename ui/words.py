@@ -58,29 +58,22 @@ def better(higher_is_better: bool | None) -> str:
     return {True: "↑", False: "↓"}.get(higher_is_better, "")
 
 
-def status_sentence(run, checkpoints: str = "") -> str:
-    """What a run that is not running says about itself.
-
-    Args:
-        checkpoints: sentence on what an interrupted run left behind.
-    """
-    status, epoch = str(run.status), f"{run.epoch:.3g}"
-    if status == "interrupted":
-        return f"interrupted at epoch {epoch}: its process is gone. {checkpoints}".rstrip()
-    if status == "stopped":
-        return f"stopped at epoch {epoch} of {run.epochs}; what was learnt until then is kept." if run.step else "stopped before it began."
-    if status == "failed":
-        return f"failed at epoch {epoch}."
-    if status == "queued":
-        place = run.queue_position
-        return f"queued: number {place} in line." if place else "queued: starts in a moment."
-    return status
+def in_line(run) -> str:
+    """Where a queued run waits."""
+    begun = f" It goes on from epoch {run.epoch:.3g}." if run.step else ""
+    place = run.queue_position
+    if place is None or place == 1:
+        return f"Next in line: it starts as soon as its device is free.{begun}"
+    return f"Number {place} in line.{begun}"
 
 
 def time_left(run) -> str:
     """What an active run does now where that is not steps, else the time to go, labelled as an estimate."""
-    if str(run.status) == "stopping":
-        return "saving the state" if run.info else "stopping"
+    status = str(run.status)
+    if status in ("stopping", "pausing"):
+        return "saving the state" if run.info else status
+    if status == "paused":
+        return "paused"
     if not run.info:
         return "getting ready"
     if run.steps_total and run.step >= run.steps_total:
@@ -91,3 +84,8 @@ def time_left(run) -> str:
 def plain(text: str) -> str:
     """A user's own words, safe where Streamlit reads Markdown."""
     return re.sub(r"([\\`*_{}\[\]()#+\-.!:$|<>~])", r"\\\1", text)
+
+
+def shortened(text: str, longest: int) -> str:
+    """At most so many characters, with an ellipsis where some are missing."""
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"

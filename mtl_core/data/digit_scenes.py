@@ -42,7 +42,7 @@ class DigitScenesOptions(SourceOptions):
         "dark", description="'dark': bright digits on dark walls; 'any': also deep colours on light walls, which takes about twice as long to learn."
     )
     glyphs: Literal["digits", "mnist"] = Field("digits", description="Whose digits: scikit-learn's 1,797 (always there) or MNIST's 70,000.")
-    root: str = Field("", description=f"Only for MNIST's digits. {ROOT_HELP}", json_schema_extra={"shown_when": {"glyphs": ["mnist"]}})
+    root: str = Field("", description=f"Only for MNIST's digits. {ROOT_HELP}", json_schema_extra={"path": True, "shown_when": {"glyphs": ["mnist"]}})
     download: bool = Field(
         True,
         description="Only for MNIST's digits: fetch the files (11 MB) where they are missing.",

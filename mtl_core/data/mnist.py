@@ -22,7 +22,7 @@ ROOT_HELP = f"Folder that holds MNIST/raw, as torchvision lays it out; empty for
 class MNISTOptions(SourceOptions):
     """What can be chosen about ``mnist``."""
 
-    root: str = Field("", description=ROOT_HELP)
+    root: str = Field("", description=ROOT_HELP, json_schema_extra={"path": True})
     download: bool = Field(True, description="Fetch the files (11 MB) where they are missing.")
     train_size: int = Field(50_000, ge=1, le=60_000, description="Most images to train on, evenly spread over those not in val.")
     val_size: int = Field(10_000, ge=1, le=30_000, description="Images for val: the last ones of the training file.")

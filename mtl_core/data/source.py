@@ -14,7 +14,10 @@ Progress = Callable[[float, str], None]  # share done in 0..1, what is being don
 
 
 class SourceOptions(BaseModel):
-    """Parent of every source's options. Each field's description, range and unit become the form on screen."""
+    """Parent of every source's options. Each field's description, range and unit become the form on screen.
+
+    A field that names a file or folder says so with ``json_schema_extra={"path": True}``: the screen limits where it may lead.
+    """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 

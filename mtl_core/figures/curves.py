@@ -25,6 +25,7 @@ class Curve:
         colour: CSS colour.
         dash: Plotly dash style; solid for train, dash for val.
         smooth: whether the smoothing slider applies to it.
+        faint: drawn thin and pale, behind the others: what was before, not what is looked at.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Curve:
     colour: str
     dash: str = "solid"
     smooth: bool = False
+    faint: bool = False
 
 
 def ema(values: np.ndarray, smoothing: float) -> np.ndarray:
@@ -83,9 +85,19 @@ def positions(rows: pd.DataFrame, axis: str) -> np.ndarray:
 
 
 def curve_figure(
-    curves: Iterable[Curve], *, smoothing: float = 0.0, x_title: str = "", log_y: bool = False, height: int = 200, legend: bool = False
+    curves: Iterable[Curve],
+    *,
+    smoothing: float = 0.0,
+    x_title: str = "",
+    log_y: bool = False,
+    height: int = 200,
+    legend: bool = False,
+    marks: Iterable[tuple[float, str]] = (),
 ) -> go.Figure:
     """A line chart of few points. Where a curve is smoothed, its raw values stay visible, faint, behind it.
+
+    Args:
+        marks: (place on the x axis, words) of what happened then; a vertical line each.
 
     Smoothing comes before thinning. The constant ``uirevision`` keeps the zoom and the hidden lines where the page
     updates a chart in place.
@@ -119,11 +131,20 @@ def curve_figure(
         "xaxis": x_axis,
         "yaxis": y_axis,
     }
+    _draw_marks(layout, list(marks))
     if not traces:
         x_axis["visible"] = y_axis["visible"] = False
         note = {"text": "no values yet", "showarrow": False, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "font": {"color": "#8A8A8A"}}
         layout["annotations"] = [note]
     return go.Figure(traces, layout)
+
+
+def _draw_marks(layout: dict[str, Any], marks: list[tuple[float, str]]) -> None:
+    grey = "rgba(128,128,128,0.8)"
+    line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"color": grey, "width": 1, "dash": "dash"}}
+    layout["shapes"] = [{**line, "x0": x, "x1": x} for x, _ in marks]
+    words = {"yref": "paper", "y": 1, "yanchor": "top", "xanchor": "left", "xshift": 3, "showarrow": False, "font": {"color": grey, "size": 10}}
+    layout["annotations"] = [{**words, "x": x, "text": text} for x, text in marks]
 
 
 def _traces(curve: Curve, smoothing: float) -> list[dict[str, Any]]:
@@ -132,6 +153,10 @@ def _traces(curve: Curve, smoothing: float) -> list[dict[str, Any]]:
         return []
     traces: list[dict[str, Any]] = []
     shared = {"type": "scatter", "legendgroup": curve.name, "name": curve.name}
+    if curve.faint:
+        x, y = decimate(x, ema(y, smoothing) if smoothing > 0 and len(y) > 2 else y)
+        pale = {"mode": "lines", "line": {"color": curve.colour, "width": 1.5, "dash": curve.dash}, "opacity": 0.6, "showlegend": False}
+        return [{**shared, **pale, "x": x, "y": y, "hovertemplate": "%{y:.4g}"}]
     if smoothing > 0 and len(y) > 2:
         raw_x, raw_y = decimate(x, y)
         faint = {"mode": "lines", "line": {"color": curve.colour, "width": 1}, "opacity": 0.28, "hoverinfo": "skip", "showlegend": False}

@@ -10,15 +10,17 @@ _LONGEST_TRACE = 12_000  # characters
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _CURES = {
-    "config": "Change the setting named above and start a new run.",
-    "data": "Check that the data set is where the config says and complete, then start a new run.",
-    "out_of_memory": "Lower batch_size, choose a smaller backbone, or end other programs that use the memory, then start a new run.",
-    "non_finite": "Lower optimizer.lr, set gradient_clip, or lower the loss_weight of the task named above, then start a new run.",
-    "disk_full": "Free some space on the disk that holds MTL_HOME, then start a new run. Checkpoints saved before are kept.",
-    "store": "Check the folder that MTL_HOME names, then start a new run.",
-    "file": "Check that the file named above exists and that this program may use it, then start a new run.",
-    "training": "Read the last lines of the log, change the settings they name, and start a new run.",
-    "bug": "This is a fault of the program, not of your settings. Its log has the full trace; please report it with the config.",
+    "config": "Clone the run, change the setting named above, and train again.",
+    "data": "Check that the data set is where the config says and complete, then resume the run.",
+    "out_of_memory": "Clone the run with a lower batch_size or a smaller backbone. Or end other programs that use the memory, then resume it.",
+    "non_finite": "Fork the run from its last good epoch (clone it where none is kept) with a lower optimizer.lr, a gradient_clip, or a lower "
+    "loss_weight of the task named above. With on_non_finite: skip, single steps like this one are left out.",
+    "disk_full": "Free some space on the disk that holds MTL_HOME, then resume the run. What was saved before is kept.",
+    "store": "Check the folder that MTL_HOME names, then resume the run.",
+    "file": "Check that the file named above exists and that this program may use it, then resume the run.",
+    "training": "Read the last lines of the log; they name the settings to change. Fork or clone the run with them changed.",
+    "bug": "This is a fault of the program, not of your settings. Its log has the full trace; please report it with the config. "
+    "Resume tries again from the last checkpoint.",
 }
 
 _KINDS_BY_CLASS = (  # first match wins; names, because after a reload of our modules the trainer's classes are not ours

@@ -1,5 +1,6 @@
 """A store filled by hand, and the app run on it without a worker: nothing is trained here."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,12 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from mtl_core.config import RunConfig
-from mtl_core.events import EpochMetrics, Message, ProbesSaved, RunEnded, RunStarted, StepScalars
-from mtl_core.runs import jobs
+from mtl_core.events import EpochMetrics, Message, Paused, ProbesSaved, RunEnded, RunStarted, StepScalars
+from mtl_core.runs import actions, jobs
 from mtl_core.runs.holding import held_by_us
+from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
+from mtl_core.training.checkpoint_files import FILES, name_of, update_index
 
 APP = str(Path(__file__).parents[2] / "app.py")
 LOSS = {"title": "Loss", "unit": "", "higher_is_better": False}
@@ -80,6 +83,20 @@ def fill(store, run, epochs=2, end=None):
     return store.get(run.id)
 
 
+def keep(store, run, *epochs, best=None):
+    """Checkpoints after these epochs, as far as anything but the trainer looks at them."""
+    parent = store.folder(run.id) / "checkpoints"
+    for epoch in epochs:
+        name = name_of(epoch, 2 * epoch)
+        (parent / name).mkdir(parents=True)
+        for file in FILES:
+            (parent / name / file).write_text("")
+        position = {"epoch": epoch, "step": 2 * epoch, "step_in_epoch": 0}
+        (parent / name / "meta.json").write_text(json.dumps({"format": 2, "position": position, "execution": {"precision": "fp32"}}))
+        update_index(store.folder(run.id), name, best=epoch == best, keep=True)
+    return run
+
+
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("MTL_HOME", str(tmp_path))
@@ -111,6 +128,37 @@ def open_page(store):
         return app
 
     return opened
+
+
+@pytest.fixture(name="keep")
+def keep_fixture(store):
+    return lambda run, *epochs, **more: keep(store, run, *epochs, **more)
+
+
+@pytest.fixture
+def in_state(store, make_run):
+    """A run in any state, with two of its three epochs done and kept where it has begun to train."""
+
+    def made(status, **changes):
+        if status == "queued":
+            return store.create(config(**changes))
+        run = keep(store, make_run(**changes), 1, 2, best=1)
+        if status in ("stopped", "finished"):
+            store.append(run.id, RunEnded(status, 4, 2.0, 10.0, 1.0))
+        elif status == "failed":
+            store.end(run.id, RunStatus.FAILED, {"kind": "bug", "message": "it broke", "cure": "Report it.", "trace": "line 1"})
+        elif status == "interrupted":
+            store.end(run.id, RunStatus.INTERRUPTED)
+        elif status == "paused":
+            store.append(run.id, Paused(4, 2.0))
+        elif status == "pausing":
+            actions.pause(store, run.id)
+        elif status == "stopping":
+            actions.stop(store, run.id)
+        assert store.get(run.id).status == status
+        return store.get(run.id)
+
+    return made
 
 
 def texts(app):

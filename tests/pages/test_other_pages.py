@@ -1,5 +1,8 @@
 import pytest
 
+from mtl_core.runs import actions, lineage
+from tests.pages.conftest import config
+
 
 def test_predictions_without_runs(open_page, texts):
     assert "There are no runs yet" in texts(open_page("predictions"))
@@ -36,6 +39,68 @@ def test_compare_shows_only_what_differs(open_page, finished, make_run):
     app = open_page("compare")
     assert list(app.dataframe[1].value.index) == ["batch_size"]
     assert sorted(app.dataframe[1].value.iloc[0]) == ["64", "8"]
+
+
+def rows(app):
+    return list(app.dataframe[0].value["name"])
+
+
+def test_the_library_finds_runs_by_words_state_and_data(open_page, store, make_run, in_state):
+    in_state("stopped", name="small net")
+    tagged = in_state("finished", name="large net")
+    actions.set_tags(store, tagged.id, ["paper"])
+    app = open_page("compare")
+    assert rows(app) == ["large net", "small net"]
+    app.text_input(key="filter.text").set_value("NET paper").run()
+    assert rows(app) == ["large net"]
+    app.text_input(key="filter.text").set_value("").run()
+    app.multiselect(key="filter.status").set_value(["stopped"]).run()
+    assert rows(app) == ["small net"]
+    app.text_input(key="filter.text").set_value("nothing like it").run()
+    assert "No run is like that" in app.info[0].value
+
+
+def test_pinned_runs_come_first_and_archived_ones_not(open_page, store, in_state):
+    runs = [in_state("finished", name=name) for name in ("a", "b", "c")]
+    actions.pin(store, runs[0].id)
+    actions.archive(store, runs[1].id)
+    app = open_page("compare")
+    assert rows(app) == ["a", "c"]
+    app.toggle(key="filter.archived").set_value(True).run()
+    assert rows(app) == ["a", "c", "b"]
+
+
+def test_selected_runs_are_pinned_archived_and_deleted_together(open_page, store, in_state, texts):
+    runs = [in_state("finished", name=name) for name in ("a", "b")]
+    training = in_state("running", name="c")
+    app = open_page("compare", runs=",".join(run.id for run in (*runs, training)))
+    app.button(key="selection.pin").click().run()
+    assert all(run.pinned for run in store.runs())
+    app.button(key="selection.delete").click().run()
+    assert "**c** (running) cannot be deleted" in app.warning[0].value
+    assert "**a** :gray[finished" in texts(app)
+    app.button(key="delete.really").click().run()
+    assert [run.name for run in store.runs()] == ["c"]
+    app.button(key="selection.archive").click().run()
+    assert "stop it before it is archived" in app.warning[0].value
+
+
+def test_a_fork_names_its_parent_in_the_library(open_page, store, in_state):
+    parent = in_state("finished", name="the parent")
+    lineage.fork(store, parent.id, 1, lineage.fork_config(parent, 1, []))
+    table = open_page("compare").dataframe[0].value
+    assert list(table["forked from"]) == ["the parent, epoch 1", ""]
+
+
+def test_hundreds_of_runs_cost_the_summaries_of_those_shown(open_page, store, monkeypatch):
+    for number in range(300):
+        store.create(config(name=f"run {number}"))
+    asked = []
+    monkeypatch.setattr(type(store), "summary", lambda self, run_id: asked.append(run_id) or {})
+    app = open_page("compare")
+    assert len(rows(app)) == len(asked) == 50
+    app.button(key="compare.more").click().run()
+    assert len(rows(app)) == len(asked) == 100
 
 
 def test_an_unwritable_home_is_a_sentence(open_page, tmp_path, monkeypatch):

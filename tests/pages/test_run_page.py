@@ -55,21 +55,13 @@ def test_failed_run_names_cause_and_cure(open_page, store, make_run, texts):
 
 
 @pytest.mark.parametrize(
-    ("index", "kept"),
-    [
-        (None, "No checkpoint had been saved yet."),
-        ('{"last": "epoch_0002_step_00001410"}', "The last checkpoint kept is the one after epoch 2 (step 1,410)."),
-        ("{", "Its list of checkpoints cannot be read."),
-    ],
+    ("epochs", "kept"),
+    [((), "No checkpoint had been saved yet: Resume begins anew."), ((1, 2), "Resume goes on from the checkpoint after epoch 2 (step 4).")],
 )
-def test_interrupted_run_says_where_and_what_is_kept(open_page, store, make_run, index, kept):
-    run = make_run()
+def test_interrupted_run_says_where_and_what_is_kept(open_page, store, make_run, keep, epochs, kept):
+    run = keep(make_run(), *epochs)
     store.end(run.id, RunStatus.INTERRUPTED)
-    if index is not None:
-        folder = store.folder(run.id) / "checkpoints"
-        folder.mkdir()
-        (folder / "index.json").write_text(index)
-    assert open_page("run", run=run.id).warning[0].value == f"Interrupted at epoch 2: its process is gone. {kept}"
+    assert open_page("run", run=run.id).warning[0].value == f"**Interrupted at epoch 2**: its process is gone. {kept}"
 
 
 def test_the_test_evaluation_is_no_time_left(open_page, make_run, store):

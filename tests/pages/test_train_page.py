@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from mtl_core.errors import DataError
@@ -145,8 +143,52 @@ def test_sharing_is_chosen_only_where_there_is_a_choice(open_page, monkeypatch):
     assert "Sharing" in labels(open_page())
 
 
-def test_a_double_click_starts_one_run(open_page, store):
+def test_a_second_click_of_the_same_drawing_shows_the_same_run(open_page, store):
     app = open_page("train")
-    app.session_state["submitted_at"] = time.monotonic()  # the first click of the two was just now
+    request = app.session_state["request_id"]
     train_button(app).click().run()
-    assert store.runs() == []
+    (run,) = store.runs()
+    app.switch_page("pages/train.py").run()
+    assert app.session_state["request_id"] != request  # the form was drawn anew: this click is meant
+    app.session_state["request_id"] = request  # as a browser that repeats its click
+    app.run()
+    train_button(app).click().run()
+    assert [each.id for each in store.runs()] == [run.id]
+    assert app.query_params["run"] == run.id
+
+
+def test_the_executor_is_the_stores_setting(open_page, store):
+    app = open_page()
+    assert app.button_group(key="executor").value == "thread"
+    app.button_group(key="executor").set_value("process").run()
+    assert store.settings()["executor"] == "process"
+
+
+def test_an_executor_of_the_environment_is_shown_as_fixed(open_page, monkeypatch, texts):
+    monkeypatch.setenv("MTL_EXECUTOR", "process")
+    app = open_page()
+    assert app.button_group(key="executor").value == "process"
+    assert app.button_group(key="executor").disabled
+    assert "Fixed by MTL_EXECUTOR=process" in texts(app)
+    monkeypatch.setenv("MTL_EXECUTOR", "carrier pigeon")
+    app.run()
+    assert "expected thread or process" in app.error[0].value
+
+
+@pytest.mark.parametrize("way", ["typed", "pasted", "in the address"])
+def test_a_path_out_of_bounds_is_said_and_not_looked_at(open_page, store, monkeypatch, tmp_path, finished, way):
+    monkeypatch.setenv("MTL_DATA_FOLDERS", str(tmp_path / "data"))
+    monkeypatch.setattr("mtl_core.data.mnist_files.MNISTFiles.path", lambda *_: pytest.fail("it was looked at"))
+    if way == "in the address":
+        query = {"clone": finished.id, "set": ["data.name=mnist", "data.root=/elsewhere"]}
+        app = open_page("train", **query)
+    else:
+        app = open_page("train")
+        app.text_area(key="yaml_text").input("data: {name: mnist, root: /elsewhere}\ntasks: {digit: {}}\nbackbone: {name: mlp}\n")
+        if way == "typed":
+            app.session_state["settings"]["data"] = {"name": "mnist", "root": "/elsewhere"}
+            app.run()
+        else:
+            next(button for button in app.button if button.label == "Use these settings").click().run()
+    assert app.error[0].value.startswith("data.root: '/elsewhere' is outside of the folders that the dashboard may read")
+    assert train_button(app).disabled

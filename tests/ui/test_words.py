@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from mtl_core.runs.status import RunStatus
-from ui.library import config_differences, described
+from ui.overlay import config_differences, described
 from ui.words import count, duration, measured, plain, time_left
 
 

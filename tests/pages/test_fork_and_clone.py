@@ -1,0 +1,142 @@
+"""The Train form with another run's settings: forks and clones."""
+
+import pytest
+
+from mtl_core.errors import DataError
+from mtl_core.presets import load_presets
+from mtl_core.runs import actions, lineage
+from mtl_core.runs.status import RunStatus
+from ui.state import listing
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    """Composing thousands of scenes is not what is tested here."""
+
+    def refuse(*_):
+        raise DataError("no pictures in this test")
+
+    monkeypatch.setattr("ui.preview.prepare", refuse)
+
+
+def errors(app):
+    return [error.value for error in app.error]
+
+
+def test_fork_goes_to_the_form_with_what_is_fixed_and_why(open_page, in_state, texts):
+    parent = in_state("finished")
+    app = open_page("run", run=parent.id)
+    app.button(key=f"fork.{parent.id}").click().run()
+    assert (app.query_params["fork"], app.query_params["epoch"]) == (parent.id, "2")
+    assert "Fork of **a run** after" in texts(app)
+    assert app.selectbox(key="fork.epoch").options == ["epoch 1 (best)", "epoch 2 (last)"]
+    assert "To change one of these, clone the run instead." in texts(app)
+    assert app.number_input(key="set.batch_size").disabled
+    assert app.button(key="train").label == "Fork and train"
+    keys = [widget.key for kind in (app.selectbox, app.button_group) for widget in kind]
+    assert {"preset", "set.data.name.titled", "set.backbone.name.titled"}.isdisjoint(keys)
+
+
+def test_a_fork_with_another_loss_weight(open_page, in_state, store):
+    parent = in_state("stopped")
+    app = open_page("train", fork=parent.id, epoch="1")
+    app.number_input(key="set.tasks.slant.loss_weight").set_value(0.5).run()
+    command = app.code[-1].value
+    assert command.startswith(f"python -m mtl_core fork {parent.id} --epoch 1 ")
+    assert command.endswith("--set tasks.slant.loss_weight=0.5")
+    app.button(key="train").click().run()
+    fork = store.runs()[0]
+    assert (fork.parent, fork.parent_epoch, fork.status) == (parent.id, 1, RunStatus.QUEUED)
+    assert fork.config.tasks["slant"].loss_weight == 0.5
+    assert fork.name == "a run · from epoch 1 · tasks.slant.loss_weight=0.5"
+    assert app.query_params["run"] == fork.id
+    app.switch_page("pages/train.py").run()
+    assert app.session_state["settings"]["data"] == load_presets()[0].config.to_dict()["data"]  # the form is as it was before
+    assert "fork" not in app.query_params
+
+
+def test_a_task_can_be_left_out_of_a_fork(open_page, in_state, store):
+    app = open_page("train", fork=in_state("finished").id, epoch="2")
+    assert "task.ink" not in [box.key for box in app.checkbox]  # the data set has it, the parent was not trained on it
+    app.checkbox(key="task.digit").uncheck().run()
+    app.button(key="train").click().run()
+    assert list(store.runs()[0].config.tasks) == ["slant"]
+
+
+def test_a_fork_of_the_last_epoch_has_epochs_to_go(open_page, in_state, store, keep):
+    parent = keep(in_state("finished"), 3)
+    app = open_page("train", fork=parent.id, epoch="3")
+    assert app.number_input(key="set.epochs").value == 6
+    app.number_input(key="set.epochs").set_value(3).run()
+    assert errors(app) == ["epochs: 3 leaves nothing to train after epoch 3; give the new total"]
+    assert app.button(key="train").disabled
+    app.selectbox(key="fork.epoch").set_value(1).run()
+    assert app.query_params["epoch"] == "1"
+    assert not errors(app)
+
+
+def test_leaving_a_fork_brings_back_what_was_typed_before(open_page, in_state):
+    parent = in_state("finished")
+    app = open_page("train")
+    app.number_input(key="set.epochs").set_value(7).run()
+    app.query_params["fork"] = parent.id
+    app.run()
+    assert app.session_state["settings"]["epochs"] == 3
+    app.button(key="leave").click().run()
+    assert app.session_state["settings"]["epochs"] == 7
+    assert "fork" not in app.query_params
+    assert app.button(key="train").label == "Train"
+
+
+@pytest.mark.parametrize(
+    ("query", "said"), [({"fork": "nothing"}, "no run 'nothing'"), ({"epoch": "9"}, "no state of epoch 9"), ({"set": "epochs=many"}, "epochs")]
+)
+def test_what_cannot_be_forked_is_a_sentence(open_page, in_state, query, said):
+    app = open_page("train", **({"fork": in_state("finished").id} | query))
+    assert said in app.warning[0].value.replace("\\", "")
+    assert app.button(key="train").label == "Train"
+
+
+def test_a_parent_that_is_gone_is_said(open_page, in_state, store):
+    parent = in_state("finished")
+    app = open_page("train", fork=parent.id)
+    actions.delete_run(store, parent.id)
+    listing.clear()
+    app.run()
+    assert app.button(key="train").label == "Train"
+    assert "was deleted" in app.warning[0].value
+
+
+def test_clone_takes_the_settings(open_page, in_state, store):
+    run = in_state("failed", batch_size=8, epochs=5)
+    app = open_page("run", run=run.id)
+    app.button(key=f"clone.{run.id}").click().run()
+    assert app.session_state["settings"] == run.config.to_dict() | {"name": ""}
+    assert "clone" not in app.query_params
+    app.button(key="train").click().run()
+    assert store.runs()[0].config.model_copy(update={"name": ""}) == run.config.model_copy(update={"name": ""})
+    assert store.runs()[0].parent is None
+
+
+def test_a_cure_changes_one_setting(open_page, store, make_run, keep):
+    failure = {"kind": "non_finite", "message": "the loss became nan", "cure": "Lower it.", "trace": ""}
+    run = keep(make_run(), 1)
+    store.end(run.id, RunStatus.FAILED, failure)
+    app = open_page("run", run=run.id)
+    assert app.button(key=f"cure.0.{run.id}").label == "Fork from epoch 1 with learning rate 0.0002"
+    app.button(key=f"cure.0.{run.id}").click().run()
+    assert app.session_state["settings"]["optimizer"]["lr"] == 0.0002
+    assert app.query_params["epoch"] == "1"
+    assert not errors(app)
+
+
+def test_the_header_links_parent_and_children(open_page, in_state, store, texts):
+    parent = in_state("finished", name="the parent")
+    child = lineage.fork(store, parent.id, 1, lineage.fork_config(parent, 1, ["tasks.slant.loss_weight=2"]))
+    links = [link.label for link in open_page("run", run=child.id).get("page_link")]
+    assert "the parent" in links
+    app = open_page("run", run=parent.id)
+    assert any("from epoch 1" in link.label for link in app.get("page_link"))
+    actions.delete_run(store, parent.id)
+    listing.clear()
+    assert "a run that was deleted" in texts(open_page("run", run=child.id))

@@ -1,0 +1,42 @@
+from types import SimpleNamespace
+
+import pytest
+
+from mtl_core.runs.failures import _CURES
+from ui.failure import TITLES, cures, short_trace
+
+
+def config(batch_size=64, lr=0.002, on_non_finite="stop"):
+    return SimpleNamespace(batch_size=batch_size, optimizer=SimpleNamespace(lr=lr), on_non_finite=on_non_finite)
+
+
+def test_every_kind_of_failure_has_a_title():
+    assert set(TITLES) == set(_CURES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "kept", "offered"),
+    [
+        ("out_of_memory", {}, [1], [("Clone with batch size 32", None, "batch_size=32")]),
+        ("out_of_memory", {"batch_size": 1}, [], []),
+        (
+            "non_finite",
+            {},
+            [2, 4],
+            [
+                ("Fork from epoch 4 with learning rate 0.0002", 4, "optimizer.lr=0.0002"),
+                ("Fork from epoch 4, leaving out such steps", 4, "on_non_finite=skip"),
+            ],
+        ),
+        ("non_finite", {"on_non_finite": "skip"}, [], [("Clone with learning rate 0.0002", None, "optimizer.lr=0.0002")]),
+        ("disk_full", {}, [1], []),
+    ],
+)
+def test_what_may_cure_it_is_offered(kind, settings, kept, offered):
+    assert cures(config(**settings), kind, kept) == offered
+
+
+def test_a_long_trace_is_cut_to_its_innermost_lines():
+    assert short_trace("a\nb\n") == "a\nb"
+    cut = short_trace("\n".join(map(str, range(20)))).splitlines()
+    assert cut == ["(8 lines before these are in the full log)", *map(str, range(8, 20))]

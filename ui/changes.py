@@ -1,0 +1,71 @@
+"""What was changed from a preset or from another run: as the run's name, and as the command that does the same."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from mtl_core.config import RunConfig
+from mtl_core.errors import ConfigError
+from ui import state, words
+
+LONGEST_NAME = 120
+
+
+def automatic_name(config: RunConfig) -> str:
+    """The preset's title with what was changed in it; a title made from the settings where the data set is another one."""
+    preset = state.presets()[state.preset_name()]
+    if config.data.name != preset.config.data.name:
+        return config.title()
+    return with_changes(preset.title, preset.config, config)
+
+
+def with_changes(title: str, before: RunConfig, after: RunConfig) -> str:
+    """A title and the first two things that were changed."""
+    changes = assignments(state.nameless(before.to_dict()), state.nameless(after.to_dict()))
+    return words.shortened(" · ".join([title, *changes[:2], *(["…"] if len(changes) > 2 else [])]), LONGEST_NAME)
+
+
+def as_command(config: RunConfig, preset: str) -> str:
+    """The command line that does the same as Train."""
+    start = state.presets()[preset].config
+    changes = assignments(start.to_dict(), config.to_dict())
+    try:
+        same = start.with_overrides(changes).to_dict() == config.to_dict()
+    except ConfigError:
+        same = False
+    if not same:
+        return "# save the settings above as run.yaml, then:\npython -m mtl_core train run.yaml"
+    return _with_sets(f"python -m mtl_core train --preset {preset}", changes)
+
+
+def as_fork_command(config: RunConfig, parent: RunConfig, run_id: str, epoch: int) -> str:
+    """The command line that makes the same fork."""
+    return _with_sets(f"python -m mtl_core fork {run_id} --epoch {epoch}", assignments(parent.to_dict(), config.to_dict()))
+
+
+def nearest_preset(config: RunConfig) -> str:
+    """The preset with the fewest differences."""
+    values = state.nameless(config.to_dict())
+    presets = state.presets()
+    return min(presets, key=lambda name: len(assignments(state.nameless(presets[name].config.to_dict()), values)))
+
+
+def _with_sets(command: str, changes: list[str]) -> str:
+    return " \\\n  --set ".join([command, *(shlex.quote(change) for change in changes)])
+
+
+def assignments(old: dict[str, Any], new: dict[str, Any], parents: tuple[str, ...] = ()) -> list[str]:
+    """``key=value`` for every difference; ``null`` removes a task. Another part is written out whole, name first."""
+    result = []
+    if parents and "name" in new and old.get("name") != new["name"]:
+        old = {}
+    for key in [*new, *(key for key in old if key not in new)]:
+        path = (*parents, key)
+        before, after = old.get(key), new.get(key)
+        if isinstance(after, dict):
+            result += assignments(before if isinstance(before, dict) else {}, after, path)
+        elif key not in old or before != after:
+            result.append(f"{'.'.join(path)}={after if isinstance(after, str) and after else json.dumps(after)}")
+    return result

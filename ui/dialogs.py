@@ -1,0 +1,124 @@
+"""Dialogs about runs: name, note and tags; delete. Drawn by the whole page, so that a refresh of its live part cannot close them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.runs import actions
+from mtl_core.runs.store import RunStore
+from ui import words
+from ui.guard import is_ours
+from ui.state import attempt, go_to, listing, refusal, run_store
+
+SHOWN_NAMES = 8  # a longer list of runs to delete is cut
+
+
+def draw_dialog() -> None:
+    """The dialog that a click asked for, if one did."""
+    asked = st.session_state.get("dialog")
+    if not asked:
+        return
+    runs = _there(run_store(), asked["runs"])
+    if not runs:
+        close()
+        return
+    title, draw = {"describe": ("Name, note and tags", _describe), "delete": (_delete_title(runs), _delete)}[asked["kind"]]
+    st.dialog(title, on_dismiss=close)(draw)([run.id for run in runs])
+
+
+def close() -> None:
+    """The dialog is not drawn any more."""
+    st.session_state.pop("dialog", None)
+
+
+def _there(store: RunStore, run_ids: list[str]) -> list[Any]:
+    """The runs that still exist."""
+    found = []
+    for run_id in run_ids:
+        try:
+            found.append(store.get(run_id))
+        except Exception as error:
+            if not is_ours(error):
+                raise
+    return found
+
+
+# -- name, note and tags
+
+
+def _describe(run_ids: list[str]) -> None:
+    if "dialog" not in st.session_state:
+        st.rerun()
+    run = run_store().get(run_ids[0])
+    with st.form("describe", border=False):
+        st.text_input("Name", run.name, max_chars=actions.LONGEST_TITLE, key=f"describe.name.{run.id}", help="Empty: made from its settings.")
+        st.multiselect(
+            "Tags", known_tags(), list(run.tags), key=f"describe.tags.{run.id}", accept_new_options=True, placeholder="Choose, or type a new one"
+        )
+        st.text_area("Note", run.note, max_chars=actions.LONGEST_NOTE, height=120, key=f"describe.note.{run.id}", placeholder="What is it for?")
+        st.form_submit_button("Save", type="primary", icon=":material/check:", on_click=_save, args=(run.id,))
+    if refusal(run.id):
+        st.error(words.plain(refusal(run.id)))
+
+
+def known_tags() -> list[str]:
+    """Every tag in use."""
+    return sorted({tag for run in listing(run_store().home.as_posix()) for tag in run["tags"]})
+
+
+def _save(run_id: str) -> None:
+    if attempt(run_id, _take_description):
+        close()
+
+
+def _take_description(store: RunStore, run_id: str) -> None:
+    typed = {field: st.session_state[f"describe.{field}.{run_id}"] for field in ("name", "tags", "note")}
+    if typed["name"] != store.get(run_id).name:
+        actions.rename(store, run_id, typed["name"])
+    actions.set_tags(store, run_id, typed["tags"])
+    actions.set_note(store, run_id, typed["note"])
+
+
+# -- deleting
+
+
+def _delete_title(runs: list[Any]) -> str:
+    return "Delete this run?" if len(runs) == 1 else f"Delete {len(runs)} runs?"
+
+
+def _delete(run_ids: list[str]) -> None:
+    if "dialog" not in st.session_state:
+        st.rerun()
+    runs = _there(run_store(), run_ids)
+    held = [run for run in runs if run.status.is_active()]
+    free = [run for run in runs if not run.status.is_active()]
+    if held:
+        names = ", ".join(f"**{words.plain(run.name)}** ({run.status})" for run in held)
+        st.warning(f"{names} cannot be deleted: {'it is' if len(held) == 1 else 'they are'} being trained. Stop first.", icon=":material/block:")
+    if free:
+        names = "".join(f"\n- **{words.plain(run.name)}** :gray[{run.status}, {words.moment(run.created_at)}]" for run in free[:SHOWN_NAMES])
+        more = f"\n- and {len(free) - SHOWN_NAMES} more" if len(free) > SHOWN_NAMES else ""
+        st.markdown(f"{names}{more}")
+        st.caption("Curves, predictions and checkpoints go too, and cannot be brought back. Runs forked from it keep everything they need.")
+    for run in runs:
+        if refusal(run.id):
+            st.error(words.plain(refusal(run.id)))
+    with st.container(horizontal=True):
+        if free:
+            label = "Delete" if len(free) == 1 else f"Delete {len(free)} runs"
+            st.button(label, type="primary", icon=":material/delete:", key="delete.really", on_click=_really, args=([run.id for run in free],))
+        st.button("Keep" if free else "Close", key="delete.keep", on_click=close)
+
+
+def _really(run_ids: list[str]) -> None:
+    names = {run.id: run.name for run in _there(run_store(), run_ids)}
+    gone = [name for run_id, name in names.items() if attempt(run_id, actions.delete_run)]
+    if gone:
+        said = f"Deleted: {words.plain(gone[0])}" if len(gone) == 1 else f"Deleted {len(gone)} runs"
+        st.session_state.setdefault("toasts", []).append(said)
+    if len(gone) == len(names):
+        close()
+        if st.session_state.get("page") != "compare":
+            go_to("compare")

@@ -1,0 +1,163 @@
+"""The run that the Train form's settings come from: one that is forked, or cloned.
+
+A fork is asked for by ``?fork=RUN&epoch=K`` in the address, a clone by ``?clone=RUN``, each with any number of ``set=key=value``. The session
+remembers it as plain values, with the settings that stood there before.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.config import RunConfig
+from mtl_core.errors import NotPossibleError
+from mtl_core.runs import lineage
+from ui import state, words
+from ui.changes import nearest_preset, with_changes
+from ui.guard import is_ours
+from ui.state import hold, run_store, settings
+
+REPLACED = ("settings", "settings_preset", "tasks_put_aside")  # what of the session a fork or clone takes the place of
+
+
+def origin() -> dict[str, Any]:
+    """``{"kind": "fork" or "clone", "run", "name", "epoch"}``; empty where the settings come from a preset."""
+    return st.session_state.get("origin", {})
+
+
+def is_fork() -> bool:
+    """Whether Train makes a fork."""
+    return origin().get("kind") == "fork"
+
+
+def take_origin() -> None:
+    """Begin what the address asks for; keep the address true to what goes on."""
+    query = st.query_params
+    changes = query.get_all("set")
+    if is_fork() and origin()["run"] not in {run["id"] for run in state.listing(run_store().home.as_posix())}:
+        st.session_state["origin_problem"] = f"The run that was to be forked ({origin()['name']}) was deleted."
+        leave()
+    if "clone" in query:
+        _begin("clone", query["clone"], "", changes)
+    elif "fork" in query and (changes or (query["fork"], query.get("epoch", "")) != (origin().get("run"), str(origin().get("epoch")))):
+        _begin("fork", query["fork"], query.get("epoch", ""), changes)
+    true = {"fork": origin()["run"], "epoch": str(origin()["epoch"])} if is_fork() else {}
+    for key in ("clone", "set", "fork", "epoch"):
+        if key in query and key not in true:
+            del query[key]
+        elif key in true and query.get(key) != true[key]:
+            query[key] = true[key]
+
+
+def _begin(kind: str, run_id: str, epoch: str, changes: list[str]) -> None:
+    """Replace the settings by the run's, with the changes; a sentence where that cannot be done."""
+    try:
+        run = run_store().get(run_id)
+        config = run.config.with_overrides(changes)
+        chosen = _epoch_to_fork(run, epoch) if kind == "fork" else None
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state["origin_problem"] = str(error)
+        return
+    if not origin():
+        settings()
+        st.session_state["before_origin"] = {key: st.session_state[key] for key in REPLACED}
+    st.session_state["settings"] = state.nameless(config.to_dict())
+    st.session_state["settings_preset"] = nearest_preset(config)
+    st.session_state["tasks_put_aside"] = {}
+    st.session_state["origin"] = {"kind": kind, "run": run.id, "name": run.name, "epoch": chosen}
+    _leave_some_epochs(run.epochs)
+
+
+def _epoch_to_fork(run: Any, asked: str) -> int:
+    kept = [checkpoint.epoch for checkpoint in lineage.forkable(run_store(), run.id)]
+    if not kept:
+        raise NotPossibleError(f"Run {run.id} ({run.name}) has no kept epoch to fork from.")
+    if asked and asked not in map(str, kept):
+        raise NotPossibleError(f"Run {run.id} ({run.name}) has no state of epoch {asked} any more. Kept epochs: {', '.join(map(str, kept))}.")
+    return int(asked) if asked else kept[-1]
+
+
+def _leave_some_epochs(epochs: int) -> None:
+    """A fork from the last epoch needs more of them: as many again."""
+    fork_epoch = origin()["epoch"]
+    if fork_epoch is not None and settings()["epochs"] <= fork_epoch:
+        settings()["epochs"] = min(fork_epoch + epochs, 10_000)
+
+
+def leave() -> None:
+    """Back to the settings that stood here before."""
+    before = st.session_state.pop("before_origin", None) or {}
+    st.session_state.pop("origin", None)
+    for key, value in before.items():
+        st.session_state[key] = value
+    for key in ("fork", "epoch"):
+        st.query_params.pop(key, None)
+
+
+def banner() -> None:
+    """What the settings come from, and the way out."""
+    if "origin_problem" in st.session_state:
+        st.warning(words.plain(st.session_state.pop("origin_problem")), icon=":material/search_off:")
+    if origin():
+        with st.container(key="origin", border=True):
+            _fork_banner() if is_fork() else _clone_banner()
+
+
+def _clone_banner() -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f":material/content_copy: The settings of **{words.plain(origin()['name'])}**. Change what you like.", width="content")
+        st.button("Back to the settings before", key="leave", type="tertiary", on_click=leave)
+
+
+def _fork_banner() -> None:
+    kept = lineage.forkable(run_store(), origin()["run"])
+    labels = {checkpoint.epoch: _epoch_label(checkpoint) for checkpoint in kept}
+    labels.setdefault(origin()["epoch"], f"epoch {origin()['epoch']}")
+    hold("fork.epoch", origin()["epoch"])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f":material/fork_right: Fork of **{words.plain(origin()['name'])}** after", width="content")
+        st.selectbox(
+            "Epoch", list(labels), key="fork.epoch", format_func=labels.__getitem__, on_change=_take_epoch, label_visibility="collapsed", width=190
+        )
+        st.space("stretch")
+        st.button("Do not fork", key="leave", icon=":material/close:", type="tertiary", on_click=leave)
+    st.caption("A new run that begins with what this one had learnt by then, and goes on with the settings below. The other run stays as it is.")
+
+
+def _epoch_label(checkpoint: Any) -> str:
+    marks = [mark for mark, holds in (("best", checkpoint.is_best), ("last", checkpoint.is_last)) if holds]
+    return f"epoch {checkpoint.epoch}" + (f" ({', '.join(marks)})" if marks else "")
+
+
+def _take_epoch() -> None:
+    st.session_state["origin"] = {**origin(), "epoch": st.session_state["fork.epoch"]}
+    st.query_params["epoch"] = str(origin()["epoch"])
+    _leave_some_epochs(run_store().get(origin()["run"]).epochs)
+
+
+# -- what a fork is and may be
+
+
+def parent_config() -> RunConfig:
+    """The settings of the run that is forked."""
+    return run_store().get(origin()["run"]).config
+
+
+def fork_name(config: RunConfig) -> str:
+    """The parent's name, where it is forked, and what was changed."""
+    epochs_aside = parent_config().model_copy(update={"epochs": config.epochs})
+    return with_changes(f"{words.shortened(origin()['name'], 60)} · from epoch {origin()['epoch']}", epochs_aside, config)
+
+
+def fork_problems(config: RunConfig) -> list[str]:
+    """Why the run cannot be forked with these settings."""
+    try:
+        lineage.checked_fork(run_store().get(origin()["run"]), origin()["epoch"], config)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        return [str(problem) for problem in getattr(error, "problems", ())] or ["The run to fork from is gone. Press 'Do not fork' to leave."]
+    return []

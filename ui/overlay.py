@@ -1,0 +1,104 @@
+"""The selected runs over each other: one scalar as curves, and the settings that differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.figures.colours import run_styles
+from mtl_core.figures.curves import curve_figure
+from mtl_core.runs.store import RunStore
+from ui import words
+from ui.charts import one_curve, scalars_feed, view_controls
+from ui.plot import plot, prepared
+from ui.runs_table import summary_of
+
+TITLES = {"optimizer/lr": "Learning rate", "optimizer/loss": "Combined loss of all tasks"}
+
+
+def overlay(store: RunStore, runs: list[Any], chosen: list[Any]) -> None:
+    """One scalar of all selected runs, a colour each."""
+    summaries = {run.id: summary_of(store, run) for run in chosen}
+    keys = sorted({key for summary in summaries.values() for key in summary}, key=_importance)
+    if not keys:
+        st.info("None of the selected runs has measured anything yet.")
+        return
+    view = view_controls("Curves", "one colour per run")
+    if st.session_state.get("compare.key") not in keys:
+        st.session_state["compare.key"] = keys[0]
+    key = st.selectbox("What to compare", keys, key="compare.key", width=420, label_visibility="collapsed", persist_state="session")
+    styles = run_styles([run.id for run in reversed(runs)])
+    curves = []
+    for run in chosen:
+        colour, dash = styles[run.id]
+        curve = one_curve(scalars_feed(store, run.id)["frame"], key, _legend(run, summaries[run.id].get(key), chosen), colour, view.axis, dash)
+        if len(curve.x):
+            curves.append(curve)
+    _note(key, summaries)
+    figure = curve_figure(curves, smoothing=view.smoothing, log_y=view.log_y, height=380, legend=True, x_title=view.axis)
+    plot(prepared(figure, f"{key} of the selected runs"), key="compare.chart")
+
+
+def _importance(key: str) -> tuple[int, str]:
+    """Held-out metrics first, then losses, then the rest."""
+    split, _, rest = key.partition("/")
+    order = {"val": 0, "selection": 1, "test": 2, "train": 3}.get(split, 4)
+    return (order * 2 + (rest.endswith("/loss")), key)
+
+
+def _legend(run, entry: dict[str, Any] | None, chosen: list[Any]) -> str:
+    same_name = sum(other.name == run.name for other in chosen) > 1
+    name = f"{run.name} ({words.moment(run.created_at)})" if same_name else run.name
+    return f"{name}: best {words.measured(entry['best'])}" if entry and entry["higher_is_better"] is not None else name
+
+
+def _note(key: str, summaries: dict[str, dict[str, Any]]) -> None:
+    entry = next((summary[key] for summary in summaries.values() if key in summary), None)
+    if entry:
+        st.caption(described(key, entry))
+
+
+def described(key: str, entry: dict[str, Any]) -> str:
+    """A scalar's title and unit, and which way is better where one is."""
+    title = TITLES.get(key) or entry.get("title") or key
+    if key.startswith("loss_weight/"):
+        title = f"Loss weight of {title}"
+    unit = f", in {entry['unit']}" if entry.get("unit") else ""
+    way = {True: "; higher is better", False: "; lower is better"}.get(entry["higher_is_better"], "")
+    return f"{words.plain(title + unit)}{way}."
+
+
+def differences(chosen: list[Any]) -> None:
+    """The settings that are not the same in all selected runs."""
+    st.subheader("What differs in the settings", anchor=False)
+    if len(chosen) < 2:
+        st.caption("Select a second run to see which settings differ.")
+        return
+    table = config_differences({_label(run): run.config.to_dict() for run in chosen})
+    if table.empty:
+        st.caption("Nothing: the selected runs have the same settings.")
+        return
+    st.dataframe(table)
+
+
+def _label(run) -> str:
+    return f"{run.name} ({run.id[-4:]})"
+
+
+def config_differences(configs: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Setting x run, as text, of the dotted keys whose values are not all equal; a dash where a run has no such key."""
+    flat = {name: dict(_flat(config)) for name, config in configs.items()}
+    keys = list(dict.fromkeys(key for values in flat.values() for key in values))
+    rows = {key: {name: str(values.get(key, "–")) for name, values in flat.items()} for key in keys if key != "name"}
+    different = {key: row for key, row in rows.items() if len(set(row.values())) > 1}
+    return pd.DataFrame.from_dict(different, orient="index", columns=list(configs))
+
+
+def _flat(values: dict[str, Any], parent: str = ""):
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{parent}{key}.")
+        else:
+            yield f"{parent}{key}", value
