@@ -10,10 +10,7 @@ import click
 
 from mtl_core.cli.output import complain
 from mtl_core.events import Control
-from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
-
-DONE, FAILED, NOT_TAKEN = 0, 1, 2
 
 
 @click.command()
@@ -22,10 +19,11 @@ def work(run_id: str) -> int:
     """Take the queued RUN and train it here.
 
     The dashboard starts this for each run when its executor is 'process'. SIGTERM and Ctrl-C save the state and leave the run interrupted, to be
-    resumed. Exit code: 0 it ended, 1 it failed, 2 it was not queued, or its device is busy.
+    resumed. Exit code: 0 it ended, whichever way; 3 it was not queued, or its device is busy.
     """
     from mtl_core.runs import holding
     from mtl_core.runs.executor import closing_down, execute, resolve_device
+    from mtl_core.runs.jobs import NOT_TAKEN, TAKEN
 
     store = open_store()
     run = store.get(run_id)
@@ -44,4 +42,5 @@ def work(run_id: str) -> int:
     if threading.current_thread() is threading.main_thread():
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, end)
-    return FAILED if execute(store, run.id, control, token=token).status == RunStatus.FAILED else DONE
+    execute(store, run.id, control, token=token)
+    return TAKEN
