@@ -1,6 +1,6 @@
 """How long a newcomer waits: server start, click to moving curves, the whole first run, click on Stop to stopped.
 
-    python benchmarks/journey.py [--screenshots FOLDER]
+    python -m benchmarks.journey [--screenshots FOLDER]
 
 A fresh store and a fresh server, the first preset, one Chromium at 1280 x 1500 watching (only charts in view are drawn).
 Wall-clock seconds of this machine.

@@ -1,6 +1,6 @@
 """Steps per second of a run in the dashboard's background thread with no browser, one and three browsers watching it.
 
-    python benchmarks/viewers.py [--seconds 25] [--rounds 3]
+    python -m benchmarks.viewers [--seconds 25] [--rounds 3]
 
 One server, one long run; the number of viewers changes while it trains (0, 1, 3, 3, 1, 0, ...), so that all three see the same machine. A
 phase's speed is its steps over the time between the run's own step records, which leaves out the evaluations between epochs. The Chromiums run

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,6 +139,8 @@ class Control:
         asked_at: when the trainer last looked (``time.monotonic``): its sign of life.
         reasons: why it was asked to stop, in order.
         abandoned: the run belongs to someone else now: end at once and write nothing more.
+        proceeds: how often it was let go on.
+        check_held: called before files are put in their place; raises where the run belongs to someone else by now.
     """
 
     def __init__(self) -> None:
@@ -145,6 +148,8 @@ class Control:
         self.pause_requested = False
         self.abandoned = False
         self.reasons: list[str] = []
+        self.proceeds = 0
+        self.check_held: Callable[[], None] = lambda: None
         self.asked_at = time.monotonic()
         self._changed = threading.Condition()
         self._settings: list[tuple[str, float]] = []
@@ -176,6 +181,7 @@ class Control:
         """Let a paused trainer go on."""
         with self._changed:
             self.pause_requested = False
+            self.proceeds += 1
             self._changed.notify_all()
 
     def change(self, key: str, value: float) -> None:
@@ -191,7 +197,7 @@ class Control:
             taken, self._settings = self._settings, []
             return taken
 
-    def wait_while_paused(self) -> None:
-        """Return when it may go on, or was asked to stop."""
+    def wait_while_paused(self, proceeds: int) -> None:
+        """Return when it was let go on since ``proceeds`` was read, or asked to stop. One that is paused again at once goes on, and pauses again."""
         with self._changed:
-            self._changed.wait_for(lambda: self.stop_requested or not self.pause_requested)
+            self._changed.wait_for(lambda: self.stop_requested or not self.pause_requested or self.proceeds != proceeds)

@@ -78,6 +78,7 @@ class _Training:
 
     def __init__(self, store: RunStore, run: Run, token: str, control: Control, on_event: Observer):
         self.store, self.trained, self.token, self.control, self.on_event = store, run, token, control, on_event
+        control.check_held = lambda: holding.check_held(store, run.id, token)
 
     def run(self) -> None:
         """Train, and write how it ended whatever happens."""
@@ -112,7 +113,7 @@ class _Training:
                     freeze_after_imports()  # what the run's parts have imported since
                 if kind == "RunEnded":
                     ended = True
-                    if _closing() and event.status == RunStatus.STOPPED:  # nobody asked this run to stop
+                    if is_closing() and event.status == RunStatus.STOPPED:  # nobody asked this run to stop
                         event = dataclasses.replace(event, status=RunStatus.INTERRUPTED.value)
                 store.append(run.id, event, self.token)
                 self.on_event(event)
@@ -132,7 +133,7 @@ class _Training:
                 if type(error).__name__ == "RunTakenError":
                     break
                 _logger.error("cannot record that run %s %s: %s", self.trained.id, line, error)
-                if _closing() or status == RunStatus.INTERRUPTED:
+                if is_closing() or status == RunStatus.INTERRUPTED:
                     break  # its heartbeat ends with the process, which says it too
                 time.sleep(next(pauses))
         unwritten.pop(self.token, None)
@@ -240,7 +241,8 @@ def freeze_after_imports() -> None:
         gc.freeze()
 
 
-def _closing() -> bool:
+def is_closing() -> bool:
+    """True once the program is ending: nothing new begins here any more."""
     return process_slot("training").get("closing", False)
 
 
@@ -259,15 +261,23 @@ def closing_down() -> None:
 
 def _close() -> None:
     closing_down()
-    jobs = list(process_slot("executing").values())
+    deadline = time.monotonic() + CLOSING_SECONDS
+    jobs = [job for job in list(process_slot("executing").values()) if not job["control"].abandoned]
     for job in jobs:
         job["control"].stop("the program is closing")
-    workers = [worker["process"] for worker in process_slot("worker processes").values()]
+    with workers_lock():  # none is just being started
+        workers = [worker["process"] for worker in process_slot("worker processes").values()]
     for worker in workers:
         worker.terminate()  # it saves its state as this process does
-    deadline = time.monotonic() + CLOSING_SECONDS
     for job in jobs:
         job["done"].wait(max(deadline - time.monotonic(), 0.0))
     for worker in workers:
-        with suppress(subprocess.TimeoutExpired):
+        try:
             worker.wait(max(deadline - time.monotonic(), 0.01))
+        except subprocess.TimeoutExpired:
+            worker.kill()  # it hangs; its last checkpoint is what there is
+
+
+def workers_lock() -> Any:
+    """Held while a worker process is started or the list of them is read."""
+    return process_slot("locks").setdefault("worker processes", threading.Lock())

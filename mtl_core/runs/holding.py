@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
-from mtl_core.errors import NotPossibleError
+from mtl_core.errors import NotPossibleError, RunTakenError
 from mtl_core.runs import schema
 from mtl_core.runs.owner import this_process
 from mtl_core.runs.rows import is_held
@@ -100,6 +100,13 @@ def is_asked(store: RunStore, run_id: str) -> bool:
 
 def _waiting(run_id: str) -> tuple[Any, ...]:
     return (_controls.c.run_id == run_id, _controls.c.applied_at.is_(None))
+
+
+def check_held(store: RunStore, run_id: str, token: str) -> None:
+    """Raise RunTakenError where the run was taken again, or given up, since it was taken with ``token``."""
+    with store.database.read() as connection:
+        if connection.execute(select(_runs.c.owner_token).where(_runs.c.id == run_id)).scalar() != token:
+            raise RunTakenError(f"run {run_id} is no longer held here")
 
 
 def take_controls(store: RunStore, run_id: str) -> list[ControlRecord]:

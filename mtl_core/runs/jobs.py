@@ -19,11 +19,12 @@ import sys
 import threading
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from mtl_core.config import RunConfig
-from mtl_core.errors import ConfigError
+from mtl_core.errors import ConfigError, RunNotFoundError
 from mtl_core.runs import holding
-from mtl_core.runs.executor import execute, freeze_after_imports, resolve_device, stop_at_exit
+from mtl_core.runs.executor import execute, freeze_after_imports, is_closing, resolve_device, stop_at_exit, workers_lock
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process import process_slot
 from mtl_core.runs.run import Run
@@ -33,7 +34,7 @@ from mtl_core.runs.store import RunStore
 __all__ = ["EXECUTORS", "execute", "executor_of", "resolve_device", "start_worker", "submit", "warm_up", "warmed"]
 
 EXECUTORS = ("thread", "process")
-NOT_TAKEN = 3  # exit code of a worker process that could not take its run: it waits on, as after a SIGTERM that came before it was taken
+TAKEN, NOT_TAKEN = 0, 3  # exit codes of a worker process: the run says how it went; it waits on in the queue. Anything else may be a fault
 
 POLL_SECONDS = 2.0  # how often a worker looks for runs of others, or for a device that another process has left
 
@@ -109,10 +110,11 @@ def _import_engine(done: threading.Event) -> None:
 
 
 def _work(store: RunStore, wake: threading.Event) -> None:
-    while True:
+    while not is_closing():
         wake.wait(POLL_SECONDS)
         wake.clear()
         try:
+            _look_after_workers(store)
             for run in store.queued():
                 _start(store, run, wake)
         except Exception:  # the store may be out of reach for a while; the worker must outlive that
@@ -124,13 +126,20 @@ def _start(store: RunStore, run: Run, wake: threading.Event) -> None:
     try:
         device, executor = resolve_device(run.config.device), executor_of(store)
     except Exception as error:
-        if token := holding.claim(store, run.id, "cpu", alone=False):
-            store.end(run.id, RunStatus.FAILED, failure_of(error), token)
+        _fail(store, run.id, error)
+        return
+    if is_closing():  # it stays queued for the next start
         return
     if executor == "process":
         _start_process(store, run, device, wake)
     elif token := holding.claim(store, run.id, device):
         threading.Thread(target=_train_then_wake, args=(store, run.id, token, wake), name=f"train-{run.id}", daemon=True).start()
+
+
+def _fail(store: RunStore, run_id: str, error: Exception) -> None:
+    """Write that a queued run could not even begin."""
+    if token := holding.claim(store, run_id, "cpu", alone=False):
+        store.end(run_id, RunStatus.FAILED, failure_of(error), token)
 
 
 def _train_then_wake(store: RunStore, run_id: str, token: str, wake: threading.Event) -> None:
@@ -140,33 +149,60 @@ def _train_then_wake(store: RunStore, run_id: str, token: str, wake: threading.E
         wake.set()
 
 
+# -- worker processes: plain data in the slot "worker processes", by process id
+
+
+def _look_after_workers(store: RunStore) -> None:
+    """Note which workers have taken their run, and end those whose run waits again: it was given up because they hang, or they are at their end."""
+    for worker in list(process_slot("worker processes").values()):
+        if worker["home"] == str(store.home):
+            try:
+                status = store.get(worker["run"]).status
+            except RunNotFoundError:
+                status = RunStatus.QUEUED  # deleted, so nothing is left to train
+            if status.is_active():
+                worker["taken"] = True
+            elif status == RunStatus.QUEUED and worker["taken"]:
+                worker["unwanted"] = True
+                worker["process"].kill()
+
+
 def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event) -> None:
     """A process that takes the run itself, so that the store names the one that really trains it. Until it has, none is started on its device."""
     workers = process_slot("worker processes")
-    starting = {run_id for run_id, worker in workers.items() if worker["device"] == device and store.get(run_id).status == RunStatus.QUEUED}
-    if starting or any(other.device == device for other in store.active()):
+    if any(worker["run"] == run.id or (worker["device"] == device and _is_starting(store, worker)) for worker in list(workers.values())):
+        return
+    if any(other.device == device for other in store.active()):
         return
     path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "MTL_HOME": str(store.home), "PYTHONPATH": path}
     command = [sys.executable, "-m", "mtl_core", "work", run.id]
-    # In a session of its own: Ctrl-C in the server's terminal reaches it through stop_at_exit, once, and not as a second signal.
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
-    workers[run.id] = {"process": process, "device": device}
     stop_at_exit()
-    threading.Thread(target=_await_process, args=(store, run.id, process, wake), name=f"await-{run.id}", daemon=True).start()
+    with workers_lock():
+        if is_closing():
+            return
+        # In a session of its own: Ctrl-C in the server's terminal reaches it through stop_at_exit, once, and not as a second signal.
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+        worker = {"process": process, "device": device, "run": run.id, "home": str(store.home), "taken": False, "unwanted": False}
+        workers[process.pid] = worker
+    threading.Thread(target=_await_process, args=(store, worker, wake), name=f"await-{run.id}", daemon=True).start()
 
 
-def _await_process(store: RunStore, run_id: str, process: subprocess.Popen, wake: threading.Event) -> None:
+def _is_starting(store: RunStore, worker: dict[str, Any]) -> bool:
+    return not worker["taken"] and store.get(worker["run"]).status == RunStatus.QUEUED
+
+
+def _await_process(store: RunStore, worker: dict[str, Any], wake: threading.Event) -> None:
     """Wait for a worker's end; where it died before or while it trained, say so in the run's log."""
-    code = process.wait()
-    process_slot("worker processes").pop(run_id, None)
+    run_id, code = worker["run"], worker["process"].wait()
+    process_slot("worker processes").pop(worker["process"].pid, None)
     try:
         run = store.get(run_id)  # a run whose process is gone becomes interrupted here
-        if code < 0 and run.status == RunStatus.INTERRUPTED:
+        if code < 0 and run.status == RunStatus.INTERRUPTED and not worker["unwanted"] and not is_closing():
             why = " The system may have run out of memory." if code == -signal.SIGKILL else ""
             store.note(run_id, "error", f"its worker process was ended by signal {-code}.{why}")
-        elif code not in (0, NOT_TAKEN, -signal.SIGTERM) and (token := holding.claim(store, run_id, "cpu", alone=False)):
-            store.end(run_id, RunStatus.FAILED, failure_of(RuntimeError(f"its worker process ended with code {code} before it took the run")), token)
+        elif code not in (TAKEN, NOT_TAKEN, -signal.SIGTERM) and run.status == RunStatus.QUEUED and not worker["taken"] and not is_closing():
+            _fail(store, run_id, RuntimeError(f"its worker process ended with code {code} before it took the run"))
     except Exception:
         _logger.exception("cannot say how the worker process of run %s ended", run_id)
     wake.set()

@@ -114,6 +114,13 @@ def kept_checkpoints(folder: Path) -> list[KeptCheckpoint]:
     return found
 
 
+def reached(folder: Path) -> tuple[int, float]:
+    """Step and whole epochs of the last checkpoint; zeros where there is none."""
+    last = next(iter(newest_first(folder)), "")
+    epoch, step = _place(last)[::-1] if last else (0, 0)
+    return step, float(epoch)
+
+
 def read_meta(folder: Path, name: str) -> dict[str, Any]:
     """A checkpoint's ``meta.json``.
 

@@ -8,15 +8,18 @@ optimizer are other ones.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import TrainingError
@@ -28,6 +31,7 @@ from mtl_core.training.checkpoint_files import (
     check_files,
     is_kept,
     name_of,
+    named,
     newest_first,
     put_aside,
     read_index,
@@ -40,13 +44,14 @@ from mtl_core.training.checkpoint_files import (
 Loaded = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]  # the network's tensors, the rest of the state, meta
 
 
-def publish(folder: Path, setup: Setup, position: dict[str, Any], best: bool) -> str:
+def publish(folder: Path, setup: Setup, position: dict[str, Any], best: bool, check_held: Callable[[], None] = lambda: None) -> str:
     """Write a checkpoint under a temporary name, rename it, point the index at it, then drop what the index no longer names.
 
     Args:
         folder: the run's folder.
         position: JSON-able; where the run stands, with ``epoch``, ``step`` and ``step_in_epoch``.
         best: it is the best so far.
+        check_held: asked before anything is put in its place; what it raises leaves all as it was.
 
     Returns:
         The checkpoint's path inside the run's folder.
@@ -54,17 +59,31 @@ def publish(folder: Path, setup: Setup, position: dict[str, Any], best: bool) ->
     parent = folder / "checkpoints"
     parent.mkdir(exist_ok=True)
     name = name_of(position["epoch"], position["step"])
+    if (parent / name).exists() and name not in named(read_index(folder)):
+        shutil.rmtree(parent / name)  # whoever wrote it was ended before the index: since then the settings may have changed (more epochs)
     if not (parent / name).exists():
-        temporary = parent / f".{name}.tmp"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        _write_files(temporary, setup, position, best)
-        os.replace(temporary, parent / name)
-        sync_folder(parent)
+        _write(parent, name, setup, position, best, check_held)
+    else:
+        check_held()
     config = setup.config
     keep = position["step_in_epoch"] == 0 and is_kept(position["epoch"], config.epochs, config.keep_checkpoints)
     update_index(folder, name, best=best, keep=keep)
     return f"checkpoints/{name}"
+
+
+def _write(parent: Path, name: str, setup: Setup, position: dict[str, Any], best: bool, check_held: Callable[[], None]) -> None:
+    """A new checkpoint under a temporary name of our own, then renamed; what cannot be written whole takes no room."""
+    temporary = parent / f".{name}.{os.getpid()}-{threading.get_ident()}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir()
+        _write_files(temporary, setup, position, best)
+        check_held()
+        os.replace(temporary, parent / name)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(parent)
 
 
 def restore(folder: Path, setup: Setup) -> tuple[dict[str, Any] | None, list[str]]:
@@ -186,7 +205,7 @@ def _parameter_names(setup: Setup) -> list[str]:
 
 def _write_files(folder: Path, setup: Setup, position: dict[str, Any], best: bool) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in setup.model.state_dict().items()}
-    save_file(tensors, folder / FILES[0])
+    _write_file(folder / FILES[0], save(tensors))
     state = {
         "optimizer": setup.optimizer.state_dict(),
         "optimizer_names": _parameter_names(setup),
@@ -196,7 +215,9 @@ def _write_files(folder: Path, setup: Setup, position: dict[str, Any], best: boo
     }
     if setup.execution.device == "cuda":
         state["device_generator"] = torch.cuda.get_rng_state()
-    torch.save(state, folder / FILES[1])
+    buffer = io.BytesIO()  # torch's own writing hides from us why it failed: a full disk must be told apart
+    torch.save(state, buffer)
+    _write_file(folder / FILES[1], buffer.getbuffer())
     meta = {
         "format": FORMAT,
         "position": position,
@@ -207,8 +228,12 @@ def _write_files(folder: Path, setup: Setup, position: dict[str, Any], best: boo
         "execution": {"precision": setup.execution.precision, "layout": setup.execution.layout},
         "sha256": {file: sha256(folder / file) for file in FILES},
     }
-    (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    _write_file(folder / "meta.json", json.dumps(meta).encode())
     sync_folder(folder)
+
+
+def _write_file(path: Path, content: bytes | memoryview) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

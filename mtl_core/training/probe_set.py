@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ class ProbeSet:
         self.setup = setup
         self.folder = folder / "probes"
         self.folder.mkdir(exist_ok=True)
+        for left in self.folder.glob(".*.tmp"):  # of a process that was killed while it wrote
+            left.unlink(missing_ok=True)
         rows = evenly_spaced_rows(setup.data.val, setup.config.probe_samples)
         dataset = rows_of(setup.data.val, rows)
         self.batches = setup.evaluation_batches(dataset)
@@ -49,10 +52,14 @@ class ProbeSet:
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Atomically: a reader sees the whole file or none."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    """Atomically: a reader sees the whole file or none. What cannot be written whole takes no room."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

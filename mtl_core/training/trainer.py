@@ -21,6 +21,7 @@ from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Event, Messa
 from mtl_core.training import checkpoints
 from mtl_core.training.build import TRAIN_PART, Setup, build, evenly_spaced_rows, rows_of
 from mtl_core.training.changes import Changes
+from mtl_core.training.checkpoint_files import reached
 from mtl_core.training.evaluation import evaluate, selection_score
 from mtl_core.training.execution import device_name, tune_allocator
 from mtl_core.training.probe_set import ProbeSet
@@ -62,8 +63,10 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
     try:
         setup = build(config, cache, progress=_unless_stopped(control))
     except _PreparationStoppedError:
-        yield RunEnded("stopped", 0, 0.0, 0.0, time.perf_counter() - started)
+        step, epoch = reached(folder)
+        yield RunEnded("stopped", step, epoch, 0.0, time.perf_counter() - started)
         return
+    control.check_held()
     probes = ProbeSet(setup, folder)
     step, measure = JointStep(setup), _measurement(setup, control)
     restored, remarks = checkpoints.restore(folder, setup)
@@ -76,7 +79,8 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
 
     while position.epoch < config.epochs:
         yield from _train_epoch(setup, step, changes, position, control)
-        measured = None if control.interrupted else measure()
+        whole = position.step_in_epoch == setup.steps_per_epoch  # a pause that was taken back at once has left steps undone all the same
+        measured = measure() if whole and not control.interrupted else None
         if measured is None and control.stop_requested:
             break
         if measured is None:
@@ -87,7 +91,7 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
         position.epoch, position.step_in_epoch, position.best_score = position.epoch + 1, 0, max(score, position.best_score)
         yield EpochMetrics(position.step, position.epoch, measured)
         yield probes.save(position.epoch)
-        path = checkpoints.publish(folder, setup, asdict(position), is_best)
+        path = checkpoints.publish(folder, setup, asdict(position), is_best, control.check_held)
         yield CheckpointSaved(position.step, position.epoch, path, is_best)
 
     if not control.abandoned:
@@ -144,9 +148,10 @@ def _measurement(setup: Setup, control: Control) -> Callable[[], dict[str, float
 
 def _pause(setup: Setup, position: Position, folder: Path, control: Control) -> Iterator[Event]:
     """Save the state, then wait: whatever happens meanwhile, nothing is lost."""
-    yield _saved(setup, position, folder)
+    proceeds = control.proceeds
+    yield _saved(setup, position, folder, control)
     yield Paused(position.step, _epochs_done(setup, position))
-    control.wait_while_paused()
+    control.wait_while_paused(proceeds)
     if not control.stop_requested:
         yield Resumed(position.step, _epochs_done(setup, position))
 
@@ -155,14 +160,16 @@ def _finish(setup: Setup, position: Position, folder: Path, control: Control, st
     """Keep the state of a stopped run; measure a finished one on test, once, with the checkpoint that val chose."""
     status = "finished"
     if position.epoch < setup.config.epochs:
-        yield _saved(setup, position, folder)
+        yield _saved(setup, position, folder, control)
         status = "stopped"
     else:
         yield from (Message(remark, "warning") for remark in checkpoints.load_best(folder, setup))
         while (test := evaluate(setup, setup.evaluation_batches(setup.data.test), control)) is None and not control.stop_requested:
+            proceeds = control.proceeds
             yield Paused(position.step, _epochs_done(setup, position))  # the state is saved already
-            control.wait_while_paused()
-            yield Resumed(position.step, _epochs_done(setup, position))
+            control.wait_while_paused(proceeds)
+            if not control.stop_requested:
+                yield Resumed(position.step, _epochs_done(setup, position))
         if test is not None:
             yield EpochMetrics(position.step, position.epoch, {f"test/{key}": value for key, value in test.items()})
         status = "finished" if test is not None else "stopped"
@@ -170,9 +177,9 @@ def _finish(setup: Setup, position: Position, folder: Path, control: Control, st
     yield RunEnded(status, position.step, _epochs_done(setup, position), steps_per_second, time.perf_counter() - started)
 
 
-def _saved(setup: Setup, position: Position, folder: Path) -> CheckpointSaved:
+def _saved(setup: Setup, position: Position, folder: Path, control: Control) -> CheckpointSaved:
     setup.window.check(position.step)  # numbers that have gone wrong are not worth keeping over the last good checkpoint
-    path = checkpoints.publish(folder, setup, asdict(position), best=False)
+    path = checkpoints.publish(folder, setup, asdict(position), best=False, check_held=control.check_held)
     return CheckpointSaved(position.step, position.epoch, path, best=False)
 
 

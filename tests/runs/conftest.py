@@ -12,6 +12,7 @@ from mtl_core.config import RunConfig
 from mtl_core.runs.store import open_store
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(Path(__file__).parent))  # victims and evidence serve the benchmarks too
 
 
 def named(name="", **settings):
@@ -44,6 +45,18 @@ def engine(monkeypatch):
     for name, module in fake.modules().items():
         monkeypatch.setitem(sys.modules, name, module)
     return fake
+
+
+@pytest.fixture(scope="session")
+def victims():
+    """Starts processes that train and can be killed; PyTorch is imported once for all of them."""
+    if not hasattr(os, "pidfd_open"):
+        pytest.skip("waits for processes as only Linux can")
+    from victims import Victims
+
+    forking = Victims()
+    yield forking
+    forking.close()
 
 
 @pytest.fixture

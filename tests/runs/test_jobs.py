@@ -281,9 +281,11 @@ print(jobs.warmed(), process_slot("warm")["thread"] is thread)
 )
 def test_a_worker_process_that_did_not_take_its_run_leaves_it_waiting_unless_it_broke(store, config, code, status):
     class Ended:
+        pid = 0
+
         def wait(self):
             return code
 
     run = store.create(config())
-    jobs._await_process(store, run.id, Ended(), threading.Event())
+    jobs._await_process(store, {"run": run.id, "process": Ended(), "taken": False, "unwanted": False}, threading.Event())
     assert store.get(run.id).status == status

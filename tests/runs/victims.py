@@ -1,0 +1,174 @@
+"""Processes that train and are made to die: one process imports torch once, then forks a victim for each line it reads.
+
+A line is JSON: ``home``, ``run``, ``executor`` and ``fault``; the answer is the victim's process id. A victim of the executor ``thread`` works on the
+queue in a background thread, as a server does; one of ``process`` does what ``python -m mtl_core work RUN`` does. All compute in one thread.
+
+A fault replaces a function in the victim: ``call`` names it (``module:name``), ``number`` says at which call it strikes, and ``how``: ``before`` and
+``after`` kill the process with SIGKILL there, ``half`` does so when half of the file is written, ``full`` lets this and every later call find the
+disk full until the file ``space`` lies in the home.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60  # seconds; a victim that has not ended by then never will
+
+
+class Victims:
+    """Starts victims and waits for their ends."""
+
+    def __init__(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        self._parent = subprocess.Popen(
+            [sys.executable, __file__], cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def start(self, home: Path, run: str, executor: str = "thread", fault: dict[str, Any] | None = None) -> int:
+        """Fork a victim that trains a queued run; its process id."""
+        self._parent.stdin.write(json.dumps({"home": str(home), "run": run, "executor": executor, "fault": fault}) + "\n")
+        self._parent.stdin.flush()
+        return int(self._parent.stdout.readline())
+
+    def train(self, *arguments: Any, **named: Any) -> None:
+        """Start a victim and wait for its end."""
+        assert ended(self.start(*arguments, **named), PATIENCE), "the victim did not end"
+
+    def close(self) -> None:
+        """End it, and the victims that are left."""
+        self._parent.stdin.close()
+        self._parent.wait(PATIENCE)
+        self._parent.stdout.close()
+
+
+def ended(pid: int, seconds: float) -> bool:
+    """Whether a process ends within this time."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([handle], [], [], seconds)[0])
+    finally:
+        os.close(handle)
+
+
+# -- in the process that forks
+
+
+def _serve() -> None:
+    for name in ("torch", "sklearn.datasets", "mtl_core.training.trainer", "mtl_core.runs.jobs", "mtl_core.__main__"):
+        importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are not kept
+    started = []
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            _become_victim(json.loads(line))
+        started.append(pid)
+        print(pid, flush=True)
+    for pid in started:
+        if not ended(pid, 0):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _become_victim(order: dict[str, Any]) -> None:
+    code = 70
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        home = Path(order["home"])
+        log = os.open(home / "victims.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for standard in (0, 1, 2):
+            os.dup2(log if standard else os.open(os.devnull, os.O_RDONLY), standard)
+        os.environ["MTL_HOME"] = str(home)
+        if order["fault"]:
+            _put_in(order["fault"], home)
+        code = _work_on_the_queue(home, order["run"]) if order["executor"] == "thread" else _work(order["run"])
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _work_on_the_queue(home: Path, run_id: str) -> int:
+    from mtl_core.runs import jobs
+    from mtl_core.runs.store import open_store
+
+    store = open_store(home)
+    jobs.start_worker(store)
+    while not store.get(run_id).status.is_ended():
+        threading.Event().wait(0.02)
+    return 0
+
+
+def _work(run_id: str) -> int:
+    from mtl_core.__main__ import main
+
+    return main(["work", run_id])
+
+
+def _put_in(fault: dict[str, Any], home: Path) -> None:
+    module, _, path = fault["call"].partition(":")
+    *owners, name = path.split(".")
+    owner = importlib.import_module(module)
+    for each in owners:
+        owner = getattr(owner, each)
+    setattr(owner, name, _Faulty(getattr(owner, name), fault, home).in_place())
+
+
+class _Faulty:
+    """A function that strikes at one of its calls."""
+
+    def __init__(self, original: Callable[..., Any], fault: dict[str, Any], home: Path):
+        self.original, self.how, self.left = original, fault["how"], fault["number"]
+        self.space = home / "space"
+
+    def in_place(self) -> Callable[..., Any]:
+        """As a plain function, so that it can be a method too."""
+        return lambda *arguments, **named: self.call(*arguments, **named)
+
+    def call(self, *arguments: Any, **named: Any) -> Any:
+        self.left -= 1
+        if self.how == "full":
+            if self.left < 0 and not self.space.exists():
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return self.original(*arguments, **named)
+        if self.left == 0 and self.how == "before":
+            _die()
+        result = self.original(*arguments, **named)
+        if self.left == 0:
+            if self.how == "half":
+                _halve(arguments[0])
+            _die()
+        return result
+
+
+def _halve(file: Any) -> None:
+    if hasattr(file, "fileno"):
+        file.flush()
+        os.ftruncate(file.fileno(), file.tell() // 2)
+    else:
+        os.truncate(file, os.path.getsize(file) // 2)
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    _serve()
