@@ -92,13 +92,13 @@ class NonFiniteLossError(TrainingError):
     """A task's loss became NaN or infinite.
 
     Attributes:
-        task: the first task whose loss is not finite; empty if only the combined loss is.
+        task: the first task whose loss is not finite; empty if only the combined loss, or a gradient, is.
         step: the optimizer step in which it was first seen.
     """
 
     def __init__(self, task: str, step: int, value: float):
         self.task, self.step = task, step
-        whose = f"the loss of task '{task}'" if task else "the combined loss (no single task's)"
+        whose = f"the loss of task '{task}'" if task else "the combined loss or a gradient (no single task's loss)"
         super().__init__(
             f"{whose} became {value} at step {step}. "
             "Lower optimizer.lr, set gradient_clip, lower the loss_weight of this task, or set on_non_finite to skip; "

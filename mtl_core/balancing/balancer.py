@@ -200,7 +200,7 @@ class GramianAggregator(GradientAggregator):
         """Gramian (T', T') of the tasks present, float64 on the CPU, and their places (T',) among all tasks -> coefficients (T',)."""
 
     def aggregate(self, tasks: TaskGradients) -> Update:
-        coefficients = self.coefficients(tasks.gramian.double().cpu(), tasks.rows.cpu()).to(tasks.jacobian)
+        coefficients = self.coefficients(tasks.gramian.cpu().double(), tasks.rows.cpu()).to(tasks.jacobian)
         return Update(coefficients @ tasks.jacobian, coefficients)
 
 

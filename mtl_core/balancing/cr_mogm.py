@@ -49,12 +49,12 @@ class SmoothedWeights(GramianAggregator):
 
     def __init__(self, options: CRMOGMOptions, task_count: int):
         super().__init__(options, task_count)
-        self.register_buffer("weights", torch.zeros(task_count, dtype=torch.float64))
+        self.register_buffer("weights", torch.zeros(task_count))
         self.register_buffer("seen", torch.zeros(task_count, dtype=torch.bool))
 
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
         newest = torch.from_numpy(self._weights_of(gramian.numpy()))
-        old = torch.where(self.seen.cpu()[rows], self.weights.cpu()[rows], newest)
+        old = torch.where(self.seen.cpu()[rows], self.weights.cpu()[rows].double(), newest)
         smoothed = self.options.alpha * old + (1 - self.options.alpha) * newest
         if self.options.smooths != "upgrad" and smoothed.sum() > 0:
             smoothed = smoothed / smoothed.sum()

@@ -44,14 +44,14 @@ class GradVac(GramianAggregator):
     def __init__(self, options: GradVacOptions, task_count: int):
         super().__init__(options, task_count)
         self.weighting = GradVacWeighting(beta=options.beta)
-        self.register_buffer("usual", torch.zeros(task_count, task_count, dtype=torch.float64))
+        self.register_buffer("usual", torch.zeros(task_count, task_count))
 
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
         scaled = gramian / gramian.trace().clamp(min=1e-300)  # TorchJD adds 1e-8 to denominators, which is much beside small gradients
         among = (rows[:, None], rows[None, :])
-        self.weighting._phi_t = self.usual.cpu()[among].clone()
+        self.weighting._phi_t = self.usual.cpu()[among].double()
         self.weighting._state_key = (len(rows), gramian.dtype)
         coefficients = self.weighting(scaled)
-        self.usual[among] = self.weighting._phi_t.to(self.usual.device)
+        self.usual[among] = self.weighting._phi_t.to(self.usual)
         self.weighting._phi_t = None  # the state is in ``usual`` alone
         return coefficients

@@ -46,13 +46,14 @@ class MGDA(GradientAggregator):
     Options = MGDAOptions
 
     def aggregate(self, tasks: TaskGradients) -> Update:
-        scale = 1 / self._divisors(tasks)
-        weights = torch.from_numpy(min_norm((tasks.gramian.double() * scale[:, None] * scale[None, :]).cpu().numpy()))
+        gramian = tasks.gramian.cpu().double()
+        scale = 1 / self._divisors(gramian, tasks.losses.cpu().double())
+        weights = torch.from_numpy(min_norm((gramian * scale[:, None] * scale[None, :]).numpy()))
         coefficients = weights.to(tasks.jacobian)
         return Update(coefficients @ tasks.jacobian, coefficients)
 
-    def _divisors(self, tasks: TaskGradients) -> Tensor:
-        """(T',) float64, above 0."""
-        norms, losses = tasks.gramian.double().diagonal().sqrt(), tasks.losses.double().abs()
+    def _divisors(self, gramian: Tensor, losses: Tensor) -> Tensor:
+        """(T',) above 0."""
+        norms = gramian.diagonal().sqrt()
         divisors = {"none": torch.ones_like(norms), "l2": norms, "loss": losses, "loss+": losses * norms}[self.options.normalise]
         return torch.where(divisors > 0, divisors, 1.0)

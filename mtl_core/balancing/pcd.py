@@ -50,13 +50,13 @@ class PriorityConstrainedDescent(GramianAggregator):
         if options.primary > task_count:
             raise ConfigError(Problem("balancing.primary", f"is {options.primary}, but the run has {task_count} tasks; choose 1 to {task_count}"))
         self.weighting = PCDWeighting(tau=options.tau, beta=options.beta)
-        self.register_buffer("squared_norms", torch.zeros(task_count, dtype=torch.float64))
+        self.register_buffer("squared_norms", torch.zeros(task_count))
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
         order = torch.argsort((rows != self.options.primary - 1).long(), stable=True)
         ordered, weighting = rows[order], self.weighting
-        weighting._sq_norm_ema, weighting._n_steps = self.squared_norms.cpu()[ordered], self.steps.cpu()
+        weighting._sq_norm_ema, weighting._n_steps = self.squared_norms.cpu()[ordered].double(), self.steps.cpu()
         weighting._state_key = len(rows)
         coefficients = torch.empty_like(gramian[0])
         coefficients[order] = weighting(gramian[order][:, order])

@@ -52,7 +52,7 @@ def descend(toy, name, steps, lr=0.05, seed=0):
 @every
 def test_a_convex_problem_is_descended(name, toy):
     first = curved_losses(toy.TwoParts(2)).sum().item()
-    model = descend(toy, name, 300)
+    model = descend(toy, name, 150, lr=0.1)
     assert curved_losses(model).sum().item() < 0.2 * first
     assert abs(model.trunk[1].item()) < 0.15  # both tasks want it at 0
 
@@ -66,17 +66,19 @@ def test_it_comes_to_where_no_direction_helps_every_task(name, toy):
         weights = min_norm(jacobian @ jacobian.T)
         return float(np.linalg.norm(weights @ jacobian))
 
-    assert stationarity(descend(toy, name, 600)) < 0.02 * stationarity(toy.TwoParts(2))
+    assert stationarity(descend(toy, name, 300, lr=0.1)) < 0.02 * stationarity(toy.TwoParts(2))
 
 
 @every
 def test_coefficients_say_what_was_done_to_the_shared_parameters(name, toy):
-    if CLASSES[name].family == "gradient aggregation" and name == "graddrop":
-        pytest.skip(CLASSES[name].inexact)
+    """Exactly, or else as well as any can: what they leave unexplained is orthogonal to every task's gradient. (Running means begin exact.)"""
     torch.manual_seed(0)
-    slopes = [[1.0, 2.0, 0.5], [-2.0, 1.5, 0.1], [0.5, -3.0, 1.0]]
-    gradient, coefficients = toy.one_step(name, slopes)
-    torch.testing.assert_close(gradient, coefficients @ torch.tensor(slopes))
+    slopes = torch.tensor([[1.0, 2.0, 0.5, 0.2], [-2.0, 1.5, 0.1, 1.0], [0.5, -3.0, 1.0, 0.3]])
+    gradient, coefficients = toy.one_step(name, slopes.tolist())
+    unexplained = gradient - coefficients @ slopes
+    if CLASSES[name].inexact:
+        unexplained = slopes @ unexplained
+    assert unexplained.abs().max() < 1e-4
 
 
 @every
@@ -166,8 +168,6 @@ def test_the_methods_own_equations_agree_about_one_task(name, toy):
     present = torch.tensor([True, False])
     losses = torch.where(present, toy.linear_losses(model, [[3.0, -4.0], [0.0, 0.0]]), 0.0)
     _, coefficients = balancer.backward(losses, present, model)
-    if name == "pbi":
-        pytest.xfail("with one task present its length is the loss itself, but the distance's gradient is a rounding error")
     assert coefficients[0].item() == pytest.approx(1, rel=1e-5)
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from mtl_core.backbones.backbone import FeatureInfo
 from mtl_core.balancing import BALANCERS
+from mtl_core.balancing.solvers import min_norm
 from mtl_core.config import RunConfig
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.training.check import problems
@@ -109,8 +110,6 @@ def test_at_the_features_the_gramian_is_that_of_the_features():
         rows.append(
             torch.cat([torch.zeros_like(level).flatten() if part is None else part.flatten() for level, part in zip(levels, parts, strict=True)])
         )
-    from mtl_core.balancing.solvers import min_norm
-
     jacobian = torch.stack(rows).double()
     torch.testing.assert_close(coefficients.double(), torch.from_numpy(min_norm((jacobian @ jacobian.T).numpy())), rtol=1e-4, atol=1e-5)
 

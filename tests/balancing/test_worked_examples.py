@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from mtl_core.balancing import BALANCERS
+from mtl_core.balancing.simplex import among, put_back
+from mtl_core.balancing.task_gradients import TaskGradients
 from mtl_core.errors import ConfigError
 
 
@@ -213,8 +215,6 @@ def test_auto_lambda_follows_the_held_out_losses_derivative():
     ((after - held_out) ** 2).sum().backward()
     expected = torch.optim.Adam([weights], lr=0.01)
     expected.step()  # Adam's first step has the sign of the gradient only; the sizes are compared below
-    from mtl_core.balancing.task_gradients import TaskGradients
-
     rows, losses = torch.arange(2), torch.ones(2)
     balancer.aggregate(TaskGradients(jacobian, jacobian @ jacobian.T, losses, rows))
     assert balancer.weights.tolist() == [0.5, 0.5]  # nothing to look back at yet
@@ -232,3 +232,12 @@ def test_gradients_keep_their_values_and_memory_order(toy):
     torch.testing.assert_close(model.trunk.grad, 2 * model.trunk.detach() + 1)
     assert model.trunk.grad.stride() == model.trunk.stride()
     assert [own.grad.item() for own in model.own] == [1, 1]
+
+
+def test_weights_on_the_simplex_of_absent_tasks_wait():
+    """Tasks 0 and 2 share what they had together; task 1 keeps its own."""
+    weights, rows = torch.tensor([0.2, 0.5, 0.3]), torch.tensor([0, 2])
+    torch.testing.assert_close(among(weights, rows), torch.tensor([0.4, 0.6]))
+    put_back(weights, rows, torch.tensor([0.1, 0.9]))
+    torch.testing.assert_close(weights, torch.tensor([0.05, 0.5, 0.45]))
+    assert among(torch.tensor([0.0, 1.0, 0.0]), rows).tolist() == [0.5, 0.5]
