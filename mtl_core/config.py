@@ -119,6 +119,14 @@ class RunConfig(_Strict):
     )
     probe_samples: int = Field(16, ge=1, le=64, description="Validation images predicted and kept at every epoch.")
 
+    conflict_every: int = Field(
+        50,
+        ge=0,
+        le=100_000,
+        description="Steps between two measurements of the angles between the tasks' gradients on the shared parameters (a backward pass per task; "
+        "methods that have these gradients give them at every step). 0 for never.",
+    )
+    gradient_norms: bool = Field(True, description="Measure at every step how large each task's gradient at the shared features is.")
     changes: list[ChangeConfig] = Field(default_factory=list, description="Settings changed while it trained, in order; replayed at the same steps.")
 
     @model_validator(mode="after")

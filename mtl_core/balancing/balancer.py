@@ -166,6 +166,7 @@ class GradientAggregator(Balancer):
 
     family: ClassVar[str] = "gradient aggregation"
     Options: ClassVar[type[BalancerOptions]] = GradientOptions
+    observer: Callable[[TaskGradients], None] | None = None  # sees every step's gradients before they are combined
 
     @abstractmethod
     def aggregate(self, tasks: TaskGradients) -> Update:
@@ -181,6 +182,8 @@ class GradientAggregator(Balancer):
         rows = _that_count(values, present).nonzero()[:, 0]
         tasks = shared.task_gradients(losses, rows)
         combined = values.sum()
+        if self.observer is not None:
+            self.observer(tasks)
         if torch.isfinite(tasks.gramian).all():
             update = self.aggregate(tasks)
         else:  # solvers answer NaN with an exception or, worse, with numbers

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, and_, case, func, or_, select
 
 from mtl_core.runs.schema import scalars
 
-_NO_BEST = ("optimizer", "loss_weight")  # settings and their traces: neither up nor down is better
+# Settings, and what is seen of the gradients: neither up nor down is better.
+_NO_BEST = ("optimizer", "loss_weight", "gradient_norm", "gradient_share", "conflict", "conflict_share")
 _BIGGEST = 1.7e308
 
 

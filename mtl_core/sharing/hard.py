@@ -32,6 +32,8 @@ class HardSharing(MultiTaskModel):
         if self.split_features and self.training and torch.is_grad_enabled():
             copies = [feature.detach().requires_grad_() for feature in features]
             self._taken, features = (features, copies), copies
+        if self.watch_features is not None and features[0].requires_grad:
+            return {name: head(self.watch_features(name, features)) for name, head in self.heads.items()}
         return {name: head(features) for name, head in self.heads.items()}
 
     def take_features(self) -> tuple[list[Tensor], list[Tensor]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -28,6 +28,7 @@ class MultiTaskModel(nn.Module, ABC):
 
     Attributes:
         has_shared_features: every task's own part reads the same features, so that gradients can be combined there.
+        watch_features: while training, gives each task the features that it reads, so that its gradient there can be looked at.
         split_features: while training, cut the graph at those features; the balancer that set this joins it again.
     """
 
@@ -40,6 +41,7 @@ class MultiTaskModel(nn.Module, ABC):
         super().__init__()
         self.tasks = tuple(kinds)
         self.split_features = False
+        self.watch_features: Callable[[str, Sequence[Tensor]], Sequence[Tensor]] | None = None
 
     @abstractmethod
     def forward(self, images: Tensor) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from mtl_core.data.batches import Batch
 from mtl_core.errors import NonFiniteLossError
 from mtl_core.training.build import Setup
+from mtl_core.training.conflict import ConflictProbe, FeatureNorms, Noted
 from mtl_core.training.losses import separate_losses, task_losses
 
 MOST_SKIPPED = 10  # steps in a row that 'skip' leaves out before it gives up: by then the network itself holds NaN
@@ -30,6 +31,7 @@ class JointStep:
     def __init__(self, setup: Setup):
         self.setup = setup
         self.skipped_in_a_row = 0
+        self.conflict, self.norms = ConflictProbe(setup), FeatureNorms(setup)
 
     def __call__(self, batch: Batch, number: int) -> StepResult:
         """Do step ``number`` (1 is the first).
@@ -40,10 +42,10 @@ class JointStep:
         """
         setup = self.setup
         if setup.config.on_non_finite != "skip":
-            return self._step(batch)
+            return self._step(batch, number)
         buffers = [buffer.clone() for buffer in setup.model.buffers()]
         try:
-            result = self._step(batch, number)
+            result = self._step(batch, number, must_be_finite=True)
         except SkippedStep:
             for buffer, before in zip(setup.model.buffers(), buffers, strict=True):
                 buffer.copy_(before)
@@ -52,8 +54,11 @@ class JointStep:
         self.skipped_in_a_row = 0
         return result
 
-    def _step(self, batch: Batch, checked: int = 0) -> StepResult:
-        """``checked`` is the step's number where it must be finite."""
+    def noted(self) -> Noted:
+        """What was seen of the tasks' gradients in the last step, for the curves."""
+        return self.conflict.noted | self.norms.noted()
+
+    def _step(self, batch: Batch, number: int, must_be_finite: bool = False) -> StepResult:
         setup = self.setup
         setup.optimizer.zero_grad(set_to_none=True)
         with setup.execution.autocast():
@@ -63,14 +68,16 @@ class JointStep:
         if not any(loss.requires_grad for loss in losses):  # no image of this batch has any target: nothing to learn from
             setup.scheduler.step()
             return values, present, values.sum(), torch.zeros_like(values)
-        if checked:
-            self._check_losses(values, checked)
+        if must_be_finite:
+            self._check_losses(values, number)
+        self.conflict.before_update(losses, present, number)
+        self.norms.begin()
         weighted = [loss * loss_weight for loss, loss_weight in zip(losses, setup.loss_weights, strict=True)]
         combined, coefficients = setup.balancer.backward(weighted, present, setup.model)
         if setup.config.gradient_clip is not None:
             clip_grad_norm_(setup.model.parameters(), setup.config.gradient_clip)
-        if checked:
-            self._check_gradients(checked)
+        if must_be_finite:
+            self._check_gradients(number)
         setup.optimizer.step()
         setup.scheduler.step()
         setup.balancer.after_step(lambda: self._losses_now(batch))

@@ -125,6 +125,7 @@ def _train_epoch(setup: Setup, step: JointStep, changes: Changes, position: Posi
         position.step_in_epoch += 1
         try:
             window.add(*step(batch, position.step))
+            window.note(step.noted())
         except SkippedStep as skipped:
             yield Message(str(skipped), "warning")
         if position.step_in_epoch % every == 0 or position.step_in_epoch == setup.steps_per_epoch:

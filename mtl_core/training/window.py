@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ class Window:
         zeros = torch.zeros_like(self.loss_weights)
         self.losses, self.present, self.coefficients, self.combined = zeros, zeros.clone(), zeros.clone(), zeros.sum()
         self.steps = 0
+        self.noted: dict[str, list[Any]] = {}  # key -> [sum, count]
         self._each: list[Tensor] = []  # every step's own losses, to name the first bad one
 
     def add(self, losses: Tensor, present: Tensor, combined: Tensor, coefficients: Tensor) -> None:
@@ -37,6 +38,14 @@ class Window:
         self.combined = self.combined + combined
         self.steps += 1
         self._each.append(losses)
+
+    def note(self, values: Mapping[str, Tensor]) -> None:
+        """More that was seen in a step: 0-d tensors, or (T,) with a number for each task. NaN is not seen; the rest's mean is one point."""
+        for key, value in values.items():
+            value = value.detach()
+            seen = ~value.isnan()
+            total, count = self.noted.get(key, (0.0, 0))
+            self.noted[key] = [total + torch.where(seen, value, 0.0), count + seen]
 
     def check(self, step: int) -> None:
         """Raise NonFiniteLossError, with its first step, if a task's loss or the combined one was NaN or infinite. ``step`` is the newest."""
@@ -66,12 +75,17 @@ class Window:
                 scalars[f"train/{task}/loss"] = total / count
                 scalars[f"loss_weight/{task}"] = factor / count
         scalars["optimizer/loss"] = float(self.combined) / self.steps
+        for key, (totals, counts) in self.noted.items():
+            names = [f"{key}/{task}" for task in self.tasks] if totals.ndim else [key]
+            pairs = zip(names, totals.reshape(-1).tolist(), counts.reshape(-1).tolist(), strict=True)
+            scalars |= {name: total / count for name, total, count in pairs if count}
         self._empty()
         return scalars
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and a count, for the checkpoint."""
-        return {"losses": self.losses, "present": self.present, "coefficients": self.coefficients, "combined": self.combined, "steps": self.steps}
+        names = ("losses", "present", "coefficients", "combined", "steps", "noted")
+        return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where ``state_dict`` was taken."""

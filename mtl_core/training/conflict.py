@@ -1,0 +1,129 @@
+"""What the tasks do to the network they share: angles between their gradients on its parameters, and how large each one's gradient is.
+
+Cosines are of the tasks' own gradients on the shared parameters, never of those at the features: their sign agrees with it no better than a
+coin (``docs/decisions.md``). Norms are measured at the features, where they are good proxies and cost next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from mtl_core.balancing.balancer import GradientAggregator
+from mtl_core.balancing.task_gradients import TaskGradients
+from mtl_core.training.build import Setup
+
+Noted = dict[str, Tensor]  # scalar key -> 0-d tensor, or the first part of several keys -> (T,), a task each
+
+
+class ConflictProbe:
+    """Cosines between the tasks' gradients on the shared parameters, whole and by block of the backbone.
+
+    Under a method that has the tasks' gradients anyway: at every step, for nothing. Under any other: every ``conflict_every`` steps, by one more
+    backward pass through the shared network per task, from the same graph. It reads and changes nothing that the update uses.
+    """
+
+    def __init__(self, setup: Setup):
+        self.setup, self.every = setup, setup.config.conflict_every
+        self.parameters = setup.model.shared_parameters()
+        self.blocks = _blocks(setup)
+        self.noted: Noted = {}
+        self._gives_gradients = isinstance(setup.balancer, GradientAggregator) and not setup.balancer.at_features
+        self._step = 0
+        if self._gives_gradients and self.every:
+            setup.balancer.observer = self._observe
+
+    def before_update(self, losses: Sequence[Tensor], present: Tensor, step: int) -> None:
+        """Called with the losses' graphs alive, before the balancer's backward pass."""
+        self.noted, self._step = {}, step
+        rows = present.nonzero()[:, 0].tolist()
+        if self._gives_gradients or not self._is_due() or len(rows) < 2:
+            return
+        gradients = [torch.autograd.grad(losses[row], self.parameters, retain_graph=True, allow_unused=True) for row in rows]
+        self._note(rows, torch.stack([_flat(each, self.parameters) for each in gradients]), by_block=True)
+
+    def _is_due(self) -> bool:
+        return self.every > 0 and (self._step - 1) % self.every == 0
+
+    def _observe(self, tasks: TaskGradients) -> None:
+        if len(tasks.rows) > 1:
+            self._note(tasks.rows.tolist(), tasks.jacobian, self._is_due(), tasks.gramian)
+
+    def _note(self, rows: list[int], jacobian: Tensor, by_block: bool, gramian: Tensor | None = None) -> None:
+        """Cosines of every pair; those by block only when due, because each block's scalar products cost as much as its share of the network."""
+        self._cosines(rows, jacobian @ jacobian.T if gramian is None else gramian, "")
+        if by_block and len(self.blocks) > 1:
+            for name, part in self.blocks.items():
+                self._cosines(rows, jacobian[:, part] @ jacobian[:, part].T, f"/{name}")
+
+    def _cosines(self, rows: list[int], gramian: Tensor, block: str) -> None:
+        lengths = gramian.diagonal().clamp(min=0).sqrt()
+        cosines = gramian / (lengths[:, None] * lengths[None, :])
+        tasks = self.setup.model.tasks
+        for one, other in combinations(range(len(rows)), 2):
+            pair = f"{tasks[rows[one]]}/{tasks[rows[other]]}{block}"
+            cosine = cosines[one, other].clamp(-1, 1)
+            self.noted[f"conflict/{pair}"] = cosine  # NaN where a gradient is zero: the window leaves it out
+            if not block:
+                self.noted[f"conflict_share/{pair}"] = torch.where(cosine.isnan(), cosine, (cosine < 0).to(cosine))
+
+
+def _flat(gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:
+    parts = (torch.zeros_like(parameter) if gradient is None else gradient for parameter, gradient in zip(parameters, gradients, strict=True))
+    return torch.cat([part.reshape(-1) for part in parts])
+
+
+def _blocks(setup: Setup) -> dict[str, slice]:
+    """Blocks of the shared network, such as ``stem`` and ``stages.0``, and where each one's numbers stand in the flat gradient."""
+    names = {id(parameter): name for name, parameter in setup.model.named_parameters()}
+    blocks: dict[str, slice] = {}
+    start = 0
+    for parameter in setup.model.shared_parameters():
+        first, second, *_ = [*names[id(parameter)].removeprefix("backbone.").split("."), ""]
+        name = f"{first}.{second}" if second.isdigit() else first
+        end = start + parameter.numel()
+        blocks[name] = slice(blocks[name].start if name in blocks else start, end)
+        start = end
+    return blocks
+
+
+class FeatureNorms:
+    """Norm of each task's gradient at the shared features, as its backward pass comes by: nothing more is computed.
+
+    Under a loss weighting it is the gradient that really goes into the shared network, loss weight and method included; under a gradient method
+    it is the task's own gradient, times its loss weight, before the method combines it.
+    """
+
+    def __init__(self, setup: Setup):
+        self.tasks = setup.model.tasks
+        self.squares: dict[str, Tensor] = {}
+        self.is_on = setup.config.gradient_norms and setup.model.has_shared_features and len(self.tasks) > 1
+        if self.is_on:
+            setup.model.watch_features = self._watch
+
+    def begin(self) -> None:
+        """Before the update's own backward pass: what came before it, such as the conflict probe's, does not count."""
+        self.squares = {}
+
+    def noted(self) -> Noted:
+        """``gradient_norm`` and ``gradient_share`` (of the norms' sum), each (T,), NaN for a task that took no part; nothing where it is off."""
+        if not self.squares:
+            return {}
+        absent = next(iter(self.squares.values())).new_full((), float("nan"))
+        norms = torch.stack([self.squares.get(task, absent) for task in self.tasks]).sqrt()
+        return {"gradient_norm": norms, "gradient_share": norms / norms.nansum()}
+
+    def _watch(self, task: str, features: Sequence[Tensor]) -> list[Tensor]:
+        """The features as one task reads them."""
+        own = [feature.view_as(feature) for feature in features]
+        for feature in own:
+            feature.register_hook(partial(self._note, task))
+        return own
+
+    def _note(self, task: str, gradient: Tensor) -> None:
+        square = torch.linalg.vector_norm(gradient, dtype=torch.float32).square()
+        self.squares[task] = self.squares[task] + square if task in self.squares else square
