@@ -47,6 +47,25 @@ def engine(monkeypatch):
     return fake
 
 
+@pytest.fixture
+def one_thread():
+    """Small networks are computed faster by one thread, above all beside other programs."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def wholes(tmp_path_factory):
+    """Runs that nothing happens to, to compare others with. Take ``one_thread`` too."""
+    from evidence import Wholes
+
+    return Wholes(tmp_path_factory.mktemp("wholes"))
+
+
 @pytest.fixture(scope="session")
 def victims():
     """Starts processes that train and can be killed; PyTorch is imported once for all of them."""
