@@ -13,6 +13,7 @@ from mtl_core.runs.store import open_store
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(Path(__file__).parent))  # victims and evidence serve the benchmarks too
+pytest.register_assert_rewrite("evidence")
 
 
 def named(name="", **settings):
@@ -59,11 +60,18 @@ def one_thread():
 
 
 @pytest.fixture(scope="session")
-def wholes(tmp_path_factory):
-    """Runs that nothing happens to, to compare others with. Take ``one_thread`` too."""
+def undisturbed(tmp_path_factory):
+    """Runs that nothing happens to."""
     from evidence import Wholes
 
     return Wholes(tmp_path_factory.mktemp("wholes"))
+
+
+@pytest.fixture
+def wholes(store, undisturbed, one_thread):
+    """Runs that nothing happens to, to compare those of the test's store with. All use the same prepared data."""
+    store.cache = undisturbed.store.cache
+    return undisturbed
 
 
 @pytest.fixture(scope="session")

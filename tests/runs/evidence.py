@@ -13,7 +13,7 @@ from mtl_core.config import RunConfig
 from mtl_core.runs.artifacts import probe_epochs, read_probes
 from mtl_core.runs.jobs import execute
 from mtl_core.runs.store import RunStore, open_store
-from mtl_core.training.checkpoint_files import read_index
+from mtl_core.training.checkpoint_files import named, read_index
 
 SMALL = {
     "data": {"name": "digits"},
@@ -103,7 +103,9 @@ def assert_same(store: RunStore, run_id: str, reference: str, of: RunStore | Non
     assert probe_epochs(folder) == probe_epochs(other_folder)
     for epoch in probe_epochs(folder):
         _assert_equal_arrays(read_probes(folder, epoch), read_probes(other_folder, epoch))
-    assert {path.name for path in (folder / "checkpoints").iterdir()} == {path.name for path in (other_folder / "checkpoints").iterdir()}
+    index, other_index = read_index(folder), read_index(other_folder)  # the one before the last may have been saved at a pause
+    assert [index[name] for name in ("last", "best", "kept")] == [other_index[name] for name in ("last", "best", "kept")]
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"index.json", *named(index)}, "something was left"
 
 
 def _assert_equal_arrays(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:

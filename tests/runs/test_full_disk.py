@@ -16,8 +16,6 @@ from mtl_core.runs.jobs import execute
 from mtl_core.runs.lineage import resume
 from mtl_core.training.checkpoint_files import read_index
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def config():

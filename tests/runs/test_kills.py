@@ -30,7 +30,7 @@ def watched_until(store, run_id, seen, enough):
 
 
 @pytest.mark.parametrize(("executor", "kind", "strike"), STRIKES, ids=[f"{executor}-{kind}" for executor, kind, _ in STRIKES])
-def test_a_killed_run_goes_on_to_the_same_numbers(store, home, victims, wholes, one_thread, executor, kind, strike):
+def test_a_killed_run_goes_on_to_the_same_numbers(store, home, victims, wholes, executor, kind, strike):
     run, seen = store.create(small(kind, epochs=3)), {}
     fault = strike and dict(zip(("call", "number", "how"), strike, strict=True))
     pid = victims.start(home, run.id, executor, fault)
