@@ -1,5 +1,7 @@
 """Checkpoints that were damaged on disk: said in the log, put aside, never deleted; the run goes on from the one before it to the same end."""
 
+import shutil
+
 import pytest
 from evidence import small
 
@@ -73,6 +75,18 @@ def test_a_damaged_index_is_made_anew(store, wholes, interrupted, damage):
     execute(store, run.id)
     assert "training goes on at step 117 of 195" in " ".join(line.text for line in store.log(run.id))
     wholes.assert_same(store, run.id)
+
+
+def test_a_checkpoint_that_never_got_into_the_index_is_written_anew(store, wholes, interrupted):
+    """Its process was killed in between; the settings may have changed since."""
+    run, checkpoints = interrupted
+    name = "epoch_0004_step_00000156"
+    shutil.copytree(checkpoints / read_index(checkpoints.parent)["last"], checkpoints / name)
+    resume(store, run.id)
+    execute(store, run.id)
+    wholes.assert_same(store, run.id)
+    undisturbed = wholes.store.folder(wholes.of(run.config)) / "checkpoints" / name / "model.safetensors"
+    assert (checkpoints / name / "model.safetensors").read_bytes() == undisturbed.read_bytes()
 
 
 def test_without_one_that_can_be_read_the_run_fails_and_says_why(store, interrupted):
