@@ -188,7 +188,10 @@ def update_index(folder: Path, name: str, *, best: bool, keep: bool) -> None:
     index["last"] = name
     if best or index.get("best") not in there:
         index["best"] = name
-    index["kept"] = sorted({*(kept for kept in index.get("kept", []) if kept in there), *([name] if keep else [])})
+    # A missing index was made of what lies there, this one included: the first checkpoint is kept only if it is to be.
+    made_anew = not (parent / INDEX).exists()
+    kept = {kept for kept in index.get("kept", []) if kept in there and not (made_anew and kept == name)}
+    index["kept"] = sorted(kept | ({name} if keep else set()))
     write_whole(parent / INDEX, json.dumps(index))
     for path in parent.iterdir():
         if path.is_dir() and path.name not in named(index) and (_NAME.fullmatch(path.name) or path.name.endswith(".tmp")):

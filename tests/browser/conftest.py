@@ -29,14 +29,15 @@ FLAGS = [
 class Server:
     """``streamlit run app.py`` as a user starts it, with a store of its own."""
 
-    def __init__(self, home: Path, log: Path):
+    def __init__(self, home: Path, log: Path, root: Path = ROOT, options: tuple[str, ...] = (), **environment: str):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.home, self.url, self.log = home, f"http://127.0.0.1:{self.port}", log
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port), "--server.headless", "true"]
-        with log.open("w") as output:
-            self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "MTL_HOME": str(home)}, stdout=output, stderr=subprocess.STDOUT)
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port), "--server.headless", "true", *options]
+        environment = {**os.environ, "MTL_HOME": str(home), **environment}
+        with log.open("a") as output:
+            self.process = subprocess.Popen(command, cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT)
         self._wait()
 
     def _wait(self) -> None:

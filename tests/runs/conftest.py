@@ -13,6 +13,7 @@ from mtl_core.runs.store import open_store
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(Path(__file__).parent))  # victims and evidence serve the benchmarks too
+pytest.register_assert_rewrite("evidence")
 
 
 def named(name="", **settings):
@@ -45,6 +46,32 @@ def engine(monkeypatch):
     for name, module in fake.modules().items():
         monkeypatch.setitem(sys.modules, name, module)
     return fake
+
+
+@pytest.fixture
+def one_thread():
+    """Small networks are computed faster by one thread, above all beside other programs."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """Runs that nothing happens to."""
+    from evidence import Wholes
+
+    return Wholes(tmp_path_factory.mktemp("wholes"))
+
+
+@pytest.fixture
+def wholes(store, undisturbed, one_thread):
+    """Runs that nothing happens to, to compare those of the test's store with. All use the same prepared data."""
+    store.cache = undisturbed.store.cache
+    return undisturbed
 
 
 @pytest.fixture(scope="session")

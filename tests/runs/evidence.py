@@ -11,8 +11,9 @@ from safetensors.numpy import load_file
 
 from mtl_core.config import RunConfig
 from mtl_core.runs.artifacts import probe_epochs, read_probes
-from mtl_core.runs.store import RunStore
-from mtl_core.training.checkpoint_files import read_index
+from mtl_core.runs.jobs import execute
+from mtl_core.runs.store import RunStore, open_store
+from mtl_core.training.checkpoint_files import named, read_index
 
 SMALL = {
     "data": {"name": "digits"},
@@ -42,6 +43,25 @@ def small(kind: str = "plain", **changes: Any) -> RunConfig:
     return RunConfig.from_dict({**SMALL, **KINDS[kind], **changes})
 
 
+class Wholes:
+    """Runs that nothing happens to, each trained once, in a store of their own."""
+
+    def __init__(self, home: Path):
+        self.store = open_store(home)
+        self._trained: dict[str, str] = {}
+
+    def of(self, config: RunConfig) -> str:
+        """The id of the undisturbed run with this config."""
+        key = config.to_yaml()
+        if key not in self._trained:
+            self._trained[key] = execute(self.store, self.store.create(config).id).id
+        return self._trained[key]
+
+    def assert_same(self, store: RunStore, run_id: str) -> None:
+        """A finished run is what it would have been undisturbed."""
+        assert_same(store, run_id, self.of(store.get(run_id).config), self.store)
+
+
 def rows_of(store: RunStore, run_id: str) -> Rows:
     """Every scalar by key and step; fails where one is there twice."""
     frame = store.scalars(run_id)
@@ -69,20 +89,23 @@ def assert_kept(before: Rows, after: Rows) -> None:
     assert not lost, f"{len(lost)} committed rows are lost or other ones: {lost[:3]}"
 
 
-def assert_same(store: RunStore, run_id: str, reference: str) -> None:
-    """Two finished runs are bit-identical: all scalars, the last and the best network, what was predicted."""
-    run, other = store.get(run_id), store.get(reference)
+def assert_same(store: RunStore, run_id: str, reference: str, of: RunStore | None = None) -> None:
+    """Two finished runs are bit-identical: all scalars, the last and the best network, what was predicted. ``of`` is the other's store."""
+    other_store = of or store
+    run, other = store.get(run_id), other_store.get(reference)
     assert (run.status, run.step, run.epoch) == (other.status, other.step, other.epoch), run.failure
-    rows, others = rows_of(store, run_id), rows_of(store, reference)
+    rows, others = rows_of(store, run_id), rows_of(other_store, reference)
     assert rows.keys() == others.keys()
     assert [key for key in rows if rows[key] != others[key]] == []
-    folder, other_folder = store.folder(run_id), store.folder(reference)
+    folder, other_folder = store.folder(run_id), other_store.folder(reference)
     for which in ("last", "best"):
         _assert_equal_arrays(weights_of(folder, which), weights_of(other_folder, which))
     assert probe_epochs(folder) == probe_epochs(other_folder)
     for epoch in probe_epochs(folder):
         _assert_equal_arrays(read_probes(folder, epoch), read_probes(other_folder, epoch))
-    assert {path.name for path in (folder / "checkpoints").iterdir()} == {path.name for path in (other_folder / "checkpoints").iterdir()}
+    index, other_index = read_index(folder), read_index(other_folder)  # the one before the last may have been saved at a pause
+    assert [index[name] for name in ("last", "best", "kept")] == [other_index[name] for name in ("last", "best", "kept")]
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"index.json", *named(index)}, "something was left"
 
 
 def _assert_equal_arrays(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from evidence import assert_kept, assert_same, assert_whole, rows_of, small
+from evidence import assert_kept, assert_whole, rows_of, small
 from victims import PATIENCE, ended
 
 from mtl_core.runs.lineage import resume
@@ -30,11 +30,8 @@ def watched_until(store, run_id, seen, enough):
 
 
 @pytest.mark.parametrize(("executor", "kind", "strike"), STRIKES, ids=[f"{executor}-{kind}" for executor, kind, _ in STRIKES])
-def test_a_killed_run_goes_on_to_the_same_numbers(store, home, victims, executor, kind, strike):
-    config, seen = small(kind, epochs=3), {}
-    whole = store.create(config)
-    victims.train(home, whole.id)
-    run = store.create(config)
+def test_a_killed_run_goes_on_to_the_same_numbers(store, home, victims, wholes, executor, kind, strike):
+    run, seen = store.create(small(kind, epochs=3)), {}
     fault = strike and dict(zip(("call", "number", "how"), strike, strict=True))
     pid = victims.start(home, run.id, executor, fault)
     watched_until(store, run.id, seen, lambda rows: any(key.startswith("val/") for key, _ in rows))
@@ -51,4 +48,4 @@ def test_a_killed_run_goes_on_to_the_same_numbers(store, home, victims, executor
 
     resume(store, run.id)
     victims.train(home, run.id, executor)
-    assert_same(store, run.id, whole.id)
+    wholes.assert_same(store, run.id)

@@ -1,7 +1,8 @@
 """Processes that train and are made to die: one process imports torch once, then forks a victim for each line it reads.
 
 A line is JSON: ``home``, ``run``, ``executor`` and ``fault``; the answer is the victim's process id. A victim of the executor ``thread`` works on the
-queue in a background thread, as a server does; one of ``process`` does what ``python -m mtl_core work RUN`` does. All compute in one thread.
+queue in a background thread, as a server does, until nothing is left to do; one of ``process`` does what ``python -m mtl_core work RUN`` does.
+All compute in one thread.
 
 A fault replaces a function in the victim: ``call`` names it (``module:name``), ``number`` says at which call it strikes, and ``how``: ``before`` and
 ``after`` kill the process with SIGKILL there, ``half`` does so when half of the file is written, ``full`` lets this and every later call find the
@@ -82,6 +83,7 @@ def _serve() -> None:
     for pid in started:
         if not ended(pid, 0):
             os.kill(pid, signal.SIGKILL)
+    os._exit(0)  # PyTorch would take seconds to put itself away
 
 
 def _become_victim(order: dict[str, Any]) -> None:
@@ -95,7 +97,7 @@ def _become_victim(order: dict[str, Any]) -> None:
         os.environ["MTL_HOME"] = str(home)
         if order["fault"]:
             _put_in(order["fault"], home)
-        code = _work_on_the_queue(home, order["run"]) if order["executor"] == "thread" else _work(order["run"])
+        code = _work_on_the_queue(home) if order["executor"] == "thread" else _work(order["run"])
     except BaseException:
         import traceback
 
@@ -104,13 +106,13 @@ def _become_victim(order: dict[str, Any]) -> None:
         os._exit(code)
 
 
-def _work_on_the_queue(home: Path, run_id: str) -> int:
+def _work_on_the_queue(home: Path) -> int:
     from mtl_core.runs import jobs
     from mtl_core.runs.store import open_store
 
     store = open_store(home)
     jobs.start_worker(store)
-    while not store.get(run_id).status.is_ended():
+    while not all(run.status.is_ended() for run in store.runs()):
         threading.Event().wait(0.02)
     return 0
 

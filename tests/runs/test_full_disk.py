@@ -1,0 +1,132 @@
+"""A disk that fills up while a run trains: the run says so, what was committed is intact, and with room again it ends as if nothing had been."""
+
+import errno
+import threading
+from contextlib import contextmanager
+
+import pytest
+from dashboards import wait_for
+from evidence import assert_kept, assert_whole, rows_of, small
+
+from mtl_core.errors import StoreError
+from mtl_core.events import EpochMetrics
+from mtl_core.runs import executor
+from mtl_core.runs.database import Database
+from mtl_core.runs.jobs import execute
+from mtl_core.runs.lineage import resume
+from mtl_core.training.checkpoint_files import read_index
+
+
+@pytest.fixture
+def config():
+    return small("uncertainty", epochs=4)
+
+
+def full_at(number, original):
+    """``original``, which finds no room from its call ``number`` on."""
+    calls = iter(range(1, 10**6))
+
+    def call(*arguments, **named):
+        if next(calls) >= number:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(*arguments, **named)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("place", "number"),
+    [
+        ("numpy.savez_compressed", 5),  # predictions of the third epoch
+        ("mtl_core.training.checkpoints._write_file", 8),  # state.pt of the third
+        ("mtl_core.training.checkpoint_files.write_whole", 3),  # the index
+    ],
+)
+def test_a_file_that_finds_no_room(store, wholes, config, monkeypatch, place, number):
+    run = store.create(config)
+    module, _, name = place.rpartition(".")
+    with monkeypatch.context() as patched:
+        patched.setattr(place, full_at(number, getattr(__import__(module, fromlist=[name]), name)))
+        failed = execute(store, run.id)
+    assert (failed.status, failed.failure["kind"]) == ("failed", "disk_full")
+    folder = store.folder(run.id)
+    assert read_index(folder)["last"].startswith("epoch_0002_")
+    assert [path.name for path in folder.rglob("*.tmp")] in ([], [".index.json.tmp"])
+    committed = rows_of(store, run.id)
+    assert ("val/digit/loss", 117) in committed  # measured before it was to be saved
+
+    resume(store, run.id)
+    execute(store, run.id)
+    wholes.assert_same(store, run.id)
+    assert_kept(committed, rows_of(store, run.id))
+
+
+def limit(store, pages):
+    """Let the database grow to so many pages; 0 for those it has."""
+    with store.database.write() as connection:
+        pages = pages or connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+
+def status_elsewhere(python, run_id):
+    """What another process reads."""
+    reader = python(f"from mtl_core.runs.store import open_store; print(open_store().get({run_id!r}).status)")
+    return reader.communicate(timeout=60)[0].strip()
+
+
+@contextmanager
+def trained_beside(store, run_id, on_event):
+    """Train in a thread: an end that cannot be written is tried again until it can. Shown as failed here, when the block begins."""
+    thread = threading.Thread(target=execute, args=(store, run_id), kwargs={"on_event": on_event}, daemon=True)
+    thread.start()
+    wait_for(lambda: store.get(run_id).status == "failed")
+    yield
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_a_database_that_cannot_grow(store, wholes, config, monkeypatch):
+    monkeypatch.setattr(executor, "RETRY_SECONDS", (0.01,))
+    run, before = store.create(config), {}
+
+    def fill_up(event):
+        if isinstance(event, EpochMetrics) and event.epoch == 2:
+            limit(store, 0)
+            before.update(rows_of(store, run.id))
+
+    with trained_beside(store, run.id, fill_up):
+        assert store.get(run.id).failure["kind"] == "disk_full"
+        assert rows_of(store, run.id) == before
+        limit(store, 2**30)
+    assert store.get(run.id).status == "failed"
+    assert "is full" in store.get(run.id).failure["message"]
+    assert_whole(store)
+    resume(store, run.id)
+    execute(store, run.id)
+    wholes.assert_same(store, run.id)
+    assert_kept(before, rows_of(store, run.id))
+
+
+def test_an_end_that_cannot_be_written_is_shown_and_written_later(store, wholes, config, monkeypatch, python):
+    monkeypatch.setattr(executor, "RETRY_SECONDS", (0.01,))
+    full, write = threading.Event(), Database.write
+
+    def write_where_there_is_room(database):
+        if full.is_set():
+            raise StoreError(f"the disk that holds '{database.path}' is full (database or disk is full)")
+        return write(database)
+
+    def fill_up(event):
+        if isinstance(event, EpochMetrics) and "test/digit/loss" in event.scalars:
+            full.set()
+
+    monkeypatch.setattr(Database, "write", write_where_there_is_room)
+    run = store.create(config)
+    with trained_beside(store, run.id, fill_up):
+        assert store.get(run.id).failure["kind"] == "disk_full"
+        assert status_elsewhere(python, run.id) == "running"  # what the disk still says
+        full.clear()
+    assert status_elsewhere(python, run.id) == "failed"
+    resume(store, run.id)
+    execute(store, run.id)
+    wholes.assert_same(store, run.id)
