@@ -22,10 +22,11 @@ def main() -> None:
         if not origin.is_fork():
             train_form.preset_section()
         with st.container(border=True):
-            train_form.fixed_section() if origin.is_fork() else train_form.data_section()
+            section = train_form.fixed_section if origin.is_fork() else train_form.data_section
+            section()
         with st.container(border=True):
-            less = ":gray[a fork can leave some out, not add any]" if origin.is_fork() else ""
-            st.markdown(f"**Tasks** :gray[and the weight of each one's loss] {less}")
+            less = "; a fork can leave some out, not add any" if origin.is_fork() else ""
+            st.markdown(f"**Tasks** :gray[and the weight of each one's loss{less}]")
             train_form.tasks_section()
         with st.container(border=True):
             train_form.network_section()

@@ -108,7 +108,7 @@ def _delete(run_ids: list[str]) -> None:
     with st.container(horizontal=True):
         if free:
             label = "Delete" if len(free) == 1 else f"Delete {len(free)} runs"
-            st.button(label, type="primary", icon=":material/delete:", key="delete.really", on_click=_really, args=([run.id for run in free],))
+            st.button(label, type="primary", icon=":material/delete:", key="delete_really", on_click=_really, args=([run.id for run in free],))
         st.button("Keep" if free else "Close", key="delete.keep", on_click=close)
 
 

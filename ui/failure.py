@@ -72,14 +72,21 @@ def _failed(store: RunStore, run: Any) -> None:
     with st.container(border=True, key="failure"):
         title = TITLES.get(failure.get("kind", ""), "The run failed")
         where = f" at epoch {run.epoch:.3g}" if run.step else " before the first step"
-        message = words.plain(failure.get("message", "No reason was recorded."))
+        message = words.plain(what_happened(failure))
         st.error(f"**{title}**{where}.  \n{message}", icon=":material/error:")
-        if failure.get("cure"):
-            st.markdown(f":material/healing: {words.plain(failure['cure'])}")
-        if run.step:
-            st.markdown(f":material/save: {what_is_kept(store, run)}")
+        advice = [f":material/healing: {words.plain(failure['cure'])}"] if failure.get("cure") else []
+        advice += [f":material/save: {what_is_kept(store, run)}"] if run.step else []
+        st.markdown("  \n".join(advice))
         _cures(store, run, failure.get("kind", ""))
         _trace(store, run, failure.get("trace", ""))
+
+
+def what_happened(failure: dict[str, Any]) -> str:
+    """The recorded message as a sentence; without the advice in it where the card gives its own."""
+    message = failure.get("message") or "No reason was recorded."
+    if failure.get("kind") == "non_finite":
+        message = message.partition(". ")[0].rstrip(".") + "."
+    return message[:1].upper() + message[1:]
 
 
 def _cures(store: RunStore, run: Any, kind: str) -> None:
@@ -92,7 +99,8 @@ def _cures(store: RunStore, run: Any, kind: str) -> None:
             icon, go, args = ":material/content_copy:", clone_of, (run.id, change)
             if epoch is not None:
                 icon, go, args = ":material/fork_right:", fork_of, (run.id, epoch, change)
-            st.button(label, icon=icon, key=f"cure.{number}.{run.id}", on_click=go, args=args)
+            first = "primary" if number == 0 else "secondary"
+            st.button(label, type=first, icon=icon, key=f"cure.{number}.{run.id}", on_click=go, args=args)
 
 
 def cures(config: Any, kind: str, kept: list[int]) -> list[tuple[str, int | None, str]]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import streamlit as st
 
+from ui.styles import page_icon
+
 _log = logging.getLogger(__name__)
 
 
@@ -66,5 +68,6 @@ def through_app() -> None:
     as ``/run?run=...`` opened right after a restart runs that file alone. Declaring the navigation ends that; the rerun goes through app.py.
     """
     if not st.session_state.pop("around", False):
+        st.set_page_config(page_icon=page_icon())  # else the browser fetches the page's own icon from the internet
         st.navigation(page_list(), position="hidden")
         st.rerun()

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.runs.store import RUN_ID
 from ui import words
 from ui.state import hold
 
@@ -41,17 +42,18 @@ def run_picker(known: list[dict[str, Any]], current: str, width: Any = "stretch"
     offered = [run for place, run in enumerate(shown) if place < OFFERED or run["id"] == current]
     if len(offered) < 2:
         return
-    # Nothing that changes stands in the text: Streamlit keeps a choice by its text, and would lose it.
+    # Streamlit keeps a choice by its text, so nothing that changes by itself stands in it; a run that was given another name gets another box.
     names = {run["id"]: f"{run['name']}  ·  {words.moment(run['created_at'])}  ·  {run['id'][-4:]}" for run in offered}
-    hold("picked_run", current)
-    st.selectbox(
-        "Run", list(names), key="picked_run", format_func=names.__getitem__, on_change=_go_to_picked, label_visibility="collapsed", width=width
-    )
+    key = f"picked_run.{names.get(current, '')}"
+    hold(key, current)
+    st.selectbox("Run", list(names), key=key, format_func=names.get, on_change=_go_to_picked, args=(key,), label_visibility="collapsed", width=width)
     if st.session_state.pop("go_to_run", False):
         st.rerun()  # also where the box stands in a fragment
 
 
-def _go_to_picked() -> None:
-    st.query_params["run"] = st.session_state["picked_run"]
-    st.query_params.pop("epoch", None)
-    st.session_state["go_to_run"] = True
+def _go_to_picked(key: str) -> None:
+    picked = st.session_state[key]
+    if RUN_ID.fullmatch(picked or ""):  # else the browser told the text of a name that was changed meanwhile
+        st.query_params["run"] = picked
+        st.query_params.pop("epoch", None)
+        st.session_state["go_to_run"] = True

@@ -22,11 +22,15 @@ REFRESH_SECONDS = ((120, 2.0), (600, 3.0), (float("inf"), 6.0))  # (up to this e
 
 
 def show_run(run_id: str) -> None:
-    """The page. While the run is on, one fragment refreshes all of it; afterwards only the strip is polled."""
+    """The page. While the run is on, one fragment refreshes all of it; afterwards only the strip is polled.
+
+    Both have the strip, then the rest in one container: where one follows the other, each part replaces its own old drawing.
+    """
     run = run_store().get(run_id)
     if run.status.is_ended():
-        polling_strip(run.id)
-        st.fragment(_still)(run.id)
+        with st.container():
+            polling_strip(run.id)
+            st.fragment(_still)(run.id)
     else:
         every = refresh_seconds(run)
         st.fragment(_live, run_every=every)(run.id, every)
@@ -35,7 +39,8 @@ def show_run(run_id: str) -> None:
 @worded
 def _live(run_id: str, every: float) -> None:
     draw_strip(own_run=run_id)
-    _draw_run(run_id)
+    with st.container():
+        _draw_run(run_id)
     run = run_store().get(run_id)
     if notice_endings(run_store()) or run.status.is_ended() or refresh_seconds(run) > every:
         st.rerun()

@@ -35,7 +35,7 @@ def take_origin() -> None:
     """Begin what the address asks for; keep the address true to what goes on."""
     query = st.query_params
     changes = query.get_all("set")
-    if is_fork() and origin()["run"] not in {run["id"] for run in state.listing(run_store().home.as_posix())}:
+    if is_fork() and _is_gone(origin()["run"]):
         st.session_state["origin_problem"] = f"The run that was to be forked ({origin()['name']}) was deleted."
         leave()
     if "clone" in query:
@@ -48,6 +48,16 @@ def take_origin() -> None:
             del query[key]
         elif key in true and query.get(key) != true[key]:
             query[key] = true[key]
+
+
+def _is_gone(run_id: str) -> bool:
+    try:
+        run_store().get(run_id)
+    except Exception as error:
+        if type(error).__name__ != "RunNotFoundError":
+            raise
+        return True
+    return False
 
 
 def _begin(kind: str, run_id: str, epoch: str, changes: list[str]) -> None:
@@ -103,7 +113,8 @@ def banner() -> None:
         st.warning(words.plain(st.session_state.pop("origin_problem")), icon=":material/search_off:")
     if origin():
         with st.container(key="origin", border=True):
-            _fork_banner() if is_fork() else _clone_banner()
+            draw = _fork_banner if is_fork() else _clone_banner
+            draw()
 
 
 def _clone_banner() -> None:

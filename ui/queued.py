@@ -27,7 +27,8 @@ def queue_popover(queued: list[Any]) -> None:
 def _row(run: Any, waiting: int) -> None:
     with st.container(key=f"queue_{run.id}", horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.markdown(f":gray[{run.queue_position}.]", width=22)
-        st.page_link("pages/run.py", label=words.plain(words.shortened(run.name, 48)), query_params={"run": run.id}, width=330)
+        name = f"{words.plain(words.shortened(run.name, 44))} :gray[{run.id[-4:]}]"
+        st.page_link("pages/run.py", label=name, query_params={"run": run.id}, width=330)
         place_buttons(run, waiting, f"queue.{run.id}")
         about = "Take it out of the queue"
         st.button("", icon=":material/close:", key=f"queue.{run.id}.remove", help=about, on_click=attempt, args=(run.id, actions.stop))

@@ -11,6 +11,7 @@ from mtl_core.runs.store import RunStore
 from ui import words
 from ui.state import ask, attempt, go_to, refusal
 
+FAILS_AGAIN = ("config", "non_finite", "out_of_memory")  # kinds of failure that the same settings most likely meet again
 MENU = {
     "describe": ":material/edit: Name, note, tags",
     "pin": ":material/keep: Pin to the top",
@@ -28,13 +29,15 @@ def action_bar(store: RunStore, run: Any) -> None:
     status = str(run.status)
     with st.container(key="actions", horizontal=True, vertical_alignment="center", gap="small"):
         if run.status.is_active():
-            _while_held(run, status)
+            _while_held(run)
         elif status == "queued":
             place_buttons(run, len(store.queued()), f"place.{run.id}")
             stop_button(run, key=f"stop.{run.id}")
         else:
             _ended(store, run, status)
         _menu(store, run)
+        if status == "paused":
+            st.markdown(":small[:gray[It keeps its device and its memory; Stop frees them.]]", width="content")
     if refusal(run.id):
         st.warning(words.plain(refusal(run.id)), icon=":material/block:")
 
@@ -42,11 +45,9 @@ def action_bar(store: RunStore, run: Any) -> None:
 # -- while a process holds it
 
 
-def _while_held(run: Any, status: str) -> None:
+def _while_held(run: Any) -> None:
     pause_button(run, key=f"pause.{run.id}", primary=True)
     stop_button(run, key=f"stop.{run.id}")
-    if status == "paused":
-        st.markdown(":gray[It keeps its device and its memory; Stop frees them.]", width="content")
 
 
 def pause_button(run: Any, key: str, primary: bool = False) -> None:
@@ -93,7 +94,9 @@ def _ended(store: RunStore, run: Any, status: str) -> None:
     if status == "finished":
         _train_on(run)
     else:
-        st.button("Resume", type="primary", icon=":material/play_arrow:", key=f"resume.{run.id}", on_click=attempt, args=(run.id, _resume))
+        same_again = (run.failure or {}).get("kind") in FAILS_AGAIN
+        kind = "secondary" if same_again else "primary"
+        st.button("Resume", type=kind, icon=":material/play_arrow:", key=f"resume.{run.id}", on_click=attempt, args=(run.id, _resume))
     kept = lineage.forkable(store, run.id)
     about = "Go on from one of its epochs with other settings, as a new run." if kept else "No epoch's state is kept to fork from."
     st.button("Fork", icon=":material/fork_right:", key=f"fork.{run.id}", help=about, disabled=not kept, on_click=fork_of, args=(run.id,))

@@ -90,6 +90,7 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
     event = st.dataframe(
         table,
         hide_index=True,
+        placeholder="",
         height=min(36 * (len(shown) + 1), 420),
         on_select="rerun",
         selection_mode="multi-row",
@@ -119,7 +120,7 @@ def _summary(home: str, run_id: str, step: int, status: str, finished_at: float 
 
 def _row(run: Any, summary: dict[str, dict[str, Any]], shown: list[Any]) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "pin": "📌" if run.pinned else "",
+        "pin": "★" if run.pinned else "",
         "name": run.name,
         "status": f"{run.status}, archived" if run.archived else str(run.status),
         "data": run.config.data.name,

@@ -9,11 +9,20 @@ from mtl_core.figures.colours import PALETTE
 CSS = """
 <style>
 .stMainBlockContainer {padding-top: 3.9rem; padding-bottom: 3rem; max-width: 1880px;}
-.st-key-strip {border-bottom: 1px solid rgba(128,128,128,.22); padding: .1rem 0 .45rem; min-height: 2.6rem;}
+.st-key-strip {border-bottom: 1px solid rgba(128,128,128,.22); padding: .1rem 0 .45rem; min-height: 2.75rem;}
 .st-key-strip p {margin: 0; white-space: nowrap; font-size: .9rem;}
 .st-key-strip .stPageLink a {padding: 0 .4rem; margin: 0;}
 .st-key-strip [data-testid="stMarkdownContainer"] {margin-bottom: 0;}
 .st-key-strip .stProgress {padding: 0;}
+.st-key-strip button {min-height: 2rem; padding: .1rem .65rem;}
+.st-key-strip .stPageLink a, .st-key-lineage .stPageLink a, [class*="st-key-queue_"] .stPageLink a {background: transparent;}
+.st-key-strip .stPageLink a:hover, .st-key-lineage .stPageLink a:hover, [class*="st-key-queue_"] .stPageLink a:hover {text-decoration: underline;}
+.st-key-lineage {font-size: .9rem;}
+.st-key-lineage .stPageLink a {padding: 0 .2rem; margin: 0;}
+.st-key-lineage p, [class*="st-key-queue_"] p {margin: 0;}
+.st-key-lineage [data-testid="stMarkdownContainer"], [class*="st-key-queue_"] [data-testid="stMarkdownContainer"] {margin-bottom: 0;}
+.st-key-delete_really button {background: #B3261E; border-color: #B3261E;}
+.st-key-delete_really button:hover {background: #8C1D18; border-color: #8C1D18;}
 .st-key-view [data-testid="stWidgetLabel"] {min-height: 0;}
 .st-key-beside {position: sticky; top: 4.2rem; max-height: calc(100vh - 5rem); overflow-y: auto; padding: 2px 4px 8px 2px;}
 .facts {display: flex; flex-wrap: wrap; gap: .35rem 2.2rem; font-size: .92rem; padding: .1rem 0 .2rem;}

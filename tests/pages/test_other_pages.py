@@ -79,7 +79,7 @@ def test_selected_runs_are_pinned_archived_and_deleted_together(open_page, store
     app.button(key="selection.delete").click().run()
     assert "**c** (running) cannot be deleted" in app.warning[0].value
     assert "**a** :gray[finished" in texts(app)
-    app.button(key="delete.really").click().run()
+    app.button(key="delete_really").click().run()
     assert [run.name for run in store.runs()] == ["c"]
     app.button(key="selection.archive").click().run()
     assert "stop it before it is archived" in app.warning[0].value

@@ -139,7 +139,7 @@ def test_delete_asks_naming_the_run_and_leaves_its_page(open_page, store, finish
     menu(app, finished).set_value("delete").run()
     assert "**a run** :gray[finished" in texts(app)
     assert store.get(finished.id)
-    app.button(key="delete.really").click().run()
+    app.button(key="delete_really").click().run()
     assert store.runs() == []
     assert not store.folder(finished.id).exists()
     assert "There are no runs yet" in texts(app)
@@ -158,7 +158,7 @@ def test_delete_is_refused_in_words_while_it_trains(open_page, in_state):
     app = open_page("run", run=run.id)
     menu(app, run).set_value("delete").run()
     assert app.warning[0].value == "**a run** (running) cannot be deleted: it is being trained. Stop first."
-    assert "delete.really" not in [button.key for button in app.button]
+    assert "delete_really" not in [button.key for button in app.button]
 
 
 def test_a_silent_run_can_be_given_up(open_page, in_state, store):

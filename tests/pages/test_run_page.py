@@ -50,7 +50,7 @@ def test_failed_run_names_cause_and_cure(open_page, store, make_run, texts):
     run = make_run()
     store.end(run.id, RunStatus.FAILED, {"kind": "NonFiniteLossError", "message": "the loss became NaN", "cure": "Lower the rate", "trace": "line 1"})
     app = open_page("run", run=run.id)
-    assert "the loss became NaN" in app.error[0].value
+    assert "The loss became NaN" in app.error[0].value
     assert "Lower the rate" in texts(app)
 
 

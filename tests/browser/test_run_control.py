@@ -1,0 +1,167 @@
+"""What is done to runs with clicks: ordered, paused, let go on, stopped, resumed, forked, renamed, deleted."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from mtl_core.config import RunConfig
+from mtl_core.events import RunEnded
+from mtl_core.presets import get_preset
+from mtl_core.runs import actions
+from mtl_core.runs.holding import held_by_us
+from mtl_core.runs.status import RunStatus
+from mtl_core.runs.store import open_store
+
+pytestmark = pytest.mark.browser
+
+PATIENCE = 240_000  # milliseconds; a bound for slow machines, not a claim
+FIRST_X = """step => [...document.querySelectorAll('.js-plotly-plot')].some(
+    plot => (plot.calcdata || []).some(points => points[0].trace.opacity !== 0.6 && points[0].x === step))"""
+PAST = "[...document.querySelectorAll('.js-plotly-plot')].some(plot => plot.data.some(trace => trace.name?.includes('before the fork')))"
+
+
+def config(name: str, epochs: int) -> RunConfig:
+    return get_preset("digits-quick").config.with_overrides([f"name={name}", f"epochs={epochs}", "batch_size=256"])
+
+
+def queue(store, name: str, epochs: int):
+    """A run that waits for the dashboard's worker; the process of the test trains nothing."""
+    return store.create(config(name, epochs))
+
+
+def click(page: Page, label: str) -> None:
+    page.get_by_role("button", name=label, exact=True).first.click()
+
+
+def wait_until(page: Page, holds) -> None:
+    """Look at the store until it says so, while the browser goes on."""
+    for _ in range(PATIENCE // 20):
+        if holds():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("it did not come to that")
+
+
+def choose(page: Page, entry: str) -> None:
+    click(page, "More")
+    page.get_by_role("menuitem", name=entry).click()
+
+
+@pytest.fixture
+def store(server):
+    return open_store(server.home)
+
+
+@pytest.fixture
+def busy(store):
+    """A run that holds the device, so that others wait until ``end`` is called."""
+    run = store.create(config("holds the device", 2), columns=held_by_us("cpu"))
+    ended = RunEnded("stopped", 0, 0.0, 0.0, 0.0)
+    yield lambda: store.append(run.id, ended)
+    if store.get(run.id).status.is_active():
+        store.append(run.id, ended)
+
+
+def test_wait_pause_resume_stop_resume_finish(page, server, store, busy):
+    queue(store, "first", 1)
+    run = queue(store, "second", 60)
+    page.goto(f"{server.url}/run?run={run.id}")
+    expect(page.get_by_text("Number 2 in line")).to_be_visible()
+    page.locator(f"[class*='st-key-place-{run.id}-first'] button").first.click()
+    expect(page.get_by_text("Next in line")).to_be_visible()
+    assert [each.name for each in store.queued()] == ["second", "first"]
+
+    busy()
+    wait_until(page, lambda: store.get(run.id).status == RunStatus.RUNNING)
+    actions.pause(store, run.id)  # by another process, before it can be through; from here on by clicks
+    expect(page.get_by_text("It keeps its device and its memory")).to_be_visible(timeout=PATIENCE)
+    click(page, "Resume")
+    click(page, "Pause")
+    expect(page.get_by_text("It keeps its device and its memory")).to_have_count(0)
+    expect(page.get_by_text("It keeps its device and its memory")).to_be_visible(timeout=PATIENCE)
+    paused = store.get(run.id)
+    assert (paused.status, paused.step < paused.steps_total) == (RunStatus.PAUSED, True)
+    choose(page, "Name, note, tags")  # a dialog over a page that refreshes
+    page.get_by_label("Name", exact=True).fill("renamed while it was paused")
+    progress = page.locator(".stMain .facts").inner_text()
+    page.wait_for_function("old => document.querySelector('.facts').innerText !== old", arg=progress)  # the page was drawn anew: its time went on
+    expect(page.get_by_label("Name", exact=True)).to_have_value("renamed while it was paused")
+    click(page, "Save")
+    expect(page.get_by_role("heading", name="renamed while it was paused")).to_be_visible()
+
+    click(page, "Resume")
+    click(page, "Stop")
+    expect(page.get_by_text("Resume goes on from the checkpoint")).to_be_visible(timeout=PATIENCE)
+    stopped = store.get(run.id)
+    assert 0 < stopped.step < stopped.steps_total
+
+    click(page, "Resume")
+    expect(page.get_by_role("heading", name="On the test images")).to_have_count(1, timeout=PATIENCE)
+    finished = store.get(run.id)
+    assert (finished.status, finished.step) == (RunStatus.FINISHED, finished.steps_total)
+    steps = store.scalars(run.id).query("key == 'optimizer/loss'").drop_duplicates("step")["step"]
+    assert list(steps) == list(range(1, finished.step + 1))  # nothing is missing, nothing is there twice
+
+
+def test_fork_with_another_loss_weight_begins_where_it_was_forked(page, server, store):
+    parent = next(run for run in store.runs() if run.status == RunStatus.FINISHED and run.epochs == 60)
+    page.goto(f"{server.url}/run?run={parent.id}")
+    click(page, "Fork")
+    page.get_by_role("button", name="Fork and train").wait_for()
+    page.get_by_role("combobox", name="Epoch").click()
+    page.get_by_role("option", name="epoch 50").click()
+    expect(page).to_have_url(f"{server.url}/?fork={parent.id}&epoch=50")
+    weight = page.get_by_role("spinbutton", name="Loss weight of slant")
+    weight.fill("3")
+    weight.press("Enter")
+    expect(page.get_by_placeholder("from epoch 50 · tasks.slant.loss_weight=3")).to_be_visible()
+    click(page, "Fork and train")
+    page.wait_for_url("**/run?run=*")
+    expect(page.get_by_role("heading", name="On the test images")).to_have_count(1, timeout=PATIENCE)
+
+    fork = next(run for run in store.runs() if run.parent == parent.id)
+    assert (fork.parent_epoch, fork.config.tasks["slant"].loss_weight, str(fork.status)) == (50, 3.0, "finished")
+    page.wait_for_function(FIRST_X, arg=fork.parent_step + 1)
+    assert page.evaluate(
+        "[...document.querySelectorAll('.js-plotly-plot')].some(plot => plot.data.some(trace => trace.name?.includes('before the fork')))"
+    )
+    page.get_by_role("link", name=parent.name).click()
+    expect(page.locator(".st-key-lineage").get_by_role("link", name="from epoch 50")).to_be_visible()
+    assert parent.id in page.url
+
+
+def test_delete_asks_and_is_refused_while_it_trains(page, server, store):
+    run = queue(store, "to be deleted", 3000)
+    page.goto(f"{server.url}/run?run={run.id}")
+    page.get_by_role("button", name="Pause", exact=True).first.wait_for(timeout=PATIENCE)
+    choose(page, "Delete")
+    expect(page.get_by_role("dialog").get_by_text("cannot be deleted: it is being trained. Stop first.")).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_role("button", name="Delete")).to_have_count(0)
+    page.get_by_role("dialog").get_by_role("button", name="Close").last.click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    click(page, "Stop")
+    expect(page.get_by_text("Resume goes on from the checkpoint")).to_be_visible(timeout=PATIENCE)
+    choose(page, "Delete")
+    expect(page.get_by_role("dialog").get_by_text("to be deleted")).to_be_visible()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    page.wait_for_url("**/compare*")
+    expect(page.get_by_text("Deleted: to be deleted")).to_be_visible()
+    assert run.id not in [each.id for each in store.runs()]
+    assert not store.folder(run.id).exists()
+
+
+def test_the_queue_stays_open_while_the_strip_refreshes(page, server, store, busy):
+    runs = [queue(store, name, 1) for name in ("one", "two")]
+    page.goto(f"{server.url}/compare")
+    page.get_by_role("button", name="2 queued").click()
+    second = page.locator(f".st-key-queue_{runs[1].id}")
+    second.get_by_role("button").first.wait_for()
+    third = queue(store, "three", 1)  # someone else's
+    expect(page.locator(f".st-key-queue_{third.id}")).to_be_visible()
+    page.locator(f"[class*='st-key-queue-{third.id}-first'] button").first.click()
+    expect(page.locator(f".st-key-queue_{third.id}").get_by_text("1.", exact=True)).to_be_visible()
+    for run in (*runs, third):
+        page.locator(f"[class*='st-key-queue-{run.id}-remove'] button").first.click()
+    expect(page.get_by_role("button", name="queued")).to_have_count(0)
+    assert {str(store.get(run.id).status) for run in (*runs, third)} == {"stopped"}
