@@ -13,6 +13,7 @@ BALANCERS = Registry(
         "imtl_l": "mtl_core.balancing.imtl_l:ImpartialLosses",
         "dwa": "mtl_core.balancing.dwa:DynamicWeightAverage",
         "random": "mtl_core.balancing.random_weights:RandomLossWeighting",
+        "roulette": "mtl_core.balancing.roulette:Roulette",
         "geometric_mean": "mtl_core.balancing.geometric_mean:GeometricMeanOfLosses",
         "famo": "mtl_core.balancing.famo:AdaptiveLogLosses",
         "stch": "mtl_core.balancing.stch:SmoothTchebycheff",

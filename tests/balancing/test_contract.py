@@ -260,6 +260,6 @@ def test_balancers_are_documented(name):
     assert balancer_class.__doc__
     for text in ("title", "summary", "formula", "when_to_use"):
         assert getattr(balancer_class, text), f"{name} has no {text}"
-    assert balancer_class.paper is not None or name in ("fixed", "mean")
+    assert balancer_class.paper is not None or name in ("fixed", "mean", "roulette")
     assert issubclass(balancer_class, LossWeighting | GradientAggregator)
     assert all(field.description for field in balancer_class.Options.model_fields.values())

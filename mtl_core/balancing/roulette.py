@@ -1,0 +1,92 @@
+"""Roulette: each step trains one task, or a few, drawn with probability proportional to a fitness (the article's "roulette" strategy)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
+
+RECENT, LONG = 0.1, 0.01  # share of the newest loss in the short and in the long running mean
+SMALLEST = 1e-12
+
+
+class RouletteOptions(BalancerOptions):
+    """Options of roulette."""
+
+    fitness: Literal["relative_loss", "inverse_rate", "labelled", "uniform", "round_robin"] = Field(
+        "relative_loss",
+        description="What a task's chance is proportional to. relative_loss: its loss over its first one, so what has learnt least is trained most. "
+        "inverse_rate: its recent loss over that of a longer time, so what stands still is trained most. labelled: how often it has targets. "
+        "uniform: all alike. round_robin: no chance, one after the other.",
+    )
+    tasks_per_step: int = Field(1, ge=1, le=64, description="How many tasks a step trains; all of them where there are not more.")
+
+
+class Roulette(LossWeighting):
+    """The sum of the losses of the tasks drawn, without replacement, among those present; nothing of the others is trained in that step.
+
+    The draws come from torch's global generator, which the run seeds and its checkpoints keep. State: first losses, two running means of the losses,
+    how often each task was present, the next task of round_robin.
+    """
+
+    title: ClassVar[str] = "Roulette"
+    summary: ClassVar[str] = "Each step trains one task (or a few), drawn by a roulette wheel: what has learnt least is drawn most often."
+    formula: ClassVar[str] = "S ~ k tasks drawn with p_t = f_t / sum_i f_i;   d = sum_(t in S) g_t;   f_t = L_t / L_t(first), or one of the others"
+    needs: ClassVar[str] = (
+        "Every head's forward pass, so that all losses are known and drawn; only the drawn tasks' heads and gradients are computed backwards."
+    )
+    when_to_use: ClassVar[str] = (
+        "To see what happens when tasks take turns instead of sharing each step: no two of them ever meet in one update, so they cannot conflict "
+        "within a step, only from step to step."
+    )
+    deviations: ClassVar[str] = (
+        "The article names roulette and says no more. Fitness-proportionate choice is the usual meaning; what fitness is, is chosen here. Losses "
+        "used as fitness carry their loss weight only through its share: relative_loss and inverse_rate do not depend on it."
+    )
+    Options = RouletteOptions
+
+    def __init__(self, options: RouletteOptions, task_count: int):
+        super().__init__(options, task_count)
+        for name in ("first", "recent", "long", "seen"):
+            self.register_buffer(name, torch.zeros(task_count))
+        self.register_buffer("turn", torch.zeros((), dtype=torch.long))
+
+    def combine(self, losses: Tensor, present: Tensor) -> Tensor:
+        if not torch.isfinite(losses).all():
+            return losses.sum()  # which ends the run, and names the task
+        self._remember(losses.detach(), present)
+        count = min(self.options.tasks_per_step, int(present.sum()))
+        drawn = self._next_in_turn(present, count) if self.options.fitness == "round_robin" else self._draw(present, count)
+        return losses[drawn].sum()
+
+    def _remember(self, losses: Tensor, present: Tensor) -> None:
+        is_new = present & (self.seen == 0)
+        for name, share in (("first", 0.0), ("recent", RECENT), ("long", LONG)):
+            mean = getattr(self, name)
+            moved = torch.where(present, torch.lerp(mean, losses, share), mean)
+            setattr(self, name, torch.where(is_new, losses, moved))
+        self.seen = self.seen + present
+
+    def chances(self, present: Tensor) -> Tensor:
+        """Probability (T,) of each task to be the first one drawn, 0 where absent."""
+        fitness = {
+            "relative_loss": lambda: self.recent / self.first.clamp(min=SMALLEST),
+            "inverse_rate": lambda: self.recent / self.long.clamp(min=SMALLEST),
+            "labelled": lambda: self.seen,
+            "uniform": lambda: torch.ones_like(self.seen),
+        }[self.options.fitness]()
+        fitness = torch.where(present, fitness.clamp(min=SMALLEST), 0.0)
+        return fitness / fitness.sum()
+
+    def _draw(self, present: Tensor, count: int) -> Tensor:
+        return torch.multinomial(self.chances(present).cpu(), count).to(present.device)
+
+    def _next_in_turn(self, present: Tensor, count: int) -> Tensor:
+        order = (torch.arange(self.task_count, device=present.device) + self.turn) % self.task_count
+        drawn = order[present[order]][:count]
+        self.turn = (drawn[-1] + 1) % self.task_count
+        return drawn
