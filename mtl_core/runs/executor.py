@@ -235,10 +235,17 @@ def freeze_after_imports() -> None:
     state = process_slot("training")
     if len(sys.modules) > state.get("frozen_modules", 0) + 50:
         if "frozen_modules" not in state:
-            atexit.register(gc.unfreeze)  # extensions complain at exit about objects that the collector was not let near
+            atexit.register(_unfreeze_at_exit)
         state["frozen_modules"] = len(sys.modules)
         gc.collect()
         gc.freeze()
+
+
+def _unfreeze_at_exit() -> None:
+    """Extensions may complain at exit about objects that the collector was not let near. Where a run was cut short there is no time for it:
+    over PyTorch's objects that takes seconds, and a server has five to end."""
+    if not (process_slot("training").get("cut_short") or process_slot("executing") or process_slot("worker processes")):
+        gc.unfreeze()
 
 
 def is_closing() -> bool:
@@ -256,17 +263,19 @@ def stop_at_exit() -> None:
 
 def closing_down() -> None:
     """From now on a run that stops was not asked to by anyone: it is interrupted."""
-    process_slot("training")["closing"] = True
+    process_slot("training").update(closing=True, cut_short=True)
 
 
 def _close() -> None:
-    closing_down()
+    process_slot("training")["closing"] = True
     deadline = time.monotonic() + CLOSING_SECONDS
     jobs = [job for job in list(process_slot("executing").values()) if not job["control"].abandoned]
     for job in jobs:
         job["control"].stop("the program is closing")
     with workers_lock():  # none is just being started
         workers = [worker["process"] for worker in process_slot("worker processes").values()]
+    if jobs or workers:
+        closing_down()
     for worker in workers:
         worker.terminate()  # it saves its state as this process does
     for job in jobs:
