@@ -14,7 +14,16 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"mtl_core.errors", "mtl_core.registry", "mtl_core.events", "mtl_core"},
     {"mtl_core.config"},
-    {"mtl_core.data", "mtl_core.tasks", "mtl_core.backbones", "mtl_core.sharing", "mtl_core.balancing", "mtl_core.figures", "mtl_core.presets"},
+    {
+        "mtl_core.data",
+        "mtl_core.tasks",
+        "mtl_core.backbones",
+        "mtl_core.sharing",
+        "mtl_core.balancing",
+        "mtl_core.figures",
+        "mtl_core.presets",
+        "mtl_core.analysis",
+    },
     {"mtl_core.training"},
     {"mtl_core.runs"},
     {"mtl_core.cli", "mtl_core.__main__"},
@@ -92,7 +101,15 @@ def test_core_never_imports_streamlit():
 
 @pytest.mark.parametrize(
     "module",
-    ["mtl_core.config", "mtl_core.presets", "mtl_core.runs.jobs", "mtl_core.runs.artifacts", "mtl_core.figures.curves", "mtl_core.figures.overlays"],
+    [
+        "mtl_core.config",
+        "mtl_core.presets",
+        "mtl_core.runs.jobs",
+        "mtl_core.runs.artifacts",
+        "mtl_core.figures.curves",
+        "mtl_core.figures.overlays",
+        "mtl_core.analysis.conflict",
+    ],
 )
 def test_reading_runs_needs_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"

@@ -11,10 +11,12 @@ from mtl_core.runs.store import RunStore
 from ui import words
 from ui.charts import colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
 from ui.failure import ending_card, full_log_button
+from ui.gradients import gradient_panels
 from ui.guard import worded
 from ui.header import header
 from ui.sheets import epoch_slider, legend, probe_sheet
 from ui.state import run_store, torch_is_ready, whole_page_if_asked
+from ui.steering import steering
 from ui.strip import draw_strip, notice_endings, polling_strip
 
 # A refresh costs the cores that train: about 0.3 s of one where the browser draws in software. So longer runs are shown less often.
@@ -73,8 +75,10 @@ def _draw_run(run_id: str) -> None:
         if str(run.status) == "finished":
             _test_results(run, summary)
         view = view_controls("Curves", "solid: train · dashed: val · arrow: which way is better")
+        steering(store, run)
         task_panels(run, feed, summary, view)
         _predictions(store, run)
+        gradient_panels(run, feed, view)
         training_charts(run, feed, view)
     elif not run.status.is_ended():
         _getting_ready(store, run)

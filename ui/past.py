@@ -1,4 +1,4 @@
-"""What was before a run's own curves: its parents' values up to the fork, and where it was forked or resumed."""
+"""What was before a run's own curves: its parents' values up to the fork, and where it was forked, resumed or changed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def counted_back(past: pd.DataFrame) -> pd.DataFrame:
 
 
 def marks_of(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]]:
-    """(place on the x axis, words): where the run was forked, and where it was last resumed."""
+    """(place on the x axis, words): where the run was forked, and where it was last resumed, and what was changed while it trained."""
     marks = []
     if run.parent_step:
         place = {"step": run.parent_step, "epoch": run.parent_epoch, "minutes": 0.0}[axis]
@@ -33,7 +33,20 @@ def marks_of(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]
     if run.resumed_step and run.resumed_step != run.parent_step:
         place = _place_of(frame, run.resumed_step, axis)
         marks += [(place, "resumed")] if place is not None else []
+    for step, words in _changes(run):
+        place = _place_of(frame, step, axis)
+        marks += [(place, words)] if place is not None else []
     return marks
+
+
+def _changes(run: Any) -> list[tuple[int, str]]:
+    """(step, words) of what was changed while it trained, up to where the run is; changes at one step share a mark."""
+    words: dict[int, list[str]] = {}
+    for change in run.config.changes:
+        if change.step <= run.step:
+            name = "lr" if change.key == "optimizer.lr" else change.key.split(".")[1]
+            words.setdefault(change.step, []).append(f"{name} {change.value:g}")
+    return [(step, ", ".join(parts)) for step, parts in words.items()]
 
 
 def _place_of(frame: pd.DataFrame, step: int, axis: str) -> float | None:

@@ -1,0 +1,82 @@
+"""How tasks get on over the network they share, read from a run's recorded cosines (``mtl_core.training.conflict``)."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+WHOLE = "whole network"
+AGREE, FIGHT = 0.05, 0.25  # a mean cosine above the one is agreement; conflict in more than the other share of the steps is worth a word
+
+
+def blocks(frame: pd.DataFrame) -> list[str]:
+    """What cosines were measured on: the whole shared network first, then its blocks."""
+    keys = frame.loc[frame["key"].str.startswith("conflict/"), "key"].unique()
+    return [WHOLE, *sorted({key.split("/", 3)[3] for key in keys if key.count("/") >= 3})] if len(keys) else []
+
+
+def measured_steps(frame: pd.DataFrame, block: str = WHOLE) -> list[int]:
+    """Steps at which cosines of this block were recorded, in order."""
+    rows = frame[_is_of(frame, block)]
+    return sorted(int(step) for step in rows["step"].unique())
+
+
+def cosines_at(frame: pd.DataFrame, tasks: list[str], step: int, block: str = WHOLE) -> np.ndarray:
+    """(T, T) cosines between the tasks' gradients as recorded at ``step``; 1 on the diagonal, NaN where a pair was not measured."""
+    matrix = np.full((len(tasks), len(tasks)), np.nan)
+    np.fill_diagonal(matrix, 1.0)
+    rows = frame[_is_of(frame, block) & (frame["step"] == step)]
+    values = dict(zip(rows["key"], rows["value"], strict=True))
+    for one, other in combinations(range(len(tasks)), 2):
+        value = values.get(_key(tasks[one], tasks[other], block))
+        if value is not None:
+            matrix[one, other] = matrix[other, one] = value
+    return matrix
+
+
+def pairs(frame: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
+    """A row for each pair of tasks: ``one``, ``other``, ``cosine`` (mean over the run so far), ``share`` of the steps with a negative cosine, and
+    ``points``, how many recorded points that is over. Only over the whole shared network."""
+    found = []
+    for one, other in combinations(tasks, 2):
+        cosines = _values(frame, _key(one, other, WHOLE))
+        shares = _values(frame, f"conflict_share/{one}/{other}")
+        if len(cosines):
+            share = shares.mean() if len(shares) else np.nan
+            found.append({"one": one, "other": other, "cosine": cosines.mean(), "share": share, "points": len(cosines)})
+    return pd.DataFrame(found, columns=["one", "other", "cosine", "share", "points"])
+
+
+def reading(frame: pd.DataFrame, tasks: list[str]) -> list[str]:
+    """What the cosines say, in plain sentences, the strongest conflict first; empty before anything was measured."""
+    table = pairs(frame, tasks)
+    if table.empty:
+        return []
+    fighting = table[table["share"] > FIGHT].sort_values("share", ascending=False)
+    sentences = [f"{row.one} and {row.other} pull against each other in {row.share:.0%} of the measured steps." for row in fighting.itertuples()]
+    friends = table[(table["cosine"] > AGREE) & (table["share"] <= FIGHT)].sort_values("cosine", ascending=False)
+    sentences += [f"{row.one} and {row.other} mostly agree (mean cosine {row.cosine:+.2f})." for row in friends.itertuples()]
+    rest = len(table) - len(fighting) - len(friends)
+    if rest:
+        whose = "All pairs are" if rest > 1 else "The tasks are"
+        if sentences:
+            whose = f"The other {rest} pairs are" if rest > 1 else "The other pair is"
+        sentences.append(f"{whose} hardly related: neither for nor against each other.")
+    return sentences
+
+
+def _key(one: str, other: str, block: str) -> str:
+    return f"conflict/{one}/{other}" + ("" if block == WHOLE else f"/{block}")
+
+
+def _is_of(frame: pd.DataFrame, block: str) -> pd.Series:
+    keys = frame["key"]
+    if block == WHOLE:
+        return keys.str.startswith("conflict/") & (keys.str.count("/") == 2)
+    return keys.str.startswith("conflict/") & keys.str.endswith(f"/{block}")
+
+
+def _values(frame: pd.DataFrame, key: str) -> np.ndarray:
+    return frame.loc[frame["key"] == key].drop_duplicates("step", keep="last")["value"].dropna().to_numpy(dtype=float)

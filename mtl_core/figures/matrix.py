@@ -1,0 +1,46 @@
+"""A matrix of numbers between -1 and 1 as a coloured table: who agrees with whom."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+# Orange against blue, through grey: told apart with every common colour blindness, and readable on white and on black.
+SCALE = [(0.0, "#D55E00"), (0.5, "#B9BFC7"), (1.0, "#0072B2")]
+
+
+def cosine_figure(cosines: np.ndarray, names: list[str], height: int = 260) -> go.Figure:
+    """Heat map of pairwise cosines.
+
+    Args:
+        cosines: (T, T) in -1..1; NaN is left empty.
+        names: of rows and columns.
+    """
+    shown = cosines.astype(float).copy()
+    np.fill_diagonal(shown, np.nan)  # a task always agrees with itself: no news, and it would set the eye on the diagonal
+    texts = [["" if np.isnan(value) else f"{value:+.2f}" for value in row] for row in shown]
+    trace = go.Heatmap(
+        z=shown,
+        x=names,
+        y=names,
+        text=texts,
+        texttemplate="%{text}",
+        zmin=-1,
+        zmax=1,
+        colorscale=SCALE,
+        xgap=2,
+        ygap=2,
+        hoverongaps=False,
+        hovertemplate="%{y} and %{x}: %{z:.3f}<extra></extra>",
+        colorbar={"thickness": 10, "tickvals": [-1, 0, 1], "ticktext": ["against", "0", "together"], "len": 0.9},
+    )
+    layout = {
+        "height": height,
+        "margin": {"l": 8, "r": 8, "t": 6, "b": 8},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "uirevision": "keep",
+        "xaxis": {"automargin": True, "showgrid": False, "fixedrange": True},
+        "yaxis": {"automargin": True, "showgrid": False, "autorange": "reversed", "fixedrange": True},
+    }
+    return go.Figure([trace], layout)

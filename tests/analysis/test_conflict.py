@@ -1,0 +1,64 @@
+"""What recorded cosines say, on a small table worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtl_core.analysis.conflict import WHOLE, blocks, cosines_at, measured_steps, pairs, reading
+
+TASKS = ["a", "b", "c"]
+
+
+def frame_of(*rows):
+    return pd.DataFrame([{"key": key, "step": step, "value": value} for step, key, value in rows], columns=["key", "step", "value"])
+
+
+@pytest.fixture
+def frame():
+    rows = [(1, "train/a/loss", 3.0)]
+    for step, ab, ac, bc in ((1, 0.4, -0.2, 0.0), (51, 0.2, -0.4, 0.02), (101, 0.3, 0.1, -0.02)):
+        for pair, value in (("a/b", ab), ("a/c", ac), ("b/c", bc)):
+            rows += [(step, f"conflict/{pair}", value), (step, f"conflict_share/{pair}", float(value < 0))]
+    rows += [(1, "conflict/a/b/stages.0", -0.5), (101, "conflict/a/b/stages.0", 0.5), (101, "conflict/a/b/stem", 0.1)]
+    return frame_of(*rows)
+
+
+def test_blocks_and_steps(frame):
+    assert blocks(frame) == [WHOLE, "stages.0", "stem"]
+    assert measured_steps(frame) == [1, 51, 101]
+    assert measured_steps(frame, "stages.0") == [1, 101]
+    assert blocks(frame_of((1, "train/a/loss", 1.0))) == []
+
+
+def test_the_matrix_of_a_step(frame):
+    expected = [[1, 0.2, -0.4], [0.2, 1, 0.02], [-0.4, 0.02, 1]]
+    assert cosines_at(frame, TASKS, 51).tolist() == expected
+    block = cosines_at(frame, TASKS, 1, "stages.0")
+    assert (block[0, 1], block[1, 0]) == (-0.5, -0.5)
+    assert np.isnan(block[0, 2])
+
+
+def test_pairs_over_the_run(frame):
+    table = pairs(frame, TASKS)
+    assert table[["one", "other"]].values.tolist() == [["a", "b"], ["a", "c"], ["b", "c"]]
+    assert table["cosine"].tolist() == pytest.approx([0.3, -0.5 / 3, 0.0])
+    assert table["share"].tolist() == pytest.approx([0, 2 / 3, 1 / 3])
+    assert table["points"].tolist() == [3, 3, 3]
+
+
+def test_a_step_that_was_repeated_counts_once(frame):
+    again = pd.concat([frame, frame_of((101, "conflict/a/b", 0.9))])
+    assert pairs(again, TASKS)["cosine"][0] == pytest.approx(0.5)
+
+
+def test_the_reading_is_plain(frame):
+    assert reading(frame, TASKS) == [
+        "a and c pull against each other in 67% of the measured steps.",
+        "b and c pull against each other in 33% of the measured steps.",
+        "a and b mostly agree (mean cosine +0.30).",
+    ]
+    calm = frame_of((1, "conflict/a/b", 0.01), (1, "conflict_share/a/b", 0.0))
+    assert reading(calm, ["a", "b"]) == ["The tasks are hardly related: neither for nor against each other."]
+    assert reading(frame_of(), TASKS) == []

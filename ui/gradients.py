@@ -1,0 +1,87 @@
+"""What the tasks do to the network they share: who pulls against whom, and who owns it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.analysis.conflict import WHOLE, blocks, cosines_at, measured_steps, reading
+from mtl_core.figures.curves import curve_figure
+from mtl_core.figures.matrix import cosine_figure
+from ui import words
+from ui.charts import View, colours_of, draw_chart, one_curve
+from ui.past import marks_of
+from ui.plot import plot, prepared
+
+
+def gradient_panels(run: Any, feed: dict[str, Any], view: View) -> None:
+    """Cosines as a table with a slider through time, and each task's share of the gradient; nothing for a run of one task."""
+    frame = feed["frame"]
+    has_norms = frame["key"].str.startswith("gradient_share/").any()
+    if len(run.info["tasks"]) < 2 or (run.status.is_ended() and not has_norms and not blocks(frame)):
+        return
+    left, right = st.columns(2)
+    with left.container(border=True, key="conflict"):
+        _conflict(run, feed)
+    with right.container(border=True, key="ownership"):
+        st.markdown("**Who owns the backbone** :gray[each task's share of the gradient that reaches the shared features]")
+        if has_norms:
+            _ownership(run, feed, view)
+        else:
+            st.caption("Measured from the first step on." if run.config.gradient_norms else "It was switched off (gradient_norms is off).")
+
+
+def _conflict(run: Any, feed: dict[str, Any]) -> None:
+    frame, tasks = feed["frame"], list(run.info["tasks"])
+    st.markdown("**Gradient conflict** :gray[cosine between the tasks' gradients on the shared parameters]")
+    measured_on = blocks(frame)
+    if not measured_on:
+        off = run.config.conflict_every == 0
+        st.caption("It was switched off (conflict_every is 0)." if off else "Measured at the first step, and then again and again.")
+        return
+    block = WHOLE
+    if len(measured_on) > 2:
+        block = st.segmented_control(
+            "Part of the network", measured_on, default=WHOLE, required=True, key=f"conflict.block.{run.id}", label_visibility="collapsed"
+        )
+    step = _step_slider(run, measured_steps(frame, block or WHOLE))
+    figure = cosine_figure(cosines_at(frame, tasks, step, block or WHOLE), tasks, height=120 + 34 * len(tasks))
+    plot(prepared(figure, f"Cosines between the tasks' gradients at step {step}"), key="chart.conflict")
+    for sentence in reading(frame, tasks)[:4]:
+        st.markdown(f":small[{words.plain(sentence)}]")
+    st.caption("Below 0 a step for one task undoes part of the other's. The sentences are over the whole run so far.")
+
+
+def _step_slider(run: Any, steps: list[int]) -> int:
+    """The newest, until the viewer chooses another one; choosing the newest follows again."""
+    if len(steps) == 1:
+        st.caption(f"At step {steps[0]:,}")
+        return steps[0]
+    key, chosen_key = f"conflict.step.{run.id}", f"conflict.chosen.{run.id}"
+    chosen = st.session_state.get(chosen_key)
+    value = chosen if chosen in steps else steps[-1]
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+
+    def moved(newest: int = steps[-1]) -> None:
+        st.session_state[chosen_key] = None if st.session_state[key] == newest else st.session_state[key]
+
+    return st.select_slider("Step", steps, key=key, on_change=moved, format_func=lambda step: f"step {step:,}", label_visibility="collapsed")
+
+
+def _ownership(run: Any, feed: dict[str, Any], view: View) -> None:
+    colours = colours_of(run.config)
+
+    def shares(frame: pd.DataFrame) -> Any:
+        curves = [one_curve(frame, f"gradient_share/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
+        return curve_figure(curves, smoothing=view.smoothing, legend=True, height=230, marks=marks_of(run, frame, view.axis))
+
+    def norms(frame: pd.DataFrame) -> Any:
+        curves = [one_curve(frame, f"gradient_norm/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
+        return curve_figure(curves, smoothing=view.smoothing, log_y=True, height=170, marks=marks_of(run, frame, view.axis))
+
+    draw_chart(feed, "gradient_share", view, shares, "Share of the gradient at the shared features, by task")
+    st.markdown(":small[:gray[Norm of the gradient, logarithmic]]")
+    draw_chart(feed, "gradient_norm", view, norms, "Norm of each task's gradient at the shared features")

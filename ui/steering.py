@@ -1,0 +1,73 @@
+"""Loss weights and the learning rate, moved while a run trains."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.runs import actions
+from mtl_core.runs.store import RunStore
+from ui import words
+from ui.charts import colours_of
+from ui.state import attempt, hold
+
+HIGHEST_WEIGHT = 10.0  # of the sliders; twice the present weight where that is more
+LAST_STEP = 2**62
+
+
+def steering(store: RunStore, run: Any) -> None:
+    """A slider for each task and the learning rate, while the run trains."""
+    if not run.status.is_active() or str(run.status) == "stopping" or not run.info:
+        return
+    now = run.config.at_step(LAST_STEP)
+    colours = colours_of(run.config)
+    with st.container(border=True, key="steering"):
+        st.markdown("**Steer it** :gray[takes effect at the next step, is marked on the curves, and becomes part of the run's settings]")
+        fields = len(now.tasks) + 1
+        for start in range(0, fields, 4):
+            places = st.columns(min(4, fields), gap="medium", vertical_alignment="bottom")
+            for place, number in zip(places, range(start, min(start + 4, fields)), strict=False):
+                with place:
+                    if number < len(now.tasks):
+                        name = list(now.tasks)[number]
+                        _loss_weight(run, name, now.tasks[name].loss_weight, colours[name])
+                    else:
+                        _learning_rate(run, now.optimizer.lr)
+        if str(run.status) in ("paused", "pausing"):
+            st.caption("It is paused: what you change now takes effect when it goes on.")
+
+
+def _loss_weight(run: Any, task: str, value: float, colour: str) -> None:
+    key = f"steer.{run.id}.{task}"
+    setting = f"tasks.{task}.loss_weight"
+    hold(key, _shown(run, setting, value))
+    highest = max(HIGHEST_WEIGHT, 2 * value, st.session_state[key])
+    label = f"Loss weight of {words.plain(task)}"
+    st.html(f'<div class="steer-name"><span style="color:{colour}">●</span> {html.escape(task)}</div>')
+    st.slider(label, 0.0, float(highest), step=0.05, key=key, label_visibility="collapsed", on_change=_ask, args=(run.id, setting, key))
+
+
+def _learning_rate(run: Any, value: float) -> None:
+    key = f"steer.{run.id}.lr"
+    hold(key, _shown(run, "optimizer.lr", value))
+    about = "At the schedule's highest point; the schedule goes on from it."
+    step = value / 10
+    st.number_input("Learning rate", 1e-8, 10.0, step=step, format="%g", key=key, help=about, on_change=_ask, args=(run.id, "optimizer.lr", key))
+
+
+def _ask(run_id: str, setting: str, key: str) -> None:
+    value = float(st.session_state[key])
+    if attempt(run_id, actions.change, setting, value):
+        st.session_state.setdefault("steered", {})[f"{run_id} {setting}"] = value
+
+
+def _shown(run: Any, setting: str, value: float) -> float:
+    """What was asked for, until the run has it; else what the run has, whoever changed it."""
+    asked = st.session_state.get("steered", {})
+    wanted = asked.get(f"{run.id} {setting}")
+    if wanted is None or abs(wanted - value) < 1e-12:
+        asked.pop(f"{run.id} {setting}", None)
+        return value
+    return wanted
