@@ -11,8 +11,8 @@ from ui.styles import apply_styles, page_icon
 st.set_page_config(page_title="Multi-task vision", page_icon=page_icon(), layout="wide")
 around_page()
 page = st.navigation(page_list(), position="top")
-follow()
-begin_page(page.url_path)
+follow(page.url_path or "train")
+begin_page(page.url_path or "train")
 apply_styles()
 st.session_state["waiting"] = []
 with in_words():

@@ -42,7 +42,7 @@ def _lineage(run: Any, known: list[dict[str, Any]]) -> None:
     children = [other for other in known if other["parent"] == run.id]
     if not run.parent and not children:
         return
-    with st.container(key="lineage", horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(key="lineage", horizontal=True, vertical_alignment="center", gap="xsmall"):
         if run.parent:
             parent = next((other for other in known if other["id"] == run.parent), None)
             st.markdown(":gray[:material/fork_right: forked from]", width="content")
@@ -72,4 +72,5 @@ def _progress(run: Any) -> None:
         st.caption(words.in_line(run))
     elif str(run.status) == "finished":
         epochs = "1 epoch" if run.epochs == 1 else f"{run.epochs} epochs"
-        st.caption(f"{epochs}, {run.step:,} steps in {words.duration(run.seconds)}")
+        own = f"; its own from epoch {run.parent_epoch} on," if run.parent else ""
+        st.caption(f"{epochs}, {run.step:,} steps{own} in {words.duration(run.seconds)}")

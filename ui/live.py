@@ -74,7 +74,8 @@ def _draw_run(run_id: str) -> None:
         _facts(run)
         if str(run.status) == "finished":
             _test_results(run, summary)
-        view = view_controls("Curves", "solid: train · dashed: val · arrow: which way is better")
+        grey = " · grey: before the fork" if run.parent else ""
+        view = view_controls("Curves", f"solid: train · dashed: val{grey} · arrow: which way is better")
         steering(store, run)
         task_panels(run, feed, summary, view)
         _predictions(store, run)

@@ -32,22 +32,37 @@ def is_fork() -> bool:
 
 
 def take_origin() -> None:
-    """Begin what the address asks for; keep the address true to what goes on."""
+    """Begin what the address asks for; keep the address true to what goes on.
+
+    A refresh that was on its way brings an address that holds no more. So one that was seen before begins nothing, unless a click led to it.
+    """
     query = st.query_params
-    changes = query.get_all("set")
     if is_fork() and _is_gone(origin()["run"]):
         st.session_state["origin_problem"] = f"The run that was to be forked ({origin()['name']}) was deleted."
         leave()
-    if "clone" in query:
-        _begin("clone", query["clone"], "", changes)
-    elif "fork" in query and (changes or (query["fork"], query.get("epoch", "")) != (origin().get("run"), str(origin().get("epoch")))):
-        _begin("fork", query["fork"], query.get("epoch", ""), changes)
+    kind = next((kind for kind in ("clone", "fork") if kind in query), "")
+    by_click = st.session_state.pop("arrived", False)
+    if kind:
+        changes = query.get_all("set")
+        if _is_new([kind, query[kind], query.get("epoch", ""), *changes]) or by_click:
+            _begin(kind, query[kind], query.get("epoch", ""), changes)
     true = {"fork": origin()["run"], "epoch": str(origin()["epoch"])} if is_fork() else {}
+    if true:
+        _is_new(["fork", *true.values()])
     for key in ("clone", "set", "fork", "epoch"):
         if key in query and key not in true:
             del query[key]
         elif key in true and query.get(key) != true[key]:
             query[key] = true[key]
+
+
+def _is_new(address: list[str]) -> bool:
+    """Whether this session sees an address for the first time."""
+    seen = st.session_state.setdefault("origins_seen", [])
+    if address in seen:
+        return False
+    seen.append(address)
+    return True
 
 
 def _is_gone(run_id: str) -> bool:

@@ -19,6 +19,7 @@ from mtl_core.runs.store import RunStore, open_store
 from ui.guard import is_ours
 
 MISSING = object()
+MOST_TRIES = 5  # to reach a page
 
 
 @st.cache_resource(show_spinner=False)
@@ -164,14 +165,32 @@ def refusal(run_id: str) -> str:
 
 def go_to(page: str, **query: Any) -> None:
     """Open another page as soon as this one is drawn anew."""
-    st.session_state["go_to"] = {"page": page, "query": query}
+    st.session_state["go_to"] = {"page": page, "query": query, "tries": 0}
 
 
-def follow() -> None:
-    """To the page that a click asked for, if one did."""
-    if "go_to" in st.session_state:
-        target = st.session_state.pop("go_to")
-        st.switch_page(f"pages/{target['page']}.py", query_params=target["query"])
+def follow(page: str) -> None:
+    """To the page that a click asked for, if one did.
+
+    A refresh of the old page may be asked for at the same moment, and Streamlit then takes the page and address of whichever came last. So the note
+    stays until the page was reached.
+
+    Args:
+        page: the one that is about to be drawn.
+    """
+    target = st.session_state.get("go_to")
+    if not target:
+        return
+    there = page == target["page"] and all(st.query_params.get_all(key) == _listed(value) for key, value in target["query"].items())
+    if there or target["tries"] >= MOST_TRIES:
+        st.session_state.pop("go_to")
+        st.session_state["arrived"] = True
+        return
+    st.session_state["go_to"] = {**target, "tries": target["tries"] + 1}
+    st.switch_page(f"pages/{target['page']}.py", query_params=target["query"])
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
 
 
 def ask(kind: str, run_ids: list[str]) -> None:

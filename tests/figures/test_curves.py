@@ -104,3 +104,11 @@ def test_no_trace_is_drawn_with_webgl_or_too_many_points():
     figure = curve_figure([curve], smoothing=0.5)
     assert {trace.type for trace in figure.data} == {"scatter"}
     assert all(len(trace.y) <= 500 for trace in figure.data)
+
+
+def test_marks_are_lines_with_words_and_a_faint_curve_has_no_raw_line():
+    curve = Curve("before", np.arange(4.0), np.arange(4.0), "#888888", smooth=True, faint=True)
+    figure = curve_figure([curve], smoothing=0.9, marks=[(2.0, "forked here")])
+    assert [(shape.x0, shape.x1) for shape in figure.layout.shapes] == [(2.0, 2.0)]
+    assert [note.text for note in figure.layout.annotations] == ["forked here"]
+    assert len(figure.data) == 1

@@ -140,3 +140,34 @@ def test_the_header_links_parent_and_children(open_page, in_state, store, texts)
     actions.delete_run(store, parent.id)
     listing.clear()
     assert "a run that was deleted" in texts(open_page("run", run=child.id))
+
+
+@pytest.mark.parametrize("echo", [{"epoch": "2"}, {"fork": ""}])
+def test_a_refresh_with_an_old_address_takes_nothing_back(open_page, in_state, echo):
+    parent = in_state("finished")
+    app = open_page("train", fork=parent.id, epoch="2")
+    app.selectbox(key="fork.epoch").set_value(1).run()
+    app.number_input(key="set.tasks.slant.loss_weight").set_value(0.5).run()
+    for key, value in echo.items():  # as sent before the browser had heard of the new address
+        app.query_params[key] = value
+    if echo.get("fork") == "":
+        del app.query_params["fork"]
+    app.run()
+    assert app.session_state["settings"]["tasks"]["slant"]["loss_weight"] == 0.5
+    assert (app.query_params["fork"], app.query_params["epoch"]) == (parent.id, "1")
+    app.button(key="leave").click().run()
+    app.query_params["fork"], app.query_params["epoch"] = parent.id, "1"
+    app.run()
+    assert app.button(key="train").label == "Train"
+
+
+def test_a_click_forks_again_what_was_left(open_page, in_state):
+    parent = in_state("finished")
+    app = open_page("run", run=parent.id)
+    app.button(key=f"fork.{parent.id}").click().run()
+    app.button(key="leave").click().run()
+    app.switch_page("pages/run.py")
+    app.query_params["run"] = parent.id
+    app.run()
+    app.button(key=f"fork.{parent.id}").click().run()
+    assert app.button(key="train").label == "Fork and train"
