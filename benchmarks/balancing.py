@@ -1,6 +1,6 @@
 """Time of a training step under every balancing method, relative to fixed weights, and beside TorchJD (and LibMTL) called directly.
 
-    python -m benchmarks.balancing [--backbone resnet18] [--methods mgda cagrad] [--rounds 7] [--write]
+    python -m benchmarks.balancing [--backbone resnet18 --batch 8] [--methods mgda cagrad] [--rounds 7] [--write]
 
 All ways take turns in one process, a few steps at a time, on the same batch, so that what else the machine does falls on all of them. Printed are
 medians over the rounds of the ratio of CPU time (user + system) to plain steps of the same round. ``--write`` keeps the ratios in
@@ -19,11 +19,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-import torchjd
 from torchjd import aggregation
 from torchjd.autojac import jac_to_grad, mtl_backward
 
@@ -68,13 +68,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbone", choices=list(BACKBONES), default="small_cnn")
     parser.add_argument("--methods", nargs="+", choices=list(BALANCERS), default=list(BALANCERS))
+    parser.add_argument("--batch", type=int, default=32, help="images per step")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=4, help="steps of one way in one round")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     tune_allocator()
     with tempfile.TemporaryDirectory() as cache:
-        setup = build(_config("fixed", arguments.backbone), Path(cache))
+        setup = build(_config("fixed", arguments), Path(cache))
         ways = _ways(setup, arguments)
         ratios = measure(ways, arguments.rounds, arguments.steps)
     _print(ratios, arguments)
@@ -82,14 +83,14 @@ def main() -> None:
         _write(ratios, arguments)
 
 
-def _config(method: str, backbone: str, **options: Any) -> RunConfig:
+def _config(method: str, arguments: argparse.Namespace, **options: Any) -> RunConfig:
     return RunConfig.from_dict(
         {
             "data": {"name": "digit_scenes", "train_size": 256, "val_size": 32, "test_size": 32},
             "tasks": TASKS,
-            "backbone": BACKBONES[backbone],
+            "backbone": BACKBONES[arguments.backbone],
             "balancing": {"name": method, **options},
-            "batch_size": 32,
+            "batch_size": arguments.batch,
             "precision": "fp32",
             "layout": "contiguous",
             "device": "cpu",
@@ -100,11 +101,11 @@ def _config(method: str, backbone: str, **options: Any) -> RunConfig:
 def _ways(setup: Setup, arguments: argparse.Namespace) -> dict[tuple[str, str], Callable[[], None]]:
     """(method, "parameters" or "features" or "torchjd" or "libmtl") -> one step."""
     batch = next(iter(setup.train_batches.epoch(0)))
-    ways: dict[tuple[str, str], Callable[[], None]] = {("plain", ""): our_step(setup, batch, _config("fixed", arguments.backbone))}
+    ways: dict[tuple[str, str], Callable[[], None]] = {("plain", ""): our_step(setup, batch, _config("fixed", arguments))}
     for name in arguments.methods:
-        ways[name, "parameters"] = our_step(setup, batch, _config(name, arguments.backbone))
+        ways[name, "parameters"] = our_step(setup, batch, _config(name, arguments))
         if "gradients" in BALANCERS.load(name).Options.model_fields:
-            ways[name, "features"] = our_step(setup, batch, _config(name, arguments.backbone, gradients="features"))
+            ways[name, "features"] = our_step(setup, batch, _config(name, arguments, gradients="features"))
         if name in TORCHJD:
             ways[name, "torchjd"] = torchjd_step(setup, batch, TORCHJD[name](len(TASKS)))
         if name in LIBMTL and "LIBMTL" in os.environ:
@@ -219,8 +220,8 @@ def _seconds(step: Callable[[], None], steps: int) -> float:
 def _machine(arguments: argparse.Namespace) -> str:
     threads = f"{torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''} of {os.cpu_count()} shared cores"
     return (
-        f"Measured with {len(TASKS)} tasks on 64x64 images, {arguments.backbone}, batch 32, fp32, on {threads} ({platform.machine()}, no GPU), "
-        f"torch {torch.__version__.partition('+')[0]}, TorchJD {getattr(torchjd, '__version__', '0.18')}"
+        f"Measured with {len(TASKS)} tasks on 64x64 images, {arguments.backbone}, batch {arguments.batch}, fp32, on {threads} "
+        f"({platform.machine()}, no GPU), torch {torch.__version__.partition('+')[0]}, TorchJD {version('torchjd')}"
     )
 
 
