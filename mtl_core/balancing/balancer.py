@@ -124,6 +124,10 @@ class Balancer(nn.Module, ABC):
         """Go on where ``get_extra_state`` was taken."""
         self.memory = dict(state)
 
+    def has_state(self) -> bool:
+        """Whether there is anything that a checkpoint must keep."""
+        return any(bool(value) if isinstance(value, dict) else True for value in self.state_dict().values())
+
     def _is_plain(self) -> bool:
         """A run of one task has nothing to balance."""
         return self.task_count == 1 and not self.alone

@@ -8,6 +8,7 @@ optimizer are other ones.
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
@@ -158,16 +159,26 @@ def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
     setup.model.load_state_dict(_own_tensors(tensors, setup))
     same_tasks = meta.get("tasks", list(setup.kinds)) == list(setup.kinds)
     same_balancing = meta.get("balancing", setup.config.balancing.name) == setup.config.balancing.name
-    if same_tasks and same_balancing:
-        setup.balancer.load_state_dict(state["balancer"])
+    if same_tasks:
         setup.window.load_state_dict(state["window"])
-    elif setup.balancer.state_dict():
+    if not (same_tasks and same_balancing and _put_back_balancer(state["balancer"], setup)) and setup.balancer.has_state():
         remarks.append(f"the balancing method '{setup.config.balancing.name}' begins anew")
     remarks += _put_back_optimizer(state, meta, setup)
     torch.set_rng_state(state["generator"].cpu())
     if "device_generator" in state and setup.execution.device == "cuda":
         torch.cuda.set_rng_state(state["device_generator"].cpu())
     return remarks
+
+
+def _put_back_balancer(state: dict[str, Any], setup: Setup) -> bool:
+    """False where an earlier version of the program kept other things of this method."""
+    fresh = copy.deepcopy(setup.balancer.state_dict())
+    try:
+        setup.balancer.load_state_dict({"_extra_state": {}, **state})  # the first version kept none for most methods
+    except (RuntimeError, KeyError, TypeError, AttributeError):
+        setup.balancer.load_state_dict(fresh)
+        return False
+    return True
 
 
 def _own_tensors(tensors: dict[str, Any], setup: Setup) -> dict[str, Any]:

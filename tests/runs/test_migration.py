@@ -246,7 +246,7 @@ def make_old(folder):
         meta = read_meta(folder, name)
         (parent / name / "meta.json").write_text(json.dumps({key: meta[key] for key in ("position", "execution")}))
         state = torch.load(parent / name / "state.pt", weights_only=True)
-        del state["optimizer_names"]
+        del state["optimizer_names"], state["balancer"]["_extra_state"], state["window"]["noted"]
         state["scheduler"] = {"last_epoch": meta["position"]["step"], "_last_lr": [0.0]}
         torch.save(state, parent / name / "state.pt")
     (parent / "index.json").write_text(json.dumps({"best": index["best"], "last": index["last"]}))
