@@ -18,7 +18,7 @@ st.session_state["waiting"] = []
 with in_words():
     start_server()
     take_queued_runs(run_store().home.as_posix())
-    if page.url_path != "run":  # the Run page's live part holds the strip, so that a page has one poller
+    if page.url_path not in ("run", "race"):  # their live parts hold the strip, so that a page has one poller
         polling_strip()
     page.run()
     draw_dialog()

@@ -18,7 +18,7 @@ from mtl_core.cli.go_on import fork, resume
 from mtl_core.cli.library import COMMANDS
 from mtl_core.cli.output import complain, complain_of
 from mtl_core.cli.show import data, presets, runs
-from mtl_core.cli.train import queue, train
+from mtl_core.cli.train import queue, race, train
 from mtl_core.cli.work import work
 from mtl_core.errors import MTLError
 
@@ -31,7 +31,7 @@ def commands() -> None:
     """
 
 
-for command in (train, resume, fork, pause, proceed, stop, queue, work, presets, runs, data):
+for command in (train, resume, fork, pause, proceed, stop, queue, race, work, presets, runs, data):
     commands.add_command(command)
 for command in COMMANDS:
     runs.add_command(command)

@@ -5,6 +5,7 @@ import streamlit as st
 from ui.guard import through_app
 from ui.library import no_runs
 from ui.overlay import differences, overlay
+from ui.race_link import race_links
 from ui.runs_table import CURVE_LIMIT, filters, runs_table
 from ui.state import run_store
 
@@ -20,6 +21,7 @@ def main() -> None:
     if not chosen:
         st.info("Select one or more runs in the table to see their curves.")
         return
+    race_links(chosen)
     if len(chosen) > CURVE_LIMIT:
         st.caption(f"Curves and settings of the first {CURVE_LIMIT} selected runs.")
     overlay(store, runs, chosen[:CURVE_LIMIT])

@@ -9,6 +9,7 @@ from ui import origin, train_form
 from ui.changes import as_command, as_fork_command
 from ui.guard import is_ours, through_app
 from ui.preview import parameter_counts, parameters_bar, sample_panel
+from ui.race_form import race_section
 from ui.state import go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, used, wait_for
 
 
@@ -44,6 +45,8 @@ def _beside() -> None:
     config, problems = train_form.check_settings(settings())
     with st.container(border=True):
         _train_button(config, problems, checkable)
+    if not origin.is_fork():
+        race_section(ready=config is not None and not problems and checkable)
     if config is not None:
         if not problems and torch_is_ready():
             parameters_bar(parameter_counts(json.dumps(_network_of(config))), train_form.task_names())

@@ -53,6 +53,7 @@ def page_list() -> list[Any]:
         st.Page("pages/run.py", title="Run", icon=":material/monitoring:"),
         st.Page("pages/predictions.py", title="Predictions", icon=":material/imagesmode:"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
+        st.Page("pages/race.py", title="Race", icon=":material/flag:"),
     ]
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from mtl_core.runs import actions, holding, jobs, lineage
 from mtl_core.runs.store import RunStore
 from ui import words
+from ui.race_link import race_links
 from ui.state import ask, attempt, go_to, refusal
 
 FAILS_AGAIN = ("config", "non_finite", "out_of_memory")  # kinds of failure that the same settings most likely meet again
@@ -36,6 +37,7 @@ def action_bar(store: RunStore, run: Any) -> None:
         else:
             _ended(store, run, status)
         _menu(store, run)
+        race_links([run])
         if status == "paused":
             st.markdown(":small[:gray[It keeps its device and its memory; Stop frees them.]]", width="content")
     if refusal(run.id):

@@ -1,4 +1,4 @@
-"""``train`` one config here and now, or put it into the ``queue`` for a dashboard."""
+"""``train`` one config here and now, put it into the ``queue`` for a dashboard, or queue a ``race`` of methods."""
 
 from __future__ import annotations
 
@@ -52,6 +52,31 @@ def queue(config_file: str | None, preset: str | None, assignments: tuple[str, .
         emit_json(described(run))
     else:
         emit(f"{run.id}  queued as number {run.queue_position}  {run.name}")
+
+
+@click.command()
+@click.option("--methods", metavar="NAME,NAME,...", required=True, multiple=True, help="Balancing methods, with commas between them; repeatable.")
+@_takes_a_config
+def race(config_file: str | None, preset: str | None, assignments: tuple[str, ...], as_json: bool, methods: tuple[str, ...]) -> None:
+    """Queue CONFIG.yaml, or a preset, once per balancing method, with the same seed.
+
+    Each method has its default options; the config's own method keeps those of the config. Prints the race and its runs.
+    """
+    from mtl_core.runs import race as races
+
+    _one_of(config_file, preset)
+    with json_refusals(as_json):
+        base = _config(config_file, preset, assignments)
+        names = [name for group in methods for name in group.replace(",", " ").split()]
+        for config in races.configs(base, names).values():
+            checked(config)
+        store = open_store()
+        started = races.start(store, base, names)
+        runs = races.runs_of(store, started)
+    if as_json:
+        emit_json({"race": started, "runs": [described(run) for run in runs]})
+    else:
+        emit("\n".join([started, *(f"{run.id}  queued as number {run.queue_position}  {run.name}" for run in runs)]))
 
 
 def _one_of(config_file: str | None, preset: str | None) -> None:

@@ -1,0 +1,134 @@
+"""A race: the same config and seed queued once per balancing method, its runs held together by a tag. Costs no torch until methods are named."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import select
+
+from mtl_core.balancing import BALANCERS
+from mtl_core.balancing.cost import cost_of
+from mtl_core.config import PartConfig, RunConfig
+from mtl_core.errors import ConfigError, Problem
+from mtl_core.runs import schema
+from mtl_core.runs.actions import LONGEST_TITLE
+from mtl_core.runs.run import Run
+from mtl_core.runs.store import RunStore
+
+TAG = re.compile(r"race-[0-9a-f]{4,}")
+MOST = 12  # more lines in one chart cannot be told apart
+SEPARATOR = " · "  # between what the runs share in their names and the method
+
+
+def configs(base: RunConfig, methods: Iterable[str]) -> dict[str, RunConfig]:
+    """The config of each method, in this order: ``base`` with that method at its default options. The method of ``base`` keeps its options.
+
+    Args:
+        methods: names of balancing methods; one that is named twice counts once.
+
+    Raises:
+        ConfigError: a method does not exist, or there are fewer than two or more than ``MOST`` of them.
+    """
+    wanted = list(dict.fromkeys(methods))
+    titles = {name: BALANCERS.load(name, "methods").title for name in wanted}
+    if not 2 <= len(wanted) <= MOST:
+        raise ConfigError(Problem("methods", f"expected 2 to {MOST} different methods to race, found {len(wanted)}"))
+    name = base.name or f"{base.data.name}: {' + '.join(base.tasks)}"
+    return {
+        method: base.model_copy(
+            update={
+                "name": _named(name, titles[method]),
+                "balancing": base.balancing if method == base.balancing.name else PartConfig(name=method),
+            }
+        )
+        for method in wanted
+    }
+
+
+def _named(name: str, title: str) -> str:
+    room = LONGEST_TITLE - len(SEPARATOR) - len(title)
+    return f"{name if len(name) <= room else name[: room - 1].rstrip() + '…'}{SEPARATOR}{title}"
+
+
+def start(store: RunStore, base: RunConfig, methods: Iterable[str], request_id: str | None = None) -> str:
+    """Queue one run per method and return the race's id. Nobody is told to train them: see ``jobs.start_worker``.
+
+    Args:
+        request_id: what asks for it; asked again with the same one, no second set of runs is made.
+
+    Raises:
+        ConfigError: see ``configs``; then nothing is queued.
+        StoreError: a run could not be written. Asked again with the same ``request_id``, only what is missing is made.
+    """
+    race = _new_id(store)
+    for method, config in configs(base, methods).items():
+        request = f"{request_id}.{method}" if request_id else None
+        # With the run, and not set afterwards: nobody sees a run of a race without it.
+        run = store.create(config, request_id=request, columns={"tags": json.dumps([race])})
+        race = race_in(run.tags) or race  # an earlier click has made this one: the others belong to its race
+    return race
+
+
+def race_in(tags: Sequence[str]) -> str | None:
+    """The race that these tags name; None where there is none."""
+    return next((tag for tag in tags if TAG.fullmatch(tag)), None)
+
+
+def runs_of(store: RunStore, race: str) -> list[Run]:
+    """The runs of a race in the order in which they were queued; empty where there are none (any more)."""
+    if not TAG.fullmatch(race):
+        return []
+    runs = schema.runs
+    with store.database.read() as connection:
+        found = select(runs.c.id).where(runs.c.tags.contains(f'"{race}"')).order_by(runs.c.number)
+        ids = connection.execute(found).scalars().all()
+    return [store.get(run_id) for run_id in ids]
+
+
+def _new_id(store: RunStore) -> str:
+    """Short, to be read and typed; longer only where a short one is taken."""
+    size = 2
+    while runs_of(store, race := f"race-{secrets.token_hex(size)}"):
+        size += 1
+    return race
+
+
+def relative_cost(balancing: PartConfig) -> float:
+    """Time of a step over that of fixed weights, as measured; 1 where it was not."""
+    cost = cost_of(balancing.name)
+    if cost is None:
+        return 1.0
+    at_features = balancing.options.get("gradients") == "features"
+    return cost.features if at_features and cost.features else cost.parameters
+
+
+def seconds_left(runs: Sequence[Run]) -> float | None:
+    """Estimated time until the last run has ended where they train one after the other, from the pace of those that have begun.
+
+    None while none has begun, or none is left.
+    """
+    expected = {run.id: run.seconds + (run.eta_seconds or 0.0) for run in runs if str(run.status) == "finished" or run.eta_seconds is not None}
+    waiting = [run for run in runs if not run.status.is_ended()]
+    if not expected or not waiting:
+        return None
+    plain = [expected[run.id] / relative_cost(run.config.balancing) for run in runs if run.id in expected]
+    per_cost = sum(plain) / len(plain)
+    return sum(run.eta_seconds if run.eta_seconds is not None else per_cost * relative_cost(run.config.balancing) for run in waiting)
+
+
+def mean_ranks(values: Sequence[Sequence[float]], higher_is_better: Sequence[bool]) -> list[float]:
+    """Each run's rank (1 = best) in every task, averaged over the tasks; equal values share the mean of their ranks.
+
+    Args:
+        values: run x task, finite.
+        higher_is_better: per task.
+    """
+    ranks = [0.0] * len(values)
+    for task, higher in enumerate(higher_is_better):
+        column = [-row[task] if higher else row[task] for row in values]
+        for place, value in enumerate(column):
+            ranks[place] += 1 + sum(other < value for other in column) + (sum(other == value for other in column) - 1) / 2
+    return [rank / len(higher_is_better) for rank in ranks]

@@ -1,0 +1,22 @@
+"""Race: the same settings under several balancing methods, side by side."""
+
+import streamlit as st
+
+from mtl_core.runs.race import runs_of
+from ui.guard import through_app
+from ui.race import no_race, races, show_race
+from ui.state import run_store
+
+
+def main() -> None:
+    asked = st.query_params.get("race", "")
+    shown = asked or next(iter(races()), "")
+    if not shown or not runs_of(run_store(), shown):
+        no_race(asked)
+        return
+    st.query_params["race"] = shown
+    show_race(shown)
+
+
+through_app()
+main()

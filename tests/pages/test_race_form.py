@@ -1,0 +1,84 @@
+"""The Train page's section that queues a race."""
+
+import pytest
+
+from mtl_core.errors import DataError
+from mtl_core.presets import load_presets
+from mtl_core.runs import race
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    """Composing thousands of scenes is not what is tested here."""
+
+    def refuse(*_):
+        raise DataError("no pictures in this test")
+
+    monkeypatch.setattr("ui.preview.prepare", refuse)
+
+
+def test_one_click_queues_the_usual_methods_and_opens_the_race(open_page, store):
+    app = open_page()
+    assert app.button(key="race.start").label == "Race 3 methods"
+    app.button(key="race.start").click().run()
+    assert not app.exception
+    runs = race.runs_of(store, app.query_params["race"])
+    title = load_presets()[0].title
+    assert [run.name for run in runs] == [f"{title} · {method}" for method in ("Fixed weights", "Uncertainty weighting", "PCGrad")]
+    assert {run.config.seed for run in runs} == {load_presets()[0].config.seed}
+    assert "Race of 3 methods" in app.title[0].value
+
+
+def test_the_chosen_method_keeps_its_options_and_names_no_other_run(open_page, store):
+    app = open_page()
+    app.selectbox(key="set.balancing.name.titled").set_value("dwa").run()
+    app.number_input(key="set.balancing.temperature").set_value(3.5).run()
+    app.multiselect(key="race.methods").set_value(["dwa", "mgda"]).run()
+    app.button(key="race.start").click().run()
+    runs = race.runs_of(store, app.query_params["race"])
+    assert [run.config.balancing.model_dump() for run in runs] == [{"name": "dwa", "temperature": 3.5}, {"name": "mgda"}]
+    assert [run.name for run in runs] == [f"{load_presets()[0].title} · {method}" for method in ("Dynamic weight average", "MGDA")]
+
+
+def test_a_second_click_of_the_same_drawing_shows_the_same_race(open_page, store):
+    app = open_page("train")
+    request = app.session_state["request_id"]
+    app.button(key="race.start").click().run()
+    started = app.query_params["race"]
+    app.switch_page("pages/train.py").run()
+    app.session_state["request_id"] = request  # as a browser that repeats its click
+    app.run()
+    app.button(key="race.start").click().run()
+    assert app.query_params["race"] == started
+    assert len(store.runs()) == 3
+
+
+def test_the_estimate_is_time_where_the_preset_was_measured_else_runs(open_page, texts):
+    app = open_page()
+    assert "One after the other about" in texts(app)
+    app.number_input(key="set.batch_size").set_value(16).run()
+    assert "times as long as one run with fixed weights" in texts(app)
+
+
+def test_one_method_is_no_race_and_a_wrong_config_none_either(open_page):
+    app = open_page()
+    app.multiselect(key="race.methods").set_value(["fixed"]).run()
+    assert app.button(key="race.start").disabled
+    app.multiselect(key="race.methods").set_value(["fixed", "mgda"]).run()
+    assert not app.button(key="race.start").disabled
+    app.selectbox(key="set.backbone.name.titled").set_value("mlp").run()
+    assert app.button(key="race.start").disabled
+
+
+def test_what_one_method_needs_is_said_and_nothing_is_queued(open_page, store, monkeypatch, texts):
+    monkeypatch.setattr("mtl_core.training.check.problems", lambda config: ["balancing: not with this"] if config.balancing.name == "pcgrad" else [])
+    app = open_page()
+    app.button(key="race.start").click().run()
+    assert "PCGrad: balancing: not with this" in app.error[0].value
+    assert not store.runs()
+
+
+def test_a_fork_offers_no_race(open_page, finished, keep):
+    keep(finished, 1)
+    app = open_page("train", fork=finished.id, epoch="1")
+    assert "race.start" not in [button.key for button in app.button]

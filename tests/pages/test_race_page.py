@@ -1,0 +1,108 @@
+"""The page of a race: empty, while its runs train, and when they have ended."""
+
+import pytest
+
+from mtl_core.runs import actions, race
+from mtl_core.runs.holding import claim
+from mtl_core.runs.status import RunStatus
+from tests.pages.conftest import config, fill
+
+METHODS = ["fixed", "uncertainty", "pcgrad"]
+
+
+@pytest.fixture
+def queued(store):
+    """A race whose runs all wait."""
+    return race.start(store, config(name="base"), METHODS)
+
+
+def train(store, run, **how):
+    claim(store, run.id, "cpu", alone=False)
+    return fill(store, run, **how)
+
+
+def test_without_a_race_the_page_says_what_will_appear_and_where_to_begin(open_page, finished):
+    app = open_page("race")
+    assert "There is no race yet" in app.info[0].value
+    assert "Race several methods" in app.get("page_link")[-1].proto.label
+    assert "race" not in app.query_params
+
+
+def test_an_unknown_race_is_a_sentence(open_page, queued):
+    assert "There is no race 'race\\-0000'" in open_page("race", race="race-0000").error[0].value
+
+
+def test_the_newest_race_is_shown_without_an_address(open_page, store, queued, texts):
+    newest = race.start(store, config(name="another"), METHODS)
+    app = open_page("race")
+    assert app.query_params["race"] == newest
+    assert "Race of 3 methods" in app.title[0].value
+    assert "Curves appear here once the first run trains" in texts(app)
+    assert app.selectbox(key=f"picked_race.{newest}").value == newest
+    app.selectbox(key=f"picked_race.{newest}").set_value(queued).run()
+    assert app.query_params["race"] == queued
+
+
+def test_while_it_trains(open_page, store, queued, texts):
+    runs = race.runs_of(store, queued)
+    train(store, runs[0], end="finished")
+    train(store, runs[1], epochs=1)
+    app = open_page("race", race=queued)
+    assert not app.exception
+    assert not app.error
+    text = texts(app)
+    assert "1 of 3 have ended" in text
+    assert "epoch 2 of 3" in text
+    assert "number 1 in line" in text
+    assert len(app.get("bidi_component")) == 4  # a chart per task, loss weights of the two that have begun
+    table = app.dataframe[0].value
+    assert list(table["method"]) == ["Fixed weights", "Uncertainty weighting", "PCGrad"]
+    assert list(table["digit accuracy ↑ val"].round(2)[:2]) == [0.6, 0.5]
+    assert table["mean rank ↓"].isna().all()  # one finished run has nobody to be ranked against
+    app.button(key="race.stop").click().run()
+    assert [str(run.status) for run in race.runs_of(store, queued)] == ["finished", "stopping", "stopped"]
+    assert app.button(key="race.stop").disabled
+
+
+def test_when_it_has_ended(open_page, store, queued, texts):
+    runs = race.runs_of(store, queued)
+    train(store, runs[0], end="finished")
+    train(store, runs[1], epochs=3, end="finished")
+    train(store, runs[2], epochs=1)
+    store.end(runs[2].id, RunStatus.FAILED, {"kind": "bug", "message": "it broke", "cure": "Report it.", "trace": ""})
+    app = open_page("race", race=queued)
+    assert not app.error
+    table = app.dataframe[0].value
+    assert list(table["mean rank ↓"][:2]) == [2.0, 1.0]
+    assert table["mean rank ↓"].isna()[2]
+    assert list(table["status"]) == ["finished", "finished", "failed"]
+    assert list(table["run"]) == [f"run?run={run.id}" for run in runs]
+    assert list(table["slant mae ↓ test"][:2]) == [1.25, 1.25]
+    assert "it broke" in texts(app)
+    assert "only the balancing differs" in texts(app)
+    assert "race.stop" not in [button.key for button in app.button]
+
+
+def test_runs_that_differ_in_more_are_not_called_the_same(open_page, store, queued, texts):
+    actions.set_tags(store, store.create(config(epochs=7)).id, [queued])
+    assert "differ in more than their method" in texts(open_page("race", race=queued))
+
+
+def test_losses_instead_of_main_metrics(open_page, store, queued, texts):
+    train(store, race.runs_of(store, queued)[0], end="finished")
+    app = open_page("race", race=queued)
+    assert "Accuracy ↑" in texts(app)
+    app.button_group(key="race.what").set_value("loss").run()
+    assert "Accuracy ↑" not in texts(app)
+    assert "Loss ↓" in texts(app)
+
+
+def test_before_pytorch_is_there_methods_have_their_plain_names(open_page, queued, monkeypatch):
+    monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)
+    assert list(open_page("race").dataframe[0].value["method"]) == METHODS
+
+
+def test_a_runs_page_and_compare_lead_to_the_race(open_page, store, queued):
+    run = train(store, race.runs_of(store, queued)[0], end="finished")
+    for app in (open_page("run", run=run.id), open_page("compare", runs=run.id)):
+        assert f"Side by side: {queued}" in [link.proto.label for link in app.get("page_link")]

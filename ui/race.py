@@ -1,0 +1,142 @@
+"""The page of a race: its runs side by side while they train and afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.runs.race import SEPARATOR, race_in
+from ui import words
+from ui.charts import view_controls
+from ui.guard import worded
+from ui.live import refresh_seconds
+from ui.race_charts import draw_charts
+from ui.race_entries import Entry, cards, entries_of, whole_race
+from ui.race_table import results
+from ui.state import hold, listing, run_store, whole_page_if_asked
+from ui.strip import draw_strip, notice_endings, polling_strip
+
+NOTHING_YET = (
+    "A race trains the same settings and seed once per balancing method. Its curves, loss weights, results and times stand here side by side."
+)
+
+
+def races() -> dict[str, str]:
+    """Every race of the store, the newest first, and what it is called."""
+    found: dict[str, str] = {}
+    for run in listing(run_store().home.as_posix()):
+        race_id = race_in(run["tags"])
+        if race_id:
+            name = run["name"].rpartition(SEPARATOR)[0] or run["name"]
+            found.setdefault(race_id, f"{name}  ·  {words.moment(run['created_at'])}  ·  {race_id}")
+    return found
+
+
+def no_race(asked: str) -> None:
+    """An empty page says what will appear and offers the one action that makes it appear."""
+    polling_strip()
+    st.title("Race", anchor=False)
+    if asked:
+        st.error(
+            f"There is no race '{words.plain(asked)}' in this store. Its runs may have been deleted, or lost their tag.", icon=":material/search_off:"
+        )
+    else:
+        st.info(f"There is no race yet. {NOTHING_YET}", icon=":material/info:")
+    st.page_link("pages/train.py", label="Open Train and its “Race several methods”", icon=":material/flag:")
+
+
+def show_race(race_id: str) -> None:
+    """While a run of it is on, one fragment refreshes all of it; afterwards only the strip is polled."""
+    entries = entries_of(run_store(), race_id)
+    if _has_ended(entries):
+        with st.container():
+            polling_strip()
+            st.fragment(_still)(race_id)
+    else:
+        every = _every(entries)
+        st.fragment(_live, run_every=every)(race_id, every)
+
+
+def _has_ended(entries: list[Entry]) -> bool:
+    return all(entry.run.status.is_ended() for entry in entries)
+
+
+def _every(entries: list[Entry]) -> float:
+    """As often as its longest run allows."""
+    return max((refresh_seconds(entry.run) for entry in entries if entry.run.status.is_active()), default=2.0)
+
+
+@worded
+def _live(race_id: str, every: float) -> None:
+    draw_strip()
+    entries = entries_of(run_store(), race_id)
+    with st.container():
+        _draw(race_id, entries)
+    if notice_endings(run_store()) or _has_ended(entries) or _every(entries) > every:
+        st.rerun()
+    whole_page_if_asked()
+
+
+@worded
+def _still(race_id: str) -> None:
+    entries = entries_of(run_store(), race_id)
+    _draw(race_id, entries)
+    if not _has_ended(entries):  # one was just resumed
+        st.rerun()
+    whole_page_if_asked()
+
+
+def _draw(race_id: str, entries: list[Entry]) -> None:
+    if not entries:
+        st.info("The runs of this race were deleted.", icon=":material/info:")
+        return
+    _heading(race_id, entries)
+    whole_race(entries)
+    cards(entries)
+    view = view_controls("Curves", "val, after each epoch; one line per method, as in the boxes above")
+    kinds = {"metric": "main metric", "loss": "loss"}
+    st.session_state.setdefault("race.what", "metric")
+    st.segmented_control(
+        "What is shown", list(kinds), key="race.what", format_func=kinds.get, required=True, label_visibility="collapsed", persist_state="session"
+    )
+    draw_charts(run_store(), race_id, entries, view)
+    results(run_store(), entries)
+
+
+def _heading(race_id: str, entries: list[Entry]) -> None:
+    runs = [entry.run for entry in entries]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.title(f"Race of {len(runs)} methods", anchor=False, width="content")
+            st.badge(race_id, color="violet")
+        _picker(race_id)
+    st.markdown(f"{words.plain(runs[0].name.rpartition(SEPARATOR)[0] or runs[0].name)} :gray[· {_what_is_compared(runs)}]")
+
+
+def _what_is_compared(runs: list[Any]) -> str:
+    """Honest also where someone has tagged other runs, or moved a loss weight while one trained."""
+    settings = [{key: value for key, value in run.config.to_dict().items() if key not in ("name", "balancing")} for run in runs]
+    if any(other != settings[0] for other in settings[1:]):
+        return "these runs differ in more than their method: Compare shows in what."
+    return (
+        f"same settings, same seed ({runs[0].config.seed}), only the balancing differs. "
+        "One seed says little: differences of a few hundredths mean nothing until other seeds agree."
+    )
+
+
+def _picker(race_id: str) -> None:
+    names = races()
+    if len(names) < 2 or race_id not in names:
+        return
+    key = f"picked_race.{race_id}"
+    hold(key, race_id)
+    st.selectbox("Race", list(names), key=key, format_func=names.get, on_change=_take_picked, args=(key,), label_visibility="collapsed", width=360)
+    if st.session_state.pop("go_to_race", False):
+        st.rerun()  # also where the box stands in a fragment
+
+
+def _take_picked(key: str) -> None:
+    if st.session_state[key] in races():
+        st.query_params["race"] = st.session_state[key]
+        st.session_state["go_to_race"] = True

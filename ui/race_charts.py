@@ -1,0 +1,99 @@
+"""The curves of a race: one chart per task with a line per method, and each method's loss weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.figures.curves import curve_figure
+from mtl_core.runs.store import RunStore
+from ui import words
+from ui.charts import View, colours_of, one_curve, panel_style, scalars_feed
+from ui.plot import plot, prepared
+from ui.race_entries import Entry, line_sample
+
+CHART_SECONDS = 1.5  # a figure that several viewers ask for within this time is made once
+KEPT_FIGURES = 120
+SMALL = 4  # charts of loss weights in a row
+
+
+def draw_charts(store: RunStore, race_id: str, entries: list[Entry], view: View) -> None:
+    """All of them. Nothing where no run has begun."""
+    begun = [entry for entry in entries if entry.run.info]
+    if not begun:
+        st.caption("Curves appear here once the first run trains.")
+        return
+    feeds = {entry.run.id: scalars_feed(store, entry.run.id) for entry in begun}
+    seen = (view, tuple((entry.method, feeds[entry.run.id]["row"]) for entry in begun))
+    figures = _figures(store.home.as_posix(), race_id)
+    _task_charts(begun, feeds, view, lambda key, build, alt: _draw(figures, key, seen, build, alt))
+    _weight_charts(begun, feeds, view, lambda key, build, alt: _draw(figures, key, seen, build, alt))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _figures(home: str, race_id: str) -> dict[tuple[Any, ...], dict[str, Any]]:
+    return {}
+
+
+def _draw(figures: dict[tuple[Any, ...], dict[str, Any]], key: str, seen: tuple[View, Any], build: Callable[[], Any], alt: str) -> None:
+    """A chart that is built anew only where there is something new in it: sent again as it was, it costs the browser nothing."""
+    view, rows = seen
+    asked = (key, view.smoothing, view.axis, view.log_y)
+    entry = figures.get(asked)
+    if entry is None or (entry["rows"] != rows and time.monotonic() - entry["built"] > CHART_SECONDS):
+        if len(figures) >= KEPT_FIGURES:
+            figures.clear()
+        entry = figures[asked] = {"rows": rows, "built": time.monotonic(), "chart": prepared(build(), alt)}
+    plot(entry["chart"], key=f"race.chart.{key}")
+
+
+def _task_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Callable[..., None]) -> None:
+    tasks, colours = begun[0].run.info["tasks"], colours_of(begun[0].run.config)
+    losses = st.session_state.get("race.what") == "loss"
+    panel_style(tasks, colours, prefix="race_task")
+    columns = len(tasks) if len(tasks) < 3 else (2 if len(tasks) == 4 else 3)
+    names = list(tasks)
+    for start in range(0, len(names), columns):
+        for place, name in zip(st.columns(columns), names[start : start + columns], strict=False):
+            metric = "loss" if losses else tasks[name]["main_metric"]
+            with place.container(border=True, gap="small", key=f"race_task_{name}"):
+                st.markdown(f"**{words.plain(name)}** :gray[{_titled(tasks[name]['metrics'].get(metric, {}), metric)}]")
+                draw(
+                    f"{name}.{metric}", lambda name=name, metric=metric: _lines(begun, feeds, f"val/{name}/{metric}", view), f"val {metric} of {name}"
+                )
+
+
+def _titled(metric: dict[str, Any], name: str) -> str:
+    title = ", in ".join(words.plain(part) for part in (metric.get("title") or name, metric.get("unit", "")) if part)
+    return f"{title} {words.better(metric.get('higher_is_better'))}"
+
+
+def _lines(begun: list[Entry], feeds: dict[str, Any], key: str, view: View) -> Any:
+    curves = [one_curve(feeds[entry.run.id]["frame"], key, entry.method, entry.colour, view.axis, entry.dash) for entry in begun]
+    return curve_figure([curve for curve in curves if len(curve.x)], log_y=view.log_y, height=250, x_title=view.axis)
+
+
+def _weight_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Callable[..., None]) -> None:
+    tasks, colours = begun[0].run.info["tasks"], colours_of(begun[0].run.config)
+    st.subheader("Loss weights", anchor=False)
+    items = "".join(f'<span><span style="color:{colours[task]}">&#9632;</span> {_escape(task)}</span>' for task in tasks)
+    st.caption("What multiplied each task's loss or gradient in the step, under each method. Each chart has its own scale.")
+    st.html(f'<div class="legend">{items}</div>')
+    for start in range(0, len(begun), SMALL):
+        for place, entry in zip(st.columns(min(SMALL, len(begun))), begun[start : start + SMALL], strict=False):
+            with place.container(border=True, gap="small", key=f"race_weights_{entry.run.id}"):
+                st.html(f"{line_sample(entry)} <b>{_escape(entry.method)}</b>")
+
+                def weights(entry: Entry = entry) -> Any:
+                    frame = feeds[entry.run.id]["frame"]
+                    curves = [one_curve(frame, f"loss_weight/{task}", task, colours[task], view.axis) for task in tasks]
+                    return curve_figure(curves, smoothing=view.smoothing, height=150)
+
+                draw(f"weights.{entry.run.id}", weights, f"Loss weights under {entry.method}")
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -1,0 +1,109 @@
+"""Who takes part in a race: each run with the name of its method and one look on the whole page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.balancing import BALANCERS
+from mtl_core.figures.colours import DASHES, run_styles
+from mtl_core.runs import actions, jobs, race
+from mtl_core.runs.store import RunStore
+from ui import words
+from ui.state import attempt, listing, wait_for
+
+CARDS = 4  # in a row
+STROKES = {"solid": "", "dash": "9,6", "dot": "2,4", "dashdot": "9,4,2,4"}  # Plotly's dashes as SVG's
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run of a race. ``colour`` is the run's on every page; ``dash`` tells the lines of one chart apart without it."""
+
+    run: Any
+    method: str
+    colour: str
+    dash: str
+
+
+def entries_of(store: RunStore, race_id: str) -> list[Entry]:
+    """In the order in which they were queued."""
+    runs = race.runs_of(store, race_id)
+    known = [run["id"] for run in reversed(listing(store.home.as_posix()))]
+    styles = run_styles(list(dict.fromkeys([*known, *(run.id for run in runs)])))
+    titles = [_title(run.config.balancing.name) for run in runs]
+    often = Counter(titles)
+    names = [title if often[title] == 1 else f"{title} ({run.id[-4:]})" for title, run in zip(titles, runs, strict=True)]
+    return [Entry(run, name, styles[run.id][0], DASHES[place % len(DASHES)]) for place, (run, name) in enumerate(zip(runs, names, strict=True))]
+
+
+def _title(method: str) -> str:
+    """Its plain name until PyTorch is there, which the methods' own modules need."""
+    if not jobs.warmed():
+        wait_for("torch")
+        return method
+    return BALANCERS.load(method).title if method in BALANCERS else method
+
+
+def line_sample(entry: Entry) -> str:
+    """How this run's lines look, as HTML."""
+    stroke = f'stroke="{entry.colour}" stroke-width="3" stroke-dasharray="{STROKES[entry.dash]}"'
+    return f'<svg width="38" height="8" style="vertical-align:middle"><line x1="0" y1="4" x2="38" y2="4" {stroke}/></svg>'
+
+
+def cards(entries: list[Entry]) -> None:
+    """How far each one is. They are the legend of the charts below, too."""
+    for start in range(0, len(entries), CARDS):
+        places = st.columns(min(CARDS, len(entries)))
+        for place, entry in zip(places, entries[start : start + CARDS], strict=False):
+            with place.container(border=True, gap="small", key=f"entry_{entry.run.id}"):
+                _card(entry)
+
+
+def _card(entry: Entry) -> None:
+    run = entry.run
+    colour, icon = words.STATUS_LOOK[str(run.status)]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.html(line_sample(entry), width="content")
+        st.page_link("pages/run.py", label=f"**{words.plain(entry.method)}**", query_params={"run": run.id})
+        st.space("stretch")
+        st.badge(str(run.status), icon=icon, color=colour)
+    st.progress(run.progress)
+    st.caption(_how_far(run))
+
+
+def _how_far(run: Any) -> str:
+    status = str(run.status)
+    if status == "queued":
+        return f"number {run.queue_position} in line"
+    if status == "failed":
+        return words.plain(words.shortened((run.failure or {}).get("message", ""), 90)) or "its page says why"
+    if run.status.is_active():
+        return f"epoch {min(run.epochs, int(run.epoch) + 1)} of {run.epochs} · {words.time_left(run)}"
+    done = "not begun" if not run.step else f"{run.epoch:.3g} of {run.epochs} epochs"
+    return f"{done} in {words.duration(run.seconds)}" if run.step else done
+
+
+def whole_race(entries: list[Entry]) -> None:
+    """How many have ended, how long it goes on, and Stop all. Nothing once all have ended."""
+    runs = [entry.run for entry in entries]
+    going = [run for run in runs if not run.status.is_ended()]
+    if not going:
+        return
+    with st.container(key="race.whole", horizontal=True, vertical_alignment="center", gap="small"):
+        left = race.seconds_left(runs)
+        time_left = f"about {words.duration(left)} left in all (estimate)" if left is not None else "time left: measuring"
+        st.markdown(f"{len(runs) - len(going)} of {len(runs)} have ended · :gray[{time_left}]", width="content")
+        st.space("stretch")
+        stopping = all(str(run.status) == "stopping" for run in going)
+        label = "Stopping…" if stopping else "Stop all"
+        st.button(label, icon=":material/stop_circle:", key="race.stop", disabled=stopping, on_click=_stop_all, args=([run.id for run in going],))
+
+
+def _stop_all(ids: list[str]) -> None:
+    """The waiting ones first, so that none of them begins when another one ends."""
+    for run_id in reversed(ids):
+        attempt(run_id, actions.stop)

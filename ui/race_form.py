@@ -1,0 +1,131 @@
+"""On the Train page: the same settings raced under several balancing methods, queued with one click."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.balancing import BALANCERS
+from mtl_core.balancing.cost import cost_of
+from mtl_core.config import PartConfig, RunConfig
+from mtl_core.runs import jobs, race
+from ui import state, train_form, words
+from ui.changes import automatic_name
+from ui.guard import is_ours
+from ui.state import go_to, listing, request_id, run_store, settings, torch_is_ready, used
+
+USUAL = ("fixed", "uncertainty", "pcgrad")  # beside the chosen one: nothing adapted, losses balanced, gradients combined
+NOT_THE_LENGTH = ("name", "balancing", "epochs", "seed")
+
+
+def race_section(ready: bool) -> None:
+    """Folded: which methods, what it will take, and the button.
+
+    Args:
+        ready: the settings were checked and can be trained.
+    """
+    with st.expander("Race several methods", icon=":material/flag:", key="race.form"):
+        if not torch_is_ready():
+            return
+        st.caption(
+            "The same settings and seed, trained once per balancing method, and one page that shows them side by side. "
+            "Each method has its default options; the one chosen in the form keeps the options set there."
+        )
+        methods = _methods()
+        if len(methods) > 1:
+            st.caption(_estimate(methods))
+        off = not ready or len(methods) < 2
+        label = f"Race {len(methods)} methods" if len(methods) > 1 else "Choose two methods or more"
+        click = {"on_click": _submit, "args": (request_id(),)}
+        st.button(label, icon=":material/flag:", width="stretch", disabled=off, key="race.start", **click)
+        for problem in st.session_state.pop("race.refused", []):
+            st.error(problem, icon=":material/block:")
+
+
+def _methods() -> list[str]:
+    current = settings()["balancing"]["name"]
+    st.session_state.setdefault("race.methods", list(dict.fromkeys([*([current] if current in BALANCERS else []), *USUAL])))
+    return st.multiselect(
+        "Methods",
+        [*BALANCERS],
+        key="race.methods",
+        format_func=_label,
+        max_selections=race.MOST,
+        placeholder="Choose balancing methods",
+        help="Behind each method: time of a step over that of fixed weights, as measured.",
+        persist_state="session",
+    )
+
+
+def _label(name: str) -> str:
+    method, cost = BALANCERS.load(name), cost_of(name)
+    return " · ".join([method.title, method.family, *([f"{cost.parameters:.1f}x"] if cost else [])])
+
+
+def _balancing_of(name: str) -> PartConfig:
+    own = settings()["balancing"]
+    return PartConfig(**own) if own["name"] == name else PartConfig(name=name)
+
+
+def _estimate(methods: list[str]) -> str:
+    """How long all of them take: in time where the preset's was measured, else in runs with fixed weights."""
+    together = sum(race.relative_cost(_balancing_of(name)) for name in methods)
+    plain = _plain_seconds()
+    if plain is None:
+        return f"One after the other they take about {together:.1f} times as long as one run with fixed weights (an estimate)."
+    one, all_of_them = words.duration(plain), words.duration(_rounded(plain * together))
+    return f"One after the other about {all_of_them}, where one run with fixed weights takes {one} (an estimate)."
+
+
+def _rounded(seconds: float) -> float:
+    """To half minutes: more would not be true."""
+    return seconds if seconds < 60 else 30 * round(seconds / 30)
+
+
+def _plain_seconds() -> float | None:
+    """Time of these settings with fixed weights, from what was measured for the preset; None once more than its length was changed."""
+    preset = state.presets()[state.preset_name()]
+    measured, before = re.match(r"(\d+) s\b", preset.measured), preset.config.to_dict()
+    if not measured or any(before[key] != value for key, value in settings().items() if key not in NOT_THE_LENGTH):
+        return None
+    epochs = settings()["epochs"] / preset.config.epochs if isinstance(settings()["epochs"], int) else 1.0
+    return int(measured[1]) * epochs / race.relative_cost(preset.config.balancing)
+
+
+def base_config(config: RunConfig) -> RunConfig:
+    """The form's config under a name that does not speak of its balancing method: each run's name ends with its own."""
+    if settings()["name"]:
+        return config
+    preset = state.presets()[state.preset_name()]
+    return config.model_copy(update={"name": automatic_name(config.model_copy(update={"name": "", "balancing": preset.config.balancing}))})
+
+
+def _submit(request: str) -> None:
+    """In a callback, as with Train; a second click of the same drawing asks for the same race."""
+    config, problems = train_form.check_settings(settings())
+    if config is None or problems:
+        return
+    base = base_config(config)
+    try:
+        refused = _problems(race.configs(base, st.session_state["race.methods"]))
+        if refused:
+            st.session_state["race.refused"] = refused
+            return
+        started = race.start(run_store(), base, st.session_state["race.methods"], request)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state["race.refused"] = [str(error)]
+        return
+    jobs.start_worker(run_store())
+    used(request)
+    listing.clear()
+    go_to("race", race=started)
+
+
+def _problems(configs: dict[str, Any]) -> list[str]:
+    """What keeps single methods from running, each once; the settings themselves were checked before."""
+    found = [(method, problem) for method, config in configs.items() for problem in train_form.check_settings(config.to_dict())[1]]
+    return [f"{words.plain(BALANCERS.load(method).title)}: {problem}" for method, problem in found]
