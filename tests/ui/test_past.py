@@ -19,7 +19,20 @@ def test_the_clock_of_the_parents_ends_at_the_fork():
 @pytest.mark.parametrize(("axis", "fork", "resumed"), [("step", 4.0, 6.0), ("epoch", 2.0, 3.0), ("minutes", 0.0, 0.5)])
 def test_forks_and_resumes_are_marked_on_every_axis(axis, fork, resumed):
     own = frame((5, 2.5, 10.0), (6, 3.0, 30.0), (7, 3.5, 50.0))
-    run = SimpleNamespace(parent_step=4, parent_epoch=2, resumed_step=6)
+    config = SimpleNamespace(changes=[])
+    run = SimpleNamespace(parent_step=4, parent_epoch=2, resumed_step=6, step=9, config=config)
     assert marks_of(run, own, axis) == [(fork, "forked here"), (resumed, "resumed")]
-    assert marks_of(SimpleNamespace(parent_step=4, parent_epoch=2, resumed_step=4), own, axis) == [(fork, "forked here")]
-    assert marks_of(SimpleNamespace(parent_step=None, parent_epoch=None, resumed_step=0), own, axis) == []
+    assert marks_of(SimpleNamespace(parent_step=4, parent_epoch=2, resumed_step=4, step=9, config=config), own, axis) == [(fork, "forked here")]
+    assert marks_of(SimpleNamespace(parent_step=None, parent_epoch=None, resumed_step=0, step=9, config=config), own, axis) == []
+
+
+def test_what_was_changed_is_marked_once_the_run_is_there():
+    changes = [change(6, "tasks.ink.loss_weight", 2.5), change(6, "optimizer.lr", 0.01), change(90, "tasks.ink.loss_weight", 1.0)]
+    run = SimpleNamespace(parent_step=None, parent_epoch=None, resumed_step=0, step=9, config=SimpleNamespace(changes=changes))
+    frame = pd.DataFrame({"step": [2, 6, 8], "epoch": [0.5, 1.5, 2.0], "wall_time": [6.0, 12.0, 18.0]})
+    assert marks_of(run, frame, "step") == [(6.0, "ink 2.5, lr 0.01")]
+    assert marks_of(run, frame, "epoch") == [(1.5, "ink 2.5, lr 0.01")]
+
+
+def change(step, key, value):
+    return SimpleNamespace(step=step, key=key, value=value)
