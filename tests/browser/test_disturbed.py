@@ -1,0 +1,166 @@
+"""A run is disturbed from outside: source files are saved while it trains, the browser's connection is cut, pages are reloaded. It stays one run."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import time
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from mtl_core.config import RunConfig
+from mtl_core.runs import actions
+from mtl_core.runs.store import open_store
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 120.0  # seconds; a bound for slow machines, not a claim
+CONFIG = {
+    "data": {"name": "digits"},
+    "tasks": {"digit": {}, "ink": {}},
+    "backbone": {"name": "mlp", "hidden": [16]},
+    "batch_size": 32,
+    "device": "cpu",
+    "precision": "fp32",
+    "keep_checkpoints": 0,
+}
+# What is put at the end of a saved file: says that it was imported anew, and which threads there were then.
+PROBE = """
+import json as _json, os as _os, pathlib as _pathlib, threading as _threading
+_pathlib.Path(_os.environ["MTL_HOME"], "{name}.json").write_text(_json.dumps([thread.name for thread in _threading.enumerate()]))
+"""
+# Keeps hold of the page's connections, so that they can be cut.
+SOCKETS = """
+window.sockets = [];
+window.WebSocket = class extends WebSocket { constructor(...given) { super(...given); window.sockets.push(this); } };
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server that watches its files, on a copy that may be changed."""
+    spec = importlib.util.spec_from_file_location("browser_conftest", Path(__file__).with_name("conftest.py"))
+    conftest = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(conftest)
+    folder = tmp_path_factory.mktemp("disturbed")
+    copy = folder / "copy"
+    for name in ("pages", "ui", "mtl_core", ".streamlit"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "app.py", copy)
+    options = ("--server.fileWatcherType", "poll")
+    running = conftest.Server(folder / "home", folder / "server.log", copy, options, PYTHONPATH=str(copy), OMP_NUM_THREADS="1")
+    running.copy = copy
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def page(chromium, server):
+    """A tab that is patient: slow machines may take their time, whatever is waited for."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    tab.set_default_timeout(PATIENCE * 1000)
+    expect.set_options(timeout=PATIENCE * 1000)
+    yield tab
+    expect.set_options(timeout=5000)
+    assert tab.get_by_text("Traceback (most recent call last)").count() == 0
+    context.close()
+
+
+def queue(server, epochs, name):
+    store = open_store(server.home)
+    return store, store.create(RunConfig.from_dict({**CONFIG, "epochs": epochs, "name": name})).id
+
+
+def wait_for(what):
+    deadline = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def started(store, run_id):
+    return [line.text for line in store.log(run_id) if line.text.startswith("training starts on")]
+
+
+def imported_anew(page, path, told):
+    """Save a file with something more in it, and go from page to page until it was imported again; the threads there were then.
+
+    A reload would not do: the server watches files for sessions that are connected.
+    """
+    links = cycle(("Compare", "Predictions"))
+    with path.open("a") as file:
+        file.write(PROBE.format(name=told.stem))
+
+    def visited():
+        page.get_by_role("link", name=next(links), exact=True).first.click()
+        deadline = time.monotonic() + 3
+        while not told.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return told.exists()
+
+    wait_for(visited)
+    return json.loads(told.read_text())
+
+
+def test_saving_source_files_neither_stops_nor_doubles_a_run(page, server):
+    store, run_id = queue(server, 4000, "saved over")
+    page.goto(f"{server.url}/run?run={run_id}")
+    expect(page.get_by_role("heading", name="saved over")).to_be_visible()
+    wait_for(lambda: store.get(run_id).epoch >= 1)
+    for name in ("ui/words.py", "mtl_core/runs/jobs.py"):
+        threads = imported_anew(page, server.copy / name, server.home / f"{Path(name).stem}.json")
+        assert [thread for thread in threads if thread.startswith("train-")] == [f"train-{run_id}"]
+        assert threads.count("mtl-queue") == 1
+    step = store.get(run_id).step
+    wait_for(lambda: store.get(run_id).step > step)
+    page.goto(f"{server.url}/run?run={run_id}")
+    expect(page.get_by_role("heading", name="saved over")).to_be_visible()
+    page.get_by_role("button", name="Stop", exact=True).first.click()
+    wait_for(lambda: store.get(run_id).status == "stopped")
+    assert len(started(store, run_id)) == 1
+    assert len(store.runs()) == 1
+
+    store, after = queue(server, 1, "after it")  # by the code that was there first, for whose thread this is
+    wait_for(lambda: store.get(after).status == "finished")
+    page.goto(server.url)
+    page.get_by_role("button", name="Train", exact=True).and_(page.locator(":enabled")).click()  # by the code as it is now
+    page.wait_for_url("**/run?run=*")
+    wait_for(lambda: len(store.runs()) == 3 and store.runs()[0].status == "running")
+    actions.stop(store, store.runs()[0].id)
+    wait_for(lambda: store.runs()[0].status == "stopped")
+    assert len(store.runs()) == 3
+
+
+def test_a_cut_connection_a_reload_and_a_second_tab_change_nothing(page, server):
+    page.add_init_script(SOCKETS)
+    store, run_id = queue(server, 4000, "cut off")
+    before = len(store.runs())
+    page.goto(f"{server.url}/run?run={run_id}")
+    expect(page.get_by_role("heading", name="cut off")).to_be_visible()
+    wait_for(lambda: store.get(run_id).epoch >= 1)
+    page.reload()
+    second = page.context.new_page()
+    second.goto(page.url)
+    for tab in (page, second):
+        expect(tab.get_by_role("heading", name="cut off")).to_be_visible()
+        expect(tab.get_by_text(re.compile("running$")).first).to_be_visible()
+
+    page.context.set_offline(True)
+    page.evaluate("() => window.sockets.forEach(socket => socket.close())")
+    step = store.get(run_id).step
+    wait_for(lambda: store.get(run_id).step > step + 200)  # it goes on with nobody watching
+    actions.stop(store, run_id)
+    wait_for(lambda: store.get(run_id).status == "stopped")
+    expect(page.get_by_text(re.compile("running$")).first).to_be_visible()  # the page knows nothing yet
+    page.context.set_offline(False)
+    for tab in (page, second):
+        expect(tab.get_by_text(re.compile("stopped$")).first).to_be_visible()
+    assert len(store.runs()) == before
+    assert len(started(store, run_id)) == 1
