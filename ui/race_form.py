@@ -53,6 +53,8 @@ def _methods() -> list[str]:
         key="race.methods",
         format_func=_label,
         max_selections=race.MOST,
+        filter_mode="contains",
+        select_all=False,  # it stands first in the list, so that Enter after typing a name would take a dozen
         placeholder="Choose balancing methods",
         help="Behind each method: time of a step over that of fixed weights, as measured.",
         persist_state="session",

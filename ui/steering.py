@@ -14,6 +14,7 @@ from ui.charts import colours_of
 from ui.state import attempt, hold
 
 HIGHEST_WEIGHT = 10.0  # of the sliders; twice the present weight where that is more
+IN_A_ROW = 5
 LAST_STEP = 2**62
 
 
@@ -26,9 +27,9 @@ def steering(store: RunStore, run: Any) -> None:
     with st.container(border=True, key="steering"):
         st.markdown("**Steer it** :gray[takes effect at the next step, is marked on the curves, and becomes part of the run's settings]")
         fields = len(now.tasks) + 1
-        for start in range(0, fields, 4):
-            places = st.columns(min(4, fields), gap="medium", vertical_alignment="bottom")
-            for place, number in zip(places, range(start, min(start + 4, fields)), strict=False):
+        for start in range(0, fields, IN_A_ROW):
+            places = st.columns(min(IN_A_ROW, fields), gap="medium", vertical_alignment="bottom")
+            for place, number in zip(places, range(start, min(start + IN_A_ROW, fields)), strict=False):
                 with place:
                     if number < len(now.tasks):
                         name = list(now.tasks)[number]

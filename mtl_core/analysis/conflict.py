@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 WHOLE = "whole network"
+ENOUGH = 3  # measurements before anything is said
 AGREE, FIGHT = 0.05, 0.25  # a mean cosine above the one is agreement; conflict in more than the other share of the steps is worth a word
 
 
@@ -54,6 +55,8 @@ def reading(frame: pd.DataFrame, tasks: list[str]) -> list[str]:
     table = pairs(frame, tasks)
     if table.empty:
         return []
+    if table["points"].max() < ENOUGH:
+        return ["Too early to say who gets on with whom: it was measured only once or twice so far."]
     fighting = table[table["share"] > FIGHT].sort_values("share", ascending=False)
     sentences = [f"{row.one} and {row.other} pull against each other in {row.share:.0%} of the measured steps." for row in fighting.itertuples()]
     friends = table[(table["cosine"] > AGREE) & (table["share"] <= FIGHT)].sort_values("cosine", ascending=False)

@@ -59,6 +59,8 @@ def test_the_reading_is_plain(frame):
         "b and c pull against each other in 33% of the measured steps.",
         "a and b mostly agree (mean cosine +0.30).",
     ]
-    calm = frame_of((1, "conflict/a/b", 0.01), (1, "conflict_share/a/b", 0.0))
+    once = frame_of((1, "conflict/a/b", -0.3), (1, "conflict_share/a/b", 1.0))
+    assert reading(once, ["a", "b"]) == ["Too early to say who gets on with whom: it was measured only once or twice so far."]
+    calm = frame_of(*((step, key, value) for step in (1, 51, 101) for key, value in (("conflict/a/b", 0.01), ("conflict_share/a/b", 0.0))))
     assert reading(calm, ["a", "b"]) == ["The tasks are hardly related: neither for nor against each other."]
     assert reading(frame_of(), TASKS) == []
