@@ -27,6 +27,11 @@ SMALL = {
     "layout": "contiguous",
     "probe_samples": 4,
 }
+SCENES = {  # with pictures, and a network that has normalisation
+    "data": {"name": "digit_scenes", "train_size": 96, "val_size": 24, "test_size": 24, "max_digits": 2},
+    "tasks": {"present": {}, "count": {}, "boxes": {}, "segments": {}},
+    "backbone": {"name": "small_cnn", "width": 8},
+}
 KINDS = {
     "plain": {},
     "scheduled": {"schedule": {"name": "cosine", "warmup_fraction": 0.1}},
