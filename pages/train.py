@@ -76,6 +76,7 @@ def _train_button(config, problems: list[str], checkable: bool) -> None:
     """Name and Train, which can be pressed once the settings were checked and nothing is wrong with them."""
     st.text_input(
         "Name of the run",
+        settings()["name"],
         key="set.name",
         placeholder=config.title() if config else "",
         max_chars=120,

@@ -114,14 +114,14 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
     }
     label = label or field.label
     if field.kind == "boolean":
-        st.toggle(label, **shared)
+        st.toggle(label, value, **shared)
     elif field.kind == "choice":
         choices = [*field.choices, *([value] if value not in field.choices else [])]
-        st.selectbox(label, choices, **shared)
+        st.selectbox(label, choices, choices.index(value), **shared)
     elif field.kind in ("integer", "number"):
         _number(field, label, shared)
     else:
-        st.text_input(label, placeholder="none" if field.nullable else None, **shared)
+        st.text_input(label, value, placeholder="none" if field.nullable else None, **shared)
 
 
 def _number(field: Field, label: str, shared: dict[str, Any]) -> None:
@@ -130,9 +130,9 @@ def _number(field: Field, label: str, shared: dict[str, Any]) -> None:
     value = st.session_state[shared["key"]]
     if value is not None and ((low is not None and value < low) or (high is not None and value > high)):
         low = high = None  # a pasted value out of range is shown as it is; the problems say what is wrong with it
-    extra: dict[str, Any] = {"value": None, "placeholder": "no limit"} if field.nullable else {}
+    extra: dict[str, Any] = {"placeholder": "no limit"} if field.nullable else {}
     step = 1 if field.kind == "integer" else number_step(field)
-    st.number_input(label, min_value=low, max_value=high, step=step, format="%d" if field.kind == "integer" else "%g", **extra, **shared)
+    st.number_input(label, value=value, min_value=low, max_value=high, step=step, format="%d" if field.kind == "integer" else "%g", **extra, **shared)
 
 
 def number_step(field: Field) -> float:

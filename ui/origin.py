@@ -146,7 +146,14 @@ def _fork_banner() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/fork_right: Fork of **{words.plain(origin()['name'])}** after", width="content")
         st.selectbox(
-            "Epoch", list(labels), key="fork.epoch", format_func=labels.__getitem__, on_change=_take_epoch, label_visibility="collapsed", width=190
+            "Epoch",
+            list(labels),
+            list(labels).index(origin()["epoch"]),
+            key="fork.epoch",
+            format_func=labels.__getitem__,
+            on_change=_take_epoch,
+            label_visibility="collapsed",
+            width=190,
         )
         st.space("stretch")
         st.button("Do not fork", key="leave", icon=":material/close:", type="tertiary", on_click=leave)
@@ -161,6 +168,7 @@ def _epoch_label(checkpoint: Any) -> str:
 def _take_epoch() -> None:
     st.session_state["origin"] = {**origin(), "epoch": st.session_state["fork.epoch"]}
     st.query_params["epoch"] = str(origin()["epoch"])
+    _is_new(["fork", origin()["run"], str(origin()["epoch"])])  # it begins nothing: the settings stay as they are
     _leave_some_epochs(run_store().get(origin()["run"]).epochs)
 
 

@@ -119,7 +119,11 @@ def keep_task(name: str, chosen: bool, order: list[str]) -> None:
 
 
 def hold(key: str, value: Any) -> None:
-    """Give a widget its value. Only when it differs: a value set anew would overwrite what is being typed."""
+    """Give a widget its value. Only when it differs: a value set anew would overwrite what is being typed.
+
+    The widget gets the same value as its default. A run that another one cuts short may have set the value without the browser hearing of it;
+    the browser would show the widget's own default then, and report it as the viewer's choice.
+    """
     if st.session_state.get(key, MISSING) != value:
         st.session_state[key] = copy.deepcopy(value)
 

@@ -39,6 +39,7 @@ def preset_section() -> None:
     st.pills(
         "Preset",
         list(presets),
+        default=state.preset_name(),
         key="preset",
         format_func=lambda name: presets[name].title,
         required=True,
@@ -127,7 +128,7 @@ def _task_row(name: str, task: Task | None, names: list[str], loss_weight: Any) 
     key = f"task.{name}"
     chosen = name in settings()["tasks"]
     hold(key, chosen)
-    check.checkbox(name, key=key, on_change=lambda: state.keep_task(name, st.session_state[key], names))
+    check.checkbox(name, chosen, key=key, on_change=lambda: state.keep_task(name, st.session_state[key], names))
     if task is None:
         what.markdown(":orange[not offered by this data set as set up above]")
     else:
@@ -218,7 +219,7 @@ def part_chooser(
         if changed:
             changed()
 
-    st.selectbox(label, names, key=widget, format_func=title, on_change=take)
+    st.selectbox(label, names, names.index(current), key=widget, format_func=title, on_change=take)
     if current not in registry or not (loadable or torch_is_ready()):
         return
     part = registry.load(current)
@@ -278,6 +279,7 @@ def executor_choice() -> None:
     st.segmented_control(
         "Where runs train",
         EXECUTORS,
+        default=current,
         required=True,
         key="executor",
         format_func=EXECUTOR_TITLES.__getitem__,

@@ -75,6 +75,13 @@ def test_a_fork_of_the_last_epoch_has_epochs_to_go(open_page, in_state, store, k
     assert not errors(app)
 
 
+def test_another_epoch_leaves_what_was_set(open_page, in_state):
+    app = open_page("train", fork=in_state("finished").id, epoch="2")
+    app.number_input(key="set.tasks.slant.loss_weight").set_value(0.5).run()
+    app.selectbox(key="fork.epoch").set_value(1).run()
+    assert app.session_state["settings"]["tasks"]["slant"]["loss_weight"] == 0.5
+
+
 def test_leaving_a_fork_brings_back_what_was_typed_before(open_page, in_state):
     parent = in_state("finished")
     app = open_page("train")
