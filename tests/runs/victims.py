@@ -72,8 +72,7 @@ def ended(pid: int, seconds: float) -> bool:
 def _serve() -> None:
     for name in ("torch", "sklearn.datasets", "mtl_core.training.trainer", "mtl_core.runs.jobs", "mtl_core.__main__"):
         importlib.import_module(name)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are not kept
-    started = []
+    started = []  # nobody waits for them, so that no other process gets the number of a dead one while we may still kill by it
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
@@ -89,7 +88,6 @@ def _serve() -> None:
 def _become_victim(order: dict[str, Any]) -> None:
     code = 70
     try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         home = Path(order["home"])
         log = os.open(home / "victims.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for standard in (0, 1, 2):
