@@ -4,7 +4,7 @@ import streamlit as st
 
 from ui.dialogs import draw_dialog
 from ui.guard import around_page, in_words, page_list
-from ui.state import begin_page, follow, run_store, start_server, take_queued_runs
+from ui.state import begin_page, end_page, follow, run_store, start_server, take_queued_runs
 from ui.strip import polling_strip, show_toasts
 from ui.styles import apply_styles, page_icon
 
@@ -23,3 +23,4 @@ with in_words():
     page.run()
     draw_dialog()
 show_toasts()
+end_page()

@@ -74,8 +74,8 @@ def _draw_run(run_id: str) -> None:
         _facts(run)
         if str(run.status) == "finished":
             _test_results(run, summary)
-        grey = " · grey: before the fork" if run.parent else ""
-        view = view_controls("Curves", f"solid: train · dashed: val{grey} · arrow: which way is better")
+        last = "grey: before the fork" if run.parent else "arrow: which way is better"  # one of them, so that the controls keep their line
+        view = view_controls("Curves", f"solid: train · dashed: val · {last}")
         steering(store, run)
         task_panels(run, feed, summary, view)
         _predictions(store, run)

@@ -189,6 +189,11 @@ def follow(page: str) -> None:
         st.session_state.pop("go_to")
         st.session_state["arrived"] = True
         return
+    _switch()
+
+
+def _switch() -> None:
+    target = st.session_state["go_to"]
     st.session_state["go_to"] = {**target, "tries": target["tries"] + 1}
     st.switch_page(f"pages/{target['page']}.py", query_params=target["query"])
 
@@ -210,12 +215,35 @@ def begin_page(page: str) -> None:
     if st.session_state.get("page") != page:
         st.session_state.pop("refused", None)
     st.session_state["page"] = page
+    st.session_state.pop("address", None)
     st.session_state["dialog_drawn"] = "dialog" in st.session_state
+
+
+def end_page() -> None:
+    """Once per full run that came to its end: the address under which the page was drawn."""
+    st.session_state["address"] = st.query_params.to_dict()
+
+
+def find_back() -> None:
+    """In the page's poller: draw the page anew where the browser shows another address than the one it was drawn under.
+
+    A refresh that the page before had asked for can come right after this page. Streamlit (1.67) then takes back the address and drops all of this
+    page but the poller (seen in Chromium on a busy machine). Twice in a row, because the address may only be on its way.
+    """
+    address = st.session_state.get("address")
+    if address is None or address == st.query_params.to_dict():
+        st.session_state["astray"] = 0
+        return
+    st.session_state["astray"] = times = st.session_state.get("astray", 0) + 1
+    if times in (2, 4, 6):  # and no further: something else is wrong
+        st.switch_page(f"pages/{st.session_state['page']}.py", query_params=address)
 
 
 def whole_page_if_asked() -> None:
     """At the end of a fragment: a click in it may need more than the fragment."""
-    if "go_to" in st.session_state or ("dialog" in st.session_state) != st.session_state.get("dialog_drawn", False):
+    if "go_to" in st.session_state:
+        _switch()
+    if ("dialog" in st.session_state) != st.session_state.get("dialog_drawn", False):
         st.rerun()
 
 

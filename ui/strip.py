@@ -11,7 +11,7 @@ from ui.guard import is_ours, worded
 from ui.preview import data_progress
 from ui.queued import queue_popover
 from ui.run_actions import pause_button, stop_button
-from ui.state import run_store, whole_page_if_asked
+from ui.state import find_back, run_store, whole_page_if_asked
 
 POLL_SECONDS = 2.0
 
@@ -23,6 +23,7 @@ def polling_strip(own_run: str = "") -> None:
     if _waited_for_is_ready() or notice_endings(run_store()) or _goes_on_again(own_run):
         st.rerun()
     whole_page_if_asked()
+    find_back()
 
 
 def _goes_on_again(run_id: str) -> bool:

@@ -90,9 +90,12 @@ def page(chromium, server):
 
     A JavaScript error, a traceback on screen or a request to any other machine fails the test.
     """
+    from playwright.sync_api import expect
+
     context = chromium.new_context(viewport={"width": 1280, "height": 1500})
     tab = context.new_page()
     tab.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))
     foreign: list[str] = []

