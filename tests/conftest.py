@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mtl_core.runs.process import process_slot
 from mtl_core.training import checkpoint_files
 
 
@@ -17,6 +19,17 @@ def home(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("MTL_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _databases_closed(tmp_path) -> Iterator[None]:
+    """A process keeps its stores' connections open for good: over two thousand tests that would be thousands of files."""
+    yield
+    opened = process_slot("databases")
+    for path in [path for path in opened if Path(path).is_relative_to(tmp_path.resolve())]:
+        entry = opened.pop(path)
+        entry["writer"].dispose()
+        entry["reader"].dispose()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import errno
 import importlib
 import json
 import os
-import select
+import selectors
 import signal
 import subprocess
 import sys
@@ -61,7 +61,9 @@ def ended(pid: int, seconds: float) -> bool:
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([handle], [], [], seconds)[0])
+        with selectors.DefaultSelector() as waiting:  # select() itself takes no descriptor above 1023
+            waiting.register(handle, selectors.EVENT_READ)
+            return bool(waiting.select(seconds))
     finally:
         os.close(handle)
 
