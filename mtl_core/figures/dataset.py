@@ -81,7 +81,7 @@ def class_figure(classes: Sequence[str], counts: Mapping[str, np.ndarray], total
         hover = f"%{{x}}, {split}: %{{customdata:,}} {noun} (%{{y:.1%}})<extra></extra>"
         traces.append(go.Bar(x=names, y=numbers[order] / totals[split], customdata=numbers[order], name=split, marker=look, hovertemplate=hover))
     layout = _layout(230, legend=True) | {"barmode": "group", "bargap": 0.25}
-    layout["xaxis"] |= {"type": "category", "showgrid": False, "tickangle": "auto"}
+    layout["xaxis"] |= {"type": "category", "showgrid": False}
     layout["yaxis"] |= {"tickformat": ".0%", "title": {"text": f"share of {noun}", "standoff": 4}}
     return go.Figure(traces, layout)
 
