@@ -6,13 +6,21 @@ from ui.data_gallery import gallery
 from ui.data_numbers import numbers
 from ui.data_sets import chosen_set, known_sets, made_ready, set_header
 from ui.guard import through_app
+from ui.import_panel import import_panel
 from ui.state import hold
 
 VIEWS = {"images": "Images", "numbers": "In numbers"}
 
 
 def main() -> None:
-    st.title("Data", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title("Data", anchor=False, width="content")
+        st.space("stretch")
+        if "new" not in st.query_params:
+            st.button("Bring your own images", icon=":material/add_photo_alternate:", key="data.new", on_click=_bring)
+    if "new" in st.query_params:
+        import_panel()
+        return
     entry = chosen_set(known_sets())
     if entry is None:
         return
@@ -24,6 +32,10 @@ def main() -> None:
         gallery(entry, ready["data"])
     else:
         numbers(entry, ready["data"], ready["report"])
+
+
+def _bring() -> None:
+    st.query_params["new"] = "1"
 
 
 def _view() -> str:

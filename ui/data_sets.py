@@ -12,13 +12,15 @@ import streamlit as st
 from mtl_core.analysis.dataset_report import dataset_report
 from mtl_core.config import PartConfig
 from mtl_core.data import DATA_SOURCES, open_source
+from mtl_core.data.imports import imported
 from mtl_core.data.prepare import prepare
 from mtl_core.data.source import DataSource
 from ui import background, origin, words
 from ui.guard import is_ours
 from ui.paths import path_problems
-from ui.state import go_to, presets, run_store, settings
+from ui.state import ask, go_to, presets, run_store, settings
 
+IMPORTED = "imported"  # name of the source of what users brought
 PICTURE_WORDS = {1: "grey", 3: "colour"}
 
 
@@ -40,8 +42,10 @@ class DataSet:
 
 
 def known_sets() -> list[DataSet]:
-    """Every data set, in the order of their table."""
-    return [_opened(name, DATA_SOURCES.load(name).title, options_of(name)) for name in DATA_SOURCES]
+    """Every data set, in the order of their table; then those that were imported."""
+    built_in = [_opened(name, DATA_SOURCES.load(name).title, options_of(name)) for name in DATA_SOURCES if name != IMPORTED]
+    own = [_opened(f"{IMPORTED}/{entry.name}", entry.name, {"name": IMPORTED, "set": entry.name}) for entry in imported(run_store().home)]
+    return [*built_in, *own]
 
 
 def options_of(name: str) -> dict[str, Any]:
@@ -70,7 +74,7 @@ def _opened(name: str, title: str, part: dict[str, Any]) -> DataSet:
 def chosen_set(sets: list[DataSet]) -> DataSet | None:
     """The table of all sets; the chosen one is in the address. None, with a sentence, where the address names none of them."""
     names = [entry.name for entry in sets]
-    asked = st.query_params.get("data") or settings()["data"]["name"]
+    asked = st.query_params.get("data") or _of_the_form()
     if asked not in names:
         st.error(
             f"There is no data set '{words.plain(asked)}' here. It may have been deleted, or belong to another MTL_HOME.",
@@ -103,6 +107,12 @@ def chosen_set(sets: list[DataSet]) -> DataSet | None:
     return chosen
 
 
+def _of_the_form() -> str:
+    """The data set that the Train form has."""
+    data = settings()["data"]
+    return f"{IMPORTED}/{data.get('set', '')}" if data["name"] == IMPORTED else data["name"]
+
+
 def _open(name: str) -> None:
     """Another data set: what was chosen about the one before does not hold for it."""
     for key in ("split", "task", "class", "has", "sample", "page"):
@@ -122,14 +132,17 @@ def _row(entry: DataSet) -> dict[str, Any]:
 
 def set_header(entry: DataSet) -> None:
     """What it is, what it depends on, and the way to train on it."""
-    left, right = st.columns([7, 2], vertical_alignment="center")
+    own = entry.part["name"] == IMPORTED
+    left, middle, right = st.columns([6, 1.2, 1.8] if own else [7, 0.01, 2], vertical_alignment="center")
     with left:
         st.subheader(words.plain(entry.title), anchor=False)
         fields = {} if entry.source is None else type(entry.source.options).model_fields
-        changed = [f"{key.replace('_', ' ')} {value}" for key, value in entry.part.items() if key in fields and value != fields[key].default]
+        changed = [] if own else [f"{key.replace('_', ' ')} {value}" for key, value in entry.part.items() if key in fields and value != fields[key].default]
         summary = "" if entry.source is None else words.plain(entry.source.summary)
         more = f" :gray[{words.plain(', '.join(changed))}: as set on the Train page or by its preset.]" if changed else ""
         st.markdown(f"{summary}{more}")
+    if own:
+        middle.button("Delete", icon=":material/delete:", key="data.delete", width="stretch", on_click=ask, args=("delete_data", [entry.part["set"]]))
     off = entry.source is None or bool(entry.problem)
     right.button(
         "Train on this",

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.data.imports import check, import_dataset, propose
+from mtl_core.data.imports import examine, import_dataset, propose
 from mtl_core.data.imports.spec import ImportSpec
 from ui import background
 from ui.paths import is_allowed
@@ -97,17 +97,17 @@ def start_check() -> None:
         return
     draft()["checked"] = fingerprint()
     background.drop(_key("import"))
-    background.begin(_key("check"), lambda progress, cancelled: check(path, spec, progress, cancelled))
+    background.begin(_key("check"), lambda progress, cancelled: examine(path, spec, progress, cancelled))
 
 
 def start_import() -> None:
     """Make the import that was checked."""
-    path, spec, report, name, home = draft()["path"], _spec_or_none(), result_of("check"), draft()["name"].strip(), run_store().home
-    if spec is None or report is None or fingerprint() != draft()["checked"]:
+    path, spec, examined, name, home = draft()["path"], _spec_or_none(), result_of("check"), draft()["name"].strip(), run_store().home
+    if spec is None or examined is None or fingerprint() != draft()["checked"]:
         return
 
     def work(progress: background.Progress, cancelled: Any) -> str:
-        import_dataset(path, spec, name, home=home, checked=report, progress=progress, cancelled=cancelled)
+        import_dataset(path, spec, name, home=home, checked=examined, progress=progress, cancelled=cancelled)
         return name
 
     background.begin(_key("import"), work)

@@ -13,8 +13,8 @@ from ui.guard import is_ours
 from ui.import_draft import change, draft, value
 from ui.state import hold
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1"]
+DELIMITERS = {",": "comma", ";": "semicolon", "tab": "tab", "|": "bar", "space": "white space"}
+ENCODINGS = ["utf-8-sig", "utf-16", "cp1252", "latin-1"]
 COLUMN_KINDS = ["classification", "multi_label", "regression"]
 HOW = {"ratio": "By ratio", "lists": "Given lists", "folders": "Folders", "column": "A column"}
 GROUPS = {

@@ -36,7 +36,8 @@ def import_panel() -> None:
     if "import_refused" in st.session_state:
         st.error(words.plain(st.session_state["import_refused"]), icon=":material/block:")
     if _ended("check", "Checking"):
-        report = result_of("check")
+        examined = result_of("check")
+        report = examined.report if examined is not None else None
         label = "Check the files" if report is None else "Check again"
         kind = "primary" if report is None else "secondary"
         st.button(label, type=kind, icon=":material/fact_check:", key="import.check", on_click=start_check)

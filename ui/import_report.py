@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from mtl_core.data.imports import name_problem
 from ui import words
 from ui.import_draft import draft, fingerprint, start_import
-from ui.state import hold
+from ui.state import hold, run_store
 
 ROWS = 1000  # findings in the table on screen; the CSV has all that are listed
 OUTCOMES = {"skipped": "Skipped", "repaired": "Repaired", "note": "Odd"}
@@ -132,9 +133,12 @@ def _decision(report: Any) -> None:
     with st.container(key="import_decision", horizontal=True, vertical_alignment="bottom"):
         hold("import.name", draft()["name"])
         st.text_input("Name of the data set", draft()["name"], key="import.name", max_chars=60, on_change=_take_name, width=320)
-        off = changed or bool(report.problems) or not report.images or not draft()["name"].strip()
+        wrong = name_problem(draft()["name"].strip(), run_store().home)
+        off = changed or bool(report.problems) or not report.images or bool(wrong)
         label = f"Import {report.images:,} images"
         st.button(label, type="primary", icon=":material/download_done:", key="import.go", disabled=off, on_click=start_import)
+    if wrong:
+        st.caption(f":material/block: {words.plain(wrong)}.")
 
 
 def _take_name() -> None:
