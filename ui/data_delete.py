@@ -24,7 +24,9 @@ def delete_data(name: str) -> None:
         st.warning(f"It cannot be deleted now: {names} {'is' if len(going) == 1 else 'are'} trained on it or waiting to be.", icon=":material/block:")
     else:
         trained = f" {len(runs)} ended runs keep their curves and predictions, but cannot be resumed or forked." if runs else ""
-        st.caption(f"Its prepared images and targets go, and cannot be brought back from here. The files it was made from stay where they are.{trained}")
+        st.caption(
+            f"Its prepared images and targets go, and cannot be brought back from here. The files it was made from stay where they are.{trained}"
+        )
     if "data_not_deleted" in st.session_state:
         st.error(words.plain(st.session_state.pop("data_not_deleted")))
     with st.container(horizontal=True):

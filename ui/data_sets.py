@@ -137,7 +137,9 @@ def set_header(entry: DataSet) -> None:
     with left:
         st.subheader(words.plain(entry.title), anchor=False)
         fields = {} if entry.source is None else type(entry.source.options).model_fields
-        changed = [] if own else [f"{key.replace('_', ' ')} {value}" for key, value in entry.part.items() if key in fields and value != fields[key].default]
+        changed = (
+            [] if own else [f"{key.replace('_', ' ')} {value}" for key, value in entry.part.items() if key in fields and value != fields[key].default]
+        )
         summary = "" if entry.source is None else words.plain(entry.source.summary)
         more = f" :gray[{words.plain(', '.join(changed))}: as set on the Train page or by its preset.]" if changed else ""
         st.markdown(f"{summary}{more}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.data.imports import imported
 from ui import words
 from ui.import_draft import start
 from ui.paths import VARIABLE, allowed_folders, is_allowed, real
@@ -66,10 +67,11 @@ def _take_upload(file: Any) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Uploads that were given up. What was made of one holds its own copy."""
+    """Uploads of which nothing was made, or nothing is left. An imported set may need its files again, if its prepared images are lost."""
+    needed = {entry.path for entry in imported(run_store().home)}
     for path in folder.iterdir():
         try:
-            if time.time() - path.stat().st_mtime > KEPT_SECONDS:
+            if str(path.absolute()) not in needed and time.time() - path.stat().st_mtime > KEPT_SECONDS:
                 path.unlink()
         except OSError:
             continue
