@@ -49,7 +49,9 @@ class CsvOptions(FormatOptions):
     header: bool = Field(True, description="Whether the first row names the columns; without it they are column_1, column_2 ...")
     decimal: Literal[".", ","] = Field(".", description="What stands before decimals.")
     image_column: str = Field("", description="The column that names images.")
-    image_prefix: str = Field("", description="Put before each name, such as a folder 'images/' or 'train-images-idx3-ubyte#' for rows of an idx file.")
+    image_prefix: str = Field(
+        "", description="Put before each name, such as a folder 'images/' or 'train-images-idx3-ubyte#' for rows of an idx file."
+    )
     image_digits: int = Field(0, ge=0, le=20, description="Numbers are filled up with zeros to so many digits.")
     columns: list[Column] = Field(default_factory=list, description="Columns with targets.")
     box: list[str] = Field(default_factory=list, description="Four columns of a box.")
@@ -127,7 +129,9 @@ def read_table(context: Context, options: CsvOptions) -> tuple[list[str], list[t
     width = len(rows[0][1])
     if not options.header:
         width = Counter(len(cells) for _, cells in rows).most_common(1)[0][0]
-    names = [name.strip() or f"column_{n}" for n, name in enumerate(rows[0][1], 1)] if options.header else [f"column_{n}" for n in range(1, width + 1)]
+    names = (
+        [name.strip() or f"column_{n}" for n, name in enumerate(rows[0][1], 1)] if options.header else [f"column_{n}" for n in range(1, width + 1)]
+    )
     if len(set(names)) < len(names):
         raise DataError(f"'{options.file}' names a column twice: {', '.join(name for name, n in Counter(names).items() if n > 1)}")
     fitting = []
@@ -184,7 +188,9 @@ def _targets(context: Context, options: CsvOptions, column: Column, cells: dict[
     for key, names in parts.items():
         others = [name for name in names if name not in place]
         if others:
-            context.findings.add("skipped", "unknown_class", key, f"'{', '.join(others)[:60]}' is not among the classes of '{column.column}'", column.task)
+            context.findings.add(
+                "skipped", "unknown_class", key, f"'{', '.join(others)[:60]}' is not among the classes of '{column.column}'", column.task
+            )
         elif column.kind == "multi_label":
             targets.values[key] = tuple(sorted({place[name] for name in names}))
         else:

@@ -24,7 +24,9 @@ class DepthOptions(FormatOptions):
     task: str = Field("depth", description="Name of the task.")
     scale: float = Field(0.001, gt=0, le=1e6, description="Factor from the numbers in the file to the unit; 0.001 for millimetres to metres.")
     unit: str = Field("m", max_length=20, description="Unit of the depth.")
-    missing: list[float] = Field(default_factory=lambda: [0.0], description="Numbers in the file that mean 'no measurement'; NaN and infinity always do.")
+    missing: list[float] = Field(
+        default_factory=lambda: [0.0], description="Numbers in the file that mean 'no measurement'; NaN and infinity always do."
+    )
 
 
 @dataclass(frozen=True)

@@ -304,7 +304,8 @@ class _Examination:
             leaks=tuple(leaks),
             leak_count=leak_count,
             problems=tuple(_problems(parts, summaries)),
-            bytes_prepared=len(facts) * (int(np.prod(shape)) + sum(_row_bytes(task, target, shape) for task, target in zip(tasks, targets, strict=True))),
+            bytes_prepared=len(facts)
+            * (int(np.prod(shape)) + sum(_row_bytes(task, target, shape) for task, target in zip(tasks, targets, strict=True))),
             digest=self._digest(facts, split, targets, tasks, shape),
         )
 

@@ -14,7 +14,11 @@ def run_lengths(counts: Any, width: int, height: int) -> np.ndarray:
         ValueError: they don't fill width x height pixels.
     """
     lengths = _unpacked(counts) if isinstance(counts, str | bytes) else counts
-    if not isinstance(lengths, list) or len(lengths) > width * height + 2 or not all(isinstance(n, int) and 0 <= n <= width * height for n in lengths):
+    if (
+        not isinstance(lengths, list)
+        or len(lengths) > width * height + 2
+        or not all(isinstance(n, int) and 0 <= n <= width * height for n in lengths)
+    ):
         raise ValueError("run lengths that are not whole numbers from 0 to the number of pixels")
     if sum(lengths) != width * height:
         raise ValueError(f"run lengths of {sum(lengths):,} pixels in all; the image has {width * height:,}")

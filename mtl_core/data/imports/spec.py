@@ -67,7 +67,9 @@ class SplitSpec(Strict):
     """Which image belongs to train, val and test. A part that is not given is drawn from train."""
 
     how: Literal["ratio", "lists", "folders", "column"] = Field("ratio", description="Where the parts come from.")
-    train: list[str] = Field(default_factory=list, description="lists: text files, one image a line; folders: folders; column: values. Empty: the rest.")
+    train: list[str] = Field(
+        default_factory=list, description="lists: text files, one image a line; folders: folders; column: values. Empty: the rest."
+    )
     val: list[str] = Field(default_factory=list, description="The same for val; empty: drawn from train.")
     test: list[str] = Field(default_factory=list, description="The same for test; empty: drawn from train.")
     file: str = Field("", description="column: the CSV that has it.")
@@ -82,7 +84,9 @@ class SplitSpec(Strict):
     group_file: str = Field("", description="groups: column: the CSV that has it.")
     group_column: str = Field("", description="groups: column: its name.")
     block: int = Field(16, ge=2, le=100_000, description="groups: blocks: frames that stay together.")
-    gap: int = Field(0, ge=0, le=10_000, description="groups: blocks: frames left out on each side of a border between parts, so that no neighbours leak.")
+    gap: int = Field(
+        0, ge=0, le=10_000, description="groups: blocks: frames left out on each side of a border between parts, so that no neighbours leak."
+    )
 
     @model_validator(mode="after")
     def _shares(self) -> SplitSpec:

@@ -151,4 +151,6 @@ def _units(spec: SplitSpec, keys: list[str], context: Context, sources: list[Sou
 
 def natural(keys: list[str]) -> list[str]:
     """Names in the order that people count: frame_2 before frame_10."""
-    return sorted(keys, key=lambda key: [(0, int(p), "") if p.isascii() and p.isdigit() and len(p) < 300 else (1, 0, p) for p in re.split(r"(\d+)", key)])
+    return sorted(
+        keys, key=lambda key: [(0, int(p), "") if p.isascii() and p.isdigit() and len(p) < 300 else (1, 0, p) for p in re.split(r"(\d+)", key)]
+    )

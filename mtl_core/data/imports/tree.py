@@ -132,7 +132,9 @@ class Tree:
         files[below] = facts.st_size
         self._facts[below] = str(facts.st_mtime_ns)
         if len(files) > MOST_FILES:
-            raise DataError(f"'{self.path}' holds more than {MOST_FILES:,} files. Choose a folder with fewer, or pack the pictures into several sets.")
+            raise DataError(
+                f"'{self.path}' holds more than {MOST_FILES:,} files. Choose a folder with fewer, or pack the pictures into several sets."
+            )
 
     def _archive(self, findings: Findings) -> dict[str, int]:
         try:

@@ -47,7 +47,9 @@ class Voc(Format):
                 options = {"folder": folder, "boxes": name}
                 if len(names) > 1:
                     options |= {"present": "present", "counts": "count"}
-                guesses.append(Guess(options, labelled={name: count}, notes=[f"'{folder}': {count:,} XML files with boxes of {', '.join(sorted(names)[:8])}"]))
+                guesses.append(
+                    Guess(options, labelled={name: count}, notes=[f"'{folder}': {count:,} XML files with boxes of {', '.join(sorted(names)[:8])}"])
+                )
         return guesses
 
     def read(self, context: Context) -> list[Targets]:

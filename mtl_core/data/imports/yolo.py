@@ -52,7 +52,9 @@ class Yolo(Format):
                 continue
             classes = _names(context, yamls[0]) if yamls else []
             options = {"folder": folder, "names": yamls[0] if yamls else "", "boxes": "boxes"}
-            note = f"'{folder}': {count:,} text files with boxes as YOLO writes them" + ("" if classes else "; no YAML names the classes: give 'classes'")
+            note = f"'{folder}': {count:,} text files with boxes as YOLO writes them" + (
+                "" if classes else "; no YAML names the classes: give 'classes'"
+            )
             guesses.append(Guess(options, labelled={"boxes": count}, notes=[note]))
         return guesses
 
@@ -83,7 +85,9 @@ class Yolo(Format):
         for number, line in enumerate(lines, 1):
             row = _row(line)
             if row is None and line.strip():
-                context.findings.add("skipped", "bad_line", f"{file}:{number}", f"expected class and 4 numbers, found '{line[:60]}'", self.options.boxes)
+                context.findings.add(
+                    "skipped", "bad_line", f"{file}:{number}", f"expected class and 4 numbers, found '{line[:60]}'", self.options.boxes
+                )
             elif row is not None and not 0 <= row[4] < classes:
                 context.findings.add("skipped", "unknown_class", f"{file}:{number}", f"class {row[4]:g}; there are {classes}", self.options.boxes)
             elif row is not None:
