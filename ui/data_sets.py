@@ -115,7 +115,7 @@ def _of_the_form() -> str:
 
 def _open(name: str) -> None:
     """Another data set: what was chosen about the one before does not hold for it."""
-    for key in ("split", "task", "class", "has", "sample", "page"):
+    for key in ("split", "task", "class", "has", "sample", "sheet"):
         st.query_params.pop(key, None)
     st.query_params["data"] = name
 
