@@ -37,18 +37,6 @@ class PartConfig(BaseModel):
         return dict(self.model_extra or {})
 
 
-class TaskConfig(BaseModel):
-    """One task of the run. Further keys are options of the task's kind."""
-
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
-    loss_weight: float = Field(1.0, ge=0, description="Factor on this task's loss, before any balancing method.")
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The keys that belong to the task kind."""
-        return dict(self.model_extra or {})
-
-
 class OptimizerConfig(_Strict):
     """How parameters are updated."""
 
@@ -58,6 +46,25 @@ class OptimizerConfig(_Strict):
     momentum: float = Field(
         0.9, ge=0, lt=1, description="Momentum of sgd; the Adam family ignores it.", json_schema_extra={"shown_when": {"name": ["sgd"]}}
     )
+
+
+class TaskConfig(BaseModel):
+    """One task of the run. Further keys are options of the task's kind."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    loss_weight: float = Field(1.0, ge=0, description="Factor on this task's loss, before any balancing method.")
+    optimizer: OptimizerConfig | None = Field(
+        None,
+        description="The task's own optimizer and learning rate, for what only this task uses (its head); under 'update: task_vectors' for its "
+        "copy of the shared network too. Empty for the run's.",
+    )
+    start_epoch: int = Field(1, ge=1, le=10_000, description="Epoch in which the task begins to be trained; 1 is the first.")
+    stop_epoch: int | None = Field(None, ge=1, le=10_000, description="Last epoch in which it is trained; empty for the run's last.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that belong to the task kind."""
+        return dict(self.model_extra or {})
 
 
 class ScheduleConfig(_Strict):
@@ -97,6 +104,9 @@ class RunConfig(_Strict):
     backbone: PartConfig
     sharing: PartConfig = Field(PartConfig(name="hard"), description="How the tasks share the network.")
     balancing: PartConfig = Field(PartConfig(name="fixed"), description="How the tasks' losses or gradients are combined.")
+    update: PartConfig = Field(
+        PartConfig(name="joint"), description="How a step changes the network: all tasks in one update, or each on its own copy."
+    )
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
@@ -135,9 +145,29 @@ class RunConfig(_Strict):
             raise ValueError("tasks: expected at least one task, found none; add one, e.g. 'tasks: {digit: {}}'")
         if all(task.loss_weight == 0 for task in self.tasks.values()):
             raise ValueError("tasks: every loss_weight is 0, so nothing would be learnt; give at least one task a positive loss_weight")
+        self._check_epochs()
         if self.changes:
             self.at_step(max(change.step for change in self.changes))
         return self
+
+    def trains(self, epoch: int) -> list[bool]:
+        """Which tasks are trained in an epoch (1 is the first), in their order."""
+        return [task.start_epoch <= epoch <= (task.stop_epoch or self.epochs) for task in self.tasks.values()]
+
+    def _check_epochs(self) -> None:
+        for name, task in self.tasks.items():
+            if task.stop_epoch is not None and task.stop_epoch < task.start_epoch:
+                raise ValueError(f"tasks.{name}: stop_epoch {task.stop_epoch} is before start_epoch {task.start_epoch}; it would never be trained")
+            if task.start_epoch > self.epochs:
+                raise ValueError(
+                    f"tasks.{name}: start_epoch {task.start_epoch} is after the run's last epoch, {self.epochs}; it would never be trained"
+                )
+        edges = {edge for task in self.tasks.values() for edge in (task.start_epoch, (task.stop_epoch or self.epochs) + 1)}
+        idle = [epoch for epoch in sorted({1, *edges}) if epoch <= self.epochs and not any(self.trains(epoch))]
+        if idle:
+            raise ValueError(
+                f"tasks: no task is trained in epoch {idle[0]}; give one a later stop_epoch or an earlier start_epoch, or take fewer epochs"
+            )
 
     @classmethod
     def from_dict(cls, values: Any) -> RunConfig:
@@ -240,9 +270,11 @@ def _assign(values: dict[str, Any], key: str, value: Any) -> None:
     *parents, last = key.split(".")
     node = values
     for depth, part in enumerate(parents):
-        node = node.setdefault(part, {})
+        if node.get(part) is None:  # what was left empty, such as a task's own optimizer, begins with its defaults
+            node[part] = {}
+        node = node[part]
         if not isinstance(node, dict):
             raise ConfigError(Problem(".".join(parents[: depth + 1]), f"is a single value, so '{key}' cannot be set inside it"))
-    if last == "name" and parents in (["data"], ["backbone"], ["sharing"], ["balancing"]) and node.get("name") != value:
+    if last == "name" and parents in (["data"], ["backbone"], ["sharing"], ["balancing"], ["update"]) and node.get("name") != value:
         node.clear()
     node[last] = value

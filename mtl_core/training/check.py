@@ -15,11 +15,12 @@ from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.training.build import build_balancer, build_kinds, build_model
 from mtl_core.training.execution import resolve_device
 from mtl_core.training.trainer import parameter_counts as _count
+from mtl_core.training.updates import check_update
 
 
 def problems(config: RunConfig) -> list[Problem]:
     """Everything that is wrong with a config on this machine; empty when it can be trained. Reads no images."""
-    found = _try(lambda: resolve_device(config.device)) + _try(lambda: build_balancer(config))
+    found = _try(lambda: resolve_device(config.device)) + _try(lambda: build_balancer(config)) + _try(lambda: check_update(config))
     try:
         source = open_source(config.data)
     except ConfigError as error:

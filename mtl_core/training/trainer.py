@@ -26,6 +26,7 @@ from mtl_core.training.evaluation import evaluate, selection_score
 from mtl_core.training.execution import device_name, tune_allocator
 from mtl_core.training.probe_set import ProbeSet
 from mtl_core.training.step import JointStep, SkippedStep
+from mtl_core.training.updates import build_update
 
 CURVE_POINTS = 50  # step scalars are means over so many steps that an epoch has about this many
 
@@ -68,7 +69,7 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
         return
     control.check_held()
     probes = ProbeSet(setup, folder)
-    step, measure = JointStep(setup), _measurement(setup, control)
+    step, measure = build_update(setup), _measurement(setup, control)
     restored, remarks = checkpoints.restore(folder, setup)
     position = Position(**(restored or {}))
     changes = Changes(setup, position.step)
