@@ -19,7 +19,7 @@ from mtl_core.config import RunConfig
 from mtl_core.data.source import Progress
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
 from mtl_core.training import checkpoints
-from mtl_core.training.build import TRAIN_PART, Setup, build, evenly_spaced_rows, rows_of
+from mtl_core.training.build import TRAIN_PART, Setup, build, measured_rows, rows_of
 from mtl_core.training.changes import Changes
 from mtl_core.training.checkpoint_files import reached
 from mtl_core.training.evaluation import evaluate, selection_score
@@ -137,7 +137,8 @@ def _train_epoch(setup: Setup, step: JointStep, changes: Changes, position: Posi
 def _measurement(setup: Setup, control: Control) -> Callable[[], dict[str, float] | None]:
     """What measures every task on val and on a fixed part of the training images; gives None when it was interrupted."""
     val_batches = setup.evaluation_batches(setup.data.val)
-    train_part = setup.evaluation_batches(rows_of(setup.data.train, evenly_spaced_rows(setup.data.train, TRAIN_PART)))
+    targets = {kind.task.target for kind in setup.kinds.values()}
+    train_part = setup.evaluation_batches(rows_of(setup.data.train, measured_rows(setup.data.train, targets, TRAIN_PART)))
 
     def measure() -> dict[str, float] | None:
         val = evaluate(setup, val_batches, control)
