@@ -63,7 +63,7 @@ class PreprocessingConfig(_Strict):
     @property
     def changes_images(self) -> bool:
         """Whether the prepared images are others than those that the data set gives."""
-        return self.denoise.name != "none" or self.colour != "as_is" or self.resize != "none"
+        return self.denoise != PartConfig(name="none") or self.colour != "as_is" or self.resize != "none"
 
 
 class PartitionConfig(_Strict):

@@ -16,6 +16,7 @@ import torch
 import torchvision
 
 from mtl_core.config import RunConfig
+from mtl_core.data.augmentation import fitting
 from mtl_core.data.source import Progress
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
 from mtl_core.training import checkpoints
@@ -72,7 +73,7 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
     restored, remarks = checkpoints.restore(folder, setup)
     position = Position(**(restored or {}))
     changes = Changes(setup, position.step)
-    yield from (Message(remark, "warning") for remark in remarks)
+    yield from (Message(remark, "warning") for remark in [*remarks, *_remarks_on_augmentation(setup)])
     yield RunStarted(config.epochs * setup.steps_per_epoch, run_info(setup), position.step, _epochs_done(setup, position))
     if position.step == 0:
         yield probes.save(0)
@@ -96,6 +97,11 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
 
     if not control.abandoned:
         yield from _finish(setup, position, folder, control, started)
+
+
+def _remarks_on_augmentation(setup: Setup) -> list[str]:
+    tasks = [kind.task for kind in setup.kinds.values()]
+    return fitting.remarks(setup.config.augmentation, tasks, setup.data.statistics["image_shape"][0])
 
 
 class _PreparationStoppedError(Exception):
