@@ -106,7 +106,8 @@ def _prepared(store: RunStore, data: dict[str, Any]) -> dict[str, Any] | None:
 def _job(cache: str, data: str) -> dict[str, Any]:
     """Preparation in the background, one for all sessions. Its state is plain data, read by the strip."""
     state: dict[str, Any] = {"done": False, "share": 0.0, "text": "", "error": "", "data": None}
-    threading.Thread(target=_prepare, args=(state, cache, data), name="prepare-sample", daemon=True).start()
+    state["thread"] = threading.Thread(target=_prepare, args=(state, cache, data), name="prepare-sample", daemon=True)
+    state["thread"].start()
     return state
 
 
