@@ -25,6 +25,9 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
 
 
+RESIZED = {"resize": ["stretch", "pad", "crop"]}
+
+
 class PartConfig(BaseModel):
     """A registered part by name; every further key is one of that part's options."""
 
@@ -35,6 +38,55 @@ class PartConfig(BaseModel):
     def options(self) -> dict[str, Any]:
         """The keys beside ``name``."""
         return dict(self.model_extra or {})
+
+
+class PreprocessingConfig(_Strict):
+    """What is done once to every image, in this order, before anything is learnt from it; boxes, masks and depth follow the new size."""
+
+    denoise: PartConfig = Field(PartConfig(name="none"), description="How noise is removed from the images, at the size they come in.")
+    colour: Literal["as_is", "grey", "colour"] = Field(
+        "as_is", description="'grey': one channel, by Rec. 601 luma; 'colour': three channels, of a grey image three equal ones."
+    )
+    resize: Literal["none", "stretch", "pad", "crop"] = Field(
+        "none",
+        description="To another size. 'stretch' changes the proportions; 'pad' keeps them and adds bars that count for nothing; 'crop' keeps them "
+        "and cuts off what is too long, evenly at both ends.",
+    )
+    height: int = Field(64, ge=8, le=1024, description="New height.", json_schema_extra={"unit": "pixels", "shown_when": RESIZED})
+    width: int = Field(64, ge=8, le=1024, description="New width.", json_schema_extra={"unit": "pixels", "shown_when": RESIZED})
+    standardise: Literal["channels", "together", "none"] = Field(
+        "channels",
+        description="Subtract the mean and divide by the spread, both measured on the training images only: of each channel, or of all channels "
+        "'together', which keeps colours apart as they were; 'none' leaves values between 0 and 1.",
+    )
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether the prepared images are others than those that the data set gives."""
+        return self.denoise != PartConfig(name="none") or self.colour != "as_is" or self.resize != "none"
+
+
+class PartitionConfig(_Strict):
+    """Which images are labelled for which task."""
+
+    kind: Literal["shared", "disjoint"] = Field(
+        "shared",
+        description="'shared': every image keeps the targets it has for every task. 'disjoint': each image of train, val and test keeps its target "
+        "for one task only, so that each task has images of its own, with a train, val and test part.",
+    )
+    among: list[str] = Field(
+        default_factory=list,
+        description="Tasks that the images are divided among when 'disjoint'; empty for the run's own. Written out when the run is made, so "
+        "that the same run with fewer tasks keeps each task's images.",
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="Which images each task gets, and which keep their label where only a share of them does.")
+
+
+class DataConfig(PartConfig):
+    """A data set by name with its options, what is done to its images, and which of them each task may learn from."""
+
+    preprocessing: PreprocessingConfig = PreprocessingConfig()
+    partition: PartitionConfig = PartitionConfig()
 
 
 class OptimizerConfig(_Strict):
@@ -53,6 +105,13 @@ class TaskConfig(BaseModel):
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
     loss_weight: float = Field(1.0, ge=0, description="Factor on this task's loss, before any balancing method.")
+    label_fraction: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of this task's training targets that is used, with all classes in proportion; the other images count for nothing in "
+        "this task. val and test keep all of theirs.",
+    )
     optimizer: OptimizerConfig | None = Field(
         None,
         description="The task's own optimizer and learning rate, for what only this task uses (its head); under 'update: task_vectors' for its "
@@ -81,6 +140,23 @@ class AugmentationConfig(_Strict):
     flip: bool = Field(False, description="Mirror left-right with probability 1/2. Not for digits: it changes what they are.")
     brightness: float = Field(0.0, ge=0, le=1, description="Largest change of brightness, as a share of the full range.")
     contrast: float = Field(0.0, ge=0, le=1, description="Largest relative change of contrast.")
+    saturation: float = Field(0.0, ge=0, le=1, description="Largest relative change of saturation; nothing for grey images.")
+    crop: float = Field(
+        0.0, ge=0, le=0.9, description="Largest share of height and width that is cut away; what is left is enlarged to the whole. Depth gets nearer."
+    )
+    rotation: float = Field(
+        0.0, ge=0, le=180, description="Largest turn to either side; the border is repeated.", json_schema_extra={"unit": "degrees"}
+    )
+    scale: float = Field(0.0, ge=0, le=0.5, description="Largest relative change of size, about the centre, larger or smaller. Depth follows.")
+    cutout: float = Field(
+        0.0, ge=0, le=0.75, description="Side of a square that is blanked out, as a share of the shorter side. What lies under it counts for nothing."
+    )
+    mixup: float = Field(
+        0.0,
+        ge=0,
+        le=2,
+        description="Images are laid over each other, with a share drawn from Beta(a, a); this is a. For whole-image targets only.",
+    )
 
 
 class ChangeConfig(_Strict):
@@ -91,6 +167,9 @@ class ChangeConfig(_Strict):
     value: float = Field(description="What it was set to.")
 
 
+PARTS = (["data"], ["data", "preprocessing", "denoise"], ["backbone"], ["sharing"], ["balancing"], ["update"])  # keys under which a part stands by its name
+
+
 class RunConfig(_Strict):
     """Everything that decides what a run does.
 
@@ -99,7 +178,7 @@ class RunConfig(_Strict):
     """
 
     name: str = Field("", max_length=120, description="Title of the run; empty for one made from its settings.")
-    data: PartConfig
+    data: DataConfig
     tasks: dict[str, TaskConfig] = Field(description="Tasks to train together, by the data set's task names.")
     backbone: PartConfig
     sharing: PartConfig = Field(PartConfig(name="hard"), description="How the tasks share the network.")
@@ -138,6 +217,21 @@ class RunConfig(_Strict):
     )
     gradient_norms: bool = Field(True, description="Measure at every step how large each task's gradient at the shared features is.")
     changes: list[ChangeConfig] = Field(default_factory=list, description="Settings changed while it trained, in order; replayed at the same steps.")
+
+    @model_validator(mode="after")
+    def _tasks_have_images(self) -> RunConfig:
+        """A disjoint partition names its tasks from here on: a fork, a clone or a baseline with fewer of them keeps each one's images."""
+        partition = self.data.partition
+        if partition.kind == "disjoint":
+            among = list(dict.fromkeys(partition.among or self.tasks))
+            left_out = [name for name in self.tasks if name not in among]
+            if left_out:
+                raise ValueError(
+                    f"data.partition.among: the images are divided among {', '.join(among)}, so {', '.join(left_out)} would get none; "
+                    "add it there, or leave 'among' empty to divide them among this run's tasks"
+                )
+            self.data = self.data.model_copy(update={"partition": partition.model_copy(update={"among": among})})
+        return self
 
     @model_validator(mode="after")
     def _tasks_make_sense(self) -> RunConfig:
@@ -275,6 +369,10 @@ def _assign(values: dict[str, Any], key: str, value: Any) -> None:
         node = node[part]
         if not isinstance(node, dict):
             raise ConfigError(Problem(".".join(parents[: depth + 1]), f"is a single value, so '{key}' cannot be set inside it"))
+<<<<<<< HEAD
     if last == "name" and parents in (["data"], ["backbone"], ["sharing"], ["balancing"], ["update"]) and node.get("name") != value:
+=======
+    if last == "name" and parents in PARTS and node.get("name") != value:
+>>>>>>> prep
         node.clear()
     node[last] = value

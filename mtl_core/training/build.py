@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.data.batches import Batch, Batches
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
+from mtl_core.data.partition import partitioned
 from mtl_core.data.prepare import prepare
+from mtl_core.data.preprocessing.standardise import standardised
 from mtl_core.data.source import Progress
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.registry import unknown_name, validated
@@ -87,7 +89,7 @@ def build(config: RunConfig, cache: Path, progress: Progress | None = None) -> S
         ConfigError, DataError: something in the config does not exist or does not fit.
     """
     device = resolve_device(config.device)
-    data = prepare(open_source(config.data), cache, progress)
+    data = training_data(config, cache, progress)
     kinds = build_kinds(config, data.tasks, data.statistics)
     torch.manual_seed(config.seed)
     model = build_model(config, kinds, data.statistics).to(device)
@@ -103,6 +105,22 @@ def build(config: RunConfig, cache: Path, progress: Progress | None = None) -> S
     torch.manual_seed(config.seed)  # timing a few steps must not move where the run's own random numbers begin
     complete, window = complete_targets(data), Window(kinds, loss_weights)
     return Setup(config, data, kinds, model, balancer, optimizer, scheduler, execution, train_batches, loss_weights, complete, window)
+
+
+def training_data(config: RunConfig, cache: Path, progress: Progress | None = None) -> PreparedData:
+    """The data as a run sees them: prepared, standardised as the config says, and with the labels that it leaves each task.
+
+    Raises:
+        ConfigError: a task is left without any label to learn from.
+    """
+    data = prepare(open_source(config.data), cache, progress)
+    data = replace(data, statistics=standardised(data.statistics, config.data.preprocessing.standardise))
+    data = partitioned(data, config.data.partition, {name: task.label_fraction for name, task in config.tasks.items()})
+    empty = [name for name in config.tasks if name in data.tasks and not data.train.labelled[data.tasks[name].target].any()]
+    if empty:
+        message = "no training image has a target for it; leave the task out, or divide the images among fewer tasks"
+        raise ConfigError(Problem(f"tasks.{name}", message) for name in empty)
+    return data
 
 
 def build_kinds(config: RunConfig, tasks: dict[str, Task], statistics: dict[str, Any]) -> dict[str, TaskKind]:
@@ -157,6 +175,18 @@ def build_balancer(config: RunConfig) -> Balancer:
 def evenly_spaced_rows(dataset: MultiTaskDataset, count: int) -> np.ndarray:
     """Indices of at most ``count`` images spread over a data set, always the same ones."""
     return np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
+
+
+def measured_rows(data: MultiTaskDataset, targets: Iterable[str], count: int) -> np.ndarray:
+    """Indices of images spread over a data set so that each target is known of ``count`` of them, or of all it has; ascending.
+
+    Where every image has every target these are ``evenly_spaced_rows``.
+    """
+    chosen = set()
+    for target in targets:
+        known = np.flatnonzero(data.labelled[target])
+        chosen |= set(known[np.linspace(0, len(known) - 1, min(count, len(known))).round().astype(int)].tolist())
+    return np.array(sorted(chosen), dtype=int)
 
 
 def rows_of(dataset: MultiTaskDataset, rows: Iterable[int]) -> MultiTaskDataset:
