@@ -5,8 +5,8 @@ No worker processes: reading a batch is one copy out of the page cache, which co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,12 +31,14 @@ class Batch:
         targets: target name -> rows in the types of ``dataset``'s table.
         labelled: target name -> bool (n,).
         index: int64 (n,) rows of the data set, on the CPU.
+        parts: task name -> its rows of ``images``, where tasks see images of their own; empty where every task sees all of them.
     """
 
     images: Tensor
     targets: dict[str, Tensor]
     labelled: dict[str, Tensor]
     index: Tensor
+    parts: Mapping[str, slice] = field(default_factory=dict)
 
 
 class Batches:
@@ -54,6 +56,7 @@ class Batches:
         augmentation: changes of images and targets; None for none.
         channels_last: give images in that memory order.
         drop_last: leave out a last batch that is not full. A split smaller than one batch is always given whole.
+        views: (batch, seed, epoch, step) -> the batch as the network sees it, with views of their own for tasks that want them.
     """
 
     def __init__(
@@ -68,10 +71,12 @@ class Batches:
         augmentation: AugmentationConfig | None = None,
         channels_last: bool = False,
         drop_last: bool = False,
+        views: Callable[[Batch, int, int, int], Batch] | None = None,
     ):
         self.count, self.batch_size, self.seed = len(dataset), batch_size, seed
         self.shuffle, self.drop_last = shuffle, drop_last and len(dataset) >= batch_size
         self.augmentation = None if augmentation == AugmentationConfig() else augmentation  # nothing is switched on
+        self.views = views
         self.device = torch.device(device)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         names = list(dict.fromkeys(targets))
@@ -98,7 +103,8 @@ class Batches:
         if self.augmentation is not None:
             random = np.random.default_rng([self.seed, _CHANGES, epoch, step])
             changes = draw_changes(self.augmentation, len(index), random, self.device)
-        return self._finish(index, self._rows.take(index), changes)
+        batch = self._finish(index, self._rows.take(index), changes)
+        return batch if self.views is None else self.views(batch, self.seed, epoch, step)
 
     def _finish(self, index: np.ndarray, arrays: dict[str, Tensor], changes: Changes | None) -> Batch:
         images = arrays["images"]

@@ -62,7 +62,7 @@ class JointStep:
         setup = self.setup
         setup.optimizer.zero_grad(set_to_none=True)
         with setup.execution.autocast():
-            outputs = setup.model(batch.images)
+            outputs = setup.model(batch.images, batch.parts)
         losses, present = separate_losses(setup.kinds, outputs, batch, setup.complete)
         values = torch.stack([loss.detach() for loss in losses])
         if not any(loss.requires_grad for loss in losses):  # no image of this batch has any target: nothing to learn from
@@ -88,7 +88,7 @@ class JointStep:
         """The weighted losses (T,) of a batch as they are, and which tasks are present (T,)."""
         setup = self.setup
         with setup.execution.autocast():
-            outputs = setup.model(batch.images)
+            outputs = setup.model(batch.images, batch.parts)
         losses, present = task_losses(setup.kinds, outputs, batch, setup.complete)
         return losses * setup.loss_weights, present
 
