@@ -17,6 +17,7 @@ from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.data.dataset import Task
 from mtl_core.data.mnist_files import MNISTFiles, mnist_root, root_problem
 from mtl_core.data.source import DataSource
+from mtl_core.data.stored_set import StoredSet
 from mtl_core.errors import ConfigError
 from mtl_core.figures.colours import task_colours
 from mtl_core.registry import Registry
@@ -72,6 +73,9 @@ def data_section() -> None:
         folder = mnist_to_fetch(source)
         if folder is not None:
             st.caption(f":material/download: MNIST's files are not in `{folder}` yet: they are fetched (11 MB) when the run starts.")
+        fetch = source.to_fetch() if isinstance(source, StoredSet) else None
+        if fetch is not None:
+            st.caption(f":material/download: The files are not in `{fetch[0]}` yet: they are fetched ({fetch[1]:,} MB) when the run starts.")
 
 
 def mnist_to_fetch(source: DataSource) -> Path | None:

@@ -128,6 +128,11 @@ def _moved(target: Tensor, changes: Changes, sources: Tensor, height: int, width
         return move_pixels(target, sources)
     if target.ndim == 3 and target.shape[2] == 5:
         return move_boxes(target, changes, height, width)
+    if target.ndim == 4:  # normals: in a mirror, right is left
+        moved = move_pixels(target, sources)
+        if changes.flip is not None:
+            moved[:, 0] = torch.where(changes.flip[:, None, None], -moved[:, 0], moved[:, 0])
+        return moved
     return target
 
 
