@@ -27,6 +27,7 @@ LAYERS = [
     {"mtl_core.training"},
     {"mtl_core.runs"},
     {"mtl_core.inference"},
+    {"mtl_core.exports"},
     {"mtl_core.cli", "mtl_core.__main__"},
     {"ui"},
     {"pages", "app"},

@@ -48,7 +48,7 @@ class Predictor:
             model = build_model(description.config, self.kinds, description.statistics)
         model.load_state_dict(_own(tensors, model.state_dict()))
         self.model = model.to(self.device).eval()
-        self._scale, self._offset = normalisation(description.statistics, torch.device(self.device))
+        self.normalisation = normalisation(description.statistics, torch.device(self.device))  # scale and offset, (1, C, 1, 1) each
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -81,7 +81,8 @@ class Predictor:
     def normalised(self, frames: np.ndarray) -> Tensor:
         """uint8 (n, h, w, C) at the network's size -> float32 (n, C, h, w) as it was trained on, on its device."""
         pixels = torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2))).to(self.device, torch.float32)
-        return pixels.mul_(self._scale).add_(self._offset)
+        scale, offset = self.normalisation
+        return pixels.mul_(scale).add_(offset)
 
     @torch.inference_mode()
     def outputs(self, frames: np.ndarray) -> dict[str, Any]:
