@@ -19,6 +19,7 @@ th{text-align:left;color:var(--faint);font-weight:500;font-size:12.5px}
 th,td{padding:5px 10px 5px 0;border-bottom:1px solid var(--line);vertical-align:baseline}
 .n{text-align:right}
 small{color:var(--faint)}
+td:first-child{white-space:nowrap}
 .dense{font-size:13px}
 .plain thead{display:none}
 .plain td:first-child{color:var(--faint);width:160px}
@@ -45,6 +46,10 @@ figure,tr,header,.facts{break-inside:avoid}
 thead{display:table-header-group}
 .plain thead{display:none}
 .charts{grid-template-columns:repeat(2,minmax(0,1fr))}
+.conflict{display:block}
+.conflict ul{columns:2;margin-top:12px}
+.sheet img{max-height:98mm;margin:0 auto}
+td small{white-space:nowrap}
 pre{font-size:8.5pt;border:1px solid var(--line)}
 }
 """
