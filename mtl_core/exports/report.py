@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def report(source: ExportSource) -> str:
     run = source.run
     parts = [_head(source), _facts(source)]
     if run.info:
-        parts += [_results(source), _charts(source), _conflict(source), _pictures(source), _all_metrics(source)]
+        parts += [_results(source), _evaluations(source), _charts(source), _conflict(source), _pictures(source), _all_metrics(source)]
     parts += [_settings(source), _environment(source), _log(source)]
     return _PAGE.format(title=text(run.name), style=report_style.CSS, body="\n".join(part for part in parts if part))
 
@@ -114,6 +115,24 @@ def _results(source: ExportSource) -> str:
         rows.append([label, text(info["kind"].replace("_", " ")), f"{text(metric['title'])}{unit} {arrow}", *values])
     note = "↑ higher is better, ↓ lower is better. Test was measured once, at the end, with the checkpoint that was best on val."
     return section("Results", table(["task", "kind", "metric", "val, best", "val, last", "test"], rows, (3, 4, 5)), note)
+
+
+def _evaluations(source: ExportSource) -> str:
+    """Evaluations that were asked for and lie in the run's folder as JSON; nothing where there are none."""
+    parts = []
+    for path in sorted((source.folder / "evaluations").glob("epoch_*_*.json")):
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            rows = [
+                [text(task), text(entry["title"]), text(entry["unit"]), "↑" if entry["higher_is_better"] else "↓", number(entry["value"])]
+                for task, found in kept["tasks"].items()
+                for entry in found["values"]
+            ]
+            title = f"<h3>{text(kept['split'])}, checkpoint {text(kept['checkpoint'])}</h3>"
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # one that another version wrote must not keep the report from being made
+        parts.append(title + table(["task", "metric", "unit", "better", "value"], rows, (4,)))
+    return section("Evaluation", "".join(parts), kind="dense")
 
 
 def _charts(source: ExportSource) -> str:

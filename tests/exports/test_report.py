@@ -1,5 +1,6 @@
 """The report: everything of the run in one file that needs nothing else."""
 
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -79,6 +80,22 @@ def test_a_run_that_has_not_begun_has_its_settings(home, trained):
     page = report(ExportSource(store, store.get(run.id)))
     assert "<h2>Environment" in page
     assert "<h2>Predictions" not in page
+
+
+def test_evaluations_appear_when_there_are_some(home, trained):
+    store = open_store(home)
+    run = store.create(trained.run.config)
+    store.append(run.id, RunStarted(6, trained.run.info))
+    folder = store.folder(run.id) / "evaluations"
+    folder.mkdir()
+    entry = {"name": "miou", "title": "Mean <IoU>", "unit": "", "higher_is_better": True, "value": 0.4321}
+    kept = {"split": "test", "checkpoint": "epoch_0002_step_00000006", "tasks": {"segments": {"values": [entry]}}}
+    (folder / "epoch_0002_step_00000006_test.json").write_text(json.dumps(kept))
+    (folder / "epoch_0001_step_00000003_val.json").write_text("{")
+    words = " ".join(Elements(report(ExportSource(store, store.get(run.id)))).text)
+    assert "Evaluation" in words
+    assert "Mean <IoU>" in words
+    assert "0.4321" in words
 
 
 def test_epochs_are_spread_over_the_run():
