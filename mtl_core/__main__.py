@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from mtl_core.cli.act import pause, proceed, stop
+from mtl_core.cli.evaluate import evaluate
 from mtl_core.cli.go_on import fork, resume
 from mtl_core.cli.library import COMMANDS
 from mtl_core.cli.output import complain, complain_of
@@ -31,7 +32,7 @@ def commands() -> None:
     """
 
 
-for command in (train, resume, fork, pause, proceed, stop, queue, race, work, presets, runs, data):
+for command in (train, resume, fork, pause, proceed, stop, queue, race, work, evaluate, presets, runs, data):
     commands.add_command(command)
 for command in COMMANDS:
     runs.add_command(command)
