@@ -53,6 +53,19 @@ def sample_panel(store: RunStore, data: dict[str, Any], tasks: list[str]) -> Non
         )
 
 
+def prepared_data(store: RunStore, data: dict[str, Any]) -> Any:
+    """The images of a data set that was trained on; None, with the reason on screen, while they are not at hand."""
+    text = json.dumps(data, sort_keys=True)
+    job = _job(store.cache.as_posix(), text)
+    if not job["done"]:
+        st.session_state["preparing"] = [store.cache.as_posix(), text]
+        wait_for("data")
+        st.caption(":material/hourglass_top: Opening the data. The images appear by themselves.")
+    elif job["error"]:
+        st.caption(f":material/error: No images: {job['error']}")
+    return job["data"]
+
+
 def data_progress() -> tuple[float, str] | None:
     """Share and words of the preparation this page waits for; None when it is done."""
     job = st.session_state.get("preparing")
