@@ -17,6 +17,7 @@ from ui import words
 from ui.evaluation_samples import sample_row
 from ui.plot import plot, prepared
 
+TITLES = {"multi_label": ("class", "outcome")}  # of the confusion's rows and columns, where they are not the usual ones
 SHOWN = 6  # images of a cell or of the worst
 
 
@@ -34,7 +35,7 @@ def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str
     if cells is not None:
         left, right = st.columns([6, 5], gap="large")
         with left:
-            chosen = _confusion(cells, colour, key)
+            chosen = _confusion(cells, TITLES.get(about["kind"], ("true", "predicted")), colour, key)
         with right:
             shown = _class_table(about, key)
         _cell_images(store, run, evaluation, task, arrays, cells, chosen)
@@ -62,11 +63,11 @@ def _values(about: dict[str, Any]) -> None:
     st.html(f'<div class="facts">{cells}</div>')
 
 
-def _confusion(cells: Cells, colour: str, key: str) -> tuple[int, int]:
+def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str) -> tuple[int, int]:
     """The matrix; which cell is open: clicked, or chosen below it."""
     st.markdown(f":small[:gray[Confusion: {cells.counted}; colour is the share of a row. Click a cell to see its images.]]")
     matrix = cells.matrix()
-    figure = figures.confusion_figure(matrix, cells.rows, cells.columns, cells.counted, colour)
+    figure = figures.confusion_figure(matrix, cells.rows, cells.columns, cells.counted, colour, titles)
     clicked = plot(prepared(figure, "Confusion matrix"), key=f"chart.confusion.{key}", clicks=True)
     row_key, column_key = f"evaluation.row.{key}", f"evaluation.column.{key}"
     if clicked:
@@ -77,8 +78,8 @@ def _confusion(cells: Cells, colour: str, key: str) -> tuple[int, int]:
         row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
         st.session_state[row_key], st.session_state[column_key] = int(row), int(column)
     with st.container(horizontal=True):
-        row = st.selectbox("True", range(len(cells.rows)), format_func=lambda place: cells.rows[place], key=row_key)
-        column = st.selectbox("Predicted", range(len(cells.columns)), format_func=lambda place: cells.columns[place], key=column_key)
+        row = st.selectbox(titles[0].capitalize(), range(len(cells.rows)), format_func=lambda place: cells.rows[place], key=row_key)
+        column = st.selectbox(titles[1].capitalize(), range(len(cells.columns)), format_func=lambda place: cells.columns[place], key=column_key)
     return row, column
 
 
@@ -86,15 +87,19 @@ def _cell_images(
     store: RunStore, run: Any, evaluation: Evaluation, task: str, arrays: dict[str, np.ndarray], cells: Cells, chosen: tuple[int, int]
 ) -> None:
     images, counts = cells.images(*chosen)
-    what = f"{words.plain(cells.rows[chosen[0]])} predicted as {words.plain(cells.columns[chosen[1]])}"
+    what = f"{words.plain(cells.rows[chosen[0]])} → {words.plain(cells.columns[chosen[1]])}"
     if not len(images):
-        st.caption(f"No image has {what}.")
+        st.caption(f"{what}: no image.")
         return
-    total = f"{int(counts.sum()):,} {cells.counted}" + ("" if cells.counted == "images" else f" in {len(images):,} images")
+    total = _counted(int(counts.sum()), cells.counted) + ("" if cells.counted == "images" else f" in {_counted(len(images), 'images')}")
     st.markdown(f"**{what}**: {total}" + (f" :gray[· the first {SHOWN}]" if len(images) > SHOWN else ""))
-    notes = [f"{count:,} {cells.counted}" if cells.counted != "images" else "" for count in counts[:SHOWN]]
+    notes = [_counted(int(count), cells.counted) if cells.counted != "images" else "" for count in counts[:SHOWN]]
     notes = [note or f"error {arrays['errors'][image]:.2g}" for note, image in zip(notes, images, strict=False)]
     sample_row(store, run, evaluation, task, arrays, [int(image) for image in images[:SHOWN]], notes)
+
+
+def _counted(count: int, plural: str) -> str:
+    return f"{count:,} {plural.removesuffix('es' if plural == 'boxes' else 's') if count == 1 else plural}"
 
 
 def _class_table(about: dict[str, Any], key: str) -> int | None:

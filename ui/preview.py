@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import Any
 
 import streamlit as st
@@ -22,6 +23,7 @@ from ui.state import presets, torch_is_ready, wait_for
 SPLIT = "train"
 FIRST_SAMPLE = 3
 SAMPLE_COLUMNS = 3
+PATIENCE = 6
 SAMPLE_PIXELS = 256  # width of one drawn picture before the browser fits it
 
 
@@ -57,6 +59,9 @@ def prepared_data(store: RunStore, data: dict[str, Any]) -> Any:
     """The images of a data set that was trained on; None, with the reason on screen, while they are not at hand."""
     text = json.dumps(data, sort_keys=True)
     job = _job(store.cache.as_posix(), text)
+    for _ in range(PATIENCE):  # what was prepared before is there at once
+        if not job["done"]:
+            time.sleep(0.05)
     if not job["done"]:
         st.session_state["preparing"] = [store.cache.as_posix(), text]
         wait_for("data")

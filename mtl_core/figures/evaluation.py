@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 GREY = "rgba(128,128,128,0.55)"
 GRID = "rgba(128,128,128,0.18)"
 POINTS = 1500  # of a scatter
-SHOWN_NUMBERS = 12  # a matrix with more classes has no numbers in its cells
+SHOWN_NUMBERS = 13  # a matrix with more classes has no numbers in its cells
 
 
 def _layout(height: int, **more: object) -> dict[str, object]:
@@ -28,17 +28,22 @@ def _no_more_ticks_than_room(names: Sequence[str]) -> dict[str, object]:
     return {"tickvals": places, "ticktext": [names[place] for place in places]}
 
 
-def confusion_figure(matrix: np.ndarray, rows: Sequence[str], columns: Sequence[str], counted: str, colour: str, height: int = 380) -> go.Figure:
-    """Share of each row as depth of colour, counts as numbers. A point of it knows its row and column."""
+def confusion_figure(
+    matrix: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    counted: str,
+    colour: str,
+    titles: tuple[str, str] = ("true", "predicted"),
+    height: int = 380,
+) -> go.Figure:
+    """Share of each row as depth of colour, counts as numbers; on both axes the places of the names. ``titles`` of rows and columns."""
     total = matrix.sum(1, keepdims=True)
     share = np.divide(matrix, total, out=np.zeros(matrix.shape), where=total > 0)
-    texts = np.where(matrix > 0, np.vectorize(short_count, otypes=[object])(matrix), "") if max(matrix.shape) <= SHOWN_NUMBERS else None
     trace = go.Heatmap(
         z=share,
         x=list(range(len(columns))),
         y=list(range(len(rows))),
-        text=texts,
-        texttemplate="%{text}" if texts is not None else None,
         customdata=np.stack(np.broadcast_arrays(matrix.astype(object), np.array([*columns], object), np.array([*rows], object)[:, None]), -1),
         hovertemplate="true: %{customdata[2]}<br>predicted: %{customdata[1]}<br>%{customdata[0]:,} "
         + counted
@@ -50,9 +55,22 @@ def confusion_figure(matrix: np.ndarray, rows: Sequence[str], columns: Sequence[
         ygap=1,
         showscale=False,
     )
-    x = {**_axis("predicted", showgrid=False, fixedrange=True), **_no_more_ticks_than_room(columns)}
-    y = {**_axis("true", showgrid=False, fixedrange=True, autorange="reversed"), **_no_more_ticks_than_room(rows)}
-    return go.Figure([trace], _layout(height, xaxis=x, yaxis=y))
+    x = {**_axis(titles[1], showgrid=False, fixedrange=True), **_no_more_ticks_than_room(columns)}
+    y = {**_axis(titles[0], showgrid=False, fixedrange=True, autorange="reversed"), **_no_more_ticks_than_room(rows)}
+    return go.Figure([trace], _layout(height, xaxis=x, yaxis=y, annotations=_numbers(matrix, share, colour)))
+
+
+def _numbers(matrix: np.ndarray, share: np.ndarray, colour: str) -> list[dict[str, object]]:
+    """Counts as text of the page's colour, which suits the theme; on a strong cell, of the colour that can be read on it."""
+    if max(matrix.shape) > SHOWN_NUMBERS:
+        return []
+    bright = sum(part * value for part, value in zip((0.299, 0.587, 0.114), bytes.fromhex(colour[1:]), strict=True)) > 140
+    strong = {"font": {"color": "#101418" if bright else "#FFFFFF"}}
+    plain = {"showarrow": False}
+    return [
+        {**plain, "x": int(column), "y": int(row), "text": short_count(matrix[row, column]), **(strong if share[row, column] > 0.5 else {})}
+        for row, column in np.argwhere(matrix > 0)
+    ]
 
 
 def short_count(count: float) -> str:

@@ -35,8 +35,10 @@ class Cells:
     def images(self, row: int, column: int) -> tuple[np.ndarray, np.ndarray]:
         """The images of a cell and how much of it each holds, most first."""
         chosen = self.entries[(self.entries[:, 1] == row) & (self.entries[:, 2] == column)]
-        chosen = chosen[np.argsort(-chosen[:, 3], kind="stable")]
-        return chosen[:, 0], chosen[:, 3]
+        images, place = np.unique(chosen[:, 0], return_inverse=True)
+        counts = np.bincount(place, weights=chosen[:, 3], minlength=len(images)).astype(np.int64)
+        order = np.argsort(-counts, kind="stable")
+        return images[order], counts[order]
 
 
 @dataclass(frozen=True)
