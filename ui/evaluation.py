@@ -29,7 +29,8 @@ def view_choice() -> str:
         st.session_state[key] = asked if asked in VIEWS else "training"
     view = st.segmented_control("View", list(VIEWS), format_func=VIEWS.get, key=key, required=True, label_visibility="collapsed") or "training"
     if view == "training":
-        st.query_params.pop("view", None)
+        for name in ("view", "images", "task"):
+            st.query_params.pop(name, None)
     else:
         st.query_params["view"] = view
     return view
@@ -45,7 +46,7 @@ def evaluation_tab(store: RunStore, run: Any) -> None:
     found = evaluations(folder)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         checkpoint = _checkpoint_choice(run, kept)
-        split = st.segmented_control("Images", list(SPLITS), default="val", required=True, key=f"evaluation.split.{run.id}") or "val"
+        split = _split_choice(run)
     of_checkpoint = {one.split: one for one in found if one.checkpoint == checkpoint.name}
     job_controls(store, run, checkpoint, split, of_checkpoint.get(split))
     frame = scalars_feed(store, run.id)["frame"]
@@ -74,6 +75,16 @@ def _checkpoint_choice(run: Any, kept: list[KeptCheckpoint]) -> KeptCheckpoint:
         st.session_state[key] = best
     name = st.selectbox("Checkpoint", list(by_name), format_func=title, key=key, width=280)
     return by_name[name]
+
+
+def _split_choice(run: Any) -> str:
+    key = f"evaluation.split.{run.id}"
+    if key not in st.session_state:
+        asked = st.query_params.get("images", "val")
+        st.session_state[key] = asked if asked in SPLITS else "val"
+    split = st.segmented_control("Images", list(SPLITS), required=True, key=key) or "val"
+    st.query_params["images"] = split
+    return split
 
 
 def _test_line(frame: pd.DataFrame, found: list[Evaluation]) -> None:

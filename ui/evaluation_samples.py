@@ -25,7 +25,7 @@ def sample_row(
     """Up to ``COLUMNS`` images a row: target above prediction, a note, and a link."""
     if not rows or not torch_is_ready():
         return
-    data = prepared_data(store, run.config.data.model_dump(mode="json"))
+    data = prepared_data(store, run.config.data.model_dump(mode="json", exclude={"partition"}))
     if data is None:
         return
     own = task_of(task, run.info["tasks"][task])

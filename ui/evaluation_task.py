@@ -138,6 +138,8 @@ def _charts(about: dict[str, Any], arrays: dict[str, np.ndarray], shown: int | N
         charts.append(("Predicted against target", "scatter", figures.scatter_figure(arrays["scatter"], unit, colour, height=260)))
     if "by_depth" in arrays:
         charts.append(("Error by depth", "by_depth", figures.by_depth_figure(arrays["by_depth"], unit, colour)))
+    if "by_angle" in arrays:
+        charts.append(("Angles of the pixels", "by_angle", figures.by_angle_figure(arrays["by_angle"], colour)))
     if about["errors"]:
         errors = about["errors"]
         title = ", ".join(filter(None, (errors["title"], errors["unit"])))

@@ -95,6 +95,11 @@ def depth(predictions: np.ndarray, targets: np.ndarray) -> SampleErrors:
     return SampleErrors(_of_each(_depth_error, predictions, targets), None, "Mean absolute error of the pixels", "unit")
 
 
+def normals(predictions: np.ndarray, targets: np.ndarray) -> SampleErrors:
+    """Mean angle over pixels that have a normal."""
+    return SampleErrors(_of_each(_normals_error, predictions, targets), None, "Mean angle of the pixels", "°")
+
+
 def detection(predictions: np.ndarray, targets: np.ndarray) -> SampleErrors:
     """1 minus the panoptic quality (Kirillov et al. 2019, https://arxiv.org/abs/1801.00868, eq. 1) of the boxes with a score of at least 0.3.
 
@@ -111,6 +116,7 @@ ERRORS: dict[str, Callable[[np.ndarray, np.ndarray], SampleErrors]] = {
     "regression": regression,
     "segmentation": segmentation,
     "depth": depth,
+    "normals": normals,
     "detection": detection,
 }
 
@@ -133,6 +139,20 @@ def _segmentation_error(predicted: np.ndarray, target: np.ndarray) -> float:
 def _depth_error(predicted: np.ndarray, target: np.ndarray) -> float:
     known = np.isfinite(target)
     return float(np.abs(predicted[known].astype(float) - target[known]).mean()) if known.any() else float("nan")
+
+
+def angles(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """float64 (P,): degrees between two maps of vectors (3, H, W), at the pixels where the target has one (it is neither zero nor NaN)."""
+    target = np.nan_to_num(target.astype(float))
+    known = np.square(target).sum(0) > 0.25  # between no vector and a unit vector
+    said, true = predicted[:, known].astype(float), target[:, known]
+    lengths = np.linalg.norm(said, axis=0) * np.linalg.norm(true, axis=0)
+    return np.degrees(np.arccos(np.clip((said * true).sum(0) / np.maximum(lengths, 1e-8), -1, 1)))
+
+
+def _normals_error(predicted: np.ndarray, target: np.ndarray) -> float:
+    found = angles(predicted, target)
+    return float(found.mean()) if len(found) else float("nan")
 
 
 def _detection_error(predicted: np.ndarray, target: np.ndarray) -> tuple[float, bool]:

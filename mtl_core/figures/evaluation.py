@@ -151,6 +151,13 @@ def by_depth_figure(stretches: np.ndarray, unit: str, colour: str, height: int =
     return go.Figure([bars], _layout(height, xaxis=_axis(f"true depth{behind}"), yaxis=_axis(f"mean absolute error{behind}")))
 
 
+def by_angle_figure(degrees: np.ndarray, colour: str, height: int = 260) -> go.Figure:
+    """How many pixels are how many degrees off. ``degrees`` (180, 2) as in an evaluation."""
+    last = int(np.flatnonzero(degrees[:, 1]).max(initial=0)) + 1
+    bars = go.Bar(x=degrees[:last, 0], y=degrees[:last, 1], marker={"color": colour}, hovertemplate="about %{x:.1f}°: %{y:,} pixels<extra></extra>")
+    return go.Figure([bars], _layout(height, xaxis=_axis("angle, °"), yaxis=_axis("pixels")))
+
+
 def errors_figure(errors: np.ndarray, title: str, colour: str, height: int = 260) -> go.Figure:
     """How the images' errors are spread."""
     counts, edges = np.histogram(errors[np.isfinite(errors)], bins=30) if np.isfinite(errors).any() else (np.zeros(1), np.array([0.0, 1.0]))

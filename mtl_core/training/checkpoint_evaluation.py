@@ -16,14 +16,12 @@ from mtl_core.analysis.evaluation import EVALUATIONS
 from mtl_core.analysis.evaluation.findings import Findings, KindEvaluation
 from mtl_core.analysis.sample_errors import SampleErrors, per_sample_errors
 from mtl_core.config import RunConfig
-from mtl_core.data import open_source
 from mtl_core.data.batches import Batches
 from mtl_core.data.dataset import MultiTaskDataset
-from mtl_core.data.prepare import prepare
 from mtl_core.data.source import Progress
 from mtl_core.errors import TrainingError
 from mtl_core.tasks.kind import TaskKind
-from mtl_core.training.build import build_kinds, build_model
+from mtl_core.training.build import build_kinds, build_model, training_data
 from mtl_core.training.checkpoint_files import FILES, check_files, read_meta
 from mtl_core.training.execution import Execution, resolve_device
 
@@ -66,12 +64,13 @@ def evaluate_checkpoint(
         ConfigError, DataError: the data or a part are no longer there.
     """
     started = time.time()
-    data = prepare(open_source(config.data), cache, lambda share, what: progress(0.0, f"preparing the data: {what}"))
+    data = training_data(config, cache, lambda share, what: progress(0.0, f"preparing the data: {what}"))
     meta = read_meta(folder, checkpoint)
     execution = Execution(resolve_device(config.device), meta["execution"]["precision"], meta["execution"]["layout"])
     kinds = build_kinds(config, data.tasks, data.statistics)
     model = _loaded(config, folder, checkpoint, kinds, data.statistics, execution)
     dataset = data.split(split)
+    kinds = {name: kind for name, kind in kinds.items() if kind.task.target in dataset.targets}  # not those that make their targets themselves
     passes = {
         name: TaskPass(kind, EVALUATIONS.load(kind.task.kind)(kind.task) if kind.task.kind in EVALUATIONS else None) for name, kind in kinds.items()
     }

@@ -72,7 +72,7 @@ def test_test_is_asked_for_by_name(open_page, store, kept, texts, monkeypatch):
     asked = []
     monkeypatch.setattr(evaluation_job, "start", lambda store, run_id, splits, checkpoint: asked.append((run_id, splits, checkpoint)))
     app = open_page("run", run=kept.id, view="evaluation")
-    app.button_group(key=f"evaluation.split.{kept.id}").set_value(["test"]).run()
+    app.button_group(key=f"evaluation.split.{kept.id}").set_value("test").run()
     app.button(key=f"evaluate.{kept.id}.test").click().run()
     assert asked == [(kept.id, ["test"], "best")]
     stored(store, kept, "test")

@@ -11,6 +11,7 @@ EVALUATIONS = Registry(
         "regression": "mtl_core.analysis.evaluation.regression:RegressionEvaluation",
         "segmentation": "mtl_core.analysis.evaluation.segmentation:SegmentationEvaluation",
         "depth": "mtl_core.analysis.evaluation.depth:DepthEvaluation",
+        "normals": "mtl_core.analysis.evaluation.normals:NormalsEvaluation",
         "detection": "mtl_core.analysis.evaluation.detection:DetectionEvaluation",
     },
 )
