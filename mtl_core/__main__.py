@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from mtl_core.cli.act import pause, proceed, stop
+from mtl_core.cli.evaluate import evaluate
 from mtl_core.cli.export import export
 from mtl_core.cli.go_on import fork, resume
 from mtl_core.cli.library import COMMANDS
@@ -33,7 +34,7 @@ def commands() -> None:
     """
 
 
-for command in (train, resume, fork, pause, proceed, stop, queue, race, work, presets, runs, data, predict, export):
+for command in (train, resume, fork, pause, proceed, stop, queue, race, work, evaluate, presets, runs, data, predict, export):
     commands.add_command(command)
 for command in COMMANDS:
     runs.add_command(command)

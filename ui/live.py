@@ -10,6 +10,7 @@ from mtl_core.runs.artifacts import probe_epochs
 from mtl_core.runs.store import RunStore
 from ui import words
 from ui.charts import colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
+from ui.evaluation import evaluation_tab, view_choice
 from ui.export import copy_as, take_away
 from ui.failure import ending_card, full_log_button
 from ui.gradients import gradient_panels
@@ -69,6 +70,9 @@ def _draw_run(run_id: str) -> None:
     run = store.get(run_id)
     header(store, run)
     ending_card(store, run)
+    if run.info and view_choice() == "evaluation":
+        evaluation_tab(store, run)
+        return
     if run.info:
         summary = store.summary(run.id)
         feed = scalars_feed(store, run.id)
