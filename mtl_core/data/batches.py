@@ -79,7 +79,7 @@ class Batches:
         arrays |= {f"target.{name}": dataset.targets[name] for name in names} | {f"labelled.{name}": dataset.labelled[name] for name in names}
         resident = self.device.type != "cpu" and sum(array.nbytes for array in arrays.values()) < DEVICE_RESIDENT_BYTES
         self._targets, self._rows = names, _Rows(arrays, self.device, resident)
-        self._scale, self._offset = _normalisation(statistics, self.device)
+        self._scale, self._offset = normalisation(statistics, self.device)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -144,7 +144,7 @@ class _Rows:
         return {name: tensor.to(self._device) for name, tensor in taken.items()}
 
 
-def _normalisation(statistics: Mapping[str, Any], device: torch.device) -> tuple[Tensor, Tensor]:
+def normalisation(statistics: Mapping[str, Any], device: torch.device) -> tuple[Tensor, Tensor]:
     """Scale and offset (1, C, 1, 1) that take 0..255 to (x / 255 - mean) / std."""
     mean = torch.tensor(statistics["mean"], dtype=torch.float64)
     std = torch.tensor(statistics["std"], dtype=torch.float64).clamp(min=_SMALLEST_STD)
