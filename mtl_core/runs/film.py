@@ -40,6 +40,22 @@ class Film:
     def __len__(self) -> int:
         return len(self.probes.images)
 
+    def image(self, number: int) -> np.ndarray:
+        """uint8 (H, W, 3)."""
+        return self.probes.images[number]
+
+    def row(self, number: int) -> int:
+        """Where the image stands in its split."""
+        return int(self.probes.index[number])
+
+    def truth(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Targets by task, and bool (n,) where there are any."""
+        return self.probes.targets, self.probes.labelled
+
+    def arrays(self, epoch: int) -> dict[str, np.ndarray]:
+        """Predictions of all images by task, as in a probe file. Read anew at each call."""
+        return read_probe_file(self.folder, epoch)
+
     def epochs(self) -> list[int]:
         """Epochs whose predictions are saved now; reads those that are new."""
         epochs = probe_epochs(self.folder)
