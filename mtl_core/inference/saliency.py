@@ -38,8 +38,9 @@ def saliency(predictor: Predictor, frame: np.ndarray) -> dict[str, np.ndarray]:
 def score(kind: str, output: Any) -> Tensor:
     """The number whose rise is asked for: the answer that the network gives.
 
-    Classification: the logit of the best class. Several labels: the logits of those at 0.5 or more, the best one where there is none. Detection: the logits
-    of places with a score of 0.3 or more, the best one where there is none. Segmentation: each pixel's best logit. Others: the output itself, up or down.
+    Classification: the logit of the best class. Several labels: the logits of those at 0.5 or more, the best one where there is none.
+    Detection: the logits of places with a score of 0.3 or more, the best one where there is none. Segmentation: the mean of each pixel's best logit.
+    Regression and depth: how far the answer is from the training mean. Others: the mean size of the output.
     """
     if kind == "classification":
         return output.max()

@@ -1,7 +1,7 @@
 """Predictions of a whole split by one checkpoint of a run: made on demand, kept in the run's folder, read without computing anything.
 
-``<run>/predictions/<split>_epoch_<k>_step_<s>/``: ``meta.json``, ``index.npy`` (rows of the split), and one array per task (and its
-candidates), as in a probe file. Images and targets stay in the prepared data. The folder is written under a temporary name and renamed when it is whole.
+``<run>/predictions/<split>_epoch_<k>_step_<s>/``: ``meta.json`` and numbered ``.npy`` files: the rows of the split, and one array per task (and its
+candidates), as in a probe file. Images and targets stay in the prepared data. The folder is written under a temporary name and renamed when whole.
 """
 
 from __future__ import annotations
