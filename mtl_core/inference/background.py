@@ -15,7 +15,7 @@ _logger = logging.getLogger(__name__)
 
 
 def start(key: str, work: Callable[[Progress], None]) -> dict[str, Any]:
-    """Begin ``work`` unless it is under way; a piece that failed is begun anew. Returns its state, plain values: ``share``, ``text``, ``done``, ``error``."""
+    """Begin ``work`` unless it is under way; one that has ended is begun anew. Returns plain values: ``share``, ``text``, ``done``, ``error``."""
     with process_slot("locks").setdefault("predicting", threading.Lock()):
         pieces = process_slot("predicting")
         state = pieces.get(key)
