@@ -99,7 +99,10 @@ def _choices(found: dict[str, Any], tasks: Mapping[str, Task], key: str) -> tupl
     return order[keep[order]], sort_by
 
 
-_ABOUT_MISTAKES = "The wrong class or set of classes, a box missed or made up. For tasks that only know more or less (segmentation, depth, numbers): the worse half of the images."
+_ABOUT_MISTAKES = (
+    "The wrong class or set of classes, a box missed or made up. For tasks that only know more or less (segmentation, depth, numbers): "
+    "the worse half of the images."
+)
 
 
 def _sort_keys(found: dict[str, Any], sort_by: str) -> np.ndarray:

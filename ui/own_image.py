@@ -169,8 +169,8 @@ def _times(times: dict[str, Any]) -> None:
         "One network per task", f"{times['apart_ms']:.1f} ms", delta=f"{times['apart_ms'] / times['shared_ms']:.2f} times as long", delta_color="off"
     )
     st.caption(
-        f"Forward pass of this image on {times['device']}, without reading and drawing: the trunk once with every head, against the trunk once for each "
-        f"head. Medians of {times['rounds']} turns each, taken in alternation just now; on a machine that trains meanwhile they vary."
+        f"Forward pass of this image on {times['device']}, without reading and drawing: the trunk once with every head, against the trunk once for "
+        f"each head. Medians of {times['rounds']} turns each, taken in alternation; on a machine that trains meanwhile they vary."
     )
 
 
