@@ -40,8 +40,9 @@ def error_gallery(pictures: Any, tasks: Mapping[str, Task], epoch: int, key: str
         page = right.number_input(f"Page of {pages}", 1, pages, 1, key=f"{key}.page.{pages}", label_visibility="collapsed") - 1
     left.caption(_summary(found, shown, sort_by, page, pages))
     members = [int(number) for number in shown[page * A_PAGE : (page + 1) * A_PAGE]]
-    task = tasks[sort_by] if sort_by in tasks else next((each for each in tasks.values() if each.kind in ("segmentation", "detection")), None)
-    _thumbnails(pictures, found, members, task or next(iter(tasks.values())), epoch, key)
+    drawn = [task for task in tasks.values() if task.kind not in ("classification", "multi_label", "regression")]
+    first = next((task for task in drawn if task.name == sort_by), None) or next(iter(drawn or tasks.values()))
+    _thumbnails(pictures, found, members, first, sort_by, epoch, key)
 
 
 def _numbers(pictures: Any, tasks: Mapping[str, Task], epoch: int) -> dict[str, Any]:
@@ -160,9 +161,9 @@ def _summary(found: dict[str, Any], shown: np.ndarray, sort_by: str, page: int, 
     return plain(f"{count}{about} · left: target, right: prediction" + (f" · page {page + 1} of {pages}" if pages > 1 else ""))
 
 
-def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: Task, epoch: int, key: str) -> None:
+def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: Task, sort_by: str, epoch: int, key: str) -> None:
     sprite, ratio = _sprite(pictures, found, members, task, epoch)
-    tiles = [{"number": number, "lines": _lines(pictures, found, number), "mistake": bool(_any_mistake(found)[number])} for number in members]
+    tiles = [{"number": number, "lines": _lines(found, number, sort_by), "mistake": bool(_any_mistake(found)[number])} for number in members]
     data = {"tiles": tiles, "columns": COLUMNS, "ratio": ratio, "sprite": "data:image/png;base64," + base64.b64encode(sprite).decode()}
     data["revision"] = hashlib.sha1(repr(data).encode()).hexdigest()
 
@@ -178,14 +179,16 @@ def _any_mistake(found: dict[str, Any]) -> np.ndarray:
     return mistaken(found, "")
 
 
-def _lines(pictures: Any, found: dict[str, Any], number: int) -> list[str]:
-    errors = [
-        f"{task} {measured(float(each['values'][number]))}{' ' + each['unit'] if each['unit'] else ''}"
+def _lines(found: dict[str, Any], number: int, sort_by: str) -> list[str]:
+    """The error that is sorted by, the others, and the first contradiction."""
+    errors = {
+        task: f"{task} {measured(float(each['values'][number]))} {each['unit']}".strip()
         for task, each in found["errors"].items()
         if np.isfinite(each["values"][number])
-    ]
+    }
+    first = f"image {number + 1}" + (f": {errors.pop(sort_by)}" if sort_by in errors else "")
     contradictions = [check for check, values in found["checks"].items() if np.nan_to_num(values[number]) >= DISAGREES_FROM]
-    return [f"image {number + 1}: " + " · ".join(errors), *contradictions[:1]]
+    return [first, " · ".join(errors.values()), *contradictions[:1]]
 
 
 def _sprite(pictures: Any, found: dict[str, Any], members: list[int], task: Task, epoch: int) -> tuple[bytes, str]:

@@ -33,16 +33,16 @@ def disagreements(
     for boxes in of_kind["detection"]:
         for mask in of_kind["segmentation"]:
             if set(tasks[boxes].classes) & set(tasks[mask].classes):
-                checks[f"boxes of {boxes} without pixels in {mask}"] = boxes_without_mask(
+                checks[f"{boxes}: a box without its pixels in {mask}"] = boxes_without_mask(
                     predictions[boxes], tasks[boxes].classes, predictions[mask], tasks[mask].classes
                 )
         for number in of_kind["regression"]:
             if counts_boxes(number, boxes, targets, labelled):
-                checks[f"{boxes} counted against {number}"] = count_off(predictions[boxes], predictions[number])
+                checks[f"{boxes} counted, against {number}"] = count_off(predictions[boxes], predictions[number])
     for depth in of_kind["depth"]:
         near, far = tasks[depth].value_range
         for mask in of_kind["segmentation"]:
-            checks[f"edges of {depth} off the edges of {mask}"] = edges_off(predictions[depth], predictions[mask], far - near)
+            checks[f"{depth}: edges off the edges of {mask}"] = edges_off(predictions[depth], predictions[mask], far - near)
     return checks
 
 
