@@ -83,7 +83,8 @@ def edges_off(depth: np.ndarray, masks: np.ndarray, span: float) -> np.ndarray:
 
 def _edges_off(depth: np.ndarray, mask: np.ndarray, span: float) -> float:
     step = np.maximum(np.abs(np.diff(depth, axis=0, append=depth[-1:])), np.abs(np.diff(depth, axis=1, append=depth[:, -1:])))
-    steep = step > max(np.quantile(step[np.isfinite(step)], 1 - EDGE_SHARE) if np.isfinite(step).any() else np.inf, EDGE_STEP * span)
+    known = step[np.isfinite(step)]
+    steep = (step >= np.quantile(known, 1 - EDGE_SHARE) if len(known) else np.zeros(step.shape, bool)) & (step > EDGE_STEP * span)
     if not steep.any():
         return float("nan")
     seen = np.where(mask == IGNORE, 0, mask)
