@@ -108,7 +108,7 @@ def predict_split(predictor: Predictor, data: MultiTaskDataset, split: str, chec
     index = evenly_spaced_rows(data, min(MOST_IMAGES, fitting))
     parts = []
     for start in range(0, len(index), BATCH):
-        frames = np.asarray(data.images[index[start : start + BATCH]]).transpose(0, 2, 3, 1)
+        frames = np.array(data.images[index[start : start + BATCH]]).transpose(0, 2, 3, 1)
         parts.append(decoded(predictor.kinds, predictor.outputs(frames)))
         progress((start + len(frames)) / len(index), f"predicting {split}: {start + len(frames):,} of {len(index):,} images")
     _keep(place, joined(parts), index, len(data))

@@ -128,7 +128,7 @@ def test_saliency_is_grad_cam_by_its_definition(predictor, val):
     with torch.no_grad():
         coarsest = predictor.model.backbone(predictor.normalised(frame[None]))[-1]
         output = predictor.model.heads["count"]([coarsest])
-        linear = predictor.model.heads["count"].linear.weight[0] * output.sign()
+        linear = predictor.model.heads["count"].linear.weight[0] * output.sign().item()
         channels = coarsest.shape[1]
         alpha = (linear[:channels] + linear[channels:]) / coarsest[0, 0].numel()
         expected = torch.nn.functional.interpolate(
