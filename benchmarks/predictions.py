@@ -1,8 +1,7 @@
 """Epoch slider and overlays: ``python -m benchmarks.predictions``.
 
-A run of 50 epochs, 32 probe images of 64 x 64 and 4 tasks is written as the trainer would have written it (what a network of that
-age predicts: targets with noise that shrinks). Then the server's part is timed, the pictures in Chromium, 500 moves with the server's memory before and after,
-and the drawing of 16 images of 256 x 256.
+A run of 50 epochs, 32 probe images of 64 x 64 and 4 tasks is written as the trainer writes one; its predictions are targets with noise that
+shrinks. Then the server's part is timed, the pictures in Chromium, the server's memory over 500 moves, and the drawing of 16 images of 256 x 256.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ TASKS = ("present", "boxes", "segments", "depth")
 CONFIG = {
     "name": "fifty epochs",
     "data": {"name": "digit_scenes", "train_size": 64, "val_size": IMAGES, "test_size": 8, "max_digits": 3},
-    "tasks": dict.fromkeys(TASKS, {}),
+    "tasks": {name: {} for name in TASKS},
     "backbone": {"name": "small_cnn"},
     "epochs": EPOCHS,
     "probe_samples": IMAGES,
