@@ -141,7 +141,8 @@ def in_browser(home: Path, run_id: str) -> None:
                 if number % 100 == 0:
                     memory.append(process.memory_info().rss)
             print(
-                f"| browser: a move of the slider to all pictures drawn | {statistics.median(times):.0f} ms (95 %: {np.quantile(times, 0.95):.0f}, worst {max(times):.0f}) |"
+                slow = f"95 %: {np.quantile(times, 0.95):.0f}, worst {max(times):.0f}"
+                print(f"| browser: a move of the slider to all pictures drawn | {statistics.median(times):.0f} ms ({slow}) |")
             )
             print(f"| server's memory before and after each 100 of {MOVES} moves | {', '.join(f'{each / 1e6:.0f}' for each in memory)} MB |")
             samples = []
