@@ -140,10 +140,8 @@ def in_browser(home: Path, run_id: str) -> None:
                     page.wait_for_timeout(600)  # the slider rests: the server is told
                 if number % 100 == 0:
                     memory.append(process.memory_info().rss)
-            print(
-                slow = f"95 %: {np.quantile(times, 0.95):.0f}, worst {max(times):.0f}"
-                print(f"| browser: a move of the slider to all pictures drawn | {statistics.median(times):.0f} ms ({slow}) |")
-            )
+            slow = f"95 %: {np.quantile(times, 0.95):.0f}, worst {max(times):.0f}"
+            print(f"| browser: a move of the slider to all pictures drawn | {statistics.median(times):.0f} ms ({slow}) |")
             print(f"| server's memory before and after each 100 of {MOVES} moves | {', '.join(f'{each / 1e6:.0f}' for each in memory)} MB |")
             samples = []
             for _ in range(8):
