@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mtl_core.data.augmentation import Changes, move_boxes, move_pixels, pixel_sources
+from mtl_core.config import AugmentationConfig
+from mtl_core.data.augmentation.pipeline import Pipeline
 from mtl_core.data.dataset import Task
 from mtl_core.figures.overlays import MASK_OPACITY, class_colours
 from mtl_core.inference.fit import boxes_back, classes_back, fit, into_frame
@@ -49,14 +50,17 @@ def test_drawn_where_the_image_has_it(height, width, box):
     assert drawn(image, mask, boxes) == (list(box), list(box))
 
 
-@pytest.mark.parametrize("changes", [Changes(flip=torch.tensor([True])), Changes(flip=torch.tensor([True]), shift=torch.tensor([[3, -2]]))])
-def test_still_there_after_flip_and_shift(changes):
+@pytest.mark.parametrize("settings", [{"flip": True}, {"flip": True, "shift": 3}])
+@pytest.mark.parametrize("seed", range(4))
+def test_still_there_after_flip_and_shift(settings, seed):
     image, mask, boxes = scene(20, 36, (8, 6, 21, 15))
-    sources = pixel_sources(changes, 1, 20, 36)
-    moved = move_pixels(torch.from_numpy(image.transpose(2, 0, 1))[None], sources)[0].numpy().transpose(1, 2, 0)
-    moved_mask = move_pixels(torch.from_numpy(mask)[None], sources)[0].numpy()
-    moved_boxes = np.concatenate([move_boxes(torch.from_numpy(boxes[None, :, :5]), changes, 20, 36)[0].numpy(), boxes[:, 5:]], 1)
-    assert drawn(moved, moved_mask, moved_boxes) == (bright(moved), bright(moved))
+    pipeline = Pipeline(AugmentationConfig(**settings), [0.2, 0.2, 0.2])
+    drawn_changes = pipeline.draw(1, (20, 36), np.random.default_rng(seed))
+    targets = {"mask": torch.from_numpy(mask)[None], "boxes": torch.from_numpy(boxes[None, :, :5])}
+    sample = pipeline.apply(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], targets, drawn_changes)
+    moved = sample.images[0].numpy().transpose(1, 2, 0).round().astype(np.uint8)
+    moved_boxes = np.concatenate([sample.targets["boxes"][0].numpy(), boxes[:, 5:]], 1)
+    assert drawn(moved, sample.targets["mask"][0].numpy(), moved_boxes) == (bright(moved), bright(moved))
 
 
 @pytest.mark.parametrize("how", ["pad", "stretch", "crop"])
