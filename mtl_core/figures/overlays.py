@@ -89,8 +89,10 @@ def draw_mask(image: np.ndarray, mask: np.ndarray, classes: Sequence[str], scale
     for index, name in enumerate(classes):
         if name == "background":
             shown &= mask != index
-    layer = colours[np.where(shown, mask, 0)]
-    mixed = np.where(shown[..., None], MASK_OPACITY * layer + (1 - MASK_OPACITY) * image, 0.45 * image)
+    # In float32 and from tables of the classes: several times as fast as mixing the two pictures.
+    table = np.concatenate([MASK_OPACITY * colours, np.zeros((1, 3))]).astype(np.float32)
+    kept = np.where(shown, 1 - MASK_OPACITY, 0.45).astype(np.float32)
+    mixed = image * kept[..., None] + table[np.where(shown, mask, len(classes))]
     return enlarge(mixed.round().astype(np.uint8), scale)
 
 
