@@ -9,11 +9,18 @@ from mtl_core.config import PartConfig
 from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.data.dataset import IGNORE
 
-SMALL = {"digits": {"image_size": 16}, "digit_scenes": {"train_size": 10, "val_size": 6, "test_size": 5}, "mnist": {"val_size": 8, "download": False}}
+SMALL = {
+    "digits": {"image_size": 16},
+    "digit_scenes": {"train_size": 10, "val_size": 6, "test_size": 5},
+    "mnist": {"val_size": 8, "download": False},
+    "imported": {"set": "shapes"},
+}
 
 
 @pytest.fixture(params=list(DATA_SOURCES))
-def source(request, write_mnist, monkeypatch):
+def source(request, write_mnist, monkeypatch, import_shapes):
+    if request.param == "imported":
+        import_shapes()
     monkeypatch.setenv("MTL_MNIST_ROOT", str(write_mnist()))
     return open_source(PartConfig(name=request.param, **SMALL.get(request.param, {})))
 
