@@ -64,7 +64,7 @@ JPEG = encoded(SMOOTH.resize((400, 300)), "JPEG")
 
 PICTURES = {  # file name, content, what is said of it ('' for nothing)
     "cut_jpeg": ("x.jpg", JPEG[: len(JPEG) // 2], "skipped/picture"),
-    "cut_png": ("x.png", png()[:200], "skipped/picture"),
+    "cut_png": ("x.png", png()[: len(png()) // 2], "skipped/picture"),
     "header_only": ("x.png", png()[:20], "skipped/picture"),
     "zero_bytes": ("x.png", b"", "skipped/picture"),
     "noise": ("x.jpg", noise(), "skipped/picture"),
@@ -103,7 +103,7 @@ def folder_with(root: Path, extra: dict[str, bytes], classes: bool = True) -> Pa
     for number in range(12):
         path = root / ("cat", "dog")[number % 2] / f"good_{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(png(Image.fromarray(np.roll(np.asarray(SMOOTH), number, 0))))
+        path.write_bytes(png(Image.fromarray(np.roll(np.asarray(SMOOTH), number + 1, 0))))
     for name, content in extra.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
@@ -193,10 +193,7 @@ XMLS = {
     "empty": ("", "skipped/damaged_xml"),
     "other": ("<html></html>", "skipped/other_xml"),
     "no_image": ("<annotation><filename>nowhere.png</filename></annotation>", "skipped/missing_image"),
-    "size_differs": (
-        f"<annotation><size><width>9</width><height>9</height></size><object><name>square</name><bndbox>{corners(1, 1, 5, 5)}</bndbox></object></annotation>",
-        None,
-    ),
+    "size_differs": (GOOD_XML.decode().replace("<object>", "<size><width>9</width><height>9</height></size><object>"), None),
 }
 
 
@@ -236,7 +233,7 @@ def test_tables_are_guessed(tmp_path, encoding, delimiter):
 COLOUR = {"columns": [{"column": "colour", "task": "colour", "kind": "classification", "classes": ["red", "blue"]}]}
 SIZE = {"columns": [{"column": "size", "task": "size", "kind": "regression"}]}
 TABLES = {  # CSV, options, what is said, images with a target
-    "ragged": ("image,colour\ngood_0,red\ngood_1,blue,more\ngood_2\n", COLOUR, "skipped/ragged_row", 1),
+    "ragged": ("image,colour\ngood_0,red\ngood_1,blue,more\n", COLOUR, "skipped/ragged_row", 1),
     "missing_image": ("image,colour\ngood_0,red\nnowhere,blue\n", COLOUR, "skipped/missing_image", 1),
     "unknown_class": ("image,colour\ngood_0,red\ngood_1,mauve\n", COLOUR, "skipped/unknown_class", 1),
     "contradiction": ("image,colour\ngood_0,red\ngood_0,blue\n", COLOUR, "skipped/duplicate", 1),
@@ -336,7 +333,7 @@ def masked(tmp_path, content: bytes, **options):
 MASKS = {
     "other_size": (png(Image.new("L", (9, 9))), "skipped/size_differs", 1),
     "unlisted": (png(Image.fromarray(np.full((40, 50), 77, np.uint8))), "repaired/unlisted_value", 2),
-    "colours": (png(SMOOTH.transpose(Image.Transpose.ROTATE_90).resize((50, 40)).convert("HSV").convert("RGB").point(lambda v: v // 2)), None, None),
+    "colours": (png(Image.merge("RGB", (*SMOOTH.split()[:2], Image.new("L", SMOOTH.size)))), "skipped/mask", 1),
     "damaged": (noise(), "skipped/mask", 1),
     "empty": (b"", "skipped/mask", 1),
     "bomb": (bomb(), "skipped/mask", 1),
@@ -346,7 +343,7 @@ MASKS = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in MASKS if name != "colours"])
+@pytest.mark.parametrize("name", MASKS)
 def test_odd_masks(tmp_path, name):
     content, said, labelled = MASKS[name]
     examined = masked(tmp_path, content)
@@ -402,7 +399,7 @@ def test_odd_depth(tmp_path, name):
 def zipped(path: Path, entries: dict[str, bytes], links: dict[str, str] | None = None) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for number in range(12):
-            file.writestr(f"{('cat', 'dog')[number % 2]}/good_{number}.png", png(Image.fromarray(np.roll(np.asarray(SMOOTH), number, 0))))
+            file.writestr(f"{('cat', 'dog')[number % 2]}/good_{number}.png", png(Image.fromarray(np.roll(np.asarray(SMOOTH), number + 1, 0))))
         for name, content in entries.items():
             file.writestr(name, content)
         for name, target in (links or {}).items():
@@ -429,7 +426,7 @@ def test_odd_zips(tmp_path, name):
     before = sorted(tmp_path.rglob("*"))
     report = check(path, propose(path).spec)
     assert (report.images, report.problems) == (12, ())
-    assert said in report.counts or name == "bomb"
+    assert said in report.counts
     assert sorted(tmp_path.rglob("*")) == before
 
 
