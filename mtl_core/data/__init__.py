@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtl_core.config import PartConfig
+from mtl_core.config import DataConfig, PartConfig, PreprocessingConfig
 from mtl_core.data.source import DataSource
 from mtl_core.registry import Registry, validated
 
@@ -19,10 +19,22 @@ DATA_SOURCES = Registry(
 
 
 def open_source(part: PartConfig) -> DataSource:
-    """The source a config names, with its options checked.
+    """The source a config names, with its options checked, and with its images preprocessed where the config asks for that.
 
     Raises:
         ConfigError: unknown source or option.
     """
+    part = part if isinstance(part, DataConfig) else validated(DataConfig, part.model_dump(), "data")
     source_class = DATA_SOURCES.load(part.name, "data.name")
-    return source_class(validated(source_class.Options, part.options, "data"))
+    source = source_class(validated(source_class.Options, part.options, "data"))
+    if not part.preprocessing.changes_images:
+        return source
+    from mtl_core.data.preprocessing.preprocessed import Preprocessed
+
+    return Preprocessed(source, part.preprocessing)
+
+
+def open_unprocessed(part: PartConfig) -> DataSource:
+    """The same source with its images as they come."""
+    part = part if isinstance(part, DataConfig) else validated(DataConfig, part.model_dump(), "data")
+    return open_source(part.model_copy(update={"preprocessing": PreprocessingConfig()}))

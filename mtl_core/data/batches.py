@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from mtl_core.config import AugmentationConfig
-from mtl_core.data.augmentation import Changes, draw_changes, move_boxes, move_pixels, pixel_sources, recolour
+from mtl_core.data.augmentation.augmentation import Drawn, Mix
+from mtl_core.data.augmentation.pipeline import Pipeline
 from mtl_core.data.dataset import MultiTaskDataset
 
 DEVICE_RESIDENT_BYTES = 1 << 30  # a split smaller than this is kept on the accelerator as a whole
@@ -31,12 +32,14 @@ class Batch:
         targets: target name -> rows in the types of ``dataset``'s table.
         labelled: target name -> bool (n,).
         index: int64 (n,) rows of the data set, on the CPU.
+        mix: how images were laid over each other; None where they were not. Targets are each image's own.
     """
 
     images: Tensor
     targets: dict[str, Tensor]
     labelled: dict[str, Tensor]
     index: Tensor
+    mix: Mix | None = None
 
 
 class Batches:
@@ -71,8 +74,9 @@ class Batches:
     ):
         self.count, self.batch_size, self.seed = len(dataset), batch_size, seed
         self.shuffle, self.drop_last = shuffle, drop_last and len(dataset) >= batch_size
-        self.augmentation = None if augmentation == AugmentationConfig() else augmentation  # nothing is switched on
         self.device = torch.device(device)
+        self._pipeline = Pipeline(augmentation or AugmentationConfig(), statistics["mean"], self.device)
+        self._size = dataset.images.shape[2:]
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         names = list(dict.fromkeys(targets))
         arrays = {"images": dataset.images}
@@ -94,35 +98,17 @@ class Batches:
             yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], epoch, step)
 
     def _batch(self, index: np.ndarray, epoch: int, step: int) -> Batch:
-        changes = None
-        if self.augmentation is not None:
-            random = np.random.default_rng([self.seed, _CHANGES, epoch, step])
-            changes = draw_changes(self.augmentation, len(index), random, self.device)
-        return self._finish(index, self._rows.take(index), changes)
+        random = np.random.default_rng([self.seed, _CHANGES, epoch, step])
+        return self._finish(index, self._rows.take(index), self._pipeline.draw(len(index), self._size, random))
 
-    def _finish(self, index: np.ndarray, arrays: dict[str, Tensor], changes: Changes | None) -> Batch:
-        images = arrays["images"]
+    def _finish(self, index: np.ndarray, arrays: dict[str, Tensor], drawn: list[Drawn]) -> Batch:
         targets = {name: arrays[f"target.{name}"] for name in self._targets}
-        if changes is not None and changes.moves:
-            sources = pixel_sources(changes, len(images), *images.shape[2:])
-            targets = {name: _moved(target, changes, sources, *images.shape[2:]) for name, target in targets.items()}
-            images = move_pixels(images, sources)
-        images = images.to(torch.float32)
-        if changes is not None and changes.recolours:
-            images = recolour(images, changes, full=255.0)
+        changed = self._pipeline.apply(arrays["images"], targets, drawn)
+        images = changed.images.to(torch.float32)
         # Normalised before the memory order is changed: on a CPU that is twice as fast as after it.
         images = images.mul_(self._scale).add_(self._offset).contiguous(memory_format=self.memory_format)
         labelled = {name: arrays[f"labelled.{name}"] for name in self._targets}
-        return Batch(images, targets, labelled, torch.from_numpy(index))
-
-
-def _moved(target: Tensor, changes: Changes, sources: Tensor, height: int, width: int) -> Tensor:
-    """Dense maps and boxes follow the image; anything else belongs to the whole image and stays."""
-    if target.ndim == 3 and target.shape[1:] == (height, width):
-        return move_pixels(target, sources)
-    if target.ndim == 3 and target.shape[2] == 5:
-        return move_boxes(target, changes, height, width)
-    return target
+        return Batch(images, changed.targets, labelled, torch.from_numpy(index), changed.mix)
 
 
 class _Rows:

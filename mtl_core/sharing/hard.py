@@ -32,9 +32,10 @@ class HardSharing(MultiTaskModel):
         if self.split_features and self.training and torch.is_grad_enabled():
             copies = [feature.detach().requires_grad_() for feature in features]
             self._taken, features = (features, copies), copies
+        heads = {name: head for name, head in self.heads.items() if self.only is None or name in self.only}
         if self.watch_features is not None and features[0].requires_grad:
-            return {name: head(self.watch_features(name, features)) for name, head in self.heads.items()}
-        return {name: head(features) for name, head in self.heads.items()}
+            return {name: head(self.watch_features(name, features)) for name, head in heads.items()}
+        return {name: head(features) for name, head in heads.items()}
 
     def take_features(self) -> tuple[list[Tensor], list[Tensor]]:
         if self._taken is None:

@@ -54,7 +54,7 @@ def noise() -> bytes:
 
 
 def animated() -> bytes:
-    return encoded(SMOOTH, "GIF", save_all=True, append_images=[SMOOTH.transpose(Image.Transpose.FLIP_LEFT_RIGHT)])
+    return encoded(SMOOTH.convert("L"), "TIFF", save_all=True, append_images=[SMOOTH.transpose(Image.Transpose.FLIP_LEFT_RIGHT)])
 
 
 SIXTEEN = Image.fromarray((np.arange(2000).reshape(40, 50) * 30).astype(np.uint16))
@@ -84,7 +84,7 @@ PICTURES = {  # file name, content, what is said of it ('' for nothing)
     "palette_alpha": ("x.png", png(SMOOTH.quantize(16), transparency=0), "repaired/alpha"),
     "one_bit": ("x.png", png(SMOOTH.convert("1")), ""),
     "turned": ("x.jpg", turned(), "repaired/turned"),
-    "animated": ("x.gif", animated(), "repaired/animated"),
+    "animated": ("x.tif", animated(), "repaired/animated"),
     "wrong_extension": ("x.jpg", png(), "note/wrong_extension"),
     "one_pixel": ("x.png", png(Image.new("RGB", (1, 1))), ""),
     "line": ("x.png", png(Image.new("RGB", (5000, 1))), ""),
