@@ -34,7 +34,8 @@ def test_from_check_to_a_run(home, shapes, capsys, tmp_path):
     assert "data: {name: imported, set: tones}" in capsys.readouterr().out
     assert main(["data", "show", "tones", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["tasks"][0]["classes"] == ["dark", "light"]
-    config = "{data: {name: imported, set: tones}, tasks: {class: {}}, backbone: {name: mlp}, epochs: 2, batch_size: 8, precision: fp32, layout: contiguous}"
+    config = "{data: {name: imported, set: tones}, tasks: {class: {}}, "
+    config += "backbone: {name: mlp}, epochs: 2, batch_size: 8, precision: fp32, layout: contiguous}"
     (tmp_path / "run.yaml").write_text(config)
     assert main(["train", str(tmp_path / "run.yaml"), "--json"]) == 0
     run = json.loads(capsys.readouterr().out)

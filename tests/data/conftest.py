@@ -52,7 +52,7 @@ def make_shapes(tmp_path):
         rows = ["image,colour,size_px"]
         for number in range(count):
             size, channel = 5 + number % 7 + 0.5, number % 3
-            pixels, mask = np.full((24, 32, 3), number, np.uint8), np.zeros((24, 32), np.uint8)
+            pixels, mask = np.full((24, 32, 3), number % 200, np.uint8), np.zeros((24, 32), np.uint8)
             pixels[4 : 4 + int(size), 6 : 6 + int(size), channel] = 200
             mask[4 : 4 + int(size), 6 : 6 + int(size)] = 1 + channel
             Image.fromarray(pixels).save(root / "images" / f"{number:03}.png")

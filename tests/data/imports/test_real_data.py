@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -90,7 +92,7 @@ def test_living_room(real_data):
     assert {name for name, s in tasks.items() if s.task.kind == "regression"} == {"median_depth_m", "p10_depth_m", "valid_fraction"}
     assert examined.report.counts["note/no_measurement"] > 30
     order = [part for _, part in sorted(examined.split.items())]
-    assert sum(a != b for a, b in zip(order, order[1:], strict=False)) < 8  # blocks, not single frames
+    assert sum(a != b for a, b in pairwise(order)) < 8  # blocks, not single frames
     data = PreparedSource(examined).build("val", lambda share, what: None)
     assert np.isnan(data.targets["depth"]).mean() < 0.1
 
