@@ -31,9 +31,10 @@ from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.cost import FILE
 from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
-from mtl_core.training.build import Setup, build, build_balancer, build_optimizer
+from mtl_core.training.build import Setup, build, build_balancer
 from mtl_core.training.execution import tune_allocator
 from mtl_core.training.losses import separate_losses, task_losses
+from mtl_core.training.optimizers import build_optimizer
 
 TASKS = {"present": {}, "count": {}, "segments": {}}
 BACKBONES = {"small_cnn": {"name": "small_cnn", "width": 24}, "resnet18": {"name": "resnet18"}}

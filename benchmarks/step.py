@@ -22,8 +22,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from mtl_core.events import Control
 from mtl_core.presets import get_preset
-from mtl_core.training.build import Setup, build, build_optimizer, build_scheduler
+from mtl_core.training.build import Setup, build
+from mtl_core.training.changes import Changes
 from mtl_core.training.execution import tune_allocator
+from mtl_core.training.optimizers import build_optimizer, build_scheduler
+from mtl_core.training.step import JointStep
 from mtl_core.training.trainer import Position, _train_epoch
 
 
@@ -84,9 +87,10 @@ def compare(setup: Setup, pairs: int) -> None:
     scheduler = build_scheduler(config.schedule, optimizer, 10**6)
     loader = DataLoader(Images(setup), config.batch_size, shuffle=True, drop_last=True)
     epoch = {"number": 0}
+    step, changes = JointStep(setup), Changes(setup, 0)
 
     def ours() -> None:
-        list(_train_epoch(setup, Position(epoch=epoch["number"]), Control()))
+        list(_train_epoch(setup, step, changes, Position(epoch=epoch["number"], step=epoch["number"] * setup.steps_per_epoch), Control()))
 
     def bare() -> None:
         bare_epoch(setup, model, optimizer, scheduler, ((batch.images, batch.targets) for batch in batches.epoch(epoch["number"])))

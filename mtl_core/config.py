@@ -25,6 +25,9 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
 
 
+RESIZED = {"resize": ["stretch", "pad", "crop"]}
+
+
 class PartConfig(BaseModel):
     """A registered part by name; every further key is one of that part's options."""
 
@@ -37,16 +40,53 @@ class PartConfig(BaseModel):
         return dict(self.model_extra or {})
 
 
-class TaskConfig(BaseModel):
-    """One task of the run. Further keys are options of the task's kind."""
+class PreprocessingConfig(_Strict):
+    """What is done once to every image, in this order, before anything is learnt from it; boxes, masks and depth follow the new size."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
-    loss_weight: float = Field(1.0, ge=0, description="Factor on this task's loss, before any balancing method.")
+    denoise: PartConfig = Field(PartConfig(name="none"), description="How noise is removed from the images, at the size they come in.")
+    colour: Literal["as_is", "grey", "colour"] = Field(
+        "as_is", description="'grey': one channel, by Rec. 601 luma; 'colour': three channels, of a grey image three equal ones."
+    )
+    resize: Literal["none", "stretch", "pad", "crop"] = Field(
+        "none",
+        description="To another size. 'stretch' changes the proportions; 'pad' keeps them and adds bars that count for nothing; 'crop' keeps them "
+        "and cuts off what is too long, evenly at both ends.",
+    )
+    height: int = Field(64, ge=8, le=1024, description="New height.", json_schema_extra={"unit": "pixels", "shown_when": RESIZED})
+    width: int = Field(64, ge=8, le=1024, description="New width.", json_schema_extra={"unit": "pixels", "shown_when": RESIZED})
+    standardise: Literal["channels", "together", "none"] = Field(
+        "channels",
+        description="Subtract the mean and divide by the spread, both measured on the training images only: of each channel, or of all channels "
+        "'together', which keeps colours apart as they were; 'none' leaves values between 0 and 1.",
+    )
 
     @property
-    def options(self) -> dict[str, Any]:
-        """The keys that belong to the task kind."""
-        return dict(self.model_extra or {})
+    def changes_images(self) -> bool:
+        """Whether the prepared images are others than those that the data set gives."""
+        return self.denoise != PartConfig(name="none") or self.colour != "as_is" or self.resize != "none"
+
+
+class PartitionConfig(_Strict):
+    """Which images are labelled for which task."""
+
+    kind: Literal["shared", "disjoint"] = Field(
+        "shared",
+        description="'shared': every image keeps the targets it has for every task. 'disjoint': each image of train, val and test keeps its target "
+        "for one task only, so that each task has images of its own, with a train, val and test part.",
+    )
+    among: list[str] = Field(
+        default_factory=list,
+        description="Tasks that the images are divided among when 'disjoint'; empty for the run's own. Written out when the run is made, so "
+        "that the same run with fewer tasks keeps each task's images.",
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="Which images each task gets, and which keep their label where only a share of them does.")
+
+
+class DataConfig(PartConfig):
+    """A data set by name with its options, what is done to its images, and which of them each task may learn from."""
+
+    preprocessing: PreprocessingConfig = PreprocessingConfig()
+    partition: PartitionConfig = PartitionConfig()
 
 
 class OptimizerConfig(_Strict):
@@ -58,6 +98,32 @@ class OptimizerConfig(_Strict):
     momentum: float = Field(
         0.9, ge=0, lt=1, description="Momentum of sgd; the Adam family ignores it.", json_schema_extra={"shown_when": {"name": ["sgd"]}}
     )
+
+
+class TaskConfig(BaseModel):
+    """One task of the run. Further keys are options of the task's kind."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    loss_weight: float = Field(1.0, ge=0, description="Factor on this task's loss, before any balancing method.")
+    label_fraction: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of this task's training targets that is used, with all classes in proportion; the other images count for nothing in "
+        "this task. val and test keep all of theirs.",
+    )
+    optimizer: OptimizerConfig | None = Field(
+        None,
+        description="The task's own optimizer and learning rate, for what only this task uses (its head); under 'update: task_vectors' for its "
+        "copy of the shared network too. Empty for the run's.",
+    )
+    start_epoch: int = Field(1, ge=1, le=10_000, description="Epoch in which the task begins to be trained; 1 is the first.")
+    stop_epoch: int | None = Field(None, ge=1, le=10_000, description="Last epoch in which it is trained; empty for the run's last.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that belong to the task kind."""
+        return dict(self.model_extra or {})
 
 
 class ScheduleConfig(_Strict):
@@ -74,6 +140,23 @@ class AugmentationConfig(_Strict):
     flip: bool = Field(False, description="Mirror left-right with probability 1/2. Not for digits: it changes what they are.")
     brightness: float = Field(0.0, ge=0, le=1, description="Largest change of brightness, as a share of the full range.")
     contrast: float = Field(0.0, ge=0, le=1, description="Largest relative change of contrast.")
+    saturation: float = Field(0.0, ge=0, le=1, description="Largest relative change of saturation; nothing for grey images.")
+    crop: float = Field(
+        0.0, ge=0, le=0.9, description="Largest share of height and width that is cut away; what is left is enlarged to the whole. Depth gets nearer."
+    )
+    rotation: float = Field(
+        0.0, ge=0, le=180, description="Largest turn to either side; the border is repeated.", json_schema_extra={"unit": "degrees"}
+    )
+    scale: float = Field(0.0, ge=0, le=0.5, description="Largest relative change of size, about the centre, larger or smaller. Depth follows.")
+    cutout: float = Field(
+        0.0, ge=0, le=0.75, description="Side of a square that is blanked out, as a share of the shorter side. What lies under it counts for nothing."
+    )
+    mixup: float = Field(
+        0.0,
+        ge=0,
+        le=2,
+        description="Images are laid over each other, with a share drawn from Beta(a, a); this is a. For whole-image targets only.",
+    )
 
 
 class ChangeConfig(_Strict):
@@ -84,6 +167,10 @@ class ChangeConfig(_Strict):
     value: float = Field(description="What it was set to.")
 
 
+# Keys under which a part stands by its name.
+PARTS = (["data"], ["data", "preprocessing", "denoise"], ["backbone"], ["sharing"], ["balancing"], ["update"])
+
+
 class RunConfig(_Strict):
     """Everything that decides what a run does.
 
@@ -92,11 +179,14 @@ class RunConfig(_Strict):
     """
 
     name: str = Field("", max_length=120, description="Title of the run; empty for one made from its settings.")
-    data: PartConfig
+    data: DataConfig
     tasks: dict[str, TaskConfig] = Field(description="Tasks to train together, by the data set's task names.")
     backbone: PartConfig
     sharing: PartConfig = Field(PartConfig(name="hard"), description="How the tasks share the network.")
     balancing: PartConfig = Field(PartConfig(name="fixed"), description="How the tasks' losses or gradients are combined.")
+    update: PartConfig = Field(
+        PartConfig(name="joint"), description="How a step changes the network: all tasks in one update, or each on its own copy."
+    )
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
@@ -130,14 +220,49 @@ class RunConfig(_Strict):
     changes: list[ChangeConfig] = Field(default_factory=list, description="Settings changed while it trained, in order; replayed at the same steps.")
 
     @model_validator(mode="after")
+    def _tasks_have_images(self) -> RunConfig:
+        """A disjoint partition names its tasks from here on: a fork, a clone or a baseline with fewer of them keeps each one's images."""
+        partition = self.data.partition
+        if partition.kind == "disjoint":
+            among = list(dict.fromkeys(partition.among or self.tasks))
+            left_out = [name for name in self.tasks if name not in among]
+            if left_out:
+                raise ValueError(
+                    f"data.partition.among: the images are divided among {', '.join(among)}, so {', '.join(left_out)} would get none; "
+                    "add it there, or leave 'among' empty to divide them among this run's tasks"
+                )
+            self.data = self.data.model_copy(update={"partition": partition.model_copy(update={"among": among})})
+        return self
+
+    @model_validator(mode="after")
     def _tasks_make_sense(self) -> RunConfig:
         if not self.tasks:
             raise ValueError("tasks: expected at least one task, found none; add one, e.g. 'tasks: {digit: {}}'")
         if all(task.loss_weight == 0 for task in self.tasks.values()):
             raise ValueError("tasks: every loss_weight is 0, so nothing would be learnt; give at least one task a positive loss_weight")
+        self._check_epochs()
         if self.changes:
             self.at_step(max(change.step for change in self.changes))
         return self
+
+    def trains(self, epoch: int) -> list[bool]:
+        """Which tasks are trained in an epoch (1 is the first), in their order."""
+        return [task.start_epoch <= epoch <= (task.stop_epoch or self.epochs) for task in self.tasks.values()]
+
+    def _check_epochs(self) -> None:
+        for name, task in self.tasks.items():
+            if task.stop_epoch is not None and task.stop_epoch < task.start_epoch:
+                raise ValueError(f"tasks.{name}: stop_epoch {task.stop_epoch} is before start_epoch {task.start_epoch}; it would never be trained")
+            if task.start_epoch > self.epochs:
+                raise ValueError(
+                    f"tasks.{name}: start_epoch {task.start_epoch} is after the run's last epoch, {self.epochs}; it would never be trained"
+                )
+        edges = {edge for task in self.tasks.values() for edge in (task.start_epoch, (task.stop_epoch or self.epochs) + 1)}
+        idle = [epoch for epoch in sorted({1, *edges}) if epoch <= self.epochs and not any(self.trains(epoch))]
+        if idle:
+            raise ValueError(
+                f"tasks: no task is trained in epoch {idle[0]}; give one a later stop_epoch or an earlier start_epoch, or take fewer epochs"
+            )
 
     @classmethod
     def from_dict(cls, values: Any) -> RunConfig:
@@ -240,9 +365,11 @@ def _assign(values: dict[str, Any], key: str, value: Any) -> None:
     *parents, last = key.split(".")
     node = values
     for depth, part in enumerate(parents):
-        node = node.setdefault(part, {})
+        if node.get(part) is None:  # what was left empty, such as a task's own optimizer, begins with its defaults
+            node[part] = {}
+        node = node[part]
         if not isinstance(node, dict):
             raise ConfigError(Problem(".".join(parents[: depth + 1]), f"is a single value, so '{key}' cannot be set inside it"))
-    if last == "name" and parents in (["data"], ["backbone"], ["sharing"], ["balancing"]) and node.get("name") != value:
+    if last == "name" and parents in PARTS and node.get("name") != value:
         node.clear()
     node[last] = value

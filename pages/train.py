@@ -5,7 +5,7 @@ import json
 import streamlit as st
 
 from mtl_core.runs import jobs, lineage
-from ui import origin, train_form
+from ui import data_form, origin, train_form
 from ui.changes import as_command, as_fork_command
 from ui.guard import is_ours, through_app
 from ui.preview import parameter_counts, parameters_bar, sample_panel
@@ -23,12 +23,12 @@ def main() -> None:
         if not origin.is_fork():
             train_form.preset_section()
         with st.container(border=True):
-            section = train_form.fixed_section if origin.is_fork() else train_form.data_section
+            section = train_form.fixed_section if origin.is_fork() else data_form.data_section
             section()
         with st.container(border=True):
             less = "; a fork can leave some out, not add any" if origin.is_fork() else ""
             st.markdown(f"**Tasks** :gray[and the weight of each one's loss{less}]")
-            train_form.tasks_section()
+            data_form.tasks_section()
         with st.container(border=True):
             train_form.network_section()
         with st.container(border=True):
@@ -49,9 +49,9 @@ def _beside() -> None:
         race_section(ready=config is not None and not problems and checkable)
     if config is not None:
         if not problems and torch_is_ready():
-            parameters_bar(parameter_counts(json.dumps(_network_of(config))), train_form.task_names())
-        if train_form.offered_tasks():
-            sample_panel(run_store(), settings()["data"], list(config.tasks))
+            parameters_bar(parameter_counts(json.dumps(_network_of(config))), data_form.task_names())
+        if data_form.offered_tasks():
+            sample_panel(run_store(), config)
         with st.expander("Settings as YAML, and as a command", icon=":material/code:", key="as_text"):
             st.code(config.to_yaml(), language="yaml", height=300)
             st.code(_command(config), language="bash")
@@ -87,6 +87,8 @@ def _train_button(config, problems: list[str], checkable: bool) -> None:
     label, icon = ("Fork and train", "fork_right") if origin.is_fork() else ("Train", "play_arrow")
     click = {"on_click": _submit, "args": (request_id(),)}
     st.button(label, type="primary", icon=f":material/{icon}:", width="stretch", disabled=off, key="train", **click)
+    for remark in train_form.remarks(config) if config and not problems and checkable else []:
+        st.warning(remark, icon=":material/info:")
     for problem in problems:
         st.error(problem, icon=":material/block:")
     if problems:

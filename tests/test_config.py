@@ -112,3 +112,45 @@ def test_the_articles_preset_runs_exactly_what_the_article_says():
 def test_unknown_preset_says_what_there_is():
     with pytest.raises(ConfigError, match="did you mean 'digit-scenes'"):
         get_preset("digit-scene")
+
+
+def test_a_config_from_before_preprocessing_and_partition_means_the_same():
+    config = RunConfig.from_dict(MINIMAL)
+    assert not config.data.preprocessing.changes_images
+    assert config.data.preprocessing.standardise == "channels"
+    assert config.data.partition.kind == "shared"
+    assert config.tasks["digit"].label_fraction == 1
+    assert config.data.options == {}
+    assert RunConfig.from_yaml(config.to_yaml()) == config
+
+
+def test_everything_about_the_data_can_be_set_by_assignments():
+    config = RunConfig.from_dict(MINIMAL).with_overrides(
+        [
+            "data.preprocessing.denoise.name=median",
+            "data.preprocessing.denoise.size=5",
+            "data.preprocessing.resize=pad",
+            "data.partition.kind=disjoint",
+            "tasks.digit.label_fraction=0.1",
+            "augmentation.cutout=0.4",
+        ]
+    )
+    assert config.data.preprocessing.denoise.options == {"size": 5}
+    assert config.data.partition.among == ["digit"]
+    assert config.tasks["digit"].label_fraction == 0.1
+    assert config.with_overrides(["data.preprocessing.denoise.name=gaussian"]).data.preprocessing.denoise.options == {}
+    assert not config.with_overrides(["data.name=mnist"]).data.preprocessing.changes_images
+
+
+@pytest.mark.parametrize("value", [0, -0.1, 1.5])
+def test_impossible_label_fractions_are_refused(value):
+    assert "tasks.digit.label_fraction" in problems_of(changed(tasks={"digit": {"label_fraction": value}}))
+
+
+def test_a_run_with_fewer_tasks_keeps_the_division():
+    values = changed(data={"name": "digits", "partition": {"kind": "disjoint"}}, tasks={"digit": {}, "slant": {}})
+    config = RunConfig.from_dict(values)
+    assert config.data.partition.among == ["digit", "slant"]
+    assert config.with_overrides(["tasks.slant=null"]).data.partition.among == ["digit", "slant"]
+    with pytest.raises(ConfigError, match="so ink would get none"):
+        config.with_overrides(["tasks.ink={}"])

@@ -8,49 +8,77 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.config import PartConfig, RunConfig
+from mtl_core.config import AugmentationConfig, PartConfig, PreprocessingConfig, RunConfig
 from mtl_core.data import open_source
+from mtl_core.data.dataset import Task
 from mtl_core.data.prepare import prepare
+from mtl_core.data.preprocessing.one_sample import OneSample, preprocessed_sample, variants
+from mtl_core.data.preprocessing.steps import MAPS
+from mtl_core.errors import ConfigError
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.runs.store import RunStore
 from ui import words
+from ui.coverage import coverage_panel
 from ui.sheets import ink
 from ui.state import presets, torch_is_ready, wait_for
 
 SPLIT = "train"
 FIRST_SAMPLE = 3
 SAMPLE_COLUMNS = 3
+PATIENCE = 0.3  # seconds that a page waits for data that lie prepared
+VARIANTS = 3  # of a sample under augmentation
+VARIANT_COLUMNS = 4  # the image and its first targets
 SAMPLE_PIXELS = 256  # width of one drawn picture before the browser fits it
 
 
-def sample_panel(store: RunStore, data: dict[str, Any], tasks: list[str]) -> None:
-    """One training image per chosen task, with that task's target over it."""
+def sample_panel(store: RunStore, config: RunConfig) -> None:
+    """One training image per chosen task, with that task's target over it: as it comes, preprocessed and augmented."""
+    data = config.data.model_dump(mode="json", exclude={"preprocessing", "partition"})
     job = _prepared(store, data)
     if job is None:
         return
-    prepared = job["data"]
+    prepared, tasks = job["data"], [task for task in config.tasks if task in job["data"].tasks]
     count = len(prepared.split(SPLIT))
     number = min(st.session_state.setdefault("sample", FIRST_SAMPLE), count - 1)
     head, button = st.columns([3, 2], vertical_alignment="center")
     head.markdown(f"**Sample {number + 1}** of {count:,}, with every target")
     if button.button("Another sample", icon=":material/shuffle:", width="stretch"):
         st.session_state["sample"] = number = (number + 7) % count
-    shown = [task for task in tasks if task in prepared.tasks]
-    if shown and torch_is_ready():
-        st.image(
-            _drawn(store.cache.as_posix(), json.dumps(data, sort_keys=True), number, tuple(shown), ink()),
-            width="stretch",
-            alt="One sample with its targets",
-        )
-        covered = {task: float(prepared.split(SPLIT).labelled[prepared.tasks[task].target].mean()) for task in shown}
-        partly = [f"{task} {share:.0%}" for task, share in covered.items() if share < 1]
-        st.caption(
-            "Every image is labelled for every task."
-            if not partly
-            else "Labelled images: " + ", ".join(partly) + "; the others don't count for that task."
-        )
+    if not tasks or not torch_is_ready():
+        return
+    what = (store.cache.as_posix(), json.dumps(data, sort_keys=True), number, tuple(tasks), ink())
+    steps, changes = config.data.preprocessing, config.augmentation
+    shown = [("", PreprocessingConfig(), AugmentationConfig(), "One sample with its targets")]
+    if steps.changes_images:
+        before, after = "Before preprocessing", "After preprocessing, as the network sees it"
+        shown = [(before, *shown[0][1:3], before), (after, steps, AugmentationConfig(), after)]
+    if changes != AugmentationConfig():
+        title = f"Augmented, {VARIANTS} times"
+        shown.append((title, steps, changes, title))
+    for title, *how, alternative in shown:
+        if title:
+            st.caption(title)
+        try:
+            st.image(_drawn(*what, *(part.model_dump_json() for part in how)), width="stretch", alt=alternative)
+        except ConfigError:  # the problems say what is wrong with the settings
+            st.caption("Nothing to show with these settings.")
+    coverage_panel(prepared, config)
+
+
+def prepared_data(store: RunStore, data: dict[str, Any]) -> Any:
+    """The images of a data set that was trained on; None, with the reason on screen, while they are not at hand."""
+    text = json.dumps(data, sort_keys=True)
+    job = _job(store.cache.as_posix(), text)
+    job["thread"].join(PATIENCE)
+    if not job["done"]:
+        st.session_state["preparing"] = [store.cache.as_posix(), text]
+        wait_for("data")
+        st.caption(":material/hourglass_top: Opening the data. The images appear by themselves.")
+    elif job["error"]:
+        st.caption(f":material/error: No images: {job['error']}")
+    return job["data"]
 
 
 def data_progress() -> tuple[float, str] | None:
@@ -62,7 +90,7 @@ def data_progress() -> tuple[float, str] | None:
 
 def _made_unasked(data: dict[str, Any]) -> bool:
     """Whether looking is enough to have the images made: for the data one starts with, and where nothing could be downloaded by it."""
-    first = next(iter(presets().values())).config.data.model_dump(mode="json")
+    first = next(iter(presets().values())).config.data.model_dump(mode="json", exclude={"preprocessing", "partition"})
     return data == first or "download" not in type(open_source(PartConfig(**data)).options).model_fields
 
 
@@ -94,7 +122,8 @@ def _prepared(store: RunStore, data: dict[str, Any]) -> dict[str, Any] | None:
 def _job(cache: str, data: str) -> dict[str, Any]:
     """Preparation in the background, one for all sessions. Its state is plain data, read by the strip."""
     state: dict[str, Any] = {"done": False, "share": 0.0, "text": "", "error": "", "data": None}
-    threading.Thread(target=_prepare, args=(state, cache, data), name="prepare-sample", daemon=True).start()
+    state["thread"] = threading.Thread(target=_prepare, args=(state, cache, data), name="prepare-sample", daemon=True)
+    state["thread"].start()
     return state
 
 
@@ -112,22 +141,33 @@ def _prepare(state: dict[str, Any], cache: str, data: str) -> None:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _drawn(cache: str, data: str, number: int, tasks: tuple[str, ...], colour: str) -> bytes:
+def _drawn(cache: str, data: str, number: int, tasks: tuple[str, ...], colour: str, steps: str, changes: str) -> bytes:
+    """One sample after preprocessing; where there is augmentation a few of its variants, a row each."""
+    prepared = _job(cache, data)["data"]
+    chosen = [prepared.tasks[name] for name in tasks]
+    augmentation = AugmentationConfig.model_validate_json(changes)
+    plain = preprocessed_sample(prepared, number, PreprocessingConfig.model_validate_json(steps))
+    if augmentation == AugmentationConfig():
+        tiles = _tiles(plain, chosen)
+        rows = [("", tiles[start : start + SAMPLE_COLUMNS]) for start in range(0, len(tiles), SAMPLE_COLUMNS)]
+    else:
+        chosen.sort(key=lambda task: task.kind not in (*MAPS, "detection"))  # those that move with the image
+        rows = [("", _tiles(variant, chosen)[:VARIANT_COLUMNS]) for variant in variants(plain, prepared.statistics["mean"], augmentation, VARIANTS)]
+    return png(contact_sheet(rows, ink=colour, text_height=22))
+
+
+def _tiles(sample: OneSample, tasks: list[Task]) -> list[Tile]:
+    """The image, then each target that it has over it."""
     from mtl_core.tasks import TASK_KINDS
 
-    prepared = _job(cache, data)["data"]
-    split = prepared.split(SPLIT)
-    image = _rgb(split.images[number])
+    image = _rgb(sample.image)
     scale = max(1, SAMPLE_PIXELS // image.shape[1])
     tiles = [Tile(enlarge(image, scale), "image")]
-    for name in tasks:
-        task = prepared.tasks[name]
-        if split.labelled[task.target][number]:
-            drawing = TASK_KINDS.load(task.kind).draw_target(image, split.targets[task.target][number], task, scale)
-            caption = f"{name}: {drawing.caption}" if drawing.caption else name
-            tiles.append(Tile(drawing.image, caption))
-    rows = [("", tiles[start : start + SAMPLE_COLUMNS]) for start in range(0, len(tiles), SAMPLE_COLUMNS)]
-    return png(contact_sheet(rows, ink=colour, text_height=22))
+    for task in tasks:
+        if sample.labelled[task.target]:
+            drawing = TASK_KINDS.load(task.kind).draw_target(image, sample.targets[task.target], task, scale)
+            tiles.append(Tile(drawing.image, f"{task.name}: {drawing.caption}" if drawing.caption else task.name))
+    return tiles
 
 
 def _rgb(image: Any) -> Any:

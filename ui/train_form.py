@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -12,23 +10,20 @@ import streamlit as st
 from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.cost import cost_of
-from mtl_core.config import AugmentationConfig, OptimizerConfig, PartConfig, RunConfig, ScheduleConfig, TaskConfig
+from mtl_core.config import AugmentationConfig, OptimizerConfig, RunConfig, ScheduleConfig
 from mtl_core.data import DATA_SOURCES, open_source
-from mtl_core.data.dataset import Task
-from mtl_core.data.mnist_files import MNISTFiles, mnist_root, root_problem
-from mtl_core.data.source import DataSource
 from mtl_core.errors import ConfigError
-from mtl_core.figures.colours import task_colours
 from mtl_core.registry import Registry
 from mtl_core.sharing import SHARING_SCHEMES
 from ui import origin, state
 from ui.changes import automatic_name
+from ui.data_form import data_in_words
 from ui.forms import describe, draw_field, options_form
+from ui.part_form import part_chooser
 from ui.paths import path_problems
-from ui.state import hold, read, run_store, settings, torch_is_ready
+from ui.state import hold, read, run_store, settings
 from ui.words import plain
 
-FEW_OPTIONS = 3  # more are folded
 MACHINE = ("device", "precision", "layout", "gradient_clip", "on_non_finite", "probe_samples", "keep_checkpoints")
 
 
@@ -60,87 +55,6 @@ def _take_preset() -> None:
         state.choose_preset(st.session_state["preset"])
 
 
-def data_section() -> None:
-    """Data set and its options."""
-    part_chooser("Data set", DATA_SOURCES, "data", titled=True, changed=_take_all_tasks)
-    source = offered_source()
-    if source is not None:
-        sizes = " · ".join(f"{count:,} {split}" for split, count in source.split_sizes().items())
-        channels, height, width = source.image_shape()
-        st.markdown(f":small[:gray[{sizes} images, {height} x {width} pixels, {'grey' if channels == 1 else 'colour'}]]")
-        folder = mnist_to_fetch(source)
-        if folder is not None:
-            st.caption(f":material/download: MNIST's files are not in `{folder}` yet: they are fetched (11 MB) when the run starts.")
-
-
-def mnist_to_fetch(source: DataSource) -> Path | None:
-    """The folder that a run would download MNIST's files into; None where it needs none or has them. Looks at file names only."""
-    uses_mnist = settings()["data"]["name"] == "mnist" or getattr(source.options, "glyphs", "") == "mnist"
-    if not uses_mnist or not source.options.download or root_problem(source.options.root, download=True):
-        return None
-    files = MNISTFiles(mnist_root(source.options.root))
-    return files.folder if files.missing() else None
-
-
-def _take_all_tasks() -> None:
-    """Another data set has other tasks: begin with all of them."""
-    settings()["tasks"] = {task.name: {"loss_weight": 1.0} for task in offered_tasks()}
-    st.session_state["tasks_put_aside"] = {}
-
-
-def offered_source() -> DataSource | None:
-    """The chosen data set; None while its options are wrong or lead where they must not (the problems say how)."""
-    if path_problems(settings()["data"]):
-        return None
-    try:
-        return open_source(PartConfig(**settings()["data"]))
-    except (ConfigError, TypeError, ValueError):
-        return None
-
-
-def offered_tasks() -> tuple[Task, ...]:
-    """What the chosen data set can give targets for."""
-    source = offered_source()
-    return source.tasks() if source is not None else ()
-
-
-def task_names() -> list[str]:
-    """Tasks of the data set in its order, then chosen ones that it does not offer."""
-    return list(dict.fromkeys([*(task.name for task in offered_tasks()), *settings()["tasks"]]))
-
-
-def tasks_section() -> None:
-    """A check and a loss weight for each task of the data set."""
-    offered = {task.name: task for task in offered_tasks()}
-    names, colours = task_names(), task_colours(task_names())
-    if origin.is_fork():
-        known = origin.parent_config().tasks
-        names = [name for name in names if name in known]
-    st.html("<style>" + "".join(f".st-key-task_{name}{{border-left:4px solid {colours[name]};padding-left:.7rem}}" for name in names) + "</style>")
-    loss_weight = next(field for field in describe(TaskConfig) if field.name == "loss_weight")
-    for name in names:
-        with st.container(key=f"task_{name}"):
-            _task_row(name, offered.get(name), names, loss_weight)
-
-
-def _task_row(name: str, task: Task | None, names: list[str], loss_weight: Any) -> None:
-    check, what, number = st.columns([3, 5, 3], vertical_alignment="center")
-    key = f"task.{name}"
-    chosen = name in settings()["tasks"]
-    hold(key, chosen)
-    check.checkbox(name, chosen, key=key, on_change=lambda: state.keep_task(name, st.session_state[key], names))
-    if task is None:
-        what.markdown(":orange[not offered by this data set as set up above]")
-    else:
-        of = f", {len(task.classes)} classes" if task.classes else (f", in {task.unit}" if task.unit else "")
-        what.markdown(f":small[{task.title or name}] :small[:gray[{task.kind.replace('_', ' ')}{of}]]")
-    with number:
-        if chosen:
-            draw_field(loss_weight, ("tasks", name, "loss_weight"), f"Loss weight of {name}", hide_label=True)
-        else:
-            st.markdown(":small[:gray[not trained]]")
-
-
 def fixed_section() -> None:
     """What a fork shares with the run it is made from, and why."""
     parts = (("Data set", DATA_SOURCES, "data"), ("Backbone", BACKBONES, "backbone"), ("Sharing", SHARING_SCHEMES, "sharing"))
@@ -159,8 +73,8 @@ def _part_in_words(registry: Registry, part: dict[str, Any]) -> str:
         return plain(part["name"])
     loaded = registry.load(part["name"])
     defaults = {field.name: field.default for field in describe(loaded.Options)}
-    changed = [f"{key.replace('_', ' ')} {value}" for key, value in part.items() if key != "name" and value != defaults.get(key)]
-    return plain(", ".join([loaded.title, *changed]))
+    changed = [f"{key.replace('_', ' ')} {value}" for key, value in part.items() if key in defaults and value != defaults[key]]
+    return plain(", ".join([loaded.title, *changed, *(data_in_words(part) if registry is DATA_SOURCES else [])]))
 
 
 def network_section() -> None:
@@ -180,55 +94,6 @@ def about_balancer(name: str, part: Any) -> str:
     cost = cost_of(name)
     facts = [f"Costs {cost.sentence()}." if cost else "", f"[{part.paper.cite()}]({part.paper.url})" if part.paper else ""]
     return " ".join([part.summary, *(fact for fact in facts if fact)])
-
-
-def part_chooser(
-    label: str,
-    registry: Registry,
-    key: str,
-    *,
-    titled: bool = False,
-    columns: int = 2,
-    changed: Any = None,
-    label_of: Callable[[Any], str] = lambda part: part.title,
-    about: Callable[[str, Any], str] = lambda _, part: part.summary,
-) -> None:
-    """A part by name, what it is, and its options. Parts that import torch show titles and options once it is there.
-
-    Args:
-        titled: the parts can be loaded without torch.
-        changed: called after another part was chosen.
-        label_of: the part's class -> its text in the list.
-        about: name and class of the chosen part -> what is said below it.
-    """
-    from mtl_core.runs.jobs import warmed
-
-    loadable = titled or warmed()
-    current = read((key, "name"))
-    names = [*registry, *([current] if current not in registry else [])]
-    widget = f"set.{key}.name.{'titled' if loadable else 'named'}"  # another key, or the box would keep the plain name as its text
-    hold(widget, current)
-
-    def title(name: str) -> str:
-        return label_of(registry.load(name)) if loadable and name in registry else name
-
-    def take() -> None:
-        if st.session_state[widget] == read((key, "name")):
-            return  # the browser told the box's value anew, e.g. after its labels changed: nothing was chosen
-        state.choose_part((key,), st.session_state[widget])
-        if changed:
-            changed()
-
-    st.selectbox(label, names, names.index(current), key=widget, format_func=title, on_change=take)
-    if current not in registry or not (loadable or torch_is_ready()):
-        return
-    part = registry.load(current)
-    st.caption(about(current, part))
-    if len(part.Options.model_fields) <= FEW_OPTIONS:
-        options_form(part.Options, (key,), columns=columns)
-    else:
-        with st.expander(f"Options of {part.title}", icon=":material/tune:", key=f"options.{key}"):
-            options_form(part.Options, (key,), columns=3)
 
 
 def schedule_section() -> None:
@@ -252,7 +117,7 @@ def advanced_section() -> None:
         options_form(OptimizerConfig, ("optimizer",), columns=3, without=("lr",))
         st.markdown("**Learning rate over the run**")
         options_form(ScheduleConfig, ("schedule",))
-        st.markdown("**Augmentation**")
+        st.markdown("**Augmentation** :gray[of training images only, another one each time; seen beside the form]")
         options_form(AugmentationConfig, ("augmentation",), columns=4)
         st.markdown("**Machine and record**")
         options_form(RunConfig, (), columns=4, only=MACHINE)
@@ -325,6 +190,13 @@ def _problems(config: str) -> list[str]:
     from mtl_core.training.check import problems
 
     return [str(problem) for problem in problems(RunConfig.from_yaml(config))]
+
+
+def remarks(config: RunConfig) -> list[str]:
+    """What one should know of settings that can be trained."""
+    from mtl_core.training.check import remarks as found
+
+    return found(config)
 
 
 def yaml_section() -> None:

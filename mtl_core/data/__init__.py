@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtl_core.config import PartConfig
+from mtl_core.config import DataConfig, PartConfig, PreprocessingConfig
 from mtl_core.data.source import DataSource
 from mtl_core.registry import Registry, validated
 
@@ -14,15 +14,38 @@ DATA_SOURCES = Registry(
         "digits": "mtl_core.data.digits:Digits",
         "imported": "mtl_core.data.imports.source:Imported",
         "mnist": "mtl_core.data.mnist:MNIST",
+        "fashion_mnist": "mtl_core.data.idx_sets:FashionMNIST",
+        "kmnist": "mtl_core.data.idx_sets:KMNIST",
+        "emnist": "mtl_core.data.idx_sets:EMNIST",
+        "cifar10": "mtl_core.data.cifar:CIFAR10",
+        "cifar100": "mtl_core.data.cifar:CIFAR100",
+        "svhn": "mtl_core.data.svhn:SVHN",
+        "oxford_pets": "mtl_core.data.oxford_pets:OxfordPets",
+        "voc": "mtl_core.data.voc:VOC",
+        "celeba": "mtl_core.data.celeba:CelebA",
+        "nyuv2": "mtl_core.data.mtl_folders:NYUv2",
+        "cityscapes": "mtl_core.data.mtl_folders:Cityscapes",
     },
 )
 
 
 def open_source(part: PartConfig) -> DataSource:
-    """The source a config names, with its options checked.
+    """The source a config names, with its options checked, and with its images preprocessed where the config asks for that.
 
     Raises:
         ConfigError: unknown source or option.
     """
+    part = part if isinstance(part, DataConfig) else validated(DataConfig, part.model_dump(), "data")
     source_class = DATA_SOURCES.load(part.name, "data.name")
-    return source_class(validated(source_class.Options, part.options, "data"))
+    source = source_class(validated(source_class.Options, part.options, "data"))
+    if not part.preprocessing.changes_images:
+        return source
+    from mtl_core.data.preprocessing.preprocessed import Preprocessed
+
+    return Preprocessed(source, part.preprocessing)
+
+
+def open_unprocessed(part: PartConfig) -> DataSource:
+    """The same source with its images as they come."""
+    part = part if isinstance(part, DataConfig) else validated(DataConfig, part.model_dump(), "data")
+    return open_source(part.model_copy(update={"preprocessing": PreprocessingConfig()}))

@@ -5,8 +5,8 @@ No worker processes: reading a batch is one copy out of the page cache, which co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from mtl_core.config import AugmentationConfig
-from mtl_core.data.augmentation import Changes, draw_changes, move_boxes, move_pixels, pixel_sources, recolour
+from mtl_core.data.augmentation.augmentation import Drawn, Mix
+from mtl_core.data.augmentation.pipeline import Pipeline
 from mtl_core.data.dataset import MultiTaskDataset
 
 DEVICE_RESIDENT_BYTES = 1 << 30  # a split smaller than this is kept on the accelerator as a whole
@@ -31,12 +32,16 @@ class Batch:
         targets: target name -> rows in the types of ``dataset``'s table.
         labelled: target name -> bool (n,).
         index: int64 (n,) rows of the data set, on the CPU.
+        mix: how images were laid over each other; None where they were not. Targets are each image's own.
+        parts: task name -> its rows of ``images``, where tasks see images of their own; empty where every task sees all of them.
     """
 
     images: Tensor
     targets: dict[str, Tensor]
     labelled: dict[str, Tensor]
     index: Tensor
+    mix: Mix | None = None
+    parts: Mapping[str, slice] = field(default_factory=dict)
 
 
 class Batches:
@@ -54,6 +59,7 @@ class Batches:
         augmentation: changes of images and targets; None for none.
         channels_last: give images in that memory order.
         drop_last: leave out a last batch that is not full. A split smaller than one batch is always given whole.
+        views: (batch, seed, epoch, step) -> the batch as the network sees it, with views of their own for tasks that want them.
     """
 
     def __init__(
@@ -68,18 +74,21 @@ class Batches:
         augmentation: AugmentationConfig | None = None,
         channels_last: bool = False,
         drop_last: bool = False,
+        views: Callable[[Batch, int, int, int], Batch] | None = None,
     ):
         self.count, self.batch_size, self.seed = len(dataset), batch_size, seed
         self.shuffle, self.drop_last = shuffle, drop_last and len(dataset) >= batch_size
-        self.augmentation = None if augmentation == AugmentationConfig() else augmentation  # nothing is switched on
+        self.views = views
         self.device = torch.device(device)
+        self._pipeline = Pipeline(augmentation or AugmentationConfig(), statistics["mean"], self.device)
+        self._size = dataset.images.shape[2:]
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         names = list(dict.fromkeys(targets))
         arrays = {"images": dataset.images}
         arrays |= {f"target.{name}": dataset.targets[name] for name in names} | {f"labelled.{name}": dataset.labelled[name] for name in names}
         resident = self.device.type != "cpu" and sum(array.nbytes for array in arrays.values()) < DEVICE_RESIDENT_BYTES
         self._targets, self._rows = names, _Rows(arrays, self.device, resident)
-        self._scale, self._offset = _normalisation(statistics, self.device)
+        self._scale, self._offset = normalisation(statistics, self.device)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -94,35 +103,18 @@ class Batches:
             yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], epoch, step)
 
     def _batch(self, index: np.ndarray, epoch: int, step: int) -> Batch:
-        changes = None
-        if self.augmentation is not None:
-            random = np.random.default_rng([self.seed, _CHANGES, epoch, step])
-            changes = draw_changes(self.augmentation, len(index), random, self.device)
-        return self._finish(index, self._rows.take(index), changes)
+        random = np.random.default_rng([self.seed, _CHANGES, epoch, step])
+        batch = self._finish(index, self._rows.take(index), self._pipeline.draw(len(index), self._size, random))
+        return batch if self.views is None else self.views(batch, self.seed, epoch, step)
 
-    def _finish(self, index: np.ndarray, arrays: dict[str, Tensor], changes: Changes | None) -> Batch:
-        images = arrays["images"]
+    def _finish(self, index: np.ndarray, arrays: dict[str, Tensor], drawn: list[Drawn]) -> Batch:
         targets = {name: arrays[f"target.{name}"] for name in self._targets}
-        if changes is not None and changes.moves:
-            sources = pixel_sources(changes, len(images), *images.shape[2:])
-            targets = {name: _moved(target, changes, sources, *images.shape[2:]) for name, target in targets.items()}
-            images = move_pixels(images, sources)
-        images = images.to(torch.float32)
-        if changes is not None and changes.recolours:
-            images = recolour(images, changes, full=255.0)
+        changed = self._pipeline.apply(arrays["images"], targets, drawn)
+        images = changed.images.to(torch.float32)
         # Normalised before the memory order is changed: on a CPU that is twice as fast as after it.
         images = images.mul_(self._scale).add_(self._offset).contiguous(memory_format=self.memory_format)
         labelled = {name: arrays[f"labelled.{name}"] for name in self._targets}
-        return Batch(images, targets, labelled, torch.from_numpy(index))
-
-
-def _moved(target: Tensor, changes: Changes, sources: Tensor, height: int, width: int) -> Tensor:
-    """Dense maps and boxes follow the image; anything else belongs to the whole image and stays."""
-    if target.ndim == 3 and target.shape[1:] == (height, width):
-        return move_pixels(target, sources)
-    if target.ndim == 3 and target.shape[2] == 5:
-        return move_boxes(target, changes, height, width)
-    return target
+        return Batch(images, changed.targets, labelled, torch.from_numpy(index), changed.mix)
 
 
 class _Rows:
@@ -144,7 +136,7 @@ class _Rows:
         return {name: tensor.to(self._device) for name, tensor in taken.items()}
 
 
-def _normalisation(statistics: Mapping[str, Any], device: torch.device) -> tuple[Tensor, Tensor]:
+def normalisation(statistics: Mapping[str, Any], device: torch.device) -> tuple[Tensor, Tensor]:
     """Scale and offset (1, C, 1, 1) that take 0..255 to (x / 255 - mean) / std."""
     mean = torch.tensor(statistics["mean"], dtype=torch.float64)
     std = torch.tensor(statistics["std"], dtype=torch.float64).clamp(min=_SMALLEST_STD)

@@ -11,9 +11,10 @@ from mtl_core.data.dataset import MultiTaskDataset, Task
 DIGIT_NAMES = tuple(str(digit) for digit in range(10))
 BOX_THRESHOLD = 128  # a pixel at least this bright belongs to the digit's box
 
+INK_CHANGES = ("brightness", "contrast", "crop", "scale", "cutout")
 DIGIT_TASK = Task("digit", "classification", "digit", DIGIT_NAMES, title="Which digit", spoiled_by=("flip",))
-SLANT_TASK = Task("slant", "regression", "slant", unit="degrees", title="Slant of the writing", spoiled_by=("flip",))
-INK_TASK = Task("ink", "regression", "ink", unit="share", title="Share of ink", spoiled_by=("brightness", "contrast"))
+SLANT_TASK = Task("slant", "regression", "slant", unit="degrees", title="Slant of the writing", spoiled_by=("flip", "rotation"))
+INK_TASK = Task("ink", "regression", "ink", unit="share", title="Share of ink", spoiled_by=INK_CHANGES)
 BOX_TASK = Task("box", "detection", "box", DIGIT_NAMES, title="Where the digit is", spoiled_by=("flip",))
 
 

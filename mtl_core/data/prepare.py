@@ -20,17 +20,17 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
 
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData
+from mtl_core.data.identity import FORMAT, identity
+from mtl_core.data.preprocessing.preprocessed import Preprocessed
 from mtl_core.data.source import DataSource, Layout, Progress, Rows
 from mtl_core.data.statistics import measure
 from mtl_core.errors import DataError, StoreError
 
-FORMAT = 1  # of the prepared folder; raise it when the layout or the statistics change
 SPLITS = ("train", "val", "test")
 _TEMPORARY = ".preparing-"
 _locks: dict[str, threading.RLock] = {}
@@ -89,6 +89,7 @@ def _build_and_publish(source: DataSource, cache: Path, progress: Progress) -> P
 
 
 def _build(source: DataSource, folder: Path, progress: Progress) -> None:
+    unprocessed = prepare(source.source, folder.parent, progress) if isinstance(source, Preprocessed) else None
     sizes = source.split_sizes()
     total, done = max(1, sum(sizes.values())), 0
     for split in SPLITS:
@@ -97,13 +98,13 @@ def _build(source: DataSource, folder: Path, progress: Progress) -> None:
         def report(part: float, what: str, split: str = split, begin: float = begin, share: float = share) -> None:
             progress(0.98 * (begin + part * share), f"{split}: {what}")
 
-        _write_split(source, split, report, folder / split)
+        _write_split(source, split, report, folder / split, unprocessed)
         if split == "train":
             statistics = measure(_open_split(folder / split, sorted({task.target for task in source.tasks()})), source.tasks())
         done += sizes[split]
     meta = {
         "format": FORMAT,
-        "source": _identity(source),
+        "source": identity(source),
         "tasks": [asdict(task) for task in source.tasks()],
         "statistics": statistics,
         "bytes": {path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(folder.rglob("*.npy"))},
@@ -113,20 +114,20 @@ def _build(source: DataSource, folder: Path, progress: Progress) -> None:
         _sync_folder(path)
 
 
-def _built(source: DataSource, split: str, report: Progress) -> MultiTaskDataset:
+def _built(source: DataSource, split: str, report: Progress, unprocessed: PreparedData | None) -> MultiTaskDataset:
     try:
-        return source.build(split, report)
+        return source.preprocessed(unprocessed.split(split), report) if unprocessed else source.build(split, report)
     except OSError as error:  # not to be taken for a failure to write the cache
         raise DataError(f"the {split} part of '{source.title}' can't be read: {error}. Check the files it is made of.") from None
 
 
-def _write_split(source: DataSource, split: str, report: Progress, folder: Path) -> None:
+def _write_split(source: DataSource, split: str, report: Progress, folder: Path, unprocessed: PreparedData | None) -> None:
     folder.mkdir()
     rows = source.rows(split, report)
     if rows is not None:
         _write_rows(*rows, folder)
         return
-    data = _built(source, split, report)
+    data = _built(source, split, report, unprocessed)
     arrays = {"images": data.images}
     arrays |= {f"target.{name}": values for name, values in data.targets.items()}
     arrays |= {f"labelled.{name}": data.labelled[name] for name in data.targets}
@@ -221,16 +222,10 @@ def _open_split(folder: Path, targets: list[str]) -> MultiTaskDataset:
     )
 
 
-def _identity(source: DataSource) -> dict[str, Any]:
-    cls = type(source)
-    tasks = [(task.name, task.kind, task.target, task.classes, task.unit) for task in source.tasks()]
-    return {"class": f"{cls.__module__}:{cls.__qualname__}", "key": source.cache_key(), "tasks": tasks, "format": FORMAT}
-
-
 def _folder_name(source: DataSource) -> str:
     if source.cache_name():
         return source.cache_name()
-    text = json.dumps(_identity(source), sort_keys=True)
+    text = json.dumps(identity(source), sort_keys=True)
     return f"{type(source).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 

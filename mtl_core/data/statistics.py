@@ -18,11 +18,16 @@ def measure(data: MultiTaskDataset, tasks: Sequence[Task]) -> dict:
         ``mean``, ``std``, ``image_shape`` and ``targets``; a target without any known value has mean 0 and std 1.
     """
     mean, std = _image_moments(data.images)
+    return {"mean": mean, "std": std, "image_shape": list(data.images.shape[1:]), "targets": measure_targets(data, tasks)}
+
+
+def measure_targets(data: MultiTaskDataset, tasks: Sequence[Task]) -> dict[str, dict]:
+    """The part of them that is about targets."""
     targets: dict[str, dict] = {}
     for task in tasks:
         rows = np.flatnonzero(data.labelled[task.target])
         targets.setdefault(task.target, {}).update(_target_statistics(task, data.targets[task.target], rows))
-    return {"mean": mean, "std": std, "image_shape": list(data.images.shape[1:]), "targets": targets}
+    return targets
 
 
 def _image_moments(images: np.ndarray) -> tuple[list[float], list[float]]:

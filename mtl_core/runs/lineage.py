@@ -143,6 +143,10 @@ def checked_fork(parent: Run, epoch: int, config: RunConfig) -> RunConfig:
             problems.append(Problem(f"tasks.{task}", f"the parent was not trained on it; a fork can only leave tasks out. It has: {known}"))
         elif parent.config.tasks[task].options != config.tasks[task].options:
             problems.append(Problem(f"tasks.{task}", "a fork can change a task's loss_weight, not its other options"))
+        elif parent.config.tasks[task].label_fraction != config.tasks[task].label_fraction:
+            problems.append(
+                Problem(f"tasks.{task}.label_fraction", "a fork goes on with the labels that its parent had; start a new run to change it")
+            )
     if config.epochs <= epoch:
         problems.append(Problem("epochs", f"{config.epochs} leaves nothing to train after epoch {epoch}; give the new total"))
     if problems:

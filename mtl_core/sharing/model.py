@@ -29,6 +29,7 @@ class MultiTaskModel(nn.Module, ABC):
     Attributes:
         has_shared_features: every task's own part reads the same features, so that gradients can be combined there.
         watch_features: while training, gives each task the features that it reads, so that its gradient there can be looked at.
+        only: the tasks whose outputs the next forward passes compute; None for all.
         split_features: while training, cut the graph at those features; the balancer that set this joins it again.
     """
 
@@ -41,11 +42,16 @@ class MultiTaskModel(nn.Module, ABC):
         super().__init__()
         self.tasks = tuple(kinds)
         self.split_features = False
+        self.only: tuple[str, ...] | None = None
         self.watch_features: Callable[[str, Sequence[Tensor]], Sequence[Tensor]] | None = None
 
     @abstractmethod
-    def forward(self, images: Tensor) -> dict[str, Any]:
-        """Normalised images (n, C, H, W) -> raw output per task."""
+    def forward(self, images: Tensor, parts: Mapping[str, slice] | None = None) -> dict[str, Any]:
+        """Normalised images (n, C, H, W) -> raw output per task, of those in ``only``.
+
+        Args:
+            parts: which rows each task's own part reads, where tasks see images of their own; None or empty for all rows.
+        """
 
     @abstractmethod
     def shared_parameters(self) -> list[nn.Parameter]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +14,27 @@ from torch import Tensor, nn
 from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.balancer import Balancer
-from mtl_core.config import OptimizerConfig, RunConfig, ScheduleConfig
+from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.data.batches import Batch, Batches
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
+from mtl_core.data.partition import partitioned
 from mtl_core.data.prepare import prepare
+from mtl_core.data.preprocessing.standardise import standardised
 from mtl_core.data.source import Progress
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.registry import unknown_name, validated
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.sharing.model import MultiTaskModel
-from mtl_core.tasks import TASK_KINDS
+from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
 from mtl_core.tasks.kind import TaskKind
+from mtl_core.tasks.self_supervised import SEEN_IMAGES, SelfSupervised, with_views
 from mtl_core.training.execution import Execution, choose, resolve_device
 from mtl_core.training.losses import task_losses
+from mtl_core.training.optimizers import build_scheduler, optimizer_of
 from mtl_core.training.window import Window
 
 TRAIN_PART = 128  # training images on which the metrics are measured too, to show the gap to val
-LOWEST_LR = 0.01  # of the cosine schedule, as a share of lr
 
 
 @dataclass
@@ -51,17 +53,22 @@ class Setup:
     loss_weights: Tensor
     complete: frozenset[str]  # targets that every image of every split has
     window: Window
+    update: Any = None  # what does a step, see mtl_core.training.updates; made of the rest
 
     @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps in one pass over the training split."""
         return len(self.train_batches)
 
+    def trained_at(self, step: int) -> list[bool]:
+        """Which tasks are trained in a step (1 is the first)."""
+        return self.config.trains((step - 1) // self.steps_per_epoch + 1)
+
     def evaluation_batches(self, dataset: MultiTaskDataset) -> Batches:
         """The images of ``dataset`` in order, as they are."""
         return Batches(
             dataset,
-            targets=sorted({kind.task.target for kind in self.kinds.values()}),
+            targets=read_targets(self.kinds),
             statistics=self.data.statistics,
             batch_size=min(max(self.config.batch_size, 64), 256),  # large enough to be fast, small enough to stop between two
             device=self.execution.device,
@@ -70,6 +77,7 @@ class Setup:
             augmentation=None,
             channels_last=self.execution.layout == "channels_last",
             drop_last=False,
+            views=views_of(self.kinds),
         )
 
 
@@ -83,8 +91,11 @@ def build(config: RunConfig, cache: Path, progress: Progress | None = None) -> S
         ConfigError, DataError: something in the config does not exist or does not fit.
     """
     device = resolve_device(config.device)
-    data = prepare(open_source(config.data), cache, progress)
+    data = training_data(config, cache, progress)
     kinds = build_kinds(config, data.tasks, data.statistics)
+    for kind in kinds.values():
+        if kind.is_self_supervised:
+            kind.measure(np.asarray(data.train.images[evenly_spaced_rows(data.train, SEEN_IMAGES)]))
     torch.manual_seed(config.seed)
     model = build_model(config, kinds, data.statistics).to(device)
     train_batches = _train_batches(config, data, kinds, Execution(device, "fp32", "contiguous"))
@@ -92,24 +103,72 @@ def build(config: RunConfig, cache: Path, progress: Progress | None = None) -> S
     model = model.to(memory_format=execution.memory_format)
     balancer = build_balancer(config).to(device)
     model.split_features = balancer.at_features  # only now: what was timed above is a plain backward pass
-    optimizer = build_optimizer(config.optimizer, model, balancer)
+    optimizer = optimizer_of(config, model, balancer)
     train_batches = _train_batches(config, data, kinds, execution)
     scheduler = build_scheduler(config.schedule, optimizer, config.epochs * len(train_batches))
     loss_weights = torch.tensor([task.loss_weight for task in config.tasks.values()], device=device)
     torch.manual_seed(config.seed)  # timing a few steps must not move where the run's own random numbers begin
-    complete, window = complete_targets(data), Window(kinds, loss_weights)
+    made = {kind.task.target for kind in kinds.values() if kind.is_self_supervised}
+    complete, window = complete_targets(data) | made, Window(kinds, loss_weights)
     return Setup(config, data, kinds, model, balancer, optimizer, scheduler, execution, train_batches, loss_weights, complete, window)
 
 
+def training_data(config: RunConfig, cache: Path, progress: Progress | None = None) -> PreparedData:
+    """The data as a run sees them: prepared, standardised as the config says, and with the labels that it leaves each task.
+
+    Raises:
+        ConfigError: a task is left without any label to learn from.
+    """
+    data = prepare(open_source(config.data), cache, progress)
+    data = replace(data, statistics=standardised(data.statistics, config.data.preprocessing.standardise))
+    data = partitioned(data, config.data.partition, {name: task.label_fraction for name, task in config.tasks.items()})
+    empty = [name for name in config.tasks if name in data.tasks and not data.train.labelled[data.tasks[name].target].any()]
+    if empty:
+        message = "no training image has a target for it; leave the task out, or divide the images among fewer tasks"
+        raise ConfigError(Problem(f"tasks.{name}", message) for name in empty)
+    return data
+
+
 def build_kinds(config: RunConfig, tasks: dict[str, Task], statistics: dict[str, Any]) -> dict[str, TaskKind]:
-    """The config's tasks, in its order."""
-    kinds = {}
+    """The config's tasks, in its order. A name that the data set does not offer may be that of a self-supervised task.
+
+    Raises:
+        ConfigError: a task that neither has, options that are wrong, or images that a self-supervised task can't learn from.
+    """
+    kinds, found = {}, []
     for name, task_config in config.tasks.items():
+        if name not in tasks and name not in SELF_SUPERVISED:
+            message = unknown_name(f"task of data set '{config.data.name}'", name, [*tasks, *SELF_SUPERVISED])
+            raise ConfigError(Problem(f"tasks.{name}", message))
+        kind_class = TASK_KINDS.load(tasks[name].kind if name in tasks else name, f"tasks.{name}")
+        options = validated(kind_class.Options, task_config.options, f"tasks.{name}")
         if name not in tasks:
-            raise ConfigError(Problem(f"tasks.{name}", unknown_name(f"task of data set '{config.data.name}'", name, tasks)))
-        kind_class = TASK_KINDS.load(tasks[name].kind, f"tasks.{name}")
-        kinds[name] = kind_class(tasks[name], validated(kind_class.Options, task_config.options, f"tasks.{name}"), statistics)
+            found += _misfits(name, kind_class, options, config, tuple(statistics["image_shape"]))
+        kinds[name] = kind_class(tasks[name] if name in tasks else kind_class.task_of(name, options), options, statistics)
+    if found:
+        raise ConfigError(found)
     return kinds
+
+
+def _misfits(name: str, kind_class: type[SelfSupervised], options: Any, config: RunConfig, image_shape: tuple[int, ...]) -> list[Problem]:
+    reason = kind_class.misfit(options, image_shape)
+    found = [Problem(f"tasks.{name}", reason)] if reason else []
+    if config.batch_size < kind_class.images_at_least:
+        message = f"{name} compares the images of a batch, so it needs at least {kind_class.images_at_least}, found {config.batch_size}"
+        found.append(Problem("batch_size", message))
+    return found
+
+
+def read_targets(kinds: Mapping[str, TaskKind]) -> list[str]:
+    """Names of the target arrays that these tasks read from the data set."""
+    return sorted({kind.task.target for kind in kinds.values() if not kind.is_self_supervised})
+
+
+def views_of(kinds: Mapping[str, TaskKind]) -> Callable[[Batch, int, int, int], Batch] | None:
+    """What gives a batch the views of the self-supervised tasks; None where there are none."""
+    if not any(kind.is_self_supervised for kind in kinds.values()):
+        return None
+    return lambda batch, seed, epoch, step: with_views(batch, kinds, seed, epoch, step)
 
 
 def build_model(config: RunConfig, kinds: dict[str, TaskKind], statistics: dict[str, Any]) -> MultiTaskModel:
@@ -150,49 +209,23 @@ def build_balancer(config: RunConfig) -> Balancer:
     return balancer
 
 
-def build_optimizer(config: OptimizerConfig, model: nn.Module, balancer: nn.Module) -> torch.optim.Optimizer:
-    """One optimizer for the network and for what the balancer learns; decay on matrices and kernels only."""
-    parameters = list(model.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [*(p for p in parameters if p.ndim <= 1), *balancer.parameters()], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    if config.name == "sgd":
-        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
-    optimizer_class = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
-    return optimizer_class(groups, lr=config.lr, fused=parameters[0].device.type in ("cpu", "cuda"))
-
-
-def build_scheduler(config: ScheduleConfig, optimizer: torch.optim.Optimizer, steps_total: int) -> torch.optim.lr_scheduler.LRScheduler:
-    """Linear warm-up, then constant or half a cosine down to ``LOWEST_LR``; moved at every step."""
-    warmup = round(config.warmup_fraction * steps_total)
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / (warmup + 1)
-        if config.name == "constant":
-            return 1.0
-        progress = (step - warmup) / max(1, steps_total - warmup)
-        return LOWEST_LR + (1 - LOWEST_LR) * (1 + math.cos(math.pi * min(1.0, progress))) / 2
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-
-
-def set_learning_rate(setup: Setup, lr: float, step: int) -> None:
-    """The learning rate as the schedule has it after ``step`` steps, with ``lr`` at its highest point: a function of these two alone."""
-    scheduler = setup.scheduler
-    scheduler.base_lrs = [lr] * len(scheduler.base_lrs)
-    scheduler.last_epoch = step
-    rates = [base * factor(step) for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)]
-    for group, rate in zip(setup.optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate
-    scheduler._last_lr = rates
-
-
 def evenly_spaced_rows(dataset: MultiTaskDataset, count: int) -> np.ndarray:
     """Indices of at most ``count`` images spread over a data set, always the same ones."""
     return np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
+
+
+def measured_rows(data: MultiTaskDataset, kinds: Mapping[str, TaskKind], count: int) -> np.ndarray:
+    """Indices of images spread over a data set so that each task's target is known of ``count`` of them, or of all it has; ascending.
+
+    Where every image has every target these are ``evenly_spaced_rows``.
+    """
+    targets = read_targets(kinds)
+    needs_none = any(kind.is_self_supervised for kind in kinds.values()) or not targets
+    chosen = set(evenly_spaced_rows(data, count).tolist()) if needs_none else set()
+    for target in targets:
+        known = np.flatnonzero(data.labelled[target])
+        chosen |= set(known[np.linspace(0, len(known) - 1, min(count, len(known))).round().astype(int)].tolist())
+    return np.array(sorted(chosen), dtype=int)
 
 
 def rows_of(dataset: MultiTaskDataset, rows: Iterable[int]) -> MultiTaskDataset:
@@ -214,7 +247,7 @@ def complete_targets(data: PreparedData) -> frozenset[str]:
 def _train_batches(config: RunConfig, data: PreparedData, kinds: dict[str, TaskKind], execution: Execution) -> Batches:
     return Batches(
         data.train,
-        targets=sorted({kind.task.target for kind in kinds.values()}),
+        targets=read_targets(kinds),
         statistics=data.statistics,
         batch_size=config.batch_size,
         device=execution.device,
@@ -224,6 +257,7 @@ def _train_batches(config: RunConfig, data: PreparedData, kinds: dict[str, TaskK
         channels_last=execution.layout == "channels_last",
         # A last batch of one image would make batch normalisation meaningless. What is left out differs at each epoch.
         drop_last=config.batch_size <= len(data.train),
+        views=views_of(kinds),
     )
 
 
@@ -235,7 +269,7 @@ def _choose_execution(
     def step(timed: nn.Module, execution: Execution) -> None:
         images = batch.images.contiguous(memory_format=execution.memory_format)
         with execution.autocast():
-            outputs = timed(images)
+            outputs = timed(images, batch.parts)
         losses, _ = task_losses(kinds, outputs, batch, frozenset())
         if losses.requires_grad:  # else no image of this batch has any target
             losses.sum().backward()

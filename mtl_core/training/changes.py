@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from mtl_core.config import ChangeConfig
 from mtl_core.errors import ConfigError
 from mtl_core.events import Control, Message, SettingChanged
-from mtl_core.training.build import Setup, set_learning_rate
+from mtl_core.training.build import Setup
+from mtl_core.training.optimizers import set_learning_rate
 
 
 class Changes:
@@ -42,7 +43,7 @@ class Changes:
     def _apply(self, step: int) -> None:
         weights = [task.loss_weight for task in self.now.tasks.values()]
         self.setup.loss_weights.copy_(self.setup.loss_weights.new_tensor(weights))  # in place: the curves' window reads the same tensor
-        set_learning_rate(self.setup, self.now.optimizer.lr, step)
+        set_learning_rate(self.setup.optimizer, self.setup.scheduler, self.now.optimizer.lr, step)
 
 
 def _value(config, key: str) -> float:

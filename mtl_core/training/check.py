@@ -8,24 +8,29 @@ import torch
 
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
+from mtl_core.data.augmentation import fitting
 from mtl_core.data.dataset import Task
 from mtl_core.data.source import DataSource
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.registry import unknown_name
 from mtl_core.sharing.model import MultiTaskModel
+from mtl_core.tasks import SELF_SUPERVISED
 from mtl_core.training.build import build_balancer, build_kinds, build_model
 from mtl_core.training.execution import resolve_device
 from mtl_core.training.trainer import parameter_counts as _count
+from mtl_core.training.updates import check_update
 
 
 def problems(config: RunConfig) -> list[Problem]:
     """Everything that is wrong with a config on this machine; empty when it can be trained. Reads no images."""
-    found = _try(lambda: resolve_device(config.device)) + _try(lambda: build_balancer(config))
+    found = _try(lambda: resolve_device(config.device)) + _try(lambda: build_balancer(config)) + _try(lambda: check_update(config))
     try:
         source = open_source(config.data)
     except ConfigError as error:
         return [*error.problems, *found]
     found += [Problem(f"data.{option}", message) for option, message in source.problems()]
-    found += _too_few_images(config, source) + _spoiled_targets(config, source)
+    found += _too_few_images(config, source) + _among_others(config, source) + _self_supervised(config, source)
+    found += fitting.misfits(config.augmentation, _tasks_of(config, source), source.image_shape()[1:])
     return found + (_try(lambda: _model(config, source)) or _try(lambda: _one_pass(config, source)))
 
 
@@ -48,22 +53,37 @@ def _try(build: Any) -> list[Problem]:
 
 def _too_few_images(config: RunConfig, source: DataSource) -> list[Problem]:
     images = source.split_sizes()["train"]
-    if config.batch_size > images:
+    if config.batch_size > images > 0:  # none at all: the source says why
         return [Problem("batch_size", f"{config.batch_size} is more than the {images} training images; choose at most {images}")]
     return []
 
 
-def _spoiled_targets(config: RunConfig, source: DataSource) -> list[Problem]:
-    """Augmentations that would make a task's targets wrong."""
-    found = []
-    for name in type(config.augmentation).model_fields:
-        spoiled = [task.name for task in source.tasks() if task.name in config.tasks and name in task.spoiled_by]
-        if getattr(config.augmentation, name) and spoiled:
-            message = f"it changes what is true of the image for {', '.join(spoiled)}, but not the target. Switch it off or leave out the task"
-            found.append(Problem(f"augmentation.{name}", message))
-    largest = min(source.image_shape()[1:]) // 4
-    if config.augmentation.shift > largest:
-        found.append(Problem("augmentation.shift", f"{config.augmentation.shift} pixels would push things out of the image; at most {largest} here"))
+def remarks(config: RunConfig) -> list[str]:
+    """What one should know of a config that can be trained. Reads no images."""
+    source = open_source(config.data)
+    return fitting.remarks(config.augmentation, _tasks_of(config, source), source.image_shape()[0])
+
+
+def _tasks_of(config: RunConfig, source: DataSource) -> list[Task]:
+    return [task for task in source.tasks() if task.name in config.tasks]
+
+
+def _among_others(config: RunConfig, source: DataSource) -> list[Problem]:
+    """Tasks to divide the images among that the data set doesn't have."""
+    partition, known = config.data.partition, [task.name for task in source.tasks()]
+    unknown = [name for name in partition.among if name not in known and name not in SELF_SUPERVISED] if partition.kind == "disjoint" else []
+    return [Problem("data.partition.among", unknown_name(f"task of data set '{config.data.name}'", name, known)) for name in unknown]
+
+
+def _self_supervised(config: RunConfig, source: DataSource) -> list[Problem]:
+    """Settings that mean nothing to tasks whose targets are made from the pixels."""
+    known = [task.name for task in source.tasks()]
+    made = [name for name in config.tasks if name in SELF_SUPERVISED and name not in known]
+    message = "it needs no labels, so there is no share of them to take; leave label_fraction at 1"
+    found = [Problem(f"tasks.{name}.label_fraction", message) for name in made if config.tasks[name].label_fraction < 1]
+    if made and config.augmentation.mixup:
+        message = f"{', '.join(made)} would be learnt from images laid over each other, not from images. Switch it off or leave out the task"
+        found.append(Problem("augmentation.mixup", message))
     return found
 
 

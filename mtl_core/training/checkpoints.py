@@ -15,6 +15,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from mtl_core.training.checkpoint_files import (
     sync_folder,
     update_index,
 )
+from mtl_core.training.optimizers import algorithms
 
 Loaded = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]  # the network's tensors, the rest of the state, meta
 
@@ -163,6 +165,8 @@ def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
         setup.window.load_state_dict(state["window"])
     if not (same_tasks and same_balancing and _put_back_balancer(state["balancer"], setup)) and setup.balancer.has_state():
         remarks.append(f"the balancing method '{setup.config.balancing.name}' begins anew")
+    if same_tasks and meta.get("update", "joint") == setup.config.update.name:
+        setup.update.load_state_dict(state.get("update", {}))
     remarks += _put_back_optimizer(state, meta, setup)
     torch.set_rng_state(state["generator"].cpu())
     if "device_generator" in state and setup.execution.device == "cuda":
@@ -197,11 +201,13 @@ def _put_back_optimizer(state: dict[str, Any], meta: dict[str, Any], setup: Setu
     """Each parameter's state by its name. A parameter that the checkpoint does not know begins without one."""
     if meta.get("optimizer", setup.config.optimizer.name) != setup.config.optimizer.name:
         return [f"the optimizer '{setup.config.optimizer.name}' begins anew"]
-    now = _parameter_names(setup)
+    now, rules = _parameter_names(setup), algorithms(setup.optimizer)
     before = state.get("optimizer_names", now)
     old = state["optimizer"]["state"]
+    old_rules = state.get("optimizer_rules", rules[:1] * len(before))
     place = {name: number for number, name in enumerate(before)}
-    kept = {number: old[place[name]] for number, name in enumerate(now) if place.get(name) in old}
+    known = ((number, place[name]) for number, name in enumerate(now) if place.get(name) in old)
+    kept = {number: old[there] for number, there in known if rules[number] == old_rules[there]}
     # Learning rate, decay and momentum are the config's: only what was accumulated comes from the checkpoint.
     setup.optimizer.load_state_dict({"state": kept, "param_groups": setup.optimizer.state_dict()["param_groups"]})
     return []
@@ -220,6 +226,8 @@ def _write_files(folder: Path, setup: Setup, position: dict[str, Any], best: boo
     state = {
         "optimizer": setup.optimizer.state_dict(),
         "optimizer_names": _parameter_names(setup),
+        "optimizer_rules": algorithms(setup.optimizer),
+        "update": setup.update.state_dict(),
         "balancer": setup.balancer.state_dict(),
         "generator": torch.get_rng_state(),
         "window": setup.window.state_dict(),
@@ -236,8 +244,12 @@ def _write_files(folder: Path, setup: Setup, position: dict[str, Any], best: boo
         "tasks": list(setup.kinds),
         "balancing": setup.config.balancing.name,
         "optimizer": setup.config.optimizer.name,
+        "update": setup.config.update.name,
         "execution": {"precision": setup.execution.precision, "layout": setup.execution.layout},
         "sha256": {file: sha256(folder / file) for file in FILES},
+        # So that the network can be used where its data are not.
+        "statistics": setup.data.statistics,
+        "described_tasks": [asdict(kind.task) for kind in setup.kinds.values()],
     }
     _write_file(folder / "meta.json", json.dumps(meta).encode())
     sync_folder(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,10 +30,28 @@ def separate_losses(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any], b
     """
     losses, present = [], []
     for name, kind in kinds.items():
-        output, target = labelled_part(kind, outputs[name], batch, complete)
-        present.append(len(target) > 0)
-        losses.append(kind.loss(output, target) if present[-1] else batch.images.new_zeros(()))
+        parts = [(share, *labelled_part(kind, outputs[name], part, complete)) for share, part in _as_seen(batch)]
+        parts = [(share * len(target), kind.loss(output, target)) for share, output, target in parts if share > 0 and len(target)]
+        present.append(bool(parts))
+        losses.append(_mean(parts) if parts else batch.images.new_zeros(()))
     return losses, torch.tensor(present, device=batch.images.device)
+
+
+def _as_seen(batch: Batch) -> list[tuple[float, Batch]]:
+    """The batch with its share; where images were laid over each other, once with each one's own targets and once with its partner's."""
+    mix = batch.mix
+    if mix is None:
+        return [(1.0, batch)]
+    targets, labelled = ({name: rows[mix.partner] for name, rows in arrays.items()} for arrays in (batch.targets, batch.labelled))
+    return [(mix.share, batch), (1 - mix.share, replace(batch, targets=targets, labelled=labelled))]
+
+
+def _mean(parts: list[tuple[float, Tensor]]) -> Tensor:
+    """Of losses, each with how much it counts."""
+    if len(parts) == 1:
+        return parts[0][1]
+    total = sum(count for count, _ in parts)
+    return torch.stack([loss * (count / total) for count, loss in parts]).sum()
 
 
 def labelled_part(kind: TaskKind, output: Any, batch: Batch, complete: Set[str]) -> tuple[Any, Tensor]:

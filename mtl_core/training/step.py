@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
+from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
-from mtl_core.errors import NonFiniteLossError
+from mtl_core.errors import NonFiniteLossError, Problem
 from mtl_core.training.build import Setup
 from mtl_core.training.conflict import ConflictProbe, FeatureNorms, Noted
 from mtl_core.training.losses import separate_losses, task_losses
@@ -21,15 +25,26 @@ class SkippedStep(Exception):  # noqa: N818 - not an error: the run goes on
     """A step whose loss or gradient was not finite, and which changed nothing."""
 
 
+class UpdateOptions(BaseModel):
+    """Parent of every update's options."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
 class JointStep:
-    """Every task's loss on one batch, one update of all parameters.
+    """Every task's loss on one batch, one update of all parameters. A task outside its own epochs counts as absent.
 
     With ``on_non_finite: skip`` a step with a NaN or infinite loss or gradient leaves parameters, optimizer state and running means of
     normalisation as they were; only the schedule moves on.
     """
 
+    title: ClassVar[str] = "Joint"
+    summary: ClassVar[str] = "Every step changes the shared network once, for all tasks together, as the balancing method says."
+    Options: ClassVar[type[UpdateOptions]] = UpdateOptions
+
     def __init__(self, setup: Setup):
         self.setup = setup
+        self.on: list[bool] = []  # which tasks are in their own epochs at the present step
         self.skipped_in_a_row = 0
         self.conflict, self.norms = ConflictProbe(setup), FeatureNorms(setup)
 
@@ -58,12 +73,28 @@ class JointStep:
         """What was seen of the tasks' gradients in the last step, for the curves."""
         return self.conflict.noted | self.norms.noted()
 
+    @classmethod
+    def problems(cls, config: RunConfig) -> list[Problem]:
+        """What in a config does not go together with this update."""
+        return []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: a step leaves all it changes in the setup."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to put back."""
+
     def _step(self, batch: Batch, number: int, must_be_finite: bool = False) -> StepResult:
         setup = self.setup
         setup.optimizer.zero_grad(set_to_none=True)
         with setup.execution.autocast():
-            outputs = setup.model(batch.images)
+            outputs = setup.model(batch.images, batch.parts)
         losses, present = separate_losses(setup.kinds, outputs, batch, setup.complete)
+        self.on = setup.trained_at(number)
+        if not all(self.on):
+            losses = [loss if is_on else loss.new_zeros(()) for loss, is_on in zip(losses, self.on, strict=True)]
+            present = present & present.new_tensor(self.on)
         values = torch.stack([loss.detach() for loss in losses])
         if not any(loss.requires_grad for loss in losses):  # no image of this batch has any target: nothing to learn from
             setup.scheduler.step()
@@ -88,9 +119,10 @@ class JointStep:
         """The weighted losses (T,) of a batch as they are, and which tasks are present (T,)."""
         setup = self.setup
         with setup.execution.autocast():
-            outputs = setup.model(batch.images)
+            outputs = setup.model(batch.images, batch.parts)
         losses, present = task_losses(setup.kinds, outputs, batch, setup.complete)
-        return losses * setup.loss_weights, present
+        on = present.new_tensor(self.on)
+        return torch.where(on, losses * setup.loss_weights, 0.0), present & on
 
     def _check_losses(self, losses: Tensor, number: int) -> None:
         for task, loss in zip(self.setup.kinds, losses.tolist(), strict=True):

@@ -16,16 +16,18 @@ import torch
 import torchvision
 
 from mtl_core.config import RunConfig
+from mtl_core.data.augmentation import fitting
 from mtl_core.data.source import Progress
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
 from mtl_core.training import checkpoints
-from mtl_core.training.build import TRAIN_PART, Setup, build, evenly_spaced_rows, rows_of
+from mtl_core.training.build import TRAIN_PART, Setup, build, measured_rows, rows_of
 from mtl_core.training.changes import Changes
 from mtl_core.training.checkpoint_files import reached
 from mtl_core.training.evaluation import evaluate, selection_score
 from mtl_core.training.execution import device_name, tune_allocator
 from mtl_core.training.probe_set import ProbeSet
 from mtl_core.training.step import JointStep, SkippedStep
+from mtl_core.training.updates import build_update
 
 CURVE_POINTS = 50  # step scalars are means over so many steps that an epoch has about this many
 
@@ -68,11 +70,11 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
         return
     control.check_held()
     probes = ProbeSet(setup, folder)
-    step, measure = JointStep(setup), _measurement(setup, control)
+    step, measure = build_update(setup), _measurement(setup, control)
     restored, remarks = checkpoints.restore(folder, setup)
     position = Position(**(restored or {}))
     changes = Changes(setup, position.step)
-    yield from (Message(remark, "warning") for remark in remarks)
+    yield from (Message(remark, "warning") for remark in [*remarks, *_remarks_on_augmentation(setup)])
     yield RunStarted(config.epochs * setup.steps_per_epoch, run_info(setup), position.step, _epochs_done(setup, position))
     if position.step == 0:
         yield probes.save(0)
@@ -96,6 +98,11 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
 
     if not control.abandoned:
         yield from _finish(setup, position, folder, control, started)
+
+
+def _remarks_on_augmentation(setup: Setup) -> list[str]:
+    tasks = [kind.task for kind in setup.kinds.values()]
+    return fitting.remarks(setup.config.augmentation, tasks, setup.data.statistics["image_shape"][0])
 
 
 class _PreparationStoppedError(Exception):
@@ -137,7 +144,7 @@ def _train_epoch(setup: Setup, step: JointStep, changes: Changes, position: Posi
 def _measurement(setup: Setup, control: Control) -> Callable[[], dict[str, float] | None]:
     """What measures every task on val and on a fixed part of the training images; gives None when it was interrupted."""
     val_batches = setup.evaluation_batches(setup.data.val)
-    train_part = setup.evaluation_batches(rows_of(setup.data.train, evenly_spaced_rows(setup.data.train, TRAIN_PART)))
+    train_part = setup.evaluation_batches(rows_of(setup.data.train, measured_rows(setup.data.train, setup.kinds, TRAIN_PART)))
 
     def measure() -> dict[str, float] | None:
         val = evaluate(setup, val_batches, control)

@@ -18,7 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mtl_core.data.imports.examine import Cancelled, Examined, examine
-from mtl_core.data.imports.library import ImportedSet, delete, get_imported, import_dataset, imported, name_problem
+from mtl_core.data.imports.importing import delete, import_dataset
+from mtl_core.data.imports.library import ImportedSet, get_imported, imported, name_problem
 from mtl_core.data.imports.proposal import CsvTable, Proposal, ProposedTask
 from mtl_core.data.imports.propose import propose
 from mtl_core.data.imports.report import Finding, Leak, Report, TaskSummary

@@ -77,7 +77,7 @@ class Coco(Format):
             stem = file.rpartition("/")[2].removesuffix(".json")
             fitting = sorted(folder for folder in folders if folder and folder.rpartition("/")[2] and folder.rpartition("/")[2] in stem)
             segmented = len(classes) < IGNORE and any(isinstance(a, dict) and a.get("segmentation") for a in data["annotations"])
-            options = {"file": file, "images": fitting[0] if len(fitting) == 1 else "", "segments": "segments" if segmented else ""}
+            options = {"file": file, "images": fitting[0] if len(fitting) == 1 else "", "segments": "instances" if segmented else ""}
             number = len(data["images"])
             note = f"'{file}': {number:,} images, {len(data['annotations']):,} objects, {len(classes)} classes"
             guesses.append(Guess(options, labelled={"boxes": number, "present": number}, notes=[note]))

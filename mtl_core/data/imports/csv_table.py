@@ -247,7 +247,7 @@ def _guess(context: Context, file: str) -> Guess | None:
     options = options.model_copy(update={"columns": found, "box": boxes[0], "box_form": boxes[1]})
     if boxes[0]:
         guess.labelled["box"] = len(rows)
-    guess.options = {key: value for key, value in options.model_dump(mode="json").items()}
+    guess.options = options.model_dump(mode="json")
     return guess if found or boxes[0] else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +36,7 @@ _LEAKS_LISTED = 200
 WORKERS = max(1, min(8, os.cpu_count() or 1))
 
 
-class Cancelled(MTLError):
+class Cancelled(MTLError):  # noqa: N818 - nothing went wrong
     """The one who asked for it has asked to stop; nothing of it is left."""
 
 
@@ -140,6 +141,7 @@ class _Examination:
         if spec.images.resize not in RESIZES:
             raise DataError(unknown_name("way to resize", spec.images.resize, RESIZES))
         self.findings, self.spec = Findings(), spec
+        self.lock, self.ranges = threading.Lock(), {}
         self.progress, self.cancelled = progress, cancelled
         self.tree = Tree(path, self.findings)
         self.reader = ImageReader(self.tree)
@@ -267,13 +269,13 @@ class _Examination:
         said = []
         if known.size < values.size:
             said.append(("note", "no_measurement", f"{1 - known.size / values.size:.1%} of the pixels have no measurement and count for nothing"))
-        target.note = f"{min(float(known.min()), *_range(target))} {max(float(known.max()), *_range(target)[::-1])}"
+        with self.lock:
+            low, high = self.ranges.get(target.name, (np.inf, -np.inf))
+            self.ranges[target.name] = (min(low, float(known.min())), max(high, float(known.max())))
         return value, said, hashlib.sha256(values.tobytes()).hexdigest()
 
     def _task(self, target: Targets) -> Task:
-        value_range = (0.0, 1.0)
-        if target.kind == "depth" and target.note:
-            value_range = tuple(float(part) for part in target.note.split())  # type: ignore[assignment]
+        value_range = self.ranges.get(target.name, (0.0, 1.0))
         title = self.spec.titles.get(target.name, target.name.replace("_", " ").capitalize())
         return Task(target.name, target.kind, target.name, target.classes, target.unit, title, value_range)
 
@@ -319,11 +321,6 @@ class _Examination:
                     sum_.update((self.dense.get((target.name, key)) or repr(target.values[key])).encode())
                 sum_.update(b"\n")
         return sum_.hexdigest()
-
-
-def _range(target: Targets) -> tuple[float, float]:
-    parts = target.note.split()
-    return (float(parts[0]), float(parts[1])) if parts else (float("inf"), float("-inf"))
 
 
 def _joined(first: Targets, second: Targets, findings: Findings) -> Targets:
@@ -385,7 +382,7 @@ def _summary(task: Task, target: Targets, split: dict[str, str]) -> TaskSummary:
     named = {name: counts[index] for index, name in enumerate(task.classes)} if task.kind in ("classification", "multi_label", "detection") else {}
     numbers = list(values.values()) if task.kind == "regression" else []
     low, high = (min(numbers), max(numbers)) if numbers else (None, None)
-    if task.kind == "depth" and target.note:
+    if task.kind == "depth" and values:
         low, high = task.value_range
     return TaskSummary(task, {part: labelled[part] for part in SPLITS}, named, low, high)
 

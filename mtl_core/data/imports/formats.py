@@ -52,7 +52,6 @@ class Targets:
     classes: tuple[str, ...] = ()
     unit: str = ""
     values: dict[str, Any] = field(default_factory=dict)
-    note: str = ""
 
 
 class AmbiguousImageError(Exception):

@@ -29,7 +29,23 @@ def stretch(size: tuple[int, int], wanted: tuple[int, int]) -> Placement:
     return Placement(wanted[0] / size[0], wanted[1] / size[1], 0.0, 0.0, *wanted)
 
 
-RESIZES: dict[str, Callable[[tuple[int, int], tuple[int, int]], Placement]] = {"stretch": stretch}
+def pad(size: tuple[int, int], wanted: tuple[int, int]) -> Placement:
+    """The whole image, proportions kept, in the middle; black (masks and depth: ignored) around it."""
+    return _kept(size, wanted, min(wanted[0] / size[0], wanted[1] / size[1]))
+
+
+def crop(size: tuple[int, int], wanted: tuple[int, int]) -> Placement:
+    """The frame filled, proportions kept; what reaches beyond it is cut off on both sides."""
+    return _kept(size, wanted, max(wanted[0] / size[0], wanted[1] / size[1]))
+
+
+def _kept(size: tuple[int, int], wanted: tuple[int, int], scale: float) -> Placement:
+    """Whole pixels, so that the image and its targets land on the same ones."""
+    across, down = (max(1, round(side * scale)) for side in size)
+    return Placement(across / size[0], down / size[1], (wanted[0] - across) // 2, (wanted[1] - down) // 2, *wanted)
+
+
+RESIZES: dict[str, Callable[[tuple[int, int], tuple[int, int]], Placement]] = {"stretch": stretch, "pad": pad, "crop": crop}
 
 
 def placement(how: str, size: tuple[int, int], wanted: tuple[int, int]) -> Placement:

@@ -65,6 +65,7 @@ def _look(tree: Tree) -> Proposal:
     images = images.model_copy(update=_merged(images, [guess for _, guess in guesses]))
     if any(name != "class_folders" for name, _ in guesses):
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or guess.labelled["class"] > _most(guesses) / 2]
+    _complete_tables([guess for name, guess in guesses if name == "csv"])
     recipe = oxford_pets(tree)
     guesses = recipe or guesses
     notes = [note for _, guess in guesses for note in guess.notes]
@@ -96,6 +97,15 @@ def _merged(images: ImageSpec, guesses: list[Guess]) -> dict[str, list[str]]:
     return {field: list(dict.fromkeys([*getattr(images, field), *(v for g in guesses for v in g.images.get(field, []))])) for field in fields}
 
 
+def _complete_tables(guesses: list[Guess]) -> None:
+    """Tables with the same columns are parts of one: a column that has targets in one has them in the other, though it may be constant there."""
+    for guess in guesses:
+        for other in guesses:
+            if other is not guess and other.table.columns == guess.table.columns:
+                have = {column["column"] for column in guess.options["columns"]}
+                guess.options["columns"] += [dict(column) for column in other.options["columns"] if column["column"] not in have]
+
+
 def _told_apart(sources: list[SourceSpec]) -> list[SourceSpec]:
     """A column of a second table that names a task another column has: told apart by the file, unless it is the same column."""
     seen: dict[str, str] = {}
@@ -119,7 +129,7 @@ def _size(tree: Tree, keys: list[str]) -> tuple[tuple[int, int], str]:
             sizes[read_picture(tree.read(key, MOST_BYTES), key, (64, 64)).size] += 1
         except UnreadableError:
             continue
-    if len(sizes) == 1 and 8 <= min(next(iter(sizes))) and max(next(iter(sizes))) <= 128:
+    if len(sizes) == 1 and min(next(iter(sizes))) >= 8 and max(next(iter(sizes))) <= 128:
         width, height = next(iter(sizes))
         return (height, width), f"Pictures of {width} x {height} pixels are kept as they are."
     return (64, 64), "Pictures of other sizes are brought to 64 x 64 pixels; larger is slower and sees more ('images.size')."
@@ -144,9 +154,9 @@ def _splits(tree: Tree, keys: list[str], guesses: list[tuple[str, Guess]]) -> tu
     if folders["train"] and (folders["val"] or folders["test"]):
         return SplitSpec(how="folders", **folders), _words({"how": "folders", **folders})
     if _is_video(tree, keys):
-        block = max(2, min(64, len(keys) // 12))
-        note = f"Neighbours by name look nearly the same, as frames of a video do: blocks of {block} stay together, so that val is not nearly train."
-        return SplitSpec(groups="blocks", block=block, gap=1), note
+        block = max(2, min(64, len(keys) // 10))
+        note = f"Neighbours by name look nearly the same, as frames of a video do: blocks of {block} stay together; 'gap' leaves out the borders."
+        return SplitSpec(groups="blocks", block=block), note
     task = next((column["task"] for _, g in guesses for column in g.options.get("columns", []) if column["kind"] == "classification"), "")
     task = task or next((guess.options.get("task", "class") for name, guess in guesses if name == "class_folders"), "")
     return SplitSpec(stratify=task), "Split at random, 70/15/15" + (f", with equal shares of '{task}'." if task else ".")

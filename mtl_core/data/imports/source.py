@@ -13,6 +13,7 @@ from mtl_core.data.imports.examine import Examined, examine, in_chunks
 from mtl_core.data.imports.formats import Targets
 from mtl_core.data.imports.geometry import Placement, place_boxes, place_image, placement
 from mtl_core.data.imports.library import get_imported
+from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.data.source import DataSource, Layout, Progress, Rows, SourceOptions
 from mtl_core.errors import DataError
 
@@ -69,13 +70,19 @@ class PreparedSource(DataSource):
     def _chunks(self, keys: list[str], progress: Progress) -> Iterator[dict[str, np.ndarray]]:
         total = max(1, len(keys))
         made: list[dict[str, Any]] = []
-        for _, row in in_chunks(keys, self._row, lambda done: progress(done / total, f"{done:,} of {len(keys):,} images")):
+        for _, row in in_chunks(keys, self._whole_row, lambda done: progress(done / total, f"{done:,} of {len(keys):,} images")):
             made.append(row)
             if len(made) == _ROWS:
                 yield {name: np.stack([one[name] for one in made]) for name in made[0]}
                 made = []
         if made:
             yield {name: np.stack([one[name] for one in made]) for name in made[0]}
+
+    def _whole_row(self, key: str) -> dict[str, Any]:
+        try:
+            return self._row(key)
+        except UnreadableError as error:
+            raise DataError(f"'{key}' could be read when it was checked, and now it can't: {error}. Check it again.") from None
 
     def _row(self, key: str) -> dict[str, Any]:
         examined, (channels, height, width) = self.examined, self.image_shape()

@@ -42,7 +42,7 @@ class ImageSpec(Strict):
     exclude_suffixes: list[str] = Field(default_factory=list, description="Ends of stems that mark masks beside the images, such as '_mask'.")
     size: tuple[int, int] = Field((64, 64), description="Height and width in pixels that every image is brought to.")
     colour: Literal["auto", "grey", "colour"] = Field("auto", description="'auto': grey where every image is, else colour.")
-    resize: str = Field("stretch", description="How another shape becomes this one; 'stretch' does not keep the proportions.")
+    resize: Literal["stretch", "pad", "crop"] = Field("stretch", description="'stretch' changes proportions; 'pad' and 'crop' keep them.")
 
     @model_validator(mode="after")
     def _sizes(self) -> ImageSpec:

@@ -1,0 +1,117 @@
+"""Augmentation: one random change of a batch of training images, with its targets. One augmentation is one file in this package."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtl_core.config import AugmentationConfig
+from mtl_core.data.dataset import LEAST_KEPT, PADDING, Task
+
+Drawn = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Images that were laid over each other.
+
+    Attributes:
+        share: of the image itself, in 0..1; the rest is its partner's.
+        partner: int64 (n,), which image of the batch was laid over each.
+    """
+
+    share: float
+    partner: Tensor
+
+
+@dataclass
+class Sample:
+    """Images under change.
+
+    Attributes:
+        images: (n, C, H, W) in 0..255, uint8 or float32.
+        targets: target name -> rows, in the types of ``dataset``'s table.
+        mean: (1, C, 1, 1) in 0..255, the mean of the training images.
+        mix: set by an augmentation that lays images over each other.
+    """
+
+    images: Tensor
+    targets: dict[str, Tensor]
+    mean: Tensor
+    mix: Mix | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.images.shape[2], self.images.shape[3]
+
+    def is_map(self, target: Tensor) -> bool:
+        """Whether a target has a value for each pixel; of floats, they are distances."""
+        return target.ndim == 3 and tuple(target.shape[1:]) == self.size
+
+    def is_directions(self, target: Tensor) -> bool:
+        """Whether a target has a direction (x, y, z) for each pixel."""
+        return target.ndim == 4 and target.shape[1] == 3 and tuple(target.shape[2:]) == self.size
+
+    def is_boxes(self, target: Tensor) -> bool:
+        """Whether a target is a list of boxes for each image."""
+        return target.ndim == 3 and target.shape[2] == 5 and not self.is_map(target)
+
+
+class Augmentation(ABC):
+    """One random change.
+
+    ``title`` and ``summary`` are for people, ``source`` says where it comes from, ``settings`` are its fields in ``AugmentationConfig``; it is
+    off while all of them are 0 or False.
+    """
+
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    source: ClassVar[str] = ""
+    settings: ClassVar[tuple[str, ...]]
+
+    def __init__(self, config: AugmentationConfig):
+        self.config = config
+
+    @classmethod
+    def is_on(cls, config: AugmentationConfig) -> bool:
+        """Whether the config asks for it."""
+        return any(getattr(config, name) for name in cls.settings)
+
+    @classmethod
+    def refusal(cls, task: Task) -> str:
+        """Why this task's target cannot follow; empty where it can."""
+        return ""
+
+    @classmethod
+    def remark(cls, config: AugmentationConfig, task: Task) -> str:
+        """What one should know of it with this task; empty for nothing."""
+        return ""
+
+    @abstractmethod
+    def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> Drawn:
+        """What is to happen to each of ``count`` images of ``size`` (height, width). Depends on ``random`` only, not on the device."""
+
+    @abstractmethod
+    def apply(self, sample: Sample, drawn: dict[str, Tensor]) -> None:
+        """Change the sample. ``drawn`` is what ``draw`` gave, on the sample's device."""
+
+
+def without_the_cut(boxes: Tensor, left: Tensor, whole: Tensor) -> Tensor:
+    """Boxes (n, M, 5) where those that keep less than ``LEAST_KEPT`` of their area became padding.
+
+    Args:
+        left, whole: (n, M), area in the picture and before.
+    """
+    kept = (boxes[..., 4] >= 0) & (left >= LEAST_KEPT * whole)
+    return torch.cat([boxes[..., :4].where(kept[..., None], 0), boxes[..., 4].where(kept, PADDING)[..., None]], dim=-1)
+
+
+def area(corners: Tensor) -> Tensor:
+    """Of boxes (..., x1 y1 x2 y2): (...)."""
+    return (corners[..., 2] - corners[..., 0]) * (corners[..., 3] - corners[..., 1])

@@ -1,0 +1,41 @@
+"""A part of the image, enlarged to the whole."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample
+from mtl_core.data.augmentation.warp import drawn_map, warp
+from mtl_core.data.dataset import Task
+
+NO_DIRECTIONS = "how directions change in a picture that is turned or enlarged is not worked out"
+WHOLE_IMAGE = ("multi_label", "regression")  # kinds whose targets may count what is cut off
+
+
+class Crop(Augmentation):
+    """Cuts a part of the image's proportions out of it, anywhere, and enlarges it."""
+
+    title = "Crop"
+    summary = "A part of the image, anywhere in it, enlarged to the whole; proportions stay. Depth is divided by the enlargement."
+    settings = ("crop",)
+
+    @classmethod
+    def refusal(cls, task: Task) -> str:
+        return NO_DIRECTIONS if task.kind == "normals" else ""
+
+    @classmethod
+    def remark(cls, config, task: Task) -> str:
+        return "what is cut off still counts in this task's target" if task.kind in WHOLE_IMAGE else ""
+
+    def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> Drawn:
+        kept = 1 - random.uniform(0, self.config.crop, count)
+        corner = random.random((count, 2)) * (1 - kept)[:, None] * np.array([size[1], size[0]])
+        forward = np.zeros((count, 3, 3))
+        forward[:, 0, 0] = forward[:, 1, 1] = 1 / kept
+        forward[:, :2, 2] = -corner / kept[:, None]
+        forward[:, 2, 2] = 1
+        return drawn_map(forward)
+
+    def apply(self, sample: Sample, drawn: dict[str, Tensor]) -> None:
+        warp(sample, drawn)

@@ -1,0 +1,51 @@
+"""Which augmentations fit which tasks, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mtl_core.config import AugmentationConfig
+from mtl_core.data.augmentation import AUGMENTATIONS
+from mtl_core.data.dataset import Task
+from mtl_core.errors import Problem
+
+
+def misfits(config: AugmentationConfig, tasks: Sequence[Task], size: tuple[int, int]) -> list[Problem]:
+    """Augmentations that would make a task's targets wrong.
+
+    Args:
+        tasks: those of the run.
+        size: height and width of the images.
+    """
+    found = []
+    for augmentation in (AUGMENTATIONS.load(name) for name in AUGMENTATIONS):
+        for name in augmentation.settings:
+            spoiled = [task.name for task in tasks if name in task.spoiled_by]
+            if getattr(config, name) and spoiled:
+                message = f"it changes what is true of the image for {', '.join(spoiled)}, but not the target. Switch it off or leave out the task"
+                found.append(Problem(f"augmentation.{name}", message))
+        if augmentation.is_on(config):
+            refused = {task.name: augmentation.refusal(task) for task in tasks}
+            found += [Problem(f"augmentation.{augmentation.settings[0]}", _refused(task, why)) for task, why in refused.items() if why]
+    largest = min(size) // 4
+    if config.shift > largest:
+        found.append(Problem("augmentation.shift", f"{config.shift} pixels would push things out of the image; at most {largest} here"))
+    return found
+
+
+def _refused(task: str, why: str) -> str:
+    return f"{task} can't follow: {why}. Switch it off or leave out the task"
+
+
+def remarks(config: AugmentationConfig, tasks: Sequence[Task], channels: int) -> list[str]:
+    """What one should know before training with it; nothing that forbids it."""
+    found = []
+    for augmentation in (AUGMENTATIONS.load(name) for name in AUGMENTATIONS):
+        if augmentation.is_on(config):
+            said = {task.name: augmentation.remark(config, task) for task in tasks}
+            for sentence in dict.fromkeys(filter(None, said.values())):
+                names = ", ".join(name for name, text in said.items() if text == sentence)
+                found.append(f"{augmentation.title} with {names}: {sentence}.")
+    if config.saturation and channels == 1:
+        found.append("Saturation does nothing here: the images are grey.")
+    return found

@@ -1,0 +1,38 @@
+"""Mirror left-right."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample
+
+
+class Flip(Augmentation):
+    """Mirrors each image with probability 1/2."""
+
+    title = "Flip"
+    summary = "Mirrors each image left-right with probability 1/2. Not for digits and letters: it makes others of them."
+    settings = ("flip",)
+
+    def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> Drawn:
+        return {"flip": random.random(count) < 0.5}
+
+    def apply(self, sample: Sample, drawn: dict[str, Tensor]) -> None:
+        flip, width = drawn["flip"], sample.size[1]
+        sample.images = torch.where(flip[:, None, None, None], sample.images.flip(-1), sample.images)
+        for name, target in sample.targets.items():
+            if sample.is_map(target):
+                sample.targets[name] = torch.where(flip[:, None, None], target.flip(-1), target)
+            elif sample.is_directions(target):  # in a mirror, right is left
+                mirrored = target.flip(-1) * target.new_tensor([-1, 1, 1]).view(1, 3, 1, 1)
+                sample.targets[name] = torch.where(flip[:, None, None, None], mirrored, target)
+            elif sample.is_boxes(target):
+                sample.targets[name] = _mirrored(target, flip[:, None], width)
+
+
+def _mirrored(boxes: Tensor, flip: Tensor, width: int) -> Tensor:
+    x1, y1, x2, y2, classes = boxes.unbind(-1)
+    flip = flip & (classes >= 0)  # padding stays zero
+    return torch.stack([torch.where(flip, width - x2, x1), y1, torch.where(flip, width - x1, x2), y2, classes], dim=-1)

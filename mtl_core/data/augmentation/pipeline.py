@@ -1,0 +1,37 @@
+"""All augmentations that a config asks for, in their order, on a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtl_core.config import AugmentationConfig
+from mtl_core.data.augmentation import AUGMENTATIONS
+from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample
+
+
+class Pipeline:
+    """Draws changes, and makes them.
+
+    Args:
+        mean: (C,) in 0..1, of the training images.
+    """
+
+    def __init__(self, config: AugmentationConfig, mean: list[float], device: torch.device | str = "cpu"):
+        classes = (AUGMENTATIONS.load(name) for name in AUGMENTATIONS)
+        self.steps: list[Augmentation] = [augmentation(config) for augmentation in classes if augmentation.is_on(config)]
+        self.device = torch.device(device)
+        self.mean = (255 * torch.tensor(mean, dtype=torch.float32)).view(1, -1, 1, 1).to(self.device)
+
+    def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> list[Drawn]:
+        """What is to happen to ``count`` images of ``size`` (height, width)."""
+        return [step.draw(count, size, random) for step in self.steps]
+
+    def apply(self, images: Tensor, targets: dict[str, Tensor], drawn: list[Drawn]) -> Sample:
+        """Images (n, C, H, W) uint8 and their targets, changed; what is given stays as it is."""
+        sample = Sample(images, dict(targets), self.mean)
+        for step, values in zip(self.steps, drawn, strict=True):
+            on_cpu = {name: torch.from_numpy(np.asarray(value)) for name, value in values.items()}
+            step.apply(sample, {name: value.to(self.device, non_blocking=True) if value.ndim else value for name, value in on_cpu.items()})
+        return sample

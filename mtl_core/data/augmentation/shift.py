@@ -1,0 +1,60 @@
+"""Shift by whole pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample, area, without_the_cut
+
+
+class Shift(Augmentation):
+    """Moves each image by whole pixels; the border is repeated."""
+
+    title = "Shift"
+    summary = "Moves each image by whole pixels, right or left, up or down; the border is repeated. Keep it small against the objects."
+    settings = ("shift",)
+
+    def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> Drawn:
+        return {"shift": random.integers(-self.config.shift, self.config.shift, (count, 2), endpoint=True)}
+
+    def apply(self, sample: Sample, drawn: dict[str, Tensor]) -> None:
+        shift, (height, width) = drawn["shift"], sample.size
+        sources = pixel_sources(shift, height, width)
+        sample.images = take_pixels(sample.images, sources)
+        for name, target in sample.targets.items():
+            if sample.is_map(target) or sample.is_directions(target):
+                sample.targets[name] = take_pixels(target, sources)
+            elif sample.is_boxes(target):
+                sample.targets[name] = _shifted(target, shift, height, width)
+
+
+def pixel_sources(shift: Tensor, height: int, width: int) -> Tensor:
+    """Where each pixel of the moved picture comes from: int64 (n, height * width), an index into the flattened picture.
+
+    Args:
+        shift: int64 (n, 2), pixels to the right and down.
+    """
+    rows = torch.arange(height, device=shift.device).expand(len(shift), height)
+    columns = torch.arange(width, device=shift.device).expand(len(shift), width)
+    columns = (columns - shift[:, :1]).clamp_(0, width - 1)
+    rows = (rows - shift[:, 1:]).clamp_(0, height - 1)
+    return (rows[:, :, None] * width + columns[:, None, :]).view(len(shift), height * width)
+
+
+def take_pixels(pixels: Tensor, sources: Tensor) -> Tensor:
+    """Images (n, C, H, W) or maps (n, H, W) of any type, each pixel taken from where ``sources`` (n, H * W) says."""
+    if pixels.ndim == 3:
+        return pixels.flatten(1).gather(1, sources).view(pixels.shape)
+    return pixels.flatten(2).gather(2, sources[:, None].expand(-1, pixels.shape[1], -1)).view(pixels.shape)
+
+
+def _shifted(boxes: Tensor, shift: Tensor, height: int, width: int) -> Tensor:
+    """Moved and clipped to the picture; one that keeps too little of its area becomes padding."""
+    x1, y1, x2, y2, classes = boxes.unbind(-1)
+    right, down = shift[:, :1], shift[:, 1:]
+    x1, x2 = ((x + right).clamp(0, width) for x in (x1, x2))
+    y1, y2 = ((y + down).clamp(0, height) for y in (y1, y2))
+    moved = torch.stack([x1, y1, x2, y2, classes], dim=-1)
+    return without_the_cut(moved, area(moved[..., :4]), area(boxes[..., :4]))

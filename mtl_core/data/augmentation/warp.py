@@ -1,0 +1,54 @@
+"""One affine map of the plane, applied to images, maps and boxes alike, so that they cannot come apart. Used by crop and affine.
+
+Positions are continuous: pixel (row i, column j) covers j..j+1 in x and i..i+1 in y, as boxes count. Outside of the picture the border is repeated.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+from mtl_core.data.augmentation.augmentation import Drawn, Sample, area, without_the_cut
+from mtl_core.data.augmentation.shift import take_pixels
+
+
+def drawn_map(forward: np.ndarray) -> Drawn:
+    """What ``warp`` needs: the maps (n, 3, 3) from old to new positions, and back."""
+    return {"forward": forward.astype(np.float32), "backward": np.linalg.inv(forward).astype(np.float32)}
+
+
+def warp(sample: Sample, drawn: dict[str, Tensor]) -> None:
+    """Move everything. Images are interpolated, maps take the nearest pixel's value, boxes become the smallest upright ones around the moved."""
+    height, width = sample.size
+    x, y = _positions(drawn["backward"], height, width)
+    grid = torch.stack([2 * x / width - 1, 2 * y / height - 1], dim=-1)
+    sample.images = grid_sample(sample.images.to(torch.float32), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    rows, columns = y.floor().long().clamp_(0, height - 1), x.floor().long().clamp_(0, width - 1)
+    sources = (rows * width + columns).flatten(1)
+    zoom = torch.linalg.det(drawn["forward"][:, :2, :2].cpu()).abs().sqrt().to(x.device)
+    for name, target in sample.targets.items():
+        if sample.is_map(target):
+            moved = take_pixels(target, sources)
+            # What looks twice as large to the same camera is half as far away.
+            sample.targets[name] = moved / zoom[:, None, None] if moved.is_floating_point() else moved
+        elif sample.is_boxes(target):
+            sample.targets[name] = _moved(target, drawn["forward"], height, width)
+
+
+def _positions(backward: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Where the middle of each new pixel comes from: x and y, each (n, H, W)."""
+    rows = torch.arange(height, device=backward.device, dtype=torch.float32)[None, :, None] + 0.5
+    columns = torch.arange(width, device=backward.device, dtype=torch.float32)[None, None, :] + 0.5
+    entry = backward[:, :, :, None, None]
+    return tuple(entry[:, row, 0] * columns + entry[:, row, 1] * rows + entry[:, row, 2] for row in (0, 1))  # type: ignore[return-value]
+
+
+def _moved(boxes: Tensor, forward: Tensor, height: int, width: int) -> Tensor:
+    corners = torch.stack([boxes[..., [0, 1]], boxes[..., [2, 1]], boxes[..., [0, 3]], boxes[..., [2, 3]]], dim=2)  # (n, M, 4, 2)
+    corners = torch.einsum("nij,nmkj->nmki", forward[:, :2, :2], corners) + forward[:, None, None, :2, 2]
+    around = torch.cat([corners.amin(dim=2), corners.amax(dim=2)], dim=-1)
+    limits = around.new_tensor([width, height, width, height])
+    clipped = around.clamp(min=0).minimum(limits)
+    return without_the_cut(torch.cat([clipped, boxes[..., 4:]], dim=-1), area(clipped), area(around))

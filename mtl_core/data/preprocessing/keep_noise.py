@@ -1,0 +1,23 @@
+"""No denoising."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mtl_core.data.preprocessing.denoiser import Denoiser, DenoiserOptions
+
+
+class KeepNoiseOptions(DenoiserOptions):
+    """Nothing to choose."""
+
+
+class KeepNoise(Denoiser):
+    """Leaves images as they are."""
+
+    title = "No denoising"
+    summary = "Images stay as they are. Networks learn to see through moderate noise by themselves."
+    source = ""
+    Options = KeepNoiseOptions
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        return image

@@ -1,0 +1,25 @@
+"""From colour to grey and back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as in Pillow's "L"
+
+
+def recoloured(image: np.ndarray, colour: str) -> np.ndarray:
+    """uint8 (1 or 3, H, W) as ``colour`` says.
+
+    Args:
+        colour: ``as_is``; ``grey`` for one channel, of a colour image its luma, rounded; ``colour`` for three, of a grey image three equal ones.
+    """
+    if colour == "grey" and len(image) == 3:
+        return np.rint(np.tensordot(np.array(LUMA), image, axes=1)).astype(np.uint8)[None]
+    if colour == "colour" and len(image) == 1:
+        return np.repeat(image, 3, axis=0)
+    return image
+
+
+def channels_after(channels: int, colour: str) -> int:
+    """How many channels an image of so many has then."""
+    return {"as_is": channels, "grey": 1, "colour": 3}[colour]

@@ -1,0 +1,92 @@
+"""Resizing of an image of any size, with the boxes and maps that belong to it.
+
+Everything goes through one ``Placement``: where the resized picture stands in the new frame. So image, masks, depth and boxes cannot come apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from mtl_core.data.dataset import IGNORE, LEAST_KEPT, PADDING
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture of ``old`` pixels goes in a frame of ``new`` pixels.
+
+    Attributes:
+        old, new: (height, width) before and of the frame.
+        scaled: (height, width) of the resized picture.
+        offset: (down, right) of its upper left corner in the frame; negative where it is cut off.
+    """
+
+    old: tuple[int, int]
+    new: tuple[int, int]
+    scaled: tuple[int, int]
+    offset: tuple[int, int]
+
+    @property
+    def inside(self) -> tuple[slice, slice]:
+        """Rows and columns of the frame that hold picture."""
+        return tuple(slice(max(0, at), min(frame, at + side)) for at, side, frame in zip(self.offset, self.scaled, self.new, strict=True))  # type: ignore[return-value]
+
+    @property
+    def shown(self) -> tuple[slice, slice]:
+        """Rows and columns of the resized picture that lie in the frame."""
+        return tuple(slice(part.start - at, part.stop - at) for part, at in zip(self.inside, self.offset, strict=True))  # type: ignore[return-value]
+
+
+def place(old: tuple[int, int], new: tuple[int, int], how: str) -> Placement:
+    """The placement of a picture of ``old`` (height, width) in a frame of ``new``.
+
+    Args:
+        how: ``stretch`` fills the frame, ``pad`` shows all of the picture in its proportions, ``crop`` fills the frame in its proportions.
+    """
+    if how == "stretch":
+        return Placement(old, new, new, (0, 0))
+    choose = {"pad": min, "crop": max}[how]
+    factor = choose(frame / side for frame, side in zip(new, old, strict=True))
+    scaled = tuple(max(1, round(side * factor)) for side in old)
+    offset = tuple((frame - side) // 2 for frame, side in zip(new, scaled, strict=True))
+    return Placement(old, new, scaled, offset)  # type: ignore[arg-type]
+
+
+def resized_image(image: np.ndarray, placement: Placement) -> np.ndarray:
+    """uint8 (C, H, W) -> (C, *new), bilinear with anti-aliasing; bars have the mean colour of the image."""
+    frame = np.empty((len(image), *placement.new), np.uint8)
+    frame[:] = np.rint(image.mean(axis=(1, 2), keepdims=True)).astype(np.uint8)
+    height, width = placement.scaled
+    for channel, pixels in enumerate(image):
+        smaller = Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), Image.Resampling.BILINEAR)
+        frame[channel][placement.inside] = np.asarray(smaller)[placement.shown]
+    return frame
+
+
+def resized_map(values: np.ndarray, placement: Placement) -> np.ndarray:
+    """A map (..., H, W), one value a pixel -> (..., *new): the nearest one's, never a mixture. Bars are ``IGNORE`` in integers, NaN in floats."""
+    rows, columns = (_nearest(old, scaled)[shown] for old, scaled, shown in zip(placement.old, placement.scaled, placement.shown, strict=True))
+    frame = np.full((*values.shape[:-2], *placement.new), np.nan if values.dtype.kind == "f" else IGNORE, values.dtype)
+    frame[(..., *placement.inside)] = values[..., rows[:, None], columns]
+    return frame
+
+
+def _nearest(old: int, scaled: int) -> np.ndarray:
+    """For each new pixel the old one that its middle lies in."""
+    return ((2 * np.arange(scaled) + 1) * old) // (2 * scaled)
+
+
+def resized_boxes(boxes: np.ndarray, placement: Placement) -> np.ndarray:
+    """Boxes (M, 5) in pixels, moved and clipped to the frame. One that keeps less than ``LEAST_KEPT`` of its area becomes padding."""
+    moved = boxes.astype(np.float32)
+    for corner in (0, 1):
+        for axis, at in ((1, 2 * corner), (0, 2 * corner + 1)):  # x, then y
+            moved[:, at] = boxes[:, at] * (placement.scaled[axis] / placement.old[axis]) + placement.offset[axis]
+    whole = (moved[:, 2] - moved[:, 0]) * (moved[:, 3] - moved[:, 1])
+    moved[:, [0, 2]] = moved[:, [0, 2]].clip(0, placement.new[1])
+    moved[:, [1, 3]] = moved[:, [1, 3]].clip(0, placement.new[0])
+    left = (moved[:, 2] - moved[:, 0]) * (moved[:, 3] - moved[:, 1])
+    moved[(boxes[:, 4] < 0) | (left < LEAST_KEPT * whole)] = (0, 0, 0, 0, PADDING)
+    return moved

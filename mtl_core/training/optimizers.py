@@ -1,0 +1,133 @@
+"""Optimizers and schedules: the run's for the shared network, and a task's own where it has one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mtl_core.config import OptimizerConfig, RunConfig, ScheduleConfig
+from mtl_core.sharing.model import MultiTaskModel
+
+LOWEST_LR = 0.01  # of the cosine schedule, as a share of lr
+
+
+def optimizer_of(config: RunConfig, model: MultiTaskModel, balancer: nn.Module) -> torch.optim.Optimizer:
+    """The run's optimizer. A task with an optimizer of its own updates with it what only this task uses."""
+    own = {name: task.optimizer for name, task in config.tasks.items() if task.optimizer is not None}
+    if not own:
+        return build_optimizer(config.optimizer, model, balancer)
+    heads = {name: model.task_parameters(name) for name in own}
+    taken = {id(parameter) for parameters in heads.values() for parameter in parameters}
+    rest = [parameter for parameter in model.parameters() if id(parameter) not in taken]
+    parts = [make_optimizer(config.optimizer, rest, list(balancer.parameters()))]
+    parts += [make_optimizer(optimizer, heads[name], own_lr=optimizer.lr) for name, optimizer in own.items()]
+    return JoinedOptimizer(parts)
+
+
+def build_optimizer(config: OptimizerConfig, model: nn.Module, balancer: nn.Module) -> torch.optim.Optimizer:
+    """One optimizer for the network and for what the balancer learns."""
+    return make_optimizer(config, list(model.parameters()), list(balancer.parameters()))
+
+
+def make_optimizer(
+    config: OptimizerConfig, parameters: Sequence[Tensor], undecayed: Sequence[Tensor] = (), own_lr: float | None = None
+) -> torch.optim.Optimizer:
+    """An optimizer with decay on matrices and kernels only.
+
+    Args:
+        undecayed: more parameters, none of which decay.
+        own_lr: its learning rate does not follow the run's, only its schedule.
+    """
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [*(p for p in parameters if p.ndim <= 1), *undecayed], "weight_decay": 0.0},
+    ]
+    groups = [group if own_lr is None else group | {"own_lr": own_lr} for group in groups if group["params"]]
+    if config.name == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
+    optimizer_class = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
+    return optimizer_class(groups, lr=config.lr, fused=parameters[0].device.type in ("cpu", "cuda"))
+
+
+class JoinedOptimizer(torch.optim.Optimizer):
+    """Several optimizers as one. Its parameters are numbered through, part after part, as if all were one optimizer's.
+
+    It holds nothing itself, so torch's own ``__init__`` is left out: groups and state are the parts'.
+    """
+
+    def __init__(self, parts: Sequence[torch.optim.Optimizer]):
+        self.parts = list(parts)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Those of all parts, in order; the parts' own, not copies."""
+        return [group for part in self.parts for group in part.param_groups]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
+    def step(self, closure: Callable[[], float] | None = None) -> None:
+        for part in self.parts:
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[int, Any] = {}
+        groups: list[dict[str, Any]] = []
+        for start, part in zip(self._starts(), self.parts, strict=True):
+            own = part.state_dict()
+            state |= {start + number: value for number, value in own["state"].items()}
+            groups += [{**group, "params": [start + number for number in group["params"]]} for group in own["param_groups"]]
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        groups = list(state_dict["param_groups"])
+        for start, part in zip(self._starts(), self.parts, strict=True):
+            own = [groups.pop(0) for _ in part.param_groups]
+            numbers = {number for group in own for number in group["params"]}
+            state = {number - start: value for number, value in state_dict["state"].items() if number in numbers}
+            part.load_state_dict(
+                {"state": state, "param_groups": [{**group, "params": [number - start for number in group["params"]]} for group in own]}
+            )
+
+    def _starts(self) -> list[int]:
+        counts = [sum(len(group["params"]) for group in part.param_groups) for part in self.parts]
+        return [sum(counts[:place]) for place in range(len(counts))]
+
+
+def algorithms(optimizer: torch.optim.Optimizer) -> list[str]:
+    """Which update rule each parameter has, in the optimizer's order: one rule's state means nothing to another."""
+    parts = optimizer.parts if isinstance(optimizer, JoinedOptimizer) else [optimizer]
+    return [type(part).__name__ for part in parts for group in part.param_groups for _ in group["params"]]
+
+
+def build_scheduler(config: ScheduleConfig, optimizer: torch.optim.Optimizer, steps_total: int) -> torch.optim.lr_scheduler.LRScheduler:
+    """Linear warm-up, then constant or half a cosine down to ``LOWEST_LR``; moved at every step."""
+    warmup = round(config.warmup_fraction * steps_total)
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        if config.name == "constant":
+            return 1.0
+        progress = (step - warmup) / max(1, steps_total - warmup)
+        return LOWEST_LR + (1 - LOWEST_LR) * (1 + math.cos(math.pi * min(1.0, progress))) / 2
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, scheduler: torch.optim.lr_scheduler.LambdaLR, lr: float, step: int) -> None:
+    """The learning rate as the schedule has it after ``step`` steps, with ``lr`` at its highest point: a function of these two alone.
+
+    Groups with a learning rate of their own keep it.
+    """
+    scheduler.base_lrs = [group.get("own_lr", lr) for group in optimizer.param_groups]
+    scheduler.last_epoch = step
+    rates = [base * factor(step) for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)]
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+    scheduler._last_lr = rates

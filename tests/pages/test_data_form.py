@@ -1,0 +1,109 @@
+"""The data options of the Train form: preprocessing, partition, shares of labels, augmentation."""
+
+from __future__ import annotations
+
+import pytest
+
+from mtl_core.presets import get_preset
+
+
+@pytest.fixture
+def train_page(open_page):
+    """The form with the quick preset, whose images are there at once."""
+    app = open_page("train")
+    app.button_group(key="preset").set_value("digits-quick").run()
+    return app
+
+
+def drawn(app):
+    """Waits for the sample of this session, which a thread prepares."""
+    from ui.preview import _job
+
+    for _ in range(200):
+        if any(caption.value.startswith(("Every image", "Each column")) for caption in app.caption):
+            return app
+        if "preparing" in app.session_state:
+            _job(*app.session_state["preparing"])["thread"].join(30)
+        app.run()
+    raise AssertionError("no sample appeared")
+
+
+def setting(app, *path):
+    node = app.session_state["settings"]
+    for key in path:
+        node = node[key]
+    return node
+
+
+def test_preprocessing_is_chosen_and_seen_before_and_after(train_page, texts):
+    app = drawn(train_page)
+    app.selectbox(key="set.data.preprocessing.denoise.name.titled").set_value("median").run()
+    assert "Source: T. S. Huang" in texts(app)
+    app.number_input(key="set.data.preprocessing.denoise.size").set_value(5).run()
+    app.selectbox(key="set.data.preprocessing.resize").set_value("pad").run()
+    app.number_input(key="set.data.preprocessing.width").set_value(24).run()
+    app.number_input(key="set.data.preprocessing.height").set_value(16).run()
+    assert setting(app, "data", "preprocessing", "denoise") == {"name": "median", "size": 5}
+    assert "Before preprocessing" in texts(app)
+    assert "After preprocessing, as the network sees it" in texts(app)
+    assert not app.button(key="train").disabled
+
+
+def test_an_impossible_strength_is_said(train_page):
+    app = drawn(train_page)
+    app.selectbox(key="set.data.preprocessing.denoise.name.titled").set_value("median").run()
+    app.number_input(key="set.data.preprocessing.denoise.size").set_value(4).run()
+    assert any("data.preprocessing.denoise.size: expected an odd number" in error.value for error in app.error)
+    assert app.button(key="train").disabled
+
+
+def test_a_share_of_the_labels_is_drawn_as_coverage_and_trained(train_page, store, texts):
+    app = drawn(train_page)
+    name = next(iter(get_preset("digits-quick").config.tasks))
+    assert "Every image is labelled for every task." in texts(app)
+    app.slider(key=f"set.tasks.{name}.label_fraction").set_value(10).run()
+    assert setting(app, "tasks", name, "label_fraction") == 0.1
+    assert "training images, evenly spaced" in texts(app)
+    app.button(key="train").click().run()
+    assert store.runs()[0].config.tasks[name].label_fraction == 0.1
+    assert f"tasks.{name}.label_fraction=0.1" in store.runs()[0].name
+
+
+def test_disjoint_runs_carry_their_division_and_a_clone_says_so(train_page, open_page, store, texts):
+    app = drawn(train_page)
+    app.selectbox(key="set.data.partition.kind").set_value("disjoint").run()
+    app.button(key="train").click().run()
+    [run] = store.runs()
+    tasks = list(run.config.tasks)
+    assert run.config.data.partition.among == tasks
+    clone = open_page("train", clone=run.id, set=[f"tasks.{tasks[-1]}=null"])
+    assert f"The images are divided among {', '.join(tasks)}" in texts(clone)
+    clone.button(key="among").click().run()
+    assert setting(clone, "data", "partition", "among") == []
+    assert "The images are divided among" not in texts(clone)
+
+
+def test_another_data_set_begins_with_its_images_as_they_come(train_page):
+    app = train_page
+    app.selectbox(key="set.data.preprocessing.colour").set_value("grey").run()
+    app.selectbox(key="set.data.name.titled").set_value("digit_scenes").run()
+    assert setting(app, "data", "preprocessing", "colour") == "as_is"
+    assert app.selectbox(key="set.data.preprocessing.colour").value == "as_is"
+
+
+def test_augmentation_is_seen_refused_and_remarked_on(train_page, texts):
+    app = drawn(train_page)
+    app.number_input(key="set.augmentation.rotation").set_value(15.0).run()
+    assert "Augmented, 3 times" in texts(app)
+    assert any("augmentation.rotation" in error.value and "slant" in error.value for error in app.error)
+    app.number_input(key="set.augmentation.rotation").set_value(0.0).run()
+    app.number_input(key="set.augmentation.saturation").set_value(0.5).run()
+    assert any("Saturation does nothing here" in warning.value for warning in app.warning)
+
+
+def test_a_fork_says_what_is_done_to_the_images_and_cannot_change_it(store, in_state, open_page, texts):
+    data = {"name": "digits", "preprocessing": {"denoise": {"name": "gaussian"}}, "partition": {"kind": "disjoint"}}
+    run = in_state("finished", data=data)
+    app = open_page("train", fork=run.id)
+    assert all(part in texts(app) for part in ("denoised", "gaussian", "each task has images of its own"))
+    assert not [box for box in app.selectbox if box.key and box.key.startswith("set.data.")]
