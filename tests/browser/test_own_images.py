@@ -36,7 +36,8 @@ def archive() -> bytes:
             file.writestr(f"{'day' if bright else 'night'}/{place:02}.png", picture(random, bright))
         file.writestr("day/empty.png", b"")
         file.writestr("day/words.png", b"these are no pixels")
-        file.writestr("night/cut.png", picture(random, False)[:300])
+        whole = picture(random, False)
+        file.writestr("night/cut.png", whole[: len(whole) // 2])
     return buffer.getvalue()
 
 
@@ -48,7 +49,7 @@ def test_a_zip_with_broken_files_is_looked_at_imported_and_trained_on(page, serv
     page.get_by_role("button", name="Check the files").click()
 
     report = page.locator(".st-key-import_report")
-    expect(report.get_by_text("60 of 63", exact=True)).to_be_visible(timeout=PATIENCE)
+    expect(report.get_by_text("60 of 63")).to_be_visible(timeout=PATIENCE)
     assert not (server.home / "imports").exists()  # nothing is made before the decision
     with page.expect_download() as download:
         page.get_by_role("button", name="All findings as CSV").click()
