@@ -79,7 +79,8 @@ def test_values_share_their_bins_between_splits(data):
     assert (train.low, train.mean, train.high) == (1, 2, 3)
     assert (val.low, val.mean, val.high) == (2, 3.5, 5)
     assert train.counts.sum() == val.counts.sum() == 2
-    assert counts["test"].values.counts.sum() == 0 and np.isnan(counts["test"].values.mean)
+    assert counts["test"].values.counts.sum() == 0
+    assert np.isnan(counts["test"].values.mean)
 
 
 def test_pixels_without_a_measurement_are_not_values(data):
@@ -91,7 +92,8 @@ def test_pixels_without_a_measurement_are_not_values(data):
 def test_one_value_alone_has_a_bin():
     same = split(ages=(4.0, 4.0, 4.0))
     values = dataset_report(PreparedData(same, same, same, {"age": AGE}, {})).counts["age"]["train"].values
-    assert values.counts.sum() == 2 and values.edges[0] < 4 < values.edges[-1]
+    assert values.counts.sum() == 2
+    assert values.edges[0] < 4 < values.edges[-1]
 
 
 def test_a_task_that_makes_its_own_targets_is_left_out(data):
@@ -124,7 +126,8 @@ def test_bands_are_shares_of_neighbours():
     assert coverage_bands(labelled, 3).tolist() == [[1, 0], [0.5, 0.5], [1, 1]]
     assert coverage_bands(labelled, 100).tolist() == labelled.tolist()
     uneven = coverage_bands(labelled, 4)
-    assert uneven.shape == (4, 2) and ((uneven >= 0) & (uneven <= 1)).all()
+    assert uneven.shape == (4, 2)
+    assert ((uneven >= 0) & (uneven <= 1)).all()
     assert coverage_bands(np.zeros((0, 2), bool), 5).shape == (0, 2)
 
 
@@ -163,4 +166,5 @@ def test_a_rare_class_is_named():
 
 def test_matrix_has_a_column_per_task(data):
     matrix, names = labelled_matrix(data.train, {"kind": KIND, "age": AGE})
-    assert names == ["kind", "age"] and matrix.tolist() == [[True, True], [True, True], [False, False]]
+    assert names == ["kind", "age"]
+    assert matrix.tolist() == [[True, True], [True, True], [False, False]]

@@ -12,8 +12,10 @@ def test_coverage_has_a_row_per_task_and_splits_side_by_side():
     bands = {"train": np.array([[1.0, 0.0], [0.5, 1.0]]), "val": np.zeros((0, 2)), "test": np.array([[0.0, 1.0]])}
     figure = coverage_figure(bands, {"train": 10, "val": 0, "test": 5}, {"a": COLOUR, "b": "#D55E00"})
     first, second, third, _ = figure.data
-    assert np.asarray(first.z).tolist() == [[1.0, 0.5]] and np.asarray(second.z).tolist() == [[0.0, 1.0]]
-    assert list(first.x) == [0, 5, 10] and list(third.x) == [10, 15]
+    assert np.asarray(first.z).tolist() == [[1.0, 0.5]]
+    assert np.asarray(second.z).tolist() == [[0.0, 1.0]]
+    assert list(first.x) == [0, 5, 10]
+    assert list(third.x) == [10, 15]
     assert list(figure.layout.yaxis.ticktext) == ["a", "b"]
     assert figure.layout.xaxis.range == (0, 15)
     assert [shape.x0 for shape in figure.layout.shapes] == [10]
@@ -24,7 +26,8 @@ def test_classes_are_shares_of_each_split():
     counts = {"train": np.array([30, 10]), "val": np.array([1, 1]), "test": np.array([0, 0])}
     figure = class_figure(["cat", "dog"], counts, {"train": 40, "val": 2, "test": 0}, COLOUR)
     assert [trace.name for trace in figure.data] == ["train", "val"]
-    assert list(figure.data[0].y) == [0.75, 0.25] and list(figure.data[1].y) == [0.5, 0.5]
+    assert list(figure.data[0].y) == [0.75, 0.25]
+    assert list(figure.data[1].y) == [0.5, 0.5]
     assert list(figure.data[0].customdata) == [30, 10]
 
 
@@ -50,15 +53,18 @@ def test_histogram_is_shares_of_each_split_and_leaves_out_empty_ones():
 def test_boxes_are_thinned_but_never_all_left_out(count):
     figure = box_figure(np.ones((count, 2), np.float32), (48, 64), COLOUR)
     drawn = len(figure.data[0].x)
-    assert drawn <= MOST_POINTS and (drawn > 0) == (count > 0)
+    assert drawn <= MOST_POINTS
+    assert (drawn > 0) == (count > 0)
     assert (figure.layout.shapes[0].x1, figure.layout.shapes[0].y1) == (64, 48)
 
 
 def test_boxes_per_image_count_images():
     figure = counts_figure({"train": np.array([0, 2, 2, 1]), "val": np.zeros(0, int)}, COLOUR, "boxes")
-    assert list(figure.data[0].x) == ["0", "1", "2"] and list(figure.data[0].y) == [0.25, 0.25, 0.5]
+    assert list(figure.data[0].x) == ["0", "1", "2"]
+    assert list(figure.data[0].y) == [0.25, 0.25, 0.5]
 
 
 def test_many_boxes_per_image_are_counted_in_ranges():
     figure = counts_figure({"train": np.array([0, 100])}, COLOUR, "boxes")
-    assert figure.data[0].x[0] == "0-2" and sum(figure.data[0].customdata) == 2
+    assert figure.data[0].x[0] == "0-2"
+    assert sum(figure.data[0].customdata) == 2

@@ -82,7 +82,8 @@ def test_a_page_and_a_sample_open_by_their_address(opened, texts):
 )
 def test_an_address_that_leads_nowhere_shows_something_sensible(opened, texts, query):
     app = opened(data="digits", **query)
-    assert "images" in texts(app) and not app.error
+    assert "images" in texts(app)
+    assert not app.error
 
 
 def test_an_unknown_set_is_said(opened):
@@ -95,7 +96,8 @@ def test_an_unknown_set_is_said(opened):
 def test_numbers_of_every_task(opened, texts):
     app = opened(data="digits", view="numbers")
     assert "Every image has every target." in texts(app)
-    assert "Labelled images, per class" in texts(app) and "Spread of the values (degrees)" in texts(app)
+    assert "Labelled images, per class" in texts(app)
+    assert "Spread of the values (degrees)" in texts(app)
 
 
 def test_train_on_this_takes_the_set_and_all_its_tasks(opened):
@@ -118,7 +120,8 @@ def test_what_cannot_be_prepared_is_a_sentence_and_can_be_tried_again(opened, mo
         assert "no pictures in this test" in app.error[0].value
     app.button(key="data.again").click()
     settle(app)
-    assert not app.error and "1: 0" in [label.replace("\\", "") for label in labels(app)]
+    assert not app.error
+    assert "1: 0" in [label.replace("\\", "") for label in labels(app)]
 
 
 def test_an_import_from_a_folder_shows_its_report_before_anything_is_made(opened, pictures, store, texts):
@@ -143,7 +146,8 @@ def test_an_import_from_a_folder_shows_its_report_before_anything_is_made(opened
     app = settle(app)
     made = imported(store.home)
     assert [entry.name for entry in made] == ["days"]
-    assert made[0].image_shape == (3, 32, 64) and sum(made[0].split_sizes.values()) == 20
+    assert made[0].image_shape == (3, 32, 64)
+    assert sum(made[0].split_sizes.values()) == 20
     assert "days" in [heading.value for heading in app.subheader]
 
 
@@ -158,7 +162,8 @@ def test_a_path_that_is_none_is_refused(opened, pictures, path, said):
 def test_deleting_a_set_asks_and_names_it(opened, own_set, store, texts):
     app = opened(data="imported/days")
     app.button(key="data.delete").click().run()
-    assert "days" in texts(app) and imported(store.home) != []
+    assert "days" in texts(app)
+    assert imported(store.home) != []
     app.button(key="delete_really").click().run()
     assert imported(store.home) == []
     assert not app.exception
