@@ -167,7 +167,14 @@ class ChangeConfig(_Strict):
     value: float = Field(description="What it was set to.")
 
 
-PARTS = (["data"], ["data", "preprocessing", "denoise"], ["backbone"], ["sharing"], ["balancing"], ["update"])  # keys under which a part stands by its name
+PARTS = (
+    ["data"],
+    ["data", "preprocessing", "denoise"],
+    ["backbone"],
+    ["sharing"],
+    ["balancing"],
+    ["update"],
+)  # keys under which a part stands by its name
 
 
 class RunConfig(_Strict):
@@ -369,10 +376,6 @@ def _assign(values: dict[str, Any], key: str, value: Any) -> None:
         node = node[part]
         if not isinstance(node, dict):
             raise ConfigError(Problem(".".join(parents[: depth + 1]), f"is a single value, so '{key}' cannot be set inside it"))
-<<<<<<< HEAD
-    if last == "name" and parents in (["data"], ["backbone"], ["sharing"], ["balancing"], ["update"]) and node.get("name") != value:
-=======
     if last == "name" and parents in PARTS and node.get("name") != value:
->>>>>>> prep
         node.clear()
     node[last] = value

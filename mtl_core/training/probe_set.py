@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.events import ProbesSaved
+from mtl_core.tasks.self_supervised import drawn_views
 from mtl_core.training.build import Setup, evenly_spaced_rows, rows_of
 
 
 class ProbeSet:
     """Writes ``probes/targets.npz`` once and ``probes/epoch_<k>.npz`` per epoch into the run's folder.
 
-    ``targets.npz``: ``images`` uint8 (n, H, W, 3), ``index`` (n,) its rows in val, and per task ``target/<task>`` and ``labelled/<task>``.
+    ``targets.npz``: ``images`` uint8 (n, H, W, 3), ``index`` (n,) its rows in val, and per task ``target/<task>`` and ``labelled/<task>``;
+    for a self-supervised task also ``input/<task>`` uint8 (n, H, W, 3), the changed images that it sees.
     ``epoch_<k>.npz``: per task its predictions, see ``mtl_core.tasks.kind``.
     """
 
@@ -32,9 +35,20 @@ class ProbeSet:
         images = np.repeat(dataset.images, 3 // dataset.images.shape[1], axis=1).transpose(0, 2, 3, 1)
         arrays = {"images": images, "index": rows}
         for name, kind in setup.kinds.items():
-            arrays[f"target/{name}"] = dataset.targets[kind.task.target]
-            arrays[f"labelled/{name}"] = dataset.labelled[kind.task.target]
+            if not kind.is_self_supervised:
+                arrays[f"target/{name}"] = dataset.targets[kind.task.target]
+                arrays[f"labelled/{name}"] = dataset.labelled[kind.task.target]
+        for name, (seen, target) in self._made(dataset).items():
+            arrays |= {f"input/{name}": seen, f"target/{name}": target, f"labelled/{name}": np.ones(len(rows), dtype=bool)}
         _write(self.folder / "targets.npz", arrays)
+
+    def _made(self, dataset: MultiTaskDataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What each self-supervised task sees of the probe images, and its targets: those of the evaluation that predicts them."""
+        if self.batches.views is None:
+            return {}
+        plain = self.setup.evaluation_batches(dataset)
+        plain.views = None
+        return drawn_views(self.setup.kinds, next(iter(plain.epoch(0))), plain.seed)  # one batch: see the limit of probe_samples
 
     @torch.no_grad()
     def save(self, epoch: int) -> ProbesSaved:
@@ -43,9 +57,12 @@ class ProbeSet:
         predictions: dict[str, list[np.ndarray]] = {name: [] for name in self.setup.kinds}
         for batch in self.batches.epoch(0):
             with self.setup.execution.autocast():
-                outputs = self.setup.model(batch.images)
+                outputs = self.setup.model(batch.images, batch.parts)
             for name, kind in self.setup.kinds.items():
-                predictions[name].append(kind.decode(outputs[name]))
+                output = outputs[name]
+                if kind.is_self_supervised:  # only the first view of an image is shown
+                    output = kind.first_views(output, len(batch.index))
+                predictions[name].append(kind.decode(output))
         path = self.folder / f"epoch_{epoch:04d}.npz"
         _write(path, {name: np.concatenate(parts) for name, parts in predictions.items()})
         return ProbesSaved(epoch, f"probes/{path.name}")
