@@ -34,7 +34,7 @@ def commands() -> None:
     """
 
 
-for command in (train, resume, fork, pause, proceed, stop, queue, race, work, presets, runs, data, evaluate, predict, export):
+for command in (train, resume, fork, pause, proceed, stop, queue, race, work, evaluate, presets, runs, data, predict, export):
     commands.add_command(command)
 for command in COMMANDS:
     runs.add_command(command)

@@ -167,14 +167,8 @@ class ChangeConfig(_Strict):
     value: float = Field(description="What it was set to.")
 
 
-PARTS = (
-    ["data"],
-    ["data", "preprocessing", "denoise"],
-    ["backbone"],
-    ["sharing"],
-    ["balancing"],
-    ["update"],
-)  # keys under which a part stands by its name
+# Keys under which a part stands by its name.
+PARTS = (["data"], ["data", "preprocessing", "denoise"], ["backbone"], ["sharing"], ["balancing"], ["update"])
 
 
 class RunConfig(_Strict):

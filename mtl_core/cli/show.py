@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from mtl_core.cli.imports import check_data, delete_data, import_data, show_data
 from mtl_core.cli.output import JSON, described, described_checkpoint, duration, emit, emit_json, emit_table, headline, metrics_table, moment
 from mtl_core.config import PartConfig
 from mtl_core.errors import ConfigError
@@ -108,17 +109,29 @@ def data() -> None:
     """Data sets that can be trained on."""
 
 
+for command in (check_data, import_data, show_data, delete_data):
+    data.add_command(command)
+
+
 @data.command("list")
 @JSON
 def list_data(as_json: bool) -> None:
-    """List the data sets: name, title, tasks."""
+    """List the data sets: name, title, tasks; then the imported ones, for 'data: {name: imported, set: ...}'."""
     from mtl_core.data import DATA_SOURCES
+    from mtl_core.data.imports import imported
 
     found = [_source(name) for name in DATA_SOURCES]
+    found += [_imported(one) for one in imported()]
     if as_json:
         emit_json(found)
         return
     emit_table(("name", "title", "tasks"), [(s["name"], s["title"], ", ".join(f"{t['name']} ({t['kind']})" for t in s["tasks"])) for s in found])
+
+
+def _imported(one: Any) -> dict[str, Any]:
+    tasks = [{"name": task.name, "kind": task.kind} for task in one.tasks]
+    title = f"imported, {sum(one.split_sizes.values()):,} images"
+    return {"name": one.name, "title": title, "summary": one.path, "tasks": tasks, "data": {"name": "imported", "set": one.name}}
 
 
 def _source(name: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ DATA_SOURCES = Registry(
     {
         "digit_scenes": "mtl_core.data.digit_scenes:DigitScenes",
         "digits": "mtl_core.data.digits:Digits",
+        "imported": "mtl_core.data.imports.source:Imported",
         "mnist": "mtl_core.data.mnist:MNIST",
         "fashion_mnist": "mtl_core.data.idx_sets:FashionMNIST",
         "kmnist": "mtl_core.data.idx_sets:KMNIST",

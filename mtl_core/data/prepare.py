@@ -27,7 +27,7 @@ import psutil
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData
 from mtl_core.data.identity import FORMAT, identity
 from mtl_core.data.preprocessing.preprocessed import Preprocessed
-from mtl_core.data.source import DataSource, Progress
+from mtl_core.data.source import DataSource, Layout, Progress, Rows
 from mtl_core.data.statistics import measure
 from mtl_core.errors import DataError, StoreError
 
@@ -98,10 +98,9 @@ def _build(source: DataSource, folder: Path, progress: Progress) -> None:
         def report(part: float, what: str, split: str = split, begin: float = begin, share: float = share) -> None:
             progress(0.98 * (begin + part * share), f"{split}: {what}")
 
-        data = _built(source, split, report, unprocessed)
-        _write_split(data, folder / split)
+        _write_split(source, split, report, folder / split, unprocessed)
         if split == "train":
-            statistics = measure(data, source.tasks())
+            statistics = measure(_open_split(folder / split, sorted({task.target for task in source.tasks()})), source.tasks())
         done += sizes[split]
     meta = {
         "format": FORMAT,
@@ -122,8 +121,13 @@ def _built(source: DataSource, split: str, report: Progress, unprocessed: Prepar
         raise DataError(f"the {split} part of '{source.title}' can't be read: {error}. Check the files it is made of.") from None
 
 
-def _write_split(data: MultiTaskDataset, folder: Path) -> None:
+def _write_split(source: DataSource, split: str, report: Progress, folder: Path, unprocessed: PreparedData | None) -> None:
     folder.mkdir()
+    rows = source.rows(split, report)
+    if rows is not None:
+        _write_rows(*rows, folder)
+        return
+    data = _built(source, split, report, unprocessed)
     arrays = {"images": data.images}
     arrays |= {f"target.{name}": values for name, values in data.targets.items()}
     arrays |= {f"labelled.{name}": data.labelled[name] for name in data.targets}
@@ -140,6 +144,33 @@ def _write_array(path: Path, values: np.ndarray) -> None:
         file.write(values.data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _write_rows(layout: Layout, rows: Rows, folder: Path) -> None:
+    """Array files grown row by row: memory holds no more than one portion."""
+    with contextlib.ExitStack() as stack:
+        files = {name: stack.enter_context((folder / f"{name}.npy").open("wb")) for name in layout}
+        for name, (shape, dtype) in layout.items():
+            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(files[name], header)
+        written = dict.fromkeys(layout, 0)
+        for portion in rows:
+            for name, (shape, dtype) in layout.items():
+                values = np.ascontiguousarray(portion[name], dtype)
+                if values.shape[1:] != shape[1:]:
+                    raise DataError(f"'{name}': expected rows of {shape[1:]}, found {values.shape[1:]}")
+                files[name].write(values.data)
+                written[name] += len(values)
+        if any(written[name] != shape[0] for name, (shape, _) in layout.items()):
+            raise DataError(f"expected {layout['images'][0][0]:,} rows, found {written['images']:,}")
+        for file in files.values():
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def remove_prepared(folder: Path) -> None:
+    """Remove one prepared folder, at once for all who look for it. A process that reads it keeps what it has open."""
+    _remove_damaged(folder)
 
 
 def _publish(temporary: Path, place: Path, source: DataSource) -> PreparedData:
@@ -192,6 +223,8 @@ def _open_split(folder: Path, targets: list[str]) -> MultiTaskDataset:
 
 
 def _folder_name(source: DataSource) -> str:
+    if source.cache_name():
+        return source.cache_name()
     text = json.dumps(identity(source), sort_keys=True)
     return f"{type(source).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from mtl_core.data.dataset import MultiTaskDataset, Task
 
 Progress = Callable[[float, str], None]  # share done in 0..1, what is being done
+Layout = dict[str, tuple[tuple[int, ...], np.dtype]]  # array file -> shape and type of the whole
+Rows = Iterator[dict[str, np.ndarray]]  # array file -> the next rows, the same number for each
 
 
 class SourceOptions(BaseModel):
@@ -63,3 +66,14 @@ class DataSource(ABC):
         Raises:
             DataError: a file is missing or not what it should be.
         """
+
+    def cache_name(self) -> str:
+        """Folder of the prepared data; empty for one made from what ``cache_key`` says."""
+        return ""
+
+    def rows(self, split: str, progress: Progress) -> tuple[Layout, Rows] | None:
+        """The split a few rows at a time, for sets that may not fit into memory; None where ``build`` gives it whole.
+
+        The arrays are called ``images``, ``target.<name>`` and ``labelled.<name>``.
+        """
+        return None

@@ -15,6 +15,7 @@ from safetensors.torch import load as load_tensors
 from torch import Tensor
 
 from mtl_core.data.batches import normalisation
+from mtl_core.data.preprocessing import open_denoiser
 from mtl_core.errors import ConfigError
 from mtl_core.inference.fit import HOW, fit, into_frame
 from mtl_core.inference.images import as_image
@@ -43,6 +44,7 @@ class Predictor:
     def __init__(self, description: ModelDescription, tensors: bytes, device: str = "cpu", fit: str | None = None):
         self.description, self.device = description, resolve_device(device)
         self.how = _how(description, fit)
+        self._denoise = open_denoiser(description.config.data.preprocessing.denoise)
         self.kinds = build_kinds(description.config, description.tasks, description.statistics)
         with torch.random.fork_rng(devices=[]):  # building draws random values, which nobody else's numbers may notice
             model = build_model(description.config, self.kinds, description.statistics)
@@ -110,12 +112,21 @@ class Predictor:
             yield ImagePrediction(size, results, raw, np.repeat(frame, 3 // frame.shape[2], axis=2), placed)
 
     def _framed(self, image: np.ndarray) -> np.ndarray:
-        if self.image_shape[0] == 1:
-            image = np.asarray(Image.fromarray(image).convert("L"))[..., None]
+        steps = self.description.config.data.preprocessing
+        if self.image_shape[0] == 1 and steps.colour != "grey":  # the training images came in grey
+            image = _grey(image)
+        image = self._denoise(image.transpose(2, 0, 1)).transpose(1, 2, 0)
+        if self.image_shape[0] == 1 and image.shape[2] == 3:
+            image = _grey(image)
         return into_frame(image, self._fit(image.shape[:2]))
 
     def _fit(self, size: tuple[int, int]):
         return fit(size, self.image_shape[1:], self.how)
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    """uint8 (h, w, 3) -> (h, w, 1)."""
+    return np.asarray(Image.fromarray(image).convert("L"))[..., None]
 
 
 def _several(images: Any) -> list[Any]:

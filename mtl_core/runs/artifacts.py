@@ -63,6 +63,14 @@ def read_probes(folder: Path, epoch: int) -> dict[str, np.ndarray]:
     Raises:
         StoreError: nothing was saved for that epoch, or the file is damaged.
     """
+    return {name: rows for name, rows in read_probe_file(folder, epoch).items() if not name.startswith("candidates/")}
+
+
+def read_probe_file(folder: Path, epoch: int) -> dict[str, np.ndarray]:
+    """The same, and under ``candidates/<task>`` what thresholds chose the predictions from (see ``TaskKind.candidates``).
+
+    Runs of earlier versions kept no candidates.
+    """
     return _read_npz(Path(folder) / "probes" / f"epoch_{epoch:04d}.npz")
 
 

@@ -106,6 +106,13 @@ class TaskKind(ABC):
     def decode(self, output: Any) -> np.ndarray:
         """Predictions, as in the module's table."""
 
+    def candidates(self, output: Any) -> np.ndarray | None:
+        """What ``decode`` chooses from by thresholds that a viewer may want to move; None for kinds without any.
+
+        Detection: float32 (n, M, 6), laid out as its predictions, before overlapping boxes are dropped.
+        """
+        return None
+
     @abstractmethod
     def measurement(self) -> Measurement:
         """A new, empty measurement."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from mtl_core.data.dataset import MultiTaskDataset
+from mtl_core.data.dataset import PADDING, MultiTaskDataset
 from mtl_core.events import ProbesSaved
+from mtl_core.tasks.kind import TaskKind
 from mtl_core.tasks.self_supervised import drawn_views
 from mtl_core.training.build import Setup, evenly_spaced_rows, rows_of
 
@@ -20,7 +23,7 @@ class ProbeSet:
 
     ``targets.npz``: ``images`` uint8 (n, H, W, 3), ``index`` (n,) its rows in val, and per task ``target/<task>`` and ``labelled/<task>``;
     for a self-supervised task also ``input/<task>`` uint8 (n, H, W, 3), the changed images that it sees.
-    ``epoch_<k>.npz``: per task its predictions, see ``mtl_core.tasks.kind``.
+    ``epoch_<k>.npz``: per task its predictions, see ``mtl_core.tasks.kind``; ``candidates/<task>`` where the kind has some.
     """
 
     def __init__(self, setup: Setup, folder: Path):
@@ -54,18 +57,38 @@ class ProbeSet:
     def save(self, epoch: int) -> ProbesSaved:
         """Predict and keep the state after ``epoch`` epochs."""
         self.setup.model.eval()
-        predictions: dict[str, list[np.ndarray]] = {name: [] for name in self.setup.kinds}
+        parts = []
         for batch in self.batches.epoch(0):
             with self.setup.execution.autocast():
                 outputs = self.setup.model(batch.images, batch.parts)
-            for name, kind in self.setup.kinds.items():
-                output = outputs[name]
-                if kind.is_self_supervised:  # only the first view of an image is shown
-                    output = kind.first_views(output, len(batch.index))
-                predictions[name].append(kind.decode(output))
+            made = {name: kind for name, kind in self.setup.kinds.items() if kind.is_self_supervised}
+            for name, kind in made.items():  # only the first view of an image is shown
+                outputs[name] = kind.first_views(outputs[name], len(batch.index))
+            parts.append(decoded(self.setup.kinds, outputs))
         path = self.folder / f"epoch_{epoch:04d}.npz"
-        _write(path, {name: np.concatenate(parts) for name, parts in predictions.items()})
+        _write(path, joined(parts))
         return ProbesSaved(epoch, f"probes/{path.name}")
+
+
+def decoded(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """What a probe file keeps of a batch: predictions by task, and ``candidates/<task>`` where its kind has some."""
+    arrays = {name: kind.decode(outputs[name]) for name, kind in kinds.items()}
+    for name, kind in kinds.items():
+        if (candidates := kind.candidates(outputs[name])) is not None:
+            arrays[f"candidates/{name}"] = candidates
+    return arrays
+
+
+def joined(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The same of several batches in a row. Rows of candidates are as long as the longest batch has them."""
+    arrays = {}
+    for name in parts[0]:
+        rows = [part[name] for part in parts]
+        if name.startswith("candidates/"):
+            most = max(values.shape[1] for values in rows)
+            rows = [np.pad(values, ((0, 0), (0, most - values.shape[1]), (0, 0)), constant_values=PADDING) for values in rows]
+        arrays[name] = np.concatenate(rows)
+    return arrays
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -10,11 +10,18 @@ from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.data.dataset import IGNORE
 from tests.data import published_sets
 
-SMALL = {"digits": {"image_size": 16}, "digit_scenes": {"train_size": 10, "val_size": 6, "test_size": 5}, "mnist": {"val_size": 8, "download": False}}
+SMALL = {
+    "digits": {"image_size": 16},
+    "digit_scenes": {"train_size": 10, "val_size": 6, "test_size": 5},
+    "mnist": {"val_size": 8, "download": False},
+    "imported": {"set": "shapes"},
+}
 
 
 @pytest.fixture(params=list(DATA_SOURCES))
-def source(request, write_mnist, monkeypatch, tmp_path):
+def source(request, write_mnist, monkeypatch, tmp_path, import_shapes):
+    if request.param == "imported":
+        import_shapes()
     monkeypatch.setenv("MTL_MNIST_ROOT", str(write_mnist()))
     options = dict(SMALL.get(request.param, {}))
     if request.param in published_sets.WRITERS:

@@ -1,0 +1,60 @@
+"""A user's own pictures, in any usual format. The order of things::
+
+    proposal = propose(path)                            # looks, guesses, says why; reads few files
+    spec = proposal.spec                                # corrected by people, or read by ImportSpec.from_yaml
+    examined = examine(path, spec, progress, cancelled) # reads every file once; nothing is written
+    examined.report                                     # ``check(path, spec)`` gives only this
+    import_dataset(path, spec, "cells", checked=examined, progress=..., cancelled=...)
+    imported()                                          # the sets there are; a RunConfig's ``data: {name: imported, set: cells}``
+    delete("cells")
+
+Those that need the store take ``home`` (default: MTL_HOME). ``cancelled`` is asked between files; when it says True the call raises
+``Cancelled`` and leaves nothing behind. To add a format: a file here and a line in ``formats.FORMATS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mtl_core.data.imports.examine import Cancelled, Examined, examine
+from mtl_core.data.imports.importing import delete, import_dataset
+from mtl_core.data.imports.library import ImportedSet, get_imported, imported, name_problem
+from mtl_core.data.imports.proposal import CsvTable, Proposal, ProposedTask
+from mtl_core.data.imports.propose import propose
+from mtl_core.data.imports.report import Finding, Leak, Report, TaskSummary
+from mtl_core.data.imports.spec import ImageSpec, ImportSpec, SourceSpec, SplitSpec
+
+__all__ = [
+    "Cancelled",
+    "CsvTable",
+    "Examined",
+    "Finding",
+    "ImageSpec",
+    "ImportSpec",
+    "ImportedSet",
+    "Leak",
+    "Proposal",
+    "ProposedTask",
+    "Report",
+    "SourceSpec",
+    "SplitSpec",
+    "TaskSummary",
+    "check",
+    "delete",
+    "examine",
+    "get_imported",
+    "import_dataset",
+    "imported",
+    "name_problem",
+    "propose",
+]
+
+
+def check(
+    path: str | Path, spec: ImportSpec, progress: Callable[[float, str], None] | None = None, cancelled: Callable[[], bool] | None = None
+) -> Report:
+    """What is usable, repaired and skipped, file by file; nothing is written. Raises as ``examine`` does."""
+    examined = examine(path, spec, progress, cancelled)
+    examined.tree.close()
+    return examined.report

@@ -1,0 +1,409 @@
+"""Looking at every file once: the records that a preparation is made from, and the report that people read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtl_core.data.dataset import Task
+from mtl_core.data.imports.boxes import Boxes, usable
+from mtl_core.data.imports.coco import Shapes
+from mtl_core.data.imports.formats import FORMATS, Context, ImageIndex, Targets, stem_of
+from mtl_core.data.imports.geometry import RESIZES
+from mtl_core.data.imports.idx import numbers
+from mtl_core.data.imports.masks import MaskFile
+from mtl_core.data.imports.pictures import MOST_BYTES, Picture, is_picture, read_picture
+from mtl_core.data.imports.report import Findings, Leak, Report, TaskSummary
+from mtl_core.data.imports.spec import ImageSpec, ImportSpec
+from mtl_core.data.imports.splits import SPLITS, assign
+from mtl_core.data.imports.tree import Tree, UnreadableError
+from mtl_core.errors import DataError, MTLError
+from mtl_core.registry import unknown_name, validated
+
+MOST_BOXES = 1000  # of one image
+_DRAFT = 64  # pixels that suffice to compare pictures
+_TOGETHER = 128  # files in work at once
+_LEAKS_LISTED = 200
+WORKERS = max(1, min(8, os.cpu_count() or 1))
+
+
+class Cancelled(MTLError):  # noqa: N818 - nothing went wrong
+    """The one who asked for it has asked to stop; nothing of it is left."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one usable image: (width, height), whether grey, and hashes of its file and of its pixels."""
+
+    size: tuple[int, int]
+    grey: bool
+    content: str
+    pixels: str
+
+
+@dataclass
+class Examined:
+    """Everything that a preparation needs.
+
+    Attributes:
+        facts: of usable images in a split, in order. ``split``: image -> part. ``targets``: in the spec's order, cleaned.
+    """
+
+    tree: Tree
+    spec: ImportSpec
+    reader: ImageReader
+    facts: dict[str, Facts]
+    split: dict[str, str]
+    targets: list[Targets]
+    tasks: tuple[Task, ...]
+    report: Report
+
+
+class ImageReader:
+    """Pictures by their key: files, and rows of idx files."""
+
+    def __init__(self, tree: Tree):
+        self.tree = tree
+        self._arrays: dict[str, np.ndarray] = {}
+
+    def rows(self, file: str) -> int:
+        """Number of pictures in an idx file."""
+        return len(self._array(file))
+
+    def content(self, key: str) -> bytes:
+        """Bytes that tell this picture from others."""
+        file, _, row = key.rpartition("#")
+        return self._array(file)[int(row)].tobytes() if file in self._arrays else self.tree.read(key, MOST_BYTES)
+
+    def picture(self, key: str, content: bytes, draft: tuple[int, int] | None) -> Picture:
+        """The decoded picture."""
+        from PIL import Image
+
+        file = key.rpartition("#")[0]
+        if file in self._arrays:
+            height, width = self._array(file).shape[1:]
+            return Picture(Image.frombytes("L", (width, height), content), (width, height), ())
+        return read_picture(content, key, draft)
+
+    def _array(self, file: str) -> np.ndarray:
+        if file not in self._arrays:
+            self._arrays[file] = numbers(self.tree, file, 3)
+        return self._arrays[file]
+
+
+def image_keys(tree: Tree, images: ImageSpec, reader: ImageReader) -> list[str]:
+    """The images a spec means."""
+    below = tuple(f"{folder.strip('/')}/" if folder.strip("/") else "" for folder in images.folders)
+    out = tuple(f"{folder.strip('/')}/" for folder in images.exclude)
+    ends = tuple(images.exclude_suffixes)
+    keys = [
+        name
+        for name in tree.files
+        if is_picture(name) and name.startswith(below) and not (out and name.startswith(out)) and not (ends and stem_of(name).endswith(ends))
+    ]
+    for file in images.files:
+        keys += [f"{file}#{row}" for row in range(reader.rows(file))]
+    return keys
+
+
+def examine(
+    path: str | Path, spec: ImportSpec, progress: Callable[[float, str], None] | None = None, cancelled: Callable[[], bool] | None = None
+) -> Examined:
+    """Read everything that a spec names, once.
+
+    Raises:
+        ConfigError, DataError: the path or the spec as a whole can't be used.
+        Cancelled: ``cancelled`` said so.
+    """
+    return _Examination(path, spec, progress or (lambda share, what: None), cancelled or (lambda: False)).whole()
+
+
+def in_chunks(keys: list[str], work: Callable[[str], Any], tell: Callable[[int], None]) -> Iterator[tuple[str, Any]]:
+    """``work`` over the keys in threads (Pillow decodes outside of the interpreter lock), in order, a bounded number at once."""
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="import") as pool:
+        for start in range(0, len(keys), _TOGETHER):
+            part = keys[start : start + _TOGETHER]
+            yield from zip(part, pool.map(work, part), strict=True)
+            tell(start + len(part))
+
+
+class _Examination:
+    def __init__(self, path: str | Path, spec: ImportSpec, progress: Callable[[float, str], None], cancelled: Callable[[], bool]):
+        if spec.images.resize not in RESIZES:
+            raise DataError(unknown_name("way to resize", spec.images.resize, RESIZES))
+        self.findings, self.spec = Findings(), spec
+        self.lock, self.ranges = threading.Lock(), {}
+        self.progress, self.cancelled = progress, cancelled
+        self.tree = Tree(path, self.findings)
+        self.reader = ImageReader(self.tree)
+        self.keys = image_keys(self.tree, spec.images, self.reader)
+        if not self.keys:
+            raise DataError(f"no pictures in '{path}' where the description says: folders {spec.images.folders}, files {spec.images.files}")
+
+    def whole(self) -> Examined:
+        self._tell(0.0, "reading pictures")
+        facts = self._pictures()
+        context = Context(self.tree, ImageIndex(facts), self.findings)
+        targets = self._targets(context)
+        self._clean(facts, targets)
+        split = assign(self.spec.splits, list(facts), context, self.spec.sources, targets) if facts else {}
+        facts = {key: fact for key, fact in facts.items() if key in split}
+        tasks = tuple(self._task(target) for target in targets)
+        report = self._report(facts, split, targets, tasks)
+        self._tell(1.0, "checked")
+        return Examined(self.tree, self.spec, self.reader, facts, split, targets, tasks, report)
+
+    def _tell(self, share: float, what: str) -> None:
+        if self.cancelled():
+            raise Cancelled("cancelled; nothing was kept")
+        self.progress(share, what)
+
+    def _pictures(self) -> dict[str, Facts]:
+        facts, self.repaired, self.skipped = {}, set(), 0
+        total = len(self.keys)
+        for key, found in in_chunks(self.keys, self._look, lambda done: self._tell(0.7 * done / total, f"{done:,} of {total:,} pictures")):
+            if isinstance(found, UnreadableError):
+                self.findings.add("skipped", "picture", key, str(found))
+                self.skipped += 1
+                continue
+            facts[key], changes = found
+            for kind, sentence in changes:
+                self.findings.add("note" if kind == "wrong_extension" else "repaired", kind, key, sentence)
+                self.repaired |= {key}
+        return facts
+
+    def _look(self, key: str) -> tuple[Facts, tuple] | UnreadableError:
+        try:
+            content = self.reader.content(key)
+            picture = self.reader.picture(key, content, (_DRAFT, _DRAFT))
+        except UnreadableError as error:
+            return error
+        except MemoryError:
+            return UnreadableError("decoding it takes more memory than there is")
+        pixels = hashlib.sha256(picture.image.tobytes() + repr((picture.size, picture.image.mode)).encode()).hexdigest()
+        facts = Facts(picture.size, picture.image.mode == "L", hashlib.sha256(content).hexdigest(), pixels)
+        return facts, picture.changes
+
+    def _targets(self, context: Context) -> list[Targets]:
+        found: dict[str, Targets] = {}
+        for number, source in enumerate(self.spec.sources):
+            format_class = FORMATS.load(source.format, f"sources.{number}.format")
+            options = validated(format_class.Options, source.options, f"sources.{number}")
+            for targets in format_class(options).read(context):
+                found[targets.name] = _joined(found[targets.name], targets, context.findings) if targets.name in found else targets
+        if self.spec.tasks is not None:
+            unknown = [name for name in self.spec.tasks if name not in found]
+            if unknown:
+                raise DataError(f"tasks: {unknown_name('task of these sources', unknown[0], found)}")
+            return [found[name] for name in self.spec.tasks]
+        return list(found.values())
+
+    def _clean(self, facts: dict[str, Facts], targets: list[Targets]) -> None:
+        """Targets that fit their image stay; what doesn't is said."""
+        self.dense: dict[tuple[str, str], str] = {}
+        for n, target in enumerate(targets):
+            share = 0.7 + 0.28 * n / max(1, len(targets))
+            self._tell(share, f"checking the targets of '{target.name}'")
+            keys = [key for key in target.values if key in facts]
+            work = {"detection": self._box, "segmentation": self._mask, "depth": self._depth}.get(target.kind)
+            if work is None:
+                continue
+            kept = {}
+            done = in_chunks(keys, lambda key, t=target, w=work: w(t, key, facts[key].size), lambda _, s=share, t=target: self._tell(s, t.name))
+            for key, (value, said, digest) in done:
+                for outcome, kind, sentence in said:
+                    self.findings.add(outcome, kind, key, sentence, target.name)
+                if value is not None:
+                    kept[key] = value
+                    self.dense[target.name, key] = digest
+            target.values = kept
+
+    def _box(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
+        rows, said = usable(target.values[key], size)
+        if rows is not None and len(rows) > MOST_BOXES:
+            said.append(("skipped", "too_many_boxes", f"{len(rows):,} boxes; the first {MOST_BOXES:,} are used"))
+            rows = rows[:MOST_BOXES]
+        return rows, said, "" if rows is None else hashlib.sha256(rows.tobytes()).hexdigest()
+
+    def _mask(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
+        value = target.values[key]
+        if isinstance(value, Shapes):
+            if value.size != size:
+                return None, [("skipped", "size_differs", f"outlines for {value.size} (width, height); the image has {size}")], ""
+            return value, [], hashlib.sha256(repr(value.shapes).encode()).hexdigest()
+        try:
+            numbers = value.numbers()
+        except UnreadableError as error:
+            return None, [("skipped", "mask", f"'{value.file}': {error}")], ""
+        if numbers.shape[::-1] != size:
+            sentence = f"'{value.file}' has {numbers.shape[1]} x {numbers.shape[0]} pixels, the image {size[0]} x {size[1]}"
+            return None, [("skipped", "size_differs", sentence)], ""
+        unlisted = value.unlisted(numbers)
+        said = []
+        if unlisted:
+            listed = ", ".join(f"{number} ({count:,} pixels)" for number, count in list(unlisted.items())[:6])
+            said.append(("repaired", "unlisted_value", f"'{value.file}': numbers without a class are ignored: {listed}"))
+        return value, said, hashlib.sha256(numbers.tobytes() + repr(value.table).encode()).hexdigest()
+
+    def _depth(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
+        value = target.values[key]
+        try:
+            values = value.values()
+        except UnreadableError as error:
+            return None, [("skipped", "depth", f"'{value.file}': {error}")], ""
+        if values.shape[::-1] != size:
+            sentence = f"'{value.file}' has {values.shape[1]} x {values.shape[0]} pixels, the image {size[0]} x {size[1]}"
+            return None, [("skipped", "size_differs", sentence)], ""
+        known = values[np.isfinite(values)]
+        if not known.size:
+            return None, [("skipped", "no_measurement", f"'{value.file}' has no measurement at all")], ""
+        said = []
+        if known.size < values.size:
+            said.append(("note", "no_measurement", f"{1 - known.size / values.size:.1%} of the pixels have no measurement and count for nothing"))
+        with self.lock:
+            low, high = self.ranges.get(target.name, (np.inf, -np.inf))
+            self.ranges[target.name] = (min(low, float(known.min())), max(high, float(known.max())))
+        return value, said, hashlib.sha256(values.tobytes()).hexdigest()
+
+    def _task(self, target: Targets) -> Task:
+        value_range = self.ranges.get(target.name, (0.0, 1.0))
+        title = self.spec.titles.get(target.name, target.name.replace("_", " ").capitalize())
+        return Task(target.name, target.kind, target.name, target.classes, target.unit, title, value_range)
+
+    def _report(self, facts: dict[str, Facts], split: dict[str, str], targets: list[Targets], tasks: tuple[Task, ...]) -> Report:
+        sizes = Counter(fact.size for fact in facts.values())
+        parts = Counter(split[key] for key in facts)
+        grey = self.spec.images.colour == "grey" or (self.spec.images.colour == "auto" and bool(facts) and all(fact.grey for fact in facts.values()))
+        shape = (1 if grey else 3, *self.spec.images.size)
+        leaks, leak_count = _leaks(facts, split)
+        if leak_count:
+            self.findings.add("note", "leak", leaks[0].files[1], f"{leak_count:,} pictures are in two parts of the data (same pixels)")
+        summaries = tuple(_summary(task, target, split) for task, target in zip(tasks, targets, strict=True))
+        counts = Counter()
+        for (outcome, kind, _), number in self.findings.counts.items():
+            counts[f"{outcome}/{kind}"] += number
+        return Report(
+            images=len(facts),
+            found=len(self.keys),
+            repaired=len(self.repaired),
+            skipped=self.skipped,
+            split_sizes={part: parts[part] for part in SPLITS},
+            image_shape=shape,
+            original_sizes=dict(sizes.most_common(20)),
+            tasks=summaries,
+            findings=tuple(self.findings.rows),
+            left_out=self.findings.left_out,
+            counts=dict(sorted(counts.items())),
+            leaks=tuple(leaks),
+            leak_count=leak_count,
+            problems=tuple(_problems(parts, summaries)),
+            bytes_prepared=len(facts)
+            * (int(np.prod(shape)) + sum(_row_bytes(task, target, shape) for task, target in zip(tasks, targets, strict=True))),
+            digest=self._digest(facts, split, targets, tasks, shape),
+        )
+
+    def _digest(self, facts: dict[str, Facts], split: dict[str, str], targets: list[Targets], tasks: tuple[Task, ...], shape: tuple) -> str:
+        """Of everything the arrays depend on, wherever the files lie and whatever the set is called."""
+        sum_ = hashlib.sha256(repr((shape, self.spec.images.resize, tasks)).encode())
+        for key, fact in facts.items():
+            sum_.update(f"{key}\0{split[key]}\0{fact.content}\0".encode())
+            for target in targets:
+                if key in target.values:
+                    sum_.update((self.dense.get((target.name, key)) or repr(target.values[key])).encode())
+                sum_.update(b"\n")
+        return sum_.hexdigest()
+
+
+def _joined(first: Targets, second: Targets, findings: Findings) -> Targets:
+    """One task from two sources, such as COCO's files for train and val."""
+    if first.kind != second.kind:
+        raise DataError(f"two sources give a task '{first.name}', one of kind {first.kind}, one of kind {second.kind}; give one another name")
+    classes = tuple(dict.fromkeys((*first.classes, *second.classes)))
+    place = [classes.index(name) for name in second.classes]
+    same = place == list(range(len(place)))
+    for key, value in second.values.items():
+        if key in first.values:
+            findings.add("skipped", "duplicate", key, "a second source has a target for this image; the first is used", first.name)
+        else:
+            first.values[key] = value if same else _renumbered(value, first.kind, place)
+    first.classes = classes
+    return first
+
+
+def _renumbered(value: Any, kind: str, place: list[int]) -> Any:
+    if kind == "classification":
+        return place[value]
+    if kind == "multi_label":
+        return tuple(sorted(place[index] for index in value))
+    if isinstance(value, Boxes):
+        rows = value.rows.copy()
+        rows[:, 4] = [place[int(index)] for index in rows[:, 4]]
+        return Boxes(rows, value.shares, value.size)
+    if isinstance(value, MaskFile):
+        return MaskFile(value.tree, value.file, {number: place[index] if index < len(place) else index for number, index in value.table.items()})
+    if isinstance(value, Shapes):
+        return Shapes(tuple((place[v] if v < len(place) else v, shape) for v, shape in value.shapes), value.size)
+    return value
+
+
+def _leaks(facts: dict[str, Facts], split: dict[str, str]) -> tuple[list[Leak], int]:
+    first: dict[str, str] = {}
+    found: list[Leak] = []
+    count = 0
+    for key, fact in facts.items():
+        other = first.setdefault(fact.pixels, key)
+        if split[other] != split[key]:
+            count += 1
+            if len(found) < _LEAKS_LISTED:
+                found.append(Leak((split[other], split[key]), (other, key)))
+    return found, count
+
+
+def _summary(task: Task, target: Targets, split: dict[str, str]) -> TaskSummary:
+    values = {key: value for key, value in target.values.items() if key in split}
+    labelled = Counter(split[key] for key in values)
+    counts: Counter[int] = Counter()
+    for value in values.values():
+        if task.kind == "classification":
+            counts[value] += 1
+        elif task.kind == "multi_label":
+            counts.update(value)
+        elif task.kind == "detection":
+            counts.update(value[:, 4].astype(int).tolist())
+    named = {name: counts[index] for index, name in enumerate(task.classes)} if task.kind in ("classification", "multi_label", "detection") else {}
+    numbers = list(values.values()) if task.kind == "regression" else []
+    low, high = (min(numbers), max(numbers)) if numbers else (None, None)
+    if task.kind == "depth" and values:
+        low, high = task.value_range
+    return TaskSummary(task, {part: labelled[part] for part in SPLITS}, named, low, high)
+
+
+def _problems(parts: Counter[str], summaries: tuple[TaskSummary, ...]) -> Iterable[str]:
+    if not sum(parts.values()):
+        yield "No image can be used: see the findings for why."
+    elif any(parts[part] == 0 for part in SPLITS):
+        empty = ", ".join(part for part in SPLITS if parts[part] == 0)
+        yield f"No images in {empty}. Change the splits, or add pictures: each part needs one at least."
+    if not summaries:
+        yield "No task: the sources give no targets. Add a source, or name the tasks to keep."
+    for summary in summaries:
+        if not summary.labelled["train"]:
+            yield f"Task '{summary.task.name}' has no target in train; leave it out, or change the splits."
+        if summary.task.kind in ("classification", "multi_label", "detection") and not summary.task.classes:
+            yield f"Task '{summary.task.name}' has no classes; leave it out, or name them."
+
+
+def _row_bytes(task: Task, target: Targets, shape: tuple[int, int, int]) -> int:
+    pixels = shape[1] * shape[2]
+    most = max((len(value) for value in target.values.values()), default=0) if task.kind == "detection" else 0
+    sizes = {"classification": 8, "multi_label": len(task.classes), "regression": 4, "segmentation": pixels, "depth": 4 * pixels}
+    return 1 + sizes.get(task.kind, 20 * most)

@@ -1,0 +1,98 @@
+"""How an image of one size is brought to another, and its targets with it. One way is one function in ``RESIZES``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from mtl_core.errors import ConfigError
+from mtl_core.registry import unknown_name
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where an image lands: x' = x * scale_x + left, y' = y * scale_y + top, cut to ``width`` x ``height`` pixels."""
+
+    scale_x: float
+    scale_y: float
+    left: float
+    top: float
+    width: int
+    height: int
+
+
+def stretch(size: tuple[int, int], wanted: tuple[int, int]) -> Placement:
+    """Every side to the wanted one; proportions change. Both sizes are (width, height)."""
+    return Placement(wanted[0] / size[0], wanted[1] / size[1], 0.0, 0.0, *wanted)
+
+
+def pad(size: tuple[int, int], wanted: tuple[int, int]) -> Placement:
+    """The whole image, proportions kept, in the middle; black (masks and depth: ignored) around it."""
+    return _kept(size, wanted, min(wanted[0] / size[0], wanted[1] / size[1]))
+
+
+def crop(size: tuple[int, int], wanted: tuple[int, int]) -> Placement:
+    """The frame filled, proportions kept; what reaches beyond it is cut off on both sides."""
+    return _kept(size, wanted, max(wanted[0] / size[0], wanted[1] / size[1]))
+
+
+def _kept(size: tuple[int, int], wanted: tuple[int, int], scale: float) -> Placement:
+    """Whole pixels, so that the image and its targets land on the same ones."""
+    across, down = (max(1, round(side * scale)) for side in size)
+    return Placement(across / size[0], down / size[1], (wanted[0] - across) // 2, (wanted[1] - down) // 2, *wanted)
+
+
+RESIZES: dict[str, Callable[[tuple[int, int], tuple[int, int]], Placement]] = {"stretch": stretch, "pad": pad, "crop": crop}
+
+
+def placement(how: str, size: tuple[int, int], wanted: tuple[int, int]) -> Placement:
+    """The placement called ``how``.
+
+    Raises:
+        ConfigError: there is no such way.
+    """
+    if how not in RESIZES:
+        raise ConfigError(unknown_name("way to resize", how, RESIZES))
+    return RESIZES[how](size, wanted)
+
+
+def place_image(image: Image.Image, size: tuple[int, int], place: Placement) -> Image.Image:
+    """An image of ``size`` (or a smaller draft of it) as it lands; area-aware bilinear, black where it does not reach."""
+    return _placed(image, size, place, Image.Resampling.BILINEAR, 0)
+
+
+def place_map(values: np.ndarray, place: Placement, outside: float) -> np.ndarray:
+    """A mask or depth map (H, W) as it lands: the nearest value, never a mixture; ``outside`` where it does not reach."""
+    height, width = values.shape
+    x = np.floor((np.arange(place.width) + 0.5 - place.left) / place.scale_x).astype(np.int64)
+    y = np.floor((np.arange(place.height) + 0.5 - place.top) / place.scale_y).astype(np.int64)
+    moved = values[y.clip(0, height - 1)[:, None], x.clip(0, width - 1)]
+    inside = ((y >= 0) & (y < height))[:, None] & ((x >= 0) & (x < width))
+    return moved if inside.all() else np.where(inside, moved, np.asarray(outside, values.dtype))
+
+
+def place_points(points: np.ndarray, place: Placement) -> np.ndarray:
+    """Points (..., 2) as x, y."""
+    return points * (place.scale_x, place.scale_y) + (place.left, place.top)
+
+
+def place_boxes(boxes: np.ndarray, place: Placement) -> np.ndarray:
+    """Boxes (M, 5), moved and cut to the picture; one of which nothing is left is dropped."""
+    moved = boxes.astype(np.float32, copy=True)
+    moved[:, :4] = place_points(boxes[:, :4].reshape(-1, 2, 2).astype(np.float64), place).reshape(-1, 4)
+    moved[:, [0, 2]] = moved[:, [0, 2]].clip(0, place.width)
+    moved[:, [1, 3]] = moved[:, [1, 3]].clip(0, place.height)
+    return moved[(moved[:, 2] > moved[:, 0]) & (moved[:, 3] > moved[:, 1])]
+
+
+def _placed(image: Image.Image, size: tuple[int, int], place: Placement, how: Image.Resampling, outside: int) -> Image.Image:
+    across, down = max(1, round(size[0] * place.scale_x)), max(1, round(size[1] * place.scale_y))
+    moved = image if image.size == (across, down) else image.resize((across, down), how)
+    if moved.size == (place.width, place.height) and (place.left, place.top) == (0, 0):
+        return moved
+    whole = Image.new(image.mode, (place.width, place.height), outside)
+    whole.paste(moved, (round(place.left), round(place.top)))
+    return whole

@@ -1,0 +1,103 @@
+"""Bringing a set into the store, whole or not at all, and taking it out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from mtl_core.data.imports.examine import Cancelled, Examined, examine
+from mtl_core.data.imports.library import ImportedSet, get_imported, home_folder, imported, name_problem
+from mtl_core.data.imports.report import Report
+from mtl_core.data.imports.source import PreparedSource, cache_name
+from mtl_core.data.imports.spec import SPEC_NAME, ImportSpec
+from mtl_core.data.prepare import prepare, remove_prepared
+from mtl_core.errors import DataError, StoreError
+
+_TEMPORARY = ".importing-"
+
+
+def import_dataset(
+    path: str | Path,
+    spec: ImportSpec,
+    name: str,
+    home: str | Path | None = None,
+    checked: Examined | None = None,
+    progress: Callable[[float, str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> ImportedSet:
+    """Prepare the data and add the set to the store; it is there whole or not at all.
+
+    Args:
+        checked: what ``examine`` gave for the same path and spec, so that nothing is read twice; made here where missing.
+
+    Raises:
+        DataError: the name is taken, or the report has problems.
+        Cancelled: ``cancelled`` said so; nothing is left.
+    """
+    problem = name_problem(name, home)
+    if problem:
+        raise DataError(problem)
+    progress, cancelled = progress or (lambda share, what: None), cancelled or (lambda: False)
+    examined = checked or examine(path, spec, lambda share, what: progress(0.5 * share, what), cancelled)
+    if examined.report.problems:
+        raise DataError(" ".join(examined.report.problems))
+
+    def told(share: float, what: str) -> None:
+
+        if cancelled():
+            raise Cancelled("cancelled; nothing was kept")
+        progress(0.5 + 0.5 * share, what)
+
+    prepare(PreparedSource(examined), home_folder(home) / "data", told)
+    return _publish(examined, Path(path), name, home)
+
+
+def delete(name: str, home: str | Path | None = None) -> None:
+    """Take a set out of the store, with its prepared arrays where no other set has the same. The user's own files stay.
+
+    Raises:
+        DataError: there is no such set. StoreError: it cannot be removed.
+    """
+
+    found = get_imported(name, home)
+    aside = found.folder.parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
+    try:
+        found.folder.rename(aside)
+        shutil.rmtree(aside)
+        if all(other.digest != found.digest for other in imported(home)):
+            remove_prepared(home_folder(home) / "data" / cache_name(found.digest))
+    except OSError as error:
+        raise StoreError(f"the data set '{name}' cannot be removed: {error}. Check the permissions of '{found.folder.parent}'.") from None
+
+
+def _publish(examined: Examined, path: Path, name: str, home: str | Path | None) -> ImportedSet:
+    report: Report = examined.report
+    parent = home_folder(home) / "imports"
+    temporary = parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
+    meta = {
+        "format": 1,
+        "path": str(path.expanduser().absolute()),
+        "tasks": [asdict(task) for task in examined.tasks],
+        "image_shape": list(report.image_shape),
+        "split_sizes": report.split_sizes,
+        "digest": report.digest,
+        "created_at": time.time(),
+        "counts": report.counts,
+    }
+    spec = examined.spec.model_copy(update={"path": meta["path"]})
+    try:
+        temporary.mkdir(parents=True)
+        (temporary / SPEC_NAME).write_text(spec.to_yaml(), encoding="utf-8")
+        (temporary / "report.csv").write_text(report.to_csv(), encoding="utf-8")
+        (temporary / "set.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        temporary.rename(parent / name)
+    except OSError as error:
+        raise StoreError(f"the data set '{name}' cannot be kept in '{parent}': {error}. Set MTL_HOME to a folder that can be written.") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return get_imported(name, home)

@@ -1,0 +1,97 @@
+"""The imported sets of a store: ``<MTL_HOME>/imports/<name>/`` with ``dataset.yaml``, ``set.json`` and ``report.csv``; arrays in the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mtl_core.data.dataset import Task
+from mtl_core.data.imports.spec import SPEC_NAME, ImportSpec
+from mtl_core.errors import DataError
+from mtl_core.registry import unknown_name
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True)
+class ImportedSet:
+    """An imported data set, as it is known without opening its arrays.
+
+    Attributes:
+        name: as in a run's ``data: {name: imported, set: <name>}``. ``folder``: where its description lies.
+        path: the files it was made from. ``tasks``, ``image_shape`` (C, H, W), ``split_sizes``: as training sees it.
+        digest: of everything the arrays depend on. ``created_at``: seconds since 1970. ``counts``: findings by outcome and kind.
+    """
+
+    name: str
+    folder: Path
+    path: str
+    tasks: tuple[Task, ...]
+    image_shape: tuple[int, int, int]
+    split_sizes: dict[str, int]
+    digest: str
+    created_at: float
+    counts: dict[str, int]
+
+    def spec(self) -> ImportSpec:
+        """How it was read."""
+        return ImportSpec.from_file(self.folder / SPEC_NAME)
+
+    def report_csv(self) -> str:
+        """The findings of its import."""
+        return (self.folder / "report.csv").read_text(encoding="utf-8")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {**asdict(self), "folder": str(self.folder), "image_shape": list(self.image_shape)}
+
+
+def home_folder(home: str | Path | None = None) -> Path:
+    """The store's folder: given, or MTL_HOME, or ./runs."""
+    return Path(home or os.environ.get("MTL_HOME") or "runs").expanduser().absolute()
+
+
+def imported(home: str | Path | None = None) -> list[ImportedSet]:
+    """Every imported set, by name; a damaged one is left out."""
+    found = []
+    for folder in sorted((home_folder(home) / "imports").glob("*/set.json")):
+        try:
+            found.append(_read(folder.parent))
+        except DataError:
+            continue
+    return found
+
+
+def get_imported(name: str, home: str | Path | None = None) -> ImportedSet:
+    """One imported set.
+
+    Raises:
+        DataError: there is none of that name, or its description is damaged.
+    """
+    folder = home_folder(home) / "imports" / name
+    if not _NAME.fullmatch(name) or not (folder / "set.json").is_file():
+        raise DataError(unknown_name("imported data set", name, [known.name for known in imported(home)]))
+    return _read(folder)
+
+
+def name_problem(name: str, home: str | Path | None = None) -> str:
+    """What is wrong with a name for a new set; empty when it can be taken."""
+    if not _NAME.fullmatch(name):
+        return f"'{name}' cannot be a data set's name: expected 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
+    if (home_folder(home) / "imports" / name).exists():
+        return f"there is a data set '{name}' already; take another name, or delete that one first"
+    return ""
+
+
+def _read(folder: Path) -> ImportedSet:
+    try:
+        meta = json.loads((folder / "set.json").read_text(encoding="utf-8"))
+        tasks = tuple(Task(**{key: tuple(v) if isinstance(v, list) else v for key, v in task.items()}) for task in meta["tasks"])
+        facts = {key: meta[key] for key in ("path", "split_sizes", "digest", "created_at", "counts")}
+        return ImportedSet(folder.name, folder, tasks=tasks, image_shape=tuple(meta["image_shape"]), **facts)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"the imported data set '{folder.name}' is damaged ({error}). Delete '{folder}' and import it again.") from None

@@ -1,0 +1,206 @@
+"""Imported data as a source: rows of arrays, made a few images at a time, so that a set larger than memory can be prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from mtl_core.data.dataset import IGNORE, PADDING, MultiTaskDataset, Task
+from mtl_core.data.imports.examine import Examined, examine, in_chunks
+from mtl_core.data.imports.formats import Targets
+from mtl_core.data.imports.geometry import Placement, place_boxes, place_image, placement
+from mtl_core.data.imports.library import get_imported
+from mtl_core.data.imports.tree import UnreadableError
+from mtl_core.data.source import DataSource, Layout, Progress, Rows, SourceOptions
+from mtl_core.errors import DataError
+
+_ROWS = 128  # images written at once
+
+
+class NoOptions(SourceOptions):
+    """Nothing can be chosen: the description has said it all."""
+
+
+class PreparedSource(DataSource):
+    """What an examination found, ready to be written. The cache knows it by its content, whatever it is called."""
+
+    title = "Imported pictures"
+    summary = ""
+    Options = NoOptions
+
+    def __init__(self, examined: Examined):
+        super().__init__(NoOptions())
+        self.examined = examined
+
+    def tasks(self) -> tuple[Task, ...]:
+        return self.examined.tasks
+
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.examined.report.image_shape
+
+    def split_sizes(self) -> dict[str, int]:
+        return self.examined.report.split_sizes
+
+    def cache_key(self) -> dict[str, Any]:
+        return {"digest": self.examined.report.digest}
+
+    def cache_name(self) -> str:
+        return cache_name(self.examined.report.digest)
+
+    def build(self, split: str, progress: Progress) -> MultiTaskDataset:
+        layout, chunks = self.rows(split, progress)
+        parts = list(chunks)
+        arrays = {name: np.concatenate([part[name] for part in parts]) if parts else np.zeros(*entry) for name, entry in layout.items()}
+        targets = {task.target: arrays[f"target.{task.target}"] for task in self.tasks()}
+        return MultiTaskDataset(arrays["images"], targets, {name: arrays[f"labelled.{name}"] for name in targets})
+
+    def rows(self, split: str, progress: Progress) -> tuple[Layout, Rows]:
+        keys = [key for key in self.examined.facts if self.examined.split[key] == split]
+        channels, height, width = self.image_shape()
+        layout: Layout = {"images": ((len(keys), channels, height, width), np.dtype(np.uint8))}
+        for target in self.examined.targets:
+            row, dtype, _ = _empty(target, height, width)
+            layout[f"target.{target.name}"] = ((len(keys), *row), np.dtype(dtype))
+            layout[f"labelled.{target.name}"] = ((len(keys),), np.dtype(bool))
+        return layout, self._chunks(keys, progress)
+
+    def _chunks(self, keys: list[str], progress: Progress) -> Iterator[dict[str, np.ndarray]]:
+        total = max(1, len(keys))
+        made: list[dict[str, Any]] = []
+        for _, row in in_chunks(keys, self._whole_row, lambda done: progress(done / total, f"{done:,} of {len(keys):,} images")):
+            made.append(row)
+            if len(made) == _ROWS:
+                yield {name: np.stack([one[name] for one in made]) for name in made[0]}
+                made = []
+        if made:
+            yield {name: np.stack([one[name] for one in made]) for name in made[0]}
+
+    def _whole_row(self, key: str) -> dict[str, Any]:
+        try:
+            return self._row(key)
+        except UnreadableError as error:
+            raise DataError(f"'{key}' could be read when it was checked, and now it can't: {error}. Check it again.") from None
+
+    def _row(self, key: str) -> dict[str, Any]:
+        examined, (channels, height, width) = self.examined, self.image_shape()
+        fact = examined.facts[key]
+        place = placement(examined.spec.images.resize, fact.size, (width, height))
+        content = examined.reader.content(key)
+        draft = (round(2 * fact.size[0] * place.scale_x), round(2 * fact.size[1] * place.scale_y))  # twice what is needed: no visible loss
+        image = examined.reader.picture(key, content, draft).image
+        image = place_image(image, fact.size, place).convert("L" if channels == 1 else "RGB")
+        row: dict[str, Any] = {"images": np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)}
+        for target in examined.targets:
+            row[f"labelled.{target.name}"] = np.bool_(key in target.values)
+            row[f"target.{target.name}"] = _value(target, key, place)
+        return row
+
+
+def _empty(target: Targets, height: int, width: int) -> tuple[tuple[int, ...], type, Any]:
+    """Shape of one row, its type, and what fills it where there is no target."""
+    most = max((len(value) for value in target.values.values()), default=0) if target.kind == "detection" else 0
+    shapes: dict[str, tuple[tuple[int, ...], type, Any]] = {
+        "classification": ((), np.int64, 0),
+        "multi_label": ((len(target.classes),), np.uint8, 0),
+        "regression": ((), np.float32, 0.0),
+        "segmentation": ((height, width), np.uint8, IGNORE),
+        "depth": ((height, width), np.float32, np.nan),
+        "detection": ((max(1, most), 5), np.float32, 0.0),
+    }
+    return shapes[target.kind]
+
+
+def _value(target: Targets, key: str, place: Placement) -> np.ndarray:
+    shape, dtype, fill = _cached_empty(target, place)
+    row = np.full(shape, fill, dtype)
+    if target.kind == "detection":
+        row[:, 4] = PADDING
+    value = target.values.get(key)
+    if value is None:
+        return row
+    if target.kind == "detection":
+        boxes = place_boxes(value, place)
+        row[: len(boxes)] = boxes
+    elif target.kind == "multi_label":
+        row[list(value)] = 1
+    elif target.kind in ("segmentation", "depth"):
+        row = value.render(place)
+    else:
+        row[...] = value
+    return row
+
+
+def _cached_empty(target: Targets, place: Placement) -> tuple[tuple[int, ...], type, Any]:
+    known = target.__dict__.get("_empty")
+    if known is None or known[0] != (place.height, place.width):
+        known = target.__dict__["_empty"] = ((place.height, place.width), _empty(target, place.height, place.width))
+    return known[1]
+
+
+def cache_name(digest: str) -> str:
+    """Folder name of the prepared data of a digest."""
+    return f"imported-{digest[:16]}"
+
+
+class ImportedOptions(SourceOptions):
+    """What can be chosen about ``imported``."""
+
+    set: str = Field("", max_length=64, description="Name of the imported data set; 'data list' and the Data page show them.")
+
+
+class Imported(DataSource):
+    """A data set of one's own, imported before: ``data: {name: imported, set: cells}``."""
+
+    title = "Imported pictures"
+    summary = "Your own pictures, imported on the Data page or with 'data import'."
+    Options = ImportedOptions
+    options: ImportedOptions
+
+    def __init__(self, options: SourceOptions):
+        super().__init__(options)
+        self._source: PreparedSource | None = None
+
+    def tasks(self) -> tuple[Task, ...]:
+        return get_imported(self.options.set).tasks if not self.problems() else ()
+
+    def image_shape(self) -> tuple[int, int, int]:
+        return get_imported(self.options.set).image_shape if not self.problems() else (3, 64, 64)
+
+    def split_sizes(self) -> dict[str, int]:
+        return get_imported(self.options.set).split_sizes if not self.problems() else {"train": 0, "val": 0, "test": 0}
+
+    def problems(self) -> list[tuple[str, str]]:
+        try:
+            get_imported(self.options.set)
+        except DataError as error:
+            hint = "" if self.options.set else "choose one: "
+            return [("set", f"{hint}{error}. Import pictures on the Data page or with 'data import PATH --name NAME'")]
+        return []
+
+    def cache_key(self) -> dict[str, Any]:
+        return {"digest": get_imported(self.options.set).digest}
+
+    def cache_name(self) -> str:
+        return cache_name(get_imported(self.options.set).digest)
+
+    def build(self, split: str, progress: Progress) -> MultiTaskDataset:
+        return self._again(progress).build(split, progress)
+
+    def rows(self, split: str, progress: Progress) -> tuple[Layout, Rows]:
+        return self._again(progress).rows(split, progress)
+
+    def _again(self, progress: Progress) -> PreparedSource:
+        """From the user's files, for a cache that was lost; they must still be what they were."""
+        if self._source is None:
+            known = get_imported(self.options.set)
+            examined = examine(known.path, known.spec(), lambda share, what: progress(0.0, what))
+            if examined.report.digest != known.digest:
+                raise DataError(
+                    f"the files of the imported data set '{known.name}' in '{known.path}' are not what they were when it was imported. "
+                    "Bring them back as they were, or import them again under another name."
+                )
+            self._source = PreparedSource(examined)
+        return self._source

@@ -1,0 +1,166 @@
+"""ImportSpec: the small YAML that says how a folder or zip is read. Proposed by looking, corrected by people, repeated from the command line.
+
+::
+
+    format: 1
+    path: /pictures/cells                 # a folder or a zip; relative ones are meant from the YAML's own folder
+    images: {folders: [JPEGImages], size: [96, 96], colour: auto, resize: stretch}
+    sources:
+      - {format: voc, folder: Annotations, boxes: boxes, counts: counts}
+      - {format: csv, file: types.csv, image_column: filename, columns: [{column: type, task: type, kind: classification}]}
+    tasks: [boxes, type]                  # which to keep; null for all
+    splits: {how: lists, train: [ImageSets/train.txt], val: [ImageSets/val.txt], test: [ImageSets/test.txt]}
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mtl_core.errors import ConfigError
+from mtl_core.registry import validated
+
+SPEC_NAME = "dataset.yaml"  # beside the data it describes
+SPEC_BYTES = 4 << 20  # the longest YAML that is read
+
+
+class Strict(BaseModel):
+    """Unknown keys and numbers that are not finite are errors."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class ImageSpec(Strict):
+    """Which files are the images, and what they are brought to."""
+
+    folders: list[str] = Field(default_factory=lambda: [""], description="Folders below the path whose images count, '' for all.")
+    files: list[str] = Field(default_factory=list, description="idx files (as MNIST's) that hold many images each.")
+    exclude: list[str] = Field(default_factory=list, description="Folders below them that hold no images but masks, depth and the like.")
+    exclude_suffixes: list[str] = Field(default_factory=list, description="Ends of stems that mark masks beside the images, such as '_mask'.")
+    size: tuple[int, int] = Field((64, 64), description="Height and width in pixels that every image is brought to.")
+    colour: Literal["auto", "grey", "colour"] = Field("auto", description="'auto': grey where every image is, else colour.")
+    resize: Literal["stretch", "pad", "crop"] = Field("stretch", description="'stretch' changes proportions; 'pad' and 'crop' keep them.")
+
+    @model_validator(mode="after")
+    def _sizes(self) -> ImageSpec:
+        if not all(8 <= side <= 1024 for side in self.size):
+            raise ValueError(f"images.size: expected height and width of 8 to 1024 pixels, found {list(self.size)}")
+        return self
+
+
+class SourceSpec(BaseModel):
+    """One source of targets: its format's name, every further key an option of that format."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    format: str = Field(description="Name in the table of formats.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys beside ``format``."""
+        return dict(self.model_extra or {})
+
+
+class SplitSpec(Strict):
+    """Which image belongs to train, val and test. A part that is not given is drawn from train."""
+
+    how: Literal["ratio", "lists", "folders", "column"] = Field("ratio", description="Where the parts come from.")
+    train: list[str] = Field(
+        default_factory=list, description="lists: text files, one image a line; folders: folders; column: values. Empty: the rest."
+    )
+    val: list[str] = Field(default_factory=list, description="The same for val; empty: drawn from train.")
+    test: list[str] = Field(default_factory=list, description="The same for test; empty: drawn from train.")
+    file: str = Field("", description="column: the CSV that has it.")
+    column: str = Field("", description="column: its name.")
+    val_share: float = Field(0.15, gt=0, lt=0.9, description="Share of the images drawn for val.")
+    test_share: float = Field(0.15, gt=0, lt=0.9, description="Share of the images drawn for test.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Which images are drawn.")
+    stratify: str = Field("", description="Classification task whose classes are drawn in equal shares; empty for none.")
+    groups: Literal["none", "column", "folder", "blocks"] = Field(
+        "none", description="What stays together: images with one value of a column, of one folder, or neighbours by name (video frames)."
+    )
+    group_file: str = Field("", description="groups: column: the CSV that has it.")
+    group_column: str = Field("", description="groups: column: its name.")
+    block: int = Field(16, ge=2, le=100_000, description="groups: blocks: frames that stay together.")
+    gap: int = Field(
+        0, ge=0, le=10_000, description="groups: blocks: frames left out on each side of a border between parts, so that no neighbours leak."
+    )
+
+    @model_validator(mode="after")
+    def _shares(self) -> SplitSpec:
+        if self.val_share + self.test_share >= 0.95:
+            raise ValueError(f"splits: val_share + test_share is {self.val_share + self.test_share:g}; leave at least 0.05 to train on")
+        return self
+
+
+class ImportSpec(Strict):
+    """Everything that decides what an import makes of the files.
+
+    Raises:
+        ConfigError: from the constructors, naming every unknown, invalid or contradictory key.
+    """
+
+    format: Literal[1] = Field(1, description="Version of this description.")
+    path: str = Field("", description="Folder or zip; empty where the YAML lies beside the data.")
+    images: ImageSpec = Field(default_factory=ImageSpec)
+    sources: list[SourceSpec] = Field(default_factory=list, description="Where targets come from, several for the same images.")
+    tasks: list[str] | None = Field(None, description="Tasks to keep, by name; null for all.")
+    titles: dict[str, str] = Field(default_factory=dict, description="Task name -> title for people.")
+    splits: SplitSpec = Field(default_factory=SplitSpec)
+
+    @classmethod
+    def from_dict(cls, values: Any) -> ImportSpec:
+        """Checked spec from plain values."""
+        if not isinstance(values, dict):
+            raise ConfigError(f"a data set's description must be a mapping of keys such as images, sources, splits; found {type(values).__name__}")
+        return validated(cls, values, "")  # type: ignore[return-value]
+
+    @classmethod
+    def from_yaml(cls, text: str) -> ImportSpec:
+        """Checked spec from YAML text; plain values only, nothing that runs code."""
+        if len(text) > SPEC_BYTES:
+            raise ConfigError(f"the YAML is {len(text):,} characters long; at most {SPEC_BYTES:,} are read")
+        return cls.from_dict(read_yaml(text))
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> ImportSpec:
+        """Checked spec from a YAML file."""
+        try:
+            with Path(path).open("rb") as file:
+                return cls.from_yaml(file.read(SPEC_BYTES + 1).decode("utf-8-sig"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read the description '{path}': {error}. Give the path of a YAML file in UTF-8.") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, every default written out."""
+        return self.model_dump(mode="json")
+
+    def to_yaml(self) -> str:
+        """YAML that ``from_yaml`` reads back to an equal spec."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+
+class _NoAliases(yaml.SafeLoader):
+    """Plain values without ``*aliases``: nested ones make gigabytes of a few lines."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="aliases ('*name') are not read", problem_mark=self.peek_event().start_mark)
+        return super().compose_node(parent, index)
+
+
+def read_yaml(text: str) -> Any:
+    """Plain values of a YAML text.
+
+    Raises:
+        ConfigError: not valid, or it asks for objects or aliases.
+    """
+    try:
+        return yaml.load(text, _NoAliases)
+    except yaml.YAMLError as error:
+        where = f" at line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
+        raise ConfigError(f"the text is not valid YAML{where}: {getattr(error, 'problem', None) or 'plain values only, no objects'}") from None
+    except (RecursionError, ValueError) as error:
+        raise ConfigError(f"the text is not usable YAML: {type(error).__name__} ({str(error)[:100]})") from None

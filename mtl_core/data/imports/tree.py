@@ -1,0 +1,203 @@
+"""Tree: the files of a folder or zip, listed once within bounds and read one at a time. A zip is never unpacked to disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import threading
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from mtl_core.data.imports.report import Findings
+from mtl_core.errors import DataError
+
+MOST_FILES = 500_000
+MOST_ZIP_BYTES = 32 << 30  # unpacked, in all
+MOST_FILE_BYTES = 512 << 20  # of one file that is read whole: a JSON, a CSV, a picture, an npy
+ZIP_RATIO = 200  # a zip whose files are more times larger unpacked is refused
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+
+
+class UnreadableError(DataError):
+    """One file cannot be read; the message says why, without the file's name."""
+
+
+class Tree:
+    """Files below a folder or in a zip.
+
+    Args:
+        path: the folder or zip.
+        findings: told what was left out and why.
+
+    Attributes:
+        files: name below the path, with '/', -> size in bytes; sorted.
+
+    Raises:
+        DataError: the path is not there, not a folder or zip, or beyond the bounds.
+    """
+
+    def __init__(self, path: str | Path, findings: Findings):
+        self.path = Path(path).expanduser()
+        self._zip: zipfile.ZipFile | None = None
+        self._facts: dict[str, str] = {}
+        self._lock = threading.Lock()
+        try:
+            if self.path.is_dir():
+                files = self._folder(findings)
+            elif self.path.is_file():
+                files = self._archive(findings)
+            else:
+                raise DataError(f"'{self.path}' was not found: expected a folder or a zip. Check the path.")
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            raise DataError(f"'{self.path}' cannot be read: {error}. Check the path and its permissions.") from None
+        self.files: dict[str, int] = dict(sorted(files.items()))
+        if not self.files:
+            raise DataError(f"'{self.path}' holds no files that can be read. Choose the folder or zip that holds the pictures.")
+
+    def __enter__(self) -> Tree:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the zip."""
+        if self._zip is not None:
+            self._zip.close()
+
+    def read(self, name: str, most: int = MOST_FILE_BYTES) -> bytes:
+        """A file's content.
+
+        Raises:
+            UnreadableError: it is larger than ``most`` bytes, damaged, or gone.
+        """
+        if name not in self.files:
+            raise UnreadableError("the file is not there")
+        if self.files[name] > most:
+            raise UnreadableError(f"{self.files[name]:,} bytes; at most {most:,} are read")
+        try:
+            if self._zip is not None:
+                with self._zip.open(name) as file:
+                    content = file.read(most + 1)
+            else:
+                with (self.path / name).open("rb") as file:
+                    content = file.read(most + 1)
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, ValueError) as error:
+            raise UnreadableError(f"cannot be read: {error}") from None
+        if len(content) > most:
+            raise UnreadableError(f"more than {most:,} bytes")
+        return content
+
+    def identity(self) -> str:
+        """A hash that changes when a file comes, goes, or changes its size or time (in a zip: its check sum). Cheap."""
+        lines = (f"{name}\0{size}\0{self._facts[name]}\n" for name, size in self.files.items())
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def _folder(self, findings: Findings) -> dict[str, int]:
+        root, files = self.path.resolve(), {}
+        for folder, subfolders, names in os.walk(root):
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and name != "__MACOSX")
+            for name in [*subfolders]:
+                if (Path(folder) / name).is_symlink():
+                    findings.add("skipped", "link", self._below(root, folder, name), "a link to a folder; links to folders are not followed")
+            for name in names:
+                self._take(root, folder, name, files, findings)
+        return files
+
+    def _below(self, root: Path, folder: str, name: str) -> str:
+        return (Path(folder) / name).relative_to(root).as_posix()
+
+    def _take(self, root: Path, folder: str, name: str, files: dict[str, int], findings: Findings) -> None:
+        below, path = self._below(root, folder, name), Path(folder) / name
+        if name.startswith(".") or name in ("Thumbs.db", "desktop.ini"):
+            return
+        if not _speakable(below):
+            findings.add("skipped", "name", below.encode("utf-8", "replace").decode(), "the name is not valid Unicode; rename the file")
+            return
+        try:
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                findings.add("skipped", "link", below, "a link that leads out of the folder; copy the file into it")
+                return
+            facts = path.stat()
+        except (OSError, RuntimeError) as error:
+            findings.add("skipped", "unreadable", below, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+            return
+        if not stat.S_ISREG(facts.st_mode):
+            findings.add("skipped", "not_a_file", below, "not an ordinary file")
+            return
+        files[below] = facts.st_size
+        self._facts[below] = str(facts.st_mtime_ns)
+        if len(files) > MOST_FILES:
+            raise DataError(
+                f"'{self.path}' holds more than {MOST_FILES:,} files. Choose a folder with fewer, or pack the pictures into several sets."
+            )
+
+    def _archive(self, findings: Findings) -> dict[str, int]:
+        try:
+            self._zip = zipfile.ZipFile(self.path)
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            raise DataError(f"'{self.path.name}' is not a readable zip ({error}). Expected a folder or a zip; pack it again.") from None
+        entries = self._zip.infolist()
+        total, packed = sum(entry.file_size for entry in entries), max(1, self.path.stat().st_size)
+        if len(entries) > MOST_FILES:
+            raise DataError(f"'{self.path.name}' holds {len(entries):,} entries; at most {MOST_FILES:,} are read.")
+        if total > MOST_ZIP_BYTES or (total > 64 << 20 and total / packed > ZIP_RATIO):
+            raise DataError(
+                f"'{self.path.name}' would unpack to {total:,} bytes, {total / packed:.0f} times its size; at most {MOST_ZIP_BYTES:,} bytes and "
+                f"{ZIP_RATIO} times are read. If it is what it says, unpack it yourself and give the folder."
+            )
+        files: dict[str, int] = {}
+        for entry in entries:
+            reason = _refusal(entry, files)
+            if reason:
+                findings.add("skipped", reason[0], entry.filename, reason[1])
+            elif not entry.is_dir() and not _is_hidden(entry.filename):
+                files[entry.filename] = entry.file_size
+                self._facts[entry.filename] = f"{entry.CRC:08x}"
+        return files
+
+
+def _speakable(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
+def _refusal(entry: zipfile.ZipInfo, files: dict[str, int]) -> tuple[str, str] | None:
+    """(kind, sentence) why an entry of a zip is not read; None where it is."""
+    name = entry.filename
+    parts = name.replace("\\", "/").split("/")
+    rules: tuple[tuple[bool, str, str], ...] = (
+        (name.startswith(("/", "\\")) or name[1:2] == ":", "zip_absolute", "an absolute path; expected names below the zip's own top"),
+        (".." in parts, "zip_traversal", "its name leads out of the zip ('..')"),
+        ("\\" in name or "\0" in name, "zip_name", "its name holds a backslash or NUL"),
+        (stat.S_ISLNK(entry.external_attr >> 16), "link", "a link; links in a zip are not followed"),
+        (bool(entry.flag_bits & 1), "zip_encrypted", "it is encrypted; pack the zip without a password"),
+        (name in files, "zip_double", "the zip holds this name twice; the first is read"),
+        (entry.file_size > MOST_FILE_BYTES, "too_large", f"{entry.file_size:,} bytes; at most {MOST_FILE_BYTES:,} are read"),
+        (
+            entry.file_size > 1 << 20 and entry.file_size / max(1, entry.compress_size) > 5 * ZIP_RATIO,
+            "zip_bomb",
+            "it would unpack to a thousand times its size",
+        ),
+        (name.lower().endswith(_ARCHIVES) and not name.lower().endswith("-ubyte.gz"), "nested_archive", "an archive in the zip; unpack it first"),
+    )
+    return next(((kind, sentence) for applies, kind, sentence in rules if applies), None)
+
+
+def same_name(name: str) -> str:
+    """A name as it is compared: composed Unicode, '/' between parts, no './' before."""
+    return unicodedata.normalize("NFC", name.strip()).replace("\\", "/").removeprefix("./")
+
+
+Progress = Callable[[float, str], None]

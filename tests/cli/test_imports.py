@@ -1,0 +1,71 @@
+"""data check, import, show, delete, and a run on an imported set."""
+
+import json
+
+import pytest
+
+from mtl_core.__main__ import main
+
+
+@pytest.fixture
+def shapes(tmp_path):
+    import numpy as np
+    from PIL import Image
+
+    for number in range(24):
+        path = tmp_path / "shapes" / ("dark", "light")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((16, 16), 10 + 100 * (number % 2) + number, np.uint8)).save(path)
+    (tmp_path / "shapes" / "dark" / "broken.png").write_bytes(b"")
+    return str(tmp_path / "shapes")
+
+
+def test_from_check_to_a_run(home, shapes, capsys, tmp_path):
+    assert main(["data", "check", shapes, "--json"]) == 0
+    checked = json.loads(capsys.readouterr().out)
+    assert (checked["images"], checked["skipped"], checked["problems"]) == (24, 1, [])
+    assert [row["file"] for row in checked["findings"]] == ["dark/broken.png"]
+    assert main(["data", "check", shapes, "--csv"]) == 0
+    assert "skipped,picture,,dark/broken.png,the file is empty (0 bytes)" in capsys.readouterr().out
+    assert main(["data", "check", shapes, "--yaml"]) == 0
+    (tmp_path / "spec.yaml").write_text(capsys.readouterr().out)
+    assert not home.exists()
+    assert main(["data", "import", shapes, "--name", "tones", "--spec", str(tmp_path / "spec.yaml")]) == 0
+    assert "data: {name: imported, set: tones}" in capsys.readouterr().out
+    assert main(["data", "show", "tones", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["tasks"][0]["classes"] == ["dark", "light"]
+    config = "{data: {name: imported, set: tones}, tasks: {class: {}}, "
+    config += "backbone: {name: mlp}, epochs: 2, batch_size: 8, precision: fp32, layout: contiguous}"
+    (tmp_path / "run.yaml").write_text(config)
+    assert main(["train", str(tmp_path / "run.yaml"), "--json"]) == 0
+    run = json.loads(capsys.readouterr().out)
+    assert run["status"] == "finished"
+    assert main(["resume", run["run"], "--epochs", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "finished"
+    assert main(["data", "delete", "tones", "--yes"]) == 0
+    capsys.readouterr()
+    assert main(["train", str(tmp_path / "run.yaml")]) == 2
+    assert "unknown imported data set 'tones'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["check", "/nowhere/at/all"], "was not found"),
+        (["import", "SHAPES", "--name", "../x"], "cannot be a data set's name"),
+        (["show", "nothing"], "unknown imported data set 'nothing'"),
+        (["import", "SHAPES", "--name", "x", "--spec", "/nowhere.yaml"], "cannot read the description"),
+    ],
+)
+def test_refusals_exit_2(home, shapes, capsys, arguments, sentence):
+    assert main(["data", *(shapes if part == "SHAPES" else part for part in arguments)]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (home / "imports").exists()
+
+
+def test_a_set_without_enough_pictures_exits_1(home, tmp_path, capsys):
+    from PIL import Image
+
+    Image.new("RGB", (9, 9)).save(tmp_path / "one.png")
+    assert main(["data", "check", str(tmp_path)]) == 1
+    assert "problem: No task" in capsys.readouterr().out
