@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from mtl_core.analysis.evaluation.findings import Cells
+from mtl_core.analysis.evaluation.findings import OUTCOMES, Cells
 from mtl_core.analysis.sample_errors import worst_first
 from mtl_core.figures import evaluation as figures
 from mtl_core.runs.evaluations import Evaluation
@@ -73,14 +73,22 @@ def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str) -> 
     if clicked:
         st.session_state[row_key], st.session_state[column_key] = int(clicked["y"]), int(clicked["x"])
     if row_key not in st.session_state:
-        wrong = matrix.copy()
-        np.fill_diagonal(wrong, 0)
-        row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
-        st.session_state[row_key], st.session_state[column_key] = int(row), int(column)
+        st.session_state[row_key], st.session_state[column_key] = _most_wrong(matrix, cells.columns == OUTCOMES)
     with st.container(horizontal=True):
         row = st.selectbox(titles[0].capitalize(), range(len(cells.rows)), format_func=lambda place: cells.rows[place], key=row_key)
         column = st.selectbox(titles[1].capitalize(), range(len(cells.columns)), format_func=lambda place: cells.columns[place], key=column_key)
     return row, column
+
+
+def _most_wrong(matrix: np.ndarray, of_outcomes: bool) -> tuple[int, int]:
+    """The largest cell that holds mistakes."""
+    wrong = matrix.copy()
+    if of_outcomes:
+        wrong[:, [0, 3]] = 0  # what was found, and what is rightly absent
+    else:
+        np.fill_diagonal(wrong, 0)
+    row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    return int(row), int(column)
 
 
 def _cell_images(

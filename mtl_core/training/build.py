@@ -265,12 +265,13 @@ def _choose_execution(
     config: RunConfig, device: str, model: MultiTaskModel, kinds: dict[str, TaskKind], train_batches: Batches, cache: Path, progress: Progress | None
 ) -> Execution:
     batch: Batch = next(iter(train_batches.epoch(0)))
+    made = frozenset(kind.task.target for kind in kinds.values() if kind.is_self_supervised)
 
     def step(timed: nn.Module, execution: Execution) -> None:
         images = batch.images.contiguous(memory_format=execution.memory_format)
         with execution.autocast():
             outputs = timed(images, batch.parts)
-        losses, _ = task_losses(kinds, outputs, batch, frozenset())
+        losses, _ = task_losses(kinds, outputs, batch, made)
         if losses.requires_grad:  # else no image of this batch has any target
             losses.sum().backward()
         timed.zero_grad()

@@ -5,6 +5,7 @@ import pytest
 
 from mtl_core.runs import evaluation_job
 from mtl_core.runs.evaluations import write_evaluation
+from ui.evaluation_task import _most_wrong
 
 CHECKPOINT = "epoch_0002_step_00000004"
 NAMES = [str(number) for number in range(10)]
@@ -87,3 +88,9 @@ def test_one_that_goes_on_and_one_that_died(open_page, store, kept, texts, monke
     assert "Evaluate on val" not in buttons(app)
     note |= {"state": "gone", "error": "its process ended before it was done"}
     assert "its process ended" in open_page("run", run=kept.id, view="evaluation").warning[-1].value
+
+
+def test_a_multi_label_task_opens_what_was_missed():
+    matrix = np.array([[3, 1, 2, 90], [1, 5, 0, 80]])
+    assert _most_wrong(matrix, of_outcomes=True) == (1, 1)
+    assert _most_wrong(np.array([[9, 2], [3, 9]]), of_outcomes=False) == (1, 0)

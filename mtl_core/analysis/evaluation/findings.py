@@ -10,6 +10,8 @@ import numpy as np
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 
+OUTCOMES = ("found", "missed", "made up", "rightly absent")  # columns where each class is a yes or no
+
 
 @dataclass(frozen=True)
 class Cells:

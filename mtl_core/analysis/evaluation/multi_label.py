@@ -14,13 +14,11 @@ from torchmetrics.classification import (
     MultilabelRecall,
 )
 
-from mtl_core.analysis.evaluation.findings import Cells, Findings, KindEvaluation, joined, mean
+from mtl_core.analysis.evaluation.findings import OUTCOMES, Cells, Findings, KindEvaluation, joined, mean
 from mtl_core.analysis.evaluation.probabilities import calibration, ranking
 from mtl_core.analysis.sample_errors import THRESHOLD
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
-
-OUTCOMES = ("found", "missed", "made up", "rightly absent")
 
 
 class MultiLabelEvaluation(KindEvaluation):
