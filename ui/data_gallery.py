@@ -94,14 +94,14 @@ def _class_filter(task: Task, name: str) -> int | None:
 
 
 def _begin_at_first_page() -> None:
-    for key in ("page", "sample"):
+    for key in ("sheet", "sample"):
         st.query_params.pop(key, None)
 
 
 def _pages(count: int, every: int, name: str) -> int:
     """How many images there are, and the page shown, counted from 0."""
     pages = -(-count // PER_PAGE)
-    asked = st.query_params.get("page", "1")
+    asked = st.query_params.get("sheet", "1")
     page = min(max(1, int(asked)), pages) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 1
     with st.container(key="data_pages", horizontal=True, vertical_alignment="center", gap="small"):
         of = f" of {every:,}" if count < every else ""
@@ -119,7 +119,7 @@ def _pages(count: int, every: int, name: str) -> int:
 
 
 def _turn(page: int) -> None:
-    st.query_params["page"] = str(page)
+    st.query_params["sheet"] = str(page)
 
 
 def _tile(entry: DataSet, data: PreparedData, split: str, task: Task | None, row: int) -> None:

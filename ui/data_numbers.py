@@ -41,13 +41,20 @@ def _coverage(entry: DataSet, data: PreparedData, report: DatasetReport, colours
     figure = coverage_figure(bands, report.sizes, colours)
     plot(prepared(figure, "Label coverage: images against tasks"), key=f"data.coverage.{entry.name}")
     rows = {
-        name: {split: f"{counts[split].labelled:,} ({counts[split].coverage:.0%})" if counts[split].images else "no images" for split in SPLITS}
+        name: {split: f"{counts[split].labelled:,} ({_percent(counts[split])})" if counts[split].images else "no images" for split in SPLITS}
         for name, counts in report.counts.items()
     }
     left, right = st.columns([3, 2], gap="large")
     left.dataframe(pd.DataFrame.from_dict(rows, orient="index").rename_axis("Labelled images"), height=min(36 * (len(rows) + 1), 300))
     with right:
         _label_sets(report)
+
+
+def _percent(counts: TaskCounts) -> str:
+    """Rounded, but 100 % for all images only, and 0 % for none only."""
+    if 0 < counts.labelled < counts.images:
+        return f"{min(99, max(1, round(100 * counts.coverage)))}%"
+    return f"{counts.coverage:.0%}"
 
 
 def _label_sets(report: DatasetReport) -> None:
@@ -59,7 +66,10 @@ def _label_sets(report: DatasetReport) -> None:
         st.caption("Every image has every target.")
         return
     ordered = sorted(found.items(), key=lambda item: -item[1])
-    lines = [f"- **{count:,}** images: {words.plain(', '.join(names)) or 'no target at all'}" for names, count in ordered[:FEW_SETS]]
+    lines = [
+        f"- **{count:,}** {'image' if count == 1 else 'images'}: {words.plain(', '.join(names)) or 'no target at all'}"
+        for names, count in ordered[:FEW_SETS]
+    ]
     more = f"\n- and {len(ordered) - FEW_SETS} more combinations" if len(ordered) > FEW_SETS else ""
     st.markdown("Targets that come together:\n" + "\n".join(lines) + more)
 

@@ -42,10 +42,10 @@ class DataSet:
 
 
 def known_sets() -> list[DataSet]:
-    """Every data set, in the order of their table; then those that were imported."""
+    """Those that were imported, then every other data set in the order of their table."""
     built_in = [_opened(name, DATA_SOURCES.load(name).title, options_of(name)) for name in DATA_SOURCES if name != IMPORTED]
     own = [_opened(f"{IMPORTED}/{entry.name}", entry.name, {"name": IMPORTED, "set": entry.name}) for entry in imported(run_store().home)]
-    return [*built_in, *own]
+    return [*own, *built_in]
 
 
 def options_of(name: str) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _of_the_form() -> str:
 
 def _open(name: str) -> None:
     """Another data set: what was chosen about the one before does not hold for it."""
-    for key in ("split", "task", "class", "has", "sample", "page"):
+    for key in ("split", "task", "class", "has", "sample", "sheet"):
         st.query_params.pop(key, None)
     st.query_params["data"] = name
 

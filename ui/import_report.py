@@ -19,10 +19,12 @@ LEAKS = 10
 
 def report_step(report: Any) -> None:
     """Numbers, findings, leaks, and the button that imports."""
+    left_out = report.found - report.images - report.skipped  # frames between the parts, images in no list
     facts = {
-        "usable": f"{report.images:,} of {report.found:,}",
-        "repaired": f"{report.repaired:,}",
-        "skipped": f"{report.skipped:,}",
+        "usable images": f"{report.images:,} of {report.found:,}",
+        "images repaired": f"{report.repaired:,}",
+        "images skipped": f"{report.skipped:,}",
+        **({"left out by the split": f"{left_out:,}"} if left_out > 0 else {}),
         **{split: f"{size:,}" for split, size in report.split_sizes.items()},
         "prepared": f"{report.bytes_prepared / 1e6:,.1f} MB",
     }

@@ -57,28 +57,28 @@ def test_every_data_set_is_in_the_list(opened):
     app = opened(data="digits")
     assert list(app.dataframe[0].value["Data set"]) == [DATA_SOURCES.load(name).title for name in DATA_SOURCES if name != "imported"]
     digits = app.dataframe[0].value.set_index("Data set").loc[DATA_SOURCES.load("digits").title]
-    assert (digits["train"], digits["val"], digits["test"]) == (1258, 270, 269)
+    assert (digits["train"], digits["val"], digits["test"]) == (1258, 269, 270)
 
 
 def test_images_split_task_and_class_are_in_the_address(opened, texts):
     app = opened(data="digits", split="val", task="digit", **{"class": "7"})
-    assert "of 270 images" in texts(app)
+    assert "of 269 images" in texts(app)
     assert all(label.endswith(": 7") for label in labels(app) if label[0].isdigit())
     app.selectbox(key="data.class.digits.digit").set_value("3").run()
     assert app.query_params["class"] in ("3", ["3"])
 
 
 def test_a_page_and_a_sample_open_by_their_address(opened, texts):
-    app = opened(data="digits", page="2", sample="5")
+    app = opened(data="digits", sheet="2", sample="5")
     assert "Image 5 of train" in texts(app)
     assert "page 2 of 53" in texts(app)
-    assert "25" in [label.split("\\")[0] for label in labels(app)]
+    assert "25" in [label.split("\\")[0].split(":")[0] for label in labels(app)]
     app.button(key="data.close").click().run()
     assert "Image 5 of train" not in texts(app)
 
 
 @pytest.mark.parametrize(
-    "query", [{"sample": "0"}, {"sample": "99999"}, {"sample": "-1"}, {"page": "x"}, {"page": "9999"}, {"split": "no"}, {"task": "no"}]
+    "query", [{"sample": "0"}, {"sample": "99999"}, {"sample": "-1"}, {"sheet": "x"}, {"sheet": "9999"}, {"split": "no"}, {"task": "no"}]
 )
 def test_an_address_that_leads_nowhere_shows_something_sensible(opened, texts, query):
     app = opened(data="digits", **query)
@@ -132,7 +132,7 @@ def test_an_import_from_a_folder_shows_its_report_before_anything_is_made(opened
     assert "20 images" in texts(app) or "21 images" in texts(app)
     app.button(key="import.check").click()
     settle(app)
-    assert "broken.png" in "\n".join(str(frame.value) for frame in app.dataframe)
+    assert "broken.png" in "\n".join(frame.value.to_csv() for frame in app.dataframe)
     assert imported(store.home) == []
     app.text_input(key="import.name").set_value("Not A Name").run()
     assert app.button(key="import.go").disabled
@@ -146,7 +146,7 @@ def test_an_import_from_a_folder_shows_its_report_before_anything_is_made(opened
     app = settle(app)
     made = imported(store.home)
     assert [entry.name for entry in made] == ["days"]
-    assert made[0].image_shape == (3, 32, 64)
+    assert made[0].image_shape == (3, 32, 16)
     assert sum(made[0].split_sizes.values()) == 20
     assert "days" in [heading.value for heading in app.subheader]
 
