@@ -24,7 +24,7 @@ from ui.plot import plot, prepared
 CHART_SECONDS = 1.5  # a figure that several viewers ask for within this time is made once
 KEPT_FIGURES = 80
 SPLIT_DASH = {"train": "solid", "val": "dash"}
-PER_STEP = ("optimizer/", "loss_weight/", "gradient_norm/", "gradient_share/")
+PER_STEP = ("optimizer/", "loss_weight/", "gradient_norm/", "gradient_share/", "task_vector_norm/", "task_vector_cosine/")
 PAST_COLOUR, PAST_DASH = "#8A8A8A", "dot"
 
 
@@ -170,9 +170,7 @@ def past_curves(feed: dict[str, Any], name: str, axis: str, splits: tuple[str, .
 def one_curve(frame: pd.DataFrame, key: str, name: str, colour: str, axis: str, dash: str = "solid") -> Curve:
     """One scalar key as a curve. Values written once a step can be smoothed; values written once an epoch are left as they are."""
     rows = frame[frame["key"] == key].drop_duplicates("step", keep="last")  # a repeated step replaces what it had written
-    per_step = key.startswith(("optimizer/", "loss_weight/", "gradient_norm/", "gradient_share/")) or (
-        key.startswith("train/") and key.endswith("/loss")
-    )
+    per_step = key.startswith(PER_STEP) or (key.startswith("train/") and key.endswith("/loss"))
     return Curve(name, positions(rows, axis), rows["value"].to_numpy(dtype=float), colour, dash, smooth=per_step)
 
 

@@ -20,6 +20,8 @@ def gradient_panels(run: Any, feed: dict[str, Any], view: View) -> None:
     """Cosines as a table with a slider through time, and each task's share of the gradient; nothing for a run of one task."""
     frame = feed["frame"]
     has_norms = frame["key"].str.startswith("gradient_share/").any()
+    if run.config.update.name == "task_vectors":  # no step has all tasks' gradients at one point
+        return
     if len(run.info["tasks"]) < 2 or (run.status.is_ended() and not has_norms and not blocks(frame)):
         return
     left, right = st.columns(2)

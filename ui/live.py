@@ -20,6 +20,7 @@ from ui.sheets import epoch_slider, legend, probe_sheet
 from ui.state import run_store, torch_is_ready, whole_page_if_asked
 from ui.steering import steering
 from ui.strip import draw_strip, notice_endings, polling_strip
+from ui.task_vectors import task_vector_panels
 
 # A refresh costs the cores that train: about 0.3 s of one where the browser draws in software. So longer runs are shown less often.
 REFRESH_SECONDS = ((120, 2.0), (600, 3.0), (float("inf"), 6.0))  # (up to this expected length of the run, every so many seconds)
@@ -84,6 +85,7 @@ def _draw_run(run_id: str) -> None:
         steering(store, run)
         task_panels(run, feed, summary, view)
         _predictions(store, run)
+        task_vector_panels(run, feed, view)
         gradient_panels(run, feed, view)
         training_charts(run, feed, view)
     elif not run.status.is_ended():

@@ -24,7 +24,7 @@ from mtl_core.registry import validated
 from mtl_core.training.build import Setup
 from mtl_core.training.conflict import Noted
 from mtl_core.training.losses import labelled_part
-from mtl_core.training.optimizers import algorithms, make_optimizer
+from mtl_core.training.optimizers import algorithms, make_optimizer, set_learning_rate
 from mtl_core.training.step import StepResult, UpdateOptions
 
 
@@ -101,7 +101,7 @@ class TaskVectors:
         self.in_round += 1
         if self.in_round == self.options.local_steps or number % setup.steps_per_epoch == 0:
             self._put_together()
-        setup.scheduler.step()
+        set_learning_rate(setup.optimizer, setup.scheduler, setup.scheduler.base_lrs[0], number)
         return values, present, (values * setup.loss_weights).sum(), torch.where(present, self.alpha, 0.0)
 
     def noted(self) -> Noted:
