@@ -29,7 +29,7 @@ from mtl_core.data.batches import Batches
 from mtl_core.data.imports import ImportSpec, examine, import_dataset, propose
 from mtl_core.data.imports.source import PreparedSource
 from mtl_core.data.prepare import prepare
-from mtl_core.events import EpochMetrics
+from mtl_core.events import Control, EpochMetrics
 from mtl_core.training.trainer import train
 
 RUNS = {  # folder: tasks, image size, epochs, further options of the run
@@ -56,7 +56,7 @@ def imported_run(folder: Path, tasks: tuple[str, ...], size: int, epochs: int, o
     begin, seen = time.perf_counter(), []
     run = home / "runs" / folder.name
     run.mkdir(parents=True)
-    for event in train(config, run, home / "data"):
+    for event in train(config, run, home / "data", Control()):
         if isinstance(event, EpochMetrics):
             seen.append(event.scalars)
     training = time.perf_counter() - begin
