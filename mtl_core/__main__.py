@@ -14,9 +14,12 @@ from pathlib import Path
 import click
 
 from mtl_core.cli.act import pause, proceed, stop
+from mtl_core.cli.evaluate import evaluate
+from mtl_core.cli.export import export
 from mtl_core.cli.go_on import fork, resume
 from mtl_core.cli.library import COMMANDS
 from mtl_core.cli.output import complain, complain_of
+from mtl_core.cli.predict import predict
 from mtl_core.cli.show import data, presets, runs
 from mtl_core.cli.train import queue, race, train
 from mtl_core.cli.work import work
@@ -31,7 +34,7 @@ def commands() -> None:
     """
 
 
-for command in (train, resume, fork, pause, proceed, stop, queue, race, work, presets, runs, data):
+for command in (train, resume, fork, pause, proceed, stop, queue, race, work, evaluate, presets, runs, data, predict, export):
     commands.add_command(command)
 for command in COMMANDS:
     runs.add_command(command)

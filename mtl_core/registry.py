@@ -36,6 +36,11 @@ class Registry:
         for entry in entry_points(group=group):
             self._table.setdefault(entry.name, entry.value)
 
+    @property
+    def table(self) -> dict[str, str]:
+        """A copy: name -> ``"module:Class"``, parts from other packages included."""
+        return dict(self._table)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._table)
 

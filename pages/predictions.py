@@ -1,70 +1,106 @@
-"""Predictions: the probe images of a run, large, at any epoch."""
+"""Predictions: the images of a run sorted by error, one of them large at any epoch, and the user's own."""
 
 import streamlit as st
 
-from mtl_core.runs.artifacts import probe_epochs
-from ui.charts import colours_of, panel_style
+from ui.error_gallery import error_gallery
 from ui.guard import through_app
 from ui.library import asked_run, no_runs, run_picker
-from ui.sheets import epoch_slider, legend, probe_sheet
+from ui.own_image import own_image
+from ui.pictures import PROBE, SPLITS, pictures_of, tasks_of
+from ui.sample_view import sample_view
+from ui.sheets import epoch_slider
 from ui.state import listing, run_store, torch_is_ready
 from ui.words import plain
+
+VIEWS = {"gallery": "Gallery", "sample": "One image", "own": "Your image"}
 
 
 def main() -> None:
     runs = run_store().runs()
-    st.title("Predictions", anchor=False)
     if not runs:
+        st.title("Predictions", anchor=False)
         no_runs("What a network predicts on the same images, epoch after epoch, appears here.")
         return
     run_id = asked_run(runs)
     if run_id is None:
         return
-    run_picker(listing(run_store().home.as_posix()), run_id)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.title("Predictions", anchor=False, width="content")
+        run_picker(listing(run_store().home.as_posix()), run_id, width=460)
     run = run_store().get(run_id)
-    epochs = probe_epochs(run_store().folder(run.id))
-    if not epochs or not run.info:
+    if not run.info or pictures_of(run, PROBE) is None:
         why = "it ended before the first ones" if run.status.is_ended() else "they appear when it begins to train"
         st.info(f"{plain(run.name)} has no predictions: {why}.")
         return
-    epoch, tasks, columns = _choices(run, epochs)
-    if tasks and torch_is_ready():
-        _sheets(run, epoch, tasks, columns)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        view, source = _view(run.id), PROBE
+        if view != "own":
+            source = _source(run.id)
+    if view == "own":
+        own_image(run.id)
+    elif view == "sample":
+        sample_view(run.id, source)
+    else:
+        _gallery(run, source)
 
 
-def _choices(run, epochs: list[int]) -> tuple[int, list[str], int]:
-    """Epoch, tasks and size, all of them in the URL."""
+def _view(run_id: str) -> str:
+    """Gallery, one image or the user's own: the address decides, and a click changes the address."""
+    view = "own" if st.query_params.get("view") == "own" else "sample" if "sample" in st.query_params else "gallery"
+    key = f"predictions.view.{run_id}"
+    if st.session_state.get(key) != view:
+        st.session_state[key] = view
+
+    def chosen() -> None:
+        picked = st.session_state[key] or view
+        for name in ("view", "sample"):
+            st.query_params.pop(name, None)
+        if picked == "own":
+            st.query_params["view"] = "own"
+        elif picked == "sample":
+            order = st.session_state.get("predictions.order")
+            st.query_params["sample"] = str(order[0] if order else 0)
+
+    st.segmented_control("View", list(VIEWS), format_func=VIEWS.get, key=key, on_change=chosen, label_visibility="collapsed", required=True)
+    return view
+
+
+def _source(run_id: str) -> str:
+    asked = st.query_params.get("images", PROBE)
+    key = f"predictions.images.{run_id}"
+    if key not in st.session_state:
+        st.session_state[key] = asked if asked in SPLITS else PROBE
+
+    def chosen() -> None:
+        st.session_state.pop("predictions.order", None)
+        if "sample" in st.query_params:
+            st.query_params["sample"] = "0"
+
+    source = st.selectbox("Images", list(SPLITS), format_func=SPLITS.get, key=key, on_change=chosen, label_visibility="collapsed", width=320)
+    if source == PROBE:
+        st.query_params.pop("images", None)
+    else:
+        st.query_params["images"] = source
+    return source
+
+
+def _gallery(run, source: str) -> None:
+    pictures = pictures_of(run, source)
+    if pictures is None or not torch_is_ready():
+        return
+    epoch = pictures.epochs()[-1]
+    if source == PROBE:
+        epoch = _epoch(run, pictures.epochs())
+    error_gallery(pictures, tasks_of(run), epoch, key="gallery")
+
+
+def _epoch(run, epochs: list[int]) -> int:
     asked = st.query_params.get("epoch", "")
     if asked.isdigit() and int(asked) in epochs and f"predictions.epoch.{run.id}" not in st.session_state:
         st.session_state[f"predictions.epoch.{run.id}.chosen"] = int(asked)
-    left, middle, right = st.columns([5, 5, 2], gap="large", vertical_alignment="bottom")
-    with left:
-        epoch = epoch_slider(run.id, epochs, key="predictions.epoch")
-    names = list(run.info["tasks"])
-    wanted = [name for name in st.query_params.get("tasks", "").split(",") if name in names]
-    with middle:
-        tasks = st.pills("Tasks", names, selection_mode="multi", default=wanted or names, key=f"predictions.tasks.{run.id}", persist_state="session")
-    with right:
-        columns = st.select_slider("Images in a row", [4, 6, 8], 8, key="predictions.columns", persist_state="session")
+    epoch = epoch_slider(run.id, epochs, key="predictions.epoch")
     st.query_params["epoch"] = str(epoch)
-    if set(tasks) == set(names):
-        st.query_params.pop("tasks", None)
-    else:
-        st.query_params["tasks"] = ",".join(tasks)
-    if not tasks:
-        st.info("Choose a task above to see its predictions.")
-    return epoch, [name for name in names if name in tasks], columns
-
-
-def _sheets(run, epoch: int, tasks: list[str], columns: int) -> None:
-    panel_style(tasks, colours_of(run.config), prefix="sheet")
-    for name in tasks:
-        info = run.info["tasks"][name]
-        with st.container(border=True, key=f"sheet_{name}"):
-            st.markdown(f"**{plain(name)}** :gray[{plain(info.get('title') or info['kind'])}, after epoch {epoch}]")
-            sheet = probe_sheet(run_store().folder(run.id), epoch, name, info, columns=columns)
-            st.image(sheet, width="stretch", alt=f"Targets and predictions of {name} after epoch {epoch}")
-            legend(name, info)
+    return epoch
 
 
 through_app()

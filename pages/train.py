@@ -5,7 +5,7 @@ import json
 import streamlit as st
 
 from mtl_core.runs import jobs, lineage
-from ui import data_form, origin, train_form
+from ui import data_form, origin, strategy_form, train_form
 from ui.changes import as_command, as_fork_command
 from ui.guard import is_ours, through_app
 from ui.preview import parameter_counts, parameters_bar, sample_panel
@@ -33,6 +33,7 @@ def main() -> None:
             train_form.network_section()
         with st.container(border=True):
             train_form.schedule_section()
+        strategy_form.strategy_section()
         train_form.advanced_section()
         if not origin.is_fork():
             train_form.yaml_section()

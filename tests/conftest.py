@@ -38,6 +38,42 @@ def shared_cache(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("prepared")
 
 
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, shared_cache):
+    """A finished run with a task of every kind, in a store of its own that tests only read: ``trained.store``, ``trained.run``."""
+    from types import SimpleNamespace
+
+    import torch
+
+    from mtl_core.config import RunConfig
+    from mtl_core.runs.jobs import execute
+    from mtl_core.runs.store import open_store
+
+    store = open_store(tmp_path_factory.mktemp("trained"))
+    store.cache = shared_cache
+    config = RunConfig.from_dict(
+        {
+            "name": "every kind",
+            "data": {"name": "digit_scenes", "train_size": 96, "val_size": 24, "test_size": 24, "max_digits": 2},
+            "tasks": {name: {} for name in ("present", "count", "boxes", "segments", "depth", "count_class")},
+            "backbone": {"name": "small_cnn", "width": 8},
+            "balancing": {"name": "pcgrad"},
+            "epochs": 2,
+            "batch_size": 32,
+            "precision": "fp32",
+            "layout": "contiguous",
+            "probe_samples": 4,
+            "device": "cpu",
+        }
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    run = execute(store, store.create(config).id)
+    torch.set_num_threads(before)
+    assert run.status == "finished", run.failure
+    return SimpleNamespace(store=store, run=run)
+
+
 @pytest.fixture
 def real_data() -> Path:
     """The folder of real data sets; skips where there is none."""

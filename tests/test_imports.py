@@ -26,6 +26,8 @@ LAYERS = [
     },
     {"mtl_core.training"},
     {"mtl_core.runs"},
+    {"mtl_core.inference"},
+    {"mtl_core.exports"},
     {"mtl_core.cli", "mtl_core.__main__"},
     {"ui"},
     {"pages", "app"},
@@ -109,6 +111,7 @@ def test_core_never_imports_streamlit():
         "mtl_core.figures.curves",
         "mtl_core.figures.overlays",
         "mtl_core.analysis.conflict",
+        "mtl_core",
     ],
 )
 def test_reading_runs_needs_no_torch(module):

@@ -16,6 +16,7 @@ from mtl_core.data import open_source
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.curves import Curve, curve_figure, positions
 from mtl_core.runs.store import RunStore
+from mtl_core.tasks import SELF_SUPERVISED
 from ui import words
 from ui.past import marks_of, past_of
 from ui.plot import plot, prepared
@@ -95,12 +96,12 @@ def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.D
 
 
 def colours_of(config: RunConfig) -> dict[str, str]:
-    """Task colours of a run: by the place among all tasks of its data set, so that every run of it shows the same ones."""
+    """Task colours of a run: by the place among all tasks of its data set, then the self-supervised ones, so that every run of it shows the same."""
     try:
         names = [task.name for task in open_source(config.data).tasks()]
     except Exception:  # a source that is gone must not hide its runs
         names = []
-    return task_colours([*names, *config.tasks])
+    return task_colours([*names, *(name for name in (*SELF_SUPERVISED, *config.tasks) if name not in names)])
 
 
 def task_panels(run, feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View) -> None:

@@ -13,8 +13,10 @@ from mtl_core.data.dataset import Task
 from mtl_core.data.mnist_files import MNISTFiles, mnist_root, root_problem
 from mtl_core.data.preprocessing import DENOISERS
 from mtl_core.data.source import DataSource
+from mtl_core.data.stored_set import StoredSet
 from mtl_core.errors import ConfigError
 from mtl_core.figures.colours import task_colours
+from mtl_core.tasks import SELF_SUPERVISED
 from ui import origin, state
 from ui.forms import describe, draw_field, options_form, widget_key
 from ui.part_form import part_chooser
@@ -34,6 +36,9 @@ def data_section() -> None:
         folder = mnist_to_fetch(source)
         if folder is not None:
             st.caption(f":material/download: MNIST's files are not in `{folder}` yet: they are fetched (11 MB) when the run starts.")
+        fetch = source.to_fetch() if isinstance(source, StoredSet) else None
+        if fetch is not None:
+            st.caption(f":material/download: The files are not in `{fetch[0]}` yet: they are fetched ({fetch[1]:,} MB) when the run starts.")
     with st.expander(_options_label(), icon=":material/photo_filter:", key="data_options"):
         _preprocessing_form()
         _partition_form()
@@ -72,31 +77,57 @@ def offered_tasks() -> tuple[Task, ...]:
 
 
 def task_names() -> list[str]:
-    """Tasks of the data set in its order, then chosen ones that it does not offer."""
-    return list(dict.fromkeys([*(task.name for task in offered_tasks()), *settings()["tasks"]]))
+    """Tasks of the data set in its order, then the self-supervised ones, then chosen ones that are neither."""
+    return list(dict.fromkeys([*(task.name for task in offered_tasks()), *SELF_SUPERVISED, *settings()["tasks"]]))
 
 
 def tasks_section() -> None:
-    """A check and a loss weight for each task of the data set."""
+    """A check and a loss weight for each task of the data set, and for each self-supervised one."""
     offered = {task.name: task for task in offered_tasks()}
     names, colours = task_names(), task_colours(task_names())
     if origin.is_fork():
         known = origin.parent_config().tasks
         names = [name for name in names if name in known]
+    made = [name for name in names if name in SELF_SUPERVISED and name not in offered]
     st.html("<style>" + "".join(f".st-key-task_{name}{{border-left:4px solid {colours[name]};padding-left:.7rem}}" for name in names) + "</style>")
     loss_weight = next(field for field in describe(TaskConfig) if field.name == "loss_weight")
     for name in names:
-        with st.container(key=f"task_{name}"):
-            _task_row(name, offered.get(name), names, loss_weight)
+        if name not in made:
+            with st.container(key=f"task_{name}"):
+                _task_row(name, offered.get(name), names, loss_weight)
+    if made:
+        chosen = any(name in settings()["tasks"] for name in made)
+        with st.expander(
+            "Self-supervised: targets made from the pixels, no label needed", icon=":material/auto_fix_high:", expanded=chosen, key="made"
+        ):
+            for name in made:
+                with st.container(key=f"task_{name}"):
+                    _task_row(name, None, names, loss_weight, made=True)
 
 
-def _task_row(name: str, task: Task | None, names: list[str], loss_weight: Any) -> None:
+def _made_task(name: str) -> str:
+    """What a self-supervised task does; known once PyTorch is there."""
+    from mtl_core.runs.jobs import warmed
+
+    return plain(SELF_SUPERVISED.load(name).summary) if warmed() else "its targets are made from the pixels"
+
+
+def _made_options(name: str) -> None:
+    from mtl_core.runs.jobs import warmed
+
+    if warmed():
+        options_form(SELF_SUPERVISED.load(name).Options, ("tasks", name), columns=3)
+
+
+def _task_row(name: str, task: Task | None, names: list[str], loss_weight: Any, made: bool = False) -> None:
     check, what, number = st.columns([3, 5, 3], vertical_alignment="center")
     key = f"task.{name}"
     chosen = name in settings()["tasks"]
     hold(key, chosen)
     check.checkbox(name, chosen, key=key, on_change=lambda: state.keep_task(name, st.session_state[key], names))
-    if task is None:
+    if made:
+        what.markdown(f":small[{_made_task(name)}]")
+    elif task is None:
         what.markdown(":orange[not offered by this data set as set up above]")
     else:
         of = f", {len(task.classes)} classes" if task.classes else (f", in {task.unit}" if task.unit else "")
@@ -106,6 +137,8 @@ def _task_row(name: str, task: Task | None, names: list[str], loss_weight: Any) 
             draw_field(loss_weight, ("tasks", name, "loss_weight"), f"Loss weight of {name}", hide_label=True)
         else:
             st.markdown(":small[:gray[not trained]]")
+    if made and chosen:
+        _made_options(name)
 
 
 def _options_label() -> str:
@@ -149,7 +182,8 @@ def _partition_form() -> None:
     options_form(PartitionConfig, ("data", "partition"), columns=2)
     _among_note()
     st.markdown("**Labels used for training** :gray[val and test keep all of theirs]")
-    chosen = [name for name in task_names() if name in settings()["tasks"]]
+    offered = {task.name for task in offered_tasks()}
+    chosen = [name for name in task_names() if name in settings()["tasks"] and (name in offered or name not in SELF_SUPERVISED)]
     places = st.columns(3)
     for index, name in enumerate(chosen):
         with places[index % 3]:

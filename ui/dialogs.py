@@ -9,6 +9,7 @@ import streamlit as st
 from mtl_core.runs import actions
 from mtl_core.runs.store import RunStore
 from ui import words
+from ui.data_delete import delete_data
 from ui.guard import is_ours
 from ui.state import attempt, go_to, listing, refusal, run_store
 
@@ -19,6 +20,9 @@ def draw_dialog() -> None:
     """The dialog that a click asked for, if one did."""
     asked = st.session_state.get("dialog")
     if not asked:
+        return
+    if asked["kind"] == "delete_data":
+        st.dialog("Delete this data set?", on_dismiss=close)(delete_data)(asked["runs"][0])
         return
     runs = _there(run_store(), asked["runs"])
     if not runs:

@@ -10,6 +10,8 @@ from mtl_core.runs.artifacts import probe_epochs
 from mtl_core.runs.store import RunStore
 from ui import words
 from ui.charts import colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
+from ui.evaluation import evaluation_tab, view_choice
+from ui.export import copy_as, take_away
 from ui.failure import ending_card, full_log_button
 from ui.gradients import gradient_panels
 from ui.guard import worded
@@ -68,6 +70,9 @@ def _draw_run(run_id: str) -> None:
     run = store.get(run_id)
     header(store, run)
     ending_card(store, run)
+    if run.info and view_choice() == "evaluation":
+        evaluation_tab(store, run)
+        return
     if run.info:
         summary = store.summary(run.id)
         feed = scalars_feed(store, run.id)
@@ -156,8 +161,9 @@ def _predictions(store: RunStore, run) -> None:
 
 
 def _details(store: RunStore, run) -> None:
-    settings, log, downloads = st.tabs(["Settings", "Log", "Downloads"])
-    settings.code(run.config.to_yaml(), language="yaml", height=360)
+    settings, log, downloads = st.tabs(["Settings", "Log", "Take it away"])
+    with settings:
+        copy_as(store, run)
     lines = store.log(run.id)
     text = "\n".join(f"{words.moment(line.time, '%H:%M:%S')}  {line.level:<7} {line.text}" for line in lines)
     log.code(text or "Nothing was logged yet.", language=None, height=360 if len(lines) > 12 else "content")
@@ -181,6 +187,8 @@ def _details(store: RunStore, run) -> None:
             key="yaml",
         )
         full_log_button(store, run, key="log.file")
+    with downloads:
+        take_away(run.id)
     downloads.caption(f"Predictions and checkpoints lie in `{store.folder(run.id)}`.")
 
 

@@ -43,14 +43,23 @@ function draw(box) {
       const figure = JSON.parse(data.figure);
       const config = { responsive: true, ...data.config };
       Plotly.react(box, figure.data, themed({ ...figure.layout, autosize: true }, box), config);
+      if (data.clicks && !box.listens) {
+        box.listens = true;
+        box.classList.add("clickable");
+        box.on("plotly_click", ({ points: [point] }) => {
+          const { x, y, customdata } = point;
+          box.clicked("clicked", { x, y, customdata: customdata ?? null });
+        });
+      }
     },
     () => { box.textContent = "The chart library could not be loaded from this server."; },
   );
 }
 
-export default function ({ parentElement, data }) {
+export default function ({ parentElement, data, setTriggerValue }) {
   const box = parentElement.querySelector(".live-plot");
   box.latest = data;
+  box.clicked = setTriggerValue;
   box.style.height = data.height + "px";
   box.setAttribute("role", "img");
   box.setAttribute("aria-label", data.alt);

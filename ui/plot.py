@@ -35,9 +35,20 @@ def prepared(figure: go.Figure, alt: str) -> dict[str, Any]:
     return {"figure": text, "revision": hashlib.sha1(text.encode()).hexdigest(), "height": figure.layout.height, "alt": alt}
 
 
-def plot(chart: dict[str, Any], key: str) -> None:
-    """Draw a ``prepared`` chart, or update the one that has this key."""
-    _component()(key=key, data={**chart, "config": _CONFIG, "plotly": _plotly_url()})
+def plot(chart: dict[str, Any], key: str, clicks: bool = False) -> dict[str, Any] | None:
+    """Draw a ``prepared`` chart, or update the one that has this key.
+
+    Args:
+        clicks: whether a click on a point of it is wanted.
+
+    Returns:
+        The point that was just clicked, with its place on both axes as ``x`` and ``y`` and its ``customdata``; else None.
+    """
+    data = {**chart, "config": _CONFIG, "plotly": _plotly_url()}
+    if not clicks:
+        _component()(key=key, data=data)
+        return None
+    return _component()(key=key, data={**data, "clicks": True}, on_clicked_change=lambda: None).clicked
 
 
 @st.cache_resource(show_spinner=False)

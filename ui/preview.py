@@ -27,6 +27,7 @@ from ui.state import presets, torch_is_ready, wait_for
 SPLIT = "train"
 FIRST_SAMPLE = 3
 SAMPLE_COLUMNS = 3
+PATIENCE = 0.3  # seconds that a page waits for data that lie prepared
 VARIANTS = 3  # of a sample under augmentation
 VARIANT_COLUMNS = 4  # the image and its first targets
 SAMPLE_PIXELS = 256  # width of one drawn picture before the browser fits it
@@ -64,6 +65,20 @@ def sample_panel(store: RunStore, config: RunConfig) -> None:
         except ConfigError:  # the problems say what is wrong with the settings
             st.caption("Nothing to show with these settings.")
     coverage_panel(prepared, config)
+
+
+def prepared_data(store: RunStore, data: dict[str, Any]) -> Any:
+    """The images of a data set that was trained on; None, with the reason on screen, while they are not at hand."""
+    text = json.dumps(data, sort_keys=True)
+    job = _job(store.cache.as_posix(), text)
+    job["thread"].join(PATIENCE)
+    if not job["done"]:
+        st.session_state["preparing"] = [store.cache.as_posix(), text]
+        wait_for("data")
+        st.caption(":material/hourglass_top: Opening the data. The images appear by themselves.")
+    elif job["error"]:
+        st.caption(f":material/error: No images: {job['error']}")
+    return job["data"]
 
 
 def data_progress() -> tuple[float, str] | None:

@@ -61,14 +61,17 @@ def _sheet(folder: str, epoch: int, plain: tuple[Any, ...], columns: int, rows: 
     scale = max(1, width // columns // probes.images.shape[2])
     shown = len(probes.images) if rows is None else min(len(probes.images), rows * columns)
     labelled = probes.labelled.get(name, np.ones(len(probes.images), dtype=bool))
+    seen = probes.inputs.get(name, probes.images)  # a self-supervised task's own view
     pairs: list[tuple[str, list[Tile]]] = []
     for start in range(0, shown, columns):
         members = range(start, min(start + columns, shown))
         targets = [
-            _tile(kind.draw_target, probes.images[i], probes.targets[name][i], task, scale) if labelled[i] else _unlabelled(probes.images[i], scale)
+            _tile(kind.draw_target, seen[i], probes.targets[name][i], task, scale) if labelled[i] else _unlabelled(probes.images[i], scale)
             for i in members
         ]
-        guesses = [_tile(kind.draw_prediction, probes.images[i], predictions[i], task, scale) for i in members]
+        guesses = [_tile(kind.draw_prediction, seen[i], predictions[i], task, scale) for i in members]
+        if name in probes.inputs:
+            pairs += [("input", [Tile(enlarge(seen[i], scale)) for i in members])]
         pairs += [("target", targets), ("predicted", guesses)]
     return png(contact_sheet(pairs, ink=colour, text_height=text_height))
 

@@ -224,6 +224,17 @@ def end_page() -> None:
     st.session_state["address"] = st.query_params.to_dict()
 
 
+def set_address(**query: str | None) -> None:
+    """Change parameters of the address from inside a fragment; None takes one away. The page counts as drawn under the new address."""
+    for key, value in query.items():
+        if value is None:
+            st.query_params.pop(key, None)
+        elif st.query_params.get(key) != value:
+            st.query_params[key] = value
+    if "address" in st.session_state:
+        st.session_state["address"] = st.query_params.to_dict()
+
+
 def find_back() -> None:
     """In the page's poller: draw the page anew where the browser shows another address than the one it was drawn under.
 

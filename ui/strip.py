@@ -120,4 +120,6 @@ def _preparing() -> None:
 
 def _waited_for_is_ready() -> bool:
     waiting = st.session_state.get("waiting", [])
+    if "work" in waiting:  # the page shows how far its own work is
+        return True
     return ("torch" in waiting and jobs.warmed()) or ("data" in waiting and data_progress() is None)

@@ -28,6 +28,8 @@ CSS = """
 .facts {display: flex; flex-wrap: wrap; gap: .35rem 2.2rem; font-size: .92rem; padding: .1rem 0 .2rem;}
 .steer-name {font-size: .85rem; margin-bottom: -.6rem;}
 .legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
+.live-plot.clickable .nsewdrag {cursor: pointer;}
+[class*="st-key-data.open"] button, [class*="st-key-data-open"] button {min-height: 0; padding: 0; margin-top: -.7rem; font-size: .82rem;}
 .fact-name {font-size: .78rem; opacity: .65;}
 .stMainBlockContainer img {border-radius: 4px;}
 /* A live page is drawn anew every few seconds: fading it each time would flicker, and on a machine without a GPU every frame of it is

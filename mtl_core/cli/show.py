@@ -113,6 +113,15 @@ for command in (check_data, import_data, show_data, delete_data):
     data.add_command(command)
 
 
+_TASKS_SHOWN = 4  # a longer line would leave the names no room; --json has all
+
+
+def _tasks_of(source: dict[str, Any]) -> str:
+    tasks = [f"{task['name']} ({task['kind']})" for task in source["tasks"]]
+    more = len(tasks) - _TASKS_SHOWN
+    return ", ".join(tasks[:_TASKS_SHOWN]) + (f", and {more} more" if more > 0 else "")
+
+
 @data.command("list")
 @JSON
 def list_data(as_json: bool) -> None:
@@ -125,7 +134,7 @@ def list_data(as_json: bool) -> None:
     if as_json:
         emit_json(found)
         return
-    emit_table(("name", "title", "tasks"), [(s["name"], s["title"], ", ".join(f"{t['name']} ({t['kind']})" for t in s["tasks"])) for s in found])
+    emit_table(("name", "title", "tasks"), [(s["name"], s["title"], _tasks_of(s)) for s in found])
 
 
 def _imported(one: Any) -> dict[str, Any]:

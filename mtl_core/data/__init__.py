@@ -14,6 +14,17 @@ DATA_SOURCES = Registry(
         "digits": "mtl_core.data.digits:Digits",
         "imported": "mtl_core.data.imports.source:Imported",
         "mnist": "mtl_core.data.mnist:MNIST",
+        "fashion_mnist": "mtl_core.data.idx_sets:FashionMNIST",
+        "kmnist": "mtl_core.data.idx_sets:KMNIST",
+        "emnist": "mtl_core.data.idx_sets:EMNIST",
+        "cifar10": "mtl_core.data.cifar:CIFAR10",
+        "cifar100": "mtl_core.data.cifar:CIFAR100",
+        "svhn": "mtl_core.data.svhn:SVHN",
+        "oxford_pets": "mtl_core.data.oxford_pets:OxfordPets",
+        "voc": "mtl_core.data.voc:VOC",
+        "celeba": "mtl_core.data.celeba:CelebA",
+        "nyuv2": "mtl_core.data.mtl_folders:NYUv2",
+        "cityscapes": "mtl_core.data.mtl_folders:Cityscapes",
     },
 )
 

@@ -5,8 +5,8 @@ No worker processes: reading a batch is one copy out of the page cache, which co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ class Batch:
         labelled: target name -> bool (n,).
         index: int64 (n,) rows of the data set, on the CPU.
         mix: how images were laid over each other; None where they were not. Targets are each image's own.
+        parts: task name -> its rows of ``images``, where tasks see images of their own; empty where every task sees all of them.
     """
 
     images: Tensor
@@ -40,6 +41,7 @@ class Batch:
     labelled: dict[str, Tensor]
     index: Tensor
     mix: Mix | None = None
+    parts: Mapping[str, slice] = field(default_factory=dict)
 
 
 class Batches:
@@ -57,6 +59,7 @@ class Batches:
         augmentation: changes of images and targets; None for none.
         channels_last: give images in that memory order.
         drop_last: leave out a last batch that is not full. A split smaller than one batch is always given whole.
+        views: (batch, seed, epoch, step) -> the batch as the network sees it, with views of their own for tasks that want them.
     """
 
     def __init__(
@@ -71,9 +74,11 @@ class Batches:
         augmentation: AugmentationConfig | None = None,
         channels_last: bool = False,
         drop_last: bool = False,
+        views: Callable[[Batch, int, int, int], Batch] | None = None,
     ):
         self.count, self.batch_size, self.seed = len(dataset), batch_size, seed
         self.shuffle, self.drop_last = shuffle, drop_last and len(dataset) >= batch_size
+        self.views = views
         self.device = torch.device(device)
         self._pipeline = Pipeline(augmentation or AugmentationConfig(), statistics["mean"], self.device)
         self._size = dataset.images.shape[2:]
@@ -83,7 +88,7 @@ class Batches:
         arrays |= {f"target.{name}": dataset.targets[name] for name in names} | {f"labelled.{name}": dataset.labelled[name] for name in names}
         resident = self.device.type != "cpu" and sum(array.nbytes for array in arrays.values()) < DEVICE_RESIDENT_BYTES
         self._targets, self._rows = names, _Rows(arrays, self.device, resident)
-        self._scale, self._offset = _normalisation(statistics, self.device)
+        self._scale, self._offset = normalisation(statistics, self.device)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -99,7 +104,8 @@ class Batches:
 
     def _batch(self, index: np.ndarray, epoch: int, step: int) -> Batch:
         random = np.random.default_rng([self.seed, _CHANGES, epoch, step])
-        return self._finish(index, self._rows.take(index), self._pipeline.draw(len(index), self._size, random))
+        batch = self._finish(index, self._rows.take(index), self._pipeline.draw(len(index), self._size, random))
+        return batch if self.views is None else self.views(batch, self.seed, epoch, step)
 
     def _finish(self, index: np.ndarray, arrays: dict[str, Tensor], drawn: list[Drawn]) -> Batch:
         targets = {name: arrays[f"target.{name}"] for name in self._targets}
@@ -130,7 +136,7 @@ class _Rows:
         return {name: tensor.to(self._device) for name, tensor in taken.items()}
 
 
-def _normalisation(statistics: Mapping[str, Any], device: torch.device) -> tuple[Tensor, Tensor]:
+def normalisation(statistics: Mapping[str, Any], device: torch.device) -> tuple[Tensor, Tensor]:
     """Scale and offset (1, C, 1, 1) that take 0..255 to (x / 255 - mean) / std."""
     mean = torch.tensor(statistics["mean"], dtype=torch.float64)
     std = torch.tensor(statistics["std"], dtype=torch.float64).clamp(min=_SMALLEST_STD)

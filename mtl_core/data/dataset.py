@@ -10,6 +10,7 @@ multi_label    uint8 (N, K)         1 where class k is in the image
 regression     float32 (N,)         the number, in the task's unit
 segmentation   uint8 (N, H, W)      class index per pixel, 255 = ignore
 depth          float32 (N, H, W)    distance in the task's unit, NaN = no measurement
+normals        float16 (N, 3, H, W) unit vectors that point out of the surface; a zero vector = missing
 detection      float32 (N, M, 5)    x1, y1, x2, y2 in pixels (x2, y2 exclusive), class index; class -1 = padding
 ============== ==================== ==========================================================================
 """

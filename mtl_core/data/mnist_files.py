@@ -84,7 +84,7 @@ class MNISTFiles:
         path = self.path(part, "images")
         if path is not None:
             try:
-                with _opened(path) as file:
+                with opened(path) as file:
                     return struct.unpack(">ii", file.read(8))[1]
             except (OSError, EOFError, struct.error):
                 pass  # reading the whole file says what is wrong with it
@@ -122,18 +122,19 @@ class MNISTFiles:
         if path is None:
             raise DataError(self.missing_sentence())
         try:
-            with _opened(path) as file:
+            with opened(path) as file:
                 data = file.read()
-            return _parse_idx(data, dimensions=3 if content == "images" else 1)
+            return parse_idx(data, dimensions=3 if content == "images" else 1)
         except (OSError, EOFError, ValueError, struct.error, gzip.zlib.error) as error:
             raise DataError(f"'{path}' is not a readable idx file ({error}). Delete it and fetch or copy it again.") from None
 
 
-def _opened(path: Path):
+def opened(path: Path):
+    """The file, unpacked on the way where it is a ``.gz``."""
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
-def _parse_idx(data: bytes, dimensions: int) -> np.ndarray:
+def parse_idx(data: bytes, dimensions: int) -> np.ndarray:
     """The idx format: two zero bytes, type (8 = uint8), number of dimensions, each dimension as big-endian int32, values."""
     if data[:4] != bytes([0, 0, 8, dimensions]):
         raise ValueError(f"expected it to begin with bytes 00 00 08 0{dimensions}, found {data[:4].hex(' ')}")

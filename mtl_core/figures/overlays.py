@@ -16,6 +16,9 @@ MASK_OPACITY = 0.6
 _CLASS_PALETTE = np.array([hex_to_rgb(colour) for colour in (*qualitative.D3, *qualitative.Set2, *qualitative.Dark24) if colour.startswith("#")])
 _DEPTH_SCALE = np.array([hex_to_rgb(colour) for colour in sequential.Viridis], dtype=float)[::-1]
 
+_ERROR_SCALE = np.array([hex_to_rgb(colour) for colour in ("#000004", "#57106e", "#bc3754", "#f98e09", "#fcffa4")], dtype=float)  # Inferno
+_HEAT_SCALE = np.array([hex_to_rgb(colour) for colour in ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")], dtype=float)  # Viridis
+
 
 def class_colours(classes: Sequence[str]) -> np.ndarray:
     """uint8 (K, 3): one colour per class; ``background`` takes none, so that class "3" has one colour in boxes and masks alike."""
@@ -36,6 +39,28 @@ def depth_legend(near: float, far: float, unit: str) -> list[tuple[str, str]]:
     """The two ends of the depth scale."""
     ends = ((_DEPTH_SCALE[0], near), (_DEPTH_SCALE[-1], far))
     return [("#{:02x}{:02x}{:02x}".format(*colour.astype(int)), f"{value:g} {unit}".strip()) for colour, value in ends]
+
+
+def depth_scale(steps: int = 64) -> list[str]:
+    """CSS colours from near to far, evenly spaced: what ``draw_depth`` uses."""
+    return _css(_scaled(np.linspace(0, 1, steps), _DEPTH_SCALE))
+
+
+def error_scale(steps: int = 64) -> list[str]:
+    """CSS colours from no error to a large one."""
+    return _css(_scaled(np.linspace(0, 1, steps), _ERROR_SCALE))
+
+
+def _css(colours: np.ndarray) -> list[str]:
+    return ["#{:02x}{:02x}{:02x}".format(*colour) for colour in colours]
+
+
+def draw_heat(image: np.ndarray, heat: np.ndarray, scale: int) -> np.ndarray:
+    """Heat (H, W) in 0..1 over a grey version of the image; the hotter, the less of the image is seen."""
+    grey = np.repeat(image.mean(2, keepdims=True), 3, axis=2)
+    share = (0.75 * np.clip(heat, 0, 1))[..., None]
+    colours = _scaled(np.clip(heat, 0, 1), _HEAT_SCALE)
+    return enlarge((share * colours + (1 - share) * grey).round().astype(np.uint8), scale)
 
 
 def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
@@ -64,22 +89,26 @@ def draw_mask(image: np.ndarray, mask: np.ndarray, classes: Sequence[str], scale
     for index, name in enumerate(classes):
         if name == "background":
             shown &= mask != index
-    layer = colours[np.where(shown, mask, 0)]
-    mixed = np.where(shown[..., None], MASK_OPACITY * layer + (1 - MASK_OPACITY) * image, 0.45 * image)
+    # In float32 and from tables of the classes: several times as fast as mixing the two pictures.
+    table = np.concatenate([MASK_OPACITY * colours, np.zeros((1, 3))]).astype(np.float32)
+    kept = np.where(shown, 1 - MASK_OPACITY, 0.45).astype(np.float32)
+    mixed = image * kept[..., None] + table[np.where(shown, mask, len(classes))]
     return enlarge(mixed.round().astype(np.uint8), scale)
 
 
 def draw_depth(depth: np.ndarray, near: float, far: float, scale: int) -> np.ndarray:
     """Depth (H, W) in colours, bright = near, dark = far; pixels without a measurement (NaN) are grey."""
     known = np.isfinite(depth)
-    span = max(far - near, 1e-9)
-    place = np.clip((np.where(known, depth, near) - near) / span, 0, 1) * (len(_DEPTH_SCALE) - 1)
-    lower = np.floor(place).astype(int)
-    upper = np.minimum(lower + 1, len(_DEPTH_SCALE) - 1)
-    share = (place - lower)[..., None]
-    colours = (1 - share) * _DEPTH_SCALE[lower] + share * _DEPTH_SCALE[upper]
+    colours = _scaled(np.clip((np.where(known, depth, near) - near) / max(far - near, 1e-9), 0, 1), _DEPTH_SCALE)
     colours[~known] = 128
-    return enlarge(colours.round().astype(np.uint8), scale)
+    return enlarge(colours, scale)
+
+
+def _scaled(place: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """uint8 (..., 3): colours at places 0..1 of a scale, from 256 steps."""
+    steps = np.linspace(0, len(scale) - 1, 256)
+    table = np.stack([np.interp(steps, np.arange(len(scale)), scale[:, channel]) for channel in range(3)], axis=1).round().astype(np.uint8)
+    return table[(place * 255).round().astype(np.uint8)]
 
 
 def _caption(pen: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, fill: tuple[int, ...], font, size: tuple[int, int]) -> None:

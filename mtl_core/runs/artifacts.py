@@ -7,7 +7,7 @@ import re
 import threading
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +26,14 @@ class ProbeTargets:
         index: (n,) rows of the validation split.
         targets: task -> array of n rows, as in ``mtl_core.data.dataset``.
         labelled: task -> bool (n,).
+        inputs: self-supervised task -> uint8 (n, H, W, 3), the changed images that it sees.
     """
 
     images: np.ndarray
     index: np.ndarray
     targets: dict[str, np.ndarray]
     labelled: dict[str, np.ndarray]
+    inputs: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def probe_epochs(folder: Path) -> list[int]:
@@ -52,7 +54,7 @@ def read_probe_targets(folder: Path) -> ProbeTargets:
     missing = {"images", "index"} - arrays.keys()
     if missing:
         raise StoreError(f"'{Path(folder) / 'probes' / 'targets.npz'}' lacks {', '.join(sorted(missing))}; train the run again")
-    return ProbeTargets(arrays["images"], arrays["index"], _under("target/", arrays), _under("labelled/", arrays))
+    return ProbeTargets(arrays["images"], arrays["index"], _under("target/", arrays), _under("labelled/", arrays), _under("input/", arrays))
 
 
 def read_probes(folder: Path, epoch: int) -> dict[str, np.ndarray]:
@@ -60,6 +62,14 @@ def read_probes(folder: Path, epoch: int) -> dict[str, np.ndarray]:
 
     Raises:
         StoreError: nothing was saved for that epoch, or the file is damaged.
+    """
+    return {name: rows for name, rows in read_probe_file(folder, epoch).items() if not name.startswith("candidates/")}
+
+
+def read_probe_file(folder: Path, epoch: int) -> dict[str, np.ndarray]:
+    """The same, and under ``candidates/<task>`` what thresholds chose the predictions from (see ``TaskKind.candidates``).
+
+    Runs of earlier versions kept no candidates.
     """
     return _read_npz(Path(folder) / "probes" / f"epoch_{epoch:04d}.npz")
 

@@ -26,16 +26,21 @@ class HardSharing(MultiTaskModel):
         self.heads = nn.ModuleDict({name: kind.build_head(backbone.features) for name, kind in kinds.items()})
         self._taken: tuple[list[Tensor], list[Tensor]] | None = None
 
-    def forward(self, images: Tensor) -> dict[str, Any]:
+    def forward(self, images: Tensor, parts: Mapping[str, slice] | None = None) -> dict[str, Any]:
         features = self.backbone(images)
         self._taken = None
         if self.split_features and self.training and torch.is_grad_enabled():
             copies = [feature.detach().requires_grad_() for feature in features]
             self._taken, features = (features, copies), copies
-        heads = {name: head for name, head in self.heads.items() if self.only is None or name in self.only}
-        if self.watch_features is not None and features[0].requires_grad:
-            return {name: head(self.watch_features(name, features)) for name, head in heads.items()}
-        return {name: head(features) for name, head in heads.items()}
+        outputs = {}
+        for name, head in self.heads.items():
+            if self.only is not None and name not in self.only:
+                continue
+            read = [feature[parts[name]] for feature in features] if parts else features
+            if self.watch_features is not None and features[0].requires_grad:
+                read = self.watch_features(name, read)
+            outputs[name] = head(read)
+        return outputs
 
     def take_features(self) -> tuple[list[Tensor], list[Tensor]]:
         if self._taken is None:

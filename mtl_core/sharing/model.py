@@ -46,8 +46,12 @@ class MultiTaskModel(nn.Module, ABC):
         self.watch_features: Callable[[str, Sequence[Tensor]], Sequence[Tensor]] | None = None
 
     @abstractmethod
-    def forward(self, images: Tensor) -> dict[str, Any]:
-        """Normalised images (n, C, H, W) -> raw output per task, of those in ``only``."""
+    def forward(self, images: Tensor, parts: Mapping[str, slice] | None = None) -> dict[str, Any]:
+        """Normalised images (n, C, H, W) -> raw output per task, of those in ``only``.
+
+        Args:
+            parts: which rows each task's own part reads, where tasks see images of their own; None or empty for all rows.
+        """
 
     @abstractmethod
     def shared_parameters(self) -> list[nn.Parameter]:

@@ -1,6 +1,19 @@
-"""Task kinds. To add one: a file here and a line in this table."""
+"""Task kinds. To add one: a file here and a line in a table."""
 
 from mtl_core.registry import Registry
+
+# Targets made from the pixels: such a task fits any data set, under its own name.
+SELF_SUPERVISED = Registry(
+    "self-supervised task",
+    "mtl_core.self_supervised_tasks",
+    {
+        "reconstruction": "mtl_core.tasks.reconstruction:Reconstruction",
+        "rotation": "mtl_core.tasks.rotation:Rotation",
+        "jigsaw": "mtl_core.tasks.jigsaw:Jigsaw",
+        "colourisation": "mtl_core.tasks.colourisation:Colourisation",
+        "contrastive": "mtl_core.tasks.contrastive:Contrastive",
+    },
+)
 
 TASK_KINDS = Registry(
     "task kind",
@@ -11,6 +24,8 @@ TASK_KINDS = Registry(
         "detection": "mtl_core.tasks.detection:Detection",
         "segmentation": "mtl_core.tasks.segmentation:Segmentation",
         "depth": "mtl_core.tasks.depth:Depth",
+        "normals": "mtl_core.tasks.normals:Normals",
         "regression": "mtl_core.tasks.regression:Regression",
+        **SELF_SUPERVISED.table,
     },
 )

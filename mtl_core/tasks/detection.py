@@ -116,22 +116,37 @@ class Detection(TaskKind):
     def decode(self, output: dict[str, Tensor]) -> np.ndarray:
         return self.boxes(output).cpu().numpy()
 
+    def candidates(self, output: dict[str, Tensor]) -> np.ndarray:
+        rows, images = self._best(output), len(output["cls_logits"])
+        strong = self._strong(rows.flatten(0, 1)).view(images, -1)
+        most = int(strong.sum(1).max()) if images else 0
+        rows[..., 4].masked_fill_(~strong, PADDING)
+        first = (~strong).int().argsort(dim=1, stable=True)[:, :most]  # strong ones first, in the order of their scores
+        return rows.gather(1, first[..., None].expand(-1, -1, 6)).cpu().numpy()
+
     def boxes(self, output: dict[str, Tensor]) -> Tensor:
         """float32 (n, max_boxes, 6): x1, y1, x2, y2, class, score, best first; class -1 = padding."""
+        rows = self._best(output)
+        image = torch.arange(len(rows), device=rows.device).repeat_interleave(rows.shape[1])
+        return self._suppress(rows.flatten(0, 1), image, len(rows))
+
+    def _best(self, output: dict[str, Tensor]) -> Tensor:
+        """float32 (n, 4 * max_boxes or fewer, 6): the places and classes with the highest scores, best first."""
         scores = (output["cls_logits"].sigmoid() * output["bbox_ctrness"].sigmoid()).sqrt()  # (n, A, K)
-        images, places, classes = scores.shape
+        _, places, classes = scores.shape
         best, flat = scores.flatten(1).topk(min(places * classes, 4 * self.options.max_boxes))
         place, label = flat // classes, flat % classes
         regression = output["bbox_regression"].gather(1, place[..., None].expand(-1, -1, 4))
         boxes = self.coder.decode(regression.flatten(0, 1), _anchors(output["places"])[place].flatten(0, 1))
-        boxes = clip_boxes_to_image(boxes, self.image_size)
-        image = torch.arange(images, device=boxes.device).repeat_interleave(best.shape[1])
-        rows = torch.cat([boxes, label.flatten()[:, None], best.flatten()[:, None]], dim=1)
-        return self._suppress(rows, image, images)
+        boxes = clip_boxes_to_image(boxes, self.image_size).view(*best.shape, 4)
+        return torch.cat([boxes, label[..., None], best[..., None]], dim=2)
+
+    def _strong(self, rows: Tensor) -> Tensor:
+        return (rows[:, 5] > self.options.score_threshold) & (box_area(rows[:, :4]) > 0)
 
     def _suppress(self, rows: Tensor, image: Tensor, images: int) -> Tensor:
         """Drop weak and doubled boxes of all images at once; pad to ``max_boxes`` each."""
-        strong = (rows[:, 5] > self.options.score_threshold) & (box_area(rows[:, :4]) > 0)
+        strong = self._strong(rows)
         rows, image = rows[strong], image[strong]
         kept = batched_nms(rows[:, :4], rows[:, 5], image * len(self.task.classes) + rows[:, 4].long(), self.options.nms_threshold)
         padded = torch.zeros(images, self.options.max_boxes, 6, device=rows.device)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
 
 from mtl_core.tasks.kind import Measurement
+
+# As in pycocotools. torchmetrics' own are rounded to float32, which moves a recall such as 4 / 20 past its threshold: up to 0.002 off.
+THRESHOLDS = {"iou_thresholds": np.linspace(0.5, 0.95, 10).tolist(), "rec_thresholds": np.linspace(0.0, 1.0, 101).tolist()}
 
 
 class MeanAveragePrecisionMeasurement(Measurement):
@@ -21,7 +25,7 @@ class MeanAveragePrecisionMeasurement(Measurement):
 
     def __init__(self, boxes: Callable[[Any], Tensor]):
         self.boxes = boxes
-        self.metric = MeanAveragePrecision(box_format="xyxy", iou_type="bbox")
+        self.metric = MeanAveragePrecision(box_format="xyxy", iou_type="bbox", **THRESHOLDS)
         self.metric.warn_on_many_detections = False
         self.true_boxes = 0
 

@@ -11,6 +11,7 @@ regression     float32 (n,) in the task's unit
 segmentation   uint8 (n, H, W) class index
 depth          float32 (n, H, W) in the task's unit
 detection      float32 (n, M, 6): x1, y1, x2, y2 in pixels, class index, score; class -1 = padding
+normals        float16 (n, 3, H, W) unit vectors
 ============== =====================================================================================
 """
 
@@ -73,19 +74,21 @@ class TaskKind(ABC):
         needs_map: True where the head needs feature maps, so that a backbone giving a vector does not fit.
         metrics: what ``Measurement.compute`` gives; the first is the main one.
         selection_metric: name of a metric that is at most 1 and higher when better. Its mean over tasks chooses the best checkpoint.
+        is_self_supervised: its targets are made from the pixels (``mtl_core.tasks.self_supervised``), not read from the data set.
     """
 
     title: ClassVar[str]
     needs_map: ClassVar[bool]
     metrics: ClassVar[tuple[Metric, ...]]
     selection_metric: ClassVar[str]
+    is_self_supervised: ClassVar[bool] = False
     Options: ClassVar[type[KindOptions]] = KindOptions
 
     def __init__(self, task: Task, options: KindOptions, statistics: dict[str, Any]):
         self.task = task
         self.options = options
         self.image_size: tuple[int, int] = tuple(statistics["image_shape"][1:])
-        self.target_statistics: dict[str, Any] = statistics["targets"][task.target]
+        self.target_statistics: dict[str, Any] = statistics["targets"].get(task.target, {})
 
     @abstractmethod
     def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:
@@ -102,6 +105,13 @@ class TaskKind(ABC):
     @abstractmethod
     def decode(self, output: Any) -> np.ndarray:
         """Predictions, as in the module's table."""
+
+    def candidates(self, output: Any) -> np.ndarray | None:
+        """What ``decode`` chooses from by thresholds that a viewer may want to move; None for kinds without any.
+
+        Detection: float32 (n, M, 6), laid out as its predictions, before overlapping boxes are dropped.
+        """
+        return None
 
     @abstractmethod
     def measurement(self) -> Measurement:

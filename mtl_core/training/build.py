@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,9 @@ from mtl_core.errors import ConfigError, Problem
 from mtl_core.registry import unknown_name, validated
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.sharing.model import MultiTaskModel
-from mtl_core.tasks import TASK_KINDS
+from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
 from mtl_core.tasks.kind import TaskKind
+from mtl_core.tasks.self_supervised import SEEN_IMAGES, SelfSupervised, with_views
 from mtl_core.training.execution import Execution, choose, resolve_device
 from mtl_core.training.losses import task_losses
 from mtl_core.training.optimizers import build_scheduler, optimizer_of
@@ -67,7 +68,7 @@ class Setup:
         """The images of ``dataset`` in order, as they are."""
         return Batches(
             dataset,
-            targets=sorted({kind.task.target for kind in self.kinds.values()}),
+            targets=read_targets(self.kinds),
             statistics=self.data.statistics,
             batch_size=min(max(self.config.batch_size, 64), 256),  # large enough to be fast, small enough to stop between two
             device=self.execution.device,
@@ -76,6 +77,7 @@ class Setup:
             augmentation=None,
             channels_last=self.execution.layout == "channels_last",
             drop_last=False,
+            views=views_of(self.kinds),
         )
 
 
@@ -91,6 +93,9 @@ def build(config: RunConfig, cache: Path, progress: Progress | None = None) -> S
     device = resolve_device(config.device)
     data = training_data(config, cache, progress)
     kinds = build_kinds(config, data.tasks, data.statistics)
+    for kind in kinds.values():
+        if kind.is_self_supervised:
+            kind.measure(np.asarray(data.train.images[evenly_spaced_rows(data.train, SEEN_IMAGES)]))
     torch.manual_seed(config.seed)
     model = build_model(config, kinds, data.statistics).to(device)
     train_batches = _train_batches(config, data, kinds, Execution(device, "fp32", "contiguous"))
@@ -103,7 +108,8 @@ def build(config: RunConfig, cache: Path, progress: Progress | None = None) -> S
     scheduler = build_scheduler(config.schedule, optimizer, config.epochs * len(train_batches))
     loss_weights = torch.tensor([task.loss_weight for task in config.tasks.values()], device=device)
     torch.manual_seed(config.seed)  # timing a few steps must not move where the run's own random numbers begin
-    complete, window = complete_targets(data), Window(kinds, loss_weights)
+    made = {kind.task.target for kind in kinds.values() if kind.is_self_supervised}
+    complete, window = complete_targets(data) | made, Window(kinds, loss_weights)
     return Setup(config, data, kinds, model, balancer, optimizer, scheduler, execution, train_batches, loss_weights, complete, window)
 
 
@@ -124,14 +130,45 @@ def training_data(config: RunConfig, cache: Path, progress: Progress | None = No
 
 
 def build_kinds(config: RunConfig, tasks: dict[str, Task], statistics: dict[str, Any]) -> dict[str, TaskKind]:
-    """The config's tasks, in its order."""
-    kinds = {}
+    """The config's tasks, in its order. A name that the data set does not offer may be that of a self-supervised task.
+
+    Raises:
+        ConfigError: a task that neither has, options that are wrong, or images that a self-supervised task can't learn from.
+    """
+    kinds, found = {}, []
     for name, task_config in config.tasks.items():
+        if name not in tasks and name not in SELF_SUPERVISED:
+            message = unknown_name(f"task of data set '{config.data.name}'", name, [*tasks, *SELF_SUPERVISED])
+            raise ConfigError(Problem(f"tasks.{name}", message))
+        kind_class = TASK_KINDS.load(tasks[name].kind if name in tasks else name, f"tasks.{name}")
+        options = validated(kind_class.Options, task_config.options, f"tasks.{name}")
         if name not in tasks:
-            raise ConfigError(Problem(f"tasks.{name}", unknown_name(f"task of data set '{config.data.name}'", name, tasks)))
-        kind_class = TASK_KINDS.load(tasks[name].kind, f"tasks.{name}")
-        kinds[name] = kind_class(tasks[name], validated(kind_class.Options, task_config.options, f"tasks.{name}"), statistics)
+            found += _misfits(name, kind_class, options, config, tuple(statistics["image_shape"]))
+        kinds[name] = kind_class(tasks[name] if name in tasks else kind_class.task_of(name, options), options, statistics)
+    if found:
+        raise ConfigError(found)
     return kinds
+
+
+def _misfits(name: str, kind_class: type[SelfSupervised], options: Any, config: RunConfig, image_shape: tuple[int, ...]) -> list[Problem]:
+    reason = kind_class.misfit(options, image_shape)
+    found = [Problem(f"tasks.{name}", reason)] if reason else []
+    if config.batch_size < kind_class.images_at_least:
+        message = f"{name} compares the images of a batch, so it needs at least {kind_class.images_at_least}, found {config.batch_size}"
+        found.append(Problem("batch_size", message))
+    return found
+
+
+def read_targets(kinds: Mapping[str, TaskKind]) -> list[str]:
+    """Names of the target arrays that these tasks read from the data set."""
+    return sorted({kind.task.target for kind in kinds.values() if not kind.is_self_supervised})
+
+
+def views_of(kinds: Mapping[str, TaskKind]) -> Callable[[Batch, int, int, int], Batch] | None:
+    """What gives a batch the views of the self-supervised tasks; None where there are none."""
+    if not any(kind.is_self_supervised for kind in kinds.values()):
+        return None
+    return lambda batch, seed, epoch, step: with_views(batch, kinds, seed, epoch, step)
 
 
 def build_model(config: RunConfig, kinds: dict[str, TaskKind], statistics: dict[str, Any]) -> MultiTaskModel:
@@ -177,12 +214,14 @@ def evenly_spaced_rows(dataset: MultiTaskDataset, count: int) -> np.ndarray:
     return np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
 
 
-def measured_rows(data: MultiTaskDataset, targets: Iterable[str], count: int) -> np.ndarray:
-    """Indices of images spread over a data set so that each target is known of ``count`` of them, or of all it has; ascending.
+def measured_rows(data: MultiTaskDataset, kinds: Mapping[str, TaskKind], count: int) -> np.ndarray:
+    """Indices of images spread over a data set so that each task's target is known of ``count`` of them, or of all it has; ascending.
 
     Where every image has every target these are ``evenly_spaced_rows``.
     """
-    chosen = set()
+    targets = read_targets(kinds)
+    needs_none = any(kind.is_self_supervised for kind in kinds.values()) or not targets
+    chosen = set(evenly_spaced_rows(data, count).tolist()) if needs_none else set()
     for target in targets:
         known = np.flatnonzero(data.labelled[target])
         chosen |= set(known[np.linspace(0, len(known) - 1, min(count, len(known))).round().astype(int)].tolist())
@@ -208,7 +247,7 @@ def complete_targets(data: PreparedData) -> frozenset[str]:
 def _train_batches(config: RunConfig, data: PreparedData, kinds: dict[str, TaskKind], execution: Execution) -> Batches:
     return Batches(
         data.train,
-        targets=sorted({kind.task.target for kind in kinds.values()}),
+        targets=read_targets(kinds),
         statistics=data.statistics,
         batch_size=config.batch_size,
         device=execution.device,
@@ -218,6 +257,7 @@ def _train_batches(config: RunConfig, data: PreparedData, kinds: dict[str, TaskK
         channels_last=execution.layout == "channels_last",
         # A last batch of one image would make batch normalisation meaningless. What is left out differs at each epoch.
         drop_last=config.batch_size <= len(data.train),
+        views=views_of(kinds),
     )
 
 
@@ -225,12 +265,13 @@ def _choose_execution(
     config: RunConfig, device: str, model: MultiTaskModel, kinds: dict[str, TaskKind], train_batches: Batches, cache: Path, progress: Progress | None
 ) -> Execution:
     batch: Batch = next(iter(train_batches.epoch(0)))
+    made = frozenset(kind.task.target for kind in kinds.values() if kind.is_self_supervised)
 
     def step(timed: nn.Module, execution: Execution) -> None:
         images = batch.images.contiguous(memory_format=execution.memory_format)
         with execution.autocast():
-            outputs = timed(images)
-        losses, _ = task_losses(kinds, outputs, batch, frozenset())
+            outputs = timed(images, batch.parts)
+        losses, _ = task_losses(kinds, outputs, batch, made)
         if losses.requires_grad:  # else no image of this batch has any target
             losses.sum().backward()
         timed.zero_grad()

@@ -14,6 +14,7 @@ from mtl_core.data.source import DataSource
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.registry import unknown_name
 from mtl_core.sharing.model import MultiTaskModel
+from mtl_core.tasks import SELF_SUPERVISED
 from mtl_core.training.build import build_balancer, build_kinds, build_model
 from mtl_core.training.execution import resolve_device
 from mtl_core.training.trainer import parameter_counts as _count
@@ -28,7 +29,7 @@ def problems(config: RunConfig) -> list[Problem]:
     except ConfigError as error:
         return [*error.problems, *found]
     found += [Problem(f"data.{option}", message) for option, message in source.problems()]
-    found += _too_few_images(config, source) + _among_others(config, source)
+    found += _too_few_images(config, source) + _among_others(config, source) + _self_supervised(config, source)
     found += fitting.misfits(config.augmentation, _tasks_of(config, source), source.image_shape()[1:])
     return found + (_try(lambda: _model(config, source)) or _try(lambda: _one_pass(config, source)))
 
@@ -52,7 +53,7 @@ def _try(build: Any) -> list[Problem]:
 
 def _too_few_images(config: RunConfig, source: DataSource) -> list[Problem]:
     images = source.split_sizes()["train"]
-    if config.batch_size > images:
+    if config.batch_size > images > 0:  # none at all: the source says why
         return [Problem("batch_size", f"{config.batch_size} is more than the {images} training images; choose at most {images}")]
     return []
 
@@ -70,8 +71,20 @@ def _tasks_of(config: RunConfig, source: DataSource) -> list[Task]:
 def _among_others(config: RunConfig, source: DataSource) -> list[Problem]:
     """Tasks to divide the images among that the data set doesn't have."""
     partition, known = config.data.partition, [task.name for task in source.tasks()]
-    unknown = [name for name in partition.among if name not in known] if partition.kind == "disjoint" else []
+    unknown = [name for name in partition.among if name not in known and name not in SELF_SUPERVISED] if partition.kind == "disjoint" else []
     return [Problem("data.partition.among", unknown_name(f"task of data set '{config.data.name}'", name, known)) for name in unknown]
+
+
+def _self_supervised(config: RunConfig, source: DataSource) -> list[Problem]:
+    """Settings that mean nothing to tasks whose targets are made from the pixels."""
+    known = [task.name for task in source.tasks()]
+    made = [name for name in config.tasks if name in SELF_SUPERVISED and name not in known]
+    message = "it needs no labels, so there is no share of them to take; leave label_fraction at 1"
+    found = [Problem(f"tasks.{name}.label_fraction", message) for name in made if config.tasks[name].label_fraction < 1]
+    if made and config.augmentation.mixup:
+        message = f"{', '.join(made)} would be learnt from images laid over each other, not from images. Switch it off or leave out the task"
+        found.append(Problem("augmentation.mixup", message))
+    return found
 
 
 def _model(config: RunConfig, source: DataSource) -> MultiTaskModel:

@@ -15,6 +15,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,9 @@ def _write_files(folder: Path, setup: Setup, position: dict[str, Any], best: boo
         "update": setup.config.update.name,
         "execution": {"precision": setup.execution.precision, "layout": setup.execution.layout},
         "sha256": {file: sha256(folder / file) for file in FILES},
+        # So that the network can be used where its data are not.
+        "statistics": setup.data.statistics,
+        "described_tasks": [asdict(kind.task) for kind in setup.kinds.values()],
     }
     _write_file(folder / "meta.json", json.dumps(meta).encode())
     sync_folder(folder)

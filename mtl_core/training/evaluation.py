@@ -27,7 +27,7 @@ def evaluate(setup: Setup, batches: Batches, control: Control) -> dict[str, floa
         if control.interrupted:
             return None
         with setup.execution.autocast():
-            outputs = setup.model(batch.images)
+            outputs = setup.model(batch.images, batch.parts)
         for name, kind in setup.kinds.items():
             output, target = labelled_part(kind, outputs[name], batch, setup.complete)
             if len(target):

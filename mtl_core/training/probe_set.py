@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from mtl_core.data.dataset import PADDING, MultiTaskDataset
 from mtl_core.events import ProbesSaved
+from mtl_core.tasks.kind import TaskKind
+from mtl_core.tasks.self_supervised import drawn_views
 from mtl_core.training.build import Setup, evenly_spaced_rows, rows_of
 
 
 class ProbeSet:
     """Writes ``probes/targets.npz`` once and ``probes/epoch_<k>.npz`` per epoch into the run's folder.
 
-    ``targets.npz``: ``images`` uint8 (n, H, W, 3), ``index`` (n,) its rows in val, and per task ``target/<task>`` and ``labelled/<task>``.
-    ``epoch_<k>.npz``: per task its predictions, see ``mtl_core.tasks.kind``.
+    ``targets.npz``: ``images`` uint8 (n, H, W, 3), ``index`` (n,) its rows in val, and per task ``target/<task>`` and ``labelled/<task>``;
+    for a self-supervised task also ``input/<task>`` uint8 (n, H, W, 3), the changed images that it sees.
+    ``epoch_<k>.npz``: per task its predictions, see ``mtl_core.tasks.kind``; ``candidates/<task>`` where the kind has some.
     """
 
     def __init__(self, setup: Setup, folder: Path):
@@ -32,23 +38,57 @@ class ProbeSet:
         images = np.repeat(dataset.images, 3 // dataset.images.shape[1], axis=1).transpose(0, 2, 3, 1)
         arrays = {"images": images, "index": rows}
         for name, kind in setup.kinds.items():
-            arrays[f"target/{name}"] = dataset.targets[kind.task.target]
-            arrays[f"labelled/{name}"] = dataset.labelled[kind.task.target]
+            if not kind.is_self_supervised:
+                arrays[f"target/{name}"] = dataset.targets[kind.task.target]
+                arrays[f"labelled/{name}"] = dataset.labelled[kind.task.target]
+        for name, (seen, target) in self._made(dataset).items():
+            arrays |= {f"input/{name}": seen, f"target/{name}": target, f"labelled/{name}": np.ones(len(rows), dtype=bool)}
         _write(self.folder / "targets.npz", arrays)
+
+    def _made(self, dataset: MultiTaskDataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What each self-supervised task sees of the probe images, and its targets: those of the evaluation that predicts them."""
+        if self.batches.views is None:
+            return {}
+        plain = self.setup.evaluation_batches(dataset)
+        plain.views = None
+        return drawn_views(self.setup.kinds, next(iter(plain.epoch(0))), plain.seed)  # one batch: see the limit of probe_samples
 
     @torch.no_grad()
     def save(self, epoch: int) -> ProbesSaved:
         """Predict and keep the state after ``epoch`` epochs."""
         self.setup.model.eval()
-        predictions: dict[str, list[np.ndarray]] = {name: [] for name in self.setup.kinds}
+        parts = []
         for batch in self.batches.epoch(0):
             with self.setup.execution.autocast():
-                outputs = self.setup.model(batch.images)
-            for name, kind in self.setup.kinds.items():
-                predictions[name].append(kind.decode(outputs[name]))
+                outputs = self.setup.model(batch.images, batch.parts)
+            made = {name: kind for name, kind in self.setup.kinds.items() if kind.is_self_supervised}
+            for name, kind in made.items():  # only the first view of an image is shown
+                outputs[name] = kind.first_views(outputs[name], len(batch.index))
+            parts.append(decoded(self.setup.kinds, outputs))
         path = self.folder / f"epoch_{epoch:04d}.npz"
-        _write(path, {name: np.concatenate(parts) for name, parts in predictions.items()})
+        _write(path, joined(parts))
         return ProbesSaved(epoch, f"probes/{path.name}")
+
+
+def decoded(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """What a probe file keeps of a batch: predictions by task, and ``candidates/<task>`` where its kind has some."""
+    arrays = {name: kind.decode(outputs[name]) for name, kind in kinds.items()}
+    for name, kind in kinds.items():
+        if (candidates := kind.candidates(outputs[name])) is not None:
+            arrays[f"candidates/{name}"] = candidates
+    return arrays
+
+
+def joined(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The same of several batches in a row. Rows of candidates are as long as the longest batch has them."""
+    arrays = {}
+    for name in parts[0]:
+        rows = [part[name] for part in parts]
+        if name.startswith("candidates/"):
+            most = max(values.shape[1] for values in rows)
+            rows = [np.pad(values, ((0, 0), (0, most - values.shape[1]), (0, 0)), constant_values=PADDING) for values in rows]
+        arrays[name] = np.concatenate(rows)
+    return arrays
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:

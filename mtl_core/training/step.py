@@ -89,7 +89,7 @@ class JointStep:
         setup = self.setup
         setup.optimizer.zero_grad(set_to_none=True)
         with setup.execution.autocast():
-            outputs = setup.model(batch.images)
+            outputs = setup.model(batch.images, batch.parts)
         losses, present = separate_losses(setup.kinds, outputs, batch, setup.complete)
         self.on = setup.trained_at(number)
         if not all(self.on):
@@ -119,7 +119,7 @@ class JointStep:
         """The weighted losses (T,) of a batch as they are, and which tasks are present (T,)."""
         setup = self.setup
         with setup.execution.autocast():
-            outputs = setup.model(batch.images)
+            outputs = setup.model(batch.images, batch.parts)
         losses, present = task_losses(setup.kinds, outputs, batch, setup.complete)
         on = present.new_tensor(self.on)
         return torch.where(on, losses * setup.loss_weights, 0.0), present & on

@@ -143,7 +143,7 @@ class TaskVectors:
         self._lend(self.copies[task])
         self.model.only = (task,)
         with setup.execution.autocast():
-            outputs = self.model(batch.images)
+            outputs = self.model(batch.images, batch.parts)
         output, target = labelled_part(kind, outputs[task], batch, setup.complete)
         if not len(target):
             return None

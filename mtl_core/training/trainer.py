@@ -144,8 +144,7 @@ def _train_epoch(setup: Setup, step: JointStep, changes: Changes, position: Posi
 def _measurement(setup: Setup, control: Control) -> Callable[[], dict[str, float] | None]:
     """What measures every task on val and on a fixed part of the training images; gives None when it was interrupted."""
     val_batches = setup.evaluation_batches(setup.data.val)
-    targets = {kind.task.target for kind in setup.kinds.values()}
-    train_part = setup.evaluation_batches(rows_of(setup.data.train, measured_rows(setup.data.train, targets, TRAIN_PART)))
+    train_part = setup.evaluation_batches(rows_of(setup.data.train, measured_rows(setup.data.train, setup.kinds, TRAIN_PART)))
 
     def measure() -> dict[str, float] | None:
         val = evaluate(setup, val_batches, control)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError
 from mtl_core.registry import Registry, validated
-from mtl_core.training.build import Setup
+
+if TYPE_CHECKING:  # torch is not needed to name the updates
+    from mtl_core.training.build import Setup
 
 UPDATES = Registry(
     "update",

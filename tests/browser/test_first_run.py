@@ -62,19 +62,6 @@ def test_train_watch_reload_finish(page, server):
     assert (read_probes(folder, 0)["segments"] != read_probes(folder, run.epochs)["segments"]).any()
 
 
-def test_the_epoch_slider_changes_the_pictures(page, server):
-    run_id = open_store(server.home).runs()[0].id
-    page.goto(f"{server.url}/predictions?run={run_id}")
-    picture = page.locator("img[alt*='segments']").first
-    picture.wait_for()
-    before = picture.get_attribute("src")
-    slider = page.get_by_role("slider").first
-    slider.focus()
-    for _ in range(4):
-        slider.press("ArrowLeft")
-    page.wait_for_function("old => document.querySelector(\"img[alt*='segments']\").src !== old", arg=before)
-
-
 CHART = "document.querySelector('.js-plotly-plot')"
 
 

@@ -8,15 +8,6 @@ def test_predictions_without_runs(open_page, texts):
     assert "There are no runs yet" in texts(open_page("predictions"))
 
 
-def test_predictions_show_a_sheet_per_task_and_keep_the_choice_in_the_address(open_page, finished):
-    app = open_page("predictions", run=finished.id, epoch="1", tasks="slant")
-    assert len(app.get("image")) == 1
-    assert app.select_slider(key=f"predictions.epoch.{finished.id}").value == 1
-    app.select_slider(key=f"predictions.epoch.{finished.id}").set_value(0).run()
-    assert app.query_params["epoch"] == "0"
-    assert app.query_params["tasks"] == "slant"
-
-
 def test_predictions_of_a_run_that_has_none_say_why(open_page, make_run):
     make_run(filled=False)
     assert "they appear when it begins to train" in open_page("predictions").info[0].value

@@ -96,9 +96,9 @@ def test_disjoint_tasks_never_share_an_image(cache):
 
 def test_train_metrics_are_measured_on_labelled_images(cache):
     setup = made(cache)
-    rows = measured_rows(setup.data.train, ["slant", "digit"], 50)
+    rows = measured_rows(setup.data.train, {name: setup.kinds[name] for name in ("slant", "digit")}, 50)
     assert setup.data.train.labelled["slant"][rows].sum() >= 50
-    assert measured_rows(setup.data.val, ["slant", "digit"], 50).tolist() == measured_rows(setup.data.val, ["digit"], 50).tolist()
+    assert measured_rows(setup.data.val, setup.kinds, 50).tolist() == measured_rows(setup.data.val, {"digit": setup.kinds["digit"]}, 50).tolist()
 
 
 def test_a_task_without_any_training_label_is_refused_in_words(cache):

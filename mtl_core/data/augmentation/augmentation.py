@@ -54,6 +54,10 @@ class Sample:
         """Whether a target has a value for each pixel; of floats, they are distances."""
         return target.ndim == 3 and tuple(target.shape[1:]) == self.size
 
+    def is_directions(self, target: Tensor) -> bool:
+        """Whether a target has a direction (x, y, z) for each pixel."""
+        return target.ndim == 4 and target.shape[1] == 3 and tuple(target.shape[2:]) == self.size
+
     def is_boxes(self, target: Tensor) -> bool:
         """Whether a target is a list of boxes for each image."""
         return target.ndim == 3 and target.shape[2] == 5 and not self.is_map(target)

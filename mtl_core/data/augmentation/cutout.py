@@ -39,6 +39,8 @@ class Cutout(Augmentation):
         for name, target in sample.targets.items():
             if sample.is_map(target):
                 sample.targets[name] = target.masked_fill(under, float("nan") if target.is_floating_point() else IGNORE)
+            elif sample.is_directions(target):
+                sample.targets[name] = target.masked_fill(under[:, None], 0.0)
             elif sample.is_boxes(target):
                 sample.targets[name] = _seen(target, hole[:, None].to(target.dtype))
 

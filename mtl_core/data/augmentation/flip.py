@@ -25,6 +25,9 @@ class Flip(Augmentation):
         for name, target in sample.targets.items():
             if sample.is_map(target):
                 sample.targets[name] = torch.where(flip[:, None, None], target.flip(-1), target)
+            elif sample.is_directions(target):  # in a mirror, right is left
+                mirrored = target.flip(-1) * target.new_tensor([-1, 1, 1]).view(1, 3, 1, 1)
+                sample.targets[name] = torch.where(flip[:, None, None, None], mirrored, target)
             elif sample.is_boxes(target):
                 sample.targets[name] = _mirrored(target, flip[:, None], width)
 

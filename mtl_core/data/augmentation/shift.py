@@ -24,7 +24,7 @@ class Shift(Augmentation):
         sources = pixel_sources(shift, height, width)
         sample.images = take_pixels(sample.images, sources)
         for name, target in sample.targets.items():
-            if sample.is_map(target):
+            if sample.is_map(target) or sample.is_directions(target):
                 sample.targets[name] = take_pixels(target, sources)
             elif sample.is_boxes(target):
                 sample.targets[name] = _shifted(target, shift, height, width)

@@ -43,6 +43,8 @@ def preprocessing(config: PreprocessingConfig) -> Preprocess:
 def _moved(values: np.ndarray, kind: str, placement) -> np.ndarray:
     if kind == "detection":
         return resized_boxes(values, placement)
+    if kind == "normals":  # three maps; a direction that is not known is the zero vector
+        return np.nan_to_num(resized_map(values, placement))
     return resized_map(values, placement) if kind in MAPS else values
 
 

@@ -1,0 +1,287 @@
+"""What a prepared data set holds: which images have which targets, how often each class occurs, how values and boxes are spread.
+
+Everything is counted over all rows, in pieces, so that memory-mapped arrays larger than memory work. An image that lacks a target counts for
+nothing in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
+
+SPLITS = ("train", "val", "test")
+BINS = 32  # of value histograms
+_CHUNK = 256  # rows at a time
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How often values fall between edges.
+
+    Attributes:
+        edges: float (B + 1,), the same for every split of a task.
+        counts: int64 (B,).
+        low, high, mean: of the known values; NaN where there is none.
+    """
+
+    edges: np.ndarray
+    counts: np.ndarray
+    low: float
+    high: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class TaskCounts:
+    """One task in one split.
+
+    Attributes:
+        images: in the split.
+        labelled: images that have the target.
+        images_per_class: int64 (K,) images in which the class occurs; empty for kinds without classes.
+        amount_per_class: int64 (K,) boxes (detection) or pixels (segmentation); empty for other kinds.
+        values: of regression (one per image) and depth (one per measured pixel).
+        boxes: float32 (B, 2) width and height in pixels of every box; (0, 2) for other kinds.
+        boxes_per_image: int64 (labelled,); empty for other kinds.
+        unknown: pixels without a class or a measurement, of labelled images.
+    """
+
+    images: int
+    labelled: int
+    images_per_class: np.ndarray
+    amount_per_class: np.ndarray
+    values: Histogram | None
+    boxes: np.ndarray
+    boxes_per_image: np.ndarray
+    unknown: int = 0
+
+    @property
+    def coverage(self) -> float:
+        """Share of the split's images that have the target; 0 for an empty split."""
+        return self.labelled / self.images if self.images else 0.0
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """A data set in numbers.
+
+    Attributes:
+        tasks: those that have targets, by name.
+        sizes: images per split.
+        counts: task -> split -> its counts.
+        label_sets: split -> (tasks that an image has targets for, how many images have just these), most frequent first.
+    """
+
+    tasks: Mapping[str, Task]
+    sizes: Mapping[str, int]
+    counts: Mapping[str, Mapping[str, TaskCounts]]
+    label_sets: Mapping[str, list[tuple[tuple[str, ...], int]]]
+
+
+def dataset_report(data: PreparedData, progress: Progress | None = None) -> DatasetReport:
+    """Count everything in a prepared data set.
+
+    Args:
+        progress: told the share done in 0..1 and what is being counted.
+    """
+    progress = progress or (lambda share, what: None)
+    tasks = with_targets(data)
+    counts: dict[str, dict[str, TaskCounts]] = {}
+    for place, task in enumerate(tasks.values()):
+        progress(place / len(tasks), f"counting {task.name}")
+        edges = _edges(data, task)
+        counts[task.name] = {split: _count(data.split(split), task, edges) for split in SPLITS}
+    progress(1.0, "counted")
+    sizes = {split: len(data.split(split)) for split in SPLITS}
+    return DatasetReport(tasks, sizes, counts, {split: label_sets(*labelled_matrix(data.split(split), tasks)) for split in SPLITS})
+
+
+def with_targets(data: PreparedData) -> dict[str, Task]:
+    """The tasks whose targets lie beside the images; others make theirs from the image itself."""
+    return {name: task for name, task in data.tasks.items() if task.target in data.train.targets}
+
+
+def labelled_matrix(split: MultiTaskDataset, tasks: Mapping[str, Task]) -> tuple[np.ndarray, list[str]]:
+    """bool (N, T), True where image n has a target for task t, and the tasks' names in that order."""
+    columns = [split.labelled[task.target] for task in tasks.values()]
+    return (np.stack(columns, axis=1) if columns else np.zeros((len(split), 0), bool)), list(tasks)
+
+
+def label_sets(labelled: np.ndarray, names: Sequence[str]) -> list[tuple[tuple[str, ...], int]]:
+    """Which combinations of targets occur, most frequent first.
+
+    Args:
+        labelled: bool (N, T).
+        names: of the T tasks.
+    """
+    rows, counts = np.unique(labelled, axis=0, return_counts=True)
+    sets = [(tuple(name for name, has in zip(names, row, strict=True) if has), int(count)) for row, count in zip(rows, counts, strict=True)]
+    return sorted(sets, key=lambda entry: (-entry[1], entry[0]))
+
+
+def coverage_bands(labelled: np.ndarray, most: int) -> np.ndarray:
+    """Share of labelled images per task, over at most ``most`` stretches of neighbouring images of about one length.
+
+    Args:
+        labelled: bool (N, T).
+
+    Returns:
+        float64 (min(N, most), T) in 0..1. With no more images than stretches, each is an image of its own.
+    """
+    bands = min(len(labelled), most)
+    starts = np.linspace(0, len(labelled), bands, endpoint=False).astype(np.int64)
+    if not bands:
+        return np.zeros((0, labelled.shape[1]))
+    sums = np.add.reduceat(labelled.astype(np.int64), starts, axis=0)
+    return sums / np.diff(np.append(starts, len(labelled)))[:, None]
+
+
+def class_presence(task: Task, values: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """bool (N, K): whether class k occurs in image n. (N, 0) for kinds without classes; unlabelled rows are all False."""
+    classes = len(task.classes)
+    present = np.zeros((len(values), classes), bool)
+    rows = np.flatnonzero(labelled)
+    if task.kind == "classification":
+        present[rows, values[rows]] = True
+    elif task.kind == "multi_label":
+        present[rows] = values[rows] > 0
+    elif task.kind == "detection":
+        for chunk in _chunks(rows):
+            image, box = np.nonzero(values[chunk][..., 4] >= 0)
+            present[chunk[image], values[chunk][image, box, 4].astype(np.int64)] = True
+    elif task.kind == "segmentation":
+        for row in rows:
+            present[row] = np.bincount(values[row].ravel(), minlength=256)[:classes] > 0
+    return present
+
+
+def find_rows(split: MultiTaskDataset, task: Task | None = None, *, has_target: bool | None = None, presence: np.ndarray | None = None) -> np.ndarray:
+    """Rows of a split, ascending.
+
+    Args:
+        task: whose target is asked about; None for all rows.
+        has_target: only rows that have (True) or lack (False) it.
+        presence: bool (N,), a column of ``class_presence``: only rows where it is True.
+    """
+    kept = np.ones(len(split), bool)
+    if task is not None and has_target is not None:
+        kept &= split.labelled[task.target] == has_target
+    if presence is not None:
+        kept &= presence
+    return np.flatnonzero(kept)
+
+
+def warnings(report: DatasetReport) -> list[str]:
+    """What a person should know before training on it, as sentences; empty when nothing stands out."""
+    found = []
+    for split in ("val", "test"):
+        if not report.sizes[split]:
+            found.append(f"There is no image in {split}.")
+    for name, counts in report.counts.items():
+        empty = [split for split in SPLITS if counts[split].images and not counts[split].labelled]
+        if empty:
+            found.append(f"'{name}' has no target in {' and '.join(empty)}: nothing can be {'learnt or ' if 'train' in empty else ''}measured there.")
+        found += _class_warnings(report.tasks[name], counts)
+    return found
+
+
+def _class_warnings(task: Task, counts: Mapping[str, TaskCounts]) -> list[str]:
+    train = counts["train"].images_per_class
+    if not len(train) or not counts["train"].labelled:
+        return []
+    missing = [task.classes[place] for place in np.flatnonzero(train == 0) if task.classes[place] != "background"]
+    found = []
+    if missing:
+        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        found.append(f"'{task.name}': no training image has {shown}. A network cannot learn {'it' if len(missing) == 1 else 'them'}.")
+    known = train[train > 0]
+    if len(known) > 1 and known.max() >= 20 * known.min():
+        rare, frequent = (task.classes[int(place)] for place in (np.where(train > 0, train, train.max() + 1).argmin(), train.argmax()))
+        found.append(f"'{task.name}': {frequent} is on {known.max() / known.min():.0f} times as many training images as {rare}.")
+    return found
+
+
+# -- counting one task in one split
+
+
+def _count(split: MultiTaskDataset, task: Task, edges: np.ndarray | None) -> TaskCounts:
+    values, labelled = split.targets[task.target], split.labelled[task.target]
+    rows = np.flatnonzero(labelled)
+    presence = class_presence(task, values, labelled).sum(axis=0)
+    amount, unknown = np.zeros(0, np.int64), 0
+    boxes, per_image = np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
+    histogram = None
+    if task.kind == "detection":
+        boxes, per_image, amount = _boxes(values, rows, len(task.classes))
+    elif task.kind == "segmentation":
+        levels = _pixels(values, rows)
+        amount, unknown = levels[: len(task.classes)], int(levels[len(task.classes) :].sum())
+    elif edges is not None:
+        histogram, unknown = _histogram(values, rows, edges)
+    return TaskCounts(len(split), len(rows), presence, amount, histogram, boxes, per_image, unknown)
+
+
+def _chunks(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), _CHUNK):
+        yield rows[start : start + _CHUNK]
+
+
+def _boxes(values: np.ndarray, rows: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    sizes, per_image, amount = [np.zeros((0, 2), np.float32)], [np.zeros(0, np.int64)], np.zeros(classes, np.int64)
+    for chunk in _chunks(rows):
+        found = values[chunk]
+        real = found[..., 4] >= 0
+        sizes.append((found[..., 2:4] - found[..., :2])[real].astype(np.float32))
+        per_image.append(real.sum(axis=1))
+        amount += np.bincount(found[..., 4][real].astype(np.int64), minlength=classes)
+    return np.concatenate(sizes), np.concatenate(per_image), amount
+
+
+def _pixels(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    counts = np.zeros(256, np.int64)
+    for chunk in _chunks(rows):
+        counts += np.bincount(values[chunk].ravel(), minlength=256)
+    return counts
+
+
+def _known(values: np.ndarray, rows: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """The known values, some rows at a time, and how many are unknown there."""
+    for chunk in _chunks(rows):
+        piece = np.asarray(values[chunk], dtype=np.float64).ravel()
+        known = piece[np.isfinite(piece)]
+        yield known, piece.size - known.size
+
+
+def _edges(data: PreparedData, task: Task) -> np.ndarray | None:
+    """Bins from the lowest to the highest known value of all splits; None where there are no values to bin."""
+    if task.kind not in ("regression", "depth"):
+        return None
+    low, high = np.inf, -np.inf
+    for name in SPLITS:
+        split = data.split(name)
+        for known, _ in _known(split.targets[task.target], np.flatnonzero(split.labelled[task.target])):
+            if known.size:
+                low, high = min(low, float(known.min())), max(high, float(known.max()))
+    if not np.isfinite(low):
+        return None
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, BINS + 1)
+
+
+def _histogram(values: np.ndarray, rows: np.ndarray, edges: np.ndarray) -> tuple[Histogram, int]:
+    counts, unknown, total = np.zeros(len(edges) - 1, np.int64), 0, 0.0
+    low, high = np.nan, np.nan
+    for known, missing in _known(values, rows):
+        unknown += missing
+        if known.size:
+            counts += np.histogram(known, bins=edges)[0]
+            total += float(known.sum())
+            low, high = np.fmin(low, known.min()), np.fmax(high, known.max())
+    number = int(counts.sum())
+    return Histogram(edges, counts, float(low), float(high), total / number if number else float("nan")), unknown

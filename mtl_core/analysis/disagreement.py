@@ -1,0 +1,102 @@
+"""Where the tasks of one network contradict each other on an image: nobody needs a target to see it. No torch.
+
+Each check gives float32 (n,) between 0 (they agree) and 1; NaN where it says nothing about an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mtl_core.analysis.sample_errors import SHOWN_SCORE
+from mtl_core.data.dataset import IGNORE, Task
+
+LEAST_MASK = 0.05  # of a box's pixels: with fewer of the box's class in it, the mask says that nothing is there
+COUNT_OFF = 0.5  # a regressed number that is nearer to another whole number than the boxes counted
+EDGE_REACH = 2  # pixels that a depth edge may lie off a segment's edge
+EDGE_SHARE = 0.05  # of all pixels: the steepest steps in depth are its edges
+EDGE_STEP = 0.05  # of the depth's range: smaller steps are no edges
+
+
+def disagreements(
+    tasks: Mapping[str, Task], predictions: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray], labelled: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Every check that these tasks allow, by a sentence that names them.
+
+    Args:
+        tasks: the run's tasks by name; predictions as in ``mtl_core.tasks.kind``, targets as in ``mtl_core.data.dataset``.
+        targets: only used to see which number counts the boxes.
+    """
+    checks: dict[str, np.ndarray] = {}
+    of_kind = {kind: [name for name, task in tasks.items() if task.kind == kind and name in predictions] for kind in _KINDS}
+    for boxes in of_kind["detection"]:
+        for mask in of_kind["segmentation"]:
+            if set(tasks[boxes].classes) & set(tasks[mask].classes):
+                checks[f"{boxes}: a box without its pixels in {mask}"] = boxes_without_mask(
+                    predictions[boxes], tasks[boxes].classes, predictions[mask], tasks[mask].classes
+                )
+        for number in of_kind["regression"]:
+            if counts_boxes(number, boxes, targets, labelled):
+                checks[f"{boxes} counted, against {number}"] = count_off(predictions[boxes], predictions[number])
+    for depth in of_kind["depth"]:
+        near, far = tasks[depth].value_range
+        for mask in of_kind["segmentation"]:
+            checks[f"{depth}: edges off the edges of {mask}"] = edges_off(predictions[depth], predictions[mask], far - near)
+    return checks
+
+
+def boxes_without_mask(boxes: np.ndarray, box_classes: tuple[str, ...], masks: np.ndarray, mask_classes: tuple[str, ...]) -> np.ndarray:
+    """Share of an image's boxes in which hardly a pixel has the box's class; NaN where no box is shown."""
+    place = {name: index for index, name in enumerate(mask_classes)}
+    shares = []
+    for rows, mask in zip(boxes, masks, strict=True):
+        empty = []
+        for x1, y1, x2, y2, index, _ in _shown(rows):
+            wanted = place.get(box_classes[int(index)])
+            inside = mask[int(y1) : int(np.ceil(y2)), int(x1) : int(np.ceil(x2))]
+            if wanted is not None and inside.size:
+                empty.append((inside == wanted).mean() < LEAST_MASK)
+        shares.append(np.mean(empty) if empty else np.nan)
+    return np.array(shares, dtype=np.float32)
+
+
+def counts_boxes(number: str, boxes: str, targets: Mapping[str, np.ndarray], labelled: Mapping[str, np.ndarray]) -> bool:
+    """Whether a regression's target is the number of boxes in every image that has both: then the two tasks answer one question."""
+    if number not in targets or boxes not in targets:
+        return False
+    both = labelled[number] & labelled[boxes]
+    return bool(both.any()) and bool(np.array_equal((targets[boxes][both][..., 4] >= 0).sum(1), targets[number][both]))
+
+
+def count_off(boxes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """How far the regressed number is from the number of boxes, as a share of a whole one; 1 from one on."""
+    counted = np.array([len(_shown(rows)) for rows in boxes], dtype=np.float32)
+    off = np.abs(counted - numbers)
+    return np.where(off < COUNT_OFF, 0.0, np.minimum(off, 1.0)).astype(np.float32)
+
+
+def edges_off(depth: np.ndarray, masks: np.ndarray, span: float) -> np.ndarray:
+    """Share of a depth map's edge pixels with no edge of a segment near; NaN where the depth has no edge."""
+    return np.array([_edges_off(*pair, span) for pair in zip(depth, masks, strict=True)], dtype=np.float32)
+
+
+def _edges_off(depth: np.ndarray, mask: np.ndarray, span: float) -> float:
+    step = np.maximum(np.abs(np.diff(depth, axis=0, append=depth[-1:])), np.abs(np.diff(depth, axis=1, append=depth[:, -1:])))
+    known = step[np.isfinite(step)]
+    steep = (step >= np.quantile(known, 1 - EDGE_SHARE) if len(known) else np.zeros(step.shape, bool)) & (step > EDGE_STEP * span)
+    if not steep.any():
+        return float("nan")
+    seen = np.where(mask == IGNORE, 0, mask)
+    border = (np.diff(seen, axis=0, append=seen[-1:]) != 0) | (np.diff(seen, axis=1, append=seen[:, -1:]) != 0)
+    near = np.pad(border, EDGE_REACH)
+    size = 2 * EDGE_REACH + 1
+    reach = np.lib.stride_tricks.sliding_window_view(near, (size, size)).any((2, 3))
+    return float((steep & ~reach).sum() / steep.sum())
+
+
+def _shown(rows: np.ndarray) -> np.ndarray:
+    return rows[(rows[:, 4] >= 0) & (rows[:, 5] >= SHOWN_SCORE)]
+
+
+_KINDS = ("detection", "segmentation", "regression", "depth")

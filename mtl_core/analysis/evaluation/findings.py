@@ -1,0 +1,91 @@
+"""KindEvaluation: predictions and targets in, batch by batch; Findings out. What a number means is said once, by a Metric. No torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mtl_core.data.dataset import Task
+from mtl_core.events import Metric
+
+OUTCOMES = ("found", "missed", "made up", "rightly absent")  # columns where each class is a yes or no
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A confusion matrix that remembers which images each cell is made of.
+
+    Attributes:
+        rows, columns: names of what was true and of what was predicted.
+        counted: what is counted, in the plural: images, pixels, boxes.
+        entries: int64 (E, 4): image (row of the split), row, column, count.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    counted: str
+    entries: np.ndarray
+
+    def matrix(self) -> np.ndarray:
+        """int64 (R, C)."""
+        found = np.zeros((len(self.rows), len(self.columns)), dtype=np.int64)
+        np.add.at(found, (self.entries[:, 1], self.entries[:, 2]), self.entries[:, 3])
+        return found
+
+    def images(self, row: int, column: int) -> tuple[np.ndarray, np.ndarray]:
+        """The images of a cell and how much of it each holds, most first."""
+        chosen = self.entries[(self.entries[:, 1] == row) & (self.entries[:, 2] == column)]
+        images, place = np.unique(chosen[:, 0], return_inverse=True)
+        counts = np.bincount(place, weights=chosen[:, 3], minlength=len(images)).astype(np.int64)
+        order = np.argsort(-counts, kind="stable")
+        return images[order], counts[order]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found for one task.
+
+    Attributes:
+        values: (Metric, value) for the task as a whole; NaN where it is not defined.
+        class_values: (Metric, (K,)) for each class; NaN where it is not defined.
+        cells: a confusion matrix; None where there are no classes.
+        arrays: what charts are drawn from; names and shapes as each kind's file says.
+    """
+
+    values: list[tuple[Metric, float]]
+    class_values: list[tuple[Metric, np.ndarray]] = field(default_factory=list)
+    cells: Cells | None = None
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class KindEvaluation(ABC):
+    """One task's evaluation over one pass."""
+
+    def __init__(self, task: Task):
+        self.task = task
+
+    @abstractmethod
+    def update(self, predictions: np.ndarray, targets: np.ndarray, rows: np.ndarray) -> None:
+        """Add a batch of labelled images: decoded predictions (``mtl_core.tasks.kind``), targets, and int64 rows of the split."""
+
+    @abstractmethod
+    def compute(self) -> Findings:
+        """Over everything added. Never raises for want of images: what is not defined is NaN."""
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """float64: ``part / whole``, NaN where ``whole`` is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
+
+
+def mean(values: np.ndarray) -> float:
+    """Over the values that are defined; NaN where none is."""
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+def joined(parts: list[np.ndarray], empty: tuple[int, ...], kind: type = float) -> np.ndarray:
+    """One array of all batches; one of the shape ``empty`` where there were none."""
+    return np.concatenate(parts) if parts else np.zeros(empty, dtype=kind)

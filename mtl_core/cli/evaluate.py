@@ -1,0 +1,94 @@
+"""``evaluate``: a checkpoint of a run measured closely. What it finds is kept with the run, and shown in the dashboard."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from mtl_core.cli.output import ARROWS, JSON, emit, emit_json, emit_table, json_refusals, number
+from mtl_core.errors import MTLError
+from mtl_core.runs.evaluation_job import NICENESS, JobNote
+from mtl_core.runs.evaluations import SPLITS, Evaluation, find_checkpoint, write_evaluation
+from mtl_core.runs.run import Run
+from mtl_core.runs.store import RunStore, open_store
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--split", "splits", multiple=True, type=click.Choice(SPLITS), help="Images to measure on; repeatable. Default: val.")
+@click.option("--checkpoint", default="best", show_default=True, metavar="best|last|EPOCH", help="Which kept state of the network.")
+@click.option("--background", is_flag=True, hidden=True, help="Say how far it is in the run's folder, and give way to others.")
+@JSON
+def evaluate(run_id: str, splits: tuple[str, ...], checkpoint: str, background: bool, as_json: bool) -> int:
+    """Measure a checkpoint of RUN closely: confusion, curves, calibration, every class, the worst images.
+
+    The test images are touched only with --split test; that they were, and when, is kept with the run.
+    """
+    with json_refusals(as_json):
+        store = open_store()
+        run = store.get(run_id)
+        name = checkpoint.removeprefix("epoch ").strip()
+        asked = list(dict.fromkeys(splits or ("val",)))
+        found = _in_background(store, run, name, asked) if background else [_evaluated(store, run, name, split, _no_progress) for split in asked]
+    if as_json:
+        emit_json([evaluation.report for evaluation in found])
+    else:
+        for evaluation in found:
+            _print(evaluation)
+    return 0
+
+
+def _no_progress(share: float, what: str) -> None:
+    pass
+
+
+def _evaluated(store: RunStore, run: Run, checkpoint: str, split: str, progress: Any) -> Evaluation:
+    folder = store.folder(run.id)
+    kept = find_checkpoint(folder, checkpoint)
+    from mtl_core.training.checkpoint_evaluation import evaluate_checkpoint
+
+    report, arrays = evaluate_checkpoint(run.config, folder, store.cache, kept.name, split, progress)
+    evaluation = write_evaluation(folder, run.id, report, arrays)
+    store.note(run.id, "info", f"evaluated epoch {kept.epoch} on {split}: {report['images']} images")
+    return evaluation
+
+
+def _in_background(store: RunStore, run: Run, checkpoint: str, splits: list[str]) -> list[Evaluation]:
+    note, parent = JobNote(store.folder(run.id), splits), os.getppid()
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    found = []
+    try:
+        for place, split in enumerate(splits):
+
+            def progress(share: float, what: str, place: int = place) -> None:
+                if os.getppid() != parent:
+                    raise click.Abort  # the server that asked for it is gone
+                note.progress((place + share) / len(splits), what)
+
+            found.append(_evaluated(store, run, checkpoint, split, progress))
+    except MTLError as error:
+        note.write(state="failed", error=str(error))
+        raise
+    except Exception as error:
+        note.write(state="failed", error=f"{type(error).__name__}: {error}")
+        raise
+    note.write(share=1.0, state="done", text="done")
+    return found
+
+
+def _print(evaluation: Evaluation) -> None:
+    report = evaluation.report
+    emit(f"{report['run']}, epoch {report['epoch']} (step {report['step']}) on {report['split']}: {report['images']} images")
+    if report["split"] == "test":
+        emit("The test images were looked at: choose nothing by these numbers.")
+    for name, task in report["tasks"].items():
+        emit(f"\n{name} ({task['kind']}), {task['labelled']} labelled images")
+        rows = [(entry["title"], ARROWS[entry["higher_is_better"]], number(entry["value"]), entry["unit"]) for entry in task["values"]]
+        emit_table(("metric", "better", "value", "unit"), rows, numbers=("value",))
+        if task["class_values"]:
+            titles = [entry["title"] for entry in task["class_values"]]
+            columns = zip(*(entry["values"] for entry in task["class_values"]), strict=True)
+            emit_table(("class", *titles), [(label, *map(number, row)) for label, row in zip(task["classes"], columns, strict=True)], numbers=titles)

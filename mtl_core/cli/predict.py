@@ -1,0 +1,179 @@
+"""``predict``: a run's network on image files: a picture and a JSON file for each."""
+
+from __future__ import annotations
+
+import glob
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mtl_core.cli.output import JSON, complain, emit, emit_json, json_refusals
+from mtl_core.errors import NotPossibleError, StoreError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mtl_core.inference.predictor import Predictor
+    from mtl_core.inference.results import ImagePrediction
+
+SKIPPED = 1  # exit code where a file could not be read
+SHOWN = 480  # pixels; smaller images are enlarged towards this in the pictures, larger ones are reduced to LARGEST
+LARGEST = 1600
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.argument("images", metavar="IMAGES...", nargs=-1, required=True)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write into; made where missing.")
+@click.option("--checkpoint", default="best", show_default=True, metavar="best|last|EPOCH", help="Which network of the run.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, mps or auto.")
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+@JSON
+def predict(run_id: str, images: tuple[str, ...], out: Path, checkpoint: str, device: str, force: bool, as_json: bool) -> int:
+    """Predict IMAGES (files, folders, patterns, or - for a list on standard input) with RUN's network.
+
+    RUN is a run's id, or the folder of an exported model. Each image gets NAME.json, NAME.png with all tasks drawn, and its masks and depth maps as
+    PNG files. Files that are no images are named and left out. Exit code: 0 all done, 1 some left out, 2 nothing could begin.
+    """
+    from mtl_core.inference.loading import load
+
+    with json_refusals(as_json):
+        paths = list(_files(images))
+        if not paths:
+            raise click.UsageError(f"no image file in {', '.join(images)}")
+        predictor = load(run_id, checkpoint, device=device)
+        jobs = _named(paths, out, force)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            done, skipped = _predict_all(predictor, jobs, out, quiet=as_json)
+        except OSError as error:
+            raise StoreError(f"cannot write into '{out}': {error.strerror or error}") from None
+    if as_json:
+        emit_json({"images": done, "skipped": skipped})
+    else:
+        emit(f"{len(done)} predicted, {len(skipped)} left out; in {out}")
+    return SKIPPED if skipped else 0
+
+
+def _files(arguments: tuple[str, ...]) -> Iterator[Path]:
+    """Image files in the order asked for, each once."""
+    from mtl_core.inference.images import SUFFIXES
+
+    seen: set[Path] = set()
+    for argument in arguments:
+        if argument == "-":
+            found = [Path(line.strip()) for line in sys.stdin if line.strip()]
+        elif Path(argument).is_dir():
+            found = sorted(path for path in Path(argument).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        elif glob.has_magic(argument) and not Path(argument).exists():
+            found = [Path(name) for name in sorted(glob.glob(argument, recursive=True)) if Path(name).is_file()]
+        else:
+            found = [Path(argument)]  # also one that is missing: it is named below
+        for path in found:
+            if path.absolute() not in seen:
+                seen.add(path.absolute())
+                yield path
+
+
+def _named(paths: list[Path], out: Path, force: bool) -> list[tuple[Path, str]]:
+    """A name of its own for each image, from its file's; refused where its files are there already."""
+    taken: set[str] = set()
+    named = []
+    for path in paths:
+        stem = path.stem or "image"
+        name, number = stem, 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{stem}-{number}"
+        taken.add(name.lower())
+        if (out / f"{name}.json").exists() and not force:
+            raise NotPossibleError(f"'{out / f'{name}.json'}' is there already, and nothing was written. Choose another folder, or add --force")
+        named.append((path, name))
+    return named
+
+
+def _predict_all(predictor: Predictor, jobs: list[tuple[Path, str]], out: Path, quiet: bool) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    from mtl_core.inference.images import ImageFileError, read_image
+
+    done, skipped = [], []
+    for path, name in jobs:
+        try:
+            image = read_image(path)
+        except ImageFileError as error:
+            skipped.append({"file": str(path), "why": str(error)})
+            complain(f"left out: {error}")
+            continue
+        prediction = predictor.predict(image)[0]
+        done.append(_write(predictor, path, name, image, prediction, out))
+        if not quiet:
+            emit(f"{path}  {_in_short(prediction)}")
+    return done, skipped
+
+
+def _write(predictor: Predictor, path: Path, name: str, image: np.ndarray, prediction: ImagePrediction, out: Path) -> dict[str, Any]:
+    from mtl_core.exports.masks import depth_png, depth_step, palette_png
+    from mtl_core.figures.gallery import png
+
+    values = {"file": str(path), "picture": f"{name}.png", **prediction.to_dict()}
+    for task, result in prediction.tasks.items():
+        if result.task.kind == "segmentation":
+            values["tasks"][task]["mask"] = f"{name}-{task}.png"
+            palette_png(result.decoded, result.task.classes).save(out / f"{name}-{task}.png")
+        elif result.task.kind == "depth":
+            step = depth_step(result.decoded)
+            values["tasks"][task] |= {"map": f"{name}-{task}.png", "unit_per_level": step}
+            depth_png(result.decoded, step).save(out / f"{name}-{task}.png")
+    (out / f"{name}.png").write_bytes(png(_picture(predictor, image, prediction)))
+    (out / f"{name}.json").write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")
+    return values
+
+
+def _picture(predictor: Predictor, image: np.ndarray, prediction: ImagePrediction) -> Any:
+    """The image, and each task's prediction drawn over it, side by side on white."""
+    from PIL import Image
+
+    from mtl_core.figures.gallery import Tile, contact_sheet
+    from mtl_core.figures.overlays import enlarge
+
+    scale = max(1, SHOWN // max(prediction.size))
+    tiles = [Tile(enlarge(image, scale), "input")]
+    for task in prediction.tasks:
+        drawing = predictor.draw(image, prediction, task, scale)
+        tiles.append(Tile(drawing.image, f"{task}: {drawing.caption}" if drawing.caption else task))
+    height, width = tiles[0].image.shape[:2]
+    if max(height, width) > LARGEST:
+        factor = LARGEST / max(height, width)
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        tiles = [Tile(_resized(tile.image, size), tile.caption) for tile in tiles]
+    columns = min(len(tiles), 4)
+    rows = [("", tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
+    sheet = contact_sheet(rows, ink="#222222", text_height=max(12, tiles[0].image.shape[1] // 28))
+    ground = Image.new("RGBA", sheet.size, "white")
+    return Image.alpha_composite(ground, sheet).convert("RGB")
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> Any:
+    import numpy as np
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)) if image.shape[1::-1] != size else image
+
+
+def _in_short(prediction: ImagePrediction) -> str:
+    """What can be said of it in one line."""
+    words = []
+    for task, result in prediction.tasks.items():
+        values = result.to_dict()
+        if "class" in values:
+            words.append(f"{task}: {values['class']} ({values['probability']:.0%})")
+        elif "classes" in values:
+            words.append(f"{task}: {', '.join(values['classes']) or 'none'}")
+        elif "value" in values:
+            words.append(f"{task}: {values['value']:.3g} {values['unit']}".rstrip())
+        elif "boxes" in values:
+            words.append(f"{task}: {len(values['boxes'])} boxes")
+    return " · ".join(words)

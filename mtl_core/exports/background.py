@@ -1,0 +1,105 @@
+"""Exports made behind a page: one at a time in a thread of this process, kept in the run's folder, found again after a reload.
+
+``<run>/exports/<format>/`` holds what can be downloaded, as one file, and ``about.json``: which network it is of and when it was made.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtl_core.errors import MTLError
+from mtl_core.exports.source import ExportSource
+from mtl_core.exports.writing import export, format_of
+from mtl_core.runs.artifacts import write_text
+from mtl_core.runs.process import process_slot
+from mtl_core.runs.store import RunStore
+
+ABOUT = "about.json"
+
+
+@dataclass(frozen=True)
+class Made:
+    """An export that is ready: its format, file, which checkpoint was asked for, the run's step then, and when (seconds since 1970)."""
+
+    name: str
+    file: Path
+    checkpoint: str
+    step: int
+    made_at: float
+
+
+def start(store: RunStore, run_id: str, name: str, checkpoint: str = "best") -> None:
+    """Make an export in the background; nothing where the same one is being made. Raises ConfigError for an unknown format."""
+    if name != "zip":
+        format_of(name)
+    run = store.get(run_id)
+    jobs = process_slot("exports")
+    with process_slot("locks").setdefault("exports", threading.Lock()):
+        job = jobs.get((str(store.home), run.id, name))
+        if job and job["state"] == "working":
+            return
+        job = {"state": "working", "share": 0.0, "what": "waiting for another export", "problem": ""}
+        jobs[(str(store.home), run.id, name)] = job
+    threading.Thread(target=_make, args=(store, run.id, name, checkpoint, job), name=f"export-{run.id}-{name}", daemon=True).start()
+
+
+def under_way(store: RunStore, run_id: str) -> dict[str, dict[str, Any]]:
+    """Exports of a run that are being made, or could not be: by format, ``state`` (working, failed), ``share``, ``what``, ``problem``."""
+    home = str(store.home)
+    return {
+        name: dict(job) for (at, run, name), job in list(process_slot("exports").items()) if at == home and run == run_id and job["state"] != "done"
+    }
+
+
+def ready(store: RunStore, run_id: str) -> list[Made]:
+    """Exports of a run that can be downloaded, the newest first."""
+    found = []
+    for path in (store.folder(run_id) / "exports").glob(f"*/{ABOUT}"):
+        try:
+            about = json.loads(path.read_text(encoding="utf-8"))
+            file = path.parent / Path(about["file"]).name
+            if file.is_file():
+                found.append(Made(path.parent.name, file, str(about["checkpoint"]), int(about["step"]), float(about["made_at"])))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # half written by a process that was killed: it is made anew when someone asks
+    return sorted(found, key=lambda made: -made.made_at)
+
+
+def _make(store: RunStore, run_id: str, name: str, checkpoint: str, job: dict[str, Any]) -> None:
+    try:
+        with process_slot("locks").setdefault("exporting", threading.Lock()):
+            _make_alone(store, run_id, name, checkpoint, job)
+        job["state"] = "done"
+    except Exception as error:
+        said = str(error) if isinstance(error, MTLError) else f"an unexpected {type(error).__name__}: {error}"
+        job |= {"problem": said, "state": "failed"}
+
+
+def _make_alone(store: RunStore, run_id: str, name: str, checkpoint: str, job: dict[str, Any]) -> None:
+    def progress(share: float, what: str) -> None:
+        job.update(share=min(max(share, 0.0), 1.0), what=what)
+
+    source = ExportSource(store, store.get(run_id), checkpoint, progress)
+    place = source.folder / "exports" / name
+    parts = place / "parts"
+    shutil.rmtree(place, ignore_errors=True)
+    written, _ = export(source, [name], parts)
+    file = place / written[0].name
+    if len(written) == 1 and written[0].is_file():
+        written[0].rename(file)
+    else:
+        file = place / f"{run_id}-{name}.zip"
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
+            for path in sorted(parts.rglob("*")):
+                if path.is_file():
+                    archive.write(path, path.relative_to(parts).as_posix())
+    shutil.rmtree(parts, ignore_errors=True)
+    about = {"file": file.name, "checkpoint": str(checkpoint), "step": source.run.step, "made_at": time.time()}
+    write_text(place / ABOUT, json.dumps(about))

@@ -1,0 +1,99 @@
+"""What an export is made of: a run and its store, the chosen network, and predictions of a split; each read when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mtl_core.errors import NotPossibleError
+from mtl_core.runs.artifacts import ProbeTargets, probe_epochs, read_probe_targets, read_probes
+from mtl_core.runs.run import Run
+from mtl_core.runs.store import RunStore
+
+if TYPE_CHECKING:
+    import pandas
+
+    from mtl_core.inference.predictor import Predictor
+
+BATCH = 64  # images predicted at a time
+Progress = Callable[[float, str], None]
+
+
+@dataclass
+class ExportSource:
+    """A run as exports see it.
+
+    Attributes:
+        checkpoint: ``best``, ``last`` or an epoch's number: which network.
+        progress: told the share done and what is being done; what it raises ends the export.
+    """
+
+    store: RunStore
+    run: Run
+    checkpoint: str | int = "best"
+    progress: Progress = field(default=lambda share, what: None)
+
+    @property
+    def folder(self) -> Path:
+        """The run's own folder."""
+        return self.store.folder(self.run.id)
+
+    @property
+    def tasks(self) -> dict[str, Any]:
+        """What the run said of its tasks. Raises NotPossibleError before it has begun."""
+        if not self.run.info:
+            raise NotPossibleError(f"run {self.run.id} has not begun to train, so there is nothing to export of it but its settings")
+        return self.run.info["tasks"]
+
+    @cached_property
+    def scalars(self) -> pandas.DataFrame:
+        """Every recorded value, the later one where a step was repeated: step, epoch, key, value, wall_time in seconds."""
+        frame = self.store.scalars(self.run.id).drop_duplicates(["key", "step"], keep="last")
+        return frame[["step", "epoch", "key", "value", "wall_time"]].reset_index(drop=True)
+
+    @cached_property
+    def summary(self) -> dict[str, dict[str, Any]]:
+        """Best and last of every key."""
+        return self.store.summary(self.run.id)
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The chosen network."""
+        from mtl_core.inference.loading import load
+
+        return load(self.run.id, self.checkpoint, home=self.store.home)
+
+    @cached_property
+    def val(self) -> tuple[Any, dict[str, np.ndarray]]:
+        """The validation split, and the chosen network's predictions of all its images per task (rows as in ``mtl_core.tasks.kind``)."""
+        from mtl_core.data import open_source
+        from mtl_core.data.prepare import prepare
+
+        data = prepare(open_source(self.run.config.data), self.store.cache).val
+        parts: dict[str, list[np.ndarray]] = {name: [] for name in self.predictor.kinds}
+        for start in range(0, len(data), BATCH):
+            self.progress(start / len(data), "predicting the validation images")
+            frames = np.ascontiguousarray(data.images[start : start + BATCH].transpose(0, 2, 3, 1))
+            for name, values in self.predictor.decode(self.predictor.outputs(frames)).items():
+                parts[name].append(values)
+        return data, {name: np.concatenate(values) for name, values in parts.items()}
+
+    @cached_property
+    def probes(self) -> tuple[ProbeTargets, dict[str, np.ndarray], int]:
+        """Probe images with targets, what was predicted on them at the newest epoch, and that epoch."""
+        epochs = probe_epochs(self.folder)
+        if not epochs:
+            raise NotPossibleError(f"run {self.run.id} has no predictions yet; the first are saved when it begins to train")
+        return read_probe_targets(self.folder), read_probes(self.folder, epochs[-1]), epochs[-1]
+
+    def tasks_of(self, *kinds: str) -> list[str]:
+        """Names of the run's tasks of some kinds. Raises NotPossibleError where there is none."""
+        found = [name for name, info in self.tasks.items() if info["kind"] in kinds]
+        if not found:
+            raise NotPossibleError(f"run {self.run.id} has no task of kind {' or '.join(kinds)}, so there is nothing of this sort to export")
+        return found

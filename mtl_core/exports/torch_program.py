@@ -1,0 +1,33 @@
+"""``torch.export``: the network as a PyTorch program that runs without this project's code."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from mtl_core.exports.source import ExportSource
+
+TITLE = "PyTorch program (torch.export)"
+SUMMARY = "A .pt2 file for torch.export.load: the same graph as the ONNX file, any batch size."
+
+
+def write(source: ExportSource, folder: Path) -> None:
+    """``<run>.pt2``, checked against the network. Raises ExportError where it differs."""
+    import torch
+
+    from mtl_core.exports.graph import TOLERANCE, Graph, example, furthest_apart
+    from mtl_core.exports.onnx_model import ExportError
+
+    predictor = source.predictor
+    graph = Graph(predictor).eval()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        images = example(graph, predictor.image_shape, 2)
+        program = torch.export.export(graph, (images,), dynamic_shapes={"images": {0: torch.export.Dim("n")}})
+        path = folder / f"{source.run.id}.pt2"
+        torch.export.save(program, path)
+        images = example(graph, predictor.image_shape, 3)
+        found = [values.numpy() for values in program.module()(images)]
+        worst = furthest_apart(graph(images), found)
+    if not worst <= TOLERANCE:
+        raise ExportError(f"the PyTorch program differs from the network by {worst:.2g}, where {TOLERANCE:g} is allowed, so it was not kept")

@@ -1,0 +1,103 @@
+"""Writing an export: into a temporary folder beside its place, then renamed, so that it is whole or not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+import zipfile
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from mtl_core.errors import ConfigError, MTLError, NotPossibleError, StoreError
+from mtl_core.exports import EXPORTS
+from mtl_core.exports.source import ExportSource
+from mtl_core.registry import unknown_name
+
+WITH_ALL = "zip"
+
+
+def format_of(name: str) -> ModuleType:
+    """The module of a format. Raises ConfigError for an unknown one; says which there are."""
+    if name not in EXPORTS:
+        raise ConfigError(unknown_name("export format", name, [*EXPORTS, WITH_ALL]))
+    return import_module(EXPORTS[name])
+
+
+def export(source: ExportSource, formats: Iterable[str], out: Path, *, force: bool = False) -> tuple[list[Path], dict[str, str]]:
+    """Write formats into the folder ``out``, one after another.
+
+    Args:
+        formats: names of ``EXPORTS``, or ``zip`` for all that the run has, in one file.
+        force: replace what is there already.
+
+    Returns:
+        Files and folders written; and, for ``zip`` only, why each format that is not in it could not be made.
+
+    Raises:
+        NotPossibleError: something is in the way, or the run has nothing of this sort.
+        StoreError: the disk is full or cannot be written.
+    """
+    names, skipped, written = list(dict.fromkeys(formats)), {}, []
+    for name in names:
+        if name != WITH_ALL:
+            format_of(name)
+    temporary = out / f".exporting-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    try:
+        temporary.mkdir(parents=True)
+        for number, name in enumerate(names):
+            source.progress(number / len(names), name)
+            place = temporary / name
+            place.mkdir()
+            if name == WITH_ALL:
+                skipped = _all_in_one(source, place)
+            else:
+                format_of(name).write(source, place)
+        written = _publish(temporary, out, force)
+        source.progress(1.0, "done")
+    except OSError as error:
+        raise StoreError(f"cannot write the export into '{out}': {error.strerror or error}. Free some space, or choose another folder.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return written, skipped
+
+
+def _all_in_one(source: ExportSource, place: Path) -> dict[str, str]:
+    """Every format that can be made of the run, zipped; why the others could not."""
+    inside, skipped = place / "files", {}
+    for number, name in enumerate(EXPORTS):
+        source.progress(number / (len(EXPORTS) + 1), name)
+        part = inside / name
+        part.mkdir(parents=True)
+        try:
+            format_of(name).write(source, part)
+        except NotPossibleError as error:
+            skipped[name] = str(error)
+            shutil.rmtree(part)
+        except MTLError as error:
+            raise type(error)(f"{name}: {error}") from error
+    source.progress(len(EXPORTS) / (len(EXPORTS) + 1), "zip")
+    if skipped:
+        (inside / "left-out.txt").write_text("".join(f"{name}: {why}\n" for name, why in skipped.items()), encoding="utf-8")
+    with zipfile.ZipFile(place / f"{source.run.id}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
+        for path in sorted(inside.rglob("*")):
+            if path.is_file():
+                archive.write(path, f"{source.run.id}/{path.relative_to(inside).as_posix()}")
+    shutil.rmtree(inside)
+    return skipped
+
+
+def _publish(temporary: Path, out: Path, force: bool) -> list[Path]:
+    """Move what the formats wrote into place; nothing of it where something is in the way."""
+    made = sorted(path for part in temporary.iterdir() for path in part.iterdir())
+    in_the_way = [out / path.name for path in made if (out / path.name).exists() or (out / path.name).is_symlink()]
+    if in_the_way and not force:
+        raise NotPossibleError(f"'{in_the_way[0]}' is there already, and nothing was written. Choose another folder, or replace it with --force")
+    for path in made:
+        target = out / path.name
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        os.replace(path, target)
+    return [out / path.name for path in made]

@@ -1,0 +1,194 @@
+"""Charts of an evaluation: confusion, curves, calibration, scatter, errors by depth, regret. Numbers in, Plotly figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+GREY = "rgba(128,128,128,0.55)"
+GRID = "rgba(128,128,128,0.18)"
+POINTS = 1500  # of a scatter
+SHOWN_NUMBERS = 13  # a matrix with more classes has no numbers in its cells
+
+
+def _layout(height: int, **more: object) -> dict[str, object]:
+    plain = {"height": height, "margin": {"l": 8, "r": 8, "t": 8, "b": 8}, "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
+    return {**plain, "uirevision": "keep", "showlegend": False, **more}
+
+
+def _axis(title: str, **more: object) -> dict[str, object]:
+    return {"automargin": True, "zeroline": False, "gridcolor": GRID, "title": {"text": title, "standoff": 6}, **more}
+
+
+def _no_more_ticks_than_room(names: Sequence[str]) -> dict[str, object]:
+    step = max(1, -(-len(names) // 26))
+    places = list(range(0, len(names), step))
+    return {"tickvals": places, "ticktext": [names[place] for place in places]}
+
+
+def confusion_figure(
+    matrix: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    counted: str,
+    colour: str,
+    titles: tuple[str, str] = ("true", "predicted"),
+    height: int = 380,
+) -> go.Figure:
+    """Share of each row as depth of colour, counts as numbers; on both axes the places of the names. ``titles`` of rows and columns."""
+    total = matrix.sum(1, keepdims=True)
+    share = np.divide(matrix, total, out=np.zeros(matrix.shape), where=total > 0)
+    trace = go.Heatmap(
+        z=share,
+        x=list(range(len(columns))),
+        y=list(range(len(rows))),
+        customdata=np.stack(np.broadcast_arrays(matrix.astype(object), np.array([*columns], object), np.array([*rows], object)[:, None]), -1),
+        hovertemplate="true: %{customdata[2]}<br>predicted: %{customdata[1]}<br>%{customdata[0]:,} "
+        + counted
+        + ", %{z:.1%} of the row<extra></extra>",
+        zmin=0,
+        zmax=1,
+        colorscale=[[0, "rgba(128,128,128,0.07)"], [1, colour]],
+        xgap=1,
+        ygap=1,
+        showscale=False,
+    )
+    x = {**_axis(titles[1], showgrid=False, fixedrange=True), **_no_more_ticks_than_room(columns)}
+    y = {**_axis(titles[0], showgrid=False, fixedrange=True, autorange="reversed"), **_no_more_ticks_than_room(rows)}
+    return go.Figure([trace], _layout(height, xaxis=x, yaxis=y, annotations=_numbers(matrix, share, colour)))
+
+
+def _numbers(matrix: np.ndarray, share: np.ndarray, colour: str) -> list[dict[str, object]]:
+    """Counts as text of the page's colour, which suits the theme; on a strong cell, of the colour that can be read on it."""
+    if max(matrix.shape) > SHOWN_NUMBERS:
+        return []
+    bright = sum(part * value for part, value in zip((0.299, 0.587, 0.114), bytes.fromhex(colour[1:]), strict=True)) > 140
+    strong = {"font": {"color": "#101418" if bright else "#FFFFFF"}}
+    plain = {"showarrow": False}
+    return [
+        {**plain, "x": int(column), "y": int(row), "text": short_count(matrix[row, column]), **(strong if share[row, column] > 0.5 else {})}
+        for row, column in np.argwhere(matrix > 0)
+    ]
+
+
+def short_count(count: float) -> str:
+    """Such as 7, 950, 12.3k, 4.1M."""
+    for size, letter in ((1e6, "M"), (1e4, "k")):
+        if count >= size:
+            return f"{count / (1e6 if letter == 'M' else 1e3):.3g}{letter}"
+    return f"{count:g}"
+
+
+def class_curves_figure(curves: np.ndarray, names: Sequence[str], shown: int | None, kind: str, colour: str, height: int = 260) -> go.Figure:
+    """Curves of all classes, one in colour.
+
+    Args:
+        curves: (K, 2, P), filled up with NaN. shown: the class in colour; None for all grey.
+        kind: ``pr`` or ``roc``.
+    """
+    traces = []
+    for place in sorted(range(len(names)), key=lambda place: place == shown):
+        x, y = curves[place][:, ~np.isnan(curves[place][0])]
+        if len(x):
+            line = {"color": colour if place == shown else GREY, "width": 2.5 if place == shown else 1}
+            about = f"{names[place]}<br>%{{x:.3f}}, %{{y:.3f}}<extra></extra>"
+            traces.append(go.Scatter(x=x, y=y, mode="lines", line=line, name=names[place], hovertemplate=about))
+    titles = ("recall", "precision") if kind == "pr" else ("false positive rate", "true positive rate")
+    axes = {"xaxis": _axis(titles[0], range=[-0.02, 1.02]), "yaxis": _axis(titles[1], range=[-0.02, 1.04])}
+    shapes = [{"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"color": GREY, "width": 1, "dash": "dot"}}] if kind == "roc" else []
+    return go.Figure(traces, _layout(height, shapes=shapes, **axes))
+
+
+def reliability_figure(bins: np.ndarray, colour: str, height: int = 260) -> go.Figure:
+    """How often what is said with some confidence is right; the dotted line is where it should be. ``bins`` (B, 3) as in an evaluation."""
+    edges = np.linspace(0, 1, len(bins) + 1)
+    filled = bins[:, 0] > 0
+    size = bins[:, 0] / max(bins[:, 0].sum(), 1)
+    middle = ((edges[1:] + edges[:-1]) / 2)[filled]
+    bars = go.Bar(
+        x=middle,
+        y=bins[filled, 2],
+        width=0.9 / len(bins),
+        marker={"color": colour, "opacity": 0.35 + 0.65 * size[filled] / max(size.max(), 1e-9)},
+        customdata=np.column_stack([bins[filled, 0], bins[filled, 1]]),
+        hovertemplate="confidence %{customdata[1]:.3f}<br>right %{y:.3f}<br>%{customdata[0]:,} predictions<extra></extra>",
+    )
+    line = {"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"color": GREY, "width": 1.5, "dash": "dot"}}
+    axes = {"xaxis": _axis("confidence", range=[0, 1.02]), "yaxis": _axis("share that is right", range=[0, 1.04])}
+    return go.Figure([bars], _layout(height, shapes=[line], **axes))
+
+
+def scatter_figure(scatter: np.ndarray, unit: str, colour: str, height: int = 380) -> go.Figure:
+    """Prediction against target, at most ``POINTS`` images evenly taken; the dotted line is where both are equal. ``scatter`` (N, 3)."""
+    taken = scatter[np.linspace(0, len(scatter) - 1, min(POINTS, len(scatter))).astype(int)] if len(scatter) else scatter
+    points = go.Scatter(
+        x=taken[:, 1],
+        y=taken[:, 2],
+        mode="markers",
+        marker={"color": colour, "size": 5, "opacity": 0.55},
+        customdata=taken[:, 0],
+        hovertemplate="target %{x:.4g}, predicted %{y:.4g}<br>image %{customdata}<extra></extra>",
+    )
+    ends = [float(taken[:, 1:].min()), float(taken[:, 1:].max())] if len(taken) else [0.0, 1.0]
+    line = {"type": "line", "x0": ends[0], "y0": ends[0], "x1": ends[1], "y1": ends[1], "line": {"color": GREY, "width": 1.5, "dash": "dot"}}
+    behind = f", {unit}" if unit else ""
+    return go.Figure([points], _layout(height, shapes=[line], xaxis=_axis(f"target{behind}"), yaxis=_axis(f"predicted{behind}")))
+
+
+def by_depth_figure(stretches: np.ndarray, unit: str, colour: str, height: int = 260) -> go.Figure:
+    """Mean absolute error by true depth. ``stretches`` (B, 3) as in an evaluation."""
+    filled = stretches[stretches[:, 1] > 0]
+    bars = go.Bar(
+        x=filled[:, 0],
+        y=filled[:, 2],
+        marker={"color": colour},
+        customdata=filled[:, 1],
+        hovertemplate="true depth about %{x:.3g}<br>mean error %{y:.3g}<br>%{customdata:,} pixels<extra></extra>",
+    )
+    behind = f", {unit}" if unit else ""
+    return go.Figure([bars], _layout(height, xaxis=_axis(f"true depth{behind}"), yaxis=_axis(f"mean absolute error{behind}")))
+
+
+def by_angle_figure(degrees: np.ndarray, colour: str, height: int = 260) -> go.Figure:
+    """How many pixels are how many degrees off. ``degrees`` (180, 2) as in an evaluation."""
+    last = int(np.flatnonzero(degrees[:, 1]).max(initial=0)) + 1
+    bars = go.Bar(x=degrees[:last, 0], y=degrees[:last, 1], marker={"color": colour}, hovertemplate="about %{x:.1f}°: %{y:,} pixels<extra></extra>")
+    return go.Figure([bars], _layout(height, xaxis=_axis("angle, °"), yaxis=_axis("pixels")))
+
+
+def errors_figure(errors: np.ndarray, title: str, colour: str, height: int = 260) -> go.Figure:
+    """How the images' errors are spread."""
+    counts, edges = np.histogram(errors[np.isfinite(errors)], bins=30) if np.isfinite(errors).any() else (np.zeros(1), np.array([0.0, 1.0]))
+    bars = go.Bar(
+        x=(edges[1:] + edges[:-1]) / 2,
+        y=counts,
+        width=np.diff(edges) * 0.95,
+        marker={"color": colour},
+        hovertemplate="about %{x:.3g}: %{y:,} images<extra></extra>",
+    )
+    return go.Figure([bars], _layout(height, xaxis=_axis(title), yaxis=_axis("images")))
+
+
+def regret_figure(found: Sequence[object], colours: dict[str, str], chosen: int | None, height: int = 230) -> go.Figure:
+    """What each epoch would cost each task, in % of its best value (``mtl_core.analysis.regret``)."""
+    traces = []
+    for regret in found:
+        cost = 100 * np.abs(regret.best - regret.values) / abs(regret.best) if regret.best else np.abs(regret.best - regret.values)
+        look = {"mode": "lines+markers", "line": {"color": colours[regret.task], "width": 2}, "marker": {"size": 5}}
+        traces.append(go.Scatter(x=regret.epochs, y=cost, name=regret.task, hovertemplate="%{y:.3g} %", **look))
+    mark = {"type": "line", "x0": chosen, "x1": chosen, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": GREY, "width": 1.5, "dash": "dash"}}
+    words = {"x": chosen, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "text": "chosen", "font": {"color": GREY, "size": 11}}
+    marks = {"shapes": [mark], "annotations": [words]} if chosen is not None else {}
+    axes = {"xaxis": _axis("epoch", showgrid=False), "yaxis": _axis("% worse than its best", rangemode="tozero", nticks=5)}
+    legend = {"orientation": "h", "x": 0, "y": 1.1, "yanchor": "bottom"}
+    return go.Figure(
+        traces,
+        {
+            **_layout(height, hovermode="x unified", **marks, **axes),
+            "showlegend": True,
+            "legend": legend,
+            "margin": {"l": 8, "r": 8, "t": 44, "b": 8},
+        },
+    )

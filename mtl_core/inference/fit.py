@@ -1,0 +1,98 @@
+"""An image of any size in the network's frame, and what was predicted there back on the image.
+
+One ``Fit`` holds where the resized image stands in the frame; image, masks, depth and boxes all go through it, so they stay in register.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from mtl_core.data.dataset import IGNORE
+
+HOW = ("pad", "stretch", "crop")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Where an image of ``old`` (height, width) stands in a frame of ``new``.
+
+    Attributes:
+        scaled: (height, width) of the resized image.
+        offset: (down, right) of its upper left corner in the frame; negative where it is cut off.
+    """
+
+    old: tuple[int, int]
+    new: tuple[int, int]
+    scaled: tuple[int, int]
+    offset: tuple[int, int]
+
+    @property
+    def factors(self) -> tuple[float, float]:
+        """Pixels of the frame for a pixel of the image, down and across."""
+        return self.scaled[0] / self.old[0], self.scaled[1] / self.old[1]
+
+
+def fit(old: tuple[int, int], new: tuple[int, int], how: str) -> Fit:
+    """``pad`` shows the whole image in its proportions, ``stretch`` fills the frame, ``crop`` fills it in the image's proportions."""
+    if how not in HOW:
+        raise ValueError(f"how: expected one of {', '.join(HOW)}, found '{how}'")
+    if how == "stretch":
+        return Fit(old, new, new, (0, 0))
+    factor = {"pad": min, "crop": max}[how](frame / side for frame, side in zip(new, old, strict=True))
+    scaled = tuple(max(1, round(side * factor)) for side in old)
+    offset = tuple((frame - side) // 2 for frame, side in zip(new, scaled, strict=True))
+    return Fit(old, new, scaled, offset)  # type: ignore[arg-type]
+
+
+def into_frame(image: np.ndarray, placed: Fit) -> np.ndarray:
+    """uint8 (H, W, C) -> (*new, C), bilinear with anti-aliasing; bars have the image's mean colour. At the same size nothing is touched."""
+    if placed.old == placed.new == placed.scaled:
+        return image
+    channels = [Image.fromarray(image[..., channel]) for channel in range(image.shape[2])]
+    size = placed.scaled[::-1]
+    resized = np.stack([np.asarray(channel.resize(size, Image.Resampling.BILINEAR)) for channel in channels], axis=2)
+    frame = np.empty((*placed.new, image.shape[2]), np.uint8)
+    frame[:] = image.mean((0, 1)).round().astype(np.uint8)
+    (top, bottom), (left, right) = _inside(placed)
+    down, across = placed.offset
+    frame[top:bottom, left:right] = resized[top - down : bottom - down, left - across : right - across]
+    return frame
+
+
+def boxes_back(boxes: np.ndarray, placed: Fit) -> np.ndarray:
+    """Boxes (B, 4) in pixels of the frame -> in pixels of the image, cut at its edges."""
+    (fy, fx), (down, across), (height, width) = placed.factors, placed.offset, placed.old
+    moved = (boxes - np.array([across, down, across, down])) / np.array([fx, fy, fx, fy])
+    return moved.clip(0, [width, height, width, height]).astype(np.float32)
+
+
+def classes_back(mask: np.ndarray, placed: Fit) -> np.ndarray:
+    """Class index per pixel of the frame -> per pixel of the image (nearest); ``IGNORE`` where the frame does not show the image."""
+    return _back(mask, placed, Image.Resampling.NEAREST, IGNORE)
+
+
+def values_back(values: np.ndarray, placed: Fit) -> np.ndarray:
+    """float32 (H, W) of the frame -> of the image (bilinear); NaN where the frame does not show the image."""
+    return _back(values.astype(np.float32), placed, Image.Resampling.BILINEAR, np.nan)
+
+
+def _back(values: np.ndarray, placed: Fit, how: Image.Resampling, unknown: float) -> np.ndarray:
+    if placed.old == placed.new == placed.scaled:
+        return values
+    (top, bottom), (left, right) = _inside(placed)
+    whole = np.full(placed.scaled, unknown, dtype=values.dtype)
+    down, across = placed.offset
+    whole[top - down : bottom - down, left - across : right - across] = values[top:bottom, left:right]
+    known = np.asarray(Image.fromarray(whole).resize(placed.old[::-1], how))
+    if np.isnan(unknown) and np.isnan(whole).any():  # bilinear would spread NaN; the edge of what is known is decided pixel by pixel
+        nearest = np.asarray(Image.fromarray(whole).resize(placed.old[::-1], Image.Resampling.NEAREST))
+        known = np.where(np.isnan(known), nearest, known)
+    return known
+
+
+def _inside(placed: Fit) -> list[tuple[int, int]]:
+    """Rows and columns of the frame that hold image."""
+    return [(max(0, at), min(frame, at + side)) for at, side, frame in zip(placed.offset, placed.scaled, placed.new, strict=True)]

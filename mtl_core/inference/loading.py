@@ -1,0 +1,95 @@
+"""``load``: a trained network by its run or its exported folder.
+
+Nothing is unpickled: tensors come from safetensors files whose SHA-256 is checked, everything else from JSON.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mtl_core.config import RunConfig
+from mtl_core.data import open_source
+from mtl_core.data.prepare import prepare
+from mtl_core.errors import ConfigError, NotPossibleError, RunNotFoundError, StoreError
+from mtl_core.inference.model_folder import DESCRIPTION, ModelDescription, read_model, read_tensors, tasks_of
+from mtl_core.inference.predictor import Predictor
+from mtl_core.runs.store import RUN_ID, open_store
+from mtl_core.training.checkpoint_files import FILES, DamagedCheckpointError, KeptCheckpoint, kept_checkpoints, read_meta
+
+
+def load(
+    run_or_folder: str | Path, checkpoint: str | int = "best", *, device: str = "cpu", fit: str | None = None, home: str | Path | None = None
+) -> Predictor:
+    """A run's network, ready to predict: ``load("20261123-141502-3fa9").predict(["a.jpg"])``.
+
+    Args:
+        run_or_folder: a run's id (or how it begins) in the store; or a folder: an exported model's or a run's own.
+        checkpoint: ``best`` (on val), ``last``, or a kept epoch's number. An exported folder holds one only, and this is ignored.
+        device: ``cpu``, ``cuda``, ``mps`` or ``auto``.
+        fit: how images of another size are brought to the network's: ``pad``, ``stretch`` or ``crop``; None as its training data were, else ``pad``.
+        home: the store's folder; None for MTL_HOME, else ``./runs``.
+
+    Raises:
+        RunNotFoundError: no such run or folder.
+        NotPossibleError: the run has no such checkpoint; says which it has.
+        ModelFileError, StoreError: files are missing, damaged, or not what was written.
+    """
+    description, tensors = described(run_or_folder, checkpoint, home=home)
+    return Predictor(description, tensors, device=device, fit=fit)
+
+
+def described(run_or_folder: str | Path, checkpoint: str | int = "best", *, home: str | Path | None = None) -> tuple[ModelDescription, bytes]:
+    """What ``load`` builds the network from: its description, and its tensors as the content of a safetensors file."""
+    folder = Path(run_or_folder)
+    if (folder / DESCRIPTION).is_file():
+        return read_model(folder)
+    if (folder / "config.yaml").is_file() and (folder / "checkpoints").is_dir():
+        name = folder.resolve().name
+        run = {"id": name, "name": ""} if RUN_ID.fullmatch(name) else {}
+        return _from_run(folder, RunConfig.from_file(folder / "config.yaml"), folder.resolve().parents[1] / "data", run, checkpoint)
+    if folder.is_dir():
+        raise RunNotFoundError(
+            f"'{run_or_folder}' is a folder without {DESCRIPTION}; expected an exported model's folder, a run's folder, or a run's id"
+        )
+    store = open_store(home)
+    run = store.get(str(run_or_folder))
+    return _from_run(store.folder(run.id), run.config, store.cache, {"id": run.id, "name": run.name}, checkpoint)
+
+
+def choose_checkpoint(folder: Path, wanted: str | int) -> KeptCheckpoint:
+    """The checkpoint of a run's folder that ``best``, ``last`` or an epoch's number means. Raises NotPossibleError; says which there are."""
+    kept = kept_checkpoints(folder)
+    number = int(wanted) if str(wanted).isdigit() else None
+    if number is None and wanted not in ("best", "last"):
+        raise ConfigError(f"checkpoint: expected 'best', 'last' or the number of an epoch, found '{wanted}'")
+    if number is None:
+        found = [each for each in kept if (each.is_best if wanted == "best" else each.is_last)]
+    else:
+        found = [each for each in kept if each.epoch == number and each.whole_epoch]
+    if found:
+        return found[-1]
+    if not kept:
+        raise NotPossibleError(f"run {folder.name} has no checkpoint yet; the first one is written after its first epoch")
+    there = ", ".join(str(each.epoch) for each in kept if each.whole_epoch) or "none"
+    raise NotPossibleError(f"run {folder.name} has no checkpoint '{wanted}'. Kept epochs: {there}, besides 'best' and 'last'")
+
+
+def _from_run(folder: Path, config: RunConfig, cache: Path, run: dict[str, str], wanted: str | int) -> tuple[ModelDescription, bytes]:
+    for attempt in (1, 2):
+        chosen = choose_checkpoint(folder, wanted)
+        path = folder / "checkpoints" / chosen.name
+        if attempt == 2 or path.is_dir():  # one that trains may have replaced its last checkpoint since the index was read
+            break
+    try:
+        meta = read_meta(folder, chosen.name)
+    except DamagedCheckpointError as error:
+        raise StoreError(f"{error}. Choose another checkpoint of the run.") from None
+    sums = meta.get("sha256", {}) if isinstance(meta.get("sha256"), dict) else {}
+    tensors = read_tensors(path / FILES[0], sums.get(FILES[0]), unchecked=meta.get("format", 1) == 1)  # the first format had no sums
+    if "statistics" in meta and "described_tasks" in meta:
+        tasks, statistics = tasks_of(meta["described_tasks"]), meta["statistics"]
+    else:  # written before checkpoints said what their data were
+        data = prepare(open_source(config.data), cache)
+        tasks, statistics = dict(data.tasks), data.statistics
+    own = {name: tasks[name] for name in config.tasks if name in tasks}
+    return ModelDescription(config, own, statistics, run, chosen.epoch, chosen.step, chosen.whole_epoch), tensors

@@ -1,0 +1,138 @@
+"""A model's folder: ``model.safetensors`` (numbers only) and ``model.json`` (everything else, with the SHA-256 of the first). No torch, no code.
+
+``config.yaml`` beside them is the run's config for people and for training it again; loading does not read it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mtl_core.config import RunConfig
+from mtl_core.data.dataset import Task
+from mtl_core.errors import ConfigError, DataError
+
+FORMAT = 1
+DESCRIPTION, TENSORS, CONFIG = "model.json", "model.safetensors", "config.yaml"
+LARGEST_SIDE = 4096  # pixels; a description from elsewhere must not make a network of any size
+
+
+class ModelFileError(DataError):
+    """A model's files are missing, damaged, or not what they should be."""
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """All that is needed to build a network and to read what it says.
+
+    Attributes:
+        config: of its run.
+        tasks: of the run, by name, in its order.
+        statistics: ``PreparedData.statistics`` of the training split: how images are normalised, what numbers are standardised with.
+        run: id and name of the run it comes from; empty where unknown.
+        epoch, step: how far it was trained.
+        epoch_is_whole: the checkpoint stands at the end of ``epoch`` epochs and not within the next one.
+    """
+
+    config: RunConfig
+    tasks: dict[str, Task]
+    statistics: dict[str, Any]
+    run: dict[str, str] = field(default_factory=dict)
+    epoch: int = 0
+    step: int = 0
+    epoch_is_whole: bool = True
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) that the network takes."""
+        return tuple(self.statistics["image_shape"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        tasks = [asdict(task) for task in self.tasks.values()]
+        place = {"run": self.run, "epoch": self.epoch, "step": self.step, "epoch_is_whole": self.epoch_is_whole}
+        return {"format": FORMAT, **place, "config": self.config.to_dict(), "tasks": tasks, "statistics": self.statistics}
+
+
+def model_files(description: ModelDescription, tensors: bytes) -> dict[str, bytes]:
+    """The folder's files by name."""
+    whole = {**description.to_dict(), "sha256": {TENSORS: hashlib.sha256(tensors).hexdigest()}}
+    return {
+        TENSORS: tensors,
+        DESCRIPTION: json.dumps(whole, indent=1, allow_nan=False).encode(),
+        CONFIG: description.config.to_yaml().encode(),
+    }
+
+
+def read_model(folder: Path) -> tuple[ModelDescription, bytes]:
+    """Description and tensors (the content of a safetensors file) of a model's folder.
+
+    Raises:
+        ModelFileError: a file is missing or not what was written; says which.
+    """
+    path = folder / DESCRIPTION
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"'{path}' cannot be read ({error}); expected the description of an exported model. Export the run again.") from None
+    description = _described(values, path)
+    wanted = values.get("sha256", {}).get(TENSORS) if isinstance(values.get("sha256"), dict) else None
+    return description, read_tensors(folder / TENSORS, wanted)
+
+
+def read_tensors(path: Path, sha256: str | None, *, unchecked: bool = False) -> bytes:
+    """A safetensors file's content. Hashed and used from one reading, so that nothing can change in between.
+
+    Args:
+        sha256: what was written beside it; None is an error, unless ``unchecked``: our own first checkpoints had none.
+
+    Raises:
+        ModelFileError: it is missing, or its SHA-256 is another one.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"'{path}' cannot be read: {error.strerror or error}") from None
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 != found and not (unchecked and sha256 is None):
+        expected = f"SHA-256 {sha256}" if sha256 else "a SHA-256 beside it, which is missing"
+        raise ModelFileError(f"'{path}' is not what was written: expected {expected}, found {found}. It is damaged or was changed; get it again.")
+    return content
+
+
+def tasks_of(values: list[Mapping[str, Any]]) -> dict[str, Task]:
+    """Tasks as ``dataclasses.asdict`` and JSON have left them."""
+    known = Task.__dataclass_fields__
+    tasks = [Task(**{key: _plain(value) for key, value in each.items() if key in known}) for each in values]
+    return {task.name: task for task in tasks}
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _described(values: Any, path: Path) -> ModelDescription:
+    try:
+        written = int(values["format"])
+        if written > FORMAT:
+            raise ModelFileError(f"'{path}' was written by a newer version of the program (format {written}, this one reads up to {FORMAT}).")
+        statistics = values["statistics"]
+        channels, height, width = statistics["image_shape"]
+        if channels not in (1, 3) or not all(type(side) is int and 1 <= side <= LARGEST_SIDE for side in (height, width)):
+            raise ValueError(f"image_shape: expected (1 or 3, up to {LARGEST_SIDE}, up to {LARGEST_SIDE}), found {statistics['image_shape']}")
+        config, tasks = RunConfig.from_dict(values["config"]), tasks_of(values["tasks"])
+        missing = [name for name in config.tasks if name not in tasks]
+        if missing:
+            raise ValueError(f"tasks: the config's '{missing[0]}' is not described")
+        place = {key: int(values.get(key, 0)) for key in ("epoch", "step")}
+        run = {str(key): str(value) for key, value in dict(values.get("run", {})).items()}
+        return ModelDescription(config, tasks, statistics, run, **place, epoch_is_whole=bool(values.get("epoch_is_whole", True)))
+    except ModelFileError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
+        what = f"it has no '{error.args[0]}'" if isinstance(error, KeyError) else str(error)
+        raise ModelFileError(f"'{path}' is no description of a model that this version can read: {what}") from None

@@ -1,0 +1,160 @@
+"""Predictor: a network with everything around it: image in, typed predictions out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from torch import Tensor
+
+from mtl_core.data.batches import normalisation
+from mtl_core.data.preprocessing import open_denoiser
+from mtl_core.errors import ConfigError
+from mtl_core.inference.fit import HOW, fit, into_frame
+from mtl_core.inference.images import as_image
+from mtl_core.inference.model_folder import ModelDescription, ModelFileError
+from mtl_core.inference.results import ImagePrediction, on_image
+from mtl_core.tasks.kind import Drawing
+from mtl_core.training.build import build_kinds, build_model
+from mtl_core.training.execution import resolve_device
+
+
+class Predictor:
+    """A trained network. Get one from ``mtl_core.load``. Computes in float32, with batch normalisation's running statistics.
+
+    Attributes:
+        description: config, tasks, statistics, and how far it was trained.
+        kinds: the run's tasks, each with all that its kind knows (decode, draw).
+        model: the network in evaluation mode; normalised images (n, C, H, W) -> raw output per task.
+        device: where it computes.
+        how: ``pad``, ``stretch`` or ``crop``.
+
+    Raises:
+        ModelFileError: the tensors are not those of this network.
+        ConfigError: a part of it does not exist here, or ``fit`` is unknown.
+    """
+
+    def __init__(self, description: ModelDescription, tensors: bytes, device: str = "cpu", fit: str | None = None):
+        self.description, self.device = description, resolve_device(device)
+        self.how = _how(description, fit)
+        self._denoise = open_denoiser(description.config.data.preprocessing.denoise)
+        self.kinds = build_kinds(description.config, description.tasks, description.statistics)
+        with torch.random.fork_rng(devices=[]):  # building draws random values, which nobody else's numbers may notice
+            model = build_model(description.config, self.kinds, description.statistics)
+        model.load_state_dict(_own(tensors, model.state_dict()))
+        self.model = model.to(self.device).eval()
+        self.normalisation = normalisation(description.statistics, torch.device(self.device))  # scale and offset, (1, C, 1, 1) each
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) that the network takes."""
+        return self.description.image_shape
+
+    def predict(self, images: Any, batch_size: int = 16) -> list[ImagePrediction]:
+        """Predictions of every image, in order, each in the pixels of the image as it was handed in; see ``mtl_core.inference.results``.
+
+        Args:
+            images: one image or several (a list, or an array (N, H, W, 3)). An image is a path, a file's content as bytes, a Pillow image, or an
+                array: uint8, or float in 0..1, of shape (H, W), (H, W, 1) or (H, W, 3). They may differ in size.
+
+        Raises:
+            ImageFileError, DataError: one of them is no image; nothing is predicted then.
+        """
+        return list(self.predict_each(_several(images), batch_size))
+
+    def predict_each(self, images: Iterable[Any], batch_size: int = 16) -> Iterator[ImagePrediction]:
+        """The same for any number of images, ``batch_size`` of them in memory at a time."""
+        source = iter(images)
+        while batch := [as_image(image) for image in islice(source, batch_size)]:
+            yield from self._predict(batch)
+
+    def framed(self, image: Any) -> np.ndarray:
+        """uint8 (h, w, C): an image at the network's size and with its channels."""
+        image = as_image(image)
+        return self._framed(image)
+
+    def normalised(self, frames: np.ndarray) -> Tensor:
+        """uint8 (n, h, w, C) at the network's size -> float32 (n, C, h, w) as it was trained on, on its device."""
+        pixels = torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2))).to(self.device, torch.float32)
+        scale, offset = self.normalisation
+        return pixels.mul_(scale).add_(offset)
+
+    @torch.inference_mode()
+    def outputs(self, frames: np.ndarray) -> dict[str, Any]:
+        """Raw outputs per task of uint8 (n, h, w, C) at the network's size."""
+        return self.model(self.normalised(frames))
+
+    def decode(self, outputs: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Predictions per task, n rows as in ``mtl_core.tasks.kind``, in the network's frame."""
+        return {name: kind.decode(outputs[name]) for name, kind in self.kinds.items()}
+
+    def draw(self, image: np.ndarray, prediction: ImagePrediction, task: str, scale: int = 1) -> Drawing:
+        """A task's prediction drawn over the image handed in, uint8 (H, W, 3)."""
+        kind, result = self.kinds[task], prediction[task]
+        if type(result).__name__ == "Decoded":  # of a kind that only knows its own frame
+            return kind.draw_prediction(prediction.frame, result.decoded, kind.task, scale)
+        return kind.draw_prediction(image, result.decoded, kind.task, scale)
+
+    def _predict(self, images: list[np.ndarray]) -> Iterator[ImagePrediction]:
+        frames = np.stack([self._framed(image) for image in images])
+        decoded = self.decode(self.outputs(frames))
+        for row, (image, frame) in enumerate(zip(images, frames, strict=True)):
+            size = image.shape[:2]
+            placed, raw = self._fit(size), {name: values[row] for name, values in decoded.items()}
+            results = {name: on_image(self.kinds[name].task, values, placed) for name, values in raw.items()}
+            yield ImagePrediction(size, results, raw, np.repeat(frame, 3 // frame.shape[2], axis=2), placed)
+
+    def _framed(self, image: np.ndarray) -> np.ndarray:
+        steps = self.description.config.data.preprocessing
+        if self.image_shape[0] == 1 and steps.colour != "grey":  # the training images came in grey
+            image = _grey(image)
+        image = self._denoise(image.transpose(2, 0, 1)).transpose(1, 2, 0)
+        if self.image_shape[0] == 1 and image.shape[2] == 3:
+            image = _grey(image)
+        return into_frame(image, self._fit(image.shape[:2]))
+
+    def _fit(self, size: tuple[int, int]):
+        return fit(size, self.image_shape[1:], self.how)
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    """uint8 (h, w, 3) -> (h, w, 1)."""
+    return np.asarray(Image.fromarray(image).convert("L"))[..., None]
+
+
+def _several(images: Any) -> list[Any]:
+    if isinstance(images, str | Path | bytes | Image.Image):
+        return [images]
+    if isinstance(images, np.ndarray):
+        one = images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3))
+        return [images] if one else list(images)
+    return list(images)
+
+
+def _how(description: ModelDescription, asked: str | None) -> str:
+    if asked is not None and asked not in HOW:
+        raise ConfigError(f"fit: expected one of {', '.join(HOW)}, found '{asked}'")
+    preprocessing = getattr(description.config.data, "preprocessing", None)
+    trained = getattr(preprocessing, "resize", "none")
+    return asked or (trained if trained in HOW else "pad")
+
+
+def _own(content: bytes, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    try:
+        tensors = load_tensors(content)
+    except (SafetensorError, ValueError, RuntimeError) as error:
+        raise ModelFileError(
+            f"the tensors cannot be read ({str(error).splitlines()[0]}); expected a safetensors file. Get the model again."
+        ) from None
+    for name, tensor in wanted.items():
+        if name not in tensors or tensors[name].shape != tensor.shape:
+            found = f"of shape {tuple(tensors[name].shape)}" if name in tensors else "none"
+            raise ModelFileError(f"the tensors are of another network: expected '{name}' of shape {tuple(tensor.shape)}, found {found}")
+    return {name: tensors[name] for name in wanted}

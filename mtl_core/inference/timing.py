@@ -1,0 +1,61 @@
+"""What sharing saves when an image is predicted: the trunk once with every head, against the trunk once for each head."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mtl_core.inference.predictor import Predictor
+
+ROUNDS = 7
+
+
+@dataclass(frozen=True)
+class SharingTimes:
+    """Milliseconds of a forward pass of one image, and how often it was timed."""
+
+    shared_ms: float
+    apart_ms: float
+    rounds: int
+    device: str
+
+
+@torch.inference_mode()
+def time_sharing(predictor: Predictor, frame: np.ndarray, rounds: int = ROUNDS) -> SharingTimes:
+    """Time both on one image, uint8 (H, W, C) at the network's size, in turns after one pass to warm up.
+
+    A network per task is taken to be this trunk with one of its heads: the same width, so what is compared is sharing alone. A scheme
+    without a trunk of its own (``backbone`` and ``heads``) is run once per task as it is.
+    """
+    model, images = predictor.model, predictor.normalised(frame[None])
+
+    def shared() -> None:
+        model(images)
+
+    def apart() -> None:
+        for name in predictor.kinds:
+            if hasattr(model, "heads") and hasattr(model, "backbone"):
+                model.heads[name](model.backbone(images))
+            else:
+                model(images)
+
+    times: dict[str, list[float]] = {"shared": [], "apart": []}
+    for turn in range(rounds + 1):
+        for name, work in (("shared", shared), ("apart", apart)):
+            seconds = _timed(work, predictor.device)
+            if turn:
+                times[name].append(1000 * seconds)
+    return SharingTimes(statistics.median(times["shared"]), statistics.median(times["apart"]), rounds, predictor.device)
+
+
+def _timed(work: Callable[[], None], device: str) -> float:
+    start = time.perf_counter()
+    work()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start

@@ -1,0 +1,94 @@
+"""An evaluation computed behind the pages: a process of its own, which says how far it is in ``evaluations/job.json`` of the run's folder.
+
+A process and not a thread: decoding and COCO's counting are long Python work, which in the server would slow a training thread and
+every page, and what it used goes back to the system when it ends. Queue and executor know nothing of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from mtl_core.errors import NotPossibleError
+from mtl_core.runs.artifacts import write_text
+from mtl_core.runs.owner import Owner, process_lives, this_process
+from mtl_core.runs.process import process_slot
+from mtl_core.runs.store import RunStore
+
+LEAST_SECONDS = 0.3  # between two notes of progress
+NICENESS = 10  # training and pages come first
+
+_ROOT = Path(__file__).parents[2]
+
+
+class JobNote:
+    """What the evaluating process writes of itself."""
+
+    def __init__(self, folder: Path, splits: list[str]):
+        self.path = folder / "evaluations" / "job.json"
+        owner = this_process()
+        self.note = {"host": owner.host, "pid": owner.pid, "process_started": owner.started, "splits": splits}
+        self.note |= {"share": 0.0, "text": "starting", "state": "running", "error": ""}
+        self.written = 0.0
+        self.path.parent.mkdir(exist_ok=True)
+        self.write()
+
+    def progress(self, share: float, text: str) -> None:
+        """At most every ``LEAST_SECONDS``."""
+        if time.monotonic() - self.written >= LEAST_SECONDS:
+            self.write(share=share, text=text)
+
+    def write(self, **changes: Any) -> None:
+        self.note |= changes
+        self.written = time.monotonic()
+        write_text(self.path, json.dumps(self.note))
+
+
+def start(store: RunStore, run_id: str, splits: list[str], checkpoint: str = "best") -> None:
+    """Have a process evaluate a run. Returns at once.
+
+    Raises:
+        NotPossibleError: one is at it already.
+    """
+    folder = store.folder(run_id)
+    if (running := state(folder)) and running["state"] == "running":
+        raise NotPossibleError(f"run {run_id} is being evaluated already ({running['text']}); wait for it, or end it first")
+    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "MTL_HOME": str(store.home), "PYTHONPATH": path}
+    command = [sys.executable, "-m", "mtl_core", "evaluate", run_id, "--checkpoint", checkpoint, "--background", "--json"]
+    command += [argument for split in splits for argument in ("--split", split)]
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, env=environment, start_new_session=True, **quiet)
+    started = this_process()
+    note = {"host": started.host, "pid": process.pid, "process_started": time.time(), "splits": splits}
+    (folder / "evaluations").mkdir(exist_ok=True)
+    # Until it writes itself. Its start time is known to within the tolerance that process_lives allows.
+    write_text(folder / "evaluations" / "job.json", json.dumps({**note, "share": 0.0, "text": "loading PyTorch", "state": "running", "error": ""}))
+    process_slot("evaluations")[process.pid] = process  # kept, so that one that has ended is waited for
+
+
+def state(folder: Path) -> dict[str, Any] | None:
+    """How the last evaluation of a run goes or went: ``state`` (running, done, failed, gone), ``share``, ``text``, ``error``, ``splits``."""
+    for pid, process in list(process_slot("evaluations").items()):
+        if process.poll() is not None:
+            process_slot("evaluations").pop(pid, None)
+    try:
+        note = json.loads((folder / "evaluations" / "job.json").read_text(encoding="utf-8"))
+        owner = Owner(note["host"], int(note["pid"]), float(note["process_started"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if note["state"] == "running" and owner.host == this_process().host and not process_lives(owner):
+        return {**note, "state": "gone", "error": "its process ended before it was done"}
+    return note
+
+
+def end(folder: Path) -> None:
+    """Ask the running evaluation to end, if there is one on this machine. What is kept stays."""
+    note = state(folder)
+    if note and note["state"] == "running" and (process := process_slot("evaluations").get(note["pid"])) is not None:
+        process.terminate()

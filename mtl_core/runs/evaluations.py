@@ -1,0 +1,125 @@
+"""Evaluations of a run, kept in its folder: ``evaluations/<checkpoint>_<split>.json`` and the arrays it names. Read without torch.
+
+A newer evaluation of the same checkpoint and split takes the older one's place: its arrays are written first, the JSON that names them is
+replaced as a whole, so a reader sees the one or the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtl_core.analysis.evaluation.findings import Cells
+from mtl_core.errors import StoreError, TrainingError
+from mtl_core.runs.artifacts import write_text
+from mtl_core.training.checkpoint_files import KeptCheckpoint, kept_checkpoints
+
+FORMAT = 1
+SPLITS = ("train", "val", "test")
+_NAME = re.compile(r"epoch_\d{4,}_step_\d{8,}_(train|val|test)\.json")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One checkpoint on one split. ``report`` is what ``mtl_core.training.checkpoint_evaluation`` says, with the run's id and the format."""
+
+    report: dict[str, Any]
+    folder: Path
+
+    @property
+    def split(self) -> str:
+        return self.report["split"]
+
+    @property
+    def checkpoint(self) -> str:
+        return self.report["checkpoint"]
+
+    def value(self, task: str, name: str) -> float | None:
+        """A task's metric; None where it is not defined or not measured."""
+        found = self.report["tasks"].get(task, {}).get("values", [])
+        return next((entry["value"] for entry in found if entry["name"] == name), None)
+
+    def arrays(self, task: str) -> dict[str, np.ndarray]:
+        """Arrays of one task, without its name.
+
+        Raises:
+            StoreError: they are missing or damaged.
+        """
+        path = self.folder / self.report["arrays"]
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return {key.removeprefix(f"{task}/"): file[key] for key in file.files if key.startswith(f"{task}/")}
+        except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+            raise StoreError(f"'{path}' cannot be read ({error}). Evaluate the checkpoint again to make it anew.") from None
+
+    def cells(self, task: str, arrays: dict[str, np.ndarray]) -> Cells | None:
+        """The task's confusion matrix, out of its arrays."""
+        about = self.report["tasks"][task]["cells"]
+        return Cells(tuple(about["rows"]), tuple(about["columns"]), about["counted"], arrays["cells"].astype(np.int64)) if about else None
+
+
+def write_evaluation(folder: Path, run_id: str, report: dict[str, Any], arrays: dict[str, np.ndarray]) -> Evaluation:
+    """Keep an evaluation in the run's folder.
+
+    Raises:
+        StoreError: it cannot be written; the one before stays.
+    """
+    parent = folder / "evaluations"
+    name = f"{report['checkpoint']}_{report['split']}"
+    path = parent / f"{name}.{secrets.token_hex(4)}.npz"
+    report = {"format": FORMAT, "run": run_id, **report, "arrays": path.name}
+    try:
+        parent.mkdir(exist_ok=True)
+        with path.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        write_text(parent / f"{name}.json", json.dumps(report, allow_nan=False))
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise StoreError(f"cannot keep the evaluation in '{parent}': {error.strerror or error}. Make room and evaluate again.") from error
+    for old in parent.glob(f"{name}.*.npz"):
+        if old != path:
+            with contextlib.suppress(OSError):
+                old.unlink()
+    return Evaluation(report, parent)
+
+
+def evaluations(folder: Path) -> list[Evaluation]:
+    """All that are kept and can be read, the newest first."""
+    parent, found = folder / "evaluations", []
+    for path in parent.iterdir() if parent.is_dir() else ():
+        if _NAME.fullmatch(path.name):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                report = json.loads(path.read_text(encoding="utf-8"))
+                if report["format"] <= FORMAT and isinstance(report["tasks"], dict):
+                    found.append(Evaluation(report, parent))
+    return sorted(found, key=lambda evaluation: -evaluation.report["created_at"])
+
+
+def find_checkpoint(folder: Path, asked: str) -> KeptCheckpoint:
+    """The checkpoint that ``best``, ``last`` or an epoch's number means.
+
+    Raises:
+        TrainingError: there is none; says which there are.
+    """
+    kept = kept_checkpoints(folder)
+    for checkpoint in reversed(kept):
+        if (asked == "best" and checkpoint.is_best) or (asked == "last" and checkpoint.is_last):
+            return checkpoint
+        if asked.isdigit() and checkpoint.whole_epoch and checkpoint.epoch == int(asked):
+            return checkpoint
+    if not kept:
+        raise TrainingError("the run has no checkpoint yet: one is saved after each epoch")
+    epochs = ", ".join(str(epoch) for epoch in sorted({checkpoint.epoch for checkpoint in kept if checkpoint.whole_epoch}))
+    raise TrainingError(f"no checkpoint '{asked}': expected best, last or an epoch that was kept ({epochs or 'none'})")

@@ -1,0 +1,182 @@
+"""A run's checkpoint measured closely on one split: every task's findings, and how wrong each image is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from mtl_core.analysis.evaluation import EVALUATIONS
+from mtl_core.analysis.evaluation.findings import Findings, KindEvaluation
+from mtl_core.analysis.sample_errors import SampleErrors, per_sample_errors
+from mtl_core.config import RunConfig
+from mtl_core.data.batches import Batches
+from mtl_core.data.dataset import MultiTaskDataset
+from mtl_core.data.source import Progress
+from mtl_core.errors import TrainingError
+from mtl_core.tasks.kind import TaskKind
+from mtl_core.training.build import build_kinds, build_model, training_data
+from mtl_core.training.checkpoint_files import FILES, check_files, read_meta
+from mtl_core.training.execution import Execution, resolve_device
+
+KEPT_BYTES = 32 * 2**20  # of each task's predictions, the worst ones first: enough for every image of most splits
+
+
+@dataclass
+class TaskPass:
+    """One task during the pass. ``rows`` of the split, their errors and predictions, batch by batch."""
+
+    kind: TaskKind
+    evaluation: KindEvaluation | None
+    errors: SampleErrors | None = None
+    values: list[np.ndarray] = field(default_factory=list)
+    mistakes: list[np.ndarray] = field(default_factory=list)
+    rows: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    kept: np.ndarray | None = None
+    kept_errors: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+
+
+def evaluate_checkpoint(
+    config: RunConfig, folder: Path, cache: Path, checkpoint: str, split: str, progress: Progress = lambda share, what: None
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Predict every image of a split with a checkpoint, computed as the run computes, and measure.
+
+    Draws from torch's global random generator: not for a process that trains.
+
+    Args:
+        config: the run's. folder: the run's. cache: of prepared data.
+        checkpoint: name of one of the run's checkpoints.
+        split: train (as it is, without augmentation), val or test.
+        progress: told the share done and what is being done; what it raises ends it.
+
+    Returns:
+        A JSON-able report and arrays, as ``mtl_core.runs.evaluations`` keeps them.
+
+    Raises:
+        DamagedCheckpointError: the checkpoint's files are not what was written.
+        TrainingError: it holds another network.
+        ConfigError, DataError: the data or a part are no longer there.
+    """
+    started = time.time()
+    data = training_data(config, cache, lambda share, what: progress(0.0, f"preparing the data: {what}"))
+    meta = read_meta(folder, checkpoint)
+    execution = Execution(resolve_device(config.device), meta["execution"]["precision"], meta["execution"]["layout"])
+    kinds = build_kinds(config, data.tasks, data.statistics)
+    model = _loaded(config, folder, checkpoint, kinds, data.statistics, execution)
+    dataset = data.split(split)
+    kinds = {name: kind for name, kind in kinds.items() if kind.task.target in dataset.targets}  # not those that make their targets themselves
+    passes = {
+        name: TaskPass(kind, EVALUATIONS.load(kind.task.kind)(kind.task) if kind.task.kind in EVALUATIONS else None) for name, kind in kinds.items()
+    }
+    _predict(model, execution, _batches(config, dataset, kinds, data.statistics, execution), dataset, passes, lambda share: progress(share, split))
+    progress(1.0, f"{split}: computing the metrics")
+    report, arrays = {}, {}
+    for name, task in passes.items():
+        report[name], arrays[name] = _concluded(task, dataset)
+    facts = {"split": split, "checkpoint": checkpoint, "epoch": meta["position"]["epoch"], "step": meta["position"]["step"]}
+    facts |= {"images": len(dataset), "created_at": time.time(), "seconds": time.time() - started}
+    facts |= {"device": execution.device, "precision": execution.precision, "layout": execution.layout}
+    return {**facts, "tasks": report}, {f"{task}/{name}": values for task, found in arrays.items() for name, values in found.items()}
+
+
+def _loaded(
+    config: RunConfig, folder: Path, checkpoint: str, kinds: dict[str, TaskKind], statistics: dict[str, Any], execution: Execution
+) -> torch.nn.Module:
+    check_files(folder, checkpoint)
+    model = build_model(config, kinds, statistics)
+    path = folder / "checkpoints" / checkpoint / FILES[0]
+    try:
+        model.load_state_dict(load_file(path))
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise TrainingError(f"'{path}' holds another network than the run's config describes ({str(error).splitlines()[0]})") from None
+    return model.to(execution.device, memory_format=execution.memory_format).eval()
+
+
+def _batches(config: RunConfig, dataset: MultiTaskDataset, kinds: dict[str, TaskKind], statistics: dict[str, Any], execution: Execution) -> Batches:
+    """As ``Setup.evaluation_batches`` makes them, so that the numbers are those of the curves."""
+    size = min(max(config.batch_size, 64), 256)
+    targets = sorted({kind.task.target for kind in kinds.values()})
+    return Batches(dataset, targets, statistics, size, execution.device, channels_last=execution.layout == "channels_last")
+
+
+@torch.no_grad()
+def _predict(model: Any, execution: Execution, batches: Batches, dataset: MultiTaskDataset, passes: dict[str, TaskPass], progress: Any) -> None:
+    for number, batch in enumerate(batches.epoch(0)):
+        progress(number / len(batches))
+        with execution.autocast():
+            outputs = model(batch.images)
+        rows = batch.index.numpy()
+        for name, task in passes.items():
+            _add(task, task.kind.decode(outputs[name]), dataset, rows)
+
+
+def _add(task: TaskPass, predictions: np.ndarray, dataset: MultiTaskDataset, rows: np.ndarray) -> None:
+    target = task.kind.task.target
+    targets, labelled = dataset.targets[target][rows], dataset.labelled[target][rows]
+    if task.evaluation is not None and labelled.any():
+        task.evaluation.update(predictions[labelled], targets[labelled], rows[labelled])
+    errors = per_sample_errors(task.kind.task.kind, predictions, targets, labelled)
+    if errors is None:
+        return
+    task.errors = errors
+    task.values.append(errors.values)
+    if errors.mistakes is not None:
+        task.mistakes.append(errors.mistakes)
+    if predictions.dtype == np.float32 and predictions.ndim > 2 and predictions.shape[-1] != 6:
+        predictions = predictions.astype(np.float16)  # maps that are only drawn
+    task.rows = np.concatenate([task.rows, rows])
+    task.kept = predictions if task.kept is None else np.concatenate([task.kept, predictions])
+    task.kept_errors = np.concatenate([task.kept_errors, np.nan_to_num(errors.values, nan=-1.0)])
+    if task.kept.nbytes > 2 * KEPT_BYTES:
+        _drop_the_best(task)
+
+
+def _drop_the_best(task: TaskPass) -> None:
+    """Keep the predictions that are most wrong, in the order of the split."""
+    most = max(1, KEPT_BYTES // max(1, task.kept[0].nbytes))
+    chosen = np.sort(np.argsort(-task.kept_errors, kind="stable")[:most])
+    task.rows, task.kept, task.kept_errors = task.rows[chosen], task.kept[chosen], task.kept_errors[chosen]
+
+
+def _concluded(task: TaskPass, dataset: MultiTaskDataset) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    own = task.kind.task
+    findings = task.evaluation.compute() if task.evaluation is not None else Findings([])
+    values = [_described(metric, own.unit) | {"value": _plain(value)} for metric, value in findings.values]
+    class_values = [_described(metric, own.unit) | {"values": [_plain(value) for value in numbers]} for metric, numbers in findings.class_values]
+    cells, errors = findings.cells, task.errors
+    report = {
+        "kind": own.kind,
+        "title": own.title,
+        "classes": list(own.classes),
+        "unit": own.unit,
+        "labelled": int(dataset.labelled[own.target].sum()),
+        "values": values,
+        "class_values": class_values,
+        "cells": {"rows": list(cells.rows), "columns": list(cells.columns), "counted": cells.counted} if cells else None,
+        "errors": {"title": errors.title, "unit": own.unit if errors.unit == "unit" else errors.unit} if errors else None,
+    }
+    arrays = dict(findings.arrays)
+    if cells:
+        arrays["cells"] = cells.entries.astype(np.int32)
+    if task.kept is not None:
+        if task.kept.nbytes > KEPT_BYTES:
+            _drop_the_best(task)
+        arrays |= {"errors": np.concatenate(task.values), "kept": task.rows, "predictions": task.kept}
+        if task.mistakes:
+            arrays["mistakes"] = np.concatenate(task.mistakes)
+    return report, arrays
+
+
+def _described(metric: Any, unit: str) -> dict[str, Any]:
+    metric = replace(metric, unit=unit if metric.unit == "unit" else metric.unit)
+    return {"name": metric.name, "title": metric.title, "unit": metric.unit, "higher_is_better": metric.higher_is_better}
+
+
+def _plain(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,57 @@
+"""Data: what there is to train on, with every target drawn and counted; and your own."""
+
+import streamlit as st
+
+from ui.data_gallery import gallery
+from ui.data_numbers import numbers
+from ui.data_sets import chosen_set, known_sets, made_ready, set_header
+from ui.guard import through_app
+from ui.import_panel import import_panel
+from ui.state import hold
+
+VIEWS = {"images": "Images", "numbers": "In numbers"}
+
+
+def main() -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title("Data", anchor=False, width="content")
+        st.space("stretch")
+        if "new" not in st.query_params:
+            st.button("Bring your own images", icon=":material/add_photo_alternate:", key="data.new", on_click=_bring)
+    if "new" in st.query_params:
+        import_panel()
+        return
+    entry = chosen_set(known_sets())
+    if entry is None:
+        return
+    set_header(entry)
+    ready = made_ready(entry)
+    if ready is None:
+        return
+    if _view() == "images":
+        gallery(entry, ready["data"])
+    else:
+        numbers(entry, ready["data"], ready["report"])
+
+
+def _bring() -> None:
+    st.query_params["new"] = "1"
+
+
+def _view() -> str:
+    """How the set is looked at; in the address."""
+    asked = st.query_params.get("view")
+    value = asked if asked in VIEWS else "images"
+    hold("data.view", value)
+
+    def take() -> None:
+        st.query_params["view"] = st.session_state["data.view"]
+
+    st.segmented_control(
+        "View", list(VIEWS), default=value, required=True, key="data.view", format_func=VIEWS.get, on_change=take, label_visibility="collapsed"
+    )
+    return value
+
+
+through_app()
+main()

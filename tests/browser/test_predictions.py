@@ -1,0 +1,165 @@
+"""Looking at what was learnt: sort by worst, open, slide through epochs, switch layers, a second run beside it, an image of one's own."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from mtl_core.runs.jobs import execute
+from mtl_core.runs.store import open_store
+from tests.browser.conftest import Server
+
+pytestmark = pytest.mark.browser
+
+DRAWN = ".viewer[data-drawn]"
+CELL = ".viewer .row[data-task='{}'] canvas[aria-label^='{}']"
+
+
+@pytest.fixture(scope="module")
+def runs(trained, tmp_path_factory):
+    """A store with two short runs on the same data: (home, first id, second id)."""
+    home = tmp_path_factory.mktemp("predictions") / "home"
+    shutil.copytree(trained.store.home, home)
+    store = open_store(home)
+    second = trained.run.config.model_copy(update={"name": "the second", "seed": 7, "epochs": 1})
+    execute(store, store.create(second).id)
+    return home, trained.run.id, store.runs()[0].id
+
+
+@pytest.fixture(scope="module")
+def server(runs, tmp_path_factory):
+    running = Server(runs[0], tmp_path_factory.mktemp("predictions_server") / "server.log")
+    yield running
+    running.close()
+
+
+def pixels(page: Page, task: str, what: str) -> str:
+    """A canvas' picture as text, so that two of them can be told apart."""
+    return page.eval_on_selector(CELL.format(task, what), "canvas => canvas.toDataURL()")
+
+
+def at_epoch(page: Page, epoch: int) -> None:
+    page.wait_for_selector(f".viewer[data-epoch='{epoch}'][data-drawn$='/{epoch}']")
+
+
+def test_from_the_worst_image_through_epochs_and_layers_to_a_second_run(page, server, runs):
+    _, first, second = runs
+    page.goto(f"{server.url}/predictions?run={first}")
+    page.wait_for_selector(".gallery .item")
+    worst = page.locator(".gallery .item").first
+    number = worst.get_attribute("data-number")
+    worst.click()
+    page.wait_for_selector(f"{DRAWN}[data-sample='{number}'][data-ready]")
+    assert f"sample={number}" in page.url
+    at_epoch(page, 2)
+
+    late = pixels(page, "depth", "Predicted")
+    page.locator(".viewer").focus()
+    page.keyboard.press("ArrowLeft")
+    at_epoch(page, 1)
+    assert pixels(page, "depth", "Predicted") != late
+    page.wait_for_url("**epoch=1**")  # told to the server once the slider rests
+
+    page.keyboard.press("h")
+    page.wait_for_selector(".viewer[data-hidden='true']")
+    same = "([a, b]) => document.querySelector(a).toDataURL() === document.querySelector(b).toDataURL()"
+    page.wait_for_function(same, arg=[CELL.format("segments", "Predicted"), CELL.format("depth", "Predicted")])  # all are the plain image
+    page.keyboard.press("H")
+    page.wait_for_selector(".viewer[data-hidden='false']")
+    page.keyboard.press("4")
+    page.wait_for_selector(".viewer[data-off='segments']")
+    page.keyboard.press("4")
+    page.wait_for_selector(".viewer[data-off='']")
+    expect(page.locator(CELL.format("segments", "Target"))).to_be_visible()
+
+    # Known candidates in place of the short run's: two that overlap by 0.8, of one class, and one of another.
+    known = [[0, 0, 20, 20, 3, 0.9], [0, 0, 20, 16, 3, 0.6], [0, 0, 20, 20, 5, 0.4]]
+    page.evaluate("known => { document.querySelector('.viewer').viewer.shown[0].boxes = { boxes: known, raw: true }; }", known)
+    for confidence, overlap, count in ((0.05, 1, 3), (0.05, 0.75, 2), (0.5, 1, 2), (0.5, 0.75, 1), (0.95, 1, 0)):
+        page.get_by_label("Confidence from").fill(str(confidence))
+        page.get_by_label("Overlap up to (NMS)").fill(str(overlap))
+        expect(page.locator(CELL.format("boxes", "Predicted"))).to_have_attribute("data-boxes", str(count))
+
+    page.goto(f"{server.url}/predictions?run={first}&sample={number}&beside={second}")
+    page.wait_for_selector(f"{DRAWN}[data-ready]")
+    expect(page.locator(CELL.format("depth", "Predicted: the second"))).to_have_count(1)
+    before = page.locator(".viewer").get_attribute("data-sample")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_selector(f".viewer[data-ready]:not([data-sample='{before}'])")
+
+
+def test_layers_stand_where_the_stored_targets_say(page, server, runs):
+    """The browser's own drawing against the stored mask, pixel by pixel."""
+    from mtl_core.figures.overlays import class_colours
+    from mtl_core.runs.artifacts import read_probe_targets
+
+    home, first, _ = runs
+    store = open_store(home)
+    probes = read_probe_targets(store.folder(first))
+    classes = store.get(first).info["tasks"]["segments"]["classes"]
+    page.goto(f"{server.url}/predictions?run={first}&sample=1")
+    page.wait_for_selector(f"{DRAWN}[data-ready]")
+    page.get_by_label("Opacity").fill("1")
+    page.wait_for_timeout(200)
+    at = """([cell, w, h]) => { const canvas = document.querySelector(cell), found = [];
+        const all = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+        for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) {
+            const place = 4 * (Math.floor((y + 0.5) * canvas.height / h) * canvas.width + Math.floor((x + 0.5) * canvas.width / w));
+            found.push(all[place], all[place + 1], all[place + 2]); }
+        return found; }"""
+    height, width = probes.images.shape[1:3]
+    seen = np.array(page.evaluate(at, [CELL.format("segments", "Target"), width, height])).reshape(height, width, 3)
+    mask, image = probes.targets["segments"][1], probes.images[1]
+    colours = class_colours(classes)
+    named = (mask != 255) & (np.array([name != "background" for name in classes] + [False] * (256 - len(classes)))[mask])
+    expected = np.where(named[..., None], colours[np.where(named, mask, 0)], image)
+    assert named.any()
+    assert np.abs(seen - expected).max() <= 2
+
+
+def picture(mode: str = "RGB", size: tuple[int, int] = (90, 50), kind: str = "JPEG", **more) -> bytes:
+    buffer = io.BytesIO()
+    Image.new(mode, size, 90 if mode == "L" else (90, 40, 120, 10)[: len(mode)]).save(buffer, kind, **more)
+    return buffer.getvalue()
+
+
+def bomb() -> bytes:
+    """A small PNG file whose header says 20,000 x 20,000 pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_an_image_of_ones_own_and_bad_ones_in_words(page, server, runs):
+    page.goto(f"{server.url}/predictions?run={runs[1]}&view=own")
+    page.get_by_text("Ctrl+V pastes a copied image.").wait_for()
+    upload = page.locator("input[type=file]")
+    rotated = Image.Exif()
+    rotated[0x0112] = 6
+    for name, content, said in (
+        ("broken.png", picture(kind="PNG")[:60], "broken.png"),
+        ("huge.png", bomb(), "pixels"),
+        ("cmyk.jpg", picture("CMYK"), "cmyk.jpg: 90 x 50 pixels"),
+        ("phone.jpg", picture(exif=rotated), "phone.jpg: 50 x 90 pixels"),
+    ):
+        upload.set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": content})
+        expect(page.get_by_text(said).last).to_be_visible()
+        if "90" in said:
+            page.wait_for_selector(DRAWN)
+            expect(page.get_by_text("One network per task")).to_be_visible()
+        else:
+            expect(page.get_by_role("alert")).to_contain_text(name)

@@ -1,0 +1,27 @@
+"""The report in Chromium without a network: no errors, nothing asked for, every picture there, and paper."""
+
+import pytest
+
+from mtl_core.exports.source import ExportSource
+from mtl_core.exports.writing import export
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_opens_offline(chromium, trained, tmp_path, scheme):
+    (path,), _ = export(ExportSource(trained.store, trained.run), ["report"], tmp_path)
+    context = chromium.new_context(offline=True, color_scheme=scheme, viewport={"width": 1280, "height": 900})
+    tab, said, asked = context.new_page(), [], []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(path.as_uri())
+    assert tab.locator("img").evaluate_all("images => images.every(image => image.complete && image.naturalWidth > 0)")
+    assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 22, 28)"}[scheme]
+    assert tab.pdf(format="A4").startswith(b"%PDF")
+    assert said == []
+    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+    context.close()

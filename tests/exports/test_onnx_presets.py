@@ -1,0 +1,60 @@
+"""ONNX of every preset's network, and of one on photographs that are not square: within 1e-4 of PyTorch."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save
+
+from mtl_core.config import RunConfig
+from mtl_core.data import open_source
+from mtl_core.data.dataset import Task
+from mtl_core.exports.graph import TOLERANCE
+from mtl_core.exports.onnx_model import write_onnx
+from mtl_core.inference.model_folder import ModelDescription
+from mtl_core.inference.predictor import Predictor
+from mtl_core.presets import load_presets
+from mtl_core.training.build import build_kinds, build_model
+
+
+def untrained(config, tasks, shape):
+    """A network with random values, as if it had been trained: batch statistics are away from 0 and 1."""
+    tasks = {name: tasks[name] for name in config.tasks}
+    channels = shape[0]
+    targets = {task.target: {"mean": 3.0, "std": 1.5, "class_counts": [1] * len(task.classes)} for task in tasks.values()}
+    statistics = {"mean": [0.4] * channels, "std": [0.3] * channels, "image_shape": list(shape), "targets": targets}
+    torch.manual_seed(0)
+    model = build_model(config, build_kinds(config, tasks, statistics), statistics)
+    for name, buffer in model.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.uniform_(-0.2, 0.2)
+        elif name.endswith("running_var"):
+            buffer.uniform_(0.5, 1.5)
+    return Predictor(ModelDescription(config, tasks, statistics), save(model.state_dict()))
+
+
+NETWORKS = {}
+for _preset in load_presets():  # presets that differ in balancing only have the same network
+    _config = _preset.config
+    NETWORKS.setdefault(str((_config.data.name, list(_config.tasks), _config.backbone, _config.sharing)), _preset)
+
+
+@pytest.mark.parametrize("preset", NETWORKS.values(), ids=lambda preset: preset.name)
+def test_every_presets_network(preset, tmp_path):
+    source = open_source(preset.config.data)
+    predictor = untrained(preset.config, {task.name: task for task in source.tasks()}, source.image_shape())
+    assert write_onnx(predictor, tmp_path / "model.onnx") <= TOLERANCE
+
+
+@pytest.mark.parametrize("backbone", [{"name": "small_cnn", "width": 8}, {"name": "resnet18", "small_images": False}], ids=lambda b: b["name"])
+def test_pets_as_photographs_that_are_not_square(backbone, tmp_path):
+    """Breed (classification), trimap (segmentation), head box (detection), in colour."""
+    tasks = {
+        "breed": Task("breed", "classification", "breed", ("a", "b", "c")),
+        "trimap": Task("trimap", "segmentation", "trimap", ("pet", "background", "border")),
+        "head": Task("head", "detection", "head", ("cat", "dog")),
+    }
+    config = RunConfig.from_dict({"data": {"name": "digits"}, "tasks": {name: {} for name in tasks}, "backbone": backbone})
+    predictor = untrained(config, tasks, (3, 96, 128))
+    assert write_onnx(predictor, tmp_path / "model.onnx") <= TOLERANCE
+    prediction = predictor.predict(np.random.default_rng(0).integers(0, 256, (375, 500, 3), dtype=np.uint8))[0]
+    assert prediction["trimap"].classes.shape == (375, 500)

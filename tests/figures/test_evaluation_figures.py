@@ -1,0 +1,62 @@
+"""Charts of an evaluation say what the numbers say."""
+
+import numpy as np
+import pytest
+
+from mtl_core.analysis.regret import Regret
+from mtl_core.figures import evaluation as figures
+
+COLOUR = "#0072B2"
+
+
+def test_confusion_shows_shares_of_rows_and_counts():
+    figure = figures.confusion_figure(np.array([[3, 1], [0, 0]]), ["a", "b"], ["a", "b"], "images", COLOUR)
+    np.testing.assert_allclose(figure.data[0].z, [[0.75, 0.25], [0, 0]])
+    assert {(note.y, note.x, note.text) for note in figure.layout.annotations} == {(0, 0, "3"), (0, 1, "1")}
+    assert figure.data[0].customdata[0][1].tolist() == [1, "b", "a"]
+
+
+def test_many_classes_have_no_numbers_but_names():
+    names = [f"class {place}" for place in range(80)]
+    figure = figures.confusion_figure(np.eye(80, dtype=int), names, names, "pixels", COLOUR)
+    assert not figure.layout.annotations
+    assert figure.layout.xaxis.ticktext[1] == names[figure.layout.xaxis.tickvals[1]]
+    assert len(figure.layout.xaxis.tickvals) <= 26
+
+
+@pytest.mark.parametrize(("count", "text"), [(7, "7"), (950, "950"), (12300, "12.3k"), (4_100_000, "4.1M")])
+def test_short_count(count, text):
+    assert figures.short_count(count) == text
+
+
+def test_curves_colour_one_class_and_leave_out_what_is_not_there():
+    curves = np.full((3, 2, 5), np.nan)
+    curves[0, :, :3], curves[2, :, :2] = [[0, 0.5, 1], [1, 1, 0.5]], [[0, 1], [1, 0]]
+    figure = figures.class_curves_figure(curves, ["a", "b", "c"], 0, "pr", COLOUR)
+    assert [(trace.name, trace.line.color == COLOUR) for trace in figure.data] == [("c", False), ("a", True)]
+    assert figure.data[1].x.tolist() == [0, 0.5, 1]
+
+
+def test_reliability_leaves_out_empty_bins():
+    bins = np.array([[0, np.nan, np.nan], [4, 0.7, 0.5]])
+    figure = figures.reliability_figure(bins, COLOUR)
+    assert figure.data[0].y.tolist() == [0.5]
+    assert figure.data[0].x.tolist() == [0.75]
+
+
+@pytest.mark.parametrize("images", [0, 1, 5000])
+def test_scatter_takes_at_most_so_many(images):
+    scatter = np.column_stack([np.arange(images)] * 3).astype(float)
+    assert len(figures.scatter_figure(scatter, "m", COLOUR).data[0].x) == min(images, figures.POINTS)
+
+
+def test_errors_and_depths_of_nothing():
+    assert figures.errors_figure(np.full(3, np.nan), "error", COLOUR).data[0].y.tolist() == [0]
+    assert len(figures.by_depth_figure(np.array([[1.0, 0, np.nan]]), "m", COLOUR).data[0].x) == 0
+
+
+def test_regret_is_in_percent_of_the_best():
+    one = Regret("a", {}, 2, 0.8, 0.6, 0.2, 25.0, np.array([1.0, 2.0, 3.0]), np.array([0.4, 0.8, 0.6]))
+    figure = figures.regret_figure([one], {"a": COLOUR}, 3)
+    np.testing.assert_allclose(figure.data[0].y, [50, 0, 25])
+    assert figure.layout.shapes[0].x0 == 3

@@ -1,0 +1,177 @@
+"""The Data page: every set in the list, its images and numbers, in the address; deleting asks."""
+
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mtl_core.data import DATA_SOURCES
+from mtl_core.data.imports import examine, import_dataset, imported, propose
+from mtl_core.errors import DataError
+
+PATIENCE = 60  # seconds; a bound for slow machines
+
+
+def settle(app):
+    """Run the page until its work in the background is done."""
+    app.run()
+    deadline = time.monotonic() + PATIENCE
+    while any(button.label.startswith("Cancel") for button in app.button):
+        assert time.monotonic() < deadline
+        app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+@pytest.fixture
+def opened(open_page):
+    return lambda **query: settle(open_page("data", **query))
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """A folder with two classes of ten images, one file that is none, under an allowed folder."""
+    folder = tmp_path / "brought" / "days"
+    random = np.random.default_rng(0)
+    for place in range(20):
+        path = folder / ("day" if place % 2 else "night") / f"{place}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(path)
+    (folder / "day" / "broken.png").write_bytes(b"no picture")
+    monkeypatch.setenv("MTL_DATA_FOLDERS", str(folder.parent))
+    return folder
+
+
+@pytest.fixture
+def own_set(pictures, store):
+    spec = propose(pictures).spec
+    return import_dataset(pictures, spec, "days", home=store.home, checked=examine(pictures, spec))
+
+
+def labels(app):
+    return [button.label for button in app.button]
+
+
+def test_every_data_set_is_in_the_list(opened):
+    app = opened(data="digits")
+    assert list(app.dataframe[0].value["Data set"]) == [DATA_SOURCES.load(name).title for name in DATA_SOURCES if name != "imported"]
+    digits = app.dataframe[0].value.set_index("Data set").loc[DATA_SOURCES.load("digits").title]
+    assert (digits["train"], digits["val"], digits["test"]) == (1258, 270, 269)
+
+
+def test_images_split_task_and_class_are_in_the_address(opened, texts):
+    app = opened(data="digits", split="val", task="digit", **{"class": "7"})
+    assert "of 270 images" in texts(app)
+    assert all(label.endswith(": 7") for label in labels(app) if label[0].isdigit())
+    app.selectbox(key="data.class.digits.digit").set_value("3").run()
+    assert app.query_params["class"] in ("3", ["3"])
+
+
+def test_a_page_and_a_sample_open_by_their_address(opened, texts):
+    app = opened(data="digits", page="2", sample="5")
+    assert "Image 5 of train" in texts(app)
+    assert "page 2 of 53" in texts(app)
+    assert "25" in [label.split("\\")[0] for label in labels(app)]
+    app.button(key="data.close").click().run()
+    assert "Image 5 of train" not in texts(app)
+
+
+@pytest.mark.parametrize(
+    "query", [{"sample": "0"}, {"sample": "99999"}, {"sample": "-1"}, {"page": "x"}, {"page": "9999"}, {"split": "no"}, {"task": "no"}]
+)
+def test_an_address_that_leads_nowhere_shows_something_sensible(opened, texts, query):
+    app = opened(data="digits", **query)
+    assert "images" in texts(app)
+    assert not app.error
+
+
+def test_an_unknown_set_is_said(opened):
+    app = opened(data="no_such")
+    assert "no data set" in app.error[0].value
+    app.button(key="data.first").click().run()
+    assert not app.error
+
+
+def test_numbers_of_every_task(opened, texts):
+    app = opened(data="digits", view="numbers")
+    assert "Every image has every target." in texts(app)
+    assert "Labelled images, per class" in texts(app)
+    assert "Spread of the values (degrees)" in texts(app)
+
+
+def test_train_on_this_takes_the_set_and_all_its_tasks(opened):
+    app = opened(data="digits")
+    app.button(key="data.train").click().run()
+    assert app.session_state["settings"]["data"]["name"] == "digits"
+    assert list(app.session_state["settings"]["tasks"]) == [
+        task.name for task in DATA_SOURCES.load("digits")(DATA_SOURCES.load("digits").Options()).tasks()
+    ]
+    assert app.title[0].value.startswith("Train")
+
+
+def test_what_cannot_be_prepared_is_a_sentence_and_can_be_tried_again(opened, monkeypatch):
+    def refuse(*_):
+        raise DataError("no pictures in this test")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ui.data_sets.prepare", refuse)
+        app = opened(data="digits")
+        assert "no pictures in this test" in app.error[0].value
+    app.button(key="data.again").click()
+    settle(app)
+    assert not app.error
+    assert "1: 0" in [label.replace("\\", "") for label in labels(app)]
+
+
+def test_an_import_from_a_folder_shows_its_report_before_anything_is_made(opened, pictures, store, texts):
+    app = opened(new="1")
+    app.text_input(key="import.path").set_value(str(pictures)).run()
+    app.button(key="import.look_there").click()
+    settle(app)
+    assert "20 images" in texts(app) or "21 images" in texts(app)
+    app.button(key="import.check").click()
+    settle(app)
+    assert "broken.png" in "\n".join(str(frame.value) for frame in app.dataframe)
+    assert imported(store.home) == []
+    app.text_input(key="import.name").set_value("Not A Name").run()
+    assert app.button(key="import.go").disabled
+    app.text_input(key="import.name").set_value("days").run()
+    app.number_input(key="import.images.size.0").set_value(32).run()
+    assert app.button(key="import.go").disabled  # the report was of other settings
+    app.button(key="import.check").click()
+    settle(app)
+    app.button(key="import.go").click()
+    settle(app)
+    app = settle(app)
+    made = imported(store.home)
+    assert [entry.name for entry in made] == ["days"]
+    assert made[0].image_shape == (3, 32, 64)
+    assert sum(made[0].split_sizes.values()) == 20
+    assert "days" in [heading.value for heading in app.subheader]
+
+
+@pytest.mark.parametrize(("path", "said"), [("/etc", "outside"), ("", "Type the path"), ("{folder}/none", "nothing at")])
+def test_a_path_that_is_none_is_refused(opened, pictures, path, said):
+    app = opened(new="1")
+    app.text_input(key="import.path").set_value(path.format(folder=pictures)).run()
+    app.button(key="import.look_there").click().run()
+    assert said in app.error[0].value
+
+
+def test_deleting_a_set_asks_and_names_it(opened, own_set, store, texts):
+    app = opened(data="imported/days")
+    app.button(key="data.delete").click().run()
+    assert "days" in texts(app)
+    assert imported(store.home) != []
+    app.button(key="delete_really").click().run()
+    assert imported(store.home) == []
+    assert not app.exception
+
+
+def test_a_set_that_is_trained_on_cannot_be_deleted(opened, own_set, store, make_run):
+    make_run(filled=False, data={"name": "imported", "set": "days"}, tasks={own_set.tasks[0].name: {}})
+    app = opened(data="imported/days")
+    app.button(key="data.delete").click().run()
+    assert "cannot be deleted now" in app.warning[-1].value
+    assert not [button for button in app.button if button.key == "delete_really"]

@@ -1,0 +1,111 @@
+"""The Predictions page on a store filled by hand; what is drawn in the browser is tested in tests/browser."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ui.error_gallery import mistaken, with_class
+from ui.sample_view import same_image
+
+
+def data_of(app, place=0):
+    """What a component was given."""
+    return json.loads(app.get("bidi_component")[place].proto.json)
+
+
+def test_the_gallery_has_the_worst_first(open_page, finished):
+    app = open_page("predictions", run=finished.id, epoch="1")
+    assert app.query_params["epoch"] == "1"
+    assert [tile["number"] for tile in data_of(app)["tiles"]][:1] == [0] or not app.error
+    app.selectbox(key="gallery.sort").set_value("slant").run()
+    numbers = [tile["number"] for tile in data_of(app)["tiles"]]
+    assert numbers == [3, 0, 2, 1]  # predicted 1 everywhere, targets 0, 1, 2, 3: errors 1, 0, 1, 2
+    app.toggle(key="gallery.best").set_value(True).run()
+    assert [tile["number"] for tile in data_of(app)["tiles"]] == [1, 0, 2, 3]
+
+
+def test_filters_that_leave_nothing_say_so(open_page, finished):
+    app = open_page("predictions", run=finished.id)
+    app.multiselect(key="gallery.classes").set_value(["9"]).run()
+    assert "No image is left" in app.info[0].value
+
+
+def test_one_image_is_given_with_every_epoch(open_page, finished):
+    app = open_page("predictions", run=finished.id, sample="3", epoch="1")
+    data = data_of(app)
+    sample = json.loads(data["sample"])
+    assert (data["epoch"], sample["number"], sample["width"], sample["height"]) == (1, 3, 8, 8)
+    assert sample["runs"][0]["epochs"] == [0, 1, 2]
+    assert [frame["slant"]["v"] for frame in sample["runs"][0]["frames"]] == [0.0, 1.0, 2.0]
+    assert sample["target"]["digit"]["p"].index(1.0) == 3
+    assert app.query_params["sample"] == "3"
+
+
+def test_an_image_that_does_not_exist_is_the_last_one_and_says_so(open_page, finished):
+    app = open_page("predictions", run=finished.id, sample="99")
+    assert "There is no image 99" in app.warning[0].value or "There is no image 100" in app.warning[0].value
+    assert json.loads(data_of(app)["sample"])["number"] == 3
+
+
+def test_a_second_run_beside_it_shows_the_same_image(open_page, finished, make_run):
+    other = make_run(name="another")
+    data = data_of(open_page("predictions", run=finished.id, sample="1", beside=other.id))
+    assert [run["name"] for run in data["runs"]] == ["a run", "another"]
+    assert len(json.loads(data["sample"])["runs"]) == 2
+
+
+def test_a_split_without_a_checkpoint_says_what_it_needs(open_page, finished):
+    assert "has no checkpoint yet" in open_page("predictions", run=finished.id, images="val").info[0].value
+
+
+def test_your_image_needs_a_checkpoint(open_page, finished):
+    assert "has no checkpoint yet" in open_page("predictions", run=finished.id, view="own").info[0].value
+
+
+def test_mistakes_are_those_of_the_task_sorted_by():
+    found = {
+        "targets": {"a": np.zeros(4)},
+        "errors": {
+            "a": {"values": np.arange(4.0), "mistakes": np.array([True, False, False, False])},
+            "b": {"values": np.array([0.0, 1.0, 2.0, 9.0]), "mistakes": None},
+        },
+    }
+    assert mistaken(found, "a").tolist() == [True, False, False, False]
+    assert mistaken(found, "b").tolist() == [False, False, True, True]  # above the median
+    assert mistaken(found, "").tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "expected"),
+    [
+        ("classification", np.array([0, 1, 1]), [False, True, False]),
+        ("multi_label", np.array([[1, 0], [0, 1], [1, 1]]), [False, True, False]),
+        ("segmentation", np.array([[[0]], [[1]], [[1]]]), [False, True, False]),
+        ("detection", np.array([[[0, 0, 1, 1, 0]], [[0, 0, 1, 1, 1]], [[0, 0, 1, 1, 1]]]), [False, True, False]),
+    ],
+)
+def test_with_class_asks_labelled_targets(kind, target, expected):
+    from mtl_core.data.dataset import Task
+
+    labelled = {"t": np.array([True, True, False])}
+    assert with_class({"t": Task("t", kind, "t", ("cat", "dog"))}, {"t": target}, labelled, "dog").tolist() == expected
+
+
+class Pictures:
+    def __init__(self, values):
+        self.values = values
+
+    def __len__(self):
+        return len(self.values)
+
+    def row(self, number):
+        return number
+
+    def image(self, number):
+        return np.full((2, 2, 3), self.values[number])
+
+
+def test_the_same_image_is_found_by_its_pixels():
+    assert same_image(Pictures([5, 6, 7]), np.full((2, 2, 3), 7), 0) == 2
+    assert same_image(Pictures([5, 6, 7]), np.full((2, 2, 3), 8), 0) is None

@@ -1,0 +1,102 @@
+"""A finished run's checkpoint, measured closely, gives the numbers of its curves; what is kept can be read back."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mtl_core.__main__ import main
+from mtl_core.config import PartConfig, RunConfig
+from mtl_core.data import open_source
+from mtl_core.errors import StoreError, TrainingError
+from mtl_core.runs.evaluations import evaluations, find_checkpoint, write_evaluation
+from mtl_core.runs.executor import execute
+from mtl_core.runs.store import open_store
+from mtl_core.training import checkpoint_evaluation
+from mtl_core.training.checkpoint_evaluation import evaluate_checkpoint
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A store with one short run of every kind of task that the scenes have."""
+    store = open_store(tmp_path_factory.mktemp("evaluated"))
+
+    data = {"name": "digit_scenes", "train_size": 96, "val_size": 70, "test_size": 40, "image_size": 32}
+    names = [task.name for task in open_source(PartConfig(**data)).tasks()]
+    tasks = {name: {} for name in names}
+    shape = {"data": data, "tasks": tasks, "backbone": {"name": "small_cnn", "width": 8}, "epochs": 2, "batch_size": 32}
+    config = RunConfig.from_dict({**shape, "device": "cpu", "precision": "fp32", "layout": "contiguous"})
+    run = store.create(config)
+    return store, execute(store, run.id)
+
+
+def last(store, run, split):
+    frame = store.scalars(run.id)
+    rows = frame[frame["key"].str.startswith(f"{split}/")].sort_values("row")
+    return rows
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_the_numbers_are_those_of_the_curves(trained, split):
+    store, run = trained
+    assert run.status == "finished", run.failure
+    checkpoint = find_checkpoint(store.folder(run.id), "best")
+    report, arrays = evaluate_checkpoint(run.config, store.folder(run.id), store.cache, checkpoint.name, split)
+    rows = last(store, run, split)
+    if split == "val":
+        rows = rows[rows["epoch"] == checkpoint.epoch]
+    recorded = dict(zip(rows["key"], rows["value"], strict=True))
+    compared = 0
+    for task, found in report["tasks"].items():
+        for entry in found["values"]:
+            key = f"{split}/{task}/{entry['name']}"
+            if key in recorded:
+                assert entry["value"] == pytest.approx(recorded[key], abs=2e-5), key  # curves sum up in float32
+                compared += 1
+        assert arrays[f"{task}/errors"].shape == (report["images"],)
+    assert compared >= 8
+    json.dumps(report, allow_nan=False)
+
+
+def test_kept_and_read_back(trained, monkeypatch, capsys):
+    store, run = trained
+    monkeypatch.setenv("MTL_HOME", str(store.home))
+    assert main(["evaluate", run.id[:18], "--json", "--split", "val"]) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    (kept,) = [e for e in evaluations(store.folder(run.id)) if e.split == "val"]
+    assert kept.report == report
+    for task, about in report["tasks"].items():
+        arrays = kept.arrays(task)
+        cells = kept.cells(task, arrays)
+        if cells is not None:
+            assert cells.matrix().shape == (len(about["cells"]["rows"]), len(about["cells"]["columns"]))
+    assert main(["evaluate", run.id]) == 0
+    assert "labelled images" in capsys.readouterr().out
+    assert len(list((store.folder(run.id) / "evaluations").glob("*.npz"))) == 1, "the older arrays are gone"
+    assert not any(e.split == "test" for e in evaluations(store.folder(run.id))), "test is touched only when it is asked for"
+    assert main(["evaluate", run.id, "--checkpoint", "77"]) == 1
+    assert "expected best, last or an epoch" in capsys.readouterr().err
+
+
+def test_the_worst_predictions_are_kept_where_room_is_short(trained, monkeypatch):
+    store, run = trained
+    monkeypatch.setattr(checkpoint_evaluation, "KEPT_BYTES", 20 * 32 * 32)  # twenty masks
+    checkpoint = find_checkpoint(store.folder(run.id), "last")
+    report, arrays = evaluate_checkpoint(run.config, store.folder(run.id), store.cache, checkpoint.name, "val")
+    task = next(name for name, found in report["tasks"].items() if found["kind"] == "segmentation")
+    errors, kept = arrays[f"{task}/errors"], arrays[f"{task}/kept"]
+    assert len(kept) == len(arrays[f"{task}/predictions"]) == 20
+    assert np.sort(errors[kept])[0] >= np.sort(np.delete(errors, kept))[-1]
+
+
+def test_a_damaged_file_is_a_sentence(tmp_path):
+    with pytest.raises(TrainingError, match="no checkpoint yet"):
+        find_checkpoint(tmp_path, "best")
+    report = {"checkpoint": "epoch_0001_step_00000002", "split": "val", "tasks": {}, "created_at": 1.0}
+    written = write_evaluation(tmp_path, "a run", report, {"task/errors": np.zeros(3)})
+    assert evaluations(tmp_path)[0].report == written.report
+    next((tmp_path / "evaluations").glob("*.npz")).write_bytes(b"torn")
+    with pytest.raises(StoreError, match="Evaluate the checkpoint again"):
+        evaluations(tmp_path)[0].arrays("task")
+    (tmp_path / "evaluations" / "epoch_0001_step_00000002_val.json").write_text("{")
+    assert evaluations(tmp_path) == []

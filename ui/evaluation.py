@@ -1,0 +1,181 @@
+"""The evaluation of a run, its own tab: which checkpoint on which images, gaps between splits, what the chosen epoch costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.analysis.regret import chosen_epoch, course, regrets
+from mtl_core.figures.evaluation import regret_figure
+from mtl_core.runs.evaluations import SPLITS, Evaluation, evaluations
+from mtl_core.runs.store import RunStore
+from mtl_core.training.checkpoint_files import KeptCheckpoint, kept_checkpoints
+from ui import words
+from ui.charts import colours_of, panel_style, scalars_feed
+from ui.evaluation_job import job_controls
+from ui.evaluation_task import task_evaluation
+from ui.plot import plot, prepared
+
+VIEWS = {"training": "Training", "evaluation": "Evaluation"}
+
+
+def view_choice() -> str:
+    """Which tab of the run's page is looked at; it stands in the address."""
+    key = "run.view"
+    asked = st.query_params.get("view", "training")
+    if key not in st.session_state:
+        st.session_state[key] = asked if asked in VIEWS else "training"
+    view = st.segmented_control("View", list(VIEWS), format_func=VIEWS.get, key=key, required=True, label_visibility="collapsed") or "training"
+    if view == "training":
+        for name in ("view", "images", "task"):
+            st.query_params.pop(name, None)
+    else:
+        st.query_params["view"] = view
+    return view
+
+
+def evaluation_tab(store: RunStore, run: Any) -> None:
+    """All of it. Reads stored results only; no torch."""
+    folder = store.folder(run.id)
+    kept = kept_checkpoints(folder)
+    if not kept:
+        st.info("A checkpoint is saved after each epoch; from then on it can be evaluated here.")
+        return
+    found = evaluations(folder)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        checkpoint = _checkpoint_choice(run, kept)
+        split = _split_choice(run)
+    of_checkpoint = {one.split: one for one in found if one.checkpoint == checkpoint.name}
+    job_controls(store, run, checkpoint, split, of_checkpoint.get(split))
+    frame = scalars_feed(store, run.id)["frame"]
+    _test_line(frame, found)
+    shown = of_checkpoint.get(split)
+    if shown is not None:
+        _tasks(store, run, shown)
+    st.subheader("From train to val to test", anchor=False)
+    _gaps(run, frame, checkpoint, of_checkpoint)
+    st.subheader("What one checkpoint for all tasks costs", anchor=False)
+    _regret(run, frame)
+
+
+def _checkpoint_choice(run: Any, kept: list[KeptCheckpoint]) -> KeptCheckpoint:
+    by_name = {checkpoint.name: checkpoint for checkpoint in reversed(kept)}
+    best = next((name for name, checkpoint in by_name.items() if checkpoint.is_best), next(iter(by_name)))
+
+    def title(name: str) -> str:
+        checkpoint = by_name[name]
+        marks = [word for word, there in (("best on val", checkpoint.is_best), ("last", checkpoint.is_last)) if there]
+        where = f"epoch {checkpoint.epoch}" if checkpoint.whole_epoch else f"step {checkpoint.step:,}, in epoch {checkpoint.epoch + 1}"
+        return f"{where} ({', '.join(marks)})" if marks else where
+
+    key = f"evaluation.checkpoint.{run.id}"
+    if st.session_state.get(key) not in by_name:
+        st.session_state[key] = best
+    name = st.selectbox("Checkpoint", list(by_name), format_func=title, key=key, width=280)
+    return by_name[name]
+
+
+def _split_choice(run: Any) -> str:
+    key = f"evaluation.split.{run.id}"
+    if key not in st.session_state:
+        asked = st.query_params.get("images", "val")
+        st.session_state[key] = asked if asked in SPLITS else "val"
+    split = st.segmented_control("Images", list(SPLITS), required=True, key=key) or "val"
+    st.query_params["images"] = split
+    return split
+
+
+def _test_line(frame: pd.DataFrame, found: list[Evaluation]) -> None:
+    """Whether and when the test images were looked at."""
+    said = []
+    if frame["key"].str.startswith("test/").any():
+        said.append("once when the run finished, with the checkpoint that was best on val")
+    said += [f"here on {words.moment(one.report['created_at'])}, with epoch {one.report['epoch']}" for one in found if one.split == "test"]
+    text = f"The test images were measured {'; '.join(said)}." if said else "The test images have not been touched."
+    st.caption(f":material/lock: {text} They are measured only when you ask for it, and never choose a checkpoint.")
+
+
+def _tasks(store: RunStore, run: Any, evaluation: Evaluation) -> None:
+    report = evaluation.report
+    st.caption(
+        f"Epoch {report['epoch']} on {report['split']}: {report['images']:,} images, measured {words.moment(report['created_at'])} "
+        f"in {words.duration(report['seconds'])} ({report['device']}, {report['precision']})."
+    )
+    names = list(report["tasks"])
+    asked = st.query_params.get("task")
+    key = f"evaluation.task.{run.id}"
+    if key not in st.session_state:
+        st.session_state[key] = asked if asked in names else names[0]
+    chosen = st.pills("Task", names, key=key, required=True, label_visibility="collapsed") or names[0]
+    st.query_params["task"] = chosen
+    colours = colours_of(run.config)
+    panel_style(names, colours, prefix="evaluation")
+    with st.container(border=True, key=f"evaluation_{chosen}"):
+        task_evaluation(store, run, evaluation, chosen, colours[chosen])
+
+
+def _gaps(run: Any, frame: pd.DataFrame, checkpoint: KeptCheckpoint, found: dict[str, Evaluation]) -> None:
+    rows, parts = [], []
+    chosen = chosen_epoch(frame)
+    for task, info in run.info["tasks"].items():
+        for name, metric in info["metrics"].items():
+            if name == "loss":
+                continue
+            values = {split: found[split].value(task, name) if split in found else None for split in SPLITS}
+            for split in SPLITS:
+                if split not in found:
+                    values[split] = _recorded(frame, split, f"{split}/{task}/{name}", checkpoint, chosen)
+            if "train" not in found and values["train"] is not None:
+                parts.append("train")
+            rows.append({"Task": task, "Metric": f"{metric['title']} {words.better(metric['higher_is_better'])}", **_shown(values, metric)})
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", key="evaluation.gaps", row_height=30)
+    note = "Loss of quality: how much worse val is than train, and test than val; below zero it is better. "
+    if parts:
+        note += "Train is measured on a fixed part of 128 images until the whole split is evaluated. "
+    st.caption(note)
+
+
+def _recorded(frame: pd.DataFrame, split: str, key: str, checkpoint: KeptCheckpoint, chosen: int | None) -> float | None:
+    """What the run itself wrote for this checkpoint. Its test values belong to the best one."""
+    epochs, values = course(frame, key)
+    if split == "test":
+        return float(values[-1]) if len(values) and checkpoint.epoch == chosen and checkpoint.whole_epoch else None
+    there = values[epochs == checkpoint.epoch] if checkpoint.whole_epoch else values[:0]
+    return float(there[-1]) if len(there) else None
+
+
+def _shown(values: dict[str, float | None], metric: dict[str, Any]) -> dict[str, str]:
+    sign = 1 if metric["higher_is_better"] else -1
+
+    def lost(before: str, after: str) -> str:
+        one, other = values[before], values[after]
+        return "–" if one is None or other is None else f"{sign * (one - other):+.3g}"
+
+    unit = metric.get("unit", "")
+    texts = {split: words.measured(value, unit) for split, value in values.items()}
+    return {**texts, "lost train to val": lost("train", "val"), "lost val to test": lost("val", "test")}
+
+
+def _regret(run: Any, frame: pd.DataFrame) -> None:
+    chosen, found = chosen_epoch(frame), regrets(frame, run.info["tasks"])
+    if chosen is None or not found:
+        st.caption("After the first epoch it appears here which epoch was best for each task.")
+        return
+    left, right = st.columns(2, gap="medium")
+    rows = [
+        {
+            "Task": one.task,
+            "Metric on val": f"{one.metric['title']} {words.better(one.metric['higher_is_better'])}",
+            "Its best epoch": one.best_epoch,
+            "Best": words.measured(one.best, one.metric.get("unit", "")),
+            f"Epoch {chosen}": words.measured(one.chosen, one.metric.get("unit", "")),
+            "Costs it": f"{one.cost:.3g} ({one.share:.1f} %)" if one.share == one.share else f"{one.cost:.3g}",
+        }
+        for one in found
+    ]
+    left.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", key="evaluation.regret", row_height=30)
+    left.caption(f"Epoch {chosen} has the highest mean score over the tasks on val. A task trained alone would keep its own best epoch.")
+    with right:
+        plot(prepared(regret_figure(found, colours_of(run.config), chosen), "What each epoch costs each task"), key="chart.evaluation.regret")

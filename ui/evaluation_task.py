@@ -1,0 +1,169 @@
+"""One task's evaluation: metrics, classes, confusion whose cells open their images, curves, worst images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from mtl_core.analysis.evaluation.findings import OUTCOMES, Cells
+from mtl_core.analysis.sample_errors import worst_first
+from mtl_core.figures import evaluation as figures
+from mtl_core.runs.evaluations import Evaluation
+from mtl_core.runs.store import RunStore
+from ui import words
+from ui.evaluation_samples import sample_row
+from ui.plot import plot, prepared
+
+TITLES = {"multi_label": ("class", "outcome")}  # of the confusion's rows and columns, where they are not the usual ones
+SHOWN = 6  # images of a cell or of the worst
+
+
+def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str, colour: str) -> None:
+    """All that is stored of one task on one split."""
+    about = evaluation.report["tasks"][task]
+    st.markdown(f"**{words.plain(task)}** :gray[{words.plain(about['title'] or about['kind'])} · {about['labelled']:,} labelled images]")
+    if not about["values"]:
+        st.caption("Nothing is known about how to evaluate this kind of task.")
+        return
+    _values(about)
+    arrays = _arrays(evaluation, task)
+    key = f"{run.id}.{evaluation.split}.{task}"
+    cells = evaluation.cells(task, arrays)
+    if cells is not None:
+        left, right = st.columns([6, 5], gap="large")
+        with left:
+            chosen = _confusion(cells, TITLES.get(about["kind"], ("true", "predicted")), colour, key)
+        with right:
+            shown = _class_table(about, key)
+        _cell_images(store, run, evaluation, task, arrays, cells, chosen)
+    else:
+        shown = None
+    _charts(about, arrays, shown, colour, key)
+    _worst(store, run, evaluation, task, arrays, about)
+
+
+def _arrays(evaluation: Evaluation, task: str) -> dict[str, np.ndarray]:
+    return _read(evaluation.folder.as_posix(), evaluation.report["arrays"], task, evaluation)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _read(folder: str, name: str, task: str, _evaluation: Evaluation) -> dict[str, np.ndarray]:
+    return _evaluation.arrays(task)
+
+
+def _values(about: dict[str, Any]) -> None:
+    cells = "".join(
+        f'<div><div class="fact-name">{words.better(entry["higher_is_better"])} {entry["title"]}</div>'
+        f"<div>{words.measured(entry['value'], entry['unit'])}</div></div>"
+        for entry in about["values"]
+    )
+    st.html(f'<div class="facts">{cells}</div>')
+
+
+def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str) -> tuple[int, int]:
+    """The matrix; which cell is open: clicked, or chosen below it."""
+    st.markdown(f":small[:gray[Confusion: {cells.counted}; colour is the share of a row. Click a cell to see its images.]]")
+    matrix = cells.matrix()
+    figure = figures.confusion_figure(matrix, cells.rows, cells.columns, cells.counted, colour, titles)
+    clicked = plot(prepared(figure, "Confusion matrix"), key=f"chart.confusion.{key}", clicks=True)
+    row_key, column_key = f"evaluation.row.{key}", f"evaluation.column.{key}"
+    if clicked:
+        st.session_state[row_key], st.session_state[column_key] = int(clicked["y"]), int(clicked["x"])
+    if row_key not in st.session_state:
+        st.session_state[row_key], st.session_state[column_key] = _most_wrong(matrix, cells.columns == OUTCOMES)
+    with st.container(horizontal=True):
+        row = st.selectbox(titles[0].capitalize(), range(len(cells.rows)), format_func=lambda place: cells.rows[place], key=row_key)
+        column = st.selectbox(titles[1].capitalize(), range(len(cells.columns)), format_func=lambda place: cells.columns[place], key=column_key)
+    return row, column
+
+
+def _most_wrong(matrix: np.ndarray, of_outcomes: bool) -> tuple[int, int]:
+    """The largest cell that holds mistakes."""
+    wrong = matrix.copy()
+    if of_outcomes:
+        wrong[:, [0, 3]] = 0  # what was found, and what is rightly absent
+    else:
+        np.fill_diagonal(wrong, 0)
+    row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    return int(row), int(column)
+
+
+def _cell_images(
+    store: RunStore, run: Any, evaluation: Evaluation, task: str, arrays: dict[str, np.ndarray], cells: Cells, chosen: tuple[int, int]
+) -> None:
+    images, counts = cells.images(*chosen)
+    what = f"{words.plain(cells.rows[chosen[0]])} → {words.plain(cells.columns[chosen[1]])}"
+    if not len(images):
+        st.caption(f"{what}: no image.")
+        return
+    total = _counted(int(counts.sum()), cells.counted) + ("" if cells.counted == "images" else f" in {_counted(len(images), 'images')}")
+    st.markdown(f"**{what}**: {total}" + (f" :gray[· the first {SHOWN}]" if len(images) > SHOWN else ""))
+    notes = [_counted(int(count), cells.counted) if cells.counted != "images" else "" for count in counts[:SHOWN]]
+    notes = [note or f"error {arrays['errors'][image]:.2g}" for note, image in zip(notes, images, strict=False)]
+    sample_row(store, run, evaluation, task, arrays, [int(image) for image in images[:SHOWN]], notes)
+
+
+def _counted(count: int, plural: str) -> str:
+    return f"{count:,} {plural.removesuffix('es' if plural == 'boxes' else 's') if count == 1 else plural}"
+
+
+def _class_table(about: dict[str, Any], key: str) -> int | None:
+    """Every class; the one that is chosen has its curves in colour."""
+    st.markdown(":small[:gray[Each class; a dash where it is not defined. Choose a row to colour its curves.]]")
+    columns = {"Class": about["classes"]}
+    for entry in about["class_values"]:
+        whole = entry["name"] == "support"
+        title = entry["title"] if whole else f"{entry['title']} {words.better(entry['higher_is_better'])}"
+        columns[title] = [None if value is None else int(value) if whole else round(value, 3) for value in entry["values"]]
+    picked = st.dataframe(
+        pd.DataFrame(columns),
+        hide_index=True,
+        width="stretch",
+        height=min(430, 38 + 32 * len(about["classes"])),
+        row_height=32,
+        placeholder="–",
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"evaluation.classes.{key}",
+    )
+    rows = picked.selection.rows if picked else []
+    return rows[0] if rows else None
+
+
+def _charts(about: dict[str, Any], arrays: dict[str, np.ndarray], shown: int | None, colour: str, key: str) -> None:
+    unit, charts = about["unit"], []
+    if "pr" in arrays:
+        title = "Precision over recall" + (" at IoU 0.50" if about["kind"] == "detection" else "")
+        charts.append((title, "pr", figures.class_curves_figure(arrays["pr"], about["classes"], shown, "pr", colour)))
+    if "roc" in arrays:
+        charts.append(("ROC", "roc", figures.class_curves_figure(arrays["roc"], about["classes"], shown, "roc", colour)))
+    if "reliability" in arrays:
+        charts.append(("Calibration: bars on the line are honest", "reliability", figures.reliability_figure(arrays["reliability"], colour)))
+    if "scatter" in arrays:
+        charts.append(("Predicted against target", "scatter", figures.scatter_figure(arrays["scatter"], unit, colour, height=260)))
+    if "by_depth" in arrays:
+        charts.append(("Error by depth", "by_depth", figures.by_depth_figure(arrays["by_depth"], unit, colour)))
+    if "by_angle" in arrays:
+        charts.append(("Angles of the pixels", "by_angle", figures.by_angle_figure(arrays["by_angle"], colour)))
+    if about["errors"]:
+        errors = about["errors"]
+        title = ", ".join(filter(None, (errors["title"], errors["unit"])))
+        charts.append(("Errors of single images", "errors", figures.errors_figure(arrays["errors"], title, colour)))
+    for start in range(0, len(charts), 4):
+        row = charts[start : start + 4]
+        for place, (title, name, figure) in zip(st.columns(max(2, len(row))), row, strict=False):
+            with place:
+                st.markdown(f":small[:gray[{title}]]")
+                plot(prepared(figure, title), key=f"chart.evaluation.{name}.{key}")
+
+
+def _worst(store: RunStore, run: Any, evaluation: Evaluation, task: str, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> None:
+    if not about["errors"]:
+        return
+    errors = arrays["errors"]
+    rows = [int(row) for row in worst_first(errors)[:SHOWN]]
+    st.markdown(f"**Worst images** :gray[by {words.plain(about['errors']['title'])} ↓]")
+    sample_row(store, run, evaluation, task, arrays, rows, [words.measured(float(errors[row]), about["errors"]["unit"]) for row in rows])

@@ -1,0 +1,33 @@
+// Thumbnails cut from one picture; a click opens one. Nothing is drawn here: the server sends the picture.
+
+export default function ({ parentElement, data, setTriggerValue }) {
+  const root = parentElement.querySelector(".gallery");
+  if (root.dataset.revision === data.revision) return;
+  root.dataset.revision = data.revision;
+  root.replaceChildren();
+  const rows = Math.ceil(data.tiles.length / data.columns);
+  data.tiles.forEach((tile, place) => {
+    const item = document.createElement("button");
+    item.type = "button";
+    item.className = "item" + (tile.mistake ? " mistake" : "");
+    item.title = `Open image ${tile.number + 1}`;
+    item.dataset.number = tile.number;
+    const picture = document.createElement("div");
+    picture.className = "picture";
+    picture.setAttribute("role", "img");
+    picture.setAttribute("aria-label", `Image ${tile.number + 1}: target and prediction. ${tile.lines.join(". ")}`);
+    const part = (at, count) => (count > 1 ? (100 * at) / (count - 1) : 0);
+    picture.style.aspectRatio = data.ratio;
+    picture.style.backgroundImage = `url(${data.sprite})`;
+    picture.style.backgroundSize = `${100 * data.columns}% ${100 * rows}%`;
+    picture.style.backgroundPosition = `${part(place % data.columns, data.columns)}% ${part(Math.floor(place / data.columns), rows)}%`;
+    item.append(picture);
+    for (const text of tile.lines) {
+      const line = document.createElement("span");
+      line.textContent = text;
+      item.append(line);
+    }
+    item.onclick = () => setTriggerValue("open", tile.number);
+    root.append(item);
+  });
+}

@@ -1,0 +1,253 @@
+"""Second step of an import: what the look found, each guess to be corrected before anything is checked."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.data.imports.spec import ImportSpec, SplitSpec
+from ui import words
+from ui.guard import is_ours
+from ui.import_draft import change, draft, value
+from ui.state import hold
+
+DELIMITERS = {",": "comma", ";": "semicolon", "tab": "tab", "|": "bar", "space": "white space"}
+ENCODINGS = ["utf-8-sig", "utf-16", "cp1252", "latin-1"]
+COLUMN_KINDS = ["classification", "multi_label", "regression"]
+HOW = {"ratio": "By ratio", "lists": "Given lists", "folders": "Folders", "column": "A column"}
+GROUPS = {
+    "none": "Nothing",
+    "column": "Images with one value of a column",
+    "folder": "Images of one folder",
+    "blocks": "Neighbours by name (video frames)",
+}
+
+
+def form_step(proposal: Any) -> None:
+    """What was found and guessed; tasks, tables, images and splits."""
+    st.markdown(f"**{proposal.images:,} images** in {words.plain(draft()['title'])}")
+    if proposal.notes:
+        st.markdown("\n".join(f"- :small[{words.plain(note)}]" for note in proposal.notes))
+    with st.container(border=True):
+        _tasks(proposal)
+    for place, table in enumerate(proposal.tables):
+        with st.expander(f"Table {words.plain(table.file)}", icon=":material/table:", key=f"import.table.{place}"):
+            _table(table)
+    left, right = st.columns([2, 3], gap="large")
+    with left, st.container(border=True):
+        _images()
+    with right, st.container(border=True):
+        _splits(proposal)
+    _yaml()
+
+
+def _tasks(proposal: Any) -> None:
+    st.markdown("**Tasks** :gray[which to keep; the counts are from a first look]")
+    if not proposal.tasks:
+        st.caption("No targets were recognised. The images alone can be imported for tasks that need none.")
+        return
+    kept = value("tasks")
+    rows = [
+        {
+            "keep": kept is None or task.name in kept,
+            "task": task.name,
+            "kind": task.kind.replace("_", " "),
+            "classes or unit": _listed(task.classes) or task.unit,
+            "labelled": task.labelled,
+            "from": value("sources", task.source, "format") if task.source < len(value("sources")) else "",
+            "note": task.note,
+        }
+        for task in proposal.tasks
+    ]
+    edited = st.data_editor(
+        pd.DataFrame(rows),
+        hide_index=True,
+        key="import.tasks",
+        disabled=[name for name in rows[0] if name != "keep"],
+        column_config={"keep": st.column_config.CheckboxColumn("Keep", width=60), "labelled": st.column_config.NumberColumn(format="localized")},
+    )
+    chosen = [row["task"] for row in edited.to_dict("records") if row["keep"]]
+    change(("tasks",), None if len(chosen) == len(rows) else chosen)
+
+
+def _listed(classes: tuple[str, ...]) -> str:
+    return f"{len(classes)}: {words.shortened(', '.join(classes), 60)}" if classes else ""
+
+
+def _table(table: Any) -> None:
+    """How a CSV was read: everything that was guessed about it, and its first rows."""
+    where: tuple[Any, ...] = ("sources", table.source)
+    left, middle, right = st.columns(3)
+    with left:
+        _select("Delimiter", (*where, "delimiter"), list(DELIMITERS), table.delimiter, lambda text: DELIMITERS.get(text, text))
+    with middle:
+        _select("Encoding", (*where, "encoding"), ENCODINGS, table.encoding)
+    with right:
+        _select("Column with the image's name", (*where, "image_column"), list(table.columns), None)
+    st.dataframe(pd.DataFrame(list(table.rows), columns=_distinct(table.columns)), height=180, hide_index=True)
+    columns = value(*where, "columns") or []
+    if isinstance(columns, list) and all(isinstance(entry, dict) and "column" in entry for entry in columns) and columns:
+        st.caption("Columns that become tasks")
+        edited = st.data_editor(
+            pd.DataFrame([{"column": entry["column"], "task": entry.get("task", ""), "kind": entry.get("kind", "")} for entry in columns]),
+            hide_index=True,
+            key=f"import.columns.{table.source}",
+            disabled=["column"],
+            column_config={
+                "kind": st.column_config.SelectboxColumn(options=COLUMN_KINDS, required=True),
+                "task": st.column_config.TextColumn(required=True),
+            },
+        )
+        for entry, row in zip(columns, edited.to_dict("records"), strict=True):
+            if (row["task"], row["kind"]) != (entry.get("task", ""), entry.get("kind", "")):
+                entry |= {"task": row["task"], "kind": row["kind"]}
+
+
+def _distinct(names: tuple[str, ...]) -> list[str]:
+    """Names as a table on screen needs them: none empty, none twice."""
+    seen: dict[str, int] = {}
+    found = []
+    for place, name in enumerate(names):
+        name = name or f"(column {place + 1})"
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
+
+
+def _select(label: str, path: tuple[Any, ...], options: list[str], default: str | None, words_of: Any = str, about: str = "") -> None:
+    current = value(*path)
+    current = default if current is None else current
+    choices = [*options, *([current] if current is not None and current not in options else [])]
+    key = "import." + ".".join(str(part) for part in path)
+    hold(key, current)
+
+    def take() -> None:
+        change(path, st.session_state[key])
+
+    index = choices.index(current) if current in choices else None
+    st.selectbox(label, choices, index, key=key, format_func=words_of, on_change=take, help=about or None)
+
+
+def _number(label: str, path: tuple[Any, ...], low: float, high: float, step: float, about: str = "") -> None:
+    current = value(*path)
+    key = "import." + ".".join(str(part) for part in path)
+    hold(key, current)
+
+    def take() -> None:
+        if st.session_state[key] is not None:
+            change(path, st.session_state[key])
+
+    form = "%d" if isinstance(current, int) else "%g"
+    st.number_input(label, low, high, current, step, format=form, key=key, on_change=take, help=about or None)
+
+
+def _images() -> None:
+    st.markdown("**Images**")
+    height, width = st.columns(2)
+    with height:
+        _number("Height in pixels", ("images", "size", 0), 8, 1024, 8)
+    with width:
+        _number("Width in pixels", ("images", "size", 1), 8, 1024, 8)
+    fields = ImportSpec.model_fields["images"].annotation.model_fields
+    _select("Colour", ("images", "colour"), ["auto", "grey", "colour"], None, about=fields["colour"].description)
+    st.caption("Every image is brought to this size once, and trained on at it. Larger ones show more and train slower.")
+
+
+def _splits(proposal: Any) -> None:
+    st.markdown("**Train, val and test**")
+    about = {name: field.description or "" for name, field in SplitSpec.model_fields.items()}
+    path = ("splits", "how")
+    hold("import.how", value(*path))
+
+    def take() -> None:
+        change(path, st.session_state["import.how"])
+
+    options = list(get_args(SplitSpec.model_fields["how"].annotation))
+    st.segmented_control(
+        "Where the parts come from",
+        options,
+        default=value(*path),
+        required=True,
+        key="import.how",
+        format_func=lambda name: HOW.get(name, name),
+        on_change=take,
+    )
+    how = value(*path)
+    if how != "ratio":
+        if how == "column":
+            _column_of(proposal, "file", "column", about)
+        for place, part in zip(st.columns(3), ("train", "val", "test"), strict=True):
+            with place:
+                _names(part, about[part])
+    columns = st.columns(3)
+    for place, (label, name, low, high, step) in zip(
+        columns,
+        (("Share for val", "val_share", 0.01, 0.89, 0.05), ("Share for test", "test_share", 0.01, 0.89, 0.05), ("Seed", "seed", 0, 2**31 - 1, 1)),
+        strict=True,
+    ):
+        with place:
+            _number(label, ("splits", name), low, high, step, about[name])
+    left, right = st.columns(2)
+    with left:
+        names = ["", *(task.name for task in proposal.tasks if task.kind == "classification")]
+        _select("Equal shares of the classes of", ("splits", "stratify"), names, "", lambda name: name or "none", about["stratify"])
+    with right:
+        _select("What stays together", ("splits", "groups"), list(GROUPS), None, lambda name: GROUPS.get(name, name), about["groups"])
+    if value("splits", "groups") == "column":
+        _column_of(proposal, "group_file", "group_column", about)
+    if value("splits", "groups") == "blocks":
+        left, right = st.columns(2)
+        with left:
+            _number("Frames in a block", ("splits", "block"), 2, 100_000, 1, about["block"])
+        with right:
+            _number("Frames left out between parts", ("splits", "gap"), 0, 10_000, 1, about["gap"])
+
+
+def _column_of(proposal: Any, file: str, column: str, about: dict[str, str]) -> None:
+    left, right = st.columns(2)
+    with left:
+        _select("Table", ("splits", file), [table.file for table in proposal.tables], None, about=about[file])
+    with right:
+        table = next((table for table in proposal.tables if table.file == value("splits", file)), None)
+        _select("Column", ("splits", column), list(table.columns) if table else [], None, about=about[column])
+
+
+def _names(part: str, about: str) -> None:
+    key = f"import.splits.{part}"
+    text = ", ".join(value("splits", part))
+    hold(key, text)
+
+    def take() -> None:
+        change(("splits", part), [name.strip() for name in st.session_state[key].split(",") if name.strip()])
+
+    st.text_input(part, text, key=key, on_change=take, help=f"{about} Several are separated by commas.")
+
+
+def _yaml() -> None:
+    """The whole description, for everything that has no field above; and to repeat the import from the command line."""
+    with st.expander("All of it as YAML", icon=":material/code:", key="import.yaml"):
+        with st.form("import_yaml", border=False):
+            try:
+                text = ImportSpec.from_dict(draft()["spec"]).to_yaml()
+            except Exception as error:
+                if not is_ours(error):
+                    raise
+                text = None
+                st.error(words.plain(str(error)), icon=":material/block:")
+            if text is not None:
+                hold("import.yaml_text", text)
+            st.text_area("YAML", text or "", key="import.yaml_text", height=320, label_visibility="collapsed")
+            st.form_submit_button("Use this", icon=":material/check:", on_click=_take_yaml)
+        st.caption("Saved as dataset.yaml beside the data, `python -m mtl_core data import PATH --name NAME` makes the same set.")
+
+
+def _take_yaml() -> None:
+    st.session_state.pop("import_refused", None)
+    try:
+        draft()["spec"] = ImportSpec.from_yaml(st.session_state["import.yaml_text"]).to_dict()
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state["import_refused"] = str(error)

@@ -1,0 +1,75 @@
+"""Bring your own images: files -> what was found, to be corrected -> report -> decision -> import. The engine does all of it; this shows it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui import background, words
+from ui.import_draft import draft, key_of, leave, result_of, start_check, take_proposal
+from ui.import_form import form_step
+from ui.import_report import report_step
+from ui.import_source import source_step, suggested_name
+
+
+def import_panel() -> None:
+    """The step that the import has come to."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Bring your own images", anchor=False, width="content")
+        st.space("stretch")
+        if draft():
+            st.button("Other files", icon=":material/restart_alt:", key="import.restart", type="tertiary", on_click=leave)
+        st.button("Back to the data sets", icon=":material/arrow_back:", key="import.back", type="tertiary", on_click=_back)
+    if not draft():
+        source_step()
+        return
+    if not _ended("propose", "Looking"):
+        return
+    proposal = result_of("propose")
+    take_proposal(proposal, suggested_name(draft()["title"]))
+    state = background.state_of(key_of("import"))
+    if state is not None and state["done"] and state["result"]:
+        _finished(state["result"])
+        return
+    if not _ended("import", "Importing"):
+        return
+    form_step(proposal)
+    if "import_refused" in st.session_state:
+        st.error(words.plain(st.session_state["import_refused"]), icon=":material/block:")
+    if _ended("check", "Checking"):
+        examined = result_of("check")
+        report = examined.report if examined is not None else None
+        label = "Check the files" if report is None else "Check again"
+        kind = "primary" if report is None else "secondary"
+        st.button(label, type=kind, icon=":material/fact_check:", key="import.check", on_click=start_check)
+        if report is None:
+            st.caption("Reads every file once and says what is wrong with which. Nothing is made by it.")
+        else:
+            report_step(report)
+
+
+def _ended(kind: str, title: str) -> bool:
+    """Whether this work is not going on; how far it is, or why it failed, is on screen. A failed look leaves nothing to go on with."""
+    state = background.state_of(key_of(kind))
+    if state is None:
+        return kind != "propose"
+    if not state["done"]:
+        background.show_progress(key_of(kind), title)
+        return False
+    if state["cancelled"]:
+        st.info("It was cancelled; nothing is left of it.", icon=":material/info:")
+    elif state["error"]:
+        st.error(words.plain(state["error"]), icon=":material/error:")
+    return kind != "propose" or state["result"] is not None
+
+
+def _finished(name: str) -> None:
+    """To the set's own page."""
+    leave()
+    st.session_state.setdefault("toasts", []).append(f"{words.plain(name)} is imported")
+    st.query_params.clear()
+    st.query_params["data"] = f"imported/{name}"
+    st.rerun()
+
+
+def _back() -> None:
+    st.query_params.pop("new", None)

@@ -1,0 +1,145 @@
+"""Third step of an import: what the check found, file by file; then the decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.data.imports import name_problem
+from ui import words
+from ui.import_draft import draft, fingerprint, start_import
+from ui.state import hold, run_store
+
+ROWS = 1000  # findings in the table on screen; the CSV has all that are listed
+OUTCOMES = {"skipped": "Skipped", "repaired": "Repaired", "note": "Odd"}
+LEAKS = 10
+
+
+def report_step(report: Any) -> None:
+    """Numbers, findings, leaks, and the button that imports."""
+    facts = {
+        "usable": f"{report.images:,} of {report.found:,}",
+        "repaired": f"{report.repaired:,}",
+        "skipped": f"{report.skipped:,}",
+        **{split: f"{size:,}" for split, size in report.split_sizes.items()},
+        "prepared": f"{report.bytes_prepared / 1e6:,.1f} MB",
+    }
+    with st.container(border=True, key="import_report"):
+        st.markdown("**What is in it** :gray[nothing has been prepared yet]")
+        cells = "".join(f'<div><div class="fact-name">{name}</div>{text}</div>' for name, text in facts.items())
+        st.html(f'<div class="facts">{cells}</div>')
+        _tasks(report)
+        _findings(report)
+        _leaks(report)
+        _sizes(report)
+    _decision(report)
+
+
+def _tasks(report: Any) -> None:
+    rows = [
+        {
+            "task": summary.task.name,
+            "kind": summary.task.kind.replace("_", " "),
+            "classes or range": _classes(summary),
+            **{f"labelled in {split}": count for split, count in summary.labelled.items()},
+        }
+        for summary in report.tasks
+    ]
+    if rows:
+        st.dataframe(pd.DataFrame(rows), hide_index=True, height=min(36 * (len(rows) + 1), 300))
+
+
+def _classes(summary: Any) -> str:
+    if summary.class_counts:
+        listed = ", ".join(f"{name} {count:,}" for name, count in summary.class_counts.items())
+        return words.shortened(listed, 120)
+    if summary.lowest is not None and summary.highest is not None:
+        return f"{summary.lowest:.4g} to {summary.highest:.4g} {summary.task.unit}".strip()
+    return words.shortened(", ".join(summary.task.classes), 120)
+
+
+def _findings(report: Any) -> None:
+    if not report.counts:
+        st.success("Every file is usable as it is.", icon=":material/check:")
+        return
+    by_outcome = {outcome: sum(count for key, count in report.counts.items() if key.startswith(f"{outcome}/")) for outcome in OUTCOMES}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        options = [outcome for outcome, count in by_outcome.items() if count]
+        shown = st.pills(
+            "Findings",
+            options,
+            selection_mode="multi",
+            default=options,
+            key="import.outcomes",
+            format_func=lambda outcome: f"{OUTCOMES[outcome]} {by_outcome[outcome]:,}",
+            label_visibility="collapsed",
+        )
+        st.space("stretch")
+        st.download_button(
+            "All findings as CSV", report.to_csv(), "findings.csv", "text/csv", icon=":material/download:", key="import.csv", on_click="ignore"
+        )
+    rows = [finding for finding in report.findings if finding.outcome in shown]
+    table = pd.DataFrame(
+        [
+            {"": OUTCOMES[row.outcome], "file": row.file, "task": row.task, "what": row.message, "sort": row.kind.replace("_", " ")}
+            for row in rows[:ROWS]
+        ]
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        placeholder="",
+        height=min(36 * (len(table) + 1), 320),
+        column_config={"file": st.column_config.TextColumn(width=220), "what": st.column_config.TextColumn(width=560)},
+    )
+    if len(rows) > ROWS or report.left_out:
+        st.caption(
+            f"The first {min(ROWS, len(rows)):,} are shown. {report.left_out:,} more are counted but not listed."
+            if report.left_out
+            else f"The first {ROWS:,} of {len(rows):,} are shown; the CSV has all."
+        )
+
+
+def _leaks(report: Any) -> None:
+    if not report.leak_count:
+        st.caption(":material/check: No image is in two parts of the data (compared pixel by pixel).")
+        return
+    lines = "".join(
+        f"\n- {words.plain(leak.files[0])} ({leak.splits[0]}) is {words.plain(leak.files[1])} ({leak.splits[1]})" for leak in report.leaks[:LEAKS]
+    )
+    more = f"\n- and {report.leak_count - LEAKS:,} more" if report.leak_count > LEAKS else ""
+    st.warning(
+        f"{report.leak_count:,} images are in two parts of the data: results on the second part would be too good. Keep them together with "
+        f"'What stays together' above, or leave one out.{lines}{more}",
+        icon=":material/warning:",
+    )
+
+
+def _sizes(report: Any) -> None:
+    sizes = [f"{width} x {height} ({count:,})" for (width, height), count in report.original_sizes.items()]
+    channels, height, width = report.image_shape
+    listed = words.shortened(", ".join(sizes), 200)
+    st.caption(f"Sizes of the files in pixels: {listed}. Prepared: {width} x {height}, {'grey' if channels == 1 else 'colour'}.")
+
+
+def _decision(report: Any) -> None:
+    changed = fingerprint() != draft()["checked"]
+    for problem in report.problems:
+        st.error(words.plain(problem), icon=":material/block:")
+    if changed:
+        st.warning("The settings were changed since this check. Check the files again.", icon=":material/sync_problem:")
+    with st.container(key="import_decision", horizontal=True, vertical_alignment="bottom"):
+        hold("import.name", draft()["name"])
+        st.text_input("Name of the data set", draft()["name"], key="import.name", max_chars=60, on_change=_take_name, width=320)
+        wrong = name_problem(draft()["name"].strip(), run_store().home)
+        off = changed or bool(report.problems) or not report.images or bool(wrong)
+        label = f"Import {report.images:,} images"
+        st.button(label, type="primary", icon=":material/download_done:", key="import.go", disabled=off, on_click=start_import)
+    if wrong:
+        st.caption(f":material/block: {words.plain(wrong)}.")
+
+
+def _take_name() -> None:
+    draft()["name"] = st.session_state["import.name"]

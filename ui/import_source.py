@@ -1,0 +1,105 @@
+"""First step of an import: where the files are. An upload, or a path on the server."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.data.imports import imported
+from ui import words
+from ui.import_draft import start
+from ui.paths import VARIABLE, allowed_folders, is_allowed, real
+from ui.state import run_store
+
+KEPT_SECONDS = 24 * 3600.0  # an upload that nothing was made of
+ENDS = re.compile(r"\.(zip|csv|ya?ml|json)$", re.IGNORECASE)
+
+
+def source_step() -> None:
+    """Two ways to bring files."""
+    st.markdown(
+        "Class folders, images with a CSV, COCO JSON, Pascal VOC, YOLO, mask folders, depth maps: several kinds for the same images "
+        "are put together by the images' names, and any image may lack any target. Nothing is made before you have seen a report."
+    )
+    left, right = st.columns(2, gap="large")
+    with left, st.container(border=True):
+        _upload()
+    with right, st.container(border=True):
+        _path()
+    if "import_refused" in st.session_state:
+        st.error(words.plain(st.session_state["import_refused"]), icon=":material/block:")
+
+
+def _upload() -> None:
+    limit = st.get_option("server.maxUploadSize")
+    st.markdown("**Upload a zip**")
+    st.caption(f"Up to {limit} MB, because an upload is held in memory. For more, put the files on the server and give their folder.")
+    file = st.file_uploader("Zip file", type=["zip"], key="import.upload", label_visibility="collapsed")
+    off = file is None
+    st.button("Look at it", icon=":material/search:", key="import.look", type="primary", disabled=off, on_click=_take_upload, args=(file,))
+
+
+def _take_upload(file: Any) -> None:
+    """Write it into the store, under a name made of its content: the user's own name is text only."""
+    st.session_state.pop("import_refused", None)
+    folder = run_store().home / "uploads"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        content = file.getbuffer()
+        place = folder / f"{hashlib.sha256(content).hexdigest()[:24]}.zip"
+        temporary = place.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}.part")
+        with temporary.open("wb") as output:
+            output.write(content)
+            output.flush()
+            os.fsync(output.fileno())
+        os.replace(temporary, place)
+    except OSError as error:
+        st.session_state["import_refused"] = f"the upload could not be kept in '{folder}': {error}. Free some space, or set MTL_HOME to another disk."
+        return
+    start(str(place), file.name, uploaded=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Uploads of which nothing was made, or nothing is left. An imported set may need its files again, if its prepared images are lost."""
+    needed = {entry.path for entry in imported(run_store().home)}
+    for path in folder.iterdir():
+        try:
+            if str(path.absolute()) not in needed and time.time() - path.stat().st_mtime > KEPT_SECONDS:
+                path.unlink()
+        except OSError:
+            continue
+
+
+def _path() -> None:
+    st.markdown("**Or a folder or zip on the server**")
+    there = ", ".join(f"`{folder}`" for folder in allowed_folders())
+    st.caption(f"Below {there}. {VARIABLE} in the server's environment names others.")
+    st.text_input("Path", key="import.path", placeholder="/data/my-pictures", label_visibility="collapsed")
+    st.button("Look there", icon=":material/search:", key="import.look_there", type="primary", on_click=_take_path)
+
+
+def _take_path() -> None:
+    st.session_state.pop("import_refused", None)
+    typed = (st.session_state.get("import.path") or "").strip()
+    if not typed:
+        st.session_state["import_refused"] = "Type the path of a folder or of a zip file first."
+    elif not is_allowed(typed):
+        there = ", ".join(f"'{folder}'" for folder in allowed_folders())
+        st.session_state["import_refused"] = f"'{typed}' is outside of the folders that the dashboard may read: {there}."
+    elif not real(typed).exists():
+        st.session_state["import_refused"] = f"There is nothing at '{typed}' on the server."
+    else:
+        start(str(real(typed)), Path(typed).name)
+
+
+def suggested_name(title: str) -> str:
+    """A name for the set, from the file's or folder's."""
+    name = re.sub(r"[^a-z0-9]+", "_", ENDS.sub("", title).lower()).strip("_")
+    return (name or "my_data")[:40]

@@ -1,0 +1,180 @@
+"""The user's own image: every task of a run predicted on it, and what sharing the trunk costs and saves."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from ui.charts import colours_of
+from ui.guard import is_ours, worded
+from ui.pictures import pictures_of, tasks_of
+from ui.sample_view import look_sheet, predictor_of
+from ui.state import run_store, torch_is_ready
+from ui.viewer import sample_json, viewer
+from ui.words import plain
+
+EXAMPLES = 4
+MOST_BYTES = 20 * 2**20
+TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
+
+
+@st.fragment
+@worded
+def own_image(run_id: str) -> None:
+    """Upload, paste or take an example; the predictions below."""
+    run = run_store().get(run_id)
+    if not torch_is_ready():
+        return
+    checkpoint = _checkpoint(run)
+    if not checkpoint:
+        st.info(f"{plain(run.name)} has no checkpoint yet: its network can be asked when its first epoch is done.")
+        return
+    content, name = _chosen(run)
+    if content is None:
+        st.caption("Every task of this run is predicted on your image. It stays on this machine and is not kept.")
+        return
+    from mtl_core.inference.images import as_image
+
+    try:
+        image = as_image(content)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.error(f"{plain(name)}: {plain(str(error))}", icon=":material/broken_image:")
+        return
+    _predicted(run, predictor_of(run_store().home.as_posix(), run.id, checkpoint), image, name)
+
+
+def _chosen(run: Any) -> tuple[Any, str]:
+    """The image chosen last, as bytes or an array, and what it is called."""
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        uploaded = st.file_uploader(
+            "Your image", type=TYPES, key="own.upload", help="Drop a file here, choose one, or copy an image and press Ctrl+V.", max_upload_size=20
+        )
+        pasted = _paste()
+    with right:
+        pictures = pictures_of(run, "probe")
+        if pictures is not None:
+            st.caption("Or one that this run was not trained on:")
+            with st.container(horizontal=True):
+                for number in range(min(EXAMPLES, len(pictures))):
+                    st.button(f"Example {number + 1}", key=f"own.example.{number}", on_click=_take_example, args=(number,))
+    if uploaded is not None:
+        if st.session_state.get("own.seen") != uploaded.file_id:
+            st.session_state["own.seen"] = uploaded.file_id
+            st.session_state.pop("own.taken", None)
+    elif st.session_state.get("own.seen"):
+        st.session_state.pop("own.seen")
+    if pasted and pasted != st.session_state.get("own.pasted"):
+        st.session_state["own.pasted"] = pasted
+        st.session_state["own.taken"] = "paste"
+    taken = st.session_state.get("own.taken")
+    if taken == "paste" and pasted:
+        try:
+            return base64.b64decode(pasted.partition(",")[2], validate=True), "the pasted image"
+        except binascii.Error:
+            return None, ""
+    if isinstance(taken, int) and pictures is not None and taken < len(pictures):
+        return pictures.image(taken), f"example {taken + 1}"
+    if uploaded is not None:
+        return uploaded.getvalue(), uploaded.name
+    return None, ""
+
+
+def _take_example(number: int) -> None:
+    st.session_state["own.taken"] = number
+
+
+def _paste() -> str:
+    """What was pasted, as a data address; empty without."""
+    return (_paste_component()(key="own.paste", on_image_change=lambda: None, data={"most": MOST_BYTES}) or {}).get("image") or ""
+
+
+@st.cache_resource(show_spinner=False)
+def _paste_component() -> Any:
+    script = """
+export default function ({ parentElement, data, setStateValue }) {
+  const said = parentElement.querySelector(".paste");
+  said.latest = { data, setStateValue };
+  if (said.listens) return;
+  said.listens = true;
+  document.addEventListener("paste", (event) => {
+    if (!said.isConnected) return;
+    const file = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
+    if (!file) return;
+    if (file.size > said.latest.data.most) { said.textContent = "The pasted image is larger than 20 MB."; return; }
+    const reader = new FileReader();
+    reader.onload = () => { said.textContent = "Pasted."; said.latest.setStateValue("image", reader.result); };
+    reader.readAsDataURL(file);
+  });
+}"""
+    return st.components.v2.component(
+        "paste_image",
+        html='<div class="paste" style="font-size:.82rem;opacity:.7">Ctrl+V pastes a copied image.</div>',
+        js=script,
+        isolate_styles=False,
+    )
+
+
+def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
+    from mtl_core.figures.layers import prediction_layer
+    from mtl_core.inference.saliency import saliency
+    from mtl_core.inference.timing import time_sharing
+
+    tasks = tasks_of(run)
+    frame = predictor.framed(image)
+    shown = np.repeat(frame, 3 // frame.shape[2], axis=2)
+    outputs = predictor.outputs(frame[None])
+    decoded = predictor.decode(outputs)
+    layers = {}
+    for task, kind in predictor.kinds.items():
+        candidates = kind.candidates(outputs[task])
+        layers[task] = prediction_layer(tasks[task], shown, decoded[task][0], None if candidates is None else candidates[0])
+    sample = sample_json(0, shown, json.dumps(dict.fromkeys(tasks)), [([0], json.dumps([layers]))])
+    sequence = hashlib.sha1(shown.tobytes()).hexdigest()
+    height, width = image.shape[:2]
+    fitted = "" if frame.shape[:2] == image.shape[:2] else f", shown to the network as {frame.shape[1]} x {frame.shape[0]} ({predictor.how})"
+    st.caption(f"{plain(name)}: {width} x {height} pixels{fitted}.")
+    viewer(
+        sample,
+        tasks,
+        colours_of(run.config),
+        [run.name],
+        key=f"own.viewer.{run.id}",
+        sequence=f"own/{sequence}",
+        epoch=0,
+        with_targets=False,
+        single=f"best checkpoint, epoch {predictor.description.epoch}",
+    )
+    timed = st.session_state.get("own.timed", {})  # measured once for an image: the page is drawn anew at each click
+    if timed.get("of") != (run.id, sequence):
+        timed = st.session_state["own.timed"] = {"of": (run.id, sequence), **asdict(time_sharing(predictor, frame))}
+    _times(timed)
+    if st.toggle("Where does each task look?", key="own.look"):
+        look_sheet(shown, saliency(predictor, frame))
+
+
+def _times(times: dict[str, Any]) -> None:
+    shared, apart = st.columns(2)
+    shared.metric("One shared trunk, all tasks", f"{times['shared_ms']:.1f} ms")
+    apart.metric(
+        "One network per task", f"{times['apart_ms']:.1f} ms", delta=f"{times['apart_ms'] / times['shared_ms']:.2f} times as long", delta_color="off"
+    )
+    st.caption(
+        f"Forward pass of this image on {times['device']}, without reading and drawing: the trunk once with every head, against the trunk once for "
+        f"each head. Medians of {times['rounds']} turns each, taken in alternation; on a machine that trains meanwhile they vary."
+    )
+
+
+def _checkpoint(run: Any) -> str:
+    from mtl_core.training.checkpoint_files import kept_checkpoints
+
+    return next((kept.name for kept in kept_checkpoints(run_store().folder(run.id)) if kept.is_best), "")

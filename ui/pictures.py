@@ -1,0 +1,128 @@
+"""The images of a run that can be looked at: its probe set at every epoch, or a whole split predicted by its best checkpoint."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.config import PartConfig, RunConfig
+from mtl_core.data.dataset import Task
+from mtl_core.data.source import Progress
+from mtl_core.runs.artifacts import probe_epochs
+from mtl_core.runs.film import Film
+from mtl_core.runs.store import RunStore
+from mtl_core.training.checkpoint_files import kept_checkpoints
+from ui.sheets import task_of
+from ui.state import run_store, torch_is_ready
+from ui.words import plain
+
+PROBE = "probe"
+SPLITS = {
+    PROBE: "Probe images, every epoch",
+    "val": "Validation split, best checkpoint",
+    "train": "Training split, best checkpoint",
+    "test": "Test split, best checkpoint",
+}
+POLL_SECONDS = 1.0
+
+
+def tasks_of(run: Any) -> dict[str, Task]:
+    """The run's tasks as it recorded them."""
+    return {name: task_of(name, info) for name, info in run.info["tasks"].items()}
+
+
+def film_of(store: RunStore, run: Any) -> Film | None:
+    """The probe images; None where nothing was saved yet."""
+    if not run.info or not probe_epochs(store.folder(run.id)):
+        return None
+    return _film(store.home.as_posix(), run.id, json.dumps(run.info["tasks"], sort_keys=True))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the predictions of every epoch")
+def _film(home: str, run_id: str, tasks: str) -> Film:
+    film = Film(run_store().folder(run_id), {name: task_of(name, info) for name, info in json.loads(tasks).items()})
+    film.epochs()
+    return film
+
+
+def pictures_of(run: Any, source: str) -> Any:
+    """The images chosen; None, with a sentence and what to do, where there are none yet."""
+    store = run_store()
+    if source == PROBE:
+        return film_of(store, run)
+    if not torch_is_ready():
+        return None
+    checkpoint = next((kept.name for kept in kept_checkpoints(store.folder(run.id)) if kept.is_best), None)
+    if checkpoint is None:
+        st.info(f"{plain(run.name)} has no checkpoint yet: a split can be predicted when its first epoch is done.")
+        return None
+    found = _split_of(store, run, source, checkpoint)
+    if found is None:
+        _offer(store, run, source, checkpoint)
+    return found
+
+
+def _split_of(store: RunStore, run: Any, split: str, checkpoint: str) -> Any:
+    """What is kept of a split; None where it was not predicted. Opens files only: the data are never prepared anew for it."""
+    from mtl_core.inference.split_predictions import open_split
+
+    if not (store.folder(run.id) / "predictions" / f"{split}_{checkpoint}").is_dir():
+        return None
+    data = split_data(store.cache.as_posix(), json.dumps(run.config.to_dict()["data"], sort_keys=True), split)
+    return open_split(store.folder(run.id), split, checkpoint, data, tasks_of(run))
+
+
+@st.cache_resource(max_entries=6, show_spinner="Opening the data")
+def split_data(cache: str, data: str, split: str) -> Any:
+    """A split of a run's data; prepared where the cache was emptied."""
+    from pathlib import Path
+
+    from mtl_core.data import open_source
+    from mtl_core.data.prepare import prepare
+
+    return prepare(open_source(PartConfig.model_validate(json.loads(data))), Path(cache)).split(split)
+
+
+def _offer(store: RunStore, run: Any, split: str, checkpoint: str) -> None:
+    from mtl_core.inference import background
+
+    key = f"{store.home}/{run.id}/{split}_{checkpoint}"
+    state = background.state_of(key)
+    if state and not state["done"]:
+        _progress(key)
+        return
+    if state and state["error"]:
+        st.error(f"The {split} split could not be predicted: {state['error']}", icon=":material/error:")
+    count = run.info["images"].get(split, 0)
+    st.info(
+        f"The {split} split ({count:,} images) has not been predicted with the best checkpoint yet. It takes some seconds, and is kept with the run."
+    )
+    if split == "test":
+        st.caption("Looking at test images and then changing settings spends them: what is chosen by them is no fair measure any more.")
+    begin = st.button(f"Predict the {split} split", icon=":material/play_arrow:", key=f"predict.{split}", type="primary")
+    if begin:
+        background.start(key, lambda progress: _work(store, run.id, run.config, split, checkpoint, progress))
+        st.rerun()
+
+
+def _work(store: RunStore, run_id: str, config: RunConfig, split: str, checkpoint: str, progress: Progress) -> None:
+    from mtl_core.data import open_source
+    from mtl_core.data.prepare import prepare
+    from mtl_core.inference.loading import load
+    from mtl_core.inference.split_predictions import predict_split
+
+    predictor = load(run_id, "best", home=store.home)
+    data = prepare(open_source(config.data), store.cache, progress).split(split)
+    predict_split(predictor, data, split, checkpoint, store.folder(run_id), progress)
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _progress(key: str) -> None:
+    from mtl_core.inference import background
+
+    state = background.state_of(key)
+    if state is None or state["done"]:
+        st.rerun()
+    st.progress(state["share"], text=state["text"])
