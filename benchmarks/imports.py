@@ -87,7 +87,7 @@ def preparing(folder: Path, size: int, home: Path) -> tuple[float, float]:
 
     def ours() -> None:
         for split in ("train", "val", "test"):
-            for _ in source.rows(split, lambda share, what: None)[1]:
+            for _ in source.portions(split, lambda share, what: None)[1]:
                 pass
 
     return tuple(len(keys) / seconds for seconds in _in_turns(ours, plain))  # type: ignore[return-value]
