@@ -123,9 +123,9 @@ def _built(source: DataSource, split: str, report: Progress, unprocessed: Prepar
 
 def _write_split(source: DataSource, split: str, report: Progress, folder: Path, unprocessed: PreparedData | None) -> None:
     folder.mkdir()
-    rows = source.rows(split, report)
-    if rows is not None:
-        _write_rows(*rows, folder)
+    portions = source.portions(split, report)
+    if portions is not None:
+        _write_rows(*portions, folder)
         return
     data = _built(source, split, report, unprocessed)
     arrays = {"images": data.images}

@@ -71,7 +71,7 @@ class DataSource(ABC):
         """Folder of the prepared data; empty for one made from what ``cache_key`` says."""
         return ""
 
-    def rows(self, split: str, progress: Progress) -> tuple[Layout, Rows] | None:
+    def portions(self, split: str, progress: Progress) -> tuple[Layout, Rows] | None:
         """The split a few rows at a time, for sets that may not fit into memory; None where ``build`` gives it whole.
 
         The arrays are called ``images``, ``target.<name>`` and ``labelled.<name>``.

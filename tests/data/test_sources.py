@@ -8,6 +8,7 @@ import pytest
 from mtl_core.config import PartConfig
 from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.data.dataset import IGNORE
+from mtl_core.data.prepare import prepare
 from tests.data import published_sets
 
 SMALL = {
@@ -68,3 +69,12 @@ def check_layout(task, values, shape):
 def test_every_option_is_described(source):
     for name, option in type(source).Options.model_fields.items():
         assert (option.description or "").endswith("."), name
+
+
+def test_what_is_built_is_what_is_prepared(source, tmp_path):
+    prepared = prepare(source, tmp_path / "data")
+    for split in source.split_sizes():
+        built = source.build(split, lambda share, what: None)
+        assert np.array_equal(prepared.split(split).images, built.images)
+        for name, values in built.targets.items():
+            assert np.array_equal(prepared.split(split).targets[name], values, equal_nan=values.dtype.kind == "f"), name

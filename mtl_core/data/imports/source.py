@@ -51,13 +51,13 @@ class PreparedSource(DataSource):
         return cache_name(self.examined.report.digest)
 
     def build(self, split: str, progress: Progress) -> MultiTaskDataset:
-        layout, chunks = self.rows(split, progress)
+        layout, chunks = self.portions(split, progress)
         parts = list(chunks)
         arrays = {name: np.concatenate([part[name] for part in parts]) if parts else np.zeros(*entry) for name, entry in layout.items()}
         targets = {task.target: arrays[f"target.{task.target}"] for task in self.tasks()}
         return MultiTaskDataset(arrays["images"], targets, {name: arrays[f"labelled.{name}"] for name in targets})
 
-    def rows(self, split: str, progress: Progress) -> tuple[Layout, Rows]:
+    def portions(self, split: str, progress: Progress) -> tuple[Layout, Rows]:
         keys = [key for key in self.examined.facts if self.examined.split[key] == split]
         channels, height, width = self.image_shape()
         layout: Layout = {"images": ((len(keys), channels, height, width), np.dtype(np.uint8))}
@@ -189,8 +189,8 @@ class Imported(DataSource):
     def build(self, split: str, progress: Progress) -> MultiTaskDataset:
         return self._again(progress).build(split, progress)
 
-    def rows(self, split: str, progress: Progress) -> tuple[Layout, Rows]:
-        return self._again(progress).rows(split, progress)
+    def portions(self, split: str, progress: Progress) -> tuple[Layout, Rows]:
+        return self._again(progress).portions(split, progress)
 
     def _again(self, progress: Progress) -> PreparedSource:
         """From the user's files, for a cache that was lost; they must still be what they were."""

@@ -79,17 +79,14 @@ class Tree:
             raise UnreadableError("the file is not there")
         if self.files[name] > most:
             raise UnreadableError(f"{self.files[name]:,} bytes; at most {most:,} are read")
+        wanted = self.files[name] + 1  # of this size a buffer is made; one more byte than promised shows that the promise was wrong
         try:
-            if self._zip is not None:
-                with self._zip.open(name) as file:
-                    content = file.read(most + 1)
-            else:
-                with (self.path / name).open("rb") as file:
-                    content = file.read(most + 1)
+            with self._zip.open(name) if self._zip is not None else (self.path / name).open("rb") as file:
+                content = file.read(wanted)
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, ValueError) as error:
             raise UnreadableError(f"cannot be read: {error}") from None
-        if len(content) > most:
-            raise UnreadableError(f"more than {most:,} bytes")
+        if len(content) != self.files[name]:
+            raise UnreadableError(f"{len(content):,} bytes; expected {self.files[name]:,}. The file has changed since the folder was listed")
         return content
 
     def identity(self) -> str:
