@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ class Window:
         zeros = torch.zeros_like(self.loss_weights)
         self.losses, self.present, self.coefficients, self.combined = zeros, zeros.clone(), zeros.clone(), zeros.sum()
         self.steps = 0
-        self.noted: dict[str, list[Any]] = {}  # key -> [sum, count]
+        self.noted: dict[str, list[Tensor]] = {}  # a step each, put together at the window's end: many small sums would cost more than what they sum
         self._each: list[Tensor] = []  # every step's own losses, to name the first bad one
 
     def add(self, losses: Tensor, present: Tensor, combined: Tensor, coefficients: Tensor) -> None:
@@ -42,10 +43,7 @@ class Window:
     def note(self, values: Mapping[str, Tensor]) -> None:
         """More that was seen in a step: 0-d tensors, or (T,) with a number for each task. NaN is not seen; the rest's mean is one point."""
         for key, value in values.items():
-            value = value.detach()
-            seen = ~value.isnan()
-            total, count = self.noted.get(key, (0.0, 0))
-            self.noted[key] = [total + torch.where(seen, value, 0.0), count + seen]
+            self.noted.setdefault(key, []).append(value.detach())
 
     def check(self, step: int) -> None:
         """Raise NonFiniteLossError, with its first step, if a task's loss or the combined one was NaN or infinite. ``step`` is the newest."""
@@ -75,10 +73,11 @@ class Window:
                 scalars[f"train/{task}/loss"] = total / count
                 scalars[f"loss_weight/{task}"] = factor / count
         scalars["optimizer/loss"] = float(self.combined) / self.steps
-        for key, (totals, counts) in self.noted.items():
-            names = [f"{key}/{task}" for task in self.tasks] if totals.ndim else [key]
-            pairs = zip(names, totals.reshape(-1).tolist(), counts.reshape(-1).tolist(), strict=True)
-            scalars |= {name: total / count for name, total, count in pairs if count}
+        for key, steps in self.noted.items():
+            names = [f"{key}/{task}" for task in self.tasks] if steps[0].ndim else [key]
+            for name, values in zip(names, zip(*torch.stack(steps).reshape(len(steps), -1).tolist(), strict=True), strict=True):
+                if seen := [value for value in values if not isnan(value)]:
+                    scalars[name] = sum(seen) / len(seen)
         self._empty()
         return scalars
 
@@ -91,3 +90,5 @@ class Window:
         """Go on where ``state_dict`` was taken."""
         for name, value in state.items():
             setattr(self, name, value)
+        # Older checkpoints hold a sum and a count here; one mean on the curves is less without them.
+        self.noted = {key: steps for key, steps in self.noted.items() if all(torch.is_tensor(step) and step.is_floating_point() for step in steps)}
