@@ -129,8 +129,23 @@ def _class_table(about: dict[str, Any], key: str) -> int | None:
         selection_mode="single-row",
         key=f"evaluation.classes.{key}",
     )
+    _absent(about)
     rows = picked.selection.rows if picked else []
     return rows[0] if rows else None
+
+
+def _absent(about: dict[str, Any]) -> None:
+    """Which classes these images do not hold, and what becomes of them in the means."""
+    support = next((entry["values"] for entry in about["class_values"] if entry["name"] == "support"), [])
+    names = [words.plain(name) for name, count in zip(about["classes"], support, strict=False) if count == 0]
+    if not names:
+        return
+    shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    has_curves = any(entry["name"] == "ap" for entry in about["class_values"])
+    st.caption(
+        f"Not in these images: {shown}."
+        + (" Without a case to find there is no average precision, so they are left out of its mean." if has_curves else "")
+    )
 
 
 def _charts(about: dict[str, Any], arrays: dict[str, np.ndarray], shown: int | None, colour: str, key: str) -> None:

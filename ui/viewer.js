@@ -14,7 +14,10 @@ async function unpack(text) {
 async function opened(layer) {
   if (!layer) return null;
   if (layer.mask) return { ...layer, mask: new Uint8Array(await unpack(layer.mask)) };
-  if (layer.picture) return { ...layer, picture: new Uint8Array(await unpack(layer.picture)) };
+  if (layer.picture) {
+    const seen = layer.seen ? new Uint8Array(await unpack(layer.seen)) : null; // what a self-supervised task was shown
+    return { ...layer, seen, picture: new Uint8Array(await unpack(layer.picture)) };
+  }
   if (layer.depth) {
     const steps = new Uint16Array(await unpack(layer.depth));
     const span = (layer.high - layer.low) / (UNKNOWN - 1);
@@ -224,7 +227,10 @@ class Viewer {
     } else {
       row.append(this.panel(row, null, "input", "Input", 0));
     }
-    for (const [what, title, run] of columns) row.append(task && !task.drawn ? this.sentence(task, what, title, run) : this.panel(row, task, what, task ? title : `${title} · all layers`, run));
+    for (const [what, title, run] of columns) {
+      if (task && !task.drawn) row.append(this.sentence(task, what, title, run));
+      else row.append(this.panel(row, task, what, !task ? `${title} · all layers` : task.made && what === "error" ? "What it was shown" : title, run));
+    }
     return row;
   }
 
@@ -371,7 +377,10 @@ class Viewer {
 
   dense(task, layer, target, error) {
     if (!layer || (error && !target)) return null;
-    if (layer.picture) return error ? null : this.painted((pixels) => { for (let p = 0; p < layer.picture.length / 3; p++) pixels.set([layer.picture[3 * p], layer.picture[3 * p + 1], layer.picture[3 * p + 2], 255], 4 * p); });
+    if (layer.picture) {
+      const shown = error ? target.seen : layer.picture;
+      return shown && this.painted((pixels) => { for (let p = 0; p < shown.length / 3; p++) pixels.set([shown[3 * p], shown[3 * p + 1], shown[3 * p + 2], 255], 4 * p); });
+    }
     if (layer.mask) return this.painted((pixels) => this.fillMask(pixels, task, layer.mask, error ? target.mask : null));
     if (layer.depth) return this.painted((pixels) => this.fillDepth(pixels, task, layer.depth, error ? target.depth : null));
     return null;
@@ -415,7 +424,7 @@ class Viewer {
     canvas.dataset.boxes = 0;
     panel.note.textContent = "";
     if (panel.what !== "input" && !this.hidden) {
-      const tasks = task ? [task] : this.data.tasks.filter((each) => each.drawn && !this.off.has(each.name));
+      const tasks = task ? [task] : this.data.tasks.filter((each) => each.drawn && !each.made && !this.off.has(each.name));
       for (const each of [...tasks].sort((a, b) => (a.kind === "detection") - (b.kind === "detection"))) this.overlay(context, panel, each, k, !task);
     }
     this.cross(context, k);
@@ -424,15 +433,15 @@ class Viewer {
   overlay(context, panel, task, k, together) {
     const layer = this.layersOf(panel)[task.name];
     if (!layer || (panel.what === "error" && !this.target[task.name])) { if (!together) panel.note.textContent = layer || panel.what !== "target" ? "" : "no target"; return; }
-    if (layer.caption && !together) panel.note.textContent = layer.caption;
+    if (layer.caption && !together && panel.what !== "error") panel.note.textContent = layer.caption;
     if (layer.boxes) return this.boxes(context, panel, task, layer, k);
     const picture = this.picture(panel, task);
     if (!picture) return;
     const whole = layer.depth || layer.picture; // covers everything: beside other layers it is only a tint, alone it is the picture
-    context.globalAlpha = together && whole ? this.opacity / 2 : whole && panel.what !== "error" ? Math.min(1, this.opacity / 0.6) : this.opacity;
+    context.globalAlpha = together && whole ? this.opacity / 2 : whole && (panel.what !== "error" || task.made) ? Math.min(1, this.opacity / 0.6) : this.opacity;
     context.drawImage(picture, 0, 0);
     context.globalAlpha = 1;
-    if (!together && panel.what === "error") panel.note.textContent = this.share(layer, this.target[task.name], task);
+    if (!together && panel.what === "error" && !layer.picture) panel.note.textContent = this.share(layer, this.target[task.name], task);
   }
 
   share(layer, target, task) {
