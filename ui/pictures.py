@@ -114,8 +114,8 @@ def _how_many(run: Any, split: str) -> str:
     count = run.info["images"].get(split, 0)
     chosen = images_predicted(count, tuple(run.info["image_shape"][1:]), len(run.info["tasks"]))
     if chosen == count:
-        return f"All {count:,} images are predicted."
-    return f"Of its {count:,} images, {chosen:,} that are evenly spread over it are predicted; the evaluation tab measures all."
+        return f"It has {count:,} images."
+    return f"Of its {count:,} images, {chosen:,} are predicted, evenly spread over it; the run's evaluation tab measures all."
 
 
 def _work(store: RunStore, run_id: str, config: RunConfig, split: str, checkpoint: str, progress: Progress) -> None:

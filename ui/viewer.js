@@ -107,6 +107,12 @@ class Viewer {
     this.base = this.painted((pixels) => {
       for (let place = 0; place < image.length / 3; place++) pixels.set([image[3 * place], image[3 * place + 1], image[3 * place + 2], 255], 4 * place);
     });
+    this.greyBase = this.painted((pixels) => { // errors stand out on it in the colours of their legend
+      for (let place = 0; place < image.length / 3; place++) {
+        const grey = 0.65 * (0.299 * image[3 * place] + 0.587 * image[3 * place + 1] + 0.114 * image[3 * place + 2]);
+        pixels.set([grey, grey, grey, 255], 4 * place);
+      }
+    });
     if (layout !== this.layout) this.build();
     this.layout = layout;
     await this.goTo(this.at, false);
@@ -192,7 +198,7 @@ class Viewer {
     this.rows = element("div", "rows");
     root.append(first, second, this.rows, this.tip);
     this.panels = [];
-    if (data.tasks.some((task) => task.drawn)) this.rows.append(this.row(null));
+    this.rows.append(this.row(null));
     data.tasks.forEach((task, number) => this.rows.append(this.row(task, number)));
     this.hide(this.hidden);
   }
@@ -218,7 +224,7 @@ class Viewer {
   }
 
   row(task, number) {
-    const row = element("div", "row"), columns = this.columns();
+    const columns = this.columns(), row = element("div", columns.length > 3 ? "row several" : "row");
     row.style.gridTemplateColumns = `repeat(${columns.length + 1}, minmax(140px, ${columns.length > 3 ? "1fr" : "380px"}))`;
     row.style.borderLeftColor = task ? task.colour : "transparent";
     if (task) {
@@ -228,6 +234,7 @@ class Viewer {
       row.append(this.panel(row, null, "input", "Input", 0));
     }
     for (const [what, title, run] of columns) {
+      if (!task && !this.data.tasks.some((each) => each.drawn && !each.made)) continue; // nothing to lay over the image
       if (task && !task.drawn) row.append(this.sentence(task, what, title, run));
       else row.append(this.panel(row, task, what, !task ? `${title} · all layers` : task.made && what === "error" ? "What it was shown" : title, run));
     }
@@ -333,8 +340,10 @@ class Viewer {
     const order = layer.p.map((p, index) => [p, index]).sort((a, b) => b[0] - a[0]);
     const wanted = (index) => target && target.p[index] > 0.5;
     const shown = order.filter(([p, index], place) => place < 4 || wanted(index) || (task.kind === "multi_label" && p >= 0.5)).slice(0, 10);
+    const longest = Math.max(...shown.map(([, index]) => task.classes[index].length));
     return shown.map(([p, index]) => {
       const line = element("div", `prob${wanted(index) ? " right" : ""}`), name = element("span", "", task.classes[index]), bar = element("i");
+      line.style.setProperty("--names", `${Math.min(longest, 12) + 1}ch`);
       name.title = task.classes[index] + (wanted(index) ? " (target)" : "");
       bar.style.width = `${100 * p}%`;
       bar.style.color = task.colour;
@@ -420,7 +429,7 @@ class Viewer {
     context.imageSmoothingEnabled = false;
     context.setTransform(k, 0, 0, k, -this.zoom.x * k, -this.zoom.y * k);
     context.globalAlpha = 1;
-    context.drawImage(this.base, 0, 0);
+    context.drawImage(panel.what === "error" && !this.hidden ? this.greyBase : this.base, 0, 0);
     canvas.dataset.boxes = 0;
     panel.note.textContent = "";
     if (panel.what !== "input" && !this.hidden) {
