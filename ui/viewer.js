@@ -441,7 +441,7 @@ class Viewer {
 
   overlay(context, panel, task, k, together) {
     const layer = this.layersOf(panel)[task.name];
-    if (!layer || (panel.what === "error" && !this.target[task.name])) { if (!together) panel.note.textContent = layer || panel.what !== "target" ? "" : "no target"; return; }
+    if (!layer || (panel.what === "error" && !this.target[task.name])) { if (!together) panel.note.textContent = layer ? "" : panel.what === "target" ? "no target" : "no prediction"; return; }
     if (layer.caption && !together && panel.what !== "error") panel.note.textContent = layer.caption;
     if (layer.boxes) return this.boxes(context, panel, task, layer, k);
     const picture = this.picture(panel, task);
@@ -533,8 +533,8 @@ class Viewer {
   }
 
   valuesAt(task, x, y) {
-    const place = y * this.sample.width + x;
-    const lines = [`x ${x}, y ${y} · red ${this.image[3 * place]}, green ${this.image[3 * place + 1]}, blue ${this.image[3 * place + 2]}`];
+    const place = y * this.sample.width + x, pixels = (task && this.target[task.name]?.seen) || this.image;
+    const lines = [`x ${x}, y ${y} · red ${pixels[3 * place]}, green ${pixels[3 * place + 1]}, blue ${pixels[3 * place + 2]}`];
     const value = (each, layer) => {
       if (!layer) return null;
       if (layer.mask) return layer.mask[place] === IGNORE ? "ignored" : each.classes[layer.mask[place]];
@@ -543,7 +543,7 @@ class Viewer {
       return null;
     };
     for (const each of task ? [task] : this.data.tasks.filter((one) => one.drawn && !this.off.has(one.name))) {
-      const parts = [this.data.with_targets ? ["target", value(each, this.target[each.name]) ?? "none"] : null];
+      const parts = [this.data.with_targets ? ["target", this.target[each.name] ? value(each, this.target[each.name]) : "none"] : null];
       this.data.runs.forEach((run, number) => parts.push([this.data.runs.length > 1 ? run.name : "predicted", value(each, this.shown[number][each.name])]));
       const told = parts.filter((part) => part && part[1] !== null).map(([name, text]) => `${name} ${text}`);
       if (told.length) lines.push(`${each.name}: ${told.join(" · ")}`);
