@@ -249,7 +249,9 @@ def exported(page: Page, title: str) -> str:
     """Choose a format, have it made, download it; the file's path."""
     box = page.get_by_role("combobox", name="Export")
     box.fill(title)
+    box.press("ArrowDown")
     box.press("Enter")
+    expect(box).to_have_value(title)
     expect(box).to_have_attribute("aria-expanded", "false")
     page.get_by_role("button", name="Make it").click()
     made = page.get_by_test_id("stDownloadButton").get_by_role("button", name=title)
