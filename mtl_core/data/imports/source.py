@@ -9,11 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from mtl_core.data.dataset import IGNORE, PADDING, MultiTaskDataset, Task
-from mtl_core.data.imports.examine import Examined, examine, in_chunks
+from mtl_core.data.imports.examine import Examined, examine
 from mtl_core.data.imports.formats import Targets
 from mtl_core.data.imports.geometry import Placement, place_boxes, place_image, placement
 from mtl_core.data.imports.library import get_imported
 from mtl_core.data.imports.tree import UnreadableError
+from mtl_core.data.in_threads import in_threads
 from mtl_core.data.source import DataSource, Layout, Progress, Rows, SourceOptions
 from mtl_core.errors import DataError
 
@@ -70,7 +71,7 @@ class PreparedSource(DataSource):
     def _chunks(self, keys: list[str], progress: Progress) -> Iterator[dict[str, np.ndarray]]:
         total = max(1, len(keys))
         made: list[dict[str, Any]] = []
-        for _, row in in_chunks(keys, self._whole_row, lambda done: progress(done / total, f"{done:,} of {len(keys):,} images")):
+        for _, row in in_threads(keys, self._whole_row, lambda done: progress(done / total, f"{done:,} of {len(keys):,} images")):
             made.append(row)
             if len(made) == _ROWS:
                 yield {name: np.stack([one[name] for one in made]) for name in made[0]}
