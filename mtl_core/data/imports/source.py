@@ -19,6 +19,7 @@ from mtl_core.data.source import DataSource, Layout, Progress, Rows, SourceOptio
 from mtl_core.errors import DataError
 
 _ROWS = 128  # images written at once
+_DRAFT = 1.5  # times the pixels needed: a JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves so many; benchmarks/README.md says what is lost
 
 
 class NoOptions(SourceOptions):
@@ -90,7 +91,7 @@ class PreparedSource(DataSource):
         fact = examined.facts[key]
         place = placement(examined.spec.images.resize, fact.size, (width, height))
         content = examined.reader.content(key)
-        draft = (round(2 * fact.size[0] * place.scale_x), round(2 * fact.size[1] * place.scale_y))  # twice what is needed: no visible loss
+        draft = (round(_DRAFT * fact.size[0] * place.scale_x), round(_DRAFT * fact.size[1] * place.scale_y))
         image = examined.reader.picture(key, content, draft).image
         image = place_image(image, fact.size, place).convert("L" if channels == 1 else "RGB")
         row: dict[str, Any] = {"images": np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)}
