@@ -98,7 +98,7 @@ class _Examination:
         self.progress(share, what)
 
     def _pictures(self) -> dict[str, Facts]:
-        facts, self.repaired, self.skipped = {}, set(), 0
+        facts, self.repaired, self.turned, self.skipped = {}, set(), set(), 0
         total = len(self.keys)
         for key, found in in_threads(self.keys, self._look, lambda done: self._tell(0.7 * done / total, f"{done:,} of {total:,} pictures")):
             if isinstance(found, UnreadableError):
@@ -109,6 +109,7 @@ class _Examination:
             for kind, sentence in changes:
                 self.findings.add("note" if kind == "wrong_extension" else "repaired", kind, key, sentence)
                 self.repaired |= {key}
+                self.turned |= {key} if kind == "turned" else set()
         return facts
 
     def _look(self, key: str) -> tuple[Facts, tuple] | UnreadableError:
@@ -158,7 +159,13 @@ class _Examination:
             target.values = kept
 
     def _box(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
-        rows, said = usable(target.values[key], size)
+        boxes = target.values[key]
+        rows, said = usable(boxes, size)
+        if key in self.turned and boxes.size is None and len(boxes.rows):
+            sentence = "its EXIF orientation turned the picture and its boxes name no picture size: they are read as lying in the upright picture"
+            said.append(
+                ("note", "boxes_of_turned", f"{sentence}. Look at it in the gallery; if they lie wrong, save the picture upright without that mark")
+            )
         if rows is not None and len(rows) > MOST_BOXES:
             said.append(("skipped", "too_many_boxes", f"{len(rows):,} boxes; the first {MOST_BOXES:,} are used"))
             rows = rows[:MOST_BOXES]
