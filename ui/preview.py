@@ -172,11 +172,13 @@ def _drawn(cache: str, data: str, number: int, tasks: tuple[str, ...], colour: s
     augmentation = AugmentationConfig.model_validate_json(changes)
     plain = preprocessed_sample(prepared, number, PreprocessingConfig.model_validate_json(steps))
     if augmentation == AugmentationConfig():
-        tiles = _tiles(plain, chosen)
+        tiles = sample_tiles(plain, chosen)
         rows = [("", tiles[start : start + SAMPLE_COLUMNS]) for start in range(0, len(tiles), SAMPLE_COLUMNS)]
     else:
         chosen.sort(key=lambda task: task.kind not in (*MAPS, "detection"))  # those that move with the image
-        rows = [("", _tiles(variant, chosen)[:VARIANT_COLUMNS]) for variant in variants(plain, prepared.statistics["mean"], augmentation, VARIANTS)]
+        rows = [
+            ("", sample_tiles(variant, chosen)[:VARIANT_COLUMNS]) for variant in variants(plain, prepared.statistics["mean"], augmentation, VARIANTS)
+        ]
     return png(contact_sheet(rows, ink=colour, text_height=22))
 
 
@@ -202,7 +204,7 @@ def _per_channel(values: list[float], channels: int) -> list[float]:
     return values if len(values) == channels else [sum(values) / len(values)] * channels
 
 
-def _tiles(sample: OneSample, tasks: list[Task]) -> list[Tile]:
+def sample_tiles(sample: OneSample, tasks: list[Task]) -> list[Tile]:
     """The image, then each target that it has over it."""
     from mtl_core.tasks import TASK_KINDS
 
