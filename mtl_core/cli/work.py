@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from mtl_core.cli.output import complain, emit, headline
+from mtl_core.cli.unwritten import Unwritten
 from mtl_core.events import Control
 from mtl_core.runs.jobs import NOT_TAKEN
 from mtl_core.runs.run import Run
@@ -70,7 +71,7 @@ def _train(store: RunStore, run: Run, signals: list[int]) -> Run | None:
         return None
     control = Control()
     with _ended_by_signals(control, signals):
-        return execute(store, run.id, control, token=token)
+        return execute(store, run.id, control, token=token, on_unwritten=Unwritten(run.id, control))
 
 
 @contextmanager
