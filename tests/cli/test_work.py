@@ -19,7 +19,9 @@ def test_a_config_is_queued_with_its_place(store, engine, config, tmp_path, caps
     path.write_text(config("mine").to_yaml(), encoding="utf-8")
     assert main(["queue", str(path), "--set", "epochs=7"]) == 0
     run = store.queued()[0]
-    assert capsys.readouterr().out == f"{run.id}  queued as number 1  mine\n"
+    out, err = capsys.readouterr()
+    assert out == f"{run.id}  queued as number 1  mine\n"
+    assert all(way in err for way in ("opened in a browser", "serve.py", "work --queue"))  # who will train it, and who will not
     assert run.epochs == 7
     assert main(["queue", str(path), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
