@@ -309,6 +309,8 @@ def _close() -> None:
             worker.wait(max(deadline - time.monotonic(), 0.01))
         except subprocess.TimeoutExpired:
             worker.kill()  # it hangs; its last checkpoint is what there is
+    if process_slot("training").get("cut_short"):
+        gc.freeze()  # see _unfreeze_at_exit: PyTorch may have been imported, in part, since the last time
 
 
 def workers_lock() -> Any:
