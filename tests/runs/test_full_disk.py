@@ -65,8 +65,8 @@ def test_a_file_that_finds_no_room(store, wholes, config, monkeypatch, place, nu
 
 def test_a_file_that_the_system_does_not_let_grow(store, home, wholes, victims):
     """The kernel's own refusal, in the middle of a file: a limit on file sizes acts as a full disk or a quota does."""
-    run = store.create(small("uncertainty", epochs=2, backbone={"name": "mlp", "hidden": [1024, 1024]}))
-    victims.train(home, run.id, "process", {"how": "limit", "number": 6_000_000})  # of state.pt's 9 MB; the network's 4.5 MB fit
+    run = store.create(small("uncertainty", epochs=2, backbone={"name": "mlp", "hidden": [512, 512]}))
+    victims.train(home, run.id, "process", {"how": "limit", "number": 1_800_000})  # of state.pt's 2.4 MB; the network's 1.2 MB fit
     failed = store.get(run.id)
     assert (failed.status, failed.failure["kind"]) == ("failed", "disk_full")
     assert failed.epoch == 1

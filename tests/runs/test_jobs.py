@@ -82,6 +82,17 @@ def test_the_second_run_starts_when_the_first_has_ended(store, config, gate):
     assert store.get(second.id).status == "finished"
 
 
+def test_two_devices_train_two_runs_side_by_side(store, config, gate):
+    gate.look = lambda: None
+    runs = [jobs.submit(store, config("one", device="cpu")), jobs.submit(store, config("two", device="cuda"))]
+    assert all(gate.began[name].wait(WAIT) for name in ("one", "two"))  # neither was let go on
+    assert {(run.name, run.device) for run in store.active()} == {("one", "cpu"), ("two", "cuda")}
+    for run in runs:
+        gate.let[run.name].set()
+        join(run.id)
+    assert [store.get(run.id).status for run in runs] == ["finished", "finished"]
+
+
 def test_auto_waits_for_the_device_that_it_stands_for(store, config, gate, monkeypatch):
     monkeypatch.setattr(jobs, "resolve_device", lambda name: "cpu")
     gate.look = lambda: [run.status.value for run in store.runs()[::-1]]
