@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.runs.artifacts import probe_epochs
+from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from ui import words
 from ui.charts import colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
@@ -22,8 +23,9 @@ from ui.steering import steering
 from ui.strip import draw_strip, notice_endings, polling_strip
 from ui.task_vectors import task_vector_panels
 
-# A refresh costs the cores that train: about 0.3 s of one where the browser draws in software. So longer runs are shown less often.
-REFRESH_SECONDS = ((120, 2.0), (600, 3.0), (float("inf"), 6.0))  # (up to this expected length of the run, every so many seconds)
+# A refresh costs the cores that train: about 0.65 s of one where the browser draws in software. So longer runs are shown less often.
+REFRESH_SECONDS = ((120, 2.0), (600, 4.0), (float("inf"), 10.0))  # (up to this expected length of the run, every so many seconds)
+SOON_SECONDS = 1.0  # while a request is on its way: somebody waits for it
 
 
 def show_run(run_id: str) -> None:
@@ -47,7 +49,8 @@ def _live(run_id: str, every: float) -> None:
     with st.container():
         _draw_run(run_id)
     run = run_store().get(run_id)
-    if notice_endings(run_store()) or run.status.is_ended() or refresh_seconds(run) > every:
+    now = refresh_seconds(run)
+    if notice_endings(run_store()) or run.status.is_ended() or now > every or now == SOON_SECONDS != every:
         st.rerun()
     whole_page_if_asked()
 
@@ -62,6 +65,8 @@ def _still(run_id: str) -> None:
 
 def refresh_seconds(run) -> float:
     """How often the page of a live run is drawn anew."""
+    if run.status in (RunStatus.PAUSING, RunStatus.STOPPING):
+        return SOON_SECONDS
     expected = run.seconds + (run.eta_seconds or 0.0)
     return next(seconds for longest, seconds in REFRESH_SECONDS if expected < longest)
 
