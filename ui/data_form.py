@@ -46,7 +46,7 @@ def data_section() -> None:
 
 def mnist_to_fetch(source: DataSource) -> Path | None:
     """The folder that a run would download MNIST's files into; None where it needs none or has them. Looks at file names only."""
-    uses_mnist = settings()["data"]["name"] == "mnist" or getattr(source.options, "glyphs", "") == "mnist"
+    uses_mnist = settings()["data"]["name"] in ("mnist", "multi_mnist") or getattr(source.options, "glyphs", "") == "mnist"
     if not uses_mnist or not source.options.download or root_problem(source.options.root, download=True):
         return None
     files = MNISTFiles(mnist_root(source.options.root))
