@@ -38,9 +38,10 @@ def error_gallery(pictures: Any, tasks: Mapping[str, Task], epoch: int, key: str
     page = 0
     if pages > 1:
         page = right.number_input(f"Page of {pages}", 1, pages, 1, key=f"{key}.page.{pages}", label_visibility="collapsed") - 1
-    left.caption(_summary(found, shown, sort_by, page, pages))
+    left.caption(_summary(found, shown, sort_by, page, pages) + chosen_part(pictures))
     members = [int(number) for number in shown[page * A_PAGE : (page + 1) * A_PAGE]]
     drawn = [task for task in tasks.values() if task.kind not in ("classification", "multi_label", "regression")]
+    drawn.sort(key=lambda task: task.target.startswith("made/"))  # a task that sees changed copies only where there is no other
     first = next((task for task in drawn if task.name == sort_by), None) or next(iter(drawn or tasks.values()))
     _thumbnails(pictures, found, members, first, sort_by, epoch, key)
 
@@ -161,6 +162,12 @@ def _summary(found: dict[str, Any], shown: np.ndarray, sort_by: str, page: int, 
     return plain(f"{count}{about} · left: target, right: prediction" + (f" · page {page + 1} of {pages}" if pages > 1 else ""))
 
 
+def chosen_part(pictures: Any) -> str:
+    """Says so where only a part of a split was predicted."""
+    whole = len(getattr(pictures, "data", pictures))
+    return f" · {len(pictures):,} of the split's {whole:,} images, evenly spread" if whole > len(pictures) else ""
+
+
 def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: Task, sort_by: str, epoch: int, key: str) -> None:
     sprite, ratio = _sprite(pictures, found, members, task, epoch)
     tiles = [{"number": number, "lines": _lines(found, number, sort_by), "mistake": bool(_any_mistake(found)[number])} for number in members]
@@ -202,9 +209,9 @@ def _sprite(pictures: Any, found: dict[str, Any], members: list[int], task: Task
     tile_height, tile_width = len(range(0, height * scale, step)), len(range(0, width * scale, step))
     sheet = np.zeros((rows * tile_height, COLUMNS * (2 * tile_width + gap), 4), dtype=np.uint8)
     for place, number in enumerate(members):
-        image = pictures.image(number)
+        image = pictures.seen(task.name, number)
         target = enlarge(image, scale)
-        if found["labelled"][task.name][number]:
+        if task.name in found["labelled"] and found["labelled"][task.name][number]:
             target = kind.draw_target(image, found["targets"][task.name][number], task, scale).image
         guess = kind.draw_prediction(image, arrays[task.name][number], task, scale).image
         top, left = place // COLUMNS * tile_height, place % COLUMNS * (2 * tile_width + gap)

@@ -29,7 +29,7 @@ def view_choice() -> str:
         st.session_state[key] = asked if asked in VIEWS else "training"
     view = st.segmented_control("View", list(VIEWS), format_func=VIEWS.get, key=key, required=True, label_visibility="collapsed") or "training"
     if view == "training":
-        for name in ("view", "images", "task"):
+        for name in ("view", "images", "task", "checkpoint", "cell"):
             st.query_params.pop(name, None)
     else:
         st.query_params["view"] = view
@@ -72,8 +72,13 @@ def _checkpoint_choice(run: Any, kept: list[KeptCheckpoint]) -> KeptCheckpoint:
 
     key = f"evaluation.checkpoint.{run.id}"
     if st.session_state.get(key) not in by_name:
-        st.session_state[key] = best
+        asked = st.query_params.get("checkpoint", "")
+        st.session_state[key] = asked if asked in by_name else best
     name = st.selectbox("Checkpoint", list(by_name), format_func=title, key=key, width=280)
+    if name == best:
+        st.query_params.pop("checkpoint", None)
+    else:
+        st.query_params["checkpoint"] = name
     return by_name[name]
 
 

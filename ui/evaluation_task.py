@@ -35,12 +35,14 @@ def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str
     if cells is not None:
         left, right = st.columns([6, 5], gap="large")
         with left:
-            chosen = _confusion(cells, TITLES.get(about["kind"], ("true", "predicted")), colour, key)
+            chosen = _confusion(cells, TITLES.get(about["kind"], ("true", "predicted")), colour, key, task)
+        st.query_params["cell"] = f"{task}.{chosen[0]}.{chosen[1]}"
         with right:
             shown = _class_table(about, key)
         _cell_images(store, run, evaluation, task, arrays, cells, chosen)
     else:
         shown = None
+        st.query_params.pop("cell", None)
     _charts(about, arrays, shown, colour, key)
     _worst(store, run, evaluation, task, arrays, about)
 
@@ -63,8 +65,8 @@ def _values(about: dict[str, Any]) -> None:
     st.html(f'<div class="facts">{cells}</div>')
 
 
-def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str) -> tuple[int, int]:
-    """The matrix; which cell is open: clicked, or chosen below it."""
+def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str, task: str) -> tuple[int, int]:
+    """The matrix; which cell is open: clicked, chosen below it, or named in the address."""
     st.markdown(f":small[:gray[Confusion: {cells.counted}; colour is the share of a row. Click a cell to see its images.]]")
     matrix = cells.matrix()
     figure = figures.confusion_figure(matrix, cells.rows, cells.columns, cells.counted, colour, titles)
@@ -73,11 +75,21 @@ def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str) -> 
     if clicked:
         st.session_state[row_key], st.session_state[column_key] = int(clicked["y"]), int(clicked["x"])
     if row_key not in st.session_state:
-        st.session_state[row_key], st.session_state[column_key] = _most_wrong(matrix, cells.columns == OUTCOMES)
+        opened = _asked_cell(task, matrix.shape) or _most_wrong(matrix, cells.columns == OUTCOMES)
+        st.session_state[row_key], st.session_state[column_key] = opened
     with st.container(horizontal=True):
         row = st.selectbox(titles[0].capitalize(), range(len(cells.rows)), format_func=lambda place: cells.rows[place], key=row_key)
         column = st.selectbox(titles[1].capitalize(), range(len(cells.columns)), format_func=lambda place: cells.columns[place], key=column_key)
     return row, column
+
+
+def _asked_cell(task: str, shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """The cell that the address names, where it is one of this task's."""
+    name, _, place = st.query_params.get("cell", "").partition(f"{task}.")
+    row, _, column = place.partition(".")
+    if name or not (row.isdecimal() and column.isdecimal()):
+        return None
+    return (int(row), int(column)) if int(row) < shape[0] and int(column) < shape[1] else None
 
 
 def _most_wrong(matrix: np.ndarray, of_outcomes: bool) -> tuple[int, int]:
@@ -129,8 +141,21 @@ def _class_table(about: dict[str, Any], key: str) -> int | None:
         selection_mode="single-row",
         key=f"evaluation.classes.{key}",
     )
+    _absent(about)
     rows = picked.selection.rows if picked else []
     return rows[0] if rows else None
+
+
+def _absent(about: dict[str, Any]) -> None:
+    """Which classes these images do not hold, and what becomes of them in the means."""
+    support = next((entry["values"] for entry in about["class_values"] if entry["name"] == "support"), [])
+    names = [words.plain(name) for name, count in zip(about["classes"], support, strict=False) if count == 0]
+    if not names:
+        return
+    shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    has_curves = any(entry["name"] == "ap" for entry in about["class_values"])
+    left_out = " Without a case to find there is no average precision: its mean leaves them out." if has_curves else ""
+    st.caption(f"Not in these images: {shown}.{left_out}")
 
 
 def _charts(about: dict[str, Any], arrays: dict[str, np.ndarray], shown: int | None, colour: str, key: str) -> None:

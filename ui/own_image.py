@@ -135,9 +135,9 @@ def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
     outputs = predictor.outputs(frame[None])
     decoded = predictor.decode(outputs)
     layers = {}
-    for task, kind in predictor.kinds.items():
-        candidates = kind.candidates(outputs[task])
-        layers[task] = prediction_layer(tasks[task], shown, decoded[task][0], None if candidates is None else candidates[0])
+    for task, prediction in decoded.items():
+        candidates = predictor.kinds[task].candidates(outputs[task])
+        layers[task] = prediction_layer(tasks[task], shown, prediction[0], None if candidates is None else candidates[0])
     sample = sample_json(0, shown, json.dumps(dict.fromkeys(tasks)), [([0], json.dumps([layers]))])
     sequence = hashlib.sha1(shown.tobytes()).hexdigest()
     height, width = image.shape[:2]
@@ -163,14 +163,15 @@ def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
 
 
 def _times(times: dict[str, Any]) -> None:
-    shared, apart = st.columns(2)
-    shared.metric("One shared trunk, all tasks", f"{times['shared_ms']:.1f} ms")
-    apart.metric(
-        "One network per task", f"{times['apart_ms']:.1f} ms", delta=f"{times['apart_ms'] / times['shared_ms']:.2f} times as long", delta_color="off"
-    )
+    shared, apart, repeated = *st.columns(2), times["repeated"]
+    shared.metric(f"One {repeated}, every head", f"{times['shared_ms']:.1f} ms")
+    longer = f"{times['apart_ms'] / times['shared_ms']:.2f} times as long"
+    apart.metric(f"One {repeated} per head", f"{times['apart_ms']:.1f} ms", delta=longer, delta_color="off")
     st.caption(
-        f"Forward pass of this image on {times['device']}, without reading and drawing: the trunk once with every head, against the trunk once for "
-        f"each head. Medians of {times['rounds']} turns each, taken in alternation; on a machine that trains meanwhile they vary."
+        f"Forward pass of this image on {times['device']}, without reading and drawing. Both times it is this run's own network: the {repeated} "
+        f"once with all {times['heads']} heads, against the {repeated} anew for each head. So a network per task is taken to be as large as this "
+        f"one; a smaller one that is enough for its task would be faster. Medians of {times['rounds']} turns each, taken in alternation; on a "
+        "machine that trains meanwhile they vary."
     )
 
 

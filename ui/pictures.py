@@ -95,9 +95,9 @@ def _offer(store: RunStore, run: Any, split: str, checkpoint: str) -> None:
         return
     if state and state["error"]:
         st.error(f"The {split} split could not be predicted: {state['error']}", icon=":material/error:")
-    count = run.info["images"].get(split, 0)
     st.info(
-        f"The {split} split ({count:,} images) has not been predicted with the best checkpoint yet. It takes some seconds, and is kept with the run."
+        f"The {split} split has not been predicted with the best checkpoint yet. {_how_many(run, split)} "
+        "It takes some seconds, and is kept with the run."
     )
     if split == "test":
         st.caption("Looking at test images and then changing settings spends them: what is chosen by them is no fair measure any more.")
@@ -105,6 +105,17 @@ def _offer(store: RunStore, run: Any, split: str, checkpoint: str) -> None:
     if begin:
         background.start(key, lambda progress: _work(store, run.id, run.config, split, checkpoint, progress))
         st.rerun()
+
+
+def _how_many(run: Any, split: str) -> str:
+    """What would be predicted: a large split is not predicted as a whole."""
+    from mtl_core.inference.split_predictions import images_predicted
+
+    count = run.info["images"].get(split, 0)
+    chosen = images_predicted(count, tuple(run.info["image_shape"][1:]), len(run.info["tasks"]))
+    if chosen == count:
+        return f"It has {count:,} images."
+    return f"Of its {count:,} images, {chosen:,} are predicted, evenly spread over it; the run's evaluation tab measures all."
 
 
 def _work(store: RunStore, run_id: str, config: RunConfig, split: str, checkpoint: str, progress: Progress) -> None:

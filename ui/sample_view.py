@@ -11,6 +11,7 @@ import streamlit as st
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import draw_heat, enlarge
 from ui.charts import colours_of
+from ui.error_gallery import chosen_part
 from ui.guard import worded
 from ui.pictures import PROBE, pictures_of, tasks_of
 from ui.sheets import ink
@@ -63,7 +64,7 @@ def sample_view(run_id: str, source: str) -> None:
         on_move=move,
     )
     where = "validation" if source == PROBE else source
-    st.caption(f"Image {number + 1} of {len(pictures):,}: row {pictures.row(number):,} of the {where} split.")
+    st.caption(f"Image {number + 1} of {len(pictures):,}: row {pictures.row(number):,} of the {where} split{chosen_part(pictures)}.")
     _look(run, pictures, number)
 
 

@@ -14,7 +14,10 @@ async function unpack(text) {
 async function opened(layer) {
   if (!layer) return null;
   if (layer.mask) return { ...layer, mask: new Uint8Array(await unpack(layer.mask)) };
-  if (layer.picture) return { ...layer, picture: new Uint8Array(await unpack(layer.picture)) };
+  if (layer.picture) {
+    const seen = layer.seen ? new Uint8Array(await unpack(layer.seen)) : null; // what a self-supervised task was shown
+    return { ...layer, seen, picture: new Uint8Array(await unpack(layer.picture)) };
+  }
   if (layer.depth) {
     const steps = new Uint16Array(await unpack(layer.depth));
     const span = (layer.high - layer.low) / (UNKNOWN - 1);
@@ -104,6 +107,12 @@ class Viewer {
     this.base = this.painted((pixels) => {
       for (let place = 0; place < image.length / 3; place++) pixels.set([image[3 * place], image[3 * place + 1], image[3 * place + 2], 255], 4 * place);
     });
+    this.greyBase = this.painted((pixels) => { // errors stand out on it in the colours of their legend
+      for (let place = 0; place < image.length / 3; place++) {
+        const grey = 0.65 * (0.299 * image[3 * place] + 0.587 * image[3 * place + 1] + 0.114 * image[3 * place + 2]);
+        pixels.set([grey, grey, grey, 255], 4 * place);
+      }
+    });
     if (layout !== this.layout) this.build();
     this.layout = layout;
     await this.goTo(this.at, false);
@@ -189,7 +198,7 @@ class Viewer {
     this.rows = element("div", "rows");
     root.append(first, second, this.rows, this.tip);
     this.panels = [];
-    if (data.tasks.some((task) => task.drawn)) this.rows.append(this.row(null));
+    this.rows.append(this.row(null));
     data.tasks.forEach((task, number) => this.rows.append(this.row(task, number)));
     this.hide(this.hidden);
   }
@@ -215,7 +224,7 @@ class Viewer {
   }
 
   row(task, number) {
-    const row = element("div", "row"), columns = this.columns();
+    const columns = this.columns(), row = element("div", columns.length > 3 ? "row several" : "row");
     row.style.gridTemplateColumns = `repeat(${columns.length + 1}, minmax(140px, ${columns.length > 3 ? "1fr" : "380px"}))`;
     row.style.borderLeftColor = task ? task.colour : "transparent";
     if (task) {
@@ -224,7 +233,11 @@ class Viewer {
     } else {
       row.append(this.panel(row, null, "input", "Input", 0));
     }
-    for (const [what, title, run] of columns) row.append(task && !task.drawn ? this.sentence(task, what, title, run) : this.panel(row, task, what, task ? title : `${title} · all layers`, run));
+    for (const [what, title, run] of columns) {
+      if (!task && !this.data.tasks.some((each) => each.drawn && !each.made)) continue; // nothing to lay over the image
+      if (task && !task.drawn) row.append(this.sentence(task, what, title, run));
+      else row.append(this.panel(row, task, what, !task ? `${title} · all layers` : task.made && what === "error" ? "What it was shown" : title, run));
+    }
     return row;
   }
 
@@ -327,8 +340,10 @@ class Viewer {
     const order = layer.p.map((p, index) => [p, index]).sort((a, b) => b[0] - a[0]);
     const wanted = (index) => target && target.p[index] > 0.5;
     const shown = order.filter(([p, index], place) => place < 4 || wanted(index) || (task.kind === "multi_label" && p >= 0.5)).slice(0, 10);
+    const longest = Math.max(...shown.map(([, index]) => task.classes[index].length));
     return shown.map(([p, index]) => {
       const line = element("div", `prob${wanted(index) ? " right" : ""}`), name = element("span", "", task.classes[index]), bar = element("i");
+      line.style.setProperty("--names", `${Math.min(longest, 12) + 1}ch`);
       name.title = task.classes[index] + (wanted(index) ? " (target)" : "");
       bar.style.width = `${100 * p}%`;
       bar.style.color = task.colour;
@@ -371,7 +386,10 @@ class Viewer {
 
   dense(task, layer, target, error) {
     if (!layer || (error && !target)) return null;
-    if (layer.picture) return error ? null : this.painted((pixels) => { for (let p = 0; p < layer.picture.length / 3; p++) pixels.set([layer.picture[3 * p], layer.picture[3 * p + 1], layer.picture[3 * p + 2], 255], 4 * p); });
+    if (layer.picture) {
+      const shown = error ? target.seen : layer.picture;
+      return shown && this.painted((pixels) => { for (let p = 0; p < shown.length / 3; p++) pixels.set([shown[3 * p], shown[3 * p + 1], shown[3 * p + 2], 255], 4 * p); });
+    }
     if (layer.mask) return this.painted((pixels) => this.fillMask(pixels, task, layer.mask, error ? target.mask : null));
     if (layer.depth) return this.painted((pixels) => this.fillDepth(pixels, task, layer.depth, error ? target.depth : null));
     return null;
@@ -411,11 +429,11 @@ class Viewer {
     context.imageSmoothingEnabled = false;
     context.setTransform(k, 0, 0, k, -this.zoom.x * k, -this.zoom.y * k);
     context.globalAlpha = 1;
-    context.drawImage(this.base, 0, 0);
+    context.drawImage(panel.what === "error" && !this.hidden ? this.greyBase : this.base, 0, 0);
     canvas.dataset.boxes = 0;
     panel.note.textContent = "";
     if (panel.what !== "input" && !this.hidden) {
-      const tasks = task ? [task] : this.data.tasks.filter((each) => each.drawn && !this.off.has(each.name));
+      const tasks = task ? [task] : this.data.tasks.filter((each) => each.drawn && !each.made && !this.off.has(each.name));
       for (const each of [...tasks].sort((a, b) => (a.kind === "detection") - (b.kind === "detection"))) this.overlay(context, panel, each, k, !task);
     }
     this.cross(context, k);
@@ -423,16 +441,16 @@ class Viewer {
 
   overlay(context, panel, task, k, together) {
     const layer = this.layersOf(panel)[task.name];
-    if (!layer || (panel.what === "error" && !this.target[task.name])) { if (!together) panel.note.textContent = layer || panel.what !== "target" ? "" : "no target"; return; }
-    if (layer.caption && !together) panel.note.textContent = layer.caption;
+    if (!layer || (panel.what === "error" && !this.target[task.name])) { if (!together) panel.note.textContent = layer ? "" : panel.what === "target" ? "no target" : "no prediction"; return; }
+    if (layer.caption && !together && panel.what !== "error") panel.note.textContent = layer.caption;
     if (layer.boxes) return this.boxes(context, panel, task, layer, k);
     const picture = this.picture(panel, task);
     if (!picture) return;
     const whole = layer.depth || layer.picture; // covers everything: beside other layers it is only a tint, alone it is the picture
-    context.globalAlpha = together && whole ? this.opacity / 2 : whole && panel.what !== "error" ? Math.min(1, this.opacity / 0.6) : this.opacity;
+    context.globalAlpha = together && whole ? this.opacity / 2 : whole && (panel.what !== "error" || task.made) ? Math.min(1, this.opacity / 0.6) : this.opacity;
     context.drawImage(picture, 0, 0);
     context.globalAlpha = 1;
-    if (!together && panel.what === "error") panel.note.textContent = this.share(layer, this.target[task.name], task);
+    if (!together && panel.what === "error" && !layer.picture) panel.note.textContent = this.share(layer, this.target[task.name], task);
   }
 
   share(layer, target, task) {
@@ -515,8 +533,8 @@ class Viewer {
   }
 
   valuesAt(task, x, y) {
-    const place = y * this.sample.width + x;
-    const lines = [`x ${x}, y ${y} · red ${this.image[3 * place]}, green ${this.image[3 * place + 1]}, blue ${this.image[3 * place + 2]}`];
+    const place = y * this.sample.width + x, pixels = (task && this.target[task.name]?.seen) || this.image;
+    const lines = [`x ${x}, y ${y} · red ${pixels[3 * place]}, green ${pixels[3 * place + 1]}, blue ${pixels[3 * place + 2]}`];
     const value = (each, layer) => {
       if (!layer) return null;
       if (layer.mask) return layer.mask[place] === IGNORE ? "ignored" : each.classes[layer.mask[place]];
@@ -525,7 +543,7 @@ class Viewer {
       return null;
     };
     for (const each of task ? [task] : this.data.tasks.filter((one) => one.drawn && !this.off.has(one.name))) {
-      const parts = [this.data.with_targets ? ["target", value(each, this.target[each.name]) ?? "none"] : null];
+      const parts = [this.data.with_targets ? ["target", this.target[each.name] ? value(each, this.target[each.name]) : "none"] : null];
       this.data.runs.forEach((run, number) => parts.push([this.data.runs.length > 1 ? run.name : "predicted", value(each, this.shown[number][each.name])]));
       const told = parts.filter((part) => part && part[1] !== null).map(([name, text]) => `${name} ${text}`);
       if (told.length) lines.push(`${each.name}: ${told.join(" · ")}`);

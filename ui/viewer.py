@@ -87,6 +87,7 @@ def _described(task: Task, colour: str) -> dict[str, Any]:
         "unit": task.unit,
         "range": list(task.value_range),
         "drawn": drawn,
+        "made": task.target.startswith("made/"),  # from the pixels of a changed image, which is shown in the error's place
     }
 
 

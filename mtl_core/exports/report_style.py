@@ -41,15 +41,18 @@ pre{background:var(--box);border-radius:6px;padding:12px 14px;font-size:12.5px;l
 @page{margin:14mm 13mm}
 body{font-size:10.5pt}
 main{max-width:none;padding:0}
-h2{break-after:avoid;margin-top:22px}
-figure,tr,header,.facts{break-inside:avoid}
+h2,h3,section>.note{break-after:avoid}
+h2{margin-top:22px}
+figure,tr,header,.facts,.note,.plain,.conflict li{break-inside:avoid}
+tbody tr:nth-child(-n+3){break-after:avoid}
 thead{display:table-header-group}
 .plain thead{display:none}
 .charts{grid-template-columns:repeat(2,minmax(0,1fr))}
 .conflict{display:block}
+.conflict figure{max-width:125mm;margin:0 auto}
 .conflict ul{columns:2;margin-top:12px}
 .sheet img{max-height:98mm;margin:0 auto}
 td small{white-space:nowrap}
-pre{font-size:8.5pt;border:1px solid var(--line)}
+pre{font-size:8.5pt;border:1px solid var(--line);box-decoration-break:clone;-webkit-box-decoration-break:clone}
 }
 """

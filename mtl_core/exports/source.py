@@ -75,12 +75,12 @@ class ExportSource:
         from mtl_core.data.prepare import prepare
 
         data = prepare(open_source(self.run.config.data), self.store.cache).val
-        parts: dict[str, list[np.ndarray]] = {name: [] for name in self.predictor.kinds}
+        parts: dict[str, list[np.ndarray]] = {}
         for start in range(0, len(data), BATCH):
             self.progress(start / len(data), "predicting the validation images")
             frames = np.ascontiguousarray(data.images[start : start + BATCH].transpose(0, 2, 3, 1))
             for name, values in self.predictor.decode(self.predictor.outputs(frames)).items():
-                parts[name].append(values)
+                parts.setdefault(name, []).append(values)
         return data, {name: np.concatenate(values) for name, values in parts.items()}
 
     @cached_property

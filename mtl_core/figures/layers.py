@@ -12,7 +12,8 @@ regression     ``v``: the number
 segmentation   ``mask``: packed uint8, row by row, 255 = ignore
 depth          ``depth``: packed uint16, row by row; 0..65534 stand for ``low``..``high``, 65535 = no measurement
 detection      ``boxes``: [x1, y1, x2, y2, class, score]; ``raw`` is True where overlapping ones were not dropped yet
-any other      ``picture``: packed RGB bytes, drawn by its own kind; ``caption``
+any other      ``picture``: packed RGB bytes, drawn by its own kind; ``caption``; a self-supervised task's target also ``seen``: packed RGB
+               bytes of the changed image that it is shown
 ============== ===========================================================================================================
 
 Packed: zlib (RFC 1950), then base64.

@@ -92,8 +92,10 @@ class Predictor:
         return self.model(self.normalised(frames))
 
     def decode(self, outputs: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Predictions per task, n rows as in ``mtl_core.tasks.kind``, in the network's frame."""
-        return {name: kind.decode(outputs[name]) for name, kind in self.kinds.items()}
+        """Predictions per task, n rows as in ``mtl_core.tasks.kind``, in the network's frame. A task that only compares images with each other
+        (contrastive) says nothing of one, and is left out."""
+        comparing = {name for name, kind in self.kinds.items() if kind.is_self_supervised and kind.images_at_least > 1}
+        return {name: kind.decode(outputs[name]) for name, kind in self.kinds.items() if name not in comparing}
 
     def draw(self, image: np.ndarray, prediction: ImagePrediction, task: str, scale: int = 1) -> Drawing:
         """A task's prediction drawn over the image handed in, uint8 (H, W, 3)."""

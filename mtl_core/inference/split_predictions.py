@@ -1,7 +1,8 @@
 """Predictions of a whole split by one checkpoint of a run: made on demand, kept in the run's folder, read without computing anything.
 
 ``<run>/predictions/<split>_epoch_<k>_step_<s>/``: ``meta.json`` and numbered ``.npy`` files: the rows of the split, and one array per task (and its
-candidates), as in a probe file. Images and targets stay in the prepared data. The folder is written under a temporary name and renamed when whole.
+candidates), as in a probe file. Images and targets stay in the prepared data, but for self-supervised tasks: what they were shown and were to find
+is kept beside their predictions (``input/<task>``, ``target/<task>``). The folder is written under a temporary name and renamed when whole.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from mtl_core.data.batches import Batch
 from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.source import Progress
 from mtl_core.errors import StoreError
 from mtl_core.inference.predictor import Predictor
 from mtl_core.runs.artifacts import write_text
 from mtl_core.runs.film import Film, prediction_layers, target_layers
+from mtl_core.tasks.self_supervised import drawn_views, with_views
 from mtl_core.training.build import evenly_spaced_rows
 from mtl_core.training.probe_set import decoded, joined
 
@@ -42,7 +46,7 @@ class SplitPredictions:
         index: int64 (n,), the rows of the split that were predicted.
         data: the split.
         tasks: the run's tasks by name.
-        predictions: task (and ``candidates/<task>``) -> n rows, memory-mapped.
+        predictions: task (and ``candidates/<task>``, ``input/<task>``, ``target/<task>``) -> n rows, memory-mapped.
     """
 
     split: str
@@ -72,7 +76,9 @@ class SplitPredictions:
         """Targets by task, and bool (n,) where there are any."""
         names = {name: task.target for name, task in self.tasks.items() if task.target in self.data.targets}
         targets = {name: self.data.targets[target][self.index] for name, target in names.items()}
-        return targets, {name: np.asarray(self.data.labelled[target][self.index]) for name, target in names.items()}
+        labelled = {name: np.asarray(self.data.labelled[target][self.index]) for name, target in names.items()}
+        made = {name: self.predictions[f"target/{name}"] for name in self.tasks if f"target/{name}" in self.predictions}
+        return targets | made, labelled | {name: np.ones(len(self), dtype=bool) for name in made}
 
     def arrays(self, epoch: int) -> dict[str, np.ndarray]:
         """Predictions of all images by task."""
@@ -81,20 +87,34 @@ class SplitPredictions:
     def targets(self, number: int) -> str:
         """JSON: each task's target of one image; null where it has none."""
         row = self.row(number)
-        targets = {name: self.data.targets[task.target] for name, task in self.tasks.items() if task.target in self.data.targets}
-        labelled = {name: self.data.labelled[self.tasks[name].target] for name in targets}
-        return json.dumps(target_layers(self.tasks, self.image(number), row, targets, labelled))
+        read = {name: task.target for name, task in self.tasks.items() if task.target in self.data.targets}
+        targets = {name: self.data.targets[target][row : row + 1] for name, target in read.items()}
+        labelled = {name: self.data.labelled[target][row : row + 1] for name, target in read.items()}
+        for name in self.tasks:
+            if f"target/{name}" in self.predictions:
+                targets[name], labelled[name] = self.predictions[f"target/{name}"][number : number + 1], np.ones(1, dtype=bool)
+        inputs = {name: values[number : number + 1] for name, values in self._inputs().items()}
+        return json.dumps(target_layers(self.tasks, self.image(number), 0, targets, labelled, inputs))
+
+    def seen(self, task: str, number: int) -> np.ndarray:
+        """uint8 (H, W, 3): the image as a task is shown it; a self-supervised one sees a changed copy."""
+        inputs = self._inputs()
+        return inputs[task][number] if task in inputs else self.image(number)
+
+    def _inputs(self) -> dict[str, np.ndarray]:
+        return {name: self.predictions[f"input/{name}"] for name in self.tasks if f"input/{name}" in self.predictions}
 
     def frames(self, number: int) -> tuple[list[int], str]:
         """The epoch, and a JSON list with each task's prediction of one image."""
-        return [self.epoch], f"[{json.dumps(prediction_layers(self.tasks, self.image(number), number, self.predictions))}]"
+        return [self.epoch], f"[{json.dumps(prediction_layers(self.tasks, self.image(number), number, self.predictions, self._inputs()))}]"
 
 
 Pictures = Film | SplitPredictions
 
 
 def predict_split(predictor: Predictor, data: MultiTaskDataset, split: str, checkpoint: str, run_folder: Path, progress: Progress) -> None:
-    """Predict at most ``MOST_IMAGES`` images of a split, evenly spread, and keep the predictions. What is there already is left alone.
+    """Predict the images of a split, evenly spread ones where there are too many (``images_predicted``), and keep the predictions. What is there
+    already is left alone.
 
     Args:
         checkpoint: name of the checkpoint that ``predictor`` was loaded from.
@@ -103,15 +123,33 @@ def predict_split(predictor: Predictor, data: MultiTaskDataset, split: str, chec
     place = Path(run_folder) / "predictions" / f"{split}_{checkpoint}"
     if (place / "meta.json").is_file():
         return
-    height, width = data.images.shape[2:]
-    fitting = max(1, MOST_BYTES // (5 * height * width * max(1, len(predictor.kinds))))
-    index = evenly_spaced_rows(data, min(MOST_IMAGES, fitting))
+    index = evenly_spaced_rows(data, images_predicted(len(data), data.images.shape[2:], len(predictor.kinds)))
     parts = []
     for start in range(0, len(index), BATCH):
         frames = np.array(data.images[index[start : start + BATCH]]).transpose(0, 2, 3, 1)
-        parts.append(decoded(predictor.kinds, predictor.outputs(frames)))
+        parts.append(_predicted(predictor, frames, start))
         progress((start + len(frames)) / len(index), f"predicting {split}: {start + len(frames):,} of {len(index):,} images")
     _keep(place, joined(parts), index, len(data))
+
+
+def images_predicted(images: int, size: tuple[int, int], tasks: int) -> int:
+    """How many of a split's images are predicted: all, but at most ``MOST_IMAGES`` and what ``MOST_BYTES`` hold of this size (H, W)."""
+    return min(images, MOST_IMAGES, max(1, MOST_BYTES // (5 * size[0] * size[1] * max(1, tasks))))
+
+
+@torch.inference_mode()
+def _predicted(predictor: Predictor, frames: np.ndarray, start: int) -> dict[str, np.ndarray]:
+    """What is kept of a batch. Self-supervised tasks are shown views of their own, the same ones every time."""
+    batch = Batch(predictor.normalised(frames), {}, {}, torch.arange(len(frames)))
+    made = {name: kind for name, kind in predictor.kinds.items() if kind.is_self_supervised}
+    seen = with_views(batch, predictor.kinds, seed=0, epoch=0, step=start)
+    outputs = predictor.model(seen.images, seen.parts)
+    for name, kind in made.items():
+        outputs[name] = kind.first_views(outputs[name], len(frames))
+    arrays = decoded(predictor.kinds, outputs)
+    for name, (shown, target) in drawn_views(made, batch, step=start).items():
+        arrays |= {name: made[name].numbered(arrays[name], start), f"input/{name}": shown, f"target/{name}": target}
+    return arrays
 
 
 def kept_splits(run_folder: Path) -> list[tuple[str, int]]:

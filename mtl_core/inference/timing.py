@@ -17,12 +17,15 @@ ROUNDS = 7
 
 @dataclass(frozen=True)
 class SharingTimes:
-    """Milliseconds of a forward pass of one image, and how often it was timed."""
+    """Milliseconds of a forward pass of one image, how often it was timed, and what was run: ``repeated`` ("trunk", or "network" where the
+    sharing scheme has no trunk) once for each of ``heads`` heads, against once for all."""
 
     shared_ms: float
     apart_ms: float
     rounds: int
     device: str
+    heads: int
+    repeated: str
 
 
 @torch.inference_mode()
@@ -33,13 +36,14 @@ def time_sharing(predictor: Predictor, frame: np.ndarray, rounds: int = ROUNDS) 
     without a trunk of its own (``backbone`` and ``heads``) is run once per task as it is.
     """
     model, images = predictor.model, predictor.normalised(frame[None])
+    has_trunk = hasattr(model, "heads") and hasattr(model, "backbone")
 
     def shared() -> None:
         model(images)
 
     def apart() -> None:
         for name in predictor.kinds:
-            if hasattr(model, "heads") and hasattr(model, "backbone"):
+            if has_trunk:
                 model.heads[name](model.backbone(images))
             else:
                 model(images)
@@ -50,7 +54,8 @@ def time_sharing(predictor: Predictor, frame: np.ndarray, rounds: int = ROUNDS) 
             seconds = _timed(work, predictor.device)
             if turn:
                 times[name].append(1000 * seconds)
-    return SharingTimes(statistics.median(times["shared"]), statistics.median(times["apart"]), rounds, predictor.device)
+    medians = (statistics.median(times[name]) for name in ("shared", "apart"))
+    return SharingTimes(*medians, rounds, predictor.device, len(predictor.kinds), "trunk" if has_trunk else "network")
 
 
 def _timed(work: Callable[[], None], device: str) -> float:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mtl_core.data.dataset import Task
-from mtl_core.figures.layers import prediction_layer, target_layer
+from mtl_core.figures.layers import packed, prediction_layer, target_layer
 from mtl_core.runs.artifacts import probe_epochs, read_probe_file, read_probe_targets
 
 MOST_CHARACTERS = 20_000_000  # sent for one image; beyond, epochs are left out evenly
@@ -67,7 +67,12 @@ class Film:
 
     def targets(self, number: int) -> str:
         """JSON: each task's target of one image; null where it has none."""
-        return json.dumps(target_layers(self.tasks, self.probes.images[number], number, self.probes.targets, self.probes.labelled))
+        probes = self.probes
+        return json.dumps(target_layers(self.tasks, probes.images[number], number, probes.targets, probes.labelled, probes.inputs))
+
+    def seen(self, task: str, number: int) -> np.ndarray:
+        """uint8 (H, W, 3): the image as a task is shown it; a self-supervised one sees a changed copy."""
+        return self.probes.inputs.get(task, self.probes.images)[number]
 
     def frames(self, number: int) -> tuple[list[int], str]:
         """Epochs, and a JSON list with each task's prediction of one image after each of them."""
@@ -76,26 +81,40 @@ class Film:
         return chosen, f"[{','.join(self._frames[epoch][number] for epoch in chosen)}]"
 
     def _read(self, epoch: int) -> list[str]:
-        arrays = read_probe_file(self.folder, epoch)
-        return [json.dumps(prediction_layers(self.tasks, image, number, arrays)) for number, image in enumerate(self.probes.images)]
+        arrays, probes = read_probe_file(self.folder, epoch), self.probes
+        return [json.dumps(prediction_layers(self.tasks, image, number, arrays, probes.inputs)) for number, image in enumerate(probes.images)]
 
 
 def target_layers(
-    tasks: Mapping[str, Task], image: np.ndarray, row: int, targets: Mapping[str, np.ndarray], labelled: Mapping[str, np.ndarray]
+    tasks: Mapping[str, Task],
+    image: np.ndarray,
+    row: int,
+    targets: Mapping[str, np.ndarray],
+    labelled: Mapping[str, np.ndarray],
+    inputs: Mapping[str, np.ndarray],
 ) -> dict[str, dict | None]:
-    """One image's targets by task; None where the image has none."""
-    return {
-        name: target_layer(task, image, targets[name][row]) if name in targets and bool(labelled[name][row]) else None for name, task in tasks.items()
-    }
+    """One image's targets by task; None where the image has none. ``inputs``: the changed images that self-supervised tasks see."""
+    layers: dict[str, dict | None] = {}
+    for name, task in tasks.items():
+        layers[name] = None
+        if name in targets and bool(labelled[name][row]):
+            seen = inputs[name][row] if name in inputs else image
+            layers[name] = target_layer(task, seen, targets[name][row])
+            if name in inputs:
+                layers[name]["seen"] = packed(seen)
+    return layers
 
 
-def prediction_layers(tasks: Mapping[str, Task], image: np.ndarray, row: int, arrays: Mapping[str, np.ndarray]) -> dict[str, dict]:
-    """One image's predictions by task. ``arrays`` as in a probe file."""
+def prediction_layers(
+    tasks: Mapping[str, Task], image: np.ndarray, row: int, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray]
+) -> dict[str, dict]:
+    """One image's predictions by task. ``arrays`` as in a probe file; ``inputs`` as for ``target_layers``."""
     layers = {}
     for name, task in tasks.items():
         if name in arrays:
             candidates = arrays.get(f"candidates/{name}")
-            layers[name] = prediction_layer(task, image, arrays[name][row], None if candidates is None else candidates[row])
+            seen = inputs[name][row] if name in inputs else image
+            layers[name] = prediction_layer(task, seen, arrays[name][row], None if candidates is None else candidates[row])
     return layers
 
 

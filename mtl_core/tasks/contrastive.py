@@ -133,6 +133,9 @@ class Contrastive(SelfSupervised):
         nearest, which = others.max(1)
         return torch.stack([own, nearest.clamp(min=-1), which % count], dim=1).float().cpu().numpy()
 
+    def numbered(self, predictions: np.ndarray, start: int) -> np.ndarray:
+        return predictions + np.array([0, 0, start], dtype=predictions.dtype)
+
     def measurement(self) -> Measurement:
         return PairMeasurement()
 

@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torchmetrics.classification import MultilabelAveragePrecision, MultilabelExactMatch, MultilabelF1Score
+from torchmetrics.utilities.data import dim_zero_cat
 
 from mtl_core.backbones.backbone import FeatureInfo
 from mtl_core.data.dataset import Task
@@ -21,6 +22,19 @@ from mtl_core.tasks.pooled_head import PooledHead
 THRESHOLD = 0.5
 
 
+class MeanAveragePrecision(MultilabelAveragePrecision):
+    """torchmetrics' average precision of each class; their mean without the classes that no image has, where it is not defined.
+
+    torchmetrics' own mean counts such a class as 0. NaN where no image has any class.
+    """
+
+    def __init__(self, classes: int):
+        super().__init__(classes, average="none", validate_args=False)
+
+    def compute(self) -> Tensor:
+        return super().compute()[dim_zero_cat(self.target).sum(0) > 0].mean()
+
+
 class MultiLabel(TaskKind):
     """One independent yes or no per class, binary cross-entropy loss."""
 
@@ -28,7 +42,7 @@ class MultiLabel(TaskKind):
     needs_map: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("f1", "F1, mean over classes", "", True),
-        Metric("map", "Average precision, mean over classes", "", True),
+        Metric("map", "Average precision, mean over the classes that occur", "", True),
         Metric("exact", "Images with every class right", "", True),
     )
     selection_metric: ClassVar[str] = "f1"
@@ -50,7 +64,7 @@ class MultiLabel(TaskKind):
         return TorchMetrics(
             {
                 "f1": MultilabelF1Score(classes, threshold=THRESHOLD, average="macro", validate_args=False),
-                "map": MultilabelAveragePrecision(classes, average="macro", validate_args=False),
+                "map": MeanAveragePrecision(classes),
                 "exact": MultilabelExactMatch(classes, threshold=THRESHOLD, validate_args=False),
             },
             prepare=lambda output, target: (output.sigmoid(), target.long()),

@@ -91,6 +91,10 @@ class SelfSupervised(TaskKind):
         """What ``decode`` needs of the output to say something about the first view of each of ``count`` images."""
         return self.select(output, torch.arange(count))
 
+    def numbered(self, predictions: np.ndarray, start: int) -> np.ndarray:
+        """Predictions of a batch whose first image has the number ``start``; for kinds that name another image of the batch."""
+        return predictions
+
     def pixels(self, images: Tensor) -> np.ndarray:
         """Normalised images -> uint8 (n, H, W, 3), for drawing."""
         shown = self.in_range(images.float().cpu()).mul(255).round().to(torch.uint8)
@@ -134,8 +138,8 @@ def _view(kind: SelfSupervised, batch: Batch, seed: int, epoch: int, step: int) 
     return kind.view(batch.images, generator)
 
 
-def drawn_views(kinds: Mapping[str, TaskKind], batch: Batch, seed: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """What each self-supervised task sees of the first batch of an evaluation, and its targets, for drawing.
+def drawn_views(kinds: Mapping[str, TaskKind], batch: Batch, seed: int = 0, step: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """What each self-supervised task sees of a batch of an evaluation (the first one, unless ``step`` says which), and its targets, for drawing.
 
     Args:
         batch: without views.
@@ -146,6 +150,6 @@ def drawn_views(kinds: Mapping[str, TaskKind], batch: Batch, seed: int = 0) -> d
     drawn = {}
     for name, kind in kinds.items():
         if kind.is_self_supervised:
-            view, count = _view(kind, batch, seed, 0, 0), len(batch.images)
+            view, count = _view(kind, batch, seed, 0, step), len(batch.images)
             drawn[name] = kind.pixels(batch.images if view.images is None else view.images[:count]), kind.drawn_target(view, count)
     return drawn

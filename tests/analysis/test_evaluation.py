@@ -144,6 +144,25 @@ def test_multi_label(images, seed):
     np.testing.assert_array_equal(found.cells.matrix(), [[c[1, 1], c[1, 0], c[0, 1], c[0, 0]] for c in counts])
 
 
+@pytest.mark.parametrize("there", [(0, 1, 2), (1,), ()])
+def test_the_curve_of_several_labels_agrees_with_the_evaluation(there):
+    """A class that no image has is left out of the mean of both."""
+    import torch
+
+    random = np.random.default_rng(0)
+    logits, targets = random.normal(size=(40, 4)).astype(np.float32), np.zeros((40, 4), np.uint8)
+    targets[:, there] = random.random((40, len(there))) < 0.4
+    measurement = TASK_KINDS.load("multi_label")(
+        Task("task", "multi_label", "task", CLASSES), TASK_KINDS.load("multi_label").Options(), {"image_shape": (3, 8, 8), "targets": {}}
+    ).measurement()
+    for rows in np.array_split(np.arange(40), 3):
+        measurement.update(torch.from_numpy(logits[rows]), torch.from_numpy(targets[rows]))
+    probabilities = torch.from_numpy(logits).sigmoid().numpy()
+    precision = [metrics.average_precision_score(targets[:, k], probabilities[:, k]) for k in there]
+    close(measurement.compute()["map"], np.mean(precision) if there else np.nan)
+    close(values(evaluated("multi_label", probabilities, targets))["map"], np.mean(precision) if there else np.nan)
+
+
 # -- regression and depth
 
 

@@ -21,6 +21,8 @@ def test_the_report_opens_offline(chromium, trained, tmp_path, scheme):
     assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 22, 28)"}[scheme]
+    tab.emulate_media(media="print")  # paper is white whatever the screen is
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert tab.pdf(format="A4").startswith(b"%PDF")
     assert said == []
     assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]

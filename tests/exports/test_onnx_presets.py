@@ -1,6 +1,7 @@
 """ONNX of every preset's network, and of one on photographs that are not square: within 1e-4 of PyTorch."""
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from safetensors.torch import save
@@ -8,11 +9,16 @@ from safetensors.torch import save
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.data.dataset import Task
-from mtl_core.exports.graph import TOLERANCE
+from mtl_core.data.imports import examine, import_dataset, propose
+from mtl_core.data.prepare import prepare
+from mtl_core.exports.graph import TOLERANCE, Graph, furthest_apart
 from mtl_core.exports.onnx_model import write_onnx
+from mtl_core.inference.loading import load
 from mtl_core.inference.model_folder import ModelDescription
 from mtl_core.inference.predictor import Predictor
 from mtl_core.presets import load_presets
+from mtl_core.runs.jobs import execute
+from mtl_core.runs.store import open_store
 from mtl_core.training.build import build_kinds, build_model
 
 
@@ -58,3 +64,26 @@ def test_pets_as_photographs_that_are_not_square(backbone, tmp_path):
     assert write_onnx(predictor, tmp_path / "model.onnx") <= TOLERANCE
     prediction = predictor.predict(np.random.default_rng(0).integers(0, 256, (375, 500, 3), dtype=np.uint8))[0]
     assert prediction["trimap"].classes.shape == (375, 500)
+
+
+@pytest.mark.data
+def test_pets_imported_trained_and_asked_about_real_photographs(real_data, home, tmp_path):
+    """The set as a user has it on disk: breed, trimap and head box in one network, compared on all of its validation pictures."""
+    folder = real_data / "oxford_pets_3breeds"
+    spec = propose(folder).spec
+    import_dataset(folder, spec, "pets", checked=examine(folder, spec))
+    tasks = {name: {} for name in ("breed", "trimap", "head")}
+    config = {"data": {"name": "imported", "set": "pets"}, "tasks": tasks, "backbone": {"name": "small_cnn", "width": 8}, "epochs": 1}
+    store = open_store(home)
+    run = execute(store, store.create(RunConfig.from_dict({**config, "device": "cpu", "precision": "fp32", "layout": "contiguous"})).id)
+    assert run.status == "finished", run.failure
+    predictor = load(run.id, "best", home=home)
+    assert write_onnx(predictor, tmp_path / "pets.onnx") <= TOLERANCE == 1e-4
+    images = np.asarray(prepare(open_source(run.config.data), store.cache).val.images)
+    assert len(images) > 10
+    graph = Graph(predictor).eval()
+    with torch.no_grad():
+        wanted = graph(torch.from_numpy(images.copy()))
+    found = onnxruntime.InferenceSession(str(tmp_path / "pets.onnx"), providers=["CPUExecutionProvider"]).run(list(graph.names), {"images": images})
+    assert set(graph.names) == {"breed", "trimap", "head.boxes", "head.scores"}
+    assert furthest_apart(wanted, found) <= TOLERANCE

@@ -16,9 +16,11 @@ def stored(store, run, split="val"):
     entries = np.array([[0, 0, 0, 1], [1, 1, 1, 1], [2, 2, 7, 1], [3, 3, 7, 1]])
     values = [{"name": "accuracy", "title": "Accuracy", "unit": "", "higher_is_better": True, "value": 0.5}]
     recall = {"name": "recall", "title": "Recall", "unit": "", "higher_is_better": True, "values": [1, 1, 0, 0, *[None] * 6]}
+    support = {"name": "support", "title": "Images", "unit": "", "higher_is_better": True, "values": [1] * 4 + [0] * 6}
+    ap = {"name": "ap", "title": "Average precision", "unit": "", "higher_is_better": True, "values": [1, 1, 0, 0, *[None] * 6]}
     cells = {"rows": NAMES, "columns": NAMES, "counted": "images"}
     about = {"kind": "classification", "title": "Which digit", "classes": NAMES, "unit": "", "labelled": 4, "values": values}
-    about |= {"class_values": [recall], "cells": cells, "errors": {"title": "1 - probability of the right class", "unit": ""}}
+    about |= {"class_values": [recall, support, ap], "cells": cells, "errors": {"title": "1 - probability of the right class", "unit": ""}}
     report = {"split": split, "checkpoint": CHECKPOINT, "epoch": 2, "step": 4, "images": 4, "created_at": 1.7e9, "seconds": 2.0}
     report |= {"device": "cpu", "precision": "fp32", "layout": "contiguous", "tasks": {"digit": about}}
     arrays = {"cells": entries, "errors": np.array([0.1, 0.2, 0.9, 0.8], np.float32), "kept": np.arange(4)}
@@ -59,6 +61,36 @@ def test_stored_results_are_shown_and_the_cell_opens(open_page, store, kept, tex
     table = next(frame.value for frame in app.dataframe if "Recall ↑" in frame.value)
     assert table["Recall ↑"].iloc[:4].tolist() == [1, 1, 0, 0]
     assert not app.error
+
+
+def test_the_opened_cell_and_the_checkpoint_stand_in_the_address(open_page, store, kept, texts, monkeypatch):
+    stored(store, kept)
+    monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)
+    app = open_page("run", run=kept.id, view="evaluation", cell="digit.1.1")
+    assert "**1 → 1**: 1 image" in texts(app)
+    app.selectbox(key=f"evaluation.row.{kept.id}.val.digit").set_value(3).run()
+    assert app.query_params["cell"] == "digit.3.1"
+    assert "checkpoint" not in app.query_params, "the best one goes without saying"
+    older = "epoch_0001_step_00000002"
+    app.selectbox(key=f"evaluation.checkpoint.{kept.id}").set_value(older).run()
+    assert app.query_params["checkpoint"] == older
+    app = open_page("run", run=kept.id, view="evaluation", checkpoint=older)
+    assert app.selectbox(key=f"evaluation.checkpoint.{kept.id}").value == older
+
+
+@pytest.mark.parametrize("cell", ["digit.10.0", "digit.-1.0", "digit.1", "other.1.1", "digit.².1", "digit.1.1.1"])
+def test_a_cell_that_is_none_opens_the_largest_confusion(open_page, store, kept, texts, monkeypatch, cell):
+    stored(store, kept)
+    monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)
+    app = open_page("run", run=kept.id, view="evaluation", cell=cell)
+    assert "**2 → 7**: 1 image" in texts(app)
+
+
+def test_classes_that_these_images_lack_are_named(open_page, store, kept, texts, monkeypatch):
+    stored(store, kept)
+    monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)
+    app = open_page("run", run=kept.id, view="evaluation")
+    assert "Not in these images: 4, 5, 6, 7, 8, 9. Without a case to find" in texts(app)
 
 
 def test_the_gap_comes_from_what_was_measured(open_page, store, kept):

@@ -59,6 +59,23 @@ def test_a_split_without_a_checkpoint_says_what_it_needs(open_page, finished):
     assert "has no checkpoint yet" in open_page("predictions", run=finished.id, images="val").info[0].value
 
 
+def test_a_large_split_says_how_many_images_are_predicted(open_page, finished, keep):
+    from dataclasses import replace
+
+    from ui.error_gallery import chosen_part
+    from ui.pictures import _how_many
+
+    assert _how_many(finished, "val") == "It has 20 images."
+    large = replace(finished, info={**finished.info, "images": {"val": 50_000}, "image_shape": [3, 64, 64]})
+    assert _how_many(large, "val").startswith("Of its 50,000 images, 2,000 are predicted, evenly spread")
+    keep(finished, 1, best=1)
+    assert "It has 20 images" in open_page("predictions", run=finished.id, images="val").info[0].value
+    part = Pictures([1] * 3)
+    assert chosen_part(part) == ""
+    part.data = range(7)
+    assert chosen_part(part) == " · 3 of the split's 7 images, evenly spread"
+
+
 def test_your_image_needs_a_checkpoint(open_page, finished):
     assert "has no checkpoint yet" in open_page("predictions", run=finished.id, view="own").info[0].value
 

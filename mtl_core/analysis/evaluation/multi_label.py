@@ -45,9 +45,9 @@ class MultiLabelEvaluation(KindEvaluation):
         return Findings(
             [
                 *self._whole(probabilities, truth),
-                # not torchmetrics' own mean: it counts a class that no image has as 0
-                (Metric("map", "Average precision, mean over classes", "", True), mean(precision)),
-                (Metric("auc", "Area under the ROC curve, mean over classes", "", True), mean(area)),
+                # as the curves' mean: without the classes that no image has
+                (Metric("map", "Average precision, mean over the classes that occur", "", True), mean(precision)),
+                (Metric("auc", "Area under the ROC curve, mean over the classes that occur", "", True), mean(area)),
                 (Metric("ece", "Expected calibration error", "", False), error),
             ],
             [
