@@ -1,20 +1,22 @@
 """Imported sets: each trains; how fast preparing and batching are; and whether memory stays flat.
 
-    python -m benchmarks.imports DATA [--write]
+    python -m benchmarks.imports DATA [--only PART ...] [--minutes M --home FOLDER] [--write]
 
-DATA is a folder with the data sets that the table names (``mnist``, ``oxford_pets_3breeds``, ``bccd_voc``, ``coco_mini``, ``icl_livingroom_rgbd``).
-Prints two tables; ``--write`` puts them into benchmarks/README.md.
+DATA is a folder with the data sets that the table names. PART is one of them (``mnist``, ``oxford_pets_3breeds``, ``bccd_voc``, ``coco_mini``,
+``icl_livingroom_rgbd``) or ``speed``; without it all are done. Prints what it measured; ``--write`` puts these rows into benchmarks/README.md and
+leaves its others as they are. With ``--minutes`` a run is stopped after that time, and goes on where it stopped when called again with the same home.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
+import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,13 +25,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mtl_core.config import PartConfig, RunConfig
+from mtl_core.config import DataConfig, PartConfig, RunConfig
 from mtl_core.data import open_source
 from mtl_core.data.batches import Batches
 from mtl_core.data.imports import ImportSpec, examine, import_dataset, propose
+from mtl_core.data.imports.library import get_imported
 from mtl_core.data.imports.source import PreparedSource
 from mtl_core.data.prepare import prepare
-from mtl_core.events import Control, EpochMetrics
+from mtl_core.events import Control, EpochMetrics, RunEnded
 from mtl_core.training.trainer import train
 
 RUNS = {  # folder: tasks, image size, epochs, further options of the run
@@ -43,31 +46,54 @@ REPEATS = 5
 MARK = "<!-- imports -->"
 
 
-def imported_run(folder: Path, tasks: tuple[str, ...], size: int, epochs: int, options: dict, home: Path) -> list[str]:
-    """Rows of the table: one per metric of val, first and last epoch."""
+def imported_run(folder: Path, home: Path, minutes: float) -> str:
+    """The set's row of the table; empty when the time was up before the run was through."""
+    end = time.monotonic() + 60 * minutes
+    tasks, size, epochs, options = RUNS[folder.name]
+    run, notes = home / "runs" / folder.name, home / "runs" / f"{folder.name}.json"
+    run.mkdir(parents=True, exist_ok=True)
+    if notes.exists():
+        noted = json.loads(notes.read_text())
+    else:
+        noted = {"importing": _imported(folder, tasks, size, home), "training": 0.0, "val": {}}
+    values = {"data": {"name": "imported", "set": folder.name}, "tasks": {task: {} for task in tasks}, "epochs": epochs, **options}
+    config = RunConfig.from_dict({**values, "backbone": {"name": "small_cnn"}})
+    control, begin, through = Control(), time.perf_counter(), False
+    timer = threading.Timer(max(1.0, end - time.monotonic()), control.stop)
+    timer.start()
+    for event in train(config, run, home / "data", control):
+        if isinstance(event, EpochMetrics) and any(key.startswith("val/") for key in event.scalars):
+            noted["val"][str(event.epoch)] = event.scalars
+        if isinstance(event, RunEnded):
+            through = event.status == "finished"
+    timer.cancel()
+    noted["training"] += time.perf_counter() - begin
+    notes.write_text(json.dumps(noted))
+    return _row(folder.name, noted) if through else ""
+
+
+def _imported(folder: Path, tasks: tuple[str, ...], size: int, home: Path) -> float:
+    """Seconds it took."""
     proposal = propose(folder)
     images = proposal.spec.images.model_copy(update={"size": (size, size)})
     spec = proposal.spec.model_copy(update={"tasks": list(tasks), "images": images})
     begin = time.perf_counter()
-    made = import_dataset(folder, spec, folder.name, home)
-    importing = time.perf_counter() - begin
-    values = {"data": {"name": "imported", "set": made.name}, "tasks": {task: {} for task in tasks}, "epochs": epochs, **options}
-    config = RunConfig.from_dict({**values, "backbone": {"name": "small_cnn"}})
-    begin, seen = time.perf_counter(), []
-    run = home / "runs" / folder.name
-    run.mkdir(parents=True)
-    for event in train(config, run, home / "data", Control()):
-        if isinstance(event, EpochMetrics) and any(key.startswith("val/") for key in event.scalars):
-            seen.append(event.scalars)
-    training = time.perf_counter() - begin
-    main = {}
+    import_dataset(folder, spec, folder.name, home)
+    return time.perf_counter() - begin
+
+
+def _row(name: str, noted: dict) -> str:
+    seen = [noted["val"][epoch] for epoch in sorted(noted["val"], key=int)]
+    main: dict[str, str] = {}
     for key in seen[-1]:
         part, task, *metric = key.split("/")
         if part == "val" and metric and metric != ["loss"]:
             main.setdefault(task, key)
+    _, size, epochs, _ = RUNS[name]
     cells = [f"{task}: {key.rpartition('/')[2]} {_number(seen[0][key])} → {_number(seen[-1][key])}" for task, key in main.items()]
-    sizes = " / ".join(str(count) for count in made.split_sizes.values())
-    return [f"| {folder.name} | {sizes} | {size} | {importing:.1f} s | {epochs} | {training:.0f} s | {'; '.join(cells)} |"]
+    sizes = " / ".join(f"{count:,}" for count in get_imported(name).split_sizes.values())
+    times = f"{noted['importing']:.1f} s | {epochs} | {noted['training']:.0f} s"
+    return f"| {name} | {sizes} | {size} | {times} | {'; '.join(cells)} |"
 
 
 def _number(value: float) -> str:
@@ -142,19 +168,14 @@ def _in_turns(*works: Callable[[], object]) -> list[float]:
 
 
 def memory(count: int) -> None:
-    """In a process of its own: the anonymous memory in MB before, the most while a set is prepared and read, and its size."""
+    """In a process of its own: the anonymous memory in MB before, the most while a set is prepared, preprocessed and read, and its size."""
     import psutil
 
     with tempfile.TemporaryDirectory() as folder:
         root, home = Path(folder) / "in", Path(folder) / "home"
-        random = np.random.default_rng(0)
-        for number in range(count):
-            path = root / "ab"[number % 2] / f"{number}.jpg"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = io.BytesIO()
-            Image.fromarray(random.integers(0, 255, (32, 32, 3), np.uint8)).resize((160, 160)).save(file, "JPEG")
-            path.write_bytes(file.getvalue())
-        me, most = psutil.Process(), 0
+        os.environ["MTL_HOME"] = str(home)
+        _noise_pictures(root, count)
+        me, most = psutil.Process(), 0.0
 
         def anonymous() -> float:
             facts = me.memory_info()
@@ -169,61 +190,76 @@ def memory(count: int) -> None:
         spec = propose(root).spec
         spec = spec.model_copy(update={"images": spec.images.model_copy(update={"size": (160, 160)})})
         import_dataset(root, spec, "large", home, progress=look)
-        data = prepare(open_source_at(home), home / "data")
+        steps = {"denoise": {"name": "median"}}
+        data = prepare(open_source(DataConfig(name="imported", set="large", preprocessing=steps)), home / "data", look)
         for epoch in range(2):
             for _ in Batches(data.train, ["class"], data.statistics, 64, shuffle=True).epoch(epoch):
                 look(0, "")
-        print(f"{before:.0f} {most:.0f} {data.train.images.nbytes / 1e6:.0f}")
+        print(f"{before:.0f} {most:.0f} {sum(data.split(part).images.nbytes for part in ('train', 'val', 'test')) / 1e6:.0f}")
 
 
-def open_source_at(home: Path):
-    """The set ``large`` of that store."""
-    os.environ["MTL_HOME"] = str(home)
-    return open_source(PartConfig(name="imported", set="large"))
+def _noise_pictures(root: Path, count: int) -> None:
+    random = np.random.default_rng(0)
+    for number in range(count):
+        path = root / "ab"[number % 2] / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 255, (32, 32, 3), np.uint8)).resize((160, 160)).save(path, "JPEG")
 
 
-def tables(data: Path) -> str:
-    """Everything measured, as Markdown."""
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        os.environ["MTL_HOME"] = folder
-        rows = [
-            "| set | train / val / test | pixels | import | epochs | training | val metrics, first → last epoch |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        for name, (tasks, size, epochs, options) in RUNS.items():
-            rows += imported_run(data / name, tasks, size, epochs, options, home)
-            print(rows[-1], flush=True)
-        rows += ["", "| what | ours | compared with | ratio |", "|---|---|---|---|"]
-        for size in (64, 128):
-            ours, plain = preparing(data / "bccd_voc", size, home)
-            rows.append(f"| preparing 640x480 JPEG to {size} | {ours:.0f} images/s | plain Pillow loop {plain:.0f} images/s | {ours / plain:.1f} |")
-        ours, originals, small = batching(data / "bccd_voc", 64, home)
-        rows.append(f"| batches of 32 at 64x64 | {ours:.0f} /s | DataLoader, 2 workers, originals {originals:.1f} /s | {ours / originals:.0f} |")
-        rows.append(f"| the same | {ours:.0f} /s | DataLoader, 2 workers, files of 64x64 {small:.1f} /s | {ours / small:.0f} |")
+def speed(data: Path, home: Path) -> list[str]:
+    """The rows about preparing, batching and memory."""
+    rows = []
+    for size in (64, 128):
+        ours, plain = preparing(data / "bccd_voc", size, home)
+        rows.append(
+            f"| preparing 640x480 JPEG to {size}x{size} | {ours:.0f} images/s | plain Pillow loop {plain:.0f} images/s | {ours / plain:.1f} |"
+        )
+        print(rows[-1], flush=True)
+    ours, originals, small = batching(data / "bccd_voc", 64, home)
+    rows.append(f"| batches of 32 at 64x64 | {ours:.0f} /s | DataLoader, 2 workers, originals {originals:.1f} /s | {ours / originals:.0f} |")
+    rows.append(f"| the same | {ours:.0f} /s | DataLoader, 2 workers, files of 64x64 {small:.1f} /s | {ours / small:.0f} |")
+    print("\n".join(rows[-2:]), flush=True)
     for count in (1000, 4000, 12_000):
         done = subprocess.run([sys.executable, "-m", "benchmarks.imports", "--memory", str(count)], capture_output=True, text=True, check=True)
         before, most, size = map(int, done.stdout.split())
-        rows.append(f"| own memory, {count:,} pictures, {size} MB train | {most} MB at most | {before} MB before | |")
-    return "\n".join(rows)
+        rows.append(f"| own memory, {count:,} pictures, arrays of {size} MB | {most} MB at most | {before} MB before | |")
+        print(rows[-1], flush=True)
+    return rows
+
+
+def write(sets: dict[str, str], measured: list[str]) -> None:
+    """Put new rows into the page's two tables; those of other sets stay."""
+    page = Path(__file__).with_name("README.md")
+    text = page.read_text(encoding="utf-8")
+    before, old, after = text.split(f"{MARK}\n")
+    head, tables = old.split("\n", 2)[:2], old.split("\n\n")
+    rows = {line.split("|")[1].strip(): line for line in tables[0].split("\n")[2:]} | sets
+    fast = tables[1].rstrip("\n").split("\n")[:2] + measured if measured else tables[1].rstrip("\n").split("\n")
+    new = "\n".join([*head, *(rows[name] for name in RUNS if name in rows), "", *fast])
+    page.write_text(f"{before}{MARK}\n{new}\n{MARK}\n{after}", encoding="utf-8")
 
 
 def main() -> None:
     """Measure, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--only", nargs="+", choices=[*RUNS, "speed"], default=[*RUNS, "speed"])
+    parser.add_argument("--home", type=Path)
+    parser.add_argument("--minutes", type=float, default=1e4)
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("--memory", type=int)
+    parser.add_argument("--memory", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:
         memory(options.memory)
         return
-    text = tables(options.data)
-    print(text)
+    with tempfile.TemporaryDirectory() as folder:
+        home = options.home or Path(folder)
+        os.environ["MTL_HOME"] = str(home)
+        sets = {name: imported_run(options.data / name, home, options.minutes) for name in RUNS if name in options.only}
+        print("\n".join(row or f"{name}: not through yet" for name, row in sets.items()))
+        measured = speed(options.data, home) if "speed" in options.only else []
     if options.write:
-        page = Path(__file__).with_name("README.md")
-        before, _, after = page.read_text(encoding="utf-8").partition(MARK)
-        page.write_text(f"{before}{MARK}\n{text}\n{MARK}{after.partition(MARK)[2]}", encoding="utf-8")
+        write({name: row for name, row in sets.items() if row}, measured)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """kill -9, fifty times: after each, is the store whole, the run honest, and is what it becomes in the end the same to the last bit?
 
-    python -m benchmarks.kills [--random 3] [--seed 0]
+    python -m benchmarks.kills [--random 3] [--seed 0] [--executors thread process]
 
 For both executors and five kinds of run: kills at moments drawn over the run's measured duration, and kills exactly where they hurt most (between
 the files of a checkpoint, between its rename and the index, in the middle of a transaction, of an evaluation, of the preparation of data ...).
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from mtl_core.config import RunConfig
+from mtl_core.runs.jobs import EXECUTORS
 from mtl_core.runs.lineage import resume
 from mtl_core.runs.store import open_store
 
@@ -177,13 +178,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--random", type=int, default=3, help="kills at random moments for each kind of run and executor")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--executors", nargs="+", choices=EXECUTORS, default=EXECUTORS, help="one of them is half of the kills")
     arguments = parser.parse_args()
-    chance, kinds, victims = random.Random(arguments.seed), list(KINDS), Victims()
+    kinds, victims = list(KINDS), Victims()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder) / "home", victims)
         try:
-            for offset, executor in enumerate(("thread", "process")):
+            for offset, executor in enumerate(EXECUTORS):
+                if executor not in arguments.executors:
+                    continue
+                chance = random.Random(f"{arguments.seed} {executor}")
                 for kind in kinds:
                     bench.random_kills(executor, kind, arguments.random, chance)
                 for number, place in enumerate(PLACES):

@@ -1,22 +1,26 @@
 """SIGTERM and SIGINT to the real server while a run trains: how long until it has ended, and what is left.
 
-    python -m benchmarks.signals
+    python -m benchmarks.signals [--executors thread process] [--busy 0]
 
 For both executors: in training steps, in evaluations, while data are prepared, while paused, and with a second signal. After each: the run must read
 "interrupted" with its state saved, a second one must still be queued, no process may be left; then a new server resumes the first and finishes both.
+--busy makes the machine crowded: so many programs compute all the while.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 
 from mtl_core.config import RunConfig
 from mtl_core.runs import actions
+from mtl_core.runs.jobs import EXECUTORS
 from mtl_core.runs.lineage import resume
 from mtl_core.runs.store import RunStore, open_store
 
@@ -67,12 +71,26 @@ def measure(executor: str, phase: str, config: RunConfig, name: str, folder: Pat
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--executors", nargs="+", choices=EXECUTORS, default=EXECUTORS)
+    parser.add_argument("--phases", nargs="+", choices=PHASES, default=list(PHASES))
+    parser.add_argument("--busy", type=int, default=0, metavar="N")
+    arguments = parser.parse_args()
+    crowd = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(arguments.busy)]
+    try:
+        measure_all(arguments.executors, arguments.phases)
+    finally:
+        for program in crowd:
+            program.kill()
+
+
+def measure_all(executors: Iterable[str], phases: Iterable[str]) -> None:
     print("| executor | while | signal | s until ended | run | queued one | processes left | after a new start |\n|---|---|---|---|---|---|---|---|")
-    for executor in ("thread", "process"):
-        for number, (phase, config) in enumerate(PHASES.items()):
+    for executor in executors:
+        for phase in phases:
+            signals = list(SIGNALS)[list(PHASES).index(phase) % 3]
             with tempfile.TemporaryDirectory() as folder:
-                measure(executor, phase, config, list(SIGNALS)[number % 3], Path(folder))
+                measure(executor, phase, PHASES[phase], signals, Path(folder))
 
 
 if __name__ == "__main__":

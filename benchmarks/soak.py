@@ -1,6 +1,6 @@
 """Thirty short runs in a row in one real server, with a Chromium watching: what is left behind of each?
 
-    python -m benchmarks.soak [--runs 30]
+    python -m benchmarks.soak [--runs 30] [--ttl 120]
 
 Each run trains in the server's background thread while its page is open; when it has ended, the page goes to the next one. Printed after each:
 the server's memory (RSS), threads and open files. In the end the ratio of the memory after the last run to that after the fifth.
@@ -24,17 +24,18 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 from conftest import FLAGS, Server
 from evidence import SCENES, small
 
-FORGOTTEN = 125.0  # seconds after which Streamlit forgets a session that has left
 SETTLE = 3.0  # seconds, for the page's last refresh and the threads that end
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=30)
+    parser.add_argument("--ttl", type=int, default=120, help="seconds for which Streamlit keeps a session that has left")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        server = Server(Path(folder) / "home", Path(folder) / "log", OMP_NUM_THREADS="1")
+        options = ("--server.disconnectedSessionTTL", str(arguments.ttl))
+        server = Server(Path(folder) / "home", Path(folder) / "log", options=options, OMP_NUM_THREADS="1")
         try:
             browser = playwright.chromium.launch(executable_path=arguments.chromium, args=FLAGS)
             page = browser.new_page(viewport={"width": 1280, "height": 1500})
@@ -42,16 +43,22 @@ def main() -> None:
             page.goto(server.url)
             store = open_store(server.home)
             measured = [one_run(server, store, page, number) for number in range(1, arguments.runs + 1)]
-            measured.append(when_sessions_have_left(server, store, page, arguments.runs + 1))
+            measured.append(when_sessions_have_left(server, store, page, arguments.runs + 1, arguments.ttl))
         finally:
             server.close()
     report(measured)
 
 
-def when_sessions_have_left(server: Server, store: RunStore, page: Page, number: int) -> tuple[float, int, int]:
-    """One more run, after Streamlit has let go of the sessions that were closed: it keeps each for two minutes, with an event loop (3 handles)."""
+def when_sessions_have_left(server: Server, store: RunStore, page: Page, number: int, ttl: int) -> tuple[float, int, int]:
+    """One more run, after Streamlit has let go of the sessions that were closed.
+
+    Each has an event loop (3 handles). When their time is over they stay until another page is closed.
+    """
     page.goto("about:blank")
-    time.sleep(FORGOTTEN)
+    time.sleep(ttl + SETTLE)
+    page.goto(server.url)
+    page.get_by_role("link", name="Compare", exact=True).first.wait_for()
+    page.goto("about:blank")
     return one_run(server, store, page, number)
 
 

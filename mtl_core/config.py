@@ -45,12 +45,15 @@ class PreprocessingConfig(_Strict):
 
     denoise: PartConfig = Field(PartConfig(name="none"), description="How noise is removed from the images, at the size they come in.")
     colour: Literal["as_is", "grey", "colour"] = Field(
-        "as_is", description="'grey': one channel, by Rec. 601 luma; 'colour': three channels, of a grey image three equal ones."
+        "as_is",
+        description="'grey': one channel, by Rec. 601 luma; 'colour': three channels, of a grey image three equal ones.",
+        json_schema_extra={"words": {"as_is": "As they are", "grey": "Grey", "colour": "Three channels"}},
     )
     resize: Literal["none", "stretch", "pad", "crop"] = Field(
         "none",
         description="To another size. 'stretch' changes the proportions; 'pad' keeps them and adds bars that count for nothing; 'crop' keeps them "
         "and cuts off what is too long, evenly at both ends.",
+        json_schema_extra={"words": {"none": "Keep the size", "stretch": "Stretch", "pad": "Pad", "crop": "Crop"}},
     )
     height: int = Field(64, ge=8, le=1024, description="New height.", json_schema_extra={"unit": "pixels", "shown_when": RESIZED})
     width: int = Field(64, ge=8, le=1024, description="New width.", json_schema_extra={"unit": "pixels", "shown_when": RESIZED})
@@ -58,6 +61,7 @@ class PreprocessingConfig(_Strict):
         "channels",
         description="Subtract the mean and divide by the spread, both measured on the training images only: of each channel, or of all channels "
         "'together', which keeps colours apart as they were; 'none' leaves values between 0 and 1.",
+        json_schema_extra={"words": {"channels": "Each channel", "together": "All channels together", "none": "Not at all"}},
     )
 
     @property
@@ -73,6 +77,7 @@ class PartitionConfig(_Strict):
         "shared",
         description="'shared': every image keeps the targets it has for every task. 'disjoint': each image of train, val and test keeps its target "
         "for one task only, so that each task has images of its own, with a train, val and test part.",
+        json_schema_extra={"words": {"shared": "Shared: all images for all tasks", "disjoint": "Disjoint: images of its own for each task"}},
     )
     among: list[str] = Field(
         default_factory=list,
@@ -92,7 +97,9 @@ class DataConfig(PartConfig):
 class OptimizerConfig(_Strict):
     """How parameters are updated."""
 
-    name: Literal["adam", "adamw", "sgd"] = Field("adamw", description="Update rule of torch.optim.")
+    name: Literal["adam", "adamw", "sgd"] = Field(
+        "adamw", description="Update rule of torch.optim.", json_schema_extra={"words": {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}}
+    )
     lr: float = Field(2e-3, gt=0, le=10, description="Learning rate at its highest point.")
     weight_decay: float = Field(1e-4, ge=0, le=1, description="Decay of the weights (not of biases, norms or balancing parameters).")
     momentum: float = Field(
@@ -194,7 +201,11 @@ class RunConfig(_Strict):
     batch_size: int = Field(64, ge=1, le=8192, description="Images per step.")
     gradient_clip: float | None = Field(None, gt=0, description="Largest norm of the whole gradient; empty for no limit.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of weights, order of images and augmentation.")
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="'auto' takes a GPU where there is one.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto",
+        description="'auto' takes a GPU where there is one.",
+        json_schema_extra={"words": {"auto": "Auto", "cpu": "CPU", "cuda": "NVIDIA GPU (cuda)", "mps": "Apple GPU (mps)"}},
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="'bf16' runs the network in autocast; 'auto' measures a few steps on this machine and remembers the faster."
     )

@@ -4,12 +4,13 @@ import streamlit as st
 
 from ui.data_gallery import gallery
 from ui.data_numbers import numbers
+from ui.data_preprocessing import preprocessing_view
 from ui.data_sets import chosen_set, known_sets, made_ready, set_header
 from ui.guard import through_app
 from ui.import_panel import import_panel
 from ui.state import hold
 
-VIEWS = {"images": "Images", "numbers": "In numbers"}
+VIEWS = {"images": "Images", "numbers": "In numbers", "preprocessing": "Preprocessing"}
 
 
 def main() -> None:
@@ -28,8 +29,11 @@ def main() -> None:
     ready = made_ready(entry)
     if ready is None:
         return
-    if _view() == "images":
+    view = _view()
+    if view == "images":
         gallery(entry, ready["data"])
+    elif view == "preprocessing":
+        preprocessing_view(entry, ready["data"])
     else:
         numbers(entry, ready["data"], ready["report"])
 

@@ -30,12 +30,12 @@ LAYERS = [
     {"mtl_core.exports"},
     {"mtl_core.cli", "mtl_core.__main__"},
     {"ui"},
-    {"pages", "app"},
+    {"pages", "app", "serve"},
 ]
 
 
 def _modules() -> dict[str, Path]:
-    paths = [ROOT / "app.py", *(path for folder in ("mtl_core", "ui", "pages") for path in (ROOT / folder).rglob("*.py"))]
+    paths = [ROOT / "app.py", ROOT / "serve.py", *(path for folder in ("mtl_core", "ui", "pages") for path in (ROOT / folder).rglob("*.py"))]
     return {_name(path): path for path in paths}
 
 

@@ -46,7 +46,7 @@ def data_section() -> None:
 
 def mnist_to_fetch(source: DataSource) -> Path | None:
     """The folder that a run would download MNIST's files into; None where it needs none or has them. Looks at file names only."""
-    uses_mnist = settings()["data"]["name"] == "mnist" or getattr(source.options, "glyphs", "") == "mnist"
+    uses_mnist = settings()["data"]["name"] in ("mnist", "multi_mnist") or getattr(source.options, "glyphs", "") == "mnist"
     if not uses_mnist or not source.options.download or root_problem(source.options.root, download=True):
         return None
     files = MNISTFiles(mnist_root(source.options.root))
@@ -181,13 +181,19 @@ def _partition_form() -> None:
     st.markdown("**Partition** :gray[which images each task learns from]")
     options_form(PartitionConfig, ("data", "partition"), columns=2)
     _among_note()
-    st.markdown("**Labels used for training** :gray[val and test keep all of theirs]")
+    st.markdown(f"**Labels used for training** :gray[{_label_note()}]")
     offered = {task.name for task in offered_tasks()}
     chosen = [name for name in task_names() if name in settings()["tasks"] and (name in offered or name not in SELF_SUPERVISED)]
     places = st.columns(3)
     for index, name in enumerate(chosen):
         with places[index % 3]:
             _fraction_slider(name)
+
+
+def _label_note() -> str:
+    if settings()["data"].get("partition", {}).get("kind") == "disjoint":
+        return "of each task's own images; its own val and test images keep all of theirs"
+    return "val and test keep all of theirs"
 
 
 def _among_note() -> None:

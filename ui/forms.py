@@ -1,7 +1,7 @@
 """Forms made from pydantic models: description -> help, range -> range, Literal -> choice.
 
 A field that does nothing under some settings says so with ``json_schema_extra={"shown_when": {"<other field>": [values]}}``: it is shown
-only while each named field of the same model has one of the values.
+only while each named field of the same model has one of the values. A field with choices may say them in words with ``{"words": {choice: text}}``.
 
 Each widget is told its value from the settings before it is drawn and writes back on change, so the settings outlive the page.
 """
@@ -34,6 +34,11 @@ class Field:
     unit: str = ""
     nullable: bool = False
     shown_when: dict[str, list[Any]] | None = None
+    words: dict[str, str] | None = None
+
+    def worded(self, choice: Any) -> str:
+        """A choice for people: in the field's own words, else its name with spaces."""
+        return (self.words or {}).get(choice) or str(choice).replace("_", " ")
 
     @property
     def label(self) -> str:
@@ -71,6 +76,7 @@ def _field(name: str, schema: dict[str, Any], definitions: dict[str, Any]) -> Fi
         unit=rules.get("unit", ""),
         nullable=nullable,
         shown_when=rules.get("shown_when"),
+        words=rules.get("words"),
     )
 
 
@@ -117,7 +123,7 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
         st.toggle(label, value, **shared)
     elif field.kind == "choice":
         choices = [*field.choices, *([value] if value not in field.choices else [])]
-        st.selectbox(label, choices, choices.index(value), **shared)
+        st.selectbox(label, choices, choices.index(value), format_func=field.worded, **shared)
     elif field.kind in ("integer", "number"):
         _number(field, label, shared)
     else:

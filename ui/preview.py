@@ -19,6 +19,7 @@ from mtl_core.figures.colours import task_colours
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.runs.store import RunStore
+from mtl_core.tasks import SELF_SUPERVISED
 from ui import words
 from ui.coverage import coverage_panel
 from ui.sheets import ink
@@ -46,10 +47,21 @@ def sample_panel(store: RunStore, config: RunConfig) -> None:
     head.markdown(f"**Sample {number + 1}** of {count:,}, with every target")
     if button.button("Another sample", icon=":material/shuffle:", width="stretch"):
         st.session_state["sample"] = number = (number + 7) % count
-    if not tasks or not torch_is_ready():
+    if not torch_is_ready():
         return
     what = (store.cache.as_posix(), json.dumps(data, sort_keys=True), number, tuple(tasks), ink())
     steps, changes = config.data.preprocessing, config.augmentation
+    if tasks:
+        _targets_drawn(what, steps, changes)
+    made = {name: task.options for name, task in config.tasks.items() if name in SELF_SUPERVISED and name not in prepared.tasks}
+    if made:
+        _made_drawn(what, steps, made)
+    if tasks:
+        coverage_panel(prepared, config)
+
+
+def _targets_drawn(what: tuple, steps: PreprocessingConfig, changes: AugmentationConfig) -> None:
+    """The sample with the data set's targets, a sheet for each stage."""
     shown = [("", PreprocessingConfig(), AugmentationConfig(), "One sample with its targets")]
     if steps.changes_images:
         before, after = "Before preprocessing", "After preprocessing, as the network sees it"
@@ -64,7 +76,19 @@ def sample_panel(store: RunStore, config: RunConfig) -> None:
             st.image(_drawn(*what, *(part.model_dump_json() for part in how)), width="stretch", alt=alternative)
         except ConfigError:  # the problems say what is wrong with the settings
             st.caption("Nothing to show with these settings.")
-    coverage_panel(prepared, config)
+
+
+def _made_drawn(what: tuple, steps: PreprocessingConfig, made: dict[str, Any]) -> None:
+    """What the network gets for each self-supervised task, and what it must give."""
+    cache, data, number, _, colour = what
+    try:
+        sheet = _drawn_made(cache, data, number, json.dumps(made, sort_keys=True), colour, steps.model_dump_json())
+    except ConfigError:  # the problems say what is wrong with the settings
+        return
+    if sheet is not None:
+        title = "Self-supervised: what the network gets, and what it must give (drawn anew at each step)"
+        st.caption(title)
+        st.image(sheet, width="stretch", alt=title)
 
 
 def prepared_data(store: RunStore, data: dict[str, Any]) -> Any:
@@ -148,15 +172,39 @@ def _drawn(cache: str, data: str, number: int, tasks: tuple[str, ...], colour: s
     augmentation = AugmentationConfig.model_validate_json(changes)
     plain = preprocessed_sample(prepared, number, PreprocessingConfig.model_validate_json(steps))
     if augmentation == AugmentationConfig():
-        tiles = _tiles(plain, chosen)
+        tiles = sample_tiles(plain, chosen)
         rows = [("", tiles[start : start + SAMPLE_COLUMNS]) for start in range(0, len(tiles), SAMPLE_COLUMNS)]
     else:
         chosen.sort(key=lambda task: task.kind not in (*MAPS, "detection"))  # those that move with the image
-        rows = [("", _tiles(variant, chosen)[:VARIANT_COLUMNS]) for variant in variants(plain, prepared.statistics["mean"], augmentation, VARIANTS)]
+        rows = [
+            ("", sample_tiles(variant, chosen)[:VARIANT_COLUMNS]) for variant in variants(plain, prepared.statistics["mean"], augmentation, VARIANTS)
+        ]
     return png(contact_sheet(rows, ink=colour, text_height=22))
 
 
-def _tiles(sample: OneSample, tasks: list[Task]) -> list[Tile]:
+@st.cache_data(max_entries=64, show_spinner=False)
+def _drawn_made(cache: str, data: str, number: int, made: str, colour: str, steps: str) -> bytes | None:
+    """A row for each self-supervised task that fits the images; None where none does."""
+    from mtl_core.tasks.sample_views import sample_views
+
+    prepared = _job(cache, data)["data"]
+    image = preprocessed_sample(prepared, number, PreprocessingConfig.model_validate_json(steps)).image
+    mean, std = (_per_channel(prepared.statistics[name], len(image)) for name in ("mean", "std"))
+    plain, rows = _rgb(image), []
+    scale = max(1, SAMPLE_PIXELS // plain.shape[1])
+    for name, view in sample_views(image, mean, std, json.loads(made), seed=number).items():
+        target = view.kind.draw_target(plain, view.target, view.task, scale)
+        gives = f"must say {target.caption}" if target.caption else "must give"
+        rows.append((name, [Tile(enlarge(view.image, scale), "gets"), Tile(target.image, gives)]))
+    return png(contact_sheet(rows, ink=colour, text_height=22)) if rows else None
+
+
+def _per_channel(values: list[float], channels: int) -> list[float]:
+    """A statistic of the images as they come, for as many channels as preprocessing leaves."""
+    return values if len(values) == channels else [sum(values) / len(values)] * channels
+
+
+def sample_tiles(sample: OneSample, tasks: list[Task]) -> list[Tile]:
     """The image, then each target that it has over it."""
     from mtl_core.tasks import TASK_KINDS
 

@@ -8,6 +8,7 @@ BACKBONES = Registry(
     {
         "small_cnn": "mtl_core.backbones.small_cnn:SmallCNN",
         "mlp": "mtl_core.backbones.mlp:MLP",
+        "lenet": "mtl_core.backbones.lenet:LeNet",
         "resnet18": "mtl_core.backbones.resnet:ResNet18",
     },
 )

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from mtl_core.cli.output import complain, complain_of, emit, emit_json, headline, metrics_table, refusal_of
+from mtl_core.cli.unwritten import Unwritten
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError
 from mtl_core.events import Control
@@ -25,6 +26,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 
 FINISHED, FAILED, REFUSED, STOPPED = 0, 1, 2, 130  # exit codes
+UNWRITTEN_SECONDS = 60.0  # how long it is tried to record how a run ended on a full disk
 
 _REPORTED = ("val", "test")  # splits in the final report
 
@@ -81,7 +83,8 @@ def _train(beginning: Beginning) -> Run:
     with _stop_on_signals(control), _progress(beginning.config) as show:
         held = held_by_us(resolve_device(beginning.config.device))
         run = beginning.take(held)
-        return execute(beginning.store, run.id, control, show, token=held["owner_token"])
+        unwritten = Unwritten(run.id, control, UNWRITTEN_SECONDS)
+        return execute(beginning.store, run.id, control, show, token=held["owner_token"], on_unwritten=unwritten)
 
 
 @contextmanager

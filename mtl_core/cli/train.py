@@ -42,7 +42,8 @@ def train(config_file: str | None, preset: str | None, assignments: tuple[str, .
 def queue(config_file: str | None, preset: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
     """Put CONFIG.yaml, or a preset, into the queue.
 
-    A dashboard with the same MTL_HOME trains it when its device is free, or 'work --queue' does.
+    A dashboard with the same MTL_HOME trains it when its device is free: one whose page was opened since its start, or that was started with
+    'python serve.py'. 'work --queue' needs no dashboard.
     """
     _one_of(config_file, preset)
     with json_refusals(as_json):
@@ -52,6 +53,7 @@ def queue(config_file: str | None, preset: str | None, assignments: tuple[str, .
         emit_json(described(run))
     else:
         emit(f"{run.id}  queued as number {run.queue_position}  {run.name}")
+        _say_who_trains_it()
 
 
 @click.command()
@@ -77,6 +79,15 @@ def race(config_file: str | None, preset: str | None, assignments: tuple[str, ..
         emit_json({"race": started, "runs": [described(run) for run in runs]})
     else:
         emit("\n".join([started, *(f"{run.id}  queued as number {run.queue_position}  {run.name}" for run in runs)]))
+        _say_who_trains_it()
+
+
+def _say_who_trains_it() -> None:
+    """On standard error. A server cannot be asked, and one that nobody has visited does nothing yet."""
+    click.echo(
+        "waits for a dashboard that was opened in a browser since its start, or started with serve.py; or train the queue with 'work --queue'",
+        err=True,
+    )
 
 
 def _one_of(config_file: str | None, preset: str | None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from mtl_core.cli.output import complain, emit, headline
+from mtl_core.cli.unwritten import Unwritten
 from mtl_core.events import Control
 from mtl_core.runs.jobs import NOT_TAKEN
 from mtl_core.runs.run import Run
@@ -68,14 +69,26 @@ def _train(store: RunStore, run: Run, signals: list[int]) -> Run | None:
     token = holding.claim(store, run.id, resolve_device(run.config.device))
     if not token:
         return None
-    control = Control()
-    with _ended_by_signals(control, signals):
-        return execute(store, run.id, control, token=token)
+    control, training = Control(), threading.Event()
+
+    def look(event: Any) -> None:
+        if type(event).__name__ == "RunStarted":
+            training.set()
+
+    try:
+        with _ended_by_signals(control, signals, training):
+            return execute(store, run.id, control, look, token=token, on_unwritten=Unwritten(run.id, control))
+    except _EndedBeforeTraining:
+        return store.get(run.id)
+
+
+class _EndedBeforeTraining(BaseException):
+    """A signal came while PyTorch was being imported or the data prepared: nothing has to be saved, and both may take longer than there is time."""
 
 
 @contextmanager
-def _ended_by_signals(control: Control, signals: list[int]) -> Iterator[None]:
-    """The first SIGINT or SIGTERM has the run save its state and be interrupted; the next one ends the process."""
+def _ended_by_signals(control: Control, signals: list[int], training: threading.Event) -> Iterator[None]:
+    """The first SIGINT or SIGTERM has the run save its state and be interrupted, before ``training`` at once; the next ends the process."""
     from mtl_core.runs.executor import closing_down
 
     def end(number: int, _frame: Any) -> None:
@@ -84,6 +97,8 @@ def _ended_by_signals(control: Control, signals: list[int]) -> Iterator[None]:
         signals.append(number)
         closing_down()
         control.stop(f"the program was ended by {signal.Signals(number).name}")
+        if not training.is_set():
+            raise _EndedBeforeTraining
 
     names = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
     before = {name: signal.signal(name, end) for name in names}

@@ -14,6 +14,7 @@ DATA_SOURCES = Registry(
         "digits": "mtl_core.data.digits:Digits",
         "imported": "mtl_core.data.imports.source:Imported",
         "mnist": "mtl_core.data.mnist:MNIST",
+        "multi_mnist": "mtl_core.data.multi_mnist:MultiMNIST",
         "fashion_mnist": "mtl_core.data.idx_sets:FashionMNIST",
         "kmnist": "mtl_core.data.idx_sets:KMNIST",
         "emnist": "mtl_core.data.idx_sets:EMNIST",

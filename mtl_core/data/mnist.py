@@ -65,6 +65,18 @@ class MNIST(DataSource):
         return np.linspace(0, kept, size, endpoint=False).astype(np.int64)
 
     def build(self, split: str, progress: Progress) -> MultiTaskDataset:
+        images, digits = self.digits(split, progress)
+        progress(0.5, f"measuring {len(images):,} images")
+        data = measured_digits(images[:, None], digits, self.tasks())
+        progress(1.0, f"{len(images):,} images")
+        return data
+
+    def digits(self, split: str, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+        """The split's images, uint8 (N, 28, 28), and which digit each is, int64 (N,).
+
+        Raises:
+            DataError: the files are missing, can't be read or don't belong together.
+        """
         files = fetched(self._files(), self.options.download, progress)
         for _, sentence in self._size_problem():
             raise DataError(sentence)
@@ -75,10 +87,7 @@ class MNIST(DataSource):
                 f"'{files.folder}': expected 28 x 28 images and one digit each, found images {images.shape} and {len(digits)} digits. "
                 "Are the files from different data sets?"
             )
-        progress(0.5, f"measuring {len(rows):,} images")
-        data = measured_digits(images[rows][:, None], digits[rows], self.tasks())
-        progress(1.0, f"{len(rows):,} images")
-        return data
+        return images[rows], digits[rows]
 
     def _files(self) -> MNISTFiles:
         return MNISTFiles(mnist_root(self.options.root))

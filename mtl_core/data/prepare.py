@@ -114,20 +114,16 @@ def _build(source: DataSource, folder: Path, progress: Progress) -> None:
         _sync_folder(path)
 
 
-def _built(source: DataSource, split: str, report: Progress, unprocessed: PreparedData | None) -> MultiTaskDataset:
-    try:
-        return source.preprocessed(unprocessed.split(split), report) if unprocessed else source.build(split, report)
-    except OSError as error:  # not to be taken for a failure to write the cache
-        raise DataError(f"the {split} part of '{source.title}' can't be read: {error}. Check the files it is made of.") from None
-
-
 def _write_split(source: DataSource, split: str, report: Progress, folder: Path, unprocessed: PreparedData | None) -> None:
     folder.mkdir()
-    portions = source.portions(split, report)
+    portions = source.portions_of(unprocessed.split(split), report) if unprocessed else source.portions(split, report)
     if portions is not None:
         _write_rows(*portions, folder)
         return
-    data = _built(source, split, report, unprocessed)
+    try:
+        data = source.build(split, report)
+    except OSError as error:  # not to be taken for a failure to write the cache
+        raise DataError(f"the {split} part of '{source.title}' can't be read: {error}. Check the files it is made of.") from None
     arrays = {"images": data.images}
     arrays |= {f"target.{name}": values for name, values in data.targets.items()}
     arrays |= {f"labelled.{name}": data.labelled[name] for name in data.targets}

@@ -173,6 +173,11 @@ def _sentence(path: Path, error: Exception) -> str:
         )
     if "full" in reason:
         return f"the disk that holds the run store '{path}' is full ({reason}). Free some space, then start the run again."
+    if "disk I/O error" in reason:  # what SQLite says of all but the plainest kind of full
+        return (
+            f"the run store '{path}' cannot be read or written ({reason}). The disk is perhaps full, or a quota on it used up, or it has a fault. "
+            "Free some space, then start the run again."
+        )
     if "locked" in reason:
         return f"the run store '{path}' has been held by another process for {BUSY_SECONDS} s ({reason}). End that process or try again."
     if "readonly" in reason or "unable to open" in reason or isinstance(error, OperationalError):

@@ -40,9 +40,17 @@ RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)  # between attempts to write how a run ende
 _logger = logging.getLogger(__name__)
 
 Observer = Callable[[Any], None]  # called with each event after it was recorded
+Unwritten = Callable[[str, StoreError], bool]  # called with the end that could not be recorded, and why; whether to try again
 
 
-def execute(store: RunStore, run_id: str, control: Control | None = None, on_event: Observer | None = None, token: str = "") -> Run:
+def execute(
+    store: RunStore,
+    run_id: str,
+    control: Control | None = None,
+    on_event: Observer | None = None,
+    token: str = "",
+    on_unwritten: Unwritten | None = None,
+) -> Run:
     """Train a run to its end in this thread and return it as it then is.
 
     A queued run is taken first; if someone else was faster, or it was stopped, nothing happens. Whatever goes wrong in training is
@@ -51,6 +59,7 @@ def execute(store: RunStore, run_id: str, control: Control | None = None, on_eve
     Args:
         control: to stop it from this process; requests made through the store reach it too.
         token: what the run was taken with, where the caller has taken it.
+        on_unwritten: asked when the disk would not take how the run ended. Without it, it is tried for as long as it takes.
 
     Raises:
         KeyboardInterrupt, SystemExit: after the run was marked as interrupted.
@@ -62,8 +71,12 @@ def execute(store: RunStore, run_id: str, control: Control | None = None, on_eve
     if token:
         with _held_once(store, run.id, token, control) as ours:
             if ours:
-                _Training(store, store.get(run.id), token, control, on_event or (lambda event: None)).run()
+                _Training(store, store.get(run.id), token, control, on_event or (lambda event: None), on_unwritten or _always).run()
     return store.get(run.id)
+
+
+def _always(_line: str, _error: StoreError) -> bool:
+    return True
 
 
 def resolve_device(name: str) -> str:
@@ -78,8 +91,9 @@ def resolve_device(name: str) -> str:
 class _Training:
     """One attempt at a run: what it trains, and the right to write of it."""
 
-    def __init__(self, store: RunStore, run: Run, token: str, control: Control, on_event: Observer):
-        self.store, self.trained, self.token, self.control, self.on_event = store, run, token, control, on_event
+    def __init__(self, store: RunStore, run: Run, token: str, control: Control, on_event: Observer, on_unwritten: Unwritten):
+        self.store, self.trained, self.token, self.control = store, run, token, control
+        self.on_event, self.on_unwritten = on_event, on_unwritten
         control.check_held = lambda: holding.check_held(store, run.id, token)
 
     def run(self) -> None:
@@ -122,7 +136,8 @@ class _Training:
         return ended
 
     def _end(self, status: RunStatus, line: str, failure: dict[str, Any] | None = None) -> None:
-        """Write how the run ended, for as long as it takes: the disk may be full. Until then this process shows it all the same."""
+        """Write how the run ended, for as long as it takes: the disk may be full. Until then, or where that is given up, this process shows it all
+        the same."""
         unwritten = process_slot("unwritten_ends")
         unwritten[self.token] = {"status": status.value, "finished_at": time.time(), "failure": failure}
         pauses = chain(RETRY_SECONDS, repeat(RETRY_SECONDS[-1]))
@@ -135,8 +150,8 @@ class _Training:
                 if type(error).__name__ == "RunTakenError":
                     break
                 _logger.error("cannot record that run %s %s: %s", self.trained.id, line, error)
-                if is_closing() or status == RunStatus.INTERRUPTED:
-                    break  # its heartbeat ends with the process, which says it too
+                if is_closing() or status == RunStatus.INTERRUPTED or not self.on_unwritten(line, error):
+                    return  # its heartbeat ends with the process, which says to others that it is interrupted
                 time.sleep(next(pauses))
         unwritten.pop(self.token, None)
 
@@ -294,6 +309,8 @@ def _close() -> None:
             worker.wait(max(deadline - time.monotonic(), 0.01))
         except subprocess.TimeoutExpired:
             worker.kill()  # it hangs; its last checkpoint is what there is
+    if process_slot("training").get("cut_short"):
+        gc.freeze()  # see _unfreeze_at_exit: PyTorch may have been imported, in part, since the last time
 
 
 def workers_lock() -> Any:

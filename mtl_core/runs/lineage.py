@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, delete, update
 
 from mtl_core.config import RunConfig
-from mtl_core.errors import ConfigError, NotPossibleError, Problem, RunNotFoundError, StoreError
+from mtl_core.errors import ConfigError, NotPossibleError, Problem, StoreError
 from mtl_core.runs import schema
 from mtl_core.runs.artifacts import write_text
 from mtl_core.runs.holding import forget_requests
@@ -185,14 +185,10 @@ def _share_probes(source: Path, folder: Path, epoch: int) -> None:
 
 
 def ancestors(store: RunStore, run: Run) -> list[tuple[Run, int]]:
-    """(parent, step up to which the run shares its past), nearest first; ends at one that was deleted."""
+    """(parent, step up to which the run shares its past), nearest first; ends at one that was deleted, or that this version cannot read."""
     found: list[tuple[Run, int]] = []
     seen = {run.id}
-    while run.parent and run.parent not in seen:
-        try:
-            parent = store.get(run.parent)
-        except RunNotFoundError:
-            break
+    while run.parent and run.parent not in seen and (parent := store.find(run.parent)):
         found.append((parent, min([run.parent_step or 0, *(step for _, step in found)])))
         seen.add(parent.id)
         run = parent

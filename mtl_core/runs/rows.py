@@ -59,6 +59,11 @@ def is_held(row: Row) -> bool:
     return is_alive(Owner(row.owner_host, row.owner_pid, row.owner_started), row.heartbeat_at, time.time())
 
 
+def is_in_store(connection: Connection, run_id: str) -> bool:
+    """Whether there is a run with exactly this id."""
+    return connection.execute(select(_runs.c.id).where(_runs.c.id == run_id)).first() is not None
+
+
 def queue_of(connection: Connection) -> list[str]:
     """Ids of the waiting runs, the next one first."""
     waiting = select(_runs.c.id).where(_runs.c.status == RunStatus.QUEUED.value).order_by(*QUEUE_ORDER)

@@ -40,6 +40,7 @@ from mtl_core.runs.run import LogLine, Run
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.summary import summarise
 from mtl_core.runs.trash import sweep
+from mtl_core.runs.unfinished import begin, finish, sweep_unfinished
 
 if TYPE_CHECKING:
     import pandas
@@ -62,6 +63,7 @@ def open_store(home: Path | str | None = None) -> RunStore:
     if str(folder) not in swept:
         swept[str(folder)] = True
         sweep(folder, store.database)
+        sweep_unfinished(folder, store.database)
     return store
 
 
@@ -110,7 +112,8 @@ class RunStore:
         """
         if request_id and (made := self._made_for(request_id)):
             return made
-        run_id, folder = self._new_folder()
+        folder, mark = self._new_folder()
+        run_id = folder.name
         now = (columns or {}).get("started_at") or time.time()
         values: dict[str, Any] = {
             "id": run_id,
@@ -130,11 +133,13 @@ class RunStore:
                 connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level="info", text=line))
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
+            finish(mark, folder)
             if request_id and (made := self._made_for(request_id)):  # by another session in this very moment
                 return made
             if isinstance(error, OSError):
                 raise StoreError(f"cannot write the run's folder '{folder}': {error.strerror or error}") from error
             raise
+        finish(mark)
         self._append_to_log_file(run_id, "info", line)
         return self.get(run_id)
 
@@ -224,6 +229,10 @@ class RunStore:
             queue = queue_of(connection)
         return self._run(exact[0], queue)
 
+    def find(self, run_id: str) -> Run | None:
+        """The run with exactly this id; None where it was deleted, or its config cannot be read (the program's log says so)."""
+        return next(iter(self._select(_runs.c.id == run_id)), None)
+
     def runs(self) -> list[Run]:
         """Every run, newest first. One whose config this version cannot read is left out, with a warning in the program's log."""
         return self._select()
@@ -265,13 +274,11 @@ class RunStore:
 
     # -- inside
 
-    def _new_folder(self) -> tuple[str, Path]:
+    def _new_folder(self) -> tuple[Path, Path]:
         while True:
-            run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
-            folder = self.folder(run_id)
+            folder = self.folder(f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}")
             try:
-                folder.mkdir(parents=True)
-                return run_id, folder
+                return folder, begin(folder)
             except FileExistsError:
                 continue
             except OSError as error:

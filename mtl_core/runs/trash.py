@@ -11,11 +11,9 @@ import os
 import shutil
 from pathlib import Path
 
-from sqlalchemy import Connection, select
-
 from mtl_core.errors import StoreError
-from mtl_core.runs import schema
 from mtl_core.runs.database import Database
+from mtl_core.runs.rows import is_in_store
 
 _PREFIX = ".deleted-"
 
@@ -49,11 +47,7 @@ def sweep(home: Path, database: Database) -> None:
         return
     with contextlib.suppress(StoreError, OSError), database.write() as connection:  # so not in the middle of another process's deletion
         for thrown in (home / "runs").glob(f"{_PREFIX}*"):
-            if _is_in_store(connection, thrown.name.removeprefix(_PREFIX)):
+            if is_in_store(connection, thrown.name.removeprefix(_PREFIX)):
                 put_back(thrown)
             else:
                 shutil.rmtree(thrown, ignore_errors=True)
-
-
-def _is_in_store(connection: Connection, run_id: str) -> bool:
-    return connection.execute(select(schema.runs.c.id).where(schema.runs.c.id == run_id)).first() is not None

@@ -36,6 +36,8 @@ def evaluate(setup: Setup, batches: Batches, control: Control) -> dict[str, floa
                 counts[name] += len(target)
     scalars = {f"{name}/loss": sums[name] / counts[name] for name in setup.kinds if counts[name]}
     for name, measurement in measurements.items():
+        if control.interrupted:  # matching boxes over a large split takes seconds
+            return None
         scalars |= {f"{name}/{metric}": value for metric, value in measurement.compute().items()}
     return {key: value for key, value in scalars.items() if math.isfinite(value)}
 

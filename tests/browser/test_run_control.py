@@ -20,6 +20,14 @@ FIRST_X = """step => [...document.querySelectorAll('.js-plotly-plot')].some(
     plot => (plot.calcdata || []).some(points => points[0].trace.opacity !== 0.6 && points[0].x === step))"""
 PAST = "[...document.querySelectorAll('.js-plotly-plot')].some(plot => plot.data.some(trace => trace.name?.includes('before the fork')))"
 
+# Curves of digit that went from one value to another, on a chart with a mark at a step.
+STEERED = """([step, before, after]) => [...document.querySelectorAll('.js-plotly-plot')].some(plot =>
+    (plot.layout.shapes || []).some(shape => shape.x0 === step && shape.x1 === step) &&
+    (plot.calcdata || []).some(points => points.length >= 4 && points[0].trace.name === 'digit' &&
+        Math.abs(points[0].y - before) < 0.01 && Math.abs(points.at(-1).y - after) < 0.01))"""
+MARKED = """step => [...document.querySelectorAll('.st-key-panel_digit .js-plotly-plot')].some(plot =>
+    (plot.layout.shapes || []).some(shape => shape.x0 === step) && plot.layout.annotations.some(words => words.text === 'digit 10'))"""
+
 
 def config(name: str, epochs: int) -> RunConfig:
     return get_preset("digits-quick").config.with_overrides([f"name={name}", f"epochs={epochs}", "batch_size=256"])
@@ -131,6 +139,28 @@ def test_fork_with_another_loss_weight_begins_where_it_was_forked(page, server, 
     page.get_by_role("link", name=parent.name).click()
     expect(page.locator(".st-key-lineage").get_by_role("link", name="from epoch 50")).to_be_visible()
     assert parent.id in page.url
+
+
+def test_a_loss_weight_is_moved_while_it_trains(page, server, store):
+    run = queue(store, "steered", 3000)
+    page.goto(f"{server.url}/run?run={run.id}")
+    slider = page.get_by_role("slider", name="Loss weight of digit")
+    slider.wait_for(timeout=PATIENCE)
+    wait_until(page, lambda: store.get(run.id).step > 20)  # so that its curve has a before
+    slider.press("End")
+    wait_until(page, lambda: store.get(run.id).config.changes)
+    [change] = store.get(run.id).config.changes
+    assert (change.key, change.value) == ("tasks.digit.loss_weight", 10.0)
+    said = f"step {change.step}: tasks.digit.loss_weight changed from 1 to 10"
+    wait_until(page, lambda: said in [line.text for line in store.log(run.id)])
+    page.wait_for_function(MARKED, arg=change.step, timeout=PATIENCE)  # on the task's own curves
+    page.get_by_text("what multiplies each task's loss or gradient now").scroll_into_view_if_needed()  # only charts in view are drawn
+    page.wait_for_function(STEERED, arg=[change.step, 1, 10], timeout=PATIENCE)
+    click(page, "Stop")
+    wait_until(page, lambda: store.get(run.id).status == RunStatus.STOPPED)
+    used = store.scalars(run.id).query("key == 'loss_weight/digit'")
+    assert set(used[used["step"] <= change.step]["value"]) == {1.0}
+    assert set(used[used["step"] > change.step]["value"]) == {10.0}
 
 
 def test_delete_asks_and_is_refused_while_it_trains(page, server, store):

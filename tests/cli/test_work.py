@@ -19,7 +19,9 @@ def test_a_config_is_queued_with_its_place(store, engine, config, tmp_path, caps
     path.write_text(config("mine").to_yaml(), encoding="utf-8")
     assert main(["queue", str(path), "--set", "epochs=7"]) == 0
     run = store.queued()[0]
-    assert capsys.readouterr().out == f"{run.id}  queued as number 1  mine\n"
+    out, err = capsys.readouterr()
+    assert out == f"{run.id}  queued as number 1  mine\n"
+    assert all(way in err for way in ("opened in a browser", "serve.py", "work --queue"))  # who will train it, and who will not
     assert run.epochs == 7
     assert main(["queue", str(path), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
@@ -83,3 +85,17 @@ def test_a_signal_saves_the_run_and_leaves_the_rest_waiting(store, config, start
     process.communicate(timeout=WAIT)
     assert process.returncode == 0
     assert [store.get(run.id).status for run in (first, second)] == ["interrupted", "queued"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+@pytest.mark.parametrize("whole_queue", [False, True])
+def test_a_signal_before_training_is_obeyed_at_once(store, config, started, whole_queue):
+    """Importing PyTorch and preparing data take seconds in which nobody looks whether a stop was asked for, and leave nothing to be saved."""
+    first, second = store.create(config("prepares")), store.create(config("fine"))
+    process = started("work", *(["--queue"] if whole_queue else [first.id]))
+    assert process.stderr.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=WAIT)
+    assert (process.returncode, err) == (0, "")
+    assert [store.get(run.id).status for run in (first, second)] == ["interrupted", "queued"]
+    assert store.log(first.id)[-1].text == "interrupted: the program was ended"

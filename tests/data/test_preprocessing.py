@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from mtl_core.config import DataConfig, PartConfig, PreprocessingConfig
 from mtl_core.data import open_source, open_unprocessed
 from mtl_core.data.batches import Batches
+from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.data.prepare import prepare
 from mtl_core.data.preprocessing import DENOISERS, open_denoiser
 from mtl_core.data.preprocessing.one_sample import preprocessed_sample, variants
@@ -175,6 +177,34 @@ def test_prepared_data_are_preprocessed_and_their_statistics_too(cache):
         assert np.array_equal(sample.image, data.train.images[row])
         for name, values in sample.targets.items():
             assert np.array_equal(values, data.train.targets[name][row], equal_nan=values.dtype.kind == "f"), name
+
+
+def test_preprocessing_holds_a_few_images_at_once(tmp_path):
+    """Three times as many images take no more of Python's and numpy's memory: neither the split nor its result is ever held whole."""
+    source = open_source(DataConfig(name="digit_scenes", preprocessing={"colour": "grey"}, **SCENES))
+    peaks = []
+    for count in (500, 1500):
+        images = np.lib.format.open_memmap(tmp_path / f"{count}.npy", "w+", np.uint8, (count, 3, 32, 32))
+        images[:] = np.arange(count)[:, None, None, None] % 256
+        tracemalloc.start()
+        layout, portions = source.portions_of(MultiTaskDataset(images, {}, {}), lambda share, what: None)
+        levels = np.concatenate([portion["images"][:, 0, 5, 5].copy() for portion in portions])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert layout == {"images": ((count, 1, 32, 32), np.dtype(np.uint8))}
+        assert np.array_equal(levels, np.arange(count) % 256)  # in their order, whatever thread made them
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_an_empty_split_has_the_shapes_of_the_others(cache):
+    config = DataConfig(name="digit_scenes", preprocessing=STEPS, **SCENES)
+    whole = prepare(open_unprocessed(config), cache).train
+    none = MultiTaskDataset(
+        whole.images[:0], {name: values[:0] for name, values in whole.targets.items()}, {k: v[:0] for k, v in whole.labelled.items()}
+    )
+    made, full = (open_source(config).preprocessed(split, lambda share, what: None) for split in (none, whole))
+    assert made.images.shape == (0, *full.images.shape[1:])
+    assert {name: values.shape[1:] for name, values in made.targets.items()} == {name: values.shape[1:] for name, values in full.targets.items()}
 
 
 def test_settings_give_folders_and_standardising_does_not(cache):

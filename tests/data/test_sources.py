@@ -15,6 +15,7 @@ SMALL = {
     "digits": {"image_size": 16},
     "digit_scenes": {"train_size": 10, "val_size": 6, "test_size": 5},
     "mnist": {"val_size": 8, "download": False},
+    "multi_mnist": {"val_size": 8, "download": False},
     "imported": {"set": "shapes"},
 }
 

@@ -1,4 +1,9 @@
-from mtl_core.figures.colours import PALETTE, run_styles, task_colours
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from mtl_core.figures.colours import PALETTE, TASK_PALETTE, run_styles, task_colours
 
 
 def test_task_colours_go_by_place():
@@ -10,8 +15,9 @@ def test_a_task_named_twice_takes_one_place():
 
 
 def test_more_tasks_than_colours_begin_again():
-    colours = task_colours([str(number) for number in range(8)])
-    assert colours["7"] == colours["0"]
+    colours = task_colours([str(number) for number in range(13)])
+    assert len({colours[str(number)] for number in range(12)}) == 12
+    assert colours["12"] == colours["0"]
 
 
 def test_a_new_run_leaves_the_older_ones_as_they_were():
@@ -26,12 +32,37 @@ def test_runs_of_one_colour_differ_in_dash():
     assert len(set(styles.values())) == 28
 
 
+SEEN_BY = {  # of linear RGB: G. M. Machado, M. M. Oliveira and L. A. F. Fernandes 2009, severity 1
+    "all": np.eye(3),
+    "protanopes": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+    "deuteranopes": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+    "tritanopes": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+}
+
+
+def lab(colour, seen):
+    values = np.array([int(colour[start : start + 2], 16) for start in (1, 3, 5)]) / 255
+    linear = np.clip(seen @ np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4), 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ linear / (0.9505, 1, 1.089)
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("who", SEEN_BY)
+def test_twelve_tasks_are_told_apart_by(who):
+    """The closest pair is one of the seven known ones (9, to tritanopes); the further colours keep more than 15 from every other."""
+    places = {colour: lab(colour, SEEN_BY[who]) for colour in TASK_PALETTE}
+    apart = {pair: np.linalg.norm(places[pair[0]] - places[pair[1]]) for pair in combinations(TASK_PALETTE, 2)}
+    assert min(apart.values()) > 8.9
+    assert min(distance for pair, distance in apart.items() if set(pair) - set(PALETTE)) > 15
+
+
 def test_palette_can_be_read_on_light_and_dark():
     def luminance(colour):
         channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
         linear = [value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    for colour in PALETTE:
+    for colour in TASK_PALETTE:
         on_white, on_black = 1.05 / (luminance(colour) + 0.05), (luminance(colour) + 0.05) / 0.05
         assert min(on_white, on_black) > 2, colour

@@ -175,3 +175,23 @@ def test_a_set_that_is_trained_on_cannot_be_deleted(opened, own_set, store, make
     app.button(key="data.delete").click().run()
     assert "cannot be deleted now" in app.warning[-1].value
     assert not [button for button in app.button if button.key == "delete_really"]
+
+
+def test_preprocessing_is_shown_before_and_after_and_taken_along(opened):
+    app = opened(data="digits", view="preprocessing")
+    assert [caption.value for caption in app.caption if caption.value.startswith("After")] == [
+        "After: no step is chosen, so nothing changes · 8 x 8 pixels, grey"
+    ]
+    app.selectbox(key="data.steps.denoise").set_value("median").run()
+    app.selectbox(key="data.steps.resize").set_value("pad").run()
+    app.number_input(key="data.steps.width").set_value(24).run()
+    assert any(caption.value == "After, as the network sees it · 64 x 24 pixels, grey" for caption in app.caption)
+    app.number_input(key="data.steps.denoise.size").set_value(4).run()
+    assert any("odd number" in error.value for error in app.error)
+    app.number_input(key="data.steps.denoise.size").set_value(5).run()
+    assert not app.error
+    app.button(key="data.steps.train").click().run()
+    taken = app.session_state["settings"]["data"]
+    assert taken["name"] == "digits"
+    assert taken["preprocessing"]["denoise"] == {"name": "median", "size": 5}
+    assert (taken["preprocessing"]["resize"], taken["preprocessing"]["width"]) == ("pad", 24)

@@ -19,10 +19,13 @@ INFO = {"device": "cpu", "device_name": "a test", "tasks": {"digit": {"main_metr
 
 
 def train(config, folder, cache, control):
-    """Four steps in two epochs; the names 'waits', 'deaf', 'bad data', 'nan', 'memory', 'fault' and 'silent' do something else."""
+    """Four steps in two epochs; the names 'waits', 'deaf', 'prepares', 'bad data', 'nan', 'memory', 'fault' and 'silent' do something else."""
     yield Message("preparing")
     if config.name == "bad data":
         raise DataError("images.gz ends too early; fetch it again")
+    if config.name == "prepares":
+        print("ready", file=sys.stderr, flush=True)
+        threading.Event().wait()
     yield RunStarted(4, INFO)
     if config.name == "waits":
         print("ready", file=sys.stderr, flush=True)

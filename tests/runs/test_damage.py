@@ -1,14 +1,17 @@
 """Checkpoints that were damaged on disk: said in the log, put aside, never deleted; the run goes on from the one before it to the same end."""
 
+import json
 import shutil
+from pathlib import Path
 
 import pytest
+import torch
 from evidence import small
 
 from mtl_core.events import Control, EpochMetrics
 from mtl_core.runs.jobs import execute
 from mtl_core.runs.lineage import resume
-from mtl_core.training.checkpoint_files import read_index
+from mtl_core.training.checkpoint_files import read_index, sha256
 
 EPOCHS = 5
 
@@ -25,6 +28,25 @@ def truncate(path):
 
 def empty(path):
     path.write_bytes(b"")
+
+
+class Trap:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def trap(path):
+    """Code in the place of the state, with a sum that fits: as somebody's store might have it."""
+    torch.save({"optimizer": Trap(path.with_name("was_run"))}, path)
+    meta = path.with_name("meta.json")
+    content = json.loads(meta.read_text())
+    content["sha256"][path.name] = sha256(path)
+    meta.write_text(json.dumps(content))
 
 
 def rubbish(path):
@@ -45,6 +67,8 @@ DAMAGES = [
     ("model.safetensors", empty),
     ("state.pt", flip),
     ("state.pt", truncate),
+    ("state.pt", empty),
+    ("state.pt", trap),
     ("meta.json", rubbish),
 ]
 

@@ -1,12 +1,14 @@
 """A disk that fills up while a run trains: the run says so, what was committed is intact, and with room again it ends as if nothing had been."""
 
 import errno
+import sqlite3
 import threading
 from contextlib import contextmanager
 
 import pytest
 from dashboards import wait_for
 from evidence import assert_kept, assert_whole, rows_of, small
+from sqlalchemy.exc import OperationalError
 
 from mtl_core.errors import StoreError
 from mtl_core.events import EpochMetrics
@@ -59,6 +61,31 @@ def test_a_file_that_finds_no_room(store, wholes, config, monkeypatch, place, nu
     execute(store, run.id)
     wholes.assert_same(store, run.id)
     assert_kept(committed, rows_of(store, run.id))
+
+
+def test_a_file_that_the_system_does_not_let_grow(store, home, wholes, victims):
+    """The kernel's own refusal, in the middle of a file: a limit on file sizes acts as a full disk or a quota does."""
+    run = store.create(small("uncertainty", epochs=2, backbone={"name": "mlp", "hidden": [512, 512]}))
+    victims.train(home, run.id, "process", {"how": "limit", "number": 1_800_000})  # of state.pt's 2.4 MB; the network's 1.2 MB fit
+    failed = store.get(run.id)
+    assert (failed.status, failed.failure["kind"]) == ("failed", "disk_full")
+    assert failed.epoch == 1
+    committed = rows_of(store, run.id)
+    assert ("val/digit/loss", 39) in committed
+    assert list((store.folder(run.id) / "checkpoints").iterdir()) == []
+    assert_whole(store)
+
+    resume(store, run.id)
+    victims.train(home, run.id, "process")
+    wholes.assert_same(store, run.id)
+    assert_kept(committed, rows_of(store, run.id))
+
+
+def test_a_quota_on_the_database_is_not_taken_for_missing_permission(store):
+    """SQLite calls everything but ENOSPC an I/O error."""
+    error = OperationalError("insert", {}, sqlite3.OperationalError("disk I/O error"))
+    with pytest.raises(StoreError, match=r"disk I/O error.*full, or a quota on it.*Free some space"), store.database.write():
+        raise error
 
 
 def limit(store, pages):

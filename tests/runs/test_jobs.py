@@ -10,7 +10,7 @@ import pytest
 from mtl_core.events import Control, RunEnded, RunStarted
 from mtl_core.runs import actions, jobs
 from mtl_core.runs.executor import SWITCH_INTERVAL
-from mtl_core.runs.holding import claim
+from mtl_core.runs.holding import claim, held_by_us
 
 WAIT = 30  # seconds; an event that has not come by then never will
 
@@ -80,6 +80,17 @@ def test_the_second_run_starts_when_the_first_has_ended(store, config, gate):
     gate.let["two"].set()
     join(second.id)
     assert store.get(second.id).status == "finished"
+
+
+def test_two_devices_train_two_runs_side_by_side(store, config, gate):
+    gate.look = lambda: None
+    runs = [jobs.submit(store, config("one", device="cpu")), jobs.submit(store, config("two", device="cuda"))]
+    assert all(gate.began[name].wait(WAIT) for name in ("one", "two"))  # neither was let go on
+    assert {(run.name, run.device) for run in store.active()} == {("one", "cpu"), ("two", "cuda")}
+    for run in runs:
+        gate.let[run.name].set()
+        join(run.id)
+    assert [store.get(run.id).status for run in runs] == ["finished", "finished"]
 
 
 def test_auto_waits_for_the_device_that_it_stands_for(store, config, gate, monkeypatch):
@@ -289,3 +300,20 @@ def test_a_worker_process_that_did_not_take_its_run_leaves_it_waiting_unless_it_
     run = store.create(config())
     jobs._await_process(store, {"run": run.id, "process": Ended(), "taken": False, "unwanted": False}, threading.Event())
     assert store.get(run.id).status == status
+
+
+def test_a_worker_that_the_system_killed_says_what_may_have_been(store, config):
+    class Killed:
+        pid = 0
+
+        def wait(self):
+            return -signal.SIGKILL
+
+    run = store.create(config(), columns=held_by_us("cpu") | {"owner_started": 0.0})  # by a process that is gone
+    jobs._await_process(store, {"run": run.id, "process": Killed(), "taken": True, "unwanted": False}, threading.Event())
+    assert store.get(run.id).status == "interrupted"
+    lines = [line.text for line in store.log(run.id)]
+    assert lines[-2:] == [
+        "interrupted at epoch 0: the process that trained it is gone",
+        "its worker process was ended by signal 9. The system may have run out of memory.",
+    ]

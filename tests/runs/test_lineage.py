@@ -315,6 +315,23 @@ def test_the_past_ends_at_a_run_that_was_deleted(store, family, deleted, rest):
     assert past(store, family[2]) == rest
 
 
+def test_the_past_ends_at_a_run_that_this_version_cannot_read(store, family):
+    """Its own values are shown all the same: the page of a fork must not fail over its parent's config."""
+    grandparent, parent, child = family
+    change(store, grandparent.id, config='{"novelty": 1}')
+    assert past(store, child) == [(5, 105.0), (6, 106.0)]
+    assert [run.id for run, _ in lineage.ancestors(store, store.get(child.id))] == [parent.id]
+
+
+def test_a_parent_that_is_gone_is_no_error_also_for_a_store_from_before_a_reload(store, family, monkeypatch):
+    """Streamlit loads modules anew when a file is saved; the store that it kept raises the classes of before."""
+    child = store.get(family[2].id)
+    actions.stop(store, family[1].id)
+    actions.delete_run(store, family[1].id)
+    monkeypatch.setattr("mtl_core.runs.store.RunNotFoundError", type("RunNotFoundError", (Exception,), {}))
+    assert lineage.ancestors(store, child) == []
+
+
 def test_runs_that_name_each_other_as_parents_do_not_hang(store, family):
     grandparent, parent, child = family
     change(store, grandparent.id, parent_id=child.id, parent_epoch=9, parent_step=9)

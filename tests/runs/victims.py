@@ -6,7 +6,7 @@ All compute in one thread.
 
 A fault replaces a function in the victim: ``call`` names it (``module:name``), ``number`` says at which call it strikes, and ``how``: ``before`` and
 ``after`` kill the process with SIGKILL there, ``half`` does so when half of the file is written, ``full`` lets this and every later call find the
-disk full until the file ``space`` lies in the home.
+disk full until the file ``space`` lies in the home. Without ``call``, ``limit`` has the system refuse to let any file grow beyond ``number`` bytes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import errno
 import importlib
 import json
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -124,6 +125,9 @@ def _work(run_id: str) -> int:
 
 
 def _put_in(fault: dict[str, Any], home: Path) -> None:
+    if fault["how"] == "limit":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (fault["number"], resource.RLIM_INFINITY))
+        return
     module, _, path = fault["call"].partition(":")
     *owners, name = path.split(".")
     owner = importlib.import_module(module)

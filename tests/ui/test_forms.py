@@ -99,3 +99,14 @@ def test_a_list_that_is_no_numbers_is_kept_as_typed():
 def test_one_click_is_a_sensible_change(default, step):
     field = next(field for field in describe(Sample) if field.name == "rate")
     assert number_step(field.__class__(**{**field.__dict__, "default": default})) == pytest.approx(step)
+
+
+def test_choices_are_said_in_words():
+    from mtl_core.config import PreprocessingConfig, RunConfig
+
+    fields = {field.name: field for model in (PreprocessingConfig, RunConfig) for field in describe(model)}
+    assert fields["colour"].worded("as_is") == "As they are"
+    assert fields["resize"].worded("none") != fields["standardise"].worded("none")
+    assert fields["layout"].worded("channels_last") == "channels last"
+    for field in fields.values():
+        assert set(field.words or {}) <= set(field.choices), field.name

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,39 +13,27 @@ from typing import Any
 import numpy as np
 
 from mtl_core.data.dataset import Task
-from mtl_core.data.imports.boxes import Boxes, usable
+from mtl_core.data.imports.boxes import usable
 from mtl_core.data.imports.coco import Shapes
-from mtl_core.data.imports.formats import FORMATS, Context, ImageIndex, Targets, stem_of
+from mtl_core.data.imports.formats import FORMATS, Context, ImageIndex, Targets
 from mtl_core.data.imports.geometry import RESIZES
-from mtl_core.data.imports.idx import numbers
-from mtl_core.data.imports.masks import MaskFile
-from mtl_core.data.imports.pictures import MOST_BYTES, Picture, is_picture, read_picture
-from mtl_core.data.imports.report import Findings, Leak, Report, TaskSummary
-from mtl_core.data.imports.spec import ImageSpec, ImportSpec
+from mtl_core.data.imports.images import Facts, ImageReader, image_keys
+from mtl_core.data.imports.joining import joined
+from mtl_core.data.imports.report import Findings, Report
+from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.data.imports.splits import SPLITS, assign
+from mtl_core.data.imports.summarise import leaks_between, problems_with, row_bytes, task_summary
 from mtl_core.data.imports.tree import Tree, UnreadableError
+from mtl_core.data.in_threads import in_threads
 from mtl_core.errors import DataError, MTLError
 from mtl_core.registry import unknown_name, validated
 
 MOST_BOXES = 1000  # of one image
 _DRAFT = 64  # pixels that suffice to compare pictures
-_TOGETHER = 128  # files in work at once
-_LEAKS_LISTED = 200
-WORKERS = max(1, min(8, os.cpu_count() or 1))
 
 
 class Cancelled(MTLError):  # noqa: N818 - nothing went wrong
     """The one who asked for it has asked to stop; nothing of it is left."""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of one usable image: (width, height), whether grey, and hashes of its file and of its pixels."""
-
-    size: tuple[int, int]
-    grey: bool
-    content: str
-    pixels: str
 
 
 @dataclass
@@ -68,53 +54,6 @@ class Examined:
     report: Report
 
 
-class ImageReader:
-    """Pictures by their key: files, and rows of idx files."""
-
-    def __init__(self, tree: Tree):
-        self.tree = tree
-        self._arrays: dict[str, np.ndarray] = {}
-
-    def rows(self, file: str) -> int:
-        """Number of pictures in an idx file."""
-        return len(self._array(file))
-
-    def content(self, key: str) -> bytes:
-        """Bytes that tell this picture from others."""
-        file, _, row = key.rpartition("#")
-        return self._array(file)[int(row)].tobytes() if file in self._arrays else self.tree.read(key, MOST_BYTES)
-
-    def picture(self, key: str, content: bytes, draft: tuple[int, int] | None) -> Picture:
-        """The decoded picture."""
-        from PIL import Image
-
-        file = key.rpartition("#")[0]
-        if file in self._arrays:
-            height, width = self._array(file).shape[1:]
-            return Picture(Image.frombytes("L", (width, height), content), (width, height), ())
-        return read_picture(content, key, draft)
-
-    def _array(self, file: str) -> np.ndarray:
-        if file not in self._arrays:
-            self._arrays[file] = numbers(self.tree, file, 3)
-        return self._arrays[file]
-
-
-def image_keys(tree: Tree, images: ImageSpec, reader: ImageReader) -> list[str]:
-    """The images a spec means."""
-    below = tuple(f"{folder.strip('/')}/" if folder.strip("/") else "" for folder in images.folders)
-    out = tuple(f"{folder.strip('/')}/" for folder in images.exclude)
-    ends = tuple(images.exclude_suffixes)
-    keys = [
-        name
-        for name in tree.files
-        if is_picture(name) and name.startswith(below) and not (out and name.startswith(out)) and not (ends and stem_of(name).endswith(ends))
-    ]
-    for file in images.files:
-        keys += [f"{file}#{row}" for row in range(reader.rows(file))]
-    return keys
-
-
 def examine(
     path: str | Path, spec: ImportSpec, progress: Callable[[float, str], None] | None = None, cancelled: Callable[[], bool] | None = None
 ) -> Examined:
@@ -125,15 +64,6 @@ def examine(
         Cancelled: ``cancelled`` said so.
     """
     return _Examination(path, spec, progress or (lambda share, what: None), cancelled or (lambda: False)).whole()
-
-
-def in_chunks(keys: list[str], work: Callable[[str], Any], tell: Callable[[int], None]) -> Iterator[tuple[str, Any]]:
-    """``work`` over the keys in threads (Pillow decodes outside of the interpreter lock), in order, a bounded number at once."""
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="import") as pool:
-        for start in range(0, len(keys), _TOGETHER):
-            part = keys[start : start + _TOGETHER]
-            yield from zip(part, pool.map(work, part), strict=True)
-            tell(start + len(part))
 
 
 class _Examination:
@@ -168,9 +98,9 @@ class _Examination:
         self.progress(share, what)
 
     def _pictures(self) -> dict[str, Facts]:
-        facts, self.repaired, self.skipped = {}, set(), 0
+        facts, self.repaired, self.turned, self.skipped = {}, set(), set(), 0
         total = len(self.keys)
-        for key, found in in_chunks(self.keys, self._look, lambda done: self._tell(0.7 * done / total, f"{done:,} of {total:,} pictures")):
+        for key, found in in_threads(self.keys, self._look, lambda done: self._tell(0.7 * done / total, f"{done:,} of {total:,} pictures")):
             if isinstance(found, UnreadableError):
                 self.findings.add("skipped", "picture", key, str(found))
                 self.skipped += 1
@@ -179,6 +109,7 @@ class _Examination:
             for kind, sentence in changes:
                 self.findings.add("note" if kind == "wrong_extension" else "repaired", kind, key, sentence)
                 self.repaired |= {key}
+                self.turned |= {key} if kind == "turned" else set()
         return facts
 
     def _look(self, key: str) -> tuple[Facts, tuple] | UnreadableError:
@@ -199,7 +130,7 @@ class _Examination:
             format_class = FORMATS.load(source.format, f"sources.{number}.format")
             options = validated(format_class.Options, source.options, f"sources.{number}")
             for targets in format_class(options).read(context):
-                found[targets.name] = _joined(found[targets.name], targets, context.findings) if targets.name in found else targets
+                found[targets.name] = joined(found[targets.name], targets, context.findings) if targets.name in found else targets
         if self.spec.tasks is not None:
             unknown = [name for name in self.spec.tasks if name not in found]
             if unknown:
@@ -218,7 +149,7 @@ class _Examination:
             if work is None:
                 continue
             kept = {}
-            done = in_chunks(keys, lambda key, t=target, w=work: w(t, key, facts[key].size), lambda _, s=share, t=target: self._tell(s, t.name))
+            done = in_threads(keys, lambda key, t=target, w=work: w(t, key, facts[key].size), lambda _, s=share, t=target: self._tell(s, t.name))
             for key, (value, said, digest) in done:
                 for outcome, kind, sentence in said:
                     self.findings.add(outcome, kind, key, sentence, target.name)
@@ -228,7 +159,13 @@ class _Examination:
             target.values = kept
 
     def _box(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
-        rows, said = usable(target.values[key], size)
+        boxes = target.values[key]
+        rows, said = usable(boxes, size)
+        if key in self.turned and boxes.size is None and len(boxes.rows):
+            sentence = "its EXIF orientation turned the picture and its boxes name no picture size: they are read as lying in the upright picture"
+            said.append(
+                ("note", "boxes_of_turned", f"{sentence}. Look at it in the gallery; if they lie wrong, save the picture upright without that mark")
+            )
         if rows is not None and len(rows) > MOST_BOXES:
             said.append(("skipped", "too_many_boxes", f"{len(rows):,} boxes; the first {MOST_BOXES:,} are used"))
             rows = rows[:MOST_BOXES]
@@ -284,10 +221,10 @@ class _Examination:
         parts = Counter(split[key] for key in facts)
         grey = self.spec.images.colour == "grey" or (self.spec.images.colour == "auto" and bool(facts) and all(fact.grey for fact in facts.values()))
         shape = (1 if grey else 3, *self.spec.images.size)
-        leaks, leak_count = _leaks(facts, split)
+        leaks, leak_count = leaks_between(facts, split)
         if leak_count:
             self.findings.add("note", "leak", leaks[0].files[1], f"{leak_count:,} pictures are in two parts of the data (same pixels)")
-        summaries = tuple(_summary(task, target, split) for task, target in zip(tasks, targets, strict=True))
+        summaries = tuple(task_summary(task, target, split) for task, target in zip(tasks, targets, strict=True))
         counts = Counter()
         for (outcome, kind, _), number in self.findings.counts.items():
             counts[f"{outcome}/{kind}"] += number
@@ -305,9 +242,9 @@ class _Examination:
             counts=dict(sorted(counts.items())),
             leaks=tuple(leaks),
             leak_count=leak_count,
-            problems=tuple(_problems(parts, summaries)),
+            problems=tuple(problems_with(parts, summaries)),
             bytes_prepared=len(facts)
-            * (int(np.prod(shape)) + sum(_row_bytes(task, target, shape) for task, target in zip(tasks, targets, strict=True))),
+            * (int(np.prod(shape)) + sum(row_bytes(task, target, shape) for task, target in zip(tasks, targets, strict=True))),
             digest=self._digest(facts, split, targets, tasks, shape),
         )
 
@@ -321,89 +258,3 @@ class _Examination:
                     sum_.update((self.dense.get((target.name, key)) or repr(target.values[key])).encode())
                 sum_.update(b"\n")
         return sum_.hexdigest()
-
-
-def _joined(first: Targets, second: Targets, findings: Findings) -> Targets:
-    """One task from two sources, such as COCO's files for train and val."""
-    if first.kind != second.kind:
-        raise DataError(f"two sources give a task '{first.name}', one of kind {first.kind}, one of kind {second.kind}; give one another name")
-    classes = tuple(dict.fromkeys((*first.classes, *second.classes)))
-    place = [classes.index(name) for name in second.classes]
-    same = place == list(range(len(place)))
-    for key, value in second.values.items():
-        if key in first.values:
-            findings.add("skipped", "duplicate", key, "a second source has a target for this image; the first is used", first.name)
-        else:
-            first.values[key] = value if same else _renumbered(value, first.kind, place)
-    first.classes = classes
-    return first
-
-
-def _renumbered(value: Any, kind: str, place: list[int]) -> Any:
-    if kind == "classification":
-        return place[value]
-    if kind == "multi_label":
-        return tuple(sorted(place[index] for index in value))
-    if isinstance(value, Boxes):
-        rows = value.rows.copy()
-        rows[:, 4] = [place[int(index)] for index in rows[:, 4]]
-        return Boxes(rows, value.shares, value.size)
-    if isinstance(value, MaskFile):
-        return MaskFile(value.tree, value.file, {number: place[index] if index < len(place) else index for number, index in value.table.items()})
-    if isinstance(value, Shapes):
-        return Shapes(tuple((place[v] if v < len(place) else v, shape) for v, shape in value.shapes), value.size)
-    return value
-
-
-def _leaks(facts: dict[str, Facts], split: dict[str, str]) -> tuple[list[Leak], int]:
-    first: dict[str, str] = {}
-    found: list[Leak] = []
-    count = 0
-    for key, fact in facts.items():
-        other = first.setdefault(fact.pixels, key)
-        if split[other] != split[key]:
-            count += 1
-            if len(found) < _LEAKS_LISTED:
-                found.append(Leak((split[other], split[key]), (other, key)))
-    return found, count
-
-
-def _summary(task: Task, target: Targets, split: dict[str, str]) -> TaskSummary:
-    values = {key: value for key, value in target.values.items() if key in split}
-    labelled = Counter(split[key] for key in values)
-    counts: Counter[int] = Counter()
-    for value in values.values():
-        if task.kind == "classification":
-            counts[value] += 1
-        elif task.kind == "multi_label":
-            counts.update(value)
-        elif task.kind == "detection":
-            counts.update(value[:, 4].astype(int).tolist())
-    named = {name: counts[index] for index, name in enumerate(task.classes)} if task.kind in ("classification", "multi_label", "detection") else {}
-    numbers = list(values.values()) if task.kind == "regression" else []
-    low, high = (min(numbers), max(numbers)) if numbers else (None, None)
-    if task.kind == "depth" and values:
-        low, high = task.value_range
-    return TaskSummary(task, {part: labelled[part] for part in SPLITS}, named, low, high)
-
-
-def _problems(parts: Counter[str], summaries: tuple[TaskSummary, ...]) -> Iterable[str]:
-    if not sum(parts.values()):
-        yield "No image can be used: see the findings for why."
-    elif any(parts[part] == 0 for part in SPLITS):
-        empty = ", ".join(part for part in SPLITS if parts[part] == 0)
-        yield f"No images in {empty}. Change the splits, or add pictures: each part needs one at least."
-    if not summaries:
-        yield "No task: the sources give no targets. Add a source, or name the tasks to keep."
-    for summary in summaries:
-        if not summary.labelled["train"]:
-            yield f"Task '{summary.task.name}' has no target in train; leave it out, or change the splits."
-        if summary.task.kind in ("classification", "multi_label", "detection") and not summary.task.classes:
-            yield f"Task '{summary.task.name}' has no classes; leave it out, or name them."
-
-
-def _row_bytes(task: Task, target: Targets, shape: tuple[int, int, int]) -> int:
-    pixels = shape[1] * shape[2]
-    most = max((len(value) for value in target.values.values()), default=0) if task.kind == "detection" else 0
-    sizes = {"classification": 8, "multi_label": len(task.classes), "regression": 4, "segmentation": pixels, "depth": 4 * pixels}
-    return 1 + sizes.get(task.kind, 20 * most)

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from mtl_core.data.imports.class_folders import PARTS
-from mtl_core.data.imports.examine import ImageReader, image_keys
 from mtl_core.data.imports.formats import FORMATS, Context, Guess, ImageIndex
+from mtl_core.data.imports.images import ImageReader, image_keys
 from mtl_core.data.imports.oxford_pets import oxford_pets
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.proposal import CsvTable, Proposal, ProposedTask

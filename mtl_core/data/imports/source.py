@@ -9,15 +9,17 @@ import numpy as np
 from pydantic import Field
 
 from mtl_core.data.dataset import IGNORE, PADDING, MultiTaskDataset, Task
-from mtl_core.data.imports.examine import Examined, examine, in_chunks
+from mtl_core.data.imports.examine import Examined, examine
 from mtl_core.data.imports.formats import Targets
 from mtl_core.data.imports.geometry import Placement, place_boxes, place_image, placement
 from mtl_core.data.imports.library import get_imported
 from mtl_core.data.imports.tree import UnreadableError
+from mtl_core.data.in_threads import in_threads
 from mtl_core.data.source import DataSource, Layout, Progress, Rows, SourceOptions
 from mtl_core.errors import DataError
 
 _ROWS = 128  # images written at once
+_DRAFT = 1.5  # times the pixels needed: a JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves so many; benchmarks/README.md says what is lost
 
 
 class NoOptions(SourceOptions):
@@ -70,7 +72,7 @@ class PreparedSource(DataSource):
     def _chunks(self, keys: list[str], progress: Progress) -> Iterator[dict[str, np.ndarray]]:
         total = max(1, len(keys))
         made: list[dict[str, Any]] = []
-        for _, row in in_chunks(keys, self._whole_row, lambda done: progress(done / total, f"{done:,} of {len(keys):,} images")):
+        for _, row in in_threads(keys, self._whole_row, lambda done: progress(done / total, f"{done:,} of {len(keys):,} images")):
             made.append(row)
             if len(made) == _ROWS:
                 yield {name: np.stack([one[name] for one in made]) for name in made[0]}
@@ -89,7 +91,7 @@ class PreparedSource(DataSource):
         fact = examined.facts[key]
         place = placement(examined.spec.images.resize, fact.size, (width, height))
         content = examined.reader.content(key)
-        draft = (round(2 * fact.size[0] * place.scale_x), round(2 * fact.size[1] * place.scale_y))  # twice what is needed: no visible loss
+        draft = (round(_DRAFT * fact.size[0] * place.scale_x), round(_DRAFT * fact.size[1] * place.scale_y))
         image = examined.reader.picture(key, content, draft).image
         image = place_image(image, fact.size, place).convert("L" if channels == 1 else "RGB")
         row: dict[str, Any] = {"images": np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)}

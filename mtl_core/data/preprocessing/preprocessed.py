@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import numpy as np
 from mtl_core.config import PreprocessingConfig
 from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.identity import identity
+from mtl_core.data.in_threads import in_threads
 from mtl_core.data.preprocessing.steps import preprocessing, shape_after
-from mtl_core.data.source import DataSource, Progress
+from mtl_core.data.source import DataSource, Layout, Progress, Rows
 
 FORMAT = 1  # raise it when the same settings give other images
-_REPORT_EVERY = 64  # images
+_ROWS = 128  # images written at once
 
 
 class Preprocessed(DataSource):
@@ -54,16 +56,37 @@ class Preprocessed(DataSource):
         return self.preprocessed(self.source.build(split, progress), progress)
 
     def preprocessed(self, data: MultiTaskDataset, progress: Progress) -> MultiTaskDataset:
-        """A split of the source, image by image."""
+        """A split of the source, preprocessed in memory."""
+        layout, portions = self.portions_of(data, progress)
+        arrays = {name: np.empty(shape, dtype) for name, (shape, dtype) in layout.items()}
+        begin = 0
+        for portion in portions:
+            end = begin + len(portion["images"])
+            for name, values in portion.items():
+                arrays[name][begin:end] = values
+            begin = end
+        return MultiTaskDataset(arrays["images"], {name: arrays[f"target.{name}"] for name in data.targets}, dict(data.labelled))
+
+    def portions_of(self, data: MultiTaskDataset, progress: Progress) -> tuple[Layout, Rows]:
+        """A split of the source (memory-mapped, as a rule) preprocessed a few rows at a time."""
         kinds = {task.target: task.kind for task in self.tasks()}
-        images = np.empty((len(data), *self.image_shape()), np.uint8)
-        targets: dict[str, np.ndarray] = {}
-        for row, image in enumerate(data.images):
-            images[row], moved = self._apply(image, {name: values[row] for name, values in data.targets.items()}, kinds)
-            for name, values in moved.items():
-                if name not in targets:
-                    targets[name] = np.empty((len(data), *np.shape(values)), data.targets[name].dtype)
-                targets[name][row] = values
-            if row % _REPORT_EVERY == 0:
-                progress(row / len(data), f"{row:,} of {len(data):,} images preprocessed")
-        return MultiTaskDataset(images, targets or dict(data.targets), dict(data.labelled))
+        blank = {name: np.zeros(values.shape[1:], values.dtype) for name, values in data.targets.items()}
+        _, moved = self._apply(np.zeros(data.images.shape[1:], np.uint8), blank, kinds)  # tells the shapes, for an empty split, too
+        layout: Layout = {"images": ((len(data), *self.image_shape()), np.dtype(np.uint8))}
+        for name, values in data.targets.items():
+            layout[f"target.{name}"] = ((len(data), *np.shape(moved[name])), values.dtype)
+            layout[f"labelled.{name}"] = ((len(data),), np.dtype(bool))
+        return layout, self._rows(data, kinds, progress)
+
+    def _rows(self, data: MultiTaskDataset, kinds: dict[str, str], progress: Progress) -> Rows:
+        def work(row: int) -> dict[str, Any]:
+            image, moved = self._apply(np.array(data.images[row]), {name: values[row] for name, values in data.targets.items()}, kinds)
+            flags = {f"labelled.{name}": flags[row] for name, flags in data.labelled.items()}
+            return {"images": image} | {f"target.{name}": values for name, values in moved.items()} | flags
+
+        def tell(done: int) -> None:
+            progress(done / len(data), f"{done:,} of {len(data):,} images preprocessed")
+
+        made = (row for _, row in in_threads(range(len(data)), work, tell))
+        while some := list(islice(made, _ROWS)):
+            yield {name: np.stack([row[name] for row in some]) for name in some[0]}

@@ -180,6 +180,20 @@ def test_odd_boxes(tmp_path, name):
     assert task.class_counts == {"square": 1 + said.startswith("repaired")}
 
 
+def test_boxes_of_a_turned_picture_are_said_to_be_read_upright(tmp_path):
+    """Only where the file names no size: with one, boxes of the picture as it was stored are refused, and those of the upright one are right."""
+    sizes = {
+        "none": b"",
+        "upright": b"<size><width>40</width><height>50</height></size>",
+        "stored": b"<size><width>50</width><height>40</height></size>",
+    }
+    files = {f"{name}.jpg": turned() for name in sizes} | {f"xml/{n}.xml": GOOD_XML.replace(b"<object>", s + b"<object>") for n, s in sizes.items()}
+    examined = examine(folder_with(tmp_path / "in", files), ImportSpec.from_dict({"sources": [{"format": "voc", "folder": "xml"}]}))
+    said = {row.file: row.kind for row in examined.report.findings if row.task == "boxes"}
+    assert said == {"none.jpg": "boxes_of_turned", "stored.jpg": "size_differs"}
+    assert set(examined.targets[0].values) == {"none.jpg", "upright.jpg"}
+
+
 XMLS = {
     "entity_bomb": (
         '<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;">]><annotation><x>&c;</x></annotation>',

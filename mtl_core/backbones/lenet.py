@@ -1,0 +1,69 @@
+"""LeNet as multi-task papers use it on MultiMNIST (Sener and Koltun 2018, https://arxiv.org/abs/1810.04650): two convolutions, one vector."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from mtl_core.backbones.backbone import Backbone, BackboneOptions, FeatureInfo
+from mtl_core.errors import ConfigError, Problem
+
+KERNEL = 5
+CHANNELS = (10, 20)
+
+
+class LeNetOptions(BackboneOptions):
+    """Options of LeNet."""
+
+    hidden: int = Field(50, ge=1, le=4096, description="Units of the fully connected layer, and so of what the heads read. The paper has 50.")
+    dropout: float = Field(
+        0.5, ge=0, lt=1, description="Share of the second convolution's channels that is left out in training. The authors' code has 0.5; 0 for none."
+    )
+
+
+class LeNet(Backbone):
+    """Two 5x5 convolutions of 10 and 20 channels, each with 2x2 maximum pooling and ReLU, then one fully connected layer with ReLU.
+
+    Deviations from the authors' code: dropout leaves out other channels for each image and scales up those that stay; theirs leaves out the same
+    ones for the whole batch and scales nothing. Channels and size of the images may be others than MNIST's.
+
+    Raises:
+        ConfigError: the images are too small for two convolutions.
+    """
+
+    title: ClassVar[str] = "LeNet"
+    summary: ClassVar[str] = "Two 5x5 convolutions and a fully connected layer, as papers use it on MultiMNIST. For whole-image tasks only."
+    gives_map: ClassVar[bool] = False
+    Options = LeNetOptions
+
+    def __init__(self, options: LeNetOptions, image_shape: tuple[int, int, int]):
+        super().__init__()
+        channels, *sides = image_shape
+        first, second = CHANNELS
+        height, width = (_pooled(_pooled(side)) for side in sides)
+        if min(height, width) < 1:
+            message = f"LeNet needs images of at least 16x16 pixels, found {sides[0]}x{sides[1]}. Take larger images or another backbone"
+            raise ConfigError(Problem("backbone", message))
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, first, KERNEL),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Conv2d(first, second, KERNEL),
+            nn.Dropout2d(options.dropout),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(second * height * width, options.hidden),
+            nn.ReLU(),
+        )
+        self.features = (FeatureInfo(options.hidden, None),)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return [self.layers(images)]
+
+
+def _pooled(side: int) -> int:
+    """Pixels left of a side after one convolution and its pooling."""
+    return (side - KERNEL + 1) // 2

@@ -1,0 +1,70 @@
+"""The images of an import by their key: which there are, and how to read one. A key is a file's name, or an idx file's with ``#`` and a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtl_core.data.imports.formats import stem_of
+from mtl_core.data.imports.idx import numbers
+from mtl_core.data.imports.pictures import MOST_BYTES, Picture, is_picture, read_picture
+from mtl_core.data.imports.spec import ImageSpec
+from mtl_core.data.imports.tree import Tree
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one usable image: (width, height), whether grey, and hashes of its file and of its pixels."""
+
+    size: tuple[int, int]
+    grey: bool
+    content: str
+    pixels: str
+
+
+class ImageReader:
+    """Pictures by their key: files, and rows of idx files."""
+
+    def __init__(self, tree: Tree):
+        self.tree = tree
+        self._arrays: dict[str, np.ndarray] = {}
+
+    def rows(self, file: str) -> int:
+        """Number of pictures in an idx file."""
+        return len(self._array(file))
+
+    def content(self, key: str) -> bytes:
+        """Bytes that tell this picture from others."""
+        file, _, row = key.rpartition("#")
+        return self._array(file)[int(row)].tobytes() if file in self._arrays else self.tree.read(key, MOST_BYTES)
+
+    def picture(self, key: str, content: bytes, draft: tuple[int, int] | None) -> Picture:
+        """The decoded picture."""
+        from PIL import Image
+
+        file = key.rpartition("#")[0]
+        if file in self._arrays:
+            height, width = self._array(file).shape[1:]
+            return Picture(Image.frombytes("L", (width, height), content), (width, height), ())
+        return read_picture(content, key, draft)
+
+    def _array(self, file: str) -> np.ndarray:
+        if file not in self._arrays:
+            self._arrays[file] = numbers(self.tree, file, 3)
+        return self._arrays[file]
+
+
+def image_keys(tree: Tree, images: ImageSpec, reader: ImageReader) -> list[str]:
+    """The images a spec means."""
+    below = tuple(f"{folder.strip('/')}/" if folder.strip("/") else "" for folder in images.folders)
+    out = tuple(f"{folder.strip('/')}/" for folder in images.exclude)
+    ends = tuple(images.exclude_suffixes)
+    keys = [
+        name
+        for name in tree.files
+        if is_picture(name) and name.startswith(below) and not (out and name.startswith(out)) and not (ends and stem_of(name).endswith(ends))
+    ]
+    for file in images.files:
+        keys += [f"{file}#{row}" for row in range(reader.rows(file))]
+    return keys

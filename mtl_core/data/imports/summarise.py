@@ -1,0 +1,80 @@
+"""What a report says of a whole set: leaks between its parts, each task in numbers, what keeps it from being trained on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from mtl_core.data.dataset import Task
+from mtl_core.data.imports.formats import Targets
+from mtl_core.data.imports.images import Facts
+from mtl_core.data.imports.report import Leak, TaskSummary
+from mtl_core.data.imports.splits import SPLITS
+
+_LEAKS_LISTED = 200
+
+
+def leaks_between(facts: dict[str, Facts], split: dict[str, str]) -> tuple[list[Leak], int]:
+    """Pictures of the same pixels in two parts of the data: the first of them, and how many there are.
+
+    Args:
+        split: image -> its part.
+    """
+    first: dict[str, str] = {}
+    found: list[Leak] = []
+    count = 0
+    for key, fact in facts.items():
+        other = first.setdefault(fact.pixels, key)
+        if split[other] != split[key]:
+            count += 1
+            if len(found) < _LEAKS_LISTED:
+                found.append(Leak((split[other], split[key]), (other, key)))
+    return found, count
+
+
+def task_summary(task: Task, target: Targets, split: dict[str, str]) -> TaskSummary:
+    """How many images of each part have the target, and its classes or values over all parts."""
+    values = {key: value for key, value in target.values.items() if key in split}
+    labelled = Counter(split[key] for key in values)
+    counts: Counter[int] = Counter()
+    for value in values.values():
+        if task.kind == "classification":
+            counts[value] += 1
+        elif task.kind == "multi_label":
+            counts.update(value)
+        elif task.kind == "detection":
+            counts.update(value[:, 4].astype(int).tolist())
+    named = {name: counts[index] for index, name in enumerate(task.classes)} if task.kind in ("classification", "multi_label", "detection") else {}
+    numbers = list(values.values()) if task.kind == "regression" else []
+    low, high = (min(numbers), max(numbers)) if numbers else (None, None)
+    if task.kind == "depth" and values:
+        low, high = task.value_range
+    return TaskSummary(task, {part: labelled[part] for part in SPLITS}, named, low, high)
+
+
+def problems_with(parts: Counter[str], summaries: tuple[TaskSummary, ...]) -> Iterable[str]:
+    """Sentences that say why the set can't be trained on.
+
+    Args:
+        parts: images in each part.
+    """
+    if not sum(parts.values()):
+        yield "No image can be used: see the findings for why."
+    elif any(parts[part] == 0 for part in SPLITS):
+        empty = ", ".join(part for part in SPLITS if parts[part] == 0)
+        yield f"No images in {empty}. Change the splits, or add pictures: each part needs one at least."
+    if not summaries:
+        yield "No task: the sources give no targets. Add a source, or name the tasks to keep."
+    for summary in summaries:
+        if not summary.labelled["train"]:
+            yield f"Task '{summary.task.name}' has no target in train; leave it out, or change the splits."
+        if summary.task.kind in ("classification", "multi_label", "detection") and not summary.task.classes:
+            yield f"Task '{summary.task.name}' has no classes; leave it out, or name them."
+
+
+def row_bytes(task: Task, target: Targets, shape: tuple[int, int, int]) -> int:
+    """Bytes of one image's target and its labelled flag once prepared."""
+    pixels = shape[1] * shape[2]
+    most = max((len(value) for value in target.values.values()), default=0) if task.kind == "detection" else 0
+    sizes = {"classification": 8, "multi_label": len(task.classes), "regression": 4, "segmentation": pixels, "depth": 4 * pixels}
+    return 1 + sizes.get(task.kind, 20 * most)

@@ -1,0 +1,29 @@
+"""The dashboard as a service: takes queued runs at once, not only when a page is opened. ``python serve.py``, options as ``streamlit run``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from streamlit.web import cli
+
+from mtl_core.errors import MTLError
+from mtl_core.runs import jobs
+from mtl_core.runs.store import open_store
+
+APP = Path(__file__).with_name("app.py")
+
+
+def main() -> None:
+    """Work on the queue, and serve the pages until a signal ends both."""
+    try:
+        jobs.start_worker(open_store())
+    except MTLError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    jobs.warm_up()
+    cli.main(["run", str(APP), *sys.argv[1:]], prog_name="streamlit")
+
+
+if __name__ == "__main__":
+    main()
