@@ -4,8 +4,8 @@
 
 The same run in four copies: with both switched off, off again, with the norms, and with the conflict probe at every step. They are stepped in
 turn, five steps at a time and in changing order, so that what else the machine does falls on all. Printed are the medians over rounds of CPU
-time (user + system, all threads) and wall time relative to "off" beside it; the probe's excess is divided by its default interval. "off again" says how
-far the others can be trusted.
+time (user + system, all threads) and wall time relative to "off" beside it; the probe's excess is divided by its default interval. "off again"
+says how far the others can be trusted.
 """
 
 from __future__ import annotations
