@@ -153,6 +153,9 @@ def test_a_loss_weight_is_moved_while_it_trains(page, server, store):
     assert (change.key, change.value) == ("tasks.digit.loss_weight", 10.0)
     said = f"step {change.step}: tasks.digit.loss_weight changed from 1 to 10"
     wait_until(page, lambda: said in [line.text for line in store.log(run.id)])
+    wait_until(page, lambda: store.get(run.id).step > change.step + 20)  # an after
+    actions.pause(store, run.id)  # by another process: what is looked at below stands still
+    wait_until(page, lambda: store.get(run.id).status == RunStatus.PAUSED)
     page.wait_for_function(MARKED, arg=change.step, timeout=PATIENCE)  # on the task's own curves
     page.get_by_text("what multiplies each task's loss or gradient now").scroll_into_view_if_needed()  # only charts in view are drawn
     page.wait_for_function(STEERED, arg=[change.step, 1, 10], timeout=PATIENCE)
