@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 POINTS = 400  # per trace on screen; the cost of a live refresh grows with it
-MARKED = 60  # curves with at most this many points show each of them
+MARKED = 12  # curves with at most this many points show each of them; with more, markers would fill the gaps of the dashes
 AXES = {"step": "step", "epoch": "epoch", "minutes": "minutes"}
 
 
@@ -167,6 +167,7 @@ def _traces(curve: Curve, smoothing: float) -> list[dict[str, Any]]:
     x, y = decimate(x, y)
     marked = not curve.smooth and len(y) <= MARKED
     mode = "markers" if len(y) == 1 else ("lines+markers" if marked else "lines")
-    look = {"mode": mode, "line": {"color": curve.colour, "width": 2, "dash": curve.dash}, "marker": {"color": curve.colour, "size": 5}}
+    marker = {"color": curve.colour, "size": 5, "symbol": "circle" if curve.dash == "solid" else "circle-open"}
+    look = {"mode": mode, "line": {"color": curve.colour, "width": 2, "dash": curve.dash}, "marker": marker}
     traces.append({**shared, **look, "x": x, "y": y, "hovertemplate": "%{y:.4g}"})
     return traces

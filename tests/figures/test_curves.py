@@ -112,3 +112,13 @@ def test_marks_are_lines_with_words_and_a_faint_curve_has_no_raw_line():
     assert [(shape.x0, shape.x1) for shape in figure.layout.shapes] == [(2.0, 2.0)]
     assert [note.text for note in figure.layout.annotations] == ["forked here"]
     assert len(figure.data) == 1
+
+
+def test_markers_leave_the_dashes_of_longer_curves_to_be_seen():
+    def drawn(count):
+        curves = [Curve(name, np.arange(count), np.arange(float(count)), "#0072B2", dash) for name, dash in (("train", "solid"), ("val", "dash"))]
+        return [(trace.mode, trace.marker.symbol, trace.line.dash) for trace in curve_figure(curves).data]
+
+    assert drawn(12) == [("lines+markers", "circle", "solid"), ("lines+markers", "circle-open", "dash")]
+    assert drawn(13) == [("lines", "circle", "solid"), ("lines", "circle-open", "dash")]
+    assert [mode for mode, *_ in drawn(1)] == ["markers", "markers"]
