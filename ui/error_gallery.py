@@ -16,6 +16,7 @@ from mtl_core.analysis.sample_errors import SampleErrors, per_sample_errors
 from mtl_core.data.dataset import Task
 from mtl_core.figures.gallery import png
 from mtl_core.figures.overlays import enlarge
+from ui.sheets import for_thumbnails, legend
 from ui.words import measured, plain
 
 A_PAGE = 24
@@ -44,6 +45,7 @@ def error_gallery(pictures: Any, tasks: Mapping[str, Task], epoch: int, key: str
     drawn.sort(key=lambda task: task.target.startswith("made/"))  # a task that sees changed copies only where there is no other
     first = next((task for task in drawn if task.name == sort_by), None) or next(iter(drawn or tasks.values()))
     _thumbnails(pictures, found, members, first, sort_by, epoch, key)
+    legend(first)
 
 
 def _numbers(pictures: Any, tasks: Mapping[str, Task], epoch: int) -> dict[str, Any]:
@@ -212,8 +214,10 @@ def _sprite(pictures: Any, found: dict[str, Any], members: list[int], task: Task
         image = pictures.seen(task.name, number)
         target = enlarge(image, scale)
         if task.name in found["labelled"] and found["labelled"][task.name][number]:
-            target = kind.draw_target(image, found["targets"][task.name][number], task, scale).image
-        guess = kind.draw_prediction(image, arrays[task.name][number], task, scale).image
+            boxes = found["targets"][task.name][number]
+            target = kind.draw_target(image, boxes, for_thumbnails(task, boxes), scale).image
+        boxes = arrays[task.name][number]
+        guess = kind.draw_prediction(image, boxes, for_thumbnails(task, boxes), scale).image
         top, left = place // COLUMNS * tile_height, place % COLUMNS * (2 * tile_width + gap)
         for offset, picture in ((0, target), (tile_width + gap, guess)):
             sheet[top : top + tile_height, left + offset : left + offset + tile_width] = np.dstack(

@@ -17,7 +17,7 @@ from ui.failure import ending_card, full_log_button
 from ui.gradients import gradient_panels
 from ui.guard import worded
 from ui.header import header
-from ui.sheets import epoch_slider, legend, probe_sheet
+from ui.sheets import epoch_slider, legend, probe_sheet, task_of
 from ui.state import run_store, torch_is_ready, whole_page_if_asked
 from ui.steering import steering
 from ui.strip import draw_strip, notice_endings, polling_strip
@@ -166,7 +166,7 @@ def _predictions(store: RunStore, run) -> None:
                 st.markdown(f"**{words.plain(name)}** :gray[after epoch {epoch}]")
                 sheet = probe_sheet(store.folder(run.id), epoch, name, tasks[name], columns=5, rows=1, width=640, text_height=17)
                 st.image(sheet, width="stretch", alt=f"Targets and predictions of {name} after epoch {epoch}")
-                legend(name, tasks[name])
+                legend(task_of(name, tasks[name]))
 
 
 def _details(store: RunStore, run) -> None:
