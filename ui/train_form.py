@@ -165,6 +165,8 @@ def check_settings(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]
     """The config, where there is one, and everything that keeps it from running, in words."""
     from mtl_core.runs.jobs import warmed
 
+    if not values["tasks"]:
+        return None, ["Tick at least one task."]
     try:
         config = RunConfig.from_dict(values)
     except ConfigError as error:
