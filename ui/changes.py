@@ -22,9 +22,10 @@ def automatic_name(config: RunConfig) -> str:
 
 
 def with_changes(title: str, before: RunConfig, after: RunConfig) -> str:
-    """A title and the first two things that were changed."""
+    """A title, the first two things that were changed, and how many more were."""
     changes = assignments(state.nameless(before.to_dict()), state.nameless(after.to_dict()))
-    return words.shortened(" · ".join([title, *changes[:2], *(["…"] if len(changes) > 2 else [])]), LONGEST_NAME)
+    more = f" · + {len(changes) - 2} more" if len(changes) > 2 else ""
+    return words.shortened(" · ".join([title, *changes[:2]]), LONGEST_NAME - len(more)) + more
 
 
 def as_command(config: RunConfig, preset: str) -> str:

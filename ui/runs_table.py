@@ -39,7 +39,7 @@ def _matches(run: Any, wanted: Wanted) -> bool:
     return (
         all(word in text for word in wanted.text.lower().split())
         and (not wanted.statuses or str(run.status) in wanted.statuses)
-        and (not wanted.data or run.config.data.name in wanted.data)
+        and (not wanted.data or run.config.data.own_name in wanted.data)
         and (wanted.archived or not run.archived)
     )
 
@@ -52,7 +52,7 @@ def filters(runs: list[Any]) -> Wanted:
         text = st.text_input("Search", key="filter.text", placeholder=about, icon=":material/search:", width=320, **kept)
         states = [status for status in words.STATUS_LOOK if any(str(run.status) == status for run in runs)]
         statuses = st.multiselect("State", states, key="filter.status", placeholder="Any state", width=230, **kept)
-        sets = sorted({run.config.data.name for run in runs})
+        sets = sorted({run.config.data.own_name for run in runs})
         data = st.multiselect("Data", sets, key="filter.data", placeholder="Any data set", width=230, **kept)
         archived = st.toggle("Archived too", key="filter.archived", persist_state="session")
     return Wanted(text, tuple(statuses), tuple(data), archived)
@@ -123,7 +123,7 @@ def _row(run: Any, summary: dict[str, dict[str, Any]], shown: list[Any]) -> dict
         "pin": "★" if run.pinned else "",
         "name": run.name,
         "status": f"{run.status}, archived" if run.archived else str(run.status),
-        "data": run.config.data.name,
+        "data": run.config.data.own_name,
         "backbone": run.config.backbone.name,
         "balancing": run.config.balancing.name,
         "tasks": ", ".join(run.config.tasks),

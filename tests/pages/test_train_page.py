@@ -44,6 +44,14 @@ def test_a_changed_run_is_named_after_the_change(open_page, store):
     assert store.runs()[0].name == f"{load_presets()[0].title} · epochs=7"
 
 
+def test_a_name_tells_two_changes_and_counts_the_others(open_page):
+    app = open_page()
+    for key, value in (("epochs", 7), ("batch_size", 48), ("seed", 5)):
+        app.number_input(key=f"set.{key}").set_value(value).run()
+    changes = app.text_input(key="set.name").placeholder.removeprefix(load_presets()[0].title)
+    assert changes == " · epochs=7 · batch_size=48 · + 1 more"
+
+
 def test_another_preset_replaces_all_settings(open_page):
     app = open_page()
     app.number_input(key="set.epochs").set_value(7).run()
