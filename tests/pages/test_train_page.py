@@ -52,6 +52,20 @@ def test_a_name_tells_two_changes_and_counts_the_others(open_page):
     assert changes == " · epochs=7 · batch_size=48 · + 1 more"
 
 
+def test_a_presets_time_is_shown_only_for_its_own_settings(open_page, texts):
+    preset = load_presets()[0]
+    app = open_page()
+    assert preset.measured in texts(app)
+    app.number_input(key="set.seed").set_value(5).run()
+    assert preset.measured in texts(app)
+    app.number_input(key="set.epochs").set_value(3000).run()
+    assert preset.measured not in texts(app)
+    assert preset.shows not in texts(app)
+    assert "no longer hold" in texts(app)
+    app.button(key="reset").click().run()
+    assert preset.measured in texts(app)
+
+
 def test_another_preset_replaces_all_settings(open_page):
     app = open_page()
     app.number_input(key="set.epochs").set_value(7).run()
