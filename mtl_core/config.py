@@ -93,6 +93,11 @@ class DataConfig(PartConfig):
     preprocessing: PreprocessingConfig = PreprocessingConfig()
     partition: PartitionConfig = PartitionConfig()
 
+    @property
+    def own_name(self) -> str:
+        """What people call the data set: ``name``, of an imported one the name it was imported under."""
+        return str(self.options.get("set") or self.name) if self.name == "imported" else self.name
+
 
 class OptimizerConfig(_Strict):
     """How parameters are updated."""
@@ -342,8 +347,11 @@ class RunConfig(_Strict):
         """``name``, or a title made from the settings."""
         if self.name:
             return self.name
-        tasks = " + ".join(self.tasks)
-        return f"{self.data.name}: {tasks} ({self.backbone.name}, {self.balancing.name})"
+        return f"{self.subject()} ({self.backbone.name}, {self.balancing.name})"
+
+    def subject(self) -> str:
+        """Data set and tasks in a few words; more than three tasks are only counted."""
+        return f"{self.data.own_name}: {' + '.join(self.tasks) if len(self.tasks) <= 3 else f'{len(self.tasks)} tasks'}"
 
 
 def _carry_out(change: ChangeConfig, tasks: dict[str, TaskConfig], optimizer: OptimizerConfig) -> None:

@@ -62,7 +62,7 @@ def _command(config) -> str:
     """The command line that does what the button does."""
     if origin.is_fork():
         return as_fork_command(config, origin.parent_config(), origin.origin()["run"], origin.origin()["epoch"])
-    return as_command(config, preset_name())
+    return as_command(config, preset_name(), "the settings above")
 
 
 def _network_of(config) -> dict:

@@ -154,3 +154,11 @@ def test_a_run_with_fewer_tasks_keeps_the_division():
     assert config.with_overrides(["tasks.slant=null"]).data.partition.among == ["digit", "slant"]
     with pytest.raises(ConfigError, match="so ink would get none"):
         config.with_overrides(["tasks.ink={}"])
+
+
+def test_a_nameless_run_is_called_after_its_own_data_set_and_few_tasks():
+    parts = {"backbone": {"name": "mlp"}, "balancing": {"name": "dwa"}}
+    few = RunConfig.from_dict({"data": {"name": "digits"}, "tasks": {"digit": {}, "ink": {}}, **parts})
+    assert few.title() == "digits: digit + ink (mlp, dwa)"
+    many = RunConfig.from_dict({"data": {"name": "imported", "set": "my_cells"}, "tasks": {name: {} for name in "abcd"}, **parts})
+    assert many.title() == "my_cells: 4 tasks (mlp, dwa)"

@@ -6,11 +6,14 @@ import json
 import shlex
 from typing import Any
 
+import yaml
+
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError
 from ui import state, words
 
 LONGEST_NAME = 120
+MOST_SETS = 8  # with more of them the YAML is easier to read than the command
 
 
 def automatic_name(config: RunConfig) -> str:
@@ -22,21 +25,30 @@ def automatic_name(config: RunConfig) -> str:
 
 
 def with_changes(title: str, before: RunConfig, after: RunConfig) -> str:
-    """A title and the first two things that were changed."""
+    """A title, the first two things that were changed, and how many more were."""
     changes = assignments(state.nameless(before.to_dict()), state.nameless(after.to_dict()))
-    return words.shortened(" · ".join([title, *changes[:2], *(["…"] if len(changes) > 2 else [])]), LONGEST_NAME)
+    more = f" · + {len(changes) - 2} more" if len(changes) > 2 else ""
+    return words.shortened(" · ".join([title, *changes[:2]]), LONGEST_NAME - len(more)) + more
 
 
-def as_command(config: RunConfig, preset: str) -> str:
-    """The command line that does the same as Train."""
-    start = state.presets()[preset].config
-    changes = assignments(start.to_dict(), config.to_dict())
+def as_command(config: RunConfig, preset: str, yaml_at: str) -> str:
+    """The command line that does the same as Train: a preset with few settings changed, else a file of the settings.
+
+    A run that got the preset's title by itself is left to the preset's own name.
+
+    Args:
+        yaml_at: where on the screen the settings stand as YAML.
+    """
+    start, values = state.presets()[preset].config, config.to_dict()
+    if config.name == state.presets()[preset].title:
+        values["name"] = start.name
+    changes = assignments(start.to_dict(), values)
     try:
-        same = start.with_overrides(changes).to_dict() == config.to_dict()
+        same = len(changes) <= MOST_SETS and start.with_overrides(changes).to_dict() == values
     except ConfigError:
         same = False
     if not same:
-        return "# save the settings above as run.yaml, then:\npython -m mtl_core train run.yaml"
+        return f"# save {yaml_at} as run.yaml, then:\npython -m mtl_core train run.yaml"
     return _with_sets(f"python -m mtl_core train --preset {preset}", changes)
 
 
@@ -67,5 +79,16 @@ def assignments(old: dict[str, Any], new: dict[str, Any], parents: tuple[str, ..
         if isinstance(after, dict):
             result += assignments(before if isinstance(before, dict) else {}, after, path)
         elif key not in old or before != after:
-            result.append(f"{'.'.join(path)}={after if isinstance(after, str) and after else json.dumps(after)}")
+            result.append(f"{'.'.join(path)}={_as_yaml(after)}")
     return result
+
+
+def _as_yaml(value: Any) -> str:
+    """On one line, as ``--set`` reads it; a text is quoted only where it would be read as something else, such as ``a: b``."""
+    if isinstance(value, str):
+        try:
+            if yaml.safe_load(value) == value:
+                return value
+        except yaml.YAMLError:
+            pass
+    return json.dumps(value, ensure_ascii=False)

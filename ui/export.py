@@ -44,15 +44,16 @@ def copy_as(store: RunStore, run: Any) -> None:
 
 def _command(store: RunStore, run: Any) -> str:
     """The command that trains the same run."""
+    alone = as_command(run.config, nearest_preset(run.config), "what “YAML” shows here")
     if run.parent:
         try:
             parent = store.get(run.parent)
         except Exception as error:
             if not is_ours(error):
                 raise
-            return "# forked from a run that was deleted; from the beginning:\n" + as_command(run.config, nearest_preset(run.config))
+            return "# forked from a run that was deleted; from the beginning:\n" + alone
         return as_fork_command(run.config, lineage.config_after(parent, run.parent_epoch), parent.id, run.parent_epoch)
-    return as_command(run.config, nearest_preset(run.config))
+    return alone
 
 
 @worded

@@ -26,9 +26,10 @@ def overlay(store: RunStore, runs: list[Any], chosen: list[Any]) -> None:
         st.info("None of the selected runs has measured anything yet.")
         return
     view = view_controls("Curves", "one colour per run")
-    if st.session_state.get("compare.key") not in keys:
-        st.session_state["compare.key"] = keys[0]
-    key = st.selectbox("What to compare", keys, key="compare.key", width=420, label_visibility="collapsed", persist_state="session")
+    if not st.session_state.get("compare.key_picked") or st.session_state.get("compare.key") not in keys:
+        st.session_state["compare.key"] = first_key(keys, summaries, {run.id: run.info for run in chosen})
+    kept = {"label_visibility": "collapsed", "persist_state": "session"}
+    key = st.selectbox("What to compare", keys, key="compare.key", width=420, on_change=_key_was_picked, **kept)
     styles = run_styles([run.id for run in reversed(runs)])
     curves = []
     for run in chosen:
@@ -40,6 +41,16 @@ def overlay(store: RunStore, runs: list[Any], chosen: list[Any]) -> None:
     share = is_share(next((summary[key] for summary in summaries.values() if key in summary), {}))
     figure = curve_figure(curves, smoothing=view.smoothing, log_y=view.log_y, share=share, height=380, legend=True, x_title=view.axis)
     plot(prepared(figure, f"{key} of the selected runs"), key="compare.chart")
+
+
+def first_key(keys: list[str], summaries: dict[str, dict[str, Any]], infos: dict[str, dict[str, Any]]) -> str:
+    """The main metric on val that most of the runs have measured; the first of the keys where there is none."""
+    mains = {f"val/{task}/{about['main_metric']}" for info in infos.values() for task, about in (info or {}).get("tasks", {}).items()}
+    return max((key for key in keys if key in mains), key=lambda key: sum(key in summary for summary in summaries.values()), default=keys[0])
+
+
+def _key_was_picked() -> None:
+    st.session_state["compare.key_picked"] = True
 
 
 def _importance(key: str) -> tuple[int, str]:
@@ -89,12 +100,13 @@ def _label(run) -> str:
 
 
 def config_differences(configs: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Setting x run, as text, of the dotted keys whose values are not all equal; a dash where a run has no such key."""
+    """Setting x run, as text, of the dotted keys whose values are not all equal; a dash where a run has no such key, and such rows last."""
     flat = {name: dict(_flat(config)) for name, config in configs.items()}
     keys = list(dict.fromkeys(key for values in flat.values() for key in values))
     rows = {key: {name: str(values.get(key, "–")) for name, values in flat.items()} for key in keys if key != "name"}
     different = {key: row for key, row in rows.items() if len(set(row.values())) > 1}
-    return pd.DataFrame.from_dict(different, orient="index", columns=list(configs))
+    ordered = sorted(different, key=lambda key: any(key not in values for values in flat.values()))
+    return pd.DataFrame.from_dict({key: different[key] for key in ordered}, orient="index", columns=list(configs))
 
 
 def _flat(values: dict[str, Any], parent: str = ""):

@@ -121,7 +121,7 @@ def _what_is_compared(runs: list[Any]) -> str:
         return "these runs differ in more than their method: Compare shows in what."
     return (
         f"same settings, same seed ({runs[0].config.seed}), only the balancing differs. "
-        "One seed says little: differences of a few hundredths mean nothing until other seeds agree."
+        "One seed says little: small differences mean nothing until other seeds agree."
     )
 
 

@@ -16,6 +16,7 @@ from ui.race_entries import Entry
 from ui.runs_table import summary_of
 
 BEST = "background-color: rgba(0, 158, 115, 0.25)"
+AHEAD = 0.02  # of the best value: less than this before the second is told by no star, as another seed may turn it round
 RANK, PACE, TIME = "mean rank ↓", "step time ↓", "total time ↓"
 
 
@@ -26,9 +27,10 @@ def results(store: RunStore, entries: list[Entry]) -> None:
     st.subheader("Results", anchor=False)
     st.dataframe(_styled(table, better), hide_index=True, placeholder="–", height=36 * (len(table) + 1), column_config=_columns(table))
     st.caption(
-        "★ is the best of the finished runs in its column. **val**: best epoch; **test**: measured once, at the end, with the best checkpoint. "
+        f"★ is the best of the finished runs in its column, where it is at least {AHEAD:.0%} better than the second. "
+        "**val**: best epoch; **test**: measured once, at the end, with the best checkpoint. "
         "**Mean rank**: in each task the finished runs are ranked by best val (1 = best, equal values share a rank), and the ranks averaged over "
-        "the tasks; how far apart they are does not count. **Step time**: training steps only, relative to "
+        "the tasks; how far apart they are does not count, so it has no star. **Step time**: training steps only, relative to "
         f"{words.plain(reference.method)}; whatever else the machine did counts, too."
     )
 
@@ -71,12 +73,21 @@ def _paces(entries: list[Entry], reference: Entry) -> list[float]:
 def _styled(table: pd.DataFrame, better: dict[str, bool]) -> Any:
     """The best value of each column with a star and a shade: told apart by more than a colour."""
     finished = table["status"] == "finished"
-    best = {column: (table[column][finished].max() if up else table[column][finished].min()) for column, up in better.items()}
+    best = {column: math.nan if column == RANK else clear_best(table[column][finished], up) for column, up in better.items()}
     styled = table.style.format({column: _cell(column, best[column]) for column in better})
     for column in better:
         marked = finished & (table[column] == best[column])
         styled = styled.apply(lambda values, marked=marked: [BEST if mark else "" for mark in marked], subset=[column])
     return styled
+
+
+def clear_best(values: pd.Series, higher: bool) -> float:
+    """The best value where it is at least ``AHEAD`` of its size before the second; else NaN, also where there is no second."""
+    known = values.dropna().sort_values(ascending=not higher)
+    if len(known) < 2:
+        return math.nan
+    best, second = known.iloc[0], known.iloc[1]
+    return float(best) if best != second and abs(best - second) >= AHEAD * abs(best) else math.nan
 
 
 def _cell(column: str, best: float) -> Callable[[float], str]:

@@ -15,6 +15,7 @@ from ui import words
 from ui.state import ask, attempt, go_to, refusal, run_store
 
 FIRST_SELECTED = 4  # runs selected in the table before the viewer chose any
+OWN_CHOICE = "compare.own_choice"  # in the session: whether the viewer chose the selected runs, by ticking or by the address
 ROWS = 50  # shown at first, and more with each click: every row costs a summary
 CURVE_LIMIT = 12  # more curves in one chart cannot be told apart
 
@@ -39,7 +40,7 @@ def _matches(run: Any, wanted: Wanted) -> bool:
     return (
         all(word in text for word in wanted.text.lower().split())
         and (not wanted.statuses or str(run.status) in wanted.statuses)
-        and (not wanted.data or run.config.data.name in wanted.data)
+        and (not wanted.data or run.config.data.own_name in wanted.data)
         and (wanted.archived or not run.archived)
     )
 
@@ -52,21 +53,21 @@ def filters(runs: list[Any]) -> Wanted:
         text = st.text_input("Search", key="filter.text", placeholder=about, icon=":material/search:", width=320, **kept)
         states = [status for status in words.STATUS_LOOK if any(str(run.status) == status for run in runs)]
         statuses = st.multiselect("State", states, key="filter.status", placeholder="Any state", width=230, **kept)
-        sets = sorted({run.config.data.name for run in runs})
+        sets = sorted({run.config.data.own_name for run in runs})
         data = st.multiselect("Data", sets, key="filter.data", placeholder="Any data set", width=230, **kept)
         archived = st.toggle("Archived too", key="filter.archived", persist_state="session")
     return Wanted(text, tuple(statuses), tuple(data), archived)
 
 
 def runs_table(store: RunStore, runs: list[Any], wanted: Wanted) -> list[Any]:
-    """The table; returns the selected runs in its order. The selection is in the URL and follows the runs, not the rows."""
+    """The table; returns the selected runs in its order. A selection of the viewer's own is in the URL and follows the runs, not the rows."""
     matching = found(runs, wanted)
     tools = st.container(key="selection", horizontal=True, vertical_alignment="center", gap="small")
     limit = st.session_state.setdefault("compare.rows", ROWS)
     shown = matching[:limit]
     chosen = _selected(store, shown) if shown else []
     with tools:
-        _tools(chosen, len(matching), len(runs))
+        _tools(chosen, len(matching), len(runs), st.session_state.get(OWN_CHOICE, False))
     for run in chosen:
         if refusal(run.id):
             st.warning(words.plain(refusal(run.id)), icon=":material/block:")
@@ -86,16 +87,20 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
     ids = [run.id for run in shown]
     asked = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id in ids]
     before = asked or [run.id for run in shown if run.step][:FIRST_SELECTED] or ids[:1]
+    key = f"compare.table.{hashlib.sha1(','.join(ids).encode()).hexdigest()[:12]}"
+    if key not in st.session_state:  # a table drawn for the first time, or anew: nothing was ticked in it yet
+        st.session_state[OWN_CHOICE] = bool(asked)
+    preselected = [ids.index(run_id) for run_id in before]
     table = pd.DataFrame([_row(run, summary_of(store, run), shown) for run in shown])
     event = st.dataframe(
         table,
         hide_index=True,
         placeholder="",
         height=min(36 * (len(shown) + 1), 420),
-        on_select="rerun",
+        on_select=lambda: _take_choice(key, preselected),
         selection_mode="multi-row",
-        selection_default={"selection": {"rows": [ids.index(run_id) for run_id in before]}},
-        key=f"compare.table.{hashlib.sha1(','.join(ids).encode()).hexdigest()[:12]}",
+        selection_default={"selection": {"rows": preselected}},
+        key=key,
         column_config={
             "pin": st.column_config.TextColumn("", pinned=True, width=28, help="Pinned"),
             "name": st.column_config.TextColumn("Run", pinned=True, width=300),
@@ -104,8 +109,17 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
         },
     )
     chosen = [ids[row] for row in event.selection.rows if row < len(ids)]
-    st.query_params["runs"] = ",".join(chosen)
+    if st.session_state[OWN_CHOICE]:
+        st.query_params["runs"] = ",".join(chosen)
+    else:
+        st.query_params.pop("runs", None)
     return [run for run in shown if run.id in chosen]
+
+
+def _take_choice(key: str, preselected: list[int]) -> None:
+    """Not where the browser only confirms what it was given."""
+    if set(st.session_state[key].selection.rows) != set(preselected):
+        st.session_state[OWN_CHOICE] = True
 
 
 def summary_of(store: RunStore, run: Any) -> dict[str, dict[str, Any]]:
@@ -123,7 +137,7 @@ def _row(run: Any, summary: dict[str, dict[str, Any]], shown: list[Any]) -> dict
         "pin": "★" if run.pinned else "",
         "name": run.name,
         "status": f"{run.status}, archived" if run.archived else str(run.status),
-        "data": run.config.data.name,
+        "data": run.config.data.own_name,
         "backbone": run.config.backbone.name,
         "balancing": run.config.balancing.name,
         "tasks": ", ".join(run.config.tasks),
@@ -155,11 +169,11 @@ def _about(run: Any, shown: list[Any]) -> dict[str, Any]:
 # -- what can be done with the selected runs
 
 
-def _tools(chosen: list[Any], matching: int, every: int) -> None:
-    """A row of buttons that is always there, so that selecting moves nothing."""
+def _tools(chosen: list[Any], matching: int, every: int, own_choice: bool) -> None:
+    """A row of buttons that is always there, so that selecting moves nothing. What takes runs away waits for a choice of the viewer's own."""
     ids, one = [run.id for run in chosen], len(chosen) == 1
     count = f"{matching} of {every} runs" if matching < every else (f"{every} runs" if every != 1 else "1 run")
-    st.markdown(f"{count} · **{len(chosen)}** selected", width="content")
+    st.markdown(f"{count} · **{len(chosen)}** selected{'' if own_choice or not chosen else ' for a start'}", width="content")
     st.space("stretch")
     st.button("Open", icon=":material/open_in_new:", key="selection.open", disabled=not one, on_click=_open, args=(ids,))
     about = "For one selected run."
@@ -171,8 +185,9 @@ def _tools(chosen: list[Any], matching: int, every: int) -> None:
     st.button("Unpin" if pinned else "Pin", icon=icon, key="selection.pin", disabled=not chosen, on_click=_each, args=(ids, actions.pin, not pinned))
     archived = bool(chosen) and all(run.archived for run in chosen)
     label, icon = ("Bring back", ":material/unarchive:") if archived else ("Archive", ":material/archive:")
-    st.button(label, icon=icon, key="selection.archive", disabled=not chosen, on_click=_each, args=(ids, actions.archive, not archived))
-    st.button("Delete", icon=":material/delete:", key="selection.delete", disabled=not chosen, on_click=ask, args=("delete", ids))
+    off, about = not chosen or not own_choice, None if own_choice else "Tick the runs in the table first: nobody has chosen these yet."
+    st.button(label, icon=icon, key="selection.archive", help=about, disabled=off, on_click=_each, args=(ids, actions.archive, not archived))
+    st.button("Delete", icon=":material/delete:", key="selection.delete", help=about, disabled=off, on_click=ask, args=("delete", ids))
 
 
 def _open(ids: list[str]) -> None:

@@ -43,10 +43,14 @@ def preset_section() -> None:
         wrap=True,
     )
     preset = presets[state.preset_name()]
-    st.markdown(f"{preset.shows}  \n:small[:gray[:material/timer: {preset.measured}]]")
-    if state.nameless(settings()) != state.nameless(preset.config.to_dict()):
+    now, before = state.nameless(settings()), state.nameless(preset.config.to_dict())
+    still_holds = {**now, "seed": before["seed"]} == before
+    if still_holds:
+        st.markdown(f"{preset.shows}  \n:small[:gray[:material/timer: {preset.measured}]]")
+    if now != before:
+        what = "" if still_holds else " Its description and its measured time no longer hold."
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(":small[:orange[:material/edit: Changed since the preset was chosen.]]", width="content")
+            st.markdown(f":small[:orange[:material/edit: Changed since the preset was chosen.{what}]]", width="content")
             st.button("Back to the preset", key="reset", type="tertiary", on_click=state.choose_preset, args=(preset.name,))
 
 
@@ -165,6 +169,8 @@ def check_settings(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]
     """The config, where there is one, and everything that keeps it from running, in words."""
     from mtl_core.runs.jobs import warmed
 
+    if not values["tasks"]:
+        return None, ["Tick at least one task."]
     try:
         config = RunConfig.from_dict(values)
     except ConfigError as error:

@@ -90,7 +90,7 @@ def _head(source: ExportSource) -> str:
 
 def _facts(source: ExportSource) -> str:
     run, info = source.run, source.run.info
-    facts = {"Data": run.config.data.name, "Backbone": run.config.backbone.name, "Sharing": run.config.sharing.name}
+    facts = {"Data": run.config.data.own_name, "Backbone": run.config.backbone.name, "Sharing": run.config.sharing.name}
     facts["Balancing"] = run.config.balancing.name
     if info:
         counts = info["parameters"]

@@ -36,7 +36,7 @@ def configs(base: RunConfig, methods: Iterable[str]) -> dict[str, RunConfig]:
     titles = {name: BALANCERS.load(name, "methods").title for name in wanted}
     if not 2 <= len(wanted) <= MOST:
         raise ConfigError(Problem("methods", f"expected 2 to {MOST} different methods to race, found {len(wanted)}"))
-    name = base.name or f"{base.data.name}: {' + '.join(base.tasks)}"
+    name = base.name or base.subject()
     return {
         method: base.model_copy(
             update={

@@ -54,10 +54,23 @@ class Jigsaw(PretextClass):
         smallest = options.grid * (SMALLEST_CELL + options.gap)
         if side >= smallest:
             return ""
+        *others, last = cls._ways_out(options, side)
+        ways = f"{', '.join(others)} or {last}" if others else last
         return (
-            f"{options.grid} x {options.grid} pieces with a gap of {options.gap} need images of at least {smallest} pixels, "
-            f"found {image_shape[1]} x {image_shape[2]}. Take larger images, a smaller gap or a grid of 2"
+            f"{options.grid} x {options.grid} pieces with a gap of {options.gap} need images of at least {smallest} x {smallest} pixels, "
+            f"found {image_shape[1]} x {image_shape[2]}. Take {ways}"
         )
+
+    @staticmethod
+    def _ways_out(options: JigsawOptions, side: int) -> list[str]:
+        """What would make the pieces fit, each by itself: larger images always would, a smaller gap and a smaller grid not on every image."""
+        ways = ["larger images"]
+        widest, widest_of_two = side // options.grid - SMALLEST_CELL, side // 2 - SMALLEST_CELL
+        if widest >= 0:
+            ways.append(f"a gap of at most {widest}")
+        if options.grid > 2 and widest_of_two >= 0:
+            ways.append("a grid of 2" if widest_of_two >= options.gap else f"a grid of 2 with a gap of at most {widest_of_two}")
+        return ways
 
     def view(self, images: Tensor, generator: torch.Generator) -> View:
         grid, gap, count = self.options.grid, self.options.gap, len(images)

@@ -18,6 +18,8 @@ from mtl_core.tasks.kind import Drawing, KindOptions, TaskKind
 from mtl_core.tasks.measurement import R2, TorchMetrics
 from mtl_core.tasks.pooled_head import PooledHead
 
+SINGULAR = {"degrees": "degree", "digits": "digit", "objects": "object", "pixels": "pixel"}  # of the units that our data sets have
+
 
 class Regression(TaskKind):
     """Smooth L1 loss (Huber with threshold 1) on the number standardised by the training split's mean and standard deviation."""
@@ -59,7 +61,9 @@ class Regression(TaskKind):
 
     @classmethod
     def draw_target(cls, image: np.ndarray, target: np.ndarray, task: Task, scale: int) -> Drawing:
-        return Drawing(enlarge(image, scale), f"{float(target):.3g} {task.unit}".strip())
+        number = f"{float(target):.3g}"
+        unit = SINGULAR.get(task.unit, task.unit) if number == "1" else task.unit
+        return Drawing(enlarge(image, scale), f"{number} {unit}".strip())
 
     @classmethod
     def draw_prediction(cls, image: np.ndarray, prediction: np.ndarray, task: Task, scale: int) -> Drawing:

@@ -62,7 +62,8 @@ def device_name(device: str) -> str:
     """What the device calls itself."""
     if device == "cuda":
         return torch.cuda.get_device_name()
-    return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{platform.processor() or platform.machine()}, {threads} {'thread' if threads == 1 else 'threads'}"
 
 
 def choose(config: RunConfig, device: str, model: nn.Module, step: Callable[[nn.Module, Execution], None], memory: Path) -> Execution:

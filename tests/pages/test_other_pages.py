@@ -76,6 +76,15 @@ def test_selected_runs_are_pinned_archived_and_deleted_together(open_page, store
     assert "stop it before it is archived" in app.warning[0].value
 
 
+def test_what_nobody_has_ticked_is_neither_deleted_nor_archived(open_page, in_state):
+    runs = [in_state("finished", name=name) for name in ("a", "b")]
+    app = open_page("compare").run()
+    assert "runs" not in app.query_params
+    assert [app.button(key=f"selection.{name}").disabled for name in ("pin", "archive", "delete")] == [False, True, True]
+    app = open_page("compare", runs=runs[0].id).run()
+    assert [app.button(key=f"selection.{name}").disabled for name in ("pin", "archive", "delete")] == [False, False, False]
+
+
 def test_a_fork_names_its_parent_in_the_library(open_page, store, in_state):
     parent = in_state("finished", name="the parent")
     lineage.fork(store, parent.id, 1, lineage.fork_config(parent, 1, []))

@@ -44,6 +44,28 @@ def test_a_changed_run_is_named_after_the_change(open_page, store):
     assert store.runs()[0].name == f"{load_presets()[0].title} · epochs=7"
 
 
+def test_a_name_tells_two_changes_and_counts_the_others(open_page):
+    app = open_page()
+    for key, value in (("epochs", 7), ("batch_size", 48), ("seed", 5)):
+        app.number_input(key=f"set.{key}").set_value(value).run()
+    changes = app.text_input(key="set.name").placeholder.removeprefix(load_presets()[0].title)
+    assert changes == " · epochs=7 · batch_size=48 · + 1 more"
+
+
+def test_a_presets_time_is_shown_only_for_its_own_settings(open_page, texts):
+    preset = load_presets()[0]
+    app = open_page()
+    assert preset.measured in texts(app)
+    app.number_input(key="set.seed").set_value(5).run()
+    assert preset.measured in texts(app)
+    app.number_input(key="set.epochs").set_value(3000).run()
+    assert preset.measured not in texts(app)
+    assert preset.shows not in texts(app)
+    assert "no longer hold" in texts(app)
+    app.button(key="reset").click().run()
+    assert preset.measured in texts(app)
+
+
 def test_another_preset_replaces_all_settings(open_page):
     app = open_page()
     app.number_input(key="set.epochs").set_value(7).run()
@@ -79,7 +101,7 @@ def test_no_task_left_is_said_and_train_is_off(open_page):
     for name in load_presets()[0].config.tasks:
         app.checkbox(key=f"task.{name}").uncheck().run()
     assert train_button(app).disabled
-    assert "expected at least one task" in app.error[0].value
+    assert app.error[0].value == "Tick at least one task."
 
 
 def test_what_does_not_fit_is_said_before_training(open_page):

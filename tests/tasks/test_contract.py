@@ -131,3 +131,12 @@ def test_kinds_are_documented(name):
     assert kind_class.__doc__
     assert kind_class.title
     assert all(field.description for field in kind_class.Options.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"), [(1.0, "objects", "1 object"), (1.2, "objects", "1.2 objects"), (1.0, "m", "1 m"), (0.5, "", "0.5")]
+)
+def test_one_is_singular(value, unit, text):
+    task = Task("count", "regression", "count", unit=unit)
+    drawing = TASK_KINDS.load("regression").draw_target(np.zeros((4, 4, 3), np.uint8), np.float32(value), task, 1)
+    assert drawing.caption == text

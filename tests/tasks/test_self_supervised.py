@@ -279,6 +279,21 @@ def test_what_does_not_fit_is_said():
     assert problems_of(digits, {"rotation": {}, "reconstruction": {}, "contrastive": {}, "digit": {}}, backbone="mlp") == ""
 
 
+@pytest.mark.parametrize(
+    ("side", "options", "says"),
+    [
+        (10, {}, ""),
+        (8, {}, "at least 10 x 10 pixels, found 8 x 8. Take larger images or a gap of at most 0"),
+        (6, {}, "at least 10 x 10 pixels, found 6 x 6. Take larger images"),
+        (12, {"grid": 3}, "at least 15 x 15 pixels, found 12 x 12. Take larger images, a gap of at most 0 or a grid of 2"),
+        (8, {"grid": 3}, "at least 15 x 15 pixels, found 8 x 8. Take larger images or a grid of 2 with a gap of at most 0"),
+    ],
+)
+def test_pieces_too_small_are_told_only_what_helps(side, options, says):
+    jigsaw = SELF_SUPERVISED.load("jigsaw")
+    assert jigsaw.misfit(jigsaw.Options(**options), (3, side, side)).rpartition("need images of ")[2] == says
+
+
 def test_an_unknown_task_is_told_what_there_is():
     with pytest.raises(ConfigError, match=r"did you mean 'rotation'.*reconstruction"):
         check.parameter_counts(RunConfig.from_dict({"data": {"name": "digits"}, "tasks": {"rotatoin": {}}, "backbone": {"name": "mlp"}}))

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from mtl_core.runs.status import RunStatus
-from ui.overlay import config_differences, described
+from ui.overlay import config_differences, described, first_key
 from ui.words import count, duration, measured, plain, time_left
 
 
@@ -60,6 +60,22 @@ def test_a_users_words_are_no_markdown():
 
 def test_config_differences_are_dotted_and_only_what_differs():
     table = config_differences(
-        {"one": {"name": "x", "lr": 1, "data": {"name": "a"}}, "two": {"name": "y", "lr": 1, "data": {"name": "a", "root": "/r"}}}
+        {
+            "one": {"name": "x", "lr": 1, "data": {"name": "a"}, "seed": 0},
+            "two": {"name": "y", "lr": 1, "data": {"name": "a", "root": "/r"}, "seed": 1},
+        }
     )
-    assert table.to_dict("index") == {"data.root": {"one": "–", "two": "/r"}}
+    assert table.to_dict("index") == {"seed": {"one": "0", "two": "1"}, "data.root": {"one": "–", "two": "/r"}}
+    assert list(table.index) == ["seed", "data.root"]  # what only one of them has comes last
+
+
+def test_the_first_chart_is_a_main_metric_that_most_runs_have():
+    keys = ["val/bends/mae", "val/digit/accuracy", "val/digit/f1", "val/digit/loss"]
+    summaries = {
+        "one": {"val/bends/mae": 1, "val/digit/f1": 1},
+        "two": {"val/digit/accuracy": 1, "val/digit/f1": 1},
+        "three": {"val/digit/accuracy": 1},
+    }
+    info = {"tasks": {"bends": {"main_metric": "mae"}, "digit": {"main_metric": "accuracy"}}}
+    assert first_key(keys, summaries, {"one": info, "two": info, "three": {}}) == "val/digit/accuracy"
+    assert first_key(keys, summaries, {"one": {}}) == "val/bends/mae"
