@@ -31,10 +31,10 @@ def test_words_say_what_was_predicted_where_nothing_is_drawn(open_page, finished
     data = data_of(app)
     width, height = map(int, data["ratio"].split("/"))
     assert (width, data["paired"]) == (height, False), "the square image alone, not twice"
-    assert data["tiles"][0]["lines"] == ["image 4 · slant: 3 degrees → 1 degrees", "error: slant 2.000 degrees · digit 0"]
+    assert data["tiles"][0]["lines"] == ["image 4 · slant: 3 degrees → 1 degree", "error: slant 2.000 degrees · digit 0"]
     app.selectbox(key="gallery.sort").set_value("digit").run()
     lines = {tile["number"]: tile["lines"] for tile in data_of(app)["tiles"]}
-    assert lines[3][0] == "image 4 · digit: 3 → 3 (100 %)"
+    assert lines[3][0] == "image 4 · digit: 3 → 3 (100%)"
     assert not any("left: target" in caption.value for caption in app.caption)
 
 
