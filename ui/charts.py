@@ -141,9 +141,14 @@ def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[st
 
         def metrics(frame: pd.DataFrame) -> Any:
             curves = [*past_curves(feed, f"{name}/{main}", view.axis), *split_curves(frame, f"{name}/{main}", colour, view.axis)]
-            return curve_figure(curves, marks=marks_of(run, frame, view.axis))
+            return curve_figure(curves, share=is_share(metric), marks=marks_of(run, frame, view.axis))
 
         draw_chart(feed, f"{name}.{main}", view, metrics, f"{metric['title']} of {name}")
+
+
+def is_share(metric: dict[str, Any]) -> bool:
+    """Whether a metric is one of 0 to 1, such as accuracy. An index that may fall below 0, such as R2, is taken for one while it does not."""
+    return bool(metric.get("higher_is_better")) and not metric.get("unit")
 
 
 def _best_and_last(entry: dict[str, Any] | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
 from ui import background, words
 from ui.data_sets import DataSet, work_key
-from ui.sheets import ink
+from ui.sheets import for_thumbnails, ink, legend
 from ui.state import hold, torch_is_ready
 
 PER_PAGE = 24
@@ -168,16 +167,6 @@ def _first(rows: np.ndarray) -> int:
     return int(rows[0]) if len(rows) else 0
 
 
-def legend(task: Task) -> None:
-    """What the colours mean, where there are any."""
-    from mtl_core.tasks import TASK_KINDS
-
-    pairs = TASK_KINDS.load(task.kind).legend(task)
-    if pairs:
-        dots = "".join(f'<span><span style="color:{colour}">●</span> {html.escape(text)}</span>' for colour, text in pairs)
-        st.html(f'<div class="legend">{dots}</div>')
-
-
 # -- drawing, once per picture
 
 
@@ -191,7 +180,7 @@ def _presence(key: str, split: str, task_name: str) -> np.ndarray:
 @st.cache_data(max_entries=800, show_spinner=False)
 def _drawn(key: str, split: str, task_name: str, row: int) -> tuple[bytes, str]:
     data = background.state_of(key)["result"]["data"]
-    tile = drawn_target(data.split(split), row, data.tasks.get(task_name), TILE_PIXELS)
+    tile = drawn_target(data.split(split), row, data.tasks.get(task_name), TILE_PIXELS, small=True)
     return png(tile.image), tile.caption
 
 
@@ -208,8 +197,11 @@ def _large(key: str, split: str, row: int, colour: str) -> bytes:
     return png(contact_sheet(rows, ink=colour, text_height=24))
 
 
-def drawn_target(part: MultiTaskDataset, row: int, task: Task | None, pixels: int) -> Tile:
-    """One image, about ``pixels`` wide, with a task's target over it (None: the image alone) and in words below it."""
+def drawn_target(part: MultiTaskDataset, row: int, task: Task | None, pixels: int, small: bool = False) -> Tile:
+    """One image, about ``pixels`` wide, with a task's target over it (None: the image alone) and in words below it.
+
+    A ``small`` one has no names on it where there are many boxes.
+    """
     from mtl_core.tasks import TASK_KINDS
 
     picture = np.moveaxis(np.asarray(part.images[row]), 0, -1)
@@ -219,5 +211,6 @@ def drawn_target(part: MultiTaskDataset, row: int, task: Task | None, pixels: in
         return Tile(enlarge(picture, scale), "")
     if not part.labelled[task.target][row]:
         return Tile(enlarge(picture, scale), "no target")
-    drawing = TASK_KINDS.load(task.kind).draw_target(picture, part.targets[task.target][row], task, scale)
+    target = part.targets[task.target][row]
+    drawing = TASK_KINDS.load(task.kind).draw_target(picture, target, for_thumbnails(task, target) if small else task, scale)
     return Tile(drawing.image, drawing.caption)

@@ -16,11 +16,13 @@ from mtl_core.analysis.sample_errors import SampleErrors, per_sample_errors
 from mtl_core.data.dataset import Task
 from mtl_core.figures.gallery import png
 from mtl_core.figures.overlays import enlarge
+from ui.sheets import for_thumbnails, legend
 from ui.words import measured, plain
 
 A_PAGE = 24
 COLUMNS = 6  # of the picture that the thumbnails are cut from
 TILE_PIXELS = 128
+SAID = ("classification", "multi_label", "regression")  # kinds whose targets and predictions are words, not drawn on the image
 DISAGREE, POSITION = "tasks disagree", "position in the set"
 DISAGREES_FROM = 0.2  # share of boxes, edges or of one counted thing
 
@@ -38,12 +40,14 @@ def error_gallery(pictures: Any, tasks: Mapping[str, Task], epoch: int, key: str
     page = 0
     if pages > 1:
         page = right.number_input(f"Page of {pages}", 1, pages, 1, key=f"{key}.page.{pages}", label_visibility="collapsed") - 1
-    left.caption(_summary(found, shown, sort_by, page, pages) + chosen_part(pictures))
     members = [int(number) for number in shown[page * A_PAGE : (page + 1) * A_PAGE]]
-    drawn = [task for task in tasks.values() if task.kind not in ("classification", "multi_label", "regression")]
+    drawn = [task for task in tasks.values() if task.kind not in SAID]
     drawn.sort(key=lambda task: task.target.startswith("made/"))  # a task that sees changed copies only where there is no other
     first = next((task for task in drawn if task.name == sort_by), None) or next(iter(drawn or tasks.values()))
-    _thumbnails(pictures, found, members, first, sort_by, epoch, key)
+    left.caption(_summary(found, shown, sort_by, page, pages, paired=bool(drawn)) + chosen_part(pictures))
+    said = tasks[sort_by] if sort_by in tasks and tasks[sort_by].kind in SAID else None
+    _thumbnails(pictures, found, members, first, said, sort_by, epoch, key)
+    legend(first)
 
 
 def _numbers(pictures: Any, tasks: Mapping[str, Task], epoch: int) -> dict[str, Any]:
@@ -154,12 +158,13 @@ def with_class(tasks: Mapping[str, Task], targets: Mapping[str, np.ndarray], lab
     return there
 
 
-def _summary(found: dict[str, Any], shown: np.ndarray, sort_by: str, page: int, pages: int) -> str:
+def _summary(found: dict[str, Any], shown: np.ndarray, sort_by: str, page: int, pages: int, paired: bool) -> str:
     total = len(next(iter(found["targets"].values())))
     count = f"{len(shown):,} of {total:,} images" if len(shown) < total else f"{total:,} images"
     what = found["errors"].get(sort_by, {}).get("title", "")
     about = f" · {sort_by}: {what}, lower is better" if what else ""
-    return plain(f"{count}{about} · left: target, right: prediction" + (f" · page {page + 1} of {pages}" if pages > 1 else ""))
+    sides = " · left: target, right: prediction" if paired else ""
+    return plain(f"{count}{about}{sides}" + (f" · page {page + 1} of {pages}" if pages > 1 else ""))
 
 
 def chosen_part(pictures: Any) -> str:
@@ -168,10 +173,18 @@ def chosen_part(pictures: Any) -> str:
     return f" · {len(pictures):,} of the split's {whole:,} images, evenly spread" if whole > len(pictures) else ""
 
 
-def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: Task, sort_by: str, epoch: int, key: str) -> None:
+def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: Task, said: Task | None, sort_by: str, epoch: int, key: str) -> None:
     sprite, ratio = _sprite(pictures, found, members, task, epoch)
-    tiles = [{"number": number, "lines": _lines(found, number, sort_by), "mistake": bool(_any_mistake(found)[number])} for number in members]
-    data = {"tiles": tiles, "columns": COLUMNS, "ratio": ratio, "sprite": "data:image/png;base64," + base64.b64encode(sprite).decode()}
+    told = _told(pictures, found, members, said, epoch)
+    mistakes = mistaken(found, "")
+    tiles = [{"number": number, "lines": _lines(found, number, sort_by, told), "mistake": bool(mistakes[number])} for number in members]
+    data = {
+        "tiles": tiles,
+        "columns": COLUMNS,
+        "ratio": ratio,
+        "paired": task.kind not in SAID,
+        "sprite": "data:image/png;base64," + base64.b64encode(sprite).decode(),
+    }
     data["revision"] = hashlib.sha1(repr(data).encode()).hexdigest()
 
     def opened() -> None:
@@ -182,44 +195,64 @@ def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: 
     _component()(key=f"{key}.thumbnails", data=data, on_open_change=opened)
 
 
-def _any_mistake(found: dict[str, Any]) -> np.ndarray:
-    return mistaken(found, "")
+def _told(pictures: Any, found: dict[str, Any], members: list[int], task: Task | None, epoch: int) -> dict[int, str]:
+    """What the target is and what was predicted, in words, for a task that is not drawn: ``digit: 5 → 9 (100 %)``. Empty for other tasks."""
+    from mtl_core.tasks import TASK_KINDS
+
+    if task is None:
+        return {}
+    kind, predictions, told = TASK_KINDS.load(task.kind), pictures.arrays(epoch)[task.name], {}
+    for number in members:
+        image, target = pictures.image(number), "no target"
+        if found["labelled"][task.name][number]:
+            target = kind.draw_target(image, found["targets"][task.name][number], task, 1).caption
+        told[number] = f"{task.name}: {target} → {kind.draw_prediction(image, predictions[number], task, 1).caption}"
+    return told
 
 
-def _lines(found: dict[str, Any], number: int, sort_by: str) -> list[str]:
-    """The error that is sorted by, the others, and the first contradiction."""
-    errors = {
-        task: f"{task} {measured(float(each['values'][number]))} {each['unit']}".strip()
-        for task, each in found["errors"].items()
+def _lines(found: dict[str, Any], number: int, sort_by: str, told: Mapping[int, str]) -> list[str]:
+    """What was said, the errors with the one that is sorted by first, and the first contradiction."""
+    names = sorted(found["errors"], key=lambda task: task != sort_by)
+    errors = [
+        f"{task} {measured(float(each['values'][number]))} {each['unit']}".strip()
+        for task, each in ((task, found["errors"][task]) for task in names)
         if np.isfinite(each["values"][number])
-    }
-    first = f"image {number + 1}" + (f": {errors.pop(sort_by)}" if sort_by in errors else "")
+    ]
+    first = " · ".join(filter(None, (f"image {number + 1}", told.get(number))))
     contradictions = [check for check, values in found["checks"].items() if np.nan_to_num(values[number]) >= DISAGREES_FROM]
-    return [first, " · ".join(errors.values()), *contradictions[:1]]
+    return [first, f"error: {' · '.join(errors)}" if errors else "", *contradictions[:1]]
 
 
 def _sprite(pictures: Any, found: dict[str, Any], members: list[int], task: Task, epoch: int) -> tuple[bytes, str]:
-    """One PNG with target and prediction of each image side by side, and the proportions of a pair."""
-    from mtl_core.tasks import TASK_KINDS
-
-    kind, arrays = TASK_KINDS.load(task.kind), pictures.arrays(epoch)
+    """One PNG with target and prediction of each image side by side, and the proportions of a pair; the image alone where nothing is drawn."""
+    arrays = pictures.arrays(epoch)
     height, width = pictures.image(members[0]).shape[:2]
     scale, step = max(1, TILE_PIXELS // max(height, width)), max(1, max(height, width) // (2 * TILE_PIXELS))
     rows, gap = -(-len(members) // COLUMNS), 2
     tile_height, tile_width = len(range(0, height * scale, step)), len(range(0, width * scale, step))
-    sheet = np.zeros((rows * tile_height, COLUMNS * (2 * tile_width + gap), 4), dtype=np.uint8)
+    place_width = tile_width if task.kind in SAID else 2 * tile_width + gap
+    sheet = np.zeros((rows * tile_height, COLUMNS * place_width, 4), dtype=np.uint8)
     for place, number in enumerate(members):
-        image = pictures.seen(task.name, number)
-        target = enlarge(image, scale)
-        if task.name in found["labelled"] and found["labelled"][task.name][number]:
-            target = kind.draw_target(image, found["targets"][task.name][number], task, scale).image
-        guess = kind.draw_prediction(image, arrays[task.name][number], task, scale).image
-        top, left = place // COLUMNS * tile_height, place % COLUMNS * (2 * tile_width + gap)
-        for offset, picture in ((0, target), (tile_width + gap, guess)):
-            sheet[top : top + tile_height, left + offset : left + offset + tile_width] = np.dstack(
+        pair = [enlarge(pictures.seen(task.name, number), scale)] if task.kind in SAID else _pair(pictures, found, task, number, arrays, scale)
+        top, left = place // COLUMNS * tile_height, place % COLUMNS * place_width
+        for side, picture in enumerate(pair):
+            start = left + side * (tile_width + gap)
+            sheet[top : top + tile_height, start : start + tile_width] = np.dstack(
                 [picture[::step, ::step], np.full((tile_height, tile_width), 255, np.uint8)]
             )
-    return png(sheet), f"{2 * tile_width + gap} / {tile_height}"
+    return png(sheet), f"{place_width} / {tile_height}"
+
+
+def _pair(pictures: Any, found: dict[str, Any], task: Task, number: int, arrays: Mapping[str, np.ndarray], scale: int) -> list[np.ndarray]:
+    """One image with a task's target (without any where it lacks it), and with its prediction."""
+    from mtl_core.tasks import TASK_KINDS
+
+    kind, image, prediction = TASK_KINDS.load(task.kind), pictures.seen(task.name, number), arrays[task.name][number]
+    target = enlarge(image, scale)
+    if task.name in found["labelled"] and found["labelled"][task.name][number]:
+        row = found["targets"][task.name][number]
+        target = kind.draw_target(image, row, for_thumbnails(task, row), scale).image
+    return [target, kind.draw_prediction(image, prediction, for_thumbnails(task, prediction), scale).image]
 
 
 @st.cache_resource(show_spinner=False)

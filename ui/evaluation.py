@@ -168,15 +168,15 @@ def _regret(run: Any, frame: pd.DataFrame) -> None:
     if chosen is None or not found:
         st.caption("After the first epoch it appears here which epoch was best for each task.")
         return
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns([6, 5], gap="medium")
     rows = [
         {
             "Task": one.task,
-            "Metric on val": f"{one.metric['title']} {words.better(one.metric['higher_is_better'])}",
+            "Costs it": f"{one.cost:.3g} ({one.share:.1f} %)" if one.share == one.share else f"{one.cost:.3g}",
             "Its best epoch": one.best_epoch,
             "Best": words.measured(one.best, one.metric.get("unit", "")),
             f"Epoch {chosen}": words.measured(one.chosen, one.metric.get("unit", "")),
-            "Costs it": f"{one.cost:.3g} ({one.share:.1f} %)" if one.share == one.share else f"{one.cost:.3g}",
+            "Metric on val": f"{one.metric['title']} {words.better(one.metric['higher_is_better'])}",
         }
         for one in found
     ]

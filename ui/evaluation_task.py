@@ -18,6 +18,8 @@ from ui.evaluation_samples import sample_row
 from ui.plot import plot, prepared
 
 TITLES = {"multi_label": ("class", "outcome")}  # of the confusion's rows and columns, where they are not the usual ones
+NUMBER_PIXELS = 66  # wide is a column of the class table
+COLUMN_ORDER = {"ap": 0, "iou": 0, "support": 2}  # the main value next to the name, the rest (1), how many there are
 SHOWN = 6  # images of a cell or of the worst
 
 
@@ -126,7 +128,7 @@ def _class_table(about: dict[str, Any], key: str) -> int | None:
     """Every class; the one that is chosen has its curves in colour."""
     st.markdown(":small[:gray[Each class; a dash where it is not defined. Choose a row to colour its curves.]]")
     columns = {"Class": about["classes"]}
-    for entry in about["class_values"]:
+    for entry in sorted(about["class_values"], key=lambda entry: COLUMN_ORDER.get(entry["name"], 1)):
         whole = entry["name"] == "support"
         title = entry["title"] if whole else f"{entry['title']} {words.better(entry['higher_is_better'])}"
         columns[title] = [None if value is None else int(value) if whole else round(value, 3) for value in entry["values"]]
@@ -139,11 +141,17 @@ def _class_table(about: dict[str, Any], key: str) -> int | None:
         placeholder="–",
         on_select="rerun",
         selection_mode="single-row",
+        column_config=_narrow(columns),
         key=f"evaluation.classes.{key}",
     )
     _absent(about)
     rows = picked.selection.rows if picked else []
     return rows[0] if rows else None
+
+
+def _narrow(columns: dict[str, Any]) -> dict[str, Any]:
+    """Columns as wide as numbers need: with titles in full, the last ones lay outside the table. They are read on hover."""
+    return {title: st.column_config.NumberColumn(width=NUMBER_PIXELS, help=title) for title in columns if title != "Class"}
 
 
 def _absent(about: dict[str, Any]) -> None:

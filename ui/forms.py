@@ -131,14 +131,11 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
 
 
 def _number(field: Field, label: str, shared: dict[str, Any]) -> None:
-    cast = int if field.kind == "integer" else float
-    low, high = (None if bound is None else cast(bound) for bound in (field.low, field.high))
+    # Without bounds: the browser keeps a number out of them to itself, and the run would start with the old one. The problems say what is wrong.
     value = st.session_state[shared["key"]]
-    if value is not None and ((low is not None and value < low) or (high is not None and value > high)):
-        low = high = None  # a pasted value out of range is shown as it is; the problems say what is wrong with it
     extra: dict[str, Any] = {"placeholder": "no limit"} if field.nullable else {}
     step = 1 if field.kind == "integer" else number_step(field)
-    st.number_input(label, value=value, min_value=low, max_value=high, step=step, format="%d" if field.kind == "integer" else "%g", **extra, **shared)
+    st.number_input(label, value=value, step=step, format="%d" if field.kind == "integer" else "%g", **extra, **shared)
 
 
 def number_step(field: Field) -> float:

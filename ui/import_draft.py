@@ -15,6 +15,8 @@ from ui import background
 from ui.paths import is_allowed
 from ui.state import run_store
 
+RESIZED = {"stretch": "stretched", "pad": "kept whole, with bars", "crop": "cut off at the longer side"}  # pictures of other proportions
+
 
 def draft() -> dict[str, Any]:
     """``path``, ``title`` (what the user calls the files), ``uploaded``, ``spec`` (plain; empty before the proposal), ``name``; empty without one."""

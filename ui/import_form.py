@@ -10,7 +10,7 @@ import streamlit as st
 from mtl_core.data.imports.spec import ImportSpec, SplitSpec
 from ui import words
 from ui.guard import is_ours
-from ui.import_draft import change, draft, value
+from ui.import_draft import RESIZED, change, draft, value
 from ui.state import hold
 
 DELIMITERS = {",": "comma", ";": "semicolon", "tab": "tab", "|": "bar", "space": "white space"}
@@ -151,7 +151,11 @@ def _images() -> None:
     with width:
         _number("Width in pixels", ("images", "size", 1), 8, 1024, 8)
     fields = ImportSpec.model_fields["images"].annotation.model_fields
-    _select("Colour", ("images", "colour"), ["auto", "grey", "colour"], None, about=fields["colour"].description)
+    colour, resize = st.columns(2)
+    with colour:
+        _select("Colour", ("images", "colour"), ["auto", "grey", "colour"], None, about=fields["colour"].description)
+    with resize:
+        _select("Pictures of other proportions", ("images", "resize"), list(RESIZED), None, lambda how: RESIZED[how].capitalize())
     st.caption("Every image is brought to this size once, and trained on at it. Larger ones show more and train slower.")
 
 

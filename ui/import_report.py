@@ -9,7 +9,7 @@ import streamlit as st
 
 from mtl_core.data.imports import name_problem
 from ui import words
-from ui.import_draft import draft, fingerprint, start_import
+from ui.import_draft import RESIZED, draft, fingerprint, start_import, value
 from ui.state import hold, run_store
 
 ROWS = 1000  # findings in the table on screen; the CSV has all that are listed
@@ -123,7 +123,10 @@ def _sizes(report: Any) -> None:
     sizes = [f"{width} x {height} ({count:,})" for (width, height), count in report.original_sizes.items()]
     channels, height, width = report.image_shape
     listed = words.shortened(", ".join(sizes), 200)
-    st.caption(f"Sizes of the files in pixels: {listed}. Prepared: {width} x {height}, {'grey' if channels == 1 else 'colour'}.")
+    colour = "grey" if channels == 1 else "colour"
+    other = any(abs(across * height / (down * width) - 1) > 0.02 for across, down in report.original_sizes)
+    how = f"; those of other proportions are {RESIZED[value('images', 'resize')]}" if other else ""
+    st.caption(f"Sizes of the files in pixels: {listed}. Prepared: {width} x {height}, {colour}{how}.")
 
 
 def _decision(report: Any) -> None:

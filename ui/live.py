@@ -17,7 +17,7 @@ from ui.failure import ending_card, full_log_button
 from ui.gradients import gradient_panels
 from ui.guard import worded
 from ui.header import header
-from ui.sheets import epoch_slider, legend, probe_sheet
+from ui.sheets import epoch_slider, legend, probe_sheet, task_of
 from ui.state import run_store, torch_is_ready, whole_page_if_asked
 from ui.steering import steering
 from ui.strip import draw_strip, notice_endings, polling_strip
@@ -25,6 +25,7 @@ from ui.task_vectors import task_vector_panels
 
 # A refresh costs the cores that train: about 0.65 s of one where the browser draws in software. So longer runs are shown less often.
 REFRESH_SECONDS = ((120, 2.0), (600, 4.0), (float("inf"), 10.0))  # (up to this expected length of the run, every so many seconds)
+TEST_TILES = 4  # in a row; more of them cut off their words
 SOON_SECONDS = 1.0  # while a request is on its way: somebody waits for it
 
 
@@ -136,13 +137,14 @@ def _test_results(run, summary: dict[str, Any]) -> None:
         return
     st.subheader("On the test images", anchor=False, help="Measured once, at the end, with the checkpoint that was best on val.")
     panel_style(tasks, colours_of(run.config), prefix="test")
-    for place, (task, info, entry) in zip(st.columns(max(4, len(shown))), shown, strict=False):
-        metric = info["metrics"][info["main_metric"]]
-        with place.container(border=True, key=f"test_{task}"):
-            st.metric(
-                f"{words.plain(task)}: {metric['title']} {words.better(metric['higher_is_better'])}",
-                words.measured(entry["last"] if entry else None, metric.get("unit", "")),
-            )
+    for start in range(0, len(shown), TEST_TILES):
+        for place, (task, info, entry) in zip(st.columns(TEST_TILES), shown[start : start + TEST_TILES], strict=False):
+            metric = info["metrics"][info["main_metric"]]
+            with place.container(border=True, key=f"test_{task}"):
+                st.metric(
+                    f"{words.plain(task)}: {metric['title']} {words.better(metric['higher_is_better'])}",
+                    words.measured(entry["last"] if entry else None, metric.get("unit", "")),
+                )
 
 
 def _predictions(store: RunStore, run) -> None:
@@ -164,7 +166,7 @@ def _predictions(store: RunStore, run) -> None:
                 st.markdown(f"**{words.plain(name)}** :gray[after epoch {epoch}]")
                 sheet = probe_sheet(store.folder(run.id), epoch, name, tasks[name], columns=5, rows=1, width=640, text_height=17)
                 st.image(sheet, width="stretch", alt=f"Targets and predictions of {name} after epoch {epoch}")
-                legend(name, tasks[name])
+                legend(task_of(name, tasks[name]))
 
 
 def _details(store: RunStore, run) -> None:

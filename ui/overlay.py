@@ -11,7 +11,7 @@ from mtl_core.figures.colours import run_styles
 from mtl_core.figures.curves import curve_figure
 from mtl_core.runs.store import RunStore
 from ui import words
-from ui.charts import one_curve, scalars_feed, view_controls
+from ui.charts import is_share, one_curve, scalars_feed, view_controls
 from ui.plot import plot, prepared
 from ui.runs_table import summary_of
 
@@ -38,7 +38,8 @@ def overlay(store: RunStore, runs: list[Any], chosen: list[Any]) -> None:
         if len(curve.x):
             curves.append(curve)
     _note(key, summaries)
-    figure = curve_figure(curves, smoothing=view.smoothing, log_y=view.log_y, height=380, legend=True, x_title=view.axis)
+    share = is_share(next((summary[key] for summary in summaries.values() if key in summary), {}))
+    figure = curve_figure(curves, smoothing=view.smoothing, log_y=view.log_y, share=share, height=380, legend=True, x_title=view.axis)
     plot(prepared(figure, f"{key} of the selected runs"), key="compare.chart")
 
 

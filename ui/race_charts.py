@@ -11,7 +11,7 @@ import streamlit as st
 from mtl_core.figures.curves import curve_figure
 from mtl_core.runs.store import RunStore
 from ui import words
-from ui.charts import View, colours_of, one_curve, panel_style, scalars_feed
+from ui.charts import View, colours_of, is_share, one_curve, panel_style, scalars_feed
 from ui.plot import plot, prepared
 from ui.race_entries import Entry, line_sample
 
@@ -61,8 +61,11 @@ def _task_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Ca
             metric = "loss" if losses else tasks[name]["main_metric"]
             with place.container(border=True, gap="small", key=f"race_task_{name}"):
                 st.markdown(f"**{words.plain(name)}** :gray[{_titled(tasks[name]['metrics'].get(metric, {}), metric)}]")
+                share = is_share(tasks[name]["metrics"].get(metric, {}))
                 draw(
-                    f"{name}.{metric}", lambda name=name, metric=metric: _lines(begun, feeds, f"val/{name}/{metric}", view), f"val {metric} of {name}"
+                    f"{name}.{metric}",
+                    lambda name=name, metric=metric, share=share: _lines(begun, feeds, f"val/{name}/{metric}", view, share),
+                    f"val {metric} of {name}",
                 )
 
 
@@ -71,9 +74,9 @@ def _titled(metric: dict[str, Any], name: str) -> str:
     return f"{title} {words.better(metric.get('higher_is_better'))}"
 
 
-def _lines(begun: list[Entry], feeds: dict[str, Any], key: str, view: View) -> Any:
+def _lines(begun: list[Entry], feeds: dict[str, Any], key: str, view: View, share: bool) -> Any:
     curves = [one_curve(feeds[entry.run.id]["frame"], key, entry.method, entry.colour, view.axis, entry.dash) for entry in begun]
-    return curve_figure([curve for curve in curves if len(curve.x)], log_y=view.log_y, height=250, x_title=view.axis)
+    return curve_figure([curve for curve in curves if len(curve.x)], log_y=view.log_y, share=share, height=250, x_title=view.axis)
 
 
 def _weight_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Callable[..., None]) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import html
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
+from mtl_core.analysis.sample_errors import SHOWN_SCORE
 from mtl_core.data.dataset import Task
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.runs.artifacts import read_probe_targets, read_probes
 
+FEW_NAMES = 4  # boxes whose names a thumbnail has room for
 INKS = {"light": "#3A4552", "dark": "#C4CCD6"}
 
 
@@ -40,11 +42,23 @@ def probe_sheet(
     return _sheet(str(folder), epoch, plain, columns, rows, width, text_height, ink())
 
 
-def legend(name: str, info: dict[str, Any]) -> None:
+def for_thumbnails(task: Task, boxes: np.ndarray) -> Task:
+    """The task without its classes' names where more than ``FEW_NAMES`` boxes would be drawn: in a small picture they bury the objects.
+
+    The colours stay, and the legend names them. ``boxes`` is one image's target or prediction.
+    """
+    if task.kind != "detection":
+        return task
+    shown = boxes[:, 4] >= 0
+    if boxes.shape[1] > 5:
+        shown &= boxes[:, 5] >= SHOWN_SCORE
+    return task if shown.sum() <= FEW_NAMES else replace(task, classes=tuple(name if name == "background" else "" for name in task.classes))
+
+
+def legend(task: Task) -> None:
     """What the colours in a task's pictures mean, where there are any."""
     from mtl_core.tasks import TASK_KINDS
 
-    task = task_of(name, info)
     pairs = TASK_KINDS.load(task.kind).legend(task)
     if pairs:
         dots = "".join(f'<span><span style="color:{colour}">●</span> {html.escape(text)}</span>' for colour, text in pairs)
@@ -82,7 +96,7 @@ def _targets(folder: str) -> Any:
 
 
 def _tile(draw: Any, image: np.ndarray, row: Any, task: Task, scale: int) -> Tile:
-    drawing = draw(image, row, task, scale)
+    drawing = draw(image, row, for_thumbnails(task, row), scale)
     return Tile(drawing.image, drawing.caption)
 
 

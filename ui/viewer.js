@@ -491,7 +491,10 @@ class Viewer {
     const size = (11 * window.devicePixelRatio) / k;
     context.font = `${size}px sans-serif`;
     const [red, green, blue] = rgb(colour), wide = context.measureText(caption).width + size * 0.5;
-    const x = Math.max(0, Math.min(box[0], this.sample.width - wide)), y = Math.max(0, box[1] - size * 1.2);
+    // Inside the box where there is no room above it in what is seen of the picture; a box begun outside has its caption at the edge.
+    const { x: left, y: top } = this.zoom, right = left + this.sample.width / this.zoom.k, above = box[1] - size * 1.2;
+    const x = Math.max(left, Math.min(box[0], right - wide)), y = above >= top ? above : Math.max(box[1], top);
+    if (box[2] < left || box[0] > right || box[3] < top) return;
     context.fillStyle = colour;
     context.fillRect(x, y, wide, size * 1.2);
     context.fillStyle = 0.299 * red + 0.587 * green + 0.114 * blue > 150 ? "#000" : "#fff";

@@ -9,7 +9,7 @@ import pandas as pd
 
 WHOLE = "whole network"
 ENOUGH = 3  # measurements before anything is said
-AGREE, FIGHT = 0.05, 0.25  # a mean cosine above the one is agreement; conflict in more than the other share of the steps is worth a word
+SEEN = 0.05  # a mean cosine nearer to 0 is hardly a relation: gradients of single batches then point against each other in half of the steps
 
 
 def blocks(frame: pd.DataFrame) -> list[str]:
@@ -57,10 +57,17 @@ def reading(frame: pd.DataFrame, tasks: list[str]) -> list[str]:
         return []
     if table["points"].max() < ENOUGH:
         return ["Too early to say who gets on with whom: it was measured only once or twice so far."]
-    fighting = table[table["share"] > FIGHT].sort_values("share", ascending=False)
-    sentences = [f"{row.one} and {row.other} pull against each other in {row.share:.0%} of the measured steps." for row in fighting.itertuples()]
-    friends = table[(table["cosine"] > AGREE) & (table["share"] <= FIGHT)].sort_values("cosine", ascending=False)
-    sentences += [f"{row.one} and {row.other} mostly agree (mean cosine {row.cosine:+.2f})." for row in friends.itertuples()]
+    fighting = table[table["cosine"] < -SEEN].sort_values("cosine")
+    sentences = [
+        f"{row.one} and {row.other} pull against each other (mean cosine {row.cosine:+.2f}; against in {row.share:.0%} of the measured steps)."
+        for row in fighting.itertuples()
+    ]
+    friends = table[table["cosine"] > SEEN].sort_values("cosine", ascending=False)
+    sentences += [
+        f"{row.one} and {row.other} mostly agree (mean cosine {row.cosine:+.2f}"
+        + (f"; against in {row.share:.0%} of the measured steps)." if row.share > 0.25 else ").")
+        for row in friends.itertuples()
+    ]
     rest = len(table) - len(fighting) - len(friends)
     if rest:
         whose = "All pairs are" if rest > 1 else "The tasks are"

@@ -31,6 +31,7 @@ class PictureSet(StoredSet):
     """Parent: a list of pictures per published part, each read with its targets."""
 
     Options = PictureOptions
+    resized = "stretch"
     options: PictureOptions
     published: ClassVar[dict[str, int]]
 

@@ -35,6 +35,7 @@ class DataSource(ABC):
     title: ClassVar[str]
     summary: ClassVar[str]
     Options: ClassVar[type[SourceOptions]]
+    resized: str = "none"  # how pictures of other sizes were brought to this one: stretch, pad or crop; none where they all have it
 
     def __init__(self, options: SourceOptions):
         self.options = options

@@ -11,7 +11,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 POINTS = 400  # per trace on screen; the cost of a live refresh grows with it
-MARKED = 60  # curves with at most this many points show each of them
+MARKED = 12  # curves with at most this many points show each of them; with more, markers would fill the gaps of the dashes
+TICKS = 5  # about, on the y axis
+SHARE_SPAN = 0.1  # a chart of shares shows at least this much of 0..1, so that noise does not fill it; less only close to 1
+OTHER_SPAN = 0.02  # of the values' size: the least that any other chart shows
 AXES = {"step": "step", "epoch": "epoch", "minutes": "minutes"}
 
 
@@ -90,6 +93,7 @@ def curve_figure(
     smoothing: float = 0.0,
     x_title: str = "",
     log_y: bool = False,
+    share: bool = False,
     height: int = 200,
     legend: bool = False,
     marks: Iterable[tuple[float, str]] = (),
@@ -97,11 +101,13 @@ def curve_figure(
     """A line chart of few points. Where a curve is smoothed, its raw values stay visible, faint, behind it.
 
     Args:
+        share: whether the values are shares of 1. The axis then stays within 0..1, as long as they do.
         marks: (place on the x axis, words) of what happened then; a vertical line each.
 
     Smoothing comes before thinning. The constant ``uirevision`` keeps the zoom and the hidden lines where the page
     updates a chart in place.
     """
+    curves = list(curves)
     traces = [trace for curve in curves for trace in _traces(curve, smoothing if curve.smooth else 0.0)]
     x_axis: dict[str, Any] = {
         "automargin": True,
@@ -114,10 +120,10 @@ def curve_figure(
     y_axis = {
         "automargin": True,
         "zeroline": False,
-        "nticks": 5,
-        "tickformat": ".3~g",
+        "nticks": TICKS,
         "gridcolor": "rgba(128,128,128,0.18)",
         "type": "log" if log_y else "linear",
+        **_scale(np.concatenate([np.asarray(curve.y, dtype=float) for curve in curves] or [np.zeros(0)]), share, log_y),
     }
     layout = {
         "height": height,
@@ -137,6 +143,31 @@ def curve_figure(
         note = {"text": "no values yet", "showarrow": False, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "font": {"color": "#8A8A8A"}}
         layout["annotations"] = [note]
     return go.Figure(traces, layout)
+
+
+def _scale(values: np.ndarray, share: bool, log_y: bool) -> dict[str, Any]:
+    """Digits that tell the ticks of the y axis apart, and its range where Plotly's own would magnify noise or leave 0..1."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return {"tickformat": ".3~g"}
+    low, high = float(values.min()), float(values.max())
+    size = max(abs(low), abs(high)) or 1.0
+    share = share and low >= 0 and high <= 1
+    least = min(SHARE_SPAN, max(2 * (1 - low), SHARE_SPAN / 10)) if share else OTHER_SPAN * size
+    scale: dict[str, Any] = {}
+    if not log_y and (share or high - low < least):
+        scale["range"] = _range(low, high, least, 0.0 if low >= 0 else -np.inf, 1.0 if share else np.inf)
+        low, high = scale["range"]
+    digits = int(np.ceil(np.log10(TICKS * size / max(high - low, 1e-6 * size)))) + 1
+    scale["tickformat"] = f".{max(3, digits)}~g"
+    return scale
+
+
+def _range(low: float, high: float, least: float, floor: float, ceiling: float) -> list[float]:
+    """Both ends of an axis: around the values, ``least`` or more apart, and beyond floor and ceiling only by half a line's width."""
+    span = max(high - low, least)
+    bottom = max(floor, min((low + high - span) / 2, ceiling - span))
+    return [max(bottom - 0.05 * span, floor - 0.02 * span), min(bottom + 1.05 * span, ceiling + 0.02 * span)]
 
 
 def _draw_marks(layout: dict[str, Any], marks: list[tuple[float, str]]) -> None:
@@ -167,6 +198,7 @@ def _traces(curve: Curve, smoothing: float) -> list[dict[str, Any]]:
     x, y = decimate(x, y)
     marked = not curve.smooth and len(y) <= MARKED
     mode = "markers" if len(y) == 1 else ("lines+markers" if marked else "lines")
-    look = {"mode": mode, "line": {"color": curve.colour, "width": 2, "dash": curve.dash}, "marker": {"color": curve.colour, "size": 5}}
+    marker = {"color": curve.colour, "size": 5, "symbol": "circle" if curve.dash == "solid" else "circle-open"}
+    look = {"mode": mode, "line": {"color": curve.colour, "width": 2, "dash": curve.dash}, "marker": marker}
     traces.append({**shared, **look, "x": x, "y": y, "hovertemplate": "%{y:.4g}"})
     return traces

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 GREY = "rgba(128,128,128,0.55)"
 GRID = "rgba(128,128,128,0.18)"
 POINTS = 1500  # of a scatter
+MOST_COST = 200  # %
 SHOWN_NUMBERS = 13  # a matrix with more classes has no numbers in its cells
 
 
@@ -172,16 +173,22 @@ def errors_figure(errors: np.ndarray, title: str, colour: str, height: int = 260
 
 
 def regret_figure(found: Sequence[object], colours: dict[str, str], chosen: int | None, height: int = 230) -> go.Figure:
-    """What each epoch would cost each task, in % of its best value (``mtl_core.analysis.regret``)."""
-    traces = []
+    """What each epoch would cost each task, in % of its best value (``mtl_core.analysis.regret``). The axis ends at ``MOST_COST``."""
+    traces, largest = [], 0.0
     for regret in found:
         cost = 100 * np.abs(regret.best - regret.values) / abs(regret.best) if regret.best else np.abs(regret.best - regret.values)
+        largest = max(largest, float(np.nanmax(cost, initial=0.0)))
         look = {"mode": "lines+markers", "line": {"color": colours[regret.task], "width": 2}, "marker": {"size": 5}}
-        traces.append(go.Scatter(x=regret.epochs, y=cost, name=regret.task, hovertemplate="%{y:.3g} %", **look))
+        traces.append(go.Scatter(x=regret.epochs, y=cost, name=regret.task, hovertemplate="%{y:,.3~r} %", **look))
     mark = {"type": "line", "x0": chosen, "x1": chosen, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": GREY, "width": 1.5, "dash": "dash"}}
     words = {"x": chosen, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "text": "chosen", "font": {"color": GREY, "size": 11}}
-    marks = {"shapes": [mark], "annotations": [words]} if chosen is not None else {}
-    axes = {"xaxis": _axis("epoch", showgrid=False), "yaxis": _axis("% worse than its best", rangemode="tozero", nticks=5)}
+    marks = {"shapes": [mark], "annotations": [words]} if chosen is not None else {"annotations": []}
+    costs = _axis("% worse than its best", rangemode="tozero", nticks=5)
+    if largest > MOST_COST:  # a first epoch, most often: it would press the others flat
+        costs["range"] = [-0.02 * MOST_COST, MOST_COST]
+        place = {"x": 1, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "top", "showarrow": False}
+        marks["annotations"].append({**place, "text": f"cut at {MOST_COST} %; the worst is {largest:,.0f} %", "font": {"color": GREY, "size": 11}})
+    axes = {"xaxis": _axis("epoch", showgrid=False), "yaxis": costs}
     legend = {"orientation": "h", "x": 0, "y": 1.1, "yanchor": "bottom"}
     return go.Figure(
         traces,

@@ -115,7 +115,8 @@ def _caption(pen: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, fill:
     left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
     width, height = right - left + 4, bottom - top + 4
     x = int(np.clip(corner[0], 0, max(0, size[0] - width)))
-    y = int(np.clip(corner[1] - height, 0, max(0, size[1] - height)))
+    above = corner[1] - height
+    y = int(np.clip(above if above >= 0 else corner[1], 0, max(0, size[1] - height)))  # inside the box where there is no room above it
     pen.rectangle((x, y, x + width, y + height), fill=fill)
     dark_text = 0.299 * fill[0] + 0.587 * fill[1] + 0.114 * fill[2] > 150
     pen.text((x + 2 - left, y + 2 - top), text, fill=(0, 0, 0) if dark_text else (255, 255, 255), font=font)

@@ -143,8 +143,7 @@ def _several(images: Any) -> list[Any]:
 def _how(description: ModelDescription, asked: str | None) -> str:
     if asked is not None and asked not in HOW:
         raise ConfigError(f"fit: expected one of {', '.join(HOW)}, found '{asked}'")
-    preprocessing = getattr(description.config.data, "preprocessing", None)
-    trained = getattr(preprocessing, "resize", "none")
+    trained = description.statistics.get("resized", description.config.data.preprocessing.resize)
     return asked or (trained if trained in HOW else "pad")
 
 

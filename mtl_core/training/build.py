@@ -119,8 +119,10 @@ def training_data(config: RunConfig, cache: Path, progress: Progress | None = No
     Raises:
         ConfigError: a task is left without any label to learn from.
     """
-    data = prepare(open_source(config.data), cache, progress)
-    data = replace(data, statistics=standardised(data.statistics, config.data.preprocessing.standardise))
+    source = open_source(config.data)
+    data = prepare(source, cache, progress)
+    statistics = standardised(data.statistics, config.data.preprocessing.standardise)
+    data = replace(data, statistics={**statistics, "resized": source.resized})  # for whoever shows the network pictures of other sizes
     data = partitioned(data, config.data.partition, {name: task.label_fraction for name, task in config.tasks.items()})
     empty = [name for name in config.tasks if name in data.tasks and not data.train.labelled[data.tasks[name].target].any()]
     if empty:

@@ -57,7 +57,8 @@ def server(tmp_path_factory):
     running = conftest.Server(folder / "home", folder / "server.log", copy, options, PYTHONPATH=str(copy), OMP_NUM_THREADS="1")
     running.copy = copy
     yield running
-    running.close()
+    running.process.kill()  # asked to end, Streamlit's polling threads take more than ten seconds
+    running.process.wait()
 
 
 @pytest.fixture

@@ -46,10 +46,13 @@ def test_a_zip_with_broken_files_is_looked_at_imported_and_trained_on(page, serv
     expect(page.get_by_text("Up to 100 MB")).to_be_visible()
     page.locator("input[type=file]").set_input_files({"name": "My days.zip", "mimeType": "application/zip", "buffer": archive})
     page.get_by_role("button", name="Look at it").click()
+    page.get_by_label("Pictures of other proportions").click()
+    page.get_by_role("option", name="Kept whole, with bars").click()
     page.get_by_role("button", name="Check the files").click()
 
     report = page.locator(".st-key-import_report")
     expect(report.get_by_text("60 of 63")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("those of other proportions are kept whole, with bars")).to_be_visible()
     assert not (server.home / "imports").exists()  # nothing is made before the decision
     with page.expect_download() as download:
         page.get_by_role("button", name="All findings as CSV").click()
@@ -61,7 +64,7 @@ def test_a_zip_with_broken_files_is_looked_at_imported_and_trained_on(page, serv
     page.wait_for_url("**/data?data=imported*", timeout=PATIENCE)
     made = get_imported("my_days", server.home)
     assert sum(made.split_sizes.values()) == 60
-    assert made.tasks[0].classes == ("day", "night")
+    assert (made.tasks[0].classes, made.spec().images.resize) == (("day", "night"), "pad")
     expect(page.get_by_alt_text("Image 1 of train", exact=True)).to_be_visible(timeout=PATIENCE)
 
     page.get_by_role("button", name="Train on this").click()

@@ -112,3 +112,50 @@ def test_marks_are_lines_with_words_and_a_faint_curve_has_no_raw_line():
     assert [(shape.x0, shape.x1) for shape in figure.layout.shapes] == [(2.0, 2.0)]
     assert [note.text for note in figure.layout.annotations] == ["forked here"]
     assert len(figure.data) == 1
+
+
+def test_markers_leave_the_dashes_of_longer_curves_to_be_seen():
+    def drawn(count):
+        curves = [Curve(name, np.arange(count), np.arange(float(count)), "#0072B2", dash) for name, dash in (("train", "solid"), ("val", "dash"))]
+        return [(trace.mode, trace.marker.symbol, trace.line.dash) for trace in curve_figure(curves).data]
+
+    assert drawn(12) == [("lines+markers", "circle", "solid"), ("lines+markers", "circle-open", "dash")]
+    assert drawn(13) == [("lines", "circle", "solid"), ("lines", "circle-open", "dash")]
+    assert [mode for mode, *_ in drawn(1)] == ["markers", "markers"]
+
+
+@pytest.mark.parametrize(
+    ("values", "bottom", "top"),
+    [
+        ([0.2, 0.6], 0.18, 0.62),  # 5 % of the span on both sides
+        ([0.00015, 0.00017], -0.002, 0.105),  # nothing learnt: not magnified, and half a line's width below 0
+        ([0.0], -0.002, 0.105),
+        ([0.5], 0.445, 0.555),
+        ([0.0, 1.0], -0.02, 1.02),
+        ([0.99, 0.995], 0.979, 1.0004),  # close to 1 less is shown
+        ([1.0], 0.9895, 1.0002),
+    ],
+)
+def test_shares_stay_within_0_and_1_and_noise_does_not_fill_the_chart(values, bottom, top):
+    curve = Curve("val", np.arange(len(values)), np.array([*values]), "#0072B2")
+    assert curve_figure([curve], share=True).layout.yaxis.range == pytest.approx((bottom, top))
+
+
+def test_an_index_below_0_and_other_values_have_the_range_that_they_need():
+    def axis(values, **options):
+        return curve_figure([Curve("val", np.arange(len(values)), np.array([*values]), "#0072B2")], **options).layout.yaxis
+
+    assert axis([-0.5, 0.5], share=True).range is None
+    assert axis([1.0, 2.0]).range is None
+    assert axis([2.0]).range == pytest.approx((1.978, 2.022))
+    assert axis([0.0]).range == pytest.approx((-0.0004, 0.021))
+    assert axis([2.0], log_y=True).range is None
+
+
+def test_ticks_have_the_digits_that_tell_them_apart():
+    def digits(*values):
+        return curve_figure([Curve("val", np.arange(len(values)), np.array([*values]), "#0072B2")]).layout.yaxis.tickformat
+
+    assert digits(0.0, 1.0) == ".3~g"
+    assert digits(0.273) == ".4~g"  # ticks about 0.001 apart
+    assert digits(230.0, 235.0) == ".4~g"

@@ -60,3 +60,13 @@ def test_regret_is_in_percent_of_the_best():
     figure = figures.regret_figure([one], {"a": COLOUR}, 3)
     np.testing.assert_allclose(figure.data[0].y, [50, 0, 25])
     assert figure.layout.shapes[0].x0 == 3
+    assert figure.layout.yaxis.range is None
+    assert [note.text for note in figure.layout.annotations] == ["chosen"]
+
+
+def test_a_first_epoch_that_costs_very_much_does_not_press_the_others_flat():
+    one = Regret("a", {}, 2, 0.1, 0.1, 0.0, 0.0, np.array([1.0, 2.0]), np.array([1.6, 0.1]))
+    figure = figures.regret_figure([one], {"a": COLOUR}, 2)
+    assert figure.layout.yaxis.range == (-4, 200)
+    assert figure.layout.annotations[1].text == "cut at 200 %; the worst is 1,500 %"
+    np.testing.assert_allclose(figure.data[0].y, [1500, 0])  # on hover it is read in full

@@ -57,3 +57,12 @@ def test_legends_name_the_colours_that_are_drawn():
     picture = draw_depth(np.array([[1.0, 3.0]]), 1.0, 3.0, 1)[0]
     assert (near[1], far[1]) == ("1 m", "3 m")
     assert [colour for colour, _ in (near, far)] == ["#{:02x}{:02x}{:02x}".format(*pixel) for pixel in picture]
+
+
+def test_a_caption_stands_above_its_box_and_inside_where_there_is_no_room():
+    def rows(top):
+        picture = draw_boxes(np.zeros((60, 60, 3), np.uint8), np.array([[5, top, 50, 58]]), ["cat"], np.array([[10, 200, 30]]), 1)
+        return np.flatnonzero(picture.any(-1).any(1))
+
+    assert rows(30).min() < 30
+    assert rows(5).min() == 5

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from mtl_core.errors import ConfigError, DataError, NotPossibleError, RunNotFoun
 from mtl_core.inference.images import ImageFileError
 from mtl_core.inference.loading import described
 from mtl_core.inference.model_folder import ModelFileError, model_files
+from mtl_core.inference.predictor import Predictor
 from mtl_core.runs.artifacts import read_probe_targets, read_probes
 
 
@@ -40,6 +42,13 @@ def test_a_loaded_run_predicts_what_the_run_saw(trained, checkpoint, epoch):
         for task, values in seen.items():
             np.testing.assert_allclose(prediction.raw[task], values[row], atol=2e-5, err_msg=task)
         same({"segments": prediction["segments"].classes}, {"segments": prediction.raw["segments"]})
+
+
+@pytest.mark.parametrize(("resized", "how"), [("none", "pad"), ("stretch", "stretch"), ("crop", "crop")])
+def test_images_are_brought_to_size_as_the_training_images_were(trained, resized, how):
+    description, tensors = described(trained.run.id, home=trained.store.home)
+    assert description.statistics["resized"] == "none"  # the scenes are made at their size
+    assert Predictor(replace(description, statistics={**description.statistics, "resized": resized}), tensors).how == how
 
 
 def test_run_folder_and_exported_folder_are_the_same_network(trained, folder):

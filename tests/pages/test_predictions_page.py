@@ -25,6 +25,19 @@ def test_the_gallery_has_the_worst_first(open_page, finished):
     assert [tile["number"] for tile in data_of(app)["tiles"]] == [1, 0, 2, 3]
 
 
+def test_words_say_what_was_predicted_where_nothing_is_drawn(open_page, finished):
+    app = open_page("predictions", run=finished.id, epoch="1")
+    app.selectbox(key="gallery.sort").set_value("slant").run()
+    data = data_of(app)
+    width, height = map(int, data["ratio"].split("/"))
+    assert (width, data["paired"]) == (height, False), "the square image alone, not twice"
+    assert data["tiles"][0]["lines"] == ["image 4 · slant: 3 degrees → 1 degrees", "error: slant 2.000 degrees · digit 0"]
+    app.selectbox(key="gallery.sort").set_value("digit").run()
+    lines = {tile["number"]: tile["lines"] for tile in data_of(app)["tiles"]}
+    assert lines[3][0] == "image 4 · digit: 3 → 3 (100 %)"
+    assert not any("left: target" in caption.value for caption in app.caption)
+
+
 def test_filters_that_leave_nothing_say_so(open_page, finished):
     app = open_page("predictions", run=finished.id)
     app.multiselect(key="gallery.classes").set_value(["9"]).run()

@@ -85,6 +85,17 @@ def test_a_task_comes_back_with_its_weight(open_page):
     assert app.session_state["settings"]["tasks"][name]["loss_weight"] == 2.5
 
 
+@pytest.mark.parametrize(("key", "number"), [("tasks.present.loss_weight", -5.0), ("optimizer.lr", 1000.0), ("epochs", 0)])
+def test_a_number_out_of_range_is_said_and_train_is_off(open_page, key, number):
+    app = open_page()
+    widget = app.number_input(key=f"set.{key}")
+    assert (widget.min, widget.max) == (None, None)  # else the browser never sends it
+    widget.set_value(number).run()
+    assert train_button(app).disabled
+    assert key in app.error[0].value
+    assert f"{number:g}" in app.error[0].value
+
+
 def test_no_task_left_is_said_and_train_is_off(open_page):
     app = open_page()
     for name in load_presets()[0].config.tasks:

@@ -165,6 +165,11 @@ class Imported(DataSource):
         super().__init__(options)
         self._source: PreparedSource | None = None
 
+    @property
+    def resized(self) -> str:  # type: ignore[override]
+        """As its description says."""
+        return "none" if self.problems() else get_imported(self.options.set).spec().images.resize
+
     def tasks(self) -> tuple[Task, ...]:
         return get_imported(self.options.set).tasks if not self.problems() else ()
 

@@ -32,6 +32,7 @@ class Preprocessed(DataSource):
         super().__init__(source.options)
         self.source, self.config = source, config
         self.title, self.summary = source.title, source.summary  # type: ignore[misc]
+        self.resized = config.resize if source.resized == "none" else source.resized
         self._apply = preprocessing(config)
 
     def tasks(self) -> tuple[Task, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtl_core.config import PartConfig
+from mtl_core.config import DataConfig, PartConfig, PreprocessingConfig
 from mtl_core.data import open_source
 from mtl_core.data.imports import Cancelled, ImportSpec, check, delete, examine, import_dataset, imported, propose
 from mtl_core.data.imports.geometry import RESIZES, place_boxes, place_map
@@ -81,6 +81,11 @@ def test_a_set_is_listed_trained_on_and_deleted(import_shapes, home):
     data = prepare(source, home / "data")
     assert isinstance(data.train.images, np.memmap)
     assert {split: len(data.split(split)) for split in ("train", "val", "test")} == made.split_sizes
+    assert (
+        source.resized
+        == open_source(DataConfig(name="imported", set="shapes", preprocessing=PreprocessingConfig(colour="grey"))).resized
+        == "stretch"
+    )  # as its description says
     assert data.statistics["targets"]["colour"]["class_counts"] == np.bincount(data.train.targets["colour"], minlength=3).tolist()
     delete("shapes")
     assert imported() == []
