@@ -186,6 +186,23 @@ def test_delete_asks_and_is_refused_while_it_trains(page, server, store):
     assert not store.folder(run.id).exists()
 
 
+def test_runs_are_deleted_from_the_library_only_once_someone_ticked(page, server, store):
+    for name in ("one", "two"):
+        run = store.create(config(name, 1), columns=held_by_us("cpu"))
+        store.append(run.id, RunEnded("stopped", 4, 1.0, 1.0, 1.0))
+    page.goto(f"{server.url}/compare")
+    delete = page.get_by_role("button", name="Delete", exact=True)
+    expect(delete).to_be_disabled()  # though some are selected for a start
+    place = page.locator("[data-testid=stDataFrame] canvas").first.bounding_box()
+    tick = (place["x"] + 20, place["y"] + 36 + 18)  # of the first row, below the heading
+    page.mouse.click(*tick)
+    page.wait_for_url("**runs=*")
+    page.mouse.click(*tick)
+    expect(delete).to_be_enabled()
+    page.reload()
+    expect(delete).to_be_enabled()
+
+
 def test_the_queue_stays_open_while_the_strip_refreshes(page, server, store, busy):
     runs = [queue(store, name, 1) for name in ("one", "two")]
     page.goto(f"{server.url}/compare")
