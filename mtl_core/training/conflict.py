@@ -101,7 +101,7 @@ class FeatureNorms:
 
     def __init__(self, setup: Setup):
         self.tasks = setup.model.tasks
-        self.parts: dict[str, list[Tensor]] = {}  # a task's norms at each feature that it reads
+        self.parts: dict[str, list[Tensor]] = {}  # a task's norms at each feature that it reads, (N,) each: an image's own
         self.is_on = setup.config.gradient_norms and setup.model.has_shared_features and len(self.tasks) > 1
         if self.is_on:
             setup.model.watch_features = lambda task, features: _Watched.apply(partial(self._note, task), *features)
@@ -114,16 +114,20 @@ class FeatureNorms:
         """``gradient_norm`` and ``gradient_share`` (of the norms' sum), each (T,), NaN for a task that took no part; nothing where it is off."""
         if not self.parts:
             return {}
-        width = max(map(len, self.parts.values()))
+        lengths = {task: sum(map(len, own)) for task, own in self.parts.items()}
+        width = max(lengths.values())
         some = next(iter(self.parts.values()))[0]
-        pads = some.new_tensor([0.0, float("nan")]).unbind()
-        rows = [own + [pads[0]] * (width - len(own)) if (own := self.parts.get(task)) else [pads[1]] * width for task in self.tasks]
-        parts = torch.stack([norm for row in rows for norm in row]).view(len(rows), width)
-        norms = torch.linalg.vector_norm(parts, dim=1, dtype=torch.float32)
+        rows: list[Tensor] = []
+        for task in self.tasks:
+            rows += self.parts.get(task, ())
+            if (missing := width - lengths.get(task, 0)) > 0:
+                rows.append(some.new_full((missing,), 0.0 if task in lengths else float("nan")))
+        norms = torch.linalg.vector_norm(torch.cat(rows).view(len(self.tasks), width), dim=1, dtype=torch.float32)
         return {"gradient_norm": norms, "gradient_share": norms / norms.nansum()}
 
     def _note(self, task: str, gradients: Sequence[Tensor | None]) -> None:
-        norms = [torch.linalg.vector_norm(gradient) for gradient in gradients if gradient is not None]
+        # Image by image, because the norm of a whole tensor is computed by one thread only, while the others wait.
+        norms = [torch.linalg.vector_norm(each, dim=list(range(1, each.ndim))) for each in gradients if each is not None]
         self.parts.setdefault(task, []).extend(norms)
 
 
