@@ -23,8 +23,10 @@ from ui.steering import steering
 from ui.strip import draw_strip, notice_endings, polling_strip
 from ui.task_vectors import task_vector_panels
 
-# A refresh costs the cores that train: about 0.65 s of one where the browser draws in software. So longer runs are shown less often.
-REFRESH_SECONDS = ((120, 2.0), (600, 4.0), (float("inf"), 10.0))  # (up to this expected length of the run, every so many seconds)
+# A refresh costs the cores that train: about 0.65 s of one where the browser draws in software. So the beginning of a short run, with which
+# somebody tries things out, is shown often, its rest less often, and long runs seldom.
+BEGINNING, REFRESH_AT_FIRST = 20.0, 2.0
+REFRESH_SECONDS = ((600, 4.0), (float("inf"), 10.0))  # (up to this expected length of the run, every so many seconds)
 TEST_TILES = 4  # in a row; more of them cut off their words
 SOON_SECONDS = 1.0  # while a request is on its way: somebody waits for it
 
@@ -69,6 +71,8 @@ def refresh_seconds(run) -> float:
     if run.status in (RunStatus.PAUSING, RunStatus.STOPPING):
         return SOON_SECONDS
     expected = run.seconds + (run.eta_seconds or 0.0)
+    if run.seconds < BEGINNING and expected < REFRESH_SECONDS[0][0]:
+        return REFRESH_AT_FIRST
     return next(seconds for longest, seconds in REFRESH_SECONDS if expected < longest)
 
 

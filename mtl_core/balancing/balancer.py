@@ -143,10 +143,13 @@ class LossWeighting(Balancer):
         """Losses (T,) and which count (T,) -> one scalar to descend."""
 
     def backward(self, losses: Sequence[Tensor], present: Tensor, model: MultiTaskModel) -> tuple[Tensor, Tensor]:
+        if self._is_plain():
+            losses[0].backward()
+            return losses[0].detach(), present.to(losses[0])
         stacked = torch.stack(tuple(losses))
         present = _that_count(stacked, present)
         stacked.retain_grad()  # d combined / d loss_t is the effective weight of task t, and comes for free
-        combined = stacked.sum() if self._is_plain() else self.combine(stacked, present)
+        combined = self.combine(stacked, present)
         combined.backward()
         return combined.detach(), torch.where(present, stacked.grad, 0.0)
 

@@ -41,8 +41,10 @@ class ConflictProbe:
     def before_update(self, losses: Sequence[Tensor], present: Tensor, step: int) -> None:
         """Called with the losses' graphs alive, before the balancer's backward pass."""
         self.noted, self._step = {}, step
+        if self._gives_gradients or not self._is_due():
+            return
         rows = present.nonzero()[:, 0].tolist()
-        if self._gives_gradients or not self._is_due() or len(rows) < 2:
+        if len(rows) < 2:
             return
         gradients = [torch.autograd.grad(losses[row], self.parameters, retain_graph=True, allow_unused=True) for row in rows]
         self._note(rows, torch.stack([_flat(each, self.parameters) for each in gradients]), by_block=True)
