@@ -31,7 +31,7 @@ def coverage_panel(data: PreparedData, config: RunConfig) -> None:
         f"{rows}</table></div>"
     )
     count = min(CELLS, len(data.train))
-    st.caption(f"Each column is one of {count} of {len(data.train):,} training images, evenly spaced. Grey: no label.")
+    st.caption(f"Each column is one of {count} of {len(data.train):,} training images, evenly spaced. Pale: no label.")
 
 
 def _row(name: str, flags: dict[str, np.ndarray], colour: str) -> str:

@@ -19,6 +19,7 @@ from mtl_core.figures.colours import task_colours
 from mtl_core.tasks import SELF_SUPERVISED
 from ui import origin, state
 from ui.forms import describe, draw_field, options_form, widget_key
+from ui.imported_sets import IMPORTED, imported_chooser, take_newest
 from ui.part_form import part_chooser
 from ui.paths import path_problems
 from ui.state import hold, read, settings, write
@@ -27,7 +28,8 @@ from ui.words import plain
 
 def data_section() -> None:
     """Data set and its options."""
-    part_chooser("Data set", DATA_SOURCES, "data", titled=True, changed=_take_all_tasks)
+    own_forms = {IMPORTED: lambda: imported_chooser(_take_all_tasks)}
+    part_chooser("Data set", DATA_SOURCES, "data", titled=True, changed=_take_data_set, own_forms=own_forms)
     source = offered_source()
     if source is not None:
         sizes = " · ".join(f"{count:,} {split}" for split, count in source.split_sizes().items())
@@ -51,6 +53,12 @@ def mnist_to_fetch(source: DataSource) -> Path | None:
         return None
     files = MNISTFiles(mnist_root(source.options.root))
     return files.folder if files.missing() else None
+
+
+def _take_data_set() -> None:
+    if settings()["data"]["name"] == IMPORTED:
+        take_newest()
+    _take_all_tasks()
 
 
 def _take_all_tasks() -> None:

@@ -13,7 +13,7 @@ from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
 from ui import background, words
 from ui.data_sets import DataSet, work_key
-from ui.sheets import for_thumbnails, ink, legend
+from ui.sheets import drawn_and_said, for_thumbnails, ink, legend, room_for, said
 from ui.state import hold, torch_is_ready
 
 PER_PAGE = 24
@@ -155,8 +155,10 @@ def _sample(entry: DataSet, data: PreparedData, tasks: dict[str, Task], split: s
             )
             st.button("Next", icon=":material/chevron_right:", key="data.next", disabled=not len(after), on_click=_show, args=(_first(after),))
             st.button("Close", icon=":material/close:", key="data.close", on_click=_close)
-        sheet = _large(work_key(entry.part), split, row, ink())
-        st.image(sheet, width="stretch", alt=f"Image {row + 1} of {split} with every target")
+        sheet, pictures, in_words = _large(work_key(entry.part), split, row, ink())
+        said(in_words)
+        with room_for(pictures, LARGE_COLUMNS):
+            st.image(sheet, width="stretch", alt=f"Image {row + 1} of {split} with every target")
 
 
 def _last(rows: np.ndarray) -> int:
@@ -185,16 +187,19 @@ def _drawn(key: str, split: str, task_name: str, row: int) -> tuple[bytes, str]:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _large(key: str, split: str, row: int, colour: str) -> bytes:
+def _large(key: str, split: str, row: int, colour: str) -> tuple[bytes, int, list[str]]:
+    """The sheet, its pictures, and the targets that are words only."""
     data = background.state_of(key)["result"]["data"]
     part = data.split(split)
-    plain = drawn_target(part, row, None, LARGE_PIXELS)
-    tiles = [Tile(plain.image, "image")]
+    image = Tile(drawn_target(part, row, None, LARGE_PIXELS).image, "image")
+    targets = []
     for name, task in with_targets(data).items():
         tile = drawn_target(part, row, task, LARGE_PIXELS)
-        tiles.append(Tile(tile.image, f"{name}: {tile.caption}" if tile.caption else name))
+        targets.append(Tile(tile.image, f"{name}: {tile.caption}" if tile.caption else name))
+    drawn, in_words = drawn_and_said(image, targets)
+    tiles = [image, *drawn]
     rows = [("", tiles[start : start + LARGE_COLUMNS]) for start in range(0, len(tiles), LARGE_COLUMNS)]
-    return png(contact_sheet(rows, ink=colour, text_height=24))
+    return png(contact_sheet(rows, ink=colour, text_height=24)), len(tiles), in_words
 
 
 def drawn_target(part: MultiTaskDataset, row: int, task: Task | None, pixels: int, small: bool = False) -> Tile:

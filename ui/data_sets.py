@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +18,10 @@ from mtl_core.data.prepare import prepare
 from mtl_core.data.source import DataSource
 from ui import background, origin, words
 from ui.guard import is_ours
+from ui.imported_sets import IMPORTED, findings_of, origin_of
 from ui.paths import path_problems
 from ui.state import ask, go_to, presets, run_store, settings
 
-IMPORTED = "imported"  # name of the source of what users brought
 PICTURE_WORDS = {1: "grey", 3: "colour"}
 
 
@@ -140,9 +141,11 @@ def set_header(entry: DataSet) -> None:
         changed = (
             [] if own else [f"{key.replace('_', ' ')} {value}" for key, value in entry.part.items() if key in fields and value != fields[key].default]
         )
-        summary = "" if entry.source is None else words.plain(entry.source.summary)
+        summary = origin_of(entry.part["set"]) if own else "" if entry.source is None else words.plain(entry.source.summary)
         more = f" :gray[{words.plain(', '.join(changed))}: as set on the Train page or by its preset.]" if changed else ""
         st.markdown(f"{summary}{more}")
+        if own:
+            findings_of(entry.part["set"])
     if own:
         middle.button("Delete", icon=":material/delete:", key="data.delete", width="stretch", on_click=ask, args=("delete_data", [entry.part["set"]]))
     off = entry.source is None or bool(entry.problem)
@@ -166,10 +169,21 @@ def train_on(part: dict[str, Any]) -> None:
         origin.leave()
     here = settings()["data"]
     if any(here.get(key) != value for key, value in part.items()):
+        source = open_source(PartConfig(**part))
         settings()["data"] = dict(part)
-        settings()["tasks"] = {task.name: {"loss_weight": 1.0} for task in open_source(PartConfig(**part)).tasks()}
+        settings()["tasks"] = {task.name: {"loss_weight": 1.0} for task in source.tasks()}
         st.session_state["tasks_put_aside"] = {}
+        _fit_batch(source.split_sizes()["train"])
     go_to("train")
+
+
+def _fit_batch(images: int) -> None:
+    """A set with fewer training images than a batch takes could not be trained on: its batches are made smaller, and that is said."""
+    asked = settings().get("batch_size", 0)
+    if 0 < images < asked:
+        settings()["batch_size"] = 2 ** int(math.log2(images))
+        said = f"Batch size {settings()['batch_size']} instead of {asked}: there are only {images} training images"
+        st.session_state.setdefault("toasts", []).append(said)
 
 
 # -- made ready

@@ -7,6 +7,7 @@ from typing import Any, get_args
 import pandas as pd
 import streamlit as st
 
+from mtl_core.data.imports.formats import FORMATS
 from mtl_core.data.imports.spec import ImportSpec, SplitSpec
 from ui import words
 from ui.guard import is_ours
@@ -16,7 +17,9 @@ from ui.state import hold
 DELIMITERS = {",": "comma", ";": "semicolon", "tab": "tab", "|": "bar", "space": "white space"}
 ENCODINGS = ["utf-8-sig", "utf-16", "cp1252", "latin-1"]
 COLUMN_KINDS = ["classification", "multi_label", "regression"]
+COLOURS = {"auto": "As the files are", "grey": "Grey", "colour": "Colour"}
 HOW = {"ratio": "By ratio", "lists": "Given lists", "folders": "Folders", "column": "A column"}
+HOW_GIVEN = {"lists": "The data set's own lists", "folders": "The folders", "column": "The column's values"}
 GROUPS = {
     "none": "Nothing",
     "column": "Images with one value of a column",
@@ -56,8 +59,8 @@ def _tasks(proposal: Any) -> None:
             "kind": task.kind.replace("_", " "),
             "classes or unit": _listed(task.classes) or task.unit,
             "labelled": task.labelled,
-            "from": value("sources", task.source, "format") if task.source < len(value("sources")) else "",
-            "note": task.note,
+            "from": _format_title(task.source),
+            **({"note": task.note} if any(other.note for other in proposal.tasks) else {}),
         }
         for task in proposal.tasks
     ]
@@ -66,10 +69,19 @@ def _tasks(proposal: Any) -> None:
         hide_index=True,
         key="import.tasks",
         disabled=[name for name in rows[0] if name != "keep"],
-        column_config={"keep": st.column_config.CheckboxColumn("Keep", width=60), "labelled": st.column_config.NumberColumn(format="localized")},
+        column_config={
+            "keep": st.column_config.CheckboxColumn("Keep", width=60),
+            "classes or unit": st.column_config.TextColumn(width=330),
+            "labelled": st.column_config.NumberColumn(format="localized", width=80),
+        },
     )
     chosen = [row["task"] for row in edited.to_dict("records") if row["keep"]]
     change(("tasks",), None if len(chosen) == len(rows) else chosen)
+
+
+def _format_title(source: int) -> str:
+    name = value("sources", source, "format") if source < len(value("sources")) else ""
+    return FORMATS.load(name).title if name in FORMATS else name
 
 
 def _listed(classes: tuple[str, ...]) -> str:
@@ -153,7 +165,7 @@ def _images() -> None:
     fields = ImportSpec.model_fields["images"].annotation.model_fields
     colour, resize = st.columns(2)
     with colour:
-        _select("Colour", ("images", "colour"), ["auto", "grey", "colour"], None, about=fields["colour"].description)
+        _select("Colour", ("images", "colour"), list(COLOURS), None, COLOURS.get, about=fields["colour"].description)
     with resize:
         _select("Pictures of other proportions", ("images", "resize"), list(RESIZED), None, lambda how: RESIZED[how].capitalize())
     st.caption("Every image is brought to this size once, and trained on at it. Larger ones show more and train slower.")
@@ -185,12 +197,18 @@ def _splits(proposal: Any) -> None:
         for place, part in zip(st.columns(3), ("train", "val", "test"), strict=True):
             with place:
                 _names(part, about[part])
-    columns = st.columns(3)
-    for place, (label, name, low, high, step) in zip(
-        columns,
-        (("Share for val", "val_share", 0.01, 0.89, 0.05), ("Share for test", "test_share", 0.01, 0.89, 0.05), ("Seed", "seed", 0, 2**31 - 1, 1)),
-        strict=True,
-    ):
+    drawn = [part for part in ("val", "test") if how == "ratio" or not value("splits", part)]
+    if drawn:
+        _drawing(proposal, drawn, about)
+    else:
+        st.caption(f"{HOW_GIVEN[how]} say which image belongs to which part. Nothing is drawn at random.")
+
+
+def _drawing(proposal: Any, drawn: list[str], about: dict[str, str]) -> None:
+    """How the parts that are given by nothing are drawn, from all images or from those of train."""
+    of = "" if value("splits", "how") == "ratio" else " of train"
+    shares = [(f"Share{of} for {part}", f"{part}_share", 0.01, 0.89, 0.05) for part in drawn]
+    for place, (label, name, low, high, step) in zip(st.columns(3), [*shares, ("Seed", "seed", 0, 2**31 - 1, 1)], strict=False):
         with place:
             _number(label, ("splits", name), low, high, step, about[name])
     left, right = st.columns(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -13,8 +14,14 @@ from ui.import_draft import RESIZED, draft, fingerprint, start_import, value
 from ui.state import hold, run_store
 
 ROWS = 1000  # findings in the table on screen; the CSV has all that are listed
-OUTCOMES = {"skipped": "Skipped", "repaired": "Repaired", "note": "Odd"}
+GROUPS = {  # of findings -> on the button, in the table
+    "image": ("Images that cannot be used", "Image not used"),
+    "skipped": ("Targets and rows that are not used", "Target or row not used"),
+    "repaired": ("Repaired", "Repaired"),
+    "note": ("Odd, but used", "Odd"),
+}
 LEAKS = 10
+SIZES = 6  # the most frequent ones
 
 
 def report_step(report: Any) -> None:
@@ -22,8 +29,8 @@ def report_step(report: Any) -> None:
     left_out = report.found - report.images - report.skipped  # frames between the parts, images in no list
     facts = {
         "usable images": f"{report.images:,} of {report.found:,}",
+        "images that cannot be used": f"{report.skipped:,}",
         "images repaired": f"{report.repaired:,}",
-        "images skipped": f"{report.skipped:,}",
         **({"left out by the split": f"{left_out:,}"} if left_out > 0 else {}),
         **{split: f"{size:,}" for split, size in report.split_sizes.items()},
         "prepared": f"{report.bytes_prepared / 1e6:,.1f} MB",
@@ -50,7 +57,8 @@ def _tasks(report: Any) -> None:
         for summary in report.tasks
     ]
     if rows:
-        st.dataframe(pd.DataFrame(rows), hide_index=True, height=min(36 * (len(rows) + 1), 300))
+        wide = {"classes or range": st.column_config.TextColumn(width=420)}
+        st.dataframe(pd.DataFrame(rows), hide_index=True, height=min(36 * (len(rows) + 1), 360), column_config=wide)
 
 
 def _classes(summary: Any) -> str:
@@ -66,26 +74,38 @@ def _findings(report: Any) -> None:
     if not report.counts:
         st.success("Every file is usable as it is.", icon=":material/check:")
         return
-    by_outcome = {outcome: sum(count for key, count in report.counts.items() if key.startswith(f"{outcome}/")) for outcome in OUTCOMES}
+    groups: Counter[str] = Counter()
+    for key, count in report.counts.items():
+        groups[group_of(*key.split("/"))] += count
     with st.container(horizontal=True, vertical_alignment="center"):
-        options = [outcome for outcome, count in by_outcome.items() if count]
+        options = [group for group in GROUPS if groups[group]]
         shown = st.pills(
             "Findings",
             options,
             selection_mode="multi",
             default=options,
             key="import.outcomes",
-            format_func=lambda outcome: f"{OUTCOMES[outcome]} {by_outcome[outcome]:,}",
+            format_func=lambda group: f"{GROUPS[group][0]}: {groups[group]:,}",
             label_visibility="collapsed",
         )
         st.space("stretch")
         st.download_button(
             "All findings as CSV", report.to_csv(), "findings.csv", "text/csv", icon=":material/download:", key="import.csv", on_click="ignore"
         )
-    rows = [finding for finding in report.findings if finding.outcome in shown]
+    if groups["skipped"]:
+        st.caption("An image stays usable when one of its targets, or a row that names it, is not: it only lacks that target.")
+    rows = [finding for finding in report.findings if group_of(finding.outcome, finding.kind) in shown]
+    rows.sort(key=lambda row: report.counts[f"{row.outcome}/{row.kind}"])  # what is rare is not buried under what is everywhere
+    with_task = any(row.task for row in rows)
     table = pd.DataFrame(
         [
-            {"": OUTCOMES[row.outcome], "file": row.file, "task": row.task, "what": row.message, "sort": row.kind.replace("_", " ")}
+            {
+                "": GROUPS[group_of(row.outcome, row.kind)][1],
+                "sort": f"{row.kind.replace('_', ' ')} ({report.counts[f'{row.outcome}/{row.kind}']:,})",
+                "file": row.file,
+                **({"task": row.task} if with_task else {}),
+                "what": row.message,
+            }
             for row in rows[:ROWS]
         ]
     )
@@ -104,6 +124,11 @@ def _findings(report: Any) -> None:
         )
 
 
+def group_of(outcome: str, kind: str) -> str:
+    """Which of ``GROUPS`` a finding belongs to: an image that cannot be used is another matter than a target of one."""
+    return "image" if (outcome, kind) == ("skipped", "picture") else outcome
+
+
 def _leaks(report: Any) -> None:
     if not report.leak_count:
         st.caption(":material/check: No image is in two parts of the data (compared pixel by pixel).")
@@ -120,9 +145,11 @@ def _leaks(report: Any) -> None:
 
 
 def _sizes(report: Any) -> None:
-    sizes = [f"{width} x {height} ({count:,})" for (width, height), count in report.original_sizes.items()]
+    sizes = [f"{width} x {height} ({count:,})" for (width, height), count in list(report.original_sizes.items())[:SIZES]]
+    if len(report.original_sizes) > SIZES:
+        sizes.append("and others")
     channels, height, width = report.image_shape
-    listed = words.shortened(", ".join(sizes), 200)
+    listed = ", ".join(sizes)
     colour = "grey" if channels == 1 else "colour"
     other = any(abs(across * height / (down * width) - 1) > 0.02 for across, down in report.original_sizes)
     how = f"; those of other proportions are {RESIZED[value('images', 'resize')]}" if other else ""

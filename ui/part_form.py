@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -24,6 +24,7 @@ def part_chooser(
     default: str = "",
     columns: int = 2,
     changed: Any = None,
+    own_forms: Mapping[str, Callable[[], None]] | None = None,
     label_of: Callable[[Any], str] = lambda part: part.title,
     about: Callable[[str, Any], str] = lambda _, part: part.summary,
 ) -> None:
@@ -34,6 +35,7 @@ def part_chooser(
         titled: the parts can be loaded without torch.
         default: the part where the settings name none.
         changed: called after another part was chosen.
+        own_forms: part's name -> what draws its options, where the fields alone do not tell what there is to choose from.
         label_of: the part's class -> its text in the list.
         about: name and class of the chosen part -> what is said below it.
     """
@@ -61,7 +63,9 @@ def part_chooser(
         return
     part = registry.load(current)
     st.caption(about(current, part))
-    if len(part.Options.model_fields) <= FEW_OPTIONS:
+    if own_forms and current in own_forms:
+        own_forms[current]()
+    elif len(part.Options.model_fields) <= FEW_OPTIONS:
         options_form(part.Options, path, columns=columns)
     else:
         with st.expander(f"Options of {part.title}", icon=":material/tune:", key=f"options.{key}"):

@@ -22,7 +22,7 @@ from mtl_core.runs.store import RunStore
 from mtl_core.tasks import SELF_SUPERVISED
 from ui import words
 from ui.coverage import coverage_panel
-from ui.sheets import ink
+from ui.sheets import drawn_and_said, ink, room_for, said
 from ui.state import presets, torch_is_ready, wait_for
 
 SPLIT = "train"
@@ -73,7 +73,10 @@ def _targets_drawn(what: tuple, steps: PreprocessingConfig, changes: Augmentatio
         if title:
             st.caption(title)
         try:
-            st.image(_drawn(*what, *(part.model_dump_json() for part in how)), width="stretch", alt=alternative)
+            sheet, pictures, in_words = _drawn(*what, *(part.model_dump_json() for part in how))
+            with room_for(pictures, SAMPLE_COLUMNS):
+                st.image(sheet, width="stretch", alt=alternative)
+            said(in_words)
         except ConfigError:  # the problems say what is wrong with the settings
             st.caption("Nothing to show with these settings.")
 
@@ -165,21 +168,24 @@ def _prepare(state: dict[str, Any], cache: str, data: str) -> None:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _drawn(cache: str, data: str, number: int, tasks: tuple[str, ...], colour: str, steps: str, changes: str) -> bytes:
-    """One sample after preprocessing; where there is augmentation a few of its variants, a row each."""
+def _drawn(cache: str, data: str, number: int, tasks: tuple[str, ...], colour: str, steps: str, changes: str) -> tuple[bytes, int, list[str]]:
+    """One sample after preprocessing, its pictures, and the targets that are words only; under augmentation a few of its variants, a row each."""
     prepared = _job(cache, data)["data"]
     chosen = [prepared.tasks[name] for name in tasks]
     augmentation = AugmentationConfig.model_validate_json(changes)
     plain = preprocessed_sample(prepared, number, PreprocessingConfig.model_validate_json(steps))
     if augmentation == AugmentationConfig():
-        tiles = sample_tiles(plain, chosen)
+        image, *targets = sample_tiles(plain, chosen)
+        drawn, in_words = drawn_and_said(image, targets)
+        tiles = [image, *drawn]
         rows = [("", tiles[start : start + SAMPLE_COLUMNS]) for start in range(0, len(tiles), SAMPLE_COLUMNS)]
     else:
+        tiles, in_words = [None] * SAMPLE_COLUMNS, []
         chosen.sort(key=lambda task: task.kind not in (*MAPS, "detection"))  # those that move with the image
         rows = [
             ("", sample_tiles(variant, chosen)[:VARIANT_COLUMNS]) for variant in variants(plain, prepared.statistics["mean"], augmentation, VARIANTS)
         ]
-    return png(contact_sheet(rows, ink=colour, text_height=22))
+    return png(contact_sheet(rows, ink=colour, text_height=22)), len(tiles), in_words
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from mtl_core.data.dataset import Task
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.runs.artifacts import read_probe_targets, read_probes
+from ui import words
 
 FEW_NAMES = 4  # boxes whose names a thumbnail has room for
 INKS = {"light": "#3A4552", "dark": "#C4CCD6"}
@@ -53,6 +55,24 @@ def for_thumbnails(task: Task, boxes: np.ndarray) -> Task:
     if boxes.shape[1] > 5:
         shown &= boxes[:, 5] >= SHOWN_SCORE
     return task if shown.sum() <= FEW_NAMES else replace(task, classes=tuple(name if name == "background" else "" for name in task.classes))
+
+
+def drawn_and_said(image: Tile, tiles: Sequence[Tile]) -> tuple[list[Tile], list[str]]:
+    """The tiles that show something of their own, and the captions of those that are the image once more (a class, a number: nothing is drawn)."""
+    same = [np.array_equal(tile.image, image.image) for tile in tiles]
+    drawn = [tile for tile, plain in zip(tiles, same, strict=True) if not plain]
+    return drawn, [tile.caption for tile, plain in zip(tiles, same, strict=True) if plain]
+
+
+def said(captions: Sequence[str]) -> None:
+    """Targets in words, one after the other."""
+    if captions:
+        st.markdown(":small[" + " · ".join(words.plain(caption) for caption in captions) + "]")
+
+
+def room_for(pictures: int, columns: int) -> Any:
+    """A place for a sheet as wide as its pictures ask for: one or two must not fill the page."""
+    return st.columns([pictures, columns - pictures])[0] if pictures < columns else st.container()
 
 
 def legend(task: Task) -> None:

@@ -15,6 +15,7 @@ from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
 
 SPLITS = ("train", "val", "test")
 BINS = 32  # of value histograms
+MOST_WHOLE = 60  # whole numbers that have a bin each
 _CHUNK = 256  # rows at a time
 Progress = Callable[[float, str], None]
 
@@ -261,14 +262,17 @@ def _edges(data: PreparedData, task: Task) -> np.ndarray | None:
     """Bins from the lowest to the highest known value of all splits; None where there are no values to bin."""
     if task.kind not in ("regression", "depth"):
         return None
-    low, high = np.inf, -np.inf
+    low, high, whole = np.inf, -np.inf, True
     for name in SPLITS:
         split = data.split(name)
         for known, _ in _known(split.targets[task.target], np.flatnonzero(split.labelled[task.target])):
             if known.size:
                 low, high = min(low, float(known.min())), max(high, float(known.max()))
+                whole = whole and not (known % 1).any()
     if not np.isfinite(low):
         return None
+    if whole and high - low < MOST_WHOLE:  # counts: other bins would hold one number here, two or none there
+        return np.arange(low - 0.5, high + 1)
     if low == high:
         low, high = low - 0.5, high + 0.5
     return np.linspace(low, high, BINS + 1)

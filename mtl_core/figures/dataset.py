@@ -77,7 +77,7 @@ def class_figure(classes: Sequence[str], counts: Mapping[str, np.ndarray], total
     for split, numbers in counts.items():
         if not totals[split]:
             continue
-        look = {"color": colour, "opacity": SPLIT_OPACITY.get(split, 1.0)}
+        look = {"color": _faint(colour, SPLIT_OPACITY.get(split, 1.0))}  # an opacity would not show in the legend
         hover = f"%{{x}}, {split}: %{{customdata:,}} {noun} (%{{y:.1%}})<extra></extra>"
         traces.append(go.Bar(x=names, y=numbers[order] / totals[split], customdata=numbers[order], name=split, marker=look, hovertemplate=hover))
     layout = _layout(230, legend=True) | {"barmode": "group", "bargap": 0.25}
@@ -148,7 +148,7 @@ def counts_figure(numbers: Mapping[str, np.ndarray], colour: str, title: str) ->
         if not len(values):
             continue
         found = np.bincount(values // step, minlength=len(places))
-        look = {"color": colour, "opacity": SPLIT_OPACITY.get(split, 1.0)}
+        look = {"color": _faint(colour, SPLIT_OPACITY.get(split, 1.0))}  # an opacity would not show in the legend
         hover = f"%{{x}}, {split}: %{{customdata:,}} images (%{{y:.1%}})<extra></extra>"
         traces.append(go.Bar(x=names, y=found / len(values), customdata=found, name=split, marker=look, hovertemplate=hover))
     layout = _layout(230, legend=True) | {"barmode": "group", "bargap": 0.25}
@@ -172,9 +172,9 @@ def _layout(height: int, *, legend: bool = False) -> dict[str, Any]:
     }
 
 
-def _faint(colour: str) -> str:
+def _faint(colour: str, opacity: float = 0.18) -> str:
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.18)"
+    return f"rgba({red},{green},{blue},{opacity:g})"
 
 
 def _short(text: str, longest: int = 22) -> str:

@@ -43,7 +43,8 @@ class ClassFolders(Format):
             names = [name for name in classes if name.lower() not in (*_PLAIN, *PARTS) and not name.lower().startswith(("train2", "val2", "test2"))]
             if len(names) < 2 or len(names) < len(classes):
                 continue
-            note = f"'{above or '.'}': {len(names)} folders of images, taken as classes: {', '.join(in_order(set(names))[:8])}"
+            where = f"in '{above}'" if above else "at the top"
+            note = f"{len(names)} folders of images {where}, taken as classes: {', '.join(in_order(set(names))[:8])}"
             guesses.append(Guess({"folder": above}, labelled={"class": sum(classes.values())}, notes=[note]))
         return guesses
 

@@ -24,11 +24,12 @@ from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.data.imports.splits import SPLITS, assign
 from mtl_core.data.imports.summarise import leaks_between, problems_with, row_bytes, task_summary
 from mtl_core.data.imports.tree import Tree, UnreadableError
-from mtl_core.data.in_threads import in_threads
+from mtl_core.data.in_threads import in_threads, one_by_one
 from mtl_core.errors import DataError, MTLError
 from mtl_core.registry import unknown_name, validated
 
 MOST_BOXES = 1000  # of one image
+PREPARATION = 2  # how arrays are made of files; raise it with every change that makes other arrays of the same files
 _DRAFT = 64  # pixels that suffice to compare pictures
 
 
@@ -100,7 +101,8 @@ class _Examination:
     def _pictures(self) -> dict[str, Facts]:
         facts, self.repaired, self.turned, self.skipped = {}, set(), set(), 0
         total = len(self.keys)
-        for key, found in in_threads(self.keys, self._look, lambda done: self._tell(0.7 * done / total, f"{done:,} of {total:,} pictures")):
+        each = one_by_one if self.reader.at_hand(self.keys) else in_threads
+        for key, found in each(self.keys, self._look, lambda done: self._tell(0.7 * done / total, f"{done:,} of {total:,} pictures")):
             if isinstance(found, UnreadableError):
                 self.findings.add("skipped", "picture", key, str(found))
                 self.skipped += 1
@@ -149,7 +151,8 @@ class _Examination:
             if work is None:
                 continue
             kept = {}
-            done = in_threads(keys, lambda key, t=target, w=work: w(t, key, facts[key].size), lambda _, s=share, t=target: self._tell(s, t.name))
+            each = one_by_one if target.kind == "detection" else in_threads  # boxes are read already
+            done = each(keys, lambda key, t=target, w=work: w(t, key, facts[key].size), lambda _, s=share, t=target: self._tell(s, t.name))
             for key, (value, said, digest) in done:
                 for outcome, kind, sentence in said:
                     self.findings.add(outcome, kind, key, sentence, target.name)
@@ -250,7 +253,7 @@ class _Examination:
 
     def _digest(self, facts: dict[str, Facts], split: dict[str, str], targets: list[Targets], tasks: tuple[Task, ...], shape: tuple) -> str:
         """Of everything the arrays depend on, wherever the files lie and whatever the set is called."""
-        sum_ = hashlib.sha256(repr((shape, self.spec.images.resize, tasks)).encode())
+        sum_ = hashlib.sha256(repr((PREPARATION, shape, self.spec.images.resize, tasks)).encode())
         for key, fact in facts.items():
             sum_.update(f"{key}\0{split[key]}\0{fact.content}\0".encode())
             for target in targets:

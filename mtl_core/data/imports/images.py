@@ -34,6 +34,10 @@ class ImageReader:
         """Number of pictures in an idx file."""
         return len(self._array(file))
 
+    def at_hand(self, keys: list[str]) -> bool:
+        """Whether all of these are rows of idx files, which need no decoding."""
+        return all(key.rpartition("#")[0] in self._arrays for key in keys)
+
     def content(self, key: str) -> bytes:
         """Bytes that tell this picture from others."""
         file, _, row = key.rpartition("#")

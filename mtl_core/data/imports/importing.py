@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from mtl_core.data.imports.examine import Cancelled, Examined, examine
+from mtl_core.data.imports.examine import PREPARATION, Cancelled, Examined, examine
 from mtl_core.data.imports.library import ImportedSet, get_imported, home_folder, imported, name_problem
 from mtl_core.data.imports.report import Report
 from mtl_core.data.imports.source import PreparedSource, cache_name
@@ -86,6 +86,7 @@ def _publish(examined: Examined, path: Path, name: str, home: str | Path | None)
         "image_shape": list(report.image_shape),
         "split_sizes": report.split_sizes,
         "digest": report.digest,
+        "preparation": PREPARATION,
         "created_at": time.time(),
         "counts": report.counts,
     }

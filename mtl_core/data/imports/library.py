@@ -25,6 +25,7 @@ class ImportedSet:
         name: as in a run's ``data: {name: imported, set: <name>}``. ``folder``: where its description lies.
         path: the files it was made from. ``tasks``, ``image_shape`` (C, H, W), ``split_sizes``: as training sees it.
         digest: of everything the arrays depend on. ``created_at``: seconds since 1970. ``counts``: findings by outcome and kind.
+        preparation: version of the way in which its arrays were made; 1 for sets that do not say.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ImportedSet:
     digest: str
     created_at: float
     counts: dict[str, int]
+    preparation: int = 1
 
     def spec(self) -> ImportSpec:
         """How it was read."""
@@ -92,6 +94,7 @@ def _read(folder: Path) -> ImportedSet:
         meta = json.loads((folder / "set.json").read_text(encoding="utf-8"))
         tasks = tuple(Task(**{key: tuple(v) if isinstance(v, list) else v for key, v in task.items()}) for task in meta["tasks"])
         facts = {key: meta[key] for key in ("path", "split_sizes", "digest", "created_at", "counts")}
-        return ImportedSet(folder.name, folder, tasks=tasks, image_shape=tuple(meta["image_shape"]), **facts)
+        shape, preparation = tuple(meta["image_shape"]), int(meta.get("preparation", 1))
+        return ImportedSet(folder.name, folder, tasks=tasks, image_shape=shape, preparation=preparation, **facts)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"the imported data set '{folder.name}' is damaged ({error}). Delete '{folder}' and import it again.") from None

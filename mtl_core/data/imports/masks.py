@@ -93,10 +93,11 @@ class Masks(Format):
 
     @classmethod
     def _beside(cls, context: Context) -> list[Guess | None]:
-        stems = {key.rpartition(".")[0] for key in context.index.keys}
+        files = [key for key in context.index.keys if "#" not in key]  # a picture in an idx file has no file beside it
+        stems = {key.rpartition(".")[0] for key in files}
         guesses = []
         for suffix in SUFFIXES:
-            names = [key for key in context.index.keys if stem_of(key).endswith(suffix) and key.rpartition(".")[0].removesuffix(suffix) in stems]
+            names = [key for key in files if stem_of(key).endswith(suffix) and key.rpartition(".")[0].removesuffix(suffix) in stems]
             if names:
                 guesses.append(cls._guess(context, "", suffix, names))
         return guesses

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from posixpath import splitext
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -46,7 +46,7 @@ class Picture:
 
 def is_picture(name: str) -> bool:
     """Whether the name ends as a picture's does."""
-    return PurePosixPath(name).suffix.lower() in EXTENSIONS
+    return splitext(name)[1].lower() in EXTENSIONS
 
 
 def read_picture(content: bytes, name: str, draft: tuple[int, int] | None = None) -> Picture:
@@ -60,7 +60,7 @@ def read_picture(content: bytes, name: str, draft: tuple[int, int] | None = None
     """
     image = opened(content)
     changes: list[tuple[str, str]] = []
-    expected = EXTENSIONS.get(PurePosixPath(name).suffix.lower())
+    expected = EXTENSIONS.get(splitext(name)[1].lower())
     if expected and expected != image.format:
         changes.append(("wrong_extension", f"named as {expected}, but it is {image.format}; read as what it is"))
     if getattr(image, "n_frames", 1) > 1:

@@ -35,15 +35,14 @@ def propose(path: str | Path) -> Proposal:
     with Tree(path, Findings()) as tree:
         if SPEC_NAME in tree.files:
             spec = ImportSpec.from_yaml(tree.read(SPEC_NAME, 4 << 20).decode("utf-8-sig", "replace"))
-            return _described(tree, spec, (f"Read as '{SPEC_NAME}' beside the data says.",))
+            return _described(_FoundImages(tree), spec, (f"Read as '{SPEC_NAME}' beside the data says.",))
         return _look(tree)
 
 
-def _described(tree: Tree, spec: ImportSpec, notes: tuple[str, ...], labelled: dict[str, int] | None = None, tables: tuple = ()) -> Proposal:
+def _described(found_images: _FoundImages, spec: ImportSpec, notes: tuple[str, ...], tables: tuple = ()) -> Proposal:
     """Tasks as the sources give them when they are read."""
-    reader = ImageReader(tree)
-    index = ImageIndex(image_keys(tree, spec.images, reader))
-    context, tasks = Context(tree, index, Findings()), {}
+    index = found_images.index(spec.images)
+    context, tasks = Context(found_images.tree, index, Findings()), {}
     for number, source in enumerate(spec.sources):
         format_class = FORMATS.load(source.format, f"sources.{number}.format")
         try:
@@ -57,11 +56,12 @@ def _described(tree: Tree, spec: ImportSpec, notes: tuple[str, ...], labelled: d
 
 
 def _look(tree: Tree) -> Proposal:
-    images = ImageSpec(files=[guess.options["images"] for guess in _guesses(tree, "idx", ImageSpec())])
+    found = _FoundImages(tree)
+    images = ImageSpec(files=[guess.options["images"] for guess in _guesses(found, "idx", ImageSpec())])
     guesses: list[tuple[str, Guess]] = []
     for name in FORMATS:  # masks and depth before what counts images
         images = images.model_copy(update=_merged(images, [guess for _, guess in guesses]))
-        guesses += [(name, guess) for guess in _guesses(tree, name, images)]
+        guesses += [(name, guess) for guess in _guesses(found, name, images)]
     images = images.model_copy(update=_merged(images, [guess for _, guess in guesses]))
     if any(name != "class_folders" for name, _ in guesses):
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or guess.labelled["class"] > _most(guesses) / 2]
@@ -69,19 +69,33 @@ def _look(tree: Tree) -> Proposal:
     recipe = oxford_pets(tree)
     guesses = recipe or guesses
     notes = [note for _, guess in guesses for note in guess.notes]
-    keys = image_keys(tree, images, ImageReader(tree))
+    keys = found.index(images).keys
     if not keys:
         raise DataError(f"no pictures in '{tree.path}'. Choose the folder or zip that holds them.")
-    size, note = _size(tree, keys)
+    size, note = _size(found, keys)
     splits, split_note = _splits(tree, keys, guesses)
     sources = [SourceSpec(format=name, **guess.options) for name, guess in guesses]
     tables = tuple(replace(guess.table, source=n) for n, (_, guess) in enumerate(guesses) if isinstance(guess.table, CsvTable))
     spec = ImportSpec(path=str(tree.path), images=images.model_copy(update={"size": size}), sources=_told_apart(sources), splits=splits)
-    return _described(tree, spec, (*notes, note, split_note), tables=tables)
+    return _described(found, spec, (*notes, note, split_note), tables=tables)
 
 
-def _guesses(tree: Tree, name: str, images: ImageSpec) -> list[Guess]:
-    context = Context(tree, ImageIndex(image_keys(tree, images, ImageReader(tree))), Findings())
+class _FoundImages:
+    """The images that a description means, found once per description: a set may have a hundred thousand."""
+
+    def __init__(self, tree: Tree):
+        self.tree, self.reader = tree, ImageReader(tree)
+        self._known: dict[str, ImageIndex] = {}
+
+    def index(self, images: ImageSpec) -> ImageIndex:
+        key = repr((images.folders, images.files, images.exclude, images.exclude_suffixes))
+        if key not in self._known:
+            self._known = {key: ImageIndex(image_keys(self.tree, images, self.reader))}  # the last one only: this bounds the memory
+        return self._known[key]
+
+
+def _guesses(found: _FoundImages, name: str, images: ImageSpec) -> list[Guess]:
+    context = Context(found.tree, found.index(images), Findings())
     try:
         return FORMATS.load(name).guess(context, images)
     except MTLError:
@@ -117,8 +131,8 @@ def _told_apart(sources: list[SourceSpec]) -> list[SourceSpec]:
     return sources
 
 
-def _size(tree: Tree, keys: list[str]) -> tuple[tuple[int, int], str]:
-    reader = ImageReader(tree)
+def _size(found: _FoundImages, keys: list[str]) -> tuple[tuple[int, int], str]:
+    tree, reader = found.tree, found.reader
     if "#" in keys[0]:
         reader.rows(keys[0].rpartition("#")[0])
         width, height = reader.picture(keys[0], reader.content(keys[0]), None).size

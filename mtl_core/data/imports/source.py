@@ -9,17 +9,17 @@ import numpy as np
 from pydantic import Field
 
 from mtl_core.data.dataset import IGNORE, PADDING, MultiTaskDataset, Task
-from mtl_core.data.imports.examine import Examined, examine
+from mtl_core.data.imports.examine import PREPARATION, Examined, examine
 from mtl_core.data.imports.formats import Targets
 from mtl_core.data.imports.geometry import Placement, place_boxes, place_image, placement
 from mtl_core.data.imports.library import get_imported
 from mtl_core.data.imports.tree import UnreadableError
-from mtl_core.data.in_threads import in_threads
+from mtl_core.data.in_threads import in_threads, one_by_one
 from mtl_core.data.source import DataSource, Layout, Progress, Rows, SourceOptions
 from mtl_core.errors import DataError
 
 _ROWS = 128  # images written at once
-_DRAFT = 1.5  # times the pixels needed: a JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves so many; benchmarks/README.md says what is lost
+_DRAFT = 1.5  # times the pixels needed: JPEGs are decoded at 1/2, 1/4 or 1/8 where so many stay (benchmarks/README.md); a change raises PREPARATION
 
 
 class NoOptions(SourceOptions):
@@ -72,7 +72,8 @@ class PreparedSource(DataSource):
     def _chunks(self, keys: list[str], progress: Progress) -> Iterator[dict[str, np.ndarray]]:
         total = max(1, len(keys))
         made: list[dict[str, Any]] = []
-        for _, row in in_threads(keys, self._whole_row, lambda done: progress(done / total, f"{done:,} of {len(keys):,} images")):
+        each = one_by_one if self.examined.reader.at_hand(keys) else in_threads
+        for _, row in each(keys, self._whole_row, lambda done: progress(done / total, f"{done:,} of {len(keys):,} images")):
             made.append(row)
             if len(made) == _ROWS:
                 yield {name: np.stack([one[name] for one in made]) for name in made[0]}
@@ -203,6 +204,11 @@ class Imported(DataSource):
         """From the user's files, for a cache that was lost; they must still be what they were."""
         if self._source is None:
             known = get_imported(self.options.set)
+            if known.preparation != PREPARATION:
+                raise DataError(
+                    f"the prepared images of '{known.name}' are lost, and they were made by an earlier version that prepared images in another "
+                    f"way (version {known.preparation}, now {PREPARATION}). Import '{known.path}' again under another name."
+                )
             examined = examine(known.path, known.spec(), lambda share, what: progress(0.0, what))
             if examined.report.digest != known.digest:
                 raise DataError(

@@ -1,0 +1,171 @@
+"""Every real data set, looked at, reported on and imported through the Data page as a user does; the numbers are those of its README."""
+
+from __future__ import annotations
+
+import re
+import struct
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from mtl_core.data.imports import get_imported
+from mtl_core.data.imports.idx import numbers
+from mtl_core.data.imports.report import Findings
+from mtl_core.data.imports.tree import Tree
+
+pytestmark = pytest.mark.data
+PATIENCE = 120  # seconds; a bound for slow machines
+
+
+@dataclass
+class Shown:
+    """What the page must show of a data set.
+
+    Attributes:
+        parts: images of train, val and test; None where it is drawn by share.
+        labelled: task -> images of train, val and test together that have it. ``classes``: task -> what its row says.
+        findings: sorts in the table of findings, with how many there are; ``files``: some that must be named.
+        notes: parts of sentences of the first look.
+    """
+
+    images: int
+    parts: tuple[int | None, int | None, int | None]
+    size: str
+    labelled: dict[str, int]
+    classes: dict[str, str] = field(default_factory=dict)
+    findings: dict[str, int] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+SETS = {
+    "oxford_pets_3breeds": Shown(
+        192,
+        (None, None, 54),
+        "64 x 64, colour",
+        {"breed": 192, "species": 192, "trimap": 192, "head": 136},
+        {"breed": "Abyssinian 64, american_bulldog 64, Bengal 64", "species": "cat 128, dog 64", "trimap": "animal, background, border"},
+        {"class numbers": 1},
+        notes=("class ids 1, 2, 6 are numbered from 0", "test from"),
+    ),
+    "bccd_voc": Shown(
+        364,
+        (205, 87, 72),
+        "64 x 64, colour",
+        {"boxes": 364, "present": 364, "count_RBC": 364, "Category": 363, "wbc_type": 348},
+        {"boxes": "Platelets 361, RBC 4,153, WBC 372", "count_RBC": "0 to 27 objects", "wbc_type": "BASOPHIL 3,"},
+        {"box empty": 2},
+        files=("BloodImage_00338.jpg", "BloodImage_00343.jpg"),
+    ),
+    "coco_mini": Shown(
+        60,
+        (None, 27, None),
+        "64 x 64, colour",
+        {"boxes": 60, "present": 60, "segments": 53},
+        {},
+        {"crowd": 3, "no objects": 1, "category gaps": 2},
+    ),
+    "icl_livingroom_rgbd": Shown(
+        71,
+        (None, None, None),
+        "64 x 64, colour",
+        {"depth": 71, "median_depth_m": 71, "p10_depth_m": 71, "valid_fraction": 71},
+        {"depth": "0.691 to 3.381 m"},
+        {"no measurement": 35},
+        notes=("as frames of a video do",),
+    ),
+    "fashion_mnist_900": Shown(900, (None, None, 200), "28 x 28, grey", {"class": 900}, {"class": "0 90, 1 90, 2 90, 3 90"}),
+    "mnist": Shown(
+        300,
+        (None, None, 100),
+        "28 x 28, grey",
+        dict.fromkeys(("class", "digit", "ink", "slant_deg", "box", "writer_group"), 300),
+        {"writer_group": "student 200, census_employee 100"},
+    ),
+}
+
+
+def some_of_mnist(source, folder):
+    """The first 200 and 100 pictures, in the same files: all 70,000 are examined in ``tests/data/imports``."""
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    with Tree(source, Findings()) as tree:
+        for part, table, count in (("train", "train", 200), ("t10k", "test", 100)):
+            for kind, dimensions in (("images-idx3", 3), ("labels-idx1", 1)):
+                name = next(name for name in tree.files if name.rpartition("/")[2].startswith(f"{part}-{kind}-ubyte"))
+                values: np.ndarray = numbers(tree, name, dimensions)[:count]
+                head = bytes([0, 0, 8, dimensions]) + struct.pack(f">{dimensions}i", *values.shape)
+                (raw / f"{part}-{kind}-ubyte").write_bytes(head + values.tobytes())
+            lines = (source / f"attributes_{table}.csv").read_text().splitlines(keepends=True)
+            (folder / f"attributes_{table}.csv").write_text("".join(lines[: count + 1]))
+    return folder
+
+
+def settle(app):
+    """Run the page until its work in the background is done."""
+    app.run()
+    deadline = time.monotonic() + PATIENCE
+    while any(button.label.startswith("Cancel") for button in app.button):
+        assert time.monotonic() < deadline
+        app.run()
+    assert not app.exception, app.exception
+    assert not app.error, [error.value for error in app.error]
+    return app
+
+
+def facts(app) -> dict[str, str]:
+    """The numbers at the report's top, by their names, as they stand there."""
+
+    shown = next(element.proto.body for element in app.get("html") if "usable images" in element.proto.body)
+    return dict(re.findall(r'<div class="fact-name">(.*?)</div>(.*?)</div>', shown))
+
+
+def table(app, column: str):
+    """The table on screen that has this column."""
+    return next((frame.value for frame in app.dataframe if column in frame.value.columns), None)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_real_data_set_goes_through_the_page(name, real_data, tmp_path, monkeypatch, open_page, store, texts):
+    wanted = SETS[name]
+    folder = some_of_mnist(real_data / name, tmp_path / name) if name == "mnist" else real_data / name
+    monkeypatch.setenv("MTL_DATA_FOLDERS", str(folder.parent))
+    app = settle(open_page("data", new="1"))
+    app.text_input(key="import.path").set_value(str(folder)).run()
+    app.button(key="import.look_there").click()
+    settle(app)
+    assert f"**{wanted.images:,} images**" in texts(app)
+    for note in wanted.notes:
+        assert note in texts(app).replace("\\", "")
+
+    app.button(key="import.check").click()
+    settle(app)
+    shown = facts(app)
+    assert (shown["usable images"], shown["images that cannot be used"]) == (f"{wanted.images:,} of {wanted.images:,}", "0")
+    parts = [int(shown[part].replace(",", "")) for part in ("train", "val", "test")]
+    assert sum(parts) == wanted.images
+    assert [part for part, given in zip(parts, wanted.parts, strict=True) if given] == [given for given in wanted.parts if given]
+    tasks = table(app, "classes or range").set_index("task")
+    labelled = tasks[[f"labelled in {part}" for part in ("train", "val", "test")]].sum(axis=1)
+    assert wanted.labelled.items() <= labelled.to_dict().items()
+    for task, classes in wanted.classes.items():
+        assert tasks.loc[task, "classes or range"].startswith(classes)
+    found = table(app, "sort")
+    for sort, count in wanted.findings.items():
+        assert list(found["sort"]).count(f"{sort} ({count:,})") == count
+    for file in wanted.files:
+        assert found["file"].str.endswith(file).sum() == 1
+    assert "No image is in two parts" in texts(app)
+
+    app.text_input(key="import.name").set_value("mine").run()
+    app.button(key="import.go").click()
+    settle(app)
+    app = settle(app)
+    row = table(app, "Data set").set_index("Data set").loc["mine"]
+    assert [row[part] for part in ("train", "val", "test")] == parts
+    assert row["Images"] == wanted.size
+    assert row["Tasks"] == ", ".join(tasks.index)
+    made = get_imported("mine", store.home)
+    assert list(made.split_sizes.values()) == parts
