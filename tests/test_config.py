@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mtl_core.config import RunConfig
+from mtl_core.data import open_source
 from mtl_core.errors import ConfigError
 from mtl_core.presets import get_preset, load_presets
 
@@ -97,6 +98,9 @@ def test_presets_are_valid_and_in_order():
     presets = load_presets()
     assert presets[0].name == "digit-scenes"
     assert len(presets[0].config.tasks) == 4
+    for preset in presets:  # the form shows the tasks in the data set's order, the run in the config's
+        order = [task.name for task in open_source(preset.config.data).tasks() if task.name in preset.config.tasks]
+        assert list(preset.config.tasks) == order, preset.name
     assert "mnist-mlp" in [preset.name for preset in presets]
     assert all(preset.title and preset.shows and preset.measured for preset in presets)
 

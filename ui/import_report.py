@@ -20,6 +20,7 @@ GROUPS = {  # of findings -> on the button, in the table
     "repaired": ("Repaired", "Repaired"),
     "note": ("Odd, but used", "Odd"),
 }
+SORTS = {"picture": "not readable"}  # where a kind's own name says too little
 LEAKS = 10
 SIZES = 6  # the most frequent ones
 
@@ -101,7 +102,7 @@ def _findings(report: Any) -> None:
         [
             {
                 "": GROUPS[group_of(row.outcome, row.kind)][1],
-                "sort": f"{row.kind.replace('_', ' ')} ({report.counts[f'{row.outcome}/{row.kind}']:,})",
+                "sort": f"{SORTS.get(row.kind, row.kind).replace('_', ' ')} ({report.counts[f'{row.outcome}/{row.kind}']:,})",
                 "file": row.file,
                 **({"task": row.task} if with_task else {}),
                 "what": row.message,
@@ -114,7 +115,7 @@ def _findings(report: Any) -> None:
         hide_index=True,
         placeholder="",
         height=min(36 * (len(table) + 1), 320),
-        column_config={"file": st.column_config.TextColumn(width=220), "what": st.column_config.TextColumn(width=560)},
+        column_config={"file": st.column_config.TextColumn(width=300), "what": st.column_config.TextColumn(width=480)},
     )
     if len(rows) > ROWS or report.left_out:
         st.caption(

@@ -74,7 +74,7 @@ def _targets_drawn(what: tuple, steps: PreprocessingConfig, changes: Augmentatio
             st.caption(title)
         try:
             sheet, pictures, in_words = _drawn(*what, *(part.model_dump_json() for part in how))
-            with room_for(pictures, SAMPLE_COLUMNS):
+            with room_for(pictures, min(SAMPLE_COLUMNS, pictures + 1)):
                 st.image(sheet, width="stretch", alt=alternative)
             said(in_words)
         except ConfigError:  # the problems say what is wrong with the settings

@@ -69,3 +69,28 @@ def test_a_set_without_enough_pictures_exits_1(home, tmp_path, capsys):
     Image.new("RGB", (9, 9)).save(tmp_path / "one.png")
     assert main(["data", "check", str(tmp_path)]) == 1
     assert "problem: No task" in capsys.readouterr().out
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("folder", "images", "counts"),
+    [
+        ("oxford_pets_3breeds", 192, {"note/class_numbers": 1}),
+        ("bccd_voc", 364, {"skipped/box_empty": 2}),
+        ("coco_mini", 60, {"note/crowd": 3, "note/no_objects": 1, "note/category_gaps": 2}),
+        ("icl_livingroom_rgbd", 71, {"note/no_measurement": 35}),
+        ("fashion_mnist_900", 900, {}),
+    ],
+)
+def test_a_real_data_set_is_checked_imported_and_shown(folder, images, counts, real_data, home, capsys):
+    path = str(real_data / folder)
+    assert main(["data", "check", path, "--json"]) == 0
+    checked = json.loads(capsys.readouterr().out)
+    assert (checked["images"], checked["skipped"], checked["problems"]) == (images, 0, [])
+    assert counts.items() <= checked["counts"].items()
+    assert main(["data", "import", path, "--name", "mine"]) == 0
+    capsys.readouterr()
+    assert main(["data", "show", "mine", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["split_sizes"] == checked["split_sizes"]
+    assert [task["name"] for task in shown["tasks"]] == [task["name"] for task in checked["tasks"]]

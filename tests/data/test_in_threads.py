@@ -4,19 +4,23 @@ import threading
 
 import pytest
 
-from mtl_core.data.in_threads import _AHEAD, WORKERS, in_threads
+from mtl_core.data.in_threads import _AHEAD, WORKERS, in_threads, one_by_one
+
+both = pytest.mark.parametrize("each", [in_threads, one_by_one])
 
 
-def test_results_come_in_the_order_of_the_items():
+@both
+def test_results_come_in_the_order_of_the_items(each):
     told = []
-    found = list(in_threads(range(200), lambda item: item * item, told.append))
+    found = list(each(range(200), lambda item: item * item, told.append))
     assert found == [(item, item * item) for item in range(200)]
     assert told == [64, 128, 192, 200]
 
 
-def test_nothing_at_all():
+@both
+def test_nothing_at_all(each):
     told = []
-    assert list(in_threads([], str, told.append)) == []
+    assert list(each([], str, told.append)) == []
     assert told == []
 
 
@@ -36,7 +40,8 @@ def test_no_more_than_a_bounded_number_is_begun_before_results_are_taken():
     assert len(begun) < 1000
 
 
-def test_an_error_stands_in_its_place_and_ends_the_work():
+@both
+def test_an_error_stands_in_its_place_and_ends_the_work(each):
     begun = set()
 
     def work(item):
@@ -45,7 +50,7 @@ def test_an_error_stands_in_its_place_and_ends_the_work():
             raise ValueError("five")
         return item
 
-    results = in_threads(range(10_000), work, lambda done: None)
+    results = each(range(10_000), work, lambda done: None)
     taken = [next(results)[0] for _ in range(5)]
     with pytest.raises(ValueError, match="five"):
         next(results)
@@ -53,12 +58,13 @@ def test_an_error_stands_in_its_place_and_ends_the_work():
     assert len(begun) < 1000
 
 
-def test_what_tell_raises_ends_the_work():
+@both
+def test_what_tell_raises_ends_the_work(each):
     begun = set()
 
     def tell(done):
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        list(in_threads(range(10_000), begun.add, tell))
+        list(each(range(10_000), begun.add, tell))
     assert len(begun) < 1000

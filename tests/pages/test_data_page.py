@@ -159,6 +159,72 @@ def test_a_path_that_is_none_is_refused(opened, pictures, path, said):
     assert said in app.error[0].value
 
 
+def test_parts_that_are_given_leave_nothing_to_be_drawn(opened, pictures, texts):
+    for part, classes in {"train": ("day", "night"), "val": ("day", "night")}.items():
+        for name in classes:
+            (pictures / "parts" / part / name).mkdir(parents=True)
+            for place in range(2, 6):
+                Image.new("RGB", (16, 16), (place, len(part), len(name))).save(pictures / "parts" / part / name / f"{place}.png")
+    app = opened(new="1")
+    app.text_input(key="import.path").set_value(str(pictures / "parts")).run()
+    app.button(key="import.look_there").click()
+    settle(app)
+    assert [number.label for number in app.number_input if number.label.startswith(("Share", "Seed"))] == ["Share of train for test", "Seed"]
+    app.text_input(key="import.splits.test").set_value("val/day").run()
+    assert [number.label for number in app.number_input if number.label.startswith(("Share", "Seed"))] == []
+    assert "Nothing is drawn at random" in texts(app)
+    app.segmented_control(key="import.how").set_value("ratio").run()
+    shares = [number.label for number in app.number_input if number.label.startswith(("Share", "Seed"))]
+    assert shares == ["Share for val", "Share for test", "Seed"]
+
+
+def test_a_row_that_is_not_used_is_not_an_image_that_is_not(opened, pictures, texts):
+    rows = [f"{place}.png,{('red', 'green')[place % 2]}" for place in range(20)]
+    (pictures / "table.csv").write_text("\n".join(["image,colour", *rows, "gone.png,red", "lost.png,green"]))
+    app = opened(new="1")
+    app.text_input(key="import.path").set_value(str(pictures)).run()
+    app.button(key="import.look_there").click()
+    settle(app)
+    app.button(key="import.check").click()
+    settle(app)
+    pills = next(control for control in app.get("button_group") if control.key == "import.outcomes")
+    assert list(pills.options) == ["Images that cannot be used: 1", "Targets and rows that are not used: 2"]
+    found = next(frame.value for frame in app.dataframe if "sort" in frame.value.columns)
+    assert list(found[""]) == ["Image not used", "Target or row not used", "Target or row not used"]
+    assert "An image stays usable when one of its targets, or a row that names it, is not" in texts(app)
+
+
+def test_the_header_of_an_own_set_says_where_it_is_from_and_has_its_report(opened, own_set, pictures, texts):
+    app = opened(data="imported/days")
+    assert f"from `{pictures}`" in texts(app)
+    [button] = [button for button in app.get("download_button") if button.proto.id.endswith("data.findings")]
+    assert button.proto.label == "Findings of the import (1) as CSV"
+
+
+def test_a_set_smaller_than_a_batch_is_trained_in_smaller_batches(opened, own_set):
+    app = opened(data="imported/days")
+    app.button(key="data.train").click().run()
+    assert own_set.split_sizes["train"] == 12
+    assert app.session_state["settings"]["batch_size"] == 8
+    assert any("Batch size 8 instead of 32" in toast.value for toast in app.toast)
+
+
+def test_the_train_form_lists_the_imported_sets(opened, own_set, pictures, store):
+    spec = propose(pictures).spec
+    import_dataset(pictures, spec.model_copy(update={"tasks": ["class"]}), "nights", home=store.home)
+    app = opened(data="imported/days")
+    app.button(key="data.train").click().run()
+    app.switch_page("pages/train.py").run()
+    box = app.selectbox(key="set.data.set")
+    assert box.options == ["days · 20 images; class", "nights · 20 images; class"]
+    box.set_value("nights").run()
+    assert app.session_state["settings"]["data"]["set"] == "nights"
+    assert list(app.session_state["settings"]["tasks"]) == ["class"]
+    app.selectbox(key="set.data.name.titled").set_value("digits").run()
+    app.selectbox(key="set.data.name.titled").set_value("imported").run()
+    assert app.session_state["settings"]["data"]["set"] == "nights"  # imported last
+
+
 def test_deleting_a_set_asks_and_names_it(opened, own_set, store, texts):
     app = opened(data="imported/days")
     app.button(key="data.delete").click().run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from mtl_core.config import DataConfig, PartConfig, PreprocessingConfig
 from mtl_core.data import open_source
 from mtl_core.data.imports import Cancelled, ImportSpec, check, delete, examine, import_dataset, imported, propose
+from mtl_core.data.imports.examine import PREPARATION
 from mtl_core.data.imports.geometry import RESIZES, place_boxes, place_map
 from mtl_core.data.imports.images import image_keys
 from mtl_core.data.imports.source import PreparedSource
@@ -115,6 +117,21 @@ def test_lost_arrays_are_made_again_from_unchanged_files_only(import_shapes, mak
     Image.fromarray(np.asarray(Image.open(path)) + 1).save(path)
     with pytest.raises(DataError, match="are not what they were when it was imported"):
         prepare(open_source(PartConfig(name="imported", set="shapes")), home / "data")
+
+
+def test_another_way_of_preparing_gives_other_arrays_and_never_passes_for_the_old_one(import_shapes, make_shapes, home, monkeypatch):
+    old = import_shapes("old")
+    for module in ("examine", "importing", "source"):
+        monkeypatch.setattr(sys.modules[f"mtl_core.data.imports.{module}"], "PREPARATION", PREPARATION + 1)
+    new = import_dataset(old.path, old.spec(), "new")
+    assert (old.preparation, new.preparation) == (PREPARATION, PREPARATION + 1)
+    assert old.digest != new.digest
+    assert len(list((home / "data").iterdir())) == 2
+    assert len(prepare(open_source(PartConfig(name="imported", set="old")), home / "data").train)  # its own are still there
+    shutil.rmtree(home / "data")
+    assert len(prepare(open_source(PartConfig(name="imported", set="new")), home / "data").train)
+    with pytest.raises(DataError, match="made by an earlier version that prepared images in another way"):
+        prepare(open_source(PartConfig(name="imported", set="old")), home / "data")
 
 
 def test_arrays_that_are_there_need_no_files(import_shapes, make_shapes, home):
