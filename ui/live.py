@@ -79,28 +79,39 @@ def refresh_seconds(run) -> float:
 def _draw_run(run_id: str) -> None:
     store = run_store()
     run = store.get(run_id)
-    header(store, run)
-    ending_card(store, run)
-    if run.info and view_choice() == "evaluation":
-        evaluation_tab(store, run)
+    # Places of their own: what is drawn above grows (PyTorch is loaded, the first curves come), and tabs that move forget which one is read.
+    top, above, below = st.container(), st.container(), st.container()
+    with top:
+        header(store, run)
+        ending_card(store, run)
+        view = view_choice() if run.info else "training"
+    if view == "evaluation":
+        with above:
+            evaluation_tab(store, run)
         return
-    if run.info:
-        summary = store.summary(run.id)
-        feed = scalars_feed(store, run.id)
-        _facts(run)
-        if str(run.status) == "finished":
-            _test_results(run, summary)
-        last = "grey: before the fork" if run.parent else "arrow: which way is better"  # one of them, so that the controls keep their line
-        view = view_controls("Curves", f"solid: train · dashed: val · {last}")
-        steering(store, run)
-        task_panels(run, feed, summary, view)
-        _predictions(store, run)
-        task_vector_panels(run, feed, view)
-        gradient_panels(run, feed, view)
-        training_charts(run, feed, view)
-    elif not run.status.is_ended():
-        _getting_ready(store, run)
-    _details(store, run)
+    with above:
+        if run.info:
+            _training(store, run)
+        elif not run.status.is_ended():
+            _getting_ready(store, run)
+    with below:
+        _details(store, run)
+
+
+def _training(store: RunStore, run) -> None:
+    summary = store.summary(run.id)
+    feed = scalars_feed(store, run.id)
+    _facts(run)
+    if str(run.status) == "finished":
+        _test_results(run, summary)
+    last = "grey: before the fork" if run.parent else "arrow: which way is better"  # one of them, so that the controls keep their line
+    view = view_controls("Curves", f"solid: train · dashed: val · {last}")
+    steering(store, run)
+    task_panels(run, feed, summary, view)
+    _predictions(store, run)
+    task_vector_panels(run, feed, view)
+    gradient_panels(run, feed, view)
+    training_charts(run, feed, view)
 
 
 def _getting_ready(store: RunStore, run) -> None:
