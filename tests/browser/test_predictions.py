@@ -1,13 +1,15 @@
 """Looking at what was learnt: sort by worst, open, slide through epochs, switch layers, a second run beside it, an image of one's own.
 
-And from the evaluation's matrix to its images, and a split predicted on demand.
+And from the evaluation's matrix to its images, a split predicted on demand, and exports down to the files on the user's disk.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import struct
+import zipfile
 import zlib
 
 import numpy as np
@@ -241,3 +243,32 @@ def test_play_goes_through_the_epochs_and_zoom_is_kept_in_step(page, server, dig
     page.wait_for_selector(".viewer[data-zoom='1.250']")
     canvas.dblclick()
     page.wait_for_selector(".viewer[data-zoom='1.000']")
+
+
+def exported(page: Page, title: str, about: str) -> str:
+    """Choose a format, have it made, download it; the file's path. ``about``: what the page says of the format once it is chosen."""
+    box = page.get_by_role("combobox", name="Export")
+    box.fill(title)
+    box.press("ArrowDown")
+    box.press("Enter")
+    expect(page.get_by_text(about)).to_be_visible()
+    page.get_by_role("button", name="Make it").click()
+    made = page.get_by_test_id("stDownloadButton").get_by_role("button", name=title)
+    made.wait_for()
+    with page.expect_download() as download:
+        made.click()
+    return str(download.value.path())
+
+
+def test_a_file_and_everything_in_one_zip_reach_the_users_disk(page, server, digits):
+    run = digits[1]
+    page.goto(f"{server.url}/run?run={run.id}")
+    page.get_by_role("tab", name="Take it away").click()
+    with open(exported(page, "Metrics, JSON", "best and last of each metric"), encoding="utf-8") as file:
+        told = json.load(file)
+    assert told["run"] == run.id
+    with zipfile.ZipFile(exported(page, "Everything, one zip", "All of the list that this run has something for")) as file:
+        assert file.testzip() is None
+        names = file.namelist()
+    for ending in (".onnx", "model.safetensors", ".csv", "report.html", ".yaml", ".svg"):
+        assert any(name.endswith(ending) for name in names), (ending, names)
