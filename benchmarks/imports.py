@@ -40,7 +40,7 @@ RUNS = {  # folder: tasks, image size, epochs, further options of the run
     "bccd_voc": (("boxes", "wbc_type", "count_RBC", "count_WBC", "count_Platelets"), 96, 12, {"batch_size": 16}),
     "coco_mini": (("boxes", "segments", "present"), 96, 20, {"batch_size": 8}),
     "icl_livingroom_rgbd": (("depth", "median_depth_m", "p10_depth_m", "valid_fraction"), 64, 20, {"batch_size": 8}),
-    "mnist": (("digit", "writer_group", "slant_deg", "ink", "box"), 28, 1, {"batch_size": 128}),
+    "mnist": (("digit", "writer_group", "slant_deg", "ink", "box"), 28, 3, {"batch_size": 128}),
 }
 REPEATS = 5
 MARK = "<!-- imports -->"

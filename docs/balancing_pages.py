@@ -82,7 +82,7 @@ def _section(key: str, method: Any) -> str:
     facts = [
         f"**When to use.** {method.when_to_use}",
         f"**Needs.** {method.needs}" if method.needs else "",
-        f"**Cost.** {cost.sentence().capitalize()}." if cost else "",
+        f"**Cost.** A{cost.sentence()[1:]}." if cost else "",
         f"**One task alone.** {method.alone}" if method.alone else "",
         f"**Coefficients shown.** {method.inexact}" if method.inexact else "",
         f"**Deviations.** {method.deviations}" if method.deviations else "",

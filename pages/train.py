@@ -4,9 +4,11 @@ import json
 
 import streamlit as st
 
+from mtl_core.config import RunConfig
 from mtl_core.runs import jobs, lineage
 from ui import data_form, origin, strategy_form, train_form
 from ui.changes import as_command, as_fork_command
+from ui.draft import keep_draft
 from ui.guard import is_ours, through_app
 from ui.preview import parameter_counts, parameters_bar, sample_panel
 from ui.race_form import race_section
@@ -38,10 +40,12 @@ def main() -> None:
         if not origin.is_fork():
             train_form.yaml_section()
     with beside, st.container(key="beside"):
-        _beside()
+        config = _beside()
+    keep_draft(config)
 
 
-def _beside() -> None:
+def _beside() -> RunConfig | None:
+    """What is drawn beside the form; the settings as a config, None where they are none."""
     checkable = jobs.warmed()  # asked before checking: when PyTorch arrives in between, the page is drawn anew
     config, problems = train_form.check_settings(settings())
     with st.container(border=True):
@@ -56,6 +60,7 @@ def _beside() -> None:
         with st.expander("Settings as YAML, and as a command", icon=":material/code:", key="as_text"):
             st.code(config.to_yaml(), language="yaml", height=300)
             st.code(_command(config), language="bash")
+    return config
 
 
 def _command(config) -> str:

@@ -10,6 +10,9 @@ import pandas as pd
 from mtl_core.runs import lineage
 from mtl_core.runs.store import RunStore
 
+ROOM_FOR_WORDS = 0.12  # of the x axis
+Placed = tuple[float, list[tuple[str, float]]]  # a place on the x axis, and what was changed there to what
+
 
 def past_of(store: RunStore, run: Any) -> pd.DataFrame:
     """Scalars of a fork's parents, with ``wall_time`` counted back from the fork: the last one is at 0. Empty for any other run."""
@@ -25,7 +28,10 @@ def counted_back(past: pd.DataFrame) -> pd.DataFrame:
 
 
 def marks_of(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]]:
-    """(place on the x axis, words): where the run was forked, and where it was last resumed, and what was changed while it trained."""
+    """(place on the x axis, words): where the run was forked, and where it was last resumed, and what was changed while it trained.
+
+    Where changes follow each other so closely that their words would lie over each other, the first one's say what came of all of them.
+    """
     marks = []
     if run.parent_step:
         place = {"step": run.parent_step, "epoch": run.parent_epoch, "minutes": 0.0}[axis]
@@ -33,20 +39,42 @@ def marks_of(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]
     if run.resumed_step and run.resumed_step != run.parent_step:
         place = _place_of(frame, run.resumed_step, axis)
         marks += [(place, "resumed")] if place is not None else []
-    for step, words in _changes(run):
-        place = _place_of(frame, step, axis)
-        marks += [(place, words)] if place is not None else []
-    return marks
+    return marks + _changes(run, frame, axis)
 
 
-def _changes(run: Any) -> list[tuple[int, str]]:
-    """(step, words) of what was changed while it trained, up to where the run is; changes at one step share a mark."""
-    words: dict[int, list[str]] = {}
+def _changes(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]]:
+    """What was changed while it trained, up to where the run is; changes at one step share a mark."""
+    steps: dict[int, list[tuple[str, float]]] = {}
     for change in run.config.changes:
         if change.step <= run.step:
             name = "lr" if change.key == "optimizer.lr" else change.key.split(".")[1]
-            words.setdefault(change.step, []).append(f"{name} {change.value:g}")
-    return [(step, ", ".join(parts)) for step, parts in words.items()]
+            steps.setdefault(change.step, []).append((name, change.value))
+    placed = [(place, steps[step]) for step in sorted(steps) if (place := _place_of(frame, step, axis)) is not None]
+    room = ROOM_FOR_WORDS * (_place_of(frame, run.step, axis) or 0.0)
+    marks: list[tuple[float, str]] = []
+    for group in _near_each_other(placed, room):
+        marks.append((group[0][0], _words(group)))
+        marks += [(place, "") for place in dict.fromkeys(place for place, _ in group[1:]) if place != group[0][0]]
+    return marks
+
+
+def _near_each_other(placed: list[Placed], room: float) -> list[list[Placed]]:
+    groups: list[list[Placed]] = []
+    for each in placed:
+        if groups and each[0] - groups[-1][0][0] < room:
+            groups[-1].append(each)
+        else:
+            groups.append([each])
+    return groups
+
+
+def _words(group: list[Placed]) -> str:
+    """``ink 2.5`` for one change, ``ink … 2.5`` for what came of several."""
+    values: dict[str, list[float]] = {}
+    for _, changes in group:
+        for name, value in changes:
+            values.setdefault(name, []).append(value)
+    return ", ".join(f"{name} {'… ' if len(own) > 1 else ''}{own[-1]:g}" for name, own in values.items())
 
 
 def _place_of(frame: pd.DataFrame, step: int, axis: str) -> float | None:

@@ -102,7 +102,7 @@ def curve_figure(
 
     Args:
         share: whether the values are shares of 1. The axis then stays within 0..1, as long as they do.
-        marks: (place on the x axis, words) of what happened then; a vertical line each.
+        marks: (place on the x axis, words) of what happened then; a vertical line each, without words where they are empty.
 
     Smoothing comes before thinning. The constant ``uirevision`` keeps the zoom and the hidden lines where the page
     updates a chart in place.
@@ -177,7 +177,7 @@ def _draw_marks(layout: dict[str, Any], marks: list[tuple[float, str]]) -> None:
         layout["margin"]["t"] = max(layout["margin"]["t"], 18)  # room for the words
     layout["shapes"] = [{**line, "x0": x, "x1": x} for x, _ in marks]
     words = {"yref": "paper", "y": 1, "yanchor": "bottom", "xanchor": "center", "showarrow": False, "font": {"color": grey, "size": 10}}
-    layout["annotations"] = [{**words, "x": x, "text": text} for x, text in marks]
+    layout["annotations"] = [{**words, "x": x, "text": text} for x, text in marks if text]
 
 
 def _traces(curve: Curve, smoothing: float) -> list[dict[str, Any]]:

@@ -15,6 +15,8 @@ TASKS = ("present", "count", "boxes", "segments")
 PATIENCE = 240_000  # milliseconds; a bound for slow machines, not a claim
 POINTS = "() => [...document.querySelectorAll('.js-plotly-plot')].map(plot => Math.max(0, ...(plot.calcdata || []).map(trace => trace.length)))"
 
+KEPT = "epochs => JSON.parse(sessionStorage.train_form ?? '{}').settings?.epochs === epochs"
+
 
 def press_train(page: Page, url: str) -> str:
     """Open the dashboard, press Train once the sample is there, and give back the run's id."""
@@ -28,6 +30,28 @@ def press_train(page: Page, url: str) -> str:
 def wait_for_curves(page: Page, charts: int) -> None:
     """At least so many charts with two points or more."""
     page.wait_for_function(f"count => ({POINTS})().filter(points => points >= 2).length >= count", arg=charts, timeout=PATIENCE)
+
+
+def test_a_reload_leaves_the_form_as_it_was(page, server):
+    page.goto(server.url)
+    page.get_by_role("radio", name="Quick: 1,797 digits, 3 tasks").or_(page.get_by_role("button", name="Quick: 1,797 digits, 3 tasks")).click()
+    epochs = page.get_by_role("spinbutton", name="Epochs")
+    expect(epochs).to_have_value("30")
+    epochs.fill("7")
+    epochs.press("Enter")
+    page.wait_for_function(KEPT, arg=7)
+    page.reload()
+    expect(epochs).to_have_value("7")
+    expect(page.get_by_placeholder("Quick: 1,797 digits, 3 tasks · epochs=7")).to_be_visible()
+    page.get_by_role("button", name="Back to the preset").click()
+    page.wait_for_function(KEPT, arg=30)
+    page.reload()
+    expect(page.get_by_placeholder("Quick: 1,797 digits, 3 tasks", exact=True)).to_be_visible()
+    expect(epochs).to_have_value("30")
+    other = page.context.new_page()  # a tab of its own begins anew
+    other.goto(server.url)
+    expect(other.get_by_placeholder("Digit scenes: 4 tasks", exact=True)).to_be_visible()
+    other.close()
 
 
 def test_train_watch_reload_finish(page, server):

@@ -34,5 +34,13 @@ def test_what_was_changed_is_marked_once_the_run_is_there():
     assert marks_of(run, frame, "epoch") == [(1.5, "ink 2.5, lr 0.01")]
 
 
+def test_of_changes_close_together_the_first_says_what_came_of_all():
+    moved = [change(step, "tasks.ink.loss_weight", step / 100) for step in range(100, 110)]
+    changes = [*moved, change(104, "optimizer.lr", 0.01), change(800, "tasks.ink.loss_weight", 7.0)]
+    run = SimpleNamespace(parent_step=None, parent_epoch=None, resumed_step=0, step=1000, config=SimpleNamespace(changes=changes))
+    marks = marks_of(run, pd.DataFrame({"step": [1000], "epoch": [10.0], "wall_time": [6.0]}), "step")
+    assert marks == [(100.0, "ink … 1.09, lr 0.01"), *((float(step), "") for step in range(101, 110)), (800.0, "ink 7")]
+
+
 def change(step, key, value):
     return SimpleNamespace(step=step, key=key, value=value)
