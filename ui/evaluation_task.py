@@ -174,7 +174,7 @@ def _charts(about: dict[str, Any], arrays: dict[str, np.ndarray], shown: int | N
     if "roc" in arrays:
         charts.append(("ROC", "roc", figures.class_curves_figure(arrays["roc"], about["classes"], shown, "roc", colour)))
     if "reliability" in arrays:
-        charts.append(("Calibration: honest where bars end on the line", "reliability", figures.reliability_figure(arrays["reliability"], colour)))
+        charts.append(("Calibration: honest bars end on the line", "reliability", figures.reliability_figure(arrays["reliability"], colour)))
     if "scatter" in arrays:
         charts.append(("Predicted against target", "scatter", figures.scatter_figure(arrays["scatter"], unit, colour, height=260)))
     if "by_depth" in arrays:
