@@ -82,7 +82,7 @@ def _choices(found: dict[str, Any], tasks: Mapping[str, Task], key: str) -> tupl
     """What is shown, in order, and by what it is sorted."""
     offered = [*found["errors"], *([DISAGREE] if found["checks"] else []), POSITION]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        sort_by = st.selectbox("Sort by the error of", offered, key=f"{key}.sort", width=220, persist_state="session")
+        sort_by = st.selectbox("Sort by", offered, format_func=_sorting, key=f"{key}.sort", width=260, persist_state="session")
         best_first = st.toggle("best first", key=f"{key}.best", persist_state="session")
         mistakes = st.toggle("only mistakes", key=f"{key}.mistakes", persist_state="session", help=_ABOUT_MISTAKES)
         disagree = False
@@ -103,6 +103,11 @@ def _choices(found: dict[str, Any], tasks: Mapping[str, Task], key: str) -> tupl
     for name in wanted:
         keep &= with_class(tasks, found["targets"], found["labelled"], name)
     return order[keep[order]], sort_by
+
+
+def _sorting(offered: str) -> str:
+    """A task of the errors, or one of the two other orders."""
+    return {DISAGREE: "how much tasks disagree", POSITION: POSITION}.get(offered, f"error of {offered}")
 
 
 _ABOUT_MISTAKES = (
@@ -211,7 +216,7 @@ def _told(pictures: Any, found: dict[str, Any], members: list[int], task: Task |
 
 
 def _lines(found: dict[str, Any], number: int, sort_by: str, told: Mapping[int, str]) -> list[str]:
-    """What was said, the errors with the one that is sorted by first, and the first contradiction."""
+    """What was said, the errors with the one that is sorted by first, and the contradictions, the strongest first."""
     names = sorted(found["errors"], key=lambda task: task != sort_by)
     errors = [
         f"{task} {measured(float(each['values'][number]))} {each['unit']}".strip()
@@ -219,8 +224,9 @@ def _lines(found: dict[str, Any], number: int, sort_by: str, told: Mapping[int, 
         if np.isfinite(each["values"][number])
     ]
     first = " · ".join(filter(None, (f"image {number + 1}", told.get(number))))
-    contradictions = [check for check, values in found["checks"].items() if np.nan_to_num(values[number]) >= DISAGREES_FROM]
-    return [first, f"error: {' · '.join(errors)}" if errors else "", *contradictions[:1]]
+    strength = {check: float(np.nan_to_num(values[number])) for check, values in found["checks"].items()}
+    contradictions = sorted((check for check in strength if strength[check] >= DISAGREES_FROM), key=lambda check: -strength[check])
+    return [first, f"error: {' · '.join(errors)}" if errors else "", *contradictions]
 
 
 def _sprite(pictures: Any, found: dict[str, Any], members: list[int], task: Task, epoch: int) -> tuple[bytes, str]:

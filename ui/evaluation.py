@@ -139,8 +139,8 @@ def _gaps(run: Any, frame: pd.DataFrame, checkpoint: KeptCheckpoint, found: dict
                     values[split] = _recorded(frame, split, f"{split}/{task}/{name}", checkpoint, chosen)
             if "train" not in found and values["train"] is not None:
                 parts.append("train")
-            rows.append({"Task": task, "Metric": f"{metric['title']} {words.better(metric['higher_is_better'])}", **_shown(values, metric)})
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", key="evaluation.gaps", row_height=30)
+            rows.append({"Task": task, "Metric": f"{words.better(metric['higher_is_better'])} {metric['title']}", **_shown(values, metric)})
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height="content", key="evaluation.gaps", row_height=30)
     note = "Loss of quality: how much worse val is than train, and test than val; below zero it is better. "
     if parts:
         note += "Train is measured on a fixed part of 128 images until the whole split is evaluated. "
@@ -181,11 +181,11 @@ def _regret(run: Any, frame: pd.DataFrame) -> None:
             "Its best epoch": one.best_epoch,
             "Best": words.measured(one.best, one.metric.get("unit", "")),
             f"Epoch {chosen}": words.measured(one.chosen, one.metric.get("unit", "")),
-            "Metric on val": f"{one.metric['title']} {words.better(one.metric['higher_is_better'])}",
+            "Metric on val": f"{words.better(one.metric['higher_is_better'])} {one.metric['title']}",
         }
         for one in found
     ]
-    left.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", key="evaluation.regret", row_height=30)
+    left.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height="content", key="evaluation.regret", row_height=30)
     left.caption(f"Epoch {chosen} has the highest mean score over the tasks on val. A task trained alone would keep its own best epoch.")
     with right:
         plot(prepared(regret_figure(found, colours_of(run.config), chosen), "What each epoch costs each task"), key="chart.evaluation.regret")

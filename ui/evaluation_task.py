@@ -18,7 +18,7 @@ from ui.evaluation_samples import sample_row
 from ui.plot import plot, prepared
 
 TITLES = {"multi_label": ("class", "outcome")}  # of the confusion's rows and columns, where they are not the usual ones
-NUMBER_PIXELS = 66  # wide is a column of the class table
+NUMBER_PIXELS = 62  # wide is a column of the class table
 COLUMN_ORDER = {"ap": 0, "iou": 0, "support": 2}  # the main value next to the name, the rest (1), how many there are
 SHOWN = 6  # images of a cell or of the worst
 
@@ -40,7 +40,7 @@ def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str
             chosen = _confusion(cells, TITLES.get(about["kind"], ("true", "predicted")), colour, key, task)
         st.query_params["cell"] = f"{task}.{chosen[0]}.{chosen[1]}"
         with right:
-            shown = _class_table(about, key)
+            shown = _class_table(about, key, curves="pr" in arrays or "roc" in arrays)
         _cell_images(store, run, evaluation, task, arrays, cells, chosen)
     else:
         shown = None
@@ -124,13 +124,13 @@ def _counted(count: int, plural: str) -> str:
     return f"{count:,} {plural.removesuffix('es' if plural == 'boxes' else 's') if count == 1 else plural}"
 
 
-def _class_table(about: dict[str, Any], key: str) -> int | None:
-    """Every class; the one that is chosen has its curves in colour."""
-    st.markdown(":small[:gray[Each class; a dash where it is not defined. Choose a row to colour its curves.]]")
+def _class_table(about: dict[str, Any], key: str, curves: bool) -> int | None:
+    """Every class; where there are curves, the one that is chosen has its own in colour."""
+    st.markdown(f":small[:gray[Each class; a dash where it is not defined.{' Choose a row to colour its curves.' if curves else ''}]]")
     columns = {"Class": about["classes"]}
     for entry in sorted(about["class_values"], key=lambda entry: COLUMN_ORDER.get(entry["name"], 1)):
         whole = entry["name"] == "support"
-        title = entry["title"] if whole else f"{entry['title']} {words.better(entry['higher_is_better'])}"
+        title = entry["title"] if whole else f"{words.better(entry['higher_is_better'])} {entry['title']}"  # the arrow first: a long title is cut
         columns[title] = [None if value is None else int(value) if whole else round(value, 3) for value in entry["values"]]
     picked = st.dataframe(
         pd.DataFrame(columns),
@@ -139,13 +139,13 @@ def _class_table(about: dict[str, Any], key: str) -> int | None:
         height=min(430, 38 + 32 * len(about["classes"])),
         row_height=32,
         placeholder="–",
-        on_select="rerun",
+        on_select="rerun" if curves else "ignore",
         selection_mode="single-row",
         column_config=_narrow(columns),
         key=f"evaluation.classes.{key}",
     )
     _absent(about)
-    rows = picked.selection.rows if picked else []
+    rows = picked.selection.rows if curves and picked else []
     return rows[0] if rows else None
 
 
@@ -174,7 +174,7 @@ def _charts(about: dict[str, Any], arrays: dict[str, np.ndarray], shown: int | N
     if "roc" in arrays:
         charts.append(("ROC", "roc", figures.class_curves_figure(arrays["roc"], about["classes"], shown, "roc", colour)))
     if "reliability" in arrays:
-        charts.append(("Calibration: bars on the line are honest", "reliability", figures.reliability_figure(arrays["reliability"], colour)))
+        charts.append(("Calibration: honest bars end on the line", "reliability", figures.reliability_figure(arrays["reliability"], colour)))
     if "scatter" in arrays:
         charts.append(("Predicted against target", "scatter", figures.scatter_figure(arrays["scatter"], unit, colour, height=260)))
     if "by_depth" in arrays:

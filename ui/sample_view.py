@@ -100,7 +100,7 @@ def _second(run: Any, source: str, pictures: Any, number: int) -> tuple[Any, Any
     key = f"beside.{run.id}"
     if key not in st.session_state and asked in names:
         st.session_state[key] = asked
-    chosen = st.selectbox("Beside it", list(names), format_func=names.get, key=key, width=420)
+    chosen = st.selectbox("Beside it", list(names), format_func=names.get, key=key, width=460)
     set_address(beside=chosen or None)
     if not chosen:
         return None, None, 0

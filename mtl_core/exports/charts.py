@@ -97,6 +97,8 @@ def _curves(source: ExportSource, lines: list[tuple[str, str, str, str]]) -> Any
             found.append((rows["epoch"].to_numpy(float), rows["value"].to_numpy(float), label, colour, dash))
     if not found:
         return None
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = _figure()
     epochs = max(1, max(int(np.ceil(x.max())) for x, *_ in found))
     for x, y, label, colour, dash in found:
@@ -110,8 +112,18 @@ def _curves(source: ExportSource, lines: list[tuple[str, str, str, str]]) -> Any
     axes.grid(axis="y", color="#808080", alpha=0.18, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(found) > 1:
-        axes.legend(fontsize=8, frameon=False, labelcolor=INK, ncols=min(4, len(found)), loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
+        axes.legend(
+            fontsize=8,
+            frameon=False,
+            labelcolor=INK,
+            ncols=min(4, len(found)),
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            borderaxespad=0,
+            handlelength=3,
+        )
     return figure
 
 

@@ -118,21 +118,42 @@ def _results(source: ExportSource) -> str:
 
 
 def _evaluations(source: ExportSource) -> str:
-    """Evaluations that were asked for and lie in the run's folder as JSON; nothing where there are none."""
-    parts = []
+    """Evaluations that were asked for and lie in the run's folder as JSON, a table for each checkpoint; nothing where there are none."""
+    tables: dict[tuple[int, int], dict[str, dict[tuple[str, str], dict[str, Any]]]] = {}
     for path in sorted((source.folder / "evaluations").glob("epoch_*_*.json")):
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
-            rows = [
-                [text(task), text(entry["title"]), text(entry["unit"]), "↑" if entry["higher_is_better"] else "↓", number(entry["value"])]
-                for task, found in kept["tasks"].items()
-                for entry in found["values"]
-            ]
-            title = f"<h3>{text(kept['split'])}, checkpoint {text(kept['checkpoint'])}</h3>"
+            entries = {(task, entry["name"]): _checked(entry) for task, found in kept["tasks"].items() for entry in found["values"]}
+            tables.setdefault((int(kept["epoch"]), int(kept["step"])), {})[str(kept["split"])] = entries
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # one that another version wrote must not keep the report from being made
-        parts.append(title + table(["task", "metric", "unit", "better", "value"], rows, (4,)))
-    return section("Evaluation", "".join(parts), kind="dense")
+    parts = [f"<h3>Epoch {epoch}, step {step:,}</h3>" + _measured(by_split) for (epoch, step), by_split in tables.items()]
+    return section("Evaluation", "".join(parts), "Measured closely on request; the test images only when asked for." if parts else "", kind="dense")
+
+
+def _checked(entry: dict[str, Any]) -> dict[str, Any]:
+    """What the table needs of a value; raises where it is not there."""
+    value = entry["value"]
+    return {
+        "title": f"{entry['title']}{', ' + entry['unit'] if entry['unit'] else ''}",
+        "arrow": "↑" if entry["higher_is_better"] else "↓",
+        "value": None if value is None else float(value),
+    }
+
+
+def _measured(by_split: dict[str, dict[tuple[str, str], dict[str, Any]]]) -> str:
+    """One checkpoint's metrics as rows, the splits that were measured side by side."""
+    splits = [split for split in ("train", "val", "test") if split in by_split]
+    about = {key: entry for split in splits for key, entry in by_split[split].items()}
+    rows = [
+        [
+            text(task),
+            f"{text(entry['title'])}&nbsp;{entry['arrow']}",
+            *(number(by_split[split].get((task, name), {}).get("value")) for split in splits),
+        ]
+        for (task, name), entry in about.items()
+    ]
+    return table(["task", "metric", *splits], rows, tuple(range(2, 2 + len(splits))))
 
 
 def _charts(source: ExportSource) -> str:

@@ -1,9 +1,10 @@
 """One colour per task and one per run, the same on every page.
 
 The palette is Okabe and Ito's (https://jfly.uni-koeln.de/color/), told apart with every common colour blindness. Its yellow and black are
-left out: one cannot be read on white, the other not on black. A data set may have more tasks than these seven colours; five further ones for
-tasks are each as far as possible (CIELAB) from those before it, to the eye and as protanopes, deuteranopes and tritanopes see them (simulated
-as in Machado et al. 2009, https://doi.org/10.1109/TVCG.2009.113), and can be read on white and on black.
+left out: one cannot be read on white, the other not on black. Runs have a grey besides. A task has none: grey means "no label", "shared" or
+"before the fork" wherever tasks are drawn. A data set may have more tasks than six; the further colours for tasks are far (CIELAB) from all
+others, to the eye and as protanopes, deuteranopes and tritanopes see them (simulated as in Machado et al. 2009,
+https://doi.org/10.1109/TVCG.2009.113), and can be read on white and on black.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A8A8A")
-TASK_PALETTE = (*PALETTE, "#8800EE", "#884422", "#664466", "#EE22FF", "#2244AA")
+TASK_PALETTE = (*PALETTE[:6], "#88AA55", "#8800EE", "#884422", "#664466", "#EE22FF", "#2244AA")
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 

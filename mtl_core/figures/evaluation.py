@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-GREY = "rgba(128,128,128,0.55)"
+GREY = "rgba(128,128,128,0.8)"
 GRID = "rgba(128,128,128,0.18)"
 POINTS = 1500  # of a scatter
 MOST_COST = 200  # %
+LONG_TITLE = 32  # characters of an axis title in a small chart
+MOST_EPOCH_TICKS = 8
 SHOWN_NUMBERS = 13  # a matrix with more classes has no numbers in its cells
 
 
@@ -169,6 +171,8 @@ def errors_figure(errors: np.ndarray, title: str, colour: str, height: int = 260
         marker={"color": colour},
         hovertemplate="about %{x:.3g}: %{y:,} images<extra></extra>",
     )
+    if len(title) > LONG_TITLE:  # four charts stand in a row
+        title = title.replace(", ", ",<br>", 1)
     return go.Figure([bars], _layout(height, xaxis=_axis(title), yaxis=_axis("images")))
 
 
@@ -188,7 +192,8 @@ def regret_figure(found: Sequence[object], colours: dict[str, str], chosen: int 
         costs["range"] = [-0.02 * MOST_COST, MOST_COST]
         place = {"x": 1, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "top", "showarrow": False}
         marks["annotations"].append({**place, "text": f"cut at {MOST_COST} %; the worst is {largest:,.0f} %", "font": {"color": GREY, "size": 11}})
-    axes = {"xaxis": _axis("epoch", showgrid=False), "yaxis": costs}
+    every = max(1, -(-max((len(regret.epochs) for regret in found), default=1) // MOST_EPOCH_TICKS))  # whole epochs only
+    axes = {"xaxis": _axis("epoch", showgrid=False, tick0=0, dtick=every), "yaxis": costs}
     legend = {"orientation": "h", "x": 0, "y": 1.1, "yanchor": "bottom"}
     return go.Figure(
         traces,

@@ -188,6 +188,14 @@ def test_an_image_of_ones_own_and_bad_ones_in_words(page, server, runs):
         else:
             expect(page.get_by_role("alert")).to_contain_text(name)
 
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate(
+        """async () => { const canvas = new OffscreenCanvas(30, 20); canvas.getContext("2d").fillRect(5, 5, 9, 9);
+        await navigator.clipboard.write([new ClipboardItem({ "image/png": await canvas.convertToBlob() })]); }"""
+    )
+    page.keyboard.press("Control+V")
+    expect(page.get_by_text("the pasted image: 30 x 20 pixels")).to_be_visible()
+
 
 def click_cell(page: Page, row: int, column: int) -> None:
     """Where Plotly draws it."""

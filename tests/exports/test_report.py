@@ -88,14 +88,14 @@ def test_evaluations_appear_when_there_are_some(home, trained):
     store.append(run.id, RunStarted(6, trained.run.info))
     folder = store.folder(run.id) / "evaluations"
     folder.mkdir()
-    entry = {"name": "miou", "title": "Mean <IoU>", "unit": "", "higher_is_better": True, "value": 0.4321}
-    kept = {"split": "test", "checkpoint": "epoch_0002_step_00000006", "tasks": {"segments": {"values": [entry]}}}
-    (folder / "epoch_0002_step_00000006_test.json").write_text(json.dumps(kept))
+    entry = {"name": "miou", "title": "Mean <IoU>", "unit": "", "higher_is_better": True}
+    for split, value in (("test", 0.4321), ("val", None), ("train", 0.8)):
+        kept = {"split": split, "epoch": 2, "step": 1006, "tasks": {"segments": {"values": [{**entry, "value": value}]}}}
+        (folder / f"epoch_0002_step_00001006_{split}.json").write_text(json.dumps(kept))
     (folder / "epoch_0001_step_00000003_val.json").write_text("{")
-    words = " ".join(Elements(report(ExportSource(store, store.get(run.id)))).text)
-    assert "Evaluation" in words
-    assert "Mean <IoU>" in words
-    assert "0.4321" in words
+    words = " ".join(" ".join(Elements(report(ExportSource(store, store.get(run.id)))).text).split())
+    assert "Evaluation Measured closely" in words
+    assert "Epoch 2, step 1,006 task metric train val test segments Mean <IoU> ↑ 0.8 – 0.4321" in words
 
 
 def test_epochs_are_spread_over_the_run():

@@ -50,11 +50,16 @@ def lab(colour, seen):
 
 @pytest.mark.parametrize("who", SEEN_BY)
 def test_twelve_tasks_are_told_apart_by(who):
-    """The closest pair is one of the seven known ones (9, to tritanopes); the further colours keep more than 15 from every other."""
+    """The closest pair is one of the six known ones (9, to tritanopes); the further colours keep more than 15 from every other."""
     places = {colour: lab(colour, SEEN_BY[who]) for colour in TASK_PALETTE}
     apart = {pair: np.linalg.norm(places[pair[0]] - places[pair[1]]) for pair in combinations(TASK_PALETTE, 2)}
     assert min(apart.values()) > 8.9
     assert min(distance for pair, distance in apart.items() if set(pair) - set(PALETTE)) > 15
+
+
+def test_no_task_is_grey():
+    """Grey is for what belongs to no task: no label, the shared part, before the fork. CIELAB chroma; 0 is grey."""
+    assert min(np.hypot(*lab(colour, SEEN_BY["all"])[1:]) for colour in TASK_PALETTE) > 20
 
 
 def test_palette_can_be_read_on_light_and_dark():

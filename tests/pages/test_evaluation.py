@@ -58,9 +58,9 @@ def test_stored_results_are_shown_and_the_cell_opens(open_page, store, kept, tex
     assert "**3 → 7**: 1 image" in texts(app)
     app.selectbox(key=f"evaluation.column.{kept.id}.val.digit").set_value(4).run()
     assert "3 → 4: no image." in texts(app)
-    table = next(frame.value for frame in app.dataframe if "Recall ↑" in frame.value)
-    assert list(table.columns) == ["Class", "Average precision ↑", "Recall ↑", "Images"], "what matters most stands beside the name"
-    assert table["Recall ↑"].iloc[:4].tolist() == [1, 1, 0, 0]
+    table = next(frame.value for frame in app.dataframe if "↑ Recall" in frame.value)
+    assert list(table.columns) == ["Class", "↑ Average precision", "↑ Recall", "Images"], "what matters most stands beside the name"
+    assert table["↑ Recall"].iloc[:4].tolist() == [1, 1, 0, 0]
     assert not app.error
 
 

@@ -32,6 +32,26 @@ def test_finished_run_shows_every_task_with_best_and_last(open_page, finished, t
     assert "a line of the log" in texts(app)
 
 
+def place_of_tabs(block, path=()):
+    """Where the tabs stand in the page's tree: the browser remembers which one is open only while this stays the same."""
+    for number, child in block.children.items():
+        if child.type == "tab_container":
+            return (*path, number)
+        if found := place_of_tabs(child, (*path, number)) if hasattr(child, "children") else ():
+            return found
+    return ()
+
+
+def test_tabs_stay_where_they_are_while_the_page_above_them_grows(open_page, finished, monkeypatch):
+    with monkeypatch.context() as starting:
+        starting.setattr("mtl_core.runs.jobs.warmed", lambda: False)
+        before = open_page("run", run=finished.id)
+    after = open_page("run", run=finished.id)
+    assert len(before.get("image")) == 0
+    assert len(after.get("image")) == 2
+    assert place_of_tabs(before.main) == place_of_tabs(after.main) != ()
+
+
 def test_without_a_run_in_the_address_the_newest_is_shown(open_page, finished):
     assert open_page("run").query_params["run"] == finished.id
 
