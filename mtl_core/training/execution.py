@@ -99,24 +99,23 @@ def tune_allocator() -> None:
 
 
 def _fastest(candidates: list[Execution], model: nn.Module, step: Callable[[nn.Module, Execution], None]) -> Execution:
-    chosen, fastest = candidates[0], _time(candidates[0], model, step)
-    for candidate in candidates[1:]:
-        seconds = _time(candidate, model, step)
-        if seconds <= WORTH_IT * fastest:
-            chosen, fastest = candidate, seconds
-    return chosen
+    """By each one's fastest of three steps after one to warm up; in turn, so that what else the machine does for a moment falls on all."""
+    timed = [copy.deepcopy(model).to(memory_format=candidate.memory_format) for candidate in candidates]
+    rounds = [[_time(candidate, copied, step) for candidate, copied in zip(candidates, timed, strict=True)] for _ in range(4)]
+    seconds = [min(own) for own in zip(*rounds[1:], strict=True)]
+    best = 0
+    for place, own in enumerate(seconds):
+        if own <= WORTH_IT * seconds[best]:
+            best = place
+    return candidates[best]
 
 
 def _time(execution: Execution, model: nn.Module, step: Callable[[nn.Module, Execution], None]) -> float:
-    """Seconds of the fastest of three steps, after one to warm up."""
-    timed = copy.deepcopy(model).to(memory_format=execution.memory_format)
-    seconds = []
-    for _ in range(4):
-        start = time.perf_counter()
-        step(timed, execution)
-        _wait(execution.device)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds[1:])
+    """Seconds of one step."""
+    start = time.perf_counter()
+    step(model, execution)
+    _wait(execution.device)
+    return time.perf_counter() - start
 
 
 def _wait(device: str) -> None:
