@@ -18,21 +18,16 @@ from ui.evaluation_job import job_controls
 from ui.evaluation_task import task_evaluation
 from ui.plot import plot, prepared
 
-VIEW = "run.view"  # its place in the session
 VIEWS = {"training": "Training", "evaluation": "Evaluation"}
 
 
-def asked_view() -> str:
-    """Which tab of the run's page is looked at: as chosen, at first as the address says."""
-    asked = st.session_state.get(VIEW) or st.query_params.get("view", "training")
-    return asked if asked in VIEWS else "training"
-
-
 def view_choice() -> str:
-    """Choose the tab of the run's page; it stands in the address."""
-    if VIEW not in st.session_state:
-        st.session_state[VIEW] = asked_view()
-    view = st.segmented_control("View", list(VIEWS), format_func=VIEWS.get, key=VIEW, required=True, label_visibility="collapsed") or "training"
+    """Which tab of the run's page is looked at; it stands in the address."""
+    key = "run.view"
+    asked = st.query_params.get("view", "training")
+    if key not in st.session_state:
+        st.session_state[key] = asked if asked in VIEWS else "training"
+    view = st.segmented_control("View", list(VIEWS), format_func=VIEWS.get, key=key, required=True, label_visibility="collapsed") or "training"
     if view == "training":
         for name in ("view", "images", "task", "checkpoint", "cell"):
             st.query_params.pop(name, None)
