@@ -9,7 +9,7 @@ from ui.own_image import own_image
 from ui.pictures import PROBE, SPLITS, pictures_of, tasks_of
 from ui.sample_view import sample_view
 from ui.sheets import epoch_slider
-from ui.state import listing, run_store, torch_is_ready
+from ui.state import hold, hold_first, listing, run_store, torch_is_ready
 from ui.words import plain
 
 VIEWS = {"gallery": "Gallery", "sample": "One image", "own": "Your image"}
@@ -48,8 +48,7 @@ def _view(run_id: str) -> str:
     """Gallery, one image or the user's own: the address decides, and a click changes the address."""
     view = "own" if st.query_params.get("view") == "own" else "sample" if "sample" in st.query_params else "gallery"
     key = f"predictions.view.{run_id}"
-    if st.session_state.get(key) != view:
-        st.session_state[key] = view
+    hold(key, view)
 
     def chosen() -> None:
         picked = st.session_state[key] or view
@@ -61,22 +60,23 @@ def _view(run_id: str) -> str:
             order = st.session_state.get("predictions.order")
             st.query_params["sample"] = str(order[0] if order else 0)
 
-    st.segmented_control("View", list(VIEWS), format_func=VIEWS.get, key=key, on_change=chosen, label_visibility="collapsed", required=True)
+    kept = {"label_visibility": "collapsed", "required": True}
+    st.segmented_control("View", list(VIEWS), default=view, format_func=VIEWS.get, key=key, on_change=chosen, **kept)
     return view
 
 
 def _source(run_id: str) -> str:
     asked = st.query_params.get("images", PROBE)
     key = f"predictions.images.{run_id}"
-    if key not in st.session_state:
-        st.session_state[key] = asked if asked in SPLITS else PROBE
+    place = list(SPLITS).index(hold_first(key, asked if asked in SPLITS else PROBE))
 
     def chosen() -> None:
         st.session_state.pop("predictions.order", None)
         if "sample" in st.query_params:
             st.query_params["sample"] = "0"
 
-    source = st.selectbox("Images", list(SPLITS), format_func=SPLITS.get, key=key, on_change=chosen, label_visibility="collapsed", width=320)
+    kept = {"label_visibility": "collapsed", "width": 320}
+    source = st.selectbox("Images", list(SPLITS), place, format_func=SPLITS.get, key=key, on_change=chosen, **kept)
     if source == PROBE:
         st.query_params.pop("images", None)
     else:

@@ -40,8 +40,8 @@ def _steps() -> PreprocessingConfig | None:
     """Widgets for every step; None, with the reason on screen, while a value is wrong."""
     kept = st.session_state.setdefault(KEPT, PreprocessingConfig().model_dump(mode="json"))
     names, widget = list(DENOISERS), "data.steps.denoise"
-    hold(widget, kept["denoise"]["name"])
-    st.selectbox("Denoise", names, key=widget, format_func=lambda name: DENOISERS.load(name).title, on_change=_take_denoiser)
+    place = names.index(hold(widget, kept["denoise"]["name"]))
+    st.selectbox("Denoise", names, place, key=widget, format_func=lambda name: DENOISERS.load(name).title, on_change=_take_denoiser)
     denoiser = DENOISERS.load(kept["denoise"]["name"])
     st.caption(words.plain(denoiser.summary))
     for field in describe(denoiser.Options):
@@ -64,17 +64,17 @@ def _take_denoiser() -> None:
 
 def _widget(field: Field, part: str, values: dict[str, Any]) -> None:
     key = ".".join(filter(None, ("data.steps", part, field.name)))
-    hold(key, as_shown(field, values.get(field.name, field.default)))
+    value = hold(key, as_shown(field, values.get(field.name, field.default)))
 
     def take() -> None:
         (st.session_state[KEPT][part] if part else st.session_state[KEPT])[field.name] = st.session_state[key]
 
     if field.kind == "choice":
-        st.selectbox(field.label, field.choices, key=key, format_func=field.worded, help=field.help, on_change=take)
+        st.selectbox(field.label, field.choices, field.choices.index(value), key=key, format_func=field.worded, help=field.help, on_change=take)
     elif field.kind == "integer":
-        st.number_input(field.label, int(field.low), int(field.high), key=key, help=field.help, on_change=take)
+        st.number_input(field.label, int(field.low), int(field.high), value, key=key, help=field.help, on_change=take)
     else:
-        st.number_input(field.label, float(field.low), float(field.high), key=key, help=field.help, on_change=take)
+        st.number_input(field.label, float(field.low), float(field.high), value, key=key, help=field.help, on_change=take)
 
 
 def _train(entry: DataSet, config: PreprocessingConfig) -> None:

@@ -17,6 +17,7 @@ from ui.charts import colours_of, panel_style, scalars_feed
 from ui.evaluation_job import job_controls
 from ui.evaluation_task import task_evaluation
 from ui.plot import plot, prepared
+from ui.state import hold_first
 
 VIEWS = {"training": "Training", "evaluation": "Evaluation"}
 
@@ -25,9 +26,9 @@ def view_choice() -> str:
     """Which tab of the run's page is looked at; it stands in the address."""
     key = "run.view"
     asked = st.query_params.get("view", "training")
-    if key not in st.session_state:
-        st.session_state[key] = asked if asked in VIEWS else "training"
-    view = st.segmented_control("View", list(VIEWS), format_func=VIEWS.get, key=key, required=True, label_visibility="collapsed") or "training"
+    held = hold_first(key, asked if asked in VIEWS else "training")
+    view = st.segmented_control("View", list(VIEWS), default=held, format_func=VIEWS.get, key=key, required=True, label_visibility="collapsed")
+    view = view or "training"
     if view == "training":
         for name in ("view", "images", "task", "checkpoint", "cell"):
             st.query_params.pop(name, None)
@@ -71,10 +72,9 @@ def _checkpoint_choice(run: Any, kept: list[KeptCheckpoint]) -> KeptCheckpoint:
         return f"{where} ({', '.join(marks)})" if marks else where
 
     key = f"evaluation.checkpoint.{run.id}"
-    if st.session_state.get(key) not in by_name:
-        asked = st.query_params.get("checkpoint", "")
-        st.session_state[key] = asked if asked in by_name else best
-    name = st.selectbox("Checkpoint", list(by_name), format_func=title, key=key, width=280)
+    asked = st.query_params.get("checkpoint", "")
+    held = hold_first(key, asked if asked in by_name else best, by_name)
+    name = st.selectbox("Checkpoint", list(by_name), list(by_name).index(held), format_func=title, key=key, width=280)
     if name == best:
         st.query_params.pop("checkpoint", None)
     else:
@@ -84,10 +84,9 @@ def _checkpoint_choice(run: Any, kept: list[KeptCheckpoint]) -> KeptCheckpoint:
 
 def _split_choice(run: Any) -> str:
     key = f"evaluation.split.{run.id}"
-    if key not in st.session_state:
-        asked = st.query_params.get("images", "val")
-        st.session_state[key] = asked if asked in SPLITS else "val"
-    split = st.segmented_control("Images", list(SPLITS), required=True, key=key) or "val"
+    asked = st.query_params.get("images", "val")
+    held = hold_first(key, asked if asked in SPLITS else "val")
+    split = st.segmented_control("Images", list(SPLITS), default=held, required=True, key=key) or "val"
     st.query_params["images"] = split
     return split
 
@@ -111,9 +110,8 @@ def _tasks(store: RunStore, run: Any, evaluation: Evaluation) -> None:
     names = list(report["tasks"])
     asked = st.query_params.get("task")
     key = f"evaluation.task.{run.id}"
-    if key not in st.session_state:
-        st.session_state[key] = asked if asked in names else names[0]
-    chosen = st.pills("Task", names, key=key, required=True, label_visibility="collapsed") or names[0]
+    held = hold_first(key, asked if asked in names else names[0])
+    chosen = st.pills("Task", names, default=held, key=key, required=True, label_visibility="collapsed") or names[0]
     st.query_params["task"] = chosen
     colours = colours_of(run.config)
     panel_style(names, colours, prefix="evaluation")

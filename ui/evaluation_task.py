@@ -80,9 +80,13 @@ def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str, tas
         opened = _asked_cell(task, matrix.shape) or _most_wrong(matrix, cells.columns == OUTCOMES)
         st.session_state[row_key], st.session_state[column_key] = opened
     with st.container(horizontal=True):
-        row = st.selectbox(titles[0].capitalize(), range(len(cells.rows)), format_func=lambda place: cells.rows[place], key=row_key)
-        column = st.selectbox(titles[1].capitalize(), range(len(cells.columns)), format_func=lambda place: cells.columns[place], key=column_key)
+        row = _cell_choice(titles[0], cells.rows, row_key)
+        column = _cell_choice(titles[1], cells.columns, column_key)
     return row, column
+
+
+def _cell_choice(title: str, names: Any, key: str) -> int:
+    return st.selectbox(title.capitalize(), range(len(names)), st.session_state[key], format_func=lambda place: names[place], key=key)
 
 
 def _asked_cell(task: str, shape: tuple[int, ...]) -> tuple[int, int] | None:

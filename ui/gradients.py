@@ -14,6 +14,7 @@ from ui import words
 from ui.charts import View, colours_of, draw_chart, one_curve
 from ui.past import marks_of
 from ui.plot import plot, prepared
+from ui.state import hold
 
 
 def gradient_panels(run: Any, feed: dict[str, Any], view: View) -> None:
@@ -64,13 +65,12 @@ def _step_slider(run: Any, steps: list[int]) -> int:
     key, chosen_key = f"conflict.step.{run.id}", f"conflict.chosen.{run.id}"
     chosen = st.session_state.get(chosen_key)
     value = chosen if chosen in steps else steps[-1]
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
+    hold(key, value)
 
     def moved(newest: int = steps[-1]) -> None:
         st.session_state[chosen_key] = None if st.session_state[key] == newest else st.session_state[key]
 
-    return st.select_slider("Step", steps, key=key, on_change=moved, format_func=lambda step: f"step {step:,}", label_visibility="collapsed")
+    return st.select_slider("Step", steps, value, key=key, on_change=moved, format_func=lambda step: f"step {step:,}", label_visibility="collapsed")
 
 
 def _ownership(run: Any, feed: dict[str, Any], view: View) -> None:

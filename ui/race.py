@@ -14,7 +14,7 @@ from ui.live import refresh_seconds
 from ui.race_charts import draw_charts
 from ui.race_entries import Entry, cards, entries_of, whole_race
 from ui.race_table import results
-from ui.state import hold, listing, run_store, whole_page_if_asked
+from ui.state import hold, hold_first, listing, run_store, whole_page_if_asked
 from ui.strip import draw_strip, notice_endings, polling_strip
 
 NOTHING_YET = (
@@ -96,10 +96,9 @@ def _draw(race_id: str, entries: list[Entry]) -> None:
     cards(entries)
     view = view_controls("Curves", "val, after each epoch; one line per method, as in the boxes above")
     kinds = {"metric": "main metric", "loss": "loss"}
-    st.session_state.setdefault("race.what", "metric")
-    st.segmented_control(
-        "What is shown", list(kinds), key="race.what", format_func=kinds.get, required=True, label_visibility="collapsed", persist_state="session"
-    )
+    kept = {"label_visibility": "collapsed", "persist_state": "session"}
+    shown = hold_first("race.what", "metric")
+    st.segmented_control("What is shown", list(kinds), default=shown, key="race.what", format_func=kinds.get, required=True, **kept)
     draw_charts(run_store(), race_id, entries, view)
     results(run_store(), entries)
 
@@ -131,7 +130,8 @@ def _picker(race_id: str) -> None:
         return
     key = f"picked_race.{race_id}"
     hold(key, race_id)
-    st.selectbox("Race", list(names), key=key, format_func=names.get, on_change=_take_picked, args=(key,), label_visibility="collapsed", width=360)
+    kept = {"label_visibility": "collapsed", "width": 360}
+    st.selectbox("Race", list(names), list(names).index(race_id), key=key, format_func=names.get, on_change=_take_picked, args=(key,), **kept)
     if st.session_state.pop("go_to_race", False):
         st.rerun()  # also where the box stands in a fragment
 

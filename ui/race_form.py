@@ -14,7 +14,7 @@ from mtl_core.runs import jobs, race
 from ui import state, train_form, words
 from ui.changes import automatic_name
 from ui.guard import is_ours
-from ui.state import go_to, listing, request_id, run_store, settings, torch_is_ready, used
+from ui.state import go_to, hold_first, listing, request_id, run_store, settings, torch_is_ready, used
 
 USUAL = ("fixed", "uncertainty", "pcgrad")  # beside the chosen one: nothing adapted, losses balanced, gradients combined
 NOT_THE_LENGTH = ("name", "balancing", "epochs", "seed")
@@ -46,10 +46,11 @@ def race_section(ready: bool) -> None:
 
 def _methods() -> list[str]:
     current = settings()["balancing"]["name"]
-    st.session_state.setdefault("race.methods", list(dict.fromkeys([*([current] if current in BALANCERS else []), *USUAL])))
+    first = hold_first("race.methods", list(dict.fromkeys([*([current] if current in BALANCERS else []), *USUAL])))
     return st.multiselect(
         "Methods",
         [*BALANCERS],
+        first,
         key="race.methods",
         format_func=_label,
         max_selections=race.MOST,

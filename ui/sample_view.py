@@ -15,7 +15,7 @@ from ui.error_gallery import chosen_part
 from ui.guard import worded
 from ui.pictures import PROBE, pictures_of, tasks_of
 from ui.sheets import ink
-from ui.state import listing, run_store, set_address, torch_is_ready
+from ui.state import hold_first, listing, run_store, set_address, torch_is_ready
 from ui.viewer import sample_json, viewer
 from ui.words import moment, plain
 
@@ -98,9 +98,8 @@ def _second(run: Any, source: str, pictures: Any, number: int) -> tuple[Any, Any
     asked = st.query_params.get("beside", "")
     names = {"": "no other run"} | {each: f"{about['name']}  ·  {moment(about['created_at'])}  ·  {each[-4:]}" for each, about in others.items()}
     key = f"beside.{run.id}"
-    if key not in st.session_state and asked in names:
-        st.session_state[key] = asked
-    chosen = st.selectbox("Beside it", list(names), format_func=names.get, key=key, width=460)
+    held = hold_first(key, asked if asked in names else "", names)
+    chosen = st.selectbox("Beside it", list(names), list(names).index(held), format_func=names.get, key=key, width=460)
     set_address(beside=chosen or None)
     if not chosen:
         return None, None, 0

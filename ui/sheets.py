@@ -17,6 +17,7 @@ from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.runs.artifacts import read_probe_targets, read_probes
 from ui import words
+from ui.state import hold
 
 FEW_NAMES = 4  # boxes whose names a thumbnail has room for
 INKS = {"light": "#3A4552", "dark": "#C4CCD6"}
@@ -134,11 +135,11 @@ def epoch_slider(run_id: str, epochs: list[int], key: str, label: str = "Epoch")
     key, chosen_key = f"{key}.{run_id}", f"{key}.{run_id}.chosen"
     chosen = st.session_state.get(chosen_key)
     value = chosen if chosen in epochs else epochs[-1]
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
+    hold(key, value)
 
     def moved(newest: int = epochs[-1]) -> None:
         picked = st.session_state[key]
         st.session_state[chosen_key] = None if picked == newest else picked
 
-    return st.select_slider(label, epochs, key=key, on_change=moved, help="0 is before training. At the newest epoch the pictures follow the run.")
+    about = "0 is before training. At the newest epoch the pictures follow the run."
+    return st.select_slider(label, epochs, value, key=key, on_change=moved, help=about)

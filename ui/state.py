@@ -118,14 +118,21 @@ def keep_task(name: str, chosen: bool, order: list[str]) -> None:
         aside[name] = tasks.pop(name)
 
 
-def hold(key: str, value: Any) -> None:
-    """Give a widget its value. Only when it differs: a value set anew would overwrite what is being typed.
+def hold(key: str, value: Any) -> Any:
+    """Give a widget its value, and give it back. Only when it differs: a value set anew would overwrite what is being typed.
 
-    The widget gets the same value as its default. A run that another one cuts short may have set the value without the browser hearing of it;
+    The widget must get the same value as its default. A run that another one cuts short may have set the value without the browser hearing of it;
     the browser would show the widget's own default then, and report it as the viewer's choice.
     """
     if st.session_state.get(key, MISSING) != value:
         st.session_state[key] = copy.deepcopy(value)
+    return value
+
+
+def hold_first(key: str, value: Any, allowed: Any = None) -> Any:
+    """The same for a widget that keeps its own value: the first one is given, also in place of one that is no longer ``allowed``."""
+    kept = st.session_state.get(key, MISSING)
+    return hold(key, value if kept is MISSING or (allowed is not None and kept not in allowed) else kept)
 
 
 def wait_for(what: str) -> None:

@@ -43,19 +43,19 @@ def steering(store: RunStore, run: Any) -> None:
 def _loss_weight(run: Any, task: str, value: float, colour: str) -> None:
     key = f"steer.{run.id}.{task}"
     setting = f"tasks.{task}.loss_weight"
-    hold(key, _shown(run, setting, value))
-    highest = max(HIGHEST_WEIGHT, 2 * value, st.session_state[key])
+    shown = hold(key, _shown(run, setting, value))
+    highest = max(HIGHEST_WEIGHT, 2 * value, shown)
     label = f"Loss weight of {words.plain(task)}"
     st.html(f'<div class="steer-name"><span style="color:{colour}">●</span> {html.escape(task)}</div>')
-    st.slider(label, 0.0, float(highest), step=0.05, key=key, label_visibility="collapsed", on_change=_ask, args=(run.id, setting, key))
+    st.slider(label, 0.0, float(highest), float(shown), 0.05, key=key, label_visibility="collapsed", on_change=_ask, args=(run.id, setting, key))
 
 
 def _learning_rate(run: Any, value: float) -> None:
     key = f"steer.{run.id}.lr"
-    hold(key, _shown(run, "optimizer.lr", value))
+    shown = hold(key, _shown(run, "optimizer.lr", value))
     about = "At the schedule's highest point; the schedule goes on from it."
     step = value / 10
-    st.number_input("Learning rate", 1e-8, 10.0, step=step, format="%g", key=key, help=about, on_change=_ask, args=(run.id, "optimizer.lr", key))
+    st.number_input("Learning rate", 1e-8, 10.0, shown, step, format="%g", key=key, help=about, on_change=_ask, args=(run.id, "optimizer.lr", key))
 
 
 def _ask(run_id: str, setting: str, key: str) -> None:

@@ -176,15 +176,11 @@ def test_delete_asks_and_is_refused_while_it_trains(page, server, store):
     expect(page.get_by_role("dialog").get_by_role("button", name="Delete")).to_have_count(0)
     page.get_by_role("dialog").get_by_role("button", name="Close").last.click()
     expect(page.get_by_role("dialog")).to_have_count(0)
+    wait_until(page, lambda: store.get(run.id).step > 0)  # so that it has something to save
     click(page, "Stop")
     expect(page.get_by_text("Resume goes on from the checkpoint")).to_be_visible(timeout=PATIENCE)
-    asked = page.get_by_role("dialog").get_by_text("to be deleted")
-    for _ in range(5):  # the page is built anew when it notices the end, and a question asked just then is closed by it
-        choose(page, "Delete")
-        page.wait_for_timeout(1500)
-        if asked.is_visible():
-            break
-    expect(asked).to_be_visible()
+    choose(page, "Delete")
+    expect(page.get_by_role("dialog").get_by_text("to be deleted")).to_be_visible()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.wait_for_url("**/compare*")
     expect(page.get_by_text("Deleted: to be deleted")).to_be_visible()
@@ -199,6 +195,7 @@ def test_runs_are_deleted_from_the_library_only_once_someone_ticked(page, server
     page.goto(f"{server.url}/compare")
     delete = page.get_by_role("button", name="Delete", exact=True)
     expect(delete).to_be_disabled()  # though some are selected for a start
+    page.locator("[data-testid=stDataFrame] canvas td").get_by_text("two", exact=True).wait_for(state="attached")  # it takes clicks from here on
     place = page.locator("[data-testid=stDataFrame] canvas").first.bounding_box()
     tick = (place["x"] + 20, place["y"] + 36 + 18)  # of the first row, below the heading
     page.mouse.click(*tick)
