@@ -94,8 +94,8 @@ def page(chromium, server):
 
     context = chromium.new_context(viewport={"width": 1280, "height": 1500})
     tab = context.new_page()
-    tab.set_default_timeout(60_000)
-    expect.set_options(timeout=60_000)
+    tab.set_default_timeout(120_000)
+    expect.set_options(timeout=120_000)
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))
     foreign: list[str] = []

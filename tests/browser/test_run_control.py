@@ -15,7 +15,7 @@ from mtl_core.runs.store import open_store
 
 pytestmark = pytest.mark.browser
 
-PATIENCE = 240_000  # milliseconds; a bound for slow machines, not a claim
+PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
 FIRST_X = """step => [...document.querySelectorAll('.js-plotly-plot')].some(
     plot => (plot.calcdata || []).some(points => points[0].trace.opacity !== 0.6 && points[0].x === step))"""
 PAST = "[...document.querySelectorAll('.js-plotly-plot')].some(plot => plot.data.some(trace => trace.name?.includes('before the fork')))"

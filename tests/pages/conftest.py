@@ -108,6 +108,12 @@ def store(tmp_path, monkeypatch):
     return open_store()
 
 
+@pytest.fixture(autouse=True)
+def _no_components_of_packages(monkeypatch):
+    """At every run of a page AppTest reads the metadata of all installed packages, in search of components: a quarter of a second."""
+    monkeypatch.setattr("streamlit.components.v2.manifest_scanner.scan_component_manifests", list)
+
+
 @pytest.fixture
 def finished(store):
     return fill(store, store.create(config(), columns=held_by_us("cpu")), end="finished")
