@@ -173,7 +173,7 @@ class _Training:
         store, run_id, control, beat_at = self.store, self.trained.id, self.control, 0.0
         while not done.wait(CONTROL_SECONDS):
             with suppress(StoreError):  # a store busy for a moment: the next round comes soon
-                for record in holding.take_controls(store, run_id):
+                for record in holding.take_controls(store, run_id, self.token):
                     obey(control, record)
                 if time.monotonic() - beat_at >= HEARTBEAT_SECONDS:
                     beat_at = time.monotonic()

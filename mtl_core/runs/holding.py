@@ -105,15 +105,25 @@ def _waiting(run_id: str) -> tuple[Any, ...]:
 def check_held(store: RunStore, run_id: str, token: str) -> None:
     """Raise RunTakenError where the run was taken again, or given up, since it was taken with ``token``."""
     with store.database.read() as connection:
-        if connection.execute(select(_runs.c.owner_token).where(_runs.c.id == run_id)).scalar() != token:
+        if _token_of(connection, run_id) != token:
             raise RunTakenError(f"run {run_id} is no longer held here")
 
 
-def take_controls(store: RunStore, run_id: str) -> list[ControlRecord]:
-    """Requests that were not handed out yet, oldest first; marks them as applied. For whoever trains the run."""
+def _token_of(connection: Connection, run_id: str) -> str | None:
+    return connection.execute(select(_runs.c.owner_token).where(_runs.c.id == run_id)).scalar()
+
+
+def take_controls(store: RunStore, run_id: str, token: str | None = None) -> list[ControlRecord]:
+    """Requests that were not handed out yet, oldest first; marks them as applied. For whoever trains the run.
+
+    Args:
+        token: with which the run was taken. One who was given up, and wakes again, takes nothing that is asked of its successor.
+    """
     if not is_asked(store, run_id):  # so that looking, four times a second, does not write
         return []
     with store.database.write() as connection:
+        if token is not None and _token_of(connection, run_id) != token:
+            return []
         rows = connection.execute(select(_controls).where(*_waiting(run_id)).order_by(_controls.c.number)).all()
         numbers = [row.number for row in rows]
         connection.execute(update(_controls).where(_controls.c.number.in_(numbers)).values(applied_at=time.time()))

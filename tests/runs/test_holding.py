@@ -89,6 +89,15 @@ def test_what_was_asked_of_an_earlier_attempt_is_not_meant_for_the_next(store, c
     assert store.get(hung.id).status == "running"
 
 
+def test_who_was_given_up_takes_nothing_that_is_asked_of_its_successor(store, config, hung):
+    give_up(store, hung.id)
+    lineage.resume(store, hung.id)
+    successor = claim(store, hung.id, "cpu")
+    actions.stop(store, hung.id)
+    assert take_controls(store, hung.id, hung.holder) == []
+    assert [record.kind for record in take_controls(store, hung.id, successor)] == ["stop"]
+
+
 def test_a_claim_marks_requests_that_were_left_as_applied(store, config):
     run = store.create(config())
     with store.database.write() as connection:
