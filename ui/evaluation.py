@@ -19,15 +19,20 @@ from ui.evaluation_task import task_evaluation
 from ui.plot import plot, prepared
 from ui.state import hold_first
 
+VIEW = "run.view"  # its place in the session
 VIEWS = {"training": "Training", "evaluation": "Evaluation"}
 
 
+def asked_view() -> str:
+    """Which tab of the run's page is looked at: as chosen, at first as the address says."""
+    asked = st.session_state.get(VIEW) or st.query_params.get("view", "training")
+    return asked if asked in VIEWS else "training"
+
+
 def view_choice() -> str:
-    """Which tab of the run's page is looked at; it stands in the address."""
-    key = "run.view"
-    asked = st.query_params.get("view", "training")
-    held = hold_first(key, asked if asked in VIEWS else "training")
-    view = st.segmented_control("View", list(VIEWS), default=held, format_func=VIEWS.get, key=key, required=True, label_visibility="collapsed")
+    """Choose the tab of the run's page; it stands in the address."""
+    held = hold_first(VIEW, asked_view())
+    view = st.segmented_control("View", list(VIEWS), default=held, format_func=VIEWS.get, key=VIEW, required=True, label_visibility="collapsed")
     view = view or "training"
     if view == "training":
         for name in ("view", "images", "task", "checkpoint", "cell"):

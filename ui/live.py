@@ -11,7 +11,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from ui import words
 from ui.charts import colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
-from ui.evaluation import evaluation_tab, view_choice
+from ui.evaluation import asked_view, evaluation_tab, view_choice
 from ui.export import copy_as, take_away
 from ui.failure import ending_card, full_log_button
 from ui.gradients import gradient_panels
@@ -27,41 +27,48 @@ from ui.task_vectors import task_vector_panels
 # somebody tries things out, is shown often, its rest less often, and long runs seldom.
 BEGINNING, REFRESH_AT_FIRST = 20.0, 2.0
 REFRESH_SECONDS = ((600, 4.0), (float("inf"), 10.0))  # (up to this expected length of the run, every so many seconds)
+DETAILS_AFTER = 3  # refreshes
 TEST_TILES = 4  # in a row; more of them cut off their words
 SOON_SECONDS = 1.0  # while a request is on its way: somebody waits for it
 
 
 def show_run(run_id: str) -> None:
-    """The page. While the run is on, one fragment refreshes all of it; afterwards only the strip is polled.
+    """The page. While the run is on, one fragment refreshes what moves and another, less often, what stands below.
 
-    Both have the strip, then the rest in one container: where one follows the other, each part replaces its own old drawing.
+    Afterwards only the strip is polled.
     """
     run = run_store().get(run_id)
-    if run.status.is_ended():
+    view = asked_view()
+    every = None if run.status.is_ended() else refresh_seconds(run)
+    with st.container():
+        if every is None:
+            with st.container():
+                polling_strip(run.id)
+                st.fragment(_still)(run.id, view)
+        else:
+            st.fragment(_live, run_every=every)(run.id, every, view)
+    if view == "training" or not run.info:
         with st.container():
-            polling_strip(run.id)
-            st.fragment(_still)(run.id)
-    else:
-        every = refresh_seconds(run)
-        st.fragment(_live, run_every=every)(run.id, every)
+            st.fragment(_details, run_every=every and DETAILS_AFTER * every)(run.id)
 
 
 @worded
-def _live(run_id: str, every: float) -> None:
+def _live(run_id: str, every: float, view: str) -> None:
     draw_strip(own_run=run_id)
     with st.container():
         _draw_run(run_id)
     run = run_store().get(run_id)
     now = refresh_seconds(run)
-    if notice_endings(run_store()) or run.status.is_ended() or now > every or now == SOON_SECONDS != every:
+    slower, sooner = now > every, now == SOON_SECONDS != every
+    if notice_endings(run_store()) or run.status.is_ended() or slower or sooner or asked_view() != view:
         st.rerun()
     whole_page_if_asked()
 
 
 @worded
-def _still(run_id: str) -> None:
+def _still(run_id: str, view: str) -> None:
     _draw_run(run_id)
-    if not run_store().get(run_id).status.is_ended():  # it was just resumed
+    if not run_store().get(run_id).status.is_ended() or asked_view() != view:  # it was just resumed, or another tab is looked at
         st.rerun()
     whole_page_if_asked()
 
@@ -79,23 +86,19 @@ def refresh_seconds(run) -> float:
 def _draw_run(run_id: str) -> None:
     store = run_store()
     run = store.get(run_id)
-    # Places of their own: what is drawn above grows (PyTorch is loaded, the first curves come), and tabs that move forget which one is read.
-    top, above, below = st.container(), st.container(), st.container()
+    # A place of its own: what is drawn above may grow (PyTorch is loaded, the first curves come), and what moves is built anew.
+    top, rest = st.container(), st.container()
     with top:
         header(store, run)
         ending_card(store, run)
         view = view_choice() if run.info else "training"
-    if view == "evaluation":
-        with above:
+    with rest:
+        if view == "evaluation":
             evaluation_tab(store, run)
-        return
-    with above:
-        if run.info:
+        elif run.info:
             _training(store, run)
         elif not run.status.is_ended():
             _getting_ready(store, run)
-    with below:
-        _details(store, run)
 
 
 def _training(store: RunStore, run) -> None:
@@ -184,7 +187,11 @@ def _predictions(store: RunStore, run) -> None:
                 legend(task_of(name, tasks[name]))
 
 
-def _details(store: RunStore, run) -> None:
+@worded
+def _details(run_id: str) -> None:
+    """Settings, log and downloads: a third of what a refresh of the page costs the browser, so they are drawn anew less often."""
+    store = run_store()
+    run = store.get(run_id)
     settings, log, downloads = st.tabs(["Settings", "Log", "Take it away"])
     with settings:
         copy_as(store, run)
