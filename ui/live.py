@@ -150,19 +150,25 @@ def _escape(text: str) -> str:
 def _test_results(run, summary: dict[str, Any]) -> None:
     """Measured once, at the end, with the checkpoint that was best on val."""
     tasks = run.info["tasks"]
-    shown = [(task, info, summary.get(f"test/{task}/{info['main_metric']}")) for task, info in tasks.items()]
-    if not any(entry for _, _, entry in shown):
+    measured = [task for task in tasks if any(key.startswith(f"test/{task}/") for key in summary)]
+    if not measured:
         return
     st.subheader("On the test images", anchor=False, help="Measured once, at the end, with the checkpoint that was best on val.")
     panel_style(tasks, colours_of(run.config), prefix="test")
-    for start in range(0, len(shown), TEST_TILES):
-        for place, (task, info, entry) in zip(st.columns(TEST_TILES), shown[start : start + TEST_TILES], strict=False):
-            metric = info["metrics"][info["main_metric"]]
+    for start in range(0, len(tasks), TEST_TILES):
+        for place, task in zip(st.columns(TEST_TILES), list(tasks)[start : start + TEST_TILES], strict=False):
             with place.container(border=True, key=f"test_{task}"):
-                st.metric(
-                    f"{words.plain(task)}: {metric['title']} {words.better(metric['higher_is_better'])}",
-                    words.measured(entry["last"] if entry else None, metric.get("unit", "")),
-                )
+                _test_tile(task, tasks[task], summary, has_labels=task in measured)
+
+
+def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_labels: bool) -> None:
+    metric = info["metrics"][info["main_metric"]]
+    title = f"{words.plain(task)}: {metric['title']} {words.better(metric['higher_is_better'])}"
+    if not has_labels:
+        st.metric(title, "no labels", help="No test image is labelled for this task.")
+        return
+    entry = summary.get(f"test/{task}/{info['main_metric']}")
+    st.metric(title, words.measured(entry["last"] if entry else None, metric.get("unit", "")))
 
 
 def _predictions(store: RunStore, run) -> None:

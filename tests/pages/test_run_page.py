@@ -1,6 +1,6 @@
 import pytest
 
-from mtl_core.events import EpochMetrics
+from mtl_core.events import EpochMetrics, RunEnded
 from mtl_core.runs.status import RunStatus
 
 
@@ -30,6 +30,14 @@ def test_finished_run_shows_every_task_with_best_and_last(open_page, finished, t
     assert [metric.value for metric in app.metric] == ["0.625", "1.250 degrees"]
     assert len(app.get("image")) == 2
     assert "a line of the log" in texts(app)
+
+
+def test_a_task_that_no_test_image_is_labelled_for_says_so(open_page, make_run, store):
+    run = make_run()
+    store.append(run.id, EpochMetrics(4, 2, {"test/digit/accuracy": 0.625}))
+    store.append(run.id, RunEnded("finished", 4, 2.0, 10.0, 1.0))
+    tiles = open_page("run", run=run.id).metric
+    assert [(tile.value, tile.help) for tile in tiles] == [("0.625", ""), ("no labels", "No test image is labelled for this task.")]
 
 
 def place_of_tabs(block, path=()):
