@@ -25,7 +25,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mtl_core.config import DataConfig, PartConfig, RunConfig
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import DataConfig, PartConfig
 from mtl_core.data import open_source
 from mtl_core.data.batches import Batches
 from mtl_core.data.imports import ImportSpec, examine, import_dataset, propose

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.config import DataConfig, PartConfig, PartitionConfig, PreprocessingConfig, TaskConfig
+from mtl_core.config_sections import DataConfig, PartConfig, PartitionConfig, PreprocessingConfig, TaskConfig
 from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.data.dataset import Task
 from mtl_core.data.mnist_files import MNISTFiles, mnist_root, root_problem

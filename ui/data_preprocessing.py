@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.config import PreprocessingConfig
+from mtl_core.config_sections import PreprocessingConfig
 from mtl_core.data.dataset import PreparedData
 from mtl_core.data.preprocessing import DENOISERS
 from mtl_core.data.preprocessing.one_sample import OneSample, preprocessed_sample

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.analysis.dataset_report import dataset_report
-from mtl_core.config import PartConfig
+from mtl_core.config_sections import PartConfig
 from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.data.imports import imported
 from mtl_core.data.prepare import prepare

@@ -7,7 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.config import PartConfig, RunConfig
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import PartConfig
 from mtl_core.data.dataset import Task
 from mtl_core.data.source import Progress
 from mtl_core.runs.artifacts import probe_epochs

@@ -8,7 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.config import AugmentationConfig, PartConfig, PreprocessingConfig, RunConfig
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import AugmentationConfig, PartConfig, PreprocessingConfig
 from mtl_core.data import open_source
 from mtl_core.data.dataset import Task
 from mtl_core.data.prepare import prepare

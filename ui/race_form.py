@@ -9,7 +9,8 @@ import streamlit as st
 
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.cost import cost_of
-from mtl_core.config import PartConfig, RunConfig
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import PartConfig
 from mtl_core.runs import jobs, race
 from ui import state, train_form, words
 from ui.changes import automatic_name

@@ -10,7 +10,8 @@ import streamlit as st
 from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.cost import cost_of
-from mtl_core.config import AugmentationConfig, OptimizerConfig, RunConfig, ScheduleConfig
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import AugmentationConfig, OptimizerConfig, ScheduleConfig
 from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.errors import ConfigError
 from mtl_core.registry import Registry

@@ -8,7 +8,7 @@ import click
 
 from mtl_core.cli.imports import check_data, delete_data, import_data, show_data
 from mtl_core.cli.output import JSON, described, described_checkpoint, duration, emit, emit_json, emit_table, headline, metrics_table, moment
-from mtl_core.config import PartConfig
+from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError
 from mtl_core.runs.lineage import forkable
 from mtl_core.runs.run import Run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtl_core.config import DataConfig, PartConfig, PreprocessingConfig
+from mtl_core.config_sections import DataConfig, PartConfig, PreprocessingConfig
 from mtl_core.data.source import DataSource
 from mtl_core.registry import Registry, validated
 

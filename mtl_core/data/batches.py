@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtl_core.config import AugmentationConfig
+from mtl_core.config_sections import AugmentationConfig
 from mtl_core.data.augmentation.augmentation import Drawn, Mix
 from mtl_core.data.augmentation.pipeline import Pipeline
 from mtl_core.data.dataset import MultiTaskDataset

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from mtl_core.config import PartitionConfig
+from mtl_core.config_sections import PartitionConfig
 from mtl_core.data.dataset import IGNORE, MultiTaskDataset, PreparedData, Task
 from mtl_core.data.statistics import measure_targets
 

@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.cost import cost_of
-from mtl_core.config import PartConfig, RunConfig
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.runs import schema
 from mtl_core.runs.actions import LONGEST_TITLE

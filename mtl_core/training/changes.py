@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mtl_core.config import ChangeConfig
+from mtl_core.config_sections import ChangeConfig
 from mtl_core.errors import ConfigError
 from mtl_core.events import Control, Message, SettingChanged
 from mtl_core.training.build import Setup

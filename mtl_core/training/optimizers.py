@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtl_core.config import OptimizerConfig, RunConfig, ScheduleConfig
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import OptimizerConfig, ScheduleConfig
 from mtl_core.sharing.model import MultiTaskModel
 
 LOWEST_LR = 0.01  # of the cosine schedule, as a share of lr

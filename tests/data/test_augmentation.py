@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtl_core.config import AugmentationConfig
+from mtl_core.config_sections import AugmentationConfig
 from mtl_core.data.augmentation import AUGMENTATIONS, fitting
 from mtl_core.data.augmentation.pipeline import Pipeline
 from mtl_core.data.dataset import Task

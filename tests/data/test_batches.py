@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtl_core.config import AugmentationConfig, PartConfig
+from mtl_core.config_sections import AugmentationConfig, PartConfig
 from mtl_core.data import open_source
 from mtl_core.data.batches import Batches, _Rows
 from mtl_core.data.prepare import prepare

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mtl_core.config import PartConfig
+from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
 from mtl_core.data.digits import load_digits
 from mtl_core.data.scene_layout import FARTHEST, LEAST_VISIBLE, NEAREST, WALL_DISTANCE

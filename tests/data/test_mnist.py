@@ -3,7 +3,7 @@ import csv
 import numpy as np
 import pytest
 
-from mtl_core.config import PartConfig
+from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
 from mtl_core.errors import DataError
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtl_core.config import PartConfig
+from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
 from mtl_core.data.multi_mnist import overlaid
 from mtl_core.errors import DataError

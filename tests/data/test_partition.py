@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mtl_core.config import PartitionConfig
+from mtl_core.config_sections import PartitionConfig
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
 from mtl_core.data.partition import SPLITS, labelled_by_task, partitioned
 from mtl_core.data.statistics import measure

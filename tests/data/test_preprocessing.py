@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtl_core.config import DataConfig, PartConfig, PreprocessingConfig
+from mtl_core.config_sections import DataConfig, PartConfig, PreprocessingConfig
 from mtl_core.data import open_source, open_unprocessed
 from mtl_core.data.batches import Batches
 from mtl_core.data.dataset import MultiTaskDataset
@@ -226,7 +226,7 @@ def test_unstandardised_batches_are_between_0_and_1(cache):
 
 
 def test_variants_of_a_sample_follow_their_augmentation(cache):
-    from mtl_core.config import AugmentationConfig
+    from mtl_core.config_sections import AugmentationConfig
 
     data = prepare(open_source(DataConfig(name="digit_scenes", **SCENES)), cache)
     sample = preprocessed_sample(data, 2, PreprocessingConfig(colour="grey"))

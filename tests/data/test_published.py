@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
-from mtl_core.config import PartConfig
+from mtl_core.config_sections import PartConfig
 from mtl_core.data import cifar, open_source, stored_set
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.stored_set import Resource, fetch, spread

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mtl_core.config import PartConfig
+from mtl_core.config_sections import PartConfig
 from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.prepare import prepare

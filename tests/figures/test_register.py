@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtl_core.config import AugmentationConfig
+from mtl_core.config_sections import AugmentationConfig
 from mtl_core.data.augmentation.pipeline import Pipeline
 from mtl_core.data.dataset import Task
 from mtl_core.figures.overlays import MASK_OPACITY, class_colours

@@ -1,6 +1,7 @@
 """A store filled by hand, and the app run on it without a worker: nothing is trained here."""
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,16 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from mtl_core.config import RunConfig
+from mtl_core.data.prepare import prepare
 from mtl_core.events import EpochMetrics, Message, Paused, ProbesSaved, RunEnded, RunStarted, StepScalars
 from mtl_core.runs import actions, jobs
 from mtl_core.runs.holding import held_by_us
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 from mtl_core.training.checkpoint_files import FILES, name_of, update_index
+from ui import background
 
+WAIT = 60  # seconds; a bound for slow machines
 APP = str(Path(__file__).parents[2] / "app.py")
 LOSS = {"title": "Loss", "unit": "", "higher_is_better": False}
 TASKS = {
@@ -112,6 +116,30 @@ def store(tmp_path, monkeypatch):
 def _no_components_of_packages(monkeypatch):
     """At every run of a page AppTest reads the metadata of all installed packages, in search of components: a quarter of a second."""
     monkeypatch.setattr("streamlit.components.v2.manifest_scanner.scan_component_manifests", list)
+
+
+@pytest.fixture(autouse=True)
+def _what_is_being_made_ends_with_its_test(monkeypatch):
+    """Pages prepare data in threads that go on when nobody looks: up to six sets of scenes at once stood in the way of the tests that followed."""
+    over = threading.Event()
+
+    def until_over(source, cache, progress):
+        def report(share, what):
+            if over.is_set():
+                raise RuntimeError("the test is over")
+            progress(share, what)
+
+        return prepare(source, cache, report)
+
+    monkeypatch.setattr("ui.preview.prepare", until_over)
+    yield
+    over.set()
+    for key in list(background._works()):
+        background.cancel(key)
+    for thread in threading.enumerate():
+        if thread.name in ("prepare-sample", "page-work"):
+            thread.join(WAIT)
+            assert not thread.is_alive()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The Train form's part for the update, and for each task's own optimizer and epochs."""
 
-from mtl_core.config import OptimizerConfig
+from mtl_core.config_sections import OptimizerConfig
 from mtl_core.presets import load_presets
 
 TASK = next(iter(load_presets()[0].config.tasks))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mtl_core.config import PartConfig
+from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError
 from mtl_core.runs import actions, race
 from mtl_core.runs.status import RunStatus

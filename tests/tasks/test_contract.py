@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mtl_core.backbones import BACKBONES
-from mtl_core.config import PartConfig
+from mtl_core.config_sections import PartConfig
 from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.data.dataset import PADDING, Task
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mtl_core.__main__ import main
-from mtl_core.config import PartConfig, RunConfig
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
 from mtl_core.errors import StoreError, TrainingError
 from mtl_core.runs.evaluations import evaluations, find_checkpoint, write_evaluation

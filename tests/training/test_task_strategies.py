@@ -7,7 +7,8 @@ import copy
 import pytest
 import torch
 
-from mtl_core.config import OptimizerConfig, RunConfig
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import OptimizerConfig
 from mtl_core.errors import ConfigError
 from mtl_core.events import Control, EpochMetrics, StepScalars
 from mtl_core.training.build import build

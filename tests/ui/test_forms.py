@@ -5,7 +5,8 @@ from pydantic import BaseModel, Field
 
 from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
-from mtl_core.config import AugmentationConfig, OptimizerConfig, RunConfig, ScheduleConfig
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import AugmentationConfig, OptimizerConfig, ScheduleConfig
 from mtl_core.data import DATA_SOURCES
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.tasks import TASK_KINDS
@@ -102,7 +103,8 @@ def test_one_click_is_a_sensible_change(default, step):
 
 
 def test_choices_are_said_in_words():
-    from mtl_core.config import PreprocessingConfig, RunConfig
+    from mtl_core.config import RunConfig
+    from mtl_core.config_sections import PreprocessingConfig
 
     fields = {field.name: field for model in (PreprocessingConfig, RunConfig) for field in describe(model)}
     assert fields["colour"].worded("as_is") == "As they are"

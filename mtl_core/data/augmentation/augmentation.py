@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtl_core.config import AugmentationConfig
+from mtl_core.config_sections import AugmentationConfig
 from mtl_core.data.dataset import LEAST_KEPT, PADDING, Task
 
 Drawn = dict[str, np.ndarray]

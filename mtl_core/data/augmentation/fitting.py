@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mtl_core.config import AugmentationConfig
+from mtl_core.config_sections import AugmentationConfig
 from mtl_core.data.augmentation import AUGMENTATIONS
 from mtl_core.data.dataset import Task
 from mtl_core.errors import Problem

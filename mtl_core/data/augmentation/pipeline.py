@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtl_core.config import AugmentationConfig
+from mtl_core.config_sections import AugmentationConfig
 from mtl_core.data.augmentation import AUGMENTATIONS
 from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtl_core.config import PartConfig
+from mtl_core.config_sections import PartConfig
 from mtl_core.data.preprocessing.denoiser import Denoiser
 from mtl_core.registry import Registry, validated
 

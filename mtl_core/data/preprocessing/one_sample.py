@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtl_core.config import AugmentationConfig, PreprocessingConfig
+from mtl_core.config_sections import AugmentationConfig, PreprocessingConfig
 from mtl_core.data.dataset import PreparedData
 from mtl_core.data.preprocessing.steps import preprocessing
 

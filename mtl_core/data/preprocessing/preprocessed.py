@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mtl_core.config import PreprocessingConfig
+from mtl_core.config_sections import PreprocessingConfig
 from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.identity import identity
 from mtl_core.data.in_threads import in_threads

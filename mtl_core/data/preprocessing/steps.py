@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from mtl_core.config import PreprocessingConfig
+from mtl_core.config_sections import PreprocessingConfig
 from mtl_core.data.preprocessing import open_denoiser
 from mtl_core.data.preprocessing.recolour import channels_after, recoloured
 from mtl_core.data.preprocessing.resize import place, resized_boxes, resized_image, resized_map

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtl_core.config import DataConfig, PartConfig, PreprocessingConfig
+from mtl_core.config_sections import DataConfig, PartConfig, PreprocessingConfig
 from mtl_core.data import open_source
 from mtl_core.data.imports import Cancelled, ImportSpec, check, delete, examine, import_dataset, imported, propose
 from mtl_core.data.imports.examine import PREPARATION

@@ -1,0 +1,167 @@
+"""The sections of a run's config: data, tasks, optimizer, schedule, augmentation, and what was changed while it trained."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Strict(BaseModel):
+    """A section that takes no unknown key."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+RESIZED = {"resize": ["stretch", "pad", "crop"]}
+
+
+class PartConfig(BaseModel):
+    """A registered part by name; every further key is one of that part's options."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    name: str = Field(description="Name in the part's table.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys beside ``name``."""
+        return dict(self.model_extra or {})
+
+
+class PreprocessingConfig(Strict):
+    """What is done once to every image, in this order, before anything is learnt from it; boxes, masks and depth follow the new size."""
+
+    denoise: PartConfig = Field(PartConfig(name="none"), description="How noise is removed from the images, at the size they come in.")
+    colour: Literal["as_is", "grey", "colour"] = Field(
+        "as_is",
+        description="'grey': one channel, by Rec. 601 luma; 'colour': three channels, of a grey image three equal ones.",
+        json_schema_extra={"words": {"as_is": "As they are", "grey": "Grey", "colour": "Three channels"}},
+    )
+    resize: Literal["none", "stretch", "pad", "crop"] = Field(
+        "none",
+        description="To another size. 'stretch' changes the proportions; 'pad' keeps them and adds bars that count for nothing; 'crop' keeps them "
+        "and cuts off what is too long, evenly at both ends.",
+        json_schema_extra={"words": {"none": "Keep the size", "stretch": "Stretch", "pad": "Pad", "crop": "Crop"}},
+    )
+    height: int = Field(64, ge=8, le=1024, description="New height.", json_schema_extra={"unit": "pixels", "shown_when": RESIZED})
+    width: int = Field(64, ge=8, le=1024, description="New width.", json_schema_extra={"unit": "pixels", "shown_when": RESIZED})
+    standardise: Literal["channels", "together", "none"] = Field(
+        "channels",
+        description="Subtract the mean and divide by the spread, both measured on the training images only: of each channel, or of all channels "
+        "'together', which keeps colours apart as they were; 'none' leaves values between 0 and 1.",
+        json_schema_extra={"words": {"channels": "Each channel", "together": "All channels together", "none": "Not at all"}},
+    )
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether the prepared images are others than those that the data set gives."""
+        return self.denoise != PartConfig(name="none") or self.colour != "as_is" or self.resize != "none"
+
+
+class PartitionConfig(Strict):
+    """Which images are labelled for which task."""
+
+    kind: Literal["shared", "disjoint"] = Field(
+        "shared",
+        description="'shared': every image keeps the targets it has for every task. 'disjoint': each image of train, val and test keeps its target "
+        "for one task only, so that each task has images of its own, with a train, val and test part.",
+        json_schema_extra={"words": {"shared": "Shared: all images for all tasks", "disjoint": "Disjoint: images of its own for each task"}},
+    )
+    among: list[str] = Field(
+        default_factory=list,
+        description="Tasks that the images are divided among when 'disjoint'; empty for the run's own. Written out when the run is made, so "
+        "that the same run with fewer tasks keeps each task's images.",
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="Which images each task gets, and which keep their label where only a share of them does.")
+
+
+class DataConfig(PartConfig):
+    """A data set by name with its options, what is done to its images, and which of them each task may learn from."""
+
+    preprocessing: PreprocessingConfig = PreprocessingConfig()
+    partition: PartitionConfig = PartitionConfig()
+
+    @property
+    def own_name(self) -> str:
+        """What people call the data set: ``name``, of an imported one the name it was imported under."""
+        return str(self.options.get("set") or self.name) if self.name == "imported" else self.name
+
+
+class OptimizerConfig(Strict):
+    """How parameters are updated."""
+
+    name: Literal["adam", "adamw", "sgd"] = Field(
+        "adamw", description="Update rule of torch.optim.", json_schema_extra={"words": {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}}
+    )
+    lr: float = Field(2e-3, gt=0, le=10, description="Learning rate at its highest point.")
+    weight_decay: float = Field(1e-4, ge=0, le=1, description="Decay of the weights (not of biases, norms or balancing parameters).")
+    momentum: float = Field(
+        0.9, ge=0, lt=1, description="Momentum of sgd; the Adam family ignores it.", json_schema_extra={"shown_when": {"name": ["sgd"]}}
+    )
+
+
+class TaskConfig(BaseModel):
+    """One task of the run. Further keys are options of the task's kind."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    loss_weight: float = Field(1.0, ge=0, description="Factor on this task's loss, before any balancing method.")
+    label_fraction: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of this task's training targets that is used, with all classes in proportion; the other images count for nothing in "
+        "this task. val and test keep all of theirs.",
+    )
+    optimizer: OptimizerConfig | None = Field(
+        None,
+        description="The task's own optimizer and learning rate, for what only this task uses (its head); under 'update: task_vectors' for its "
+        "copy of the shared network too. Empty for the run's.",
+    )
+    start_epoch: int = Field(1, ge=1, le=10_000, description="Epoch in which the task begins to be trained; 1 is the first.")
+    stop_epoch: int | None = Field(None, ge=1, le=10_000, description="Last epoch in which it is trained; empty for the run's last.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that belong to the task kind."""
+        return dict(self.model_extra or {})
+
+
+class ScheduleConfig(Strict):
+    """How the learning rate moves over the run."""
+
+    name: Literal["constant", "cosine"] = Field("cosine", description="'cosine' falls to 1 % of lr at the last step.")
+    warmup_fraction: float = Field(0.05, ge=0, le=0.5, description="Share of all steps in which the learning rate rises linearly to lr.")
+
+
+class AugmentationConfig(Strict):
+    """Random changes of the training images, drawn per image; boxes, masks and depth follow."""
+
+    shift: int = Field(0, ge=0, le=32, description="Largest shift in pixels, in x and in y; the border is repeated.")
+    flip: bool = Field(False, description="Mirror left-right with probability 1/2. Not for digits: it changes what they are.")
+    brightness: float = Field(0.0, ge=0, le=1, description="Largest change of brightness, as a share of the full range.")
+    contrast: float = Field(0.0, ge=0, le=1, description="Largest relative change of contrast.")
+    saturation: float = Field(0.0, ge=0, le=1, description="Largest relative change of saturation; nothing for grey images.")
+    crop: float = Field(
+        0.0, ge=0, le=0.9, description="Largest share of height and width that is cut away; what is left is enlarged to the whole. Depth gets nearer."
+    )
+    rotation: float = Field(
+        0.0, ge=0, le=180, description="Largest turn to either side; the border is repeated.", json_schema_extra={"unit": "degrees"}
+    )
+    scale: float = Field(0.0, ge=0, le=0.5, description="Largest relative change of size, about the centre, larger or smaller. Depth follows.")
+    cutout: float = Field(
+        0.0, ge=0, le=0.75, description="Side of a square that is blanked out, as a share of the shorter side. What lies under it counts for nothing."
+    )
+    mixup: float = Field(
+        0.0,
+        ge=0,
+        le=2,
+        description="Images are laid over each other, with a share drawn from Beta(a, a); this is a. For whole-image targets only.",
+    )
+
+
+class ChangeConfig(Strict):
+    """A setting that was changed while the run trained. A run with the same changes in its config makes them at the same steps."""
+
+    step: int = Field(ge=0, description="Optimizer steps done when it was changed: it holds from the step after.")
+    key: str = Field(description="'tasks.<task>.loss_weight' or 'optimizer.lr'.")
+    value: float = Field(description="What it was set to.")
