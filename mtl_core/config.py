@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 
 from mtl_core.config_sections import AugmentationConfig, ChangeConfig, DataConfig, OptimizerConfig, PartConfig, ScheduleConfig, Strict, TaskConfig
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.plain_yaml import read_yaml
 from mtl_core.registry import validated
 
 # Keys under which a part stands by its name.
@@ -33,9 +34,9 @@ class RunConfig(Strict):
     """
 
     name: str = Field("", max_length=120, description="Title of the run; empty for one made from its settings.")
-    data: DataConfig
+    data: DataConfig = Field(description="The data set by name, with its options, e.g. {name: digits}.")
     tasks: dict[str, TaskConfig] = Field(description="Tasks to train together, by the data set's task names.")
-    backbone: PartConfig
+    backbone: PartConfig = Field(description="The network that the tasks share, by name, with its options, e.g. {name: small_cnn}.")
     sharing: PartConfig = Field(PartConfig(name="hard"), description="How the tasks share the network.")
     balancing: PartConfig = Field(PartConfig(name="fixed"), description="How the tasks' losses or gradients are combined.")
     update: PartConfig = Field(
@@ -132,15 +133,18 @@ class RunConfig(Strict):
     @classmethod
     def from_yaml(cls, text: str) -> RunConfig:
         """Checked config from YAML text."""
-        return cls.from_dict(_read_yaml(text))
+        return cls.from_dict(read_yaml(text))
 
     @classmethod
     def from_file(cls, path: str | Path) -> RunConfig:
         """Checked config from a YAML file."""
         try:
-            return cls.from_yaml(Path(path).read_text(encoding="utf-8"))
+            values = read_yaml(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read the config file '{path}': {error}. Give the path of a YAML file, or --preset NAME.") from None
+        except ConfigError as error:
+            raise ConfigError(f"the config file '{path}': {error}") from None
+        return cls.from_dict(values)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, every default written out."""
@@ -157,7 +161,7 @@ class RunConfig(Strict):
             key, separator, text = assignment.partition("=")
             if not separator or not key.strip():
                 raise ConfigError(f"'{assignment}' is not of the form key=value, e.g. optimizer.lr=0.01")
-            _assign(values, key.strip(), _read_yaml(text))
+            _assign(values, key.strip(), read_yaml(text))
         if isinstance(values["tasks"], dict):
             values["tasks"] = {name: task for name, task in values["tasks"].items() if task is not None}
         return type(self).from_dict(values)
@@ -210,15 +214,6 @@ def _carry_out(change: ChangeConfig, tasks: dict[str, TaskConfig], optimizer: Op
     tasks[change.key.split(".")[1]].loss_weight = change.value
     if all(task.loss_weight == 0 for task in tasks.values()):
         raise ValueError(f"changes: with {change.key} at 0 every loss_weight is 0, so nothing would be learnt; leave one task a positive one")
-
-
-def _read_yaml(text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        where = f" at line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
-        reason = getattr(error, "problem", None) or "plain YAML values only, no objects"
-        raise ConfigError(f"the text is not valid YAML{where}: {reason}") from None
 
 
 def _assign(values: dict[str, Any], key: str, value: Any) -> None:

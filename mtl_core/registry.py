@@ -11,7 +11,7 @@ repository register through a Python entry point in the group given to the regis
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -19,6 +19,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mtl_core.errors import ConfigError, Problem
+
+LONGEST = 80  # characters of a value that an error repeats
 
 
 class Registry:
@@ -67,11 +69,12 @@ def unknown_name(noun: str, name: str, available: Any) -> str:
     return f"unknown {noun} '{name}'{hint} Available: {', '.join(names) or 'none'}"
 
 
-def validated(model: type[BaseModel], values: dict[str, Any], field: str) -> BaseModel:
+def validated(model: type[BaseModel], values: dict[str, Any], field: str, beside: Iterable[str] = ()) -> BaseModel:
     """``model(**values)``, with pydantic's errors turned into ours.
 
     Args:
         field: dotted config key that the values stand under, put before each problem's own key.
+        beside: keys that may stand there too and are read elsewhere, to be named where one is unknown.
 
     Raises:
         ConfigError: one problem per unknown, missing or invalid value.
@@ -79,26 +82,31 @@ def validated(model: type[BaseModel], values: dict[str, Any], field: str) -> Bas
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_problems(error, model, field)) from None
+        raise ConfigError(_problems(error, model, field, beside)) from None
 
 
-def _problems(error: ValidationError, model: type[BaseModel], field: str) -> list[Problem]:
+def _problems(error: ValidationError, model: type[BaseModel], field: str, beside: Iterable[str]) -> list[Problem]:
     problems = []
     for detail in error.errors():
         key = ".".join(str(part) for part in (field, *detail["loc"]) if part != "")
         if detail["type"] == "extra_forbidden":
-            known = _fields_at(model, detail["loc"][:-1])
-            message = unknown_name("key", str(detail["loc"][-1]), known)
+            known = list(_model_at(model, detail["loc"][:-1]).model_fields)
+            message = unknown_name("key", str(detail["loc"][-1]), [*(beside if len(detail["loc"]) == 1 else ()), *known])
+        elif detail["type"] == "missing":
+            said = _model_at(model, detail["loc"][:-1]).model_fields[str(detail["loc"][-1])].description
+            message = f"is missing; give it: {_lower(said)}" if said else "is missing; give it"
+        elif detail["type"] in ("model_type", "dict_type"):
+            message = f"expected keys and values ({{}} for none), found {_found(detail['input'])}"
         elif detail["type"] == "value_error":  # our own sentences already say what was found
             message = _lower(detail["msg"])
         else:
-            message = f"{_lower(detail['msg'])}; found {detail['input']!r}"
+            message = f"{_lower(detail['msg'])}; found {_found(detail['input'])}"
         problems.append(Problem(key, message))
     return problems
 
 
-def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    """Field names of the model nested at ``location`` (the root's own where it can't be told)."""
+def _model_at(model: type[BaseModel], location: tuple[Any, ...]) -> type[BaseModel]:
+    """The model nested at ``location`` (the root itself where it can't be told)."""
     for part in location:
         info = model.model_fields.get(str(part))
         if info is None:
@@ -106,7 +114,14 @@ def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
         candidates = [info.annotation, *getattr(info.annotation, "__args__", ())]
         nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
         model = nested[0] if nested else model
-    return list(model.model_fields)
+    return model
+
+
+def _found(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _lower(message: str) -> str:

@@ -66,6 +66,37 @@ def test_yaml_with_objects_is_refused_and_not_run():
         RunConfig.from_yaml("!!python/object/apply:os.system ['true']")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("epochs: 1\nseed: 2\nepochs: 3", "line 3: 'epochs' stands twice, in lines 1 and 3"),
+        ("tasks: {digit: {}, digit: {loss_weight: 3}}", "line 1: 'digit' stands twice, in line 1"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(text, said):
+    """YAML's own reader would silently take the last."""
+    with pytest.raises(ConfigError, match=said):
+        RunConfig.from_yaml(text)
+
+
+def test_anchors_and_merged_keys_are_read():
+    text = "data: {name: digits}\nbackbone: {name: mlp}\ntasks:\n  digit: &same {loss_weight: 2}\n  slant: {<<: *same, start_epoch: 2}"
+    tasks = RunConfig.from_yaml(text).tasks
+    assert [(task.loss_weight, task.start_epoch) for task in tasks.values()] == [(2.0, 1), (2.0, 2)]
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "mine.yaml").write_text("data: {name: digits\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"the config file '.*mine\.yaml': the text is not valid YAML at line 2"):
+        RunConfig.from_file(tmp_path / "mine.yaml")
+
+
+def test_what_is_missing_or_empty_is_said_with_what_belongs_there():
+    assert problems_of({"data": {"name": "digits"}, "tasks": {"digit": {}}})["backbone"].startswith("is missing; give it: the network that")
+    assert problems_of(changed(tasks={"digit": None}))["tasks.digit"] == "expected keys and values ({} for none), found nothing"
+    assert len(problems_of(changed(epochs=list(range(1000))))["epochs"]) < 200
+
+
 def test_text_that_is_no_mapping_is_refused():
     with pytest.raises(ConfigError, match="mapping"):
         RunConfig.from_yaml("- a\n- b")
@@ -166,3 +197,21 @@ def test_a_nameless_run_is_called_after_its_own_data_set_and_few_tasks():
     assert few.title() == "digits: digit + ink (mlp, dwa)"
     many = RunConfig.from_dict({"data": {"name": "imported", "set": "my_cells"}, "tasks": {name: {} for name in "abcd"}, **parts})
     assert many.title() == "my_cells: 4 tasks (mlp, dwa)"
+
+
+def test_a_misspelt_key_of_a_task_or_of_the_data_finds_the_common_ones_too():
+    from mtl_core.training.check import problems
+
+    config = RunConfig.from_dict(changed(tasks={"digit": {"loss_wieght": 2}}))
+    assert next(problem.message for problem in problems(config)).startswith(
+        "unknown key 'loss_wieght'; did you mean 'loss_weight'? Available: loss_weight, "
+    )
+    config = RunConfig.from_dict(changed(data={"name": "digits", "preprocesing": {}}))
+    assert "did you mean 'preprocessing'" in problems(config)[0].message
+
+
+def test_data_that_are_not_there_are_the_only_thing_said_of_them(home):
+    from mtl_core.training.check import problems
+
+    config = RunConfig.from_dict(changed(data={"name": "imported", "set": "nowhere"}))
+    assert [problem.field for problem in problems(config)] == ["data.set"]

@@ -43,7 +43,7 @@ def proceed(run_id: str, **options: Any) -> int:
 @click.command()
 @_asks
 def stop(run_id: str, **options: Any) -> int:
-    """Ask RUN to save its state and end; 'resume' goes on with it later. A queued one leaves the queue."""
+    """Ask RUN to save its state and end; 'resume' goes on with it later. A queued one leaves the queue, one that has ended stays as it is."""
     return _ask(actions.stop, run_id, "stopped", lambda store, run: run.status.is_ended(), **options)
 
 
@@ -54,13 +54,14 @@ def _goes_on(store: RunStore, run: Run) -> bool:
 def _ask(do: Callable[[RunStore, str], Run], run_id: str, wanted: str, reached: _Reached, *, wait: bool, timeout: float, as_json: bool) -> int:
     with json_refusals(as_json):
         store = open_store()
+        ended_before = store.get(run_id).status.is_ended()
         run = do(store, run_id)
         done = not wait or _wait(store, run.id, reached, timeout)
         run = store.get(run.id)
     if as_json:
         emit_json(described(run))
     else:
-        emit(headline(run))
+        emit(headline(run) + ("\nit had ended already: nothing was asked of it" if ended_before else ""))
     if done:
         return ASKED
     if run.status.is_ended():

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import sys
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from mtl_core.cli.output import JSON, emit, emit_json, emit_table, json_refusals
 
+if TYPE_CHECKING:
+    from mtl_core.data.imports.report import Finding
+
 SPEC = click.option("--spec", "spec_file", metavar="FILE.yaml", help="How to read it; else dataset.yaml beside the data, or what it looks like.")
 _SHOWN = 25  # findings printed; --csv and --json have all
+_OF_A_KIND = 5  # of them, at most, so that many alike do not hide the others
+_LONGEST_FILE, _LONGEST_WHY = 50, 110  # characters
+MOST_CLASSES = 12  # in a list
 
 
 def _spec(path: str, spec_file: str | None):
@@ -94,7 +104,7 @@ def show_data(name: str, as_json: bool) -> None:
     channels, height, width = found.image_shape
     sizes = ", ".join(f"{count:,} {part}" for part, count in found.split_sizes.items())
     emit(f"{name}: {sizes}; {height} x {width} pixels, {'grey' if channels == 1 else 'colour'}\nfrom {found.path}\n")
-    emit_table(("task", "kind", "classes or unit"), [(t.name, t.kind, ", ".join(t.classes[:12]) or t.unit) for t in found.tasks])
+    emit_table(("task", "kind", "classes or unit"), [(t.name, t.kind, _listed(t.classes, MOST_CLASSES) or t.unit) for t in found.tasks])
     emit(f"\n{found.spec().to_yaml()}")
 
 
@@ -106,6 +116,8 @@ def delete_data(name: str, yes: bool) -> None:
     from mtl_core.data.imports import delete, get_imported
 
     get_imported(name)
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("deleting asks first, and there is no terminal to ask on: add --yes")
     if not yes:
         click.confirm(f"Delete the imported data set '{name}'? Runs that used it can no longer go on", abort=True, err=True)
     delete(name)
@@ -119,8 +131,12 @@ def _emit_report(report) -> None:
     emit_table(("task", "kind", "train", "val", "test", "classes, range"), rows, numbers=("train", "val", "test"))
     if report.findings:
         emit("")
-        emit_table(("outcome", "what", "file", "why"), [(f.outcome, f.kind, f.file[-50:], f.message[:110]) for f in report.findings[:_SHOWN]])
-        more = sum(report.counts.values()) - min(_SHOWN, len(report.findings))
+        shown = _some_of_each_kind(report.findings)
+        emit_table(
+            ("outcome", "what", "file", "why"),
+            [(f.outcome, f.kind, _end_of(f.file), textwrap.shorten(f.message, _LONGEST_WHY, placeholder="...")) for f in shown],
+        )
+        more = sum(report.counts.values()) - len(shown)
         if more:
             emit(f"and {more:,} more; 'data check PATH --csv' lists them")
     for leak in report.leaks[:5]:
@@ -129,9 +145,26 @@ def _emit_report(report) -> None:
         emit(f"problem: {problem}")
 
 
+def _some_of_each_kind(findings: Sequence[Finding]) -> list[Finding]:
+    seen: Counter[tuple[str, str]] = Counter()
+    shown = []
+    for finding in findings:
+        seen[finding.outcome, finding.kind] += 1
+        if seen[finding.outcome, finding.kind] <= _OF_A_KIND:
+            shown.append(finding)
+    return shown[:_SHOWN]
+
+
+def _end_of(file: str) -> str:
+    return file if len(file) <= _LONGEST_FILE else f"...{file[3 - _LONGEST_FILE :]}"
+
+
 def _range(summary) -> str:
     if summary.lowest is not None:
         return f"{summary.lowest:g} to {summary.highest:g} {summary.task.unit}".strip()
-    counts = [f"{name} {count:,}" for name, count in list(summary.class_counts.items())[:5]]
-    text = ", ".join(counts or summary.task.classes[:5])
-    return text + (f" ... ({len(summary.task.classes)} classes)" if len(summary.task.classes) > 5 else "")
+    counts = [f"{name} {count:,}" for name, count in summary.class_counts.items()]
+    return _listed(counts or summary.task.classes, 5)
+
+
+def _listed(names: Sequence[str], most: int) -> str:
+    return ", ".join(names[:most]) + (f", ... ({len(names)} classes)" if len(names) > most else "")

@@ -37,13 +37,14 @@ def predict(run_id: str, images: tuple[str, ...], out: Path, checkpoint: str, de
     """Predict IMAGES (files, folders, patterns, or - for a list on standard input) with RUN's network.
 
     RUN is a run's id, or the folder of an exported model. Each image gets NAME.json, NAME.png with all tasks drawn, and its masks and depth maps as
-    PNG files. Files that are no images are named and left out. Exit code: 0 all done, 1 some left out, 2 nothing could begin.
+    PNG files. Of a folder, the files that end as images do are taken; those that are no images all the same are named and left out.
+    Exit code: 0 all done, 1 some left out, 2 nothing could begin.
     """
     from mtl_core.inference.loading import load
 
     with json_refusals(as_json):
         paths = list(_files(images))
-        if not paths:
+        if not any(path.is_file() for path in paths):
             raise click.UsageError(f"no image file in {', '.join(images)}")
         predictor = load(run_id, checkpoint, device=device)
         jobs = _named(paths, out, force)

@@ -72,20 +72,23 @@ def show(run_id: str, as_json: bool) -> None:
         more["kept"] = [described_checkpoint(checkpoint) for checkpoint in kept]
         emit_json({**described(run), **more, "folder": str(store.folder(run.id))})
         return
-    emit("\n".join([headline(run), *_remarks(run, [checkpoint.epoch for checkpoint in kept])]))
+    best = next((checkpoint.epoch for checkpoint in kept if checkpoint.is_best), None)
+    emit("\n".join([headline(run), *_remarks(run, [checkpoint.epoch for checkpoint in kept], best)]))
     if run.failure:
         emit(f"\n{run.failure['message']}\n{run.failure['cure']}\nThe full log is in {store.folder(run.id) / 'log.txt'}")
     emit(f"\n{run.config.to_yaml()}")
     metrics_table(summary)
 
 
-def _remarks(run: Run, kept: list[int]) -> list[str]:
-    """What people have said of a run, where it comes from, and what it can be forked from."""
+def _remarks(run: Run, kept: list[int], best: int | None) -> list[str]:
+    """What people have said of a run, where it comes from, what 'auto' came to, and what it can be forked from."""
+    info = run.info or {}
     lines = {
+        "precision": info.get("precision", ""),
         "forked from": f"{run.parent} after epoch {run.parent_epoch}" if run.parent else "",
         "tags": ", ".join(run.tags),
         "note": run.note,
-        "kept epochs": ", ".join(map(str, kept)),
+        "kept epochs": ", ".join(f"{epoch} (best on val)" if epoch == best else str(epoch) for epoch in kept),
         "marks": ", ".join(name for name in ("pinned", "archived") if getattr(run, name)),
     }
     return [f"{name}: {text}" for name, text in lines.items() if text]

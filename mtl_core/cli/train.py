@@ -92,7 +92,7 @@ def _say_who_trains_it() -> None:
 
 def _one_of(config_file: str | None, preset: str | None) -> None:
     if (config_file is None) == (preset is None):
-        raise click.UsageError("give either a CONFIG.yaml or --preset NAME")
+        raise click.UsageError(f"give either a CONFIG.yaml or --preset NAME; found {'both' if preset else 'neither'}")
 
 
 def _config(config_file: str | None, preset: str | None, assignments: tuple[str, ...]) -> RunConfig:

@@ -19,7 +19,7 @@ from mtl_core.runs.run import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore, open_store
 
-DONE, FAILED = 0, 1  # exit codes, beside NOT_TAKEN
+DONE, FAILED, STOPPED = 0, 1, 130  # exit codes, beside NOT_TAKEN
 POLL_SECONDS = 0.5  # how often it is looked whether a device is free by now
 
 
@@ -30,7 +30,7 @@ def work(run_id: str | None, whole_queue: bool) -> int:
     """Take the queued RUN and train it here, or all that wait.
 
     The dashboard starts this for each run when its executor is 'process'. SIGTERM and Ctrl-C save the state and leave the run interrupted, to be
-    resumed. Exit code: 0 it ended, 1 it failed (or one of them did), 3 it was not queued, or its device is busy.
+    resumed. Exit code: 0 it ended, 1 it failed (or one of them did), 3 it was not queued, or its device is busy, 130 after Ctrl-C.
     """
     if (run_id is None) != whole_queue:
         raise click.UsageError("give either a RUN or --queue")
@@ -39,12 +39,17 @@ def work(run_id: str | None, whole_queue: bool) -> int:
 
 
 def _one(store: RunStore, run_id: str) -> int:
-    run = store.get(run_id)
-    ended = _train(store, run, [])
+    run, signals = store.get(run_id), []
+    ended = _train(store, run, signals)
     if ended is None:
         complain(f"run {run.id} was not taken: it is {store.get(run.id).status}, or another run holds its device")
-        return NOT_TAKEN
-    return FAILED if ended.status == RunStatus.FAILED else DONE
+        return _code(NOT_TAKEN, signals)
+    return _code(FAILED if ended.status == RunStatus.FAILED else DONE, signals)
+
+
+def _code(code: int, signals: list[int]) -> int:
+    """A service is ended by SIGTERM, which is no failure."""
+    return STOPPED if signal.SIGINT in signals else code
 
 
 def _all_that_wait(store: RunStore) -> int:
@@ -58,7 +63,7 @@ def _all_that_wait(store: RunStore) -> int:
         emit(headline(ended))
         if ended.status == RunStatus.FAILED:
             code = FAILED
-    return code
+    return _code(code, signals)
 
 
 def _train(store: RunStore, run: Run, signals: list[int]) -> Run | None:

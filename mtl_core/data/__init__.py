@@ -38,7 +38,7 @@ def open_source(part: PartConfig) -> DataSource:
     """
     part = part if isinstance(part, DataConfig) else validated(DataConfig, part.model_dump(), "data")
     source_class = DATA_SOURCES.load(part.name, "data.name")
-    source = source_class(validated(source_class.Options, part.options, "data"))
+    source = source_class(validated(source_class.Options, part.options, "data", beside=DataConfig.model_fields))
     if not part.preprocessing.changes_images:
         return source
     from mtl_core.data.preprocessing.preprocessed import Preprocessed

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mtl_core.data.batches import normalisation
 from mtl_core.data.preprocessing import open_denoiser
-from mtl_core.errors import ConfigError
+from mtl_core.errors import ConfigError, DataError
 from mtl_core.inference.fit import HOW, fit, into_frame
 from mtl_core.inference.images import as_image
 from mtl_core.inference.model_folder import ModelDescription, ModelFileError
@@ -51,6 +51,9 @@ class Predictor:
         model.load_state_dict(_own(tensors, model.state_dict()))
         self.model = model.to(self.device).eval()
         self.normalisation = normalisation(description.statistics, torch.device(self.device))  # scale and offset, (1, C, 1, 1) each
+
+    def __repr__(self) -> str:
+        return f"<Predictor of {self.description.config.title()}, epoch {self.description.epoch}: {', '.join(self.kinds)}; on {self.device}>"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -134,9 +137,15 @@ def _grey(image: np.ndarray) -> np.ndarray:
 def _several(images: Any) -> list[Any]:
     if isinstance(images, str | Path | bytes | Image.Image):
         return [images]
+    if not isinstance(images, Iterable):
+        raise DataError(f"expected one image or several (path, bytes, Pillow image or array), found {type(images).__name__}")
     if isinstance(images, np.ndarray):
-        one = images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3))
-        return [images] if one else list(images)
+        if images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3)):
+            return [images]
+        if images.ndim != 4:  # (3, H, W) would be taken for three grey images
+            raise DataError(
+                f"expected an array (H, W), (H, W, 1), (H, W, 3) or (N, H, W, 3), found {images.shape}. Channels come last; grey images go in a list"
+            )
     return list(images)
 
 

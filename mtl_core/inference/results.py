@@ -25,6 +25,7 @@ import numpy as np
 
 from mtl_core.data.dataset import IGNORE, Task
 from mtl_core.inference.fit import Fit, boxes_back, classes_back, values_back
+from mtl_core.registry import unknown_name
 
 PRESENT = 0.5  # probability from which a class of a multi-label task counts as there
 
@@ -178,7 +179,14 @@ class ImagePrediction:
     fit: Fit
 
     def __getitem__(self, task: str) -> TaskResult:
+        if task not in self.tasks:
+            raise KeyError(unknown_name("task", task, self.tasks))
         return self.tasks[task]
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        tasks = ", ".join(f"{name} ({result.task.kind})" for name, result in self.tasks.items())
+        return f"<prediction of an image of {width} x {height} pixels: {tasks}>"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able: ``{"height", "width", "tasks": {name: {"kind", ...}}}``."""

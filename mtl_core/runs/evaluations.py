@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from mtl_core.analysis.evaluation.findings import Cells
-from mtl_core.errors import StoreError, TrainingError
+from mtl_core.errors import NotPossibleError, StoreError
 from mtl_core.runs.artifacts import write_text
 from mtl_core.training.checkpoint_files import KeptCheckpoint, kept_checkpoints
 
@@ -111,7 +111,7 @@ def find_checkpoint(folder: Path, asked: str) -> KeptCheckpoint:
     """The checkpoint that ``best``, ``last`` or an epoch's number means.
 
     Raises:
-        TrainingError: there is none; says which there are.
+        NotPossibleError: there is none; says which there are.
     """
     kept = kept_checkpoints(folder)
     for checkpoint in reversed(kept):
@@ -120,6 +120,6 @@ def find_checkpoint(folder: Path, asked: str) -> KeptCheckpoint:
         if asked.isdigit() and checkpoint.whole_epoch and checkpoint.epoch == int(asked):
             return checkpoint
     if not kept:
-        raise TrainingError("the run has no checkpoint yet: one is saved after each epoch")
+        raise NotPossibleError("the run has no checkpoint yet: one is saved after each epoch")
     epochs = ", ".join(str(epoch) for epoch in sorted({checkpoint.epoch for checkpoint in kept if checkpoint.whole_epoch}))
-    raise TrainingError(f"no checkpoint '{asked}': expected best, last or an epoch that was kept ({epochs or 'none'})")
+    raise NotPossibleError(f"no checkpoint '{asked}': expected best, last or an epoch that was kept ({epochs or 'none'})")

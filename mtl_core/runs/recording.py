@@ -45,7 +45,8 @@ class Pending:
                 "wall_time": max(now - self.started_at, 0.0),
                 "created_at": now,
             }
-        self.step, self.epoch = event.step, float(event.epoch)
+        if not all(key.startswith("test/") for key in event.scalars):  # those stand at the epoch that val chose, long done
+            self.step, self.epoch = event.step, float(event.epoch)
 
     def pace(self, step: int | None) -> None:
         """Note that steps up to ``step`` are done; None: something else than stepping happened, which must not count."""

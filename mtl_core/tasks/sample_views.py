@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from mtl_core.config_sections import TaskConfig
 from mtl_core.data.batches import Batch, normalisation
 from mtl_core.data.dataset import Task
 from mtl_core.registry import validated
@@ -41,7 +42,7 @@ def sample_views(
     kinds: dict[str, SelfSupervised] = {}
     for name, values in options.items():
         kind = SELF_SUPERVISED.load(name, f"tasks.{name}")
-        chosen = validated(kind.Options, values, f"tasks.{name}")
+        chosen = validated(kind.Options, values, f"tasks.{name}", beside=TaskConfig.model_fields)
         if not kind.misfit(chosen, image.shape):
             kinds[name] = kind(kind.task_of(name, chosen), chosen, statistics)
     scale, offset = normalisation(statistics, torch.device("cpu"))

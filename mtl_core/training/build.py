@@ -15,6 +15,7 @@ from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.balancer import Balancer
 from mtl_core.config import RunConfig
+from mtl_core.config_sections import TaskConfig
 from mtl_core.data import open_source
 from mtl_core.data.batches import Batch, Batches
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
@@ -143,7 +144,7 @@ def build_kinds(config: RunConfig, tasks: dict[str, Task], statistics: dict[str,
             message = unknown_name(f"task of data set '{config.data.name}'", name, [*tasks, *SELF_SUPERVISED])
             raise ConfigError(Problem(f"tasks.{name}", message))
         kind_class = TASK_KINDS.load(tasks[name].kind if name in tasks else name, f"tasks.{name}")
-        options = validated(kind_class.Options, task_config.options, f"tasks.{name}")
+        options = validated(kind_class.Options, task_config.options, f"tasks.{name}", beside=TaskConfig.model_fields)
         if name not in tasks:
             found += _misfits(name, kind_class, options, config, tuple(statistics["image_shape"]))
         kinds[name] = kind_class(tasks[name] if name in tasks else kind_class.task_of(name, options), options, statistics)

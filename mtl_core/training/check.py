@@ -29,6 +29,8 @@ def problems(config: RunConfig) -> list[Problem]:
     except ConfigError as error:
         return [*error.problems, *found]
     found += [Problem(f"data.{option}", message) for option, message in source.problems()]
+    if source.problems() and not source.tasks():  # data that are not there have no tasks to check
+        return found
     found += _too_few_images(config, source) + _among_others(config, source) + _self_supervised(config, source)
     found += fitting.misfits(config.augmentation, _tasks_of(config, source), source.image_shape()[1:])
     return found + (_try(lambda: _model(config, source)) or _try(lambda: _one_pass(config, source)))

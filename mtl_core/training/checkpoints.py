@@ -114,19 +114,20 @@ def restore(folder: Path, setup: Setup) -> tuple[dict[str, Any] | None, list[str
     return None, []
 
 
-def load_best(folder: Path, setup: Setup) -> list[str]:
+def load_best(folder: Path, setup: Setup) -> tuple[dict[str, Any] | None, list[str]]:
     """Put the network of the best checkpoint into ``setup.model``; where it is damaged, leave the network as it is.
 
     Returns:
-        Remarks for the log.
+        The position given to ``publish`` (None where the network was left), and remarks for the log.
     """
     name = read_index(folder)["best"]
     try:
-        setup.model.load_state_dict(_own_tensors(_load(folder, name, setup.execution.device)[0], setup))
+        tensors, _, meta = _load(folder, name, setup.execution.device)
     except DamagedCheckpointError as error:
         put_aside(folder, name)
-        return [f"the best checkpoint, {name}, is damaged and was put aside: {error}. Test is measured with the last state instead"]
-    return []
+        return None, [f"the best checkpoint, {name}, is damaged and was put aside: {error}. Test is measured with the last state instead"]
+    setup.model.load_state_dict(_own_tensors(tensors, setup))
+    return meta["position"], []
 
 
 def as_begun(folder: Path, config: RunConfig) -> RunConfig:

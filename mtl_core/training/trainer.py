@@ -171,7 +171,8 @@ def _finish(setup: Setup, position: Position, folder: Path, control: Control, st
         yield _saved(setup, position, folder, control)
         status = "stopped"
     else:
-        yield from (Message(remark, "warning") for remark in checkpoints.load_best(folder, setup))
+        best, remarks = checkpoints.load_best(folder, setup)
+        yield from (Message(remark, "warning") for remark in remarks)
         while (test := evaluate(setup, setup.evaluation_batches(setup.data.test), control)) is None and not control.stop_requested:
             proceeds = control.proceeds
             yield Paused(position.step, _epochs_done(setup, position))  # the state is saved already
@@ -179,7 +180,8 @@ def _finish(setup: Setup, position: Position, folder: Path, control: Control, st
             if not control.stop_requested:
                 yield Resumed(position.step, _epochs_done(setup, position))
         if test is not None:
-            yield EpochMetrics(position.step, position.epoch, {f"test/{key}": value for key, value in test.items()})
+            measured = best or asdict(position)
+            yield EpochMetrics(measured["step"], measured["epoch"], {f"test/{key}": value for key, value in test.items()})
         status = "finished" if test is not None else "stopped"
     steps_per_second = position.step / position.training_seconds if position.training_seconds else 0.0
     yield RunEnded(status, position.step, _epochs_done(setup, position), steps_per_second, time.perf_counter() - started)

@@ -77,13 +77,14 @@ def test_wrong_usage_exits_2(store, capsys, arguments):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
-def test_a_signal_saves_the_run_and_leaves_the_rest_waiting(store, config, started):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_saves_the_run_and_leaves_the_rest_waiting(store, config, started, number, code):
     first, second = store.create(config("waits")), store.create(config("fine"))
     process = started("work", "--queue")
     assert process.stderr.readline() == "ready\n"
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     process.communicate(timeout=WAIT)
-    assert process.returncode == 0
+    assert process.returncode == code
     assert [store.get(run.id).status for run in (first, second)] == ["interrupted", "queued"]
 
 

@@ -183,3 +183,16 @@ def test_checkpoints_without_statistics_ask_the_prepared_data(trained, tmp_path,
     images = read_probe_targets(copy).images
     for one, other in zip(mtl_core.load(copy).predict(images), mtl_core.load(trained.run.id, home=trained.store.home).predict(images), strict=True):
         same(one.raw, other.raw)
+
+
+def test_what_is_no_image_is_refused_in_words(trained):
+    predictor = mtl_core.load(trained.run.id, home=trained.store.home)
+    with pytest.raises(DataError, match=r"found \(3, 64, 64\)\. Channels come last"):  # not three grey images
+        predictor.predict(np.zeros((3, 64, 64), np.uint8))
+    with pytest.raises(DataError, match="found int"):
+        predictor.predict(3)
+    prediction = predictor.predict(np.zeros((64, 64, 3), np.uint8))[0]
+    assert repr(prediction).startswith("<prediction of an image of 64 x 64 pixels: present (multi_label), ")
+    assert "every kind, epoch" in repr(predictor)
+    with pytest.raises(KeyError, match="did you mean 'boxes'"):
+        prediction["box"]

@@ -55,6 +55,14 @@ class StoreContract:
         with pytest.raises(RunNotFoundError):
             store.folder(text)
 
+    def test_what_was_measured_on_test_stands_at_the_epoch_that_val_chose_and_sets_nothing_back(self, store, config):
+        run = store.create(config(), columns=held_by_us("cpu"))
+        store.append(run.id, RunStarted(8, INFO))
+        store.append(run.id, EpochMetrics(8, 4, {"val/a/accuracy": 50.0}))
+        store.append(run.id, EpochMetrics(4, 2, {"test/a/accuracy": 60.0}))
+        assert (store.get(run.id).step, store.get(run.id).epoch) == (8, 4.0)
+        assert store.summary(run.id)["test/a/accuracy"]["best_epoch"] == 2
+
     def test_a_claimed_run_is_running_and_held_once(self, store, config):
         run = store.create(config())
         assert claim(store, run.id, "cpu")

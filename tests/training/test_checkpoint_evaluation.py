@@ -9,7 +9,7 @@ from mtl_core.__main__ import main
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
-from mtl_core.errors import StoreError, TrainingError
+from mtl_core.errors import NotPossibleError, StoreError
 from mtl_core.runs.evaluations import evaluations, find_checkpoint, write_evaluation
 from mtl_core.runs.executor import execute
 from mtl_core.runs.store import open_store
@@ -75,7 +75,7 @@ def test_kept_and_read_back(trained, monkeypatch, capsys):
     assert "labelled images" in capsys.readouterr().out
     assert len(list((store.folder(run.id) / "evaluations").glob("*.npz"))) == 1, "the older arrays are gone"
     assert not any(e.split == "test" for e in evaluations(store.folder(run.id))), "test is touched only when it is asked for"
-    assert main(["evaluate", run.id, "--checkpoint", "77"]) == 1
+    assert main(["evaluate", run.id, "--checkpoint", "77"]) == 2
     assert "expected best, last or an epoch" in capsys.readouterr().err
 
 
@@ -91,7 +91,7 @@ def test_the_worst_predictions_are_kept_where_room_is_short(trained, monkeypatch
 
 
 def test_a_damaged_file_is_a_sentence(tmp_path):
-    with pytest.raises(TrainingError, match="no checkpoint yet"):
+    with pytest.raises(NotPossibleError, match="no checkpoint yet"):
         find_checkpoint(tmp_path, "best")
     report = {"checkpoint": "epoch_0001_step_00000002", "split": "val", "tasks": {}, "created_at": 1.0}
     written = write_evaluation(tmp_path, "a run", report, {"task/errors": np.zeros(3)})

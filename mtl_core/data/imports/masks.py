@@ -12,9 +12,10 @@ from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets, stem_of
 from mtl_core.data.imports.geometry import Placement, place_map
 from mtl_core.data.imports.pictures import MOST_BYTES, index_image, is_picture, opened
-from mtl_core.data.imports.spec import ImageSpec, read_yaml
+from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import Tree, UnreadableError
 from mtl_core.errors import ConfigError, DataError
+from mtl_core.plain_yaml import read_yaml
 
 SUFFIXES = ("_mask", "_masks", "_seg", "_segmentation", "_gt", "_label", "_labels")
 _WORDS = ("mask", "trimap", "segment", "seg", "annotation", "label", "gt")
@@ -166,7 +167,7 @@ def _classes(context: Context, folder: str, seen: set[int]) -> tuple[dict[int, s
 
 def _named(context: Context, file: str) -> dict[int, str]:
     try:
-        data = read_yaml(context.tree.read(file, 1 << 20).decode("utf-8"))
+        data = read_yaml(context.tree.read(file, 1 << 20).decode("utf-8"), aliases=False)
     except (UnreadableError, UnicodeDecodeError, ConfigError):
         return {}
     names = data.get("classes", data.get("names", data)) if isinstance(data, dict) else None

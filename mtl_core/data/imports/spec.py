@@ -21,6 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mtl_core.errors import ConfigError
+from mtl_core.plain_yaml import read_yaml
 from mtl_core.registry import validated
 
 SPEC_NAME = "dataset.yaml"  # beside the data it describes
@@ -122,7 +123,7 @@ class ImportSpec(Strict):
         """Checked spec from YAML text; plain values only, nothing that runs code."""
         if len(text) > SPEC_BYTES:
             raise ConfigError(f"the YAML is {len(text):,} characters long; at most {SPEC_BYTES:,} are read")
-        return cls.from_dict(read_yaml(text))
+        return cls.from_dict(read_yaml(text, aliases=False))
 
     @classmethod
     def from_file(cls, path: str | Path) -> ImportSpec:
@@ -140,27 +141,3 @@ class ImportSpec(Strict):
     def to_yaml(self) -> str:
         """YAML that ``from_yaml`` reads back to an equal spec."""
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
-
-
-class _NoAliases(yaml.SafeLoader):
-    """Plain values without ``*aliases``: nested ones make gigabytes of a few lines."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="aliases ('*name') are not read", problem_mark=self.peek_event().start_mark)
-        return super().compose_node(parent, index)
-
-
-def read_yaml(text: str) -> Any:
-    """Plain values of a YAML text.
-
-    Raises:
-        ConfigError: not valid, or it asks for objects or aliases.
-    """
-    try:
-        return yaml.load(text, _NoAliases)
-    except yaml.YAMLError as error:
-        where = f" at line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
-        raise ConfigError(f"the text is not valid YAML{where}: {getattr(error, 'problem', None) or 'plain values only, no objects'}") from None
-    except (RecursionError, ValueError) as error:
-        raise ConfigError(f"the text is not usable YAML: {type(error).__name__} ({str(error)[:100]})") from None

@@ -9,9 +9,10 @@ from pydantic import Field
 
 from mtl_core.data.imports.boxes import Boxes, derived
 from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets, stem_of
-from mtl_core.data.imports.spec import ImageSpec, read_yaml
+from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import ConfigError, DataError
+from mtl_core.plain_yaml import read_yaml
 
 MOST_TEXT_BYTES = 4 << 20
 
@@ -123,7 +124,7 @@ def _lines(context: Context, file: str) -> bool:
 
 def _names(context: Context, file: str) -> list[str]:
     try:
-        data = read_yaml(context.tree.read(file, MOST_TEXT_BYTES).decode("utf-8"))
+        data = read_yaml(context.tree.read(file, MOST_TEXT_BYTES).decode("utf-8"), aliases=False)
     except (UnreadableError, UnicodeDecodeError, ConfigError):
         return []
     names = data.get("names") if isinstance(data, dict) else None
