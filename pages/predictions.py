@@ -9,7 +9,7 @@ from ui.own_image import own_image
 from ui.pictures import PROBE, SPLITS, pictures_of, tasks_of
 from ui.sample_view import sample_view
 from ui.sheets import epoch_slider
-from ui.state import hold, hold_first, listing, run_store, torch_is_ready
+from ui.state import hold, hold_first, listing_with, run_store, torch_is_ready
 from ui.words import plain
 
 VIEWS = {"gallery": "Gallery", "sample": "One image", "own": "Your image"}
@@ -24,10 +24,10 @@ def main() -> None:
     run_id = asked_run(runs)
     if run_id is None:
         return
+    run = run_store().get(run_id)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.title("Predictions", anchor=False, width="content")
-        run_picker(listing(run_store().home.as_posix()), run_id, width=460)
-    run = run_store().get(run_id)
+        run_picker(listing_with(run), run_id, width=460)
     if not run.info or pictures_of(run, PROBE) is None:
         why = "it ended before the first ones" if run.status.is_ended() else "they appear when it begins to train"
         st.info(f"{plain(run.name)} has no predictions: {why}.")

@@ -153,7 +153,7 @@ def is_share(metric: dict[str, Any]) -> bool:
 
 def _best_and_last(entry: dict[str, Any] | None) -> str:
     if not entry:
-        return ":gray[measured after each epoch]"
+        return ":gray[val: after each epoch]"
     last = f"last **{words.measured(entry['last'])}**"
     if entry["best"] is None:  # nothing finite was measured yet
         return last

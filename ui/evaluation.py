@@ -19,6 +19,7 @@ from ui.evaluation_task import task_evaluation
 from ui.plot import plot, prepared
 from ui.state import hold_first
 
+TRAIN_PART = 128  # as in mtl_core.training.build, which imports torch
 VIEW = "run.view"  # its place in the session
 VIEWS = {"training": "Training", "evaluation": "Evaluation"}
 
@@ -72,7 +73,7 @@ def _checkpoint_choice(run: Any, kept: list[KeptCheckpoint]) -> KeptCheckpoint:
 
     def title(name: str) -> str:
         checkpoint = by_name[name]
-        marks = [word for word, there in (("best on val", checkpoint.is_best), ("last", checkpoint.is_last)) if there]
+        marks = [word for word, there in (("best on val", checkpoint.is_best and checkpoint.whole_epoch), ("last", checkpoint.is_last)) if there]
         where = f"epoch {checkpoint.epoch}" if checkpoint.whole_epoch else f"step {checkpoint.step:,}, in epoch {checkpoint.epoch + 1}"
         return f"{where} ({', '.join(marks)})" if marks else where
 
@@ -98,12 +99,13 @@ def _split_choice(run: Any) -> str:
 
 def _test_line(frame: pd.DataFrame, found: list[Evaluation]) -> None:
     """Whether and when the test images were looked at."""
-    said = []
-    if frame["key"].str.startswith("test/").any():
+    said, at_the_end = [], frame["key"].str.startswith("test/").any()
+    if at_the_end:
         said.append("once when the run finished, with the checkpoint that was best on val")
     said += [f"here on {words.moment(one.report['created_at'])}, with epoch {one.report['epoch']}" for one in found if one.split == "test"]
     text = f"The test images were measured {'; '.join(said)}." if said else "The test images have not been touched."
-    st.caption(f":material/lock: {text} They are measured only when you ask for it, and never choose a checkpoint.")
+    further = "Beyond that" if at_the_end else "Before the run finishes"
+    st.caption(f":material/lock: {text} {further} they are measured only when you ask for it. They never choose a checkpoint.")
 
 
 def _tasks(store: RunStore, run: Any, evaluation: Evaluation) -> None:
@@ -140,8 +142,8 @@ def _gaps(run: Any, frame: pd.DataFrame, checkpoint: KeptCheckpoint, found: dict
             rows.append({"Task": task, "Metric": f"{words.better(metric['higher_is_better'])} {metric['title']}", **_shown(values, metric)})
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height="content", key="evaluation.gaps", row_height=30)
     note = "Loss of quality: how much worse val is than train, and test than val; below zero it is better. "
-    if parts:
-        note += "Train is measured on a fixed part of 128 images until the whole split is evaluated. "
+    if parts and run.info["images"]["train"] > TRAIN_PART:
+        note += f"Train is measured on a fixed part of {TRAIN_PART} images until the whole split is evaluated. "
     st.caption(note)
 
 

@@ -33,7 +33,7 @@ def job_controls(store: RunStore, run: Any, checkpoint: KeptCheckpoint, split: s
             _button(run, f"Evaluate on {split}" + (" again" if found else ""), [split], asked, ":material/fact_check:", primary=found is None)
             _button(run, "Evaluate on train and val", ["train", "val"], asked, ":material/compare:")
         if found is None:
-            st.caption(f"Nothing is stored for this checkpoint on {split} yet. It takes about as long as an epoch's measuring; the page stays free.")
+            st.caption(f"Not yet evaluated closely on {split}. It takes about as long as an epoch's measuring; the page stays free.")
     if refusal(run.id):
         st.error(words.plain(refusal(run.id)), icon=":material/error:")
     elif note and note["state"] in ("failed", "gone"):

@@ -30,6 +30,7 @@ def sample_row(
         return
     own = task_of(task, run.info["tasks"][task])
     split = data.split(evaluation.split)
+    st.caption("Above: the target. Below: what was predicted.")
     for start in range(0, len(rows), COLUMNS):
         for place, row, note in zip(st.columns(COLUMNS), rows[start : start + COLUMNS], notes[start : start + COLUMNS], strict=False):
             with place:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.analysis.evaluation.findings import OUTCOMES, Cells
-from mtl_core.analysis.sample_errors import worst_first
+from mtl_core.analysis.sample_errors import SHOWN_SCORE, worst_first
 from mtl_core.figures import evaluation as figures
 from mtl_core.runs.evaluations import Evaluation
 from mtl_core.runs.store import RunStore
@@ -69,7 +69,8 @@ def _values(about: dict[str, Any]) -> None:
 
 def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str, task: str) -> tuple[int, int]:
     """The matrix; which cell is open: clicked, chosen below it, or named in the address."""
-    st.markdown(f":small[:gray[Confusion: {cells.counted}; colour is the share of a row. Click a cell to see its images.]]")
+    which = f" with a score of {SHOWN_SCORE:g} or more" if cells.counted == "boxes" else ""
+    st.markdown(f":small[:gray[Confusion: {cells.counted}{which}; colour is the share of a row. Click a cell to see its images.]]")
     matrix = cells.matrix()
     figure = figures.confusion_figure(matrix, cells.rows, cells.columns, cells.counted, colour, titles)
     clicked = plot(prepared(figure, "Confusion matrix"), key=f"chart.confusion.{key}", clicks=True)

@@ -60,6 +60,9 @@ def _command(store: RunStore, run: Any) -> str:
 def _exports(run_id: str, was_busy: bool) -> None:
     store = run_store()
     jobs = under_way(store, run_id)
+    busy = any(job["state"] == "working" for job in jobs.values())
+    if busy != was_busy:
+        st.rerun()  # before a download is offered: drawn anew just after a click, its button gives nothing
     _choice(run_id, jobs)
     for name, job in jobs.items():
         title = _about(name)[0]
@@ -69,9 +72,6 @@ def _exports(run_id: str, was_busy: bool) -> None:
             st.warning(f"{title}: {words.plain(job['problem'])}", icon=":material/block:")
     for made in ready(store, run_id):
         _download(made)
-    busy = any(job["state"] == "working" for job in jobs.values())
-    if busy != was_busy:
-        st.rerun()
 
 
 def _choice(run_id: str, jobs: dict[str, Any]) -> None:

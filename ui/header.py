@@ -10,7 +10,7 @@ from mtl_core.runs.store import RunStore
 from ui import words
 from ui.library import run_picker
 from ui.run_actions import action_bar
-from ui.state import listing
+from ui.state import listing_with
 
 SHOWN_CHILDREN = 5
 
@@ -18,7 +18,7 @@ SHOWN_CHILDREN = 5
 def header(store: RunStore, run: Any) -> None:
     """All of it; its height changes only with the run's state."""
     colour, icon = words.STATUS_LOOK[str(run.status)]
-    known = listing(store.home.as_posix())
+    known = listing_with(run)
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.title(words.plain(run.name), anchor=False, width="content")

@@ -142,7 +142,8 @@ def _select(label: str, path: tuple[Any, ...], options: list[str], default: str 
     st.selectbox(label, choices, index, key=key, format_func=words_of, on_change=take, help=about or None)
 
 
-def _number(label: str, path: tuple[Any, ...], low: float, high: float, step: float, about: str = "") -> None:
+def _number(label: str, path: tuple[Any, ...], step: float, about: str = "") -> None:
+    """Without bounds: the browser would keep the old number in place of one outside of them, and the spec says what is wrong with it."""
     current = value(*path)
     key = "import." + ".".join(str(part) for part in path)
     hold(key, current)
@@ -152,16 +153,16 @@ def _number(label: str, path: tuple[Any, ...], low: float, high: float, step: fl
             change(path, st.session_state[key])
 
     form = "%d" if isinstance(current, int) else "%g"
-    st.number_input(label, low, high, current, step, format=form, key=key, on_change=take, help=about or None)
+    st.number_input(label, value=current, step=step, format=form, key=key, on_change=take, help=about or None)
 
 
 def _images() -> None:
     st.markdown("**Images**")
     height, width = st.columns(2)
     with height:
-        _number("Height in pixels", ("images", "size", 0), 8, 1024, 8)
+        _number("Height in pixels", ("images", "size", 0), 8)
     with width:
-        _number("Width in pixels", ("images", "size", 1), 8, 1024, 8)
+        _number("Width in pixels", ("images", "size", 1), 8)
     fields = ImportSpec.model_fields["images"].annotation.model_fields
     colour, resize = st.columns(2)
     with colour:
@@ -207,10 +208,10 @@ def _splits(proposal: Any) -> None:
 def _drawing(proposal: Any, drawn: list[str], about: dict[str, str]) -> None:
     """How the parts that are given by nothing are drawn, from all images or from those of train."""
     of = "" if value("splits", "how") == "ratio" else " of train"
-    shares = [(f"Share{of} for {part}", f"{part}_share", 0.01, 0.89, 0.05) for part in drawn]
-    for place, (label, name, low, high, step) in zip(st.columns(3), [*shares, ("Seed", "seed", 0, 2**31 - 1, 1)], strict=False):
+    shares = [(f"Share{of} for {part}", f"{part}_share", 0.05) for part in drawn]
+    for place, (label, name, step) in zip(st.columns(3), [*shares, ("Seed", "seed", 1)], strict=False):
         with place:
-            _number(label, ("splits", name), low, high, step, about[name])
+            _number(label, ("splits", name), step, about[name])
     left, right = st.columns(2)
     with left:
         names = ["", *(task.name for task in proposal.tasks if task.kind == "classification")]
@@ -222,9 +223,9 @@ def _drawing(proposal: Any, drawn: list[str], about: dict[str, str]) -> None:
     if value("splits", "groups") == "blocks":
         left, right = st.columns(2)
         with left:
-            _number("Frames in a block", ("splits", "block"), 2, 100_000, 1, about["block"])
+            _number("Frames in a block", ("splits", "block"), 1, about["block"])
         with right:
-            _number("Frames left out between parts", ("splits", "gap"), 0, 10_000, 1, about["gap"])
+            _number("Frames left out between parts", ("splits", "gap"), 1, about["gap"])
 
 
 def _column_of(proposal: Any, file: str, column: str, about: dict[str, str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from ui import background, words
@@ -58,7 +60,8 @@ def _ended(kind: str, title: str) -> bool:
     if state["cancelled"]:
         st.info("It was cancelled; nothing is left of it.", icon=":material/info:")
     elif state["error"]:
-        st.error(words.plain(state["error"]), icon=":material/error:")
+        own = state["error"].replace(Path(draft()["path"]).name, draft()["title"])  # an upload lies under a name made of its content
+        st.error(words.plain(own), icon=":material/error:")
     return kind != "propose" or state["result"] is not None
 
 

@@ -34,7 +34,7 @@ def report_step(report: Any) -> None:
         "images repaired": f"{report.repaired:,}",
         **({"left out by the split": f"{left_out:,}"} if left_out > 0 else {}),
         **{split: f"{size:,}" for split, size in report.split_sizes.items()},
-        "prepared": f"{report.bytes_prepared / 1e6:,.1f} MB",
+        "once prepared": f"{report.bytes_prepared / 1e6:,.1f} MB",
     }
     with st.container(border=True, key="import_report"):
         st.markdown("**What is in it** :gray[nothing has been prepared yet]")
@@ -95,6 +95,9 @@ def _findings(report: Any) -> None:
         )
     if groups["skipped"]:
         st.caption("An image stays usable when one of its targets, or a row that names it, is not: it only lacks that target.")
+    if not shown:
+        st.caption("Choose above what to list.")
+        return
     rows = [finding for finding in report.findings if group_of(finding.outcome, finding.kind) in shown]
     rows.sort(key=lambda row: report.counts[f"{row.outcome}/{row.kind}"])  # what is rare is not buried under what is everywhere
     with_task = any(row.task for row in rows)

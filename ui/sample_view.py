@@ -35,7 +35,8 @@ def sample_view(run_id: str, source: str) -> None:
     tasks = tasks_of(run)
     runs = [pictures.frames(number)] + ([other_pictures.frames(other_number)] if other_pictures else [])
     sample = sample_json(number, pictures.image(number), pictures.targets(number), runs)
-    names = [run.name] if not other_pictures else [run.name, other.name if other.name != run.name else f"{other.name} ({other.id[-4:]})"]
+    # The id first: a fork is called as its parent, and long names are cut off at their end.
+    names = [f"{each.id[-4:]} {each.name}" for each in (run, other)] if other_pictures else [run.name]
     epochs = pictures.epochs()
     asked = st.query_params.get("epoch", "")
     key = f"viewer.{run_id}.{source}"

@@ -48,9 +48,19 @@ def _open(home: str) -> RunStore:
 
 @st.cache_data(ttl=5, max_entries=4, show_spinner=False)  # a live page asks every few seconds, for each viewer
 def listing(home: str) -> list[dict[str, Any]]:
-    """What lists and links need to know of every run in the store, newest first, as plain values."""
+    """What lists and links need to know of every run in the store, newest first, as plain values; up to five seconds old."""
+    return [_as_plain(run) for run in run_store().runs()]
+
+
+def listing_with(run: Any) -> list[dict[str, Any]]:
+    """The same; this run is among them, also where another process has made it just now."""
+    known = listing(run_store().home.as_posix())
+    return known if any(other["id"] == run.id for other in known) else [_as_plain(run), *known]
+
+
+def _as_plain(run: Any) -> dict[str, Any]:
     fields = ("id", "name", "created_at", "pinned", "archived", "parent", "tags")
-    return [{field: getattr(run, field) for field in fields} for run in run_store().runs()]
+    return {field: getattr(run, field) for field in fields}
 
 
 @st.cache_data(show_spinner=False)

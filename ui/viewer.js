@@ -93,7 +93,7 @@ class Viewer {
     const image = new Uint8Array(await unpack(sample.image));
     const target = {};
     for (const task of data.tasks) target[task.name] = await opened(sample.target[task.name]);
-    Object.assign(this, { data, sample, image, target });
+    Object.assign(this, { data, sample, image, target, shown: null }); // nothing is drawn or told until the predictions that belong to it are there
     this.cache.clear();
     if (other) {
       this.confidence = data.confidence;
@@ -154,10 +154,19 @@ class Viewer {
     this.slider.setAttribute("aria-valuetext", `epoch ${asked}`);
     this.said.textContent = this.data.single ? this.data.single : `epoch ${asked} of ${this.steps[this.steps.length - 1]}`;
     this.root.dataset.epoch = asked;
+    this.entitle(asked);
     this.draw();
     if (!report) return;
     clearTimeout(this.reporting);
     this.reporting = setTimeout(() => this.send.state("epoch", asked), REPORT_MS);
+  }
+
+  // Beside another run one may have ended, or begun, at another epoch than the slider's.
+  entitle(asked) {
+    for (const { name, title, run } of this.titles) {
+      const own = this.shown[run].epoch;
+      name.textContent = name.title = this.data.single || own === asked ? title : `${title} · its epoch ${own}`;
+    }
   }
 
   play(on) {
@@ -198,6 +207,7 @@ class Viewer {
     this.rows = element("div", "rows");
     root.append(first, second, this.rows, this.tip);
     this.panels = [];
+    this.titles = [];
     this.rows.append(this.row(null));
     data.tasks.forEach((task, number) => this.rows.append(this.row(task, number)));
     this.hide(this.hidden);
@@ -291,17 +301,18 @@ class Viewer {
 
   words(value, unit = "") { return Number.isFinite(value) ? `${Number(value.toPrecision(3))} ${unit}`.trim() : "unknown"; }
 
-  cell(title) {
+  cell(title, what, run) {
     const cell = element("div", "cell"), name = element("div", "name");
     const left = element("span", "", title), right = element("span");
     left.title = title;
+    if (what === "predicted" || what === "error") this.titles.push({ name: left, title, run });
     name.append(left, right);
     cell.append(name);
     return [cell, right];
   }
 
   panel(row, task, what, title, run) {
-    const [cell, note] = this.cell(title);
+    const [cell, note] = this.cell(title, what, run);
     const canvas = element("canvas");
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `${title}${task ? ` of ${task.name}` : ""}`);
@@ -324,7 +335,7 @@ class Viewer {
 
   // Tasks that say something about the whole image: words, numbers and bars.
   sentence(task, what, title, run) {
-    const [cell] = this.cell(title), body = element("div", "said");
+    const [cell] = this.cell(title, what, run), body = element("div", "said");
     cell.append(body);
     this.panels.push({ row: null, task, what, run, draw: () => {
       const target = this.target[task.name], layer = what === "target" ? target : this.shown[run][task.name];
@@ -515,7 +526,9 @@ class Viewer {
     if (!this.shown || this.waiting) return;
     this.waiting = requestAnimationFrame(() => {
       this.waiting = null;
+      if (!this.shown) return;
       for (const panel of this.panels) panel.draw();
+      this.tell();
       this.root.dataset.drawn = `${this.data.revision}/${this.root.dataset.epoch}`;
     });
   }
@@ -523,6 +536,7 @@ class Viewer {
   // -- pointer, zoom, keys
 
   pointed(panel, event) {
+    if (!this.shown) return;
     const { canvas } = panel, k = (canvas.clientWidth / this.sample.width) * this.zoom.k;
     if (this.dragged && this.zoom.k > 1) {
       this.zoomTo(this.zoom.k, this.zoom.x - (event.offsetX - this.dragged[0]) / k, this.zoom.y - (event.offsetY - this.dragged[1]) / k);
@@ -530,9 +544,25 @@ class Viewer {
     }
     const clamp = (value, size) => Math.min(Math.max(Math.floor(value), 0), size - 1);
     this.pointer = [clamp(this.zoom.x + event.offsetX / k, this.sample.width), clamp(this.zoom.y + event.offsetY / k, this.sample.height)];
-    this.tip.textContent = this.valuesAt(panel.task, ...this.pointer);
-    Object.assign(this.tip.style, { display: "block", left: `${event.clientX + 14}px`, top: `${event.clientY + 14}px` });
+    this.told = panel.task;
+    this.tip.style.display = "block";
     this.draw();
+    this.place(event.clientX, event.clientY);
+  }
+
+  // Beside the pointer, on its other side where the window ends.
+  place(x, y) {
+    this.tell();
+    this.tip.style.left = "0"; // its own width, not what room is left of the window
+    const { offsetWidth: wide, offsetHeight: high } = this.tip;
+    const left = x + 14 + wide > window.innerWidth ? Math.max(4, x - 14 - wide) : x + 14;
+    const top = y + 14 + high > window.innerHeight ? Math.max(4, y - 14 - high) : y + 14;
+    Object.assign(this.tip.style, { left: `${left}px`, top: `${top}px` });
+  }
+
+  // What lies under the pointer, also after another image or epoch came under it.
+  tell() {
+    if (this.pointer && this.shown) this.tip.textContent = this.valuesAt(this.told, ...this.pointer);
   }
 
   valuesAt(task, x, y) {

@@ -56,7 +56,7 @@ def reading(frame: pd.DataFrame, tasks: list[str]) -> list[str]:
     if table.empty:
         return []
     if table["points"].max() < ENOUGH:
-        return ["Too early to say who gets on with whom: it was measured only once or twice so far."]
+        return ["It was measured only once or twice: too little to say who gets on with whom."]
     fighting = table[table["cosine"] < -SEEN].sort_values("cosine")
     sentences = [
         f"{row.one} and {row.other} pull against each other (mean cosine {row.cosine:+.2f}; against in {row.share:.0%} of the measured steps)."

@@ -48,7 +48,7 @@ def confusion_figure(
         x=list(range(len(columns))),
         y=list(range(len(rows))),
         customdata=np.stack(np.broadcast_arrays(matrix.astype(object), np.array([*columns], object), np.array([*rows], object)[:, None]), -1),
-        hovertemplate="true: %{customdata[2]}<br>predicted: %{customdata[1]}<br>%{customdata[0]:,} "
+        hovertemplate=f"{titles[0]}: %{{customdata[2]}}<br>{titles[1]}: %{{customdata[1]}}<br>%{{customdata[0]:,}} "
         + counted
         + ", %{z:.1%} of the row<extra></extra>",
         zmin=0,

@@ -18,7 +18,7 @@ def cosine_figure(cosines: np.ndarray, names: list[str], height: int = 260) -> g
     """
     shown = cosines.astype(float).copy()
     np.fill_diagonal(shown, np.nan)  # a task always agrees with itself: no news, and it would set the eye on the diagonal
-    texts = [["" if np.isnan(value) else f"{value:+.2f}" for value in row] for row in shown]
+    texts = [["" if np.isnan(value) else _signed(value) for value in row] for row in shown]
     trace = go.Heatmap(
         z=shown,
         x=names,
@@ -44,3 +44,8 @@ def cosine_figure(cosines: np.ndarray, names: list[str], height: int = 260) -> g
         "yaxis": {"automargin": True, "showgrid": False, "autorange": "reversed", "fixedrange": True},
     }
     return go.Figure([trace], layout)
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else text

@@ -60,7 +60,7 @@ def test_the_reading_is_plain(frame):
         "The other pair is hardly related: neither for nor against each other.",
     ]
     once = frame_of((1, "conflict/a/b", -0.3), (1, "conflict_share/a/b", 1.0))
-    assert reading(once, ["a", "b"]) == ["Too early to say who gets on with whom: it was measured only once or twice so far."]
+    assert reading(once, ["a", "b"]) == ["It was measured only once or twice: too little to say who gets on with whom."]
     calm = frame_of(*((step, key, value) for step in (1, 51, 101) for key, value in (("conflict/a/b", 0.01), ("conflict_share/a/b", 0.0))))
     assert reading(calm, ["a", "b"]) == ["The tasks are hardly related: neither for nor against each other."]
     assert reading(frame_of(), TASKS) == []

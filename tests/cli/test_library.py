@@ -94,7 +94,7 @@ def test_a_fork_names_its_parent_and_kept_epochs(store, stopped, config, write_c
     assert main(["runs", "show", child.id]) == 0
     assert f"forked from: {parent.id} after epoch 1" in capsys.readouterr().out.splitlines()
     assert main(["runs", "show", parent.id]) == 0
-    assert "kept epochs: 1" in capsys.readouterr().out.splitlines()
+    assert "kept epochs: 1 (best on val)" in capsys.readouterr().out.splitlines()
 
 
 def test_deleting_asks_on_a_terminal_and_names_each_run(store, stopped, capsys, monkeypatch):

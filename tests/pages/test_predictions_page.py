@@ -64,7 +64,7 @@ def test_an_image_that_does_not_exist_is_the_last_one_and_says_so(open_page, fin
 def test_a_second_run_beside_it_shows_the_same_image(open_page, finished, make_run):
     other = make_run(name="another")
     data = data_of(open_page("predictions", run=finished.id, sample="1", beside=other.id))
-    assert [run["name"] for run in data["runs"]] == ["a run", "another"]
+    assert [run["name"] for run in data["runs"]] == [f"{finished.id[-4:]} a run", f"{other.id[-4:]} another"]
     assert len(json.loads(data["sample"])["runs"]) == 2
 
 

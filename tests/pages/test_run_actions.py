@@ -72,6 +72,14 @@ def test_a_finished_run_is_trained_on(open_page, finished, store):
     assert (store.get(finished.id).status, store.get(finished.id).epochs) == (RunStatus.QUEUED, 5)
 
 
+def test_training_on_to_fewer_epochs_is_refused_in_words(open_page, finished, store):
+    app = open_page("run", run=finished.id)
+    app.number_input(key=f"train_on.{finished.id}").set_value(2)
+    app.button(key=f"train_on.{finished.id}.go").click().run()
+    assert "expected more than the run's 3, found 2" in app.warning[0].value
+    assert store.get(finished.id).status == RunStatus.FINISHED
+
+
 def test_what_the_state_does_not_allow_is_said(open_page, in_state, store):
     run = in_state("running")
     app = open_page("run", run=run.id)

@@ -125,3 +125,12 @@ def test_strip_on_another_page_names_the_running_run(open_page, make_run):
     run = make_run()
     app = open_page("compare")
     assert app.button(key=f"strip.stop.{run.id}").label == "Stop"
+
+
+@pytest.mark.parametrize("page", ["run", "predictions"])
+def test_a_run_that_another_process_has_made_just_now_opens(open_page, finished, make_run, page):
+    open_page("compare")  # all runs were listed a moment ago
+    other = make_run(name="made elsewhere")
+    app = open_page(page, run=other.id)
+    assert not app.error
+    assert any(box.value == other.id for box in app.selectbox)
