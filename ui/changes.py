@@ -26,7 +26,9 @@ def automatic_name(config: RunConfig) -> str:
 
 def with_changes(title: str, before: RunConfig, after: RunConfig) -> str:
     """A title, the first two things that were changed, and how many more were."""
+    gone = [task for task in before.tasks if task not in after.tasks]
     changes = assignments(state.nameless(before.to_dict()), state.nameless(after.to_dict()))
+    changes = [f"without {', '.join(gone)}"] * bool(gone) + [change for change in changes if change not in {f"tasks.{task}=null" for task in gone}]
     more = f" · + {len(changes) - 2} more" if len(changes) > 2 else ""
     return words.shortened(" · ".join([title, *changes[:2]]), LONGEST_NAME - len(more)) + more
 

@@ -24,7 +24,8 @@ CSS = """
 .st-key-delete_really button {background: #B3261E; border-color: #B3261E;}
 .st-key-delete_really button:hover {background: #8C1D18; border-color: #8C1D18;}
 .st-key-view [data-testid="stWidgetLabel"] {min-height: 0;}
-.st-key-beside {position: sticky; top: 4.2rem; max-height: calc(100vh - 5rem); overflow-y: auto; padding: 2px 4px 8px 2px;}
+[data-testid="stLayoutWrapper"]:has(> .st-key-beside) {position: sticky; top: 4.2rem;}
+.st-key-beside {max-height: calc(100vh - 5rem); overflow-y: auto; padding: 2px 4px 8px 2px;}
 .facts {display: flex; flex-wrap: wrap; gap: .35rem 2.2rem; font-size: .92rem; padding: .1rem 0 .2rem;}
 .steer-name {font-size: .85rem; margin-bottom: -.6rem;}
 .legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}

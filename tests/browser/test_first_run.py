@@ -48,6 +48,9 @@ def test_a_reload_leaves_the_form_as_it_was(page, server):
     page.reload()
     expect(page.get_by_placeholder("Quick: 1,797 digits, 3 tasks", exact=True)).to_be_visible()
     expect(epochs).to_have_value("30")
+    page.set_viewport_size({"width": 1280, "height": 700})
+    page.get_by_text("Use settings from YAML").scroll_into_view_if_needed()
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_in_viewport()  # it comes along
     other = page.context.new_page()  # a tab of its own begins anew
     other.goto(server.url)
     expect(other.get_by_placeholder("Digit scenes: 4 tasks", exact=True)).to_be_visible()

@@ -52,6 +52,14 @@ def test_a_name_tells_two_changes_and_counts_the_others(open_page):
     assert changes == " · epochs=7 · batch_size=48 · + 1 more"
 
 
+def test_a_name_says_which_tasks_were_left_out(open_page):
+    app = open_page()
+    for task in ("present", "boxes"):
+        app.checkbox(key=f"task.{task}").uncheck().run()
+    app.number_input(key="set.epochs").set_value(7).run()
+    assert app.text_input(key="set.name").placeholder == f"{load_presets()[0].title} · without present, boxes · epochs=7"
+
+
 def test_a_presets_time_is_shown_only_for_its_own_settings(open_page, texts):
     preset = load_presets()[0]
     app = open_page()
