@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from mtl_core.data.imports.library import ImportedSet, get_imported
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import draw_heat, enlarge
 from ui.charts import colours_of
 from ui.error_gallery import chosen_part
-from ui.guard import worded
+from ui.guard import is_ours, worded
 from ui.pictures import PROBE, pictures_of, tasks_of
 from ui.sheets import ink
 from ui.state import hold_first, listing, run_store, set_address, torch_is_ready
@@ -65,8 +66,28 @@ def sample_view(run_id: str, source: str) -> None:
         on_move=move,
     )
     where = "validation" if source == PROBE else source
-    st.caption(f"Image {number + 1} of {len(pictures):,}: row {pictures.row(number):,} of the {where} split{chosen_part(pictures)}.")
+    file = _file_of(run, "val" if source == PROBE else source, pictures.row(number))
+    made_of = f", made of {plain(file)}" if file else ""
+    st.caption(f"Image {number + 1} of {len(pictures):,}: row {pictures.row(number):,} of the {where} split{chosen_part(pictures)}{made_of}.")
     _look(run, pictures, number)
+
+
+def _file_of(run: Any, split: str, row: int) -> str:
+    """The user's picture behind a row of an imported set; empty where it is not known."""
+    if run.config.data.name != "imported":
+        return ""
+    try:
+        files = _files(get_imported(run.config.data.own_name, run_store().home), split)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        return ""  # it was deleted
+    return files[row] if row < len(files) else ""
+
+
+@st.cache_data(max_entries=6, show_spinner=False, hash_funcs={ImportedSet: lambda found: (str(found.folder), found.created_at)})
+def _files(found: ImportedSet, split: str) -> list[str]:
+    return found.files(split)
 
 
 def _number(count: int) -> int:

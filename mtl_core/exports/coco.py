@@ -28,12 +28,19 @@ def write(source: ExportSource, folder: Path) -> None:
         targets = [entry for row in known for entry in _rows(int(row), data.targets[task.target][row])]
         annotations = [{**entry, "id": number, "area": entry["bbox"][2] * entry["bbox"][3], "iscrowd": 0} for number, entry in enumerate(targets, 1)]
         whole = {
-            "images": [{"id": int(row), "file_name": f"val-{row:06d}.png", "height": height, "width": width} for row in known],
+            "images": [
+                {"id": int(row), "file_name": f"val-{row:06d}.png", "height": height, "width": width, **_made_of(source, row)} for row in known
+            ],
             "categories": [{"id": index, "name": text} for index, text in enumerate(task.classes)],
             "annotations": annotations,
         }
         for what, value in (("results", results), ("targets", whole)):
             (folder / f"{source.run.id}-{name}-{what}.json").write_text(json.dumps(value), encoding="utf-8")
+
+
+def _made_of(source: ExportSource, row: int) -> dict[str, str]:
+    """The user's picture under a key of its own: boxes are in pixels of the prepared image, which may have another size."""
+    return {"source_file": source.val_files[row]} if source.val_files else {}
 
 
 def _rows(image: int, boxes: np.ndarray) -> list[dict[str, Any]]:

@@ -16,11 +16,13 @@ KINDS = ("classification", "multi_label", "regression", "detection")
 
 
 def write(source: ExportSource, folder: Path) -> None:
-    """``<run>-<task>-predictions.csv``; a target that an image lacks is empty."""
+    """``<run>-<task>-predictions.csv``; a target that an image lacks is empty. ``file`` is the picture of an imported set."""
     for name in source.tasks_of(*KINDS):
         data, predictions = source.val
         task = source.predictor.kinds[name].task
         table = _TABLES[task.kind](task, predictions[name], data.targets[task.target], data.labelled[task.target])
+        if source.val_files:
+            table.insert(1, "file", [source.val_files[image] for image in table["image"]])
         table.to_csv(folder / f"{source.run.id}-{name}-predictions.csv", index=False, lineterminator="\n")
 
 

@@ -84,6 +84,15 @@ class ExportSource:
         return data, {name: np.concatenate(values) for name, values in parts.items()}
 
     @cached_property
+    def val_files(self) -> list[str]:
+        """The picture that each validation image was made of, where the set was imported; empty otherwise."""
+        if self.run.config.data.name != "imported":
+            return []
+        from mtl_core.data.imports.library import get_imported
+
+        return get_imported(self.run.config.data.own_name, self.store.home).files("val")
+
+    @cached_property
     def probes(self) -> tuple[ProbeTargets, dict[str, np.ndarray], int]:
         """Probe images with targets, what was predicted on them at the newest epoch, and that epoch."""
         epochs = probe_epochs(self.folder)

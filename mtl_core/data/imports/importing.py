@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import time
@@ -11,11 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mtl_core.data.imports.examine import PREPARATION, Cancelled, Examined, examine
-from mtl_core.data.imports.library import ImportedSet, get_imported, home_folder, imported, name_problem
+from mtl_core.data.imports.library import FILES_NAME, ImportedSet, get_imported, home_folder, imported, name_problem
 from mtl_core.data.imports.report import Report
 from mtl_core.data.imports.source import PreparedSource, cache_name
 from mtl_core.data.imports.spec import SPEC_NAME, ImportSpec
-from mtl_core.data.prepare import prepare, remove_prepared
+from mtl_core.data.prepare import SPLITS, prepare, remove_prepared
 from mtl_core.errors import DataError, StoreError
 
 _TEMPORARY = ".importing-"
@@ -95,6 +96,7 @@ def _publish(examined: Examined, path: Path, name: str, home: str | Path | None)
         temporary.mkdir(parents=True)
         (temporary / SPEC_NAME).write_text(spec.to_yaml(), encoding="utf-8")
         (temporary / "report.csv").write_text(report.to_csv(), encoding="utf-8")
+        _write_files(temporary / FILES_NAME, examined)
         (temporary / "set.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
         temporary.rename(parent / name)
     except OSError as error:
@@ -102,3 +104,15 @@ def _publish(examined: Examined, path: Path, name: str, home: str | Path | None)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return get_imported(name, home)
+
+
+def _write_files(path: Path, examined: Examined) -> None:
+    """Which picture each row of the arrays was made of, in the order of ``PreparedSource.portions``."""
+    rows = dict.fromkeys(SPLITS, 0)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("split", "row", "file"))
+        for key in examined.facts:
+            split = examined.split[key]
+            writer.writerow((split, rows[split], key))
+            rows[split] += 1

@@ -1,7 +1,8 @@
-"""The imported sets of a store: ``<MTL_HOME>/imports/<name>/`` with ``dataset.yaml``, ``set.json`` and ``report.csv``; arrays in the cache."""
+"""The imported sets of a store, in `<MTL_HOME>/imports/<name>/`: `dataset.yaml`, `set.json`, `files.csv`, `report.csv`; arrays lie in the cache."""
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from mtl_core.data.imports.spec import SPEC_NAME, ImportSpec
 from mtl_core.errors import DataError
 from mtl_core.registry import unknown_name
 
+FILES_NAME = "files.csv"  # split, row, file
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -46,6 +48,15 @@ class ImportedSet:
     def report_csv(self) -> str:
         """The findings of its import."""
         return (self.folder / "report.csv").read_text(encoding="utf-8")
+
+    def files(self, split: str) -> list[str]:
+        """The picture, below ``path``, that each row of a split was made of; empty for a set that was imported before this was written down."""
+        try:
+            with (self.folder / FILES_NAME).open(encoding="utf-8", newline="") as file:
+                found = [row["file"] for row in csv.DictReader(file) if row["split"] == split]
+        except (OSError, KeyError, UnicodeDecodeError):
+            return []
+        return found if len(found) == self.split_sizes[split] else []
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""

@@ -96,6 +96,17 @@ def test_a_set_is_listed_trained_on_and_deleted(import_shapes, home):
     assert (option, "unknown imported data set 'shapes'" in sentence) == ("set", True)
 
 
+def test_each_row_knows_the_picture_it_was_made_of(import_shapes, home):
+    made = import_shapes()
+    data = prepare(open_source(PartConfig(name="imported", set="shapes")), home / "data")
+    for split in ("train", "val", "test"):
+        files = made.files(split)
+        assert len(files) == made.split_sizes[split]
+        assert data.split(split).targets["size_px"].tolist() == [5 + int(file[-7:-4]) % 7 + 0.5 for file in files]
+    (made.folder / "files.csv").unlink()  # a set that was imported before this was written down
+    assert made.files("val") == []
+
+
 def test_the_same_content_under_two_names_is_prepared_once(make_shapes, import_shapes, home):
     import_shapes("one")
     moved = home.parent / "moved"
