@@ -37,7 +37,7 @@ def test_the_process_says_why_it_gave_nothing(store, config):
     evaluation_job.start(store, run.id, ["val"])
     assert evaluation_job.state(store.folder(run.id))["state"] == "running"
     process = evaluation_job.process_slot("evaluations")[json.loads((store.folder(run.id) / "evaluations" / "job.json").read_text())["pid"]]
-    assert process.wait(60) == 1
+    assert process.wait(60) == 2
     note = evaluation_job.state(store.folder(run.id))
     assert (note["state"], note["error"]) == ("failed", "the run has no checkpoint yet: one is saved after each epoch")
     assert this_process().pid != note["pid"]
