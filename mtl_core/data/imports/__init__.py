@@ -1,7 +1,8 @@
 """A user's own pictures, in any usual format. The order of things::
 
     proposal = propose(path)                            # looks, guesses, says why; reads few files
-    spec = proposal.spec                                # corrected by people, or read by ImportSpec.from_yaml
+    proposal.questions, proposal.files                  # what the files leave open; what is read and what is not, and why
+    spec = answer(proposal.spec, question, "shares")    # corrected by people, or read by ImportSpec.from_yaml
     examined = examine(path, spec, progress, cancelled) # reads every file once; nothing is written
     examined.report                                     # ``check(path, spec)`` gives only this
     import_dataset(path, spec, "cells", checked=examined, progress=..., cancelled=...)
@@ -9,7 +10,7 @@
     delete("cells")
 
 Those that need the store take ``home`` (default: MTL_HOME). ``cancelled`` is asked between files; when it says True the call raises
-``Cancelled`` and leaves nothing behind. To add a format: a file here and a line in ``formats.FORMATS``.
+``Cancelled`` and leaves nothing behind. To add a format: a file in ``formats`` and a line in ``formats.format.FORMATS``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from mtl_core.data.imports.importing import delete, import_dataset
 from mtl_core.data.imports.library import ImportedSet, get_imported, imported, name_problem
 from mtl_core.data.imports.proposal import CsvTable, Proposal, ProposedTask
 from mtl_core.data.imports.propose import propose
+from mtl_core.data.imports.questions import FileNote, Question, Reading, answer
 from mtl_core.data.imports.report import Finding, Leak, Report, TaskSummary
 from mtl_core.data.imports.spec import ImageSpec, ImportSpec, SourceSpec, SplitSpec
 
@@ -29,6 +31,7 @@ __all__ = [
     "Cancelled",
     "CsvTable",
     "Examined",
+    "FileNote",
     "Finding",
     "ImageSpec",
     "ImportSpec",
@@ -36,10 +39,13 @@ __all__ = [
     "Leak",
     "Proposal",
     "ProposedTask",
+    "Question",
+    "Reading",
     "Report",
     "SourceSpec",
     "SplitSpec",
     "TaskSummary",
+    "answer",
     "check",
     "delete",
     "examine",

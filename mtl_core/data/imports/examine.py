@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from mtl_core.data.dataset import Task
-from mtl_core.data.imports.boxes import usable
-from mtl_core.data.imports.coco import Shapes
 from mtl_core.data.imports.formats import FORMATS, Context, ImageIndex, Targets
+from mtl_core.data.imports.formats.boxes import usable
+from mtl_core.data.imports.formats.coco import Shapes
 from mtl_core.data.imports.geometry import RESIZES
 from mtl_core.data.imports.images import Facts, ImageReader, image_keys
 from mtl_core.data.imports.joining import joined

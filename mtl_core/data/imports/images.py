@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtl_core.data.imports.formats import stem_of
-from mtl_core.data.imports.idx import numbers
+from mtl_core.data.imports.formats.idx import numbers
 from mtl_core.data.imports.pictures import MOST_BYTES, Picture, is_picture, read_picture
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import Tree

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mtl_core.data.imports.boxes import Boxes
-from mtl_core.data.imports.coco import Shapes
 from mtl_core.data.imports.formats import Targets
-from mtl_core.data.imports.masks import MaskFile
+from mtl_core.data.imports.formats.boxes import Boxes
+from mtl_core.data.imports.formats.coco import Shapes
+from mtl_core.data.imports.formats.masks import MaskFile
 from mtl_core.data.imports.report import Findings
 from mtl_core.errors import DataError
 

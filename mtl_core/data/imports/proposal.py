@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mtl_core.data.imports.questions import FileNote, Question
 from mtl_core.data.imports.spec import ImportSpec
 
 
@@ -54,6 +55,8 @@ class Proposal:
         tasks: what can be learnt from them.
         tables: every CSV among the sources.
         notes: sentences on what was guessed and why.
+        questions: what the files leave open. ``spec`` holds each question's ``taken`` reading; ``questions.answer`` writes another into it.
+        files: what is read and what is not, file by file or pattern by pattern, with the reason.
     """
 
     spec: ImportSpec
@@ -61,3 +64,5 @@ class Proposal:
     tasks: tuple[ProposedTask, ...]
     tables: tuple[CsvTable, ...]
     notes: tuple[str, ...]
+    questions: tuple[Question, ...] = ()
+    files: tuple[FileNote, ...] = ()

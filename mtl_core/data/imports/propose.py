@@ -8,12 +8,13 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mtl_core.data.imports.class_folders import PARTS
 from mtl_core.data.imports.formats import FORMATS, Context, Guess, ImageIndex
+from mtl_core.data.imports.formats.class_folders import PARTS
+from mtl_core.data.imports.formats.oxford_pets import oxford_pets
 from mtl_core.data.imports.images import ImageReader, image_keys
-from mtl_core.data.imports.oxford_pets import oxford_pets
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.proposal import CsvTable, Proposal, ProposedTask
+from mtl_core.data.imports.questions import FileNote, Question
 from mtl_core.data.imports.report import Findings
 from mtl_core.data.imports.spec import SPEC_NAME, ImageSpec, ImportSpec, SourceSpec, SplitSpec
 from mtl_core.data.imports.splits import natural
@@ -39,8 +40,10 @@ def propose(path: str | Path) -> Proposal:
         return _look(tree)
 
 
-def _described(found_images: _FoundImages, spec: ImportSpec, notes: tuple[str, ...], tables: tuple = ()) -> Proposal:
-    """Tasks as the sources give them when they are read."""
+def _described(
+    found_images: _FoundImages, spec: ImportSpec, notes: tuple[str, ...], tables: tuple = (), questions: tuple[Question, ...] = ()
+) -> Proposal:
+    """Tasks as the sources give them when they are read. A source that cannot be read is said; the others are read all the same."""
     index = found_images.index(spec.images)
     context, tasks = Context(found_images.tree, index, Findings()), {}
     for number, source in enumerate(spec.sources):
@@ -50,9 +53,19 @@ def _described(found_images: _FoundImages, spec: ImportSpec, notes: tuple[str, .
                 before = tasks.get(found.name)
                 count = len(found.values) + (before.labelled if before else 0)
                 tasks[found.name] = ProposedTask(found.name, found.kind, found.classes, found.unit, number, count)
-        except DataError as error:
-            notes = (*notes, str(error))
-    return Proposal(spec, len(index), tuple(tasks.values()), tables, notes)
+        except MTLError as error:
+            found_images.notes.append(FileNote(_named(source), 1, False, f"{format_class.title}: {error}"))
+    return Proposal(spec, len(index), tuple(tasks.values()), tables, notes, questions, _once(found_images.notes))
+
+
+def _named(source: SourceSpec) -> str:
+    """The file or folder that a source reads, for people."""
+    return str(source.options.get("file") or source.options.get("folder") or source.format)
+
+
+def _once(notes: list[FileNote]) -> tuple[FileNote, ...]:
+    """Each file with its last note: formats look more than once, the later time with masks and depth maps already known."""
+    return tuple({(note.files, note.read): note for note in notes}.values())
 
 
 def _look(tree: Tree) -> Proposal:
@@ -77,7 +90,18 @@ def _look(tree: Tree) -> Proposal:
     sources = [SourceSpec(format=name, **guess.options) for name, guess in guesses]
     tables = tuple(replace(guess.table, source=n) for n, (_, guess) in enumerate(guesses) if isinstance(guess.table, CsvTable))
     spec = ImportSpec(path=str(tree.path), images=images.model_copy(update={"size": size}), sources=_told_apart(sources), splits=splits)
-    return _described(found, spec, (*notes, note, split_note), tables=tables)
+    questions = tuple(replace(question, source=n) for n, (_, guess) in enumerate(guesses) for question in guess.questions)
+    return _described(found, spec, (*notes, note, split_note), tables, _numbered(questions))
+
+
+def _numbered(questions: tuple[Question, ...]) -> tuple[Question, ...]:
+    """Names that occur twice get a number, so that an answer names one question."""
+    seen: Counter[str] = Counter()
+    numbered = []
+    for question in questions:
+        seen[question.name] += 1
+        numbered.append(question if seen[question.name] == 1 else replace(question, name=f"{question.name}-{seen[question.name]}"))
+    return tuple(numbered)
 
 
 class _FoundImages:
@@ -86,6 +110,7 @@ class _FoundImages:
     def __init__(self, tree: Tree):
         self.tree, self.reader = tree, ImageReader(tree)
         self._known: dict[str, ImageIndex] = {}
+        self.notes: list[FileNote] = []
 
     def index(self, images: ImageSpec) -> ImageIndex:
         key = repr((images.folders, images.files, images.exclude, images.exclude_suffixes))
@@ -95,10 +120,12 @@ class _FoundImages:
 
 
 def _guesses(found: _FoundImages, name: str, images: ImageSpec) -> list[Guess]:
-    context = Context(found.tree, found.index(images), Findings())
+    context = Context(found.tree, found.index(images), Findings(), found.notes)
+    format_class = FORMATS.load(name)
     try:
-        return FORMATS.load(name).guess(context, images)
-    except MTLError:
+        return format_class.guess(context, images)
+    except MTLError as error:  # one format that fails never blocks the others
+        context.not_understood(format_class.title, str(error))
         return []
 
 

@@ -7,8 +7,8 @@ from collections import defaultdict
 
 import numpy as np
 
-from mtl_core.data.imports.csv_table import CsvFormat, CsvOptions, _guess, read_table, reference
 from mtl_core.data.imports.formats import Context, Targets
+from mtl_core.data.imports.formats.csv_table import CsvFormat, CsvOptions, _guess, read_table, reference
 from mtl_core.data.imports.spec import SourceSpec, SplitSpec
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import DataError

@@ -66,7 +66,7 @@ def test_outlines_agree_with_pycocotools(real_data):
     """Drawn at the pictures' own size, all but the pixels on polygons' edges are the same; run lengths are exact."""
     from pycocotools.coco import COCO
 
-    from mtl_core.data.imports.coco import Shapes
+    from mtl_core.data.imports.formats.coco import Shapes
     from mtl_core.data.imports.geometry import stretch
 
     for part in ("train2017", "val2017"):

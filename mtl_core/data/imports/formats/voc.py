@@ -8,8 +8,8 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from pydantic import Field
 
-from mtl_core.data.imports.boxes import Boxes, derived, in_order
 from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets, stem_of
+from mtl_core.data.imports.formats.boxes import Boxes, derived, in_order
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import UnreadableError
 

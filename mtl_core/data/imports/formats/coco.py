@@ -11,9 +11,8 @@ from PIL import Image, ImageDraw
 from pydantic import Field
 
 from mtl_core.data.dataset import IGNORE
-from mtl_core.data.imports import rle
-from mtl_core.data.imports.boxes import Boxes, derived
-from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets
+from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets, rle
+from mtl_core.data.imports.formats.boxes import Boxes, derived
 from mtl_core.data.imports.geometry import Placement, place_map, place_points
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import UnreadableError

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from mtl_core.data.imports.pictures import EXTENSIONS
+from mtl_core.data.imports.questions import FileNote, Question
 from mtl_core.data.imports.report import Findings
 from mtl_core.data.imports.spec import ImageSpec, Strict
 from mtl_core.data.imports.tree import Tree, same_name
@@ -21,14 +22,14 @@ FORMATS = Registry(
     "format",
     "mtl_core.import_formats",
     {
-        "voc": "mtl_core.data.imports.voc:Voc",
-        "coco": "mtl_core.data.imports.coco:Coco",
-        "yolo": "mtl_core.data.imports.yolo:Yolo",
-        "masks": "mtl_core.data.imports.masks:Masks",
-        "depth": "mtl_core.data.imports.depth_maps:DepthMaps",
-        "idx": "mtl_core.data.imports.idx:Idx",
-        "csv": "mtl_core.data.imports.csv_table:CsvFormat",
-        "class_folders": "mtl_core.data.imports.class_folders:ClassFolders",
+        "voc": "mtl_core.data.imports.formats.voc:Voc",
+        "coco": "mtl_core.data.imports.formats.coco:Coco",
+        "yolo": "mtl_core.data.imports.formats.yolo:Yolo",
+        "masks": "mtl_core.data.imports.formats.masks:Masks",
+        "depth": "mtl_core.data.imports.formats.depth_maps:DepthMaps",
+        "idx": "mtl_core.data.imports.formats.idx:Idx",
+        "csv": "mtl_core.data.imports.formats.csv_table:CsvFormat",
+        "class_folders": "mtl_core.data.imports.formats.class_folders:ClassFolders",
     },
 )
 
@@ -127,11 +128,24 @@ def _agreeing(keys: list[str], reference: str) -> list[str]:
 
 @dataclass
 class Context:
-    """What a format reads from and tells: the files, the images, and the findings."""
+    """What a format reads from and tells: the files, the images, and the findings.
+
+    Attributes:
+        notes: during a look: which files are read and which are not, with the reason.
+    """
 
     tree: Tree
     index: ImageIndex
     findings: Findings
+    notes: list[FileNote] = field(default_factory=list)
+
+    def understood(self, files: str, reason: str, count: int = 1) -> None:
+        """During a look: these files are read, and as what. ``files`` may be a pattern such as ``labels/*.txt``."""
+        self.notes.append(FileNote(files, count, True, reason))
+
+    def not_understood(self, files: str, reason: str, count: int = 1) -> None:
+        """During a look: these files look like this format's and are not read. ``reason``: why, and what to do about it."""
+        self.notes.append(FileNote(files, count, False, reason))
 
     def image(self, reference: str, where: str, task: str = "", folder: str = "") -> str | None:
         """The image a line of a file of targets means; None, with a finding, where there is no single one."""
@@ -156,6 +170,7 @@ class Guess:
         notes: what was guessed and why.
         splits: a ``SplitSpec`` as plain values where the format shows one.
         table: for a CSV: what ``proposal.CsvTable`` wants.
+        questions: what the files leave open about this source; the options hold each question's ``taken`` reading.
     """
 
     options: dict[str, Any]
@@ -165,6 +180,7 @@ class Guess:
     notes: list[str] = field(default_factory=list)
     splits: dict[str, Any] | None = None
     table: Any = None
+    questions: list[Question] = field(default_factory=list)
 
 
 class Format(ABC):

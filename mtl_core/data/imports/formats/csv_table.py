@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from mtl_core.data.imports.boxes import Boxes, in_order, task_name
 from mtl_core.data.imports.formats import AmbiguousImageError, Context, Format, FormatOptions, Guess, Targets
+from mtl_core.data.imports.formats.boxes import Boxes, in_order, task_name
 from mtl_core.data.imports.proposal import CsvTable
 from mtl_core.data.imports.spec import ImageSpec, Strict
 from mtl_core.data.imports.tree import UnreadableError

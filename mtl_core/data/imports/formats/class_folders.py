@@ -6,8 +6,8 @@ from collections import Counter
 
 from pydantic import Field
 
-from mtl_core.data.imports.boxes import in_order
 from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets
+from mtl_core.data.imports.formats.boxes import in_order
 from mtl_core.data.imports.spec import ImageSpec
 
 PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}

@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 from pydantic import Field
 
-from mtl_core.data.imports.boxes import Boxes, derived
 from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets, stem_of
+from mtl_core.data.imports.formats.boxes import Boxes, derived
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import ConfigError, DataError
