@@ -1,26 +1,17 @@
-"""The dashboard: ``streamlit run app.py``. Navigation, status strip; nothing else."""
+"""The dashboard: ``streamlit run app.py``.
+
+``streamlit run`` imports this file once as a module, to find the server ``app``. The server then runs the same file as the script of each page view.
+"""
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from ui.dialogs import draw_dialog
-from ui.guard import around_page, in_words, page_list
-from ui.state import begin_page, end_page, follow, run_store, start_server, take_queued_runs
-from ui.strip import polling_strip, show_toasts
-from ui.styles import apply_styles, page_icon
+if get_script_run_ctx(suppress_warning=True) is None:
+    from ui.server_access import end_in_order, middleware
 
-st.set_page_config(page_title="Multi-task vision", page_icon=page_icon(), layout="wide")
-around_page()
-page = st.navigation(page_list(), position="top")
-follow(page.url_path or "train")
-begin_page(page.url_path or "train")
-apply_styles()
-st.session_state["waiting"] = []
-with in_words():
-    start_server()
-    take_queued_runs(run_store().home.as_posix())
-    if page.url_path not in ("run", "race"):  # their live parts hold the strip, so that a page has one poller
-        polling_strip()
-    page.run()
-    draw_dialog()
-show_toasts()
-end_page()
+    end_in_order()
+    app = st.App(__file__, middleware=middleware())
+else:
+    from ui.shell import draw_app
+
+    draw_app()

@@ -19,7 +19,8 @@ from pydantic import Field, model_validator
 
 from mtl_core.config_sections import AugmentationConfig, ChangeConfig, DataConfig, OptimizerConfig, PartConfig, ScheduleConfig, Strict, TaskConfig
 from mtl_core.errors import ConfigError, Problem
-from mtl_core.plain_yaml import read_yaml
+from mtl_core.names import task_name_problem
+from mtl_core.plain_yaml import LONGEST, read_yaml
 from mtl_core.registry import validated
 
 # Keys under which a part stands by its name.
@@ -97,6 +98,9 @@ class RunConfig(Strict):
     def _tasks_make_sense(self) -> RunConfig:
         if not self.tasks:
             raise ValueError("tasks: expected at least one task, found none; add one, e.g. 'tasks: {digit: {}}'")
+        for name in self.tasks:  # runs made before the rule keep their names; check.problems refuses them for new runs
+            if not name or any(character in "./\\" or not character.isprintable() for character in name):
+                raise ValueError(f"tasks: {task_name_problem(name)}")
         if all(task.loss_weight == 0 for task in self.tasks.values()):
             raise ValueError("tasks: every loss_weight is 0, so nothing would be learnt; give at least one task a positive loss_weight")
         self._check_epochs()
@@ -139,7 +143,8 @@ class RunConfig(Strict):
     def from_file(cls, path: str | Path) -> RunConfig:
         """Checked config from a YAML file."""
         try:
-            values = read_yaml(Path(path).read_text(encoding="utf-8"))
+            with Path(path).open(encoding="utf-8") as file:
+                values = read_yaml(file.read(LONGEST + 1), aliases=True)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read the config file '{path}': {error}. Give the path of a YAML file, or --preset NAME.") from None
         except ConfigError as error:
@@ -200,6 +205,11 @@ class RunConfig(Strict):
         return f"{self.data.own_name}: {' + '.join(self.tasks) if len(self.tasks) <= 3 else f'{len(self.tasks)} tasks'}"
 
 
+def task_of(key: str) -> str:
+    """The task that ``tasks.NAME.loss_weight`` is about."""
+    return key.removeprefix("tasks.").removesuffix(".loss_weight")
+
+
 def _carry_out(change: ChangeConfig, tasks: dict[str, TaskConfig], optimizer: OptimizerConfig) -> None:
     changeable = ["optimizer.lr", *(f"tasks.{name}.loss_weight" for name in tasks)]
     if change.key not in changeable:
@@ -211,7 +221,7 @@ def _carry_out(change: ChangeConfig, tasks: dict[str, TaskConfig], optimizer: Op
         return
     if change.value < 0:
         raise ValueError(f"changes: {change.key} must be 0 or more, found {change.value:g}")
-    tasks[change.key.split(".")[1]].loss_weight = change.value
+    tasks[task_of(change.key)].loss_weight = change.value
     if all(task.loss_weight == 0 for task in tasks.values()):
         raise ValueError(f"changes: with {change.key} at 0 every loss_weight is 0, so nothing would be learnt; leave one task a positive one")
 

@@ -1,4 +1,4 @@
-"""YAML as people write it: plain values only, and every key once."""
+"""YAML as people write it: plain values only, every key once, and bounded in length, depth and what aliases expand to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import Any
 import yaml
 
 from mtl_core.errors import ConfigError
+
+LONGEST = 1 << 18  # characters; a preset written out in full has about 1,500
+DEEPEST = 40  # levels of nesting
+MOST_VALUES = 20_000  # with every alias written out
 
 
 class _KeysOnce(yaml.SafeLoader):
@@ -25,29 +29,62 @@ class _KeysOnce(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-class _NoAliases(_KeysOnce):
-    """Without ``*aliases``: nested ones make gigabytes of a few lines."""
+class _Bounded(_KeysOnce):
+    """Of limited depth."""
+
+    _aliases, _depth = True, 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="aliases ('*name') are not read", problem_mark=self.peek_event().start_mark)
-        return super().compose_node(parent, index)
+        if not self._aliases and self.check_event(yaml.AliasEvent):
+            problem = "aliases ('*name') are not read; write the values out where they are needed"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.peek_event().start_mark)
+        if self._depth >= DEEPEST:
+            raise yaml.MarkedYAMLError(problem=f"values are nested deeper than {DEEPEST} levels", problem_mark=self.peek_event().start_mark)
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
 
-def read_yaml(text: str, aliases: bool = True) -> Any:
+class _NoAliases(_Bounded):
+    """Without ``*aliases``: nested ones make gigabytes of a few lines."""
+
+    _aliases = False
+
+
+def read_yaml(text: str, longest: int = LONGEST, aliases: bool = False) -> Any:
     """Plain values of a YAML text.
 
     Args:
-        aliases: whether ``*name`` may stand for what ``&name`` marks; not in files that come with somebody's data.
+        aliases: whether ``*name`` may stand for what ``&name`` marks: in a file on the own command line, not in what is pasted or brought along.
+        longest: characters of the longest text that is read.
 
     Raises:
-        ConfigError: not valid, a key stands twice, or it asks for objects.
+        ConfigError: too long, nested too deeply, not valid, a key stands twice, or it holds objects, aliases where there may be none, or too many.
     """
+    if len(text) > longest:
+        raise ConfigError(f"the YAML has {len(text):,} characters; at most {longest:,} are read. Leave out what is not part of the description")
     try:
-        return yaml.load(text, _KeysOnce if aliases else _NoAliases)
+        values = yaml.load(text, _Bounded if aliases else _NoAliases)
+        if aliases and _more_than(MOST_VALUES, values):
+            raise ConfigError(f"the text is not usable YAML: more than {MOST_VALUES:,} values with every alias written out")
+        return values
     except yaml.YAMLError as error:
         where = f" at line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
         reason = getattr(error, "problem", None) or "plain YAML values only, no objects"
         raise ConfigError(f"the text is not valid YAML{where}: {reason}") from None
     except (RecursionError, ValueError) as error:
         raise ConfigError(f"the text is not usable YAML: {type(error).__name__} ({str(error)[:100]})") from None
+
+
+def _more_than(most: int, values: Any) -> bool:
+    """Whether there are more values than ``most``; an object that stands in several places counts in each."""
+    count, waiting = 0, [values]
+    while waiting:
+        value = waiting.pop()
+        count += 1
+        if count + len(waiting) > most:
+            return True
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return False

@@ -11,6 +11,7 @@ repository register through a Python entry point in the group given to the regis
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -21,6 +22,10 @@ from pydantic import BaseModel, ValidationError
 from mtl_core.errors import ConfigError, Problem
 
 LONGEST = 80  # characters of a value that an error repeats
+MOST_PROBLEMS = 50  # of one text; more are counted
+
+_short = reprlib.Repr()  # of nested values only the beginning
+_short.maxlevel, _short.maxstring, _short.maxlong, _short.maxother = 3, 2 * LONGEST, 2 * LONGEST, 2 * LONGEST
 
 
 class Registry:
@@ -64,7 +69,8 @@ class Registry:
 def unknown_name(noun: str, name: str, available: Any) -> str:
     """The sentence for a name that does not exist."""
     names = list(available)
-    close = difflib.get_close_matches(str(name), names, n=1)
+    name = str(name) if len(str(name)) <= LONGEST else f"{str(name)[:LONGEST]}..."
+    close = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else "."
     return f"unknown {noun} '{name}'{hint} Available: {', '.join(names) or 'none'}"
 
@@ -87,7 +93,8 @@ def validated(model: type[BaseModel], values: dict[str, Any], field: str, beside
 
 def _problems(error: ValidationError, model: type[BaseModel], field: str, beside: Iterable[str]) -> list[Problem]:
     problems = []
-    for detail in error.errors():
+    details = error.errors(include_url=False)
+    for detail in details[:MOST_PROBLEMS]:
         key = ".".join(str(part) for part in (field, *detail["loc"]) if part != "")
         if detail["type"] == "extra_forbidden":
             known = list(_model_at(model, detail["loc"][:-1]).model_fields)
@@ -102,6 +109,8 @@ def _problems(error: ValidationError, model: type[BaseModel], field: str, beside
         else:
             message = f"{_lower(detail['msg'])}; found {_found(detail['input'])}"
         problems.append(Problem(key, message))
+    if len(details) > MOST_PROBLEMS:
+        problems.append(Problem(field, f"has {len(details) - MOST_PROBLEMS:,} more problems like these"))
     return problems
 
 
@@ -120,7 +129,7 @@ def _model_at(model: type[BaseModel], location: tuple[Any, ...]) -> type[BaseMod
 def _found(value: Any) -> str:
     if value is None:
         return "nothing"
-    text = repr(value)
+    text = _short.repr(value)  # never writes out more than it shows
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 

@@ -79,9 +79,10 @@ def test_a_key_that_stands_twice_is_refused(text, said):
         RunConfig.from_yaml(text)
 
 
-def test_anchors_and_merged_keys_are_read():
+def test_anchors_and_merged_keys_are_read_in_a_file(tmp_path):
     text = "data: {name: digits}\nbackbone: {name: mlp}\ntasks:\n  digit: &same {loss_weight: 2}\n  slant: {<<: *same, start_epoch: 2}"
-    tasks = RunConfig.from_yaml(text).tasks
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    tasks = RunConfig.from_file(tmp_path / "mine.yaml").tasks
     assert [(task.loss_weight, task.start_epoch) for task in tasks.values()] == [(2.0, 1), (2.0, 2)]
 
 

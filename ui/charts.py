@@ -18,6 +18,7 @@ from mtl_core.figures.curves import Curve, curve_figure, positions
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import SELF_SUPERVISED
 from ui import words
+from ui.element_keys import element_key
 from ui.past import marks_of, past_of
 from ui.plot import plot, prepared
 
@@ -111,13 +112,14 @@ def task_panels(run, feed: dict[str, Any], summary: dict[str, dict[str, Any]], v
     for start in range(0, len(tasks), 2):
         places = st.columns(2) if len(tasks) > 1 else [st.container()]
         for place, name in zip(places, list(tasks)[start : start + 2], strict=False):
-            with place, st.container(border=True, key=f"panel_{name}", gap="small"):
+            with place, st.container(border=True, key=element_key("panel", name), gap="small"):
                 _task_panel(run, name, feed, summary, view, colours[name])
 
 
 def panel_style(tasks: Any, colours: dict[str, str], prefix: str = "panel") -> None:
     """The task's colour at the top edge of its panel."""
-    st.html("<style>" + "".join(f".st-key-{prefix}_{name}{{border-top:3px solid {colours[name]}!important}}" for name in tasks) + "</style>")
+    rules = (f".st-key-{element_key(prefix, name)}{{border-top:3px solid {colours[name]}!important}}" for name in tasks)
+    st.html(f"<style>{''.join(rules)}</style>")
 
 
 def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View, colour: str) -> None:

@@ -18,6 +18,7 @@ from mtl_core.errors import ConfigError
 from mtl_core.figures.colours import task_colours
 from mtl_core.tasks import SELF_SUPERVISED
 from ui import origin, state
+from ui.element_keys import element_key
 from ui.forms import describe, draw_field, options_form, widget_key
 from ui.imported_sets import IMPORTED, imported_chooser, take_newest
 from ui.part_form import part_chooser
@@ -97,11 +98,12 @@ def tasks_section() -> None:
         known = origin.parent_config().tasks
         names = [name for name in names if name in known]
     made = [name for name in names if name in SELF_SUPERVISED and name not in offered]
-    st.html("<style>" + "".join(f".st-key-task_{name}{{border-left:4px solid {colours[name]};padding-left:.7rem}}" for name in names) + "</style>")
+    rules = (f".st-key-{element_key('task', name)}{{border-left:4px solid {colours[name]};padding-left:.7rem}}" for name in names)
+    st.html(f"<style>{''.join(rules)}</style>")
     loss_weight = next(field for field in describe(TaskConfig) if field.name == "loss_weight")
     for name in names:
         if name not in made:
-            with st.container(key=f"task_{name}"):
+            with st.container(key=element_key("task", name)):
                 _task_row(name, offered.get(name), names, loss_weight)
     if made:
         chosen = any(name in settings()["tasks"] for name in made)
@@ -109,7 +111,7 @@ def tasks_section() -> None:
             "Self-supervised: targets made from the pixels, no label needed", icon=":material/auto_fix_high:", expanded=chosen, key="made"
         ):
             for name in made:
-                with st.container(key=f"task_{name}"):
+                with st.container(key=element_key("task", name)):
                     _task_row(name, None, names, loss_weight, made=True)
 
 

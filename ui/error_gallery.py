@@ -16,6 +16,7 @@ from mtl_core.analysis.sample_errors import SampleErrors, per_sample_errors
 from mtl_core.data.dataset import Task
 from mtl_core.figures.gallery import png
 from mtl_core.figures.overlays import enlarge
+from ui.element_keys import component_key
 from ui.sheets import for_thumbnails, legend
 from ui.words import measured, plain
 
@@ -197,7 +198,7 @@ def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: 
         if number is not None:
             st.query_params["sample"] = str(int(number))
 
-    _component()(key=f"{key}.thumbnails", data=data, on_open_change=opened)
+    _component()(key=component_key(f"{key}.thumbnails"), data=data, on_open_change=opened)
 
 
 def _told(pictures: Any, found: dict[str, Any], members: list[int], task: Task | None, epoch: int) -> dict[int, str]:

@@ -14,6 +14,7 @@ from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import KeptCheckpoint, kept_checkpoints
 from ui import words
 from ui.charts import colours_of, panel_style, scalars_feed
+from ui.element_keys import element_key
 from ui.evaluation_job import job_controls
 from ui.evaluation_task import task_evaluation
 from ui.plot import plot, prepared
@@ -122,7 +123,7 @@ def _tasks(store: RunStore, run: Any, evaluation: Evaluation) -> None:
     st.query_params["task"] = chosen
     colours = colours_of(run.config)
     panel_style(names, colours, prefix="evaluation")
-    with st.container(border=True, key=f"evaluation_{chosen}"):
+    with st.container(border=True, key=element_key("evaluation", chosen)):
         task_evaluation(store, run, evaluation, chosen, colours[chosen])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,8 @@ def _read(folder: str, name: str, task: str, _evaluation: Evaluation) -> dict[st
 
 def _values(about: dict[str, Any]) -> None:
     cells = "".join(
-        f'<div><div class="fact-name">{words.better(entry["higher_is_better"])} {entry["title"]}</div>'
-        f"<div>{words.measured(entry['value'], entry['unit'])}</div></div>"
+        f'<div><div class="fact-name">{words.better(entry["higher_is_better"])} {html.escape(entry["title"])}</div>'
+        f"<div>{html.escape(words.measured(entry['value'], entry['unit']))}</div></div>"
         for entry in about["values"]
     )
     st.html(f'<div class="facts">{cells}</div>')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import streamlit as st
@@ -11,6 +12,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from ui import words
 from ui.charts import colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
+from ui.element_keys import element_key
 from ui.evaluation import asked_view, evaluation_tab, view_choice
 from ui.export import copy_as, take_away
 from ui.failure import ending_card, full_log_button
@@ -139,12 +141,8 @@ def _facts(run) -> None:
         "Speed": f"{run.steps_per_second:.1f} steps/s" if run.steps_per_second else "measuring",
         "Time": words.duration(run.seconds),
     }
-    cells = "".join(f'<div><div class="fact-name">{name}</div><div>{_escape(value)}</div></div>' for name, value in facts.items())
+    cells = "".join(f'<div><div class="fact-name">{name}</div><div>{html.escape(str(value))}</div></div>' for name, value in facts.items())
     st.html(f'<div class="facts">{cells}</div>')
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _test_results(run, summary: dict[str, Any]) -> None:
@@ -157,7 +155,7 @@ def _test_results(run, summary: dict[str, Any]) -> None:
     panel_style(tasks, colours_of(run.config), prefix="test")
     for start in range(0, len(tasks), TEST_TILES):
         for place, task in zip(st.columns(TEST_TILES), list(tasks)[start : start + TEST_TILES], strict=False):
-            with place.container(border=True, key=f"test_{task}"):
+            with place.container(border=True, key=element_key("test", task)):
                 _test_tile(task, tasks[task], summary, has_labels=task in measured)
 
 
@@ -186,7 +184,7 @@ def _predictions(store: RunStore, run) -> None:
     panel_style(tasks, colours, prefix="probe")
     for start in range(0, len(tasks), 2):
         for place, name in zip(st.columns(2), list(tasks)[start : start + 2], strict=False):
-            with place.container(border=True, key=f"probe_{name}", gap="small"):
+            with place.container(border=True, key=element_key("probe", name), gap="small"):
                 st.markdown(f"**{words.plain(name)}** :gray[after epoch {epoch}]")
                 sheet = probe_sheet(store.folder(run.id), epoch, name, tasks[name], columns=5, rows=1, width=640, text_height=17)
                 st.image(sheet, width="stretch", alt=f"Targets and predictions of {name} after epoch {epoch}")

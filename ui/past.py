@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mtl_core.config import task_of
 from mtl_core.runs import lineage
 from mtl_core.runs.store import RunStore
 
@@ -47,7 +48,7 @@ def _changes(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]
     steps: dict[int, list[tuple[str, float]]] = {}
     for change in run.config.changes:
         if change.step <= run.step:
-            name = "lr" if change.key == "optimizer.lr" else change.key.split(".")[1]
+            name = "lr" if change.key == "optimizer.lr" else task_of(change.key)
             steps.setdefault(change.step, []).append((name, change.value))
     placed = [(place, steps[step]) for step in sorted(steps) if (place := _place_of(frame, step, axis)) is not None]
     room = ROOM_FOR_WORDS * (_place_of(frame, run.step, axis) or 0.0)

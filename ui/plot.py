@@ -16,6 +16,8 @@ import plotly.graph_objects as go
 import streamlit as st
 import streamlit.components.v1 as components
 
+from ui.element_keys import component_key
+
 _CONFIG = {
     "displaylogo": False,
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "sendChartToCloud"],  # nothing leaves this machine
@@ -46,9 +48,9 @@ def plot(chart: dict[str, Any], key: str, clicks: bool = False) -> dict[str, Any
     """
     data = {**chart, "config": _CONFIG, "plotly": _plotly_url()}
     if not clicks:
-        _component()(key=key, data=data)
+        _component()(key=component_key(key), data=data)
         return None
-    return _component()(key=key, data={**data, "clicks": True}, on_clicked_change=lambda: None).clicked
+    return _component()(key=component_key(key), data={**data, "clicks": True}, on_clicked_change=lambda: None).clicked
 
 
 @st.cache_resource(show_spinner=False)

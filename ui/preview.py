@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import threading
 from typing import Any
@@ -239,7 +240,7 @@ def parameters_bar(counts: dict[str, Any], all_tasks: list[str]) -> None:
     total = sum(number for _, number, _ in parts) or 1
     bar = "".join(f'<div style="flex:{max(number, total * 0.004)};background:{colour}"></div>' for _, number, colour in parts)
     legend = "".join(
-        f'<span style="white-space:nowrap"><span style="color:{colour}">●</span> {name} {words.count(number)}</span>'
+        f'<span style="white-space:nowrap"><span style="color:{colour}">●</span> {html.escape(name)} {words.count(number)}</span>'
         for name, number, colour in parts
     )
     st.html(

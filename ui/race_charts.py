@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from mtl_core.figures.curves import curve_figure
 from mtl_core.runs.store import RunStore
 from ui import words
 from ui.charts import View, colours_of, is_share, one_curve, panel_style, scalars_feed
+from ui.element_keys import element_key
 from ui.plot import plot, prepared
 from ui.race_entries import Entry, line_sample
 
@@ -59,7 +61,7 @@ def _task_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Ca
     for start in range(0, len(names), columns):
         for place, name in zip(st.columns(columns), names[start : start + columns], strict=False):
             metric = "loss" if losses else tasks[name]["main_metric"]
-            with place.container(border=True, gap="small", key=f"race_task_{name}"):
+            with place.container(border=True, gap="small", key=element_key("race_task", name)):
                 st.markdown(f"**{words.plain(name)}** :gray[{_titled(tasks[name]['metrics'].get(metric, {}), metric)}]")
                 share = is_share(tasks[name]["metrics"].get(metric, {}))
                 draw(
@@ -82,13 +84,13 @@ def _lines(begun: list[Entry], feeds: dict[str, Any], key: str, view: View, shar
 def _weight_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Callable[..., None]) -> None:
     tasks, colours = begun[0].run.info["tasks"], colours_of(begun[0].run.config)
     st.subheader("Loss weights", anchor=False)
-    items = "".join(f'<span><span style="color:{colours[task]}">&#9632;</span> {_escape(task)}</span>' for task in tasks)
+    items = "".join(f'<span><span style="color:{colours[task]}">&#9632;</span> {html.escape(task)}</span>' for task in tasks)
     st.caption("What multiplied each task's loss or gradient in the step, under each method. Each chart has its own scale.")
     st.html(f'<div class="legend">{items}</div>')
     for start in range(0, len(begun), SMALL):
         for place, entry in zip(st.columns(min(SMALL, len(begun))), begun[start : start + SMALL], strict=False):
             with place.container(border=True, gap="small", key=f"race_weights_{entry.run.id}"):
-                st.html(f"{line_sample(entry)} <b>{_escape(entry.method)}</b>")
+                st.html(f"{line_sample(entry)} <b>{html.escape(entry.method)}</b>")
 
                 def weights(entry: Entry = entry) -> Any:
                     frame = feeds[entry.run.id]["frame"]
@@ -96,7 +98,3 @@ def _weight_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: 
                     return curve_figure(curves, smoothing=view.smoothing, height=150)
 
                 draw(f"weights.{entry.run.id}", weights, f"Loss weights under {entry.method}")
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

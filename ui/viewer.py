@@ -14,6 +14,7 @@ import streamlit as st
 from mtl_core.data.dataset import Task
 from mtl_core.figures.layers import packed
 from mtl_core.figures.overlays import class_colours, depth_scale, error_scale
+from ui.element_keys import component_key
 
 DRAWN = ("segmentation", "depth", "detection")
 CONFIDENCE = 0.3  # boxes below are not shown at first, as on the sheets
@@ -71,7 +72,7 @@ def viewer(
         "error_scale": error_scale(),
     }
     callbacks = {"on_epoch_change": on_epoch or _nothing, "on_move_change": on_move or _nothing}
-    return _component()(key=key, data=data, **callbacks)
+    return _component()(key=component_key(key), data=data, **callbacks)
 
 
 def _described(task: Task, colour: str) -> dict[str, Any]:

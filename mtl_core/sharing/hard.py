@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mtl_core.backbones.backbone import Backbone
+from mtl_core.sharing.heads import Heads
 from mtl_core.sharing.model import MultiTaskModel, SharingOptions
 from mtl_core.tasks.kind import TaskKind
 
@@ -23,7 +24,7 @@ class HardSharing(MultiTaskModel):
     def __init__(self, backbone: Backbone, kinds: Mapping[str, TaskKind], options: SharingOptions):
         super().__init__(backbone, kinds, options)
         self.backbone = backbone
-        self.heads = nn.ModuleDict({name: kind.build_head(backbone.features) for name, kind in kinds.items()})
+        self.heads = Heads({name: kind.build_head(backbone.features) for name, kind in kinds.items()})
         self._taken: tuple[list[Tensor], list[Tensor]] | None = None
 
     def forward(self, images: Tensor, parts: Mapping[str, slice] | None = None) -> dict[str, Any]:

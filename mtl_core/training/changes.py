@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mtl_core.config import task_of
 from mtl_core.config_sections import ChangeConfig
 from mtl_core.errors import ConfigError
 from mtl_core.events import Control, Message, SettingChanged
@@ -49,4 +50,4 @@ class Changes:
 def _value(config, key: str) -> float:
     if key == "optimizer.lr":
         return config.optimizer.lr
-    return config.tasks[key.split(".")[1]].loss_weight
+    return config.tasks[task_of(key)].loss_weight

@@ -12,6 +12,7 @@ from mtl_core.data.augmentation import fitting
 from mtl_core.data.dataset import Task
 from mtl_core.data.source import DataSource
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.names import task_name_problem
 from mtl_core.registry import unknown_name
 from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks import SELF_SUPERVISED
@@ -23,7 +24,8 @@ from mtl_core.training.updates import check_update
 
 def problems(config: RunConfig) -> list[Problem]:
     """Everything that is wrong with a config on this machine; empty when it can be trained. Reads no images."""
-    found = _try(lambda: resolve_device(config.device)) + _try(lambda: build_balancer(config)) + _try(lambda: check_update(config))
+    found = [Problem("tasks", problem) for name in config.tasks if (problem := task_name_problem(name))]
+    found += _try(lambda: resolve_device(config.device)) + _try(lambda: build_balancer(config)) + _try(lambda: check_update(config))
     try:
         source = open_source(config.data)
     except ConfigError as error:

@@ -121,9 +121,7 @@ class ImportSpec(Strict):
     @classmethod
     def from_yaml(cls, text: str) -> ImportSpec:
         """Checked spec from YAML text; plain values only, nothing that runs code."""
-        if len(text) > SPEC_BYTES:
-            raise ConfigError(f"the YAML is {len(text):,} characters long; at most {SPEC_BYTES:,} are read")
-        return cls.from_dict(read_yaml(text, aliases=False))
+        return cls.from_dict(read_yaml(text, SPEC_BYTES))
 
     @classmethod
     def from_file(cls, path: str | Path) -> ImportSpec:

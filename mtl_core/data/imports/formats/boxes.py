@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtl_core.data.imports.formats import Targets
+from mtl_core.names import suggested_task_name
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,8 @@ def derived(boxes: Targets, present: str, counts: str) -> list[Targets]:
     if counts:
         for index, name in enumerate(boxes.classes):
             values = {key: float((box.rows[:, 4] == index).sum()) for key, box in boxes.values.items()}
-            found.append(Targets(f"{counts}_{task_name(name)}", "regression", unit="objects", values=values))
+            found.append(Targets(f"{counts}_{suggested_task_name(name)}", "regression", unit="objects", values=values))
     return found
-
-
-def task_name(text: str) -> str:
-    """A name for a task: letters, digits and '_'."""
-    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in text.strip()).strip("_")
-    while "__" in name:
-        name = name.replace("__", "_")
-    return name or "task"
 
 
 def in_order(names: set[str]) -> tuple[str, ...]:

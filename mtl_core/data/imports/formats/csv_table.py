@@ -11,11 +11,12 @@ import numpy as np
 from pydantic import Field
 
 from mtl_core.data.imports.formats import AmbiguousImageError, Context, Format, FormatOptions, Guess, Targets
-from mtl_core.data.imports.formats.boxes import Boxes, in_order, task_name
+from mtl_core.data.imports.formats.boxes import Boxes, in_order
 from mtl_core.data.imports.proposal import CsvTable
 from mtl_core.data.imports.spec import ImageSpec, Strict
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import DataError
+from mtl_core.names import suggested_task_name
 
 MOST_CSV_BYTES = 256 << 20
 MOST_ROWS = 5_000_000
@@ -327,7 +328,7 @@ def _column(name: str, cells: list[str], decimal: str, context: Context) -> Colu
     if len(different) < 2 or ending in ("id", "index", "frame", "unnamed", "path", "file"):
         return None
     numbers = [_number(cell, decimal) for cell in known]
-    made: dict[str, Any] = {"column": name, "task": task_name(name)}
+    made: dict[str, Any] = {"column": name, "task": suggested_task_name(name)}
     if all(number is not None for number in numbers):
         whole = all(number == int(number) for number in numbers if np.isfinite(number))
         if not whole or len(different) > _FEW:

@@ -16,6 +16,8 @@ from mtl_core.data.imports.questions import FileNote, Question
 from mtl_core.data.imports.report import Findings
 from mtl_core.data.imports.spec import ImageSpec, Strict
 from mtl_core.data.imports.tree import Tree, same_name
+from mtl_core.errors import DataError
+from mtl_core.names import task_name_problem
 from mtl_core.registry import Registry
 
 FORMATS = Registry(
@@ -48,6 +50,9 @@ class Targets:
         name, kind, unit: of the task. ``classes``: in index order.
         values: image key -> classification: class index; multi_label: tuple of class indices; regression: float; detection:
             ``Boxes``; segmentation and depth: an object with ``render`` (see ``masks``, ``coco``, ``depth_maps``).
+
+    Raises:
+        DataError: the name cannot name a task.
     """
 
     name: str
@@ -55,6 +60,10 @@ class Targets:
     classes: tuple[str, ...] = ()
     unit: str = ""
     values: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name and (problem := task_name_problem(self.name)):  # '' is a task that the options leave out
+            raise DataError(problem)
 
 
 class AmbiguousImageError(Exception):

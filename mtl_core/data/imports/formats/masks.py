@@ -167,7 +167,7 @@ def _classes(context: Context, folder: str, seen: set[int]) -> tuple[dict[int, s
 
 def _named(context: Context, file: str) -> dict[int, str]:
     try:
-        data = read_yaml(context.tree.read(file, 1 << 20).decode("utf-8"), aliases=False)
+        data = read_yaml(context.tree.read(file, 1 << 20).decode("utf-8"))
     except (UnreadableError, UnicodeDecodeError, ConfigError):
         return {}
     names = data.get("classes", data.get("names", data)) if isinstance(data, dict) else None

@@ -124,7 +124,7 @@ def _lines(context: Context, file: str) -> bool:
 
 def _names(context: Context, file: str) -> list[str]:
     try:
-        data = read_yaml(context.tree.read(file, MOST_TEXT_BYTES).decode("utf-8"), aliases=False)
+        data = read_yaml(context.tree.read(file, MOST_TEXT_BYTES).decode("utf-8"), MOST_TEXT_BYTES)
     except (UnreadableError, UnicodeDecodeError, ConfigError):
         return []
     names = data.get("names") if isinstance(data, dict) else None

@@ -1,0 +1,41 @@
+"""Names that people choose for tasks: which are taken, and why others are refused. One rule for config, import, page and command line."""
+
+from __future__ import annotations
+
+import unicodedata
+
+LONGEST_TASK_NAME = 60
+_BESIDE_LETTERS = "_- "  # and digits of any script
+
+
+def task_name_problem(name: object) -> str:
+    """Why ``name`` cannot name a task, as a sentence; empty if it can.
+
+    A name begins with a letter or digit of any script and has letters, digits, '_', '-' and single spaces. It stands in keys such as
+    ``tasks.NAME.loss_weight`` and ``val/NAME/accuracy``, in file names and on pages, so '.', '/' and signs of markup are left out.
+    """
+    rule = f"expected 1 to {LONGEST_TASK_NAME} letters, digits, '_', '-' or single spaces between them, beginning with a letter or digit"
+    if not isinstance(name, str):
+        return f"the task name {name!r:.60} is not text; {rule}"
+    shown = "".join(character if character.isprintable() else "?" for character in name[:LONGEST_TASK_NAME])
+    if not name or len(name) > LONGEST_TASK_NAME:
+        return f"the task name '{shown}' has {len(name)} characters; {rule}"
+    wrong = [character for character in name if not (_is_letter(character) or character in _BESIDE_LETTERS)]
+    if wrong:
+        listed = " ".join(dict.fromkeys(character if character.isprintable() else f"U+{ord(character):04X}" for character in wrong[:5]))
+        return f"the task name '{shown}' has characters that a task name cannot have ({listed}); {rule}. Rename the task"
+    if not _is_letter(name[0]) or name != name.strip() or "  " in name:
+        return f"the task name '{shown}' begins with a sign or has spaces at an end or beside each other; {rule}. Rename the task"
+    return ""
+
+
+def _is_letter(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LMN"
+
+
+def suggested_task_name(text: str) -> str:
+    """A task name made of any text, such as a column's title: its letters and digits of any script, '_' for what stands between them."""
+    name = "".join(character if _is_letter(character) else "_" for character in unicodedata.normalize("NFC", text.strip())).strip("_")
+    while "__" in name:
+        name = name.replace("__", "_")
+    return name[:LONGEST_TASK_NAME].rstrip("_") or "task"

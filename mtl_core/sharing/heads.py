@@ -1,0 +1,45 @@
+"""Heads: the tasks' own parts by task name. A task may have any name, also one that torch uses for something else, such as ``type`` or ``values``."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterator, Mapping
+
+from torch import nn
+
+
+class Heads(nn.Module):
+    """Modules by task name.
+
+    A module of torch cannot be registered under the name of an attribute. Such a task's module is registered as ``<name>_`` instead. Every other
+    module is registered under the task's name, so that the tensors in checkpoints and exported folders keep their names.
+
+    Args:
+        modules: task name -> module.
+    """
+
+    def __init__(self, modules: Mapping[str, nn.Module]):
+        super().__init__()
+        self._registered: dict[str, str] = {}
+        for name in modules:
+            key = name
+            while hasattr(nn.ModuleDict, key) or key in vars(self) or (key != name and key in modules):
+                key += "_"
+            self._registered[name] = key
+        for name, module in modules.items():
+            self.add_module(self._registered[name], module)
+
+    def __getitem__(self, task: str) -> nn.Module:
+        return self._modules[self._registered[task]]  # type: ignore[return-value]
+
+    def __contains__(self, task: object) -> bool:
+        return task in self._registered
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._registered)
+
+    def __len__(self) -> int:
+        return len(self._registered)
+
+    def items(self) -> ItemsView[str, nn.Module]:
+        """(task name, module), in the tasks' order."""
+        return {name: self[name] for name in self}.items()

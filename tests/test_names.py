@@ -1,0 +1,71 @@
+"""Task names: one rule at every door, and every name that the rule allows trains."""
+
+import string
+
+import pytest
+import torch
+from torch import nn
+
+from mtl_core.config import RunConfig, task_of
+from mtl_core.data.imports.formats import Targets
+from mtl_core.errors import ConfigError, DataError
+from mtl_core.names import LONGEST_TASK_NAME, suggested_task_name, task_name_problem
+from mtl_core.sharing.heads import Heads
+from mtl_core.training.check import problems
+
+GOOD = ["digit", "type", "values", "b__c", "Größe 2", "分类", "वर्ग", "2nd", "a-b", "x" * LONGEST_TASK_NAME]
+BAD = ["", " a", "a ", "a  b", "-a", "_a", "x.y", "x/y", "x\\y", "..", "<b>", "a{}", "a:b", "a'b", 'a"b', "a\nb", "a\x00b", "a\u202eb"]
+BAD += ["a" * 61, "*a*", "[a](b)", "$x$", "=a"]
+
+
+def config_with(name: str) -> RunConfig:
+    return RunConfig.from_dict({"data": {"name": "digits"}, "tasks": {"digit": {}, name: {}}, "backbone": {"name": "small_cnn"}})
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_name_is_taken(name):
+    assert task_name_problem(name) == ""
+    assert Targets(name, "regression").name == name
+    assert suggested_task_name(name)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_name_is_refused_at_every_door(name):
+    assert "Rename the task" in task_name_problem(name) or "characters" in task_name_problem(name)
+    if name:  # '' stands for a task that a source leaves out
+        with pytest.raises(DataError, match="task name"):
+            Targets(name, "regression")
+    try:
+        found = [problem.message for problem in problems(config_with(name))]
+    except ConfigError as error:
+        found = [str(error)]
+    assert any("task name" in message for message in found)
+
+
+@pytest.mark.parametrize("text", [" sky.type ", "a/b", "__x__y__", "天气 (今天)", "", "...", "x" * 200, "é\u0301", *BAD])
+def test_a_suggested_name_is_a_good_one(text):
+    assert task_name_problem(suggested_task_name(text)) == ""
+
+
+def test_letters_of_all_scripts_stay_in_a_suggestion():
+    assert [suggested_task_name(text) for text in ("天气", "Größe (cm)", "sky.type")] == ["天气", "Größe_cm", "sky_type"]
+
+
+def test_the_task_of_a_change_may_hold_any_sign():
+    assert task_of("tasks.a.b.loss_weight") == "a.b"
+
+
+def test_heads_take_every_name_that_a_module_has_itself():
+    taken = [name for name in dir(nn.ModuleDict()) if not name.startswith("_")]
+    assert {"type", "values", "items", "keys", "pop", "train", "half", "to", "children", "training"} <= set(taken)
+    heads = Heads({name: nn.Linear(1, 1) for name in [*taken, "type_", "digit", "a b"]})
+    assert list(heads) == [*taken, "type_", "digit", "a b"]
+    assert len(set(heads.state_dict())) == 2 * len(heads)
+    assert {"digit.weight", "type_.weight"} <= set(heads.state_dict())  # a name that is free stays as it is in checkpoints
+    for name, module in heads.items():
+        assert heads[name] is module
+        assert name in heads
+    other = Heads({name: nn.Linear(1, 1) for name in heads})
+    other.load_state_dict(heads.state_dict())
+    assert torch.equal(other["type"].weight, heads["type"].weight)
+    assert all(letter not in heads for letter in string.ascii_letters)

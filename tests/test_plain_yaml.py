@@ -1,0 +1,73 @@
+"""YAML that people paste or bring: what it may hold, and that a few lines can neither stall nor fill the process."""
+
+from itertools import pairwise
+
+import pytest
+
+from mtl_core.config import RunConfig
+from mtl_core.data.imports import ImportSpec
+from mtl_core.errors import ConfigError
+from mtl_core.plain_yaml import DEEPEST, LONGEST, read_yaml
+
+LEVELS = "abcdefghi"
+BOMB = "a: &a [x, x, x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise(LEVELS))
+
+
+@pytest.mark.parametrize("read", [read_yaml, RunConfig.from_yaml, ImportSpec.from_yaml], ids=["text", "config", "import"])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BOMB, "aliases"),
+        ("a: &x 1\nb: *x\n", "aliases"),
+        ("a: {<<: {b: 1}}\nc: {<<: *a}", "aliases"),
+        ("[" * (DEEPEST + 1), "nested deeper than 40 levels"),
+        ("x: " + "9" * 20_000, "digits"),
+        ("a: !!python/object/apply:os.system [x]", "could not determine a constructor"),
+        ("a: 1\na: 2\n", "'a' stands twice, in lines 1 and 2"),
+        ("a: {b: 1, b: 2}", "'b' stands twice, in line 1"),
+    ],
+    ids=["bomb", "alias", "merge", "deep", "digits", "object", "twice", "twice inside"],
+)
+def test_a_text_is_refused_before_it_is_expanded(read, text, said):
+    with pytest.raises(ConfigError, match=said) as refused:
+        read(text)
+    assert len(str(refused.value)) < 300
+
+
+def test_depth_and_length_are_bounded_exactly():
+    deep = "[" * (DEEPEST - 1) + "1" + "]" * (DEEPEST - 1)
+    found = read_yaml(deep)
+    for _ in range(DEEPEST - 1):
+        [found] = found
+    assert found == 1
+    assert read_yaml("#" * LONGEST) is None
+    with pytest.raises(ConfigError, match="at most 262,144 are read"):
+        read_yaml("#" * (LONGEST + 1))
+
+
+def test_a_long_file_is_not_read_whole(tmp_path):
+    path = tmp_path / "long.yaml"
+    path.write_text("# " + "x" * LONGEST)
+    with pytest.raises(ConfigError, match="at most"):
+        RunConfig.from_file(path)
+
+
+def test_an_error_repeats_the_beginning_of_a_value_only():
+    with pytest.raises(ConfigError) as refused:
+        RunConfig.from_yaml(f"data: {{name: digits}}\ntasks: {{digit: {{}}}}\nbackbone: {{name: small_cnn}}\nepochs: [{', '.join(['1'] * 60_000)}]")
+    assert str(refused.value).startswith("epochs: input should be a valid integer; found [1, 1, 1, 1, 1, 1, ...]")
+    assert len(str(refused.value)) < 200
+    with pytest.raises(ConfigError) as refused:
+        RunConfig.from_yaml("\n".join(f"k{number}: 1" for number in range(20_000)))
+    assert "has 19,953 more problems like these" in str(refused.value)
+    with pytest.raises(ConfigError) as refused:
+        RunConfig.from_yaml("k" * 200_000 + ": 1")
+    assert len(str(refused.value)) < 2_000
+
+
+def test_a_file_of_ones_own_may_have_aliases_but_no_bomb(tmp_path):
+    assert read_yaml("a: &x {lr: 1}\nb: {<<: *x, c: 2}\n", aliases=True) == {"a": {"lr": 1}, "b": {"lr": 1, "c": 2}}
+    path = tmp_path / "bomb.yaml"
+    path.write_text(BOMB)
+    with pytest.raises(ConfigError, match="more than 20,000 values"):
+        RunConfig.from_file(path)
