@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from typing import Any, get_args
 
 import pandas as pd
@@ -9,10 +11,14 @@ import streamlit as st
 
 from mtl_core.data.imports.formats import FORMATS
 from mtl_core.data.imports.spec import ImportSpec, SplitSpec
+from mtl_core.names import task_name_problem
 from ui import words
 from ui.guard import is_ours
-from ui.import_draft import RESIZED, change, draft, value
-from ui.state import hold
+from ui.import_draft import RESIZED, change, draft, place_of, rename_task, tasks_now, value
+from ui.import_files import files_step
+from ui.import_questions import questions_step
+from ui.import_sources import sources_step
+from ui.state import hold, wait_for
 
 DELIMITERS = {",": "comma", ";": "semicolon", "tab": "tab", "|": "bar", "space": "white space"}
 ENCODINGS = ["utf-8-sig", "utf-16", "cp1252", "latin-1"]
@@ -30,32 +36,45 @@ GROUPS = {
 
 def form_step(proposal: Any) -> None:
     """What was found and guessed; tasks, tables, images and splits."""
-    st.markdown(f"**{proposal.images:,} images** in {words.plain(draft()['title'])}")
+    now, known = tasks_now(proposal)
+    st.markdown(f"**{now.images:,} images** in {words.plain(draft()['title'])}")
     if proposal.notes:
         st.markdown("\n".join(f"- :small[{words.plain(note)}]" for note in proposal.notes))
+    questions_step(proposal)
+    files_step(proposal)
     with st.container(border=True):
-        _tasks(proposal)
-    for place, table in enumerate(proposal.tables):
-        with st.expander(f"Table {words.plain(table.file)}", icon=":material/table:", key=f"import.table.{place}"):
-            _table(table)
+        _tasks(now, known)
+    if not known:
+        wait_for("work")
+    for number, table in enumerate(proposal.tables):
+        place = place_of(proposal, table.source)
+        if place is not None:
+            with st.expander(f"Table {words.plain(table.file)}", icon=":material/table:", key=f"import.table.{number}"):
+                _table(replace(table, source=place))
     left, right = st.columns([2, 3], gap="large")
     with left, st.container(border=True):
         _images()
     with right, st.container(border=True):
-        _splits(proposal)
+        _splits(proposal, now)
+    sources_step()
     _yaml()
 
 
-def _tasks(proposal: Any) -> None:
-    st.markdown("**Tasks** :gray[which to keep; the counts are from a first look]")
+def _tasks(proposal: Any, known: bool) -> None:
+    about = "which to keep; the counts are from a first look" if known else "counting again with the changed settings..."
+    st.markdown(f"**Tasks** :gray[{about}]")
     if not proposal.tasks:
-        st.caption("No targets were recognised. The images alone can be imported for tasks that need none.")
+        st.caption(
+            "No targets were recognised. The images alone can be imported: for self-supervised tasks, whose targets are made of the pixels. "
+            "If there are targets, add their source below, under 'Sources of targets'."
+        )
         return
     kept = value("tasks")
     rows = [
         {
             "keep": kept is None or task.name in kept,
             "task": task.name,
+            "title": (value("titles") or {}).get(task.name, ""),
             "kind": task.kind.replace("_", " "),
             "classes or unit": _listed(task.classes) or task.unit,
             "labelled": task.labelled,
@@ -67,16 +86,23 @@ def _tasks(proposal: Any) -> None:
     edited = st.data_editor(
         pd.DataFrame(rows),
         hide_index=True,
-        key="import.tasks",
-        disabled=[name for name in rows[0] if name != "keep"],
+        key=f"import.tasks.{_mark([row['task'] for row in rows])}",  # what was edited belongs to these rows
+        disabled=[name for name in rows[0] if name not in ("keep", "title")],
         column_config={
             "keep": st.column_config.CheckboxColumn("Keep", width=60),
+            "title": st.column_config.TextColumn("title (optional)", max_chars=60),
             "classes or unit": st.column_config.TextColumn(width=330),
             "labelled": st.column_config.NumberColumn(format="localized", width=80),
         },
     )
-    chosen = [row["task"] for row in edited.to_dict("records") if row["keep"]]
+    edited_rows = edited.to_dict("records")
+    chosen = [row["task"] for row in edited_rows if row["keep"]]
     change(("tasks",), None if len(chosen) == len(rows) else chosen)
+    change(("titles",), {row["task"]: row["title"] for row in edited_rows if row["title"]})
+
+
+def _mark(names: list[str]) -> str:
+    return hashlib.sha256("\0".join(names).encode()).hexdigest()[:10]
 
 
 def _format_title(source: int) -> str:
@@ -113,8 +139,13 @@ def _table(table: Any) -> None:
             },
         )
         for entry, row in zip(columns, edited.to_dict("records"), strict=True):
-            if (row["task"], row["kind"]) != (entry.get("task", ""), entry.get("kind", "")):
-                entry |= {"task": row["task"], "kind": row["kind"]}
+            if (row["task"], row["kind"]) == (entry.get("task", ""), entry.get("kind", "")):
+                continue
+            if wrong := task_name_problem(row["task"]):
+                st.error(words.plain(wrong), icon=":material/block:")
+                continue
+            rename_task(entry.get("task", ""), row["task"])
+            entry |= {"task": row["task"], "kind": row["kind"]}
 
 
 def _distinct(names: tuple[str, ...]) -> list[str]:
@@ -172,7 +203,7 @@ def _images() -> None:
     st.caption("Every image is brought to this size once, and trained on at it. Larger ones show more and train slower.")
 
 
-def _splits(proposal: Any) -> None:
+def _splits(proposal: Any, now: Any) -> None:
     st.markdown("**Train, val and test**")
     about = {name: field.description or "" for name, field in SplitSpec.model_fields.items()}
     path = ("splits", "how")
@@ -200,12 +231,12 @@ def _splits(proposal: Any) -> None:
                 _names(part, about[part])
     drawn = [part for part in ("val", "test") if how == "ratio" or not value("splits", part)]
     if drawn:
-        _drawing(proposal, drawn, about)
+        _drawing(proposal, now, drawn, about)
     else:
         st.caption(f"{HOW_GIVEN[how]} say which image belongs to which part. Nothing is drawn at random.")
 
 
-def _drawing(proposal: Any, drawn: list[str], about: dict[str, str]) -> None:
+def _drawing(proposal: Any, now: Any, drawn: list[str], about: dict[str, str]) -> None:
     """How the parts that are given by nothing are drawn, from all images or from those of train."""
     of = "" if value("splits", "how") == "ratio" else " of train"
     shares = [(f"Share{of} for {part}", f"{part}_share", 0.05) for part in drawn]
@@ -214,7 +245,7 @@ def _drawing(proposal: Any, drawn: list[str], about: dict[str, str]) -> None:
             _number(label, ("splits", name), step, about[name])
     left, right = st.columns(2)
     with left:
-        names = ["", *(task.name for task in proposal.tasks if task.kind == "classification")]
+        names = ["", *(task.name for task in now.tasks if task.kind == "classification")]
         _select("Equal shares of the classes of", ("splits", "stratify"), names, "", lambda name: name or "none", about["stratify"])
     with right:
         _select("What stays together", ("splits", "groups"), list(GROUPS), None, lambda name: GROUPS.get(name, name), about["groups"])

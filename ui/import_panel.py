@@ -7,8 +7,9 @@ from pathlib import Path
 import streamlit as st
 
 from ui import background, words
-from ui.import_draft import draft, key_of, leave, result_of, start_check, take_proposal
+from ui.import_draft import draft, job_key, leave, result_of, start_check, take_proposal
 from ui.import_form import form_step
+from ui.import_questions import open_questions
 from ui.import_report import report_step
 from ui.import_source import source_step, suggested_name
 
@@ -28,7 +29,7 @@ def import_panel() -> None:
         return
     proposal = result_of("propose")
     take_proposal(proposal, suggested_name(draft()["title"]))
-    state = background.state_of(key_of("import"))
+    state = background.state_of(job_key("import"))
     if state is not None and state["done"] and state["result"]:
         _finished(state["result"])
         return
@@ -42,8 +43,11 @@ def import_panel() -> None:
         report = examined.report if examined is not None else None
         label = "Check the files" if report is None else "Check again"
         kind = "primary" if report is None else "secondary"
-        st.button(label, type=kind, icon=":material/fact_check:", key="import.check", on_click=start_check)
-        if report is None:
+        left = len(open_questions(proposal))
+        st.button(label, type=kind, icon=":material/fact_check:", key="import.check", disabled=left > 0, on_click=start_check)
+        if left:
+            st.caption(f":material/help: {left} {'question' if left == 1 else 'questions'} above to answer first.")
+        elif report is None:
             st.caption("Reads every file once and says what is wrong with which. Nothing is made by it.")
         else:
             report_step(report)
@@ -51,11 +55,11 @@ def import_panel() -> None:
 
 def _ended(kind: str, title: str) -> bool:
     """Whether this work is not going on; how far it is, or why it failed, is on screen. A failed look leaves nothing to go on with."""
-    state = background.state_of(key_of(kind))
+    state = background.state_of(job_key(kind))
     if state is None:
         return kind != "propose"
     if not state["done"]:
-        background.show_progress(key_of(kind), title)
+        background.show_progress(job_key(kind), title)
         return False
     if state["cancelled"]:
         st.info("It was cancelled; nothing is left of it.", icon=":material/info:")

@@ -21,8 +21,9 @@ from pathlib import Path
 from mtl_core.data.imports.examine import Cancelled, Examined, examine
 from mtl_core.data.imports.importing import delete, import_dataset
 from mtl_core.data.imports.library import ImportedSet, get_imported, imported, name_problem
+from mtl_core.data.imports.preview import preview
 from mtl_core.data.imports.proposal import CsvTable, Proposal, ProposedTask
-from mtl_core.data.imports.propose import propose
+from mtl_core.data.imports.propose import describe, propose
 from mtl_core.data.imports.questions import FileNote, Question, Reading, answer
 from mtl_core.data.imports.report import Finding, Leak, Report, TaskSummary
 from mtl_core.data.imports.spec import ImageSpec, ImportSpec, SourceSpec, SplitSpec
@@ -48,11 +49,13 @@ __all__ = [
     "answer",
     "check",
     "delete",
+    "describe",
     "examine",
     "get_imported",
     "import_dataset",
     "imported",
     "name_problem",
+    "preview",
     "propose",
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,15 +56,23 @@ class Examined:
 
 
 def examine(
-    path: str | Path, spec: ImportSpec, progress: Callable[[float, str], None] | None = None, cancelled: Callable[[], bool] | None = None
+    path: str | Path,
+    spec: ImportSpec,
+    progress: Callable[[float, str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    only: Sequence[str] | None = None,
 ) -> Examined:
     """Read everything that a spec names, once.
+
+    Args:
+        only: keys of the images that are looked at, for a preview; they all count as train. None for all images.
 
     Raises:
         ConfigError, DataError: the path or the spec as a whole can't be used.
         Cancelled: ``cancelled`` said so.
     """
-    return _Examination(path, spec, progress or (lambda share, what: None), cancelled or (lambda: False)).whole()
+    examination = _Examination(path, spec, progress or (lambda share, what: None), cancelled or (lambda: False))
+    return examination.whole() if only is None else examination.part(only)
 
 
 class _Examination:
@@ -92,6 +100,18 @@ class _Examination:
         report = self._report(facts, split, targets, tasks)
         self._tell(1.0, "checked")
         return Examined(self.tree, self.spec, self.reader, facts, split, targets, tasks, report)
+
+    def part(self, only: Sequence[str]) -> Examined:
+        """A few images with all their targets. Names in files of targets are still looked up among all images."""
+        index = ImageIndex(self.keys)
+        self.keys = [key for key in self.keys if key in set(only)]
+        facts = self._pictures()
+        targets = self._targets(Context(self.tree, index, self.findings))
+        for target in targets:
+            target.values = {key: value for key, value in target.values.items() if key in facts}
+        self._clean(facts, targets)
+        split, tasks = dict.fromkeys(facts, "train"), tuple(self._task(target) for target in targets)
+        return Examined(self.tree, self.spec, self.reader, facts, split, targets, tasks, self._report(facts, split, targets, tasks))
 
     def _tell(self, share: float, what: str) -> None:
         if self.cancelled():

@@ -40,6 +40,16 @@ def propose(path: str | Path) -> Proposal:
         return _look(tree)
 
 
+def describe(path: str | Path, spec: ImportSpec) -> Proposal:
+    """Tasks and counts as a description gives them, without guessing anything.
+
+    Raises:
+        DataError: there is nothing to read. ConfigError: a source's options are wrong.
+    """
+    with Tree(path, Findings()) as tree:
+        return _described(_FoundImages(tree), spec, ())
+
+
 def _described(
     found_images: _FoundImages, spec: ImportSpec, notes: tuple[str, ...], tables: tuple = (), questions: tuple[Question, ...] = ()
 ) -> Proposal:

@@ -65,6 +65,12 @@ class Question:
                 return reading
         raise DataError(f"question '{self.name}': {unknown_name('reading', name, [reading.name for reading in self.readings])}")
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        plain = {name: getattr(self, name) for name in ("name", "text", "taken", "evidence", "source")}
+        readings = [{"name": reading.name, "title": reading.title, "changes": dict(reading.changes)} for reading in self.readings]
+        return {**plain, "readings": readings, "examples": list(self.examples)}
+
 
 @dataclass(frozen=True)
 class FileNote:

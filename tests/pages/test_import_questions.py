@@ -1,0 +1,114 @@
+"""The import's questions on the page: both readings are drawn, nothing is checked before they are answered, and every option has a field."""
+
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mtl_core.data.imports import Question, Reading
+from mtl_core.data.imports.formats.csv_table import CsvFormat
+from mtl_core.tasks import TASK_KINDS
+
+PATIENCE = 60  # seconds; a bound for slow machines
+READINGS = (
+    Reading("classes", "each number is a class", {"columns.0.kind": "classification"}),
+    Reading("amounts", "the numbers are amounts", {"columns.0.kind": "regression"}),
+)
+
+
+@pytest.fixture
+def asking(tmp_path, monkeypatch):
+    """A folder with pictures and a table, whose guess asks what the numbers are."""
+    random, root = np.random.default_rng(0), tmp_path / "brought" / "numbered"
+    root.mkdir(parents=True)
+    for place in range(20):
+        Image.fromarray(random.integers(0, 255, (20, 16, 3), dtype=np.uint8)).save(root / f"{place}.png")
+    (root / "table.csv").write_text("image,number,sort\n" + "".join(f"{place}.png,{place % 4},{'ab'[place % 2]}\n" for place in range(20)))
+    (root / "notes.heic").write_bytes(b"not read")
+    for kind in ("classification", "regression"):
+        TASK_KINDS.load(kind)  # as a server has done once it is warm; two threads cannot import torchmetrics at once
+    plain = CsvFormat.guess.__func__
+
+    def guess(cls, context, images):
+        context.not_understood("notes.heic", "HEIC is not read; save it as JPEG")
+        found = plain(cls, context, images)
+        for one in found:
+            one.questions = [Question("numbers", "Are the numbers classes or amounts?", READINGS, "classes", "4 different ones", ("0.png", "5.png"))]
+        return found
+
+    monkeypatch.setattr(CsvFormat, "guess", classmethod(guess))
+    monkeypatch.setenv("MTL_DATA_FOLDERS", str(root.parent))
+    return root
+
+
+def settle(app, done):
+    deadline = time.monotonic() + PATIENCE
+    app.run()
+    while not done(app):
+        assert time.monotonic() < deadline, [element.value for element in (*app.markdown, *app.caption, *app.error)]
+        app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def table(app):
+    return next(frame.value for frame in app.dataframe if "keep" in frame.value.columns)
+
+
+@pytest.fixture
+def form(open_page, asking):
+    app = open_page("data", new="1")
+    app.text_input(key="import.path").set_value(str(asking)).run()
+    app.button(key="import.look_there").click()
+    return settle(app, lambda app: any(button.key == "import.check" for button in app.button))
+
+
+def test_a_question_is_answered_before_anything_is_checked(form):
+    settle(form, lambda app: len(app.session_state["import_draft"]["sheets"]) == 2)
+    assert form.radio(key="import.question.numbers").value is None
+    assert form.button(key="import.check").disabled
+    assert "1 question above to answer first" in " ".join(caption.value for caption in form.caption)
+    drawn = form.session_state["import_draft"]["sheets"].values()
+    assert all(sheet.startswith(b"\x89PNG") for sheet, _ in drawn)
+    assert [said[0] for _, said in drawn] == ["number: classification, 4 classes: 0, 1, 2, 3", "number: regression"]
+    assert table(form).set_index("task")["kind"].to_dict() == {"number": "classification", "sort": "classification"}
+
+    form.radio(key="import.question.numbers").set_value("amounts").run()
+    settle(form, lambda app: table(app).set_index("task")["kind"].to_dict() == {"number": "regression", "sort": "classification"})
+    assert not form.button(key="import.check").disabled
+    assert form.session_state["import_draft"]["spec"]["sources"][0]["columns"][0]["kind"] == "regression"
+
+
+def test_what_is_suggested_is_taken_with_one_click(form):
+    form.button(key="import.suggested").click().run()
+    assert form.radio(key="import.question.numbers").value == "classes"
+    assert not form.button(key="import.check").disabled
+
+
+def test_files_that_are_not_read_are_listed_with_the_reason(form):
+    files = next(frame.value for frame in form.dataframe if "files" in frame.value.columns)
+    row = files.set_index("files").loc["notes.heic"]
+    assert (row[""], row["why, or as what"]) == ("not read", "HEIC is not read; save it as JPEG")
+
+
+def test_a_source_that_is_left_out_takes_its_questions_and_tables_along(form):
+    form.button(key="import.remove.0").click().run()
+    settle(form, lambda app: not any("counting again" in markdown.value for markdown in app.markdown))
+    assert not any(radio.key == "import.question.numbers" for radio in form.radio)
+    assert not form.button(key="import.check").disabled
+    assert "The images alone can be imported" in " ".join(caption.value for caption in form.caption)
+
+
+def test_every_option_of_a_source_has_a_field(form):
+    from mtl_core.data.imports.formats.csv_table import CsvOptions
+
+    keys = {element.key for kind in (form.text_input, form.number_input, form.selectbox, form.toggle) for element in kind}
+    for name in CsvOptions.model_fields:
+        assert f"import.sources.0.{name}" in keys or name == "columns", name  # columns: a table of their own
+    form.text_input(key="import.sources.0.image_prefix").set_value("below/").run()
+    assert form.session_state["import_draft"]["spec"]["sources"][0]["image_prefix"] == "below/"
+    form.text_input(key="import.images.exclude").set_value("[masks, depth]").run()
+    assert form.session_state["import_draft"]["spec"]["images"]["exclude"] == ["masks", "depth"]
+    form.text_input(key="import.images.exclude").set_value("").run()
+    assert "exclude" not in form.session_state["import_draft"]["spec"]["images"]

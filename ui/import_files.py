@@ -1,0 +1,37 @@
+"""What the look of an import made of the files: which are read, as what, and which are not, with the reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+ROWS = 400
+
+
+def files_step(proposal: Any) -> None:
+    """A table of files and patterns; open where something is not read."""
+    if not proposal.files:
+        return
+    ordered = sorted(proposal.files, key=lambda note: note.read)
+    not_read = sum(note.count for note in ordered if not note.read)
+    title = f"Files: {not_read:,} not read" if not_read else "Files: all that were recognised are read"
+    with st.expander(title, icon=":material/description:", expanded=bool(not_read), key="import.files"):
+        rows = [
+            {"": "read" if note.read else "not read", "files": note.files, "number": note.count, "why, or as what": note.reason}
+            for note in ordered[:ROWS]
+        ]
+        st.dataframe(
+            pd.DataFrame(rows),
+            hide_index=True,
+            height=min(36 * (len(rows) + 1), 300),
+            column_config={
+                "": st.column_config.TextColumn(width=80),
+                "files": st.column_config.TextColumn(width=300),
+                "number": st.column_config.NumberColumn(format="localized", width=80),
+                "why, or as what": st.column_config.TextColumn(width=700),
+            },
+        )
+        if len(ordered) > ROWS:
+            st.caption(f"The first {ROWS:,} of {len(ordered):,} lines are shown.")

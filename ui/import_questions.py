@@ -1,0 +1,160 @@
+"""What the files of an import leave open: each question with its readings, drawn on pictures. Nothing is checked before each is answered."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.data.imports import answer, preview
+from mtl_core.data.imports.spec import ImportSpec
+from mtl_core.figures.gallery import contact_sheet, png
+from ui import background, words
+from ui.data_gallery import drawn_target
+from ui.guard import is_ours
+from ui.import_draft import draft, job_key, place_of
+from ui.sheets import ink
+from ui.state import torch_is_ready, wait_for
+
+SHOWN = 4  # pictures of a reading
+TILE_PIXELS = 224
+
+
+def asked(proposal: Any) -> list[Any]:
+    """The questions of the look whose source is still among the settings, each with the place where the source stands now."""
+    found = []
+    for question in proposal.questions:
+        place = None if question.source is None else place_of(proposal, question.source)
+        if question.source is None or place is not None:
+            found.append(replace(question, source=place))
+    return found
+
+
+def open_questions(proposal: Any) -> list[Any]:
+    """The questions that this session has not answered yet."""
+    return [question for question in asked(proposal) if question.name not in draft()["answers"]]
+
+
+def questions_step(proposal: Any) -> None:
+    """Every question of the look, those that are answered too."""
+    questions = asked(proposal)
+    if not questions:
+        return
+    left = len(open_questions(proposal))
+    with st.container(border=True, key="import_questions"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            said = f"{left} to answer" if left else "all answered"
+            st.markdown(f"**Questions** :gray[the files can be read in more than one way: {said}]", width="content")
+            st.space("stretch")
+            if any(question.taken for question in open_questions(proposal)):
+                st.button("Take what is suggested", icon=":material/done_all:", key="import.suggested", on_click=_take_suggested, args=(proposal,))
+        for question in questions:
+            _question(question)
+
+
+def _question(question: Any) -> None:
+    st.markdown(f"**{words.plain(question.text)}**")
+    if question.evidence:
+        st.caption(words.plain(question.evidence))
+    titles = {reading.name: words.plain(reading.title) for reading in question.readings}
+    given = draft()["answers"].get(question.name)
+    key = f"import.question.{question.name}"
+
+    def take() -> None:
+        if st.session_state[key] is not None:
+            take_answer(question, st.session_state[key])
+
+    st.radio(
+        question.text,
+        list(titles),
+        list(titles).index(given) if given else None,
+        key=key,
+        format_func=lambda name: titles[name] + (" :gray[(suggested)]" if name == question.taken else ""),
+        on_change=take,
+        horizontal=len(titles) <= 3,
+        label_visibility="collapsed",
+    )
+    if question.examples:
+        _readings(question)
+
+
+def _readings(question: Any) -> None:
+    """The example pictures under each reading, side by side."""
+    if not torch_is_ready():
+        return
+    for place, reading in zip(st.columns(min(3, len(question.readings))), question.readings[:3], strict=False):
+        with place:
+            sheet, said = _sheet(question, reading.name)
+            st.markdown(f":small[**{words.plain(words.shortened(reading.title, 80))}**]")
+            if sheet is not None:
+                st.image(sheet, width="stretch", alt=f"{', '.join(question.examples[:SHOWN])} if read as: {reading.title}")
+            for sentence in said[:4]:
+                st.caption(words.plain(words.shortened(sentence, 160)))
+
+
+def _sheet(question: Any, reading: str) -> tuple[bytes | None, list[str]]:
+    """Drawn in the background, once per state of the settings."""
+    try:
+        spec = answer(ImportSpec.from_dict(draft()["spec"]), question, reading)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        return None, [str(error)]
+    path, text, colour = draft()["path"], spec.to_yaml(), ink()
+    mark = f"{question.name} {reading} {hashlib.sha256(f'{colour}{text}'.encode()).hexdigest()[:16]}"
+    if mark in draft()["sheets"]:
+        return draft()["sheets"][mark]
+    key = job_key(f"reading {mark}")
+    state = background.state_of(key)
+    if state is None:
+        source, examples = question.source, question.examples[:SHOWN]
+        state = background.begin(key, lambda progress, cancelled: _drawn(path, text, examples, source, colour))
+    if not state["done"]:
+        wait_for("work")
+        return None, ["Drawing..."]
+    draft()["sheets"][mark] = state["result"] if state["result"] is not None else (None, [state["error"]])
+    background.drop(key)
+    return draft()["sheets"][mark]
+
+
+def _drawn(path: str, text: str, examples: tuple[str, ...], source: int | None, colour: str) -> tuple[bytes | None, list[str]]:
+    """One row of pictures for each task that the source gives."""
+    spec = ImportSpec.from_yaml(text)
+    if source is not None:
+        spec = spec.model_copy(update={"sources": [spec.sources[source]], "tasks": None})
+    found = preview(path, spec, examples)
+    if not found.keys:
+        return None, list(found.refused) or ["None of these pictures is read this way"]
+    rows = []
+    for task in found.tasks or (None,):
+        tiles = [drawn_target(found.data, row, task, TILE_PIXELS, small=True) for row in range(len(found.keys))]
+        rows.append(("", tiles))
+    given = [_in_words(task) for task in found.tasks]
+    return png(contact_sheet(rows[:4], ink=colour, text_height=22)), [*given, *(f"Not used: {sentence}" for sentence in found.refused)]
+
+
+def _in_words(task: Any) -> str:
+    kind = task.kind.replace("_", " ")
+    return f"{task.name}: {kind}" + (
+        f", {len(task.classes)} classes: {', '.join(task.classes)}" if task.classes else f" in {task.unit}" if task.unit else ""
+    )
+
+
+def take_answer(question: Any, reading: str) -> None:
+    """Write the reading into the settings of the import."""
+    try:
+        draft()["spec"] = answer(ImportSpec.from_dict(draft()["spec"]), question, reading).to_dict()
+        draft()["answers"][question.name] = reading
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state["import_refused"] = str(error)
+
+
+def _take_suggested(proposal: Any) -> None:
+    for question in open_questions(proposal):
+        if question.taken:
+            take_answer(question, question.taken)
+            st.session_state[f"import.question.{question.name}"] = question.taken
