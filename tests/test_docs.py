@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from docs import balancing_pages
+from docs import balancing_pages, import_page
 from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.cost import cost_of
@@ -22,6 +22,10 @@ SOURCES = [path for folder in ("pages", "ui", "mtl_core") for path in sorted((RO
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_page_on_importing_lists_every_key_of_a_description():
+    assert import_page.PAGE.read_text(encoding="utf-8") == import_page.page(), "run: python -m docs.import_page"
+
+
 def test_every_file_has_its_line(path):
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), "a file says in its first line what it is"
     if path.name != "__init__.py":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import streamlit as st
@@ -98,7 +99,12 @@ def _before_and_after(data: PreparedData, config: PreprocessingConfig) -> None:
 
 
 def _another(count: int) -> None:
-    st.session_state["data.steps.sample"] = (st.session_state["data.steps.sample"] + 7) % count
+    st.session_state["data.steps.sample"] = (st.session_state["data.steps.sample"] + stride(count)) % count
+
+
+def stride(count: int) -> int:
+    """A step through ``count`` images that comes to each of them before it comes to one again."""
+    return next(step for step in range(max(1, round(0.38 * count)), count + 1) if math.gcd(step, count) == 1)
 
 
 def _sheet(title: str, sample: OneSample, data: PreparedData) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 from mtl_core.data import DATA_SOURCES
 from mtl_core.data.imports import examine, import_dataset, imported, propose
 from mtl_core.errors import DataError
+from ui.data_preprocessing import stride
 
 PATIENCE = 60  # seconds; a bound for slow machines
 
@@ -241,6 +242,15 @@ def test_a_set_that_is_trained_on_cannot_be_deleted(opened, own_set, store, make
     app.button(key="data.delete").click().run()
     assert "cannot be deleted now" in app.warning[-1].value
     assert not [button for button in app.button if button.key == "delete_really"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 14, 100, 1258])
+def test_another_image_comes_to_every_image(count):
+    seen, place = set(), 0
+    for _ in range(count):
+        place = (place + stride(count)) % count
+        seen.add(place)
+    assert seen == set(range(count))
 
 
 def test_preprocessing_is_shown_before_and_after_and_taken_along(opened):
