@@ -20,13 +20,15 @@ from mtl_core.data.imports.spec import ImageSpec, ImportSpec, SplitSpec
 PAGE = Path(__file__).with_name("importing.md")
 INTRODUCTION = """# Importing your own pictures
 
-`python -m mtl_core data check PATH` looks at a folder or zip and says what it holds. `data import PATH --name NAME` makes a data set of it. The Data page does the same with *Bring your own images*.
+`python -m mtl_core data check PATH` looks at a folder or zip and says what it holds.
+`data import PATH --name NAME` makes a data set of it. The Data page does the same with *Bring your own images*.
 
 - **The look** goes through every format below and says, file by file, what is read and what is not, with the reason.
 - **Questions.** Where the files can be read in more than one way, the look asks. The page draws each reading on pictures. On the command line
-  `data check` lists the questions, and `data import` imports nothing before each is answered: `--answer QUESTION=READING` answers one, `--accept` takes what is suggested.
-- **The description** is a YAML file that says how the files are read. `data check PATH --yaml` prints the one that the look proposes. Every answer is an
-  ordinary key in it. Give it with `--spec`, or save it as `dataset.yaml` beside the data. A description leaves nothing to ask.
+  `data check` lists the questions, and `data import` imports nothing before each is answered: `--answer QUESTION=READING` answers one,
+  `--accept` takes what is suggested.
+- **The description** is a YAML file that says how the files are read. `data check PATH --yaml` prints the one that the look proposes.
+  Every answer is an ordinary key in it. Give it with `--spec`, or save it as `dataset.yaml` beside the data. A description leaves nothing to ask.
 - **The check** reads every file once and says what is usable, repaired or skipped. `--csv` prints all findings.
 
 A description without `sources` imports the pictures alone, for self-supervised tasks.

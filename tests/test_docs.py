@@ -22,10 +22,6 @@ SOURCES = [path for folder in ("pages", "ui", "mtl_core") for path in sorted((RO
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_the_page_on_importing_lists_every_key_of_a_description():
-    assert import_page.PAGE.read_text(encoding="utf-8") == import_page.page(), "run: python -m docs.import_page"
-
-
 def test_every_file_has_its_line(path):
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), "a file says in its first line what it is"
     if path.name != "__init__.py":
@@ -75,3 +71,7 @@ def test_the_readmes_python_example_runs(tmp_path, monkeypatch, capsys):
     exec(compile(code, "README.md", "exec"), {})
     assert "val/digit/accuracy" in capsys.readouterr().out
     assert get_preset("digits-quick")
+
+
+def test_the_page_on_importing_lists_every_key_of_a_description():
+    assert import_page.PAGE.read_text(encoding="utf-8") == import_page.page(), "run: python -m docs.import_page"
