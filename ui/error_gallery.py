@@ -127,7 +127,7 @@ def _sort_keys(found: dict[str, Any], sort_by: str) -> np.ndarray:
 def _disagreement(found: dict[str, Any]) -> np.ndarray:
     """The strongest contradiction of each image; 0 where no check says anything."""
     count = len(next(iter(found["targets"].values())))
-    return np.nan_to_num(np.stack([*found["checks"].values(), np.zeros(count)]), nan=0.0).max(0)
+    return np.nan_to_num(np.stack([*(check.values for check in found["checks"].values()), np.zeros(count)]), nan=0.0).max(0)
 
 
 def mistaken(found: dict[str, Any], sort_by: str) -> np.ndarray:
@@ -225,8 +225,8 @@ def _lines(found: dict[str, Any], number: int, sort_by: str, told: Mapping[int, 
         if np.isfinite(each["values"][number])
     ]
     first = " · ".join(filter(None, (f"image {number + 1}", told.get(number))))
-    strength = {check: float(np.nan_to_num(values[number])) for check, values in found["checks"].items()}
-    contradictions = sorted((check for check in strength if strength[check] >= DISAGREES_FROM), key=lambda check: -strength[check])
+    checks = sorted(found["checks"].values(), key=lambda check: -np.nan_to_num(check.values[number]))
+    contradictions = [check.say(number) for check in checks if np.nan_to_num(check.values[number]) >= DISAGREES_FROM]
     return [first, f"error: {' · '.join(errors)}" if errors else "", *contradictions]
 
 

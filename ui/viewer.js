@@ -34,11 +34,11 @@ export function iou(a, b) {
   return union > 0 ? shared / union : 0;
 }
 
-// Non-maximum suppression within each class, best first: what torchvision's batched_nms does.
-export function chosenBoxes(layer, confidence, suppression) {
+// Non-maximum suppression, best first: within each class as torchvision's batched_nms does, or over all classes (agnostic).
+export function chosenBoxes(layer, confidence, suppression, agnostic = false) {
   const kept = [];
   for (const box of layer.boxes.filter((each) => each[5] >= confidence).sort((a, b) => b[5] - a[5])) {
-    if (kept.every((other) => other[4] !== box[4] || iou(other, box) <= suppression)) kept.push(box);
+    if (kept.every((other) => (!agnostic && other[4] !== box[4]) || iou(other, box) <= suppression)) kept.push(box);
   }
   return kept;
 }
@@ -56,6 +56,15 @@ function judgedBoxes(predicted, target) {
     wrong: predicted.filter((_, p) => !right(p)),
     missed: target.filter((_, t) => !ofTarget.has(t) || !right(ofTarget.get(t))),
   };
+}
+
+// The place itself, or the next one below it that touches none of those taken; null below the picture's end.
+export function freePlace(place, taken, bottom) {
+  const touches = (one, other) => one.x < other.x + other.wide && other.x < one.x + one.wide && one.y < other.y + other.high && other.y < one.y + one.high;
+  for (let free = { ...place }; free.y < bottom; free = { ...free, y: free.y + place.high }) {
+    if (!taken.some((other) => touches(free, other))) return free;
+  }
+  return null;
 }
 
 const rgb = (hex) => [1, 3, 5].map((place) => parseInt(hex.slice(place, place + 2), 16));
@@ -77,7 +86,7 @@ function button(text, title, act) {
 
 class Viewer {
   constructor(root) {
-    Object.assign(this, { root, opacity: 0.6, off: new Set(), hidden: false, zoom: { k: 1, x: 0, y: 0 }, cache: new Map(), at: 0 });
+    Object.assign(this, { root, opacity: 0.6, agnostic: false, off: new Set(), hidden: false, zoom: { k: 1, x: 0, y: 0 }, cache: new Map(), at: 0 });
     document.addEventListener("keydown", (event) => this.pressed(event));
     new ResizeObserver(() => this.draw()).observe(root);
   }
@@ -198,7 +207,7 @@ class Viewer {
     if (data.steps_samples) first.append(button("Previous image", "Arrow key up", () => this.send.trigger("move", -1)), button("Next image", "Arrow key down", () => this.send.trigger("move", 1)));
     second.append(this.dial("Opacity", 0, 1, 0.05, "opacity"));
     if (data.tasks.some((task) => task.kind === "detection")) {
-      second.append(this.dial("Confidence from", 0.05, 0.95, 0.05, "confidence"), this.dial("Overlap up to (NMS)", 0.05, 1, 0.05, "suppression"));
+      second.append(this.dial("Confidence from", 0.05, 0.95, 0.05, "confidence"), this.dial("Overlap up to (NMS)", 0.05, 1, 0.05, "suppression"), this.choice("One class per place", "Of boxes that overlap, only the best stays, whatever their classes are", "agnostic"));
     }
     this.hider = button("Hide layers", "Show the plain image (H)", () => this.hide());
     second.append(this.hider, button("−", "Zoom out (or Ctrl + wheel)", () => this.zoomBy(1 / 1.5)), button("+", "Zoom in (or Ctrl + wheel, then drag)", () => this.zoomBy(1.5)), button("Whole image", "Zoom back (double click)", () => this.zoomTo(1, 0, 0)));
@@ -220,6 +229,14 @@ class Viewer {
     value.textContent = Number(this[name]).toFixed(2);
     input.oninput = () => { this[name] = Number(input.value); value.textContent = this[name].toFixed(2); this.draw(); };
     box.append(input, value);
+    return box;
+  }
+
+  choice(text, about, name) {
+    const box = element("label", "", text), input = Object.assign(element("input"), { type: "checkbox", checked: Boolean(this[name]) });
+    box.title = about;
+    input.onchange = () => { this[name] = input.checked; this.draw(); };
+    box.prepend(input);
     return box;
   }
 
@@ -476,40 +493,64 @@ class Viewer {
   }
 
   boxes(context, panel, task, layer, k) {
-    const chosen = (each, of) => (of === "target" ? each.boxes : chosenBoxes(each, this.confidence, this.suppression));
+    const chosen = (each, of) => (of === "target" ? each.boxes : chosenBoxes(each, this.confidence, this.suppression, this.agnostic));
     if (panel.what !== "error") {
       const drawn = chosen(layer, panel.what);
-      drawn.forEach((box) => this.box(context, k, box, task.class_colours[box[4]], task.classes[box[4]] + (panel.what === "target" ? "" : ` ${box[5].toFixed(2)}`)));
+      const caption = (box) => task.classes[box[4]] + (panel.what === "target" ? "" : ` ${box[5].toFixed(2)}`);
+      this.allBoxes(context, k, drawn.map((box) => ({ box, colour: task.class_colours[box[4]], caption: caption(box) })));
       panel.canvas.dataset.boxes = drawn.length;
+      panel.canvas.dataset.top = drawn.length ? caption(drawn[0]) : "";
       return;
     }
     const judged = judgedBoxes(chosen(layer, "predicted"), this.target[task.name].boxes);
-    judged.found.forEach((box) => this.box(context, k, box, GREEN, ""));
-    judged.wrong.forEach((box) => this.box(context, k, box, AMBER, task.classes[box[4]]));
-    judged.missed.forEach((box) => this.box(context, k, box, RED, task.classes[box[4]], [4, 3]));
+    this.allBoxes(context, k, [
+      ...judged.missed.map((box) => ({ box, colour: RED, caption: task.classes[box[4]], dash: [4, 3] })),
+      ...judged.wrong.map((box) => ({ box, colour: AMBER, caption: task.classes[box[4]] })),
+      ...judged.found.map((box) => ({ box, colour: GREEN, caption: "" })),
+    ]);
     panel.canvas.dataset.boxes = judged.found.length + judged.wrong.length + judged.missed.length;
     if (panel.task) panel.note.textContent = `${judged.found.length} found, ${judged.missed.length} missed, ${judged.wrong.length} false`;
   }
 
-  box(context, k, box, colour, caption, dash = []) {
+  // Boxes in the order of their weight: the first lies on top, and its caption keeps its place while the others' move out of the way.
+  allBoxes(context, k, entries) {
+    for (const { box, colour, dash } of [...entries].reverse()) this.outline(context, k, box, colour, dash);
+    const taken = [];
+    for (const { box, colour, caption } of entries) {
+      const place = caption && this.captionPlace(context, k, box, caption, taken);
+      if (!place) continue;
+      taken.push(place);
+      this.caption(context, k, place, colour, caption);
+    }
+  }
+
+  outline(context, k, box, colour, dash = []) {
     const pen = (2 * window.devicePixelRatio) / k;
     context.lineWidth = pen;
     context.strokeStyle = colour;
     context.setLineDash(dash.map((length) => length * pen / 2));
     context.strokeRect(box[0] + pen / 2, box[1] + pen / 2, Math.max(box[2] - box[0] - pen, 0), Math.max(box[3] - box[1] - pen, 0));
     context.setLineDash([]);
-    if (!caption) return;
-    const size = (11 * window.devicePixelRatio) / k;
+  }
+
+  // Where a box's caption goes: above the box, inside it where there is no room above, then line by line down, past the captions that are there.
+  captionPlace(context, k, box, caption, taken) {
+    const size = (11 * window.devicePixelRatio) / k, high = size * 1.2;
     context.font = `${size}px sans-serif`;
-    const [red, green, blue] = rgb(colour), wide = context.measureText(caption).width + size * 0.5;
-    // Inside the box where there is no room above it in what is seen of the picture; a box begun outside has its caption at the edge.
-    const { x: left, y: top } = this.zoom, right = left + this.sample.width / this.zoom.k, above = box[1] - size * 1.2;
-    const x = Math.max(left, Math.min(box[0], right - wide)), y = above >= top ? above : Math.max(box[1], top);
-    if (box[2] < left || box[0] > right || box[3] < top) return;
+    const wide = context.measureText(caption).width + size * 0.5;
+    const { x: left, y: top } = this.zoom, right = left + this.sample.width / this.zoom.k, bottom = top + this.sample.height / this.zoom.k;
+    if (box[2] < left || box[0] > right || box[3] < top) return null;
+    const x = Math.max(left, Math.min(box[0], right - wide)), above = box[1] - high;
+    return freePlace({ x, y: above >= top ? above : Math.max(box[1], top), wide, high }, taken, bottom);
+  }
+
+  caption(context, k, place, colour, text) {
+    const size = (11 * window.devicePixelRatio) / k, [red, green, blue] = rgb(colour);
+    context.font = `${size}px sans-serif`;
     context.fillStyle = colour;
-    context.fillRect(x, y, wide, size * 1.2);
+    context.fillRect(place.x, place.y, place.wide, place.high);
     context.fillStyle = 0.299 * red + 0.587 * green + 0.114 * blue > 150 ? "#000" : "#fff";
-    context.fillText(caption, x + size * 0.25, y + size * 0.95);
+    context.fillText(text, place.x + size * 0.25, place.y + size * 0.95);
   }
 
   cross(context, k) {
@@ -572,7 +613,7 @@ class Viewer {
       if (!layer) return null;
       if (layer.mask) return layer.mask[place] === IGNORE ? "ignored" : each.classes[layer.mask[place]];
       if (layer.depth) return this.words(layer.depth[place], each.unit);
-      if (layer.boxes) return chosenBoxes(layer, layer === this.target[each.name] ? 0 : this.confidence, this.suppression).filter((box) => x >= box[0] && x < box[2] && y >= box[1] && y < box[3]).map((box) => `${each.classes[box[4]]} ${layer === this.target[each.name] ? "" : box[5].toFixed(2)}`.trim()).join(", ") || "no box";
+      if (layer.boxes) return chosenBoxes(layer, layer === this.target[each.name] ? 0 : this.confidence, this.suppression, layer !== this.target[each.name] && this.agnostic).filter((box) => x >= box[0] && x < box[2] && y >= box[1] && y < box[3]).map((box) => `${each.classes[box[4]]} ${layer === this.target[each.name] ? "" : box[5].toFixed(2)}`.trim()).join(", ") || "no box";
       return null;
     };
     for (const each of task ? [task] : this.data.tasks.filter((one) => one.drawn && !this.off.has(one.name))) {

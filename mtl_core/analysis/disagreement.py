@@ -5,7 +5,8 @@ Each check gives float32 (n,) between 0 (they agree) and 1; NaN where it says no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,34 +17,67 @@ LEAST_MASK = 0.05  # of a box's pixels: with fewer of the box's class in it, the
 COUNT_OFF = 0.5  # a regressed number that is nearer to another whole number than the boxes counted
 EDGE_REACH = 2  # pixels that a depth edge may lie off a segment's edge
 EDGE_SHARE = 0.05  # of all pixels: the steepest steps in depth are its edges
+SAID = 2  # boxes that a sentence names
 EDGE_STEP = 0.05  # of the depth's range: smaller steps are no edges
+
+
+@dataclass(frozen=True)
+class Check:
+    """One way in which tasks can contradict each other.
+
+    Attributes:
+        values: float32 (n,), 0 (they agree) to 1; NaN where the check says nothing about an image.
+        say: row -> what contradicts what in this image, with the numbers.
+    """
+
+    values: np.ndarray
+    say: Callable[[int], str]
 
 
 def disagreements(
     tasks: Mapping[str, Task], predictions: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray], labelled: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+) -> dict[str, Check]:
     """Every check that these tasks allow, by a sentence that names them.
 
     Args:
         tasks: the run's tasks by name; predictions as in ``mtl_core.tasks.kind``, targets as in ``mtl_core.data.dataset``.
         targets: only used to see which number counts the boxes.
     """
-    checks: dict[str, np.ndarray] = {}
+    checks: dict[str, Check] = {}
     of_kind = {kind: [name for name, task in tasks.items() if task.kind == kind and name in predictions] for kind in _KINDS}
     for boxes in of_kind["detection"]:
         for mask in of_kind["segmentation"]:
             if set(tasks[boxes].classes) & set(tasks[mask].classes):
-                checks[f"{boxes}: a box without its pixels in {mask}"] = boxes_without_mask(
-                    predictions[boxes], tasks[boxes].classes, predictions[mask], tasks[mask].classes
-                )
+                checks[f"{boxes}: a box without its pixels in {mask}"] = _mask_check(tasks[boxes], predictions[boxes], tasks[mask], predictions[mask])
         for number in of_kind["regression"]:
             if counts_boxes(number, boxes, targets, labelled):
-                checks[f"{boxes} counted, against {number}"] = count_off(predictions[boxes], predictions[number])
+                checks[f"{boxes} counted, against {number}"] = _count_check(boxes, predictions[boxes], number, predictions[number])
     for depth in of_kind["depth"]:
         near, far = tasks[depth].value_range
         for mask in of_kind["segmentation"]:
-            checks[f"{depth}: edges off the edges of {mask}"] = edges_off(predictions[depth], predictions[mask], far - near)
+            checks[f"{depth}: edges off the edges of {mask}"] = _edge_check(depth, predictions[depth], mask, predictions[mask], far - near)
     return checks
+
+
+def _mask_check(boxes: Task, rows: np.ndarray, mask: Task, masks: np.ndarray) -> Check:
+    def say(row: int) -> str:
+        empty = _empty_boxes(rows[row], boxes.classes, masks[row], {name: index for index, name in enumerate(mask.classes)})
+        missing = [f"{boxes.name} {name} {score:.2f}: no pixels of {name} in {mask.name}" for name, score, without in empty if without]
+        return "; ".join(missing[:SAID]) + (f"; and {len(missing) - SAID} more" if len(missing) > SAID else "")
+
+    return Check(boxes_without_mask(rows, boxes.classes, masks, mask.classes), say)
+
+
+def _count_check(boxes: str, rows: np.ndarray, number: str, numbers: np.ndarray) -> Check:
+    def say(row: int) -> str:
+        return f"{boxes} finds {len(_shown(rows[row]))}, but {number} says {float(numbers[row]):.3g}"
+
+    return Check(count_off(rows, numbers), say)
+
+
+def _edge_check(depth: str, depths: np.ndarray, mask: str, masks: np.ndarray, span: float) -> Check:
+    values = edges_off(depths, masks, span)
+    return Check(values, lambda row: f"{values[row]:.0%} of the edges of {depth} lie off the edges of {mask}")
 
 
 def boxes_without_mask(boxes: np.ndarray, box_classes: tuple[str, ...], masks: np.ndarray, mask_classes: tuple[str, ...]) -> np.ndarray:
@@ -51,14 +85,20 @@ def boxes_without_mask(boxes: np.ndarray, box_classes: tuple[str, ...], masks: n
     place = {name: index for index, name in enumerate(mask_classes)}
     shares = []
     for rows, mask in zip(boxes, masks, strict=True):
-        empty = []
-        for x1, y1, x2, y2, index, _ in _shown(rows):
-            wanted = place.get(box_classes[int(index)])
-            inside = mask[int(y1) : int(np.ceil(y2)), int(x1) : int(np.ceil(x2))]
-            if wanted is not None and inside.size:
-                empty.append((inside == wanted).mean() < LEAST_MASK)
+        empty = [without for _, _, without in _empty_boxes(rows, box_classes, mask, place)]
         shares.append(np.mean(empty) if empty else np.nan)
     return np.array(shares, dtype=np.float32)
+
+
+def _empty_boxes(rows: np.ndarray, box_classes: tuple[str, ...], mask: np.ndarray, place: Mapping[str, int]) -> list[tuple[str, float, bool]]:
+    """Class, score, and whether hardly a pixel has the box's class, of each shown box whose class the mask knows."""
+    found = []
+    for x1, y1, x2, y2, index, score in _shown(rows):
+        name = box_classes[int(index)]
+        inside = mask[int(y1) : int(np.ceil(y2)), int(x1) : int(np.ceil(x2))]
+        if name in place and inside.size:
+            found.append((name, float(score), bool((inside == place[name]).mean() < LEAST_MASK)))
+    return found
 
 
 def counts_boxes(number: str, boxes: str, targets: Mapping[str, np.ndarray], labelled: Mapping[str, np.ndarray]) -> bool:

@@ -115,6 +115,7 @@ def curve_figure(
         "zeroline": False,
         "rangemode": "tozero",
         "nticks": 6,
+        "autorange": True,
         "title": {"text": x_title, "standoff": 4},
     }
     y_axis = {
@@ -146,10 +147,13 @@ def curve_figure(
 
 
 def _scale(values: np.ndarray, share: bool, log_y: bool) -> dict[str, Any]:
-    """Digits that tell the ticks of the y axis apart, and its range where Plotly's own would magnify noise or leave 0..1."""
+    """Digits that tell the ticks of the y axis apart, and its range where Plotly's own would magnify noise or leave 0..1.
+
+    Without a range, ``autorange`` is set: a chart that is updated in place would keep the range it had when it was empty.
+    """
     values = values[np.isfinite(values)]
     if not len(values):
-        return {"tickformat": ".3~g"}
+        return {"tickformat": ".3~g", "autorange": True}
     low, high = float(values.min()), float(values.max())
     size = max(abs(low), abs(high)) or 1.0
     share = share and low >= 0 and high <= 1
@@ -158,6 +162,8 @@ def _scale(values: np.ndarray, share: bool, log_y: bool) -> dict[str, Any]:
     if not log_y and (share or high - low < least):
         scale["range"] = _range(low, high, least, 0.0 if low >= 0 else -np.inf, 1.0 if share else np.inf)
         low, high = scale["range"]
+    else:
+        scale["autorange"] = True
     digits = int(np.ceil(np.log10(TICKS * size / max(high - low, 1e-6 * size)))) + 1
     scale["tickformat"] = f".{max(3, digits)}~g"
     return scale

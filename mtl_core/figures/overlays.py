@@ -69,11 +69,11 @@ def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
 
 
 def draw_boxes(image: np.ndarray, boxes: np.ndarray, captions: Sequence[str], colours: np.ndarray, scale: int) -> np.ndarray:
-    """Boxes (B, 4) as x1, y1, x2, y2 in image pixels, with one caption and one colour (B, 3) each."""
+    """Boxes (B, 4) as x1, y1, x2, y2 in image pixels, with one caption and one colour (B, 3) each. The first box lies on top."""
     picture = Image.fromarray(enlarge(image, scale))
     pen = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=max(10, 3 * scale))
-    for box, caption, colour in zip(boxes, captions, colours, strict=True):
+    for box, caption, colour in reversed(list(zip(boxes, captions, colours, strict=True))):
         fill = tuple(int(value) for value in colour)
         x1, y1, x2, y2 = (np.asarray(box) * scale).round().astype(int)
         pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=fill, width=2)

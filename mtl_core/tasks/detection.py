@@ -41,6 +41,7 @@ class DetectionOptions(KindOptions):
     convolutions: int = Field(1, ge=1, le=4, description="3x3 convolutions before each of the FCOS head's outputs; the paper has 4.")
     score_threshold: float = Field(0.05, ge=0, lt=1, description="Boxes below this score are dropped before the metrics.")
     nms_threshold: float = Field(0.6, gt=0, le=1, description="Of two boxes of one class that overlap (IoU) more than this, the better stays.")
+    one_class_per_place: bool = Field(False, description="Of boxes that overlap more, only the best stays, also where their classes differ.")
     max_boxes: int = Field(32, ge=1, le=300, description="Boxes kept per image.")
 
 
@@ -148,7 +149,8 @@ class Detection(TaskKind):
         """Drop weak and doubled boxes of all images at once; pad to ``max_boxes`` each."""
         strong = self._strong(rows)
         rows, image = rows[strong], image[strong]
-        kept = batched_nms(rows[:, :4], rows[:, 5], image * len(self.task.classes) + rows[:, 4].long(), self.options.nms_threshold)
+        rival = image if self.options.one_class_per_place else image * len(self.task.classes) + rows[:, 4].long()
+        kept = batched_nms(rows[:, :4], rows[:, 5], rival, self.options.nms_threshold)
         padded = torch.zeros(images, self.options.max_boxes, 6, device=rows.device)
         padded[..., 4] = PADDING
         kept = kept[image[kept].argsort(stable=True)]  # by image, best first within each

@@ -47,5 +47,33 @@ def test_checks_name_their_tasks_and_only_those_that_fit_are_made():
     tasks = {"boxes": Task("boxes", "detection", "b", ("cat",)), "mask": Task("mask", "segmentation", "m", ("background", "cat"))}
     predictions = {"boxes": boxes([0, 0, 4, 4, 0, 0.9]), "mask": np.zeros((1, 8, 8), np.uint8)}
     checks = disagreements(tasks, predictions, {}, {})
-    assert {name: values.tolist() for name, values in checks.items()} == {"boxes: a box without its pixels in mask": [1.0]}
+    assert {name: check.values.tolist() for name, check in checks.items()} == {"boxes: a box without its pixels in mask": [1.0]}
     assert disagreements({"boxes": tasks["boxes"]}, predictions, {}, {}) == {}
+
+
+def test_each_check_says_what_contradicts_what_with_the_numbers():
+    tasks = {
+        "boxes": Task("boxes", "detection", "b", ("cat", "dog")),
+        "count": Task("count", "regression", "n"),
+        "mask": Task("mask", "segmentation", "m", ("background", "cat", "dog")),
+        "depth": Task("depth", "depth", "d", value_range=(0.0, 4.0)),
+    }
+    depth = np.ones((2, 12, 12), np.float32)
+    depth[:, :, 6:] = 3.0
+    rows = np.zeros((2, 4, 6), np.float32)
+    rows[..., 4] = PADDING
+    rows[0, :3] = [[0, 0, 4, 4, 0, 0.9], [2, 2, 6, 6, 1, 0.5], [6, 6, 9, 9, 1, 0.4]]
+    rows[1, 0] = [0, 0, 4, 4, 0, 0.9]
+    mask = np.zeros((2, 12, 12), np.uint8)
+    mask[1, 0:4, 0:4] = 1
+    predictions = {"boxes": rows, "mask": mask, "count": np.array([0.98, 2.0]), "depth": depth}
+    targets = {"b": None, "boxes": np.zeros((1, 1, 5)), "count": np.array([1.0])}
+    checks = disagreements(tasks, predictions, targets, {"boxes": np.array([True]), "count": np.array([True])})
+    assert [[check.say(row) for row in range(2)] for check in checks.values()] == [
+        [
+            "boxes cat 0.90: no pixels of cat in mask; boxes dog 0.50: no pixels of dog in mask; and 1 more",
+            "",
+        ],
+        ["boxes finds 3, but count says 0.98", "boxes finds 1, but count says 2"],
+        ["100% of the edges of depth lie off the edges of mask", "50% of the edges of depth lie off the edges of mask"],
+    ]

@@ -124,6 +124,14 @@ def test_a_doubled_box_is_suppressed_within_its_class_only():
     assert kept[kept[:, 4] >= 0][:, 5].tolist() == [0.8999999761581421, 0.699999988079071]
 
 
+def test_one_class_per_place_suppresses_across_classes():
+    rows = torch.tensor([[0.0, 0, 10, 10, 1, 0.9], [0, 0, 10, 11, 1, 0.8], [0, 0, 10, 11, 2, 0.7], [20, 20, 30, 30, 2, 0.6]])
+    kept = kind(one_class_per_place=True)._suppress(rows, torch.tensor([0, 0, 0, 0]), images=1)[0]
+    assert kept[kept[:, 4] >= 0][:, 4:].tolist() == rows[[0, 3], 4:].tolist()
+    of_two_images = kind(one_class_per_place=True)._suppress(rows, torch.tensor([0, 1, 1, 1]), images=2)
+    assert [int((boxes[:, 4] >= 0).sum()) for boxes in of_two_images] == [1, 2]
+
+
 def test_map_of_perfect_and_of_wrong_boxes():
     detection = kind()
     target = torch.tensor([[[10.0, 10, 34, 34, 3]]])
