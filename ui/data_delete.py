@@ -32,7 +32,7 @@ def delete_data(name: str) -> None:
     with st.container(horizontal=True):
         if not going:
             st.button("Delete", type="primary", icon=":material/delete:", key="delete_really", on_click=_really, args=(name,))
-        st.button("Close" if going else "Keep", key="delete.keep", on_click=_close)
+        st.button("Close" if going else "Cancel", key="delete.keep", on_click=_close)
 
 
 def _close() -> None:

@@ -203,7 +203,7 @@ def made_ready(entry: DataSet) -> dict[str, Any] | None:
     fetches = "download" in type(entry.source.options).model_fields and getattr(entry.source.options, "glyphs", "mnist") == "mnist"
     if state is None and fetches:
         st.caption("Its pictures appear once they are made. Where files are missing they are downloaded first.")
-        if not st.button("Make the pictures", icon=":material/imagesmode:", key="data.make"):
+        if not st.button("Prepare data", icon=":material/imagesmode:", key="data.make"):
             return None
     if state is None:
         state = _begin(entry.part)

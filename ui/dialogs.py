@@ -113,7 +113,7 @@ def _delete(run_ids: list[str]) -> None:
         if free:
             label = "Delete" if len(free) == 1 else f"Delete {len(free)} runs"
             st.button(label, type="primary", icon=":material/delete:", key="delete_really", on_click=_really, args=([run.id for run in free],))
-        st.button("Keep" if free else "Close", key="delete.keep", on_click=close)
+        st.button("Cancel" if free else "Close", key="delete.keep", on_click=close)
 
 
 def _really(run_ids: list[str]) -> None:

@@ -70,10 +70,12 @@ def _values(about: dict[str, Any]) -> None:
 
 def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str, task: str) -> tuple[int, int]:
     """The matrix; which cell is open: clicked, chosen below it, or named in the address."""
+    without = f" without its {OUTCOMES[-1]}s" if cells.columns == OUTCOMES else ""
     which = f" with a score of {SHOWN_SCORE:g} or more" if cells.counted == "boxes" else ""
-    st.markdown(f":small[:gray[Confusion: {cells.counted}{which}; colour is the share of a row. Click a cell to see its images.]]")
+    st.markdown(f":small[:gray[Confusion: {cells.counted}{which}; colour is the share of a row{without}. Click a cell to see its images.]]")
     matrix = cells.matrix()
-    figure = figures.confusion_figure(matrix, cells.rows, cells.columns, cells.counted, colour, titles)
+    quiet = OUTCOMES[-1] if cells.columns == OUTCOMES else ""
+    figure = figures.confusion_figure(matrix, cells.rows, cells.columns, cells.counted, colour, titles, uncoloured=quiet)
     clicked = plot(prepared(figure, "Confusion matrix"), key=f"chart.confusion.{key}", clicks=True)
     row_key, column_key = f"evaluation.row.{key}", f"evaluation.column.{key}"
     if clicked:
@@ -104,7 +106,7 @@ def _most_wrong(matrix: np.ndarray, of_outcomes: bool) -> tuple[int, int]:
     """The largest cell that holds mistakes."""
     wrong = matrix.copy()
     if of_outcomes:
-        wrong[:, [0, 3]] = 0  # what was found, and what is rightly absent
+        wrong[:, [0, 3]] = 0  # what was found, and what is absent and was not predicted
     else:
         np.fill_diagonal(wrong, 0)
     row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)

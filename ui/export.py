@@ -81,7 +81,7 @@ def _choice(run_id: str, jobs: dict[str, Any]) -> None:
         if name in NETWORKS:
             checkpoint = st.segmented_control("Network", ["best", "last"], default="best", required=True, key=f"export.checkpoint.{run_id}")
         working = jobs.get(name, {}).get("state") == "working"
-        label = "Making it…" if working else "Make it"
+        label = "Creating…" if working else "Create file"
         st.button(label, key=f"export.make.{run_id}", icon=":material/archive:", disabled=working, on_click=_start, args=(run_id, name, checkpoint))
     st.caption(_about(name)[1])
 

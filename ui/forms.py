@@ -16,7 +16,14 @@ from pydantic import BaseModel
 
 from ui.state import hold, read, write
 
-LABELS = {"lr": "Learning rate", "name": "Method", "seed": "Seed", "root": "Folder", "probe_samples": "Probe images"}
+LABELS = {
+    "on_non_finite": "If a loss becomes NaN",
+    "lr": "Learning rate",
+    "name": "Method",
+    "seed": "Seed",
+    "root": "Folder",
+    "probe_samples": "Probe images",
+}
 COLUMNS = 2
 
 

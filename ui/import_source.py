@@ -42,7 +42,7 @@ def _upload() -> None:
     st.caption(f"Up to {limit} MB, because an upload is held in memory. For more, put the files on the server and give their folder.")
     file = st.file_uploader("Zip file", type=["zip"], key="import.upload", label_visibility="collapsed")
     off = file is None
-    st.button("Look at it", icon=":material/search:", key="import.look", type="primary", disabled=off, on_click=_take_upload, args=(file,))
+    st.button("Inspect zip", icon=":material/search:", key="import.look", type="primary", disabled=off, on_click=_take_upload, args=(file,))
 
 
 def _take_upload(file: Any) -> None:
@@ -82,7 +82,7 @@ def _path() -> None:
     there = ", ".join(f"`{folder}`" for folder in allowed_folders())
     st.caption(f"Below {there}. {VARIABLE} in the server's environment names others.")
     st.text_input("Path", key="import.path", placeholder="/data/my-pictures", label_visibility="collapsed")
-    st.button("Look there", icon=":material/search:", key="import.look_there", type="primary", on_click=_take_path)
+    st.button("Inspect folder", icon=":material/search:", key="import.look_there", type="primary", on_click=_take_path)
 
 
 def _take_path() -> None:

@@ -135,7 +135,7 @@ def _facts(run) -> None:
     images = info["images"]
     facts = {
         "Device": info.get("device_name") or info["device"],
-        "Precision": f"{info['precision']}, {info['layout'].replace('_', ' ')}",
+        "Precision": info["precision"],
         "Parameters": f"{words.count(total)} ({counts['shared'] / max(1, total):.0%} shared)",
         "Images": f"{images['train']:,} train · {images['val']:,} val · {images['test']:,} test",
         "Speed": f"{run.steps_per_second:.1f} steps/s" if run.steps_per_second else "measuring",
@@ -196,7 +196,7 @@ def _details(run_id: str) -> None:
     """Settings, log and downloads: a third of what a refresh of the page costs the browser, so they are drawn anew less often."""
     store = run_store()
     run = store.get(run_id)
-    settings, log, downloads = st.tabs(["Settings", "Log", "Take it away"])
+    settings, log, downloads = st.tabs(["Settings", "Log", "Export"])
     with settings:
         copy_as(store, run)
     lines = store.log(run.id)

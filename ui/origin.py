@@ -135,7 +135,7 @@ def banner() -> None:
 def _clone_banner() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/content_copy: The settings of **{words.plain(origin()['name'])}**. Change what you like.", width="content")
-        st.button("Back to the settings before", key="leave", type="tertiary", on_click=leave)
+        st.button("Undo: previous settings", key="leave", type="tertiary", on_click=leave)
 
 
 def _fork_banner() -> None:
@@ -156,7 +156,7 @@ def _fork_banner() -> None:
             width=190,
         )
         st.space("stretch")
-        st.button("Do not fork", key="leave", icon=":material/close:", type="tertiary", on_click=leave)
+        st.button("Cancel", key="leave", icon=":material/close:", type="tertiary", on_click=leave)
     st.caption("A new run that begins with what this one had learnt by then, and goes on with the settings below. The other run stays as it is.")
 
 
@@ -193,5 +193,5 @@ def fork_problems(config: RunConfig) -> list[str]:
     except Exception as error:
         if not is_ours(error):
             raise
-        return [str(problem) for problem in getattr(error, "problems", ())] or ["The run to fork from is gone. Press 'Do not fork' to leave."]
+        return [str(problem) for problem in getattr(error, "problems", ())] or ["The run to fork from is gone. Press 'Cancel' to leave."]
     return []

@@ -12,7 +12,8 @@ from mtl_core.runs import lineage
 from mtl_core.runs.store import RunStore
 
 ROOM_FOR_WORDS = 0.12  # of the x axis
-Placed = tuple[float, list[tuple[str, float]]]  # a place on the x axis, and what was changed there to what
+Changed = tuple[str, float, float]  # setting, its value before, its value after
+Placed = tuple[float, list[Changed]]
 
 
 def past_of(store: RunStore, run: Any) -> pd.DataFrame:
@@ -45,11 +46,13 @@ def marks_of(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]
 
 def _changes(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]]:
     """What was changed while it trained, up to where the run is; changes at one step share a mark."""
-    steps: dict[int, list[tuple[str, float]]] = {}
+    steps: dict[int, list[Changed]] = {}
+    now = {"lr": run.config.optimizer.lr, **{name: task.loss_weight for name, task in run.config.tasks.items()}}
     for change in run.config.changes:
         if change.step <= run.step:
             name = "lr" if change.key == "optimizer.lr" else task_of(change.key)
-            steps.setdefault(change.step, []).append((name, change.value))
+            steps.setdefault(change.step, []).append((name, now[name], change.value))
+            now[name] = change.value
     placed = [(place, steps[step]) for step in sorted(steps) if (place := _place_of(frame, step, axis)) is not None]
     room = ROOM_FOR_WORDS * (_place_of(frame, run.step, axis) or 0.0)
     marks: list[tuple[float, str]] = []
@@ -70,12 +73,12 @@ def _near_each_other(placed: list[Placed], room: float) -> list[list[Placed]]:
 
 
 def _words(group: list[Placed]) -> str:
-    """``ink 2.5`` for one change, ``ink … 2.5`` for what came of several."""
-    values: dict[str, list[float]] = {}
+    """``ink 1 → 2.5``; of several changes of one setting the first value and the last."""
+    ends: dict[str, tuple[float, float]] = {}
     for _, changes in group:
-        for name, value in changes:
-            values.setdefault(name, []).append(value)
-    return ", ".join(f"{name} {'… ' if len(own) > 1 else ''}{own[-1]:g}" for name, own in values.items())
+        for name, before, value in changes:
+            ends[name] = (ends[name][0] if name in ends else before, value)
+    return ", ".join(f"{name} {before:g} → {value:g}" for name, (before, value) in ends.items())
 
 
 def _place_of(frame: pd.DataFrame, step: int, axis: str) -> float | None:

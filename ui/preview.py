@@ -129,7 +129,7 @@ def _prepared(store: RunStore, data: dict[str, Any]) -> dict[str, Any] | None:
     asked = st.session_state.setdefault("data_asked", [])
     if not _made_unasked(data) and text not in asked:
         st.caption("The sample of this data set appears once its images are made.")
-        if not st.button("Make the images now", icon=":material/imagesmode:"):
+        if not st.button("Prepare data", icon=":material/imagesmode:"):
             return None
         asked.append(text)
     job = _job(store.cache.as_posix(), text)

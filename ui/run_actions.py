@@ -114,12 +114,12 @@ def _resume(store: RunStore, run_id: str) -> None:
 
 def _train_on(run: Any) -> None:
     key = f"train_on.{run.id}"
-    with st.popover("Train on", icon=":material/play_arrow:", type="primary", key=f"{key}.popover"):
-        st.markdown(f"It was trained for **{run.epochs}** epochs. Train on to how many in all?")
+    with st.popover("Continue training", icon=":material/play_arrow:", type="primary", key=f"{key}.popover"):
+        st.markdown(f"It was trained for **{run.epochs}** epochs. How many epochs in all?")
         # Without bounds: the browser would keep the number before in place of one outside of them, and train to that.
         st.number_input("Epochs in all", value=min(2 * run.epochs, 10_000), step=1, key=key, label_visibility="collapsed")
         st.caption("The same run goes on from its last epoch. The learning rate follows its schedule over the new length, so it may jump up first.")
-        st.button("Train on", type="primary", key=f"{key}.go", width="stretch", on_click=attempt, args=(run.id, _take_epochs))
+        st.button("Continue", type="primary", key=f"{key}.go", width="stretch", on_click=attempt, args=(run.id, _take_epochs))
 
 
 def _take_epochs(store: RunStore, run_id: str) -> None:

@@ -173,7 +173,8 @@ def _tools(chosen: list[Any], matching: int, every: int, own_choice: bool) -> No
     """A row of buttons that is always there, so that selecting moves nothing. What takes runs away waits for a choice of the viewer's own."""
     ids, one = [run.id for run in chosen], len(chosen) == 1
     count = f"{matching} of {every} runs" if matching < every else (f"{every} runs" if every != 1 else "1 run")
-    st.markdown(f"{count} · **{len(chosen)}** selected{'' if own_choice or not chosen else ' for a start'}", width="content")
+    selected = f"**{len(chosen)}** selected" if own_choice or not chosen else f"the newest **{len(chosen)}** are selected"
+    st.markdown(f"{count} · {selected}", width="content")
     st.space("stretch")
     st.button("Open", icon=":material/open_in_new:", key="selection.open", disabled=not one, on_click=_open, args=(ids,))
     about = "For one selected run."

@@ -118,10 +118,10 @@ def _second(run: Any, source: str, pictures: Any, number: int) -> tuple[Any, Any
     if not others:
         return None, None, 0
     asked = st.query_params.get("beside", "")
-    names = {"": "no other run"} | {each: f"{about['name']}  ·  {moment(about['created_at'])}  ·  {each[-4:]}" for each, about in others.items()}
+    names = {"": "none"} | {each: f"{about['name']}  ·  {moment(about['created_at'])}  ·  {each[-4:]}" for each, about in others.items()}
     key = f"beside.{run.id}"
     held = hold_first(key, asked if asked in names else "", names)
-    chosen = st.selectbox("Beside it", list(names), list(names).index(held), format_func=names.get, key=key, width=460)
+    chosen = st.selectbox("Compare with", list(names), list(names).index(held), format_func=names.get, key=key, width=460)
     set_address(beside=chosen or None)
     if not chosen:
         return None, None, 0
@@ -157,12 +157,14 @@ def look_sheet(image: np.ndarray, heats: dict[str, np.ndarray]) -> None:
     """Image and heat maps side by side, with what they mean."""
     scale = max(1, LOOK_PIXELS // image.shape[1])
     flat = [name for name, heat in heats.items() if not heat.any()]
-    tiles = [Tile(enlarge(image, scale), "image"), *(Tile(draw_heat(image, heat, scale), name) for name, heat in heats.items())]
+    shown = {name: heat for name, heat in heats.items() if name not in flat}  # a map without any heat would be an empty tile
+    tiles = [Tile(enlarge(image, scale), "image"), *(Tile(draw_heat(image, heat, scale), name) for name, heat in shown.items())]
     width = sum(tile.image.shape[1] + 8 for tile in tiles)
     st.image(png(contact_sheet([("", tiles)], ink=ink(), text_height=16)), width=min(width, 1700), alt="Where each task looks, one picture per task")
     st.caption(
         "Grad-CAM (Selvaraju et al. 2017) on the features that all tasks share: yellow places speak most for the task's own answer. "
-        "Each map is scaled to its own maximum." + (f" Nothing speaks for the answer of {', '.join(flat)}." if flat else "")
+        "Each map is scaled to its own maximum."
+        + (f" No map for {', '.join(plain(name) for name in flat)}: no place of the features raises its answer on this image." if flat else "")
     )
 
 

@@ -19,7 +19,7 @@ EPOCHS = ("start_epoch", "stop_epoch")
 def strategy_section() -> None:
     """Folded; what is not usual is said on the outside."""
     with st.expander(_label(), icon=":material/alt_route:", key="strategies"):
-        part_chooser("Update", UPDATES, "update", default="joint", columns=3)
+        part_chooser("How tasks share a step", UPDATES, "update", default="joint", columns=3)
         st.markdown("**Each task's own strategy** :gray[its epochs; and an optimizer of its own, for what only this task uses]")
         fields = {field.name: field for field in describe(TaskConfig)}
         for name in settings()["tasks"]:
@@ -55,4 +55,4 @@ def _label() -> str:
             own.append(f"epochs {task.get('start_epoch', 1)} to {task.get('stop_epoch') or 'the last'}")
         if own:
             said.append(f"{plain(name)}: {', '.join(own)}")
-    return "Update, and each task's own strategy" + (f" · {'; '.join(said)}" if said else "")
+    return "How tasks share a step, and each task's own strategy" + (f" · {'; '.join(said)}" if said else "")

@@ -51,7 +51,7 @@ def preset_section() -> None:
     if now != before:
         what = "" if still_holds else " Its description and its measured time no longer hold."
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f":small[:orange[:material/edit: Changed since the preset was chosen.{what}]]", width="content")
+            st.markdown(f":small[:orange[:material/edit: Based on “{plain(preset.title)}”, changed.{what}]]", width="content")
             st.button("Back to the preset", key="reset", type="tertiary", on_click=state.choose_preset, args=(preset.name,))
 
 
@@ -111,7 +111,7 @@ def schedule_section() -> None:
             if name is None:
                 draw_field(rate, ("optimizer", "lr"))
             else:
-                label = f"Epochs in all (from {origin.origin()['epoch']})" if name == "epochs" and origin.is_fork() else ""
+                label = f"Epochs (parent: {origin.origin()['epoch']})" if name == "epochs" and origin.is_fork() else ""
                 draw_field(fields[name], (name,), label, disabled=name == "batch_size" and origin.is_fork())
 
 

@@ -77,7 +77,7 @@ def classification(predictions: np.ndarray, targets: np.ndarray) -> SampleErrors
 def multi_label(predictions: np.ndarray, targets: np.ndarray) -> SampleErrors:
     """Mean over classes of the distance between probability and truth. A mistake where a class is on the wrong side of one half."""
     wrong = ((predictions >= THRESHOLD) != (targets > 0)).any(1)
-    return SampleErrors(np.abs(predictions - targets).mean(1), wrong, "Probability on the wrong side, mean over classes", "")
+    return SampleErrors(np.abs(predictions - targets).mean(1), wrong, "Error, mean over classes (0 = perfect)", "")
 
 
 def regression(predictions: np.ndarray, targets: np.ndarray) -> SampleErrors:

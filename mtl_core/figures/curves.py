@@ -13,6 +13,8 @@ import plotly.graph_objects as go
 POINTS = 400  # per trace on screen; the cost of a live refresh grows with it
 MARKED = 12  # curves with at most this many points show each of them; with more, markers would fill the gaps of the dashes
 TICKS = 5  # about, on the y axis
+WORDS_HEIGHT = 18  # pixels of the marks' words
+BELOW = 40  # pixels that the x axis and its title take, about
 SHARE_SPAN = 0.1  # a chart of shares shows at least this much of 0..1, so that noise does not fill it; less only close to 1
 OTHER_SPAN = 0.02  # of the values' size: the least that any other chart shows
 AXES = {"step": "step", "epoch": "epoch", "minutes": "minutes"}
@@ -108,7 +110,9 @@ def curve_figure(
     updates a chart in place.
     """
     curves = list(curves)
-    traces = [trace for curve in curves for trace in _traces(curve, smoothing if curve.smooth else 0.0)]
+    traces = [
+        trace for curve, width in zip(curves, _widths(curves), strict=True) for trace in _traces(curve, smoothing if curve.smooth else 0.0, width)
+    ]
     x_axis: dict[str, Any] = {
         "automargin": True,
         "showgrid": False,
@@ -139,6 +143,9 @@ def curve_figure(
         "yaxis": y_axis,
     }
     _draw_marks(layout, list(marks))
+    if legend and any(text for _, text in marks):  # the words of the marks stand between the chart and the legend
+        layout["margin"]["t"] += WORDS_HEIGHT
+        layout["legend"]["y"] = 1 + WORDS_HEIGHT / max(height - layout["margin"]["t"] - BELOW, 40)
     if not traces:
         x_axis["visible"] = y_axis["visible"] = False
         note = {"text": "no values yet", "showarrow": False, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "font": {"color": "#8A8A8A"}}
@@ -186,7 +193,17 @@ def _draw_marks(layout: dict[str, Any], marks: list[tuple[float, str]]) -> None:
     layout["annotations"] = [{**words, "x": x, "text": text} for x, text in marks if text]
 
 
-def _traces(curve: Curve, smoothing: float) -> list[dict[str, Any]]:
+def _widths(curves: list[Curve]) -> list[float]:
+    """Of curves that lie on each other the earlier ones are wider, so that each colour is seen."""
+    widths, later = [], []
+    for curve in reversed(curves):
+        same = sum(np.array_equal(curve.x, other.x) and np.allclose(curve.y, other.y, rtol=1e-3, atol=0, equal_nan=True) for other in later)
+        widths.append(2.0 + 3.0 * same)
+        later += [] if curve.faint or not len(curve.y) else [curve]
+    return widths[::-1]
+
+
+def _traces(curve: Curve, smoothing: float, width: float = 2.0) -> list[dict[str, Any]]:
     x, y = np.asarray(curve.x), np.asarray(curve.y, dtype=float)
     if not len(y):
         return []
@@ -205,6 +222,6 @@ def _traces(curve: Curve, smoothing: float) -> list[dict[str, Any]]:
     marked = not curve.smooth and len(y) <= MARKED
     mode = "markers" if len(y) == 1 else ("lines+markers" if marked else "lines")
     marker = {"color": curve.colour, "size": 5, "symbol": "circle" if curve.dash == "solid" else "circle-open"}
-    look = {"mode": mode, "line": {"color": curve.colour, "width": 2, "dash": curve.dash}, "marker": marker}
+    look = {"mode": mode, "line": {"color": curve.colour, "width": width, "dash": curve.dash}, "marker": marker}
     traces.append({**shared, **look, "x": x, "y": y, "hovertemplate": "%{y:.4g}"})
     return traces

@@ -39,10 +39,17 @@ def confusion_figure(
     colour: str,
     titles: tuple[str, str] = ("true", "predicted"),
     height: int = 380,
+    uncoloured: str = "",
 ) -> go.Figure:
-    """Share of each row as depth of colour, counts as numbers; on both axes the places of the names. ``titles`` of rows and columns."""
-    total = matrix.sum(1, keepdims=True)
-    share = np.divide(matrix, total, out=np.zeros(matrix.shape), where=total > 0)
+    """Share of each row as depth of colour, counts as numbers; on both axes the places of the names.
+
+    Args:
+        titles: of rows and columns.
+        uncoloured: a column that is no part of the shares: it holds nearly everything, and would leave no colour for the rest.
+    """
+    part = matrix * np.array([name != uncoloured for name in columns])
+    total = part.sum(1, keepdims=True)
+    share = np.divide(part, total, out=np.zeros(matrix.shape), where=total > 0)
     trace = go.Heatmap(
         z=share,
         x=list(range(len(columns))),

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 # Orange against blue, through grey: told apart with every common colour blindness, and readable on white and on black.
-SCALE = [(0.0, "#D55E00"), (0.5, "#B9BFC7"), (1.0, "#0072B2")]
+SCALE = [(0.0, "#E8803A"), (0.5, "#9AA3AE"), (1.0, "#4FA3DB")]
 
 
 def cosine_figure(cosines: np.ndarray, names: list[str], height: int = 260) -> go.Figure:
@@ -25,6 +25,7 @@ def cosine_figure(cosines: np.ndarray, names: list[str], height: int = 260) -> g
         y=names,
         text=texts,
         texttemplate="%{text}",
+        textfont={"color": "#101418"},  # readable on every colour of the scale, in both themes
         zmin=-1,
         zmax=1,
         colorscale=SCALE,

@@ -45,7 +45,7 @@ def test_a_zip_with_broken_files_is_looked_at_imported_and_trained_on(page, serv
     page.goto(f"{server.url}/data?new=1")
     expect(page.get_by_text("Up to 100 MB")).to_be_visible()
     page.locator("input[type=file]").set_input_files({"name": "My days.zip", "mimeType": "application/zip", "buffer": archive})
-    page.get_by_role("button", name="Look at it").click()
+    page.get_by_role("button", name="Inspect zip").click()
     proportions = page.get_by_role("combobox", name="Pictures of other proportions")
     proportions.fill("Kept whole")
     proportions.press("Enter")

@@ -264,7 +264,7 @@ def exported(page: Page, title: str, about: str) -> str:
     box.press("ArrowDown")
     box.press("Enter")
     expect(page.get_by_text(about)).to_be_visible()
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Create file").click()
     made = page.get_by_test_id("stDownloadButton").get_by_role("button", name=title)
     made.wait_for()
     with page.expect_download() as download:
@@ -275,7 +275,7 @@ def exported(page: Page, title: str, about: str) -> str:
 def test_a_file_and_everything_in_one_zip_reach_the_users_disk(page, server, digits):
     run = digits[1]
     page.goto(f"{server.url}/run?run={run.id}")
-    page.get_by_role("tab", name="Take it away").click()
+    page.get_by_role("tab", name="Export").click()
     with open(exported(page, "Metrics, JSON", "best and last of each metric"), encoding="utf-8") as file:
         told = json.load(file)
     assert told["run"] == run.id

@@ -116,7 +116,7 @@ def test_fork_with_another_loss_weight_begins_where_it_was_forked(page, server, 
     parent = next((run for run in store.runs() if run.status == RunStatus.FINISHED and run.epochs == 60), None) or queue(store, "parent", 60)
     page.goto(f"{server.url}/run?run={parent.id}")
     wait_until(page, lambda: store.get(parent.id).status == RunStatus.FINISHED)
-    page.get_by_role("button", name="Train on").first.wait_for()
+    page.get_by_role("button", name="Continue training").first.wait_for()
     click(page, "Fork")
     page.get_by_role("button", name="Fork and train").wait_for()
     expect(page).to_have_url(f"{server.url}/?fork={parent.id}&epoch=60")
@@ -194,7 +194,7 @@ def test_runs_are_deleted_from_the_library_only_once_someone_ticked(page, server
         store.append(run.id, RunEnded("stopped", 4, 1.0, 1.0, 1.0))
     page.goto(f"{server.url}/compare")
     delete = page.get_by_role("button", name="Delete", exact=True)
-    expect(delete).to_be_disabled()  # though some are selected for a start
+    expect(delete).to_be_disabled()  # though the newest are selected already
     page.locator("[data-testid=stDataFrame] canvas td").get_by_text("two", exact=True).wait_for(state="attached")  # it takes clicks from here on
     place = page.locator("[data-testid=stDataFrame] canvas").first.bounding_box()
     tick = (place["x"] + 20, place["y"] + 36 + 18)  # of the first row, below the heading

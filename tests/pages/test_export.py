@@ -1,4 +1,4 @@
-"""Take it away: choose, make, download; copy the run as YAML, command or script."""
+"""Export: choose, make, download; copy the run as YAML, command or script."""
 
 import threading
 

@@ -17,7 +17,7 @@ LABELS = {
     "stopped": ["Resume", "Fork", "Clone"],
     "interrupted": ["Resume", "Fork", "Clone"],
     "failed": ["Resume", "Fork", "Clone"],
-    "finished": ["Train on", "Fork", "Clone"],
+    "finished": ["Continue", "Fork", "Clone"],
 }
 
 

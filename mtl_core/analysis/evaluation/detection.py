@@ -18,7 +18,7 @@ from mtl_core.tasks.detection_metrics import THRESHOLDS
 
 SIZES = ("small", "medium", "large")  # COCO's: below 32², below 96², from 96² square pixels on
 SIZE_TITLES = {"small": "under 32² pixels", "medium": "32² to 96² pixels", "large": "over 96² pixels"}
-MISSED, MADE_UP = "missed", "made up"
+MISSED, MADE_UP = "missed", "false positive"
 
 
 class DetectionEvaluation(KindEvaluation):

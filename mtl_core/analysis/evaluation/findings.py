@@ -10,7 +10,7 @@ import numpy as np
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 
-OUTCOMES = ("found", "missed", "made up", "rightly absent")  # columns where each class is a yes or no
+OUTCOMES = ("found", "missed", "false positive", "true negative")  # columns where each class is a yes or no
 
 
 @dataclass(frozen=True)
