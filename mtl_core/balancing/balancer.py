@@ -11,7 +11,7 @@ without any labelled image in the batch is marked absent: it takes no part in th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -62,6 +62,7 @@ class Balancer(nn.Module, ABC):
         scale_invariant: a positive factor on one task's loss leaves the update's direction as it is.
         no_conflict: a small step along the update raises no task's loss.
         simplex: the coefficients are at least 0 and sum to 1.
+        only_with: claims among those above that hold under some options alone: claim -> option -> the values under which it holds.
         memory: what it remembers beside buffers and parameters: tensors, numbers, lists and dicts of them.
     """
 
@@ -79,6 +80,7 @@ class Balancer(nn.Module, ABC):
     scale_invariant: ClassVar[bool] = False
     no_conflict: ClassVar[bool] = False
     simplex: ClassVar[bool] = False
+    only_with: ClassVar[Mapping[str, Mapping[str, Sequence[Any]]]] = {}
     Options: ClassVar[type[BalancerOptions]] = BalancerOptions
 
     def __init__(self, options: BalancerOptions, task_count: int):
@@ -86,6 +88,11 @@ class Balancer(nn.Module, ABC):
         self.options = options
         self.task_count = task_count
         self.memory: dict[str, Any] = {}
+
+    @classmethod
+    def promises(cls, claim: str, options: BalancerOptions) -> bool:
+        """Whether a claim (``no_conflict``, ``simplex``, ...) holds under these options."""
+        return getattr(cls, claim) and all(getattr(options, name) in values for name, values in cls.only_with.get(claim, {}).items())
 
     @property
     def at_features(self) -> bool:
@@ -169,9 +176,14 @@ class Update(NamedTuple):
 
 
 class GradientAggregator(Balancer):
-    """Combines the tasks' gradients on the shared parameters: costs one backward pass per task. Heads get their own task's gradient."""
+    """Combines the tasks' gradients on the shared parameters: costs one backward pass per task. Heads get their own task's gradient.
+
+    Attributes:
+        weighs_heads: the heads' gradients are multiplied by weights of the method too; else by the config's loss weights alone.
+    """
 
     family: ClassVar[str] = "gradient aggregation"
+    weighs_heads: ClassVar[bool] = False
     Options: ClassVar[type[BalancerOptions]] = GradientOptions
     observer: Callable[[TaskGradients], None] | None = None  # sees every step's gradients before they are combined
 
@@ -212,6 +224,15 @@ class GramianAggregator(GradientAggregator):
     def aggregate(self, tasks: TaskGradients) -> Update:
         coefficients = self.coefficients(tasks.gramian.cpu().double(), tasks.rows.cpu()).to(tasks.jacobian)
         return Update(coefficients @ tasks.jacobian, coefficients)
+
+
+def shortened(update: Update, limit: float) -> Update:
+    """The update with a norm of at most ``limit``; 0 for no limit."""
+    if not limit:
+        return update
+    # Of the update itself: where gradients cancel out, the Gramian's rounding errors are larger than its norm.
+    shrink = (limit / torch.linalg.vector_norm(update.gradient)).clamp(max=1.0)
+    return Update(update.gradient * shrink, update.coefficients * shrink, update.own)
 
 
 def _that_count(losses: Tensor, present: Tensor) -> Tensor:

@@ -38,6 +38,7 @@ class DualBalancing(GradientAggregator):
     alone: ClassVar[str] = "It descends the logarithm of a single loss too."
     inexact: ClassVar[str] = "From the second step on the coefficients are on running means of the gradients."
     scale_invariant: ClassVar[bool] = True
+    weighs_heads: ClassVar[bool] = True
     Options = DBMTLOptions
 
     def aggregate(self, tasks: TaskGradients) -> Update:

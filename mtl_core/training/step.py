@@ -106,7 +106,8 @@ class JointStep:
         weighted = [loss * loss_weight for loss, loss_weight in zip(losses, setup.loss_weights, strict=True)]
         combined, coefficients = setup.balancer.backward(weighted, present, setup.model)
         if setup.config.gradient_clip is not None:
-            clip_grad_norm_(setup.model.parameters(), setup.config.gradient_clip)
+            is_whole = setup.config.gradient_clip_over == "all"
+            clip_grad_norm_(setup.model.parameters() if is_whole else setup.model.shared_parameters(), setup.config.gradient_clip)
         if must_be_finite:
             self._check_gradients(number)
         setup.optimizer.step()

@@ -21,6 +21,7 @@ from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
 from mtl_core.errors import Problem
 from mtl_core.registry import validated
+from mtl_core.sharing.model import trained
 from mtl_core.training.build import Setup
 from mtl_core.training.conflict import Noted
 from mtl_core.training.losses import labelled_part
@@ -65,8 +66,8 @@ class TaskVectors:
         self.setup, self.model = setup, setup.model
         self.options = validated(self.Options, setup.config.update.options, "update")
         self.alpha = self.options.alpha or 1 / len(setup.kinds)
-        self.shared = self.model.shared_parameters()
-        self.measured = _running_means(self.model, self.shared)
+        self.shared = trained(self.model.shared_parameters())
+        self.measured = _running_means(self.model, self.model.shared_parameters())
         self.optimizers = {name: self._own_optimizer(name) for name in setup.kinds}
         self.copies = {name: [tensor.detach().clone() for tensor in self._tensors()] for name in setup.kinds}
         self.in_round = 0
@@ -148,10 +149,13 @@ class TaskVectors:
         if not len(target):
             return None
         loss = kind.loss(output, target)
+        if not loss.requires_grad:  # all that this task uses is frozen
+            return loss.detach()
         optimizer.zero_grad(set_to_none=True)
         (loss * setup.loss_weights[place]).backward()
         if setup.config.gradient_clip is not None:
-            clip_grad_norm_([parameter for group in optimizer.param_groups for parameter in group["params"]], setup.config.gradient_clip)
+            whole = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            clip_grad_norm_(whole if setup.config.gradient_clip_over == "all" else self.shared, setup.config.gradient_clip)
         self._set_learning_rate(optimizer)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -195,7 +199,9 @@ def _copy(to: Sequence[Tensor], tensors: Sequence[Tensor]) -> None:
 
 
 def _norms_and_cosines(vectors: dict[str, list[Tensor]]) -> Noted:
-    """``task_vector_norm`` (T,) and a cosine for each pair; NaN where a vector is zero, which the curves leave out."""
+    """``task_vector_norm`` (T,) and a cosine for each pair; NaN where a vector is zero, which the curves leave out. Nothing where all is frozen."""
+    if not any(vectors.values()):
+        return {}
     flat = {name: torch.cat([part.reshape(-1) for part in parts]) for name, parts in vectors.items()}
     norms = {name: torch.linalg.vector_norm(vector) for name, vector in flat.items()}
     noted = {"task_vector_norm": torch.stack(list(norms.values()))}

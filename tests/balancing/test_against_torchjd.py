@@ -88,9 +88,10 @@ DIRECT = {
     "dualproj": lambda: aggregation.DualProj(),
     "mgda": lambda: aggregation.MGDA(epsilon=1e-7, max_iters=2_000),
     "cagrad": lambda: aggregation.CAGrad(c=0.4),
-    "fairgrad": lambda: aggregation.FairGrad(alpha=2.0),
+    "fairgrad": lambda: lambda slopes: 3 * aggregation.FairGrad(alpha=2.0)(slopes),  # the authors' code multiplies by T, TorchJD does not
     "pcd": lambda: aggregation.PCD(),
 }
+OPTIONS = {"fairgrad": {"max_norm": 0}}  # the authors' cut, which TorchJD leaves to the user
 TOLERANCE = {"upgrad": 2e-3, "dualproj": 2e-3, "mgda": 1e-3, "cagrad": 1e-3, "fairgrad": 1e-3}  # of TorchJD's own solvers
 
 
@@ -100,7 +101,7 @@ TOLERANCE = {"upgrad": 2e-3, "dualproj": 2e-3, "mgda": 1e-3, "cagrad": 1e-3, "fa
 def test_one_update_is_torchjds(name, seed, toy):
     slopes = slopes_of(seed)
     torch.manual_seed(7)
-    ours, _ = toy.one_step(name, slopes.tolist())
+    ours, _ = toy.one_step(name, slopes.tolist(), **OPTIONS.get(name, {}))
     torch.manual_seed(7)
     theirs = DIRECT[name]()(slopes)
     if name == "imtl_g" and (slopes @ theirs).max() < 0:
@@ -151,7 +152,7 @@ def test_excess_mtls_warm_up_is_torchjds(toy):
         torch.testing.assert_close(gradient, theirs(slopes), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("name", "build"), [("modo", aggregation.MoDoWeighting), ("sdmgrad", aggregation.SDMGradWeighting)])
+@pytest.mark.parametrize(("name", "build"), [("modo", aggregation.MoDoWeighting), ("sdmgrad", lambda: aggregation.SDMGradWeighting(lr=1.0))])
 def test_the_two_batch_methods_use_the_last_steps_gradients(name, build, toy):
     """Weights from J(last) J(now)'; in the first step from J J'."""
     theirs, ours, last = build(), toy.make(name, 3), None
