@@ -53,7 +53,7 @@ class RunConfig(Strict):
     gradient_clip_over: Literal["all", "shared"] = Field(
         "all",
         description="What gradient_clip measures and cuts. 'all': one norm over shared network and heads, so a task with large gradients in its head "
-        "shortens the shared network's step too. 'shared': the shared network alone; heads are not cut. The coefficients shown are from before the cut.",
+        "shortens the shared network's step too. 'shared': the shared network alone; heads are not cut. Coefficients shown are from before the cut.",
         json_schema_extra={"words": {"all": "Shared network and heads", "shared": "Shared network alone"}},
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of weights, order of images and augmentation.")

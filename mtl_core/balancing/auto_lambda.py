@@ -46,7 +46,7 @@ class AutoLambda(GradientAggregator):
         "with the next batch as the one held out. Every task is a primary task. Weights stay at or above 1e-4."
     )
     alone: ClassVar[str] = "The weight starts at 'start' and moves, a single task's too."
-    weighs_heads: ClassVar[bool] = True
+    heads: ClassVar[str] = ""
     Options = AutoLambdaOptions
 
     def __init__(self, options: AutoLambdaOptions, task_count: int):

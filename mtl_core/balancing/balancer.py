@@ -62,6 +62,7 @@ class Balancer(nn.Module, ABC):
         scale_invariant: a positive factor on one task's loss leaves the update's direction as it is.
         no_conflict: a small step along the update raises no task's loss.
         simplex: the coefficients are at least 0 and sum to 1.
+        heads: how the tasks' own parameters are trained, in a sentence, where it is not with the coefficients shown; empty where it is.
         only_with: claims among those above that hold under some options alone: claim -> option -> the values under which it holds.
         memory: what it remembers beside buffers and parameters: tensors, numbers, lists and dicts of them.
     """
@@ -80,6 +81,7 @@ class Balancer(nn.Module, ABC):
     scale_invariant: ClassVar[bool] = False
     no_conflict: ClassVar[bool] = False
     simplex: ClassVar[bool] = False
+    heads: ClassVar[str] = ""
     only_with: ClassVar[Mapping[str, Mapping[str, Sequence[Any]]]] = {}
     Options: ClassVar[type[BalancerOptions]] = BalancerOptions
 
@@ -176,14 +178,12 @@ class Update(NamedTuple):
 
 
 class GradientAggregator(Balancer):
-    """Combines the tasks' gradients on the shared parameters: costs one backward pass per task. Heads get their own task's gradient.
-
-    Attributes:
-        weighs_heads: the heads' gradients are multiplied by weights of the method too; else by the config's loss weights alone.
+    """Combines the tasks' gradients on the shared parameters: costs one backward pass per task. Heads get their own task's gradient, times
+    the config's loss weight, and where the method says so (``heads``) times a weight of its own.
     """
 
     family: ClassVar[str] = "gradient aggregation"
-    weighs_heads: ClassVar[bool] = False
+    heads: ClassVar[str] = "Each head is trained with its own task's gradient, times the loss weight that was set."
     Options: ClassVar[type[BalancerOptions]] = GradientOptions
     observer: Callable[[TaskGradients], None] | None = None  # sees every step's gradients before they are combined
 

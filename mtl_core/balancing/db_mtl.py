@@ -38,7 +38,7 @@ class DualBalancing(GradientAggregator):
     alone: ClassVar[str] = "It descends the logarithm of a single loss too."
     inexact: ClassVar[str] = "From the second step on the coefficients are on running means of the gradients."
     scale_invariant: ClassVar[bool] = True
-    weighs_heads: ClassVar[bool] = True
+    heads: ClassVar[str] = "Each head descends the logarithm of its loss: its own task's gradient, over the loss."
     Options = DBMTLOptions
 
     def aggregate(self, tasks: TaskGradients) -> Update:

@@ -54,7 +54,7 @@ class GradNorm(GradientAggregator):
     deviations: ClassVar[str] = (
         "Norms over the whole shared network (or at the features), where the paper looks at its last layer only. Weights stay at or above 1e-4."
     )
-    weighs_heads: ClassVar[bool] = True
+    heads: ClassVar[str] = ""
     Options = GradNormOptions
 
     def __init__(self, options: GradNormOptions, task_count: int):

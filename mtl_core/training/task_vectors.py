@@ -60,6 +60,7 @@ class TaskVectors:
         "Each task trains its own copy of the shared network for some steps; then what the copies have learnt is added up: "
         "theta += alpha * sum_i (theta_i - theta)."
     )
+    heads: ClassVar[str] = "Each head is trained with its own task's gradient, times the loss weight that was set."
     Options: ClassVar[type[UpdateOptions]] = TaskVectorsOptions
 
     def __init__(self, setup: Setup):

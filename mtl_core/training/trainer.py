@@ -213,6 +213,7 @@ def run_info(setup: Setup) -> dict[str, Any]:
         "precision": setup.execution.precision,
         "layout": setup.execution.layout,
         "parameters": parameter_counts(model),
+        "heads": getattr(setup.update, "heads", setup.balancer.heads),
         "images": {name: len(setup.data.split(name)) for name in ("train", "val", "test")},
         "image_shape": list(setup.data.statistics["image_shape"]),
         "steps_per_epoch": setup.steps_per_epoch,
