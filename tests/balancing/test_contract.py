@@ -24,14 +24,14 @@ def those_that(claim: str):
 
 
 def some_values(field) -> list:
-    """Every choice of an option, or the ends of its range, at most a factor of ten from the default (slower steps than that need more of them)."""
+    """Every choice of an option, or the ends of its range, at most a factor of four from the default (slower steps than that need more of them)."""
     if get_origin(field.annotation) is Literal:
         return list(get_args(field.annotation))
     if field.annotation is bool:
         return [False, True]
-    lower = [rule.ge for rule in field.metadata if hasattr(rule, "ge")] or [field.default / 10]
+    lower = [rule.ge for rule in field.metadata if hasattr(rule, "ge")] or [field.default / 4]
     upper = [rule.le for rule in field.metadata if hasattr(rule, "le")] or [0.99 * rule.lt for rule in field.metadata if hasattr(rule, "lt")]
-    return [lower[0], min(upper[0], 10 * field.default or upper[0])]
+    return [lower[0], min(upper[0], 4 * field.default or upper[0])]
 
 
 def settings(name: str) -> list[dict]:
