@@ -164,7 +164,7 @@ def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
     same_balancing = meta.get("balancing", setup.config.balancing.name) == setup.config.balancing.name
     if same_tasks:
         setup.window.load_state_dict(state["window"])
-    if not (same_tasks and same_balancing and _put_back_balancer(state["balancer"], setup)) and setup.balancer.has_state():
+    if not (same_tasks and same_balancing and _put_back_balancer(state, meta, setup)) and setup.balancer.has_state():
         remarks.append(f"the balancing method '{setup.config.balancing.name}' begins anew")
     if same_tasks and meta.get("update", "joint") == setup.config.update.name:
         setup.update.load_state_dict(state.get("update", {}))
@@ -175,14 +175,19 @@ def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
     return remarks
 
 
-def _put_back_balancer(state: dict[str, Any], setup: Setup) -> bool:
+def _put_back_balancer(state: dict[str, Any], meta: dict[str, Any], setup: Setup) -> bool:
     """False where an earlier version of the program kept other things of this method."""
-    fresh = copy.deepcopy(setup.balancer.state_dict())
+    balancer, fresh = setup.balancer, copy.deepcopy(setup.balancer.state_dict())
     try:
-        setup.balancer.load_state_dict({"_extra_state": {}, **state})  # the first version kept none for most methods
+        balancer.load_state_dict({"_extra_state": {}, **state["balancer"]})  # the first version kept none for most methods
     except (RuntimeError, KeyError, TypeError, AttributeError):
-        setup.balancer.load_state_dict(fresh)
+        balancer.load_state_dict(fresh)
         return False
+    # What it remembers is in units of the weights at that step. Those of this config follow (``Changes``): a fork may have other ones. An earlier
+    # version did not write them down: they are taken to be this config's.
+    at_step = setup.config.at_step(meta["position"]["step"])
+    kept = state.get("loss_weights", [task.loss_weight for task in at_step.tasks.values()])
+    balancer.loss_weights = balancer.loss_weights.new_tensor(kept)
     return True
 
 
@@ -209,6 +214,10 @@ def _put_back_optimizer(state: dict[str, Any], meta: dict[str, Any], setup: Setu
     place = {name: number for number, name in enumerate(before)}
     known = ((number, place[name]) for number, name in enumerate(now) if place.get(name) in old)
     kept = {number: old[there] for number, there in known if rules[number] == old_rules[there]}
+    for number, name in enumerate(now):  # earlier versions kept the numbers that a balancing method learns in one vector
+        whole, _, row = name.rpartition(".")
+        if number not in kept and row.isdigit() and place.get(whole) in old and rules[number] == old_rules[place[whole]]:
+            kept[number] = {key: value[int(row)].clone() if value.ndim else value.clone() for key, value in old[place[whole]].items()}
     # Learning rate, decay and momentum are the config's: only what was accumulated comes from the checkpoint.
     setup.optimizer.load_state_dict({"state": kept, "param_groups": setup.optimizer.state_dict()["param_groups"]})
     return []
@@ -230,6 +239,7 @@ def _write_files(folder: Path, setup: Setup, position: dict[str, Any], best: boo
         "optimizer_rules": algorithms(setup.optimizer),
         "update": setup.update.state_dict(),
         "balancer": setup.balancer.state_dict(),
+        "loss_weights": setup.balancer.loss_weights.tolist(),
         "generator": torch.get_rng_state(),
         "window": setup.window.state_dict(),
     }
