@@ -64,3 +64,6 @@ class PriorityConstrainedDescent(GramianAggregator):
         self.steps += 1
         weighting._sq_norm_ema = weighting._n_steps = None  # the state is in our buffers alone
         return coefficients
+
+    def rescale(self, factors: Tensor) -> None:
+        self.squared_norms = self.squared_norms * factors**2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
 
-RECENT, LONG = 0.1, 0.01  # share of the newest loss in the short and in the long running mean
+RECENT, LONG = 0.1, 0.01  # share of the newest loss in the short and in the long running mean, for a step
 SMALLEST = 1e-12
 
 
@@ -29,8 +29,9 @@ class RouletteOptions(BalancerOptions):
 class Roulette(LossWeighting):
     """The sum of the losses of the tasks drawn, without replacement, among those present; nothing of the others is trained in that step.
 
-    The draws come from torch's global generator, which the run seeds and its checkpoints keep. State: first losses, two running means of the losses,
-    how often each task was present, the next task of round_robin.
+    The running means forget by steps of the run, whether the task was present in them or not: else those of a task that is often absent would lag
+    behind. The draws come from torch's global generator, which the run seeds and its checkpoints keep. State: first losses, two running means of the
+    losses, how often each task was present and how many steps it has missed since, the next task of round_robin.
     """
 
     title: ClassVar[str] = "Roulette"
@@ -45,31 +46,41 @@ class Roulette(LossWeighting):
     )
     deviations: ClassVar[str] = (
         "The article names roulette and says no more. Fitness-proportionate choice is the usual meaning; what fitness is, is chosen here. Losses "
-        "used as fitness carry their loss weight only through its share: relative_loss and inverse_rate do not depend on it."
+        "used as fitness carry their loss weight only through its share: relative_loss and inverse_rate do not depend on it, nor on its changes."
+    )
+    uneven: ClassVar[str] = (
+        "With fitness 'labelled' that is what is asked for: a task's chance is its share of the labels. With the others it is not so."
     )
     Options = RouletteOptions
 
     def __init__(self, options: RouletteOptions, task_count: int):
         super().__init__(options, task_count)
-        for name in ("first", "recent", "long", "seen"):
+        for name in ("first", "recent", "long", "seen", "missed"):
             self.register_buffer(name, torch.zeros(task_count))
         self.register_buffer("turn", torch.zeros((), dtype=torch.long))
+        self.drawn: list[int] = []  # in the step whose losses were combined last
 
     def combine(self, losses: Tensor, present: Tensor) -> Tensor:
         if not torch.isfinite(losses).all():
+            self.drawn = list(range(self.task_count))
             return losses.sum()  # which ends the run, and names the task
         self._remember(losses.detach(), present)
         count = min(self.options.tasks_per_step, int(present.sum()))
         drawn = self._next_in_turn(present, count) if self.options.fitness == "round_robin" else self._draw(present, count)
+        self.drawn = drawn.tolist()
         return losses[drawn].sum()
+
+    def takes_part(self, task: int) -> bool:
+        return task in self.drawn
 
     def _remember(self, losses: Tensor, present: Tensor) -> None:
         is_new = present & (self.seen == 0)
         for name, share in (("first", 0.0), ("recent", RECENT), ("long", LONG)):
             mean = getattr(self, name)
-            moved = torch.where(present, torch.lerp(mean, losses, share), mean)
+            moved = torch.where(present, torch.lerp(mean, losses, 1 - (1 - share) ** (self.missed + 1)), mean)
             setattr(self, name, torch.where(is_new, losses, moved))
         self.seen = self.seen + present
+        self.missed = torch.where(present, 0.0, self.missed + 1)
 
     def chances(self, present: Tensor) -> Tensor:
         """Probability (T,) of each task to be the first one drawn, 0 where absent."""
@@ -90,3 +101,10 @@ class Roulette(LossWeighting):
         drawn = order[present[order]][:count]
         self.turn = (drawn[-1] + 1) % self.task_count
         return drawn
+
+    def rescale(self, factors: Tensor) -> None:
+        self.first, self.recent, self.long = self.first * factors, self.recent * factors, self.long * factors
+
+    def upgrade(self, state: dict[str, Any]) -> None:
+        """Earlier versions did not count the steps missed."""
+        state.setdefault("missed", torch.zeros_like(self.missed))

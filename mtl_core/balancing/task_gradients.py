@@ -22,12 +22,14 @@ class TaskGradients:
         gramian: (T', T'), the rows' scalar products.
         losses: (T',), detached.
         rows: (T',) places of these tasks among all tasks of the run.
+        own: of each of these tasks, its gradients on the parameters that only it uses; None where it has none. What ``.grad`` holds, not copies.
     """
 
     jacobian: Tensor
     gramian: Tensor
     losses: Tensor
     rows: Tensor
+    own: Sequence[Sequence[Tensor | None]] = ()
 
 
 class AtParameters:
@@ -102,17 +104,19 @@ def _gradients(
 
 def _task_gradients(model: MultiTaskModel, places: Sequence[Tensor], losses: Sequence[Tensor], rows: Tensor) -> TaskGradients:
     jacobian = torch.zeros((len(rows), sum(place.numel() for place in places)), device=losses[0].device)
+    own_gradients = []
     for index, row in enumerate(rows.tolist()):
         own = trained(model.task_parameters(model.tasks[row]))
         is_last = index == len(rows) - 1
         gradients = _gradients([losses[row]], [*places, *own], keep=not is_last)
-        for parameter, gradient in zip(own, gradients[len(places) :], strict=True):
+        own_gradients.append(gradients[len(places) :])
+        for parameter, gradient in zip(own, own_gradients[-1], strict=True):
             parameter.grad = gradient
         for part, gradient in zip(_split(jacobian[index], places), gradients, strict=False):
             if gradient is not None:
                 part.copy_(gradient)
     values = torch.stack([losses[row].detach() for row in rows.tolist()])
-    return TaskGradients(jacobian, jacobian @ jacobian.T, values, rows)
+    return TaskGradients(jacobian, jacobian @ jacobian.T, values, rows, own_gradients)
 
 
 def _split(flat: Tensor, places: Sequence[Tensor]) -> list[Tensor]:

@@ -108,13 +108,18 @@ class FeatureNorms:
     def __init__(self, setup: Setup):
         self.tasks = setup.model.tasks
         self.parts: dict[str, list[Tensor]] = {}  # a task's norms at each feature that it reads, (N,) each: an image's own
+        self.present: Sequence[str] = ()
         self.is_on = setup.config.gradient_norms and setup.model.has_shared_features and len(self.tasks) > 1
         if self.is_on:
             setup.model.watch_features = lambda task, features: _Watched.apply(partial(self._note, task), *features)
 
-    def begin(self) -> None:
-        """Before the update's own backward pass: what came before it, such as the conflict probe's, does not count."""
-        self.parts = {}
+    def begin(self, present: Sequence[str] = ()) -> None:
+        """Before the update's own backward pass: what came before it, such as the conflict probe's, does not count.
+
+        Args:
+            present: tasks with a loss in this step. One that the update leaves out all the same (roulette, a loss weight of 0) pulls with 0.
+        """
+        self.parts, self.present = {}, present
 
     def noted(self) -> Noted:
         """``gradient_norm`` and ``gradient_share`` (of the norms' sum), each (T,), NaN for a task that took no part; nothing where it is off."""
@@ -127,7 +132,7 @@ class FeatureNorms:
         for task in self.tasks:
             rows += self.parts.get(task, ())
             if (missing := width - lengths.get(task, 0)) > 0:
-                rows.append(some.new_full((missing,), 0.0 if task in lengths else float("nan")))
+                rows.append(some.new_full((missing,), 0.0 if task in lengths or task in self.present else float("nan")))
         norms = torch.linalg.vector_norm(torch.cat(rows).view(len(self.tasks), width), dim=1, dtype=torch.float32)
         return {"gradient_norm": norms, "gradient_share": norms / norms.nansum()}
 
