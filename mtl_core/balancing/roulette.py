@@ -48,9 +48,7 @@ class Roulette(LossWeighting):
         "The article names roulette and says no more. Fitness-proportionate choice is the usual meaning; what fitness is, is chosen here. Losses "
         "used as fitness carry their loss weight only through its share: relative_loss and inverse_rate do not depend on it, nor on its changes."
     )
-    uneven: ClassVar[str] = (
-        "With fitness 'labelled' that is what is asked for: a task's chance is its share of the labels. With the others it is not so."
-    )
+    uneven: ClassVar[str] = "With fitness 'labelled' that is what is asked for: a task's chance is its share of the labels. With the others it is not so."
     Options = RouletteOptions
 
     def __init__(self, options: RouletteOptions, task_count: int):
