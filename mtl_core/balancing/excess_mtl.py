@@ -56,9 +56,12 @@ class ExcessMTL(GradientAggregator):
         "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters': it follows each number through time."
     )
     when_to_use: ClassVar[str] = "When the labels of some tasks are noisy, so that their losses stay high whatever is learnt."
-    deviations: ClassVar[str] = "The authors' code lets the weights sum to T; the paper's, and ours, sum to 1, which makes each step T times smaller."
+    deviations: ClassVar[str] = (
+        "The authors' code lets the weights sum to T; the paper's, and ours, sum to 1, which makes each step T times smaller. A task's warm-up is its "
+        "own first steps, so that of a task that is often absent lasts longer."
+    )
     simplex: ClassVar[bool] = True
-    heads: ClassVar[str] = ""
+    heads: ClassVar[str] = ""  # the coefficients shown, too
     Options = ExcessMTLOptions
 
     def __init__(self, options: ExcessMTLOptions, task_count: int):

@@ -27,6 +27,7 @@ class ImpartialLosses(LossWeighting):
         "As uncertainty weighting, from which it differs by a factor of 2 and the sign of s. With IMTL-G it is the paper's full method."
     )
     deviations: ClassVar[str] = "A loss weight scales the loss that s_t is learnt from, so in time s_t takes a change of it back."
+    uneven: ClassVar[str] = "s_t is learnt in the steps with a label for the task: where labels are rare it follows the task's loss more slowly."
     alone: ClassVar[str] = "The learnt scale applies to a single loss too; it starts at 1 and moves."
 
     def __init__(self, options: BalancerOptions, task_count: int):

@@ -21,7 +21,7 @@ class RouletteOptions(BalancerOptions):
         "relative_loss",
         description="What a task's chance is proportional to. relative_loss: its loss over its first one, so what has learnt least is trained most. "
         "inverse_rate: its recent loss over that of a longer time, so what stands still is trained most. labelled: how often it has targets. "
-        "uniform: all alike. round_robin: no chance, one after the other.",
+        "uniform: all alike. round_robin: no chance, one after the other; who is absent keeps its turn.",
     )
     tasks_per_step: int = Field(1, ge=1, le=64, description="How many tasks a step trains; all of them where there are not more.")
 
@@ -31,7 +31,7 @@ class Roulette(LossWeighting):
 
     The running means forget by steps of the run, whether the task was present in them or not: else those of a task that is often absent would lag
     behind. The draws come from torch's global generator, which the run seeds and its checkpoints keep. State: first losses, two running means of the
-    losses, how often each task was present and how many steps it has missed since, the next task of round_robin.
+    losses, how often each task was present and how many steps it has missed since, when each had its last turn under round_robin.
     """
 
     title: ClassVar[str] = "Roulette"
@@ -48,14 +48,13 @@ class Roulette(LossWeighting):
         "The article names roulette and says no more. Fitness-proportionate choice is the usual meaning; what fitness is, is chosen here. Losses "
         "used as fitness carry their loss weight only through its share: relative_loss and inverse_rate do not depend on it, nor on its changes."
     )
-    uneven: ClassVar[str] = "With fitness 'labelled' that is what is asked for: a task's chance is its share of the labels. With the others it is not so."
     Options = RouletteOptions
 
     def __init__(self, options: RouletteOptions, task_count: int):
         super().__init__(options, task_count)
         for name in ("first", "recent", "long", "seen", "missed"):
             self.register_buffer(name, torch.zeros(task_count))
-        self.register_buffer("turn", torch.zeros((), dtype=torch.long))
+        self.register_buffer("last_turn", torch.arange(-task_count, 0))
         self.drawn: list[int] = []  # in the step whose losses were combined last
 
     def combine(self, losses: Tensor, present: Tensor) -> Tensor:
@@ -95,14 +94,17 @@ class Roulette(LossWeighting):
         return torch.multinomial(self.chances(present).cpu(), count).to(present.device)
 
     def _next_in_turn(self, present: Tensor, count: int) -> Tensor:
-        order = (torch.arange(self.task_count, device=present.device) + self.turn) % self.task_count
+        """The tasks present whose last turn is the longest ago: who is absent when it is its turn has it when it comes back."""
+        order = self.last_turn.argsort()
         drawn = order[present[order]][:count]
-        self.turn = (drawn[-1] + 1) % self.task_count
+        self.last_turn[drawn] = self.last_turn.max() + 1 + torch.arange(count, device=present.device)
         return drawn
 
     def rescale(self, factors: Tensor) -> None:
         self.first, self.recent, self.long = self.first * factors, self.recent * factors, self.long * factors
 
     def upgrade(self, state: dict[str, Any]) -> None:
-        """Earlier versions did not count the steps missed."""
+        """Earlier versions did not count the steps missed, and kept whose turn is next."""
         state.setdefault("missed", torch.zeros_like(self.missed))
+        if "turn" in state:
+            state["last_turn"] = (torch.arange(self.task_count, device=self.last_turn.device) - state.pop("turn")) % self.task_count - self.task_count

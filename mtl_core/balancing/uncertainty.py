@@ -34,6 +34,7 @@ class UncertaintyWeighting(LossWeighting):
         "The paper has no factor 1/2 on classification losses; ours has it for every task, as LibMTL and TorchJD do: each weight starts at half its "
         "loss weight. A loss weight scales the loss that s_t is learnt from, so in time s_t takes a change of it back."
     )
+    uneven: ClassVar[str] = "s_t is learnt in the steps with a label for the task: where labels are rare it follows the task's loss more slowly."
     alone: ClassVar[str] = "The learnt noise level scales a single loss too; its weight starts at 1/2."
 
     def __init__(self, options: BalancerOptions, task_count: int):

@@ -167,7 +167,7 @@ class Roulette(Oracle):
         super().__init__(count)
         self.fitness, self.k = fitness, tasks_per_step
         self.history = [[] for _ in range(count)]  # (step, loss)
-        self.clock = self.turn = 0
+        self.clock, self.queue = 0, list(range(count))
 
     def mean(self, row, share):
         """The running mean, written out: every loss counts with what was left of it at each later step of the run."""
@@ -183,9 +183,8 @@ class Roulette(Oracle):
             self.history[row].append((self.clock, step.losses[row]))
         k = min(self.k, step.here.sum())
         if self.fitness == "round_robin":
-            order = [(self.turn + place) % self.count for place in range(self.count)]
-            drawn = [row for row in order if step.here[row]][:k]
-            self.turn = (drawn[-1] + 1) % self.count
+            drawn = [row for row in self.queue if step.here[row]][:k]
+            self.queue = [row for row in self.queue if row not in drawn] + drawn
             coefficients = np.isin(np.arange(self.count), drawn) * 1.0
         else:
             coefficients = step.seen
