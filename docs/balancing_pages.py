@@ -25,7 +25,7 @@ INTRODUCTIONS = {
     "balancing-gradients.md": (
         GradientAggregator,
         "# Gradient aggregation",
-        "These methods take each task's own gradient on what the tasks share, and combine them into one. The heads get their own task's gradient. "
+        "These methods take each task's own gradient on what the tasks share, and combine them into one. The heads get their own task's gradient, where nothing else is said. "
         "`g_i` is the gradient of task i (its loss times its loss weight), `d` the update's direction, G the scalar products `g_i . g_j`, "
         "T' the number of tasks with a labelled image in the batch.\n\n"
         "**Where the gradients are taken.** At `parameters` (the default, as in the papers) each task takes its own pass through the shared network. "
@@ -70,7 +70,13 @@ def _promises(method: Any) -> str:
         "pareto_stationary": "Pareto-stationary end",
         "simplex": "convex combination",
     }
-    return ", ".join(words for claim, words in claims.items() if getattr(method, claim))
+    return ", ".join(words + _only_with(method, claim) for claim, words in claims.items() if getattr(method, claim))
+
+
+def _only_with(method: Any, claim: str) -> str:
+    """`` (normalise: none)`` for a claim that an option may take away."""
+    rules = [f"{option}: {' or '.join(map(str, values))}" for option, values in method.only_with.get(claim, {}).items()]
+    return f" ({', '.join(rules)})" if rules else ""
 
 
 def _anchor(title: str) -> str:
@@ -84,12 +90,19 @@ def _section(key: str, method: Any) -> str:
         f"**Needs.** {method.needs}" if method.needs else "",
         f"**Cost.** A{cost.sentence()[1:]}." if cost else "",
         f"**One task alone.** {method.alone}" if method.alone else "",
+        _heads(method),
         f"**Coefficients shown.** {method.inexact}" if method.inexact else "",
         f"**Deviations.** {method.deviations}" if method.deviations else "",
         f"**Source.** {_source(method.paper)}" if method.paper else "",
     ]
     lines = [f"## {method.title}", method.summary, f"```\n{method.formula}\n```", *(fact for fact in facts if fact), _options(key, method)]
     return "\n\n".join(line for line in lines if line)
+
+
+def _heads(method: Any) -> str:
+    """Only where a gradient method differs from the others, of which the page's head speaks."""
+    usual = GradientAggregator.heads if issubclass(method, GradientAggregator) else ""
+    return "" if method.heads == usual else f"**Heads.** {method.heads or 'Their gradients are multiplied by the coefficients too.'}"
 
 
 def _source(paper: Any) -> str:

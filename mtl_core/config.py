@@ -48,7 +48,15 @@ class RunConfig(Strict):
     augmentation: AugmentationConfig = AugmentationConfig()
     epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training split.")
     batch_size: int = Field(64, ge=1, le=8192, description="Images per step.")
-    gradient_clip: float | None = Field(None, gt=0, description="Largest norm of the whole gradient; empty for no limit.")
+    gradient_clip: float | None = Field(
+        None, gt=0, description="Largest norm of the gradient, cut after the balancing method has combined the tasks; empty for no limit."
+    )
+    gradient_clip_over: Literal["all", "shared"] = Field(
+        "all",
+        description="What gradient_clip measures and cuts. 'all': one norm over shared network and heads, so a task with large gradients in its head "
+        "shortens the shared network's step too. 'shared': the shared network alone; heads are not cut. Coefficients shown are from before the cut.",
+        json_schema_extra={"words": {"all": "Shared network and heads", "shared": "Shared network alone"}},
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of weights, order of images and augmentation.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto",

@@ -197,6 +197,8 @@ def training_charts(run, feed: dict[str, Any], view: View) -> None:
     with left.container(border=True):
         st.markdown("**Loss weights** :gray[what multiplies each task's loss or gradient now]")
         draw_chart(feed, "loss_weights", view, loss_weights, "Loss weights")
+        if run.info.get("heads"):
+            st.caption(f"This is so in the shared network. {run.info['heads']}")
     with right.container(border=True):
         st.markdown("**Learning rate** :gray[as the optimizer used it]")
         draw_chart(feed, "lr", view, rate, "Learning rate")

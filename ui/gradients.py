@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from mtl_core.analysis.conflict import WHOLE, blocks, cosines_at, measured_steps, reading
+from mtl_core.analysis.conflict import WHOLE, blocks, cosines_at, measured_steps, reading, why_no_norms, why_none
 from mtl_core.figures.curves import curve_figure
 from mtl_core.figures.matrix import cosine_figure
 from ui import words
@@ -33,7 +33,7 @@ def gradient_panels(run: Any, feed: dict[str, Any], view: View) -> None:
         if has_norms:
             _ownership(run, feed, view)
         else:
-            st.caption("Measured from the first step on." if run.config.gradient_norms else "It was switched off (gradient_norms is off).")
+            st.caption(why_no_norms(run.config, run.info, frame))
 
 
 def _conflict(run: Any, feed: dict[str, Any]) -> None:
@@ -41,8 +41,7 @@ def _conflict(run: Any, feed: dict[str, Any]) -> None:
     st.markdown("**Gradient conflict** :gray[cosine between the tasks' gradients on the shared parameters]")
     measured_on = blocks(frame)
     if not measured_on:
-        off = run.config.conflict_every == 0
-        st.caption("It was switched off (conflict_every is 0)." if off else "Measured at the first step, and then again and again.")
+        st.caption(why_none(run.config, run.info, frame))
         return
     block = WHOLE
     if len(measured_on) > 2:

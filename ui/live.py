@@ -128,6 +128,10 @@ def _getting_ready(store: RunStore, run) -> None:
     st.caption(lines[-1].text if lines else "Preparing the data and measuring the first steps. Curves appear within a few seconds.")
 
 
+def _and_frozen(counts: dict) -> str:
+    return f" · {words.count(counts['frozen'])} frozen" if counts.get("frozen") else ""
+
+
 def _facts(run) -> None:
     info = run.info
     counts = info["parameters"]
@@ -136,7 +140,7 @@ def _facts(run) -> None:
     facts = {
         "Device": info.get("device_name") or info["device"],
         "Precision": info["precision"],
-        "Parameters": f"{words.count(total)} ({counts['shared'] / max(1, total):.0%} shared)",
+        "Parameters": f"{words.count(total)} ({counts['shared'] / max(1, total):.0%} shared){_and_frozen(counts)}",
         "Images": f"{images['train']:,} train · {images['val']:,} val · {images['test']:,} test",
         "Speed": f"{run.steps_per_second:.1f} steps/s" if run.steps_per_second else "measuring",
         "Time": words.duration(run.seconds),

@@ -237,6 +237,7 @@ def parameters_bar(counts: dict[str, Any], all_tasks: list[str]) -> None:
     """Where the parameters are: shared, and each task's own."""
     colours = task_colours(all_tasks)
     parts = [("shared", counts["shared"], "#8A93A0"), *((task, number, colours.get(task, "#8A8A8A")) for task, number in counts["tasks"].items())]
+    parts += [("frozen", counts["frozen"], "#D5D9DF")] if counts.get("frozen") else []
     total = sum(number for _, number, _ in parts) or 1
     bar = "".join(f'<div style="flex:{max(number, total * 0.004)};background:{colour}"></div>' for _, number, colour in parts)
     legend = "".join(

@@ -25,7 +25,7 @@ from ui.paths import path_problems
 from ui.state import hold, read, run_store, settings
 from ui.words import plain
 
-MACHINE = ("device", "precision", "layout", "gradient_clip", "on_non_finite", "probe_samples", "keep_checkpoints")
+MACHINE = ("device", "precision", "layout", "gradient_clip", "gradient_clip_over", "on_non_finite", "probe_samples", "keep_checkpoints")
 
 
 def preset_section() -> None:

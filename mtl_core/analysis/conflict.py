@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from mtl_core.config import RunConfig
 
 WHOLE = "whole network"
 ENOUGH = 3  # measurements before anything is said
@@ -16,6 +19,44 @@ def blocks(frame: pd.DataFrame) -> list[str]:
     """What cosines were measured on: the whole shared network first, then its blocks."""
     keys = frame.loc[frame["key"].str.startswith("conflict/"), "key"].unique()
     return [WHOLE, *sorted({key.split("/", 3)[3] for key in keys if key.count("/") >= 3})] if len(keys) else []
+
+
+def why_none(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -> str:
+    """Why no cosine was recorded, in a sentence: what is still to come, or what cannot.
+
+    Args:
+        info: the run's facts (``run_info``), with its counts of trained parameters.
+    """
+    if config.conflict_every == 0:
+        return "It was switched off (conflict_every is 0)."
+    if _is_frozen(info):
+        return "The shared network is frozen: no task's gradient moves it, so there is no angle to measure."
+    if not _has_trained(frame):
+        return "Measured at the first step, and then again and again."
+    if config.balancing.options.get("gradients") == "features":
+        return "Not measured so far. Runs with gradients at the features that were trained with an earlier version have no angles."
+    return (
+        "Not measured so far: at the steps looked at, no two tasks had targets in the same batch, or their gradients there were zero. "
+        f"It is looked at every {config.conflict_every:,} steps at least."
+    )
+
+
+def why_no_norms(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -> str:
+    """As ``why_none``, of the gradients' norms at the shared features."""
+    if not config.gradient_norms:
+        return "It was switched off (gradient_norms is off)."
+    if _is_frozen(info):
+        return "The shared network is frozen: no task's gradient reaches it."
+    return "Not measured: no task's gradient reached the shared features so far." if _has_trained(frame) else "Measured from the first step on."
+
+
+def _is_frozen(info: dict[str, Any]) -> bool:
+    return info.get("parameters", {}).get("shared") == 0
+
+
+def _has_trained(frame: pd.DataFrame) -> bool:
+    """Whether there is a point of the curves after a training step."""
+    return bool((frame["key"] == "optimizer/loss").any())
 
 
 def measured_steps(frame: pd.DataFrame, block: str = WHOLE) -> list[int]:

@@ -32,6 +32,10 @@ class AlignedMTL(GramianAggregator):
     when_to_use: ClassVar[str] = (
         "When some gradients dominate and others conflict with them. Steps are short near conflict, as long as the smallest component."
     )
+    deviations: ClassVar[str] = (
+        "The mean of the aligned gradients is taken, as in the paper with equal preferences; the authors' code takes their sum, T' times as much. "
+        "Their code scales with the smallest singular value or the mean of the squared ones ('rmse'); 'median' is TorchJD's."
+    )
     pareto_stationary: ClassVar[bool] = True
     Options = AlignedMTLOptions
 

@@ -6,9 +6,10 @@ from typing import ClassVar
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from mtl_core.balancing.balancer import BalancerOptions, GradientAggregator, Update
-from mtl_core.balancing.own_adam import adam_step
+from mtl_core.balancing.own_adam import adam_step, rescale_moments
 from mtl_core.balancing.paper import Paper
 from mtl_core.balancing.task_gradients import TaskGradients, exchange_last
 
@@ -27,25 +28,32 @@ class AutoLambdaOptions(BalancerOptions):
 class AutoLambda(GradientAggregator):
     """d = sum_t w_t g_t, the heads' gradients times w_t too; w_t rises while task t's last step pointed where the new batch wants to go.
 
-    With weights that enter linearly, the derivative of the held-out losses after a step is exactly -lr g_t . sum_i g_i', g_t the gradient of the
-    step and g_i' those after it. So no second derivative and no extra pass is needed: g_t is the last step's, g_i' this step's.
+    The weights enter a step of gradient descent linearly. So the derivative of the held-out losses after it by w_t is -lr (g_t . sum_i g_i' + h_t . h_t'):
+    g_t and h_t the gradients of the step on the shared parameters and on the task's own, g_i' and h_t' those after it. No second derivative and no
+    extra pass is needed: g_t and h_t are the last step's, the others this step's. For plain SGD that is the derivative up to the factor lr, which Adam
+    takes out; for a run's optimizer with moments or clipping it is an approximation.
 
-    State: the last step's Jacobian (T, P), the weights, Adam's moments. An absent task's wait.
+    State: the last step's gradients, shared (T, P) and own; the weights, Adam's moments. An absent task's wait.
     """
 
     title: ClassVar[str] = "Auto-Lambda"
     summary: ClassVar[str] = "Raises the weight of tasks whose steps help all tasks on images that the step has not seen."
     paper: ClassVar[Paper] = Paper("Auto-Lambda: Disentangling Dynamic Task Relationships", "Liu et al.", 2022, "https://arxiv.org/abs/2202.03091")
-    formula: ClassVar[str] = "d = sum_t w_t g_t;   w <- Adam step on -g_t(last step) . sum_i g_i(now)"
+    formula: ClassVar[str] = "d = sum_t w_t g_t;   w <- Adam step on -(g_t(last step) . sum_i g_i(now) + h_t(last step) . h_t(now)),  h_t on the head"
     needs: ClassVar[str] = (
-        "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters': it compares gradients of two batches."
+        "As many numbers as the Jacobian and all heads, in memory and in each checkpoint. Only at 'parameters': it compares gradients of two batches."
     )
     when_to_use: ClassVar[str] = "To find out which tasks help the others: a weight that falls belongs to a task that does not."
     deviations: ClassVar[str] = (
         "The paper looks one step of plain SGD ahead on a second batch, by finite differences; ours looks back at the step that was really taken, "
-        "with the next batch as the one held out. Every task is a primary task. Weights stay at or above 1e-4."
+        "with the next batch as the one held out. Its derivative is that of plain SGD, and an approximation under AdamW, momentum or clipping. Every "
+        "task is a primary task. Weights stay at or above 1e-4."
     )
     alone: ClassVar[str] = "The weight starts at 'start' and moves, a single task's too."
+    uneven: ClassVar[str] = (
+        "The weights begin small and move in the steps that their task takes part in: one that is often absent stays nearer to 'start'."
+    )
+    heads: ClassVar[str] = ""
     Options = AutoLambdaOptions
 
     def __init__(self, options: AutoLambdaOptions, task_count: int):
@@ -55,9 +63,32 @@ class AutoLambda(GradientAggregator):
     def aggregate(self, tasks: TaskGradients) -> Update:
         is_known = self.memory["has_last"][tasks.rows] if "has_last" in self.memory else torch.zeros_like(tasks.rows, dtype=torch.bool)
         last = exchange_last(self.memory, tasks, self.task_count)
+        own_products = self._exchange_own(tasks)
         if is_known.any():
-            gradient = -(last @ tasks.jacobian.sum(dim=0))
+            gradient = -(last @ tasks.jacobian.sum(dim=0) + own_products)
             adam_step(self.memory, self.weights, gradient[is_known], tasks.rows[is_known], self.options.weights_lr)
             self.weights.clamp_(min=SMALLEST_WEIGHT)
         weights = self.weights[tasks.rows]
         return Update(weights @ tasks.jacobian, weights, own=weights)
+
+    def _exchange_own(self, tasks: TaskGradients) -> Tensor:
+        """Scalar products (T',) of the last step's gradients on each task's own parameters with those of now, which are kept in their place.
+
+        0 where a task has no parameters of its own, or is there for the first time.
+        """
+        kept = self.memory.setdefault("own", {})
+        products = torch.zeros_like(tasks.losses)
+        for place, (row, gradients) in enumerate(zip(tasks.rows.tolist(), tasks.own, strict=False)):
+            parts = [gradient.reshape(-1) for gradient in gradients if gradient is not None]
+            if parts:
+                now = torch.cat(parts)  # a copy: the heads' gradients are multiplied by the weights afterwards
+                if str(row) in kept:
+                    products[place] = kept[str(row)] @ now
+                kept[str(row)] = now
+        return products
+
+    def rescale(self, factors: Tensor) -> None:
+        super().rescale(factors)
+        for row, gradient in self.memory.get("own", {}).items():
+            gradient *= factors[int(row)]
+        rescale_moments(self.memory, factors)

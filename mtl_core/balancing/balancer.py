@@ -5,13 +5,17 @@
 
 The losses given to a balancer are already multiplied by the config's ``loss_weight``, a prior factor under every method. A task
 without any labelled image in the batch is marked absent: it takes no part in that update. Nor does a task whose loss is exactly 0 (a
-``loss_weight`` of 0): it has nothing to say, and its logarithm or its gradient's direction does not exist.
+``loss_weight`` of 0): it has nothing to say, and its logarithm or its gradient's direction does not exist. Nothing of such a task is trained: its
+own parameters get no gradient at all, because a gradient of zeros would let momentum and weight decay move them.
+
+What a method remembers of losses and gradients is in units of the weighted losses. ``use_loss_weights`` rescales it when a weight changes, so that
+a change is never taken for progress or for the lack of it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -57,11 +61,14 @@ class Balancer(nn.Module, ABC):
         when_to_use: one or two sentences of advice.
         deviations: from the paper; empty for none.
         alone: why the method changes the update even where there is one task only; empty where that is plain training.
+        uneven: why two tasks that are alike get unequal coefficients where one of them is absent from many batches; empty where they do not.
         inexact: why ``coefficients @ jacobian`` is not the update; empty where it is.
         pareto_stationary: it comes to a point where no direction helps every task.
         scale_invariant: a positive factor on one task's loss leaves the update's direction as it is.
         no_conflict: a small step along the update raises no task's loss.
         simplex: the coefficients are at least 0 and sum to 1.
+        heads: how the tasks' own parameters are trained, in a sentence, where it is not with the coefficients shown; empty where it is.
+        only_with: claims among those above that hold under some options alone: claim -> option -> the values under which it holds.
         memory: what it remembers beside buffers and parameters: tensors, numbers, lists and dicts of them.
     """
 
@@ -74,11 +81,14 @@ class Balancer(nn.Module, ABC):
     when_to_use: ClassVar[str] = ""
     deviations: ClassVar[str] = ""
     alone: ClassVar[str] = ""
+    uneven: ClassVar[str] = ""
     inexact: ClassVar[str] = ""
     pareto_stationary: ClassVar[bool] = False
     scale_invariant: ClassVar[bool] = False
     no_conflict: ClassVar[bool] = False
     simplex: ClassVar[bool] = False
+    heads: ClassVar[str] = ""
+    only_with: ClassVar[Mapping[str, Mapping[str, Sequence[Any]]]] = {}
     Options: ClassVar[type[BalancerOptions]] = BalancerOptions
 
     def __init__(self, options: BalancerOptions, task_count: int):
@@ -86,6 +96,13 @@ class Balancer(nn.Module, ABC):
         self.options = options
         self.task_count = task_count
         self.memory: dict[str, Any] = {}
+        # Not in the state_dict: checkpoints keep them, and a method without a memory has no state.
+        self.register_buffer("loss_weights", torch.ones(task_count), persistent=False)
+
+    @classmethod
+    def promises(cls, claim: str, options: BalancerOptions) -> bool:
+        """Whether a claim (``no_conflict``, ``simplex``, ...) holds under these options."""
+        return getattr(cls, claim) and all(getattr(options, name) in values for name, values in cls.only_with.get(claim, {}).items())
 
     @property
     def at_features(self) -> bool:
@@ -116,6 +133,30 @@ class Balancer(nn.Module, ABC):
     def end_epoch(self) -> None:
         """Called once after each pass over the training split."""
 
+    def use_loss_weights(self, weights: Tensor) -> None:
+        """The losses come multiplied by these weights (T,) from now on: called before the first step, and when a weight has changed.
+
+        A task whose weight is 0 is absent, so what is remembered of it keeps the units of its last weight above 0.
+        """
+        weights = weights.detach().to(self.loss_weights)
+        factors = torch.where((weights > 0) & (self.loss_weights > 0), weights / self.loss_weights, 1.0)
+        if not torch.equal(factors, torch.ones_like(factors)):
+            self.rescale(factors)
+        self.loss_weights = torch.where(weights > 0, weights, self.loss_weights)
+
+    def rescale(self, factors: Tensor) -> None:
+        """Bring what is remembered of losses and gradients into the units of losses that are ``factors`` (T,) times as large."""
+
+    def upgrade(self, state: dict[str, Any]) -> None:
+        """Change what an earlier version kept (this module's part of a state_dict) into what this one keeps, in place."""
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        own = {key: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}
+        own = {key.removeprefix(prefix): value for key, value in own.items()}
+        self.upgrade(own)
+        state_dict.update({f"{prefix}{key}": value for key, value in own.items()})
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+
     def get_extra_state(self) -> dict[str, Any]:
         """``memory``, for the checkpoint."""
         return self.memory
@@ -134,24 +175,37 @@ class Balancer(nn.Module, ABC):
 
 
 class LossWeighting(Balancer):
-    """Combines the losses themselves: costs one backward pass."""
+    """Combines the losses themselves: costs one backward pass, through the tasks that take part.
+
+    Attributes:
+        rows: places of the tasks that count in the present step, known without waiting for a GPU.
+    """
 
     family: ClassVar[str] = "loss weighting"
+    rows: Sequence[int] = ()
 
     @abstractmethod
     def combine(self, losses: Tensor, present: Tensor) -> Tensor:
-        """Losses (T,) and which count (T,) -> one scalar to descend."""
+        """Losses (T,) and which count (T,) -> one scalar to descend. The losses are leaves: d scalar / d loss_t is what task t is trained with."""
+
+    def takes_part(self, task: int) -> bool:
+        """Whether a task (its place) is trained in the step whose losses were combined last. Asked of tasks that are present only."""
+        return True
 
     def backward(self, losses: Sequence[Tensor], present: Tensor, model: MultiTaskModel) -> tuple[Tensor, Tensor]:
         if self._is_plain():
             losses[0].backward()
             return losses[0].detach(), present.to(losses[0])
-        stacked = torch.stack(tuple(losses))
-        present = _that_count(stacked, present)
-        stacked.retain_grad()  # d combined / d loss_t is the effective weight of task t, and comes for free
-        combined = self.combine(stacked, present)
-        combined.backward()
-        return combined.detach(), torch.where(present, stacked.grad, 0.0)
+        values = torch.stack([loss.detach() for loss in losses]).requires_grad_()
+        counted = _that_count(values, present)
+        self.rows = _known_rows(losses, counted)
+        combined = self.combine(values, counted)
+        combined.backward()  # as far as the losses, and into what the method learns
+        coefficients = torch.where(counted, values.grad, 0.0)
+        # Not through a stack of all losses: it would send zeros into the heads of the tasks left out.
+        rows = [row for row in self.rows if self.takes_part(row)]
+        torch.autograd.backward([losses[row] for row in rows], [coefficients[row].to(losses[row].dtype) for row in rows])
+        return combined.detach(), coefficients
 
 
 class Update(NamedTuple):
@@ -169,15 +223,24 @@ class Update(NamedTuple):
 
 
 class GradientAggregator(Balancer):
-    """Combines the tasks' gradients on the shared parameters: costs one backward pass per task. Heads get their own task's gradient."""
+    """Combines the tasks' gradients on the shared parameters: costs one backward pass per task. Heads get their own task's gradient, times
+    the config's loss weight, and where the method says so (``heads``) times a weight of its own.
+    """
 
     family: ClassVar[str] = "gradient aggregation"
+    heads: ClassVar[str] = "Each head is trained with its own task's gradient, times the loss weight that was set."
     Options: ClassVar[type[BalancerOptions]] = GradientOptions
     observer: Callable[[TaskGradients], None] | None = None  # sees every step's gradients before they are combined
 
     @abstractmethod
     def aggregate(self, tasks: TaskGradients) -> Update:
         """The tasks present, with finite gradients -> their update."""
+
+    def rescale(self, factors: Tensor) -> None:
+        """The last step's gradients and running means of gradients, as ``task_gradients`` keeps them."""
+        for name in ("last", "mean"):
+            if name in self.memory:
+                self.memory[name] *= factors[:, None].to(self.memory[name])
 
     def backward(self, losses: Sequence[Tensor], present: Tensor, model: MultiTaskModel) -> tuple[Tensor, Tensor]:
         shared = AtFeatures(model) if self.at_features else AtParameters(model)
@@ -214,10 +277,28 @@ class GramianAggregator(GradientAggregator):
         return Update(coefficients @ tasks.jacobian, coefficients)
 
 
+def shortened(update: Update, limit: float) -> Update:
+    """The update with a norm of at most ``limit``; 0 for no limit."""
+    if not limit:
+        return update
+    # Of the update itself: where gradients cancel out, the Gramian's rounding errors are larger than its norm.
+    shrink = (limit / torch.linalg.vector_norm(update.gradient)).clamp(max=1.0)
+    return Update(update.gradient * shrink, update.coefficients * shrink, update.own)
+
+
 def _that_count(losses: Tensor, present: Tensor) -> Tensor:
     """The tasks present (T,) less those whose loss is exactly 0, unless that is all of them."""
     counted = present & (losses.detach() != 0)
     return torch.where(counted.any(), counted, present)
+
+
+def _known_rows(losses: Sequence[Tensor], counted: Tensor) -> list[int]:
+    """Places of the tasks that count. A GPU is not waited for: there a loss without a graph is one that does not, as ``JointStep`` gives them."""
+    has_graph = [row for row, loss in enumerate(losses) if loss.requires_grad]
+    if counted.device.type != "cpu":
+        return has_graph
+    counts = counted.tolist()
+    return [row for row in has_graph if counts[row]]
 
 
 def _scale_own(model: MultiTaskModel, rows: Tensor, factors: Tensor) -> None:

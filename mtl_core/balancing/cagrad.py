@@ -43,19 +43,25 @@ class CAGrad(GramianAggregator):
     )
     when_to_use: ClassVar[str] = "When the mean loss is what counts and single tasks should not be left behind on the way."
     deviations: ClassVar[str] = (
-        "Solved exactly, as a line search over shortest convex combinations (TorchJD: a cone solver; the authors: SLSQP). The update is not rescaled."
+        "Solved exactly, as a line search over shortest convex combinations (TorchJD: a cone solver; the authors: SLSQP). The update is left as the "
+        "equation gives it: the authors' code divides it by 1 + c^2 and multiplies it by T."
     )
     alone: ClassVar[str] = "The mean plus c times its own direction: a single task's gradient is multiplied by 1 + c."
     pareto_stationary: ClassVar[bool] = True
     Options = CAGradOptions
 
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
-        array, count = gramian.numpy(), len(gramian)
-        mean = np.full(count, 1 / count)
-        if self.options.c == 0:
-            return torch.from_numpy(mean)
-        weights = conflict_averse(array, self.options.c)
-        mean_norm, length = (np.sqrt(max(w @ array @ w, 0.0)) for w in (mean, weights))
-        # Where the gradients cancel out there is no direction to add: the rounding error of a zero vector would be one.
-        is_stationary = length <= 1e-7 * np.sqrt(array.diagonal().max(initial=0.0))
-        return torch.from_numpy(mean if is_stationary else mean + self.options.c * mean_norm / length * weights)
+        return cagrad_coefficients(gramian, self.options.c)
+
+
+def cagrad_coefficients(gramian: Tensor, radius: float) -> Tensor:
+    """Gramian (T', T'), float64 on the CPU -> the factors (T',) on the gradients in CAGrad's update; ``radius`` is c."""
+    array, count = gramian.numpy(), len(gramian)
+    mean = np.full(count, 1 / count)
+    if radius == 0:
+        return torch.from_numpy(mean)
+    weights = conflict_averse(array, radius)
+    mean_norm, length = (np.sqrt(max(w @ array @ w, 0.0)) for w in (mean, weights))
+    # Where the gradients cancel out there is no direction to add: the rounding error of a zero vector would be one.
+    is_stationary = length <= 1e-7 * (weights @ np.sqrt(array.diagonal().clip(0)))
+    return torch.from_numpy(mean if is_stationary else mean + radius * mean_norm / length * weights)

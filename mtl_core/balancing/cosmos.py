@@ -17,7 +17,11 @@ class COSMOSOptions(BalancerOptions):
     """Options of COSMOS."""
 
     penalty: float = Field(
-        1.0, ge=0, le=100, description="lambda: how strongly the losses are drawn towards equal sizes. The paper uses 0.01 to 8; 0 is the mean."
+        0.01,
+        ge=0,
+        le=100,
+        description="lambda: how strongly the losses are drawn towards equal sizes. The paper uses 0.01 to 8; 0 is the mean. A large one raises small "
+        "losses instead of lowering large ones.",
     )
 
 
@@ -30,9 +34,13 @@ class CosinePenalty(LossWeighting):
         "Scalable Pareto Front Approximation for Deep Multi-Objective Learning", "Ruchte and Grabocka", 2021, "https://arxiv.org/abs/2103.13392"
     )
     formula: ClassVar[str] = "L = r . L - lambda (r . L) / (|r| |L|),   r_t = 1 / T'"
-    when_to_use: ClassVar[str] = "To pull the losses towards a fixed proportion, which the loss weights set."
+    when_to_use: ClassVar[str] = (
+        "To pull the losses towards a fixed proportion, which the loss weights set. Losses that become small get negative weights: the smaller they "
+        "are, the more the cosine turns with them. With penalty 1 three tasks on the digits had weights down to -6, and two of them learnt less."
+    )
     deviations: ClassVar[str] = (
-        "The paper draws r anew for each batch and gives it to the network as an input, to learn the whole Pareto front. Ours is its loss for one r."
+        "The paper draws r anew for each batch and gives it to the network as an input, to learn the whole Pareto front. "
+        "Ours is its loss for one r. The default penalty is the lowest of the paper's, so that gradient descent raises hardly any loss."
     )
     Options = COSMOSOptions
 

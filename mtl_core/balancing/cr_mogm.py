@@ -4,36 +4,40 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from mtl_core.balancing.balancer import GradientOptions, GramianAggregator
+from mtl_core.balancing.cagrad import cagrad_coefficients
 from mtl_core.balancing.paper import Paper
-from mtl_core.balancing.solvers import conflict_averse, dual_cone, min_norm
+from mtl_core.balancing.simplex import among, put_back
+from mtl_core.balancing.solvers import min_norm
+from mtl_core.balancing.upgrad import upgrad_coefficients
 
-RADIUS = 0.4  # of CAGrad, whose simplex weights are smoothed under "cagrad"
+RADIUS = 0.4  # of CAGrad under "cagrad"
 
 
 class CRMOGMOptions(GradientOptions):
     """Options of CR-MOGM."""
 
     smooths: Literal["mgda", "cagrad", "upgrad"] = Field(
-        "mgda", description="Whose weights are smoothed: MGDA's, those inside CAGrad (c = 0.4), or UPGrad's."
+        "mgda", description="Whose coefficients are smoothed: MGDA's, CAGrad's (c = 0.4), or UPGrad's."
     )
     alpha: float = Field(0.9, ge=0, lt=1, description="Share of the old weights at each step; 0 smooths nothing.")
 
 
 class SmoothedWeights(GramianAggregator):
-    """lambda <- alpha lambda + (1 - alpha) lambda_hat, lambda_hat the weights of another method at this step.
+    """w <- alpha w + (1 - alpha) w_hat, w_hat the coefficients of another method at this step, with which its update is d = sum_i w_hat_i g_i.
 
-    State: the weights (T,), from the first step that a task is present at; those of an absent task wait. Under "mgda" and "cagrad" they lie on
-    the simplex; where tasks are absent, the others' are scaled to do so too. TorchJD's ``CRMOGMWeighting`` raises when a task is absent.
+    State: the coefficients (T,), each from the first step that its task is present at; those of an absent task wait. They are kept in a form that
+    does not depend on how many tasks are present, so that absence costs a task nothing: under "mgda" as shares of the simplex, of which the tasks
+    present share what they had together; under "cagrad" and "upgrad", whose coefficients hold a factor 1 / T', as multiples of it.
+    TorchJD's ``CRMOGMWeighting`` raises when a task is absent.
     """
 
     title: ClassVar[str] = "CR-MOGM"
-    summary: ClassVar[str] = "Another method's weights, smoothed over time, so that a noisy batch moves them little."
+    summary: ClassVar[str] = "Another method's coefficients, smoothed over time, so that a noisy batch moves them little."
     paper: ClassVar[Paper] = Paper(
         "On the Convergence of Stochastic Multi-Objective Gradient Manipulation and Beyond",
         "Zhou et al.",
@@ -42,30 +46,41 @@ class SmoothedWeights(GramianAggregator):
     )
     formula: ClassVar[str] = "d = sum_i w_i g_i,   w <- alpha w + (1 - alpha) w_hat"
     needs: ClassVar[str] = "One running weight per task."
-    when_to_use: ClassVar[str] = "Instead of MGDA or UPGrad, when batches are small and the weights jump."
-    deviations: ClassVar[str] = "alpha stays as it is; the paper lets it grow as the learning rate falls."
+    when_to_use: ClassVar[str] = "Instead of MGDA, CAGrad or UPGrad, when batches are small and the weights jump."
+    deviations: ClassVar[str] = (
+        "alpha stays as it is; the paper lets it grow as the learning rate falls. What is smoothed is the composite weights, the factors on the "
+        "gradients in the update, so under 'cagrad' those of CAGrad's whole direction, its mean gradient included. The first weights are the first "
+        "step's."
+    )
     pareto_stationary: ClassVar[bool] = True
     Options = CRMOGMOptions
 
     def __init__(self, options: CRMOGMOptions, task_count: int):
         super().__init__(options, task_count)
-        self.register_buffer("weights", torch.zeros(task_count))
+        self.kept = "weights" if options.smooths == "mgda" else "multiples"  # another name, because another thing: a checkpoint of before begins anew
+        self.register_buffer(self.kept, torch.full((task_count,), 1 / task_count if options.smooths == "mgda" else 1.0))
         self.register_buffer("seen", torch.zeros(task_count, dtype=torch.bool))
 
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
-        newest = torch.from_numpy(self._weights_of(gramian.numpy()))
-        old = torch.where(self.seen.cpu()[rows], self.weights.cpu()[rows].double(), newest)
+        kept = self.get_buffer(self.kept)
+        weights, seen, count = kept.cpu().double(), self.seen.cpu()[rows], len(rows)
+        is_simplex = self.options.smooths == "mgda"
+        newest = self._coefficients_of(gramian) * (1 if is_simplex else count)
+        old = torch.where(seen, among(weights, rows) if is_simplex else weights[rows], newest)
         smoothed = self.options.alpha * old + (1 - self.options.alpha) * newest
-        if self.options.smooths != "upgrad" and smoothed.sum() > 0:
+        if is_simplex:
             smoothed = smoothed / smoothed.sum()
-        self.weights[rows] = smoothed.to(self.weights)
+            put_back(weights, rows, smoothed)
+        else:
+            weights[rows] = smoothed
+        kept.copy_(weights)
         self.seen[rows] = True
-        return smoothed
+        return smoothed if is_simplex else smoothed / count
 
-    def _weights_of(self, gramian: np.ndarray) -> np.ndarray:
+    def _coefficients_of(self, gramian: Tensor) -> Tensor:
+        """Of the other method at this step, (T',)."""
         if self.options.smooths == "mgda":
-            return min_norm(gramian)
+            return torch.from_numpy(min_norm(gramian.numpy()))
         if self.options.smooths == "cagrad":
-            return conflict_averse(gramian, RADIUS)
-        count = len(gramian)
-        return np.sum([dual_cone(gramian, row / count) for row in np.eye(count)], axis=0)
+            return cagrad_coefficients(gramian, RADIUS)
+        return upgrad_coefficients(gramian)

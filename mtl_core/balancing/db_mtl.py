@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from mtl_core.balancing.balancer import BalancerOptions, GradientAggregator, Update
 from mtl_core.balancing.paper import Paper
@@ -34,10 +35,11 @@ class DualBalancing(GradientAggregator):
         "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters': it follows each number through time."
     )
     when_to_use: ClassVar[str] = "When losses and gradients both differ in size and no task is to be preferred."
-    deviations: ClassVar[str] = "The running means start at the first gradient instead of 0, and beta stays as it is."
+    deviations: ClassVar[str] = "The running means start at the first gradient instead of 0. beta stays as it is; in LibMTL it falls with the steps."
     alone: ClassVar[str] = "It descends the logarithm of a single loss too."
     inexact: ClassVar[str] = "From the second step on the coefficients are on running means of the gradients."
     scale_invariant: ClassVar[bool] = True
+    heads: ClassVar[str] = "Each head descends the logarithm of its loss: its own task's gradient, over the loss."
     Options = DBMTLOptions
 
     def aggregate(self, tasks: TaskGradients) -> Update:
@@ -46,3 +48,6 @@ class DualBalancing(GradientAggregator):
         norms = torch.linalg.vector_norm(means, dim=1)
         factors = torch.where(norms > 0, norms.max() / norms, 0.0)
         return Update(factors @ means, factors * per_loss, own=per_loss)
+
+    def rescale(self, factors: Tensor) -> None:
+        """Nothing: a factor on a loss is no factor on the gradient of its logarithm."""

@@ -1,4 +1,4 @@
-"""Dynamic weight average (Liu, Johns and Davison 2019, https://arxiv.org/abs/1803.10704, eq. 7), by TorchJD's ``DWA``."""
+"""Dynamic weight average (Liu, Johns and Davison 2019, https://arxiv.org/abs/1803.10704, eq. 7)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor
-from torchjd.scalarization import DWA
 
 from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
 from mtl_core.balancing.paper import Paper
 
-SMALLEST = 1e-12
+SMALLEST = 1e-12  # in place of a mean loss of 0, whose ratio would not exist
 
 
 class DWAOptions(BalancerOptions):
@@ -22,9 +21,10 @@ class DWAOptions(BalancerOptions):
 
 
 class DynamicWeightAverage(LossWeighting):
-    """lambda_t = T softmax(r_t / temperature), r_t = mean loss of the last epoch over that of the one before; 1 in the first two epochs.
+    """lambda_t = T softmax(r_t / temperature), r_t = mean loss of the last epoch over that of the one before; 1 until there are two.
 
-    A task that is absent from a batch enters that epoch's mean with its last seen loss (TorchJD averages over batches).
+    The means are over the steps in which the task is present. An epoch without any leaves its two means as they are. State: this epoch's sums and
+    counts, and the last two means, all (T,).
     """
 
     title: ClassVar[str] = "Dynamic weight average"
@@ -35,28 +35,38 @@ class DynamicWeightAverage(LossWeighting):
     formula: ClassVar[str] = "L = sum_t lambda_t L_t,   lambda = T softmax(r / temperature),  r_t = mean loss of the last epoch / of the one before"
     needs: ClassVar[str] = "The mean losses of two epochs; equal weights until then."
     when_to_use: ClassVar[str] = "In runs of many epochs, when some tasks learn much faster than others. Costs nothing; its effect is mild."
+    deviations: ClassVar[str] = "In an epoch's mean a task's loss counts in the steps with a label for it. A task that has no two epochs yet has r = 1."
     Options = DWAOptions
 
     def __init__(self, options: DWAOptions, task_count: int):
         super().__init__(options, task_count)
-        self.scalarizer = DWA(temperature=options.temperature)
-        self.register_buffer("last_seen", torch.ones(task_count))
+        for name in ("sums", "counts", "last", "before_last"):
+            self.register_buffer(name, torch.zeros(task_count))
 
     def combine(self, losses: Tensor, present: Tensor) -> Tensor:
-        self.last_seen = torch.where(present, losses.detach(), self.last_seen)
-        # A loss of exactly 0 (a task with loss weight 0) would make the ratio of two epochs 0 / 0; it counts as one that stands still.
-        values = torch.where(present, losses, self.last_seen)
-        return self.scalarizer(values + SMALLEST * (values == 0))
+        self.sums = self.sums + torch.where(present, losses.detach(), 0.0)
+        self.counts = self.counts + present
+        rates = torch.where(self.before_last > 0, self.last / self.before_last.clamp(min=SMALLEST), 1.0)
+        weights = self.task_count * torch.softmax(rates / self.options.temperature, dim=0)
+        return (weights * torch.where(present, losses, 0.0)).sum()
 
     def end_epoch(self) -> None:
-        self.scalarizer.step()
+        is_new = self.counts > 0
+        mean = (self.sums / self.counts.clamp(min=1)).clamp(min=SMALLEST)
+        self.before_last = torch.where(is_new, self.last, self.before_last)
+        self.last = torch.where(is_new, mean, self.last)
+        self.sums, self.counts = torch.zeros_like(self.sums), torch.zeros_like(self.counts)
 
-    def get_extra_state(self) -> dict[str, Any]:
-        """TorchJD keeps DWA's history in plain attributes, which a state_dict would leave out."""
-        scalarizer = self.scalarizer
-        return {"sum": scalarizer._loss_sum, "batches": scalarizer._n_batches, "averages": list(scalarizer._previous_averages)}
+    def rescale(self, factors: Tensor) -> None:
+        self.sums, self.last, self.before_last = self.sums * factors, self.last * factors, self.before_last * factors
 
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        self.scalarizer._loss_sum = state["sum"]
-        self.scalarizer._n_batches = state["batches"]
-        self.scalarizer._previous_averages = list(state["averages"])
+    def upgrade(self, state: dict[str, Any]) -> None:
+        """Earlier versions kept TorchJD's sums, a count of batches for all tasks, and a list of means."""
+        kept = state.get("_extra_state") or {}
+        if "averages" in kept:
+            nothing = torch.zeros_like(self.sums)
+            means = [nothing, nothing, *kept["averages"]]
+            has_sum = kept["sum"] is not None
+            state.update(sums=kept["sum"] if has_sum else nothing, counts=nothing + kept["batches"], before_last=means[-2], last=means[-1])
+            state["_extra_state"] = {}
+            state.pop("last_seen", None)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from mtl_core.balancing.balancer import BalancerOptions, GradientAggregator, Update
 from mtl_core.balancing.paper import Paper
+from mtl_core.balancing.simplex import among, put_back
 from mtl_core.balancing.task_gradients import TaskGradients
 
 SMALLEST = 1e-7
@@ -17,7 +19,13 @@ SMALLEST = 1e-7
 class ExcessMTLOptions(BalancerOptions):
     """Options of ExcessMTL."""
 
-    step_size: float = Field(1.0, gt=0, le=100, description="eta: how fast the weights follow the excess risks.")
+    step_size: float = Field(
+        0.01,
+        gt=0,
+        le=100,
+        description="eta: how fast the weights follow the excess risks. The authors' code has 0.01, and 1 for Office-Home; with 1 all the weight soon "
+        "goes to one task.",
+    )
     warmup_steps: int = Field(
         0,
         ge=0,
@@ -27,10 +35,12 @@ class ExcessMTLOptions(BalancerOptions):
 
 
 class ExcessMTL(GradientAggregator):
-    """Weights on the simplex that grow with each task's excess risk g' H^-1 g, H an AdaGrad estimate of the loss's curvature.
+    """Weights on the simplex that grow with each task's excess risk g' H^-1 g, H an AdaGrad estimate of the loss's curvature. Heads get them too.
 
-    State: the squared gradients' sums (T, P), the weights, each task's first excess risk. An absent task's wait. Ours and not TorchJD's,
-    because that one's state has no room for an absent task.
+    State: the squared gradients' sums (T, P), the weights, each task's first excess risk, in how many steps it was present and how many have
+    passed since the first of them. What a task is worth stays as it is while it is absent or in its first steps. Its sum of squared gradients counts
+    for all steps since it was first seen: else a task that is often absent would look as if it had more left to learn. Ours and not TorchJD's: that
+    one's state has no room for an absent task, and its first step moves the weights by a risk that nothing has been compared to.
     """
 
     title: ClassVar[str] = "ExcessMTL"
@@ -39,14 +49,19 @@ class ExcessMTL(GradientAggregator):
         "Robust Multi-Task Learning with Excess Risks", "He et al.", 2024, "https://proceedings.mlr.press/v235/he24n.html", "eq. 6, 7 and 9"
     )
     formula: ClassVar[str] = (
-        "d = sum_i w_i g_i,   w_i <- w_i exp(eta E_i / E_i(first)) on the simplex,  E_i = sum g_i^2 / sqrt(sum of g_i^2 over time)"
+        "d = sum_i w_i g_i,   w_i <- w_i exp(eta E_i / E_i(first)) on the simplex from the second step on,  "
+        "E_i = sum g_i^2 / sqrt(sum of g_i^2 over time)"
     )
     needs: ClassVar[str] = (
         "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters': it follows each number through time."
     )
     when_to_use: ClassVar[str] = "When the labels of some tasks are noisy, so that their losses stay high whatever is learnt."
-    deviations: ClassVar[str] = "As in TorchJD: without warm-up, the first step's raw excess risk moves the weights before it becomes the measure."
+    deviations: ClassVar[str] = (
+        "The authors' code lets the weights sum to T; the paper's, and ours, sum to 1, which makes each step T times smaller. A task's warm-up is its "
+        "own first steps, so that of a task that is often absent lasts longer."
+    )
     simplex: ClassVar[bool] = True
+    heads: ClassVar[str] = ""  # the coefficients shown, too
     Options = ExcessMTLOptions
 
     def __init__(self, options: ExcessMTLOptions, task_count: int):
@@ -54,21 +69,37 @@ class ExcessMTL(GradientAggregator):
         self.register_buffer("weights", torch.full((task_count,), 1 / task_count))
         self.register_buffer("first", torch.zeros(task_count))
         self.register_buffer("seen", torch.zeros(task_count, dtype=torch.long))
+        self.register_buffer("age", torch.zeros(task_count, dtype=torch.long))
 
     def aggregate(self, tasks: TaskGradients) -> Update:
         rows, squares = tasks.rows, tasks.jacobian**2
         if "squares" not in self.memory:
             self.memory["squares"] = squares.new_zeros(self.task_count, squares.shape[1])
         self.memory["squares"][rows] += squares
-        excess = (squares / (self.memory["squares"][rows] + SMALLEST).sqrt()).sum(dim=1)
         seen, warmup = self.seen[rows], self.options.warmup_steps
-        # Without warm-up the first excess risk is the measure of all later ones; with it, their mean in those steps.
-        self.first[rows] += torch.where(seen < max(warmup, 1), excess / max(warmup, 1), 0.0)
-        is_raw = (seen == 0) & (warmup == 0)
-        relative = torch.where(is_raw, excess, excess / (self.first[rows] + SMALLEST))
-        gained = torch.where(seen < warmup, 0.0, relative * self.options.step_size)
         self.seen[rows] += 1
-        share = self.weights[rows].sum()
-        weights = torch.softmax(self.weights[rows].log() + gained, dim=0)
-        self.weights[rows] = (weights * share).clamp(min=torch.finfo(weights.dtype).tiny)
-        return Update(weights @ tasks.jacobian, weights)
+        self.age += self.seen > 0
+        share_present = (self.seen[rows] / self.age[rows]).to(squares)
+        excess = (squares / (self.memory["squares"][rows] / share_present[:, None] + SMALLEST).sqrt()).sum(dim=1)
+        # Without warm-up the first excess risk is the measure of all later ones; with it, their mean in those steps.
+        is_measured = seen >= max(warmup, 1)
+        self.first[rows] += torch.where(is_measured, 0.0, excess / max(warmup, 1))
+        self._follow(rows[is_measured], (excess / (self.first[rows] + SMALLEST))[is_measured])
+        weights = among(self.weights, rows)
+        return Update(weights @ tasks.jacobian, weights, own=weights)
+
+    def _follow(self, rows: Tensor, risks: Tensor) -> None:
+        """One step of the weights of these tasks with their relative excess risks, both (T',)."""
+        if len(rows):
+            weights = torch.softmax(among(self.weights, rows).log() + risks * self.options.step_size, dim=0)
+            put_back(self.weights, rows, weights)
+            self.weights.clamp_(min=torch.finfo(self.weights.dtype).tiny)
+
+    def rescale(self, factors: Tensor) -> None:
+        self.first = self.first * factors
+        if "squares" in self.memory:
+            self.memory["squares"] *= factors[:, None] ** 2
+
+    def upgrade(self, state: dict[str, Any]) -> None:
+        """Earlier versions did not count the steps since a task was first seen."""
+        state.setdefault("age", state["seen"].clone())

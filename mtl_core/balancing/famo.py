@@ -1,19 +1,20 @@
-"""FAMO (Liu et al. 2023, https://arxiv.org/abs/2306.03792, algorithm 1): fast adaptive multitask optimization, by TorchJD's ``FAMO``."""
+"""FAMO (Liu et al. 2023, https://arxiv.org/abs/2306.03792, algorithm 1): fast adaptive multitask optimization."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
-from torchjd.scalarization import FAMO
 
 from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
+from mtl_core.balancing.own_adam import adam_step
 from mtl_core.balancing.paper import Paper
 
-FAR_AWAY = 1e30  # a loss so large that its task's share of the update is 0
+SMALLEST = 1e-8  # beside each loss, as in the authors' code
 
 
 class FAMOOptions(BalancerOptions):
@@ -26,7 +27,10 @@ class FAMOOptions(BalancerOptions):
 class AdaptiveLogLosses(LossWeighting):
     """sum_t c z_t log L_t with z = softmax(w): every loss is to fall by the same factor; w rises for a task whose loss fell too little.
 
-    How much each loss fell is seen by a second forward pass on the same batch, after the step.
+    How much each loss fell is seen by a second forward pass on the same batch, after the step. z is over the tasks present. The others' share of all
+    weights stays as it is: w means nothing but its differences, so theirs moves along with what the present tasks' weights have in common.
+
+    State: w and Adam's moments, all (T,).
     """
 
     title: ClassVar[str] = "FAMO"
@@ -37,31 +41,53 @@ class AdaptiveLogLosses(LossWeighting):
     formula: ClassVar[str] = "L = c sum_t z_t log L_t,  z = softmax(w),  c = 1 / sum_t (z_t / L_t);   w learnt from log L_t(before) - log L_t(after)"
     needs: ClassVar[str] = "A second forward pass per step, on the same batch. Positive losses."
     when_to_use: ClassVar[str] = "When gradient aggregation is too slow and the losses differ in scale or speed."
-    deviations: ClassVar[str] = "The second forward pass is in training mode, so batch normalisation's running statistics see each batch twice."
+    deviations: ClassVar[str] = (
+        "The second forward pass is in training mode, so batch normalisation's running statistics see each batch twice. The authors' code also cuts the "
+        "norm of the shared gradient to 1; ours leaves that to gradient_clip. Its default decay is 0.01; ours is the paper's 0.001."
+    )
     pareto_stationary: ClassVar[bool] = True
     scale_invariant: ClassVar[bool] = True
     Options = FAMOOptions
 
     def __init__(self, options: FAMOOptions, task_count: int):
         super().__init__(options, task_count)
-        self.scalarizer = FAMO(task_count, lr=options.weights_lr, weight_decay=options.weights_decay)
+        self.register_buffer("logits", torch.zeros(task_count))
+        self._before: tuple[Tensor, Tensor] | None = None  # losses and who was present, between a backward pass and the step after it
 
     def combine(self, losses: Tensor, present: Tensor) -> Tensor:
-        return self.scalarizer(torch.where(present, losses, FAR_AWAY))
+        self._before = losses.detach().clone(), present
+        shifted = torch.where(present, losses, 1.0) + SMALLEST
+        shares = self._shares(present)
+        normaliser = (shares / shifted.detach()).sum()
+        return (shares / normaliser * shifted.log()).sum()
 
     def after_step(self, losses_now: Callable[[], tuple[Tensor, Tensor]]) -> None:
-        before = self.scalarizer._prev_losses
-        if before is None:  # one task alone: nothing is weighted
+        if self._before is None:  # one task alone: nothing is weighted
             return
-        losses, _ = losses_now()
-        self.scalarizer.update(torch.where(before < FAR_AWAY, losses, before))
+        before, was_present = self._before
+        after, is_present = losses_now()
+        self._before = None
+        present = was_present & is_present
+        rows, shares = present.nonzero()[:, 0], self._shares(present)
+        fallen = torch.where(present, (before + SMALLEST).log() - (after + SMALLEST).log(), 0.0)
+        gradient = shares * (fallen - (shares * fallen).sum()) + self.options.weights_decay * self.logits  # through the softmax
+        together = torch.logsumexp(self.logits[rows], dim=0)
+        adam_step(self.memory, self.logits, gradient[rows], rows, self.options.weights_lr)
+        moved = torch.logsumexp(self.logits[rows], dim=0) - together
+        self.logits = torch.where(present, self.logits, self.logits + moved)
 
-    def get_extra_state(self) -> dict[str, Any]:
-        """TorchJD keeps the optimizer of the task weights in a plain attribute, which a state_dict would leave out."""
-        return {"optimizer": None if self.scalarizer._optimizer is None else self.scalarizer._optimizer.state_dict()}
+    def _shares(self, present: Tensor) -> Tensor:
+        """z (T,) over the tasks present, 0 for the others."""
+        return torch.softmax(self.logits.masked_fill(~present, -math.inf), dim=0)
 
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        if state["optimizer"] is not None:
-            scalarizer = self.scalarizer
-            scalarizer._optimizer = torch.optim.Adam([scalarizer._w], lr=scalarizer.lr, weight_decay=scalarizer.weight_decay)
-            scalarizer._optimizer.load_state_dict(state["optimizer"])
+    def upgrade(self, state: dict[str, Any]) -> None:
+        """Earlier versions kept TorchJD's parameter and the state of torch's Adam."""
+        if "scalarizer._w" in state:
+            state["logits"] = state.pop("scalarizer._w").detach()
+            state.pop("scalarizer.min_losses", None)
+            kept = (state.pop("_extra_state", None) or {}).get("optimizer")
+            state["_extra_state"] = {}
+            if kept and kept["state"]:
+                adam = kept["state"][0]
+                steps = torch.full_like(state["logits"], float(adam["step"]))
+                state["_extra_state"] = {"first_moment": adam["exp_avg"], "second_moment": adam["exp_avg_sq"], "steps": steps}

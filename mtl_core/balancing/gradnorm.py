@@ -6,9 +6,10 @@ from typing import ClassVar
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from mtl_core.balancing.balancer import GradientAggregator, GradientOptions, Update
-from mtl_core.balancing.own_adam import adam_step
+from mtl_core.balancing.own_adam import adam_step, rescale_moments
 from mtl_core.balancing.paper import Paper
 from mtl_core.balancing.task_gradients import TaskGradients
 
@@ -31,7 +32,7 @@ class GradNorm(GradientAggregator):
     """d = sum_t w_t g_t, the heads' gradients times w_t too; then one step on w towards |w_t g_t| = mean norm * r_t^alpha.
 
     r_t is the task's loss over its first one, relative to the mean of that over the tasks. The weights start at 1 and sum to T. State: weights,
-    first losses, Adam's moments. An absent task's wait; the mean is over the tasks present.
+    first losses, Adam's moments. An absent task's wait; the means are over the tasks present, whose weights sum to what they summed to before.
     """
 
     title: ClassVar[str] = "GradNorm"
@@ -54,6 +55,7 @@ class GradNorm(GradientAggregator):
     deviations: ClassVar[str] = (
         "Norms over the whole shared network (or at the features), where the paper looks at its last layer only. Weights stay at or above 1e-4."
     )
+    heads: ClassVar[str] = ""
     Options = GradNormOptions
 
     def __init__(self, options: GradNormOptions, task_count: int):
@@ -70,6 +72,10 @@ class GradNorm(GradientAggregator):
         rate = progress / progress.mean()
         target = (weights * norms).mean() * rate**self.options.alpha
         adam_step(self.memory, self.weights, (weights * norms - target).sign() * norms, rows, self.options.weights_lr)
-        self.weights.clamp_(min=SMALLEST_WEIGHT)
-        self.weights *= self.task_count / self.weights.sum()
+        moved = self.weights[rows].clamp(min=SMALLEST_WEIGHT)
+        self.weights[rows] = moved * (weights.sum() / moved.sum())
         return Update(weights @ tasks.jacobian, weights, own=weights)
+
+    def rescale(self, factors: Tensor) -> None:
+        self.first_losses = self.first_losses * factors
+        rescale_moments(self.memory, factors)

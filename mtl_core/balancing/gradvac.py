@@ -39,6 +39,10 @@ class GradVac(GramianAggregator):
     )
     needs: ClassVar[str] = "A running mean of the cosine for each pair of tasks."
     when_to_use: ClassVar[str] = "When PCGrad does too little because the tasks mostly agree, but not always as much as they could."
+    deviations: ClassVar[str] = (
+        "One cosine per pair of tasks, over all that they share; the paper compares layer by layer or by encoder and decoder, and each group has "
+        "targets of its own. TorchJD adds 1e-8 to denominators, which blurs the target for a gradient 1e6 times smaller than the largest."
+    )
     Options = GradVacOptions
 
     def __init__(self, options: GradVacOptions, task_count: int):

@@ -1,21 +1,21 @@
-"""IMTL-L (Liu et al. 2021, Towards Impartial Multi-task Learning, https://openreview.net/forum?id=IMPnRXEWpvr), by TorchJD's ``IMTLL``."""
+"""IMTL-L (Liu et al. 2021, Towards Impartial Multi-task Learning, https://openreview.net/forum?id=IMPnRXEWpvr)."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torchjd.scalarization import IMTLL
 
 from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
+from mtl_core.balancing.learnt_scale import LearntScales, split_vector
 from mtl_core.balancing.paper import Paper
 
 
 class ImpartialLosses(LossWeighting):
     """sum_t exp(s_t) L_t - s_t with a learnt s_t per task, starting at 0: each scaled loss is drawn towards 1.
 
-    The s_t are trained by the run's optimizer, without weight decay.
+    The s_t are trained by the run's optimizer, without weight decay. An absent task's stays, and its optimizer's moments with it.
     """
 
     title: ClassVar[str] = "IMTL-L"
@@ -26,13 +26,17 @@ class ImpartialLosses(LossWeighting):
     when_to_use: ClassVar[str] = (
         "As uncertainty weighting, from which it differs by a factor of 2 and the sign of s. With IMTL-G it is the paper's full method."
     )
+    deviations: ClassVar[str] = "A loss weight scales the loss that s_t is learnt from, so in time s_t takes a change of it back."
+    uneven: ClassVar[str] = "s_t is learnt in the steps with a label for the task: where labels are rare it follows the task's loss more slowly."
     alone: ClassVar[str] = "The learnt scale applies to a single loss too; it starts at 1 and moves."
 
     def __init__(self, options: BalancerOptions, task_count: int):
         super().__init__(options, task_count)
-        self.scalarizer = IMTLL(task_count)
+        self.log_scale = LearntScales(task_count)
 
     def combine(self, losses: Tensor, present: Tensor) -> Tensor:
-        # At L = exp(-s) the gradient on s is exactly 0: an absent task's scale stays where it is.
-        neutral = (-self.scalarizer.log_scale.detach()).exp()
-        return self.scalarizer(torch.where(present, losses, neutral))
+        terms = [self.log_scale[row].exp() * losses[row] - self.log_scale[row] for row in self.rows]
+        return torch.stack([torch.where(present[row], term, 0.0) for row, term in zip(self.rows, terms, strict=True)]).sum()
+
+    def upgrade(self, state: dict[str, Any]) -> None:
+        split_vector(state, "scalarizer.log_scale", "log_scale")

@@ -42,7 +42,11 @@ class MoCo(GradientAggregator):
         "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters': it follows each number through time."
     )
     when_to_use: ClassVar[str] = "Instead of MGDA, when batches are small."
-    deviations: ClassVar[str] = "The running means start at the first gradient. beta and gamma stay as they are; the paper lets them fall."
+    deviations: ClassVar[str] = (
+        "The running means start at the first gradient. beta and gamma stay as they are; the paper lets them fall. The authors' code (in LibMTL) is "
+        "another method than the paper's and ours: it tracks each gradient over its norm, times its loss, takes a softmax instead of the projection, "
+        "and lets beta and gamma fall with the root of the step number."
+    )
     alone: ClassVar[str] = "The update is a running mean of the gradient, a single task's too."
     inexact: ClassVar[str] = "From the second step on the coefficients are on running means of the gradients."
     pareto_stationary: ClassVar[bool] = True

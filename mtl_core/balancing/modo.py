@@ -41,7 +41,10 @@ class MoDo(GradientAggregator):
         "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters': it compares gradients of two batches."
     )
     when_to_use: ClassVar[str] = "Instead of MGDA, when batches are small. With small gamma it is near the mean loss, with large gamma near MGDA."
-    deviations: ClassVar[str] = "The second batch is the last step's, with parameters one step older; the update is of the new batch alone."
+    deviations: ClassVar[str] = (
+        "The second batch is the last step's, with parameters one step older; the update is of the new batch alone. gamma is 0.1 as in TorchJD; "
+        "LibMTL has 1e-3, with which the weights hardly move in short runs."
+    )
     pareto_stationary: ClassVar[bool] = True
     simplex: ClassVar[bool] = True
     Options = MoDoOptions

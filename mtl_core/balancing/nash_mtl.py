@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from mtl_core.balancing.balancer import GradientOptions, GramianAggregator, Update
+from mtl_core.balancing.balancer import GradientOptions, GramianAggregator, Update, shortened
 from mtl_core.balancing.paper import Paper
 from mtl_core.balancing.solvers import fair
 from mtl_core.balancing.task_gradients import TaskGradients
@@ -39,7 +39,8 @@ class NashMTL(GramianAggregator):
     )
     deviations: ClassVar[str] = (
         "Solved exactly by Newton's method on the equivalent convex problem min 1/2 w'Gw - sum log w; the paper (and TorchJD) runs a sequence of "
-        "approximations and keeps the last good answer. New weights at every step."
+        "approximations and keeps the last good answer. New weights at every step. In the authors' code the heads' gradients are multiplied by the "
+        "coefficients too; here each head gets its own task's gradient."
     )
     alone: ClassVar[str] = "The update has a fixed norm, a single task's too: its gradient is divided by its own norm."
     pareto_stationary: ClassVar[bool] = True
@@ -51,8 +52,4 @@ class NashMTL(GramianAggregator):
         return torch.from_numpy(fair(gramian.numpy(), alpha=1.0))
 
     def aggregate(self, tasks: TaskGradients) -> Update:
-        gradient, coefficients, _ = super().aggregate(tasks)
-        limit = self.options.max_norm
-        # Of the update itself: where gradients cancel out, the Gramian's rounding errors are larger than its norm.
-        shrink = (limit / torch.linalg.vector_norm(gradient)).clamp(max=1.0) if limit else 1.0
-        return Update(gradient * shrink, coefficients * shrink)
+        return shortened(super().aggregate(tasks), self.options.max_norm)

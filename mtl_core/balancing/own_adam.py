@@ -23,3 +23,10 @@ def adam_step(memory: dict[str, Any], weights: Tensor, gradient: Tensor, rows: T
         memory[name][rows] = decay * memory[name][rows] + (1 - decay) * gradient.to(weights) ** power
         moments.append(memory[name][rows] / (1 - decay ** memory["steps"][rows]))
     weights[rows] -= lr * moments[0] / (moments[1].sqrt() + 1e-8)
+
+
+def rescale_moments(memory: dict[str, Any], factors: Tensor) -> None:
+    """Adam's moments as if each of the weights' gradients had been ``factors`` (T,) times as large from the beginning, in place."""
+    if "steps" in memory:
+        memory["first_moment"] *= factors
+        memory["second_moment"] *= factors**2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -25,8 +25,8 @@ class PCDOptions(GradientOptions):
 class PriorityConstrainedDescent(GramianAggregator):
     """As close to the primary task's gradient as possible while every other task makes a share tau of the progress of a step of its own.
 
-    State: the running means of the squared norms (T,), and the number of steps. In a batch without the primary task, the first task
-    present leads.
+    State: the running means of the squared norms (T,), and in how many steps each task was present. In a batch without the primary task, the first
+    task present leads.
 
     Raises:
         ConfigError: there are fewer tasks than ``primary``.
@@ -51,16 +51,29 @@ class PriorityConstrainedDescent(GramianAggregator):
             raise ConfigError(Problem("balancing.primary", f"is {options.primary}, but the run has {task_count} tasks; choose 1 to {task_count}"))
         self.weighting = PCDWeighting(tau=options.tau, beta=options.beta)
         self.register_buffer("squared_norms", torch.zeros(task_count))
-        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+        self.register_buffer("steps", torch.zeros(task_count, dtype=torch.long))
 
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
         order = torch.argsort((rows != self.options.primary - 1).long(), stable=True)
-        ordered, weighting = rows[order], self.weighting
-        weighting._sq_norm_ema, weighting._n_steps = self.squared_norms.cpu()[ordered].double(), self.steps.cpu()
-        weighting._state_key = len(rows)
+        ordered, weighting, beta = rows[order], self.weighting, self.options.beta
+        newest = gramian.diagonal()[order]
+        means = beta * self.squared_norms.cpu()[ordered].double() + (1 - beta) * newest
+        self.squared_norms[ordered] = means.to(self.squared_norms)
+        self.steps[ordered] += 1
+        # TorchJD has one number of steps for all tasks, and would take a task that is often absent for one of small gradients. So it is given what
+        # comes to our means, each without the bias of its own steps, in TorchJD's first step.
+        unbiased = means / (1 - beta ** self.steps.cpu()[ordered])
+        weighting._sq_norm_ema = (1 - beta) * (unbiased - newest) / beta if beta else torch.zeros_like(newest)
+        weighting._n_steps, weighting._state_key = torch.tensor(0), len(rows)
         coefficients = torch.empty_like(gramian[0])
         coefficients[order] = weighting(gramian[order][:, order])
-        self.squared_norms[ordered] = weighting._sq_norm_ema.to(self.squared_norms)
-        self.steps += 1
         weighting._sq_norm_ema = weighting._n_steps = None  # the state is in our buffers alone
         return coefficients
+
+    def upgrade(self, state: dict[str, Any]) -> None:
+        """Earlier versions had one number of steps for all tasks."""
+        if state["steps"].ndim == 0:
+            state["steps"] = state["steps"].expand(self.task_count).clone()
+
+    def rescale(self, factors: Tensor) -> None:
+        self.squared_norms = self.squared_norms * factors**2

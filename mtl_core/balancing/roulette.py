@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
 
-RECENT, LONG = 0.1, 0.01  # share of the newest loss in the short and in the long running mean
+RECENT, LONG = 0.1, 0.01  # share of the newest loss in the short and in the long running mean, for a step
 SMALLEST = 1e-12
 
 
@@ -21,7 +21,7 @@ class RouletteOptions(BalancerOptions):
         "relative_loss",
         description="What a task's chance is proportional to. relative_loss: its loss over its first one, so what has learnt least is trained most. "
         "inverse_rate: its recent loss over that of a longer time, so what stands still is trained most. labelled: how often it has targets. "
-        "uniform: all alike. round_robin: no chance, one after the other.",
+        "uniform: all alike. round_robin: no chance, one after the other; who is absent keeps its turn.",
     )
     tasks_per_step: int = Field(1, ge=1, le=64, description="How many tasks a step trains; all of them where there are not more.")
 
@@ -29,8 +29,9 @@ class RouletteOptions(BalancerOptions):
 class Roulette(LossWeighting):
     """The sum of the losses of the tasks drawn, without replacement, among those present; nothing of the others is trained in that step.
 
-    The draws come from torch's global generator, which the run seeds and its checkpoints keep. State: first losses, two running means of the losses,
-    how often each task was present, the next task of round_robin.
+    The running means forget by steps of the run, whether the task was present in them or not: else those of a task that is often absent would lag
+    behind. The draws come from torch's global generator, which the run seeds and its checkpoints keep. State: first losses, two running means of the
+    losses, how often each task was present and how many steps it has missed since, when each had its last turn under round_robin.
     """
 
     title: ClassVar[str] = "Roulette"
@@ -45,31 +46,38 @@ class Roulette(LossWeighting):
     )
     deviations: ClassVar[str] = (
         "The article names roulette and says no more. Fitness-proportionate choice is the usual meaning; what fitness is, is chosen here. Losses "
-        "used as fitness carry their loss weight only through its share: relative_loss and inverse_rate do not depend on it."
+        "used as fitness carry their loss weight only through its share: relative_loss and inverse_rate do not depend on it, nor on its changes."
     )
     Options = RouletteOptions
 
     def __init__(self, options: RouletteOptions, task_count: int):
         super().__init__(options, task_count)
-        for name in ("first", "recent", "long", "seen"):
+        for name in ("first", "recent", "long", "seen", "missed"):
             self.register_buffer(name, torch.zeros(task_count))
-        self.register_buffer("turn", torch.zeros((), dtype=torch.long))
+        self.register_buffer("last_turn", torch.arange(-task_count, 0))
+        self.drawn: list[int] = []  # in the step whose losses were combined last
 
     def combine(self, losses: Tensor, present: Tensor) -> Tensor:
         if not torch.isfinite(losses).all():
+            self.drawn = list(range(self.task_count))
             return losses.sum()  # which ends the run, and names the task
         self._remember(losses.detach(), present)
         count = min(self.options.tasks_per_step, int(present.sum()))
         drawn = self._next_in_turn(present, count) if self.options.fitness == "round_robin" else self._draw(present, count)
+        self.drawn = drawn.tolist()
         return losses[drawn].sum()
+
+    def takes_part(self, task: int) -> bool:
+        return task in self.drawn
 
     def _remember(self, losses: Tensor, present: Tensor) -> None:
         is_new = present & (self.seen == 0)
         for name, share in (("first", 0.0), ("recent", RECENT), ("long", LONG)):
             mean = getattr(self, name)
-            moved = torch.where(present, torch.lerp(mean, losses, share), mean)
+            moved = torch.where(present, torch.lerp(mean, losses, 1 - (1 - share) ** (self.missed + 1)), mean)
             setattr(self, name, torch.where(is_new, losses, moved))
         self.seen = self.seen + present
+        self.missed = torch.where(present, 0.0, self.missed + 1)
 
     def chances(self, present: Tensor) -> Tensor:
         """Probability (T,) of each task to be the first one drawn, 0 where absent."""
@@ -86,7 +94,17 @@ class Roulette(LossWeighting):
         return torch.multinomial(self.chances(present).cpu(), count).to(present.device)
 
     def _next_in_turn(self, present: Tensor, count: int) -> Tensor:
-        order = (torch.arange(self.task_count, device=present.device) + self.turn) % self.task_count
+        """The tasks present whose last turn is the longest ago: who is absent when it is its turn has it when it comes back."""
+        order = self.last_turn.argsort()
         drawn = order[present[order]][:count]
-        self.turn = (drawn[-1] + 1) % self.task_count
+        self.last_turn[drawn] = self.last_turn.max() + 1 + torch.arange(count, device=present.device)
         return drawn
+
+    def rescale(self, factors: Tensor) -> None:
+        self.first, self.recent, self.long = self.first * factors, self.recent * factors, self.long * factors
+
+    def upgrade(self, state: dict[str, Any]) -> None:
+        """Earlier versions did not count the steps missed, and kept whose turn is next."""
+        state.setdefault("missed", torch.zeros_like(self.missed))
+        if "turn" in state:
+            state["last_turn"] = (torch.arange(self.task_count, device=self.last_turn.device) - state.pop("turn")) % self.task_count - self.task_count

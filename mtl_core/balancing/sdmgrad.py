@@ -20,7 +20,13 @@ class SDMGradOptions(BalancerOptions):
     pull: float = Field(
         0.3, ge=0, le=100, description="lambda: how strongly the update is drawn towards the mean gradient. 0 is MGDA; the authors use 0.3."
     )
-    weights_lr: float = Field(10.0, gt=0, le=1000, description="Learning rate of the inner steps on the task weights.")
+    weights_lr: float = Field(
+        1.0,
+        gt=0,
+        le=1000,
+        description="Learning rate of the inner steps on the task weights. The authors' code has 10, at which the steps jump from one corner of the "
+        "simplex to another instead of coming to the smallest value.",
+    )
     inner_steps: int = Field(20, ge=1, le=1000, description="Inner steps on the task weights at each step.")
 
 
@@ -45,7 +51,11 @@ class SDMGrad(GradientAggregator):
         "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters': it compares gradients of two batches."
     )
     when_to_use: ClassVar[str] = "When MGDA is too cautious: the pull keeps the mean loss falling."
-    deviations: ClassVar[str] = "The second batch is the last step's, with parameters one step older. Momentum 0.5 in the inner steps, as in TorchJD."
+    deviations: ClassVar[str] = (
+        "The second batch is the last step's, with parameters one step older. Momentum 0.5 in the inner steps, as in the authors' code. The inner "
+        "learning rate is 1, where the 20 steps come to within 1 % of the smallest value for gradients of similar norms; at the authors' 10 they end "
+        "above it by half or more, with nearly all weight on one task."
+    )
     pareto_stationary: ClassVar[bool] = True
     simplex: ClassVar[bool] = True
     Options = SDMGradOptions

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtl_core.sharing.model import MultiTaskModel
+from mtl_core.sharing.model import MultiTaskModel, trained
 
 
 @dataclass(frozen=True)
@@ -22,19 +22,21 @@ class TaskGradients:
         gramian: (T', T'), the rows' scalar products.
         losses: (T',), detached.
         rows: (T',) places of these tasks among all tasks of the run.
+        own: of each of these tasks, its gradients on the parameters that only it uses; None where it has none. What ``.grad`` holds, not copies.
     """
 
     jacobian: Tensor
     gramian: Tensor
     losses: Tensor
     rows: Tensor
+    own: Sequence[Sequence[Tensor | None]] = ()
 
 
 class AtParameters:
-    """On all shared parameters, as in the papers: one backward pass through everything per task."""
+    """On all shared parameters that are trained, as in the papers: one backward pass through everything per task."""
 
     def __init__(self, model: MultiTaskModel):
-        self.model, self.places = model, model.shared_parameters()
+        self.model, self.places = model, trained(model.shared_parameters())
 
     def task_gradients(self, losses: Sequence[Tensor], rows: Tensor) -> TaskGradients:
         """The tasks' gradients; fills ``.grad`` of their own parameters on the way. The graph is used up."""
@@ -54,7 +56,9 @@ class AtFeatures:
 
     def __init__(self, model: MultiTaskModel):
         self.model = model
-        self.features, self.places = model.take_features()  # taken: nothing is left to hold a step's activations
+        features, copies = model.take_features()  # taken: nothing is left to hold a step's activations
+        pairs = [(feature, copy) for feature, copy in zip(features, copies, strict=True) if copy.requires_grad]
+        self.features, self.places = [feature for feature, _ in pairs], [copy for _, copy in pairs]
 
     def task_gradients(self, losses: Sequence[Tensor], rows: Tensor) -> TaskGradients:
         """As ``AtParameters``; P counts the numbers of all features of the batch."""
@@ -70,22 +74,49 @@ class AtFeatures:
 
     def _into_trunk(self, gradients: Sequence[Tensor | None]) -> None:
         pairs = [(feature, gradient) for feature, gradient in zip(self.features, gradients, strict=True) if gradient is not None]
-        torch.autograd.backward([feature for feature, _ in pairs], [gradient for _, gradient in pairs])
+        if pairs:
+            torch.autograd.backward([feature for feature, _ in pairs], [gradient for _, gradient in pairs])
+
+
+def shared_gradients(model: MultiTaskModel, loss: Tensor) -> list[Tensor | None]:
+    """One task's gradient on each shared parameter that is trained, None where it has none; at the parameters even where the graph is cut at
+    the features. The graph, and the cut, stay as they are for the update.
+    """
+    parameters = trained(model.shared_parameters())
+    cut = model.cut_features()
+    if cut is None:
+        return _gradients([loss], parameters)
+    features, copies = cut
+    pairs = [(feature, copy) for feature, copy in zip(features, copies, strict=True) if copy.requires_grad]
+    at_copies = _gradients([loss], [copy for _, copy in pairs])
+    reached = [(feature, gradient) for (feature, _), gradient in zip(pairs, at_copies, strict=True) if gradient is not None]
+    return _gradients([feature for feature, _ in reached], parameters, [gradient for _, gradient in reached])
+
+
+def _gradients(
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor], at_outputs: Sequence[Tensor] | None = None, keep: bool = True
+) -> list[Tensor | None]:
+    """As ``torch.autograd.grad``, which refuses an empty list and an output without a graph."""
+    if not inputs or not any(output.requires_grad for output in outputs):
+        return [None] * len(inputs)
+    return list(torch.autograd.grad(outputs, inputs, at_outputs, retain_graph=keep, allow_unused=True))
 
 
 def _task_gradients(model: MultiTaskModel, places: Sequence[Tensor], losses: Sequence[Tensor], rows: Tensor) -> TaskGradients:
-    jacobian = torch.zeros((len(rows), sum(place.numel() for place in places)), device=places[0].device)
+    jacobian = torch.zeros((len(rows), sum(place.numel() for place in places)), device=losses[0].device)
+    own_gradients = []
     for index, row in enumerate(rows.tolist()):
-        own = model.task_parameters(model.tasks[row])
+        own = trained(model.task_parameters(model.tasks[row]))
         is_last = index == len(rows) - 1
-        gradients = torch.autograd.grad(losses[row], [*places, *own], retain_graph=not is_last, allow_unused=True)
-        for parameter, gradient in zip(own, gradients[len(places) :], strict=True):
+        gradients = _gradients([losses[row]], [*places, *own], keep=not is_last)
+        own_gradients.append(gradients[len(places) :])
+        for parameter, gradient in zip(own, own_gradients[-1], strict=True):
             parameter.grad = gradient
         for part, gradient in zip(_split(jacobian[index], places), gradients, strict=False):
             if gradient is not None:
                 part.copy_(gradient)
     values = torch.stack([losses[row].detach() for row in rows.tolist()])
-    return TaskGradients(jacobian, jacobian @ jacobian.T, values, rows)
+    return TaskGradients(jacobian, jacobian @ jacobian.T, values, rows, own_gradients)
 
 
 def _split(flat: Tensor, places: Sequence[Tensor]) -> list[Tensor]:

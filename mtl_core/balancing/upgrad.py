@@ -30,6 +30,11 @@ class UPGrad(GramianAggregator):
     no_conflict: ClassVar[bool] = True
 
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
-        count = len(gramian)
-        projections = [dual_cone(gramian.numpy(), row / count) for row in np.eye(count)]
-        return torch.from_numpy(np.sum(projections, axis=0))
+        return upgrad_coefficients(gramian)
+
+
+def upgrad_coefficients(gramian: Tensor) -> Tensor:
+    """Gramian (T', T'), float64 on the CPU -> the factors (T',) on the gradients in UPGrad's update."""
+    count = len(gramian)
+    projections = [dual_cone(gramian.numpy(), row / count) for row in np.eye(count)]
+    return torch.from_numpy(np.sum(projections, axis=0))

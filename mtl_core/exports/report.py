@@ -95,7 +95,8 @@ def _facts(source: ExportSource) -> str:
     if info:
         counts = info["parameters"]
         total = counts["shared"] + sum(counts["tasks"].values())
-        facts["Parameters"] = f"{total:,} ({counts['shared'] / max(1, total):.0%} shared)"
+        frozen = f" · {counts['frozen']:,} frozen" if counts.get("frozen") else ""
+        facts["Parameters"] = f"{total:,} ({counts['shared'] / max(1, total):.0%} shared){frozen}"
         facts["Images"] = " · ".join(f"{number:,} {split}" for split, number in info["images"].items())
     facts["Time"] = f"{run.seconds / 60:.1f} min" if run.seconds >= 60 else f"{run.seconds:.0f} s"
     cells = "".join(f"<div><dt>{name}</dt><dd>{text(value)}</dd></div>" for name, value in facts.items())

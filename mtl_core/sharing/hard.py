@@ -31,17 +31,20 @@ class HardSharing(MultiTaskModel):
         features = self.backbone(images)
         self._taken = None
         if self.split_features and self.training and torch.is_grad_enabled():
-            copies = [feature.detach().requires_grad_() for feature in features]
+            copies = [feature.detach().requires_grad_(feature.requires_grad) for feature in features]
             self._taken, features = (features, copies), copies
         outputs = {}
         for name, head in self.heads.items():
             if self.only is not None and name not in self.only:
                 continue
             read = [feature[parts[name]] for feature in features] if parts else features
-            if self.watch_features is not None and features[0].requires_grad:
+            if self.watch_features is not None and any(feature.requires_grad for feature in features):
                 read = self.watch_features(name, read)
             outputs[name] = head(read)
         return outputs
+
+    def cut_features(self) -> tuple[list[Tensor], list[Tensor]] | None:
+        return self._taken
 
     def take_features(self) -> tuple[list[Tensor], list[Tensor]]:
         if self._taken is None:

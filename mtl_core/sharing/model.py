@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -17,6 +17,11 @@ class SharingOptions(BaseModel):
     """Parent of every scheme's options."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+def trained(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    """Those of some parameters that training changes: a frozen one (``requires_grad`` off) has no gradient to ask for."""
+    return [parameter for parameter in parameters if parameter.requires_grad]
 
 
 class MultiTaskModel(nn.Module, ABC):
@@ -55,14 +60,20 @@ class MultiTaskModel(nn.Module, ABC):
 
     @abstractmethod
     def shared_parameters(self) -> list[nn.Parameter]:
-        """Parameters that receive gradients from more than one task."""
+        """Parameters that more than one task uses, frozen ones too; ``trained`` leaves those out."""
 
     @abstractmethod
     def task_parameters(self, task: str) -> list[nn.Parameter]:
-        """Parameters that only this task uses."""
+        """Parameters that only this task uses, frozen ones too."""
+
+    def cut_features(self) -> tuple[list[Tensor], list[Tensor]] | None:
+        """As ``take_features``, but they stay to be taken; None where the last forward pass did not cut the graph."""
+        return None
 
     def take_features(self) -> tuple[list[Tensor], list[Tensor]]:
         """Features of the last forward pass as the shared part made them, and the cut-off copies that the heads read. Kept no longer.
+
+        A copy requires a gradient where its feature does: nothing before a frozen part could use one.
 
         Raises:
             NotImplementedError: the scheme has no shared features.

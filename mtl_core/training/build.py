@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +54,19 @@ class Setup:
     loss_weights: Tensor
     complete: frozenset[str]  # targets that every image of every split has
     window: Window
+    weighted: list[bool] = field(default_factory=list)  # whose loss weight is above 0 now
     update: Any = None  # what does a step, see mtl_core.training.updates; made of the rest
 
     @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps in one pass over the training split."""
         return len(self.train_batches)
+
+    def weigh(self, loss_weights: Sequence[float]) -> None:
+        """Train with these loss weights (T,) from the next step on."""
+        self.loss_weights.copy_(self.loss_weights.new_tensor(loss_weights))  # in place: the curves' window reads the same tensor
+        self.weighted = [weight > 0 for weight in loss_weights]
+        self.balancer.use_loss_weights(self.loss_weights)
 
     def trained_at(self, step: int) -> list[bool]:
         """Which tasks are trained in a step (1 is the first)."""
@@ -107,11 +114,13 @@ def build(config: RunConfig, cache: Path, progress: Progress | None = None) -> S
     optimizer = optimizer_of(config, model, balancer)
     train_batches = _train_batches(config, data, kinds, execution)
     scheduler = build_scheduler(config.schedule, optimizer, config.epochs * len(train_batches))
-    loss_weights = torch.tensor([task.loss_weight for task in config.tasks.values()], device=device)
+    loss_weights = torch.ones(len(kinds), device=device)
     torch.manual_seed(config.seed)  # timing a few steps must not move where the run's own random numbers begin
     made = {kind.task.target for kind in kinds.values() if kind.is_self_supervised}
     complete, window = complete_targets(data) | made, Window(kinds, loss_weights)
-    return Setup(config, data, kinds, model, balancer, optimizer, scheduler, execution, train_batches, loss_weights, complete, window)
+    setup = Setup(config, data, kinds, model, balancer, optimizer, scheduler, execution, train_batches, loss_weights, complete, window)
+    setup.weigh([task.loss_weight for task in config.tasks.values()])
+    return setup
 
 
 def training_data(config: RunConfig, cache: Path, progress: Progress | None = None) -> PreparedData:

@@ -42,8 +42,7 @@ class Changes:
         return SettingChanged(change.step, epoch, change.key, _value(before, change.key), change.value, replayed)
 
     def _apply(self, step: int) -> None:
-        weights = [task.loss_weight for task in self.now.tasks.values()]
-        self.setup.loss_weights.copy_(self.setup.loss_weights.new_tensor(weights))  # in place: the curves' window reads the same tensor
+        self.setup.weigh([task.loss_weight for task in self.now.tasks.values()])
         set_learning_rate(self.setup.optimizer, self.setup.scheduler, self.now.optimizer.lr, step)
 
 

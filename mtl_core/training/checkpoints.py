@@ -164,25 +164,31 @@ def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
     same_balancing = meta.get("balancing", setup.config.balancing.name) == setup.config.balancing.name
     if same_tasks:
         setup.window.load_state_dict(state["window"])
-    if not (same_tasks and same_balancing and _put_back_balancer(state["balancer"], setup)) and setup.balancer.has_state():
+    goes_on = same_tasks and same_balancing and _put_back_balancer(state, meta, setup)
+    if not goes_on and setup.balancer.has_state():
         remarks.append(f"the balancing method '{setup.config.balancing.name}' begins anew")
     if same_tasks and meta.get("update", "joint") == setup.config.update.name:
         setup.update.load_state_dict(state.get("update", {}))
-    remarks += _put_back_optimizer(state, meta, setup)
+    remarks += _put_back_optimizer(state, meta, setup, goes_on)
     torch.set_rng_state(state["generator"].cpu())
     if "device_generator" in state and setup.execution.device == "cuda":
         torch.cuda.set_rng_state(state["device_generator"].cpu())
     return remarks
 
 
-def _put_back_balancer(state: dict[str, Any], setup: Setup) -> bool:
+def _put_back_balancer(state: dict[str, Any], meta: dict[str, Any], setup: Setup) -> bool:
     """False where an earlier version of the program kept other things of this method."""
-    fresh = copy.deepcopy(setup.balancer.state_dict())
+    balancer, fresh = setup.balancer, copy.deepcopy(setup.balancer.state_dict())
     try:
-        setup.balancer.load_state_dict({"_extra_state": {}, **state})  # the first version kept none for most methods
+        balancer.load_state_dict({"_extra_state": {}, **state["balancer"]})  # the first version kept none for most methods
     except (RuntimeError, KeyError, TypeError, AttributeError):
-        setup.balancer.load_state_dict(fresh)
+        balancer.load_state_dict(fresh)
         return False
+    # What it remembers is in units of the weights at that step. Those of this config follow (``Changes``): a fork may have other ones. An earlier
+    # version did not write them down: they are taken to be this config's.
+    at_step = setup.config.at_step(meta["position"]["step"])
+    kept = state.get("loss_weights", [task.loss_weight for task in at_step.tasks.values()])
+    balancer.loss_weights = balancer.loss_weights.new_tensor(kept)
     return True
 
 
@@ -198,8 +204,8 @@ def _own_tensors(tensors: dict[str, Any], setup: Setup) -> dict[str, Any]:
     return {name: tensors[name] for name in own}
 
 
-def _put_back_optimizer(state: dict[str, Any], meta: dict[str, Any], setup: Setup) -> list[str]:
-    """Each parameter's state by its name. A parameter that the checkpoint does not know begins without one."""
+def _put_back_optimizer(state: dict[str, Any], meta: dict[str, Any], setup: Setup, with_balancer: bool) -> list[str]:
+    """Each parameter's state by its name. A parameter that the checkpoint does not know begins without one, and so do a new balancer's."""
     if meta.get("optimizer", setup.config.optimizer.name) != setup.config.optimizer.name:
         return [f"the optimizer '{setup.config.optimizer.name}' begins anew"]
     now, rules = _parameter_names(setup), algorithms(setup.optimizer)
@@ -207,8 +213,16 @@ def _put_back_optimizer(state: dict[str, Any], meta: dict[str, Any], setup: Setu
     old = state["optimizer"]["state"]
     old_rules = state.get("optimizer_rules", rules[:1] * len(before))
     place = {name: number for number, name in enumerate(before)}
-    known = ((number, place[name]) for number, name in enumerate(now) if place.get(name) in old)
+    ours = {number: name for number, name in enumerate(now) if with_balancer or not name.startswith("balancer.")}
+    known = ((number, place[name]) for number, name in ours.items() if place.get(name) in old)
     kept = {number: old[there] for number, there in known if rules[number] == old_rules[there]}
+    # Earlier versions kept the numbers that a balancing method learns, a task each, in one vector under another path.
+    vectors = {name.rpartition(".")[2]: there for name, there in place.items() if name.startswith("balancer.")}
+    for number, name in ours.items():
+        *path, row = name.split(".")
+        there = vectors.get(path[-1]) if path and path[0] == "balancer" and row.isdigit() and number not in kept else None
+        if there in old and rules[number] == old_rules[there]:
+            kept[number] = {key: value[int(row)].clone() if torch.is_tensor(value) and value.ndim else value for key, value in old[there].items()}
     # Learning rate, decay and momentum are the config's: only what was accumulated comes from the checkpoint.
     setup.optimizer.load_state_dict({"state": kept, "param_groups": setup.optimizer.state_dict()["param_groups"]})
     return []
@@ -230,6 +244,7 @@ def _write_files(folder: Path, setup: Setup, position: dict[str, Any], best: boo
         "optimizer_rules": algorithms(setup.optimizer),
         "update": setup.update.state_dict(),
         "balancer": setup.balancer.state_dict(),
+        "loss_weights": setup.balancer.loss_weights.tolist(),
         "generator": torch.get_rng_state(),
         "window": setup.window.state_dict(),
     }

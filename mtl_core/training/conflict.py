@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from mtl_core.balancing.balancer import GradientAggregator
-from mtl_core.balancing.task_gradients import TaskGradients
+from mtl_core.balancing.task_gradients import TaskGradients, shared_gradients
+from mtl_core.sharing.model import trained
 from mtl_core.training.build import Setup
 
 Noted = dict[str, Tensor]  # scalar key -> 0-d tensor, or the first part of several keys -> (T,), a task each
@@ -25,12 +26,15 @@ class ConflictProbe:
     """Cosines between the tasks' gradients on the shared parameters, whole and by block of the backbone.
 
     Under a method that has the tasks' gradients anyway: at every step, for nothing. Under any other: every ``conflict_every`` steps, by one more
-    backward pass through the shared network per task, from the same graph. It reads and changes nothing that the update uses.
+    backward pass through the shared network per task, from the same graph. It reads and changes nothing that the update uses. A method that
+    looks at the features has cut the graph there; the probe goes on behind the cut, so its cosines are those of every other method.
+
+    Frozen parameters count for nothing. Where no shared parameter is trained, nothing is measured.
     """
 
     def __init__(self, setup: Setup):
         self.setup, self.every = setup, setup.config.conflict_every
-        self.parameters = setup.model.shared_parameters()
+        self.parameters = trained(setup.model.shared_parameters())
         self.blocks = _blocks(setup)
         self.noted: Noted = {}
         self._gives_gradients = isinstance(setup.balancer, GradientAggregator) and not setup.balancer.at_features
@@ -41,12 +45,12 @@ class ConflictProbe:
     def before_update(self, losses: Sequence[Tensor], present: Tensor, step: int) -> None:
         """Called with the losses' graphs alive, before the balancer's backward pass."""
         self.noted, self._step = {}, step
-        if self._gives_gradients or not self._is_due():
+        if self._gives_gradients or not self._is_due() or not self.parameters:
             return
         rows = present.nonzero()[:, 0].tolist()
         if len(rows) < 2:
             return
-        gradients = [torch.autograd.grad(losses[row], self.parameters, retain_graph=True, allow_unused=True) for row in rows]
+        gradients = [shared_gradients(self.setup.model, losses[row]) for row in rows]
         self._note(rows, torch.stack([_flat(each, self.parameters) for each in gradients]), by_block=True)
 
     def _is_due(self) -> bool:
@@ -85,7 +89,7 @@ def _blocks(setup: Setup) -> dict[str, slice]:
     names = {id(parameter): name for name, parameter in setup.model.named_parameters()}
     blocks: dict[str, slice] = {}
     start = 0
-    for parameter in setup.model.shared_parameters():
+    for parameter in trained(setup.model.shared_parameters()):
         first, second, *_ = [*names[id(parameter)].removeprefix("backbone.").split("."), ""]
         name = f"{first}.{second}" if second.isdigit() else first
         end = start + parameter.numel()
@@ -104,13 +108,18 @@ class FeatureNorms:
     def __init__(self, setup: Setup):
         self.tasks = setup.model.tasks
         self.parts: dict[str, list[Tensor]] = {}  # a task's norms at each feature that it reads, (N,) each: an image's own
+        self.present: Sequence[str] = ()
         self.is_on = setup.config.gradient_norms and setup.model.has_shared_features and len(self.tasks) > 1
         if self.is_on:
             setup.model.watch_features = lambda task, features: _Watched.apply(partial(self._note, task), *features)
 
-    def begin(self) -> None:
-        """Before the update's own backward pass: what came before it, such as the conflict probe's, does not count."""
-        self.parts = {}
+    def begin(self, present: Sequence[str] = ()) -> None:
+        """Before the update's own backward pass: what came before it, such as the conflict probe's, does not count.
+
+        Args:
+            present: tasks with a loss in this step. One that the update leaves out all the same (roulette, a loss weight of 0) pulls with 0.
+        """
+        self.parts, self.present = {}, present
 
     def noted(self) -> Noted:
         """``gradient_norm`` and ``gradient_share`` (of the norms' sum), each (T,), NaN for a task that took no part; nothing where it is off."""
@@ -123,7 +132,7 @@ class FeatureNorms:
         for task in self.tasks:
             rows += self.parts.get(task, ())
             if (missing := width - lengths.get(task, 0)) > 0:
-                rows.append(some.new_full((missing,), 0.0 if task in lengths else float("nan")))
+                rows.append(some.new_full((missing,), 0.0 if task in lengths or task in self.present else float("nan")))
         norms = torch.linalg.vector_norm(torch.cat(rows).view(len(self.tasks), width), dim=1, dtype=torch.float32)
         return {"gradient_norm": norms, "gradient_share": norms / norms.nansum()}
 
@@ -144,5 +153,6 @@ class _Watched(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        ctx.note(gradients)
+        # A feature that nothing trained made (a frozen stage's) takes no gradient on: what arrives there moves no shared parameter.
+        ctx.note([gradient if is_needed else None for gradient, is_needed in zip(gradients, ctx.needs_input_grad[1:], strict=True)])
         return None, *gradients

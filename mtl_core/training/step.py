@@ -96,17 +96,20 @@ class JointStep:
             losses = [loss if is_on else loss.new_zeros(()) for loss, is_on in zip(losses, self.on, strict=True)]
             present = present & present.new_tensor(self.on)
         values = torch.stack([loss.detach() for loss in losses])
-        if not any(loss.requires_grad for loss in losses):  # no image of this batch has any target: nothing to learn from
+        # A task of loss weight 0 has no graph: a gradient of zeros would let momentum and weight decay move its head.
+        factors = zip(losses, setup.loss_weights, setup.weighted, strict=True)
+        weighted = [loss * loss_weight if is_weighted else loss.new_zeros(()) for loss, loss_weight, is_weighted in factors]
+        if not any(loss.requires_grad for loss in weighted):  # no image of this batch has any target: nothing to learn from
             setup.scheduler.step()
             return values, present, values.sum(), torch.zeros_like(values)
         if must_be_finite:
             self._check_losses(values, number)
         self.conflict.before_update(losses, present, number)
-        self.norms.begin()
-        weighted = [loss * loss_weight for loss, loss_weight in zip(losses, setup.loss_weights, strict=True)]
+        self.norms.begin([name for name, loss in zip(setup.kinds, losses, strict=True) if loss.requires_grad])
         combined, coefficients = setup.balancer.backward(weighted, present, setup.model)
         if setup.config.gradient_clip is not None:
-            clip_grad_norm_(setup.model.parameters(), setup.config.gradient_clip)
+            is_whole = setup.config.gradient_clip_over == "all"
+            clip_grad_norm_(setup.model.parameters() if is_whole else setup.model.shared_parameters(), setup.config.gradient_clip)
         if must_be_finite:
             self._check_gradients(number)
         setup.optimizer.step()

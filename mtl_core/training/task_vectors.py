@@ -3,7 +3,7 @@
 The article's update, theta(t+1) = theta(t) + alpha * sum_i theta_i. Read literally, with theta_i the parameters that task i has come to, it
 multiplies the network by 1 + alpha T in every round and diverges (docs/task-vectors.md has a run that shows it). Read with theta_i as the
 task vector, the difference of task i's copy to where it began (Ilharco et al. 2023, "Editing Models with Task Arithmetic"), it is a method; with
-alpha = 1/T it is local averaging, as federated averaging does over clients (McMahan et al. 2017, algorithm 1).
+alpha = 1/T it is local averaging, as federated averaging does over clients (McMahan et al. 2017, algorithm 1), T the tasks that took a step.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
 from mtl_core.errors import Problem
 from mtl_core.registry import validated
+from mtl_core.sharing.model import trained
 from mtl_core.training.build import Setup
 from mtl_core.training.conflict import Noted
-from mtl_core.training.losses import labelled_part
+from mtl_core.training.losses import separate_losses
 from mtl_core.training.optimizers import algorithms, make_optimizer, set_learning_rate
 from mtl_core.training.step import StepResult, UpdateOptions
 
@@ -32,7 +33,10 @@ class TaskVectorsOptions(UpdateOptions):
     """Options of task vectors."""
 
     alpha: float | None = Field(
-        None, gt=0, le=10, description="Factor on the sum of the task vectors; empty for 1 / number of tasks, which averages the copies."
+        None,
+        gt=0,
+        le=10,
+        description="Factor on the sum of the task vectors; empty for 1 / number of the tasks that took a step in the round, which averages their copies.",
     )
     local_steps: int = Field(
         10, ge=1, le=10_000, description="Steps that each task takes on its own copy before they are put together. A round also ends with its epoch."
@@ -51,7 +55,8 @@ class TaskVectors:
     the same batch; nothing that one does is seen by another before the round's end, so the result is that of training them at the same time.
 
     Deviations and choices. Running means of normalisation are averaged over the copies, never summed: they are measurements. Each
-    task's optimizer keeps its moments over the rounds. A task absent from a batch takes no step in it.
+    task's optimizer keeps its moments over the rounds. A task that is absent from a batch, outside its epochs or of loss weight 0 takes no step in it,
+    and a task without any step in a round counts neither in its sum nor in its averages.
     """
 
     title: ClassVar[str] = "Task vectors"
@@ -59,17 +64,18 @@ class TaskVectors:
         "Each task trains its own copy of the shared network for some steps; then what the copies have learnt is added up: "
         "theta += alpha * sum_i (theta_i - theta)."
     )
+    heads: ClassVar[str] = "Each head is trained with its own task's gradient, times the loss weight that was set."
     Options: ClassVar[type[UpdateOptions]] = TaskVectorsOptions
 
     def __init__(self, setup: Setup):
         self.setup, self.model = setup, setup.model
         self.options = validated(self.Options, setup.config.update.options, "update")
-        self.alpha = self.options.alpha or 1 / len(setup.kinds)
-        self.shared = self.model.shared_parameters()
-        self.measured = _running_means(self.model, self.shared)
+        self.shared = trained(self.model.shared_parameters())
+        self.measured = _running_means(self.model, self.model.shared_parameters())
         self.optimizers = {name: self._own_optimizer(name) for name in setup.kinds}
         self.copies = {name: [tensor.detach().clone() for tensor in self._tensors()] for name in setup.kinds}
         self.in_round = 0
+        self.moved: set[str] = set()  # tasks that have taken a step in this round
         self._noted: Noted = {}
 
     @classmethod
@@ -89,39 +95,50 @@ class TaskVectors:
         if self.in_round == 0:
             self._begin_round()
         values, present = setup.loss_weights.new_zeros(len(setup.kinds)), setup.loss_weights.new_zeros(len(setup.kinds), dtype=torch.bool)
-        start = [tensor.data for tensor in self._tensors()]
+        start, stepped = [tensor.data for tensor in self._tensors()], torch.zeros_like(present)
         try:
             for place, (name, is_on) in enumerate(zip(setup.kinds, setup.trained_at(number), strict=True)):
                 loss = self._local_step(name, place, batch) if is_on else None
                 if loss is not None:
                     values[place], present[place] = loss, True
+                    stepped[place] = setup.weighted[place]
         finally:
             self.model.only = None
             self._lend(start)
+        alpha = self._alpha()
         self.in_round += 1
         if self.in_round == self.options.local_steps or number % setup.steps_per_epoch == 0:
             self._put_together()
         set_learning_rate(setup.optimizer, setup.scheduler, setup.scheduler.base_lrs[0], number)
-        return values, present, (values * setup.loss_weights).sum(), torch.where(present, self.alpha, 0.0)
+        return values, present, (values * setup.loss_weights).sum(), torch.where(stepped, alpha, 0.0)
 
     def noted(self) -> Noted:
         """Norms of the task vectors and cosines between them, at a round's end."""
         return self._noted
 
+    def _alpha(self) -> float:
+        return self.options.alpha or 1 / max(1, len(self.moved))
+
     def state_dict(self) -> dict[str, Any]:
         """The optimizers, and the copies where a round has begun."""
         optimizers = {name: {"rules": algorithms(optimizer), **optimizer.state_dict()} for name, optimizer in self.optimizers.items()}
-        return {"in_round": self.in_round, "copies": self.copies if self.in_round else {}, "optimizers": optimizers}
+        copies = self.copies if self.in_round else {}
+        return {"in_round": self.in_round, "moved": sorted(self.moved), "copies": copies, "optimizers": optimizers}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where ``state_dict`` was taken. An optimizer with another update rule begins anew."""
         self.in_round = state["in_round"]
         for name, tensors in state["copies"].items():
             _copy(self.copies[name], tensors)
+        # Earlier versions did not keep who had taken a step: whose copy is another one than the network.
+        self.moved = set(state["moved"]) if "moved" in state else {name for name in state["copies"] if self._has_moved(name)}
         for name, optimizer in self.optimizers.items():
             kept = state["optimizers"][name]
             if kept["rules"] == algorithms(optimizer):
                 optimizer.load_state_dict({"state": kept["state"], "param_groups": optimizer.state_dict()["param_groups"]})
+
+    def _has_moved(self, task: str) -> bool:
+        return any(not torch.equal(own, tensor) for own, tensor in zip(self.copies[task], self.shared, strict=False))
 
     def _tensors(self) -> list[Tensor]:
         """What a task has a copy of."""
@@ -138,23 +155,26 @@ class TaskVectors:
             tensor.data = lent
 
     def _local_step(self, task: str, place: int, batch: Batch) -> Tensor | None:
-        """One step of a task on its own copy; its loss, or None where the batch has no target for it."""
+        """One step of a task on its own copy, unless its loss weight is 0; its loss, or None where the batch has no target for it."""
         setup, kind, optimizer = self.setup, self.setup.kinds[task], self.optimizers[task]
         self._lend(self.copies[task])
         self.model.only = (task,)
         with setup.execution.autocast():
             outputs = self.model(batch.images, batch.parts)
-        output, target = labelled_part(kind, outputs[task], batch, setup.complete)
-        if not len(target):
+        [loss], present = separate_losses({task: kind}, outputs, batch, setup.complete)  # mixed images included
+        if not bool(present):
             return None
-        loss = kind.loss(output, target)
+        if not setup.weighted[place] or not loss.requires_grad:  # in the second case all that this task uses is frozen
+            return loss.detach()
         optimizer.zero_grad(set_to_none=True)
         (loss * setup.loss_weights[place]).backward()
         if setup.config.gradient_clip is not None:
-            clip_grad_norm_([parameter for group in optimizer.param_groups for parameter in group["params"]], setup.config.gradient_clip)
+            whole = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            clip_grad_norm_(whole if setup.config.gradient_clip_over == "all" else self.shared, setup.config.gradient_clip)
         self._set_learning_rate(optimizer)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        self.moved.add(task)
         return loss.detach()
 
     def _set_learning_rate(self, optimizer: torch.optim.Optimizer) -> None:
@@ -165,6 +185,7 @@ class TaskVectors:
 
     @torch.no_grad()
     def _begin_round(self) -> None:
+        self.moved = set()
         for copy in self.copies.values():
             _copy(copy, [tensor.data for tensor in self._tensors()])
 
@@ -173,13 +194,16 @@ class TaskVectors:
         count = len(self.shared)
         vectors = {name: [own - tensor for own, tensor in zip(copy[:count], self.shared, strict=True)] for name, copy in self.copies.items()}
         self._noted = _norms_and_cosines(vectors)
+        self.in_round = 0
+        if not self.moved:
+            return
+        moved = [name for name in self.copies if name in self.moved]
         summed = vectors if self.options.vector == "difference" else self.copies
         for number, parameter in enumerate(self.shared):
-            parameter.add_(sum(parts[number] for parts in summed.values()), alpha=self.alpha)
+            parameter.add_(sum(summed[name][number] for name in moved), alpha=self._alpha())
         for number, buffer in enumerate(self.measured, start=count):
-            copies = torch.stack([copy[number] for copy in self.copies.values()])
+            copies = torch.stack([self.copies[name][number] for name in moved])
             buffer.copy_(copies.mean(0) if buffer.is_floating_point() else copies.amax(0))
-        self.in_round = 0
 
 
 def _running_means(model: nn.Module, shared: Sequence[Tensor]) -> list[Tensor]:
@@ -195,7 +219,9 @@ def _copy(to: Sequence[Tensor], tensors: Sequence[Tensor]) -> None:
 
 
 def _norms_and_cosines(vectors: dict[str, list[Tensor]]) -> Noted:
-    """``task_vector_norm`` (T,) and a cosine for each pair; NaN where a vector is zero, which the curves leave out."""
+    """``task_vector_norm`` (T,) and a cosine for each pair; NaN where a vector is zero, which the curves leave out. Nothing where all is frozen."""
+    if not any(vectors.values()):
+        return {}
     flat = {name: torch.cat([part.reshape(-1) for part in parts]) for name, parts in vectors.items()}
     norms = {name: torch.linalg.vector_norm(vector) for name, vector in flat.items()}
     noted = {"task_vector_norm": torch.stack(list(norms.values()))}

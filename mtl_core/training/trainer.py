@@ -19,6 +19,7 @@ from mtl_core.config import RunConfig
 from mtl_core.data.augmentation import fitting
 from mtl_core.data.source import Progress
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
+from mtl_core.sharing.model import trained
 from mtl_core.training import checkpoints
 from mtl_core.training.build import TRAIN_PART, Setup, build, measured_rows, rows_of
 from mtl_core.training.changes import Changes
@@ -212,6 +213,7 @@ def run_info(setup: Setup) -> dict[str, Any]:
         "precision": setup.execution.precision,
         "layout": setup.execution.layout,
         "parameters": parameter_counts(model),
+        "heads": getattr(setup.update, "heads", setup.balancer.heads),
         "images": {name: len(setup.data.split(name)) for name in ("train", "val", "test")},
         "image_shape": list(setup.data.statistics["image_shape"]),
         "steps_per_epoch": setup.steps_per_epoch,
@@ -221,10 +223,12 @@ def run_info(setup: Setup) -> dict[str, Any]:
 
 
 def parameter_counts(model: Any) -> dict[str, Any]:
-    """Trainable numbers in the shared part and in each task's own."""
+    """Numbers that are trained in the shared part and in each task's own; where some of the network is frozen, how many that are."""
+    frozen = sum(parameter.numel() for parameter in model.parameters() if not parameter.requires_grad)
     return {
-        "shared": sum(parameter.numel() for parameter in model.shared_parameters()),
-        "tasks": {task: sum(parameter.numel() for parameter in model.task_parameters(task)) for task in model.tasks},
+        "shared": sum(parameter.numel() for parameter in trained(model.shared_parameters())),
+        "tasks": {task: sum(parameter.numel() for parameter in trained(model.task_parameters(task))) for task in model.tasks},
+        **({"frozen": frozen} if frozen else {}),
     }
 
 

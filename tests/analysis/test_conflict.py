@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtl_core.analysis.conflict import WHOLE, blocks, cosines_at, measured_steps, pairs, reading
+from mtl_core.analysis.conflict import WHOLE, blocks, cosines_at, measured_steps, pairs, reading, why_no_norms, why_none
+from mtl_core.config import RunConfig
 
 TASKS = ["a", "b", "c"]
 
@@ -64,3 +65,30 @@ def test_the_reading_is_plain(frame):
     calm = frame_of(*((step, key, value) for step in (1, 51, 101) for key, value in (("conflict/a/b", 0.01), ("conflict_share/a/b", 0.0))))
     assert reading(calm, ["a", "b"]) == ["The tasks are hardly related: neither for nor against each other."]
     assert reading(frame_of(), TASKS) == []
+
+
+RUN = {"data": {"name": "digits"}, "tasks": {"digit": {}, "ink": {}}, "backbone": {"name": "mlp"}}
+NOT_BEGUN, BEGUN = frame_of(), frame_of((1, "optimizer/loss", 2.0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "info", "frame", "expected"),
+    [
+        ({"conflict_every": 0}, {}, BEGUN, "switched off"),
+        ({}, {"parameters": {"shared": 0}}, BEGUN, "network is frozen"),
+        ({}, {"parameters": {"shared": 9}}, NOT_BEGUN, "Measured at the first step"),
+        ({}, {"parameters": {"shared": 9}}, BEGUN, "no two tasks had targets in the same batch"),
+        ({"balancing": {"name": "mgda", "gradients": "features"}}, {}, BEGUN, "earlier version"),
+    ],
+)
+def test_a_panel_without_angles_says_why(changes, info, frame, expected):
+    """It promises a measurement only before the first step: what was not measured then is not called measured."""
+    assert expected in why_none(RunConfig.from_dict({**RUN, **changes}), info, frame)
+
+
+def test_a_panel_without_norms_says_why():
+    config = RunConfig.from_dict(RUN)
+    assert "switched off" in why_no_norms(RunConfig.from_dict({**RUN, "gradient_norms": False}), {}, BEGUN)
+    assert "frozen" in why_no_norms(config, {"parameters": {"shared": 0}}, BEGUN)
+    assert why_no_norms(config, {}, NOT_BEGUN) == "Measured from the first step on."
+    assert why_no_norms(config, {}, BEGUN).startswith("Not measured")

@@ -34,9 +34,14 @@ def make(name: str, tasks: int, **options):
 
 def linear_losses(model: TwoParts, slopes, values=None) -> torch.Tensor:
     """loss_t = slope_t . trunk + own_t, moved to the value 2 + t (or the given one): the gradient on the trunk is slope_t, on own_t it is 1."""
+    return torch.stack(separate_losses(model, slopes, values))
+
+
+def separate_losses(model: TwoParts, slopes, values=None) -> list[torch.Tensor]:
+    """``linear_losses`` as a step gives them: kept apart, so that a backward pass from one visits no other task's parameters."""
     losses = [torch.as_tensor(slope, dtype=torch.float32) @ model.trunk + own.sum() for slope, own in zip(slopes, model.own, strict=True)]
     values = values or [2.0 + number for number in range(len(losses))]
-    return torch.stack([loss - loss.detach() + value for loss, value in zip(losses, values, strict=True)])
+    return [loss - loss.detach() + value for loss, value in zip(losses, values, strict=True)]
 
 
 def everyone(count: int) -> torch.Tensor:
@@ -54,4 +59,4 @@ def one_step(name: str, slopes, values=None, balancer=None, **options):
 
 @pytest.fixture
 def toy() -> SimpleNamespace:
-    return SimpleNamespace(TwoParts=TwoParts, make=make, linear_losses=linear_losses, everyone=everyone, one_step=one_step)
+    return SimpleNamespace(TwoParts=TwoParts, make=make, linear_losses=linear_losses, separate_losses=separate_losses, everyone=everyone, one_step=one_step)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mtl_core.balancing import BALANCERS
 from mtl_core.config import RunConfig
 from mtl_core.events import Control, EpochMetrics, StepScalars
 from mtl_core.training.build import build
@@ -28,6 +29,7 @@ CONFIG = {
     "conflict_every": 2,
 }
 TASKS = tuple(CONFIG["tasks"])
+AT_FEATURES = [name for name in BALANCERS if "gradients" in BALANCERS.load(name).Options.model_fields]
 PAIRS = [("count", "segments"), ("count", "boxes"), ("segments", "boxes")]
 
 
@@ -43,12 +45,13 @@ def first_step(config, cache):
     shared = dict(setup.model.named_parameters())
     shared = {name: parameter for name, parameter in shared.items() if any(parameter is each for each in setup.model.shared_parameters())}
     buffers = {name: buffer.clone() for name, buffer in setup.model.named_buffers()}
-    alone = {}
+    alone, is_cut, setup.model.split_features = {}, setup.model.split_features, False
     for row, task in enumerate(TASKS):
         losses, _ = separate_losses(setup.kinds, setup.model(batch.images), batch, setup.complete)
         alone[task] = dict(zip(shared, torch.autograd.grad(losses[row], list(shared.values()), allow_unused=True), strict=True))
         for name, buffer in setup.model.named_buffers():
             buffer.copy_(buffers[name])
+    setup.model.split_features = is_cut
     step = JointStep(setup)
     step(batch, 1)
     return step.noted(), alone
@@ -60,9 +63,14 @@ def cosine(one, other, block=""):
     return float(first @ second / (first.norm() * second.norm()))
 
 
-@pytest.mark.parametrize("balancing", ["fixed", "uncertainty", "pcgrad", "mgda"])
+@pytest.mark.parametrize(
+    "balancing",
+    [*({"name": name} for name in ("fixed", "uncertainty", "pcgrad", "mgda")), *({"name": name, "gradients": "features"} for name in AT_FEATURES)],
+    ids=lambda balancing: "-".join(balancing.values()),
+)
 def test_cosines_are_those_of_separately_computed_gradients(balancing, shared_cache):
-    noted, alone = first_step(config_of(balancing={"name": balancing}), shared_cache)
+    """On the parameters, where the method itself looks at the features too."""
+    noted, alone = first_step(config_of(balancing=balancing), shared_cache)
     for one, other in PAIRS:
         expected = cosine(alone[one], alone[other])
         assert float(noted[f"conflict/{one}/{other}"]) == pytest.approx(expected, abs=2e-5)
@@ -106,9 +114,9 @@ def is_seen(key):
     return key.split("/")[0] in ("conflict", "conflict_share", "gradient_norm", "gradient_share")
 
 
-@pytest.mark.parametrize("balancing", ["fixed", "pcgrad"])
+@pytest.mark.parametrize("balancing", [{"name": "fixed"}, {"name": "pcgrad"}, {"name": "mgda", "gradients": "features"}])
 def test_looking_at_the_angles_changes_nothing(balancing, tmp_path, shared_cache):
-    config = config_of(balancing={"name": balancing}, gradient_norms=False)
+    config = config_of(balancing=balancing, gradient_norms=False)
     seen, weights = run(config, tmp_path / "seen", shared_cache)
     blind, same = run(config.model_copy(update={"conflict_every": 0}), tmp_path / "blind", shared_cache)
     assert {at: value for at, value in seen.items() if not is_seen(at[1])} == blind

@@ -69,8 +69,7 @@ def test_a_stopped_run_goes_on_bit_by_bit_and_every_measure_is_there(balancing, 
     keys = {key for _, key in values}
     assert {"val/rotation/accuracy", "val/reconstruction/r2", "val/contrastive/found", "test/digit/accuracy"} <= keys
     assert {f"gradient_share/{task}" for task in VALUES["tasks"]} <= keys
-    if balancing.get("gradients") != "features":
-        assert "conflict/rotation/contrastive" in keys
+    assert "conflict/rotation/contrastive" in keys
 
 
 def test_probes_hold_what_each_task_sees(tmp_path, shared_cache):
