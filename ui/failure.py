@@ -91,7 +91,9 @@ def what_happened(failure: dict[str, Any]) -> str:
 
 def _cures(store: RunStore, run: Any, kind: str) -> None:
     """Buttons that do what the sentence says."""
-    offered = cures(run.config, kind, [checkpoint.epoch for checkpoint in lineage.forkable(store, run.id)])
+    kept = [checkpoint.epoch for checkpoint in lineage.forkable(store, run.id)]
+    now = lineage.config_after(run, kept[-1]) if kept else run.config.at_step(run.step)  # with what was changed live until then
+    offered = cures(now, kind, kept)
     if not offered:
         return
     with st.container(horizontal=True, gap="small"):

@@ -126,6 +126,7 @@ def keep_task(name: str, chosen: bool, order: list[str]) -> None:
         settings()["tasks"] = dict(sorted(tasks.items(), key=lambda item: place.get(item[0], len(place))))
     elif name in tasks:
         aside[name] = tasks.pop(name)
+        settings()["changes"] = [change for change in settings().get("changes", []) if not change["key"].startswith(f"tasks.{name}.")]
 
 
 def hold(key: str, value: Any) -> Any:

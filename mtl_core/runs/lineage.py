@@ -114,7 +114,12 @@ def kept_at(store: RunStore, run_id: str, epoch: int) -> KeptCheckpoint:
 
 def config_after(parent: Run, epoch: int) -> RunConfig:
     """The parent's config as it was after ``epoch``: live changes up to there are its values, later ones are left out."""
-    return parent.config.at_step(epoch * int(parent.info.get("steps_per_epoch", 0)))
+    return parent.config.at_step(_steps_after(parent, epoch))
+
+
+def _steps_after(parent: Run, epoch: int) -> int:
+    """Optimizer steps that a run has done after ``epoch``."""
+    return epoch * int(parent.info.get("steps_per_epoch", 0))
 
 
 def fork_config(parent: Run, epoch: int, assignments: Iterable[str]) -> RunConfig:
@@ -147,6 +152,15 @@ def checked_fork(parent: Run, epoch: int, config: RunConfig) -> RunConfig:
             problems.append(
                 Problem(f"tasks.{task}.label_fraction", "a fork goes on with the labels that its parent had; start a new run to change it")
             )
+    begins = _steps_after(parent, epoch)
+    if early := [change for change in config.changes if change.step <= begins]:
+        problems.append(
+            Problem(
+                "changes",
+                f"the change of {early[0].key} at step {early[0].step} lies before the fork's first step, {begins + 1}; "
+                "leave it out and give its value as a setting",
+            )
+        )
     if config.epochs <= epoch:
         problems.append(Problem("epochs", f"{config.epochs} leaves nothing to train after epoch {epoch}; give the new total"))
     if problems:
