@@ -63,9 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write_trace() -> Path:
-    path = Path(tempfile.gettempdir()) / f"mtl_core-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-    path.write_text(traceback.format_exc(), encoding="utf-8")
-    return path
+    """A new file, also where someone else has put one of the same name into the folder that all share."""
+    number, name = tempfile.mkstemp(prefix=f"mtl_core-{time.strftime('%Y%m%d-%H%M%S')}-", suffix=".log")
+    with os.fdopen(number, "w", encoding="utf-8") as file:
+        file.write(traceback.format_exc())
+    return Path(name)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import click
 from mtl_core.cli.imports import check_data, delete_data, import_data, show_data
 from mtl_core.cli.output import JSON, described, described_checkpoint, duration, emit, emit_json, emit_table, headline, metrics_table, moment
 from mtl_core.config_sections import PartConfig
+from mtl_core.csv_text import csv_of
 from mtl_core.errors import ConfigError
 from mtl_core.runs.lineage import forkable
 from mtl_core.runs.run import Run
@@ -102,7 +103,7 @@ def scalars(run_id: str, as_csv: bool) -> None:
     store = open_store()
     frame = store.scalars(store.get(run_id).id)[["step", "epoch", "key", "value", "wall_time"]]
     if as_csv:
-        emit(frame.to_csv(index=False, lineterminator="\n"))
+        emit(csv_of(frame))
     else:
         emit(frame.to_string(index=False) if len(frame) else "nothing recorded yet")
 
