@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import streamlit as st
 
+from mtl_core import settings as mtl_settings
 from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.cost import cost_of
@@ -139,9 +139,8 @@ def executor_choice() -> None:
     """The store's executor: in this server, or in a process of its own."""
     from mtl_core.runs.jobs import EXECUTORS, executor_of
 
-    fixed = os.environ.get("MTL_EXECUTOR", "")
     try:
-        current = executor_of(run_store())
+        fixed, current = mtl_settings.executor(), executor_of(run_store())
     except ConfigError as error:
         st.error(str(error))
         return

@@ -21,12 +21,13 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
+from mtl_core import settings
 from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.data.source import DataSource, Progress, SourceOptions
 from mtl_core.errors import DataError
 
 ROOT_VARIABLE = "MTL_DATA_ROOT"
-DEFAULT_ROOT = Path("~/.cache/multitask-vision")
+DEFAULT_ROOT = settings.DATA_CACHE
 LARGEST_PICTURE = 50_000_000  # pixels
 _TIMEOUT, _CHUNK = 30, 1 << 18
 
@@ -71,7 +72,7 @@ class StoredSet(DataSource):
     @property
     def root(self) -> Path:
         """The folder that an empty or given ``root`` means."""
-        return Path(self.options.root or os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT / type(self).__name__.lower()).expanduser()
+        return Path(self.options.root or settings.data_root() or DEFAULT_ROOT / type(self).__name__.lower()).expanduser()
 
     @abstractmethod
     def files(self) -> list[Path]:
