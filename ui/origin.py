@@ -11,7 +11,6 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.config import RunConfig
-from mtl_core.errors import NotPossibleError
 from mtl_core.runs import lineage
 from ui import state, words
 from ui.changes import changes_in_words, nearest_preset, with_changes
@@ -104,12 +103,7 @@ def _without_changes_of(config: RunConfig, assigned: list[str]) -> RunConfig:
 
 
 def _epoch_to_fork(run: Any, asked: str) -> int:
-    kept = [checkpoint.epoch for checkpoint in lineage.forkable(run_store(), run.id)]
-    if not kept:
-        raise NotPossibleError(f"Run {run.id} ({run.name}) has no kept epoch to fork from.")
-    if asked and asked not in map(str, kept):
-        raise NotPossibleError(f"Run {run.id} ({run.name}) has no state of epoch {asked} any more. Kept epochs: {', '.join(map(str, kept))}.")
-    return int(asked) if asked else kept[-1]
+    return lineage.kept_at(run_store(), run.id, asked or "last").epoch
 
 
 def _leave_some_epochs(epochs: int) -> None:

@@ -10,9 +10,10 @@ import click
 from mtl_core.cli.output import ARROWS, JSON, emit, emit_json, emit_table, json_refusals, number
 from mtl_core.errors import MTLError
 from mtl_core.runs.evaluation_job import NICENESS, JobNote
-from mtl_core.runs.evaluations import SPLITS, Evaluation, find_checkpoint, write_evaluation
+from mtl_core.runs.evaluations import SPLITS, Evaluation, write_evaluation
 from mtl_core.runs.run import Run
 from mtl_core.runs.store import RunStore, open_store
+from mtl_core.training.checkpoint_files import find_checkpoint
 
 
 @click.command()

@@ -24,7 +24,7 @@ from mtl_core.runs.holding import forget_requests
 from mtl_core.runs.run import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
-from mtl_core.training.checkpoint_files import KeptCheckpoint, copy_for_fork, kept_checkpoints, link_or_copy
+from mtl_core.training.checkpoint_files import KeptCheckpoint, copy_for_fork, find_checkpoint, kept_checkpoints, link_or_copy
 
 if TYPE_CHECKING:
     import pandas
@@ -103,13 +103,9 @@ def forkable(store: RunStore, run_id: str) -> list[KeptCheckpoint]:
     return [checkpoint for checkpoint in kept_checkpoints(store.folder(store.get(run_id).id)) if checkpoint.whole_epoch]
 
 
-def kept_at(store: RunStore, run_id: str, epoch: int) -> KeptCheckpoint:
-    """The state of a run after ``epoch``. Raises NotPossibleError where it is not kept; says which are."""
-    kept = {checkpoint.epoch: checkpoint for checkpoint in forkable(store, run_id)}
-    if epoch not in kept:
-        there = ", ".join(map(str, kept)) or "none"
-        raise NotPossibleError(f"run {run_id} has no state of epoch {epoch} to fork from. Kept epochs: {there} (see keep_checkpoints)")
-    return kept[epoch]
+def kept_at(store: RunStore, run_id: str, epoch: str | int) -> KeptCheckpoint:
+    """The state of a run after an epoch (its number, ``best`` or ``last``). Raises NotPossibleError where it is not kept; says which are."""
+    return find_checkpoint(store.folder(store.get(run_id).id), epoch, whole=True)
 
 
 def config_after(parent: Run, epoch: int) -> RunConfig:

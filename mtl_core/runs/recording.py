@@ -127,9 +127,10 @@ def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, s
         )
         return "info", f"{kind.lower()} at step {event.step} (epoch {event.epoch:.4g})"
     if kind == "RunEnded":
-        values = {"status": str(event.status), "step": event.step, "epoch": float(event.epoch), "finished_at": time.time()}
-        pace = event.steps_per_second
-        values |= {"steps_per_second": pace if pace == pace else None, "heartbeat_at": time.time()}
+        values = {"status": str(event.status), "finished_at": time.time(), "heartbeat_at": time.time()}
+        if connection.execute(select(runs.c.training_started_at).where(runs.c.id == run_id)).scalar() is not None:
+            pace = event.steps_per_second  # an attempt that never came to train leaves what the ones before it had reached
+            values |= {"step": event.step, "epoch": float(event.epoch), "steps_per_second": pace if pace == pace else None}
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
         return "info", f"{event.status} after {event.step} steps ({event.epoch:.4g} epochs) in {event.seconds:.1f} s"
     return _line(kind, event)
