@@ -65,7 +65,7 @@ def draw_strip(own_run: str = "") -> None:
             queue_popover(queued)
         _preparing()
     if problem := jobs.queue_problem(store):
-        st.warning(f"Queued runs wait: {words.plain(problem)}", icon=":material/hourglass_disabled:")
+        st.warning(f"No run is started: {words.plain(problem)}", icon=":material/hourglass_disabled:")
 
 
 def notice_endings(store: RunStore) -> bool:

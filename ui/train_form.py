@@ -20,6 +20,7 @@ from ui import origin, state
 from ui.changes import automatic_name
 from ui.data_form import data_in_words
 from ui.forms import describe, draw_field, options_form
+from ui.guard import is_ours
 from ui.part_form import part_chooser
 from ui.paths import path_problems
 from ui.state import hold, read, run_store, settings
@@ -145,6 +146,8 @@ def executor_choice() -> None:
         st.error(str(error))
         return
     hold("executor", current)
+    if refused := st.session_state.pop("executor_refused", ""):
+        st.error(plain(refused), icon=":material/block:")
     st.segmented_control(
         "Where runs train",
         EXECUTORS,
@@ -162,7 +165,12 @@ def executor_choice() -> None:
 
 
 def _take_executor() -> None:
-    run_store().set("executor", st.session_state["executor"])
+    try:
+        run_store().set("executor", st.session_state["executor"])
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state["executor_refused"] = str(error)
 
 
 def check_settings(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]:

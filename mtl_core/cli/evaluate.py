@@ -30,6 +30,7 @@ def evaluate(run_id: str, splits: tuple[str, ...], checkpoint: str, background: 
     with json_refusals(as_json):
         store = open_store()
         run = store.get(run_id)
+        store.database.check_writable()  # before anything is computed: what is found is kept with the run
         name = checkpoint.removeprefix("epoch ").strip()
         asked = list(dict.fromkeys(splits or ("val",)))
         found = _in_background(store, run, name, asked) if background else [_evaluated(store, run, name, split, _no_progress) for split in asked]

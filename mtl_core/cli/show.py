@@ -50,7 +50,7 @@ def runs(context: click.Context, as_json: bool, with_archived: bool) -> None:
     elif not found:
         emit(f"All {len(every)} runs in {store.home} are archived; 'runs --all' lists them.")
     else:
-        emit_table(("run", "status", "done", "took", "created", "device", "name", "marks", "forked from"), map(_row, found), numbers=("done",))
+        emit_table(("run", "status", "done", "took", "created", "device", "name", "marks", "forked from"), map(_row, found), numbers=("done",), cut="name")
 
 
 def _row(run: Run) -> tuple[str, ...]:
@@ -138,7 +138,7 @@ def list_data(as_json: bool) -> None:
     if as_json:
         emit_json(found)
         return
-    emit_table(("name", "title", "tasks"), [(s["name"], s["title"], _tasks_of(s)) for s in found])
+    emit_table(("name", "title", "tasks"), [(s["name"], s["title"], _tasks_of(s)) for s in found], cut="tasks")
 
 
 def _imported(one: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from typing import Any
 from mtl_core.config import RunConfig
 from mtl_core import settings
 from mtl_core.errors import ConfigError, MTLError, RunNotFoundError
-from mtl_core.runs import holding
+from mtl_core.runs import holding, read_only
 from mtl_core.runs.executor import execute, freeze_after_imports, is_closing, resolve_device, stop_at_exit, workers_lock
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process import process_slot
@@ -78,8 +78,10 @@ def executor_of(store: RunStore) -> str:
 
 
 def queue_problem(store: RunStore) -> str:
-    """Why queued runs wait though nothing is before them: a setting or the store cannot be used. Empty where nothing is wrong. They stay queued."""
+    """Why no run is started though nothing is before it: a setting or the store cannot be used. Empty where nothing is wrong. Runs stay queued."""
     found = [str(problem) for problem in settings.problems()]
+    if store.database.read_only:
+        found.append(read_only.sentence(store.database.path))
     known = process_slot("queue problems").get(str(store.home))
     return "; ".join(dict.fromkeys([*found, *([known["text"]] if known else [])]))
 

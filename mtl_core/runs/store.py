@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")  # UTC date and time of submission, then chance
 
+DATABASE = "store.sqlite"
+
 _runs = schema.runs
 _logger = logging.getLogger(__name__)
 
@@ -54,13 +56,15 @@ _logger = logging.getLogger(__name__)
 def open_store(home: Path | str | None = None) -> RunStore:
     """The run store in ``home``, else in the folder MTL_HOME names, else in ``./runs``; made if it is missing. Cheap when called again.
 
+    One that can only be read is opened, too: whatever reads works, whatever writes raises StoreError.
+
     Raises:
-        StoreError: the folder cannot be made or written, or the database in it is damaged or newer than this program.
+        StoreError: the folder cannot be made, or the database in it is damaged or newer than this program.
     """
     folder = home_folder(home)
-    check_folder(folder)
-    store, swept = RunStore(folder, open_database(folder / "store.sqlite")), process_slot("swept stores")
-    if str(folder) not in swept:
+    writable = check_folder(folder, DATABASE)
+    store, swept = RunStore(folder, open_database(folder / DATABASE, writable)), process_slot("swept stores")
+    if writable and str(folder) not in swept:
         swept[str(folder)] = True
         sweep(folder, store.database)
         sweep_unfinished(folder, store.database)
@@ -112,6 +116,7 @@ class RunStore:
         """
         if request_id and (made := self._made_for(request_id)):
             return made
+        self.database.check_writable()
         folder, mark = self._new_folder()
         run_id = folder.name
         now = (columns or {}).get("started_at") or time.time()
@@ -367,6 +372,8 @@ class RunStore:
 
     def _interrupted(self, row: Row) -> tuple[RunStatus, float]:
         """Write that the run's process is gone, unless the run has moved on since ``row`` was read."""
+        if self.database.read_only:
+            return RunStatus.INTERRUPTED, row.heartbeat_at
         seen = (_runs.c.id == row.id, _runs.c.status == row.status, _runs.c.heartbeat_at == row.heartbeat_at)
         try:
             with self.database.write() as connection:
