@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from mtl_core import settings
 from mtl_core.cli.act import pause, proceed, stop
 from mtl_core.cli.evaluate import evaluate
 from mtl_core.cli.export import export
@@ -23,7 +24,6 @@ from mtl_core.cli.predict import predict
 from mtl_core.cli.show import data, presets, runs
 from mtl_core.cli.train import queue, race, train
 from mtl_core.cli.work import work
-from mtl_core import settings
 from mtl_core.errors import MTLError
 
 

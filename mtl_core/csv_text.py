@@ -1,7 +1,8 @@
 """CSV that a spreadsheet shows as text: no cell of it is run as a formula.
 
 Names of classes, files and tasks come from outside. A cell that begins with one of ``STARTS`` gets a ' before it, as OWASP advises
-(https://owasp.org/www-community/attacks/CSV_Injection); who reads the file with a program takes that one character off again. Numbers stay as they are.
+(https://owasp.org/www-community/attacks/CSV_Injection); who reads the file with a program takes that one character off again.
+Numbers stay as they are.
 """
 
 from __future__ import annotations

@@ -56,7 +56,8 @@ class PredictionFolder:
 
     def finish(self, job: Job) -> None:
         """Note that all files of a picture are written."""
-        line = {"image": str(job.image.absolute()), "source": _stamp(job.image), "files": {name: _stamp(self.out / name) for name in job.files.values()}}
+        written = {name: _stamp(self.out / name) for name in job.files.values()}
+        line = {"image": str(job.image.absolute()), "source": _stamp(job.image), "files": written}
         with (self.out / PROGRESS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -95,7 +96,7 @@ def prepare(images: Sequence[Path], out: Path, network: dict[str, Any], tasks: I
 
 
 def _named(images: Sequence[Path], tasks: list[str], known: dict[str, dict[str, str]]) -> list[Job]:
-    """Files for each picture, after its own name; a number is added until none of them is another picture's, whatever the file system makes of capitals.
+    """Files for each picture, after its own name; a number is added until none of them is another picture's, capitals or not.
 
     Args:
         known: names of an earlier attempt, by a picture's absolute path.

@@ -50,7 +50,8 @@ def runs(context: click.Context, as_json: bool, with_archived: bool) -> None:
     elif not found:
         emit(f"All {len(every)} runs in {store.home} are archived; 'runs --all' lists them.")
     else:
-        emit_table(("run", "status", "done", "took", "created", "device", "name", "marks", "forked from"), map(_row, found), numbers=("done",), cut="name")
+        columns = ("run", "status", "done", "took", "created", "device", "name", "marks", "forked from")
+        emit_table(columns, map(_row, found), numbers=("done",), cut="name")
 
 
 def _row(run: Run) -> tuple[str, ...]:

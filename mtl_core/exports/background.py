@@ -1,7 +1,7 @@
 """Exports made behind a page: one at a time in a thread of this process, kept in the run's folder, found again after a reload.
 
-``<run>/exports/<format>/`` holds ``about.json``, which says which network the export is of, when it was made, and where its one file lies: in a folder
-beside it with a name of its own. A new export is made in another folder; the one before it is removed when the new one is ready.
+``<run>/exports/<format>/`` holds ``about.json``, which says which network the export is of, when it was made, and where its one file lies: in a
+folder beside it with a name of its own. A new export is made in another folder; the one before it is removed when the new one is ready.
 """
 
 from __future__ import annotations

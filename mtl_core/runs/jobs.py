@@ -22,8 +22,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mtl_core.config import RunConfig
 from mtl_core import settings
+from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError, RunNotFoundError
 from mtl_core.runs import holding, read_only
 from mtl_core.runs.executor import execute, freeze_after_imports, is_closing, resolve_device, stop_at_exit, workers_lock
@@ -72,7 +72,8 @@ def executor_of(store: RunStore) -> str:
     name = store.settings().get("executor", EXECUTORS[0])
     if name not in EXECUTORS:
         raise ConfigError(
-            f"the executor of the run store '{store.home}' is '{name}'; expected {' or '.join(EXECUTORS)}. Choose one under Advanced on the Train page"
+            f"the executor of the run store '{store.home}' is '{name}'; expected {' or '.join(EXECUTORS)}. "
+            "Choose one under Advanced on the Train page"
         )
     return name
 

@@ -159,9 +159,7 @@ class RunStore:
             connection.execute(delete(schema.meta).where(schema.meta.c.key == key))
             connection.execute(insert(schema.meta).values(key=key, value=value))
 
-    def end(
-        self, run_id: str, status: RunStatus, failure: dict[str, Any] | None = None, token: str | None = None, line: str | None = None
-    ) -> None:
+    def end(self, run_id: str, status: RunStatus, failure: dict[str, Any] | None = None, token: str | None = None, line: str | None = None) -> None:
         """Write how a run ended where no RunEnded says it: failed, interrupted, or stopped before it began. One transaction: all of it or nothing.
 
         Args:
@@ -317,9 +315,7 @@ class RunStore:
             self._pending[run_id, token] = Pending(started_at=(row.started_at or time.time()) - row.seconds_before)
         return self._pending[run_id, token]
 
-    def _commit(
-        self, run_id: str, token: str | None, write: Callable[[Connection], tuple[str, str] | None] | None = None
-    ) -> tuple[str, str] | None:
+    def _commit(self, run_id: str, token: str | None, write: Callable[[Connection], tuple[str, str] | None] | None = None) -> tuple[str, str] | None:
         """Write what waits, and what ``write`` writes, in one transaction; the line (level and text) that it adds to the log.
 
         Raises:

@@ -241,7 +241,7 @@ def update_index(folder: Path, name: str, *, best: bool, keep: bool, limit: tupl
 
 
 def _within(kept: set[str], parent: Path, epochs: int, most: int) -> set[str]:
-    """At most ``most`` of the kept ones: the oldest that would not be kept in a run of so many epochs go first. What a fork began from stays beside them."""
+    """At most ``most`` of the kept ones, beside the one that a fork began from: the oldest that a run of so many epochs would not keep go first."""
     stay = {name for name in kept if _is_origin(parent / name)}
     free = sorted(kept - stay, key=_place)
     while len(free) > most:

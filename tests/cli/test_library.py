@@ -167,7 +167,7 @@ def test_ids_and_states_are_whole_however_long_a_name_is(store, config, monkeypa
         monkeypatch.setenv("COLUMNS", str(columns))
         monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert main(["runs"]) == 0
-    head, *lines = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    _, *lines = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
     assert len(lines) == 2
     for line, run in zip(lines, reversed(runs), strict=True):
         assert line.split()[:2] == [run.id, "queued"]

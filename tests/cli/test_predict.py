@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -97,8 +98,6 @@ def test_no_two_files_have_one_name_whatever_the_file_system(tmp_path, names):
     files = planned(tmp_path / "photos", *names)
     written = [name for each in files.values() for name in each.values()]
     assert len(written) == 4 * len(names)
-    import unicodedata
-
     assert len({unicodedata.normalize("NFC", name).casefold() for name in written}) == len(written)
     assert max(len(os.fsencode(name)) for name in written) <= 255
 

@@ -401,7 +401,11 @@ def test_a_worker_process_whose_run_was_deleted_is_an_expected_end(store, config
 
 
 @pytest.mark.parametrize(
-    ("code", "status"), [(jobs.NOT_TAKEN, "queued"), (jobs.REFUSED, "queued"), (-signal.SIGTERM, "queued"), (0, "queued"), (1, "failed"), (-signal.SIGKILL, "failed")]
+    ("code", "status"),
+    [
+        *((jobs.NOT_TAKEN, "queued"), (jobs.REFUSED, "queued"), (-signal.SIGTERM, "queued"), (0, "queued")),
+        *((1, "failed"), (-signal.SIGKILL, "failed")),
+    ],
 )
 def test_a_worker_process_that_did_not_take_its_run_leaves_it_waiting_unless_it_broke(store, config, code, status):
     class Ended:

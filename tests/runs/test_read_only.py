@@ -45,7 +45,7 @@ def forget(home):
 
 @pytest.fixture
 def refusing(monkeypatch):
-    """The system refuses to write below a folder, as one that is mounted read-only does; SQLite is told by ``mode=ro`` and finds no place for its index."""
+    """The system refuses to write below a folder, as one that is mounted read-only does."""
 
     def refuse(home):
         real_temporary, real_access = read_only.tempfile.TemporaryFile, os.access
@@ -101,7 +101,8 @@ def test_everything_that_reads_works_and_what_writes_says_so(store, home, config
         assert "val/a/loss,0.5" in capsys.readouterr().out
         assert main(["export", finished, "--format", "csv,json,yaml", "--out", str(tmp_path / "elsewhere")]) == 0
         assert len(list((tmp_path / "elsewhere").iterdir())) == 3
-        for command in (["queue", "--preset", "digits-quick"], ["resume", left], ["runs", "tag", finished, "x"], ["stop", waits], ["evaluate", finished]):
+        acting = (["resume", left], ["runs", "tag", finished, "x"], ["stop", waits], ["evaluate", finished])
+        for command in (["queue", "--preset", "digits-quick"], *acting):
             assert main(command) == 2
             assert "can only be read" in capsys.readouterr().err
     else:
@@ -114,7 +115,7 @@ def test_everything_that_reads_works_and_what_writes_says_so(store, home, config
         lambda: actions.delete_run(reading, run.id),
         lambda: actions.pin(reading, run.id),
     ):
-        with pytest.raises(StoreError, match="can only be read: its file or folder is read-only. Nothing was changed"):
+        with pytest.raises(StoreError, match=r"can only be read: its file or folder is read-only. Nothing was changed"):
             write()
     assert "can only be read" in jobs.queue_problem(reading)
     assert contents(home) == before
@@ -126,7 +127,7 @@ def test_what_another_writes_meanwhile_is_seen(store, home, config, refusing, mo
     reading = open_store(home)
     assert (reading.database.read_only, len(reading.runs())) == (True, 3)
     store.create(config("new"))
-    assert [run.name for run in open_store(home).runs()][0] == "new"
+    assert open_store(home).runs()[0].name == "new"
 
 
 def test_a_folder_without_a_store_is_refused_as_before(home, refusing):
@@ -154,7 +155,8 @@ def test_a_read_only_mount(store, home, config, tmp_path):
             (["export", finished, "--format", "csv", "--out", str(tmp_path / "out")], 0, "metrics.csv"),
             (["queue", "--preset", "digits-quick"], 2, "can only be read"),
         ):
-            done = subprocess.run([sys.executable, "-m", "mtl_core", *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+            line = [sys.executable, "-m", "mtl_core", *command]
+            done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
             assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done.stdout + done.stderr
     finally:
         subprocess.run(["umount", str(mount)], check=True)

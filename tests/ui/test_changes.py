@@ -65,4 +65,4 @@ def test_no_name_has_keys_or_json_in_it():
     after = RunConfig.from_dict(other)
     said = in_words(QUICK.config.to_dict() | {"changes": []}, after.to_dict() | {"changes": []})
     assert len(said) > 5
-    assert [words for words in said if any(mark in words for mark in "={}[]_\"") or "." in words.split()[0]] == []
+    assert [words for words in said if any(mark in words for mark in '={}[]_"') or "." in words.split()[0]] == []
