@@ -7,6 +7,7 @@ from pathlib import Path
 
 from streamlit.web import cli
 
+from mtl_core import settings
 from mtl_core.errors import MTLError
 from mtl_core.runs import jobs
 from mtl_core.runs.store import open_store
@@ -17,6 +18,7 @@ APP = Path(__file__).with_name("app.py")
 def main() -> None:
     """Work on the queue, and serve the pages until a signal ends both."""
     try:
+        settings.check()
         jobs.start_worker(open_store())
     except MTLError as error:
         print(f"error: {error}", file=sys.stderr)

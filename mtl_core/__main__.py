@@ -13,12 +13,13 @@ from pathlib import Path
 
 import click
 
+from mtl_core import settings
 from mtl_core.cli.act import pause, proceed, stop
 from mtl_core.cli.evaluate import evaluate
 from mtl_core.cli.export import export
 from mtl_core.cli.go_on import fork, resume
 from mtl_core.cli.library import COMMANDS
-from mtl_core.cli.output import complain, complain_of
+from mtl_core.cli.output import complain, complain_of, json_refusals
 from mtl_core.cli.predict import predict
 from mtl_core.cli.show import data, presets, runs
 from mtl_core.cli.train import queue, race, train
@@ -46,7 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that has no arrows gets question marks, not a crash
+    given = sys.argv[1:] if arguments is None else arguments
     try:
+        if not {"-h", "--help"} & set(given):
+            _check_settings("--json" in given)
         return commands.main(args=arguments, prog_name="python -m mtl_core", standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
@@ -62,10 +66,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _check_settings(as_json: bool) -> None:
+    """Raise ConfigError for what is wrong in the environment, and say what may be a mistake."""
+    with json_refusals(as_json):
+        settings.check()
+    for remark in settings.remarks():
+        click.echo(f"warning: {remark}", err=True)
+
+
 def _write_trace() -> Path:
-    path = Path(tempfile.gettempdir()) / f"mtl_core-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-    path.write_text(traceback.format_exc(), encoding="utf-8")
-    return path
+    """A new file, also where someone else has put one of the same name into the folder that all share."""
+    number, name = tempfile.mkstemp(prefix=f"mtl_core-{time.strftime('%Y%m%d-%H%M%S')}-", suffix=".log")
+    with os.fdopen(number, "w", encoding="utf-8") as file:
+        file.write(traceback.format_exc())
+    return Path(name)
 
 
 if __name__ == "__main__":

@@ -176,7 +176,10 @@ class RunConfig(Strict):
                 raise ConfigError(f"'{assignment}' is not of the form key=value, e.g. optimizer.lr=0.01")
             _assign(values, key.strip(), read_yaml(text))
         if isinstance(values["tasks"], dict):
+            removed = tuple(f"tasks.{name}." for name, task in values["tasks"].items() if task is None)
             values["tasks"] = {name: task for name, task in values["tasks"].items() if task is not None}
+            if removed and isinstance(values["changes"], list):  # a task that is left out takes its live changes with it
+                values["changes"] = [each for each in values["changes"] if not _key_of(each).startswith(removed)]
         return type(self).from_dict(values)
 
     def at_step(self, step: int) -> RunConfig:
@@ -216,6 +219,10 @@ class RunConfig(Strict):
 def task_of(key: str) -> str:
     """The task that ``tasks.NAME.loss_weight`` is about."""
     return key.removeprefix("tasks.").removesuffix(".loss_weight")
+
+
+def _key_of(change: Any) -> str:
+    return str(change.get("key", "")) if isinstance(change, dict) else ""
 
 
 def _carry_out(change: ChangeConfig, tasks: dict[str, TaskConfig], optimizer: OptimizerConfig) -> None:

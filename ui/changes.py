@@ -13,6 +13,7 @@ from mtl_core.errors import ConfigError
 from ui import state, words
 
 LONGEST_NAME = 120
+MOST_CHANGES = 4  # live changes that are named one by one
 MOST_SETS = 8  # with more of them the YAML is easier to read than the command
 
 
@@ -25,12 +26,63 @@ def automatic_name(config: RunConfig) -> str:
 
 
 def with_changes(title: str, before: RunConfig, after: RunConfig) -> str:
-    """A title, the first two things that were changed, and how many more were."""
-    gone = [task for task in before.tasks if task not in after.tasks]
-    changes = assignments(state.nameless(before.to_dict()), state.nameless(after.to_dict()))
-    changes = [f"without {', '.join(gone)}"] * bool(gone) + [change for change in changes if change not in {f"tasks.{task}=null" for task in gone}]
+    """A title, the first two things that were changed, in words, and how many more were. Live changes that are made again are no part of a name."""
+    changes = in_words({**state.nameless(before.to_dict()), "changes": []}, {**state.nameless(after.to_dict()), "changes": []})
     more = f" · + {len(changes) - 2} more" if len(changes) > 2 else ""
     return words.shortened(" · ".join([title, *changes[:2]]), LONGEST_NAME - len(more)) + more
+
+
+def in_words(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What two configs (plain values) differ in, for people: no key, no JSON. A task or a part that is another one is named once."""
+    gone, added = ([task for task in one["tasks"] if task not in other["tasks"]] for one, other in ((old, new), (new, old)))
+    said = [f"without {', '.join(gone)}"] * bool(gone) + [f"with {', '.join(added)}"] * bool(added)
+    changed = differences(old, new)
+    parts = [path[:-1] for path, _ in changed if path[-1] == "name"]
+    for path, value in changed:
+        if path[0] == "tasks" and path[1] in (*gone, *added):
+            continue
+        if path[:-1] not in parts or path[-1] == "name":
+            said.append(_difference_in_words(path, value))
+    return said
+
+
+def _difference_in_words(path: tuple[str, ...], value: Any) -> str:
+    """Such as ``boxes ×5``, ``7 epochs``, ``learning rate 0.01``, ``train size 1000``, ``no flip``."""
+    of_task = f"{path[1]} " if path[0] == "tasks" else ""
+    if of_task and path[2:] == ("loss_weight",):
+        return f"{of_task}×{value:g}"
+    if path == ("epochs",):
+        return f"{value} epoch{'' if value == 1 else 's'}"
+    if path[-1] == "name":
+        return f"{of_task}{_spoken(path[-2])} {_spoken(value)}" if path != ("data", "name") else _spoken(value)
+    key = of_task + {"lr": "learning rate"}.get(path[-1], _spoken(path[-1]))
+    if isinstance(value, bool):
+        return key if value else f"no {key}"
+    if value is None or value in ([], "", {}):
+        return f"no {key}"
+    if isinstance(value, list):
+        return f"{key} {', '.join(map(str, value))}" if all(isinstance(each, int | float | str) for each in value) else f"other {key}"
+    return f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+
+
+def _spoken(text: Any) -> str:
+    return str(text).replace("_", " ")
+
+
+def changes_in_words(values: dict[str, Any]) -> str:
+    """The live changes that a config (plain values) makes, such as ``2 live changes are made again: step 42 boxes 1 → 1.05, ...``."""
+    made = sorted(values["changes"], key=lambda change: change["step"])
+    now = {"optimizer.lr": values["optimizer"]["lr"]}
+    now |= {f"tasks.{task}.loss_weight": options.get("loss_weight", 1.0) for task, options in values["tasks"].items()}
+    said = []
+    for change in made:
+        what = "learning rate" if change["key"] == "optimizer.lr" else change["key"].removeprefix("tasks.").removesuffix(".loss_weight")
+        before = now.get(change["key"])
+        said.append(f"step {change['step']} {what} {'' if before is None else f'{before:g} → '}{change['value']:g}")
+        now[change["key"]] = change["value"]
+    more = f", and {len(said) - MOST_CHANGES} more" if len(said) > MOST_CHANGES else ""
+    how_many = "1 live change is" if len(said) == 1 else f"{len(said)} live changes are"
+    return f"{how_many} made again: {', '.join(said[:MOST_CHANGES])}{more}."
 
 
 def as_command(config: RunConfig, preset: str, yaml_at: str) -> str:
@@ -55,7 +107,11 @@ def as_command(config: RunConfig, preset: str, yaml_at: str) -> str:
 
 
 def as_fork_command(config: RunConfig, parent: RunConfig, run_id: str, epoch: int) -> str:
-    """The command line that makes the same fork."""
+    """The command line that makes the same fork.
+
+    Args:
+        parent: the parent's config as it was after ``epoch``, which is what the command begins from (``lineage.config_after``).
+    """
     return _with_sets(f"python -m mtl_core fork {run_id} --epoch {epoch}", assignments(parent.to_dict(), config.to_dict()))
 
 
@@ -70,18 +126,23 @@ def _with_sets(command: str, changes: list[str]) -> str:
     return " \\\n  --set ".join([command, *(shlex.quote(change) for change in changes)])
 
 
-def assignments(old: dict[str, Any], new: dict[str, Any], parents: tuple[str, ...] = ()) -> list[str]:
+def assignments(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """``key=value`` for every difference; ``null`` removes a task. Another part is written out whole, name first."""
-    result = []
+    return [f"{'.'.join(path)}={_as_yaml(value)}" for path, value in differences(old, new)]
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], parents: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    """Path of keys and new value of every difference; None where a key is gone. Another part comes whole, its name first."""
+    result: list[tuple[tuple[str, ...], Any]] = []
     if parents and "name" in new and old.get("name") != new["name"]:
         old = {}
     for key in [*new, *(key for key in old if key not in new)]:
         path = (*parents, key)
         before, after = old.get(key), new.get(key)
         if isinstance(after, dict):
-            result += assignments(before if isinstance(before, dict) else {}, after, path)
+            result += differences(before if isinstance(before, dict) else {}, after, path)
         elif key not in old or before != after:
-            result.append(f"{'.'.join(path)}={_as_yaml(after)}")
+            result.append((path, after))
     return result
 
 

@@ -32,7 +32,7 @@ def ending_card(store: RunStore, run: Any) -> None:
     if status == "failed":
         _failed(store, run)
     elif status == "interrupted":
-        st.warning(f"**Interrupted at epoch {run.epoch:.3g}**: its process is gone. {what_is_kept(store, run)}", icon=":material/power_off:")
+        st.warning(f"**Interrupted {words.how_far(run.epoch)}**: its process is gone. {what_is_kept(store, run)}", icon=":material/power_off:")
     elif status == "stopped":
         st.info(_stopped(store, run), icon=":material/stop:")
     elif run.is_hung:
@@ -42,7 +42,7 @@ def ending_card(store: RunStore, run: Any) -> None:
 def _stopped(store: RunStore, run: Any) -> str:
     if not run.step:
         return "Stopped before it began. Resume puts it back in the queue."
-    return f"Stopped at epoch {run.epoch:.3g} of {run.epochs}. {what_is_kept(store, run)}"
+    return f"Stopped {words.how_far(run.epoch)} of {run.epochs}. {what_is_kept(store, run)}"
 
 
 def what_is_kept(store: RunStore, run: Any) -> str:
@@ -71,7 +71,7 @@ def _failed(store: RunStore, run: Any) -> None:
     failure = run.failure or {}
     with st.container(border=True, key="failure"):
         title = TITLES.get(failure.get("kind", ""), "The run failed")
-        where = f" at epoch {run.epoch:.3g}" if run.step else " before the first step"
+        where = f" {words.how_far(run.epoch) if run.step else words.how_far(0)}"
         message = words.plain(what_happened(failure))
         st.error(f"**{title}**{where}.  \n{message}", icon=":material/error:")
         advice = [f":material/healing: {words.plain(failure['cure'])}"] if failure.get("cure") else []
@@ -91,7 +91,9 @@ def what_happened(failure: dict[str, Any]) -> str:
 
 def _cures(store: RunStore, run: Any, kind: str) -> None:
     """Buttons that do what the sentence says."""
-    offered = cures(run.config, kind, [checkpoint.epoch for checkpoint in lineage.forkable(store, run.id)])
+    kept = [checkpoint.epoch for checkpoint in lineage.forkable(store, run.id)]
+    now = lineage.config_after(run, kept[-1]) if kept else run.config.at_step(run.step)  # with what was changed live until then
+    offered = cures(now, kind, kept)
     if not offered:
         return
     with st.container(horizontal=True, gap="small"):

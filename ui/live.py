@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.csv_text import csv_of
 from mtl_core.runs.artifacts import probe_epochs
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
@@ -232,4 +233,4 @@ def _details(run_id: str) -> None:
 
 
 def _csv(store: RunStore, run_id: str) -> str:
-    return store.scalars(run_id)[["step", "epoch", "key", "value", "wall_time"]].to_csv(index=False)
+    return csv_of(store.scalars(run_id)[["step", "epoch", "key", "value", "wall_time"]])

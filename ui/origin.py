@@ -11,12 +11,11 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.config import RunConfig
-from mtl_core.errors import NotPossibleError
 from mtl_core.runs import lineage
 from ui import state, words
-from ui.changes import nearest_preset, with_changes
+from ui.changes import changes_in_words, nearest_preset, with_changes
 from ui.guard import is_ours
-from ui.state import hold, run_store, settings
+from ui.state import hold, run_store, settings, write
 
 REPLACED = ("settings", "settings_preset", "tasks_put_aside")  # what of the session a fork or clone takes the place of
 
@@ -79,8 +78,9 @@ def _begin(kind: str, run_id: str, epoch: str, changes: list[str]) -> None:
     """Replace the settings by the run's, with the changes; a sentence where that cannot be done."""
     try:
         run = run_store().get(run_id)
-        config = run.config.with_overrides(changes)
         chosen = _epoch_to_fork(run, epoch) if kind == "fork" else None
+        config = _without_changes_of(run.config, changes) if chosen is None else lineage.config_after(run, chosen)
+        config = config.with_overrides(changes)
     except Exception as error:
         if not is_ours(error):
             raise
@@ -96,13 +96,14 @@ def _begin(kind: str, run_id: str, epoch: str, changes: list[str]) -> None:
     _leave_some_epochs(run.epochs)
 
 
+def _without_changes_of(config: RunConfig, assigned: list[str]) -> RunConfig:
+    """A config without live changes of the settings that are given anew: they would take the given value back."""
+    keys = {each.partition("=")[0].strip() for each in assigned}
+    return config.model_copy(update={"changes": [change for change in config.changes if change.key not in keys]})
+
+
 def _epoch_to_fork(run: Any, asked: str) -> int:
-    kept = [checkpoint.epoch for checkpoint in lineage.forkable(run_store(), run.id)]
-    if not kept:
-        raise NotPossibleError(f"Run {run.id} ({run.name}) has no kept epoch to fork from.")
-    if asked and asked not in map(str, kept):
-        raise NotPossibleError(f"Run {run.id} ({run.name}) has no state of epoch {asked} any more. Kept epochs: {', '.join(map(str, kept))}.")
-    return int(asked) if asked else kept[-1]
+    return lineage.kept_at(run_store(), run.id, asked or "last").epoch
 
 
 def _leave_some_epochs(epochs: int) -> None:
@@ -130,12 +131,21 @@ def banner() -> None:
         with st.container(key="origin", border=True):
             draw = _fork_banner if is_fork() else _clone_banner
             draw()
+    if settings().get("changes"):
+        _changes_made_again()
 
 
 def _clone_banner() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/content_copy: The settings of **{words.plain(origin()['name'])}**. Change what you like.", width="content")
         st.button("Undo: previous settings", key="leave", type="tertiary", on_click=leave)
+
+
+def _changes_made_again() -> None:
+    """The live changes among the settings, which the run makes at the same steps, and a way to leave them out."""
+    with st.container(key="made_again", border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(f":material/tune: {words.plain(changes_in_words(settings()))}", width="content")
+        st.button("Leave them out", key="leave_changes", type="tertiary", on_click=write, args=(("changes",), []))
 
 
 def _fork_banner() -> None:
@@ -158,6 +168,8 @@ def _fork_banner() -> None:
         st.space("stretch")
         st.button("Cancel", key="leave", icon=":material/close:", type="tertiary", on_click=leave)
     st.caption("A new run that begins with what this one had learnt by then, and goes on with the settings below. The other run stays as it is.")
+    if run_store().get(origin()["run"]).config.changes:
+        st.caption("The other run was changed while it trained: loss weights and learning rate below begin as they were after this epoch.")
 
 
 def _epoch_label(checkpoint: Any) -> str:
@@ -166,18 +178,33 @@ def _epoch_label(checkpoint: Any) -> str:
 
 
 def _take_epoch() -> None:
+    before = parent_config().to_dict()
     st.session_state["origin"] = {**origin(), "epoch": st.session_state["fork.epoch"]}
     st.query_params["epoch"] = str(origin()["epoch"])
-    _is_new(["fork", origin()["run"], str(origin()["epoch"])])  # it begins nothing: the settings stay as they are
+    _is_new(["fork", origin()["run"], str(origin()["epoch"])])  # it begins nothing: what was typed stays
+    _follow_parent(before, parent_config().to_dict())
     _leave_some_epochs(run_store().get(origin()["run"]).epochs)
+
+
+def _follow_parent(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Give settings that still are the parent's those that it had after another epoch; what was typed here stays."""
+    for task in before["tasks"]:
+        for tasks in (settings()["tasks"], st.session_state.get("tasks_put_aside", {})):
+            _follow(tasks.get(task, {}), before["tasks"][task], after["tasks"][task], "loss_weight")
+    _follow(settings()["optimizer"], before["optimizer"], after["optimizer"], "lr")
+
+
+def _follow(now: dict[str, Any], before: dict[str, Any], after: dict[str, Any], key: str) -> None:
+    if now.get(key) == before[key]:
+        now[key] = after[key]
 
 
 # -- what a fork is and may be
 
 
 def parent_config() -> RunConfig:
-    """The settings of the run that is forked."""
-    return run_store().get(origin()["run"]).config
+    """The settings that the forked run had after the epoch: what was changed live up to there holds, what was changed later does not."""
+    return lineage.config_after(run_store().get(origin()["run"]), origin()["epoch"])
 
 
 def fork_name(config: RunConfig) -> str:

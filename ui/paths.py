@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from mtl_core.data import DATA_SOURCES
-from mtl_core.data.mnist_files import ROOT_VARIABLE
+from mtl_core.settings import data_folders
 
 VARIABLE = "MTL_DATA_FOLDERS"
 
 
 def allowed_folders() -> list[Path]:
     """Those that MTL_DATA_FOLDERS names; without it the home folder, the one the dashboard was started in, MTL_HOME and MTL_MNIST_ROOT."""
-    named = [part for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part.strip()]
-    if not named:
-        named = ["~", ".", *filter(None, (os.environ.get(name) for name in ("MTL_HOME", ROOT_VARIABLE)))]
-    return list(dict.fromkeys(real(part) for part in named))
+    return list(dict.fromkeys(real(part) for part in data_folders()))
 
 
 def real(path: str) -> Path:

@@ -6,7 +6,7 @@ Saving a source file makes Streamlit load the modules anew, so nothing here keep
 from __future__ import annotations
 
 import copy
-import os
+import logging
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -16,8 +16,11 @@ import streamlit as st
 from mtl_core.presets import Preset, load_presets
 from mtl_core.runs import jobs
 from mtl_core.runs.store import RunStore, open_store
+from mtl_core.settings import home as home_folder
+from mtl_core.settings import problems, remarks
 from ui.guard import is_ours
 
+_log = logging.getLogger(__name__)
 MISSING = object()
 MOST_TRIES = 5  # to reach a page
 
@@ -25,6 +28,8 @@ MOST_TRIES = 5  # to reach a page
 @st.cache_resource(show_spinner=False)
 def start_server() -> bool:
     """Once per server: PyTorch takes seconds to import, so it starts now, behind the page."""
+    for text in (*map(str, problems()), *remarks()):
+        _log.warning("%s", text)
     jobs.warm_up()
     return True
 
@@ -38,7 +43,7 @@ def take_queued_runs(home: str) -> bool:
 
 def run_store() -> RunStore:
     """The store that ``MTL_HOME`` names now."""
-    return _open(os.environ.get("MTL_HOME", ""))
+    return _open(home_folder().as_posix())
 
 
 @st.cache_resource(show_spinner=False)
@@ -126,6 +131,7 @@ def keep_task(name: str, chosen: bool, order: list[str]) -> None:
         settings()["tasks"] = dict(sorted(tasks.items(), key=lambda item: place.get(item[0], len(place))))
     elif name in tasks:
         aside[name] = tasks.pop(name)
+        settings()["changes"] = [change for change in settings().get("changes", []) if not change["key"].startswith(f"tasks.{name}.")]
 
 
 def hold(key: str, value: Any) -> Any:

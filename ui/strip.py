@@ -64,6 +64,8 @@ def draw_strip(own_run: str = "") -> None:
         if queued:
             queue_popover(queued)
         _preparing()
+    if problem := jobs.queue_problem(store):
+        st.warning(f"No run is started: {words.plain(problem)}", icon=":material/hourglass_disabled:")
 
 
 def notice_endings(store: RunStore) -> bool:

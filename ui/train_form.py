@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import streamlit as st
 
+from mtl_core import settings as mtl_settings
 from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.cost import cost_of
@@ -20,6 +20,7 @@ from ui import origin, state
 from ui.changes import automatic_name
 from ui.data_form import data_in_words
 from ui.forms import describe, draw_field, options_form
+from ui.guard import is_ours
 from ui.part_form import part_chooser
 from ui.paths import path_problems
 from ui.state import hold, read, run_store, settings
@@ -139,13 +140,14 @@ def executor_choice() -> None:
     """The store's executor: in this server, or in a process of its own."""
     from mtl_core.runs.jobs import EXECUTORS, executor_of
 
-    fixed = os.environ.get("MTL_EXECUTOR", "")
     try:
-        current = executor_of(run_store())
+        fixed, current = mtl_settings.executor(), executor_of(run_store())
     except ConfigError as error:
         st.error(str(error))
         return
     hold("executor", current)
+    if refused := st.session_state.pop("executor_refused", ""):
+        st.error(plain(refused), icon=":material/block:")
     st.segmented_control(
         "Where runs train",
         EXECUTORS,
@@ -163,7 +165,12 @@ def executor_choice() -> None:
 
 
 def _take_executor() -> None:
-    run_store().set("executor", st.session_state["executor"])
+    try:
+        run_store().set("executor", st.session_state["executor"])
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state["executor_refused"] = str(error)
 
 
 def check_settings(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]:

@@ -53,6 +53,13 @@ def measured(value: float | None, unit: str = "") -> str:
     return f"{text} {unit}" if unit else text
 
 
+def how_far(epoch: float) -> str:
+    """How far a run is, in whole words: ``before the first step``, ``in epoch 5``, ``after epoch 5``."""
+    if epoch <= 0:
+        return "before the first step"
+    return f"after epoch {epoch:.0f}" if abs(epoch - round(epoch)) < 1e-6 else f"in epoch {int(epoch) + 1}"
+
+
 def better(higher_is_better: bool | None) -> str:
     """Which way is good; empty where neither is."""
     return {True: "↑", False: "↓"}.get(higher_is_better, "")
@@ -60,7 +67,7 @@ def better(higher_is_better: bool | None) -> str:
 
 def in_line(run) -> str:
     """Where a queued run waits."""
-    begun = f" It goes on from epoch {run.epoch:.3g}." if run.step else ""
+    begun = f" It goes on {how_far(run.epoch)}." if run.step else ""
     place = run.queue_position
     if place is None or place == 1:
         return f"Next in line: it starts as soon as its device is free.{begun}"

@@ -10,9 +10,10 @@ import click
 from mtl_core.cli.output import ARROWS, JSON, emit, emit_json, emit_table, json_refusals, number
 from mtl_core.errors import MTLError
 from mtl_core.runs.evaluation_job import NICENESS, JobNote
-from mtl_core.runs.evaluations import SPLITS, Evaluation, find_checkpoint, write_evaluation
+from mtl_core.runs.evaluations import SPLITS, Evaluation, write_evaluation
 from mtl_core.runs.run import Run
 from mtl_core.runs.store import RunStore, open_store
+from mtl_core.training.checkpoint_files import find_checkpoint
 
 
 @click.command()
@@ -29,6 +30,7 @@ def evaluate(run_id: str, splits: tuple[str, ...], checkpoint: str, background: 
     with json_refusals(as_json):
         store = open_store()
         run = store.get(run_id)
+        store.database.check_writable()  # before anything is computed: what is found is kept with the run
         name = checkpoint.removeprefix("epoch ").strip()
         asked = list(dict.fromkeys(splits or ("val",)))
         found = _in_background(store, run, name, asked) if background else [_evaluated(store, run, name, split, _no_progress) for split in asked]

@@ -6,9 +6,8 @@ import click
 
 from mtl_core.cli.foreground import Beginning, checked, in_foreground
 from mtl_core.cli.output import JSON, SET, described_checkpoint, emit_json, emit_table, json_refusals
-from mtl_core.errors import NotPossibleError
 from mtl_core.runs import lineage
-from mtl_core.runs.store import RunStore, open_store
+from mtl_core.runs.store import open_store
 
 
 @click.command()
@@ -52,21 +51,11 @@ def fork(run_id: str, epoch: str | None, only_list: bool, assignments: tuple[str
     def prepare() -> Beginning:
         store = open_store()
         parent = store.get(run_id)
-        number = _number(store, parent.id, epoch)
+        number = lineage.kept_at(store, parent.id, epoch).epoch
         config = checked(lineage.fork_config(parent, number, assignments))
         return Beginning(store, config, lambda held: lineage.fork(store, parent.id, number, config, held=held))
 
     return in_foreground(prepare, as_json)
-
-
-def _number(store: RunStore, run_id: str, epoch: str) -> int:
-    """The kept epoch that is meant. Raises NotPossibleError where there is no such one."""
-    if epoch.isdecimal():
-        return lineage.kept_at(store, run_id, int(epoch)).epoch
-    kept = [checkpoint for checkpoint in lineage.forkable(store, run_id) if epoch == "last" or checkpoint.is_best]
-    if not kept:
-        raise NotPossibleError(f"run {run_id} has no {epoch} epoch to fork from: no state after a whole epoch is kept (see 'fork {run_id} --list')")
-    return kept[-1].epoch
 
 
 def _list_kept(run_id: str, as_json: bool) -> int:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import click
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -22,7 +24,9 @@ from mtl_core.runs.schema import finite
 from mtl_core.training.checkpoint_files import KeptCheckpoint
 
 ARROWS = {True: "↑", False: "↓", None: ""}
-PIPE_WIDTH = 200  # characters of a table that goes to no terminal
+PIPE_WIDTH = 200  # characters of a table's line that goes to no terminal
+LEAST_CUT = 20  # characters that a cell is cut to at most
+_BETWEEN = "  "  # columns
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 SET = click.option(
@@ -44,16 +48,30 @@ def emit_json(value: Any) -> None:
     emit(json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def emit_table(columns: Iterable[str], rows: Iterable[Iterable[str]], numbers: Iterable[str] = ()) -> None:
-    """Print a table; columns named in ``numbers`` are aligned to the right."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[str] = (), cut: str = "") -> None:
+    """Print a table.
+
+    Args:
+        numbers: columns that are aligned to the right.
+        cut: the column whose cells are cut where a line would be too long; those of all others are whole, whatever becomes of the lines.
+    """
+    rows = [list(row) for row in rows]
+    on_terminal = sys.stdout.isatty()
+    widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+    total = sum(widths) + len(_BETWEEN) * (len(widths) - 1)
+    place = columns.index(cut) if cut else None
+    if place is not None:
+        too_long = total - (shutil.get_terminal_size().columns if on_terminal else PIPE_WIDTH)
+        room = max(widths[place] - max(too_long, 0), LEAST_CUT)
+        for row in rows:
+            row[place] = row[place] if cell_len(row[place]) <= room else set_cell_size(row[place], room - 1).rstrip() + "…"
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, len(_BETWEEN), 0, 0))
     for column in columns:
-        table.add_column(column, justify="right" if column in set(numbers) else "left", no_wrap=True)
+        table.add_column(column, justify="right" if column in numbers else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    on_terminal = sys.stdout.isatty()
     buffer = io.StringIO()
-    Console(file=buffer, force_terminal=on_terminal, width=None if on_terminal else PIPE_WIDTH).print(table)
+    Console(file=buffer, force_terminal=on_terminal, width=total).print(table)
     emit("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import glob
+import io
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mtl_core.cli.output import JSON, complain, emit, emit_json, json_refusals
-from mtl_core.errors import NotPossibleError, StoreError
+from mtl_core.cli.prediction_folder import Job, PredictionFolder, prepare
+from mtl_core.errors import StoreError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,19 +41,23 @@ def predict(run_id: str, images: tuple[str, ...], out: Path, checkpoint: str, de
 
     RUN is a run's id, or the folder of an exported model. Each image gets NAME.json, NAME.png with all tasks drawn, and its masks and depth maps as
     PNG files. Of a folder, the files that end as images do are taken; those that are no images all the same are named and left out.
+    Nothing is written into a folder that the images come from, and nothing that is there is replaced without --force; the images never are.
+    The same command goes on where one that was ended early has stopped.
     Exit code: 0 all done, 1 some left out, 2 nothing could begin.
     """
     from mtl_core.inference.loading import load
 
     with json_refusals(as_json):
-        paths = list(_files(images))
+        paths = list(_files(images, out))
         if not any(path.is_file() for path in paths):
             raise click.UsageError(f"no image file in {', '.join(images)}")
         predictor = load(run_id, checkpoint, device=device)
-        jobs = _named(paths, out, force)
         try:
-            out.mkdir(parents=True, exist_ok=True)
-            done, skipped = _predict_all(predictor, jobs, out, quiet=as_json)
+            folder = prepare(paths, out, _network(predictor), _with_own_file(predictor), force)
+            if folder.done:
+                click.echo(f"going on where an earlier 'predict' was ended: {len(folder.done)} of {len(paths)} are done", err=True)
+            done, skipped = _predict_all(predictor, folder, quiet=as_json)
+            folder.close()
         except OSError as error:
             raise StoreError(f"cannot write into '{out}': {error.strerror or error}") from None
     if as_json:
@@ -60,8 +67,19 @@ def predict(run_id: str, images: tuple[str, ...], out: Path, checkpoint: str, de
     return SKIPPED if skipped else 0
 
 
-def _files(arguments: tuple[str, ...]) -> Iterator[Path]:
-    """Image files in the order asked for, each once."""
+def _network(predictor: Predictor) -> dict[str, Any]:
+    """Which network predicts, so that an unfinished attempt of another one is not gone on with."""
+    about = predictor.description
+    return {"run": about.run, "epoch": about.epoch, "step": about.step, "config": about.config.to_dict(), "how": predictor.how}
+
+
+def _with_own_file(predictor: Predictor) -> list[str]:
+    """Tasks whose answer is a picture of its own: a mask or a depth map."""
+    return [name for name, kind in predictor.kinds.items() if kind.task.kind in ("segmentation", "depth")]
+
+
+def _files(arguments: tuple[str, ...], out: Path) -> Iterator[Path]:
+    """Image files in the order asked for, each once. Of a folder that ``out`` lies in, what is in ``out`` was written by us and is no input."""
     from mtl_core.inference.images import SUFFIXES
 
     seen: set[Path] = set()
@@ -70,6 +88,8 @@ def _files(arguments: tuple[str, ...]) -> Iterator[Path]:
             found = [Path(line.strip()) for line in sys.stdin if line.strip()]
         elif Path(argument).is_dir():
             found = sorted(path for path in Path(argument).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+            if not _same_folder(Path(argument), out):
+                found = [path for path in found if not _lies_in(path, out)]
         elif glob.has_magic(argument) and not Path(argument).exists():
             found = [Path(name) for name in sorted(glob.glob(argument, recursive=True)) if Path(name).is_file()]
         else:
@@ -80,57 +100,58 @@ def _files(arguments: tuple[str, ...]) -> Iterator[Path]:
                 yield path
 
 
-def _named(paths: list[Path], out: Path, force: bool) -> list[tuple[Path, str]]:
-    """A name of its own for each image, from its file's; refused where its files are there already."""
-    taken: set[str] = set()
-    named = []
-    for path in paths:
-        stem = path.stem or "image"
-        name, number = stem, 1
-        while name.lower() in taken:
-            number += 1
-            name = f"{stem}-{number}"
-        taken.add(name.lower())
-        if (out / f"{name}.json").exists() and not force:
-            raise NotPossibleError(f"'{out / f'{name}.json'}' is there already, and nothing was written. Choose another folder, or add --force")
-        named.append((path, name))
-    return named
+def _same_folder(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and os.path.samefile(one, other)
 
 
-def _predict_all(predictor: Predictor, jobs: list[tuple[Path, str]], out: Path, quiet: bool) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+def _lies_in(path: Path, folder: Path) -> bool:
+    return folder.exists() and any(os.path.samefile(parent, folder) for parent in path.absolute().parents)
+
+
+def _predict_all(predictor: Predictor, folder: PredictionFolder, quiet: bool) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     from mtl_core.inference.images import ImageFileError, read_image
 
     done, skipped = [], []
-    for path, name in jobs:
+    for job in folder.jobs:
+        if values := folder.done.get(str(job.image.absolute())):
+            done.append(values)
+            continue
         try:
-            image = read_image(path)
+            image = read_image(job.image)
         except ImageFileError as error:
-            skipped.append({"file": str(path), "why": str(error)})
+            skipped.append({"file": str(job.image), "why": str(error)})
             complain(f"left out: {error}")
             continue
         prediction = predictor.predict(image)[0]
-        done.append(_write(predictor, path, name, image, prediction, out))
+        done.append(_write(predictor, job, image, prediction, folder))
         if not quiet:
-            emit(f"{path}  {_in_short(prediction)}")
+            emit(f"{job.image}  {_in_short(prediction)}")
     return done, skipped
 
 
-def _write(predictor: Predictor, path: Path, name: str, image: np.ndarray, prediction: ImagePrediction, out: Path) -> dict[str, Any]:
+def _write(predictor: Predictor, job: Job, image: np.ndarray, prediction: ImagePrediction, folder: PredictionFolder) -> dict[str, Any]:
     from mtl_core.exports.masks import depth_png, depth_step, palette_png
     from mtl_core.figures.gallery import png
 
-    values = {"file": str(path), "picture": f"{name}.png", **prediction.to_dict()}
+    values = {"file": str(job.image), "picture": job.files["picture"], **prediction.to_dict()}
     for task, result in prediction.tasks.items():
         if result.task.kind == "segmentation":
-            values["tasks"][task]["mask"] = f"{name}-{task}.png"
-            palette_png(result.decoded, result.task.classes).save(out / f"{name}-{task}.png")
+            values["tasks"][task]["mask"] = job.files[task]
+            folder.write(job, task, _as_png(palette_png(result.decoded, result.task.classes)))
         elif result.task.kind == "depth":
             step = depth_step(result.decoded)
-            values["tasks"][task] |= {"map": f"{name}-{task}.png", "unit_per_level": step}
-            depth_png(result.decoded, step).save(out / f"{name}-{task}.png")
-    (out / f"{name}.png").write_bytes(png(_picture(predictor, image, prediction)))
-    (out / f"{name}.json").write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")
+            values["tasks"][task] |= {"map": job.files[task], "unit_per_level": step}
+            folder.write(job, task, _as_png(depth_png(result.decoded, step)))
+    folder.write(job, "picture", png(_picture(predictor, image, prediction)))
+    folder.write(job, "values", json.dumps(values, indent=1, ensure_ascii=False).encode())
+    folder.finish(job)
     return values
+
+
+def _as_png(picture: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _picture(predictor: Predictor, image: np.ndarray, prediction: ImagePrediction) -> Any:

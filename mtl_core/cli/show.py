@@ -9,6 +9,7 @@ import click
 from mtl_core.cli.imports import check_data, delete_data, import_data, show_data
 from mtl_core.cli.output import JSON, described, described_checkpoint, duration, emit, emit_json, emit_table, headline, metrics_table, moment
 from mtl_core.config_sections import PartConfig
+from mtl_core.csv_text import csv_of
 from mtl_core.errors import ConfigError
 from mtl_core.runs.lineage import forkable
 from mtl_core.runs.run import Run
@@ -49,7 +50,8 @@ def runs(context: click.Context, as_json: bool, with_archived: bool) -> None:
     elif not found:
         emit(f"All {len(every)} runs in {store.home} are archived; 'runs --all' lists them.")
     else:
-        emit_table(("run", "status", "done", "took", "created", "device", "name", "marks", "forked from"), map(_row, found), numbers=("done",))
+        columns = ("run", "status", "done", "took", "created", "device", "name", "marks", "forked from")
+        emit_table(columns, map(_row, found), numbers=("done",), cut="name")
 
 
 def _row(run: Run) -> tuple[str, ...]:
@@ -102,7 +104,7 @@ def scalars(run_id: str, as_csv: bool) -> None:
     store = open_store()
     frame = store.scalars(store.get(run_id).id)[["step", "epoch", "key", "value", "wall_time"]]
     if as_csv:
-        emit(frame.to_csv(index=False, lineterminator="\n"))
+        emit(csv_of(frame))
     else:
         emit(frame.to_string(index=False) if len(frame) else "nothing recorded yet")
 
@@ -137,7 +139,7 @@ def list_data(as_json: bool) -> None:
     if as_json:
         emit_json(found)
         return
-    emit_table(("name", "title", "tasks"), [(s["name"], s["title"], _tasks_of(s)) for s in found])
+    emit_table(("name", "title", "tasks"), [(s["name"], s["title"], _tasks_of(s)) for s in found], cut="tasks")
 
 
 def _imported(one: Any) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mtl_core import settings
 from mtl_core.errors import DataError
 
 FILES = {
@@ -26,7 +26,7 @@ FILES = {
 }
 PUBLISHED_COUNTS = {"train": 60_000, "test": 10_000}
 ROOT_VARIABLE = "MTL_MNIST_ROOT"
-DEFAULT_ROOT = Path("~/.cache/multitask-vision/mnist")
+DEFAULT_ROOT = settings.DATA_CACHE / "mnist"
 
 
 def root_problem(option: str, download: bool) -> str | None:
@@ -39,7 +39,7 @@ def root_problem(option: str, download: bool) -> str | None:
 
 def mnist_root(option: str) -> Path:
     """The folder an empty or given ``root`` option means."""
-    return Path(option or os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT).expanduser()
+    return Path(option or settings.mnist_root() or DEFAULT_ROOT).expanduser()
 
 
 @dataclass(frozen=True)

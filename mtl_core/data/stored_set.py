@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import socket
 import tarfile
 import urllib.request
 import zipfile
@@ -18,17 +20,20 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import psutil
 from PIL import Image
 from pydantic import Field
 
+from mtl_core import settings
 from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.data.source import DataSource, Progress, SourceOptions
 from mtl_core.errors import DataError
 
 ROOT_VARIABLE = "MTL_DATA_ROOT"
-DEFAULT_ROOT = Path("~/.cache/multitask-vision")
+DEFAULT_ROOT = settings.DATA_CACHE
 LARGEST_PICTURE = 50_000_000  # pixels
 _TIMEOUT, _CHUNK = 30, 1 << 18
+_UNPACKING, _REPLACED = ".unpacking", ".replaced"
 
 
 class StoredOptions(SourceOptions):
@@ -71,7 +76,7 @@ class StoredSet(DataSource):
     @property
     def root(self) -> Path:
         """The folder that an empty or given ``root`` means."""
-        return Path(self.options.root or os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT / type(self).__name__.lower()).expanduser()
+        return Path(self.options.root or settings.data_root() or DEFAULT_ROOT / type(self).__name__.lower()).expanduser()
 
     @abstractmethod
     def files(self) -> list[Path]:
@@ -185,12 +190,60 @@ def _download(url: str, path: Path, progress: Progress) -> str:
 
 
 def _unpack(archive: Path, folder: Path, name: str) -> None:
-    if name.endswith(".zip"):
-        with zipfile.ZipFile(archive) as file:
-            file.extractall(folder)
+    """Unpack beside the place and rename: what lies in ``folder`` under a name of the archive is whole, whenever this is killed."""
+    _sweep_unpacking(folder, name)
+    temporary = folder / f".{name}.{socket.gethostname()}.{os.getpid()}{_UNPACKING}"
+    try:
+        temporary.mkdir()
+        if name.endswith(".zip"):
+            with zipfile.ZipFile(archive) as file:
+                file.extractall(temporary)
+        else:
+            with tarfile.open(archive) as file:
+                file.extractall(temporary, filter="data")  # no links, nothing outside of the folder
+        for path in sorted(temporary.iterdir()):
+            _put_in_place(path, folder / path.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_in_place(new: Path, target: Path) -> None:
+    """Rename a file or folder over another. Files that only the old folder had are kept: they are someone else's."""
+    if not target.is_dir():
+        os.replace(new, target)
         return
-    with tarfile.open(archive) as file:
-        file.extractall(folder, filter="data")  # no links, nothing outside of the folder
+    old = new.with_name(f"{new.name}{_REPLACED}")
+    os.rename(target, old)
+    try:
+        os.rename(new, target)
+    except OSError:
+        os.rename(old, target)
+        raise
+    _keep_others(old, target)
+
+
+def _keep_others(old: Path, target: Path) -> None:
+    """Move the files that only ``old`` has to ``target``."""
+    for path in sorted(old.rglob("*")):
+        kept = target / path.relative_to(old)
+        if path.is_file() and not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, kept)
+
+
+def _sweep_unpacking(folder: Path, name: str) -> None:
+    """Remove what processes of this host had begun to unpack that are gone. What they had moved aside goes back to its place."""
+    begun = f".{name}.{socket.gethostname()}."
+    for path in folder.iterdir():
+        pid = path.name.removeprefix(begun).removesuffix(_UNPACKING)
+        if path.name == f"{begun}{pid}{_UNPACKING}" and pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            for old in path.glob(f"*{_REPLACED}"):
+                target = folder / old.name.removesuffix(_REPLACED)
+                if target.exists():
+                    _keep_others(old, target)
+                else:
+                    os.rename(old, target)
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def md5_of(path: Path) -> str:

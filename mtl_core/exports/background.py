@@ -1,6 +1,7 @@
 """Exports made behind a page: one at a time in a thread of this process, kept in the run's folder, found again after a reload.
 
-``<run>/exports/<format>/`` holds what can be downloaded, as one file, and ``about.json``: which network it is of and when it was made.
+``<run>/exports/<format>/`` holds ``about.json``, which says which network the export is of, when it was made, and where its one file lies: in a
+folder beside it with a name of its own. A new export is made in another folder; the one before it is removed when the new one is ready.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 import shutil
 import threading
 import time
+import uuid
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,10 +66,10 @@ def ready(store: RunStore, run_id: str) -> list[Made]:
     for path in (store.folder(run_id) / "exports").glob(f"*/{ABOUT}"):
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
-            file = path.parent / Path(about["file"]).name
+            file = path.parent / Path(about.get("folder", "")).name / Path(about["file"]).name  # exports of earlier versions have no folder
             if file.is_file():
                 found.append(Made(path.parent.name, file, str(about["checkpoint"]), int(about["step"]), float(about["made_at"])))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # half written by a process that was killed: it is made anew when someone asks
     return sorted(found, key=lambda made: -made.made_at)
 
@@ -88,18 +90,33 @@ def _make_alone(store: RunStore, run_id: str, name: str, checkpoint: str, job: d
 
     source = ExportSource(store, store.get(run_id), checkpoint, progress)
     place = source.folder / "exports" / name
-    parts = place / "parts"
-    shutil.rmtree(place, ignore_errors=True)
+    folder = place / uuid.uuid4().hex
+    try:
+        file = _one_file(source, name, folder)
+        about = {"folder": folder.name, "file": file.name, "checkpoint": str(checkpoint), "step": source.run.step, "made_at": time.time()}
+        write_text(place / ABOUT, json.dumps(about))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    for path in place.iterdir():  # the export before, and what a killed process has left
+        if path.is_dir() and path != folder:
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.is_file() and path.name != ABOUT:
+            path.unlink(missing_ok=True)
+
+
+def _one_file(source: ExportSource, name: str, folder: Path) -> Path:
+    """The export as one file in ``folder``: as the format writes it, zipped where that is several."""
+    parts = folder / "parts"
     written, _ = export(source, [name], parts)
-    file = place / written[0].name
     if len(written) == 1 and written[0].is_file():
+        file = folder / written[0].name
         written[0].rename(file)
     else:
-        file = place / f"{run_id}-{name}.zip"
+        file = folder / f"{source.run.id}-{name}.zip"
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
             for path in sorted(parts.rglob("*")):
                 if path.is_file():
                     archive.write(path, path.relative_to(parts).as_posix())
     shutil.rmtree(parts, ignore_errors=True)
-    about = {"file": file.name, "checkpoint": str(checkpoint), "step": source.run.step, "made_at": time.time()}
-    write_text(place / ABOUT, json.dumps(about))
+    return file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mtl_core.csv_text import csv_of
 from mtl_core.exports.source import ExportSource
 
 TITLE = "Metrics, CSV"
@@ -12,4 +13,4 @@ SUMMARY = "One row per recorded value: step, epoch, key, value, seconds since th
 
 def write(source: ExportSource, folder: Path) -> None:
     """``<run>-metrics.csv``."""
-    source.scalars.to_csv(folder / f"{source.run.id}-metrics.csv", index=False, lineterminator="\n")
+    (folder / f"{source.run.id}-metrics.csv").write_text(csv_of(source.scalars), encoding="utf-8", newline="")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mtl_core.csv_text import csv_of
 from mtl_core.data.dataset import Task
 from mtl_core.exports.source import ExportSource
 
@@ -16,14 +17,17 @@ KINDS = ("classification", "multi_label", "regression", "detection")
 
 
 def write(source: ExportSource, folder: Path) -> None:
-    """``<run>-<task>-predictions.csv``; a target that an image lacks is empty. ``file`` is the picture of an imported set."""
+    """``<run>-<task>-predictions.csv``; a target that an image lacks is empty. ``file`` is the picture of an imported set.
+
+    Text that a spreadsheet would take for a formula begins with ' (see ``mtl_core.csv_text``).
+    """
     for name in source.tasks_of(*KINDS):
         data, predictions = source.val
         task = source.predictor.kinds[name].task
         table = _TABLES[task.kind](task, predictions[name], data.targets[task.target], data.labelled[task.target])
         if source.val_files:
             table.insert(1, "file", [source.val_files[image] for image in table["image"]])
-        table.to_csv(folder / f"{source.run.id}-{name}-predictions.csv", index=False, lineterminator="\n")
+        (folder / f"{source.run.id}-{name}-predictions.csv").write_text(csv_of(table), encoding="utf-8", newline="")
 
 
 def _classification(task: Task, predicted: np.ndarray, targets: np.ndarray, labelled: np.ndarray) -> pd.DataFrame:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import time
 import uuid
 import zipfile
 from collections.abc import Iterable
@@ -11,12 +13,18 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import psutil
+
 from mtl_core.errors import ConfigError, MTLError, NotPossibleError, StoreError
 from mtl_core.exports import EXPORTS
 from mtl_core.exports.source import ExportSource
 from mtl_core.registry import unknown_name
+from mtl_core.runs.owner import is_gone, owner_in_name
 
 WITH_ALL = "zip"
+_TEMPORARY = re.compile(r"\.exporting-[0-9a-f]{8}-(?P<owner>\d+-.+)")
+_OLD_TEMPORARY = re.compile(r"\.exporting-(?P<pid>\d+)-[0-9a-f]{8}")  # of earlier versions, which did not name their host
+_ABANDONED_SECONDS = 24 * 3600.0
 
 
 def format_of(name: str) -> ModuleType:
@@ -44,8 +52,9 @@ def export(source: ExportSource, formats: Iterable[str], out: Path, *, force: bo
     for name in names:
         if name != WITH_ALL:
             format_of(name)
-    temporary = out / f".exporting-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    temporary = out / f".exporting-{uuid.uuid4().hex[:8]}-{owner_in_name()}"
     try:
+        _sweep(out)
         temporary.mkdir(parents=True)
         for number, name in enumerate(names):
             source.progress(number / len(names), name)
@@ -62,6 +71,20 @@ def export(source: ExportSource, formats: Iterable[str], out: Path, *, force: bo
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return written, skipped
+
+
+def _sweep(out: Path) -> None:
+    """Remove what exports left here whose process was killed; those that may still be at work, here or on another host, keep theirs."""
+    for path in out.glob(".exporting-*") if out.is_dir() else ():
+        if path.is_dir() and not path.is_symlink() and _is_left_over(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_left_over(path: Path) -> bool:
+    if found := _TEMPORARY.fullmatch(path.name):
+        return is_gone(found["owner"])
+    old = _OLD_TEMPORARY.fullmatch(path.name)
+    return bool(old) and not psutil.pid_exists(int(old["pid"])) and time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
 
 
 def _all_in_one(source: ExportSource, place: Path) -> dict[str, str]:
@@ -95,9 +118,17 @@ def _publish(temporary: Path, out: Path, force: bool) -> list[Path]:
     in_the_way = [out / path.name for path in made if (out / path.name).exists() or (out / path.name).is_symlink()]
     if in_the_way and not force:
         raise NotPossibleError(f"'{in_the_way[0]}' is there already, and nothing was written. Choose another folder, or replace it with --force")
+    replaced = temporary / "replaced"
+    replaced.mkdir()
     for path in made:
         target = out / path.name
-        if target.is_dir() and not target.is_symlink():
-            shutil.rmtree(target)
-        os.replace(path, target)
+        if target.is_dir() and not target.is_symlink():  # moved aside, not removed: it is still there if what comes now fails
+            os.replace(target, replaced / path.name)
+            try:
+                os.replace(path, target)
+            except OSError:
+                os.replace(replaced / path.name, target)
+                raise
+        else:
+            os.replace(path, target)
     return [out / path.name for path in made]

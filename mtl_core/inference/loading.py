@@ -10,11 +10,11 @@ from pathlib import Path
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.data.prepare import prepare
-from mtl_core.errors import ConfigError, NotPossibleError, RunNotFoundError, StoreError
+from mtl_core.errors import RunNotFoundError, StoreError
 from mtl_core.inference.model_folder import DESCRIPTION, ModelDescription, read_model, read_tensors, tasks_of
 from mtl_core.inference.predictor import Predictor
 from mtl_core.runs.store import RUN_ID, open_store
-from mtl_core.training.checkpoint_files import FILES, DamagedCheckpointError, KeptCheckpoint, kept_checkpoints, read_meta
+from mtl_core.training.checkpoint_files import FILES, DamagedCheckpointError, find_checkpoint, read_meta
 
 
 def load(
@@ -56,27 +56,9 @@ def described(run_or_folder: str | Path, checkpoint: str | int = "best", *, home
     return _from_run(store.folder(run.id), run.config, store.cache, {"id": run.id, "name": run.name}, checkpoint)
 
 
-def choose_checkpoint(folder: Path, wanted: str | int) -> KeptCheckpoint:
-    """The checkpoint of a run's folder that ``best``, ``last`` or an epoch's number means. Raises NotPossibleError; says which there are."""
-    kept = kept_checkpoints(folder)
-    number = int(wanted) if str(wanted).isdigit() else None
-    if number is None and wanted not in ("best", "last"):
-        raise ConfigError(f"checkpoint: expected 'best', 'last' or the number of an epoch, found '{wanted}'")
-    if number is None:
-        found = [each for each in kept if (each.is_best if wanted == "best" else each.is_last)]
-    else:
-        found = [each for each in kept if each.epoch == number and each.whole_epoch]
-    if found:
-        return found[-1]
-    if not kept:
-        raise NotPossibleError(f"run {folder.name} has no checkpoint yet; the first one is written after its first epoch")
-    there = ", ".join(str(each.epoch) for each in kept if each.whole_epoch) or "none"
-    raise NotPossibleError(f"run {folder.name} has no checkpoint '{wanted}'. Kept epochs: {there}, besides 'best' and 'last'")
-
-
 def _from_run(folder: Path, config: RunConfig, cache: Path, run: dict[str, str], wanted: str | int) -> tuple[ModelDescription, bytes]:
     for attempt in (1, 2):
-        chosen = choose_checkpoint(folder, wanted)
+        chosen = find_checkpoint(folder, wanted)
         path = folder / "checkpoints" / chosen.name
         if attempt == 2 or path.is_dir():  # one that trains may have replaced its last checkpoint since the index was read
             break

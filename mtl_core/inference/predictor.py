@@ -24,6 +24,7 @@ from mtl_core.inference.results import ImagePrediction, on_image
 from mtl_core.tasks.kind import Drawing
 from mtl_core.training.build import build_kinds, build_model
 from mtl_core.training.execution import resolve_device
+from mtl_core.training.network_tensors import OtherNetworkError, fitting_tensors
 
 
 class Predictor:
@@ -163,8 +164,7 @@ def _own(content: bytes, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
         raise ModelFileError(
             f"the tensors cannot be read ({str(error).splitlines()[0]}); expected a safetensors file. Get the model again."
         ) from None
-    for name, tensor in wanted.items():
-        if name not in tensors or tensors[name].shape != tensor.shape:
-            found = f"of shape {tuple(tensors[name].shape)}" if name in tensors else "none"
-            raise ModelFileError(f"the tensors are of another network: expected '{name}' of shape {tuple(tensor.shape)}, found {found}")
-    return {name: tensors[name] for name in wanted}
+    try:
+        return fitting_tensors(tensors, wanted)
+    except OtherNetworkError as error:
+        raise ModelFileError(str(error)) from None

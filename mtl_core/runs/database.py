@@ -6,6 +6,7 @@ process goes through one connection behind a lock. Readers have their own and ne
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import time
@@ -18,17 +19,22 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, s
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from mtl_core.errors import StoreError
-from mtl_core.runs import schema
+from mtl_core.runs import read_only, schema
 from mtl_core.runs.process import process_slot
 
 BUSY_SECONDS = 15  # how long a statement waits for another process's transaction
 
 
 class Database:
-    """One SQLite file. Make it with ``open_database``."""
+    """One SQLite file. Make it with ``open_database``. ``read_only``: nothing can be written."""
 
-    def __init__(self, path: Path, writer: Engine, reader: Engine, lock: threading.RLock):
-        self.path, self._writer, self._reader, self._lock = path, writer, reader, lock
+    def __init__(self, path: Path, writer: Engine, reader: Engine, lock: threading.RLock, is_read_only: bool = False):
+        self.path, self._writer, self._reader, self._lock, self.read_only = path, writer, reader, lock, is_read_only
+
+    def check_writable(self) -> None:
+        """Raise StoreError where the store can only be read."""
+        if self.read_only:
+            raise StoreError(read_only.sentence(self.path))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -47,6 +53,7 @@ class Database:
         Raises:
             StoreError: the file cannot be written.
         """
+        self.check_writable()
         with self._lock, self._sentences(), self._writer.begin() as connection:
             yield connection
 
@@ -58,8 +65,18 @@ class Database:
             raise StoreError(_sentence(self.path, error)) from error
 
 
-def check_folder(folder: Path) -> None:
-    """Make the store's folder if it is missing. Raises StoreError where it cannot be made or written."""
+def check_folder(folder: Path, database: str) -> bool:
+    """Make the store's folder if it is missing.
+
+    Args:
+        database: name of the file in it that holds the runs.
+
+    Returns:
+        Whether it can be written; False where there is a store in it that can only be read.
+
+    Raises:
+        StoreError: it cannot be made or written, and there is nothing to read in it.
+    """
     advice = "Set MTL_HOME to a folder that you may write."
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,16 +85,24 @@ def check_folder(folder: Path) -> None:
     except (FileExistsError, NotADirectoryError):
         raise StoreError(f"the run store needs a folder, but '{folder}' is, or lies below, a file. {advice}") from None
     except OSError as error:
+        if error.errno in read_only.READ_ONLY and (folder / database).is_file():
+            return False
         raise StoreError(f"the run store's folder '{folder}' cannot be written: {error.strerror or error}. {advice}") from None
+    return not (folder / database).exists() or os.access(folder / database, os.W_OK)
 
 
-def open_database(path: Path) -> Database:
+def open_database(path: Path, writable: bool = True) -> Database:
     """The database in ``path``, made if it is missing. Calling it again in one process gives the same connections.
+
+    Args:
+        writable: False to open one that can only be read.
 
     Raises:
         StoreError: the file is damaged, not ours, made by a newer version, or cannot be written. It is never deleted.
     """
     path = path.resolve()
+    if not writable:
+        return _open_read_only(path)
     opened = process_slot("databases")
     with process_slot("locks").setdefault("databases", threading.RLock()):
         entry = opened.get(str(path))
@@ -89,6 +114,24 @@ def open_database(path: Path) -> Database:
             entry["file"] = _file_identity(path)
             opened[str(path)] = entry
     return Database(path, entry["writer"], entry["reader"], entry["lock"])
+
+
+def _open_read_only(path: Path) -> Database:
+    opened, key = process_slot("databases"), f"{path} read-only"
+    with process_slot("locks").setdefault("databases", threading.RLock()):
+        entry = opened.get(key)
+        if entry is None or entry["file"] != read_only.state_of(path):
+            reader, file = read_only.readable_in_place(path, BUSY_SECONDS), read_only.state_of(path)
+            entry = {"writer": reader, "reader": reader, "lock": threading.RLock(), "file": file}
+            if reader is None:
+                try:
+                    copy = read_only.copied(path)
+                except OSError as error:
+                    raise StoreError(f"the run store '{path}' cannot be copied to be read: {error.strerror or error}") from error
+                entry |= _connect(copy)
+                _prepare(Database(copy, entry["writer"], entry["reader"], entry["lock"]), shown=path)
+            opened[key] = entry
+    return Database(path, entry["writer"], entry["reader"], entry["lock"], is_read_only=True)
 
 
 def _connect(path: Path) -> dict[str, Any]:
@@ -107,12 +150,14 @@ def _set_up_connection(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
 
 
-def _prepare(database: Database) -> None:
+def _prepare(database: Database, shown: Path | None = None) -> None:
+    """Make or check the tables. ``shown``: the file to name, where this is a copy of it."""
+    path = shown or database.path
     _switch_to_wal(database)
     with database.write() as connection:
         tables = inspect(connection).get_table_names()
         if not tables:
-            _refuse_emptied(database.path)
+            _refuse_emptied(path)
             schema.metadata.create_all(connection)
             connection.execute(schema.meta.insert().values(key="schema_version", value=str(schema.SCHEMA_VERSION)))
             return
@@ -123,10 +168,10 @@ def _prepare(database: Database) -> None:
             schema.migrate(connection, int(found))
             return
     if found is None or not found.isdigit():
-        raise StoreError(f"'{database.path}' is a database, but not a run store of this program. Set MTL_HOME to another folder.")
+        raise StoreError(f"'{path}' is a database, but not a run store of this program. Set MTL_HOME to another folder.")
     if int(found) != schema.SCHEMA_VERSION:
         raise StoreError(
-            f"the run store '{database.path}' has version {found}, this program reads version {schema.SCHEMA_VERSION}. "
+            f"the run store '{path}' has version {found}, this program reads version {schema.SCHEMA_VERSION}. "
             "Update the program, or set MTL_HOME to another folder. Nothing was changed."
         )
 

@@ -20,9 +20,8 @@ from typing import Any
 import numpy as np
 
 from mtl_core.analysis.evaluation.findings import Cells
-from mtl_core.errors import NotPossibleError, StoreError
+from mtl_core.errors import StoreError
 from mtl_core.runs.artifacts import write_text
-from mtl_core.training.checkpoint_files import KeptCheckpoint, kept_checkpoints
 
 FORMAT = 1
 SPLITS = ("train", "val", "test")
@@ -105,21 +104,3 @@ def evaluations(folder: Path) -> list[Evaluation]:
                 if report["format"] <= FORMAT and isinstance(report["tasks"], dict):
                     found.append(Evaluation(report, parent))
     return sorted(found, key=lambda evaluation: -evaluation.report["created_at"])
-
-
-def find_checkpoint(folder: Path, asked: str) -> KeptCheckpoint:
-    """The checkpoint that ``best``, ``last`` or an epoch's number means.
-
-    Raises:
-        NotPossibleError: there is none; says which there are.
-    """
-    kept = kept_checkpoints(folder)
-    for checkpoint in reversed(kept):
-        if (asked == "best" and checkpoint.is_best) or (asked == "last" and checkpoint.is_last):
-            return checkpoint
-        if asked.isdigit() and checkpoint.whole_epoch and checkpoint.epoch == int(asked):
-            return checkpoint
-    if not kept:
-        raise NotPossibleError("the run has no checkpoint yet: one is saved after each epoch")
-    epochs = ", ".join(str(epoch) for epoch in sorted({checkpoint.epoch for checkpoint in kept if checkpoint.whole_epoch}))
-    raise NotPossibleError(f"no checkpoint '{asked}': expected best, last or an epoch that was kept ({epochs or 'none'})")

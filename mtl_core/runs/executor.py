@@ -143,8 +143,7 @@ class _Training:
         pauses = chain(RETRY_SECONDS, repeat(RETRY_SECONDS[-1]))
         while True:
             try:
-                self.store.end(self.trained.id, status, failure, self.token)
-                self.store.note(self.trained.id, "error", line)
+                self.store.end(self.trained.id, status, failure, self.token, line)
                 break
             except StoreError as error:
                 if type(error).__name__ == "RunTakenError":

@@ -50,13 +50,23 @@ def claim(store: RunStore, run_id: str, device: str, alone: bool = True) -> str:
     """
     values = held_by_us(device)
     with store.database.write() as connection:
-        if alone and any(row.device in (device, None) for row in _held_on(connection, values["owner_host"])):
+        if alone and _is_busy(connection, device, values["owner_host"]):
             return ""
         queued = update(_runs).where(_runs.c.id == run_id, _runs.c.status == RunStatus.QUEUED.value)
         taken = connection.execute(queued.values(**values, finished_at=None, training_started_at=None, failure=None)).rowcount == 1
         if taken:
             forget_requests(connection, run_id)
     return values["owner_token"] if taken else ""
+
+
+def is_busy(store: RunStore, device: str) -> bool:
+    """Whether a live run on this host holds the device, or one whose device is not known yet. Other hosts have devices of their own."""
+    with store.database.read() as connection:
+        return _is_busy(connection, device, this_process().host)
+
+
+def _is_busy(connection: Connection, device: str, host: str) -> bool:
+    return any(row.device in (device, None) for row in _held_on(connection, host))
 
 
 def forget_requests(connection: Connection, run_id: str) -> None:

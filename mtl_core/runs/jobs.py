@@ -17,24 +17,28 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from mtl_core import settings
 from mtl_core.config import RunConfig
-from mtl_core.errors import ConfigError, RunNotFoundError
-from mtl_core.runs import holding
+from mtl_core.errors import ConfigError, MTLError, RunNotFoundError
+from mtl_core.runs import holding, read_only
 from mtl_core.runs.executor import execute, freeze_after_imports, is_closing, resolve_device, stop_at_exit, workers_lock
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process import process_slot
 from mtl_core.runs.run import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
+from mtl_core.settings import EXECUTORS
 
-__all__ = ["EXECUTORS", "execute", "executor_of", "resolve_device", "start_worker", "submit", "warm_up", "warmed"]
+__all__ = ["EXECUTORS", "execute", "executor_of", "queue_problem", "resolve_device", "start_worker", "submit", "warm_up", "warmed"]
 
-EXECUTORS = ("thread", "process")
-TAKEN, NOT_TAKEN = 0, 3  # exit codes of a worker process: the run says how it went; it waits on in the queue. Anything else may be a fault
+# Exit codes of a worker process: the run says how it went; it waits on in the queue; store or settings cannot be used. Anything else may be a fault.
+TAKEN, NOT_TAKEN, REFUSED = 0, 3, 2
+REFUSED_SECONDS = 30.0  # after a worker process that could not begin, before another one is tried
 
 POLL_SECONDS = 2.0  # how often a worker looks for runs of others, or for a device that another process has left
 
@@ -61,12 +65,26 @@ def executor_of(store: RunStore) -> str:
     a hang or running out of memory cannot take down with the dashboard. MTL_EXECUTOR decides, else the store's setting.
 
     Raises:
-        ConfigError: MTL_EXECUTOR is neither.
+        ConfigError: MTL_EXECUTOR, or what the store says, is neither.
     """
-    name = os.environ.get("MTL_EXECUTOR") or store.settings().get("executor", EXECUTORS[0])
+    if name := settings.executor():
+        return name
+    name = store.settings().get("executor", EXECUTORS[0])
     if name not in EXECUTORS:
-        raise ConfigError(f"MTL_EXECUTOR: expected {' or '.join(EXECUTORS)}, found '{name}'. Set one of them, or leave it empty.")
+        raise ConfigError(
+            f"the executor of the run store '{store.home}' is '{name}'; expected {' or '.join(EXECUTORS)}. "
+            "Choose one under Advanced on the Train page"
+        )
     return name
+
+
+def queue_problem(store: RunStore) -> str:
+    """Why no run is started though nothing is before it: a setting or the store cannot be used. Empty where nothing is wrong. Runs stay queued."""
+    found = [str(problem) for problem in settings.problems()]
+    if store.database.read_only:
+        found.append(read_only.sentence(store.database.path))
+    known = process_slot("queue problems").get(str(store.home))
+    return "; ".join(dict.fromkeys([*found, *([known["text"]] if known else [])]))
 
 
 def start_worker(store: RunStore) -> None:
@@ -115,19 +133,42 @@ def _work(store: RunStore, wake: threading.Event) -> None:
         wake.clear()
         try:
             _look_after_workers(store)
-            for run in store.queued():
-                _start(store, run, wake)
-        except Exception:  # the store may be out of reach for a while; the worker must outlive that
-            _logger.exception("cannot work on the queue of '%s'", store.home)
+            waiting = store.queued()
+            if waiting and not _is_held_up(store):
+                settings.check()
+                executor = executor_of(store)
+                for run in waiting:
+                    _start(store, run, executor, wake)
+                _note_problem(store, None)
+        except Exception as error:  # of the machine and not of a run: the runs wait on, and so does the worker
+            _note_problem(store, error)
 
 
-def _start(store: RunStore, run: Run, wake: threading.Event) -> None:
-    """Train a queued run, if its device is free and nobody else takes it."""
-    try:
-        device, executor = resolve_device(run.config.device), executor_of(store)
-    except Exception as error:
-        _fail(store, run.id, error)
+def _is_held_up(store: RunStore) -> bool:
+    known = process_slot("queue problems").get(str(store.home))
+    return known is not None and time.monotonic() < known["until"]
+
+
+def _note_problem(store: RunStore, error: Exception | None, seconds: float = 0.0) -> None:
+    """Keep for the pages why the queue waits, and say it once in the log; None: it goes on.
+
+    Args:
+        seconds: for which nothing is tried again.
+    """
+    problems, home = process_slot("queue problems"), str(store.home)
+    if error is None:
+        problems.pop(home, None)
         return
+    ours = isinstance(error, MTLError)
+    text = str(error) if ours else f"an unexpected {type(error).__name__}: {error}"
+    if problems.get(home, {}).get("text") != text:
+        _logger.error("the queue of '%s' waits: %s", home, text, exc_info=None if ours else error)
+    problems[home] = {"text": text, "until": time.monotonic() + seconds}
+
+
+def _start(store: RunStore, run: Run, executor: str, wake: threading.Event) -> None:
+    """Train a queued run, if its device is free and nobody else takes it."""
+    device = resolve_device(run.config.device)
     if is_closing():  # it stays queued for the next start
         return
     if executor == "process":
@@ -145,6 +186,8 @@ def _fail(store: RunStore, run_id: str, error: Exception) -> None:
 def _train_then_wake(store: RunStore, run_id: str, token: str, wake: threading.Event) -> None:
     try:
         execute(store, run_id, token=token)
+    except RunNotFoundError:
+        _logger.warning("run %s was deleted as it ended", run_id)
     finally:
         wake.set()
 
@@ -172,7 +215,7 @@ def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event
     workers = process_slot("worker processes")
     if any(worker["run"] == run.id or (worker["device"] == device and _is_starting(store, worker)) for worker in list(workers.values())):
         return
-    if any(other.device == device for other in store.active()):
+    if holding.is_busy(store, device):
         return
     path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "MTL_HOME": str(store.home), "PYTHONPATH": path}
@@ -189,7 +232,8 @@ def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event
 
 
 def _is_starting(store: RunStore, worker: dict[str, Any]) -> bool:
-    return not worker["taken"] and store.get(worker["run"]).status == RunStatus.QUEUED
+    run = store.find(worker["run"])
+    return not worker["taken"] and run is not None and run.status == RunStatus.QUEUED
 
 
 def _await_process(store: RunStore, worker: dict[str, Any], wake: threading.Event) -> None:
@@ -201,8 +245,13 @@ def _await_process(store: RunStore, worker: dict[str, Any], wake: threading.Even
         if code < 0 and run.status == RunStatus.INTERRUPTED and not worker["unwanted"] and not is_closing():
             why = " The system may have run out of memory." if code == -signal.SIGKILL else ""
             store.note(run_id, "error", f"its worker process was ended by signal {-code}.{why}")
+        elif code == REFUSED and run.status == RunStatus.QUEUED:
+            reason = "its worker process cannot use the settings or the run store (exit code 2); the server's log says why"
+            _note_problem(store, ConfigError(f"run {run_id} waits: {reason}. It is tried again"), REFUSED_SECONDS)
         elif code not in (TAKEN, NOT_TAKEN, -signal.SIGTERM) and run.status == RunStatus.QUEUED and not worker["taken"] and not is_closing():
             _fail(store, run_id, RuntimeError(f"its worker process ended with code {code} before it took the run"))
+    except RunNotFoundError:
+        _logger.warning("run %s was deleted as its worker process ended", run_id)
     except Exception:
         _logger.exception("cannot say how the worker process of run %s ended", run_id)
     wake.set()

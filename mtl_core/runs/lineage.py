@@ -24,7 +24,7 @@ from mtl_core.runs.holding import forget_requests
 from mtl_core.runs.run import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
-from mtl_core.training.checkpoint_files import KeptCheckpoint, copy_for_fork, kept_checkpoints, link_or_copy
+from mtl_core.training.checkpoint_files import KeptCheckpoint, copy_for_fork, find_checkpoint, kept_checkpoints, link_or_copy
 
 if TYPE_CHECKING:
     import pandas
@@ -103,18 +103,19 @@ def forkable(store: RunStore, run_id: str) -> list[KeptCheckpoint]:
     return [checkpoint for checkpoint in kept_checkpoints(store.folder(store.get(run_id).id)) if checkpoint.whole_epoch]
 
 
-def kept_at(store: RunStore, run_id: str, epoch: int) -> KeptCheckpoint:
-    """The state of a run after ``epoch``. Raises NotPossibleError where it is not kept; says which are."""
-    kept = {checkpoint.epoch: checkpoint for checkpoint in forkable(store, run_id)}
-    if epoch not in kept:
-        there = ", ".join(map(str, kept)) or "none"
-        raise NotPossibleError(f"run {run_id} has no state of epoch {epoch} to fork from. Kept epochs: {there} (see keep_checkpoints)")
-    return kept[epoch]
+def kept_at(store: RunStore, run_id: str, epoch: str | int) -> KeptCheckpoint:
+    """The state of a run after an epoch (its number, ``best`` or ``last``). Raises NotPossibleError where it is not kept; says which are."""
+    return find_checkpoint(store.folder(store.get(run_id).id), epoch, whole=True)
 
 
 def config_after(parent: Run, epoch: int) -> RunConfig:
     """The parent's config as it was after ``epoch``: live changes up to there are its values, later ones are left out."""
-    return parent.config.at_step(epoch * int(parent.info.get("steps_per_epoch", 0)))
+    return parent.config.at_step(_steps_after(parent, epoch))
+
+
+def _steps_after(parent: Run, epoch: int) -> int:
+    """Optimizer steps that a run has done after ``epoch``."""
+    return epoch * int(parent.info.get("steps_per_epoch", 0))
 
 
 def fork_config(parent: Run, epoch: int, assignments: Iterable[str]) -> RunConfig:
@@ -147,6 +148,15 @@ def checked_fork(parent: Run, epoch: int, config: RunConfig) -> RunConfig:
             problems.append(
                 Problem(f"tasks.{task}.label_fraction", "a fork goes on with the labels that its parent had; start a new run to change it")
             )
+    begins = _steps_after(parent, epoch)
+    if early := [change for change in config.changes if change.step <= begins]:
+        problems.append(
+            Problem(
+                "changes",
+                f"the change of {early[0].key} at step {early[0].step} lies before the fork's first step, {begins + 1}; "
+                "leave it out and give its value as a setting",
+            )
+        )
     if config.epochs <= epoch:
         problems.append(Problem("epochs", f"{config.epochs} leaves nothing to train after epoch {epoch}; give the new total"))
     if problems:

@@ -17,12 +17,16 @@ PACE_MEMORY = 10.0  # seconds of stepping that the shown pace is taken over
 
 @dataclass
 class Pending:
-    """What one run has not committed yet, and its pace. ``started_at`` is the zero of wall_time."""
+    """What one run has not committed yet, and its pace.
+
+    Attributes:
+        started_at: the zero of wall_time.
+        reached: step and epoch that the kept rows say the run is at; None where they say nothing of it, and then what is in the store stays.
+    """
 
     started_at: float
     rows: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
-    step: int = 0
-    epoch: float = 0.0
+    reached: tuple[int, float] | None = None
     committed: float = field(default_factory=time.monotonic)
     last_seen: tuple[int, float] | None = None  # step and time of the step scalars just before, with nothing in between
     paced_steps: float = 0.0
@@ -46,7 +50,7 @@ class Pending:
                 "created_at": now,
             }
         if not all(key.startswith("test/") for key in event.scalars):  # those stand at the epoch that val chose, long done
-            self.step, self.epoch = event.step, float(event.epoch)
+            self.reached = event.step, float(event.epoch)
 
     def pace(self, step: int | None) -> None:
         """Note that steps up to ``step`` are done; None: something else than stepping happened, which must not count."""
@@ -63,7 +67,10 @@ class Pending:
 
 
 def write_pending(connection: Connection, run_id: str, pending: Pending) -> None:
-    """Write the kept rows and how far the run is. Rows of the same key and step (a replay after a resume) are replaced."""
+    """Write the kept rows and how far the run is. Rows of the same key and step (a replay after a resume) are replaced.
+
+    It is no sign of life: rows that a trainer left behind are written by its attendant, too.
+    """
     if not pending.rows:
         return
     rows = list(pending.rows.values())
@@ -71,10 +78,19 @@ def write_pending(connection: Connection, run_id: str, pending: Pending) -> None
     same = (scalars.c.run_id == run_id, scalars.c.key == bindparam("old_key"), scalars.c.step == bindparam("old_step"))
     connection.execute(delete(scalars).where(*same), [{"old_key": row["key"], "old_step": row["step"]} for row in rows])
     connection.execute(insert(scalars), rows)
-    reached = {"step": pending.step, "epoch": pending.epoch, "heartbeat_at": time.time(), "progress_at": time.time()}
+    values: dict[str, Any] = {}
+    if pending.reached is not None:
+        values["step"], values["epoch"] = pending.reached
     if pending.steps_per_second is not None:
-        reached["steps_per_second"] = pending.steps_per_second
-    connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(**reached))
+        values["steps_per_second"] = pending.steps_per_second
+    if values:
+        connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(**values))
+
+
+def write_sign_of_life(connection: Connection, run_id: str) -> None:
+    """The trainer itself has just said something."""
+    now = time.time()
+    connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(heartbeat_at=now, progress_at=now))
 
 
 def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, str] | None:
@@ -111,9 +127,10 @@ def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, s
         )
         return "info", f"{kind.lower()} at step {event.step} (epoch {event.epoch:.4g})"
     if kind == "RunEnded":
-        values = {"status": str(event.status), "step": event.step, "epoch": float(event.epoch), "finished_at": time.time()}
-        pace = event.steps_per_second
-        values |= {"steps_per_second": pace if pace == pace else None, "heartbeat_at": time.time()}
+        values = {"status": str(event.status), "finished_at": time.time(), "heartbeat_at": time.time()}
+        if connection.execute(select(runs.c.training_started_at).where(runs.c.id == run_id)).scalar() is not None:
+            pace = event.steps_per_second  # an attempt that never came to train leaves what the ones before it had reached
+            values |= {"step": event.step, "epoch": float(event.epoch), "steps_per_second": pace if pace == pace else None}
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
         return "info", f"{event.status} after {event.step} steps ({event.epoch:.4g} epochs) in {event.seconds:.1f} s"
     return _line(kind, event)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import re
 import secrets
 import shutil
@@ -26,7 +25,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import RunNotFoundError, RunTakenError, StoreError
@@ -34,18 +33,21 @@ from mtl_core.runs import schema
 from mtl_core.runs.artifacts import write_text
 from mtl_core.runs.database import Database, check_folder, open_database
 from mtl_core.runs.process import process_slot
-from mtl_core.runs.recording import Pending, write_event, write_pending
+from mtl_core.runs.recording import Pending, write_event, write_pending, write_sign_of_life
 from mtl_core.runs.rows import is_held, not_found, queue_of, run_of
 from mtl_core.runs.run import LogLine, Run
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.summary import summarise
 from mtl_core.runs.trash import sweep
 from mtl_core.runs.unfinished import begin, finish, sweep_unfinished
+from mtl_core.settings import home as home_folder
 
 if TYPE_CHECKING:
     import pandas
 
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")  # UTC date and time of submission, then chance
+
+DATABASE = "store.sqlite"
 
 _runs = schema.runs
 _logger = logging.getLogger(__name__)
@@ -54,13 +56,15 @@ _logger = logging.getLogger(__name__)
 def open_store(home: Path | str | None = None) -> RunStore:
     """The run store in ``home``, else in the folder MTL_HOME names, else in ``./runs``; made if it is missing. Cheap when called again.
 
+    One that can only be read is opened, too: whatever reads works, whatever writes raises StoreError.
+
     Raises:
-        StoreError: the folder cannot be made or written, or the database in it is damaged or newer than this program.
+        StoreError: the folder cannot be made, or the database in it is damaged or newer than this program.
     """
-    folder = Path(home or os.environ.get("MTL_HOME") or "runs").expanduser().absolute()
-    check_folder(folder)
-    store, swept = RunStore(folder, open_database(folder / "store.sqlite")), process_slot("swept stores")
-    if str(folder) not in swept:
+    folder = home_folder(home)
+    writable = check_folder(folder, DATABASE)
+    store, swept = RunStore(folder, open_database(folder / DATABASE, writable)), process_slot("swept stores")
+    if writable and str(folder) not in swept:
         swept[str(folder)] = True
         sweep(folder, store.database)
         sweep_unfinished(folder, store.database)
@@ -112,6 +116,7 @@ class RunStore:
         """
         if request_id and (made := self._made_for(request_id)):
             return made
+        self.database.check_writable()
         folder, mark = self._new_folder()
         run_id = folder.name
         now = (columns or {}).get("started_at") or time.time()
@@ -154,13 +159,26 @@ class RunStore:
             connection.execute(delete(schema.meta).where(schema.meta.c.key == key))
             connection.execute(insert(schema.meta).values(key=key, value=value))
 
-    def end(self, run_id: str, status: RunStatus, failure: dict[str, Any] | None = None, token: str | None = None) -> None:
-        """Write how a run ended where no RunEnded says it: failed, interrupted, or stopped before it began."""
-        self._commit(run_id, token)
-        self._pending.pop((run_id, token), None)
-        values = {"status": status.value, "finished_at": time.time(), "failure": schema.to_json(failure) if failure else None}
-        with self.database.write() as connection:
+    def end(self, run_id: str, status: RunStatus, failure: dict[str, Any] | None = None, token: str | None = None, line: str | None = None) -> None:
+        """Write how a run ended where no RunEnded says it: failed, interrupted, or stopped before it began. One transaction: all of it or nothing.
+
+        Args:
+            token: what the run was taken with. None where no trainer holds it.
+            line: of its log, too.
+
+        Raises:
+            RunTakenError: it was taken again since, or deleted; nothing is written.
+        """
+
+        def write(connection: Connection) -> tuple[str, str] | None:
+            values = {"status": status.value, "finished_at": time.time(), "failure": schema.to_json(failure) if failure else None}
             connection.execute(update(_runs).where(_runs.c.id == run_id).values(**values))
+            return ("error", line) if line else None
+
+        said = self._commit(run_id, token, write)
+        self._pending.pop((run_id, token), None)
+        if said:
+            self._append_to_log_file(run_id, *said)
         if failure:
             self._append_to_log_file(run_id, "error", failure["trace"])  # the whole of it only here: no traceback on screen
 
@@ -185,22 +203,26 @@ class RunStore:
             if kind in ("StepScalars", "EpochMetrics"):
                 pending.take(run_id, event)
             if kind == "StepScalars":
-                self.commit_if_due(run_id, token)
+                self.commit_if_due(run_id, token, write_sign_of_life)
                 return
-            line = self._commit(run_id, token, event)
+            line = self._commit(run_id, token, lambda connection, run_id=run_id: _write_alive(connection, run_id, event))
             if kind == "RunEnded":
                 self._pending.pop((run_id, token), None)
         if line:
             self._append_to_log_file(run_id, *line)
 
-    def commit_if_due(self, run_id: str, token: str | None) -> None:
-        """Write step scalars that have waited long enough. A store that is busy or full for a moment must not end a run: they wait on."""
+    def commit_if_due(self, run_id: str, token: str | None, write: Callable[[Connection, str], None] | None = None) -> None:
+        """Write step scalars that have waited long enough. A store that is busy or full for a moment must not end a run: they wait on.
+
+        Args:
+            write: writes something more in the same transaction.
+        """
         with self._pending_lock:
             pending = self._pending.get((run_id, token))
             if pending is None or not pending.is_due():
                 return
             try:
-                self._commit(run_id, token)
+                self._commit(run_id, token, None if write is None else lambda connection: write(connection, run_id))
             except RunTakenError:
                 raise
             except StoreError as error:
@@ -287,12 +309,18 @@ class RunStore:
     def _pending_of(self, run_id: str, token: str | None) -> Pending:
         if (run_id, token) not in self._pending:
             with self.database.read() as connection:
-                row = connection.execute(select(_runs.c.started_at, _runs.c.seconds_before).where(_runs.c.id == run_id)).one()
+                row = connection.execute(select(_runs.c.started_at, _runs.c.seconds_before).where(_runs.c.id == run_id)).first()
+            if row is None:
+                raise RunTakenError(f"run {run_id} was deleted")
             self._pending[run_id, token] = Pending(started_at=(row.started_at or time.time()) - row.seconds_before)
         return self._pending[run_id, token]
 
-    def _commit(self, run_id: str, token: str | None, event: Any = None) -> tuple[str, str] | None:
-        """Write what waits and ``event`` in one transaction; the line it adds to the log."""
+    def _commit(self, run_id: str, token: str | None, write: Callable[[Connection], tuple[str, str] | None] | None = None) -> tuple[str, str] | None:
+        """Write what waits, and what ``write`` writes, in one transaction; the line (level and text) that it adds to the log.
+
+        Raises:
+            RunTakenError: the run was taken again since it was taken with ``token``, or deleted; nothing is written.
+        """
         with self._pending_lock:
             pending = self._pending_of(run_id, token)
             pending.committed = time.monotonic()
@@ -300,7 +328,7 @@ class RunStore:
                 if token is not None and connection.execute(select(_runs.c.owner_token).where(_runs.c.id == run_id)).scalar() != token:
                     raise RunTakenError(f"run {run_id} is no longer held here")
                 write_pending(connection, run_id, pending)
-                line = write_event(connection, run_id, event) if event is not None else None
+                line = write(connection) if write is not None else None
                 if line:
                     connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level=line[0], text=line[1]))
             pending.rows.clear()
@@ -340,6 +368,8 @@ class RunStore:
 
     def _interrupted(self, row: Row) -> tuple[RunStatus, float]:
         """Write that the run's process is gone, unless the run has moved on since ``row`` was read."""
+        if self.database.read_only:
+            return RunStatus.INTERRUPTED, row.heartbeat_at
         seen = (_runs.c.id == row.id, _runs.c.status == row.status, _runs.c.heartbeat_at == row.heartbeat_at)
         try:
             with self.database.write() as connection:
@@ -354,3 +384,9 @@ class RunStore:
         except StoreError as error:  # a full disk must not hide the truth
             _logger.warning("%s", error)
         return RunStatus.INTERRUPTED, row.heartbeat_at
+
+
+def _write_alive(connection: Connection, run_id: str, event: Any) -> tuple[str, str] | None:
+    """What an event changes; that the trainer has said it is a sign of life."""
+    write_sign_of_life(connection, run_id)
+    return write_event(connection, run_id, event)

@@ -11,17 +11,15 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 from pathlib import Path
-from urllib.parse import quote, unquote
 
 from mtl_core.errors import StoreError
 from mtl_core.runs.database import Database
-from mtl_core.runs.owner import Owner, process_lives, this_process
+from mtl_core.runs.owner import is_gone, owner_in_name
 from mtl_core.runs.rows import is_in_store
 
 _PREFIX = ".making-"
-_MARK = re.compile(rf"{re.escape(_PREFIX)}(?P<run>\d{{8}}-\d{{6}}-[0-9a-f]{{4}})-(?P<pid>\d+)-(?P<started>\d+\.\d+)-(?P<host>.+)")
+_MARK = re.compile(rf"{re.escape(_PREFIX)}(?P<run>\d{{8}}-\d{{6}}-[0-9a-f]{{4}})-(?P<owner>.+)")
 
 
 def begin(folder: Path) -> Path:
@@ -33,8 +31,7 @@ def begin(folder: Path) -> Path:
     """
     with contextlib.suppress(FileExistsError):
         folder.parent.mkdir(parents=True)
-    me = this_process()
-    mark = folder.with_name(f"{_PREFIX}{folder.name}-{me.pid}-{me.started:.3f}-{quote(me.host, safe='')}")
+    mark = folder.with_name(f"{_PREFIX}{folder.name}-{owner_in_name()}")
     os.close(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     try:
         folder.mkdir()
@@ -68,6 +65,4 @@ def sweep_unfinished(home: Path, database: Database) -> None:
 
 def _is_left_over(mark: Path) -> bool:
     found = _MARK.fullmatch(mark.name)
-    if not found or unquote(found["host"]) != socket.gethostname():
-        return False
-    return not process_lives(Owner(unquote(found["host"]), int(found["pid"]), float(found["started"])))
+    return bool(found) and is_gone(found["owner"])

@@ -19,11 +19,11 @@ from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batches
 from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.data.source import Progress
-from mtl_core.errors import TrainingError
 from mtl_core.tasks.kind import TaskKind
 from mtl_core.training.build import build_kinds, build_model, training_data
-from mtl_core.training.checkpoint_files import FILES, check_files, read_meta
+from mtl_core.training.checkpoint_files import FILES, DamagedCheckpointError, check_files, read_meta
 from mtl_core.training.execution import Execution, resolve_device
+from mtl_core.training.network_tensors import fitting_tensors
 
 KEPT_BYTES = 32 * 2**20  # of each task's predictions, the worst ones first: enough for every image of most splits
 
@@ -60,7 +60,7 @@ def evaluate_checkpoint(
 
     Raises:
         DamagedCheckpointError: the checkpoint's files are not what was written.
-        TrainingError: it holds another network.
+        OtherNetworkError: it holds another network.
         ConfigError, DataError: the data or a part are no longer there.
     """
     started = time.time()
@@ -92,9 +92,10 @@ def _loaded(
     model = build_model(config, kinds, statistics)
     path = folder / "checkpoints" / checkpoint / FILES[0]
     try:
-        model.load_state_dict(load_file(path))
+        tensors = load_file(path)
     except (SafetensorError, OSError, RuntimeError) as error:
-        raise TrainingError(f"'{path}' holds another network than the run's config describes ({str(error).splitlines()[0]})") from None
+        raise DamagedCheckpointError(f"'{path}' cannot be read ({str(error).splitlines()[0]})") from None
+    model.load_state_dict(fitting_tensors(tensors, model.state_dict()))
     return model.to(execution.device, memory_format=execution.memory_format).eval()
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtl_core.errors import TrainingError
+from mtl_core.errors import ConfigError, NotPossibleError, Problem, TrainingError
 
 FORMAT = 2  # 1 had no checksums
 INDEX = "index.json"
@@ -114,11 +114,47 @@ def kept_checkpoints(folder: Path) -> list[KeptCheckpoint]:
     return found
 
 
+def find_checkpoint(folder: Path, wanted: str | int, *, whole: bool = False) -> KeptCheckpoint:
+    """The checkpoint of a run's folder that ``best`` (on val), ``last``, or an epoch's number means.
+
+    Args:
+        whole: only states after whole epochs count, which a fork can begin from; ``last`` is the last one of these.
+
+    Raises:
+        ConfigError: ``wanted`` is none of the three.
+        NotPossibleError: there is no such checkpoint; says which there are.
+    """
+    asked = str(wanted).strip()
+    if asked not in ("best", "last") and not asked.isdecimal():
+        raise ConfigError(Problem("checkpoint", f"expected 'best', 'last' or the number of an epoch, found '{wanted}'"))
+    kept = kept_checkpoints(folder)
+    epochs = [each for each in kept if each.whole_epoch]
+    if asked.isdecimal():
+        found = [each for each in epochs if each.epoch == int(asked)]
+    elif asked == "last" and whole:
+        found = epochs
+    else:
+        found = [each for each in (epochs if whole else kept) if (each.is_best if asked == "best" else each.is_last)]
+    if found:
+        return found[-1]
+    if not kept:
+        raise NotPossibleError(f"run {folder.name} has no checkpoint yet: one is saved after each epoch")
+    there = ", ".join(map(str, sorted({each.epoch for each in epochs}))) or "none"
+    what = f"state of epoch {asked}" if asked.isdecimal() else f"{asked} state of a whole epoch" if whole else f"{asked} state"
+    raise NotPossibleError(f"run {folder.name} has no {what}. Kept epochs: {there} (see keep_checkpoints), besides 'best' and 'last'")
+
+
 def reached(folder: Path) -> tuple[int, float]:
-    """Step and whole epochs of the last checkpoint; zeros where there is none."""
+    """Step of the last checkpoint, and epochs with the fraction of the one it stands in; zeros where there is none."""
     last = next(iter(newest_first(folder)), "")
-    epoch, step = _place(last)[::-1] if last else (0, 0)
-    return step, float(epoch)
+    if not last:
+        return 0, 0.0
+    step, epoch = _place(last)
+    meta = _meta_or_empty(folder / "checkpoints" / last)
+    within = int(meta.get("position", {}).get("step_in_epoch", 0))
+    # Checkpoints of earlier versions do not say how long an epoch is: it follows from those that are done.
+    per_epoch = meta.get("steps_per_epoch") or ((step - within) / epoch if epoch else 0)
+    return step, epoch + (within / per_epoch if per_epoch else 0.0)
 
 
 def read_meta(folder: Path, name: str) -> dict[str, Any]:
@@ -177,8 +213,13 @@ def put_aside(folder: Path, name: str) -> None:
         os.replace(source, target)
 
 
-def update_index(folder: Path, name: str, *, best: bool, keep: bool) -> None:
-    """Make ``name`` the last checkpoint, and drop the ones that nothing names any more."""
+def update_index(folder: Path, name: str, *, best: bool, keep: bool, limit: tuple[int, int] | None = None) -> None:
+    """Make ``name`` the last checkpoint, and drop the ones that nothing names any more.
+
+    Args:
+        keep: it is one of those that are kept to fork from.
+        limit: the run's epochs, and how many are kept at most: what was kept for a shorter run makes room. None for no limit.
+    """
     parent = folder / "checkpoints"
     index = read_index(folder)
     there = {path.name for path in parent.iterdir()}
@@ -191,11 +232,27 @@ def update_index(folder: Path, name: str, *, best: bool, keep: bool) -> None:
     # A missing index was made of what lies there, this one included: the first checkpoint is kept only if it is to be.
     made_anew = not (parent / INDEX).exists()
     kept = {kept for kept in index.get("kept", []) if kept in there and not (made_anew and kept == name)}
-    index["kept"] = sorted(kept | ({name} if keep else set()))
+    kept |= {name} if keep else set()
+    index["kept"] = sorted(kept if limit is None else _within(kept, parent, *limit))
     write_whole(parent / INDEX, json.dumps(index))
     for path in parent.iterdir():
         if path.is_dir() and path.name not in named(index) and (_NAME.fullmatch(path.name) or path.name.endswith(".tmp")):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _within(kept: set[str], parent: Path, epochs: int, most: int) -> set[str]:
+    """At most ``most`` of the kept ones, beside the one that a fork began from: the oldest that a run of so many epochs would not keep go first."""
+    stay = {name for name in kept if _is_origin(parent / name)}
+    free = sorted(kept - stay, key=_place)
+    while len(free) > most:
+        free.remove(next((name for name in free if not is_kept(_place(name)[1], epochs, most)), free[0]))
+    return stay | set(free)
+
+
+def _is_origin(path: Path) -> bool:
+    """Whether this run began from it: ``copy_for_fork`` unsets the best score of its parent's state."""
+    position = _meta_or_empty(path).get("position", {})
+    return position.get("best_score") == -1.0 and position.get("epoch", 0) > 0 and position.get("step_in_epoch") == 0
 
 
 def is_kept(epoch: int, epochs: int, keep: int) -> bool:

@@ -42,6 +42,7 @@ from mtl_core.training.checkpoint_files import (
     sync_folder,
     update_index,
 )
+from mtl_core.training.network_tensors import fitting_tensors
 from mtl_core.training.optimizers import algorithms
 
 Loaded = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]  # the network's tensors, the rest of the state, meta
@@ -70,7 +71,7 @@ def publish(folder: Path, setup: Setup, position: dict[str, Any], best: bool, ch
         check_held()
     config = setup.config
     keep = position["step_in_epoch"] == 0 and is_kept(position["epoch"], config.epochs, config.keep_checkpoints)
-    update_index(folder, name, best=best, keep=keep)
+    update_index(folder, name, best=best, keep=keep, limit=(config.epochs, config.keep_checkpoints))
     return f"checkpoints/{name}"
 
 
@@ -126,7 +127,7 @@ def load_best(folder: Path, setup: Setup) -> tuple[dict[str, Any] | None, list[s
     except DamagedCheckpointError as error:
         put_aside(folder, name)
         return None, [f"the best checkpoint, {name}, is damaged and was put aside: {error}. Test is measured with the last state instead"]
-    setup.model.load_state_dict(_own_tensors(tensors, setup))
+    setup.model.load_state_dict(fitting_tensors(tensors, setup.model.state_dict()))
     return meta["position"], []
 
 
@@ -159,7 +160,7 @@ def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
     """The state of a checkpoint into ``setup``; remarks on what of it does not fit the config (a fork's) and begins anew."""
     tensors, state, meta = loaded
     remarks = []
-    setup.model.load_state_dict(_own_tensors(tensors, setup))
+    setup.model.load_state_dict(fitting_tensors(tensors, setup.model.state_dict()))
     same_tasks = meta.get("tasks", list(setup.kinds)) == list(setup.kinds)
     same_balancing = meta.get("balancing", setup.config.balancing.name) == setup.config.balancing.name
     if same_tasks:
@@ -190,18 +191,6 @@ def _put_back_balancer(state: dict[str, Any], meta: dict[str, Any], setup: Setup
     kept = state.get("loss_weights", [task.loss_weight for task in at_step.tasks.values()])
     balancer.loss_weights = balancer.loss_weights.new_tensor(kept)
     return True
-
-
-def _own_tensors(tensors: dict[str, Any], setup: Setup) -> dict[str, Any]:
-    """The tensors of the tasks that are trained now: a fork may leave some out."""
-    own = setup.model.state_dict()
-    lacking = [name for name in own if name not in tensors or tensors[name].shape != own[name].shape]
-    if lacking:
-        raise TrainingError(
-            f"the checkpoint holds another network: it has no '{lacking[0]}' of this size. "
-            "Go on with the data, tasks, backbone and sharing that it was trained with."
-        )
-    return {name: tensors[name] for name in own}
 
 
 def _put_back_optimizer(state: dict[str, Any], meta: dict[str, Any], setup: Setup, with_balancer: bool) -> list[str]:
@@ -257,6 +246,7 @@ def _write_files(folder: Path, setup: Setup, position: dict[str, Any], best: boo
         "format": FORMAT,
         "position": position,
         "best": best,
+        "steps_per_epoch": setup.steps_per_epoch,
         "tasks": list(setup.kinds),
         "balancing": setup.config.balancing.name,
         "optimizer": setup.config.optimizer.name,

@@ -122,7 +122,7 @@ def test_the_last_epoch_of_a_run_stopped_within_one_is_the_last_whole_one(store,
 @pytest.mark.parametrize(
     ("arguments", "field", "sentence"),
     [
-        (["--epoch", "7"], "RUN", "has no state of epoch 7 to fork from. Kept epochs: 1, 2"),
+        (["--epoch", "7"], "RUN", "has no state of epoch 7. Kept epochs: 1, 2"),
         (["--epoch", "2"], "epochs", "2 leaves nothing to train after epoch 2"),
         (["--epoch", "1", "--set", "batch_size=3"], "batch_size", "start a new run to change it"),
         (["--epoch", "1", "--set", "tasks.ink.loss_weight=1"], "tasks.ink", "the parent was not trained on it"),
@@ -139,7 +139,7 @@ def test_a_fork_that_cannot_be_is_refused_and_nothing_is_made(store, engine, par
 def test_a_run_that_keeps_nothing_cannot_be_forked(store, engine, ended, capsys):
     run = ended()
     assert main(["fork", run.id, "--epoch", "best"]) == 2
-    assert f"run {run.id} has no best epoch to fork from" in capsys.readouterr().err
+    assert f"run {run.id} has no checkpoint yet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["fork", "x"], ["fork", "x", "--epoch", "first"], ["fork", "x", "--epoch", "-1"], ["resume"]])

@@ -2,8 +2,10 @@
 
 import io
 import json
+import re
 
 import pytest
+from rich.cells import cell_len
 
 from mtl_core.__main__ import main
 from mtl_core.runs import actions
@@ -151,3 +153,25 @@ def test_only_a_run_that_hangs_is_given_up(store, config, capsys):
 def test_options_of_the_list_do_not_go_before_a_subcommand(store, capsys, option):
     assert main(["runs", option, "show", "x"]) == 2
     assert f"put {option} after 'show'" in capsys.readouterr().err
+
+
+LONG = "Digit scenes: 4 tasks · train size 1000 · val size 200 · + 1 more · PCGrad, the longest name that a run can have, 日本語 ········"
+
+
+@pytest.mark.parametrize("columns", [None, 60, 100, 250])
+def test_ids_and_states_are_whole_however_long_a_name_is(store, config, monkeypatch, capsys, columns):
+    """``columns``: of a terminal; None for a pipe."""
+    runs = [store.create(config(LONG[:120])), store.create(config("short"))]
+    actions.set_tags(store, runs[0].id, ["one", "another tag"])
+    if columns:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(["runs"]) == 0
+    _, *lines = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert len(lines) == 2
+    for line, run in zip(lines, reversed(runs), strict=True):
+        assert line.split()[:2] == [run.id, "queued"]
+    assert "one, another tag" in lines[1]
+    assert ("…" in lines[1], LONG[:15] in lines[1]) == (columns != 250, True)
+    if columns in (None, 250):  # where there is room for all but the name
+        assert max(map(cell_len, lines)) <= (columns or 200)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,6 +48,59 @@ def test_train_and_val_share_no_image_and_test_is_the_published_one(name, opened
         assert name == "celeba" or len(train) + len(val) == source.count("train")
         assert len(source.rows("test")) == source.count("test")
     assert all(source.split_sizes().values())
+
+
+KILLED = """
+import os, sys, tarfile, zipfile
+from pathlib import Path
+from mtl_core.data import stored_set
+when, archive, folder = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+if when == "unpacking":
+    real, left = tarfile.TarFile._extract_one, [3]
+    def extract(*arguments, **named):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), 9)
+        return real(*arguments, **named)
+    tarfile.TarFile._extract_one = extract
+else:
+    real, left = getattr(os, when), [1 + int(sys.argv[4])]
+    def rename(*arguments):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), 9)
+        return real(*arguments)
+    setattr(os, when, rename)
+stored_set._unpack(archive, folder, archive.name)
+"""
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "over an old one"])
+@pytest.mark.parametrize(("when", "number"), [("unpacking", 0), ("replace", 0), ("rename", 0), ("rename", 1)])
+def test_what_was_unpacked_when_it_is_killed_is_whole_or_not_there(tmp_path, when, number, there):
+    content, folder = tmp_path / "made" / "images", tmp_path / "set"
+    content.mkdir(parents=True)
+    folder.mkdir()
+    for name in "abcdef":
+        (content / f"{name}.jpg").write_bytes(name.encode() * 1000)
+    archive = tmp_path / "images.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(content, "images")
+    if there:
+        (folder / "images").mkdir()
+        (folder / "images" / "a.jpg").write_bytes(b"torn")
+        (folder / "images" / "mine.txt").write_bytes(b"mine")
+    arguments = [when, str(archive), str(folder), str(number)]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], cwd=Path(__file__).parents[2], timeout=60)
+    assert killed.returncode in (-9, 0)
+    whole = {f"{name}.jpg": name.encode() * 1000 for name in "abcdef"}
+    old = {"a.jpg": b"torn", "mine.txt": b"mine"}
+    found = {path.name: path.read_bytes() for path in (folder / "images").iterdir()} if (folder / "images").exists() else None
+    assert found in ([whole, whole | {"mine.txt": b"mine"}, old, None] if there else [whole, None])
+
+    stored_set._unpack(archive, folder, archive.name)  # fetched again
+    assert {path.name: path.read_bytes() for path in (folder / "images").iterdir()} == whole | ({"mine.txt": b"mine"} if there else {})
+    assert [path.name for path in folder.iterdir()] == ["images"]
 
 
 @pytest.mark.parametrize("name", [name for name in WRITERS if name not in ("nyuv2", "cityscapes", "celeba")])

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from mtl_core.errors import ConfigError
+from mtl_core.errors import ConfigError, StoreError
 from mtl_core.exports import background
 from mtl_core.exports.background import ready, start, under_way
 from mtl_core.runs.store import open_store
@@ -36,10 +36,12 @@ def test_made_in_the_runs_folder_and_found_again(store, run):
     assert made.file.is_relative_to(store.folder(run.id) / "exports")
     assert made.file.read_text() == run.config.to_yaml()
     assert under_way(store, run.id) == {}
-    assert {path.name for path in made.file.parent.iterdir()} == {"about.json", f"{run.id}.yaml"}
+    place = store.folder(run.id) / "exports" / "yaml"
+    assert sorted(path.name for path in place.rglob("*") if path.is_file()) == [f"{run.id}.yaml", "about.json"]
     start(store, run.id, "yaml")  # again: in its place
     wait(run.id)
     assert len(ready(store, run.id)) == 1
+    assert len([path for path in place.rglob("*") if path.is_file()]) == 2
 
 
 def test_asked_twice_while_it_works_it_is_made_once(store, run, monkeypatch):
@@ -67,6 +69,38 @@ def test_a_failure_is_said_and_leaves_nothing(store, run):
     assert ready(store, run.id) == []
     with pytest.raises(ConfigError, match="unknown export format"):
         start(store, run.id, "../../x")
+
+
+@pytest.mark.parametrize("step", ["export", "write_text"])
+def test_the_export_before_stays_until_another_is_ready(store, run, monkeypatch, step):
+    start(store, run.id, "yaml")
+    wait(run.id)
+    (before,) = ready(store, run.id)
+
+    def fail(*_arguments, **_more):
+        assert ready(store, run.id) == [before]  # also while another one is being made
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(background, step, fail)
+        start(store, run.id, "yaml")
+        wait(run.id)
+    assert under_way(store, run.id)["yaml"]["problem"] == "the disk is full"
+    assert ready(store, run.id) == [before]
+    assert before.file.read_text() == run.config.to_yaml()
+    assert len(list((store.folder(run.id) / "exports" / "yaml").iterdir())) == 2  # nothing of the one that failed
+
+
+def test_an_export_of_an_earlier_version_is_found_and_replaced(store, run):
+    place = store.folder(run.id) / "exports" / "yaml"
+    place.mkdir(parents=True)
+    (place / "old.yaml").write_text("old")
+    (place / "about.json").write_text(json.dumps({"file": "old.yaml", "checkpoint": "best", "step": 0, "made_at": 1.0}))
+    assert [made.file for made in ready(store, run.id)] == [place / "old.yaml"]
+    start(store, run.id, "yaml")
+    wait(run.id)
+    assert [made.file.name for made in ready(store, run.id)] == [f"{run.id}.yaml"]
+    assert not (place / "old.yaml").exists()
 
 
 def test_several_files_become_one_and_a_torn_description_is_passed_over(store, run):

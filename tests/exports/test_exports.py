@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 import mtl_core
-from mtl_core.errors import ConfigError, NotPossibleError
+from mtl_core.errors import ConfigError, NotPossibleError, StoreError
 from mtl_core.exports import EXPORTS
 from mtl_core.exports.source import ExportSource
 from mtl_core.exports.writing import export, format_of
@@ -58,6 +59,47 @@ def test_every_format_says_what_it_is_and_leaves_only_what_it_wrote(name, traine
     assert written
     assert sorted(written[0].parent.iterdir()) == sorted(written)
     assert all(path.name.startswith(trained.run.id) for path in written)
+
+
+KILLED = """
+import os, sys
+from mtl_core.exports import metrics_csv
+metrics_csv.write = lambda source, folder: os.kill(os.getpid(), 9)
+from mtl_core.__main__ import main
+main(sys.argv[1:])
+"""
+
+
+def test_what_a_killed_export_left_is_swept_by_the_next(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("MTL_HOME", str(source.store.home))
+    arguments = ["export", source.run.id, "--format", "yaml,csv", "--out", str(tmp_path)]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], cwd=ROOT, capture_output=True, timeout=120)
+    assert killed.returncode == -9
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".exporting-")
+    foreign = left.with_name(f"{left.name.rpartition('-')[0]}-another.host")  # whose process may be at work: it cannot be seen from here
+    mine = tmp_path / ".exporting-things"
+    for folder in (foreign, mine):
+        folder.mkdir()
+    export(source, ["yaml"], tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([foreign.name, mine.name, f"{source.run.id}.yaml"])
+
+
+def test_what_stands_in_an_exports_place_is_there_still_if_that_fails(source, tmp_path, monkeypatch):
+    name = f"{source.run.id}-masks"
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "mine.txt").write_text("mine")
+    real = os.replace
+
+    def replace(start, end):
+        if Path(end) == tmp_path / name and ".exporting-" in str(start) and "replaced" not in Path(start).parts:
+            raise OSError(28, "No space left on device")
+        real(start, end)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(StoreError, match="No space left"):
+        export(source, ["masks"], tmp_path, force=True)
+    assert (tmp_path / name / "mine.txt").read_text() == "mine"
 
 
 def test_nothing_is_replaced_without_force(source, tmp_path):

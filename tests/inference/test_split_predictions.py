@@ -10,12 +10,13 @@ from mtl_core.data import open_source
 from mtl_core.data.prepare import prepare
 from mtl_core.errors import NotPossibleError, StoreError
 from mtl_core.inference import background
-from mtl_core.inference.loading import choose_checkpoint, load
+from mtl_core.inference.loading import load
 from mtl_core.inference.saliency import saliency
 from mtl_core.inference.split_predictions import kept_splits, open_split, predict_split
 from mtl_core.inference.timing import time_sharing
 from mtl_core.runs.artifacts import read_probe_file, read_probes
 from mtl_core.runs.film import MOST_CHARACTERS, Film, thinned
+from mtl_core.training.checkpoint_files import find_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_epochs_are_left_out_evenly_where_they_would_be_too_much():
 
 
 def test_a_split_is_predicted_once_and_read_back(trained, predictor, tasks, val, tmp_path):
-    name = choose_checkpoint(trained.store.folder(trained.run.id), "best").name
+    name = find_checkpoint(trained.store.folder(trained.run.id), "best").name
     assert open_split(tmp_path, "val", name, val, tasks) is None
     shares = []
     predict_split(predictor, val, "val", name, tmp_path, lambda share, what: shares.append(share))
@@ -91,7 +92,7 @@ def test_a_split_is_predicted_once_and_read_back(trained, predictor, tasks, val,
 
 
 def test_predictions_of_other_data_are_refused(trained, predictor, tasks, val, tmp_path):
-    name = choose_checkpoint(trained.store.folder(trained.run.id), "best").name
+    name = find_checkpoint(trained.store.folder(trained.run.id), "best").name
     predict_split(predictor, val, "val", name, tmp_path, lambda share, what: None)
     train = prepare(open_source(trained.run.config.data), trained.store.cache).train
     with pytest.raises(StoreError, match="other data"):

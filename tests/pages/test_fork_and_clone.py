@@ -1,10 +1,15 @@
 """The Train form with another run's settings: forks and clones."""
 
+import shlex
+
 import pytest
 
+from mtl_core.__main__ import main
+from mtl_core.config import RunConfig
 from mtl_core.errors import DataError
 from mtl_core.presets import load_presets
 from mtl_core.runs import actions, lineage
+from mtl_core.runs.jobs import execute
 from mtl_core.runs.status import RunStatus
 from ui.state import listing
 
@@ -48,7 +53,7 @@ def test_a_fork_with_another_loss_weight(open_page, in_state, store):
     fork = store.runs()[0]
     assert (fork.parent, fork.parent_epoch, fork.status) == (parent.id, 1, RunStatus.QUEUED)
     assert fork.config.tasks["slant"].loss_weight == 0.5
-    assert fork.name == "a run · from epoch 1 · tasks.slant.loss_weight=0.5"
+    assert fork.name == "a run · from epoch 1 · slant ×0.5"
     assert app.query_params["run"] == fork.id
     app.switch_page("pages/train.py").run()
     assert app.session_state["settings"]["data"] == load_presets()[0].config.to_dict()["data"]  # the form is as it was before
@@ -80,6 +85,111 @@ def test_another_epoch_leaves_what_was_set(open_page, in_state):
     app.number_input(key="set.tasks.slant.loss_weight").set_value(0.5).run()
     app.selectbox(key="fork.epoch").set_value(1).run()
     assert app.session_state["settings"]["tasks"]["slant"]["loss_weight"] == 0.5
+
+
+CHANGES = [
+    {"step": 1, "key": "tasks.slant.loss_weight", "value": 1.25},
+    {"step": 2, "key": "optimizer.lr", "value": 0.004},
+    {"step": 3, "key": "tasks.slant.loss_weight", "value": 8.0},
+    {"step": 5, "key": "tasks.digit.loss_weight", "value": 0.1},
+]
+
+
+def form_of(app):
+    """What stands on the form: loss weights and learning rate."""
+    names = ("tasks.digit.loss_weight", "tasks.slant.loss_weight", "optimizer.lr")
+    return tuple(app.number_input(key=f"set.{name}").value for name in names)
+
+
+@pytest.mark.parametrize(("epoch", "shown"), [("1", (1.0, 1.25, 0.004)), ("2", (1.0, 8.0, 0.004))])
+def test_a_fork_of_a_steered_run_begins_with_what_held_after_its_epoch(open_page, in_state, epoch, shown):
+    app = open_page("train", fork=in_state("finished", changes=CHANGES).id, epoch=epoch)
+    assert form_of(app) == shown
+    assert app.session_state["settings"]["changes"] == []
+    assert [button.key for button in app.button if button.key == "leave_changes"] == []
+
+
+def test_another_epoch_brings_what_held_then_and_leaves_what_was_typed(open_page, in_state):
+    app = open_page("train", fork=in_state("finished", changes=CHANGES).id, epoch="2")
+    app.number_input(key="set.tasks.digit.loss_weight").set_value(3.0).run()
+    app.selectbox(key="fork.epoch").set_value(1).run()
+    assert form_of(app) == (3.0, 1.25, 0.004)
+    app.selectbox(key="fork.epoch").set_value(2).run()
+    assert form_of(app) == (3.0, 8.0, 0.004)
+
+
+def test_the_command_beside_the_form_makes_the_same_fork(open_page, in_state, store):
+    parent = in_state("finished", changes=CHANGES)
+    app = open_page("train", fork=parent.id, epoch="2")
+    app.number_input(key="set.tasks.digit.loss_weight").set_value(5.0).run()
+    words = shlex.split(app.code[-1].value.replace("\\\n", " "))
+    assert words[:7] == ["python", "-m", "mtl_core", "fork", parent.id, "--epoch", "2"]
+    app.button(key="train").click().run()
+    made = store.runs()[0]
+    assert lineage.fork_config(parent, 2, words[8::2]) == made.config
+    assert made.name == "a run · from epoch 2 · digit ×5"
+    assert (made.config.tasks["slant"].loss_weight, made.config.changes) == (8.0, [])
+
+
+def recorded(store, run):
+    rows = store.scalars(run.id)
+    return {name: set(rows.loc[rows["key"] == name, "value"]) for name in ("loss_weight/digit", "loss_weight/slant")}
+
+
+def test_a_fork_of_a_steered_run_trains_with_what_the_form_says(open_page, store):
+    """From the click to the recorded curves. The parent's moves before the fork hold where the form left them; its later ones are not made again."""
+    moves = [("digit", 3, 4.0), ("slant", 4, 2.0), ("slant", 20, 7.0)]  # 13 steps an epoch
+    changes = [{"step": step, "key": f"tasks.{task}.loss_weight", "value": value} for task, step, value in moves]
+    settings = {"name": "parent", "data": {"name": "digits"}, "tasks": {"digit": {}, "slant": {}}, "backbone": {"name": "mlp"}, "epochs": 2}
+    config = RunConfig.from_dict(settings | {"batch_size": 96, "changes": changes, "device": "cpu", "precision": "fp32", "layout": "contiguous"})
+    parent = execute(store, store.create(config).id)
+    assert (parent.status, parent.info["steps_per_epoch"]) == ("finished", 13)
+    app = open_page("train", fork=parent.id, epoch="1")
+    assert form_of(app)[:2] == (4.0, 2.0)
+    app.number_input(key="set.tasks.digit.loss_weight").set_value(5.0).run()
+    words = shlex.split(app.code[-1].value.replace("\\\n", " "))
+    app.button(key="train").click().run()
+    by_page = execute(store, store.runs()[0].id)
+    assert recorded(store, by_page) == {"loss_weight/digit": {5.0}, "loss_weight/slant": {2.0}}
+    assert by_page.config.tasks["digit"].loss_weight == 5.0
+
+    assert main([*words[3:], "--json"]) == 0
+    by_command = store.runs()[0]
+    assert (by_command.id != by_page.id, by_command.config) == (True, by_page.config)
+    columns = ["step", "key", "value"]
+    assert store.scalars(by_command.id)[columns].values.tolist() == store.scalars(by_page.id)[columns].values.tolist()
+
+
+def test_a_clone_of_a_steered_run_says_what_it_makes_again(open_page, in_state, store, texts):
+    parent = in_state("finished", changes=CHANGES[:2])
+    app = open_page("train", clone=parent.id)
+    assert "2 live changes are made again: step 1 slant 1 → 1.25, step 2 learning rate 0.002 → 0.004." in texts(app).replace("\\", "")
+    app.button(key="train").click().run()
+    assert store.runs()[0].config.changes == parent.config.changes
+    assert not any(mark in store.runs()[0].name for mark in ("changes", "{", "[", "="))
+
+
+def test_the_changes_of_a_clone_can_be_left_out(open_page, in_state, store):
+    app = open_page("train", clone=in_state("finished", changes=CHANGES).id)
+    app.button(key="leave_changes").click().run()
+    assert [button.key for button in app.button if button.key == "leave_changes"] == []
+    app.button(key="train").click().run()
+    assert store.runs()[0].config.changes == []
+
+
+def test_a_task_left_out_of_a_clone_takes_its_changes_with_it(open_page, in_state, store):
+    app = open_page("train", clone=in_state("finished", changes=CHANGES).id)
+    app.checkbox(key="task.slant").uncheck().run()
+    assert not errors(app)
+    app.button(key="train").click().run()
+    assert [(change.step, change.key) for change in store.runs()[0].config.changes] == [(2, "optimizer.lr"), (5, "tasks.digit.loss_weight")]
+
+
+def test_a_cure_of_a_steered_run_begins_from_what_held(open_page, store, make_run, keep):
+    run = keep(make_run(changes=CHANGES), 1)
+    store.end(run.id, RunStatus.FAILED, {"kind": "non_finite", "message": "the loss became nan", "cure": "Lower it.", "trace": ""})
+    app = open_page("run", run=run.id)
+    assert app.button(key=f"cure.0.{run.id}").label == "Fork from epoch 1 with learning rate 0.0004"
 
 
 def test_leaving_a_fork_brings_back_what_was_typed_before(open_page, in_state):

@@ -1,6 +1,7 @@
 import pytest
 
 from mtl_core.runs import actions, lineage
+from mtl_core.runs.database import Database
 from tests.pages.conftest import config
 
 
@@ -109,3 +110,26 @@ def test_an_unwritable_home_is_a_sentence(open_page, tmp_path, monkeypatch):
     monkeypatch.setenv("MTL_HOME", str(file))
     assert "but" in open_page("compare").error[0].value
     assert "Set MTL_HOME" in open_page("compare").error[0].value
+
+
+@pytest.mark.parametrize("page", ["", "run", "predictions", "compare", "race", "data"])
+def test_a_store_that_can_only_be_read_is_shown_and_said(open_page, finished, texts, monkeypatch, page):
+    monkeypatch.setattr(Database, "read_only", property(lambda self: True, lambda self, value: None), raising=False)
+    app = open_page(page, **({"run": finished.id} if page == "run" else {}))
+    assert "No run is started: the run store" in texts(app)
+    assert "can only be read" in texts(app)
+    if page == "run":
+        assert "a run" in texts(app)
+        app.button(key=f"train_on.{finished.id}.go").click().run()
+        assert not app.exception
+        assert texts(app).count("can only be read") > 1  # in the strip, and where it was asked for
+    if not page:
+        app.button_group(key="executor").set_value("process").run()
+        assert not app.exception
+        assert any("can only be read" in error.value for error in app.error)
+
+
+def test_a_mistake_in_the_environment_is_said_on_every_page(open_page, finished, texts, monkeypatch):
+    monkeypatch.setenv("MTL_EXECUTOR", "proces")
+    for page in ("", "compare"):
+        assert "MTL_EXECUTOR: expected thread or process, found 'proces'; did you mean 'process'?" in texts(open_page(page)).replace("\\", "")

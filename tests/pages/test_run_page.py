@@ -89,7 +89,7 @@ def test_failed_run_names_cause_and_cure(open_page, store, make_run, texts):
 def test_interrupted_run_says_where_and_what_is_kept(open_page, store, make_run, keep, epochs, kept):
     run = keep(make_run(), *epochs)
     store.end(run.id, RunStatus.INTERRUPTED)
-    assert open_page("run", run=run.id).warning[0].value == f"**Interrupted at epoch 2**: its process is gone. {kept}"
+    assert open_page("run", run=run.id).warning[0].value == f"**Interrupted after epoch 2**: its process is gone. {kept}"
 
 
 def test_the_test_evaluation_is_no_time_left(open_page, make_run, store):

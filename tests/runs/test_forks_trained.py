@@ -1,11 +1,22 @@
 """Forks, trained: with nothing changed they repeat their parent to the last bit; with something changed they say what of its state began anew."""
 
+import json
+from dataclasses import replace
+
 import pytest
 from evidence import rows_of, small, weights_of
 
-from mtl_core.runs import actions
+from mtl_core.__main__ import main
+from mtl_core.errors import ConfigError, MTLError
+from mtl_core.events import Control
+from mtl_core.inference.loading import described, load
+from mtl_core.inference.predictor import Predictor
+from mtl_core.runs import actions, lineage
 from mtl_core.runs.jobs import execute
-from mtl_core.runs.lineage import fork, fork_config, past_of
+from mtl_core.runs.lineage import fork, fork_config, forkable, past_of
+from mtl_core.training.checkpoint_evaluation import evaluate_checkpoint
+from mtl_core.training.checkpoint_files import read_index
+from mtl_core.training.trainer import train
 
 
 @pytest.fixture
@@ -69,3 +80,54 @@ def test_a_changed_fork_trains_and_says_what_began_anew(store, parent, assignmen
     assert {key for key in parents if "slant" not in key[0]} == {key for key in mine if "slant" not in key[0]}
     assert mine != parents
     assert any("slant" in key for key, _ in mine) == ("tasks.slant=null" not in assignments)
+
+
+def test_a_fork_without_a_task_measures_and_predicts_with_what_it_inherited(store, parent, capsys, monkeypatch):
+    """Resuming, evaluating and predicting read the parent's checkpoint by the same rule."""
+    monkeypatch.setenv("MTL_HOME", str(store.home))
+    run = forked(store, parent, 2, "tasks.slant=null")
+    assert main(["evaluate", run.id, "--checkpoint", "2", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)[0]
+    assert (report["epoch"], list(report["tasks"])) == (2, [task for task in parent.config.tasks if task != "slant"])
+    whole, _ = evaluate_checkpoint(parent.config, store.folder(parent.id), store.cache, "epoch_0002_step_00000078", "val")
+    for task, found in report["tasks"].items():
+        assert found["values"] == whole["tasks"][task]["values"]
+    assert list(load(run.id, 2, home=store.home).kinds) == list(run.config.tasks)
+
+
+def test_another_network_is_said_in_one_way(store, parent):
+    other = parent.config.with_overrides(["backbone.hidden=[12]"])
+    said = []
+    for use in (
+        lambda: evaluate_checkpoint(other, store.folder(parent.id), store.cache, "epoch_0002_step_00000078", "val"),
+        lambda: list(train(other, store.folder(parent.id), store.cache, Control())),
+        lambda: Predictor(replace(described(parent.id, home=store.home)[0], config=other), described(parent.id, home=store.home)[1]),
+    ):
+        with pytest.raises(MTLError) as caught:
+            use()
+        said.append(str(caught.value))
+    assert len(set(said)) == 1
+    assert said[0].startswith("the checkpoint is of another network: expected '")
+
+
+@pytest.mark.parametrize(("step", "fits"), [(40, False), (78, False), (79, True)])
+def test_a_live_change_from_before_the_fork_is_refused(store, parent, step, fits):
+    """It would silently take back what the settings say; its value is one of them by now."""
+    change = [f"changes=[{{step: {step}, key: tasks.ink.loss_weight, value: 5}}]"]
+    if fits:
+        assert forked(store, parent, 2, *change).config.changes[0].step == step
+    else:
+        with pytest.raises(ConfigError, match=f"at step {step} lies before the fork's first step, 79"):
+            forked(store, parent, 2, *change)
+
+
+def test_training_on_keeps_no_more_than_the_limit(store, one_thread):
+    run = execute(store, store.create(small(epochs=4, keep_checkpoints=4)).id)
+    assert [kept.epoch for kept in forkable(store, run.id)] == [1, 2, 3, 4]
+    lineage.train_on(store, run.id, 12)
+    run = execute(store, run.id)
+    kept = forkable(store, run.id)
+    must = {each.epoch for each in kept if each.is_best or each.is_last} | {11}
+    assert {5, 10} <= {each.epoch for each in kept} <= {5, 10} | must | {1, 2, 3, 4}
+    index = read_index(store.folder(run.id))
+    assert len(index["kept"]) <= 4

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mtl_core.errors import StoreError
 from mtl_core.events import Control, RunEnded, RunStarted
 from mtl_core.runs import actions, jobs
 from mtl_core.runs.executor import SWITCH_INTERVAL
@@ -287,8 +288,124 @@ print(jobs.warmed(), process_slot("warm")["thread"] is thread)
     assert process.communicate(timeout=WAIT)[0].split() == ["False", "True", "True"]
 
 
+def turn(store):
+    """One round of the queue's worker, in this thread."""
+    jobs._work(store, OneRound())
+
+
+class OneRound(threading.Event):
+    """Lets the worker look once, then has it find that the program is closing."""
+
+    def wait(self, timeout=None):
+        jobs.process_slot("training")["closing"] = self.is_set()
+        return super().wait(0)
+
+    def clear(self):
+        self.set()
+
+
+@pytest.fixture
+def closing():
+    """Is not, afterwards."""
+    yield
+    jobs.process_slot("training").pop("closing", None)
+    jobs.process_slot("queue problems").clear()
+
+
+@pytest.mark.parametrize("mistake", ["MTL_EXECUTOR=proces", "MTL_EXECUTR=process", "the store's", "the store is away"])
+def test_a_mistake_of_the_machine_leaves_the_queue_waiting(store, config, engine, monkeypatch, caplog, closing, mistake):
+    runs = [store.create(config(f"run {number}")) for number in range(3)]
+    said = mistake.partition("=")[0]
+    with monkeypatch.context() as patch:
+        if "=" in mistake:
+            patch.setenv(*mistake.split("="))
+        elif mistake == "the store's":
+            store.set("executor", said := "carrier pigeon")
+        else:
+
+            def away():
+                raise StoreError(said)
+
+            patch.setattr(store, "settings", away)
+        for _ in range(2):
+            turn(store)
+        assert said in jobs.queue_problem(store)
+        assert [store.get(run.id).status for run in runs] == ["queued"] * 3
+        assert [len(store.log(run.id)) for run in runs] == [1] * 3
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+    store.set("executor", "thread")
+    jobs.process_slot("training").pop("closing")
+    for run in runs:
+        turn(store)
+        jobs.process_slot("training").pop("closing")
+        join(run.id)
+    assert [store.get(run.id).status for run in runs] == ["finished"] * 3
+    assert jobs.queue_problem(store) == ""
+
+
+@pytest.mark.parametrize(("host", "busy"), [("another.host", False), (None, True)])
+@pytest.mark.parametrize("executor", jobs.EXECUTORS)
+def test_a_device_of_another_host_is_another_device(store, config, engine, monkeypatch, closing, executor, host, busy):
+    """Two hosts on one store, whatever the executor: each has its own 'cpu'."""
+    there = held_by_us("cpu") | ({"owner_host": host} if host else {})
+    store.create(config("waits"), columns=there)
+    mine = store.create(config())
+    started = []
+    monkeypatch.setenv("MTL_EXECUTOR", executor)
+    monkeypatch.setattr(jobs.subprocess, "Popen", lambda command, **_: started.append(command[-1]) or OtherProcess())
+    monkeypatch.setattr(jobs, "_await_process", lambda *_: None)
+    turn(store)
+    jobs.process_slot("worker processes").clear()
+    join(mine.id)
+    begun = bool(started) or store.get(mine.id).status == "finished"
+    assert begun is not busy
+
+
+class OtherProcess:
+    pid = 0
+
+
+def test_a_run_that_is_deleted_as_its_thread_ends_is_an_expected_end(store, config, engine, monkeypatch, caplog):
+    run = store.create(config())
+    token = claim(store, run.id, "cpu")
+    escaped = []
+    monkeypatch.setattr(threading, "excepthook", escaped.append)
+
+    def delete_at_its_end(*arguments, **named):
+        execute(*arguments, **named)
+        actions.delete_run(store, run.id)
+        return store.get(run.id)  # as the real one ends
+
+    execute = jobs.execute
+    monkeypatch.setattr(jobs, "execute", delete_at_its_end)
+    thread = threading.Thread(target=jobs._train_then_wake, args=(store, run.id, token, threading.Event()))
+    thread.start()
+    thread.join(WAIT)
+    assert (escaped, store.find(run.id)) == ([], None)
+    assert [record.getMessage() for record in caplog.records] == [f"run {run.id} was deleted as it ended"]
+    assert caplog.records[0].exc_info is None
+
+
+def test_a_worker_process_whose_run_was_deleted_is_an_expected_end(store, config, caplog):
+    class Ended:
+        pid = 0
+
+        def wait(self):
+            return 0
+
+    run = store.create(config())
+    actions.stop(store, run.id)
+    actions.delete_run(store, run.id)
+    jobs._await_process(store, {"run": run.id, "process": Ended(), "taken": True, "unwanted": False}, threading.Event())
+    assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [(f"run {run.id} was deleted as its worker process ended", None)]
+
+
 @pytest.mark.parametrize(
-    ("code", "status"), [(jobs.NOT_TAKEN, "queued"), (-signal.SIGTERM, "queued"), (0, "queued"), (1, "failed"), (-signal.SIGKILL, "failed")]
+    ("code", "status"),
+    [
+        *((jobs.NOT_TAKEN, "queued"), (jobs.REFUSED, "queued"), (-signal.SIGTERM, "queued"), (0, "queued")),
+        *((1, "failed"), (-signal.SIGKILL, "failed")),
+    ],
 )
 def test_a_worker_process_that_did_not_take_its_run_leaves_it_waiting_unless_it_broke(store, config, code, status):
     class Ended:

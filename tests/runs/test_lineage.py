@@ -231,7 +231,7 @@ def test_one_click_forks_once(store, parent):
 @pytest.mark.parametrize("epoch", [0, 3, 4])
 def test_an_epoch_that_is_not_kept_is_refused_and_the_kept_ones_named(store, parent, epoch):
     config = lineage.fork_config(parent, 1, ["epochs=9"])
-    with pytest.raises(NotPossibleError, match=rf"has no state of epoch {epoch} to fork from. Kept epochs: 1, 2 \(see keep_checkpoints\)"):
+    with pytest.raises(NotPossibleError, match=rf"has no state of epoch {epoch}. Kept epochs: 1, 2 \(see keep_checkpoints\)"):
         lineage.fork(store, parent.id, epoch, config)
     assert [path.name for path in (store.home / "runs").iterdir()] == [parent.id]
 
@@ -255,6 +255,7 @@ def test_a_damaged_state_makes_no_run(store, parent):
         (["tasks.digit.label_smoothing=0.1"], ["tasks.digit"]),
         (["epochs=1"], ["epochs"]),
         (["batch_size=7", "epochs=1"], ["batch_size", "epochs"]),
+        (["changes=[{step: 0, key: tasks.digit.loss_weight, value: 5}]"], ["changes"]),
     ],
 )
 def test_what_a_fork_cannot_change_is_named(parent, assignments, fields):

@@ -10,11 +10,12 @@ from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
 from mtl_core.errors import NotPossibleError, StoreError
-from mtl_core.runs.evaluations import evaluations, find_checkpoint, write_evaluation
+from mtl_core.runs.evaluations import evaluations, write_evaluation
 from mtl_core.runs.executor import execute
 from mtl_core.runs.store import open_store
 from mtl_core.training import checkpoint_evaluation
 from mtl_core.training.checkpoint_evaluation import evaluate_checkpoint
+from mtl_core.training.checkpoint_files import find_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_kept_and_read_back(trained, monkeypatch, capsys):
     assert len(list((store.folder(run.id) / "evaluations").glob("*.npz"))) == 1, "the older arrays are gone"
     assert not any(e.split == "test" for e in evaluations(store.folder(run.id))), "test is touched only when it is asked for"
     assert main(["evaluate", run.id, "--checkpoint", "77"]) == 2
-    assert "expected best, last or an epoch" in capsys.readouterr().err
+    assert "has no state of epoch 77. Kept epochs: 1, 2" in capsys.readouterr().err
 
 
 def test_the_worst_predictions_are_kept_where_room_is_short(trained, monkeypatch):

@@ -6,18 +6,20 @@ from itertools import pairwise
 
 import pytest
 
-from mtl_core.errors import TrainingError
+from mtl_core.errors import ConfigError, NotPossibleError, TrainingError
 from mtl_core.training import checkpoint_files
 from mtl_core.training.checkpoint_files import (
     FORMAT,
     DamagedCheckpointError,
     check_files,
     copy_for_fork,
+    find_checkpoint,
     is_kept,
     kept_checkpoints,
     name_of,
     newest_first,
     put_aside,
+    reached,
     read_index,
     read_meta,
     update_index,
@@ -153,6 +155,86 @@ def test_at_most_so_many_epochs_are_kept_evenly_spread_over_the_run():
 )
 def test_which_epochs_are_kept(epochs, keep, kept):
     assert [epoch for epoch in range(epochs + 1) if is_kept(epoch, epochs, keep)] == kept
+
+
+@pytest.mark.parametrize(("before", "epochs", "keep"), [(5, 50, 5), (10, 100, 10), (3, 9, 2), (5, 50, 0), (7, 8, 1)])
+def test_a_longer_run_keeps_no_more_than_the_limit_and_ends_with_the_new_spacing(folder, write_checkpoint, before, epochs, keep):
+    def publish(epoch, epochs):
+        name = write_checkpoint(folder, epoch, 10 * epoch, best=epoch == 1, keep=False)
+        update_index(folder, name, best=False, keep=is_kept(epoch, epochs, keep), limit=(epochs, keep))
+        index = read_index(folder)
+        assert len(index["kept"]) <= keep
+        return index
+
+    for epoch in range(1, before + 1):
+        publish(epoch, before)
+    most = 0
+    for epoch in range(before + 1, epochs + 1):
+        index = publish(epoch, epochs)
+        most = max(most, len(index["kept"]))
+        assert {index["best"], index["last"], index["previous"], *index["kept"]} == set(there(folder))
+    assert index["best"] == name_of(1, 10)
+    assert {int(name[6:10]) for name in index["kept"]} >= {epoch for epoch in range(epochs + 1) if is_kept(epoch, epochs, keep)}
+    assert most == keep or before < keep  # room is used as long as there is any
+
+
+def test_what_a_fork_began_from_is_never_thinned_out(folder, write_checkpoint, tmp_path):
+    first = write_checkpoint(folder, 1, 10)
+    second = write_checkpoint(folder, 2, 20)
+    fork = tmp_path / "fork"
+    copy_for_fork(folder, second, fork)
+    for where in (folder, fork):
+        for epoch in (3, 4, 5, 6):
+            name = write_checkpoint(where, epoch, 10 * epoch, keep=False)
+            update_index(where, name, best=False, keep=True, limit=(100, 1))
+    assert {first, second}.isdisjoint(read_index(folder)["kept"])  # the fork holds all that it needs
+    assert second in read_index(fork)["kept"]
+    assert second in there(fork)
+    (fork / "checkpoints" / "index.json").unlink()  # what it is stands with it
+    update_index(fork, name_of(6, 60), best=False, keep=True, limit=(100, 1))
+    assert second in read_index(fork)["kept"]
+
+
+def test_how_far_a_folder_is_has_the_fraction_of_its_epoch(folder, write_checkpoint):
+    assert reached(folder) == (0, 0.0)
+    write_checkpoint(folder, 0, 3, step_in_epoch=3, steps_per_epoch=12)
+    assert reached(folder) == (3, 0.25)
+    write_checkpoint(folder, 2, 24)
+    assert reached(folder) == (24, 2.0)
+    write_checkpoint(folder, 2, 30, step_in_epoch=6)  # of an earlier version: it does not say how long an epoch is
+    assert reached(folder) == (30, 2.5)
+
+
+# -- which one is meant
+
+
+@pytest.fixture
+def four(folder, write_checkpoint):
+    """Epochs 1 and 2 (the best), the middle of epoch 3 (the last)."""
+    write_checkpoint(folder, 1, 10)
+    write_checkpoint(folder, 2, 20, best=True)
+    write_checkpoint(folder, 2, 25, step_in_epoch=5, keep=False)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("wanted", "whole", "step"),
+    [("best", False, 20), ("last", False, 25), ("1", False, 10), (2, False, 20), ("last", True, 20), ("best", True, 20), (" 1 ", True, 10)],
+)
+def test_the_checkpoint_that_is_meant(four, wanted, whole, step):
+    assert find_checkpoint(four, wanted, whole=whole).step == step
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_checkpoint_that_is_not_there_is_said_in_one_way(four, tmp_path, whole):
+    for wanted in ("3", 0):
+        with pytest.raises(NotPossibleError, match=rf"run run has no state of epoch {wanted}. Kept epochs: 1, 2 \(see keep_checkpoints\)"):
+            find_checkpoint(four, wanted, whole=whole)
+    for wanted in ("newest", "-1", "1.5", "", "²"):
+        with pytest.raises(ConfigError, match="expected 'best', 'last' or the number of an epoch"):
+            find_checkpoint(four, wanted, whole=whole)
+    with pytest.raises(NotPossibleError, match="run empty has no checkpoint yet: one is saved after each epoch"):
+        find_checkpoint(tmp_path / "empty", "best", whole=whole)
 
 
 # -- trust

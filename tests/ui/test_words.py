@@ -4,7 +4,7 @@ import pytest
 
 from mtl_core.runs.status import RunStatus
 from ui.overlay import config_differences, described, first_key
-from ui.words import count, duration, measured, plain, time_left
+from ui.words import count, duration, how_far, measured, plain, time_left
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,10 @@ def test_the_first_chart_is_a_main_metric_that_most_runs_have():
     info = {"tasks": {"bends": {"main_metric": "mae"}, "digit": {"main_metric": "accuracy"}}}
     assert first_key(keys, summaries, {"one": info, "two": info, "three": {}}) == "val/digit/accuracy"
     assert first_key(keys, summaries, {"one": {}}) == "val/bends/mae"
+
+
+@pytest.mark.parametrize(
+    ("epoch", "said"), [(0, "before the first step"), (0.194, "in epoch 1"), (4.06, "in epoch 5"), (4, "after epoch 4"), (2.9999999, "after epoch 3")]
+)
+def test_how_far_a_run_is_in_words(epoch, said):
+    assert how_far(epoch) == said

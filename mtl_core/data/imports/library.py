@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mtl_core import settings
 from mtl_core.data.dataset import Task
 from mtl_core.data.imports.spec import SPEC_NAME, ImportSpec
 from mtl_core.errors import DataError
@@ -65,7 +65,7 @@ class ImportedSet:
 
 def home_folder(home: str | Path | None = None) -> Path:
     """The store's folder: given, or MTL_HOME, or ./runs."""
-    return Path(home or os.environ.get("MTL_HOME") or "runs").expanduser().absolute()
+    return settings.home(home)
 
 
 def imported(home: str | Path | None = None) -> list[ImportedSet]:

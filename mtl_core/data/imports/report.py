@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mtl_core.csv_text import safe_cell
 from mtl_core.data.dataset import Task
 
 Outcome = Literal["repaired", "skipped", "note"]
@@ -168,5 +169,5 @@ class Report:
 
 def _csv_line(cells: tuple[str, ...]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow([f"'{cell}" if cell[:1] in ("=", "+", "-", "@") else cell for cell in cells])
+    csv.writer(buffer, lineterminator="\n").writerow([safe_cell(cell) for cell in cells])
     return buffer.getvalue()

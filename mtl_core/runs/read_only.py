@@ -1,0 +1,66 @@
+"""A store that can only be read: a read-only disk or mount, or a folder of someone else's.
+
+SQLite reads a database with a write-ahead log in place only where it may keep an index beside it. Where it may not, the file is read as one that does
+not change, if its log is empty, and else (or where it is of an older version) a copy of both is read from a temporary folder.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Engine, create_engine, select
+from sqlalchemy.exc import DBAPIError
+
+from mtl_core.runs import schema
+
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def sentence(path: Path) -> str:
+    """What is said to whoever wants to write."""
+    return (
+        f"the run store '{path}' can only be read: its file or folder is read-only. Nothing was changed. "
+        "Make it writable, or set MTL_HOME to another folder."
+    )
+
+
+def readable_in_place(path: Path, busy_seconds: float) -> Engine | None:
+    """An engine that reads the file where it lies; None where that is not possible, or its version is an older one."""
+    uris = [f"file:{quote(str(path))}?mode=ro"]
+    if not _wal_of(path).exists() or _wal_of(path).stat().st_size == 0:
+        uris.append(f"file:{quote(str(path))}?mode=ro&immutable=1")
+    for uri in uris:
+        engine = create_engine(f"sqlite:///{uri}&uri=true", pool_size=5, max_overflow=50, connect_args={"timeout": busy_seconds})
+        try:
+            with engine.connect() as connection:
+                version = connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")).scalar()
+        except DBAPIError:
+            engine.dispose()
+            continue
+        return engine if version == str(schema.SCHEMA_VERSION) else None
+    return None
+
+
+def copied(path: Path) -> Path:
+    """A copy of the file and its log in a temporary folder, which is removed when this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="mtl_store-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for source in (path, _wal_of(path)):
+        if source.exists():
+            shutil.copyfile(source, folder / source.name)
+    return folder / path.name
+
+
+def state_of(path: Path) -> tuple[Any, ...]:
+    """Changes whenever the file or its log does: what was opened then is opened anew."""
+    return tuple((found.st_ino, found.st_size, found.st_mtime_ns) for each in (path, _wal_of(path)) if each.exists() and (found := each.stat()))
+
+
+def _wal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")

@@ -1,0 +1,120 @@
+"""The program's own settings: every environment variable that begins with ``MTL_``, read and checked here and nowhere else.
+
+A variable that is empty counts as not set. ``problems`` says what is wrong before anything is begun; a command ends with code 2 then, and queued
+runs wait. The table of them is in ``docs/guide.md``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mtl_core.errors import ConfigError, Problem
+
+PREFIX = "MTL_"
+EXECUTORS = ("thread", "process")
+DATA_CACHE = Path("~/.cache/multitask-vision")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable: what it sets, in words, and what holds where it is not set."""
+
+    name: str
+    about: str
+    default: str
+
+
+VARIABLES = (
+    Variable("MTL_HOME", "Folder of the runs, the imported sets and the prepared data.", "`./runs`"),
+    Variable("MTL_EXECUTOR", "Where runs train: `thread` in the server, `process` each in a process of its own.", "what is set under Advanced"),
+    Variable(
+        "MTL_DATA_FOLDERS",
+        "Folders that a path typed on the screen may lie in, separated as in `PATH`.",
+        "home, the folder of the start, `MTL_HOME`, `MTL_MNIST_ROOT`",
+    ),
+    Variable("MTL_DATA_ROOT", "Folder of the published sets' files.", f"`{DATA_CACHE}/<name>`"),
+    Variable("MTL_MNIST_ROOT", "Folder of MNIST's files.", f"`{DATA_CACHE}/mnist`"),
+    Variable("MTL_TEST_DATA", "Folder of published files that the tests compare with; read by the tests only.", "`../shared/data`"),
+)
+_NAMES = tuple(variable.name for variable in VARIABLES)
+
+
+def home(given: Path | str | None = None) -> Path:
+    """The store's folder: ``given``, else MTL_HOME, else ``./runs``; absolute."""
+    return Path(given or _value("MTL_HOME") or "runs").expanduser().absolute()
+
+
+def executor() -> str:
+    """MTL_EXECUTOR; empty where it is not set. Raises ConfigError for anything but ``EXECUTORS``."""
+    value = _value("MTL_EXECUTOR")
+    if problem := _executor_problem(value):
+        raise ConfigError(Problem("MTL_EXECUTOR", problem))
+    return value
+
+
+def data_folders() -> list[str]:
+    """Folders that a path typed on the screen may lie in, as they are written; may hold ``~``."""
+    named = [part for part in _value("MTL_DATA_FOLDERS").split(os.pathsep) if part.strip()]
+    return named or ["~", ".", *filter(None, (_value("MTL_HOME"), _value("MTL_MNIST_ROOT")))]
+
+
+def data_root() -> str:
+    """MTL_DATA_ROOT; empty where it is not set."""
+    return _value("MTL_DATA_ROOT")
+
+
+def mnist_root() -> str:
+    """MTL_MNIST_ROOT; empty where it is not set."""
+    return _value("MTL_MNIST_ROOT")
+
+
+def check() -> None:
+    """Raise ConfigError, naming every problem, where a variable cannot be used as it is."""
+    if found := problems():
+        raise ConfigError(found)
+
+
+def problems() -> list[Problem]:
+    """What is wrong with the variables: a value that cannot be, or a name that is none and looks like one of ours."""
+    found = []
+    if problem := _executor_problem(_value("MTL_EXECUTOR")):
+        found.append(Problem("MTL_EXECUTOR", problem))
+    for name in ("MTL_DATA_ROOT", "MTL_MNIST_ROOT"):
+        if _value(name) and Path(_value(name)).expanduser().is_file():
+            found.append(Problem(name, f"expected a folder, found the file '{_value(name)}'"))
+    for name in _unknown():
+        if meant := _meant_by(name):
+            found.append(Problem(name, f"there is no such setting; did you mean {meant}? Rename it, or take it out of the environment"))
+    return found
+
+
+def remarks() -> list[str]:
+    """What may be a mistake and keeps nothing from beginning: names that are none of ours, folders that are not there."""
+    found = [f"{name}: there is no such setting. There are {', '.join(_NAMES)}" for name in _unknown() if not _meant_by(name)]
+    if _value("MTL_DATA_FOLDERS"):
+        found += [f"MTL_DATA_FOLDERS: '{part}' does not exist" for part in data_folders() if not Path(part).expanduser().exists()]
+    return found
+
+
+def _value(name: str) -> str:
+    return os.environ.get(name, "").strip()
+
+
+def _executor_problem(value: str) -> str:
+    if not value or value in EXECUTORS:
+        return ""
+    close = difflib.get_close_matches(value.lower(), EXECUTORS, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else "."
+    return f"expected {' or '.join(EXECUTORS)}, found '{value}'{hint} Set one of them, or leave it empty"
+
+
+def _unknown() -> list[str]:
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in _NAMES)
+
+
+def _meant_by(name: str) -> str:
+    close = difflib.get_close_matches(name, _NAMES, n=1, cutoff=0.8)
+    return close[0] if close else ""

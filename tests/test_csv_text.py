@@ -1,0 +1,68 @@
+"""No CSV that leaves the program holds a cell that a spreadsheet would run."""
+
+import ast
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtl_core.csv_text import STARTS, csv_of, safe_cell
+from mtl_core.data.dataset import Task
+from mtl_core.exports import predictions_csv
+
+ROOT = Path(__file__).parents[1]
+FORMULA = "=cmd|'/C calc'!A0"
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_what_would_be_a_formula_is_text(start):
+    assert safe_cell(f"{start}1+1") == f"'{start}1+1"
+
+
+@pytest.mark.parametrize("value", ["cat", "a=b", "", "1-2", "'=1", -1.5, 3, None, True])
+def test_anything_else_stays(value):
+    assert safe_cell(value) is value
+
+
+def test_a_table_keeps_its_numbers():
+    frame = pd.DataFrame({"=n": [-1.5, np.nan], "text": ["-x", 'a,"b"'], "@": pd.Categorical(["+y", None])})
+    rows = list(csv.reader(io.StringIO(csv_of(frame))))
+    assert rows == [["'=n", "text", "'@"], ["-1.5", "'-x", "'+y"], ["", 'a,"b"', ""]]
+    assert csv_of(pd.DataFrame([[1, "=2"]], columns=["a", "a"])) == "a,a\n1,'=2\n"
+
+
+@pytest.mark.parametrize("kind", predictions_csv.KINDS)
+def test_names_of_classes_and_files_are_text_in_every_table_of_predictions(kind):
+    classes = (FORMULA, "@x", "+1")
+    task = Task("t", kind, "T", classes=classes, unit=FORMULA)
+    targets = {"classification": np.array([0, 1]), "multi_label": np.eye(3, dtype=np.uint8)[:2], "regression": np.array([1.0, -2.0])}
+    box = np.array([[[0, 0, 1, 1, 0, 0.5]], [[0, 0, 1, 1, 2, 0.5]]], dtype=np.float32)
+    predicted = {"classification": np.eye(3)[:2], "multi_label": np.eye(3)[:2], "regression": np.array([1.0, -2.0]), "detection": box}
+    table = predictions_csv._TABLES[kind](task, predicted[kind], targets.get(kind), np.ones(2, bool))
+    table.insert(1, "file", [FORMULA, "-a.png"])
+    cells = [cell for row in csv.reader(io.StringIO(csv_of(table))) for cell in row]
+    assert [cell for cell in cells if cell.startswith(STARTS) and not _is_number(cell)] == []
+    assert f"'{FORMULA}" in cells
+
+
+def _is_number(cell):
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def test_nothing_writes_csv_past_it():
+    """``to_csv`` of pandas and csv.writer are used here, for findings (which call ``safe_cell``), and for the store's own list of files only."""
+    found = set()
+    for folder in ("mtl_core", "ui", "pages"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                named = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+                if (named == "to_csv" and node.keywords) or named in ("writer", "DictWriter"):
+                    found.add(path.relative_to(ROOT).as_posix())
+    assert found == {"mtl_core/csv_text.py", "mtl_core/data/imports/report.py", "mtl_core/data/imports/importing.py"}
