@@ -90,4 +90,5 @@ class AdaptiveLogLosses(LossWeighting):
             if kept and kept["state"]:
                 adam = kept["state"][0]
                 steps = torch.full_like(state["logits"], float(adam["step"]))
-                state["_extra_state"] = {"first_moment": adam["exp_avg"], "second_moment": adam["exp_avg_sq"], "steps": steps}
+                moments = {"first_moment": adam["exp_avg"].clone(), "second_moment": adam["exp_avg_sq"].clone()}
+                state["_extra_state"] = {**moments, "steps": steps}

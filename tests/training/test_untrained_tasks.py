@@ -56,25 +56,23 @@ def moved(before, after) -> list[bool]:
     return [any(not torch.equal(one, other) for one, other in zip(before[task], after[task], strict=True)) for task in TASKS]
 
 
-@pytest.mark.parametrize("why", ["loss weight 0", "no label", "outside its epochs"])
 @pytest.mark.parametrize("method", METHODS, ids=str)
-def test_a_task_that_is_left_out_stands_still(method, why, shared_cache):
-    for optimizer in OPTIMIZERS:
+def test_a_task_that_is_left_out_stands_still(method, shared_cache):
+    thoroughly = "update" in method or method["balancing"]["name"] in ("fixed", "uncertainty", "roulette", "pcgrad")
+    for optimizer in OPTIMIZERS if thoroughly else OPTIMIZERS[:1]:
         setup, update, batch = made(shared_cache, optimizer=optimizer, **method)
-        if why == "loss weight 0":
-            setup.weigh([1.0, 0.0, 2.0])
-        elif why == "no label":
-            batch = replace(batch, labelled={**batch.labelled, "slant": torch.zeros_like(batch.labelled["slant"])})
-        else:
-            setup.trained_at = lambda step: [True, False, True]
-        before = own_of(setup)
-        _, present, combined, coefficients = update(batch, 3)
-        assert moved(before, own_of(setup))[1] is False
-        assert combined.isfinite()
-        assert coefficients[1] == 0
-        assert bool(present[1]) == (why == "loss weight 0")  # its loss is on the curves all the same
-        if method.get("balancing", {}).get("name") != "roulette":
-            assert moved(before, own_of(setup)) == [True, False, True]
+        for number, why in enumerate(("loss weight 0", "no label", "outside its epochs"), start=3):
+            setup.weigh([1.0, 0.0, 2.0] if why == "loss weight 0" else [1.0, 1.0, 1.0])
+            setup.trained_at = lambda step, why=why: [True, why != "outside its epochs", True]
+            none = {"slant": torch.zeros_like(batch.labelled["slant"])} if why == "no label" else {}
+            before = own_of(setup)
+            _, present, combined, coefficients = update(replace(batch, labelled=batch.labelled | none), number)
+            now = moved(before, own_of(setup))
+            assert now[1] is False, why
+            assert combined.isfinite()
+            assert coefficients[1] == 0
+            assert bool(present[1]) == (why == "loss weight 0")  # its loss is on the curves all the same
+            assert now == [True, False, True] or method.get("balancing") == {"name": "roulette"}
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -93,7 +91,7 @@ def test_roulette_trains_what_is_drawn_and_nothing_else(fitness, count, shared_c
 
 def test_with_nothing_to_learn_from_a_step_changes_nothing(shared_cache):
     """The only task with labels in the batch has a loss weight of 0."""
-    for name in BALANCERS:
+    for name in ("fixed", "geometric_mean", "uncertainty", "famo", "roulette", "mgda", "gradnorm", "excess_mtl"):
         setup, update, batch = made(shared_cache, balancing={"name": name})
         setup.weigh([0.0, 1.0, 1.0])
         none = torch.zeros_like(batch.labelled["ink"])
