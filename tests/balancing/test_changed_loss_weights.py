@@ -220,7 +220,11 @@ def test_earlier_states_of_the_others_go_on(toy):
         balancer = toy.make(name, 3)
         balancer.load_state_dict({old: learnt, "_extra_state": {}})
         assert [number.item() for number in balancer.parameters()] == learnt.tolist()
-    for name, lost, old in (("roulette", ("missed", "last_turn"), {"turn": torch.tensor(2)}), ("excess_mtl", ("age",), {}), ("pcd", ("steps",), None)):
+    for name, lost, old in (
+        ("roulette", ("missed", "last_turn"), {"turn": torch.tensor(2)}),
+        ("excess_mtl", ("age",), {}),
+        ("pcd", ("steps",), None),
+    ):
         balancer, again = toy.make(name, 3), toy.make(name, 3)
         constant_steps(toy, balancer, torch.ones(3), 5)
         state = {key: value for key, value in balancer.state_dict().items() if key not in lost}
