@@ -92,6 +92,7 @@ def _section(key: str, method: Any) -> str:
         f"**One task alone.** {method.alone}" if method.alone else "",
         _heads(method),
         f"**Coefficients shown.** {method.inexact}" if method.inexact else "",
+        f"**A task that is often absent.** {method.uneven}" if method.uneven else "",
         f"**Deviations.** {method.deviations}" if method.deviations else "",
         f"**Source.** {_source(method.paper)}" if method.paper else "",
     ]

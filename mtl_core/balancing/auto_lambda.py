@@ -28,10 +28,10 @@ class AutoLambdaOptions(BalancerOptions):
 class AutoLambda(GradientAggregator):
     """d = sum_t w_t g_t, the heads' gradients times w_t too; w_t rises while task t's last step pointed where the new batch wants to go.
 
-    The weights enter a step of gradient descent linearly. So the derivative of the held-out losses after it by w_t is -lr (g_t . sum_i g_i' + h_t . h_t'):
-    g_t and h_t the gradients of the step on the shared parameters and on the task's own, g_i' and h_t' those after it. No second derivative and no
-    extra pass is needed: g_t and h_t are the last step's, the others this step's. For plain SGD that is the derivative up to the factor lr, which Adam
-    takes out; for a run's optimizer with moments or clipping it is an approximation.
+    The weights enter a step of gradient descent linearly. So the derivative of the held-out losses after it by w_t is
+    -lr (g_t . sum_i g_i' + h_t . h_t'), with g_t and h_t the gradients of the step on the shared parameters and on the task's own, g_i' and h_t'
+    those after it. No second derivative and no extra pass is needed: g_t and h_t are the last step's, the others this step's. For plain SGD that is
+    the derivative up to the factor lr, which Adam takes out; for a run's optimizer with moments or clipping it is an approximation.
 
     State: the last step's gradients, shared (T, P) and own; the weights, Adam's moments. An absent task's wait.
     """

@@ -20,8 +20,8 @@ class COSMOSOptions(BalancerOptions):
         0.01,
         ge=0,
         le=100,
-        description="lambda: how strongly the losses are drawn towards equal sizes. The paper uses 0.01 to 8; 0 is the mean. A large one raises small "
-        "losses instead of lowering large ones.",
+        description="lambda: how strongly the losses are drawn towards equal sizes. The paper uses 0.01 to 8; 0 is the mean. A large one raises "
+        "small losses instead of lowering large ones.",
     )
 
 

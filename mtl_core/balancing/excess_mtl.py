@@ -23,8 +23,8 @@ class ExcessMTLOptions(BalancerOptions):
         0.01,
         gt=0,
         le=100,
-        description="eta: how fast the weights follow the excess risks. The authors' code has 0.01, and 1 for Office-Home; with 1 all the weight soon "
-        "goes to one task.",
+        description="eta: how fast the weights follow the excess risks. The authors' code has 0.01, and 1 for Office-Home; with 1 all the weight "
+        "soon goes to one task.",
     )
     warmup_steps: int = Field(
         0,
@@ -57,8 +57,8 @@ class ExcessMTL(GradientAggregator):
     )
     when_to_use: ClassVar[str] = "When the labels of some tasks are noisy, so that their losses stay high whatever is learnt."
     deviations: ClassVar[str] = (
-        "The authors' code lets the weights sum to T; the paper's, and ours, sum to 1, which makes each step T times smaller. A task's warm-up is its "
-        "own first steps, so that of a task that is often absent lasts longer."
+        "The authors' code lets the weights sum to T; the paper's, and ours, sum to 1, which makes each step T times smaller. A task's warm-up is "
+        "its own first steps, so that of a task that is often absent lasts longer."
     )
     simplex: ClassVar[bool] = True
     heads: ClassVar[str] = ""  # the coefficients shown, too

@@ -42,8 +42,8 @@ class AdaptiveLogLosses(LossWeighting):
     needs: ClassVar[str] = "A second forward pass per step, on the same batch. Positive losses."
     when_to_use: ClassVar[str] = "When gradient aggregation is too slow and the losses differ in scale or speed."
     deviations: ClassVar[str] = (
-        "The second forward pass is in training mode, so batch normalisation's running statistics see each batch twice. The authors' code also cuts the "
-        "norm of the shared gradient to 1; ours leaves that to gradient_clip. Its default decay is 0.01; ours is the paper's 0.001."
+        "The second forward pass is in training mode, so batch normalisation's running statistics see each batch twice. The authors' code also cuts "
+        "the norm of the shared gradient to 1; ours leaves that to gradient_clip. Its default decay is 0.01; ours is the paper's 0.001."
     )
     pareto_stationary: ClassVar[bool] = True
     scale_invariant: ClassVar[bool] = True
@@ -90,4 +90,5 @@ class AdaptiveLogLosses(LossWeighting):
             if kept and kept["state"]:
                 adam = kept["state"][0]
                 steps = torch.full_like(state["logits"], float(adam["step"]))
-                state["_extra_state"] = {"first_moment": adam["exp_avg"], "second_moment": adam["exp_avg_sq"], "steps": steps}
+                moments = {"first_moment": adam["exp_avg"].clone(), "second_moment": adam["exp_avg_sq"].clone()}
+                state["_extra_state"] = {**moments, "steps": steps}

@@ -32,8 +32,8 @@ class SmoothTchebycheff(LossWeighting):
     when_to_use: ClassVar[str] = "When no task may be left behind and the losses have comparable scales (set the loss weights so that they have)."
     deviations: ClassVar[str] = (
         "Preferences are equal (the loss weights stand before them) and the ideal point is 0, which no loss goes below. The authors' code for "
-        "multi-task learning descends the sum of log L_t in its first epochs, then T mu log sum_t exp(log(L_t / N_t) / mu) with N_t the task's mean loss "
-        "at their end; ours is the paper's formula on the losses themselves, from the first step on."
+        "multi-task learning descends the sum of log L_t in its first epochs, then T mu log sum_t exp(log(L_t / N_t) / mu) with N_t the task's mean "
+        "loss at their end; ours is the paper's formula on the losses themselves, from the first step on."
     )
     Options = STCHOptions
 

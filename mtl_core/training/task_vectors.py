@@ -36,7 +36,8 @@ class TaskVectorsOptions(UpdateOptions):
         None,
         gt=0,
         le=10,
-        description="Factor on the sum of the task vectors; empty for 1 / number of the tasks that took a step in the round, which averages their copies.",
+        description="Factor on the sum of the task vectors; empty for 1 / number of the tasks that took a step in the round, which averages their "
+        "copies.",
     )
     local_steps: int = Field(
         10, ge=1, le=10_000, description="Steps that each task takes on its own copy before they are put together. A round also ends with its epoch."
@@ -55,8 +56,8 @@ class TaskVectors:
     the same batch; nothing that one does is seen by another before the round's end, so the result is that of training them at the same time.
 
     Deviations and choices. Running means of normalisation are averaged over the copies, never summed: they are measurements. Each
-    task's optimizer keeps its moments over the rounds. A task that is absent from a batch, outside its epochs or of loss weight 0 takes no step in it,
-    and a task without any step in a round counts neither in its sum nor in its averages.
+    task's optimizer keeps its moments over the rounds. A task that is absent from a batch, outside its epochs or of loss weight 0 takes no step in
+    it, and a task without any step in a round counts neither in its sum nor in its averages.
     """
 
     title: ClassVar[str] = "Task vectors"

@@ -308,7 +308,7 @@ class PBI(Numerical):
 
 
 class GradNorm(Oracle):
-    """Chen et al., algorithm 1: L_grad = sum |w_t |g_t| - G r_t^alpha|, its derivative by the definition of the norm, Adam, weights back to their sum."""
+    """Chen et al., algorithm 1: L_grad = sum |w_t |g_t| - G r_t^alpha|, its derivative by the norm's definition, Adam, weights back to their sum."""
 
     def __init__(self, count, alpha=1.5, weights_lr=0.025):
         super().__init__(count)
@@ -513,7 +513,7 @@ def test_every_step_is_the_published_one(name, options, absent, weights, toy):
         if name == "roulette" and oracle.fitness != "round_robin":
             chances = balancer.chances(torch.as_tensor(here))
         expected, direction, heads = oracle.update(step)
-        close = dict(rtol=2e-4, atol=2e-5)
+        close = {"rtol": 2e-4, "atol": 2e-5}
         np.testing.assert_allclose(step.seen, expected, **close)
         np.testing.assert_allclose(model.trunk.grad.numpy(), direction, **close)
         for row, own in enumerate(model.own):
@@ -528,7 +528,8 @@ def test_every_step_is_the_published_one(name, options, absent, weights, toy):
         if optimizer is not None:
             optimizer.step()
         losses_after = step.losses * random.uniform(0.8, 1.05, count)
-        balancer.after_step(lambda: (torch.as_tensor(losses_after * now * here, dtype=torch.float32), torch.as_tensor(here)))
+        again = torch.as_tensor(losses_after * now * here, dtype=torch.float32), torch.as_tensor(here)
+        balancer.after_step(lambda again=again: again)
         oracle.after(step, losses_after)
         if number % EPOCH == EPOCH - 1:
             balancer.end_epoch()
