@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from mtl_core import settings
 from mtl_core.errors import NotPossibleError
 from mtl_core.runs.artifacts import write_text
 from mtl_core.runs.owner import Owner, process_lives, this_process
@@ -54,7 +55,9 @@ def start(store: RunStore, run_id: str, splits: list[str], checkpoint: str = "be
 
     Raises:
         NotPossibleError: one is at it already.
+        ConfigError: an environment variable cannot be used, so that the process would end at once.
     """
+    settings.check()
     folder = store.folder(run_id)
     if (running := state(folder)) and running["state"] == "running":
         raise NotPossibleError(f"run {run_id} is being evaluated already ({running['text']}); wait for it, or end it first")

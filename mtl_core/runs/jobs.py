@@ -134,7 +134,9 @@ def _work(store: RunStore, wake: threading.Event) -> None:
         try:
             _look_after_workers(store)
             waiting = store.queued()
-            if waiting and not _is_held_up(store):
+            if not waiting:
+                _note_problem(store, None)
+            elif not _is_held_up(store):
                 settings.check()
                 executor = executor_of(store)
                 for run in waiting:

@@ -10,7 +10,7 @@ from mtl_core.cli import foreground
 from mtl_core.cli.unwritten import Unwritten
 from mtl_core.errors import StoreError
 from mtl_core.events import Control
-from mtl_core.runs import executor, schema
+from mtl_core.runs import executor, recording, schema
 from mtl_core.runs.database import Database
 
 
@@ -40,6 +40,8 @@ def disk(engine, monkeypatch):
     """A function that puts a disk of so many refusals in the place of the store's."""
     trainer = sys.modules["mtl_core.training.trainer"]
     monkeypatch.setattr(executor, "RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr(executor, "HEARTBEAT_SECONDS", 1e12)  # on a slow machine heartbeats and waiting rows would use up the refusals
+    monkeypatch.setattr(recording, "COMMIT_SECONDS", 1e12)
     monkeypatch.setattr(foreground, "UNWRITTEN_SECONDS", 0.05)
 
     def put_in(attempts):

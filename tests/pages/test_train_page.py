@@ -41,7 +41,7 @@ def test_a_changed_run_is_named_after_the_change(open_page, store):
     app = open_page()
     app.number_input(key="set.epochs").set_value(7).run()
     train_button(app).click().run()
-    assert store.runs()[0].name == f"{load_presets()[0].title} · epochs=7"
+    assert store.runs()[0].name == f"{load_presets()[0].title} · 7 epochs"
 
 
 def test_a_name_tells_two_changes_and_counts_the_others(open_page):
@@ -49,7 +49,7 @@ def test_a_name_tells_two_changes_and_counts_the_others(open_page):
     for key, value in (("epochs", 7), ("batch_size", 48), ("seed", 5)):
         app.number_input(key=f"set.{key}").set_value(value).run()
     changes = app.text_input(key="set.name").placeholder.removeprefix(load_presets()[0].title)
-    assert changes == " · epochs=7 · batch_size=48 · + 1 more"
+    assert changes == " · 7 epochs · batch size 48 · + 1 more"
 
 
 def test_a_name_says_which_tasks_were_left_out(open_page):
@@ -57,7 +57,7 @@ def test_a_name_says_which_tasks_were_left_out(open_page):
     for task in ("present", "boxes"):
         app.checkbox(key=f"task.{task}").uncheck().run()
     app.number_input(key="set.epochs").set_value(7).run()
-    assert app.text_input(key="set.name").placeholder == f"{load_presets()[0].title} · without present, boxes · epochs=7"
+    assert app.text_input(key="set.name").placeholder == f"{load_presets()[0].title} · without present, boxes · 7 epochs"
 
 
 def test_a_presets_time_is_shown_only_for_its_own_settings(open_page, texts):
