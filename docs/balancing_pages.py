@@ -25,7 +25,8 @@ INTRODUCTIONS = {
     "balancing-gradients.md": (
         GradientAggregator,
         "# Gradient aggregation",
-        "These methods take each task's own gradient on what the tasks share, and combine them into one. The heads get their own task's gradient, where nothing else is said. "
+        "These methods take each task's own gradient on what the tasks share, and combine them into one. "
+        "The heads get their own task's gradient, where nothing else is said. "
         "`g_i` is the gradient of task i (its loss times its loss weight), `d` the update's direction, G the scalar products `g_i . g_j`, "
         "T' the number of tasks with a labelled image in the batch.\n\n"
         "**Where the gradients are taken.** At `parameters` (the default, as in the papers) each task takes its own pass through the shared network. "

@@ -35,7 +35,9 @@ class DynamicWeightAverage(LossWeighting):
     formula: ClassVar[str] = "L = sum_t lambda_t L_t,   lambda = T softmax(r / temperature),  r_t = mean loss of the last epoch / of the one before"
     needs: ClassVar[str] = "The mean losses of two epochs; equal weights until then."
     when_to_use: ClassVar[str] = "In runs of many epochs, when some tasks learn much faster than others. Costs nothing; its effect is mild."
-    deviations: ClassVar[str] = "In an epoch's mean a task's loss counts in the steps with a label for it. A task that has no two epochs yet has r = 1."
+    deviations: ClassVar[str] = (
+        "In an epoch's mean a task's loss counts in the steps with a label for it. A task that has no two epochs yet has r = 1."
+    )
     Options = DWAOptions
 
     def __init__(self, options: DWAOptions, task_count: int):

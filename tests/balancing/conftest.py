@@ -59,4 +59,6 @@ def one_step(name: str, slopes, values=None, balancer=None, **options):
 
 @pytest.fixture
 def toy() -> SimpleNamespace:
-    return SimpleNamespace(TwoParts=TwoParts, make=make, linear_losses=linear_losses, separate_losses=separate_losses, everyone=everyone, one_step=one_step)
+    return SimpleNamespace(
+        TwoParts=TwoParts, make=make, linear_losses=linear_losses, separate_losses=separate_losses, everyone=everyone, one_step=one_step
+    )

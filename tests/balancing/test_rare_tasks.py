@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from mtl_core.balancing import BALANCERS
-from mtl_core.balancing.balancer import LossWeighting
 
 CLASSES = {name: BALANCERS.load(name) for name in BALANCERS}
 VARIANTS = [(name, {}) for name, balancer in CLASSES.items() if not balancer.uneven and name not in ("cr_mogm", "sdmgrad")]

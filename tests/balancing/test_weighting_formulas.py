@@ -363,7 +363,13 @@ class ExcessMTL(Oracle):
     def __init__(self, count, step_size=0.01, warmup_steps=0):
         super().__init__(count)
         self.eta, self.warmup = step_size, max(warmup_steps, 1)
-        self.w, self.squares, self.risks, self.born, self.clock = np.ones(count) / count, [[] for _ in range(count)], [[] for _ in range(count)], {}, 0
+        self.w, self.squares, self.risks, self.born, self.clock = (
+            np.ones(count) / count,
+            [[] for _ in range(count)],
+            [[] for _ in range(count)],
+            {},
+            0,
+        )
 
     def update(self, step):
         self.clock += 1
