@@ -69,6 +69,8 @@ class Balancer(nn.Module, ABC):
         simplex: the coefficients are at least 0 and sum to 1.
         heads: how the tasks' own parameters are trained, in a sentence, where it is not with the coefficients shown; empty where it is.
         only_with: claims among those above that hold under some options alone: claim -> option -> the values under which it holds.
+        draws: it draws random numbers. Its steps then draw from the run's own generators. A method from another package is taken to draw, unless it
+            says ``draws = False``.
         memory: what it remembers beside buffers and parameters: tensors, numbers, lists and dicts of them.
     """
 
@@ -88,6 +90,7 @@ class Balancer(nn.Module, ABC):
     no_conflict: ClassVar[bool] = False
     simplex: ClassVar[bool] = False
     heads: ClassVar[str] = ""
+    draws: ClassVar[bool] = False
     only_with: ClassVar[Mapping[str, Mapping[str, Sequence[Any]]]] = {}
     Options: ClassVar[type[BalancerOptions]] = BalancerOptions
 
@@ -103,6 +106,12 @@ class Balancer(nn.Module, ABC):
     def promises(cls, claim: str, options: BalancerOptions) -> bool:
         """Whether a claim (``no_conflict``, ``simplex``, ...) holds under these options."""
         return getattr(cls, claim) and all(getattr(options, name) in values for name, values in cls.only_with.get(claim, {}).items())
+
+    @classmethod
+    def may_draw(cls) -> bool:
+        """Whether steps with this method need the run's generators."""
+        says = any("draws" in vars(parent) for parent in cls.__mro__ if parent is not Balancer)
+        return cls.draws if says or cls.__module__.startswith("mtl_core.") else True
 
     @property
     def at_features(self) -> bool:

@@ -28,6 +28,7 @@ class GradDrop(GradientAggregator):
     """
 
     title: ClassVar[str] = "GradDrop"
+    draws: ClassVar[bool] = True
     summary: ClassVar[str] = "Picks a sign for each number of the gradient at random, in favour of the majority, and drops what has the other."
     paper: ClassVar[Paper] = Paper(
         "Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign Dropout",

@@ -22,10 +22,11 @@ class GradVacOptions(GradientOptions):
 class GradVac(GramianAggregator):
     """Each task's gradient is turned towards the others until its cosine with each is at least the running mean of what it was.
 
-    State: the (T, T) running means. Those of an absent task wait. The random order comes from torch's global generator.
+    State: the (T, T) running means. Those of an absent task wait. The random order is drawn by torch, from the run's own generator in a run.
     """
 
     title: ClassVar[str] = "GradVac"
+    draws: ClassVar[bool] = True
     summary: ClassVar[str] = "Turns gradients towards each other until they agree as much as they usually do."
     paper: ClassVar[Paper] = Paper(
         "Gradient Vaccine: Investigating and Improving Multi-task Optimization in Massively Multilingual Models",

@@ -14,10 +14,11 @@ from mtl_core.balancing.paper import Paper
 class PCGrad(GramianAggregator):
     """Each task's gradient loses its component against every task it conflicts with, in random order; then they are summed.
 
-    The random order comes from torch's global generator, which the run seeds and its checkpoints keep.
+    The random order is drawn by torch, from the run's own generator in a run; its checkpoints keep it.
     """
 
     title: ClassVar[str] = "PCGrad"
+    draws: ClassVar[bool] = True
     summary: ClassVar[str] = "Removes from each task's gradient what points against another task's."
     paper: ClassVar[Paper] = Paper("Gradient Surgery for Multi-Task Learning", "Yu et al.", 2020, "https://arxiv.org/abs/2001.06782", "algorithm 1")
     formula: ClassVar[str] = "g_i <- g_i - min(0, g_i . g_j) / |g_j|^2 g_j for all j in random order;  d = sum_i g_i"

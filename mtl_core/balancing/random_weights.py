@@ -18,6 +18,7 @@ class RandomLossWeighting(LossWeighting):
     """
 
     title: ClassVar[str] = "Random loss weighting"
+    draws: ClassVar[bool] = True
     summary: ClassVar[str] = "New random weights at every step: the baseline that every clever method should beat."
     paper: ClassVar[Paper] = Paper(
         "Reasonable Effectiveness of Random Weighting: A Litmus Test for Multi-Task Learning",

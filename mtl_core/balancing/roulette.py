@@ -35,6 +35,7 @@ class Roulette(LossWeighting):
     """
 
     title: ClassVar[str] = "Roulette"
+    draws: ClassVar[bool] = True
     summary: ClassVar[str] = "Each step trains one task (or a few), drawn by a roulette wheel: what has learnt least is drawn most often."
     formula: ClassVar[str] = "S ~ k tasks drawn with p_t = f_t / sum_i f_i;   d = sum_(t in S) g_t;   f_t = L_t / L_t(first), or one of the others"
     needs: ClassVar[str] = (

@@ -21,6 +21,7 @@ from mtl_core.inference.fit import HOW, fit, into_frame
 from mtl_core.inference.images import as_image
 from mtl_core.inference.model_folder import ModelDescription, ModelFileError
 from mtl_core.inference.results import ImagePrediction, on_image
+from mtl_core.randomness import unnoticed
 from mtl_core.tasks.kind import Drawing
 from mtl_core.training.build import build_kinds, build_model
 from mtl_core.training.execution import resolve_device
@@ -47,7 +48,7 @@ class Predictor:
         self.how = _how(description, fit)
         self._denoise = open_denoiser(description.config.data.preprocessing.denoise)
         self.kinds = build_kinds(description.config, description.tasks, description.statistics)
-        with torch.random.fork_rng(devices=[]):  # building draws random values, which nobody else's numbers may notice
+        with unnoticed():  # the random values are replaced by the trained ones
             model = build_model(description.config, self.kinds, description.statistics)
         model.load_state_dict(_own(tensors, model.state_dict()))
         self.model = model.to(self.device).eval()

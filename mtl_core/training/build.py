@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from mtl_core.data.prepare import prepare
 from mtl_core.data.preprocessing.standardise import standardised
 from mtl_core.data.source import Progress
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.randomness import Generators, draws, unnoticed
 from mtl_core.registry import unknown_name, validated
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.sharing.model import MultiTaskModel
@@ -54,8 +57,18 @@ class Setup:
     loss_weights: Tensor
     complete: frozenset[str]  # targets that every image of every split has
     window: Window
+    random: Generators  # of everything that is drawn while it trains
     weighted: list[bool] = field(default_factory=list)  # whose loss weight is above 0 now
     update: Any = None  # what does a step, see mtl_core.training.updates; made of the rest
+
+    def drawing(self) -> contextlib.AbstractContextManager:
+        """The context of a step: what the network or the balancing method draws comes from this run's generators."""
+        return self.random.drawing() if self.draws else contextlib.nullcontext()
+
+    @cached_property
+    def draws(self) -> bool:
+        """Whether a step draws random numbers at all; the context costs a little."""
+        return draws(self.model) or self.balancer.may_draw()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -104,21 +117,24 @@ def build(config: RunConfig, cache: Path, progress: Progress | None = None) -> S
     for kind in kinds.values():
         if kind.is_self_supervised:
             kind.measure(np.asarray(data.train.images[evenly_spaced_rows(data.train, SEEN_IMAGES)]))
-    torch.manual_seed(config.seed)
-    model = build_model(config, kinds, data.statistics).to(device)
+    random = Generators(config.seed, device)
+    with random.drawing():
+        model = build_model(config, kinds, data.statistics).to(device)
     train_batches = _train_batches(config, data, kinds, Execution(device, "fp32", "contiguous"))
-    execution = _choose_execution(config, device, model, kinds, train_batches, cache, progress)
+    with unnoticed():  # the steps that are timed may draw
+        execution = _choose_execution(config, device, model, kinds, train_batches, cache, progress)
     model = model.to(memory_format=execution.memory_format)
-    balancer = build_balancer(config).to(device)
+    with random.drawing():
+        balancer = build_balancer(config).to(device)
     model.split_features = balancer.at_features  # only now: what was timed above is a plain backward pass
     optimizer = optimizer_of(config, model, balancer)
     train_batches = _train_batches(config, data, kinds, execution)
     scheduler = build_scheduler(config.schedule, optimizer, config.epochs * len(train_batches))
     loss_weights = torch.ones(len(kinds), device=device)
-    torch.manual_seed(config.seed)  # timing a few steps must not move where the run's own random numbers begin
+    random.seed(config.seed)  # what the network was made with does not move where training begins
     made = {kind.task.target for kind in kinds.values() if kind.is_self_supervised}
     complete, window = complete_targets(data) | made, Window(kinds, loss_weights)
-    setup = Setup(config, data, kinds, model, balancer, optimizer, scheduler, execution, train_batches, loss_weights, complete, window)
+    setup = Setup(config, data, kinds, model, balancer, optimizer, scheduler, execution, train_batches, loss_weights, complete, window, random)
     setup.weigh([task.loss_weight for task in config.tasks.values()])
     return setup
 

@@ -19,6 +19,7 @@ from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batches
 from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.data.source import Progress
+from mtl_core.randomness import unnoticed
 from mtl_core.tasks.kind import TaskKind
 from mtl_core.training.build import build_kinds, build_model, training_data
 from mtl_core.training.checkpoint_files import FILES, DamagedCheckpointError, check_files, read_meta
@@ -46,8 +47,6 @@ def evaluate_checkpoint(
     config: RunConfig, folder: Path, cache: Path, checkpoint: str, split: str, progress: Progress = lambda share, what: None
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Predict every image of a split with a checkpoint, computed as the run computes, and measure.
-
-    Draws from torch's global random generator: not for a process that trains.
 
     Args:
         config: the run's. folder: the run's. cache: of prepared data.
@@ -89,7 +88,8 @@ def _loaded(
     config: RunConfig, folder: Path, checkpoint: str, kinds: dict[str, TaskKind], statistics: dict[str, Any], execution: Execution
 ) -> torch.nn.Module:
     check_files(folder, checkpoint)
-    model = build_model(config, kinds, statistics)
+    with unnoticed():  # the random values are replaced by the trained ones
+        model = build_model(config, kinds, statistics)
     path = folder / "checkpoints" / checkpoint / FILES[0]
     try:
         tensors = load_file(path)

@@ -171,9 +171,9 @@ def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
     if same_tasks and meta.get("update", "joint") == setup.config.update.name:
         setup.update.load_state_dict(state.get("update", {}))
     remarks += _put_back_optimizer(state, meta, setup, goes_on)
-    torch.set_rng_state(state["generator"].cpu())
-    if "device_generator" in state and setup.execution.device == "cuda":
-        torch.cuda.set_rng_state(state["device_generator"].cpu())
+    # Earlier versions drew from torch's global generators and kept those; the run's own go on where they stood.
+    earlier = {"cpu": state.get("generator"), "cuda": state.get("device_generator")}
+    setup.random.restore(state["random"] if "random" in state else {kind: kept for kind, kept in earlier.items() if kept is not None})
     return remarks
 
 
@@ -234,11 +234,9 @@ def _write_files(folder: Path, setup: Setup, position: dict[str, Any], best: boo
         "update": setup.update.state_dict(),
         "balancer": setup.balancer.state_dict(),
         "loss_weights": setup.balancer.loss_weights.tolist(),
-        "generator": torch.get_rng_state(),
+        "random": setup.random.state(),
         "window": setup.window.state_dict(),
     }
-    if setup.execution.device == "cuda":
-        state["device_generator"] = torch.cuda.get_rng_state()
     buffer = io.BytesIO()  # torch's own writing hides from us why it failed: a full disk must be told apart
     torch.save(state, buffer)
     _write_file(folder / FILES[1], buffer.getbuffer())

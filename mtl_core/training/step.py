@@ -46,6 +46,7 @@ class JointStep:
         self.setup = setup
         self.on: list[bool] = []  # which tasks are in their own epochs at the present step
         self.skipped_in_a_row = 0
+        self.has_learnt = False  # whether the last step had anything to learn from
         self.conflict, self.norms = ConflictProbe(setup), FeatureNorms(setup)
 
     def __call__(self, batch: Batch, number: int) -> StepResult:
@@ -70,8 +71,8 @@ class JointStep:
         return result
 
     def noted(self) -> Noted:
-        """What was seen of the tasks' gradients in the last step, for the curves."""
-        return self.conflict.noted | self.norms.noted()
+        """What was seen of the tasks' gradients in the last step, for the curves; nothing of a step that had nothing to learn from."""
+        return self.conflict.noted | self.norms.noted() if self.has_learnt else {}
 
     @classmethod
     def problems(cls, config: RunConfig) -> list[Problem]:
@@ -86,7 +87,7 @@ class JointStep:
         """Nothing to put back."""
 
     def _step(self, batch: Batch, number: int, must_be_finite: bool = False) -> StepResult:
-        setup = self.setup
+        setup, self.has_learnt = self.setup, False
         setup.optimizer.zero_grad(set_to_none=True)
         with setup.execution.autocast():
             outputs = setup.model(batch.images, batch.parts)
@@ -99,7 +100,9 @@ class JointStep:
         # A task of loss weight 0 has no graph: a gradient of zeros would let momentum and weight decay move its head.
         factors = zip(losses, setup.loss_weights, setup.weighted, strict=True)
         weighted = [loss * loss_weight if is_weighted else loss.new_zeros(()) for loss, loss_weight, is_weighted in factors]
-        if not any(loss.requires_grad for loss in weighted):  # no image of this batch has any target: nothing to learn from
+        self.has_learnt = any(loss.requires_grad for loss in weighted)
+        if not self.has_learnt:  # no image of this batch has any target
+            setup.optimizer.step()  # without gradients it changes nothing, and the schedule goes by its count
             setup.scheduler.step()
             return values, present, values.sum(), torch.zeros_like(values)
         if must_be_finite:

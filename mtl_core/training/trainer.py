@@ -132,7 +132,9 @@ def _train_epoch(setup: Setup, step: JointStep, changes: Changes, position: Posi
         position.step += 1
         position.step_in_epoch += 1
         try:
-            window.add(*step(batch, position.step))
+            with setup.drawing():
+                result = step(batch, position.step)
+            window.add(*result)
             window.note(step.noted())
         except SkippedStep as skipped:
             yield Message(str(skipped), "warning")
