@@ -121,10 +121,11 @@ def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, s
         before, after = ("running", "pausing"), "paused"
         if kind == "Resumed":
             before, after = ("paused", "pausing", "running"), "running"
+        values = {"status": after, "step": event.step, "epoch": event.epoch}
+        if kind == "Resumed":  # the pace is measured anew: the pause was no training
+            values |= {"training_started_at": time.time(), "resumed_step": event.step}
         # Not where a stop was asked for meanwhile.
-        connection.execute(
-            update(runs).where(runs.c.id == run_id, runs.c.status.in_(before)).values(status=after, step=event.step, epoch=event.epoch)
-        )
+        connection.execute(update(runs).where(runs.c.id == run_id, runs.c.status.in_(before)).values(**values))
         return "info", f"{kind.lower()} at step {event.step} (epoch {event.epoch:.4g})"
     if kind == "RunEnded":
         values = {"status": str(event.status), "finished_at": time.time(), "heartbeat_at": time.time()}

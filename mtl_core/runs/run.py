@@ -11,6 +11,8 @@ from mtl_core.runs.status import RunStatus
 
 HUNG_SECONDS = 60.0  # the trainer gives a sign of life at every step, every batch of an evaluation, and while data are prepared
 
+LEAST_STEPS, LEAST_SECONDS = 10, 5.0  # of training before a pace is worth telling
+
 
 @dataclass(frozen=True)
 class LogLine:
@@ -89,13 +91,15 @@ class Run:
 
     @property
     def eta_seconds(self) -> float | None:
-        """Seconds to go at the pace since it was (last) started, validation included; None while that is unknown, and while it is paused."""
+        """Seconds to go at the pace since it was last started or went on after a pause, validation included.
+
+        None while it is paused, and until 10 steps or 5 seconds have been measured."""
         if not self.status.is_active() or self.status == RunStatus.PAUSED or self.training_started_at is None or not self.steps_total:
             return None
         done = self.step - self.resumed_step
-        if done <= 0:
-            return None
         trained = max(time.time() - self.training_started_at, 0.0)
+        if done <= 0 or (done < LEAST_STEPS and trained < LEAST_SECONDS):
+            return None
         return trained * max(self.steps_total - self.step, 0) / done
 
     @property

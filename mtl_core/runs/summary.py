@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, case, func, or_, select
 from mtl_core.runs.schema import scalars
 
 # Settings, and what is seen of the gradients: neither up nor down is better.
-_NO_BEST = ("optimizer", "loss_weight", "gradient_norm", "gradient_share", "conflict", "conflict_share")
+_NO_BEST = ("optimizer", "loss_weight", "gradient_norm", "gradient_share", "conflict", "conflict_share", "task_vector_norm", "task_vector_cosine")
 _BIGGEST = 1.7e308
 
 

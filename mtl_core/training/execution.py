@@ -128,7 +128,7 @@ def _wait(device: str) -> None:
 
 def _key(config: RunConfig, device: str) -> str:
     """What the fastest setting depends on: the machine and everything that shapes the network and its batch."""
-    shape = config.model_dump(mode="json", include={"data", "tasks", "backbone", "sharing", "balancing", "batch_size", "precision", "layout"})
+    shape = config.model_dump(mode="json", include={"data", "tasks", "backbone", "sharing", "batch_size", "precision", "layout"})
     for task in shape["tasks"].values():
         task.pop("loss_weight")
     machine = [torch.__version__, torch.get_num_threads(), device_name(device), platform.node()]

@@ -90,7 +90,8 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
             yield from _pause(setup, position, folder, control)
             continue  # with the rest of this epoch, or its evaluation anew
         score, is_best = measured["selection/score"], measured["selection/score"] > position.best_score
-        setup.balancer.end_epoch()
+        with setup.drawing():
+            setup.balancer.end_epoch()
         position.epoch, position.step_in_epoch, position.best_score = position.epoch + 1, 0, max(score, position.best_score)
         yield EpochMetrics(position.step, position.epoch, measured)
         yield probes.save(position.epoch)

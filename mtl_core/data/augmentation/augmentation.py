@@ -81,7 +81,7 @@ class Augmentation(ABC):
     @classmethod
     def is_on(cls, config: AugmentationConfig) -> bool:
         """Whether the config asks for it."""
-        return any(getattr(config, name) for name in cls.settings)
+        return any(getattr(config, name, None) for name in cls.settings)  # an installed one's keys need not stand in a config
 
     @classmethod
     def refusal(cls, task: Task) -> str:
