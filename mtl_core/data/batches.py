@@ -80,7 +80,7 @@ class Batches:
         self.shuffle, self.drop_last = shuffle, drop_last and len(dataset) >= batch_size
         self.views = views
         self.device = torch.device(device)
-        self._pipeline = Pipeline(augmentation or AugmentationConfig(), statistics["mean"], self.device)
+        self._pipeline = Pipeline(augmentation or AugmentationConfig(), statistics.get("mean_colour", statistics["mean"]), self.device)
         self._size = dataset.images.shape[2:]
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         names = list(dict.fromkeys(targets))

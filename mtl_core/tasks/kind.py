@@ -98,6 +98,14 @@ class TaskKind(ABC):
     def loss(self, output: Any, target: Tensor) -> Tensor:
         """Mean loss over the rows given, all of them labelled. A scalar in float32."""
 
+    def loss_parts(self, output: Any, target: Tensor) -> tuple[Tensor, Tensor | int]:
+        """The same loss as a sum and the number of things summed over: images, known pixels, responsible places.
+
+        Sums and numbers of several batches add up, so that the loss of a split does not depend on the batch size. The kinds that count something
+        else than images say so here; the number may be 0.
+        """
+        return self.loss(output, target) * len(target), len(target)
+
     @abstractmethod
     def select(self, output: Any, rows: Tensor) -> Any:
         """The output of some images only: ``rows`` holds their indices."""

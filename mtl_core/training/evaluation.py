@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 
@@ -14,15 +15,15 @@ from mtl_core.training.losses import labelled_part
 
 @torch.no_grad()
 def evaluate(setup: Setup, batches: Batches, control: Control) -> dict[str, float] | None:
-    """``{"<task>/loss": ..., "<task>/<metric>": ...}`` over all images of ``batches``; the loss is the mean over labelled images.
+    """``{"<task>/loss": ..., "<task>/<metric>": ...}`` over all images of ``batches``; the loss is the mean over what counts in it
+    (images, known pixels, responsible places) and does not depend on the batch size, but for contrastive learning, which compares the images of a batch.
 
     Returns:
         None if a stop or a pause was asked for meanwhile. A metric that is not defined (no image has the target) is left out.
     """
     setup.model.eval()
     measurements = {name: kind.measurement() for name, kind in setup.kinds.items()}
-    sums = dict.fromkeys(setup.kinds, 0.0)
-    counts = dict.fromkeys(setup.kinds, 0)
+    parts: dict[str, list[Any]] = {name: [] for name in setup.kinds}
     for batch in batches.epoch(0):
         if control.interrupted:
             return None
@@ -32,14 +33,19 @@ def evaluate(setup: Setup, batches: Batches, control: Control) -> dict[str, floa
             output, target = labelled_part(kind, outputs[name], batch, setup.complete)
             if len(target):
                 measurements[name].update(output, target)
-                sums[name] += float(kind.loss(output, target)) * len(target)
-                counts[name] += len(target)
-    scalars = {f"{name}/loss": sums[name] / counts[name] for name in setup.kinds if counts[name]}
+                parts[name].append(kind.loss_parts(output, target))  # read at the end: asked for here, the device would be waited for
+    scalars = {f"{name}/loss": _mean_loss(found) for name, found in parts.items() if found}
     for name, measurement in measurements.items():
         if control.interrupted:  # matching boxes over a large split takes seconds
             return None
         scalars |= {f"{name}/{metric}": value for metric, value in measurement.compute().items()}
     return {key: value for key, value in scalars.items() if math.isfinite(value)}
+
+
+def _mean_loss(parts: list[Any]) -> float:
+    """Of (sum, number) of each batch, added up in double precision; NaN where nothing was counted."""
+    total, count = (math.fsum(float(value) for value in column) for column in zip(*parts, strict=True))
+    return total / count if count else math.nan
 
 
 def selection_score(setup: Setup, scalars: dict[str, float]) -> float:
