@@ -1,20 +1,16 @@
-"""Metrics of classes, by torchmetrics. A mean over classes leaves out the classes that no target has: nothing can be found of them.
+"""Metrics of classes, by torchmetrics, without the classes of which nothing can be said.
 
-torchmetrics counts such a class as 0: in multi-label F1 always, elsewhere where it was predicted once. Then perfect predictions of a small split,
-which lacks a class, do not reach 1, and one stray prediction costs as much as a class that was never found. What is predicted wrongly still costs:
-it is missing in another class (several labels: it counts in the exact match). As ``MeanAveragePrecision`` and COCO's mAP have it.
+Where several labels are possible, torchmetrics' mean F1 counts a class that no image has as 0: perfect predictions of a small split, which lacks one,
+do not reach 1. Such a class is left out, as in ``MeanAveragePrecision`` and COCO's mAP. What is wrongly said of it counts in ``exact``.
+Where each image or pixel has one class, torchmetrics, scikit-learn and the papers on segmentation leave out a class that is neither there nor
+predicted; one that is predicted only counts as 0. So it is here.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassJaccardIndex, MultilabelF1Score
-
-
-def mean_of_present(values: Tensor, present: Tensor) -> Tensor:
-    """Mean of ``values`` (K,) where ``present`` (K,); NaN where no class is."""
-    return values[present].mean()
+from torchmetrics.classification import MulticlassAccuracy, MultilabelF1Score
 
 
 class Accuracy(MulticlassAccuracy):
@@ -27,16 +23,6 @@ class Accuracy(MulticlassAccuracy):
         return super().compute() if (self.tp + self.fn).sum() > 0 else torch.tensor(float("nan"))
 
 
-class MeanF1(MulticlassF1Score):
-    """F1, mean over the classes that occur; one class for each target."""
-
-    def __init__(self, classes: int, ignore_index: int | None = None):
-        super().__init__(classes, average="none", ignore_index=ignore_index, validate_args=False)
-
-    def compute(self) -> Tensor:
-        return mean_of_present(super().compute(), self.tp + self.fn > 0)
-
-
 class MeanLabelF1(MultilabelF1Score):
     """F1, mean over the classes that occur; any number of classes for each target."""
 
@@ -44,14 +30,4 @@ class MeanLabelF1(MultilabelF1Score):
         super().__init__(classes, threshold=threshold, average="none", validate_args=False)
 
     def compute(self) -> Tensor:
-        return mean_of_present(super().compute(), self.tp + self.fn > 0)
-
-
-class MeanIoU(MulticlassJaccardIndex):
-    """Intersection over union, mean over the classes that occur."""
-
-    def __init__(self, classes: int, ignore_index: int | None = None):
-        super().__init__(classes, average="none", ignore_index=ignore_index, validate_args=False)
-
-    def compute(self) -> Tensor:
-        return mean_of_present(super().compute(), self.confmat.sum(1) > 0)
+        return super().compute()[self.tp + self.fn > 0].mean()

@@ -8,12 +8,13 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torchmetrics.classification import MulticlassF1Score
 
 from mtl_core.backbones.backbone import FeatureInfo
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
-from mtl_core.tasks.class_means import Accuracy, MeanF1
+from mtl_core.tasks.class_means import Accuracy
 from mtl_core.tasks.kind import Drawing, TaskKind
 from mtl_core.tasks.measurement import TorchMetrics
 from mtl_core.tasks.pooled_head import PooledHead
@@ -26,7 +27,7 @@ class Classification(TaskKind):
     needs_map: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("accuracy", "Accuracy", "", True),
-        Metric("f1", "F1, mean over the classes that occur", "", True),
+        Metric("f1", "F1, mean over classes", "", True),
     )
     selection_metric: ClassVar[str] = "accuracy"
 
@@ -47,7 +48,7 @@ class Classification(TaskKind):
         return TorchMetrics(
             {
                 "accuracy": Accuracy(classes),
-                "f1": MeanF1(classes),
+                "f1": MulticlassF1Score(classes, average="macro", validate_args=False),
             }
         )
 

@@ -10,14 +10,15 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torchmetrics.classification import MulticlassJaccardIndex
 
 from mtl_core.backbones.backbone import FeatureInfo
 from mtl_core.data.dataset import IGNORE, Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import class_legend, draw_mask
+from mtl_core.tasks.class_means import Accuracy
 from mtl_core.tasks.dense_head import DenseHead
 from mtl_core.tasks.kind import Drawing, KindOptions, TaskKind
-from mtl_core.tasks.class_means import Accuracy, MeanIoU
 from mtl_core.tasks.measurement import TorchMetrics
 
 
@@ -33,7 +34,7 @@ class Segmentation(TaskKind):
     title: ClassVar[str] = "Segmentation"
     needs_map: ClassVar[bool] = True
     metrics: ClassVar[tuple[Metric, ...]] = (
-        Metric("miou", "IoU, mean over the classes that occur", "", True),
+        Metric("miou", "IoU, mean over classes", "", True),
         Metric("pixel_accuracy", "Pixels with the right class", "", True),
     )
     selection_metric: ClassVar[str] = "miou"
@@ -60,7 +61,7 @@ class Segmentation(TaskKind):
         classes = len(self.task.classes)
         return TorchMetrics(
             {
-                "miou": MeanIoU(classes, IGNORE),
+                "miou": MulticlassJaccardIndex(classes, ignore_index=IGNORE, validate_args=False),
                 "pixel_accuracy": Accuracy(classes, IGNORE),
             },
             prepare=lambda output, target: (output.argmax(1), target.long()),

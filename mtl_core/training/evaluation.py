@@ -16,7 +16,7 @@ from mtl_core.training.losses import labelled_part
 @torch.no_grad()
 def evaluate(setup: Setup, batches: Batches, control: Control) -> dict[str, float] | None:
     """``{"<task>/loss": ..., "<task>/<metric>": ...}`` over all images of ``batches``; the loss is the mean over what counts in it
-    (images, known pixels, responsible places) and does not depend on the batch size, but for contrastive learning, which compares the images of a batch.
+    (images, known pixels, responsible places) and does not depend on the batch size, but for contrastive learning.
 
     Returns:
         None if a stop or a pause was asked for meanwhile. A metric that is not defined (no image has the target) is left out.

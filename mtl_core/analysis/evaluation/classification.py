@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torchmetrics.classification import MulticlassF1Score, MulticlassPrecision, MulticlassRecall
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassPrecision, MulticlassRecall
 
 from mtl_core.analysis.evaluation.findings import Cells, Findings, KindEvaluation, joined, mean
 from mtl_core.analysis.evaluation.probabilities import calibration, ranking
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
-from mtl_core.tasks.class_means import Accuracy, MeanF1
 
 
 class ClassificationEvaluation(KindEvaluation):
@@ -41,15 +40,15 @@ class ClassificationEvaluation(KindEvaluation):
         confidence = probabilities.max(1, initial=0.0)
         error, reliability = calibration(confidence, said == targets)
         per_class = class_table(said, targets, matrix, len(names))
-        whole = {"accuracy": Accuracy(len(names)), "f1": MeanF1(len(names))}
+        whole = {"accuracy": MulticlassAccuracy(len(names), average="micro"), "f1": MulticlassF1Score(len(names), average="macro")}
         values = {name: _measured(metric, said, targets) for name, metric in whole.items()}
         return Findings(
             [
                 (Metric("accuracy", "Accuracy", "", True), values["accuracy"]),
-                (Metric("f1", "F1, mean over the classes that occur", "", True), values["f1"]),
-                (Metric("balanced_accuracy", "Balanced accuracy: recall, mean over the classes that occur", "", True), mean(per_class[1][1])),
-                (Metric("ap", "Average precision, mean over the classes that occur", "", True), mean(precision)),
-                (Metric("auc", "Area under the ROC curve, mean over the classes that occur", "", True), mean(area)),
+                (Metric("f1", "F1, mean over classes", "", True), values["f1"]),
+                (Metric("balanced_accuracy", "Balanced accuracy: recall, mean over classes", "", True), mean(per_class[1][1])),
+                (Metric("ap", "Average precision, mean over classes", "", True), mean(precision)),
+                (Metric("auc", "Area under the ROC curve, mean over classes", "", True), mean(area)),
                 (Metric("ece", "Expected calibration error", "", False), error),
             ],
             [*per_class, (Metric("ap", "Average precision", "", True), precision), (Metric("auc", "ROC area", "", True), area)],
@@ -59,13 +58,12 @@ class ClassificationEvaluation(KindEvaluation):
 
 
 def class_table(said: np.ndarray, targets: np.ndarray, matrix: np.ndarray, classes: int) -> list[tuple[Metric, np.ndarray]]:
-    """Precision, recall, F1 and support of each class; NaN where it is not defined: precision of a class never
-    predicted, recall and F1 of a class that is never there."""
+    """Precision, recall, F1 and support of each class; NaN where it is 0 / 0: never predicted, never there, neither."""
     predicted, there = matrix.sum(0), matrix.sum(1)
     parts = (
         (Metric("precision", "Precision", "", True), MulticlassPrecision, predicted > 0),
         (Metric("recall", "Recall", "", True), MulticlassRecall, there > 0),
-        (Metric("f1", "F1", "", True), MulticlassF1Score, there > 0),
+        (Metric("f1", "F1", "", True), MulticlassF1Score, predicted + there > 0),
     )
     found = [(metric, np.where(defined, _each(kind(classes, average=None), said, targets), np.nan)) for metric, kind, defined in parts]
     return [*found, (Metric("support", "Images", "", True), there.astype(float))]

@@ -82,7 +82,7 @@ def _class_table(probabilities: np.ndarray, said: np.ndarray, truth: np.ndarray)
     parts = (
         (Metric("precision", "Precision", "", True), MultilabelPrecision, predicted > 0),
         (Metric("recall", "Recall", "", True), MultilabelRecall, there > 0),
-        (Metric("f1", "F1", "", True), MultilabelF1Score, there > 0),
+        (Metric("f1", "F1", "", True), MultilabelF1Score, predicted + there > 0),
     )
     scores, targets = torch.from_numpy(_sided(probabilities)), torch.from_numpy(truth).long()
     found = []

@@ -40,15 +40,15 @@ class SegmentationEvaluation(KindEvaluation):
         names = tuple(self.task.classes)
         cells = Cells(names, names, "pixels", joined(self.entries, (0, 4), int).astype(np.int64))
         matrix = cells.matrix()
-        there = matrix.sum(1)
+        there, said = matrix.sum(1), matrix.sum(0)
         seen = there.sum() > 0
         found = {name: metric.compute().double().numpy() if seen else np.full(len(names), np.nan) for name, metric in self.metrics.items()}
-        iou, dice = (np.where(there > 0, found[name], np.nan) for name in ("iou", "dice"))
+        iou, dice = (np.where(there + said > 0, found[name], np.nan) for name in ("iou", "dice"))
         return Findings(
             [
-                (Metric("miou", "IoU, mean over the classes that occur", "", True), mean(iou)),
+                (Metric("miou", "IoU, mean over classes", "", True), mean(iou)),
                 (Metric("pixel_accuracy", "Pixels with the right class", "", True), float(found["pixel_accuracy"]) if seen else float("nan")),
-                (Metric("dice", "Dice, mean over the classes that occur", "", True), mean(dice)),
+                (Metric("dice", "Dice, mean over classes", "", True), mean(dice)),
             ],
             [
                 (Metric("iou", "IoU", "", True), iou),

@@ -8,13 +8,11 @@ import numpy as np
 
 
 def standardised(statistics: dict[str, Any], how: str) -> dict[str, Any]:
-    """``PreparedData.statistics`` with the ``mean`` and ``std`` that images are to be normalised with, and ``mean_colour``, which stays the
-    mean as measured: what is blanked out or hidden has that colour whatever is subtracted.
+    """``PreparedData.statistics`` with the ``mean`` and ``std`` that images are to be normalised with.
 
     Args:
         how: ``channels`` as measured on train; ``together`` one mean and spread over all channels; ``none`` 0 and 1, so that values stay in 0..1.
     """
-    statistics = {**statistics, "mean_colour": list(statistics["mean"])}
     if how == "channels":
         return statistics
     mean, std = np.array(statistics["mean"]), np.array(statistics["std"])
