@@ -48,6 +48,8 @@ def fit(old: tuple[int, int], new: tuple[int, int], how: str) -> Fit:
 
 def into_frame(image: np.ndarray, placed: Fit, bars: str = "mean") -> np.ndarray:
     """uint8 (H, W, C) -> (*new, C), by the function that training images go through; ``bars`` as there."""
+    if placed.old == placed.new == placed.scaled:
+        return image
     placement = Placement(placed.old, placed.new, placed.scaled, placed.offset)
     return np.ascontiguousarray(resized_image(image.transpose(2, 0, 1), placement, bars).transpose(1, 2, 0))
 

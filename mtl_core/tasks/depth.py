@@ -65,6 +65,7 @@ class Depth(TaskKind):
 
     title: ClassVar[str] = "Depth"
     needs_map: ClassVar[bool] = True
+    keeps_halves: ClassVar[bool] = True
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("rmse", "Root mean squared error", "unit", False),
         Metric("mae", "Mean absolute error", "unit", False),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
+from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batches
 from mtl_core.events import Control
+from mtl_core.tasks.kind import TaskKind
 from mtl_core.training.build import Setup
 from mtl_core.training.losses import labelled_part
 
@@ -49,9 +52,22 @@ def _mean_loss(parts: list[Any]) -> float:
 
 
 def selection_score(setup: Setup, scalars: dict[str, float]) -> float:
-    """Mean over tasks of each one's selection metric on val, each at most 1; below 0, or not defined, counts as 0.
+    """Mean over ``selecting_tasks`` of each one's selection metric on val, each at most 1; below 0, or not defined, counts as 0.
 
     So one lost task can't drown the others, and scores of all epochs are means over the same tasks.
     """
-    values = [scalars.get(f"{name}/{kind.selection_metric}", 0.0) for name, kind in setup.kinds.items()]
+    chosen = {name: setup.kinds[name] for name in selecting_tasks(setup.config, setup.kinds)}
+    values = [scalars.get(f"{name}/{kind.selection_metric}", 0.0) for name, kind in chosen.items()]
     return sum(max(0.0, value) for value in values) / len(values)
+
+
+def selecting_tasks(config: RunConfig, kinds: Mapping[str, TaskKind]) -> list[str]:
+    """The tasks whose metrics choose the best checkpoint, the same ones in every epoch.
+
+    ``select_by`` where the config says it. Else the tasks that the run is about: not those that make their targets themselves, whose loss weight is
+    0, or that are not trained to the end. Where none of these is left, those trained to the end with a loss weight; then all.
+    """
+    if config.select_by:
+        return list(config.select_by)
+    trained = [name for (name, task), on in zip(config.tasks.items(), config.trains(config.epochs), strict=True) if on and task.loss_weight > 0]
+    return [name for name in trained if not kinds[name].is_self_supervised] or trained or list(kinds)
