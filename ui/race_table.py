@@ -114,20 +114,14 @@ def _paces(entries: list[Entry], reference: Entry) -> list[float]:
 
 def _styled(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) -> Any:
     """The values of the best method of a val column with a star and a shade: told apart by more than a colour."""
-    constants = constants_of(entries)
-    starred = {column: stars(table, column, up, entries, constants.get(column)) for column, up in better.items()}
-    shown = table.copy()
+    constants, styled = constants_of(entries), table.style
     for column, up in better.items():
-        text = _cell(column)
-        marks = [" ★" if star else "" for star in starred[column]]
-        if column in constants:
-            marks = [
-                mark or (f" {CONSTANT}" if no_better(value, constants[column], up) else "") for mark, value in zip(marks, table[column], strict=True)
-            ]
-        shown[column] = [f"{text(value)}{mark}" for value, mark in zip(table[column], marks, strict=True)]
-    styled = shown.style
-    for column in better:
-        styled = styled.apply(lambda values, marked=starred[column]: [BEST if mark else "" for mark in marked], subset=[column])
+        starred, text, constant = stars(table, column, up, entries, constants.get(column)), _cell(column), constants.get(column)
+        for row, star in zip(table.index, starred, strict=True):
+            behind = constant is not None and no_better(table.at[row, column], constant, up)
+            mark = " ★" if star else f" {CONSTANT}" if behind else ""
+            styled = styled.format(lambda value, text=text, mark=mark: f"{text(value)}{mark}", subset=([row], [column]))
+        styled = styled.apply(lambda values, starred=starred: [BEST if star else "" for star in starred], subset=[column])
     return styled
 
 

@@ -29,6 +29,7 @@ from mtl_core.training.evaluation import evaluate, selection_score
 from mtl_core.training.execution import device_name, tune_allocator
 from mtl_core.training.probe_set import ProbeSet
 from mtl_core.training.step import JointStep, SkippedStep
+from mtl_core.training.unclaimed_boxes import unclaimed_boxes
 from mtl_core.training.updates import build_update
 
 CURVE_POINTS = 50  # step scalars are means over so many steps that an epoch has about this many
@@ -76,7 +77,7 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
     restored, remarks = checkpoints.restore(folder, setup)
     position = Position(**(restored or {}))
     changes = Changes(setup, position.step)
-    yield from (Message(remark, "warning") for remark in [*remarks, *_remarks_on_augmentation(setup)])
+    yield from (Message(remark, "warning") for remark in [*remarks, *_remarks_on_augmentation(setup), *unclaimed_boxes(setup)])
     yield RunStarted(config.epochs * setup.steps_per_epoch, run_info(setup), position.step, _epochs_done(setup, position))
     if position.step == 0:
         yield probes.save(0)
