@@ -24,7 +24,8 @@ def unclaimed_boxes(setup: Setup) -> list[str]:
         if boxes and unclaimed > WORTH_SAYING * boxes:
             said.append(
                 f"{name}: no place of the network's maps is responsible for {unclaimed:,} of {boxes:,} training boxes "
-                f"looked at ({unclaimed / boxes:.0%}), so nothing is learnt from them. They are too small or lie under smaller ones; larger images help"
+                f"looked at ({unclaimed / boxes:.0%}), so nothing is learnt from them. "
+                "They are too small or lie under smaller ones; larger images help"
             )
     return said
 
