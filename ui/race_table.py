@@ -77,6 +77,8 @@ def results_of(
     """
     tasks = next((entry.run.info["tasks"] for entry in entries if entry.run.info), {})
     rows = pd.DataFrame([{"method": entry.method, "status": str(entry.run.status), "run": f"run?run={entry.run.id}"} for entry in entries])
+    # A run without a recorded score has no chosen checkpoint: its best values stand there.
+    best = {entry.run.id: {key: about.get("best") for key, about in summaries[entry.run.id].items()} for entry in entries}
     better: dict[str, bool] = {}
     mains: dict[str, bool] = {}
     for task, info in tasks.items():
@@ -84,7 +86,7 @@ def results_of(
         higher = bool(info["metrics"][main]["higher_is_better"])
         title = f"{task} {main} {words.better(higher)}"
         columns = {
-            "val": [chosen[entry.run.id].get(f"val/{task}/{main}") for entry in entries],
+            "val": [(chosen[entry.run.id] or best[entry.run.id]).get(f"val/{task}/{main}") for entry in entries],
             "best epoch": [summaries[entry.run.id].get(f"val/{task}/{main}", {}).get("best_epoch") for entry in entries],
             "test": [summaries[entry.run.id].get(f"test/{task}/{main}", {}).get("last") for entry in entries],
         }

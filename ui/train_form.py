@@ -135,9 +135,10 @@ def advanced_section() -> None:
 
 def _select_by() -> None:
     """Which tasks choose the best checkpoint."""
-    tasks, about = list(settings()["tasks"]), next(field.description for field in describe(RunConfig) if field.name == "select_by")
+    tasks, about = list(settings()["tasks"]), RunConfig.model_fields["select_by"].description
     chosen = [name for name in read(("select_by",), []) if name in tasks]
-    write(("select_by",), chosen)
+    if chosen != read(("select_by",), []):  # a task was left out since
+        write(("select_by",), chosen)
     hold("select_by", chosen)
     st.multiselect(
         "Tasks that choose the best checkpoint",
