@@ -17,7 +17,7 @@ from mtl_core.events import Metric
 from mtl_core.tasks.detection_metrics import THRESHOLDS
 
 SIZES = ("small", "medium", "large")  # COCO's: below 32², below 96², from 96² square pixels on
-SIZE_TITLES = {"small": "under 32² pixels", "medium": "32² to 96² pixels", "large": "over 96² pixels"}
+SIZE_TITLES = {"small": "under 32² pixels", "medium": "32² to 96² pixels", "large": "over 96² pixels"}  # of the prepared images, not of the files
 MISSED, MADE_UP = "missed", "false positive"
 
 

@@ -29,7 +29,7 @@ from mtl_core.errors import DataError, MTLError
 from mtl_core.registry import unknown_name, validated
 
 MOST_BOXES = 1000  # of one image
-PREPARATION = 2  # how arrays are made of files; raise it with every change that makes other arrays of the same files
+PREPARATION = 3  # how arrays are made of files; raise it with every change that makes other arrays of the same files
 _DRAFT = 64  # pixels that suffice to compare pictures
 
 

@@ -1,0 +1,54 @@
+"""Boxes that no place of the feature maps is responsible for: nothing is learnt from them, so a run says how many there are before it begins."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from mtl_core.tasks.detection import Detection, assign
+from mtl_core.training.build import Setup, evenly_spaced_rows
+
+MOST_IMAGES = 500  # of the training split, evenly spread
+WORTH_SAYING = 0.01  # share of the boxes
+
+
+def unclaimed_boxes(setup: Setup) -> list[str]:
+    """A sentence for each detection task of which more than ``WORTH_SAYING`` of the training boxes are too small for the network's maps."""
+    said = []
+    for name, kind in setup.kinds.items():
+        if not isinstance(kind, Detection):
+            continue
+        rows = evenly_spaced_rows(setup.data.train, MOST_IMAGES)
+        rows = rows[np.asarray(setup.data.train.labelled[kind.task.target])[rows]]
+        unclaimed, boxes = unclaimed_of(_places(setup, name), torch.from_numpy(np.array(setup.data.train.targets[kind.task.target][rows])))
+        if boxes and unclaimed > WORTH_SAYING * boxes:
+            said.append(
+                f"{name}: no place of the network's maps is responsible for {unclaimed:,} of {boxes:,} training boxes "
+                f"looked at ({unclaimed / boxes:.0%}), so nothing is learnt from them. "
+                "They are too small or lie under smaller ones; larger images help"
+            )
+    return said
+
+
+@torch.no_grad()
+def _places(setup: Setup, name: str) -> torch.Tensor:
+    """(A, 3) on the CPU; where the maps' places are depends on the image size only."""
+    was_training = setup.model.training
+    setup.model.eval()
+    blank = torch.zeros(1, *setup.data.statistics["image_shape"], device=setup.execution.device)
+    places = setup.model(blank.contiguous(memory_format=setup.execution.memory_format))[name]["places"].cpu()
+    setup.model.train(was_training)
+    return places
+
+
+def unclaimed_of(places: torch.Tensor, targets: torch.Tensor) -> tuple[int, int]:
+    """(unclaimed, all) boxes of targets (n, M, 5). Places (A, 3) as in ``assign``."""
+    unclaimed = total = 0
+    for start in range(0, len(targets), 32):
+        rows = targets[start : start + 32]
+        claimed = assign(places, rows[..., :4], rows[..., 4].long())
+        for image, owner in zip(rows, claimed, strict=True):
+            real = torch.nonzero(image[:, 4] >= 0)[:, 0]
+            total += len(real)
+            unclaimed += len(set(real.tolist()) - set(owner[owner >= 0].tolist()))
+    return unclaimed, total

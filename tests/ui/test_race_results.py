@@ -1,0 +1,78 @@
+"""What a race's table claims: stars only where a lead is more than noise, ranks of networks that exist, no choice by test."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from ui.race_entries import Entry
+from ui.race_table import RANK, at_chosen, constants_of, no_better, results_of, stars
+
+INFO = {"tasks": {"present": {"main_metric": "f1", "constant": 0.31, "metrics": {"f1": {"higher_is_better": True}}}}}
+
+
+def entry(method: str, seed: int = 0, status: str = "finished") -> Entry:
+    balancing = SimpleNamespace(name=method, options={})
+    config = SimpleNamespace(balancing=balancing, seed=seed)
+    run = SimpleNamespace(id=f"{method}-{seed}", config=config, status=status, info=INFO, steps_per_second=2.0, seconds=3.0)
+    return Entry(run, method, "#000000", "solid")
+
+
+def table_of(values: dict[str, list[float]]):
+    entries = [entry(method, seed) for method, several in values.items() for seed in range(len(several))]
+    found = [value for several in values.values() for value in several]
+    chosen = {one.run.id: {"val/present/f1": value} for one, value in zip(entries, found, strict=True)}
+    summaries = {
+        one.run.id: {"val/present/f1": {"best_epoch": 3}, "test/present/f1": {"last": value}} for one, value in zip(entries, found, strict=True)
+    }
+    return entries, *results_of(entries, summaries, entries[0], chosen)
+
+
+def starred(values, column="present f1 ↑ val", constant=0.31):
+    entries, table, _ = table_of(values)
+    found = stars(table, column, True, entries, constant)
+    return {one.method for one, star in zip(entries, found, strict=True) if star}
+
+
+def test_one_seed_gets_no_star_whatever_the_lead():
+    assert starred({"fixed": [0.5], "pcgrad": [0.9]}) == set()
+    assert starred({"fixed": [0.5, 0.5], "pcgrad": [0.9, 0.9]}) == set()
+
+
+def test_three_seeds_get_one_where_the_lead_is_more_than_their_spread():
+    assert starred({"fixed": [0.50, 0.51, 0.49], "pcgrad": [0.90, 0.91, 0.89]}) == {"pcgrad"}
+    assert starred({"fixed": [0.955, 0.918, 0.929], "pcgrad": [0.99, 0.93, 0.955]}) == set()
+
+
+def test_test_columns_have_no_stars():
+    assert starred({"fixed": [0.50, 0.51, 0.49], "pcgrad": [0.90, 0.91, 0.89]}, "present f1 ↑ test") == set()
+
+
+def test_no_star_for_what_is_no_better_than_a_constant_answer():
+    assert starred({"fixed": [0.01, 0.01, 0.011], "pcgrad": [0.018, 0.018, 0.0181]}) == set()
+    entries, table, _ = table_of({"fixed": [0.0178], "pcgrad": [0.4]})
+    constant = constants_of(entries)["present f1 ↑ val"]
+    assert [no_better(value, constant, True) for value in table["present f1 ↑ val"]] == [True, False]
+    assert no_better(0.4, 0.3, higher=False)
+
+
+def test_ranks_are_those_of_the_chosen_checkpoint():
+    _, table, _ = table_of({"fixed": [0.5], "pcgrad": [0.9]})
+    assert list(table[RANK]) == [2, 1]
+    assert list(table["present f1 ↑ best epoch"]) == [3, 3]
+
+
+def test_the_chosen_epoch_is_that_of_the_best_score():
+    rows = [(1, "selection/score", 0.5), (1, "val/a/f1", 0.5), (2, "selection/score", 0.7), (2, "val/a/f1", 0.4), (3, "selection/score", 0.6)]
+    frame = pd.DataFrame([{"epoch": e, "step": e, "key": key, "value": value} for e, key, value in [*rows, (3, "val/a/f1", 0.9)]])
+    assert at_chosen(frame) == {"val/a/f1": 0.4}
+    assert at_chosen(frame.iloc[:0]) == {}
+
+
+@pytest.mark.parametrize("status", ["running", "failed"])
+def test_runs_that_have_not_finished_are_not_counted(status):
+    entries, table, _ = table_of({"fixed": [0.50, 0.51, 0.49], "pcgrad": [0.90, 0.91, 0.89]})
+    entries[0].run.status = status
+    assert not any(stars(table, "present f1 ↑ val", True, entries, None))
