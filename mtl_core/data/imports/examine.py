@@ -15,8 +15,8 @@ import numpy as np
 from mtl_core.data.dataset import Task
 from mtl_core.data.imports.formats import FORMATS, Context, ImageIndex, Targets
 from mtl_core.data.imports.formats.boxes import usable
-from mtl_core.data.imports.formats.coco import Shapes
-from mtl_core.data.imports.geometry import RESIZES
+from mtl_core.data.imports.formats.outlines import MOST_STEPS, Shapes
+from mtl_core.data.imports.geometry import RESIZES, placement
 from mtl_core.data.imports.images import Facts, ImageReader, image_keys
 from mtl_core.data.imports.joining import joined
 from mtl_core.data.imports.report import Findings, Report
@@ -29,7 +29,8 @@ from mtl_core.errors import DataError, MTLError
 from mtl_core.registry import unknown_name, validated
 
 MOST_BOXES = 1000  # of one image
-PREPARATION = 2  # how arrays are made of files; raise it with every change that makes other arrays of the same files
+PREPARATION = 3  # how arrays are made of files; raise it with every change that makes other arrays of the same files
+# 3: outlines are drawn as pycocotools draws them; before, Pillow filled half a pixel more on every side
 _DRAFT = 64  # pixels that suffice to compare pictures
 
 
@@ -177,9 +178,7 @@ class _Examination:
     def _mask(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
         value = target.values[key]
         if isinstance(value, Shapes):
-            if value.size != size:
-                return None, [("skipped", "size_differs", f"outlines for {value.size} (width, height); the image has {size}")], ""
-            return value, [], hashlib.sha256(repr(value.shapes).encode()).hexdigest()
+            return self._outlines(value, size)
         try:
             numbers = value.numbers()
         except UnreadableError as error:
@@ -193,6 +192,20 @@ class _Examination:
             listed = ", ".join(f"{number} ({count:,} pixels)" for number, count in list(unlisted.items())[:6])
             said.append(("repaired", "unlisted_value", f"'{value.file}': numbers without a class are ignored: {listed}"))
         return value, said, hashlib.sha256(numbers.tobytes() + repr(value.table).encode()).hexdigest()
+
+    def _outlines(self, shapes: Shapes, size: tuple[int, int]) -> tuple[Any, list, str]:
+        """Outlines in pixels of the image, without those too long to be drawn."""
+        if shapes.size not in (None, size):
+            return None, [("skipped", "size_differs", f"outlines for {shapes.size} (width, height); the image has {size}")], ""
+        place = placement(self.spec.images.resize, size, self.spec.images.size[::-1])
+        whole = shapes.at(size)
+        kept = tuple(pair for pair in whole.shapes if pair[1].steps(place) <= MOST_STEPS)
+        said = []
+        if len(kept) < len(whole.shapes):
+            sentence = f"{len(whole.shapes) - len(kept)} outlines run over more than {MOST_STEPS:,} pixels and are left out of the mask"
+            said.append(("skipped", "outline", sentence))
+        shapes = Shapes(kept, size)
+        return shapes, said, shapes.digest()
 
     def _depth(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
         value = target.values[key]
