@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from mtl_core.data.dataset import Task
+from mtl_core.data.imports.dense import DenseCheck
 from mtl_core.data.imports.formats import FORMATS, Context, ImageIndex, Targets
 from mtl_core.data.imports.formats.boxes import usable
-from mtl_core.data.imports.formats.outlines import MOST_STEPS, Shapes
-from mtl_core.data.imports.geometry import RESIZES, placement
+from mtl_core.data.imports.geometry import RESIZES
 from mtl_core.data.imports.images import Facts, ImageReader, image_keys
 from mtl_core.data.imports.joining import joined
 from mtl_core.data.imports.report import Findings, Report
@@ -73,7 +72,7 @@ class _Examination:
         if spec.images.resize not in RESIZES:
             raise DataError(unknown_name("way to resize", spec.images.resize, RESIZES))
         self.findings, self.spec = Findings(), spec
-        self.lock, self.ranges = threading.Lock(), {}
+        self.maps = DenseCheck(spec)
         self.progress, self.cancelled = progress, cancelled
         self.tree = Tree(path, self.findings)
         self.reader = ImageReader(self.tree)
@@ -176,59 +175,13 @@ class _Examination:
         return rows, said, "" if rows is None else hashlib.sha256(rows.tobytes()).hexdigest()
 
     def _mask(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
-        value = target.values[key]
-        if isinstance(value, Shapes):
-            return self._outlines(value, size)
-        try:
-            numbers = value.numbers()
-        except UnreadableError as error:
-            return None, [("skipped", "mask", f"'{value.file}': {error}")], ""
-        if numbers.shape[::-1] != size:
-            sentence = f"'{value.file}' has {numbers.shape[1]} x {numbers.shape[0]} pixels, the image {size[0]} x {size[1]}"
-            return None, [("skipped", "size_differs", sentence)], ""
-        unlisted = value.unlisted(numbers)
-        said = []
-        if unlisted:
-            listed = ", ".join(f"{number} ({count:,} pixels)" for number, count in list(unlisted.items())[:6])
-            said.append(("repaired", "unlisted_value", f"'{value.file}': numbers without a class are ignored: {listed}"))
-        return value, said, hashlib.sha256(numbers.tobytes() + repr(value.table).encode()).hexdigest()
-
-    def _outlines(self, shapes: Shapes, size: tuple[int, int]) -> tuple[Any, list, str]:
-        """Outlines in pixels of the image, without those too long to be drawn."""
-        if shapes.size not in (None, size):
-            return None, [("skipped", "size_differs", f"outlines for {shapes.size} (width, height); the image has {size}")], ""
-        place = placement(self.spec.images.resize, size, self.spec.images.size[::-1])
-        whole = shapes.at(size)
-        kept = tuple(pair for pair in whole.shapes if pair[1].steps(place) <= MOST_STEPS)
-        said = []
-        if len(kept) < len(whole.shapes):
-            sentence = f"{len(whole.shapes) - len(kept)} outlines run over more than {MOST_STEPS:,} pixels and are left out of the mask"
-            said.append(("skipped", "outline", sentence))
-        shapes = Shapes(kept, size)
-        return shapes, said, shapes.digest()
+        return self.maps.mask(target.name, target.values[key], size)
 
     def _depth(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
-        value = target.values[key]
-        try:
-            values = value.values()
-        except UnreadableError as error:
-            return None, [("skipped", "depth", f"'{value.file}': {error}")], ""
-        if values.shape[::-1] != size:
-            sentence = f"'{value.file}' has {values.shape[1]} x {values.shape[0]} pixels, the image {size[0]} x {size[1]}"
-            return None, [("skipped", "size_differs", sentence)], ""
-        known = values[np.isfinite(values)]
-        if not known.size:
-            return None, [("skipped", "no_measurement", f"'{value.file}' has no measurement at all")], ""
-        said = []
-        if known.size < values.size:
-            said.append(("note", "no_measurement", f"{1 - known.size / values.size:.1%} of the pixels have no measurement and count for nothing"))
-        with self.lock:
-            low, high = self.ranges.get(target.name, (np.inf, -np.inf))
-            self.ranges[target.name] = (min(low, float(known.min())), max(high, float(known.max())))
-        return value, said, hashlib.sha256(values.tobytes()).hexdigest()
+        return self.maps.depth(target.name, target.values[key], size)
 
     def _task(self, target: Targets) -> Task:
-        value_range = self.ranges.get(target.name, (0.0, 1.0))
+        value_range = self.maps.ranges.get(target.name, (0.0, 1.0))
         title = self.spec.titles.get(target.name, target.name.replace("_", " ").capitalize())
         return Task(target.name, target.kind, target.name, target.classes, target.unit, title, value_range)
 
@@ -258,7 +211,8 @@ class _Examination:
             counts=dict(sorted(counts.items())),
             leaks=tuple(leaks),
             leak_count=leak_count,
-            problems=tuple(problems_with(parts, summaries)),
+            problems=(*problems_with(parts, summaries), *self.maps.problems()),
+            questions=self.maps.questions(),
             bytes_prepared=len(facts)
             * (int(np.prod(shape)) + sum(row_bytes(task, target, shape) for task, target in zip(tasks, targets, strict=True))),
             digest=self._digest(facts, split, targets, tasks, shape),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from mtl_core.data.imports.formats import stem_of
 from mtl_core.data.imports.formats.idx import numbers
+from mtl_core.data.imports.pairing import below
 from mtl_core.data.imports.pictures import MOST_BYTES, Picture, is_picture, read_picture
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import Tree
@@ -61,14 +64,21 @@ class ImageReader:
 
 def image_keys(tree: Tree, images: ImageSpec, reader: ImageReader) -> list[str]:
     """The images a spec means."""
-    below = tuple(f"{folder.strip('/')}/" if folder.strip("/") else "" for folder in images.folders)
-    out = tuple(f"{folder.strip('/')}/" for folder in images.exclude)
+    under = tuple(f"{folder.strip('/')}/" if folder.strip("/") else "" for folder in images.folders)
+    plain = tuple(f"{folder.strip('/')}/" for folder in images.exclude if "*" not in folder)
+    globs = [folder.strip("/") for folder in images.exclude if "*" in folder]
+    patterns = re.compile("|".join(fnmatch.translate(pattern) for pattern in images.exclude_files), re.IGNORECASE) if images.exclude_files else None
     ends = tuple(images.exclude_suffixes)
-    keys = [
-        name
-        for name in tree.files
-        if is_picture(name) and name.startswith(below) and not (out and name.startswith(out)) and not (ends and stem_of(name).endswith(ends))
-    ]
+    inside: dict[str, bool] = {}  # folder -> whether its images count: a set has many files in few folders
+
+    def counts(name: str) -> bool:
+        folder = name.rpartition("/")[0]
+        if folder not in inside:
+            there = f"{folder}/" if folder else ""
+            inside[folder] = not (plain and there.startswith(plain)) and not any(below(pattern, folder) is not None for pattern in globs)
+        return inside[folder] and not (patterns and patterns.fullmatch(name)) and not (ends and stem_of(name).endswith(ends))
+
+    keys = [name for name in tree.files if is_picture(name) and name.startswith(under) and counts(name)]
     for file in images.files:
         keys += [f"{file}#{row}" for row in range(reader.rows(file))]
     return keys

@@ -97,6 +97,17 @@ def opened(content: bytes) -> Image.Image:
     return image
 
 
+def decoded(content: bytes) -> Image.Image:
+    """An image as it is stored: its own mode, not turned upright.
+
+    Raises:
+        UnreadableError: what is wrong with it.
+    """
+    image = opened(content)
+    _decoded(image)
+    return image
+
+
 def _decoded(image: Image.Image) -> None:
     try:
         image.load()
@@ -138,16 +149,28 @@ def index_image(content: bytes) -> np.ndarray:
     Raises:
         UnreadableError: unreadable, or its channels differ.
     """
-    image = opened(content)
-    _decoded(image)
+    image = decoded(content)
     values = np.asarray(image)
     if values.dtype == bool:
         values = values.astype(np.uint8)
     if values.ndim == 3:
         colours = values[..., :3] if image.mode in ("RGB", "RGBA") else values[..., :1]
         if (colours != colours[..., :1]).any():
-            raise UnreadableError("a mask in colours; expected one number per pixel (grey or palette). Save it as an index image")
+            raise UnreadableError("a mask in colours; expected one number per pixel (grey or palette). Give 'colours', colour -> class name")
         values = colours[..., 0]
     if values.dtype.kind not in "ui":
         raise UnreadableError(f"a mask of {values.dtype} values; expected whole numbers")
     return values.astype(np.int32)
+
+
+def colour_image(content: bytes) -> np.ndarray:
+    """A mask's colours as red * 65536 + green * 256 + blue: int32 (H, W). What is transparent keeps its colour.
+
+    Raises:
+        UnreadableError: unreadable, or of more than 8 bits.
+    """
+    image = decoded(content)
+    if image.mode not in ("RGB", "RGBA", "P", "L", "1", "LA", "PA"):
+        raise UnreadableError(f"a mask in colours with pixels of mode {image.mode}; expected 8 bits for each of red, green and blue")
+    values = np.asarray(image.convert("RGBA" if image.mode in ("LA", "PA", "RGBA") else "RGB"))[..., :3].astype(np.int32)
+    return values[..., 0] << 16 | values[..., 1] << 8 | values[..., 2]

@@ -73,9 +73,9 @@ def _look(tree: Tree) -> Proposal:
     images = ImageSpec(files=[guess.options["images"] for guess in _guesses(found, "idx", ImageSpec())])
     guesses: list[tuple[str, Guess]] = []
     for name in FORMATS:  # masks and depth before what counts images
-        images = images.model_copy(update=_merged(images, [guess for _, guess in guesses]))
+        images = images.model_copy(update=_merged(images, [guess for _, guess in guesses], found.aside))
         guesses += [(name, guess) for guess in _guesses(found, name, images)]
-    images = images.model_copy(update=_merged(images, [guess for _, guess in guesses]))
+    images = images.model_copy(update=_merged(images, [guess for _, guess in guesses], found.aside))
     if any(name != "class_folders" for name, _ in guesses):
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or guess.labelled["class"] > _most(guesses) / 2]
     _complete_tables([guess for name, guess in guesses if name == "csv"])
@@ -91,7 +91,7 @@ def _look(tree: Tree) -> Proposal:
     tables = tuple(replace(guess.table, source=n) for n, (_, guess) in enumerate(guesses) if isinstance(guess.table, CsvTable))
     spec = ImportSpec(path=str(tree.path), images=images.model_copy(update={"size": size}), sources=_told_apart(sources), splits=splits)
     questions = tuple(replace(question, source=n) for n, (_, guess) in enumerate(guesses) for question in guess.questions)
-    return _described(found, spec, (*notes, note, split_note), tables, _numbered(questions))
+    return _described(found, spec, (*notes, note, split_note), tables, _numbered((*questions, *found.questions)))
 
 
 def _numbered(questions: tuple[Question, ...]) -> tuple[Question, ...]:
@@ -111,16 +111,18 @@ class _FoundImages:
         self.tree, self.reader = tree, ImageReader(tree)
         self._known: dict[str, ImageIndex] = {}
         self.notes: list[FileNote] = []
+        self.questions: list[Question] = []
+        self.aside: dict[str, list[str]] = {}
 
     def index(self, images: ImageSpec) -> ImageIndex:
-        key = repr((images.folders, images.files, images.exclude, images.exclude_suffixes))
+        key = repr((images.folders, images.files, images.exclude, images.exclude_suffixes, images.exclude_files))
         if key not in self._known:
             self._known = {key: ImageIndex(image_keys(self.tree, images, self.reader))}  # the last one only: this bounds the memory
         return self._known[key]
 
 
 def _guesses(found: _FoundImages, name: str, images: ImageSpec) -> list[Guess]:
-    context = Context(found.tree, found.index(images), Findings(), found.notes)
+    context = Context(found.tree, found.index(images), Findings(), found.notes, found.questions, found.aside)
     format_class = FORMATS.load(name)
     try:
         return format_class.guess(context, images)
@@ -133,9 +135,9 @@ def _most(guesses: list[tuple[str, Guess]]) -> int:
     return max((max(guess.labelled.values(), default=0) for name, guess in guesses if name != "class_folders"), default=0)
 
 
-def _merged(images: ImageSpec, guesses: list[Guess]) -> dict[str, list[str]]:
-    fields = ("files", "exclude", "exclude_suffixes")
-    return {field: list(dict.fromkeys([*getattr(images, field), *(v for g in guesses for v in g.images.get(field, []))])) for field in fields}
+def _merged(images: ImageSpec, guesses: list[Guess], aside: dict[str, list[str]]) -> dict[str, list[str]]:
+    fields, found = ("files", "exclude", "exclude_suffixes", "exclude_files"), [aside, *(guess.images for guess in guesses)]
+    return {field: list(dict.fromkeys([*getattr(images, field), *(v for more in found for v in more.get(field, []))])) for field in fields}
 
 
 def _complete_tables(guesses: list[Guess]) -> None:

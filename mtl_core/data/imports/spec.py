@@ -39,8 +39,11 @@ class ImageSpec(Strict):
 
     folders: list[str] = Field(default_factory=lambda: [""], description="Folders below the path whose images count, '' for all.")
     files: list[str] = Field(default_factory=list, description="idx files (as MNIST's) that hold many images each.")
-    exclude: list[str] = Field(default_factory=list, description="Folders below them that hold no images but masks, depth and the like.")
+    exclude: list[str] = Field(default_factory=list, description="Folders that hold no images but masks, depth and the like; '*' is any one folder.")
     exclude_suffixes: list[str] = Field(default_factory=list, description="Ends of stems that mark masks beside the images, such as '_mask'.")
+    exclude_files: list[str] = Field(
+        default_factory=list, description="Patterns of files that are no images, such as 'photos/*_mask.png'; '*' stands for any part of a name."
+    )
     size: tuple[int, int] = Field((64, 64), description="Height and width in pixels that every image is brought to.")
     colour: Literal["auto", "grey", "colour"] = Field("auto", description="'auto': grey where every image is, else colour.")
     resize: Literal["stretch", "pad", "crop"] = Field("stretch", description="'stretch' changes proportions; 'pad' and 'crop' keep them.")

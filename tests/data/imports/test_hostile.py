@@ -346,7 +346,7 @@ def masked(tmp_path, content: bytes, **options):
 
 MASKS = {
     "other_size": (png(Image.new("L", (9, 9))), "skipped/size_differs", 1),
-    "unlisted": (png(Image.fromarray(np.full((40, 50), 77, np.uint8))), "repaired/unlisted_value", 2),
+    "unlisted": (png(Image.fromarray(np.full((40, 50), 77, np.uint8))), "note/unlisted_value", 2),
     "colours": (png(Image.merge("RGB", (*SMOOTH.split()[:2], Image.new("L", SMOOTH.size)))), "skipped/mask", 1),
     "damaged": (noise(), "skipped/mask", 1),
     "empty": (b"", "skipped/mask", 1),
@@ -393,7 +393,7 @@ DEPTHS = {
     "no_npy": ("good_0.npy", b"nothing", "skipped/depth", 0),
     "huge_header": ("good_0.npy", npy(np.ones((1, 1))).replace(b"(1, 1)", b"(999999, 999999)"), "skipped/depth", 0),
     "text_array": ("good_0.npy", npy(np.array(["a", "b"])), "skipped/depth", 0),
-    "three_channels": ("good_0.png", png(), "skipped/depth", 0),
+    "three_channels": ("good_0.png", png(Image.merge("RGB", (*SMOOTH.split()[:2], Image.new("L", SMOOTH.size)))), "skipped/depth", 0),
     "nothing_measured": ("good_0.png", png(Image.fromarray(np.zeros((40, 50), np.uint16))), "skipped/no_measurement", 0),
     "other_size": ("good_0.npy", npy(np.ones((4, 5))), "skipped/size_differs", 0),
     "some_measured": ("good_0.png", png(SIXTEEN), "note/no_measurement", 1),
