@@ -45,6 +45,11 @@ class RunConfig(Strict):
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
+    select_by: list[str] = Field(
+        default_factory=list,
+        description="Tasks whose metrics on val choose the best checkpoint; empty for all but self-supervised tasks, tasks of loss weight 0 and "
+        "tasks that are not trained to the end.",
+    )
     epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training split.")
     batch_size: int = Field(64, ge=1, le=8192, description="Images per step.")
     gradient_clip: float | None = Field(None, gt=0, description="Largest norm of the whole gradient; empty for no limit.")
@@ -99,6 +104,9 @@ class RunConfig(Strict):
             raise ValueError("tasks: expected at least one task, found none; add one, e.g. 'tasks: {digit: {}}'")
         if all(task.loss_weight == 0 for task in self.tasks.values()):
             raise ValueError("tasks: every loss_weight is 0, so nothing would be learnt; give at least one task a positive loss_weight")
+        unknown = [name for name in self.select_by if name not in self.tasks]
+        if unknown:
+            raise ValueError(f"select_by: '{unknown[0]}' is not a task of this run; expected some of {', '.join(self.tasks)}")
         self._check_epochs()
         if self.changes:
             self.at_step(max(change.step for change in self.changes))
@@ -164,6 +172,8 @@ class RunConfig(Strict):
             _assign(values, key.strip(), read_yaml(text))
         if isinstance(values["tasks"], dict):
             values["tasks"] = {name: task for name, task in values["tasks"].items() if task is not None}
+            if isinstance(values["select_by"], list):  # a task that is left out no longer chooses
+                values["select_by"] = [name for name in values["select_by"] if name in values["tasks"] or name not in self.tasks]
         return type(self).from_dict(values)
 
     def at_step(self, step: int) -> RunConfig:

@@ -117,6 +117,12 @@ class TaskConfig(BaseModel):
         description="The task's own optimizer and learning rate, for what only this task uses (its head); under 'update: task_vectors' for its "
         "copy of the shared network too. Empty for the run's.",
     )
+    geometry: Literal["", "whole", "count", "x", "y", "share_x", "share_y", "tilt", "length", "area"] = Field(
+        "",
+        description="What a number is in a picture that is moved, where the data set doesn't say: 'whole' if it does not depend on where things are "
+        "and how large; 'x', 'y' a place in pixels, 'share_x', 'share_y' in shares of the picture; 'tilt' degrees against the vertical; 'length', "
+        "'area' in pixels; 'count' a number of things.",
+    )
     start_epoch: int = Field(1, ge=1, le=10_000, description="Epoch in which the task begins to be trained; 1 is the first.")
     stop_epoch: int | None = Field(None, ge=1, le=10_000, description="Last epoch in which it is trained; empty for the run's last.")
 

@@ -10,6 +10,7 @@ import streamlit as st
 from mtl_core.analysis.regret import chosen_epoch, course, regrets
 from mtl_core.figures.evaluation import regret_figure
 from mtl_core.runs.evaluations import SPLITS, Evaluation, evaluations
+from mtl_core.runs.looks import Look, looks
 from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import KeptCheckpoint, kept_checkpoints
 from ui import words
@@ -57,7 +58,7 @@ def evaluation_tab(store: RunStore, run: Any) -> None:
     of_checkpoint = {one.split: one for one in found if one.checkpoint == checkpoint.name}
     job_controls(store, run, checkpoint, split, of_checkpoint.get(split))
     frame = scalars_feed(store, run.id)["frame"]
-    _test_line(frame, found)
+    _test_line(frame, looks(store.folder(run.id)))
     shown = of_checkpoint.get(split)
     if shown is not None:
         _tasks(store, run, shown)
@@ -97,15 +98,15 @@ def _split_choice(run: Any) -> str:
     return split
 
 
-def _test_line(frame: pd.DataFrame, found: list[Evaluation]) -> None:
-    """Whether and when the test images were looked at."""
+def _test_line(frame: pd.DataFrame, seen: list[Look]) -> None:
+    """Whether and when the test images were looked at, in any way."""
     said, at_the_end = [], frame["key"].str.startswith("test/").any()
     if at_the_end:
-        said.append("once when the run finished, with the checkpoint that was best on val")
-    said += [f"here on {words.moment(one.report['created_at'])}, with epoch {one.report['epoch']}" for one in found if one.split == "test"]
-    text = f"The test images were measured {'; '.join(said)}." if said else "The test images have not been touched."
+        said.append("measured once when the run finished, with the checkpoint that was best on val")
+    said += [f"{look.what} on {words.moment(look.at)}, with epoch {look.epoch}" for look in seen]
+    text = f"The test images were looked at: {'; '.join(said)}." if said else "The test images have not been touched."
     further = "Beyond that" if at_the_end else "Before the run finishes"
-    st.caption(f":material/lock: {text} {further} they are measured only when you ask for it. They never choose a checkpoint.")
+    st.caption(f":material/lock: {text} {further} they are measured and predicted only when you ask for it. They never choose a checkpoint.")
 
 
 def _tasks(store: RunStore, run: Any, evaluation: Evaluation) -> None:

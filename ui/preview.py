@@ -183,9 +183,8 @@ def _drawn(cache: str, data: str, number: int, tasks: tuple[str, ...], colour: s
     else:
         tiles, in_words = [None] * SAMPLE_COLUMNS, []
         chosen.sort(key=lambda task: task.kind not in (*MAPS, "detection"))  # those that move with the image
-        rows = [
-            ("", sample_tiles(variant, chosen)[:VARIANT_COLUMNS]) for variant in variants(plain, prepared.statistics["mean"], augmentation, VARIANTS)
-        ]
+        drawn = variants(plain, prepared.statistics["mean"], augmentation, VARIANTS, tasks=prepared.tasks)
+        rows = [("", sample_tiles(variant, chosen)[:VARIANT_COLUMNS]) for variant in drawn]
     return png(contact_sheet(rows, ink=colour, text_height=22)), len(tiles), in_words
 
 

@@ -9,34 +9,72 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from mtl_core.analysis.regret import chosen_epoch
 from mtl_core.runs.race import mean_ranks
 from mtl_core.runs.store import RunStore
 from ui import words
+from ui.charts import scalars_feed
 from ui.race_entries import Entry
 from ui.runs_table import summary_of
 
 BEST = "background-color: rgba(0, 158, 115, 0.25)"
 AHEAD = 0.02  # of the best value: less than this before the second is told by no star, as another seed may turn it round
+LEAST_SEEDS = 3  # of each method: with fewer the spread between seeds is not known
+CONSTANT = "○"
 RANK, PACE, TIME = "mean rank ↓", "step time ↓", "total time ↓"
 
 
 def results(store: RunStore, entries: list[Entry]) -> None:
     """The table, and how it is to be read."""
     reference = next((entry for entry in entries if entry.run.config.balancing.name == "fixed"), entries[0])
-    table, better = results_of(entries, {entry.run.id: summary_of(store, entry.run) for entry in entries}, reference)
+    frames = {entry.run.id: scalars_feed(store, entry.run.id)["frame"] for entry in entries}
+    summaries = {entry.run.id: summary_of(store, entry.run) for entry in entries}
+    table, better = results_of(entries, summaries, reference, {run: at_chosen(frame) for run, frame in frames.items()})
     st.subheader("Results", anchor=False)
-    st.dataframe(_styled(table, better), hide_index=True, placeholder="–", height=36 * (len(table) + 1), column_config=_columns(table))
+    st.dataframe(_styled(table, better, entries), hide_index=True, placeholder="–", height=36 * (len(table) + 1), column_config=_columns(table))
     st.caption(
-        f"★ is the best of the finished runs in its column, where it is at least {AHEAD:.0%} better than the second. "
-        "**val**: best epoch; **test**: measured once, at the end, with the best checkpoint. "
-        "**Mean rank**: in each task the finished runs are ranked by best val (1 = best, equal values share a rank), and the ranks averaged over "
-        "the tasks; how far apart they are does not count, so it has no star. **Step time**: training steps only, relative to "
+        f"{_about_stars(entries)} {CONSTANT} is no better than always answering the mean or the most frequent class. "
+        "**val**: with the checkpoint that val chose, one for all tasks; **best epoch**: where this task alone was best on val. "
+        "**test**: measured once, at the end, with the chosen checkpoint; it has no stars, since test data choose nothing. "
+        "**Mean rank**: in each task the finished runs are ranked by val with the chosen checkpoint (1 = best, equal values share a rank), and the "
+        "ranks averaged over the tasks; how far apart they are does not count. **Step time**: training steps only, relative to "
         f"{words.plain(reference.method)}; whatever else the machine did counts, too."
     )
 
 
-def results_of(entries: list[Entry], summaries: dict[str, dict[str, Any]], reference: Entry) -> tuple[pd.DataFrame, dict[str, bool]]:
-    """One row per run, and which way each column is better. NaN where nothing is known yet."""
+def _about_stars(entries: list[Entry]) -> str:
+    if _seeds(entries) < LEAST_SEEDS:
+        return f"No stars: fewer than {LEAST_SEEDS} seeds of each method have finished, and one seed may turn the order round."
+    return (
+        f"★ is the best method of a val column over its seeds, where its mean is at least {AHEAD:.0%} better than the second's and that by more than "
+        "twice the standard error of the difference."
+    )
+
+
+def _seeds(entries: list[Entry]) -> int:
+    """Seeds that every method has finished at least."""
+    seeds: dict[str, set[int]] = {entry.run.config.balancing.name: set() for entry in entries}
+    for entry in entries:
+        if str(entry.run.status) == "finished":
+            seeds[entry.run.config.balancing.name].add(entry.run.config.seed)
+    return min(map(len, seeds.values()), default=0)
+
+
+def at_chosen(frame: pd.DataFrame) -> dict[str, float]:
+    """Scalars of val in the epoch whose checkpoint was chosen; nothing before the first."""
+    epoch = chosen_epoch(frame)
+    rows = frame[frame["key"].str.startswith("val/") & (frame["epoch"] == epoch)] if epoch is not None else frame.iloc[:0]
+    return dict(zip(rows["key"], rows["value"], strict=True))  # what was written again counts as it was last
+
+
+def results_of(
+    entries: list[Entry], summaries: dict[str, dict[str, Any]], reference: Entry, chosen: dict[str, dict[str, float]]
+) -> tuple[pd.DataFrame, dict[str, bool]]:
+    """One row per run, and which way each column is better. NaN where nothing is known yet.
+
+    Args:
+        chosen: run id -> val scalars with its chosen checkpoint.
+    """
     tasks = next((entry.run.info["tasks"] for entry in entries if entry.run.info), {})
     rows = pd.DataFrame([{"method": entry.method, "status": str(entry.run.status), "run": f"run?run={entry.run.id}"} for entry in entries])
     better: dict[str, bool] = {}
@@ -45,10 +83,14 @@ def results_of(entries: list[Entry], summaries: dict[str, dict[str, Any]], refer
         main = info["main_metric"]
         higher = bool(info["metrics"][main]["higher_is_better"])
         title = f"{task} {main} {words.better(higher)}"
-        for split, kind in (("val", "best"), ("test", "last")):
-            found = [summaries[entry.run.id].get(f"{split}/{task}/{main}", {}).get(kind) for entry in entries]
-            rows[f"{title} {split}"] = [math.nan if value is None else value for value in found]
-            better[f"{title} {split}"] = higher
+        columns = {
+            "val": [chosen[entry.run.id].get(f"val/{task}/{main}") for entry in entries],
+            "best epoch": [summaries[entry.run.id].get(f"val/{task}/{main}", {}).get("best_epoch") for entry in entries],
+            "test": [summaries[entry.run.id].get(f"test/{task}/{main}", {}).get("last") for entry in entries],
+        }
+        for column, found in columns.items():
+            rows[f"{title} {column}"] = [math.nan if value is None else value for value in found]
+            better[f"{title} {column}"] = higher
         mains[f"{title} val"] = higher
     rows[RANK] = _ranks(rows, mains)
     rows[PACE] = _paces(entries, reference)
@@ -70,15 +112,58 @@ def _paces(entries: list[Entry], reference: Entry) -> list[float]:
     return [plain / entry.run.steps_per_second if plain and entry.run.steps_per_second else math.nan for entry in entries]
 
 
-def _styled(table: pd.DataFrame, better: dict[str, bool]) -> Any:
-    """The best value of each column with a star and a shade: told apart by more than a colour."""
-    finished = table["status"] == "finished"
-    best = {column: math.nan if column == RANK else clear_best(table[column][finished], up) for column, up in better.items()}
-    styled = table.style.format({column: _cell(column, best[column]) for column in better})
+def _styled(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) -> Any:
+    """The values of the best method of a val column with a star and a shade: told apart by more than a colour."""
+    constants = constants_of(entries)
+    starred = {column: stars(table, column, up, entries, constants.get(column)) for column, up in better.items()}
+    shown = table.copy()
+    for column, up in better.items():
+        text = _cell(column)
+        marks = [" ★" if star else "" for star in starred[column]]
+        if column in constants:
+            marks = [
+                mark or (f" {CONSTANT}" if no_better(value, constants[column], up) else "") for mark, value in zip(marks, table[column], strict=True)
+            ]
+        shown[column] = [f"{text(value)}{mark}" for value, mark in zip(table[column], marks, strict=True)]
+    styled = shown.style
     for column in better:
-        marked = finished & (table[column] == best[column])
-        styled = styled.apply(lambda values, marked=marked: [BEST if mark else "" for mark in marked], subset=[column])
+        styled = styled.apply(lambda values, marked=starred[column]: [BEST if mark else "" for mark in marked], subset=[column])
     return styled
+
+
+def constants_of(entries: list[Entry]) -> dict[str, float]:
+    """Column -> the value of a constant answer, of the tasks where the runs know it."""
+    tasks = next((entry.run.info["tasks"] for entry in entries if entry.run.info), {})
+    found = {}
+    for task, info in tasks.items():
+        if info.get("constant") is not None:
+            title = f"{task} {info['main_metric']} {words.better(bool(info['metrics'][info['main_metric']]['higher_is_better']))}"
+            found |= {f"{title} val": info["constant"], f"{title} test": info["constant"]}
+    return found
+
+
+def no_better(value: float, constant: float, higher: bool) -> bool:
+    """Whether a value is no better than that of a constant answer."""
+    return value <= constant if higher else value >= constant
+
+
+def stars(table: pd.DataFrame, column: str, higher: bool, entries: list[Entry], constant: float | None) -> list[bool]:
+    """Which rows of a column have a star: those of one method, in a val column, where its lead is more than noise. None with fewer than
+    ``LEAST_SEEDS`` seeds of each method, and none for a method that is no better than a constant answer."""
+    nothing = [False] * len(table)
+    if not column.endswith(" val") or _seeds(entries) < LEAST_SEEDS:
+        return nothing
+    methods = pd.Series([entry.run.config.balancing.name for entry in entries], index=table.index)
+    finished = (table["status"] == "finished") & table[column].notna()
+    groups = table[column][finished].groupby(methods[finished])
+    means, errors, counts = groups.mean(), groups.sem(), groups.count()
+    best = clear_best(means, higher)
+    if math.isnan(best) or (counts < LEAST_SEEDS).any() or (constant is not None and no_better(best, constant, higher)):
+        return nothing
+    first, second = means.sort_values(ascending=not higher).index[:2]
+    if abs(means[first] - means[second]) <= 2 * math.hypot(errors[first], errors[second]):
+        return nothing
+    return list(finished & (methods == first))
 
 
 def clear_best(values: pd.Series, higher: bool) -> float:
@@ -90,11 +175,13 @@ def clear_best(values: pd.Series, higher: bool) -> float:
     return float(best) if best != second and abs(best - second) >= AHEAD * abs(best) else math.nan
 
 
-def _cell(column: str, best: float) -> Callable[[float], str]:
+def _cell(column: str) -> Callable[[float], str]:
     shown = {RANK: lambda value: f"{value:.2f}", PACE: lambda value: f"{value:.2f}x", TIME: words.duration}.get(column, words.measured)
+    if column.endswith(" best epoch"):
+        shown = "{:.0f}".format
 
     def text(value: float) -> str:
-        return "–" if math.isnan(value) else f"{shown(value)}{' ★' if value == best else ''}"
+        return "–" if math.isnan(value) else shown(value)
 
     return text
 

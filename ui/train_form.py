@@ -22,7 +22,7 @@ from ui.data_form import data_in_words
 from ui.forms import describe, draw_field, options_form
 from ui.part_form import part_chooser
 from ui.paths import path_problems
-from ui.state import hold, read, run_store, settings
+from ui.state import hold, read, run_store, settings, write
 from ui.words import plain
 
 MACHINE = ("device", "precision", "layout", "gradient_clip", "on_non_finite", "probe_samples", "keep_checkpoints")
@@ -124,12 +124,34 @@ def advanced_section() -> None:
         options_form(ScheduleConfig, ("schedule",))
         st.markdown("**Augmentation** :gray[of training images only, another one each time; seen beside the form]")
         options_form(AugmentationConfig, ("augmentation",), columns=4)
+        _select_by()
         st.markdown("**Machine and record**")
         options_form(RunConfig, (), columns=4, only=MACHINE)
         if not origin.is_fork() and len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # one scheme is no choice
             part_chooser("Sharing", SHARING_SCHEMES, "sharing")
         st.markdown("**Where runs train** :gray[for every run of this dashboard, not only this one]")
         executor_choice()
+
+
+def _select_by() -> None:
+    """Which tasks choose the best checkpoint."""
+    tasks, about = list(settings()["tasks"]), next(field.description for field in describe(RunConfig) if field.name == "select_by")
+    chosen = [name for name in read(("select_by",), []) if name in tasks]
+    write(("select_by",), chosen)
+    hold("select_by", chosen)
+    st.multiselect(
+        "Tasks that choose the best checkpoint",
+        tasks,
+        chosen,
+        key="select_by",
+        help=about,
+        placeholder="The supervised tasks",
+        on_change=_take_select_by,
+    )
+
+
+def _take_select_by() -> None:
+    write(("select_by",), list(st.session_state["select_by"]))
 
 
 EXECUTOR_TITLES = {"thread": "In this server", "process": "In a process of its own"}

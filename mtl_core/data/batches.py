@@ -16,7 +16,8 @@ from torch import Tensor
 from mtl_core.config_sections import AugmentationConfig
 from mtl_core.data.augmentation.augmentation import Drawn, Mix
 from mtl_core.data.augmentation.pipeline import Pipeline
-from mtl_core.data.dataset import MultiTaskDataset
+from mtl_core.data.dataset import MultiTaskDataset, Task, read_by
+from mtl_core.data.target_geometry import companions
 
 DEVICE_RESIDENT_BYTES = 1 << 30  # a split smaller than this is kept on the accelerator as a whole
 _ORDER, _CHANGES = 3, 4  # streams of random numbers that must not be the same
@@ -59,6 +60,7 @@ class Batches:
         augmentation: changes of images and targets; None for none.
         channels_last: give images in that memory order.
         drop_last: leave out a last batch that is not full. A split smaller than one batch is always given whole.
+        tasks: the data set's, by name, so that targets follow augmented images as each one's geometry says.
         views: (batch, seed, epoch, step) -> the batch as the network sees it, with views of their own for tasks that want them.
     """
 
@@ -75,15 +77,19 @@ class Batches:
         channels_last: bool = False,
         drop_last: bool = False,
         views: Callable[[Batch, int, int, int], Batch] | None = None,
+        tasks: Mapping[str, Task] | None = None,
     ):
         self.count, self.batch_size, self.seed = len(dataset), batch_size, seed
         self.shuffle, self.drop_last = shuffle, drop_last and len(dataset) >= batch_size
         self.views = views
         self.device = torch.device(device)
-        self._pipeline = Pipeline(augmentation or AugmentationConfig(), statistics["mean"], self.device)
+        self._pipeline = Pipeline(
+            augmentation or AugmentationConfig(), statistics.get("mean_colour", statistics["mean"]), self.device, read_by(tasks)
+        )
         self._size = dataset.images.shape[2:]
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         names = list(dict.fromkeys(targets))
+        names += companions(tasks or {}, names) if self._pipeline.steps else []
         arrays = {"images": dataset.images}
         arrays |= {f"target.{name}": dataset.targets[name] for name in names} | {f"labelled.{name}": dataset.labelled[name] for name in names}
         resident = self.device.type != "cpu" and sum(array.nbytes for array in arrays.values()) < DEVICE_RESIDENT_BYTES

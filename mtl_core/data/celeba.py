@@ -27,6 +27,15 @@ _ATTRIBUTES = (
 ATTRIBUTES = tuple(_ATTRIBUTES.split())
 
 
+def _coordinate(name: str) -> Task:
+    """'left' is the viewer's left, so in a mirror left and right are exchanged."""
+    point, axis = name.rsplit("_", 1)
+    sides = {"left": "right", "right": "left"}
+    mirror = "_".join(sides.get(word, word) for word in point.split("_")) + f"_{axis}"
+    beside = f"{point}_{'y' if axis == 'x' else 'x'}"
+    return Task(name, "regression", name, unit="pixels", title=name.replace("_", " "), geometry=axis, beside=beside, mirror=mirror)
+
+
 class CelebAOptions(PictureOptions):
     """What can be chosen about ``celeba``."""
 
@@ -59,7 +68,7 @@ class CelebA(PictureSet):
     published: ClassVar[dict[str, int]] = {"train": 162_770, "val": 19_867, "test": 19_962}
 
     def tasks(self) -> tuple[Task, ...]:
-        points = tuple(Task(name, "regression", name, unit="pixels", title=name.replace("_", " "), spoiled_by=("shift", "flip")) for name in POINTS)
+        points = tuple(_coordinate(name) for name in POINTS)
         box = (Task("face", "detection", "face", classes=("face",), title="Box around the face"),) if self._in_the_wild else ()
         return (Task("attributes", "multi_label", "attributes", classes=ATTRIBUTES, title="40 attributes"), *points, *box)
 

@@ -38,7 +38,12 @@ class Task:
         classes: class names in index order; empty for regression and depth.
         unit: unit of the value for regression and depth.
         title: for people.
-        spoiled_by: augmentations (fields of AugmentationConfig) that change the image but not this target, and so make it wrong.
+        spoiled_by: moves (``target_geometry.FOLLOWING``: fields of AugmentationConfig, ways to resize) that change the image but not this target,
+            and so make it wrong.
+        rotation_up_to: largest turn, in degrees, under which the target stays true (a 6 that is turned round is a 9).
+        geometry: what the target says about places, a name in ``target_geometry.GEOMETRIES``; empty for what its kind says.
+        beside: of one coordinate of a point, the target that holds the other one; it is labelled on the same images.
+        mirror: of a coordinate, the target that stands in its place in a mirror (the right eye's for the left eye's); empty for itself.
         value_range: (nearest, farthest) depth for its colour scale; unused by other kinds.
     """
 
@@ -50,6 +55,15 @@ class Task:
     title: str = ""
     value_range: tuple[float, float] = (0.0, 1.0)
     spoiled_by: tuple[str, ...] = ()
+    rotation_up_to: float = 180.0
+    geometry: str = ""
+    beside: str = ""
+    mirror: str = ""
+
+
+def read_by(tasks: Mapping[str, Task] | None) -> dict[str, Task]:
+    """Target -> a task that reads it."""
+    return {task.target: task for task in (tasks or {}).values()}
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,15 @@ from mtl_core.data.dataset import MultiTaskDataset, Task
 DIGIT_NAMES = tuple(str(digit) for digit in range(10))
 BOX_THRESHOLD = 128  # a pixel at least this bright belongs to the digit's box
 
-INK_CHANGES = ("brightness", "contrast", "crop", "scale", "cutout")
-DIGIT_TASK = Task("digit", "classification", "digit", DIGIT_NAMES, title="Which digit", spoiled_by=("flip",))
-SLANT_TASK = Task("slant", "regression", "slant", unit="degrees", title="Slant of the writing", spoiled_by=("flip", "rotation"))
-INK_TASK = Task("ink", "regression", "ink", unit="share", title="Share of ink", spoiled_by=INK_CHANGES)
-BOX_TASK = Task("box", "detection", "box", DIGIT_NAMES, title="Where the digit is", spoiled_by=("flip",))
+# What leaves the picture or is repeated at its border is ink, too.
+INK_CHANGES = ("brightness", "contrast", "shift", "crop", "rotation", "scale", "cutout", "resize_crop")
+# The slant is that of all of the ink: what is cut off, hidden or repeated at the border changes it. It is no axis that a turn would turn along.
+SLANT_CHANGES = ("flip", "shift", "crop", "rotation", "scale", "cutout", "resize_crop")
+UPRIGHT = 45.0  # degrees: turned further, a 6 may be a 9, or a 1 a dash
+DIGIT_TASK = Task("digit", "classification", "digit", DIGIT_NAMES, title="Which digit", spoiled_by=("flip",), rotation_up_to=UPRIGHT)
+SLANT_TASK = Task("slant", "regression", "slant", unit="degrees", title="Slant of the writing", spoiled_by=SLANT_CHANGES, geometry="tilt")
+INK_TASK = Task("ink", "regression", "ink", unit="share", title="Share of ink", spoiled_by=INK_CHANGES, geometry="whole")
+BOX_TASK = Task("box", "detection", "box", DIGIT_NAMES, title="Where the digit is", spoiled_by=("flip",), rotation_up_to=UPRIGHT)
 
 
 def ink(images: np.ndarray) -> np.ndarray:

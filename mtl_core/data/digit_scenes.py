@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from mtl_core.data.dataset import PADDING, MultiTaskDataset, Task
-from mtl_core.data.digit_pixels import DIGIT_NAMES
+from mtl_core.data.digit_pixels import DIGIT_NAMES, UPRIGHT
 from mtl_core.data.digits import load_digits, split_digits
 from mtl_core.data.glyphs import cut_out
 from mtl_core.data.mnist import ROOT_HELP, fetched
@@ -70,14 +70,20 @@ class DigitScenes(DataSource):
     def tasks(self) -> tuple[Task, ...]:
         counts = tuple(str(count) for count in range(1, self.options.max_digits + 1))
         return (
-            Task("present", "multi_label", "present", DIGIT_NAMES, title="Which digits are there", spoiled_by=("flip",)),
-            Task("boxes", "detection", "boxes", DIGIT_NAMES, title="Where each digit is", spoiled_by=("flip",)),
+            Task("present", "multi_label", "present", DIGIT_NAMES, title="Which digits are there", spoiled_by=("flip",), rotation_up_to=UPRIGHT),
+            Task("boxes", "detection", "boxes", DIGIT_NAMES, title="Where each digit is", spoiled_by=("flip",), rotation_up_to=UPRIGHT),
             Task(
-                "segments", "segmentation", "segments", ("background", *DIGIT_NAMES), title="Which pixels belong to which digit", spoiled_by=("flip",)
+                "segments",
+                "segmentation",
+                "segments",
+                ("background", *DIGIT_NAMES),
+                title="Which pixels belong to which digit",
+                spoiled_by=("flip",),
+                rotation_up_to=UPRIGHT,
             ),
             Task("depth", "depth", "depth", unit="m", title="How far each pixel is", value_range=(NEAREST, WALL_DISTANCE)),
-            Task("count", "regression", "count", unit="digits", title="How many digits"),
-            Task("count_class", "classification", "count_class", counts, title="How many digits, as a choice"),
+            Task("count", "regression", "count", unit="digits", title="How many digits", geometry="count"),
+            Task("count_class", "classification", "count_class", counts, title="How many digits, as a choice", geometry="count"),
         )
 
     def image_shape(self) -> tuple[int, int, int]:

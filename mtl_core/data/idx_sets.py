@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from mtl_core.data.dataset import MultiTaskDataset, Task
+from mtl_core.data.digit_pixels import UPRIGHT
 from mtl_core.data.mnist_files import opened, parse_idx
 from mtl_core.data.source import Progress
 from mtl_core.data.stored_set import Resource, StoredOptions, StoredSet
@@ -29,6 +30,7 @@ class IdxSet(StoredSet):
     set_name: ClassVar[str]
     published: ClassVar[dict[str, int]] = {"train": 60_000, "test": 10_000}
     classes: tuple[str, ...]
+    is_writing: bool = False  # a sign that is mirrored or turned round is another one, or none
 
     @property
     def folder(self) -> Path:
@@ -55,7 +57,9 @@ class IdxSet(StoredSet):
         return [Resource(published.mirrors[0] + name, md5, self.folder, unpack=False) for name, md5 in published.resources]
 
     def tasks(self) -> tuple[Task, ...]:
-        return (Task("category", "classification", "category", classes=self.classes, title="What it is"),)
+        turned = UPRIGHT if self.is_writing else 180.0
+        spoiled = ("flip",) if self.is_writing else ()
+        return (Task("category", "classification", "category", self.classes, title="What it is", spoiled_by=spoiled, rotation_up_to=turned),)
 
     def image_shape(self) -> tuple[int, int, int]:
         return (1, 28, 28)
@@ -110,6 +114,7 @@ class KMNIST(IdxSet):
     summary = "70,000 cursive Japanese characters in 10 classes, in MNIST's format."
     homepage = "https://github.com/rois-codh/kmnist"
     set_name = "KMNIST"
+    is_writing = True
     classes = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
@@ -128,6 +133,7 @@ class EMNIST(IdxSet):
     summary = "Handwritten letters and digits in six sets of 26 to 62 classes."
     homepage = "https://www.nist.gov/itl/products-and-services/emnist-dataset"
     set_name = "EMNIST"
+    is_writing = True
     megabytes = 560
     Options = EMNISTOptions
     options: EMNISTOptions

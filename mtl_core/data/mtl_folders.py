@@ -229,5 +229,7 @@ class Cityscapes(PaperFolders):
         return (
             Task("segments", "segmentation", "segments", classes=self.classes, title="Category of each pixel"),
             # Inverse depth, scaled as in the files: it has no unit of its own.
-            Task("inverse_depth", "depth", "depth", unit="(as in the files)", title="Inverse depth", value_range=(0.0, 0.5), spoiled_by=()),
+            Task(
+                "inverse_depth", "depth", "depth", unit="(as in the files)", title="Inverse depth", value_range=(0.0, 0.5), geometry="inverse_depth"
+            ),
         )

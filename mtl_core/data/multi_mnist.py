@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from mtl_core.data.dataset import MultiTaskDataset, Task
-from mtl_core.data.digit_pixels import DIGIT_NAMES
+from mtl_core.data.digit_pixels import DIGIT_NAMES, UPRIGHT
 from mtl_core.data.mnist import MNIST, MNISTOptions
 from mtl_core.data.source import DataSource, Progress
 from mtl_core.errors import DataError
@@ -53,7 +53,8 @@ class MultiMNIST(DataSource):
 
     def tasks(self) -> tuple[Task, ...]:
         return tuple(
-            Task(side, "classification", side, DIGIT_NAMES, title=f"Which digit is on the {side}", spoiled_by=("flip",)) for side in ("left", "right")
+            Task(side, "classification", side, DIGIT_NAMES, title=f"Which digit is on the {side}", spoiled_by=("flip",), rotation_up_to=UPRIGHT)
+            for side in ("left", "right")
         )
 
     def image_shape(self) -> tuple[int, int, int]:

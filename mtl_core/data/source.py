@@ -37,6 +37,8 @@ class DataSource(ABC):
     Options: ClassVar[type[SourceOptions]]
     resized: str = "none"  # how pictures of other sizes were brought to this one: stretch, pad or crop; none where they all have it
 
+    bars: str = "mean"  # colour of what a padded picture does not reach: that of the picture, or black
+
     def __init__(self, options: SourceOptions):
         self.options = options
 

@@ -22,6 +22,8 @@ from PIL import Image
 from pydantic import Field
 
 from mtl_core.data.dataset import MultiTaskDataset
+from mtl_core.data.imports.pictures import eight_bits
+from mtl_core.data.preprocessing.resize import place, resized_image
 from mtl_core.data.source import DataSource, Progress, SourceOptions
 from mtl_core.errors import DataError
 
@@ -215,11 +217,12 @@ def picture(path: Path, size: int) -> Picture:
     try:
         with Image.open(path, formats=("JPEG", "PNG")) as image:
             width, height = _checked(image, path)
-            image.draft("RGB", (size, size))
-            pixels = np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BOX if size < width else Image.Resampling.BILINEAR))
+            # As prediction reads it: decoded whole, transparent parts on white, and brought to size by the function that all images go through.
+            pixels = np.asarray(eight_bits(image)[0].convert("RGB")).transpose(2, 0, 1)
+            pixels = resized_image(pixels, place((height, width), (size, size), "stretch"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"the image '{path}' can't be read: {error}. Copy it again.") from None
-    return Picture(pixels.transpose(2, 0, 1), (size / width, size / height))
+    return Picture(pixels, (size / width, size / height))
 
 
 def index_mask(path: Path, size: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mtl_core.data.dataset import MultiTaskDataset, Task
+from mtl_core.data.digit_pixels import UPRIGHT
 from mtl_core.data.source import Progress
 from mtl_core.data.stored_set import Resource, StoredSet
 from mtl_core.errors import DataError
@@ -21,7 +22,17 @@ class SVHN(StoredSet):
     megabytes = 250
 
     def tasks(self) -> tuple[Task, ...]:
-        return (Task("digit", "classification", "digit", classes=tuple("0123456789"), title="Digit in the middle"),)
+        return (
+            Task(
+                "digit",
+                "classification",
+                "digit",
+                classes=tuple("0123456789"),
+                title="Digit in the middle",
+                spoiled_by=("flip",),
+                rotation_up_to=UPRIGHT,
+            ),
+        )
 
     def image_shape(self) -> tuple[int, int, int]:
         return (3, 32, 32)

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mtl_core.data.dataset import IGNORE
+from mtl_core.data.preprocessing.resize import Placement, place, resized_image
 
 HOW = ("pad", "stretch", "crop")
 
@@ -22,12 +23,14 @@ class Fit:
     Attributes:
         scaled: (height, width) of the resized image.
         offset: (down, right) of its upper left corner in the frame; negative where it is cut off.
+        before: how the image came into ``old``, where it was placed twice (by the data set, then by preprocessing); None where ``old`` is its own.
     """
 
     old: tuple[int, int]
     new: tuple[int, int]
     scaled: tuple[int, int]
     offset: tuple[int, int]
+    before: Fit | None = None
 
     @property
     def factors(self) -> tuple[float, float]:
@@ -39,44 +42,36 @@ def fit(old: tuple[int, int], new: tuple[int, int], how: str) -> Fit:
     """``pad`` shows the whole image in its proportions, ``stretch`` fills the frame, ``crop`` fills it in the image's proportions."""
     if how not in HOW:
         raise ValueError(f"how: expected one of {', '.join(HOW)}, found '{how}'")
-    if how == "stretch":
-        return Fit(old, new, new, (0, 0))
-    factor = {"pad": min, "crop": max}[how](frame / side for frame, side in zip(new, old, strict=True))
-    scaled = tuple(max(1, round(side * factor)) for side in old)
-    offset = tuple((frame - side) // 2 for frame, side in zip(new, scaled, strict=True))
-    return Fit(old, new, scaled, offset)  # type: ignore[arg-type]
+    placement = place(old, new, how)
+    return Fit(old, new, placement.scaled, placement.offset)
 
 
-def into_frame(image: np.ndarray, placed: Fit) -> np.ndarray:
-    """uint8 (H, W, C) -> (*new, C), bilinear with anti-aliasing; bars have the image's mean colour. At the same size nothing is touched."""
+def into_frame(image: np.ndarray, placed: Fit, bars: str = "mean") -> np.ndarray:
+    """uint8 (H, W, C) -> (*new, C), by the function that training images go through; ``bars`` as there."""
     if placed.old == placed.new == placed.scaled:
         return image
-    channels = [Image.fromarray(image[..., channel]) for channel in range(image.shape[2])]
-    size = placed.scaled[::-1]
-    resized = np.stack([np.asarray(channel.resize(size, Image.Resampling.BILINEAR)) for channel in channels], axis=2)
-    frame = np.empty((*placed.new, image.shape[2]), np.uint8)
-    frame[:] = image.mean((0, 1)).round().astype(np.uint8)
-    (top, bottom), (left, right) = _inside(placed)
-    down, across = placed.offset
-    frame[top:bottom, left:right] = resized[top - down : bottom - down, left - across : right - across]
-    return frame
+    placement = Placement(placed.old, placed.new, placed.scaled, placed.offset)
+    return np.ascontiguousarray(resized_image(image.transpose(2, 0, 1), placement, bars).transpose(1, 2, 0))
 
 
 def boxes_back(boxes: np.ndarray, placed: Fit) -> np.ndarray:
     """Boxes (B, 4) in pixels of the frame -> in pixels of the image, cut at its edges."""
     (fy, fx), (down, across), (height, width) = placed.factors, placed.offset, placed.old
     moved = (boxes - np.array([across, down, across, down])) / np.array([fx, fy, fx, fy])
-    return moved.clip(0, [width, height, width, height]).astype(np.float32)
+    back = moved.clip(0, [width, height, width, height]).astype(np.float32)
+    return back if placed.before is None else boxes_back(back, placed.before)
 
 
 def classes_back(mask: np.ndarray, placed: Fit) -> np.ndarray:
     """Class index per pixel of the frame -> per pixel of the image (nearest); ``IGNORE`` where the frame does not show the image."""
-    return _back(mask, placed, Image.Resampling.NEAREST, IGNORE)
+    back = _back(mask, placed, Image.Resampling.NEAREST, IGNORE)
+    return back if placed.before is None else classes_back(back, placed.before)
 
 
 def values_back(values: np.ndarray, placed: Fit) -> np.ndarray:
     """float32 (H, W) of the frame -> of the image (bilinear); NaN where the frame does not show the image."""
-    return _back(values.astype(np.float32), placed, Image.Resampling.BILINEAR, np.nan)
+    back = _back(values.astype(np.float32), placed, Image.Resampling.BILINEAR, np.nan)
+    return back if placed.before is None else values_back(back, placed.before)
 
 
 def _back(values: np.ndarray, placed: Fit, how: Image.Resampling, unknown: float) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from mtl_core.data.imports.pictures import eight_bits, upper_eight_bits
 from mtl_core.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
@@ -51,14 +52,13 @@ def read_image(source: str | Path | bytes) -> np.ndarray:
 
 
 def rgb(picture: Image.Image) -> np.ndarray:
-    """uint8 (H, W, 3) of a Pillow image of any mode. 16-bit grey keeps its upper 8 bits."""
+    """uint8 (H, W, 3) of a Pillow image of any mode, as imported pictures are read: 16-bit grey becomes the nearest of 256 levels."""
     if picture.mode in _DEEP_GREY or (picture.mode == "I" and picture.format in ("PNG", "TIFF", "PPM")):
         levels = np.asarray(picture).astype(np.int64).clip(0, 65535)
-        return np.repeat((levels // 256).astype(np.uint8)[..., None], 3, axis=2)
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    return np.asarray(picture.convert("RGB"))
+        return np.repeat(upper_eight_bits(levels)[..., None], 3, axis=2)
+    if picture.mode in ("I", "F"):  # not of a file: numbers that only Pillow knows how to take
+        return np.asarray(picture.convert("RGB"))
+    return np.asarray(eight_bits(picture)[0].convert("RGB"))
 
 
 def as_image(image: Any) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from torch import Tensor
 
 from mtl_core.data.batches import normalisation
 from mtl_core.data.preprocessing import open_denoiser
+from mtl_core.data.preprocessing.recolour import recoloured
 from mtl_core.errors import ConfigError, DataError
-from mtl_core.inference.fit import HOW, fit, into_frame
+from mtl_core.inference.fit import HOW, Fit, fit, into_frame
 from mtl_core.inference.images import as_image
 from mtl_core.inference.model_folder import ModelDescription, ModelFileError
 from mtl_core.inference.results import ImagePrediction, on_image
@@ -44,6 +46,7 @@ class Predictor:
     def __init__(self, description: ModelDescription, tensors: bytes, device: str = "cpu", fit: str | None = None):
         self.description, self.device = description, resolve_device(device)
         self.how = _how(description, fit)
+        self._source_how, self._bars, self._source_shape = _placed(description)
         self._denoise = open_denoiser(description.config.data.preprocessing.denoise)
         self.kinds = build_kinds(description.config, description.tasks, description.statistics)
         with torch.random.fork_rng(devices=[]):  # building draws random values, which nobody else's numbers may notice
@@ -117,16 +120,25 @@ class Predictor:
             yield ImagePrediction(size, results, raw, np.repeat(frame, 3 // frame.shape[2], axis=2), placed)
 
     def _framed(self, image: np.ndarray) -> np.ndarray:
-        steps = self.description.config.data.preprocessing
-        if self.image_shape[0] == 1 and steps.colour != "grey":  # the training images came in grey
+        """The way of a training image: as the data set reads and places it, then noise, colour and size as preprocessing has them."""
+        placed, steps = self._fit(image.shape[:2]), self.description.config.data.preprocessing
+        if self._places_first():
+            image, placed = into_frame(image, placed.before or placed, self._bars), placed if placed.before else None
+        if self._source_shape[0] == 1:
             image = _grey(image)
-        image = self._denoise(image.transpose(2, 0, 1)).transpose(1, 2, 0)
-        if self.image_shape[0] == 1 and image.shape[2] == 3:
-            image = _grey(image)
-        return into_frame(image, self._fit(image.shape[:2]))
+        image = recoloured(self._denoise(image.transpose(2, 0, 1)), steps.colour).transpose(1, 2, 0)
+        return np.ascontiguousarray(image if placed is None else into_frame(image, placed))
 
-    def _fit(self, size: tuple[int, int]):
-        return fit(size, self.image_shape[1:], self.how)
+    def _places_first(self) -> bool:
+        """Whether the data set brought its pictures to a size, before preprocessing."""
+        return self._source_how != "none"
+
+    def _fit(self, size: tuple[int, int]) -> Fit:
+        frame, steps = self.image_shape[1:], self.description.config.data.preprocessing
+        if not self._places_first():
+            return fit(size, frame, self.how)
+        first = fit(size, self._source_shape[1:], self.how)
+        return first if steps.resize == "none" else replace(fit(self._source_shape[1:], frame, steps.resize), before=first)
 
 
 def _grey(image: np.ndarray) -> np.ndarray:
@@ -152,8 +164,22 @@ def _several(images: Any) -> list[Any]:
 def _how(description: ModelDescription, asked: str | None) -> str:
     if asked is not None and asked not in HOW:
         raise ConfigError(f"fit: expected one of {', '.join(HOW)}, found '{asked}'")
-    trained = description.statistics.get("resized", description.config.data.preprocessing.resize)
+    steps, source = description.config.data.preprocessing, _placed(description)[0]
+    trained = source if source != "none" else description.statistics.get("resized", steps.resize)
     return asked or (trained if trained in HOW else "pad")
+
+
+def _placed(description: ModelDescription) -> tuple[str, str, tuple[int, int, int]]:
+    """What the data set did to its pictures before preprocessing: how they were resized, the colour of their bars, and their shape (C, H, W) then.
+
+    Models of earlier versions say less. Imported pictures had black bars then; a size is the data set's where preprocessing has none.
+    """
+    known, steps, shape = description.statistics.get("placed"), description.config.data.preprocessing, description.image_shape
+    if known:
+        return known["how"], known["bars"], tuple(known["shape"])
+    how = description.statistics.get("resized", "none") if steps.resize == "none" else "none"
+    channels = 1 if shape[0] == 1 and steps.colour != "grey" else 3  # grey images that nothing made grey came so
+    return how, "black" if description.config.data.name == "imported" else "mean", (channels, *shape[1:])
 
 
 def _own(content: bytes, wanted: dict[str, Tensor]) -> dict[str, Tensor]:

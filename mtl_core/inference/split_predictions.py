@@ -26,6 +26,7 @@ from mtl_core.errors import StoreError
 from mtl_core.inference.predictor import Predictor
 from mtl_core.runs.artifacts import write_text
 from mtl_core.runs.film import Film, prediction_layers, target_layers
+from mtl_core.runs.looks import note_look
 from mtl_core.tasks.self_supervised import drawn_views, with_views
 from mtl_core.training.build import evenly_spaced_rows
 from mtl_core.training.probe_set import decoded, joined
@@ -129,6 +130,8 @@ def predict_split(predictor: Predictor, data: MultiTaskDataset, split: str, chec
         frames = np.array(data.images[index[start : start + BATCH]]).transpose(0, 2, 3, 1)
         parts.append(_predicted(predictor, frames, start))
         progress((start + len(frames)) / len(index), f"predicting {split}: {start + len(frames):,} of {len(index):,} images")
+    if split == "test":
+        note_look(Path(run_folder), "predicted", int(checkpoint.split("_")[1]))
     _keep(place, joined(parts), index, len(data))
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from mtl_core.analysis.evaluation.findings import Cells
 from mtl_core.errors import NotPossibleError, StoreError
 from mtl_core.runs.artifacts import write_text
+from mtl_core.runs.looks import note_look
 from mtl_core.training.checkpoint_files import KeptCheckpoint, kept_checkpoints
 
 FORMAT = 1
@@ -74,6 +75,9 @@ def write_evaluation(folder: Path, run_id: str, report: dict[str, Any], arrays: 
     Raises:
         StoreError: it cannot be written; the one before stays.
     """
+    if report["split"] == "test":
+        with contextlib.suppress(OSError):  # what follows says that the folder cannot be written
+            note_look(folder, "evaluated", report["epoch"])
     parent = folder / "evaluations"
     name = f"{report['checkpoint']}_{report['split']}"
     path = parent / f"{name}.{secrets.token_hex(4)}.npz"

@@ -8,12 +8,13 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+from torchmetrics.classification import MulticlassF1Score
 
 from mtl_core.backbones.backbone import FeatureInfo
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
+from mtl_core.tasks.class_means import Accuracy
 from mtl_core.tasks.kind import Drawing, TaskKind
 from mtl_core.tasks.measurement import TorchMetrics
 from mtl_core.tasks.pooled_head import PooledHead
@@ -46,7 +47,7 @@ class Classification(TaskKind):
         classes = len(self.task.classes)
         return TorchMetrics(
             {
-                "accuracy": MulticlassAccuracy(classes, average="micro", validate_args=False),
+                "accuracy": Accuracy(classes),
                 "f1": MulticlassF1Score(classes, average="macro", validate_args=False),
             }
         )

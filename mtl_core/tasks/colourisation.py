@@ -114,8 +114,12 @@ class Colourisation(SelfSupervised):
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Weighted by a pixel's colour and divided by the number of pixels: the weights' mean over training pixels is 1."""
+        total, pixels = self.loss_parts(output, target)
+        return total / pixels
+
+    def loss_parts(self, output: Tensor, target: Tensor) -> tuple[Tensor, int]:
         classes = target[:, 0].long()
-        return cross_entropy(output, classes, weight=self.class_weights.to(output.device), reduction="sum") / classes.numel()
+        return cross_entropy(output, classes, weight=self.class_weights.to(output.device), reduction="sum"), classes.numel()
 
     def select(self, output: Tensor, rows: Tensor) -> Tensor:
         return output[rows]

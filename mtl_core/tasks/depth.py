@@ -18,7 +18,7 @@ from mtl_core.events import Metric
 from mtl_core.figures.overlays import depth_legend, draw_depth
 from mtl_core.tasks.dense_head import DenseHead
 from mtl_core.tasks.kind import Drawing, KindOptions, Measurement, TaskKind
-from mtl_core.tasks.measurement import R2
+from mtl_core.tasks.measurement import R2, doubled
 
 
 class DepthOptions(KindOptions):
@@ -28,28 +28,36 @@ class DepthOptions(KindOptions):
 
 
 class DepthMeasurement(Measurement):
-    """RMSE, MAE and R2 by torchmetrics; the share of pixels within 25 % as in Eigen et al. 2014 (https://arxiv.org/abs/1406.2283)."""
+    """RMSE, MAE and R2 by torchmetrics; the share of pixels within 25 % as in Eigen et al. 2014 (https://arxiv.org/abs/1406.2283).
+
+    Sums are kept in float64. The share leaves out pixels whose true depth is 0 or less, as the evaluation does: a ratio to it is not defined.
+    """
 
     def __init__(self, in_units: Callable[[Tensor], Tensor]):
         self.in_units = in_units
         self.torchmetrics = {"rmse": MeanSquaredError(squared=False), "mae": MeanAbsoluteError(), "r2": R2()}
-        self.within = self.pixels = 0
+        for metric in self.torchmetrics.values():
+            metric.set_dtype(torch.float64)
+        self.within = self.pixels = self.positive = 0
 
     def update(self, output: Tensor, target: Tensor) -> None:
         known = torch.isfinite(target)
+        output, target, known = doubled(output), doubled(target), known.to(doubled(target).device)
         predicted, true = self.in_units(output)[known], target[known]
         if not len(true):
             return
         for metric in self.torchmetrics.values():
             metric.to(target.device).update(predicted, true)
-        positive = predicted.clamp(min=1e-6)
-        self.within += int((torch.maximum(positive / true, true / positive) < 1.25).sum())
         self.pixels += len(true)
+        predicted, true = predicted[true > 0].clamp(min=1e-6), true[true > 0]
+        self.within += int((torch.maximum(predicted / true, true / predicted) < 1.25).sum())
+        self.positive += len(true)
 
     def compute(self) -> dict[str, float]:
         if self.pixels == 0:
             return dict.fromkeys((*self.torchmetrics, "delta1"), float("nan"))
-        return {**{name: float(metric.compute()) for name, metric in self.torchmetrics.items()}, "delta1": self.within / self.pixels}
+        delta1 = self.within / self.positive if self.positive else float("nan")
+        return {**{name: float(metric.compute()) for name, metric in self.torchmetrics.items()}, "delta1": delta1}
 
 
 class Depth(TaskKind):
@@ -57,6 +65,7 @@ class Depth(TaskKind):
 
     title: ClassVar[str] = "Depth"
     needs_map: ClassVar[bool] = True
+    keeps_halves: ClassVar[bool] = True
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("rmse", "Root mean squared error", "unit", False),
         Metric("mae", "Mean absolute error", "unit", False),
@@ -75,10 +84,14 @@ class Depth(TaskKind):
         return DenseHead(features, 1, self.image_size, self.options.channels)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        total, known = self.loss_parts(output, target)
+        return total / known.clamp(min=1)
+
+    def loss_parts(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         known = torch.isfinite(target)
         standardised = torch.where(known, (target - self.mean) / self.std, 0.0)
         error = smooth_l1_loss(output[:, 0], standardised, reduction="none")
-        return torch.where(known, error, 0.0).sum() / known.sum().clamp(min=1)
+        return torch.where(known, error, 0.0).sum(), known.sum()
 
     def select(self, output: Tensor, rows: Tensor) -> Tensor:
         return output[rows]

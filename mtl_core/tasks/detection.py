@@ -95,10 +95,13 @@ class Detection(TaskKind):
 
     def loss(self, output: dict[str, Tensor], target: Tensor) -> Tensor:
         """Focal + GIoU + centre-ness loss, each summed and divided by the number of responsible places, as in the paper (eq. 2)."""
+        total, count = self.loss_parts(output, target)
+        return total / count.clamp(min=1)
+
+    def loss_parts(self, output: dict[str, Tensor], target: Tensor) -> tuple[Tensor, Tensor]:
         places, boxes, classes = output["places"], target[..., :4], target[..., 4].long()
         box_of_place = assign(places, boxes, classes)  # (n, A), -1 = background
         foreground = box_of_place >= 0
-        count = foreground.sum().clamp(min=1)
         chosen = box_of_place.clamp(min=0)
         wanted_class = one_hot(classes.gather(1, chosen).clamp(min=0), len(self.task.classes)).float() * foreground[..., None]
         class_loss = sigmoid_focal_loss(output["cls_logits"], wanted_class, reduction="sum")
@@ -108,7 +111,7 @@ class Detection(TaskKind):
         box_loss = generalized_box_iou_loss(predicted_boxes, wanted_boxes, reduction="sum")
         centreness = _centreness(self.coder.encode(anchors, wanted_boxes))
         centre_loss = binary_cross_entropy_with_logits(output["bbox_ctrness"][..., 0][foreground], centreness, reduction="sum")
-        return (class_loss + box_loss + centre_loss) / count
+        return class_loss + box_loss + centre_loss, foreground.sum()
 
     def select(self, output: dict[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
         return {name: values if name == "places" else values[rows] for name, values in output.items()}

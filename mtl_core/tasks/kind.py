@@ -74,6 +74,7 @@ class TaskKind(ABC):
         needs_map: True where the head needs feature maps, so that a backbone giving a vector does not fit.
         metrics: what ``Measurement.compute`` gives; the first is the main one.
         selection_metric: name of a metric that is at most 1 and higher when better. Its mean over tasks chooses the best checkpoint.
+        keeps_halves: an evaluation keeps the predictions of its worst images as float16: maps that are only drawn. False where digits would be lost.
         is_self_supervised: its targets are made from the pixels (``mtl_core.tasks.self_supervised``), not read from the data set.
     """
 
@@ -81,6 +82,7 @@ class TaskKind(ABC):
     needs_map: ClassVar[bool]
     metrics: ClassVar[tuple[Metric, ...]]
     selection_metric: ClassVar[str]
+    keeps_halves: ClassVar[bool] = False
     is_self_supervised: ClassVar[bool] = False
     Options: ClassVar[type[KindOptions]] = KindOptions
 
@@ -97,6 +99,14 @@ class TaskKind(ABC):
     @abstractmethod
     def loss(self, output: Any, target: Tensor) -> Tensor:
         """Mean loss over the rows given, all of them labelled. A scalar in float32."""
+
+    def loss_parts(self, output: Any, target: Tensor) -> tuple[Tensor, Tensor | int]:
+        """The same loss as a sum and the number of things summed over: images, known pixels, responsible places.
+
+        Sums and numbers of several batches add up, so that the loss of a split does not depend on the batch size. The kinds that count something
+        else than images say so here; the number may be 0.
+        """
+        return self.loss(output, target) * len(target), len(target)
 
     @abstractmethod
     def select(self, output: Any, rows: Tensor) -> Any:

@@ -22,24 +22,34 @@ class R2(R2Score):
         return super().compute()
 
 
+def doubled(values: Tensor) -> Tensor:
+    """The values in float64; on the CPU where their device has no such numbers (mps)."""
+    return (values.cpu() if values.device.type == "mps" else values).double()
+
+
 class TorchMetrics(Measurement):
     """Several torchmetrics metrics fed with the same (prediction, target) pairs.
 
     Args:
         metrics: name -> metric giving one number.
         prepare: (output, target) -> what the metrics' ``update`` takes; by default both as they are.
+        exact: sums are kept in float64, for metrics that add up squares. ``prepare`` gives float64 (``doubled``).
     """
 
-    def __init__(self, metrics: dict[str, Any], prepare: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None):
+    def __init__(self, metrics: dict[str, Any], prepare: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None, exact: bool = False):
         self.metrics = MetricCollection(metrics, compute_groups=False)
+        if exact:
+            for metric in self.metrics.values():
+                metric.set_dtype(torch.float64)
         self.prepare = prepare
         self.rows = 0
 
     def update(self, output: Tensor, target: Tensor) -> None:
+        prepared = self.prepare(output, target) if self.prepare else (output, target)
         if self.rows == 0:
-            self.metrics.to(target.device)
+            self.metrics.to(prepared[1].device)
         self.rows += len(target)
-        self.metrics.update(*(self.prepare(output, target) if self.prepare else (output, target)))
+        self.metrics.update(*prepared)
 
     def compute(self) -> dict[str, float]:
         if self.rows == 0:

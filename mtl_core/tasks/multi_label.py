@@ -8,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
-from torchmetrics.classification import MultilabelAveragePrecision, MultilabelExactMatch, MultilabelF1Score
+from torchmetrics.classification import MultilabelAveragePrecision, MultilabelExactMatch
 from torchmetrics.utilities.data import dim_zero_cat
 
 from mtl_core.backbones.backbone import FeatureInfo
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
+from mtl_core.tasks.class_means import MeanLabelF1
 from mtl_core.tasks.kind import Drawing, TaskKind
 from mtl_core.tasks.measurement import TorchMetrics
 from mtl_core.tasks.pooled_head import PooledHead
@@ -41,7 +42,7 @@ class MultiLabel(TaskKind):
     title: ClassVar[str] = "Multi-label classification"
     needs_map: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
-        Metric("f1", "F1, mean over classes", "", True),
+        Metric("f1", "F1, mean over the classes that occur", "", True),
         Metric("map", "Average precision, mean over the classes that occur", "", True),
         Metric("exact", "Images with every class right", "", True),
     )
@@ -63,7 +64,7 @@ class MultiLabel(TaskKind):
         classes = len(self.task.classes)
         return TorchMetrics(
             {
-                "f1": MultilabelF1Score(classes, threshold=THRESHOLD, average="macro", validate_args=False),
+                "f1": MeanLabelF1(classes, THRESHOLD),
                 "map": MeanAveragePrecision(classes),
                 "exact": MultilabelExactMatch(classes, threshold=THRESHOLD, validate_args=False),
             },

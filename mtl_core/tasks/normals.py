@@ -76,9 +76,13 @@ class Normals(TaskKind):
         return DenseHead(features, 3, self.image_size, self.options.channels)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        total, known = self.loss_parts(output, target)
+        return total / known.clamp(min=1)
+
+    def loss_parts(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         known = _known(target)
         error = 1 - cosine_similarity(output, target.float(), dim=1)
-        return torch.where(known, error, 0.0).sum() / known.sum().clamp(min=1)
+        return torch.where(known, error, 0.0).sum(), known.sum()
 
     def select(self, output: Tensor, rows: Tensor) -> Tensor:
         return output[rows]

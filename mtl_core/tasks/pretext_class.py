@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torchmetrics.classification import MulticlassAccuracy
 
 from mtl_core.backbones.backbone import FeatureInfo
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
+from mtl_core.tasks.class_means import Accuracy
 from mtl_core.tasks.kind import Drawing
 from mtl_core.tasks.measurement import TorchMetrics
 from mtl_core.tasks.pooled_head import PooledHead
@@ -40,7 +40,7 @@ class PretextClass(SelfSupervised):
         return output.softmax(1).cpu().numpy()
 
     def measurement(self) -> TorchMetrics:
-        return TorchMetrics({"accuracy": MulticlassAccuracy(len(self.task.classes), average="micro", validate_args=False)})
+        return TorchMetrics({"accuracy": Accuracy(len(self.task.classes))})
 
     @classmethod
     def draw_target(cls, image: np.ndarray, target: np.ndarray, task: Task, scale: int) -> Drawing:

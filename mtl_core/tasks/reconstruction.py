@@ -73,13 +73,17 @@ class BottleneckDecoder(nn.Module):
 class PixelMeasurement(Measurement):
     """R2 and PSNR over the pixels that count (those of the target that are not NaN).
 
+    R2 is taken against the spread about each channel's mean over everything added, so that predicting the mean colour gives 0 whatever the
+    pixels were standardised by.
+
     Args:
         std: (1, C, 1, 1), takes normalised errors to shares of the full range.
     """
 
     def __init__(self, std: Tensor):
         self.std = std
-        self.pixels, self.errors, self.squares, self.spread = 0, 0.0, 0.0, 0.0
+        self.pixels, self.errors, self.squares = 0, 0.0, 0.0
+        self.count, self.sums, self.square_sums = (torch.zeros(std.shape[1], dtype=torch.float64) for _ in range(3))  # of each channel
 
     def update(self, output: Tensor, target: Tensor) -> None:
         known = torch.isfinite(target)
@@ -87,12 +91,16 @@ class PixelMeasurement(Measurement):
         self.pixels += int(known.sum())
         self.errors += float(error.double().square().sum())
         self.squares += float((error * self.std.to(error.device)).double().square().sum())
-        self.spread += float(torch.where(known, target, 0.0).double().square().sum())
+        true = torch.where(known, target, 0.0).cpu().double()
+        self.count += known.expand_as(target).cpu().sum((0, 2, 3))
+        self.sums += true.sum((0, 2, 3))
+        self.square_sums += true.square().sum((0, 2, 3))
 
     def compute(self) -> dict[str, float]:
         if not self.pixels:
             return {"r2": math.nan, "psnr": math.nan}
-        r2 = 1 - self.errors / self.spread if self.spread else math.nan
+        spread = float((self.square_sums - self.sums.square() / self.count.clamp(min=1)).clamp(min=0).sum())
+        r2 = 1 - self.errors / spread if spread > 1e-9 * float(self.square_sums.sum()) else math.nan  # less is rounding: every pixel is the same
         return {"r2": r2, "psnr": -10 * math.log10(max(self.squares / self.pixels, 1e-12))}
 
 
@@ -131,7 +139,7 @@ class Reconstruction(SelfSupervised):
             changed = images + noise * options.noise / self.std.to(device)
         if options.mask_ratio:
             hidden = self._hidden(len(images), generator).to(device)
-            changed = torch.where(hidden, 0.0, changed)
+            changed = torch.where(hidden, self.mean_colour.to(device), changed)
             target = torch.where(hidden, images, torch.nan)
         return View(changed, target)
 
@@ -146,9 +154,13 @@ class Reconstruction(SelfSupervised):
         return pixels[:, :, : self.image_size[0], : self.image_size[1]]
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        total, known = self.loss_parts(output, target)
+        return total / known.clamp(min=1)
+
+    def loss_parts(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         known = torch.isfinite(target)
         error = torch.where(known, output - torch.where(known, target, 0.0), 0.0)
-        return error.square().sum() / known.sum().clamp(min=1)
+        return error.square().sum(), known.sum()
 
     def select(self, output: Tensor, rows: Tensor) -> Tensor:
         return output[rows]

@@ -15,7 +15,7 @@ from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
 from mtl_core.tasks.kind import Drawing, KindOptions, TaskKind
-from mtl_core.tasks.measurement import R2, TorchMetrics
+from mtl_core.tasks.measurement import R2, TorchMetrics, doubled
 from mtl_core.tasks.pooled_head import PooledHead
 
 SINGULAR = {"degrees": "degree", "digits": "digit", "objects": "object", "pixels": "pixel"}  # of the units that our data sets have
@@ -53,7 +53,8 @@ class Regression(TaskKind):
     def measurement(self) -> TorchMetrics:
         return TorchMetrics(
             {"mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False), "r2": R2()},
-            prepare=lambda output, target: (self._in_units(output), target),
+            prepare=lambda output, target: (self._in_units(doubled(output)), doubled(target)),
+            exact=True,
         )
 
     def _in_units(self, output: Tensor) -> Tensor:

@@ -10,12 +10,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
+from torchmetrics.classification import MulticlassJaccardIndex
 
 from mtl_core.backbones.backbone import FeatureInfo
 from mtl_core.data.dataset import IGNORE, Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import class_legend, draw_mask
+from mtl_core.tasks.class_means import Accuracy
 from mtl_core.tasks.dense_head import DenseHead
 from mtl_core.tasks.kind import Drawing, KindOptions, TaskKind
 from mtl_core.tasks.measurement import TorchMetrics
@@ -43,9 +44,12 @@ class Segmentation(TaskKind):
         return DenseHead(features, len(self.task.classes), self.image_size, self.options.channels)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        total, counted = self.loss_parts(output, target)
+        return total / counted.clamp(min=1)  # all ignored: a loss of 0, not 0/0
+
+    def loss_parts(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         target = target.long()
-        counted = (target != IGNORE).sum().clamp(min=1)  # all ignored: a loss of 0, not 0/0
-        return cross_entropy(output, target, ignore_index=IGNORE, reduction="sum") / counted
+        return cross_entropy(output, target, ignore_index=IGNORE, reduction="sum"), (target != IGNORE).sum()
 
     def select(self, output: Tensor, rows: Tensor) -> Tensor:
         return output[rows]
@@ -58,7 +62,7 @@ class Segmentation(TaskKind):
         return TorchMetrics(
             {
                 "miou": MulticlassJaccardIndex(classes, ignore_index=IGNORE, validate_args=False),
-                "pixel_accuracy": MulticlassAccuracy(classes, average="micro", ignore_index=IGNORE, validate_args=False),
+                "pixel_accuracy": Accuracy(classes, IGNORE),
             },
             prepare=lambda output, target: (output.argmax(1), target.long()),
         )

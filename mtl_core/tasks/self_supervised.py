@@ -57,9 +57,11 @@ class SelfSupervised(TaskKind):
         super().__init__(task, options, statistics)
         shape = tuple(statistics["image_shape"])
         mean, std = statistics.get("mean", [0.5] * shape[0]), statistics.get("std", [0.25] * shape[0])
+        colour = statistics.get("mean_colour", mean)
         self.channels = shape[0]
         self.mean = torch.tensor(mean, dtype=torch.float32, device="cpu").view(1, -1, 1, 1)
         self.std = torch.tensor(std, dtype=torch.float32, device="cpu").clamp(min=_SMALLEST_STD).view(1, -1, 1, 1)
+        self.mean_colour = (torch.tensor(colour, dtype=torch.float32, device="cpu").view(1, -1, 1, 1) - self.mean) / self.std  # as normalised
 
     @classmethod
     def task_of(cls, name: str, options: KindOptions) -> Task:

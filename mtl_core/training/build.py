@@ -21,6 +21,7 @@ from mtl_core.data.batches import Batch, Batches
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
 from mtl_core.data.partition import partitioned
 from mtl_core.data.prepare import prepare
+from mtl_core.data.preprocessing.preprocessed import Preprocessed
 from mtl_core.data.preprocessing.standardise import standardised
 from mtl_core.data.source import Progress
 from mtl_core.errors import ConfigError, Problem
@@ -123,13 +124,22 @@ def training_data(config: RunConfig, cache: Path, progress: Progress | None = No
     source = open_source(config.data)
     data = prepare(source, cache, progress)
     statistics = standardised(data.statistics, config.data.preprocessing.standardise)
-    data = replace(data, statistics={**statistics, "resized": source.resized})  # for whoever shows the network pictures of other sizes
+    # What is blanked out or hidden has the mean colour, whatever standardisation subtracts.
+    # For whoever shows the network pictures of other sizes: what the data set did to its pictures, before preprocessing.
+    base = source.source if isinstance(source, Preprocessed) else source
+    placed = {"how": base.resized, "bars": base.bars, "shape": list(base.image_shape())}
+    data = replace(data, statistics={**statistics, "resized": source.resized, "placed": placed, "mean_colour": data.statistics["mean"]})
     data = partitioned(data, config.data.partition, {name: task.label_fraction for name, task in config.tasks.items()})
     empty = [name for name in config.tasks if name in data.tasks and not data.train.labelled[data.tasks[name].target].any()]
     if empty:
         message = "no training image has a target for it; leave the task out, or divide the images among fewer tasks"
         raise ConfigError(Problem(f"tasks.{name}", message) for name in empty)
     return data
+
+
+def stated(task: Task, config: TaskConfig) -> Task:
+    """The task with the geometry that the config states, where the data set states none."""
+    return replace(task, geometry=config.geometry) if config.geometry and not task.geometry else task
 
 
 def build_kinds(config: RunConfig, tasks: dict[str, Task], statistics: dict[str, Any]) -> dict[str, TaskKind]:
@@ -147,7 +157,7 @@ def build_kinds(config: RunConfig, tasks: dict[str, Task], statistics: dict[str,
         options = validated(kind_class.Options, task_config.options, f"tasks.{name}", beside=TaskConfig.model_fields)
         if name not in tasks:
             found += _misfits(name, kind_class, options, config, tuple(statistics["image_shape"]))
-        kinds[name] = kind_class(tasks[name] if name in tasks else kind_class.task_of(name, options), options, statistics)
+        kinds[name] = kind_class(stated(tasks[name], task_config) if name in tasks else kind_class.task_of(name, options), options, statistics)
     if found:
         raise ConfigError(found)
     return kinds
@@ -261,6 +271,7 @@ def _train_batches(config: RunConfig, data: PreparedData, kinds: dict[str, TaskK
         # A last batch of one image would make batch normalisation meaningless. What is left out differs at each epoch.
         drop_last=config.batch_size <= len(data.train),
         views=views_of(kinds),
+        tasks={**data.tasks, **{name: kind.task for name, kind in kinds.items()}},
     )
 
 

@@ -10,12 +10,14 @@ from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.data.augmentation import fitting
 from mtl_core.data.dataset import Task
+from mtl_core.data.preprocessing.preprocessed import Preprocessed
 from mtl_core.data.source import DataSource
+from mtl_core.data.target_geometry import resize_misfits
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.registry import unknown_name
 from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks import SELF_SUPERVISED
-from mtl_core.training.build import build_balancer, build_kinds, build_model
+from mtl_core.training.build import build_balancer, build_kinds, build_model, stated
 from mtl_core.training.execution import resolve_device
 from mtl_core.training.trainer import parameter_counts as _count
 from mtl_core.training.updates import check_update
@@ -33,6 +35,9 @@ def problems(config: RunConfig) -> list[Problem]:
         return found
     found += _too_few_images(config, source) + _among_others(config, source) + _self_supervised(config, source)
     found += fitting.misfits(config.augmentation, _tasks_of(config, source), source.image_shape()[1:])
+    if isinstance(source, Preprocessed):
+        steps, old = config.data.preprocessing, source.source.image_shape()[1:]
+        found += resize_misfits(steps.resize, _tasks_of(config, source), old, source.image_shape()[1:], {task.name: task for task in source.tasks()})
     return found + (_try(lambda: _model(config, source)) or _try(lambda: _one_pass(config, source)))
 
 
@@ -67,7 +72,8 @@ def remarks(config: RunConfig) -> list[str]:
 
 
 def _tasks_of(config: RunConfig, source: DataSource) -> list[Task]:
-    return [task for task in source.tasks() if task.name in config.tasks]
+    """The run's tasks. Where the data set doesn't say what a target is in a picture that moves, the config may."""
+    return [stated(task, config.tasks[task.name]) for task in source.tasks() if task.name in config.tasks]
 
 
 def _among_others(config: RunConfig, source: DataSource) -> list[Problem]:

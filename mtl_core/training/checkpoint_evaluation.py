@@ -128,8 +128,8 @@ def _add(task: TaskPass, predictions: np.ndarray, dataset: MultiTaskDataset, row
     task.values.append(errors.values)
     if errors.mistakes is not None:
         task.mistakes.append(errors.mistakes)
-    if predictions.dtype == np.float32 and predictions.ndim > 2 and predictions.shape[-1] != 6:
-        predictions = predictions.astype(np.float16)  # maps that are only drawn
+    if task.kind.keeps_halves and predictions.dtype == np.float32:
+        predictions = predictions.astype(np.float16)
     task.rows = np.concatenate([task.rows, rows])
     task.kept = predictions if task.kept is None else np.concatenate([task.kept, predictions])
     task.kept_errors = np.concatenate([task.kept_errors, np.nan_to_num(errors.values, nan=-1.0)])

@@ -17,12 +17,14 @@ import torchvision
 
 from mtl_core.config import RunConfig
 from mtl_core.data.augmentation import fitting
+from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.data.source import Progress
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
 from mtl_core.training import checkpoints
 from mtl_core.training.build import TRAIN_PART, Setup, build, measured_rows, rows_of
 from mtl_core.training.changes import Changes
 from mtl_core.training.checkpoint_files import reached
+from mtl_core.training.constant_answer import constant_answer
 from mtl_core.training.evaluation import evaluate, selection_score
 from mtl_core.training.execution import device_name, tune_allocator
 from mtl_core.training.probe_set import ProbeSet
@@ -215,7 +217,7 @@ def run_info(setup: Setup) -> dict[str, Any]:
         "images": {name: len(setup.data.split(name)) for name in ("train", "val", "test")},
         "image_shape": list(setup.data.statistics["image_shape"]),
         "steps_per_epoch": setup.steps_per_epoch,
-        "tasks": {name: _task_info(kind) for name, kind in setup.kinds.items()},
+        "tasks": {name: _task_info(kind, setup.data.val) for name, kind in setup.kinds.items()},
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__},
     }
 
@@ -228,10 +230,16 @@ def parameter_counts(model: Any) -> dict[str, Any]:
     }
 
 
-def _task_info(kind: Any) -> dict[str, Any]:
+def _task_info(kind: Any, val: MultiTaskDataset) -> dict[str, Any]:
     task = kind.task
     metrics = {
         m.name: {"title": m.title, "unit": task.unit if m.unit == "unit" else m.unit, "higher_is_better": m.higher_is_better} for m in kind.metrics
     }
     loss = {"loss": {"title": "Loss", "unit": "", "higher_is_better": False}}
-    return {**asdict(task), "classes": list(task.classes), "main_metric": kind.metrics[0].name, "metrics": metrics | loss}
+    return {
+        **asdict(task),
+        "classes": list(task.classes),
+        "main_metric": kind.metrics[0].name,
+        "metrics": metrics | loss,
+        "constant": constant_answer(kind, val),
+    }

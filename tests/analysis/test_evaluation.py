@@ -135,7 +135,7 @@ def test_multi_label(images, seed):
     for name, expected in {"precision": precision, "recall": recall, "f1": f1, "support": support, "ap": ranks[0], "auc": ranks[1]}.items():
         close(table[name], expected)
     whole = values(found)
-    close(whole["f1"], metrics.f1_score(targets, said, average="macro", zero_division=0))
+    close(whole["f1"], f1[support > 0].mean() if support.any() else np.nan)  # without the class that no image has
     close(whole["map"], np.nanmean(ranks[0]))
     close(whole["exact"], (targets == said).all(1).mean())
     close(whole["auc"], np.nanmean(ranks[1]) if np.isfinite(ranks[1]).any() else np.nan)

@@ -19,6 +19,7 @@ from mtl_core.analysis.evaluation.probabilities import calibration, ranking
 from mtl_core.analysis.sample_errors import THRESHOLD
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
+from mtl_core.tasks.class_means import MeanLabelF1
 
 
 class MultiLabelEvaluation(KindEvaluation):
@@ -62,7 +63,7 @@ class MultiLabelEvaluation(KindEvaluation):
     def _whole(self, probabilities: np.ndarray, truth: np.ndarray) -> list[tuple[Metric, float]]:
         classes = len(self.task.classes)
         metrics = (
-            (Metric("f1", "F1, mean over classes", "", True), MultilabelF1Score(classes, threshold=THRESHOLD, average="macro")),
+            (Metric("f1", "F1, mean over the classes that occur", "", True), MeanLabelF1(classes, THRESHOLD)),
             (Metric("exact", "Images with every class right", "", True), MultilabelExactMatch(classes, threshold=THRESHOLD)),
         )
         if not len(truth):

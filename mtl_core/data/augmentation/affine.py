@@ -6,7 +6,6 @@ import numpy as np
 from torch import Tensor
 
 from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample
-from mtl_core.data.augmentation.crop import NO_DIRECTIONS
 from mtl_core.data.augmentation.warp import drawn_map, warp
 from mtl_core.data.dataset import Task
 
@@ -17,10 +16,6 @@ class Affine(Augmentation):
     title = "Affine"
     summary = "Turns each image about its centre (anticlockwise for positive angles) and makes it larger or smaller; the border is repeated."
     settings = ("rotation", "scale")
-
-    @classmethod
-    def refusal(cls, task: Task) -> str:
-        return NO_DIRECTIONS if task.kind == "normals" else ""
 
     @classmethod
     def remark(cls, config, task: Task) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from mtl_core.config_sections import AugmentationConfig
 from mtl_core.data.dataset import LEAST_KEPT, PADDING, Task
+from mtl_core.data.target_geometry import geometry_of, moved_numbers
 
 Drawn = dict[str, np.ndarray]
 
@@ -37,6 +39,7 @@ class Sample:
         images: (n, C, H, W) in 0..255, uint8 or float32.
         targets: target name -> rows, in the types of ``dataset``'s table.
         mean: (1, C, 1, 1) in 0..255, the mean of the training images.
+        tasks: target -> a task that reads it; it says what is moved how (``target_geometry``). Of a target without one, its shape tells.
         mix: set by an augmentation that lays images over each other.
     """
 
@@ -44,36 +47,42 @@ class Sample:
     targets: dict[str, Tensor]
     mean: Tensor
     mix: Mix | None = None
+    tasks: Mapping[str, Task] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.images.shape[2], self.images.shape[3]
 
-    def is_map(self, target: Tensor) -> bool:
-        """Whether a target has a value for each pixel; of floats, they are distances."""
-        return target.ndim == 3 and tuple(target.shape[1:]) == self.size
+    def geometry(self, name: str) -> str:
+        """What a target says about places, see ``target_geometry``."""
+        if name in self.tasks:
+            return geometry_of(self.tasks[name])
+        target = self.targets[name]
+        if target.ndim == 3 and tuple(target.shape[1:]) == self.size:
+            return "depth" if target.is_floating_point() else "mask"
+        if target.ndim == 4 and target.shape[1] == 3 and tuple(target.shape[2:]) == self.size:
+            return "normals"
+        return "boxes" if target.ndim == 3 and target.shape[2] == 5 else "whole"
 
-    def is_directions(self, target: Tensor) -> bool:
-        """Whether a target has a direction (x, y, z) for each pixel."""
-        return target.ndim == 4 and target.shape[1] == 3 and tuple(target.shape[2:]) == self.size
-
-    def is_boxes(self, target: Tensor) -> bool:
-        """Whether a target is a list of boxes for each image."""
-        return target.ndim == 3 and target.shape[2] == 5 and not self.is_map(target)
+    def move_numbers(self, forward: Tensor, mirrored: Tensor | None = None) -> None:
+        """Points, angles, lengths and areas follow a map of the plane (n, 2 or 3, 3) from old to new positions in pixels."""
+        self.targets |= moved_numbers(self.targets, self.tasks, forward[:, :2].float(), self.size, self.size, mirrored)
 
 
 class Augmentation(ABC):
     """One random change.
 
     ``title`` and ``summary`` are for people, ``source`` says where it comes from, ``settings`` are its fields in ``AugmentationConfig``; it is
-    off while all of them are 0 or False.
+    off while all of them are 0 or False. ``follows`` names the geometries (``target_geometry``) whose targets an augmentation from outside takes
+    along or leaves true; the project's own stand in ``target_geometry.FOLLOWING``. Tasks of another geometry are refused.
     """
 
     title: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str] = ""
     settings: ClassVar[tuple[str, ...]]
+    follows: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, config: AugmentationConfig):
         self.config = config

@@ -9,7 +9,6 @@ from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample
 from mtl_core.data.augmentation.warp import drawn_map, warp
 from mtl_core.data.dataset import Task
 
-NO_DIRECTIONS = "how directions change in a picture that is turned or enlarged is not worked out"
 WHOLE_IMAGE = ("multi_label", "regression")  # kinds whose targets may count what is cut off
 
 
@@ -17,12 +16,10 @@ class Crop(Augmentation):
     """Cuts a part of the image's proportions out of it, anywhere, and enlarges it."""
 
     title = "Crop"
-    summary = "A part of the image, anywhere in it, enlarged to the whole; proportions stay. Depth is divided by the enlargement."
+    summary = (
+        "A part of the image, anywhere in it, enlarged to the whole; proportions stay. Depth is divided by the enlargement, its inverse multiplied."
+    )
     settings = ("crop",)
-
-    @classmethod
-    def refusal(cls, task: Task) -> str:
-        return NO_DIRECTIONS if task.kind == "normals" else ""
 
     @classmethod
     def remark(cls, config, task: Task) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor
 from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample, area, without_the_cut
 from mtl_core.data.augmentation.crop import WHOLE_IMAGE
 from mtl_core.data.dataset import IGNORE, Task
+from mtl_core.data.target_geometry import MAPS
 
 
 class Cutout(Augmentation):
@@ -37,11 +38,11 @@ class Cutout(Augmentation):
         under = ((rows >= y1) & (rows < y2))[:, :, None] & ((columns >= x1) & (columns < x2))[:, None, :]
         sample.images = torch.where(under[:, None], sample.mean, sample.images.to(torch.float32))
         for name, target in sample.targets.items():
-            if sample.is_map(target):
+            if sample.geometry(name) in MAPS:
                 sample.targets[name] = target.masked_fill(under, float("nan") if target.is_floating_point() else IGNORE)
-            elif sample.is_directions(target):
+            elif sample.geometry(name) == "normals":
                 sample.targets[name] = target.masked_fill(under[:, None], 0.0)
-            elif sample.is_boxes(target):
+            elif sample.geometry(name) == "boxes":
                 sample.targets[name] = _seen(target, hole[:, None].to(target.dtype))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mtl_core.config_sections import AugmentationConfig
 from mtl_core.data.augmentation import AUGMENTATIONS
 from mtl_core.data.dataset import Task
+from mtl_core.data.target_geometry import refusal
 from mtl_core.errors import Problem
 
 
@@ -24,9 +25,13 @@ def misfits(config: AugmentationConfig, tasks: Sequence[Task], size: tuple[int, 
             if getattr(config, name) and spoiled:
                 message = f"it changes what is true of the image for {', '.join(spoiled)}, but not the target. Switch it off or leave out the task"
                 found.append(Problem(f"augmentation.{name}", message))
-        if augmentation.is_on(config):
-            refused = {task.name: augmentation.refusal(task) for task in tasks}
-            found += [Problem(f"augmentation.{augmentation.settings[0]}", _refused(task, why)) for task, why in refused.items() if why]
+        for name in augmentation.settings if augmentation.is_on(config) else ():
+            if getattr(config, name):
+                refused = {task.name: augmentation.refusal(task) or refusal(name, task, augmentation.follows) for task in tasks}
+                found += [Problem(f"augmentation.{name}", _refused(task, why)) for task, why in refused.items() if why]
+    turned = {task.name: task.rotation_up_to for task in tasks if config.rotation > task.rotation_up_to and "rotation" not in task.spoiled_by}
+    for task, most in turned.items():
+        found.append(Problem("augmentation.rotation", f"{config.rotation:g} degrees change what is true of the image for {task}; at most {most:g}"))
     largest = min(size) // 4
     if config.shift > largest:
         found.append(Problem("augmentation.shift", f"{config.shift} pixels would push things out of the image; at most {largest} here"))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample
+from mtl_core.data.target_geometry import MAPS
 
 
 class Flip(Augmentation):
@@ -23,13 +24,22 @@ class Flip(Augmentation):
         flip, width = drawn["flip"], sample.size[1]
         sample.images = torch.where(flip[:, None, None, None], sample.images.flip(-1), sample.images)
         for name, target in sample.targets.items():
-            if sample.is_map(target):
+            if sample.geometry(name) in MAPS:
                 sample.targets[name] = torch.where(flip[:, None, None], target.flip(-1), target)
-            elif sample.is_directions(target):  # in a mirror, right is left
+            elif sample.geometry(name) == "normals":  # in a mirror, right is left
                 mirrored = target.flip(-1) * target.new_tensor([-1, 1, 1]).view(1, 3, 1, 1)
                 sample.targets[name] = torch.where(flip[:, None, None, None], mirrored, target)
-            elif sample.is_boxes(target):
+            elif sample.geometry(name) == "boxes":
                 sample.targets[name] = _mirrored(target, flip[:, None], width)
+        sample.move_numbers(_mirror(flip, width), flip)
+
+
+def _mirror(flip: Tensor, width: int) -> Tensor:
+    """(n, 2, 3): x' = width - x where it is mirrored."""
+    forward = torch.eye(2, 3, device=flip.device).repeat(len(flip), 1, 1)
+    forward[:, 0, 0] = torch.where(flip, -1.0, 1.0)
+    forward[:, 0, 2] = torch.where(flip, float(width), 0.0)
+    return forward
 
 
 def _mirrored(boxes: Tensor, flip: Tensor, width: int) -> Tensor:

@@ -11,9 +11,6 @@ import torch
 from torch import Tensor
 
 from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Mix, Sample
-from mtl_core.data.dataset import Task
-
-MIXABLE = ("classification", "multi_label", "regression")
 
 
 class Mixup(Augmentation):
@@ -23,12 +20,6 @@ class Mixup(Augmentation):
     summary = "Lays another image of the batch over each; the loss is that of both targets, in the same shares."
     source = 'H. Zhang, M. Cisse, Y. N. Dauphin and D. Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018, arXiv:1710.09412'
     settings = ("mixup",)
-
-    @classmethod
-    def refusal(cls, task: Task) -> str:
-        if task.kind in MIXABLE:
-            return ""
-        return f"two images laid over each other have no single {task.kind.replace('_', ' ')} target"
 
     def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> Drawn:
         return {"share": np.array(random.beta(self.config.mixup, self.config.mixup)), "partner": random.permutation(count)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch import Tensor
 from mtl_core.config_sections import AugmentationConfig
 from mtl_core.data.augmentation import AUGMENTATIONS
 from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample
+from mtl_core.data.dataset import Task
 
 
 class Pipeline:
@@ -16,9 +19,11 @@ class Pipeline:
 
     Args:
         mean: (C,) in 0..1, of the training images.
+        tasks: target -> a task that reads it, for what is moved how; see ``Sample``.
     """
 
-    def __init__(self, config: AugmentationConfig, mean: list[float], device: torch.device | str = "cpu"):
+    def __init__(self, config: AugmentationConfig, mean: list[float], device: torch.device | str = "cpu", tasks: Mapping[str, Task] | None = None):
+        self.tasks = tasks or {}
         classes = (AUGMENTATIONS.load(name) for name in AUGMENTATIONS)
         self.steps: list[Augmentation] = [augmentation(config) for augmentation in classes if augmentation.is_on(config)]
         self.device = torch.device(device)
@@ -30,7 +35,7 @@ class Pipeline:
 
     def apply(self, images: Tensor, targets: dict[str, Tensor], drawn: list[Drawn]) -> Sample:
         """Images (n, C, H, W) uint8 and their targets, changed; what is given stays as it is."""
-        sample = Sample(images, dict(targets), self.mean)
+        sample = Sample(images, dict(targets), self.mean, tasks=self.tasks)
         for step, values in zip(self.steps, drawn, strict=True):
             on_cpu = {name: torch.from_numpy(np.asarray(value)) for name, value in values.items()}
             step.apply(sample, {name: value.to(self.device, non_blocking=True) if value.ndim else value for name, value in on_cpu.items()})

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample, area, without_the_cut
+from mtl_core.data.target_geometry import MAPS
 
 
 class Shift(Augmentation):
@@ -24,10 +25,13 @@ class Shift(Augmentation):
         sources = pixel_sources(shift, height, width)
         sample.images = take_pixels(sample.images, sources)
         for name, target in sample.targets.items():
-            if sample.is_map(target) or sample.is_directions(target):
+            if sample.geometry(name) in (*MAPS, "normals"):
                 sample.targets[name] = take_pixels(target, sources)
-            elif sample.is_boxes(target):
+            elif sample.geometry(name) == "boxes":
                 sample.targets[name] = _shifted(target, shift, height, width)
+        forward = torch.eye(2, 3, device=shift.device).repeat(len(shift), 1, 1)
+        forward[:, :, 2] = shift
+        sample.move_numbers(forward)
 
 
 def pixel_sources(shift: Tensor, height: int, width: int) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn.functional import grid_sample
 
 from mtl_core.data.augmentation.augmentation import Drawn, Sample, area, without_the_cut
 from mtl_core.data.augmentation.shift import take_pixels
+from mtl_core.data.target_geometry import MAPS
 
 
 def drawn_map(forward: np.ndarray) -> Drawn:
@@ -27,14 +28,17 @@ def warp(sample: Sample, drawn: dict[str, Tensor]) -> None:
     sample.images = grid_sample(sample.images.to(torch.float32), grid, mode="bilinear", padding_mode="border", align_corners=False)
     rows, columns = y.floor().long().clamp_(0, height - 1), x.floor().long().clamp_(0, width - 1)
     sources = (rows * width + columns).flatten(1)
-    zoom = torch.linalg.det(drawn["forward"][:, :2, :2].cpu()).abs().sqrt().to(x.device)
+    entry = drawn["forward"]
+    zoom = (entry[:, 0, 0] * entry[:, 1, 1] - entry[:, 0, 1] * entry[:, 1, 0]).abs().sqrt()[:, None, None]
     for name, target in sample.targets.items():
-        if sample.is_map(target):
+        geometry = sample.geometry(name)
+        if geometry in MAPS:
             moved = take_pixels(target, sources)
-            # What looks twice as large to the same camera is half as far away.
-            sample.targets[name] = moved / zoom[:, None, None] if moved.is_floating_point() else moved
-        elif sample.is_boxes(target):
+            # What looks twice as large to the same camera is half as far away; the inverse of its distance is twice as large.
+            sample.targets[name] = moved / zoom if geometry == "depth" else moved * zoom if geometry == "inverse_depth" else moved
+        elif geometry == "boxes":
             sample.targets[name] = _moved(target, drawn["forward"], height, width)
+    sample.move_numbers(drawn["forward"])
 
 
 def _positions(backward: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from mtl_core.data.preprocessing import resize
 from mtl_core.errors import ConfigError
 from mtl_core.registry import unknown_name
 
@@ -30,7 +31,7 @@ def stretch(size: tuple[int, int], wanted: tuple[int, int]) -> Placement:
 
 
 def pad(size: tuple[int, int], wanted: tuple[int, int]) -> Placement:
-    """The whole image, proportions kept, in the middle; black (masks and depth: ignored) around it."""
+    """The whole image, proportions kept, in the middle; its mean colour (masks and depth: ignored) around it."""
     return _kept(size, wanted, min(wanted[0] / size[0], wanted[1] / size[1]))
 
 
@@ -59,9 +60,13 @@ def placement(how: str, size: tuple[int, int], wanted: tuple[int, int]) -> Place
     return RESIZES[how](size, wanted)
 
 
-def place_image(image: Image.Image, size: tuple[int, int], place: Placement) -> Image.Image:
-    """An image of ``size`` (or a smaller draft of it) as it lands; area-aware bilinear, black where it does not reach."""
-    return _placed(image, size, place, Image.Resampling.BILINEAR, 0)
+def place_image(image: Image.Image, size: tuple[int, int], place: Placement, bars: str = "mean") -> Image.Image:
+    """An image of ``size`` as it lands, by the function that prediction uses; ``bars`` as there."""
+    scaled = (max(1, round(size[1] * place.scale_y)), max(1, round(size[0] * place.scale_x)))
+    placed = resize.Placement(size[::-1], (place.height, place.width), scaled, (round(place.top), round(place.left)))
+    pixels = np.asarray(image)
+    moved = resize.resized_image(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1), placed, bars)
+    return Image.fromarray(np.ascontiguousarray(moved[0] if pixels.ndim == 2 else moved.transpose(1, 2, 0)))
 
 
 def place_map(values: np.ndarray, place: Placement, outside: float) -> np.ndarray:
@@ -86,13 +91,3 @@ def place_boxes(boxes: np.ndarray, place: Placement) -> np.ndarray:
     moved[:, [0, 2]] = moved[:, [0, 2]].clip(0, place.width)
     moved[:, [1, 3]] = moved[:, [1, 3]].clip(0, place.height)
     return moved[(moved[:, 2] > moved[:, 0]) & (moved[:, 3] > moved[:, 1])]
-
-
-def _placed(image: Image.Image, size: tuple[int, int], place: Placement, how: Image.Resampling, outside: int) -> Image.Image:
-    across, down = max(1, round(size[0] * place.scale_x)), max(1, round(size[1] * place.scale_y))
-    moved = image if image.size == (across, down) else image.resize((across, down), how)
-    if moved.size == (place.width, place.height) and (place.left, place.top) == (0, 0):
-        return moved
-    whole = Image.new(image.mode, (place.width, place.height), outside)
-    whole.paste(moved, (round(place.left), round(place.top)))
-    return whole

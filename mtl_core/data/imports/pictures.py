@@ -74,7 +74,7 @@ def read_picture(content: bytes, name: str, draft: tuple[int, int] | None = None
         image = ImageOps.exif_transpose(image)
         size = size if turned < 5 else size[::-1]
         changes.append(("turned", f"set upright as its EXIF orientation ({turned}) says"))
-    image, change = _eight_bits(image)
+    image, change = eight_bits(image)
     return Picture(image, size, (*changes, *change))
 
 
@@ -117,7 +117,7 @@ def _decoded(image: Image.Image) -> None:
         raise UnreadableError(f"the picture is {what} ({type(error).__name__}: {text})") from None
 
 
-def _eight_bits(image: Image.Image) -> tuple[Image.Image, list[tuple[str, str]]]:
+def eight_bits(image: Image.Image) -> tuple[Image.Image, list[tuple[str, str]]]:
     """The image in L or RGB, and what was done for it."""
     mode = image.mode
     if mode in ("L", "RGB"):
@@ -130,7 +130,7 @@ def _eight_bits(image: Image.Image) -> tuple[Image.Image, list[tuple[str, str]]]
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
             raise UnreadableError(f"pixel values from {values.min()} to {values.max()}; expected 8 or 16 bits")
-        return Image.fromarray((values // 257).astype(np.uint8)), [("16_bit", "16 bits per pixel brought to 8")]
+        return Image.fromarray(upper_eight_bits(values)), [("16_bit", "16 bits per pixel brought to 8")]
     if mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         return image.convert("RGB"), [(mode.lower(), f"{mode} converted to RGB")]
     if mode in ("RGBA", "LA", "PA", "RGBa", "La") or (mode == "P" and "transparency" in image.info):
@@ -141,6 +141,11 @@ def _eight_bits(image: Image.Image) -> tuple[Image.Image, list[tuple[str, str]]]
     if mode == "P":
         return image.convert("RGB"), [("palette", "palette converted to RGB")]
     raise UnreadableError(f"pixels of mode {mode}; expected 8 or 16 bits, grey or colour")
+
+
+def upper_eight_bits(values: np.ndarray) -> np.ndarray:
+    """uint8 of 16-bit whole numbers in 0..65535, in imports as in predictions: the nearest of 256 levels, 257 apart."""
+    return ((values.astype(np.int64) + 128) // 257).astype(np.uint8)
 
 
 def index_image(content: bytes) -> np.ndarray:

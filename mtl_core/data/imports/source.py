@@ -19,7 +19,7 @@ from mtl_core.data.source import DataSource, Layout, Progress, Rows, SourceOptio
 from mtl_core.errors import DataError
 
 _ROWS = 128  # images written at once
-_DRAFT = 1.5  # times the pixels needed: JPEGs are decoded at 1/2, 1/4 or 1/8 where so many stay (benchmarks/README.md); a change raises PREPARATION
+_MEAN_BARS = 3  # version of PREPARATION from which on bars have the picture's mean colour; they were black before
 
 
 class NoOptions(SourceOptions):
@@ -92,8 +92,7 @@ class PreparedSource(DataSource):
         fact = examined.facts[key]
         place = placement(examined.spec.images.resize, fact.size, (width, height))
         content = examined.reader.content(key)
-        draft = (round(_DRAFT * fact.size[0] * place.scale_x), round(_DRAFT * fact.size[1] * place.scale_y))
-        image = examined.reader.picture(key, content, draft).image
+        image = examined.reader.picture(key, content, None).image  # whole: a JPEG decoded at a half of its size has other pixels than prediction sees
         image = place_image(image, fact.size, place).convert("L" if channels == 1 else "RGB")
         row: dict[str, Any] = {"images": np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)}
         for target in examined.targets:
@@ -170,6 +169,11 @@ class Imported(DataSource):
     def resized(self) -> str:  # type: ignore[override]
         """As its description says."""
         return "none" if self.problems() else get_imported(self.options.set).spec().images.resize
+
+    @property
+    def bars(self) -> str:  # type: ignore[override]
+        """As its version makes them."""
+        return "mean" if self.problems() or get_imported(self.options.set).preparation >= _MEAN_BARS else "black"
 
     def tasks(self) -> tuple[Task, ...]:
         return get_imported(self.options.set).tasks if not self.problems() else ()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtl_core.config_sections import AugmentationConfig, PreprocessingConfig
-from mtl_core.data.dataset import PreparedData
+from mtl_core.data.dataset import PreparedData, Task, read_by
 from mtl_core.data.preprocessing.steps import preprocessing
 
 
@@ -28,17 +28,19 @@ def preprocessed_sample(data: PreparedData, row: int, config: PreprocessingConfi
         ConfigError: unknown denoiser or option.
     """
     split = data.train
-    kinds = {task.target: task.kind for task in data.tasks.values()}
     targets = {name: np.array(values[row]) for name, values in split.targets.items()}
-    image, targets = preprocessing(config)(np.array(split.images[row]), targets, kinds)
+    image, targets = preprocessing(config)(np.array(split.images[row]), targets, read_by(data.tasks))
     return OneSample(image, targets, {name: bool(flags[row]) for name, flags in split.labelled.items()})
 
 
-def variants(sample: OneSample, mean: list[float], config: AugmentationConfig, count: int, seed: int = 0) -> list[OneSample]:
+def variants(
+    sample: OneSample, mean: list[float], config: AugmentationConfig, count: int, seed: int = 0, tasks: Mapping[str, Task] | None = None
+) -> list[OneSample]:
     """The sample augmented ``count`` times. Mixup needs another image to lay over it, so it is left out.
 
     Args:
         mean: of the training images, (C,) in 0..1.
+        tasks: the data set's, by name.
     """
     import torch
 
@@ -46,7 +48,7 @@ def variants(sample: OneSample, mean: list[float], config: AugmentationConfig, c
 
     channels = len(sample.image)
     mean = mean if len(mean) == channels else [float(np.mean(mean))] * channels  # preprocessing changed their number
-    pipeline = Pipeline(config.model_copy(update={"mixup": 0.0}), mean)
+    pipeline = Pipeline(config.model_copy(update={"mixup": 0.0}), mean, tasks=read_by(tasks))
     images, *targets = (torch.from_numpy(np.repeat(values[None], count, axis=0)) for values in (sample.image, *sample.targets.values()))
     drawn = pipeline.draw(count, sample.image.shape[1:], np.random.default_rng(seed))
     changed = pipeline.apply(images, dict(zip(sample.targets, targets, strict=True)), drawn)

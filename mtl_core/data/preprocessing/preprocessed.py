@@ -14,7 +14,7 @@ from mtl_core.data.in_threads import in_threads
 from mtl_core.data.preprocessing.steps import preprocessing, shape_after
 from mtl_core.data.source import DataSource, Layout, Progress, Rows
 
-FORMAT = 1  # raise it when the same settings give other images
+FORMAT = 2  # raise it when the same settings give other images
 _ROWS = 128  # images written at once
 
 
@@ -70,18 +70,18 @@ class Preprocessed(DataSource):
 
     def portions_of(self, data: MultiTaskDataset, progress: Progress) -> tuple[Layout, Rows]:
         """A split of the source (memory-mapped, as a rule) preprocessed a few rows at a time."""
-        kinds = {task.target: task.kind for task in self.tasks()}
+        tasks = {task.target: task for task in self.tasks()}
         blank = {name: np.zeros(values.shape[1:], values.dtype) for name, values in data.targets.items()}
-        _, moved = self._apply(np.zeros(data.images.shape[1:], np.uint8), blank, kinds)  # tells the shapes, for an empty split, too
+        _, moved = self._apply(np.zeros(data.images.shape[1:], np.uint8), blank, tasks)  # tells the shapes, for an empty split, too
         layout: Layout = {"images": ((len(data), *self.image_shape()), np.dtype(np.uint8))}
         for name, values in data.targets.items():
             layout[f"target.{name}"] = ((len(data), *np.shape(moved[name])), values.dtype)
             layout[f"labelled.{name}"] = ((len(data),), np.dtype(bool))
-        return layout, self._rows(data, kinds, progress)
+        return layout, self._rows(data, tasks, progress)
 
-    def _rows(self, data: MultiTaskDataset, kinds: dict[str, str], progress: Progress) -> Rows:
+    def _rows(self, data: MultiTaskDataset, tasks: dict[str, Task], progress: Progress) -> Rows:
         def work(row: int) -> dict[str, Any]:
-            image, moved = self._apply(np.array(data.images[row]), {name: values[row] for name, values in data.targets.items()}, kinds)
+            image, moved = self._apply(np.array(data.images[row]), {name: values[row] for name, values in data.targets.items()}, tasks)
             flags = {f"labelled.{name}": flags[row] for name, flags in data.labelled.items()}
             return {"images": image} | {f"target.{name}": values for name, values in moved.items()} | flags
 

@@ -54,10 +54,19 @@ def place(old: tuple[int, int], new: tuple[int, int], how: str) -> Placement:
     return Placement(old, new, scaled, offset)  # type: ignore[arg-type]
 
 
-def resized_image(image: np.ndarray, placement: Placement) -> np.ndarray:
-    """uint8 (C, H, W) -> (C, *new), bilinear with anti-aliasing; bars have the mean colour of the image."""
-    frame = np.empty((len(image), *placement.new), np.uint8)
-    frame[:] = np.rint(image.mean(axis=(1, 2), keepdims=True)).astype(np.uint8)
+def resized_image(image: np.ndarray, placement: Placement, bars: str = "mean") -> np.ndarray:
+    """uint8 (C, H, W) -> (C, *new), bilinear with anti-aliasing. At the same size nothing is touched.
+
+    Imports, published sets, preprocessing and prediction all come here, so that a network is shown what it was trained on.
+
+    Args:
+        bars: colour of what the picture does not reach: ``mean``, that of the picture, or ``black``, as imports were made before version 3.
+    """
+    if placement.old == placement.new == placement.scaled:
+        return image
+    frame = np.zeros((len(image), *placement.new), np.uint8)
+    if bars == "mean":
+        frame[:] = np.rint(image.mean(axis=(1, 2), keepdims=True)).astype(np.uint8)
     height, width = placement.scaled
     for channel, pixels in enumerate(image):
         smaller = Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), Image.Resampling.BILINEAR)

@@ -10,42 +10,52 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from mtl_core.config_sections import PreprocessingConfig
+from mtl_core.data.dataset import Task
 from mtl_core.data.preprocessing import open_denoiser
 from mtl_core.data.preprocessing.recolour import channels_after, recoloured
-from mtl_core.data.preprocessing.resize import place, resized_boxes, resized_image, resized_map
+from mtl_core.data.preprocessing.resize import Placement, place, resized_boxes, resized_image, resized_map
+from mtl_core.data.target_geometry import MAPS, geometry_of, moved_numbers
 
-MAPS = ("segmentation", "depth")  # kinds with a value for each pixel
-Preprocess = Callable[[np.ndarray, Mapping[str, np.ndarray], Mapping[str, str]], tuple[np.ndarray, dict[str, np.ndarray]]]
+Preprocess = Callable[[np.ndarray, Mapping[str, np.ndarray], Mapping[str, Task | str]], tuple[np.ndarray, dict[str, np.ndarray]]]
 
 
 def preprocessing(config: PreprocessingConfig) -> Preprocess:
-    """The function ``(image, targets, kinds) -> (image, targets)`` that a config describes.
+    """The function ``(image, targets, tasks) -> (image, targets)`` that a config describes.
 
-    Its arguments: a uint8 image (1 or 3, H, W); its targets by name, one row each of the table in ``mtl_core.data.dataset`` (those of kinds
-    without places pass through); the kind of each target. It changes neither.
+    Its arguments: a uint8 image (1 or 3, H, W); its targets by name, one row each of the table in ``mtl_core.data.dataset`` (those
+    without places pass through); a task that reads each target, or its kind. It changes neither.
 
     Raises:
         ConfigError: unknown denoiser or option.
     """
     denoise = open_denoiser(config.denoise)
 
-    def apply(image: np.ndarray, targets: Mapping[str, np.ndarray], kinds: Mapping[str, str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def apply(image: np.ndarray, targets: Mapping[str, np.ndarray], tasks: Mapping[str, Task | str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         image = recoloured(denoise(image), config.colour)
         if config.resize == "none":
             return image, dict(targets)
         placement = place(image.shape[1:], (config.height, config.width), config.resize)
-        moved = {name: _moved(values, kinds.get(name, ""), placement) for name, values in targets.items()}
-        return resized_image(image, placement), moved
+        known = {name: Task(name, task, name) if isinstance(task, str) else task for name, task in tasks.items()}
+        moved = {name: _moved(values, geometry_of(known[name]) if name in known else "", placement) for name, values in targets.items()}
+        return resized_image(image, placement), moved | _numbers(targets, known, placement)
 
     return apply
 
 
-def _moved(values: np.ndarray, kind: str, placement) -> np.ndarray:
-    if kind == "detection":
+def _numbers(targets: Mapping[str, np.ndarray], tasks: Mapping[str, Task], placement: Placement) -> dict[str, np.ndarray]:
+    """Coordinates, angles, lengths and areas in the new size."""
+    (down, across), (top, left) = ((new / old for new, old in zip(placement.scaled, placement.old, strict=True)), placement.offset)
+    forward = np.array([[[across, 0, left], [0, down, top]]], dtype=np.float64)
+    rows = {name: np.asarray(values)[None] for name, values in targets.items() if np.ndim(values) == 0}
+    return {name: values[0] for name, values in moved_numbers(rows, tasks, forward, placement.old, placement.new).items()}
+
+
+def _moved(values: np.ndarray, geometry: str, placement: Placement) -> np.ndarray:
+    if geometry == "boxes":
         return resized_boxes(values, placement)
-    if kind == "normals":  # three maps; a direction that is not known is the zero vector
+    if geometry == "normals":  # three maps; a direction that is not known is the zero vector
         return np.nan_to_num(resized_map(values, placement))
-    return resized_map(values, placement) if kind in MAPS else values
+    return resized_map(values, placement) if geometry in MAPS else values
 
 
 def shape_after(shape: tuple[int, int, int], config: PreprocessingConfig) -> tuple[int, int, int]:

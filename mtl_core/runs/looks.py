@@ -1,0 +1,62 @@
+"""When a run's test images were looked at, and by what: ``<run>/looks_at_test.jsonl``, one line each, beside what evaluations and predictions keep.
+
+Every way to learn something of a run from its test images writes a line: an evaluation, predictions of the split, a model's answer to a question.
+A line stays when the evaluation or the predictions are made anew or deleted: what was seen was seen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+NAME = "looks_at_test.jsonl"
+_KEPT = "test_epoch_"  # begin of the folder of the predictions of the test split
+
+
+@dataclass(frozen=True)
+class Look:
+    """``what``: 'evaluated' or 'predicted'. ``epoch``: of the checkpoint. ``at``: seconds since 1970."""
+
+    what: str
+    epoch: int
+    at: float
+
+
+def note_look(run_folder: Path, what: str, epoch: int) -> None:
+    """Write down that the test images were looked at.
+
+    Raises:
+        OSError: the run's folder cannot be written.
+    """
+    line = json.dumps({"what": what, "epoch": epoch, "at": time.time()}) + "\n"
+    handle = os.open(Path(run_folder) / NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(handle, line.encode())
+    finally:
+        os.close(handle)
+
+
+def looks(run_folder: Path) -> list[Look]:
+    """All of them, the oldest first; of earlier versions the predictions and evaluations that are still there. Damaged lines are left out."""
+    found = []
+    try:
+        lines = (Path(run_folder) / NAME).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            found.append(Look(str(entry["what"]), int(entry["epoch"]), float(entry["at"])))
+        except (ValueError, KeyError, TypeError):
+            continue
+    noted = {(look.what, look.epoch) for look in found}
+    for what, pattern in (("predicted", f"predictions/{_KEPT}*/meta.json"), ("evaluated", "evaluations/*_test.json")):
+        for path in Path(run_folder).glob(pattern):
+            name = path.parent.name.removeprefix("test_") if what == "predicted" else path.name
+            epoch = name.split("_")[1]
+            if epoch.isdigit() and (what, int(epoch)) not in noted:
+                found.append(Look(what, int(epoch), path.stat().st_mtime))
+    return sorted(found, key=lambda look: look.at)
