@@ -103,7 +103,7 @@ def _predict_all(predictor: Predictor, jobs: list[tuple[Path, str]], out: Path, 
     done, skipped = [], []
     for path, name in jobs:
         try:
-            image = read_image(path)
+            image = read_image(path, predictor.levels)
         except ImageFileError as error:
             skipped.append({"file": str(path), "why": str(error)})
             complain(f"left out: {error}")

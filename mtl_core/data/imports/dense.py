@@ -13,7 +13,7 @@ import numpy as np
 from mtl_core.data.imports.formats.depth_maps import DepthFile
 from mtl_core.data.imports.formats.mask_files import ClassMasks, MaskFile
 from mtl_core.data.imports.formats.outlines import MOST_STEPS, Shapes
-from mtl_core.data.imports.geometry import placement
+from mtl_core.data.imports.geometry import in_proportion, placement
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.data.imports.tree import UnreadableError
@@ -174,9 +174,3 @@ def _of_other_size(file: str, mine: tuple[int, int], size: tuple[int, int], scal
     if not in_proportion(mine, size):
         return [("skipped", "size_differs", f"{sentence}; their proportions differ, so it is not scaled")], []
     return [], [("repaired", "scaled", f"{sentence}; scaled to it, the nearest pixel each")]
-
-
-def in_proportion(mine: tuple[int, int], theirs: tuple[int, int]) -> bool:
-    """Whether one size is the other scaled, up to a pixel of rounding."""
-    scale = theirs[0] / mine[0]
-    return abs(mine[1] * scale - theirs[1]) <= max(1.0, scale, 0.01 * theirs[1])

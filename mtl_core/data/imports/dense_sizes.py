@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mtl_core.data.imports.contents import content_of
-from mtl_core.data.imports.dense import in_proportion
 from mtl_core.data.imports.formats import Context
+from mtl_core.data.imports.geometry import in_proportion
 from mtl_core.data.imports.pairing import Pair
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.questions import Question, Reading

@@ -32,6 +32,7 @@ PREPARATION = 3  # how arrays are made of files; raise it with every change that
 PREPARATION = 3  # how arrays are made of files; raise it with every change that makes other arrays of the same files
 # 3: outlines are drawn as pycocotools draws them, where Pillow filled half a pixel more on every side; bars have the picture's mean colour;
 #    16-bit and float pictures keep one range per set
+_NOTES = ("wrong_extension", "one_level", "levels")  # said of a picture that is used as it is
 _DRAFT = 64  # pixels that suffice to compare pictures
 
 
@@ -77,7 +78,7 @@ class _Examination:
         self.maps = DenseCheck(spec)
         self.progress, self.cancelled = progress, cancelled
         self.tree = Tree(path, self.findings)
-        self.reader = ImageReader(self.tree)
+        self.reader = ImageReader(self.tree, spec.images.levels)
         self.keys = image_keys(self.tree, spec.images, self.reader)
         if not self.keys:
             raise DataError(f"no pictures in '{path}' where the description says: folders {spec.images.folders}, files {spec.images.files}")
@@ -111,8 +112,8 @@ class _Examination:
                 continue
             facts[key], changes = found
             for kind, sentence in changes:
-                self.findings.add("note" if kind == "wrong_extension" else "repaired", kind, key, sentence)
-                self.repaired |= {key}
+                self.findings.add("note" if kind in _NOTES else "repaired", kind, key, sentence)
+                self.repaired |= {key} if kind != "one_level" else set()
                 self.turned |= {key} if kind == "turned" else set()
         return facts
 
@@ -126,7 +127,10 @@ class _Examination:
             return UnreadableError("decoding it takes more memory than there is")
         pixels = hashlib.sha256(picture.image.tobytes() + repr((picture.size, picture.image.mode)).encode()).hexdigest()
         facts = Facts(picture.size, picture.image.mode == "L", hashlib.sha256(content).hexdigest(), pixels)
-        return facts, picture.changes
+        levels = picture.image.getextrema()
+        one = picture.size != (1, 1) and all(low == high for low, high in ([levels] if picture.image.mode == "L" else levels))
+        said = [("one_level", "all its pixels are the same: empty, or in numbers too small for 'images.levels'")] if one else []
+        return facts, (*picture.changes, *said)
 
     def _targets(self, context: Context) -> list[Targets]:
         found: dict[str, Targets] = {}
@@ -222,7 +226,7 @@ class _Examination:
 
     def _digest(self, facts: dict[str, Facts], split: dict[str, str], targets: list[Targets], tasks: tuple[Task, ...], shape: tuple) -> str:
         """Of everything the arrays depend on, wherever the files lie and whatever the set is called."""
-        sum_ = hashlib.sha256(repr((PREPARATION, shape, self.spec.images.resize, tasks)).encode())
+        sum_ = hashlib.sha256(repr((PREPARATION, shape, self.spec.images.resize, self.spec.images.levels, tasks)).encode())
         for key, fact in facts.items():
             sum_.update(f"{key}\0{split[key]}\0{fact.content}\0".encode())
             for target in targets:

@@ -1,7 +1,7 @@
 """Which files are pictures and which are masks, depth maps or the like of them: told by names that belong together and by what the files hold.
 
 Names belong together where something that is the same is left: ``leftImg8bit/train/a_000_leftImg8bit.png`` and
-``gtFine/train/a_000_gtFine_color.png`` share ``train`` and ``a_000``. All files that differ from their pictures in one and the same way play one ``Role``.
+``gtFine/train/a_000_gtFine_color.png`` share ``train`` and ``a_000``. All files that differ from their pictures in one way play one ``Role``.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from mtl_core.data.imports.formats import FORMATS, Context, Guess, ImageIndex
 from mtl_core.data.imports.formats.class_folders import PARTS
 from mtl_core.data.imports.formats.oxford_pets import oxford_pets
 from mtl_core.data.imports.images import ImageReader, image_keys
+from mtl_core.data.imports.levels import levels_of, stacks_in, unread_endings
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.proposal import CsvTable, Proposal, ProposedTask
 from mtl_core.data.imports.questions import FileNote, Question
@@ -86,10 +87,17 @@ def _look(tree: Tree) -> Proposal:
     if not keys:
         raise DataError(f"no pictures in '{tree.path}'. Choose the folder or zip that holds them.")
     size, note = _size(found, keys)
+    levels, levels_note, levels_question = levels_of(tree, keys)
+    stack_note, stack_question = stacks_in(tree, keys)
+    found.questions += [question for question in (levels_question, stack_question) if question is not None]
+    found.notes += unread_endings(tree)
+    notes += [text for text in (levels_note, stack_note) if text]
     splits, split_note = _splits(tree, keys, guesses)
     sources = [SourceSpec(format=name, **guess.options) for name, guess in guesses]
     tables = tuple(replace(guess.table, source=n) for n, (_, guess) in enumerate(guesses) if isinstance(guess.table, CsvTable))
-    spec = ImportSpec(path=str(tree.path), images=images.model_copy(update={"size": size}), sources=_told_apart(sources), splits=splits)
+    spec = ImportSpec(
+        path=str(tree.path), images=images.model_copy(update={"size": size, "levels": levels}), sources=_told_apart(sources), splits=splits
+    )
     questions = tuple(replace(question, source=n) for n, (_, guess) in enumerate(guesses) for question in guess.questions)
     return _described(found, spec, (*notes, note, split_note), tables, _numbered((*questions, *found.questions)))
 

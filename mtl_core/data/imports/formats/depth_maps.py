@@ -124,6 +124,6 @@ class DepthMaps(Format):
             mode = opened(context.tree.read(first.file, MOST_BYTES)).mode if first is not None and is_picture(first.file) else ""
         except UnreadableError:
             return
-        if mode in ("L", "P", "RGB", "RGBA", "1", "LA"):
+        if mode in ("L", "P", "1"):
             sentence = "a depth map of 8 bits has at most 255 steps, and is often a picture of depth rather than depth; look at its range"
             context.findings.add("note", "8_bit_depth", first.file, sentence, self.options.task)
