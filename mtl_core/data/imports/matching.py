@@ -47,7 +47,7 @@ class Matcher:
             AmbiguousImageError: several fit equally well.
         """
         form = _name(core)
-        exact = [key for key in self._exact.get((place, form), ()) if key != file]
+        exact = [key for key in self._exact.get((place, form), ()) if key != file and not _of_other_parts(file, key)]
         if len(exact) == 1:
             return exact[0]
         found = [key for key in (exact or self._by_core.get(form, ())) if key != file]
@@ -66,8 +66,13 @@ class Matcher:
         mine, theirs = set(_parts(file)), set(_parts(key))
         if (mine - theirs) & self._theirs or (theirs - mine) & self._mine:
             return False
-        parts = part_in(file.rpartition("/")[0]), part_in(key.rpartition("/")[0])
-        return not (all(parts) and parts[0] != parts[1])
+        return not _of_other_parts(file, key)
+
+
+def _of_other_parts(file: str, key: str) -> bool:
+    """Whether one lies in train and the other in val or test."""
+    parts = part_in(file.rpartition("/")[0]), part_in(key.rpartition("/")[0])
+    return all(parts) and parts[0] != parts[1]
 
 
 def _name(text: str) -> str:

@@ -12,6 +12,7 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from posixpath import splitext
 
 from mtl_core.data.imports.contents import Content, content_of
@@ -126,6 +127,7 @@ class _Pairing:
             stem, ending = splitext(base)
             self.split[name] = (folder, stem, ending.lower())
             tails.update({*_tails(stem), *((stem,) if folder else ())})
+        self.parts = {folder: part_in(folder) for folder in {folder for folder, _, _ in self.split.values()}}
         self.tails = {tail for tail, count in tails.items() if count > 1}
 
     def found(self) -> list[Pair]:
@@ -147,7 +149,7 @@ class _Pairing:
             rank_a, rank_b = _RANK[kind_a], _RANK[kind_b]
             target, image = (b, a) if first_is_image else (a, b)
             ordered = tuple(pair[::-1] if first_is_image else pair for pair in pairs)
-            strength = (certain, max(rank_a, rank_b), len(pairs), -_stripped(target) - _stripped(image))
+            strength = (certain, max(rank_a, rank_b), len(pairs), _alike(target[2], image[2]), -_stripped(target) - _stripped(image))
             mine = targets.get(target)
             if mine is None or strength > mine[0]:
                 targets[target] = (strength, image, ordered, kind_b if first_is_image else kind_a, certain, kind_a if first_is_image else kind_b)
@@ -225,6 +227,8 @@ class _Pairing:
                 continue
             for n, (a, role_a, cost_a) in enumerate(entries):
                 for b, role_b, cost_b in entries[n + 1 :]:
+                    if len({part for part in (self.parts[self.split[a][0]], self.parts[self.split[b][0]]) if part}) > 1:
+                        continue  # one of train, one of test
                     if (
                         a == b
                         or role_a == role_b
@@ -342,6 +346,11 @@ def _own_words(name: str, other: str) -> str:
     """What of a name its partner's lacks, in lower case."""
     theirs = set(re.split(r"[/_.\- ]", other.lower()))
     return " ".join(word for word in re.split(r"[/_.\- ]", splitext(name)[0].lower()) if word not in theirs)
+
+
+def _alike(one: str, other: str) -> float:
+    """How much two folders' names share, from 0 to 1: 'left_img' has its masks in 'left_mask' rather than in 'right_mask'."""
+    return SequenceMatcher(None, one.lower(), other.lower()).ratio()
 
 
 def _stripped(role: tuple) -> int:

@@ -79,6 +79,8 @@ def _look(tree: Tree) -> Proposal:
     images = images.model_copy(update=_merged(images, [guess for _, guess in guesses], found.aside))
     if any(name != "class_folders" for name, _ in guesses):
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or guess.labelled["class"] > _most(guesses) / 2]
+    if any(name in ("masks", "depth") for name, _ in guesses):
+        guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or not _are_scenes(found.index(images).keys)]
     _complete_tables([guess for name, guess in guesses if name == "csv"])
     recipe = oxford_pets(tree)
     guesses = recipe or guesses
@@ -137,6 +139,13 @@ def _guesses(found: _FoundImages, name: str, images: ImageSpec) -> list[Guess]:
     except MTLError as error:  # one format that fails never blocks the others
         context.not_understood(format_class.title, str(error))
         return []
+
+
+def _are_scenes(keys: list[str]) -> bool:
+    """Whether the pictures' folders are places or takes rather than classes: one picture in each, or every name begins with its folder's."""
+    folders = Counter(key.rpartition("/")[0] for key in keys)
+    named = sum(key.rpartition("/")[2].startswith(f"{key.rpartition('/')[0].rpartition('/')[2]}_") for key in keys if "/" in key)
+    return max(folders.values(), default=0) == 1 or named == len(keys)
 
 
 def _most(guesses: list[tuple[str, Guess]]) -> int:

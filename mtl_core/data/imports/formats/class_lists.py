@@ -161,6 +161,9 @@ def _from_text(file: str, text: str) -> ClassList | None:
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith(("#", "//"))]
     if not lines or len(lines) > 2000:
         return None
+    names = _table(lines)
+    if names and not re.search(r"\b(r|red|rgb|colou?r|hex)\b", lines[0].lower()):
+        return ClassList(file, names)
     colours, numbers = {}, {}
     for line in lines:
         read = _colour_line(line)
@@ -170,7 +173,7 @@ def _from_text(file: str, text: str) -> ClassList | None:
                 numbers[read[2]] = read[1]
     if len(colours) >= max(1, 0.6 * (len(lines) - 1)):
         return ClassList(file, numbers, colours)
-    names = _table(lines) or _numbered(lines)
+    names = names or _numbered(lines)
     if names:
         return ClassList(file, names)
     base = file.rpartition("/")[2].lower()
