@@ -88,8 +88,8 @@ def _look(tree: Tree) -> Proposal:
     keys = found.index(images).keys
     if not keys:
         raise DataError(f"no pictures in '{tree.path}'. Choose the folder or zip that holds them.")
-    size, note = _size(found, keys)
     levels, levels_note, levels_question = levels_of(tree, keys)
+    size, note = _size(found, keys, levels)
     stack_note, stack_question = stacks_in(tree, keys)
     found.questions += [question for question in (levels_question, stack_question) if question is not None]
     found.notes += unread_endings(tree)
@@ -177,7 +177,7 @@ def _told_apart(sources: list[SourceSpec]) -> list[SourceSpec]:
     return sources
 
 
-def _size(found: _FoundImages, keys: list[str]) -> tuple[tuple[int, int], str]:
+def _size(found: _FoundImages, keys: list[str], levels: tuple[float, float] | None) -> tuple[tuple[int, int], str]:
     tree, reader = found.tree, found.reader
     if "#" in keys[0]:
         reader.rows(keys[0].rpartition("#")[0])
@@ -186,7 +186,7 @@ def _size(found: _FoundImages, keys: list[str]) -> tuple[tuple[int, int], str]:
     sizes: Counter[tuple[int, int]] = Counter()
     for key in keys[:: max(1, len(keys) // _LOOKED_AT)]:
         try:
-            sizes[read_picture(tree.read(key, MOST_BYTES), key, (64, 64)).size] += 1
+            sizes[read_picture(tree.read(key, MOST_BYTES), key, (64, 64), levels).size] += 1
         except UnreadableError:
             continue
     if len(sizes) == 1 and min(next(iter(sizes))) >= 8 and max(next(iter(sizes))) <= 128:

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from mtl_core.data.imports import answer, examine, propose
-from mtl_core.data.imports.source import PreparedSource
 
 W, H = 48, 36
 
@@ -25,7 +24,7 @@ def save(path: Path, values: np.ndarray, **options) -> None:
 
 
 def photo(path: Path, seed: int = 0, width: int = W, height: int = H) -> None:
-    save(path, (np.random.default_rng(seed).integers(0, 60, (height, width, 3)) + [30, 60, 90]).astype(np.uint8))
+    save(path, (np.random.default_rng(seed).integers(0, 60, (height, width, 3)) + np.array([30, 60, 90])).astype(np.uint8))
 
 
 def mask(inside: int = 1, outside: int = 0, width: int = W, height: int = H) -> np.ndarray:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.formats import rle
 from mtl_core.data.imports.geometry import Placement, place_map, place_points
 
@@ -111,10 +112,14 @@ class Shapes:
         return total.hexdigest()
 
     def render(self, place: Placement) -> np.ndarray:
-        """uint8 (H, W): the numbers; 0 where nothing is. The coordinates must be pixels (see ``at``)."""
+        """uint8 (H, W): the numbers; 0 where nothing is, IGNORE where the frame does not show the image. The coordinates are pixels (see ``at``)."""
         mask = np.zeros((place.height, place.width), np.uint8)
         for number, outline in self.shapes:
             mask[outline.render(place)] = number
+        if self.size is not None:
+            for axis, side, begin, scale in ((0, self.size[1], place.top, place.scale_y), (1, self.size[0], place.left, place.scale_x)):
+                at = (np.arange(mask.shape[axis]) + 0.5 - begin) / scale
+                mask[(slice(None),) * axis + ((at < 0) | (at >= side),)] = IGNORE
         return mask
 
 
