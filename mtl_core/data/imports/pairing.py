@@ -19,7 +19,8 @@ from mtl_core.data.imports.contents import Content, content_of
 from mtl_core.data.imports.number_maps import is_map
 from mtl_core.data.imports.tree import Tree
 
-_SAMPLED = 3000  # files whose names are compared
+_SAMPLED = 3000  # names that are compared
+_MOST_COMPARED = 12_000  # files, after every n-th name is taken
 _LOOKED_AT = 6  # files of one role whose pixels tell what all hold
 _MOST_ALIKE = 12  # files of one name that are compared with each other; more are no pairs
 _RANK = {"photo": 5, "grey": 4, "depth": 3, "normals": 2, "colours": 2, "objects": 1, "index": 1, "soft": 1, "unreadable": 0}
@@ -128,6 +129,9 @@ class _Pairing:
             self.split[name] = (folder, stem, ending.lower())
             tails.update({*_tails(stem), *((stem,) if folder else ())})
         self.parts = {folder: part_in(folder) for folder in {folder for folder, _, _ in self.split.values()}}
+        # Many names: every n-th, the same ones on both sides. Many folders of a few names: the first folders, which hold both sides.
+        self.thin = max(1, len({stem for _, stem, _ in self.split.values()}) // _SAMPLED)
+        self.compared = self.files[: _MOST_COMPARED * self.thin]
         self.tails = {tail for tail, count in tails.items() if count > 1}
 
     def found(self) -> list[Pair]:
@@ -209,9 +213,9 @@ class _Pairing:
 
     def _related(self) -> dict[tuple[str, str], tuple[int, tuple]]:
         """(file, file) -> how little is stripped of their names, and in which way they differ."""
-        thin = max(1, len(self.files) // _SAMPLED)
+        thin = self.thin
         buckets: dict[tuple, list[tuple[str, tuple, int]]] = defaultdict(list)
-        for name in self.files:
+        for name in self.compared:
             folder, stem, ending = self.split[name]
             parts = folder.split("/") if folder else []
             for core, prefix, suffix in self._cores(stem, bool(parts)):
@@ -282,7 +286,7 @@ class _Pairing:
                 return [Role("", prefix, suffix, ending)]
             common = _common(folders)
             everything = sum(1 for name in self.files if (f"{name}/").startswith(f"{common}/" if common else "") and self.split[name][2] == ending)
-            thin = max(1, len(self.files) // _SAMPLED)
+            thin = max(1, len(self.files) // max(1, len(self.compared)) * self.thin)
             if everything <= 1.3 * thin * len(names) + 3 or len(folders) > 8:
                 return [Role(common, prefix, suffix, ending)]
             return [Role(folder, prefix, suffix, ending) for folder in folders]

@@ -1,4 +1,4 @@
-"""Outlines, masks, boxes and depth of one object lie in one place, whatever the format and the resize; pycocotools, Pillow and numpy are the judges."""
+"""Outlines, masks, boxes and depth of one object lie in one place, whatever the format and resize; pycocotools, Pillow and numpy are judges."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def dataset(root, name: str, width: int, height: int) -> list:
         for folder in ("images", "masks/thing", "depth"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(root / f"images/{n:02}.png")
-        Image.fromarray((1000 + 1000 * inside.astype(np.uint16))).save(root / f"depth/{n:02}.png")
+        Image.fromarray(1000 + 1000 * inside.astype(np.uint16)).save(root / f"depth/{n:02}.png")
         mask = {"colours": np.stack([inside * 200, inside * 10, inside], axis=2), "class_folder": inside * 255}.get(name, inside)
         if name == "half_size":
             mask = np.kron(inside, np.ones((2, 2), np.uint8))
