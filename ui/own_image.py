@@ -42,14 +42,15 @@ def own_image(run_id: str) -> None:
         return
     from mtl_core.inference.images import as_image
 
+    predictor = predictor_of(run_store().home.as_posix(), run.id, checkpoint)
     try:
-        image = as_image(content)
+        image = as_image(content, predictor.levels)
     except Exception as error:
         if not is_ours(error):
             raise
         st.error(f"{plain(name)}: {plain(str(error))}", icon=":material/broken_image:")
         return
-    _predicted(run, predictor_of(run_store().home.as_posix(), run.id, checkpoint), image, name)
+    _predicted(run, predictor, image, name)
 
 
 def _chosen(run: Any) -> tuple[Any, str]:

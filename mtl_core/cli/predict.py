@@ -117,7 +117,7 @@ def _predict_all(predictor: Predictor, folder: PredictionFolder, quiet: bool) ->
             done.append(values)
             continue
         try:
-            image = read_image(job.image)
+            image = read_image(job.image, predictor.levels)
         except ImageFileError as error:
             skipped.append({"file": str(job.image), "why": str(error)})
             complain(f"left out: {error}")

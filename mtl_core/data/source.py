@@ -39,6 +39,8 @@ class DataSource(ABC):
 
     bars: str = "mean"  # colour of what a padded picture does not reach: that of the picture, or black
 
+    levels: list[float] | None = None  # numbers of 16-bit and float pictures that became black and white; None: 0 and 65535
+
     def __init__(self, options: SourceOptions):
         self.options = options
 

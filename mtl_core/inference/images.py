@@ -24,7 +24,7 @@ class ImageFileError(DataError):
     """A file is no image that can be read, or too large a one."""
 
 
-def read_image(source: str | Path | bytes) -> np.ndarray:
+def read_image(source: str | Path | bytes, levels: tuple[float, float] | None = None) -> np.ndarray:
     """uint8 (H, W, 3) of an image file (or its content), upright, the first frame only; transparent parts stand on white.
 
     Raises:
@@ -41,7 +41,7 @@ def read_image(source: str | Path | bytes) -> np.ndarray:
                 if picture.width * picture.height > LARGEST_IMAGE:  # known from the header, before anything is decoded
                     raise ImageFileError(_too_many(name, picture.width, picture.height))
                 picture.load()
-                return rgb(ImageOps.exif_transpose(picture))
+                return rgb(ImageOps.exif_transpose(picture), levels)
     except ImageFileError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -51,8 +51,13 @@ def read_image(source: str | Path | bytes) -> np.ndarray:
         raise ImageFileError(f"{name} is {what}; expected one of {', '.join(FORMATS)}.") from None
 
 
-def rgb(picture: Image.Image) -> np.ndarray:
-    """uint8 (H, W, 3) of a Pillow image of any mode, as imported pictures are read: 16-bit grey becomes the nearest of 256 levels."""
+def rgb(picture: Image.Image, levels: tuple[float, float] | None = None) -> np.ndarray:
+    """uint8 (H, W, 3) of a Pillow image of any mode, as imported pictures are read: 16-bit grey becomes the nearest of 256 levels.
+
+    ``levels``: numbers of 16-bit and float pictures that are black and white, where a set of imported pictures has its own.
+    """
+    if levels is not None and (picture.mode.startswith("I") or picture.mode == "F"):
+        return np.asarray(eight_bits(picture, levels)[0].convert("RGB"))
     if picture.mode in _DEEP_GREY or (picture.mode == "I" and picture.format in ("PNG", "TIFF", "PPM")):
         levels = np.asarray(picture).astype(np.int64).clip(0, 65535)
         return np.repeat(upper_eight_bits(levels)[..., None], 3, axis=2)
@@ -61,7 +66,7 @@ def rgb(picture: Image.Image) -> np.ndarray:
     return np.asarray(eight_bits(picture)[0].convert("RGB"))
 
 
-def as_image(image: Any) -> np.ndarray:
+def as_image(image: Any, levels: tuple[float, float] | None = None) -> np.ndarray:
     """uint8 (H, W, 3) of a path, a Pillow image, or an array: uint8 (H, W), (H, W, 1), (H, W, 3), or floats in 0..1 of these shapes.
 
     Raises:
@@ -69,10 +74,12 @@ def as_image(image: Any) -> np.ndarray:
         DataError: it is none of these; says what was found.
     """
     if isinstance(image, str | Path | bytes):
-        return read_image(image)
+        return read_image(image, levels)
     if isinstance(image, Image.Image):
-        return rgb(image)
+        return rgb(image, levels)
     values = np.asarray(image)
+    if levels is not None and values.ndim == 2 and values.dtype in (np.uint16, np.int32):
+        return rgb(Image.fromarray(values.astype(np.int32)), levels)
     if values.dtype.kind == "f" and values.size and np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1:
         values = (values * 255).round().astype(np.uint8)
     if values.ndim == 2:

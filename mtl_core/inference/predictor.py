@@ -49,6 +49,7 @@ class Predictor:
         self.description, self.device = description, resolve_device(device)
         self.how = _how(description, fit)
         self._source_how, self._bars, self._source_shape = _placed(description)
+        self.levels = (description.statistics.get("placed") or {}).get("levels")  # of 16-bit and float pictures
         self._denoise = open_denoiser(description.config.data.preprocessing.denoise)
         self.kinds = build_kinds(description.config, description.tasks, description.statistics)
         with unnoticed():  # the random values are replaced by the trained ones
@@ -80,12 +81,12 @@ class Predictor:
     def predict_each(self, images: Iterable[Any], batch_size: int = 16) -> Iterator[ImagePrediction]:
         """The same for any number of images, ``batch_size`` of them in memory at a time."""
         source = iter(images)
-        while batch := [as_image(image) for image in islice(source, batch_size)]:
+        while batch := [as_image(image, self.levels) for image in islice(source, batch_size)]:
             yield from self._predict(batch)
 
     def framed(self, image: Any) -> np.ndarray:
         """uint8 (h, w, C): an image at the network's size and with its channels."""
-        image = as_image(image)
+        image = as_image(image, self.levels)
         return self._framed(image)
 
     def normalised(self, frames: np.ndarray) -> Tensor:

@@ -152,7 +152,7 @@ def training_data(config: RunConfig, cache: Path, progress: Progress | None = No
     # What is blanked out or hidden has the mean colour, whatever standardisation subtracts.
     # For whoever shows the network pictures of other sizes: what the data set did to its pictures, before preprocessing.
     base = source.source if isinstance(source, Preprocessed) else source
-    placed = {"how": base.resized, "bars": base.bars, "shape": list(base.image_shape())}
+    placed = {"how": base.resized, "bars": base.bars, "shape": list(base.image_shape()), "levels": base.levels}
     data = replace(data, statistics={**statistics, "resized": source.resized, "placed": placed, "mean_colour": data.statistics["mean"]})
     data = partitioned(data, config.data.partition, {name: task.label_fraction for name, task in config.tasks.items()})
     empty = [name for name in config.tasks if name in data.tasks and not data.train.labelled[data.tasks[name].target].any()]

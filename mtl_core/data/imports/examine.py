@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from mtl_core.data.dataset import Task
+from mtl_core.data.imports.dense import DenseCheck
 from mtl_core.data.imports.formats import FORMATS, Context, ImageIndex, Targets
 from mtl_core.data.imports.formats.boxes import usable
-from mtl_core.data.imports.formats.coco import Shapes
 from mtl_core.data.imports.geometry import RESIZES
 from mtl_core.data.imports.images import Facts, ImageReader, image_keys
 from mtl_core.data.imports.joining import joined
@@ -30,6 +29,10 @@ from mtl_core.registry import unknown_name, validated
 
 MOST_BOXES = 1000  # of one image
 PREPARATION = 3  # how arrays are made of files; raise it with every change that makes other arrays of the same files
+PREPARATION = 3  # how arrays are made of files; raise it with every change that makes other arrays of the same files
+# 3: outlines are drawn as pycocotools draws them, where Pillow filled half a pixel more on every side; bars have the picture's mean colour;
+#    16-bit and float pictures keep one range per set
+_NOTES = ("wrong_extension", "one_level", "levels")  # said of a picture that is used as it is
 _DRAFT = 64  # pixels that suffice to compare pictures
 
 
@@ -80,10 +83,10 @@ class _Examination:
         if spec.images.resize not in RESIZES:
             raise DataError(unknown_name("way to resize", spec.images.resize, RESIZES))
         self.findings, self.spec = Findings(), spec
-        self.lock, self.ranges = threading.Lock(), {}
+        self.maps = DenseCheck(spec)
         self.progress, self.cancelled = progress, cancelled
         self.tree = Tree(path, self.findings)
-        self.reader = ImageReader(self.tree)
+        self.reader = ImageReader(self.tree, spec.images.levels)
         self.keys = image_keys(self.tree, spec.images, self.reader)
         if not self.keys:
             raise DataError(f"no pictures in '{path}' where the description says: folders {spec.images.folders}, files {spec.images.files}")
@@ -129,8 +132,8 @@ class _Examination:
                 continue
             facts[key], changes = found
             for kind, sentence in changes:
-                self.findings.add("note" if kind == "wrong_extension" else "repaired", kind, key, sentence)
-                self.repaired |= {key}
+                self.findings.add("note" if kind in _NOTES else "repaired", kind, key, sentence)
+                self.repaired |= {key} if kind != "one_level" else set()
                 self.turned |= {key} if kind == "turned" else set()
         return facts
 
@@ -144,7 +147,10 @@ class _Examination:
             return UnreadableError("decoding it takes more memory than there is")
         pixels = hashlib.sha256(picture.image.tobytes() + repr((picture.size, picture.image.mode)).encode()).hexdigest()
         facts = Facts(picture.size, picture.image.mode == "L", hashlib.sha256(content).hexdigest(), pixels)
-        return facts, picture.changes
+        levels = picture.image.getextrema()
+        one = picture.size != (1, 1) and all(low == high for low, high in ([levels] if picture.image.mode == "L" else levels))
+        said = [("one_level", "all its pixels are the same: empty, or in numbers too small for 'images.levels'")] if one else []
+        return facts, (*picture.changes, *said)
 
     def _targets(self, context: Context) -> list[Targets]:
         found: dict[str, Targets] = {}
@@ -195,47 +201,13 @@ class _Examination:
         return rows, said, "" if rows is None else hashlib.sha256(rows.tobytes()).hexdigest()
 
     def _mask(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
-        value = target.values[key]
-        if isinstance(value, Shapes):
-            if value.size != size:
-                return None, [("skipped", "size_differs", f"outlines for {value.size} (width, height); the image has {size}")], ""
-            return value, [], hashlib.sha256(repr(value.shapes).encode()).hexdigest()
-        try:
-            numbers = value.numbers()
-        except UnreadableError as error:
-            return None, [("skipped", "mask", f"'{value.file}': {error}")], ""
-        if numbers.shape[::-1] != size:
-            sentence = f"'{value.file}' has {numbers.shape[1]} x {numbers.shape[0]} pixels, the image {size[0]} x {size[1]}"
-            return None, [("skipped", "size_differs", sentence)], ""
-        unlisted = value.unlisted(numbers)
-        said = []
-        if unlisted:
-            listed = ", ".join(f"{number} ({count:,} pixels)" for number, count in list(unlisted.items())[:6])
-            said.append(("repaired", "unlisted_value", f"'{value.file}': numbers without a class are ignored: {listed}"))
-        return value, said, hashlib.sha256(numbers.tobytes() + repr(value.table).encode()).hexdigest()
+        return self.maps.mask(target.name, target.values[key], size)
 
     def _depth(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
-        value = target.values[key]
-        try:
-            values = value.values()
-        except UnreadableError as error:
-            return None, [("skipped", "depth", f"'{value.file}': {error}")], ""
-        if values.shape[::-1] != size:
-            sentence = f"'{value.file}' has {values.shape[1]} x {values.shape[0]} pixels, the image {size[0]} x {size[1]}"
-            return None, [("skipped", "size_differs", sentence)], ""
-        known = values[np.isfinite(values)]
-        if not known.size:
-            return None, [("skipped", "no_measurement", f"'{value.file}' has no measurement at all")], ""
-        said = []
-        if known.size < values.size:
-            said.append(("note", "no_measurement", f"{1 - known.size / values.size:.1%} of the pixels have no measurement and count for nothing"))
-        with self.lock:
-            low, high = self.ranges.get(target.name, (np.inf, -np.inf))
-            self.ranges[target.name] = (min(low, float(known.min())), max(high, float(known.max())))
-        return value, said, hashlib.sha256(values.tobytes()).hexdigest()
+        return self.maps.depth(target.name, target.values[key], size)
 
     def _task(self, target: Targets) -> Task:
-        value_range = self.ranges.get(target.name, (0.0, 1.0))
+        value_range = self.maps.ranges.get(target.name, (0.0, 1.0))
         title = self.spec.titles.get(target.name, target.name.replace("_", " ").capitalize())
         return Task(target.name, target.kind, target.name, target.classes, target.unit, title, value_range)
 
@@ -265,7 +237,8 @@ class _Examination:
             counts=dict(sorted(counts.items())),
             leaks=tuple(leaks),
             leak_count=leak_count,
-            problems=tuple(problems_with(parts, summaries)),
+            problems=(*problems_with(parts, summaries), *self.maps.problems()),
+            questions=self.maps.questions(),
             bytes_prepared=len(facts)
             * (int(np.prod(shape)) + sum(row_bytes(task, target, shape) for task, target in zip(tasks, targets, strict=True))),
             digest=self._digest(facts, split, targets, tasks, shape),
@@ -273,7 +246,7 @@ class _Examination:
 
     def _digest(self, facts: dict[str, Facts], split: dict[str, str], targets: list[Targets], tasks: tuple[Task, ...], shape: tuple) -> str:
         """Of everything the arrays depend on, wherever the files lie and whatever the set is called."""
-        sum_ = hashlib.sha256(repr((PREPARATION, shape, self.spec.images.resize, tasks)).encode())
+        sum_ = hashlib.sha256(repr((PREPARATION, shape, self.spec.images.resize, self.spec.images.levels, tasks)).encode())
         for key, fact in facts.items():
             sum_.update(f"{key}\0{split[key]}\0{fact.content}\0".encode())
             for target in targets:

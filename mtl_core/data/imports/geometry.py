@@ -91,3 +91,9 @@ def place_boxes(boxes: np.ndarray, place: Placement) -> np.ndarray:
     moved[:, [0, 2]] = moved[:, [0, 2]].clip(0, place.width)
     moved[:, [1, 3]] = moved[:, [1, 3]].clip(0, place.height)
     return moved[(moved[:, 2] > moved[:, 0]) & (moved[:, 3] > moved[:, 1])]
+
+
+def in_proportion(mine: tuple[int, int], theirs: tuple[int, int]) -> bool:
+    """Whether one size is the other scaled, up to a pixel of rounding."""
+    scale = theirs[0] / mine[0]
+    return abs(mine[1] * scale - theirs[1]) <= max(1.0, scale, 0.01 * theirs[1])

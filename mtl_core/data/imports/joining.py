@@ -6,8 +6,8 @@ from typing import Any
 
 from mtl_core.data.imports.formats import Targets
 from mtl_core.data.imports.formats.boxes import Boxes
-from mtl_core.data.imports.formats.coco import Shapes
-from mtl_core.data.imports.formats.masks import MaskFile
+from mtl_core.data.imports.formats.mask_files import ClassMasks, MaskFile
+from mtl_core.data.imports.formats.outlines import Shapes
 from mtl_core.data.imports.report import Findings
 from mtl_core.errors import DataError
 
@@ -41,8 +41,8 @@ def _renumbered(value: Any, kind: str, place: list[int]) -> Any:
         rows = value.rows.copy()
         rows[:, 4] = [place[int(index)] for index in rows[:, 4]]
         return Boxes(rows, value.shares, value.size)
-    if isinstance(value, MaskFile):
-        return MaskFile(value.tree, value.file, {number: place[index] if index < len(place) else index for number, index in value.table.items()})
+    if isinstance(value, MaskFile | ClassMasks):
+        return value.renumbered(place)
     if isinstance(value, Shapes):
-        return Shapes(tuple((place[v] if v < len(place) else v, shape) for v, shape in value.shapes), value.size)
+        return value.renumbered(dict(enumerate(place)))
     return value

@@ -8,11 +8,20 @@ from dataclasses import dataclass
 from posixpath import splitext
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from mtl_core.data.imports.tree import UnreadableError
 
-KINDS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+try:
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+    _HEIF = True
+except ImportError:  # no wheel for this system: such files are counted and said
+    _HEIF = False
+_AVIF = features.check("avif")
+
+KINDS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", *(["HEIF"] if _HEIF else []), *(["AVIF"] if _AVIF else []))
 EXTENSIONS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
     ".png": "PNG",
@@ -21,6 +30,8 @@ EXTENSIONS = {
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),
     ".webp": "WEBP",
     **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM"),
+    **(dict.fromkeys((".heic", ".heif", ".hif"), "HEIF") if _HEIF else {}),
+    **({".avif": "AVIF"} if _AVIF else {}),
 }
 MOST_PIXELS = 50_000_000
 MOST_BYTES = 128 << 20
@@ -49,11 +60,15 @@ def is_picture(name: str) -> bool:
     return splitext(name)[1].lower() in EXTENSIONS
 
 
-def read_picture(content: bytes, name: str, draft: tuple[int, int] | None = None) -> Picture:
+def read_picture(
+    content: bytes, name: str, draft: tuple[int, int] | None = None, levels: tuple[float, float] | None = None, frame: int = 0
+) -> Picture:
     """Decode a picture.
 
     Args:
         draft: (width, height) that is enough: JPEG is then decoded at 1/2, 1/4 or 1/8 of its size, never below this.
+        levels: numbers of 16-bit and float pictures that become black and white; None: 0 and 65535, and no floats.
+        frame: which one of several.
 
     Raises:
         UnreadableError: what is wrong with it, as a sentence.
@@ -61,9 +76,12 @@ def read_picture(content: bytes, name: str, draft: tuple[int, int] | None = None
     image = opened(content)
     changes: list[tuple[str, str]] = []
     expected = EXTENSIONS.get(splitext(name)[1].lower())
-    if expected and expected != image.format:
-        changes.append(("wrong_extension", f"named as {expected}, but it is {image.format}; read as what it is"))
-    if getattr(image, "n_frames", 1) > 1:
+    kind = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG with a second picture in it
+    if expected and expected != kind:
+        changes.append(("wrong_extension", f"named as {expected}, but it is {kind}; read as what it is"))
+    if frame:
+        _to_frame(image, frame)
+    elif getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
         changes.append(("animated", f"{image.n_frames} frames; the first is used"))
     size = image.size
     if draft and image.format == "JPEG" and image.mode in ("L", "RGB"):
@@ -74,7 +92,7 @@ def read_picture(content: bytes, name: str, draft: tuple[int, int] | None = None
         image = ImageOps.exif_transpose(image)
         size = size if turned < 5 else size[::-1]
         changes.append(("turned", f"set upright as its EXIF orientation ({turned}) says"))
-    image, change = eight_bits(image)
+    image, change = eight_bits(image, levels)
     return Picture(image, size, (*changes, *change))
 
 
@@ -97,6 +115,35 @@ def opened(content: bytes) -> Image.Image:
     return image
 
 
+def decoded(content: bytes) -> Image.Image:
+    """An image as it is stored: its own mode, not turned upright.
+
+    Raises:
+        UnreadableError: what is wrong with it.
+    """
+    image = opened(content)
+    _decoded(image)
+    return image
+
+
+def frames_of(content: bytes) -> int:
+    """How many pictures a file holds, one after the other; 1 for a phone's JPEG with a second picture in it."""
+    image = opened(content)
+    try:
+        return 1 if image.format == "MPO" else max(1, int(getattr(image, "n_frames", 1)))
+    except Exception as error:
+        raise UnreadableError(f"its frames cannot be counted ({type(error).__name__}: {str(error)[:100]})") from None
+
+
+def _to_frame(image: Image.Image, frame: int) -> None:
+    try:
+        image.seek(frame)
+    except Exception as error:
+        raise UnreadableError(f"its frame {frame} cannot be read ({type(error).__name__}: {str(error)[:100]})") from None
+    if image.width * image.height > MOST_PIXELS:
+        raise UnreadableError(f"{image.width} x {image.height} pixels in frame {frame}; at most {MOST_PIXELS:,} are decoded; make it smaller")
+
+
 def _decoded(image: Image.Image) -> None:
     try:
         image.load()
@@ -106,8 +153,8 @@ def _decoded(image: Image.Image) -> None:
         raise UnreadableError(f"the picture is {what} ({type(error).__name__}: {text})") from None
 
 
-def eight_bits(image: Image.Image) -> tuple[Image.Image, list[tuple[str, str]]]:
-    """The image in L or RGB, and what was done for it."""
+def eight_bits(image: Image.Image, levels: tuple[float, float] | None = None) -> tuple[Image.Image, list[tuple[str, str]]]:
+    """The image in L or RGB, and what was done for it; ``levels`` as in ``read_picture``."""
     mode = image.mode
     if mode in ("L", "RGB"):
         if "transparency" in image.info:
@@ -117,9 +164,15 @@ def eight_bits(image: Image.Image) -> tuple[Image.Image, list[tuple[str, str]]]:
         return image.convert("L"), []
     if mode.startswith("I") or mode == "I":
         values = np.asarray(image).astype(np.int64)
+        if levels is not None:
+            return _by_levels(values, levels)
         if values.min() < 0 or values.max() > 65535:
             raise UnreadableError(f"pixel values from {values.min()} to {values.max()}; expected 8 or 16 bits")
         return Image.fromarray(upper_eight_bits(values)), [("16_bit", "16 bits per pixel brought to 8")]
+    if mode == "F" and levels is not None:
+        return _by_levels(np.asarray(image), levels)
+    if mode == "F":
+        raise UnreadableError("pixels of floats; say with 'images.levels' which numbers are black and white")
     if mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         return image.convert("RGB"), [(mode.lower(), f"{mode} converted to RGB")]
     if mode in ("RGBA", "LA", "PA", "RGBa", "La") or (mode == "P" and "transparency" in image.info):
@@ -130,6 +183,20 @@ def eight_bits(image: Image.Image) -> tuple[Image.Image, list[tuple[str, str]]]:
     if mode == "P":
         return image.convert("RGB"), [("palette", "palette converted to RGB")]
     raise UnreadableError(f"pixels of mode {mode}; expected 8 or 16 bits, grey or colour")
+
+
+def _by_levels(values: np.ndarray, levels: tuple[float, float]) -> tuple[Image.Image, list[tuple[str, str]]]:
+    """Numbers from black to white, the same for all pictures of a set."""
+    low, high = levels
+    known = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
+    shares = (np.where(known, values, low).astype(np.float64) - low) / (high - low)
+    said = [("levels", f"numbers from {low:g} to {high:g} brought to 8 bits")]
+    beyond = float(((shares < 0) | (shares > 1)).mean())
+    if beyond:
+        said.append(("beyond_levels", f"{beyond:.1%} of its pixels lie beyond {low:g} to {high:g}, and became black or white"))
+    if not known.all():
+        said.append(("not_a_number", f"{1 - known.mean():.1%} of its pixels are no numbers, and became black"))
+    return Image.fromarray((shares.clip(0, 1) * 255 + 0.5).astype(np.uint8)), said
 
 
 def upper_eight_bits(values: np.ndarray) -> np.ndarray:
@@ -143,16 +210,28 @@ def index_image(content: bytes) -> np.ndarray:
     Raises:
         UnreadableError: unreadable, or its channels differ.
     """
-    image = opened(content)
-    _decoded(image)
+    image = decoded(content)
     values = np.asarray(image)
     if values.dtype == bool:
         values = values.astype(np.uint8)
     if values.ndim == 3:
         colours = values[..., :3] if image.mode in ("RGB", "RGBA") else values[..., :1]
         if (colours != colours[..., :1]).any():
-            raise UnreadableError("a mask in colours; expected one number per pixel (grey or palette). Save it as an index image")
+            raise UnreadableError("a mask in colours; expected one number per pixel (grey or palette). Give 'colours', colour -> class name")
         values = colours[..., 0]
     if values.dtype.kind not in "ui":
         raise UnreadableError(f"a mask of {values.dtype} values; expected whole numbers")
     return values.astype(np.int32)
+
+
+def colour_image(content: bytes) -> np.ndarray:
+    """A mask's colours as red * 65536 + green * 256 + blue: int32 (H, W). What is transparent keeps its colour.
+
+    Raises:
+        UnreadableError: unreadable, or of more than 8 bits.
+    """
+    image = decoded(content)
+    if image.mode not in ("RGB", "RGBA", "P", "L", "1", "LA", "PA"):
+        raise UnreadableError(f"a mask in colours with pixels of mode {image.mode}; expected 8 bits for each of red, green and blue")
+    values = np.asarray(image.convert("RGBA" if image.mode in ("LA", "PA", "RGBA") else "RGB"))[..., :3].astype(np.int32)
+    return values[..., 0] << 16 | values[..., 1] << 8 | values[..., 2]

@@ -12,6 +12,7 @@ from mtl_core.data.imports.formats import FORMATS, Context, Guess, ImageIndex
 from mtl_core.data.imports.formats.class_folders import PARTS
 from mtl_core.data.imports.formats.oxford_pets import oxford_pets
 from mtl_core.data.imports.images import ImageReader, image_keys
+from mtl_core.data.imports.levels import levels_of, stacks_in, unread_endings
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.proposal import CsvTable, Proposal, ProposedTask
 from mtl_core.data.imports.questions import FileNote, Question
@@ -83,11 +84,13 @@ def _look(tree: Tree) -> Proposal:
     images = ImageSpec(files=[guess.options["images"] for guess in _guesses(found, "idx", ImageSpec())])
     guesses: list[tuple[str, Guess]] = []
     for name in FORMATS:  # masks and depth before what counts images
-        images = images.model_copy(update=_merged(images, [guess for _, guess in guesses]))
+        images = images.model_copy(update=_merged(images, [guess for _, guess in guesses], found.aside))
         guesses += [(name, guess) for guess in _guesses(found, name, images)]
-    images = images.model_copy(update=_merged(images, [guess for _, guess in guesses]))
+    images = images.model_copy(update=_merged(images, [guess for _, guess in guesses], found.aside))
     if any(name != "class_folders" for name, _ in guesses):
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or guess.labelled["class"] > _most(guesses) / 2]
+    if any(name in ("masks", "depth") for name, _ in guesses):
+        guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or not _are_scenes(found.index(images).keys)]
     _complete_tables([guess for name, guess in guesses if name == "csv"])
     recipe = oxford_pets(tree)
     guesses = recipe or guesses
@@ -95,13 +98,20 @@ def _look(tree: Tree) -> Proposal:
     keys = found.index(images).keys
     if not keys:
         raise DataError(f"no pictures in '{tree.path}'. Choose the folder or zip that holds them.")
-    size, note = _size(found, keys)
+    levels, levels_note, levels_question = levels_of(tree, keys)
+    size, note = _size(found, keys, levels)
+    stack_note, stack_question = stacks_in(tree, keys)
+    found.questions += [question for question in (levels_question, stack_question) if question is not None]
+    found.notes += unread_endings(tree)
+    notes += [text for text in (levels_note, stack_note) if text]
     splits, split_note = _splits(tree, keys, guesses)
     sources = [SourceSpec(format=name, **guess.options) for name, guess in guesses]
     tables = tuple(replace(guess.table, source=n) for n, (_, guess) in enumerate(guesses) if isinstance(guess.table, CsvTable))
-    spec = ImportSpec(path=str(tree.path), images=images.model_copy(update={"size": size}), sources=_told_apart(sources), splits=splits)
+    spec = ImportSpec(
+        path=str(tree.path), images=images.model_copy(update={"size": size, "levels": levels}), sources=_told_apart(sources), splits=splits
+    )
     questions = tuple(replace(question, source=n) for n, (_, guess) in enumerate(guesses) for question in guess.questions)
-    return _described(found, spec, (*notes, note, split_note), tables, _numbered(questions))
+    return _described(found, spec, (*notes, note, split_note), tables, _numbered((*questions, *found.questions)))
 
 
 def _numbered(questions: tuple[Question, ...]) -> tuple[Question, ...]:
@@ -121,16 +131,18 @@ class _FoundImages:
         self.tree, self.reader = tree, ImageReader(tree)
         self._known: dict[str, ImageIndex] = {}
         self.notes: list[FileNote] = []
+        self.questions: list[Question] = []
+        self.aside: dict[str, list[str]] = {}
 
     def index(self, images: ImageSpec) -> ImageIndex:
-        key = repr((images.folders, images.files, images.exclude, images.exclude_suffixes))
+        key = repr((images.folders, images.files, images.exclude, images.exclude_suffixes, images.exclude_files))
         if key not in self._known:
             self._known = {key: ImageIndex(image_keys(self.tree, images, self.reader))}  # the last one only: this bounds the memory
         return self._known[key]
 
 
 def _guesses(found: _FoundImages, name: str, images: ImageSpec) -> list[Guess]:
-    context = Context(found.tree, found.index(images), Findings(), found.notes)
+    context = Context(found.tree, found.index(images), Findings(), found.notes, found.questions, found.aside)
     format_class = FORMATS.load(name)
     try:
         return format_class.guess(context, images)
@@ -139,13 +151,20 @@ def _guesses(found: _FoundImages, name: str, images: ImageSpec) -> list[Guess]:
         return []
 
 
+def _are_scenes(keys: list[str]) -> bool:
+    """Whether the pictures' folders are places or takes rather than classes: one picture in each, or every name begins with its folder's."""
+    folders = Counter(key.rpartition("/")[0] for key in keys)
+    named = sum(key.rpartition("/")[2].startswith(f"{key.rpartition('/')[0].rpartition('/')[2]}_") for key in keys if "/" in key)
+    return max(folders.values(), default=0) == 1 or named == len(keys)
+
+
 def _most(guesses: list[tuple[str, Guess]]) -> int:
     return max((max(guess.labelled.values(), default=0) for name, guess in guesses if name != "class_folders"), default=0)
 
 
-def _merged(images: ImageSpec, guesses: list[Guess]) -> dict[str, list[str]]:
-    fields = ("files", "exclude", "exclude_suffixes")
-    return {field: list(dict.fromkeys([*getattr(images, field), *(v for g in guesses for v in g.images.get(field, []))])) for field in fields}
+def _merged(images: ImageSpec, guesses: list[Guess], aside: dict[str, list[str]]) -> dict[str, list[str]]:
+    fields, found = ("files", "exclude", "exclude_suffixes", "exclude_files"), [aside, *(guess.images for guess in guesses)]
+    return {field: list(dict.fromkeys([*getattr(images, field), *(v for more in found for v in more.get(field, []))])) for field in fields}
 
 
 def _complete_tables(guesses: list[Guess]) -> None:
@@ -168,7 +187,7 @@ def _told_apart(sources: list[SourceSpec]) -> list[SourceSpec]:
     return sources
 
 
-def _size(found: _FoundImages, keys: list[str]) -> tuple[tuple[int, int], str]:
+def _size(found: _FoundImages, keys: list[str], levels: tuple[float, float] | None) -> tuple[tuple[int, int], str]:
     tree, reader = found.tree, found.reader
     if "#" in keys[0]:
         reader.rows(keys[0].rpartition("#")[0])
@@ -177,7 +196,7 @@ def _size(found: _FoundImages, keys: list[str]) -> tuple[tuple[int, int], str]:
     sizes: Counter[tuple[int, int]] = Counter()
     for key in keys[:: max(1, len(keys) // _LOOKED_AT)]:
         try:
-            sizes[read_picture(tree.read(key, MOST_BYTES), key, (64, 64)).size] += 1
+            sizes[read_picture(tree.read(key, MOST_BYTES), key, (64, 64), levels).size] += 1
         except UnreadableError:
             continue
     if len(sizes) == 1 and min(next(iter(sizes))) >= 8 and max(next(iter(sizes))) <= 128:

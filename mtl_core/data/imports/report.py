@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from mtl_core.csv_text import safe_cell
 from mtl_core.data.dataset import Task
+from mtl_core.data.imports.questions import Question
 
 Outcome = Literal["repaired", "skipped", "note"]
 ROWS_KEPT = 20_000  # findings listed one by one; more are only counted, so that memory stays bounded
@@ -109,6 +110,7 @@ class Report:
         problems: what keeps the import from being made, as sentences; empty when it can be.
         bytes_prepared: size of the prepared data on disk.
         digest: of everything the prepared data depend on.
+        questions: what only reading every file shows and the description leaves open; ``questions.answer`` writes a reading into it.
     """
 
     images: int
@@ -127,6 +129,7 @@ class Report:
     problems: tuple[str, ...]
     bytes_prepared: int
     digest: str
+    questions: tuple[Question, ...] = ()
 
     def csv_lines(self) -> Iterator[str]:
         """The findings as CSV, a line at a time, for a download. A cell that a spreadsheet would take for a formula gets a ' before it."""

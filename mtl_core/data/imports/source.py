@@ -175,6 +175,12 @@ class Imported(DataSource):
         """As its version makes them."""
         return "mean" if self.problems() or get_imported(self.options.set).preparation >= _MEAN_BARS else "black"
 
+    @property
+    def levels(self) -> list[float] | None:  # type: ignore[override]
+        """As its description says."""
+        known = None if self.problems() else get_imported(self.options.set).spec().images.levels
+        return None if known is None else list(known)
+
     def tasks(self) -> tuple[Task, ...]:
         return get_imported(self.options.set).tasks if not self.problems() else ()
 

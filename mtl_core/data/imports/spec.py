@@ -39,14 +39,23 @@ class ImageSpec(Strict):
 
     folders: list[str] = Field(default_factory=lambda: [""], description="Folders below the path whose images count, '' for all.")
     files: list[str] = Field(default_factory=list, description="idx files (as MNIST's) that hold many images each.")
-    exclude: list[str] = Field(default_factory=list, description="Folders below them that hold no images but masks, depth and the like.")
+    exclude: list[str] = Field(default_factory=list, description="Folders that hold no images but masks, depth and the like; '*' is any one folder.")
     exclude_suffixes: list[str] = Field(default_factory=list, description="Ends of stems that mark masks beside the images, such as '_mask'.")
+    exclude_files: list[str] = Field(
+        default_factory=list, description="Patterns of files that are no images, such as 'photos/*_mask.png'; '*' stands for any part of a name."
+    )
     size: tuple[int, int] = Field((64, 64), description="Height and width in pixels that every image is brought to.")
     colour: Literal["auto", "grey", "colour"] = Field("auto", description="'auto': grey where every image is, else colour.")
+    levels: tuple[float, float] | None = Field(
+        None, description="Numbers of 16-bit and float pictures that become black and white, one range for the set; null: 0 and 65535, and no floats."
+    )
+    frames: Literal["first", "all"] = Field("first", description="Of a file with several pictures (a TIFF stack): the first, or each one of them.")
     resize: Literal["stretch", "pad", "crop"] = Field("stretch", description="'stretch' changes proportions; 'pad' and 'crop' keep them.")
 
     @model_validator(mode="after")
     def _sizes(self) -> ImageSpec:
+        if self.levels is not None and not self.levels[0] < self.levels[1]:
+            raise ValueError(f"images.levels: expected a lower and a higher number, found {list(self.levels)}")
         if not all(8 <= side <= 1024 for side in self.size):
             raise ValueError(f"images.size: expected height and width of 8 to 1024 pixels, found {list(self.size)}")
         return self

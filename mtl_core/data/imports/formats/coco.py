@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
 from pydantic import Field
 
 from mtl_core.data.dataset import IGNORE
-from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets, rle
+from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets
 from mtl_core.data.imports.formats.boxes import Boxes, derived
-from mtl_core.data.imports.geometry import Placement, place_map, place_points
+from mtl_core.data.imports.formats.outlines import Outline, Shapes, polygons, run_lengths
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import DataError
@@ -30,29 +28,6 @@ class CocoOptions(FormatOptions):
     segments: str = Field("", description="Name of a segmentation task made of the instances' outlines; empty for none.")
     present: str = Field("present", description="Name of a multi-label task: which classes there are; empty for none.")
     counts: str = Field("", description="Beginning of the names of regression tasks: how many of each class; empty for none.")
-
-
-@dataclass(frozen=True)
-class Shapes:
-    """Outlines of one image's instances: (class index + 1, or IGNORE; COCO's segmentation), the smallest last."""
-
-    shapes: tuple[tuple[int, Any], ...]
-    size: tuple[int, int]
-
-    def render(self, place: Placement) -> np.ndarray:
-        """uint8 (H, W): 0 where nothing is."""
-        mask = np.zeros((place.height, place.width), np.uint8)
-        for value, shape in self.shapes:
-            if isinstance(shape, dict):
-                inside = place_map(rle.decoded(shape["counts"], *self.size).astype(np.uint8), place, 0).astype(bool)
-                mask[inside] = value
-            else:
-                drawn = Image.fromarray(mask)
-                for polygon in shape:
-                    points = place_points(np.array(polygon, np.float64).reshape(-1, 2), place)
-                    ImageDraw.Draw(drawn).polygon([tuple(point) for point in points - 0.5], fill=value)
-                mask = np.array(drawn)
-        return mask
 
 
 class Coco(Format):
@@ -117,7 +92,7 @@ class Coco(Format):
             findings.add("note", "no_objects", key, "an image without objects: used as such", options.boxes)
         targets = [*([boxes] if options.boxes else []), *derived(boxes, options.present, options.counts)]
         if options.segments:
-            values = {key: Shapes(tuple((v, s) for _, v, s in sorted(found, key=lambda t: -t[0])), sizes[key]) for key, found in shapes.items()}
+            values = {key: Shapes.of(found, sizes[key]) for key, found in shapes.items()}
             targets.append(Targets(options.segments, "segmentation", ("background", *classes), values=values))
         return targets
 
@@ -144,31 +119,23 @@ class Coco(Format):
         return found
 
     def _shape(self, context: Context, where: str, annotation: dict, size: tuple[int, int] | None, into: list, value: int) -> None:
-        shape = annotation.get("segmentation")
-        area = annotation.get("area") if isinstance(annotation.get("area"), int | float) else 0.0
-        problem = "no outline" if not shape else "the image's size is not stated" if size is None else _shape_problem(shape, size)
-        if problem:
-            context.findings.add("skipped", "outline", where, f"{problem}; left out of the mask", self.options.segments)
-        else:
-            into.append((float(area), value, shape))
-
-
-def _shape_problem(shape: Any, size: tuple[int, int]) -> str:
-    if isinstance(shape, dict):
-        if shape.get("size") not in ([size[1], size[0]], (size[1], size[0])):
-            return f"run lengths for an image of {shape.get('size')} (height, width); it has {[size[1], size[0]]}"
         try:
-            rle.run_lengths(shape.get("counts"), *size)
+            into.append((value, outline_of(annotation.get("segmentation"), size)))
         except (ValueError, TypeError) as error:
-            return str(error)
-        return ""
-    if not isinstance(shape, list) or len(shape) > 10_000:
-        return "an outline that is neither polygons nor run lengths"
-    for polygon in shape:
-        fits = isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0 and len(polygon) < 200_000
-        if not fits or not all(isinstance(v, int | float) and np.isfinite(v) and abs(v) < 1e6 for v in polygon):
-            return "a polygon needs three points or more, as pairs of finite numbers"
-    return ""
+            context.findings.add("skipped", "outline", where, f"{error}; left out of the mask", self.options.segments)
+
+
+def outline_of(shape: Any, size: tuple[int, int] | None) -> Outline:
+    """COCO's segmentation of one object in an image of ``size`` (width, height)."""
+    if not shape:
+        raise ValueError("no outline")
+    if size is None:
+        raise ValueError("the image's size is not stated")
+    if not isinstance(shape, dict):
+        return polygons(shape) if isinstance(shape, list) else polygons([])
+    if shape.get("size") not in ([size[1], size[0]], (size[1], size[0])):
+        raise ValueError(f"run lengths for an image of {shape.get('size')} (height, width); it has {[size[1], size[0]]}")
+    return run_lengths(shape.get("counts"), size)
 
 
 def _refusal(annotation: Any, seen: set, images: dict, place: dict) -> tuple[str, str] | None:

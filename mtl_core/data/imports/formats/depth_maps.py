@@ -1,16 +1,20 @@
-"""Depth: 16-bit PNG or TIFF, or npy, one per picture; numbers times a scale are the unit, some numbers mean "not measured"."""
+"""Depth: 16-bit PNG or TIFF, npy or PFM, one per picture; numbers times a scale are the unit, some numbers mean "not measured"."""
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
-from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets, stem_of
-from mtl_core.data.imports.geometry import Placement, place_map
-from mtl_core.data.imports.pictures import MOST_BYTES, MOST_PIXELS, is_picture, opened
+from mtl_core.data.imports.formats import AmbiguousImageError, Context, Format, FormatOptions, Guess, Targets
+from mtl_core.data.imports.formats.mask_files import placed_mask
+from mtl_core.data.imports.geometry import Placement
+from mtl_core.data.imports.matching import Matcher
+from mtl_core.data.imports.number_maps import is_map, read_map
+from mtl_core.data.imports.pairing import Role
+from mtl_core.data.imports.pictures import MOST_BYTES, is_picture, opened
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import Tree, UnreadableError
 
@@ -18,25 +22,39 @@ from mtl_core.data.imports.tree import Tree, UnreadableError
 class DepthOptions(FormatOptions):
     """Options of depth."""
 
-    folder: str = Field("depth", description="Folder of the maps.")
-    images: str = Field("", description="Folder of the images, empty for any.")
-    suffix: str = Field("", description="What a map's stem has after the image's, such as '_depth'.")
+    folder: str = Field("depth", description="Folder of the maps; a part that is '*' stands for any one folder, '' for beside the images.")
+    images: str = Field("", description="Folder of the images, empty for any; '*' as in 'folder'.")
+    suffix: str = Field("", description="What a map's stem has after the part that it shares with its image's, such as '_depth'.")
+    prefix: str = Field("", description="What a map's stem has before the shared part.")
+    ending: str = Field("", description="Only files that end so are maps, such as '.npy'; empty for any.")
+    image_suffix: str = Field("", description="What an image's stem has after the shared part, such as '_rgb'.")
+    image_prefix: str = Field("", description="What an image's stem has before the shared part.")
     task: str = Field("depth", description="Name of the task.")
     scale: float = Field(0.001, gt=0, le=1e6, description="Factor from the numbers in the file to the unit; 0.001 for millimetres to metres.")
+    inverse: bool = Field(False, description="The numbers are disparities or inverse depths: depth is scale / number.")
     unit: str = Field("m", max_length=20, description="Unit of the depth.")
     missing: list[float] = Field(
         default_factory=lambda: [0.0], description="Numbers in the file that mean 'no measurement'; NaN and infinity always do."
+    )
+    lowest: float | None = Field(None, description="Numbers in the file below this mean 'no measurement'; null for no bound.")
+    highest: float | None = Field(None, description="Numbers in the file above this mean 'no measurement'; null for no bound.")
+    other_size: Literal["refuse", "scale"] = Field(
+        "refuse", description="A map of another size than its image is refused, or scaled to it (nearest pixel) where the proportions agree."
     )
 
 
 @dataclass(frozen=True)
 class DepthFile:
-    """A depth map in its file."""
+    """A depth map in its file; the attributes are the options'. ``picture``: (width, height) of the picture once it is known."""
 
     tree: Tree
     file: str
     scale: float
     missing: tuple[float, ...]
+    inverse: bool = False
+    bounds: tuple[float, float] = (-np.inf, np.inf)
+    scale_size: bool = False
+    picture: tuple[int, int] | None = None
 
     def values(self) -> np.ndarray:
         """float32 (H, W) in the task's unit, NaN = no measurement.
@@ -44,84 +62,68 @@ class DepthFile:
         Raises:
             UnreadableError: not a map of numbers.
         """
-        content = self.tree.read(self.file, MOST_BYTES)
-        raw = _npy(content) if self.file.lower().endswith(".npy") else _image(content)
-        unknown = ~np.isfinite(raw) | np.isin(raw, self.missing)
-        return np.where(unknown, np.nan, raw * self.scale).astype(np.float32)
+        raw = read_map(self.tree.read(self.file, MOST_BYTES), self.file)
+        unknown = ~np.isfinite(raw) | np.isin(raw, self.missing) | (raw < self.bounds[0]) | (raw > self.bounds[1])
+        if not self.inverse:
+            return np.where(unknown, np.nan, raw * self.scale).astype(np.float32)
+        unknown |= raw <= 0
+        return np.where(unknown, np.nan, self.scale / np.where(unknown, 1.0, raw)).astype(np.float32)
+
+    def at(self, size: tuple[int, int]) -> DepthFile:
+        """The same for a picture of ``size`` (width, height)."""
+        return replace(self, picture=size)
 
     def render(self, place: Placement) -> np.ndarray:
         """float32 (H, W)."""
-        return place_map(self.values(), place, np.nan)
+        return placed_mask(self.values(), self.picture, place, np.nan)
 
 
 class DepthMaps(Format):
     """Depth maps."""
 
     title = "Depth maps"
-    summary = "A 16-bit image or npy of distances for each picture."
+    summary = "A 16-bit image, npy or PFM of distances for each picture."
     Options = DepthOptions
     options: DepthOptions
 
     @classmethod
     def guess(cls, context: Context, images: ImageSpec) -> list[Guess]:
-        folders: dict[str, list[str]] = {}
-        for name in context.tree.files:
-            folder = name.rpartition("/")[0]
-            if (is_picture(name) or name.lower().endswith(".npy")) and "depth" in folder.lower():
-                folders.setdefault(folder, []).append(name)
-        guesses = []
-        for folder, names in folders.items():
-            metres = names[0].lower().endswith(".npy")
-            options = {"folder": folder, "scale": 1.0 if metres else 0.001}
-            note = f"'{folder}': {len(names):,} depth maps, taken as {'metres' if metres else 'millimetres'}; 0 means no measurement"
-            guesses.append(Guess(options, labelled={"depth": len(names)}, images={"exclude": [folder]}, notes=[note]))
-        return guesses
+        from mtl_core.data.imports.formats.depth_guesses import guesses
+
+        return guesses(context)
 
     def read(self, context: Context) -> list[Targets]:
         options = self.options
         targets = Targets(options.task, "depth", unit=options.unit)
-        prefix = f"{options.folder}/" if options.folder else ""
-        for file in context.tree.files:
-            stem = stem_of(file)
-            fits = (is_picture(file) or file.lower().endswith(".npy")) and file.startswith(prefix) and stem.endswith(options.suffix)
-            if not fits or file in context.index:
+        role = Role(options.folder.strip("/"), options.prefix, options.suffix, options.ending.lower())
+        files = [name for name in context.tree.files if is_map(name) and name not in context.index and role.core(name) is not None]
+        matcher = Matcher(context.index.keys, Role(options.images.strip("/"), options.image_prefix, options.image_suffix), files)
+        bounds = (-np.inf if options.lowest is None else options.lowest, np.inf if options.highest is None else options.highest)
+        for file in files:
+            rest, core = role.core(file)
+            try:
+                key = matcher.find(file, role.place(file), core)
+            except AmbiguousImageError as error:
+                context.findings.add("skipped", "ambiguous_image", file, str(error), options.task)
                 continue
-            folder = file.removeprefix(prefix).rpartition("/")[0]
-            key = context.image(f"{folder}/{stem.removesuffix(options.suffix)}".strip("/"), file, options.task, options.images)
-            if key:
-                targets.values[key] = DepthFile(context.tree, file, options.scale, tuple(options.missing))
+            if key is None:
+                name = f"{rest}/{core}".strip("/")
+                context.findings.add("skipped", "missing_image", file, f"no usable image '{name}' among the {len(context.index):,}", options.task)
+            elif key in targets.values:
+                context.findings.add("skipped", "duplicate", file, f"a second map of '{key}'; the first is used", options.task)
+            else:
+                scaled = options.other_size == "scale"
+                targets.values[key] = DepthFile(context.tree, file, options.scale, tuple(options.missing), options.inverse, bounds, scaled)
+        self._warn(context, targets)
         return [targets]
 
-
-def _image(content: bytes) -> np.ndarray:
-    image = opened(content)
-    try:
-        values = np.asarray(image)
-    except Exception as error:
-        raise UnreadableError(f"the map is damaged or cut off ({type(error).__name__}: {str(error)[:100]})") from None
-    if values.ndim != 2 or image.mode == "P":
-        raise UnreadableError(f"pixels of mode {image.mode}; expected one number per pixel (16-bit grey)")
-    return values.astype(np.float64)
-
-
-def _npy(content: bytes) -> np.ndarray:
-    """Numbers only: an npy of Python objects would run code when read, and is refused."""
-    file = io.BytesIO(content)
-    try:
-        version = np.lib.format.read_magic(file)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = header(file)
-        if dtype.hasobject:
-            raise UnreadableError("an npy of Python objects (pickled); expected numbers. Save it with allow_pickle=False")
-        if int(np.prod(shape, dtype=np.float64)) > MOST_PIXELS or dtype.kind not in "fui":
-            raise UnreadableError(f"an npy of {dtype} {shape}; expected at most {MOST_PIXELS:,} numbers")
-        file.seek(0)
-        values = np.load(file, allow_pickle=False)
-    except UnreadableError:
-        raise
-    except Exception as error:
-        raise UnreadableError(f"not a readable npy ({type(error).__name__}: {str(error)[:100]})") from None
-    values = values.squeeze()
-    if values.ndim != 2:
-        raise UnreadableError(f"an npy of shape {values.shape}; expected (height, width)")
-    return values.astype(np.float64)
+    def _warn(self, context: Context, targets: Targets) -> None:
+        """Say that maps of 8 bits are coarse, once."""
+        first = next(iter(targets.values.values()), None)
+        try:
+            mode = opened(context.tree.read(first.file, MOST_BYTES)).mode if first is not None and is_picture(first.file) else ""
+        except UnreadableError:
+            return
+        if mode in ("L", "P", "1"):
+            sentence = "a depth map of 8 bits has at most 255 steps, and is often a picture of depth rather than depth; look at its range"
+            context.findings.add("note", "8_bit_depth", first.file, sentence, self.options.task)

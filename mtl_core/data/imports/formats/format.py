@@ -141,12 +141,16 @@ class Context:
 
     Attributes:
         notes: during a look: which files are read and which are not, with the reason.
+        questions: during a look: what the files leave open about the whole set, not about one source.
+        aside: during a look: fields of ``ImageSpec`` -> what to add to them, for files that are no pictures and no source either.
     """
 
     tree: Tree
     index: ImageIndex
     findings: Findings
     notes: list[FileNote] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+    aside: dict[str, list[str]] = field(default_factory=dict)
 
     def understood(self, files: str, reason: str, count: int = 1) -> None:
         """During a look: these files are read, and as what. ``files`` may be a pattern such as ``labels/*.txt``."""

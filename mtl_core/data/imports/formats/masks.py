@@ -1,177 +1,185 @@
-"""Masks: an image of class numbers per picture, of the same stem in another folder, or beside the picture with an ending such as '_mask'."""
+"""Masks: an image of class numbers or colours per picture, or one black-and-white image per class; names and folders say which picture is meant."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections import defaultdict
+from typing import Literal
 
-import numpy as np
 from pydantic import Field
 
 from mtl_core.data.dataset import IGNORE
-from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets, stem_of
-from mtl_core.data.imports.geometry import Placement, place_map
-from mtl_core.data.imports.pictures import MOST_BYTES, index_image, is_picture, opened
+from mtl_core.data.imports.formats import AmbiguousImageError, Context, Format, FormatOptions, Guess, Targets
+from mtl_core.data.imports.formats.mask_files import ClassMasks, MaskFile
+from mtl_core.data.imports.matching import Matcher
+from mtl_core.data.imports.pairing import Role
+from mtl_core.data.imports.pictures import is_picture
 from mtl_core.data.imports.spec import ImageSpec
-from mtl_core.data.imports.tree import Tree, UnreadableError
-from mtl_core.errors import ConfigError, DataError
-from mtl_core.plain_yaml import read_yaml
-
-SUFFIXES = ("_mask", "_masks", "_seg", "_segmentation", "_gt", "_label", "_labels")
-_WORDS = ("mask", "trimap", "segment", "seg", "annotation", "label", "gt")
-_LOOKED_AT = 24
-_UNLABELLED = ("unlabeled", "unlabelled", "ignore", "void", "not classified")
+from mtl_core.errors import DataError
 
 
 class MasksOptions(FormatOptions):
     """Options of masks."""
 
-    folder: str = Field("", description="Folder of the masks, '' for beside the images.")
-    suffix: str = Field("", description="What a mask's stem has after the image's, such as '_mask'.")
-    images: str = Field("", description="Folder of the images, empty for any.")
+    folder: str = Field("", description="Folder of the masks, '' for beside the images; a part that is '*' stands for any one folder.")
+    suffix: str = Field("", description="What a mask's stem has after the part that it shares with its image's, such as '_mask'.")
+    prefix: str = Field("", description="What a mask's stem has before the shared part, such as 'mask_'.")
+    ending: str = Field("", description="Only files that end so are masks, such as '.png' for masks beside '.jpg' of the same stem; empty for any.")
+    images: str = Field("", description="Folder of the images, empty for any; '*' as in 'folder'.")
+    image_suffix: str = Field("", description="What an image's stem has after the shared part, such as '_leftImg8bit'.")
+    image_prefix: str = Field("", description="What an image's stem has before the shared part.")
     task: str = Field("segments", description="Name of the task.")
-    values: dict[int, str] = Field(default_factory=dict, description="Number in the mask -> class name; those not here are ignored, and said.")
+    values: dict[int, str] = Field(default_factory=dict, description="Number in the mask -> class name; numbers of one name are one class.")
+    colours: dict[str, str] = Field(
+        default_factory=dict, description="For masks in colours: colour as '#rrggbb' -> class name, empty for pixels that don't count."
+    )
     ignore: list[int] = Field(default_factory=lambda: [IGNORE], description="Numbers that mean: don't count this pixel.")
-
-
-@dataclass(frozen=True)
-class MaskFile:
-    """A mask in its file. ``table``: number in the file -> class index, IGNORE for ignored ones."""
-
-    tree: Tree
-    file: str
-    table: dict[int, int]
-
-    def size(self) -> tuple[int, int]:
-        """(width, height)."""
-        return opened(self.tree.read(self.file, MOST_BYTES)).size
-
-    def numbers(self) -> np.ndarray:
-        """int32 (H, W) as in the file."""
-        return index_image(self.tree.read(self.file, MOST_BYTES))
-
-    def unlisted(self, numbers: np.ndarray) -> dict[int, int]:
-        """Numbers that have no class -> pixels."""
-        values, counts = np.unique(numbers, return_counts=True)
-        return {int(v): int(c) for v, c in zip(values, counts, strict=True) if int(v) not in self.table}
-
-    def render(self, place: Placement) -> np.ndarray:
-        """uint8 (H, W) class index, IGNORE where there is none."""
-        placed = place_map(self.numbers(), place, -1)
-        mask = np.full(placed.shape, IGNORE, np.uint8)
-        for value, index in self.table.items():
-            mask[placed == value] = index
-        return mask
+    threshold: float | None = Field(
+        None, description="For smooth or JPEG masks of black and white: numbers below it count as the lowest listed, others as the highest."
+    )
+    nearest: bool = Field(False, description="Numbers or colours that are not listed count as the nearest listed one: for smooth edges and JPEG.")
+    unlisted: Literal["ignore", "ask"] = Field(
+        "ignore", description="Numbers and colours without a class: 'ignore' doesn't count their pixels, 'ask' keeps the set from being imported."
+    )
+    other_size: Literal["refuse", "scale"] = Field(
+        "refuse", description="A mask of another size than its image is refused, or scaled to it (nearest pixel) where the proportions agree."
+    )
+    per_class: Literal["", "folder", "suffix"] = Field(
+        "", description="One black-and-white mask for each class: the class is the folder below 'folder', or the end of the stem after 'suffix'."
+    )
+    classes: dict[str, str] = Field(default_factory=dict, description="per_class: folder or end of the stem -> class name, in the classes' order.")
+    separate: bool = Field(False, description="per_class: a task of its own for each class, for classes that overlap.")
 
 
 class Masks(Format):
-    """Index masks."""
+    """Masks of numbers, of colours, or one per class."""
 
     title = "Masks"
-    summary = "An image of class numbers for each picture."
+    summary = "An image of class numbers or colours for each picture, or one for each class."
     Options = MasksOptions
     options: MasksOptions
 
     @classmethod
     def guess(cls, context: Context, images: ImageSpec) -> list[Guess]:
-        found = [*cls._other_folders(context), *cls._beside(context)]
-        return [guess for guess in found if guess is not None]
+        from mtl_core.data.imports.formats.mask_guesses import guesses
 
-    @classmethod
-    def _other_folders(cls, context: Context) -> list[Guess | None]:
-        by_folder: dict[str, list[str]] = {}
-        for name in context.tree.files:
-            if is_picture(name):
-                by_folder.setdefault(name.rpartition("/")[0], []).append(name)
-        stems = Counter(stem_of(name) for name in context.tree.files if is_picture(name))
-        guesses = []
-        for folder, names in by_folder.items():
-            words = folder.lower().rpartition("/")[2] + " " + folder.lower().rpartition("/")[0].rpartition("/")[2]
-            shared = sum(stems[stem_of(name)] > 1 or any(stem_of(name).endswith(s) for s in SUFFIXES) for name in names)
-            if any(word in words for word in _WORDS) and "depth" not in words and shared > len(names) / 2:
-                guesses.append(cls._guess(context, folder, "", names))
-        return guesses
-
-    @classmethod
-    def _beside(cls, context: Context) -> list[Guess | None]:
-        files = [key for key in context.index.keys if "#" not in key]  # a picture in an idx file has no file beside it
-        stems = {key.rpartition(".")[0] for key in files}
-        guesses = []
-        for suffix in SUFFIXES:
-            names = [key for key in files if stem_of(key).endswith(suffix) and key.rpartition(".")[0].removesuffix(suffix) in stems]
-            if names:
-                guesses.append(cls._guess(context, "", suffix, names))
-        return guesses
-
-    @classmethod
-    def _guess(cls, context: Context, folder: str, suffix: str, names: list[str]) -> Guess | None:
-        seen: set[int] = set()
-        step = max(1, len(names) // _LOOKED_AT)
-        for name in names[::step][:_LOOKED_AT]:
-            try:
-                seen |= set(np.unique(index_image(context.tree.read(name, MOST_BYTES))).tolist())
-            except UnreadableError:
-                continue
-        if not seen or max(seen) > 255 or min(seen) < 0:
-            return None
-        values, ignore, note = _classes(context, folder, seen)
-        task = "trimap" if "trimap" in folder else "segments"
-        images = {"exclude": [folder]} if folder else {"exclude_suffixes": [suffix]}
-        where = f"folder '{folder}'" if folder else f"files ending in '{suffix}'"
-        options = {"folder": folder, "suffix": suffix, "task": task, "values": values, "ignore": ignore}
-        return Guess(options, labelled={task: len(names)}, images=images, notes=[f"{where}: {len(names):,} masks. {note}"])
+        return guesses(context)
 
     def read(self, context: Context) -> list[Targets]:
         options = self.options
-        if not options.values:
-            raise DataError(f"masks '{options.folder or options.suffix}': no classes. Give 'values', number in the mask -> class name.")
-        if len(options.values) > IGNORE - 1:
-            raise DataError(f"masks '{options.folder}': {len(options.values)} classes; at most {IGNORE - 1}")
-        numbers = [number for number in options.values if number not in options.ignore]
-        table = {number: index for index, number in enumerate(numbers)} | dict.fromkeys(options.ignore, IGNORE)
-        if numbers != list(range(len(numbers))):
-            sentence = f"numbers {numbers[0]} to {numbers[-1]} in the masks are classes 0 to {len(numbers) - 1} here"
-            context.findings.add("note", "class_numbers", options.folder or options.suffix, sentence, options.task)
-        targets = Targets(options.task, "segmentation", tuple(options.values[number] for number in numbers))
-        prefix = f"{options.folder}/" if options.folder else ""
-        for file in context.tree.files:
-            stem = stem_of(file)
-            if not is_picture(file) or not file.startswith(prefix) or not stem.endswith(options.suffix):
-                continue
-            folder = file.removeprefix(prefix).rpartition("/")[0] if options.folder else file.rpartition("/")[0]
-            reference = f"{folder}/{stem.removesuffix(options.suffix)}".strip("/")
-            own = context.image(reference, file, options.task, options.images)
+        return self._per_class(context) if options.per_class else [self._whole(context)]
+
+    def _whole(self, context: Context) -> Targets:
+        options, findings = self.options, context.findings
+        coloured = bool(options.colours)
+        listed = self._colours() if coloured else dict(options.values)
+        if not listed:
+            what = "No 'values' (number in the mask -> class name) and no 'colours' (colour -> class name)"
+            raise DataError(f"masks '{options.folder or options.suffix}': no classes. {what}. Give one of them.")
+        ignored = [number for number, name in listed.items() if not name] if coloured else self._ignored()
+        names = tuple(dict.fromkeys(name for number, name in listed.items() if number not in ignored))
+        if len(names) > IGNORE - 1:
+            raise DataError(f"masks '{options.folder}': {len(names)} classes; at most {IGNORE - 1}")
+        place = {name: index for index, name in enumerate(names)}
+        table = {number: place[name] for number, name in listed.items() if number not in ignored} | dict.fromkeys(ignored, IGNORE)
+        numbers = [number for number in listed if number not in ignored]
+        if not coloured and numbers != list(range(len(numbers))):
+            sentence = f"numbers {numbers[0]} to {numbers[-1]} in the masks are classes 0 to {len(names) - 1} here" if numbers else "no class is left"
+            findings.add("note", "class_numbers", options.folder or options.suffix, sentence, options.task)
+        targets = Targets(options.task, "segmentation", names)
+        for own, file in self._found(context, [(options.suffix, "")], False):
             if own in targets.values:
-                context.findings.add("skipped", "duplicate", file, f"a second mask of '{own}'; the first is used", options.task)
-            elif own and own != file:
-                targets.values[own] = MaskFile(context.tree, file, table)
-        return [targets]
+                findings.add("skipped", "duplicate", file, f"a second mask of '{own}'; the first is used", options.task)
+            else:
+                known = {number: index for number, index in table.items() if number not in ignored} if options.threshold is not None else table
+                targets.values[own] = MaskFile(
+                    context.tree, file, known or table, coloured, options.threshold, options.nearest, options.other_size == "scale"
+                )
+        return targets
 
+    def _ignored(self) -> list[int]:
+        """Numbers that don't count. A class that has a number of the default's is a class: only what is written down as ignored is."""
+        options = self.options
+        return options.ignore if "ignore" in options.model_fields_set else [number for number in options.ignore if number not in options.values]
 
-def _classes(context: Context, folder: str, seen: set[int]) -> tuple[dict[int, str], list[int], str]:
-    """Number -> name, ignored numbers, and where they come from."""
-    parent = folder.rpartition("/")[0]
-    for name in context.tree.files:
-        if name.lower().endswith((".yaml", ".yml")) and name.rpartition("/")[0] in (folder, parent, ""):
-            names = _named(context, name)
-            if names and seen <= {*names, 255, 0}:
-                ignore = [number for number, text in names.items() if text.lower() in _UNLABELLED] + [IGNORE]
-                return names, ignore, f"{len(names)} names from '{name}'"
-    if seen == {1, 2, 3} and "trimap" in folder:
-        return {1: "animal", 2: "background", 3: "border"}, [IGNORE], "Named as Oxford-IIIT Pet's trimaps"
-    if seen <= {0, 255} and 255 in seen:
-        return {0: "background", 255: "object"}, [], "Black and white: taken as background and object"
-    values = {number: f"class {number}" if number else "background" for number in sorted(seen) if number != IGNORE}
-    return values, [IGNORE], f"Numbers seen: {', '.join(map(str, sorted(seen)[:20]))}; name them under 'values'"
+    def _colours(self) -> dict[int, str]:
+        found = {}
+        for text, name in self.options.colours.items():
+            digits = text.strip().lstrip("#")
+            if len(digits) != 6 or any(c not in "0123456789abcdefABCDEF" for c in digits):
+                raise DataError(f"masks: colours: expected colours as '#rrggbb', found '{text[:40]}'")
+            found[int(digits, 16)] = name.strip()
+        return found
 
+    def _per_class(self, context: Context) -> list[Targets]:
+        options = self.options
+        if not options.classes:
+            raise DataError(f"masks '{options.folder or options.suffix}': per_class needs 'classes', {options.per_class} -> class name")
+        names = tuple(dict.fromkeys(options.classes.values()))
+        if len(names) > IGNORE - 2:
+            raise DataError(f"masks '{options.folder}': {len(names)} classes; at most {IGNORE - 2}")
+        by_folder = options.per_class == "folder"
+        ends = [(options.suffix, "")] if by_folder else [(options.suffix + end, name) for end, name in options.classes.items()]
+        parts: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for own, file in self._found(context, ends, by_folder):
+            name = self._class_of(file, ends, by_folder)
+            if name:
+                parts[own][name].append(file)
+        if options.separate:
+            targets = [Targets(f"{options.task}_{name}", "segmentation", ("background", name)) for name in names]
+            for target, name in zip(targets, names, strict=True):
+                for own, found in parts.items():
+                    if found[name]:
+                        target.values[own] = self._marks(context, found[name], 1, own)
+            return targets
+        target = Targets(options.task, "segmentation", ("background", *names))
+        for own, found in parts.items():
+            masks = [part for n, name in enumerate(names) if found[name] for part in self._marks(context, found[name], n + 1, own).parts]
+            target.values[own] = ClassMasks(tuple(masks))
+        return [target]
 
-def _named(context: Context, file: str) -> dict[int, str]:
-    try:
-        data = read_yaml(context.tree.read(file, 1 << 20).decode("utf-8"))
-    except (UnreadableError, UnicodeDecodeError, ConfigError):
-        return {}
-    names = data.get("classes", data.get("names", data)) if isinstance(data, dict) else None
-    if isinstance(names, list):
-        names = dict(enumerate(names))
-    fits = isinstance(names, dict) and names and all(isinstance(n, int) and not isinstance(n, bool) for n in names)
-    return {number: str(text) for number, text in names.items()} if fits else {}
+    def _marks(self, context: Context, files: list[str], index: int, own: str) -> ClassMasks:
+        scale = self.options.other_size == "scale"
+        return ClassMasks(tuple((index, MaskFile(context.tree, file, {0: 0, 1: 1}, threshold=self.options.threshold, scale=scale)) for file in files))
+
+    def _class_of(self, file: str, ends: list[tuple[str, str]], by_folder: bool) -> str:
+        if by_folder:
+            rest, _ = self._role(self.options.suffix).core(file)
+            return self.options.classes.get(rest.split("/")[0], "")
+        stem = file.rpartition("/")[2].rpartition(".")[0]
+        return next((name for end, name in sorted(ends, key=lambda pair: -len(pair[0])) if stem.endswith(end)), "")
+
+    def _role(self, suffix: str) -> Role:
+        options = self.options
+        return Role(options.folder.strip("/"), options.prefix, suffix, options.ending.lower())
+
+    def _found(self, context: Context, ends: list[tuple[str, str]], by_folder: bool) -> list[tuple[str, str]]:
+        """(image, mask) of every mask that has an image; what has none is said."""
+        options = self.options
+        roles = sorted((self._role(suffix) for suffix, _ in ends), key=lambda role: -len(role.suffix))
+        files = {}
+        for file in context.tree.files:
+            role = next((role for role in roles if role.core(file) is not None), None) if is_picture(file) else None
+            if role is not None:
+                files[file] = role
+        images = Role(options.images.strip("/"), options.image_prefix, options.image_suffix)
+        matcher = Matcher(context.index.keys, images, files)
+        found = []
+        for file, role in files.items():
+            rest, core = role.core(file)
+            place = role.place(file)
+            if by_folder:
+                folder = rest.partition("/")[0]
+                if folder not in options.classes:
+                    continue
+                place = "/".join(part for n, part in enumerate(place.split("/")) if n != len(place.split("/")) - len(rest.split("/")))
+            try:
+                own = matcher.find(file, place, core)
+            except AmbiguousImageError as error:
+                context.findings.add("skipped", "ambiguous_image", file, str(error), options.task)
+                continue
+            if own is not None:
+                found.append((own, file))
+            elif file not in context.index or options.suffix or options.prefix or options.ending:
+                name = f"{rest}/{core}".strip("/")
+                context.findings.add("skipped", "missing_image", file, f"no usable image '{name}' among the {len(context.index):,}", options.task)
+        return found

@@ -1,0 +1,69 @@
+"""What masks seem to be there: whose they are, which classes they hold, and what the files leave open."""
+
+from __future__ import annotations
+
+from mtl_core.data.dataset import IGNORE
+from mtl_core.data.imports.dense_sizes import ask_size
+from mtl_core.data.imports.formats import Context, Guess
+from mtl_core.data.imports.formats.class_lists import ClassList, class_lists
+from mtl_core.data.imports.formats.class_masks import by_class, class_folders, classwise
+from mtl_core.data.imports.formats.mask_classes import named_colours, named_numbers, named_shades, scanned
+from mtl_core.data.imports.formats.set_aside import ask_what, explained, is_depth, no_mask, of_pair, outside, set_aside, set_orphans_aside
+from mtl_core.data.imports.pairing import Pair, pairs_in
+from mtl_core.data.imports.questions import Question
+
+
+def guesses(context: Context) -> list[Guess]:
+    """Every source of masks; files that belong to pictures and are no masks that can be read are set aside, and said."""
+    pairs = [pair for pair in pairs_in(context.tree) if not is_depth(pair)]
+    pictures = {picture for pair in pairs_in(context.tree) for _, picture in pair.pairs}
+    lists, found = class_lists(context.tree), []
+    usable, listed = [], explained(pairs, lists)
+    for pair in pairs:
+        reason = no_mask(pair, listed, pairs)
+        if not pair.certain:
+            ask_what(context, pair, pictures)
+        elif reason:
+            set_aside(context, pair, pictures, reason)
+        else:
+            usable.append(pair)
+    for group in by_class(usable):
+        guess = classwise(context, group, pictures) if len(group) > 1 or class_folders(group[0]) else _plain(context, group[0], pictures, lists)
+        if guess is not None:
+            found.append(guess)
+    set_orphans_aside(context, pairs_in(context.tree))
+    return found
+
+
+def _plain(context: Context, pair: Pair, pictures: set[str], lists: list[ClassList]) -> Guess | None:
+    """Masks that hold all classes in one image."""
+    scan = scanned(context, pair)
+    if not scan.looked_at:
+        set_aside(context, pair, pictures, "seen, not understood: none of the masks can be read")
+        return None
+    options: dict = of_pair(pair) | {"task": "trimap" if "trimap" in pair.files.words() else "segments", "unlisted": "ask"}
+    examples = tuple(picture for _, picture in pair.pairs[:4])
+    questions: list[Question] = []
+    if pair.kind == "colours":
+        note = named_colours(options, scan, lists, pair, questions, examples)
+    elif pair.kind == "soft":
+        note = named_shades(options, scan, questions, examples)
+    else:
+        note = named_numbers(options, scan, lists, pair, questions, examples)
+    if note is None:
+        set_aside(
+            context,
+            pair,
+            pictures,
+            f"seen, not understood: {len(scan.pixels):,} different numbers or colours; a mask has at most {IGNORE - 1} classes",
+        )
+        return None
+    ask_size(context, pair, questions, options, examples)
+    seen = (
+        f"all {len(scan.files):,} were looked at"
+        if scan.looked_at == len(scan.files)
+        else f"{scan.looked_at:,} of {len(scan.files):,} were looked at"
+    )
+    note = f"'{pair.files.words()}': {len(scan.files):,} masks of '{pair.images.words()}', {seen}. {note}"
+    context.understood(pair.files.words(), f"masks: {note.partition('. ')[2]}", len(scan.files))
+    return Guess(options, labelled={options["task"]: len(scan.files)}, images=outside(pair.files, pictures), notes=[note], questions=questions)

@@ -1,0 +1,160 @@
+"""Files that belong to pictures and are no pictures themselves: how they are left out, and why those that can't be read are not."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+
+from mtl_core.data.dataset import IGNORE
+from mtl_core.data.imports.contents import MASKS, content_of
+from mtl_core.data.imports.formats import Context
+from mtl_core.data.imports.formats.class_lists import ClassList
+from mtl_core.data.imports.number_maps import is_map
+from mtl_core.data.imports.pairing import Pair, Role
+from mtl_core.data.imports.pictures import is_picture
+from mtl_core.data.imports.questions import Question, Reading
+
+_DEPTH = re.compile(r"depth|dispar|(?<![a-z])disp|z_?map|distance|range_?map")
+_INSTANCES = re.compile(r"instance|object|(?<![a-z])inst(?![a-z])|panoptic", re.IGNORECASE)
+_ASIDE = re.compile(r"mask|label|annot|segm|trimap|ground.?truth|normal|instance|depth|dispar|matte|(?<![a-z])gt(?![a-z])", re.IGNORECASE)
+
+
+def is_depth(pair: Pair) -> bool:
+    """Whether the depth maps' format looks at these files."""
+    named = bool(_DEPTH.search(f"{pair.files.words()} {pair.files.folder}".lower()))
+    return pair.kind == "depth" or (named and pair.kind in ("grey", "index", "objects", "soft"))
+
+
+def set_aside(context: Context, pair: Pair, pictures: set[str], reason: str) -> None:
+    """These files are no pictures and no targets; they are left out of the images and said."""
+    for name, values in outside(pair.files, pictures).items():
+        context.aside.setdefault(name, []).extend(values)
+    context.not_understood(pair.files.words(), reason, count_of(context, pair.files))
+
+
+def outside(role: Role, pictures: set[str]) -> dict[str, list[str]]:
+    """Fields of ``ImageSpec`` that leave a role's files out of the images."""
+    whole = role.folder and not any(Role(role.folder).core(picture) is not None for picture in pictures)
+    if whole:
+        return {"exclude": [role.folder]}
+    if role.suffix and not role.folder and not role.prefix:
+        return {"exclude_suffixes": [role.suffix]}
+    escaped = [re.sub(r"([\[?])", r"[\1]", text) for text in (role.folder, role.prefix, role.suffix)]
+    above = f"{escaped[0]}/" if role.folder else ""
+    return {"exclude_files": [f"{above}*{'/' if role.prefix else ''}{escaped[1]}{'*' if role.prefix else ''}{escaped[2]}{role.ending or '.*'}"]}
+
+
+def of_pair(pair: Pair) -> dict[str, str]:
+    """Options that say which files and whose they are."""
+    files, images = pair.files, pair.images
+    options = {"folder": files.folder, "suffix": files.suffix, "prefix": files.prefix, "images": images.folder}
+    options |= {"image_suffix": images.suffix, "image_prefix": images.prefix}
+    inside = not files.folder or bool(images.folder and f"{images.folder}/".startswith(f"{files.folder}/")) or not images.folder
+    options["ending"] = files.ending if inside and not (files.suffix or files.prefix) else ""
+    return {name: value for name, value in options.items() if value or name in ("folder", "suffix")}
+
+
+def count_of(context: Context, role: Role) -> int:
+    """How many files play a role."""
+    return sum(1 for name in context.tree.files if is_map(name) and role.core(name) is not None)
+
+
+def files_of(context: Context, role: Role) -> list[str]:
+    """The pictures of a role, in order."""
+    return [name for name in context.tree.files if is_picture(name) and role.core(name) is not None]
+
+
+def no_mask(pair: Pair, listed: dict[Pair, bool], pairs: list[Pair]) -> str:
+    """Why these files are no masks of classes; '' where they are."""
+    name = f"{pair.files.folder} {pair.files.prefix} {pair.files.suffix}"
+    if pair.kind == "normals":
+        return "seen, not understood: surface normals as colours; no kind of task learns them. They are left out of the pictures"
+    if pair.kind == "objects":
+        return "seen, not understood: numbers of single objects above 255, not of classes; masks of class numbers are read"
+    if pair.kind == "unreadable":
+        return f"seen, not understood: {next((c.reason for c in pair.contents.values() if c.reason), 'not readable')}"
+    if pair.kind not in MASKS:
+        return "seen, not understood: pictures that belong to other pictures, neither masks nor depth maps. They are left out of the pictures"
+    others = sorted(
+        (other for other in pairs if other is not pair and other.kind in MASKS and {p for _, p in other.pairs} & {p for _, p in pair.pairs}),
+        key=lambda other: (bool(_INSTANCES.search(other.files.words())), not listed[other], other.kind != "index"),
+    )
+    if _INSTANCES.search(name) and others:
+        return f"seen, not read: masks of single objects; the classes are in '{others[0].files.words()}'"
+    better = [
+        other for other in others if (listed[other] and not listed[pair]) or (other.kind == "index" and pair.kind == "colours" and not listed[pair])
+    ]
+    if pair.kind == "colours" and better:
+        return f"seen, not read: the same in colours that no list explains; the classes are in '{better[0].files.words()}'"
+    twins = [
+        other for other in others if other.kind == "index" and listed[other] and pair.kind == "colours" and other.files.folder == pair.files.folder
+    ]
+    if twins:
+        return f"seen, not read: the same in colours; the classes are in '{twins[0].files.words()}'"
+    return ""
+
+
+def explained(pairs: list[Pair], lists: list[ClassList]) -> dict[Pair, bool]:
+    """Whether a list names (nearly) all numbers or colours of what was looked at."""
+    found = {}
+    for pair in pairs:
+        seen = {key for content in pair.contents.values() for key in content.counts}
+        if pair.kind == "colours":
+            found[pair] = any(len(seen & one.colours.keys()) >= 0.7 * len(seen) for one in lists if one.colours)
+        else:
+            cityscapes = pair.files.suffix.endswith("_labelIds")
+            found[pair] = cityscapes or any(seen - {0, IGNORE} <= one.names.keys() and one.names for one in lists)
+    return found
+
+
+def ask_what(context: Context, pair: Pair, pictures: set[str]) -> None:
+    """Neither pixels nor names say whether these are pictures of their own."""
+    words, number = pair.files.words(), count_of(context, pair.files)
+    away = outside(pair.files, pictures - {file for file, _ in pair.pairs})
+    field_, values = next(iter(away.items()))
+    out = Reading("left_out", "no pictures: masks, depth maps or the like, left out", {f"images.{field_}": values})
+    own = Reading("pictures", "pictures of their own", {f"images.{field_}": []})
+    taken = "left_out" if pair.kind in ("index", "colours", "soft", "normals", "objects") or re.search(_DEPTH, words.lower()) else "pictures"
+    if taken == "left_out":
+        context.aside.setdefault(field_, []).extend(values)
+        context.not_understood(words, "seen, not understood: whether they are pictures or belong to pictures is asked; left out until then", number)
+    evidence = f"{number:,} files have the names of '{pair.images.words()}'. They hold {_holds(pair.kind)}; those hold {_holds(pair.picture_kind)}."
+    examples = tuple(picture for _, picture in pair.pairs[:3]) + tuple(file for file, _ in pair.pairs[:3])
+    context.questions.append(Question("what", f"What are the files '{words}'?", (out, own), taken, evidence, examples))
+
+
+def _holds(kind: str) -> str:
+    words = {
+        "photo": "photographs in colour",
+        "grey": "many shades of grey",
+        "depth": "16-bit or float numbers",
+        "index": "few numbers in large areas",
+    }
+    words |= {"colours": "few colours in large areas", "soft": "black and white with smooth edges", "normals": "unit vectors as colours"}
+    return words.get(kind, kind)
+
+
+def set_orphans_aside(context: Context, pairs: list[Pair]) -> None:
+    """Folders named and filled as those of masks, whose files belong to no picture by name: never training pictures."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in context.tree.files:
+        folder = name.rpartition("/")[0]
+        last = folder.rpartition("/")[2]
+        if folder and is_picture(name) and _ASIDE.search(last):
+            groups[last].append(name)
+    for last, names in groups.items():
+        folders = sorted({name.rpartition("/")[0] for name in names})
+        if any(
+            pair.files.core(name) is not None or (pair.images.core(name) is not None and pair.images.folder) for pair in pairs for name in names[:3]
+        ):
+            continue
+        kinds = Counter(content_of(context.tree, name).kind for name in names[:: max(1, len(names) // 4)][:4])
+        if sum(kinds[kind] for kind in (*MASKS, "objects", "normals", "depth")) * 2 <= sum(kinds.values()):
+            continue
+        if len(names) >= sum(1 for name in context.tree.files if is_picture(name)):
+            continue
+        same = [parts[0] if len(set(parts)) == 1 else "*" for parts in zip(*(folder.split("/")[:-1] for folder in folders), strict=False)]
+        pattern = "/".join([*same, last]) if len({folder.count("/") for folder in folders}) == 1 else ""
+        context.aside.setdefault("exclude", []).extend([pattern] if pattern else folders)
+        reason = "seen, not understood: they look like masks, but no picture has their names. Left out of the pictures; name them as their pictures"
+        context.not_understood(f"{pattern or folders[0]}/*", reason, len(names))
