@@ -21,7 +21,7 @@ _INNER = frozenset(
     ["image", "images", "img", "imgs", "jpegimages", "jpg", "jpeg", "png", "pictures", "photos"]
 )  # folders below a class that hold its images
 _ARRANGED = re.compile(
-    r"(?:cv|k)?[-_ ]?folds?[-_ ]?(?:\d+|[a-z])|(?:patient|subject|subj|participant|case|video|clip|sequence|seq|scene|session|slide)s?[-_ ]?[a-z]?\d+",
+    r"(?:cv|k)?[-_ ]?folds?[-_ ]?(?:\d+|[a-z])|(?:patient|subj(?:ect)?|participant|case|video|clip|seq(?:uence)?|scene|session|slide)s?[-_ ]?\d+",
     re.IGNORECASE,
 )
 Folders = tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Lists of classes beside tables: what numbers and short names mean. ``/m/01,Person`` of OpenImages, ``cow,0`` of RetinaNet, ``1 001.Albatross`` of CUB."""
+"""Lists of classes beside tables: what numbers and short names mean, such as ``/m/01,Person`` of OpenImages or ``cow,0`` of RetinaNet."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
-
 from mtl_core.data.imports.formats.boxes import task_name
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.tables.table_options import NO, YES, Indicators
@@ -71,7 +69,7 @@ def _one_hot_run(names: list[str], columns: dict[str, list[str]]) -> list[str]:
 
 def _named(names: list[str], task: str, columns: dict[str, list[str]]) -> dict:
     """Task and class names: what all columns begin with, as pandas' get_dummies writes it, is the task's name."""
-    before = os.path.commonprefix(names)
+    before = names[0][: next((n for n, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1), min(map(len, names)))]
     cut = max(before.rfind(mark) for mark in "_.: -=")
     if cut > 0 and all(len(name) > cut + 1 for name in names):
         return {"task": task_name(before[:cut]), "classes": [name[cut + 1 :].strip() for name in names]}

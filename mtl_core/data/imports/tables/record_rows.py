@@ -114,7 +114,7 @@ def json_lines_table(text: str, file: str) -> _Table:
 
 
 def json_table(text: str, file: str) -> _Table:
-    """A JSON that is a table: a list of objects or of [name, label], or one of these below a single key; name -> label or object; or columns of lists."""
+    """A JSON that is a table: a list of objects or of [name, label], or one of these below a key; name -> label or object; columns of lists."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -13,8 +13,8 @@ _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 def parts_of_column(name: str, cells: list[str]) -> Parts | None:
     """part -> the column's values that mean it; None where this is no such column.
 
-    Values must all be words for parts (train, valid, test ...), or the column's name must say so: CelebA's ``partition`` of 0, 1, 2 (train, val, test),
-    ``is_train``, ``is_valid`` and ``is_test`` of yes and no.
+    Values must all be words for parts (train, valid, test ...), or the column's name must say so: CelebA's ``partition`` of 0, 1, 2 (train, val,
+    test), ``is_train``, ``is_valid`` and ``is_test`` of yes and no.
     """
     values = sorted({cell for cell in cells if cell})
     if not 2 <= len(values) <= 12:

@@ -58,10 +58,10 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
     """Tables with the same header are looked at as one, so that a column means the same in each of them."""
     sample = _sample(context, tables)
     first = tables[0]
-    options = first.options.model_copy(update={"decimal": sample.decimal, "thousands": sample.thousands})
     if is_via(first.names):
         return look_at_via(context, [(table.options, table.keys) for table in tables], sample)
-    questions = _commas(sample, options)
+    questions = _commas(sample, first.options)
+    options = first.options.model_copy(update={"decimal": sample.decimal, "thousands": sample.thousands})
     sizes = _sizes(context, [key for table in tables for key in table.keys if key])
     boxes = _without_header(sample, options) or look_at_boxes(sample, options, sizes)
     if boxes.options:
@@ -84,7 +84,7 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
             context.not_understood(file, f"it names images, but no column gives a task: {why}")
             continue
         context.understood(file, _words(own, table, splits, groups))
-        guess = Guess(own.model_dump(mode="json"), table=_shown(table, own), alike=mark, questions=[] if guesses else questions)
+        guess = Guess(brief(own), table=_shown(table, own), alike=mark, questions=[] if guesses else questions)
         guess.notes = [_note(own, table), *(boxes.notes if not guesses else []), *([_left(file, left)] if left and not guesses else [])]
         guess.splits = {"how": "column", "file": file if len(tables) == 1 else "", "column": splits[0], **splits[1]} if splits else None
         guess.groups = dict(groups)
@@ -92,6 +92,13 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
         guess.labelled |= {group.task: table.count for group in own.indicators}
         guesses.append(guess)
     return guesses
+
+
+def brief(options: CsvOptions) -> dict[str, Any]:
+    """The options as plain values: what a table usually needs, and what differs from the defaults."""
+    usual = ("file", "delimiter", "encoding", "header", "decimal", "image_column", "image_prefix", "image_digits", "columns", "box", "box_form")
+    values = options.model_dump(mode="json", exclude_defaults=True)
+    return {name: value for name, value in options.model_dump(mode="json").items() if name in usual} | values
 
 
 def _sample(context: Context, tables: list[Opened]) -> Sample:

@@ -130,7 +130,8 @@ def _headers(rows: list[tuple[int, list[str]]], context: Context, file: str) -> 
     least = 2 if filled.most_common(1)[0][0] > 1 else 1
     start = 0
     while start < min(10, len(rows) - 1) and (
-        len(rows[start][1]) not in (width, width - 1) or sum(bool(cell.strip()) for cell in rows[start][1]) < least
+        len(rows[start][1]) not in (width, width - 1)
+        or (sum(bool(cell.strip()) for cell in rows[start][1]) < least and not any(_hit(context, c) or is_picture(c.strip()) for c in rows[start][1]))
     ):
         start += 1  # a title, a count of rows
     skip = rows[start - 1][0] if start else 0
@@ -200,7 +201,7 @@ def _covers(context: Context, images: ImageNames, cells: list[str]) -> bool:
 
 
 def _patterns(context: Context, file: str, cells: list[str]) -> list[tuple[str, int]]:
-    """(prefix, digits) to try. Names without a folder are those of pictures in or below the table's own folder, or of the only folder that has them."""
+    """(prefix, digits) to try. A name without a folder is that of a picture in or below the table's own folder, or in the only folder that has it."""
     patterns = [("", 0)]
     if not any("/" in cell or "\\" in cell for cell in cells):
         folder = file.rpartition("/")[0]
