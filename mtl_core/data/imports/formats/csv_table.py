@@ -87,12 +87,12 @@ def _refuse_unknown(options: CsvOptions, names: list[str]) -> None:
     wanted += [name for group in options.indicators if group.kind != "left_out" for name in group.columns]
     if options.box and options.box_class:
         wanted.append(options.box_class if options.box_class in names else options.box_class.partition(".")[0])
-    unknown = [name for name in wanted if name not in names]
-    if unknown:
-        raise DataError(f"'{options.file}' has no column {', '.join(map(repr, unknown))}; it has {', '.join(names)}")
     twice = [name for name in wanted if name in doubles(names)]
     if twice:
         raise DataError(f"'{options.file}' names a column twice: {', '.join(dict.fromkeys(twice))}. Give them names of their own")
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise DataError(f"'{options.file}' has no column {', '.join(map(repr, unknown))}; it has {', '.join(names)}")
     if options.box and len(options.box) not in (1, 4):
         raise DataError(f"'{options.file}': 'box' names {len(options.box)} columns; expected four, or one that holds lists of four numbers")
 

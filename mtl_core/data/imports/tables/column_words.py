@@ -222,6 +222,7 @@ PROVENANCE = frozenset(
 IDENTIFIERS = frozenset(
     ["id", "ids", "index", "idx", "no", "nr", "frame", "unnamed", "path", "file", "filename", "filepath", "uuid", "guid", "key", "row"]
 )
+_ALONE = frozenset({"group", "household", "mouse", "vehicle", "animal", "series"})
 PART_WORDS = {
     **dict.fromkeys(("train", "training", "trn", "tr", "trainset"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev", "validate", "tuning", "valset"), "val"),
@@ -241,6 +242,8 @@ def words_of(name: str) -> list[str]:
 def means(name: str, vocabulary: frozenset[str]) -> bool:
     """Whether the name's last word is of this vocabulary, identifiers at its end aside; or all of it written as one word."""
     words = words_of(name)
+    if words and words[-1] in _ALONE and len(words) > 1:
+        return False  # a writer_group is a kind of writer
     while len(words) > 1 and (words[-1] in IDENTIFIERS or words[-1] in ("name", "code", "num", "number")):
         words = words[:-1]
     return bool(words) and (words[-1] in vocabulary or "".join(words) in vocabulary)

@@ -22,7 +22,7 @@ from mtl_core.data.imports.tables.split_columns import group_values, parts_of_co
 from mtl_core.data.imports.tables.table_files import table_files
 from mtl_core.data.imports.tables.table_opening import NoTableError, Opened, open_table
 from mtl_core.data.imports.tables.table_options import Column, CsvOptions
-from mtl_core.data.imports.tables.table_reading import RECORDS, ImageNames, read_table
+from mtl_core.data.imports.tables.table_reading import RECORDS, ImageNames, doubles, read_table
 from mtl_core.data.imports.tables.via_regions import is_via, look_at_via
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import DataError
@@ -79,7 +79,7 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
         file = table.options.file
         fields = ("file", "delimiter", "encoding", "header", "skip_lines", "image_column", "image_prefix", "image_digits", "sheet")
         own = options.model_copy(update={name: getattr(table.options, name) for name in fields})
-        if not has_targets and not splits and not groups and not mark:
+        if not has_targets and not splits and not groups:
             why = "; ".join(f"'{name}': {reason}" for name, reason in left.items()) or "it has no other column"
             context.not_understood(file, f"it names images, but no column gives a task: {why}")
             continue
@@ -176,7 +176,8 @@ def _columns(sample: Sample, options: CsvOptions, boxes: BoxColumns, sizes: dict
     left: dict[str, str] = {}
     questions: list[Question] = []
     splits, groups = None, {}
-    taken = {*boxes.used, *boxes.landmarks}
+    taken = {*boxes.used, *boxes.landmarks, *doubles(list(sample.columns))}
+    left |= dict.fromkeys(doubles(list(sample.columns)), "its name stands twice in the header")
     for name, cells in sample.columns.items():
         parts = parts_of_column(name, cells) if name not in taken else None
         if parts is not None and splits is None:

@@ -25,6 +25,8 @@ _IMAGE_WORDS = frozenset(
     ["image", "images", "img", "file", "filename", "filepath", "path", "picture", "photo", "name", "id", "imageid", "fname", "slide", "scan", "frame"]
 )
 
+_FRAME_WORDS = frozenset("image images img file filename picture photo frame imageid".split())
+
 
 @dataclass
 class Opened:
@@ -183,12 +185,16 @@ def _image_column(
             hits = sum(key is not None for key in found) / len(cells)
             closest = max(closest, (name, hits), key=lambda pair: pair[1])
             different = len(set(found) - {None})
+            unique = len(set(filled)) / len(filled)
+            by_number = bool(digits) or "#" in prefix
+            if by_number and unique < 0.9 and not set(words_of(name)) & _FRAME_WORDS:
+                continue  # such numbers are found among any pictures that are numbered: a class, a writer
             if different < min(3, len(set(cells))) or (not are_files and not hint and different < min(8, 0.3 * len(context.index))):
                 continue
             if hits <= 0.5 and not (are_files and _covers(context, images, filled)):
                 continue
             own = bool(prefix) and "#" not in prefix and not digits
-            score = hits + 0.2 * are_files + 0.1 * hint + 0.02 * own - 0.05 * bool(digits or "#" in prefix)
+            score = hits + 0.2 * are_files + 0.1 * hint + 0.02 * own - 0.05 * by_number + 0.2 * unique
             if score > best[0]:
                 best = (score, tried)
     return best[1], closest
