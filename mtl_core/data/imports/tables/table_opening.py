@@ -25,7 +25,7 @@ _IMAGE_WORDS = frozenset(
     ["image", "images", "img", "file", "filename", "filepath", "path", "picture", "photo", "name", "id", "imageid", "fname", "slide", "scan", "frame"]
 )
 
-_FRAME_WORDS = frozenset("image images img file filename picture photo frame imageid".split())
+_FRAME_WORDS = frozenset(["image", "images", "img", "file", "filename", "picture", "photo", "frame", "imageid"])
 
 
 @dataclass
