@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtl_core.data.imports.formats import Context, Guess, ImageIndex
-from mtl_core.data.imports.formats.class_folders import PARTS, part_folders
+from mtl_core.data.imports.formats.class_folders import part_folders, part_word
 from mtl_core.data.imports.natural_order import natural
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.questions import Question, Reading
@@ -94,7 +94,7 @@ def _folders(keys: list[str]) -> dict | None:
     for folder in part_folders(keys):
         if not any(folder[:place] in inside for place, mark in enumerate(folder) if mark == "/"):
             inside.add(folder)
-            found[PARTS[folder.rpartition("/")[2].lower().rstrip("0123456789")]].append(folder)
+            found[part_word(folder)].append(folder)
     return {"how": "folders", **found} if found["train"] and (found["val"] or found["test"]) else None
 
 

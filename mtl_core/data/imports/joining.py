@@ -33,7 +33,7 @@ def joined(first: Targets, second: Targets, findings: Findings) -> Targets:
 
 
 def each_name_once(targets: Targets, findings: Findings) -> Targets:
-    """``targets`` with the classes of one name made one class: two categories called 'shirt' would be told apart by nothing. It is changed, and said."""
+    """``targets`` with the classes of one name made one class: nothing tells two categories called 'shirt' apart. It is changed, and said."""
     classes = tuple(dict.fromkeys(targets.classes))
     if len(classes) == len(targets.classes):
         return targets
@@ -41,7 +41,9 @@ def each_name_once(targets: Targets, findings: Findings) -> Targets:
     twice = sorted({name for name in classes if targets.classes.count(name) > 1})
     targets.values = {key: _renumbered(value, targets.kind, place) for key, value in targets.values.items()}
     targets.classes = classes
-    sentence = f"several classes are called {', '.join(map(repr, twice[:6]))}: those of one name are one class. Give them names of their own if they differ"
+    sentence = (
+        f"several classes are called {', '.join(map(repr, twice[:6]))}: those of one name are one class. Give them names of their own if they differ"
+    )
     findings.add("repaired", "same_name", "", sentence, targets.name)
     return targets
 

@@ -1,4 +1,4 @@
-"""Tables and folders as other tools and people really write them: each ends with its right labels, or says what is not read; what is doubtful is asked.
+"""Tables and folders as other tools and people write them: each ends with its right labels, or says what is not read; what is doubtful is asked.
 
 Every case states all of its labels. A label that is read wrongly, or that is there and not read without a word, fails.
 """
@@ -154,7 +154,9 @@ CASES: dict[str, Case] = {
     "roboflow_multiclass": Case(
         IN_PARTS,
         {
-            f"{p}/_classes.csv": rows("filename, rust, crack, dent", *(f"{n:03}.jpg, {n % 2}, {int(n % 3 == 0)}, {int(n % 5 == 0)}" for n in range(count)))
+            f"{p}/_classes.csv": rows(
+                "filename, rust, crack, dent", *(f"{n:03}.jpg, {n % 2}, {int(n % 3 == 0)}, {int(n % 5 == 0)}" for n in range(count))
+            )
             for p, count in (("train", 12), ("valid", 6), ("test", 6))
         },
         {
@@ -170,7 +172,9 @@ CASES: dict[str, Case] = {
         {"indicators"},
         {"train": set(IN_PARTS[:12]), "val": set(IN_PARTS[12:18]), "test": set(IN_PARTS[18:])},
     ),
-    "pandas_index_and_lists": Case(FLAT, {"labels.csv": rows(",file,tags", *([n, FLAT[n], ";".join(sorted(tags(n)))] for n in range(N)))}, {"tags": TAGS}),
+    "pandas_index_and_lists": Case(
+        FLAT, {"labels.csv": rows(",file,tags", *([n, FLAT[n], ";".join(sorted(tags(n)))] for n in range(N)))}, {"tags": TAGS}
+    ),
     "python_lists": Case(FLAT, {"labels.csv": rows("file,tags", *(f'{FLAT[n]},"{sorted(tags(n))}"' for n in range(N)))}, {"tags": TAGS}),
     "json_lists": Case(
         FLAT,
@@ -254,7 +258,8 @@ CASES: dict[str, Case] = {
         {
             "class": (
                 "classification",
-                {f"train/{c}/{n}.png": c for c in ("0", "90", "180") for n in range(6)} | {f"val/{c}/v{n}.png": c for c in ("0", "90") for n in range(3)},
+                {f"train/{c}/{n}.png": c for c in ("0", "90", "180") for n in range(6)}
+                | {f"val/{c}/v{n}.png": c for c in ("0", "90") for n in range(3)},
             )
         },
     ),
@@ -305,7 +310,12 @@ CASES: dict[str, Case] = {
     "intel_names_of_parts": Case(
         [f"seg_{p}/{c}/{p}{n}.png" for p, k in (("train", 6), ("test", 3)) for c in ("sea", "street") for n in range(k)],
         {},
-        {"class": ("classification", {f"seg_{p}/{c}/{p}{n}.png": c for p, k in (("train", 6), ("test", 3)) for c in ("sea", "street") for n in range(k)})},
+        {
+            "class": (
+                "classification",
+                {f"seg_{p}/{c}/{p}{n}.png": c for p, k in (("train", 6), ("test", 3)) for c in ("sea", "street") for n in range(k)},
+            )
+        },
     ),
     "domains": Case(
         [f"{d}/{c}/{n}{d}.png" for d in ("photo", "sketch") for c in ("dog", "horse") for n in range(6)],
@@ -395,7 +405,11 @@ CASES: dict[str, Case] = {
     # text that is written in many ways
     "german_excel": Case(
         FLAT,
-        {"d.csv": ("\ufeffBild;Größe;Farbe\r\n" + "".join(f"{FLAT[n]};{n},5;röt{n % 2}\r\n" for n in range(N))).encode("cp1252", "replace").replace(b"?", b"", 1)},
+        {
+            "d.csv": ("\ufeffBild;Größe;Farbe\r\n" + "".join(f"{FLAT[n]};{n},5;röt{n % 2}\r\n" for n in range(N)))
+            .encode("cp1252", "replace")
+            .replace(b"?", b"", 1)
+        },
         {"Gr_e": ("regression", each(lambda n: n + 0.5)), "Farbe": ("classification", each(lambda n: f"röt{n % 2}"))},
     ),
     "utf16_tabs": Case(
@@ -546,7 +560,9 @@ CASES: dict[str, Case] = {
     "celeba": Case(
         [f"img_align_celeba/{n:06}.jpg" for n in range(1, 25)],
         {
-            "list_attr_celeba.txt": rows("24", "Bald Smiling Young ", *(f"{n:06}.jpg " + "  ".join("1" if c in attributes(n) else "-1" for c in CELEBA) for n in range(1, 25))),
+            "list_attr_celeba.txt": rows(
+                "24", "Bald Smiling Young ", *(f"{n:06}.jpg " + "  ".join("1" if c in attributes(n) else "-1" for c in CELEBA) for n in range(1, 25))
+            ),
             "list_eval_partition.txt": rows(*(f"{n:06}.jpg {('train', 'val', 'test').index(part(n))}" for n in range(1, 25))),
             "list_bbox_celeba.txt": rows("24", "image_id x_1 y_1 width height", *(f"{n:06}.jpg    20  16  40  34" for n in range(1, 25))),
             "list_landmarks_align_celeba.txt": rows("24", "lefteye_x lefteye_y nose_x nose_y", *(f"{n:06}.jpg 30 31 40 {n}" for n in range(1, 25))),
@@ -573,24 +589,32 @@ CASES: dict[str, Case] = {
         {
             "train/metadata.jsonl": rows(
                 *(
-                    json.dumps({"file_name": f"{n}.png", "objects": {"bbox": [[20, 16, 40, 34]] * (n % 3), "categories": [n % 2] * (n % 3)}})
+                    json.dumps({"file_name": f"{n}.png", "objects": {"bbox": [[50, 16, 40, 34]] * (n % 3), "categories": [n % 2] * (n % 3)}})
                     for n in range(12)
                 )
             )
         },
-        {"box": ("detection", {f"train/{n}.png": [(*BOX, str(n % 2))] * (n % 3) for n in range(12)})},
+        {"box": ("detection", {f"train/{n}.png": [(50.0, 16.0, 90.0, 50.0, str(n % 2))] * (n % 3) for n in range(12)})},
     ),
-    "json_records": Case(FLAT, {"labels.json": [{"image": FLAT[n], "colour": colour(n), "size": n + 0.5} for n in range(N)]},
-        {"colour": COLOURS, "size": ("regression", each(lambda n: n + 0.5))}),
+    "json_records": Case(
+        FLAT,
+        {"labels.json": [{"image": FLAT[n], "colour": colour(n), "size": n + 0.5} for n in range(N)]},
+        {"colour": COLOURS, "size": ("regression", each(lambda n: n + 0.5))},
+    ),
     "json_name_to_label": Case(FLAT, {"labels.json": {FLAT[n]: colour(n) for n in range(N)}}, {"label": COLOURS}),
-    "json_of_stylegan": Case(FLAT, {"dataset.json": {"labels": [[FLAT[n], n % 3] for n in range(N)]}}, {}, unread={}),
+    "json_of_stylegan": Case(
+        FLAT, {"dataset.json": {"labels": [[FLAT[n], n % 3] for n in range(N)]}}, {"label": ("classification", each(lambda n: str(n % 3)))}
+    ),
     "parquet": Case(
         FLAT,
         {"labels.parquet": parquet({"image": FLAT, "colour": [colour(n) for n in range(N)], "size_mm": [n + 0.5 for n in range(N)]})},
         {"colour": COLOURS, "size_mm": ("regression", each(lambda n: n + 0.5))},
     ),
     "parquet_with_pictures": Case(
-        FLAT, {"train.parquet": parquet({"image": [b"\x89PNG"] * 3, "label": [0, 1, 0]})}, {}, unread={"train.parquet": "holds the pictures themselves"}
+        FLAT,
+        {"train.parquet": parquet({"image": [b"\x89PNG"] * 3, "label": [0, 1, 0]})},
+        {},
+        unread={"train.parquet": "holds the pictures themselves"},
     ),
     "formats_named": Case(
         FLAT,
@@ -605,17 +629,17 @@ CASES: dict[str, Case] = {
             "train.csv": rows(
                 "image_id,width,height,bbox,source",
                 *(f'{n:03},96,72,"[20.0, 16.0, 40.0, 34.0]",usask_{n % 2}' for n in range(N - 2)),
-                *(f'{n:03},96,72,"[0, 0, 5.0, 6.0]",usask_{n % 2}' for n in range(N - 2)),
+                *(f'{n:03},96,72,"[70, 40, 20.0, 25.0]",usask_{n % 2}' for n in range(N - 2)),
             )
         },
-        {"box": ("detection", {FLAT[n]: [(*BOX, "object"), (0.0, 0.0, 5.0, 6.0, "object")] for n in range(N - 2)})},
+        {"box": ("detection", {FLAT[n]: [(*BOX, "object"), (70.0, 40.0, 90.0, 65.0, "object")] for n in range(N - 2)})},
         {"unlisted"},
     ),
     "wheat_without_heads": Case(
         FLAT,
         {"train.csv": rows("image_id,bbox", *(f'{n:03},"[20.0, 16.0, 40.0, 34.0]"' for n in range(N - 2)))},
         {"box": ("detection", {FLAT[n]: [(*BOX, "object")] if n < N - 2 else [] for n in range(N)})},
-        {"unlisted"},
+        {"unlisted", "box_form"},
         answers={"unlisted": "no_object"},
     ),
     "via": Case(
@@ -641,7 +665,10 @@ CASES: dict[str, Case] = {
     ),
     "gtsrb": Case(
         [f"{n:05}.png" for n in range(N)],
-        {"GT.csv": "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId\n" + "".join(f"{n:05}.png;96;72;20;16;60;50;{n % 4}\n" for n in range(N))},
+        {
+            "GT.csv": "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId\n"
+            + "".join(f"{n:05}.png;96;72;20;16;60;50;{n % 4}\n" for n in range(N))
+        },
         {"box": ("detection", {f"{n:05}.png": [(*BOX, str(n % 4))] for n in range(N)})},
     ),
     "landmarks": Case(
@@ -651,7 +678,10 @@ CASES: dict[str, Case] = {
         {"landmarks"},
     ),
     "two_points": Case(
-        FLAT, {"p.csv": rows("image,x1,y1,x2,y2,colour", *([FLAT[n], 50, 40 + n, 30, 10, colour(n)] for n in range(N)))}, {"colour": COLOURS}, {"landmarks"}
+        FLAT,
+        {"p.csv": rows("image,x1,y1,x2,y2,colour", *([FLAT[n], 50, 40 + n, 30, 10, colour(n)] for n in range(N)))},
+        {"colour": COLOURS},
+        {"landmarks"},
     ),
     "corners_written_as_sizes": Case(
         FLAT,
@@ -660,9 +690,7 @@ CASES: dict[str, Case] = {
         {"box_form"},
         answers={"box_form": "corners"},
     ),
-    "colours_of_masks": Case(
-        [f"pic{n:03}.png" for n in range(N)], {"class_dict.csv": "name,r,g,b\nSky,0,1,2\nRoad,3,4,5\nVoid,0,0,0\n"}, {}
-    ),
+    "colours_of_masks": Case([f"pic{n:03}.png" for n in range(N)], {"class_dict.csv": "name,r,g,b\nSky,0,1,2\nRoad,3,4,5\nVoid,0,0,0\n"}, {}),
     "lists_with_numbers": Case(
         [f"{p}/{c}{n}.jpg" for p in ("train", "test") for c in "ab" for n in range(6)],
         {f"{p}.txt": rows(*(f"{p}/{c}{n}.jpg class_{c}" for c in "ab" for n in range(6))) for p in ("train", "test")},
@@ -701,3 +729,210 @@ def test_every_label_is_right_or_said(tmp_path, name):
     for task in proposal.tasks:
         if not case.answers:  # the counts of the first look are true
             assert task.labelled == len(case.tasks[task.name][1])
+
+
+def test_images_alone_are_a_valid_import(tmp_path, home):
+    root = made(tmp_path / "in", Case(FLAT, {}, {}))
+    assert check(root, propose(root).spec).problems == ()
+    assert import_dataset(root, propose(root).spec, "alone").tasks == ()
+    (root / "t.csv").write_text(rows("image,colour", *([FLAT[n], colour(n)] for n in range(N))))
+    every = propose(root).spec
+    assert check(root, every.model_copy(update={"tasks": []})).problems == ()
+    empty = every.sources[0].model_copy(update={"columns": []})
+    [problem] = check(root, every.model_copy(update={"sources": [empty]})).problems
+    assert problem.startswith("No task: the sources give no targets")
+
+
+def test_classes_of_one_name_are_one_class(tmp_path):
+    """Also where a second source joins them: its numbers must go to the classes of the same names."""
+    root = made(tmp_path / "in", Case(FLAT, {}, {}))
+    for name, lines in (("a.csv", range(12)), ("b.csv", range(12, N))):
+        (root / name).write_text(rows("image,colour", *([FLAT[n], colour(n)] for n in lines)))
+    source = {"format": "csv", "image_column": "image"}
+    column = {"column": "colour", "task": "colour", "kind": "classification"}
+    first = {"names": {"red": "warm", "green": "cold", "blue": "cold"}, "classes": ["warm", "cold", "cold"]}
+    spec = ImportSpec.from_dict(
+        {"sources": [source | {"file": "a.csv", "columns": [column | first]}, source | {"file": "b.csv", "columns": [column]}]}
+    )
+    examined = examine(root, spec)
+    expected = {FLAT[n]: ("warm" if n % 3 == 0 else "cold") if n < 12 else colour(n) for n in range(N)}
+    assert labels_of(examined)["colour"] == ("classification", expected)
+    coco = {
+        "images": [{"id": n, "file_name": FLAT[n], "width": WIDTH, "height": HEIGHT} for n in range(4)],
+        "categories": [{"id": 1, "name": "shirt"}, {"id": 2, "name": "shoe"}, {"id": 3, "name": "shirt"}],
+        "annotations": [{"id": n, "image_id": n, "category_id": 1 + n % 3, "bbox": [20, 16, 40, 34], "iscrowd": 0, "area": 9} for n in range(4)],
+    }
+    (root / "c.json").write_text(json.dumps(coco))
+    report = check(root, ImportSpec.from_dict({"sources": [{"format": "coco", "file": "c.json", "present": "", "segments": ""}]}))
+    [boxes] = [task for task in report.tasks if task.task.kind == "detection"]
+    assert (boxes.task.classes, boxes.class_counts) == (("shirt", "shoe"), {"shirt": 3, "shoe": 1})
+    assert report.counts["repaired/same_name"] == 1
+
+
+@pytest.mark.parametrize("classes", [1, 2, 7, 60])
+def test_stratifying_by_rare_classes_leaves_no_part_empty(tmp_path, classes):
+    """60 images: one class, two, seven, or each image a class of its own. Equal shares where a class is large enough, and always about 15 percent."""
+    names = [f"{n:02}.jpg" for n in range(60)]
+    root = made(tmp_path / "in", Case(names, {"d.csv": rows("image,kind", *([names[n], f"c{n % classes}"] for n in range(60)))}, {}))
+    column = {"column": "kind", "task": "kind", "kind": "classification"}
+    source = {"format": "csv", "file": "d.csv", "image_column": "image", "columns": [column]}
+    report = check(root, ImportSpec.from_dict({"sources": [source], "splits": {"stratify": "kind"}}))
+    assert report.problems == ()
+    assert all(7 <= report.split_sizes[part] <= 14 for part in ("val", "test"))
+
+
+def test_groups_of_a_column_stay_together_over_several_tables(tmp_path):
+    case = CASES["three_tables"]
+    files = {
+        name: rows("image,colour,patient", *([FLAT[n], colour(n), f"P{n % 5}"] for n in range(N) if (n < 12) == (name == "a.csv")))
+        for name in ("a.csv", "b.csv")
+    }
+    root = made(tmp_path / "in", Case(case.pictures, files, {}))
+    proposal = propose(root)
+    assert (proposal.spec.splits.groups, proposal.spec.splits.group_column, proposal.spec.splits.group_file) == ("column", "patient", "")
+    split = examine(root, proposal.spec).split
+    for number in range(5):
+        assert len({part for key, part in split.items() if int(key[:3]) % 5 == number}) == 1
+    assert set(split.values()) == {"train", "val", "test"}
+
+
+def test_an_answer_changes_every_part_of_a_table(tmp_path):
+    """train.csv and val.csv hold one column: it never is classes in one and a number in the other."""
+    files = {f"{p}.csv": rows("image,rank", *([FLAT[n], n % 4] for n in lines)) for p, lines in (("train", range(18)), ("val", range(18, N)))}
+    root = made(tmp_path / "in", Case(FLAT, files, {}))
+    proposal = propose(root)
+    [question] = proposal.questions
+    kinds = []
+    for reading in question.readings:
+        [task] = check(root, answer(proposal.spec, question, reading.name)).tasks
+        kinds.append((reading.name, task.task.kind, sum(task.labelled.values())))
+    assert kinds == [("classes", "classification", N), ("quantity", "regression", N)]
+
+
+def test_ways_to_say_the_parts_that_differ_are_asked(tmp_path):
+    names = [f"{p}/{n:02}.jpg" for p in ("train", "test") for n in range(8)]
+    of = {name: "train" if n % 4 else "val" for n, name in enumerate(names)}
+    root = made(
+        tmp_path / "in", Case(names, {"d.csv": rows("image,colour,split", *([name, colour(n), of[name]] for n, name in enumerate(names)))}, {})
+    )
+    proposal = propose(root)
+    [question] = proposal.questions
+    assert question.name == "parts"
+    assert {reading.name for reading in question.readings} == {"folders", "column"}
+    by_column = examine(root, answer(proposal.spec, question, "column")).split
+    assert {key: part for key, part in by_column.items() if part == "val"} == {key: part for key, part in of.items() if part == "val"}
+    by_folder = examine(root, answer(proposal.spec, question, "folders")).split
+    assert {key for key, part in by_folder.items() if part == "test"} == set(names[8:])
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("form", ["csv", "tsv", "semicolons", "utf-16", "cp1252", "xlsx", "parquet", "jsonl", "json"])
+def test_random_tables_are_read_as_pandas_reads_them(tmp_path, form, seed):
+    """Classes, numbers and empty cells of random tables with names that need quotes, against pandas as an independent reader and writer."""
+    import pandas as pd
+
+    random = np.random.default_rng([seed, 3])
+    names = [f"dir {n % 3}/pic, no {n}.png" for n in range(20)]
+    pictures(tmp_path / "in", names)
+    classes = ["übergroß", 'with "quotes"', "semi;colon", "two words", "line, comma"]
+    frame = pd.DataFrame(
+        {
+            "file": random.permutation(names),
+            "label": [classes[n] if n < 5 else None for n in random.integers(0, 6, 20)],
+            "size_mm": np.where(random.random(20) < 0.2, np.nan, random.normal(0, 100, 20).round(3)),
+        }
+    )
+    path = tmp_path / "in" / f"table.{form if form in ('tsv', 'xlsx', 'parquet', 'jsonl', 'json') else 'csv'}"
+    writers = {
+        "csv": lambda: frame.to_csv(path, index=False),
+        "tsv": lambda: frame.to_csv(path, index=False, sep="\t"),
+        "semicolons": lambda: frame.to_csv(path, index=False, sep=";", decimal=","),
+        "utf-16": lambda: frame.to_csv(path, index=False, encoding="utf-16"),
+        "cp1252": lambda: frame.to_csv(path, index=False, encoding="cp1252"),
+        "xlsx": lambda: frame.to_excel(path, index=False),
+        "parquet": lambda: frame.to_parquet(path, index=False),
+        "jsonl": lambda: frame.to_json(path, orient="records", lines=True),
+        "json": lambda: frame.to_json(path, orient="records"),
+    }
+    writers[form]()
+    got = labels_of(examine(tmp_path / "in", propose(tmp_path / "in").spec))
+    labelled = frame.dropna(subset="label")
+    assert got["label"] == ("classification", dict(zip(labelled["file"], labelled["label"], strict=True)))
+    measured = frame.dropna(subset="size_mm")
+    assert got["size_mm"] == ("regression", dict(zip(measured["file"], measured["size_mm"], strict=True)))
+
+
+@pytest.mark.parametrize("unit", ["pixels", "shares", "percent"])
+@pytest.mark.parametrize("form", ["size", "corners", "centre"])
+@pytest.mark.parametrize("cells", ["columns", "list"])
+def test_boxes_in_every_form_and_unit(tmp_path, unit, form, cells):
+    random = np.random.default_rng(5)
+    pictures(tmp_path / "in", FLAT)
+    corners = np.sort(random.random((N, 2, 2)), 1) * (WIDTH - 2, HEIGHT - 2) + [[0, 0], [2, 2]]
+    x1, y1, x2, y2 = corners[:, 0, 0], corners[:, 0, 1], corners[:, 1, 0], corners[:, 1, 1]
+    scale = {"pixels": 1.0, "shares": 1 / np.array([WIDTH, HEIGHT]), "percent": 100 / np.array([WIDTH, HEIGHT])}[unit] * np.ones(2)
+    first = ((x1 + x2) / 2, (y1 + y2) / 2) if form == "centre" else (x1, y1)
+    second = (x2, y2) if form == "corners" else (x2 - x1, y2 - y1)
+    four = np.column_stack([first[0] * scale[0], first[1] * scale[1], second[0] * scale[0], second[1] * scale[1]])
+    lines = [f'{FLAT[n]},"{row.tolist()}"' if cells == "list" else [FLAT[n], *row] for n, row in enumerate(four)]
+    (tmp_path / "in" / "b.csv").write_text(rows("image,box" if cells == "list" else "image,a,b,c,d", *lines))
+    box = ["box"] if cells == "list" else list("abcd")
+    source = {"format": "csv", "file": "b.csv", "image_column": "image", "box": box, "box_form": form, "box_unit": unit}
+    [target] = examine(tmp_path / "in", ImportSpec.from_dict({"sources": [source]})).targets
+    assert len(target.values) == N
+    for name, expected in zip(FLAT, np.column_stack([x1, y1, x2, y2]), strict=True):
+        assert target.values[name][0, :4] == pytest.approx(expected, abs=1e-3)
+
+
+def test_old_descriptions_mean_what_they_meant(tmp_path):
+    """Without the newer options: words for 'missing', folders of parts, empty boxes and unlisted images as always."""
+    root = made(tmp_path / "in", Case([*FLAT, *(f"train/{c}/{n}.png" for c in "ab" for n in range(3))], {}, {}))
+    cells = ([FLAT[n], ["none", "a", "b"][n % 3], *(("",) * 4 if n % 2 else (20, 16, 40, 34))] for n in range(20))
+    (root / "d.csv").write_text(rows("image,label,x,y,w,h", *cells))
+    table = {"format": "csv", "file": "d.csv", "image_column": "image", "columns": [{"column": "label", "task": "label", "kind": "classification"}]}
+    spec = ImportSpec.from_dict({"sources": [table | {"box": ["x", "y", "w", "h"]}, {"format": "class_folders"}]})
+    got = labels_of(examine(root, spec))
+    assert got["label"] == ("classification", {FLAT[n]: "ab"[n % 3 - 1] for n in range(20) if n % 3})
+    assert got["box"] == ("detection", {FLAT[n]: [(*BOX, "object")] for n in range(0, 20, 2)})
+    assert got["class"] == ("classification", {f"train/{c}/{n}.png": c for c in "ab" for n in range(3)})
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"file": "d.xlsx", "sheet": "Other"}, "has no sheet 'Other'; it has Sheet1"),
+        ({"box": ["colour", "image"]}, "'box' names 2 columns"),
+        (
+            {"indicators": [{"columns": ["colour"], "task": "t", "kind": "multi_label", "classes": ["a", "b"]}]},
+            "1 columns of yes and no, but 2 class names",
+        ),
+        ({"indicators": [{"columns": ["shape"], "task": "t", "kind": "multi_label"}]}, "has no column 'shape'"),
+        ({"box": ["image"] * 4, "box_class": "kind"}, "has no column 'kind'"),
+        ({"image_list": "nowhere.txt"}, "the list of images 'nowhere.txt' cannot be read"),
+        ({"file": "d.parquet"}, "no readable parquet"),
+        ({"file": "d.jsonl"}, "no readable JSON at line 2"),
+        ({"file": "d.json"}, "is no table"),
+    ],
+)
+def test_tables_that_are_refused_say_why(tmp_path, options, sentence):
+    root = made(tmp_path / "in", Case(FLAT, {"d.csv": rows("image,colour", *([FLAT[n], colour(n)] for n in range(N)))}, {}))
+    (root / "d.xlsx").write_bytes(xlsx([["image", "colour"], [FLAT[0], "red"]]))
+    (root / "d.parquet").write_bytes(b"PAR1 cut off")
+    (root / "d.jsonl").write_text('{"image": "000.jpg"}\n{"image": ')
+    (root / "d.json").write_text('"text"')
+    column = {"column": "colour", "task": "colour", "kind": "classification"}
+    source = {"format": "csv", "file": "d.csv", "image_column": "image", "columns": [column], **options}
+    with pytest.raises(DataError, match=sentence):
+        check(root, ImportSpec.from_dict({"sources": [source]}))
+
+
+def test_a_cell_is_never_evaluated(tmp_path):
+    """Lists are read by JSON and a small reader; what looks like code is a text."""
+    from mtl_core.data.imports.tables.cells import listed
+
+    assert listed("[__import__('os').system('touch /tmp/x')]") is None
+    assert listed("['a', \"b c\", d e, 3, 2.5]") == ["a", "b c", "d e", 3.0, 2.5]
+    assert listed('{a,"b,c"}') == ["a", "b,c"]
+    assert listed("[1 2  3]") == [1.0, 2.0, 3.0]
+    assert listed("[]") == []
+    assert [listed(cell) for cell in ("plain", "[", "['a' + 'b']", "[" * 5000, "(1, 2")] == [None] * 5

@@ -119,7 +119,8 @@ class FileNames(Format):
 def class_in(pattern: str, key: str) -> str:
     """The class in a file's name; '' where the name does not fit the pattern."""
     pieces = re.split(r"(\{class\}|\{number\}|\*)", pattern)
-    match = re.fullmatch("".join(_PIECES.get(piece, re.escape(piece)) for piece in pieces), stem_of(key)[:255])
+    written = "".join(_PIECES.get(piece, re.escape(piece)) for piece in pieces).replace(r"(?P<name>.+)\d+", r"(?P<name>.+)(?<!\d)\d+")
+    match = re.fullmatch(written, stem_of(key)[:255])
     return match["name"].strip(" _-.") if match else ""
 
 

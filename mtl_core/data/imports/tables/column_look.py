@@ -272,12 +272,15 @@ def _separated(name: str, sample: Sample, filled: list[str], made: dict[str, Any
         repeats = sum(counts.values()) / max(1, len(counts))
         column = Column(**made, kind="multi_label", separator=separator)
         few = len(counts) <= max(_FEW, len(filled) // 2)
-        if separator in "|;" and few and len(counts) > 1:
-            return Found(column)
-        if shared < 0.5 or not few:
+        if len(different) == len(filled) and len(counts) > len(different) / 2 and separator not in "|;":
+            continue  # each cell another text: sentences, not labels
+        if not few or len(counts) < 2:
+            continue
+        many = len(joint) >= 0.5 * len(different)
+        if shared < 0.5 and not (separator in "|;" or (separator == "," and many and not any(", " in cell for cell in joint))):
             continue
         alone = sum(len(parts[cell]) == 1 for cell in different)
-        if separator == "," and (len(counts) < len(different) or alone):
+        if shared >= 0.5 and (separator in "|;" or (separator == "," and (len(counts) < len(different) or alone))):
             return Found(column)
         plain = len(different) <= max(_FEW, len(filled) // 2) and len(different) < len(filled)
         text = f"Do cells of '{name}' such as '{joint[0][:60]}' hold several labels, or is each one name?"
@@ -288,7 +291,7 @@ def _separated(name: str, sample: Sample, filled: list[str], made: dict[str, Any
         )
         evidence = f"{len(different)} different cells are made of {len(counts)} different parts; {shared:.0%} of the cells with several share a part"
         reused = len(counts) < len(different) and repeats >= 2 and alone > 0
-        taken = "labels" if reused or not plain else "names"
+        taken = "labels" if reused or not plain or (separator in "|;" and many) else "names"
         examples = tuple(key for cell, key in zip(sample.columns[name], sample.keys, strict=True) if cell in joint and key)[:6]
         question = Question("labels_in_cell", text, readings, taken, evidence, examples)
         return Found(column.model_copy(update={"kind": "multi_label" if taken == "labels" else "classification"}), "", [question])

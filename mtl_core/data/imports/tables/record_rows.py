@@ -130,7 +130,8 @@ def json_table(text: str, file: str) -> _Table:
     if isinstance(found, dict):
         rows: list[Any] = [{"name": name, **value} if isinstance(value, dict) else {"name": name, "label": value} for name, value in found.items()]
     elif isinstance(found, list) and found and all(isinstance(row, list) and 2 <= len(row) <= 100 for row in found):
-        rows = [{f"column_{n}": value for n, value in enumerate(row, 1)} for row in found]
+        pairs = all(len(row) == 2 for row in found)
+        rows = [dict(zip(("name", "label"), row, strict=True)) if pairs else {f"column_{n}": v for n, v in enumerate(row, 1)} for row in found]
     else:
         rows = found if isinstance(found, list) else []
     if not rows or not all(isinstance(row, dict) for row in rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import defaultdict
 from dataclasses import replace
@@ -79,12 +80,12 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
         file = table.options.file
         fields = ("file", "delimiter", "encoding", "header", "skip_lines", "image_column", "image_prefix", "image_digits", "sheet")
         own = options.model_copy(update={name: getattr(table.options, name) for name in fields})
-        if not has_targets and not splits and not groups:
+        if not has_targets and not splits and not groups and not questions:
             why = "; ".join(f"'{name}': {reason}" for name, reason in left.items()) or "it has no other column"
             context.not_understood(file, f"it names images, but no column gives a task: {why}")
             continue
         context.understood(file, _words(own, table, splits, groups))
-        guess = Guess(brief(own), table=_shown(table, own), alike=mark, questions=[] if guesses else questions)
+        guess = Guess(_holding(brief(own), questions), table=_shown(table, own), alike=mark, questions=[] if guesses else questions)
         guess.notes = [_note(own, table), *(boxes.notes if not guesses else []), *([_left(file, left)] if left and not guesses else [])]
         guess.splits = {"how": "column", "file": file if len(tables) == 1 else "", "column": splits[0], **splits[1]} if splits else None
         guess.groups = dict(groups)
@@ -99,6 +100,18 @@ def brief(options: CsvOptions) -> dict[str, Any]:
     usual = ("file", "delimiter", "encoding", "header", "decimal", "image_column", "image_prefix", "image_digits", "columns", "box", "box_form")
     values = options.model_dump(mode="json", exclude_defaults=True)
     return {name: value for name, value in options.model_dump(mode="json").items() if name in usual} | values
+
+
+def _holding(options: dict[str, Any], questions: list[Question]) -> dict[str, Any]:
+    """The options with every key of each question's reading that is taken, defaults too."""
+    for question in questions:
+        for path, value in question.reading(question.taken).changes.items():
+            node: Any = options
+            *above, last = path.split(".")
+            for part in above:
+                node = node[int(part)] if isinstance(node, list) else node[part]
+            node[last] = copy.deepcopy(value)
+    return options
 
 
 def _sample(context: Context, tables: list[Opened]) -> Sample:
@@ -179,7 +192,8 @@ def _columns(sample: Sample, options: CsvOptions, boxes: BoxColumns, sizes: dict
     taken = {*boxes.used, *boxes.landmarks, *doubles(list(sample.columns))}
     left |= dict.fromkeys(doubles(list(sample.columns)), "its name stands twice in the header")
     for name, cells in sample.columns.items():
-        parts = parts_of_column(name, cells) if name not in taken else None
+        called = name if options.header or len(sample.columns) > 1 else PurePosixPath(options.file).stem
+        parts = parts_of_column(called, cells) if name not in taken else None
         if parts is not None and splits is None:
             splits = (name, parts)
             taken.add(name)
@@ -320,6 +334,7 @@ def _unlisted(context: Context, guesses: list[Guess]) -> None:
         Reading("no_object", "without any object", {"box_unlisted": "no_object"}),
     )
     text = f"Are images that '{tables[0].options['file']}' does not name without objects, or not labelled?"
+    tables[0].options["box_unlisted"] = "unlabelled"
     tables[0].questions.append(Question("unlisted", text, readings, "unlabelled", evidence, tuple(beside[:6])))
 
 

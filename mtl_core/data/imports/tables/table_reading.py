@@ -37,7 +37,8 @@ def read_table(context: Context, options: CsvOptions) -> tuple[list[str], Rows]:
     if ending == ".parquet":
         return parquet_table(content, options.file)
     if ending in (".xlsx", ".xlsm"):
-        return _headed(xlsx_table(content, options.file, options.sheet)[1], context, options)
+        rows = xlsx_table(content, options.file, options.sheet)[1]
+        return _headed([row for row in rows if row[0] > options.skip_lines], context, options)
     try:
         text = content.decode(options.encoding)
     except UnicodeError as error:
