@@ -91,7 +91,7 @@ def _of_table(source: SourceSpec, context: Context) -> Iterator[tuple[str, str |
     images, place = ImageNames(quiet, options), names.index(options.image_column)
     for line, row in rows:
         where = f"{options.file}:{line}"
-        yield where, quiet.image(images.reference(row[place]), where)
+        yield where, images.image(quiet, row[place], where)
 
 
 def _folders(spec: SplitSpec, keys: list[str], context: Context, sources: list[SourceSpec]) -> dict[str, str]:
@@ -139,7 +139,7 @@ def _values(context: Context, file: str, column: str, sources: list[SourceSpec])
         is_there = True
         images, place, image = ImageNames(context, options), names.index(column), names.index(options.image_column)
         for line, row in rows:
-            key = context.image(images.reference(row[image]), f"{options.file}:{line}")
+            key = images.image(context, row[image], f"{options.file}:{line}")
             if key and row[place].strip():
                 found[key] = row[place].strip()
     if not is_there:

@@ -427,7 +427,7 @@ CASES: dict[str, Case] = {
         {"commas"},
         answers={"commas": "decimal"},
     ),
-    "no_header": Case(FLAT, {"d.csv": rows(*([FLAT[n], colour(n)] for n in range(N)))}, {"column_2": COLOURS}),
+    "no_header": Case(FLAT, {"d.csv": rows(*([FLAT[n], colour(n)] for n in range(N)))}, {"class": COLOURS}),
     "unclosed_quote": Case(
         FLAT,
         {"d.csv": rows("image,colour", *(f'{FLAT[n]},"{colour(n)}' if n == 3 else f'{FLAT[n]},"{colour(n)}"' for n in range(N)))},
@@ -694,8 +694,72 @@ CASES: dict[str, Case] = {
     "lists_with_numbers": Case(
         [f"{p}/{c}{n}.jpg" for p in ("train", "test") for c in "ab" for n in range(6)],
         {f"{p}.txt": rows(*(f"{p}/{c}{n}.jpg class_{c}" for c in "ab" for n in range(6))) for p in ("train", "test")},
-        {"column_2": ("classification", {f"{p}/{c}{n}.jpg": f"class_{c}" for p in ("train", "test") for c in "ab" for n in range(6)})},
+        {"class": ("classification", {f"{p}/{c}{n}.jpg": f"class_{c}" for p in ("train", "test") for c in "ab" for n in range(6)})},
     ),
+    "class_numbers_without_header": Case(
+        FLAT, {"val.txt": rows(*(f"{FLAT[n]} {n % 7}" for n in range(N)))}, {"class": ("classification", each(lambda n: str(n % 7)))}
+    ),
+    "mxnet_list": Case(
+        FLAT,
+        {"all.lst": rows(*(f"{n}\t{float(n % 3):.6f}\t{FLAT[n]}" for n in range(N)))},
+        {"class": ("classification", each(lambda n: str(n % 3)))},
+    ),
+    "a_name_that_only_another_folder_has": Case(
+        [f"train/{n}.jpg" for n in range(20) if n != 3] + [f"test/{n}.jpg" for n in range(20)],
+        {"train/labels.csv": rows("file,label", *([f"{n}.jpg", colour(n)] for n in range(20)))},
+        {"label": ("classification", {f"train/{n}.jpg": colour(n) for n in range(20) if n != 3})},
+        findings={"skipped/missing_image": 1},
+    ),
+    "which_folder": Case(
+        [f"{p}/{n}.jpg" for p in ("left", "right") for n in range(20)],
+        {"labels.csv": rows("file,label", *([f"{n}.jpg", colour(n)] for n in range(20)))},
+        {
+            "label": ("classification", {f"right/{n}.jpg": colour(n) for n in range(20)}),
+            "class": ("classification", {f"{p}/{n}.jpg": p for p in ("left", "right") for n in range(20)}),
+        },
+        {"which_folder"},
+        answers={"which_folder": "in-right"},
+    ),
+    "archives_are_no_classes": Case(
+        [f"part_{1 + n // 12}/{FLAT[n]}" for n in range(N)],
+        {"meta.csv": rows("lesion_id,image_id,dx,age", *([f"L{n // 2}", f"{n:03}", ("nv", "mel")[n % 2], 20.0 + n % 6] for n in range(N)))},
+        {
+            "dx": ("classification", {f"part_{1 + n // 12}/{FLAT[n]}": ("nv", "mel")[n % 2] for n in range(N)}),
+            "age": ("regression", {f"part_{1 + n // 12}/{FLAT[n]}": 20.0 + n % 6 for n in range(N)}),
+        },
+        {"groups"},
+    ),
+    "frames_that_repeat": Case(
+        [f"img1/{n:06}.jpg" for n in range(1, 21)],
+        {"gt/gt.txt": rows(*(f"{n},{i},20,16,40,34,1,1,0.9" for n in range(1, 21) for i in (1, 2)))},
+        {},
+        unread={"gt/gt.txt": "repeat, or are few"},
+    ),
+    "people_who_disagree": Case(
+        FLAT,
+        {"d.csv": rows("image,rater,label", *([FLAT[n], r, "ab"[(n + r * (n % 5 == 0)) % 2]] for n in range(N) for r in (1, 2)))},
+        {"label": ("classification", each(lambda n: "ab"[(n + (n % 5 == 0)) % 2]))},
+        {"several_rows"},
+        answers={"several_rows": "first"},
+        findings={"skipped/duplicate": 5},
+    ),
+    "spellings": Case(
+        FLAT,
+        {"d.csv": rows("image,look", *([FLAT[n], ["Cat", "cat", "dog"][n % 3]] for n in range(N)))},
+        {"look": ("classification", each(lambda n: ["Cat", "Cat", "dog"][n % 3]))},
+        {"spelling"},
+        answers={"spelling": "together"},
+    ),
+    "voc_lists_of_a_class": Case(
+        [f"JPEGImages/{n:06}.jpg" for n in range(20)],
+        {"ImageSets/Main/cat_train.txt": rows(*(f"{n:06} {[1, -1][n % 2]}" for n in range(20)))},
+        {},
+        unread={"ImageSets/Main/cat_train.txt": "lists of the images that have one class"},
+    ),
+    "names_that_no_image_has": Case(
+        FLAT, {"d.csv": rows("image,colour", *([f"x{n}.jpg", colour(n)] for n in range(N)))}, {}, unread={"d.csv": "no column names images"}
+    ),
+    "one_class_only": Case(FLAT, {"d.csv": rows("image,colour", *([name, "red"] for name in FLAT))}, {}, unread={"d.csv": "every cell is 'red'"}),
 }
 
 

@@ -21,7 +21,10 @@ _INNER = frozenset(
     ["image", "images", "img", "imgs", "jpegimages", "jpg", "jpeg", "png", "pictures", "photos"]
 )  # folders below a class that hold its images
 _ARRANGED = re.compile(
-    r"(?:cv|k)?[-_ ]?folds?[-_ ]?(?:\d+|[a-z])|(?:patient|subj(?:ect)?|participant|case|video|clip|seq(?:uence)?|scene|session|slide)s?[-_ ]?\d+",
+    r"(?:cv|k)?[-_ ]?folds?[-_ ]?(?:\d+|[a-z])"
+    r"|(?:patient|subj(?:ect)?|participant|case|video|clip|seq(?:uence)?|scene|session|slide)s?[-_ ]?\d+"
+    r"|(?:.*[-_ ])?(?:part|batch|chunk|shard|subset|vol|volume|disk|dir|folder)[-_ ]?\d+"  # where files are kept
+    r"|(?:19|20)\d\d(?:[-_]?\d\d){0,2}",
     re.IGNORECASE,
 )
 Folders = tuple[str, ...]
@@ -133,6 +136,8 @@ class _Look:
         children = self.below.get(above, Counter())
         if len(children) < 2:
             return self._from((*above, next(iter(children)))) if children else []
+        if all(_ARRANGED.fullmatch(name) for name in children):
+            return []  # patients, batches, days: they arrange the pictures, and are no classes
         plain = [name for name in children if name.lower() in _PLAIN]
         if len(plain) == len(children):
             return [guess for name in children for guess in self._from((*above, name))]

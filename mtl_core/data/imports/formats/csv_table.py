@@ -46,7 +46,7 @@ class CsvFormat(Format):
         boxes: dict[str, list[list[str]]] = {}
         for line, row in rows:
             where = f"{options.file}:{line}"
-            key = context.image(images.reference(row[place[options.image_column]]), where)
+            key = images.image(context, row[place[options.image_column]], where)
             if key is None:
                 continue
             for column, found in zip(columns, cells, strict=True):

@@ -115,6 +115,9 @@ def look_at_boxes(sample: Sample, options: CsvOptions, image_sizes: dict[str, tu
     free = [name for name in names if name not in found.landmarks]
     box, form = _columns(free, sample)
     if not box or not _has_numbers(box, sample):
+        by_name = {_squeezed(name): name for name in free}
+        if {"x", "y"} <= set(by_name) and _has_numbers([by_name["x"], by_name["y"]], sample):
+            found.landmarks += [by_name["x"], by_name["y"]]
         return found
     if len(box) == 4 and form == "corners" and _is_reversed(box, sample):
         found.landmarks += box

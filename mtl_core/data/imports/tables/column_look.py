@@ -34,6 +34,7 @@ class Sample:
         keys: the image of each row; None where it names none.
         names_files: whether a cell is the name of a file of the set.
         headed: whether the columns' names are the file's own.
+        is_list: without a header: whether there is one column beside the images' names, as in lists of 'name class'.
     """
 
     columns: dict[str, list[str]]
@@ -42,6 +43,7 @@ class Sample:
     decimal: str = "."
     thousands: str = ""
     headed: bool = True
+    is_list: bool = False
 
     def number(self, cell: str) -> float | None:
         return number(cell, self.decimal, self.thousands)
@@ -74,7 +76,7 @@ def look_at_column(name: str, sample: Sample, alone: bool = False) -> Found:
         return Found(None, "every cell is empty")
     others = [cell for cell in filled if cell.lower() not in MISSING]
     numbers = [sample.number(cell) for cell in others]
-    made: dict[str, Any] = {"column": name, "task": task_name(name)}
+    made: dict[str, Any] = {"column": name, "task": "class" if sample.is_list else task_name(name)}
     if not alone and (means(name, PROVENANCE) or means(name, GROUPS) or means(name, FOLDS)):
         what = "says where a row comes from" if means(name, PROVENANCE) else "says what belongs together"
         return Found(Column(**made, kind="left_out"), f"its name {what}")
@@ -95,7 +97,7 @@ def _numbers(name: str, sample: Sample, cells: list[str], values: list[float], m
     classes = Column(
         **made, kind="classification", names={cell: str(int(float(cell))) for cell in sorted(set(cells)) if re.fullmatch(r"-?\d+\.0+", cell)}
     )
-    if not sample.headed:
+    if not sample.headed and not sample.is_list:
         return Found(classes.model_copy(update={"kind": "left_out"}), "numbers without a header: what they mean is not said")
     low, span = min(values), max(values) - min(values) + 1
     is_id = is_identifier(name)
@@ -105,13 +107,13 @@ def _numbers(name: str, sample: Sample, cells: list[str], values: list[float], m
         return Found(classes.model_copy(update={"kind": "left_out"}), "its name and its cells are those of an identifier")
     if different == count and span == different and not is_quantity(name):
         return Found(classes.model_copy(update={"kind": "left_out"}), "it counts the rows")
-    if means(name, CLASSES) and different < count and different <= _MOST_NUMBERED * 10:
-        return Found(classes)
+    if (means(name, CLASSES) or sample.is_list) and different < count and different <= _MOST_NUMBERED * 10:
+        return _several_rows(classes, sample, [])
     if is_quantity(name):
         return _with_sentinels(quantity, cells, values)
     if different <= 2 and count > 2:
         return Found(classes)
-    if different > _MOST_NUMBERED or (different > _FEW and span > 4 * different):
+    if different > _MOST_NUMBERED or (different > _FEW and span > 4 * different) or count < 2 * different:
         return _with_sentinels(quantity, cells, values)
     contiguous = span == different and low in (0, 1) and count >= 2 * different
     taken = "classes" if contiguous or (is_id and different < count) else "quantity"

@@ -4,233 +4,43 @@ from __future__ import annotations
 
 import re
 
-CLASSES = frozenset(
-    [
-        "class",
-        "classes",
-        "classname",
-        "classid",
-        "label",
-        "labels",
-        "labelname",
-        "labelid",
-        "category",
-        "categories",
-        "categoryid",
-        "cls",
-        "type",
-        "kind",
-        "species",
-        "breed",
-        "digit",
-        "letter",
-        "character",
-        "code",
-        "sort",
-        "make",
-        "model",
-        "brand",
-        "colour",
-        "color",
-        "shape",
-        "diagnosis",
-        "dx",
-        "disease",
-        "condition",
-        "sex",
-        "gender",
-        "orientation",
-        "pose",
-        "weather",
-        "emotion",
-        "expression",
-        "ethnicity",
-        "race",
-        "material",
-        "defect",
-        "damage",
-        "state",
-        "status",
-        "country",
-        "genus",
-        "family",
-        "variety",
-        "cultivar",
-        "object",
-        "objectclass",
-        "superclass",
-        "subclass",
-        "coarse",
-        "fine",
-    ]
+
+def in_text(words: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(words.split())
+
+
+CLASSES = in_text(
+    "class classes classname classid label labels labelname labelid category categories categoryid cls type kind species breed digit "
+    "letter character code sort make model brand colour color shape diagnosis dx disease condition sex gender orientation pose weather "
+    "emotion expression ethnicity race material defect damage state status country genus family variety cultivar object objectclass "
+    "superclass subclass coarse fine"
 )
-QUANTITIES = frozenset(
-    [
-        "age",
-        "ages",
-        "price",
-        "prices",
-        "year",
-        "years",
-        "month",
-        "count",
-        "counts",
-        "number",
-        "num",
-        "total",
-        "sum",
-        "size",
-        "weight",
-        "height",
-        "width",
-        "length",
-        "depth",
-        "distance",
-        "temperature",
-        "temp",
-        "duration",
-        "area",
-        "volume",
-        "speed",
-        "velocity",
-        "angle",
-        "amount",
-        "cost",
-        "salary",
-        "income",
-        "mass",
-        "calories",
-        "humidity",
-        "pressure",
-        "percent",
-        "percentage",
-        "ratio",
-        "share",
-        "fraction",
-        "lat",
-        "lon",
-        "latitude",
-        "longitude",
-        "altitude",
-        "elevation",
-        "mean",
-        "median",
-        "std",
-        "value",
-        "bmi",
-        "dose",
-        "rate",
-        "population",
-        "km",
-        "miles",
-        "yield",
-        "diameter",
-        "radius",
-        "perimeter",
-        "thickness",
-        "score",
-        "points",
-        "intensity",
-        "brightness",
-        "contrast",
-        "slant",
-        "ink",
-        "exposure",
-        "iso",
-    ]
+QUANTITIES = in_text(
+    "age ages price prices year years month count counts number num total sum size weight height width length depth distance "
+    "temperature temp duration area volume speed velocity angle amount cost salary income mass calories humidity pressure percent "
+    "percentage ratio share fraction lat lon latitude longitude altitude elevation mean median std value bmi dose rate population km "
+    "miles yield diameter radius perimeter thickness score points intensity brightness contrast slant ink exposure iso"
 )
-GROUPS = frozenset(
-    [
-        "patient",
-        "patients",
-        "subject",
-        "subjects",
-        "participant",
-        "case",
-        "study",
-        "series",
-        "video",
-        "clip",
-        "sequence",
-        "seq",
-        "scene",
-        "session",
-        "slide",
-        "lesion",
-        "individual",
-        "animal",
-        "donor",
-        "volunteer",
-        "person",
-        "identity",
-        "writer",
-        "speaker",
-        "user",
-        "specimen",
-        "mouse",
-        "group",
-        "household",
-        "flight",
-        "burst",
-        "track",
-        "tracklet",
-        "vehicle",
-        "visit",
-        "exam",
-    ]
+GROUPS = in_text(
+    "patient patients subject subjects participant case study series video clip sequence seq scene session slide lesion individual "
+    "animal donor volunteer person identity writer speaker user specimen mouse group household flight burst track tracklet vehicle "
+    "visit exam"
 )
 FOLDS = frozenset(["fold", "folds", "kfold", "cvfold"])
-PROVENANCE = frozenset(
-    [
-        "source",
-        "annotator",
-        "annotators",
-        "author",
-        "licence",
-        "license",
-        "photographer",
-        "uploader",
-        "tool",
-        "version",
-        "comment",
-        "comments",
-        "note",
-        "notes",
-        "remark",
-        "remarks",
-        "description",
-        "caption",
-        "title",
-        "url",
-        "link",
-        "href",
-        "md5",
-        "sha",
-        "sha1",
-        "sha256",
-        "hash",
-        "checksum",
-        "timestamp",
-        "created",
-        "updated",
-        "confidence",
-        "usage",
-        "camera",
-        "device",
-    ]
+PROVENANCE = in_text(
+    "source annotator rater raters reader grader observer labeler labeller expert worker annotators author licence license photographer "
+    "uploader tool version comment comments note notes remark remarks description caption title url link href md5 sha sha1 sha256 hash "
+    "checksum timestamp created updated confidence usage camera device"
 )
-IDENTIFIERS = frozenset(
-    ["id", "ids", "index", "idx", "no", "nr", "frame", "unnamed", "path", "file", "filename", "filepath", "uuid", "guid", "key", "row"]
-)
+IDENTIFIERS = in_text("id ids index idx no nr frame unnamed path file filename filepath uuid guid key row")
 _ALONE = frozenset({"group", "household", "mouse", "vehicle", "animal", "series"})
 PART_WORDS = {
     **dict.fromkeys(("train", "training", "trn", "tr", "trainset"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev", "validate", "tuning", "valset"), "val"),
     **dict.fromkeys(("test", "testing", "tst", "holdout", "eval", "evaluation", "testset"), "test"),
 }
-SPLITS = frozenset(
-    ["split", "set", "subset", "partition", "part", "phase", "usage", "dataset", "trainvaltest", "traintest", "stage", "fold", "evaluation", "status"]
-)
+SPLITS = in_text("split set subset partition part phase usage dataset trainvaltest traintest stage fold evaluation status")
 
 
 def words_of(name: str) -> list[str]:

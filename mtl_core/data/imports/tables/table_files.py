@@ -30,7 +30,7 @@ OTHERS = {
 
 def table_files(context: Context) -> list[str]:
     """Files that could be tables. What is known not to be readable is said here."""
-    tables, texts, jsons, others = [], [], [], {}
+    tables, texts, jsons, lists, others = [], [], [], [], {}
     for file in context.tree.files:
         lower = file.lower()
         base = lower.rpartition("/")[2]
@@ -44,6 +44,8 @@ def table_files(context: Context) -> list[str]:
                 context.not_understood(file, "a form for handing in predictions: its answers are placeholders, not labels")
             else:
                 tables.append(file)
+        elif _is_voc_list(lower) and "_" in base:
+            lists.append(file)
         elif base.endswith(_TEXTS) and len(texts) < 20 * _MOST_TEXTS and not _is_voc_list(lower) and not _belongs_to_picture(context, file):
             texts.append(file)
         elif (
@@ -53,6 +55,9 @@ def table_files(context: Context) -> list[str]:
             and not _belongs_to_picture(context, file)
         ):
             jsons.append(file)
+    if lists:
+        reason = "lists of the images that have one class (1, 0, -1), as Pascal VOC has them: its boxes say the same"
+        context.not_understood(lists[0] if len(lists) == 1 else f"{lists[0].rpartition('/')[0]}/*_*.txt", reason, len(lists))
     for ending, files in others.items():
         context.not_understood(files[0] if len(files) == 1 else f"*{ending}", OTHERS[ending], len(files))
     if len(tables) > _MOST_TABLES:

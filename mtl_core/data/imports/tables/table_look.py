@@ -85,7 +85,9 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
             context.not_understood(file, f"it names images, but no column gives a task: {why}")
             continue
         context.understood(file, _words(own, table, splits, groups))
-        guess = Guess(_holding(brief(own), questions), table=_shown(table, own), alike=mark, questions=[] if guesses else questions)
+        guess = Guess(_holding(brief(own), questions), table=_shown(table, own), alike=mark, questions=[] if guesses else list(questions))
+        guess.questions += _folders_question(table, _first_keys(sample))
+        _holding(guess.options, guess.questions)
         guess.notes = [_note(own, table), *(boxes.notes if not guesses else []), *([_left(file, left)] if left and not guesses else [])]
         guess.splits = {"how": "column", "file": file if len(tables) == 1 else "", "column": splits[0], **splits[1]} if splits else None
         guess.groups = dict(groups)
@@ -129,7 +131,9 @@ def _sample(context: Context, tables: list[Opened]) -> Sample:
             cell in context.tree.files or ("." in cell and cell in context.index) or ("/" in cell and cell.replace("\\", "/") in context.tree.files)
         )
 
-    return Sample(columns, keys, names_files, headed=tables[0].options.header)
+    told = [cells for cells in columns.values() if len(set(cells)) < len(cells)]  # a column that differs in each row counts the rows
+    headed = tables[0].options.header
+    return Sample(columns, keys, names_files, headed=headed, is_list=not headed and len(told) == 1 and len(columns) <= 2)
 
 
 def _commas(sample: Sample, options: CsvOptions) -> list[Question]:
@@ -229,7 +233,7 @@ def _columns(sample: Sample, options: CsvOptions, boxes: BoxColumns, sizes: dict
 def _own_names(columns: list, indicators: list) -> None:
     """Two columns whose names become one task's name get numbers."""
     seen: dict[str, int] = defaultdict(int)
-    for option in [*columns, *indicators]:
+    for option in [*(column for column in columns if column.kind != "left_out"), *indicators]:
         seen[option.task] += 1
         if seen[option.task] > 1:
             option.task = f"{option.task}_{seen[option.task]}"
@@ -304,6 +308,17 @@ def _empty_boxes(options: CsvOptions, sample: Sample) -> list[Question]:
     )
     text = "What do rows mean that name an image and leave its box empty?"
     return [Question("empty_boxes", text, readings, "unlabelled", f"{len(empty):,} rows", tuple(empty[:6]))]
+
+
+def _folders_question(table: Opened, examples: tuple[str, ...]) -> list[Question]:
+    """Names without a folder that several folders have: in which one are the table's images?"""
+    if not table.rivals:
+        return []
+    every = [(table.options.image_prefix, table.found), *table.rivals]
+    readings = tuple(Reading(f"in-{prefix.strip('/')}", f"those in '{prefix}'", {"image_prefix": prefix}) for prefix, _ in every)
+    evidence = "; ".join(f"{hits:.0%} of its names are in '{prefix}'" for prefix, hits in every)
+    text = f"The names in '{table.options.file}' have no folder, and several folders hold images of these names. Which are meant?"
+    return [Question("which_folder", text, readings, readings[0].name, evidence, examples)]
 
 
 def _unlisted(context: Context, guesses: list[Guess]) -> None:

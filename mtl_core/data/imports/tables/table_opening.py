@@ -36,6 +36,7 @@ class Opened:
         names: of its columns; rows: (line, cells), some of them where there are many; ``count``: of all.
         keys: the image of each of ``rows``; None where there is none.
         found: rows (of those tried) whose image is there, as a share.
+        rivals: (prefix, share) of other folders that hold images of the same names, where nothing says which are meant.
     """
 
     options: CsvOptions
@@ -44,7 +45,7 @@ class Opened:
     count: int
     keys: list[str | None]
     found: float
-    findings: Findings = field(default_factory=Findings)
+    rivals: list[tuple[str, float]] = field(default_factory=list)
 
 
 class NoTableError(DataError):
@@ -85,7 +86,8 @@ def open_table(context: Context, file: str) -> Opened:
         images = ImageNames(context, named)
         place = names.index(named.image_column)
         keys = [_found(context, images.reference(cells[place])) for _, cells in sample]
-        return Opened(named, names, sample, len(rows), keys, hits[1], findings)
+        found = sum(key is not None for key in keys) / max(1, len(keys))
+        return Opened(named, names, sample, len(rows), keys, found, _rivals(context, named, names, sample))
     raise failed or NoTableError("it has no rows of several cells")
 
 
@@ -158,6 +160,8 @@ def _found(context: Context, name: str) -> str | None:
 
 
 def _no_images(names: list[str], hits: tuple[str, float]) -> str:
+    if hits[1] > 0.5:
+        return f"the numbers of its column '{hits[0]}' repeat, or are few: they would be found among any pictures that are numbered"
     best = f"the best, '{hits[0]}', names one in {hits[1]:.0%} of its rows" if hits[1] else f"its columns are {', '.join(names[:6])}"
     return f"no column names images of this set: {best}"
 
@@ -193,11 +197,40 @@ def _image_column(
                 continue
             if hits <= 0.5 and not (are_files and _covers(context, images, filled)):
                 continue
-            own = bool(prefix) and "#" not in prefix and not digits
-            score = hits + 0.2 * are_files + 0.1 * hint + 0.02 * own - 0.05 * by_number + 0.2 * unique
+            score = hits + 0.2 * are_files + 0.1 * hint + _nearness(options.file, prefix) - 0.05 * by_number + 0.2 * unique
             if score > best[0]:
                 best = (score, tried)
     return best[1], closest
+
+
+def _nearness(file: str, prefix: str) -> float:
+    """How much speaks for a folder of images: it is the table's own, lies below it, or is of the part that the table's name says."""
+    if not prefix or "#" in prefix:
+        return 0.0
+    folder = file.rpartition("/")[0]
+    part = part_of_file(file)
+    if folder and prefix == f"{folder}/":
+        return 1.0
+    if part and part_of_file(prefix) == part:
+        return 0.9
+    return 0.8 if folder and prefix.startswith(f"{folder}/") else 0.02
+
+
+def _rivals(context: Context, options: CsvOptions, names: list[str], rows: list[tuple[int, list[str]]]) -> list[tuple[str, float]]:
+    """Other folders that have images of most of the table's names."""
+    if not options.image_prefix.endswith("/") or _nearness(options.file, options.image_prefix) > 0.1:
+        return []
+    place = names.index(options.image_column)
+    cells = [cells[place] for _, cells in rows][:: max(1, len(rows) // _TRIED)]
+    found = []
+    for folder in sorted({key.rpartition("/")[0] for key in context.index.keys if "#" not in key})[:200]:
+        images = ImageNames(context, options.model_copy(update={"image_prefix": f"{folder}/" if folder else ""}))
+        if images.options.image_prefix != options.image_prefix:
+            keys = [_found(context, images.reference(cell)) for cell in cells]
+            hits = sum(key is not None and key.rpartition("/")[0] == folder for key in keys) / max(1, len(cells))
+            if hits > 0.5 and folder:
+                found.append((f"{folder}/", hits))
+    return found[:5]
 
 
 def _covers(context: Context, images: ImageNames, cells: list[str]) -> bool:

@@ -113,6 +113,15 @@ class ImageNames:
             cell = self.by_number.get(cell, cell)
         return self.options.image_prefix + (cell.zfill(self.options.image_digits) if cell.isascii() and cell.isdigit() else cell)
 
+    def image(self, context: Context, cell: str, where: str) -> str | None:
+        """The image itself; None, with a finding, where there is none. A prefix that names a folder holds: the image lies in it."""
+        name, folder = self.reference(cell), self.options.image_prefix.replace("\\", "/")
+        key = context.image(name, where)
+        if key is not None and folder.endswith("/") and f"/{folder.lstrip('./')}" not in f"/{key}":
+            context.findings.add("skipped", "missing_image", where, f"'{name}' is not there; '{key}' has its name in another folder, and is not it")
+            return None
+        return key
+
 
 def image_list(context: Context, file: str) -> dict[str, str]:
     """Number -> name of a file of lines 'number name'.
