@@ -140,6 +140,14 @@ CELEBA = ["Bald", "Smiling", "Young"]
 CODES = {"DE": "DE", "FR": "FR", "NA": "NA", "None": "None", "-": "-"}
 
 
+def place(n: int) -> str:
+    return ("wood", "road", "field")[n % 3]
+
+
+def pet(n: int) -> str:
+    return ("cat", "dog")[n % 2]
+
+
 def attributes(n: int) -> set[str]:
     return {name for bit, name in enumerate(CELEBA) if (n + 1) >> bit & 1}
 
@@ -742,6 +750,15 @@ CASES: dict[str, Case] = {
         {"several_rows"},
         answers={"several_rows": "first"},
         findings={"skipped/duplicate": 5},
+    ),
+    "an_animal_is_a_class": Case(
+        FLAT,
+        {"d.csv": rows("image,animal,scene,patient", *([FLAT[n], pet(n), place(n), f"P{n // 4}"] for n in range(N)))},
+        {
+            "animal": ("classification", each(lambda n: pet(n))),
+            "scene": ("classification", each(lambda n: place(n))),
+        },
+        {"groups"},
     ),
     "spellings": Case(
         FLAT,

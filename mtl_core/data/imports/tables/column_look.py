@@ -13,7 +13,7 @@ import numpy as np
 from mtl_core.data.imports.formats.boxes import task_name
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.tables.cells import labels, listed, number
-from mtl_core.data.imports.tables.column_words import CLASSES, FOLDS, GROUPS, PROVENANCE, is_identifier, is_quantity, means, words_of
+from mtl_core.data.imports.tables.column_words import CLASSES, PROVENANCE, is_group, is_identifier, is_quantity, means, words_of
 from mtl_core.data.imports.tables.table_options import MISSING, Column
 
 _FEW = 30  # texts that are classes however few rows there are
@@ -77,7 +77,7 @@ def look_at_column(name: str, sample: Sample, alone: bool = False) -> Found:
     others = [cell for cell in filled if cell.lower() not in MISSING]
     numbers = [sample.number(cell) for cell in others]
     made: dict[str, Any] = {"column": name, "task": "class" if sample.is_list else task_name(name)}
-    if not alone and (means(name, PROVENANCE) or means(name, GROUPS) or means(name, FOLDS)):
+    if not alone and (means(name, PROVENANCE) or is_group(name, filled)):
         what = "says where a row comes from" if means(name, PROVENANCE) else "says what belongs together"
         return Found(Column(**made, kind="left_out"), f"its name {what}")
     if others and all(value is not None for value in numbers):

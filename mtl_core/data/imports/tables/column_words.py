@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 
 def in_text(words: str) -> frozenset[str]:
@@ -27,6 +28,7 @@ GROUPS = in_text(
     "animal donor volunteer person identity writer speaker user specimen mouse group household flight burst track tracklet vehicle "
     "visit exam"
 )
+STRICT_GROUPS = in_text("patient patients subject subjects participant participants donor volunteer specimen lesion")
 FOLDS = frozenset(["fold", "folds", "kfold", "cvfold"])
 PROVENANCE = in_text(
     "source annotator rater raters reader grader observer labeler labeller expert worker annotators author licence license photographer "
@@ -46,7 +48,7 @@ SPLITS = in_text("split set subset partition part phase usage dataset trainvalte
 def words_of(name: str) -> list[str]:
     """The words of a column's name in small letters: ``patient_ID`` and ``patientId`` give patient, id."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name.strip())
-    return [word.lower() for word in re.split(r"[^A-Za-z0-9]+", apart) if word]
+    return [word.lower() for word in re.split(r"[\W_]+", apart) if word]
 
 
 def means(name: str, vocabulary: frozenset[str]) -> bool:
@@ -57,6 +59,14 @@ def means(name: str, vocabulary: frozenset[str]) -> bool:
     while len(words) > 1 and (words[-1] in IDENTIFIERS or words[-1] in ("name", "code", "num", "number")):
         words = words[:-1]
     return bool(words) and (words[-1] in vocabulary or "".join(words) in vocabulary)
+
+
+def is_group(name: str, cells: Iterable[str]) -> bool:
+    """Whether a column says what belongs together: named after patients and the like, or after scenes and the like with numbered cells."""
+    if means(name, STRICT_GROUPS) or means(name, FOLDS):
+        return True
+    different = list(dict.fromkeys(cell for cell in cells if cell))[:200]
+    return means(name, GROUPS) and sum(any(c.isdigit() for c in cell) for cell in different) > 0.5 * len(different)
 
 
 def is_quantity(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mtl_core.data.imports.natural_order import natural
 from mtl_core.data.imports.tables.cells import number
-from mtl_core.data.imports.tables.column_words import FOLDS, GROUPS, SPLITS, means, part_of, words_of
+from mtl_core.data.imports.tables.column_words import FOLDS, SPLITS, is_group, means, part_of, words_of
 
 Parts = dict[str, list[str]]
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
@@ -42,7 +42,7 @@ def group_values(name: str, cells: list[str]) -> tuple[str, ...]:
     """The different cells of a column of patients, scenes, folds and the like, in natural order; empty where it is no such column."""
     filled = [cell for cell in cells if cell]
     different = set(filled)
-    if not (means(name, GROUPS) or means(name, FOLDS)) or not 2 <= len(different) < len(filled) or len(filled) < 0.5 * len(cells):
+    if not is_group(name, filled) or not 2 <= len(different) < len(filled) or len(filled) < 0.5 * len(cells):
         return ()
     return tuple(natural(list(different)))
 

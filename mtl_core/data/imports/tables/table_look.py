@@ -14,7 +14,7 @@ from mtl_core.data.imports.formats.boxes import task_name
 from mtl_core.data.imports.images import ImageReader
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.proposal import CsvTable
-from mtl_core.data.imports.questions import Question, Reading
+from mtl_core.data.imports.questions import Question
 from mtl_core.data.imports.tables.box_look import BoxColumns, look_at_boxes
 from mtl_core.data.imports.tables.class_lists import ClassLists
 from mtl_core.data.imports.tables.column_look import Sample, look_at_column
@@ -23,13 +23,13 @@ from mtl_core.data.imports.tables.split_columns import group_values, parts_of_co
 from mtl_core.data.imports.tables.table_files import table_files
 from mtl_core.data.imports.tables.table_opening import NoTableError, Opened, open_table
 from mtl_core.data.imports.tables.table_options import Column, CsvOptions
-from mtl_core.data.imports.tables.table_reading import RECORDS, ImageNames, doubles, read_table
+from mtl_core.data.imports.tables.table_questions import ask_commas, ask_empty_boxes, ask_folder, ask_landmarks, ask_unlisted
+from mtl_core.data.imports.tables.table_reading import RECORDS, doubles
 from mtl_core.data.imports.tables.via_regions import is_via, look_at_via
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import DataError
 
 _MEASURED = 32  # pictures whose size is read, for boxes
-_COMMA = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
 
 
 def look_at_tables(context: Context) -> list[Guess]:
@@ -51,7 +51,7 @@ def look_at_tables(context: Context) -> list[Guess]:
     guesses: list[Guess] = []
     for number, tables in enumerate(alike.values()):
         guesses += _guesses_of(context, tables, lists, f"tables-{number}" if len(tables) > 1 else "")
-    _unlisted(context, guesses)
+    ask_unlisted(context, guesses)
     return guesses
 
 
@@ -61,7 +61,7 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
     first = tables[0]
     if is_via(first.names):
         return look_at_via(context, [(table.options, table.keys) for table in tables], sample)
-    questions = _commas(sample, first.options)
+    questions = ask_commas(sample, first.options)
     options = first.options.model_copy(update={"decimal": sample.decimal, "thousands": sample.thousands})
     sizes = _sizes(context, [key for table in tables for key in table.keys if key])
     boxes = _without_header(sample, options) or look_at_boxes(sample, options, sizes)
@@ -71,7 +71,7 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
     questions += boxes.questions + more
     changes |= boxes.options
     options = lists.named(options.model_copy(update=changes), sample)
-    questions += _empty_boxes(options, sample)
+    questions += ask_empty_boxes(options, sample)
     if options.box and options.box_empty == "unlabelled" and not options.columns and not options.indicators:
         options = options.model_copy(update={"box_empty": "no_object"})
     has_targets = bool(options.box or options.indicators or any(column.kind != "left_out" for column in options.columns))
@@ -86,7 +86,7 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
             continue
         context.understood(file, _words(own, table, splits, groups))
         guess = Guess(_holding(brief(own), questions), table=_shown(table, own), alike=mark, questions=[] if guesses else list(questions))
-        guess.questions += _folders_question(table, _first_keys(sample))
+        guess.questions += ask_folder(table, _first_keys(sample))
         _holding(guess.options, guess.questions)
         guess.notes = [_note(own, table), *(boxes.notes if not guesses else []), *([_left(file, left)] if left and not guesses else [])]
         guess.splits = {"how": "column", "file": file if len(tables) == 1 else "", "column": splits[0], **splits[1]} if splits else None
@@ -134,41 +134,6 @@ def _sample(context: Context, tables: list[Opened]) -> Sample:
     told = [cells for cells in columns.values() if len(set(cells)) < len(cells)]  # a column that differs in each row counts the rows
     headed = tables[0].options.header
     return Sample(columns, keys, names_files, headed=headed, is_list=not headed and len(told) == 1 and len(columns) <= 2)
-
-
-def _commas(sample: Sample, options: CsvOptions) -> list[Question]:
-    """What commas and dots inside numbers are: decides ``sample.decimal`` and ``sample.thousands``; asks where every number reads both ways."""
-    cells = [cell for column in sample.columns.values() for cell in column[:400] if re.fullmatch(r"[-+]?\d[\d.,' ]*", cell)]
-    commas = [cell for cell in cells if "," in cell and cell.count(",") == 1 and re.fullmatch(r"[-+]?\d+,\d+", cell)]
-    if any(re.fullmatch(r"[-+]?\d{1,3}(\.\d{3})+,\d+", cell) for cell in cells):
-        sample.decimal, sample.thousands = ",", "."
-    elif any(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+\.\d+", cell) or re.fullmatch(r"[-+]?\d{1,3}(,\d{3}){2,}", cell) for cell in cells):
-        sample.thousands = ","
-    elif any(re.fullmatch(r"[-+]?\d{1,3}( \d{3})+([.,]\d+)?", cell) for cell in cells):
-        sample.thousands, sample.decimal = " ", "," if any(re.fullmatch(r"[-+]?[\d ]+,\d+", cell) for cell in cells) else "."
-    elif any(re.fullmatch(r"[-+]?\d{1,3}('\d{3})+(\.\d+)?", cell) for cell in cells):
-        sample.thousands = "'"
-    elif commas and options.delimiter == "," and not options.file.lower().endswith((".csv", ".tsv", ".txt")):
-        sample.decimal = "," if not all(_COMMA.fullmatch(cell) for cell in commas) else "."
-    elif commas:
-        numbers = {name: cells for name, cells in sample.columns.items() if any(cell in cells[:400] for cell in commas[:1])}
-        doubtful = all(_COMMA.fullmatch(cell) and not cell.lstrip("+-").startswith("0") for cell in commas)
-        plain = [cell for column in numbers.values() for cell in column if re.fullmatch(r"\d+", cell)]
-        all_numbers = all(re.fullmatch(r"[-+]?[\d,]+", cell) for column in numbers.values() for cell in column if cell)
-        if not doubtful:
-            sample.decimal = "," if all_numbers or options.delimiter != "," else "."
-            return []
-        if all_numbers:
-            small = sum(len(cell) <= 3 for cell in plain)
-            taken = "thousands" if small and not any(len(cell) > 3 for cell in plain) else "decimal"
-            sample.decimal, sample.thousands = (".", ",") if taken == "thousands" else (",", "")
-            readings = (
-                Reading("thousands", f"thousands: {commas[0]} is {commas[0].replace(',', '')}", {"decimal": ".", "thousands": ","}),
-                Reading("decimal", f"decimals: {commas[0]} is {commas[0].replace(',', '.')}", {"decimal": ",", "thousands": ""}),
-            )
-            evidence = f"every number with a comma has three digits after it ({', '.join(commas[:4])}); {len(plain)} numbers have none"
-            return [Question("commas", f"What is the comma in numbers such as {commas[0]}?", readings, taken, evidence)]
-    return []
 
 
 def _without_header(sample: Sample, options: CsvOptions) -> BoxColumns | None:
@@ -224,7 +189,7 @@ def _columns(sample: Sample, options: CsvOptions, boxes: BoxColumns, sizes: dict
     if boxes.landmarks:
         start = len(columns)
         columns += [_landmark(name) for name in boxes.landmarks]
-        questions.append(_landmarks(boxes.landmarks, start, _first_keys(sample)))
+        questions.append(ask_landmarks(boxes.landmarks, start, _first_keys(sample)))
         left |= dict.fromkeys(boxes.landmarks, "it is a place in the picture")
     _own_names(columns, indicators)
     return {"columns": columns, "indicators": indicators}, left, questions, splits, groups
@@ -250,20 +215,6 @@ def _at(question: Question, before: str, after: str) -> Question:
 
 def _landmark(name: str) -> Column:
     return Column(column=name, task=task_name(name), kind="left_out", unit="pixels")
-
-
-def _landmarks(names: list[str], start: int, examples: tuple[str, ...]) -> Question:
-    paths = [f"columns.{start + n}.kind" for n in range(len(names))]
-    readings = (
-        Reading("left_out", "left out", dict.fromkeys(paths, "left_out")),
-        Reading("numbers", "numbers, one task each, as they stand in the table", dict.fromkeys(paths, "regression")),
-    )
-    text = f"Columns such as '{names[0]}' and '{names[1]}' are places in the picture. Are they to be predicted as numbers?"
-    evidence = (
-        f"{len(names)} columns. There is no kind of task for points: as numbers they stay what they are when the picture is resized, and "
-        "augmentations that move the picture (flip, shift, crop, rotation, scale) make them wrong"
-    )
-    return Question("landmarks", text, readings, "left_out", evidence, examples)
 
 
 def _is_picture_size(name: str, sample: Sample, sizes: dict[str, tuple[int, int]]) -> bool:
@@ -293,64 +244,6 @@ def _sizes(context: Context, keys: list[str]) -> dict[str, tuple[int, int]]:
 
 def _first_keys(sample: Sample) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for key in sample.keys if key))[:6]
-
-
-def _empty_boxes(options: CsvOptions, sample: Sample) -> list[Question]:
-    """Rows that name an image and leave its box empty, in a table that also says other things of images."""
-    if not options.box or not (options.columns or options.indicators):
-        return []
-    empty = [key for key, *cells in zip(sample.keys, *(sample.columns[name] for name in options.box), strict=True) if not any(cells) and key]
-    if not empty:
-        return []
-    readings = (
-        Reading("unlabelled", "not labelled: nothing is known about their boxes", {"box_empty": "unlabelled"}),
-        Reading("no_object", "nothing is in them", {"box_empty": "no_object"}),
-    )
-    text = "What do rows mean that name an image and leave its box empty?"
-    return [Question("empty_boxes", text, readings, "unlabelled", f"{len(empty):,} rows", tuple(empty[:6]))]
-
-
-def _folders_question(table: Opened, examples: tuple[str, ...]) -> list[Question]:
-    """Names without a folder that several folders have: in which one are the table's images?"""
-    if not table.rivals:
-        return []
-    every = [(table.options.image_prefix, table.found), *table.rivals]
-    readings = tuple(Reading(f"in-{prefix.strip('/')}", f"those in '{prefix}'", {"image_prefix": prefix}) for prefix, _ in every)
-    evidence = "; ".join(f"{hits:.0%} of its names are in '{prefix}'" for prefix, hits in every)
-    text = f"The names in '{table.options.file}' have no folder, and several folders hold images of these names. Which are meant?"
-    return [Question("which_folder", text, readings, readings[0].name, evidence, examples)]
-
-
-def _unlisted(context: Context, guesses: list[Guess]) -> None:
-    """Images beside those of a table of boxes that no row names: without objects, or not labelled?"""
-    tables = [guess for guess in guesses if guess.options.get("box")]
-    if not tables:
-        return
-    listed: set[str] = set()
-    for guess in tables:
-        options = CsvOptions(**guess.options)
-        names, rows = read_table(Context(context.tree, context.index, type(context.findings)()), options)
-        images, place = ImageNames(context, options), names.index(options.image_column)
-        for name in {row[place] for _, row in rows}:
-            try:
-                listed.add(context.index.find(images.reference(name)) or "")
-            except Exception:  # ambiguous: it is said when the table is read
-                continue
-    folders = {key.rpartition("/")[0] for key in listed if key}
-    beside = [key for key in context.index.keys if key not in listed and key.rpartition("/")[0] in folders]
-    if not beside:
-        return
-    evidence = f"{len(beside):,} of {len(context.index):,} images lie beside those that the table names, and no row names them"
-    if len(tables) > 1:
-        tables[0].notes.append(f"{evidence}: they are not labelled with boxes ('box_unlisted' of one table can say that nothing is in them).")
-        return
-    readings = (
-        Reading("unlabelled", "not labelled with boxes", {"box_unlisted": "unlabelled"}),
-        Reading("no_object", "without any object", {"box_unlisted": "no_object"}),
-    )
-    text = f"Are images that '{tables[0].options['file']}' does not name without objects, or not labelled?"
-    tables[0].options["box_unlisted"] = "unlabelled"
-    tables[0].questions.append(Question("unlisted", text, readings, "unlabelled", evidence, tuple(beside[:6])))
 
 
 def _shown(table: Opened, options: CsvOptions) -> CsvTable:
