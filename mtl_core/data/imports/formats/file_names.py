@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
 
 from pydantic import Field, field_validator
 
@@ -83,6 +84,9 @@ class FileNames(Format):
         if len(keys) < 8:
             return []
         for pattern in _PATTERNS:
+            some = keys[:: max(1, len(keys) // 300)]
+            if sum(bool(class_in(pattern, key)) for key in some) < 0.9 * len(some):
+                continue
             found = {key: name for key in keys if (name := class_in(pattern, key))}
             counts = Counter(found.values())
             if len(found) < 0.9 * len(keys) or not 2 <= len(counts) <= len(found) / 3 or any(name.lower() in _PLAIN for name in counts):
@@ -116,11 +120,16 @@ class FileNames(Format):
         return [targets]
 
 
+@lru_cache(maxsize=100)
+def _written(pattern: str) -> re.Pattern[str]:
+    pieces = re.split(r"(\{class\}|\{number\}|\*)", pattern)
+    text = "".join(_PIECES.get(piece, re.escape(piece)) for piece in pieces)
+    return re.compile(text.replace(r"(?P<name>.+)\d+", r"(?P<name>.+)(?<!\d)\d+"))
+
+
 def class_in(pattern: str, key: str) -> str:
     """The class in a file's name; '' where the name does not fit the pattern."""
-    pieces = re.split(r"(\{class\}|\{number\}|\*)", pattern)
-    written = "".join(_PIECES.get(piece, re.escape(piece)) for piece in pieces).replace(r"(?P<name>.+)\d+", r"(?P<name>.+)(?<!\d)\d+")
-    match = re.fullmatch(written, stem_of(key)[:255])
+    match = _written(pattern).fullmatch(stem_of(key)[:255])
     return match["name"].strip(" _-.") if match else ""
 
 
