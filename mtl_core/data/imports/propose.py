@@ -82,7 +82,10 @@ def _look(tree: Tree) -> Proposal:
     notes = [note for _, guess in guesses for note in guess.notes]
     keys = found.index(images).keys
     if not keys:
-        raise DataError(f"no pictures in '{tree.path}'. Choose the folder or zip that holds them.")
+        unread = "; ".join(f"'{note.files}': {note.reason}" for note in _once(found.notes)[:6] if not note.read)
+        raise DataError(
+            f"no pictures in '{tree.path}'. Choose the folder or zip that holds them." + (f" Seen and not read: {unread}." if unread else "")
+        )
     size, note = _size(found, keys)
     sources = _told_apart([SourceSpec(format=name, **guess.options) for name, guess in guesses])
     splits, split_note, split_questions = given_parts(tree, keys, guesses)

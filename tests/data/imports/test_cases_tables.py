@@ -90,13 +90,17 @@ def one_box(names: list[str], of: Callable[[int], str] = lambda n: "object", box
     return {name: [(*box, of(n))] for n, name in enumerate(names)}
 
 
-def xlsx(lines: list[list[Any]], sheet: str = "Sheet1") -> bytes:
+def xlsx(lines: list[list[Any]], sheet: str = "Sheet1", before: list[list[Any]] | None = None) -> bytes:
     import openpyxl
 
     book = openpyxl.Workbook()
     book.active.title = sheet
     for line in lines:
         book.active.append(line)
+    if before is not None:
+        cover = book.create_sheet("cover", 0)
+        for line in before:
+            cover.append(line)
     content = io.BytesIO()
     book.save(content)
     return content.getvalue()
@@ -208,6 +212,11 @@ CASES: dict[str, Case] = {
     "xlsx_numbers_and_title": Case(
         FLAT,
         {"labels.xlsx": xlsx([["Survey of 2024"], ["picture", "colour"], *([n, colour(n)] for n in range(N))])},
+        {"colour": COLOURS},
+    ),
+    "xlsx_second_sheet": Case(
+        FLAT,
+        {"labels.xlsx": xlsx([["file", "colour"], *([FLAT[n], colour(n)] for n in range(N))], "labels", [["about this file"], ["made by me"]])},
         {"colour": COLOURS},
     ),
     "xlsx_that_is_none": Case(FLAT, {"labels.xlsx": b"PK\x03\x04fake"}, {}, unread={"labels.xlsx": "no readable xlsx"}),
@@ -474,6 +483,46 @@ CASES: dict[str, Case] = {
         {"tags": TAGS},
         {"labels_in_cell"},
         answers={"labels_in_cell": "labels"},
+    ),
+    "no_tags": Case(
+        FLAT,
+        {"d.csv": rows("image,tags", *([FLAT[n], "none" if n % 6 == 5 else ";".join(sorted(tags(n)))] for n in range(N)))},
+        {"tags": ("multi_label", each(lambda n: set() if n % 6 == 5 else tags(n)))},
+        {"empty_cells"},
+    ),
+    "empty_tags": Case(
+        FLAT,
+        {"d.csv": rows("image,tags", *([FLAT[n], "" if n % 6 == 5 else ";".join(sorted(tags(n)))] for n in range(N)))},
+        {"tags": ("multi_label", each(tags, only=lambda n: n % 6 != 5))},
+        {"empty_cells"},
+    ),
+    "decimal_commas_of_shares": Case(
+        FLAT,
+        {"b.csv": rows("ImageID,LabelName,XMin,XMax,YMin,YMax", *(f'{FLAT[n]},cat,"0,25","0,75","0,5","1,0"' for n in range(N)))},
+        {"box": ("detection", one_box(FLAT, lambda n: "cat", [24.0, 36.0, 72.0, 72.0]))},
+    ),
+    "label_beside_flags": Case(
+        FLAT,
+        {"d.csv": rows("image,label,blurry,dark", *([FLAT[n], n % 2, n // 2 % 2, n // 4 % 2] for n in range(N)))},
+        {
+            "label": ("classification", each(lambda n: str(n % 2))),
+            "blurry": ("classification", each(lambda n: str(n // 2 % 2))),
+            "dark": ("classification", each(lambda n: str(n // 4 % 2))),
+        },
+    ),
+    "separator_line_of_excel": Case(
+        FLAT, {"d.csv": "sep=;\n" + "image;colour\n" + "".join(f"{FLAT[n]};{colour(n)}\n" for n in range(N))}, {"colour": COLOURS}
+    ),
+    "parts_of_fer": Case(
+        FLAT,
+        {
+            "d.csv": rows(
+                "image,emotion,Usage",
+                *([FLAT[n], colour(n), {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}[part(n)]] for n in range(N)),
+            )
+        },
+        {"emotion": COLOURS},
+        parts=PARTS,
     ),
     "names_of_two_words": Case(
         FLAT,
@@ -810,6 +859,12 @@ def test_every_label_is_right_or_said(tmp_path, name):
     for task in proposal.tasks:
         if not case.answers:  # the counts of the first look are true
             assert task.labelled == len(case.tasks[task.name][1])
+
+
+def test_a_folder_without_pictures_says_what_it_holds(tmp_path):
+    (tmp_path / "train.parquet").write_bytes(parquet({"image": [b"\x89PNG"] * 3, "label": [0, 1, 0]}))
+    with pytest.raises(DataError, match=r"no pictures in .*'train.parquet' holds the pictures themselves"):
+        propose(tmp_path)
 
 
 def test_images_alone_are_a_valid_import(tmp_path, home):

@@ -105,7 +105,8 @@ def _targets(context: Context, options: CsvOptions, column: Column, cells: _Cell
     """One column's task. How many cells of each word are taken for 'no label' is said."""
     words = _missing(options, column)
     known = {key: [column.names.get(cell, cell) for cell in found if not is_missing(cell, words)] for key, found in cells.items()}
-    known = {key: found for key, found in known.items() if found}
+    if column.kind != "multi_label" or column.empty == "unlabelled":
+        known = {key: found for key, found in known.items() if found}
     left = Counter(cell for found in cells.values() for cell in found if cell and is_missing(cell, words))
     for word, count in left.items():
         sentence = f"{count:,} cells of '{column.column}' are '{word}', which is taken for 'no label' ('missing' says which words are)"

@@ -162,7 +162,7 @@ def _texts(name: str, sample: Sample, filled: list[str], made: dict[str, Any]) -
     if _share(different, lambda cell: _DATE.fullmatch(cell) is not None) > 0.9:
         return Found(left_out, "its cells are dates")
     if _share(different, lambda cell: cell[:1] in "[({" and cell[-1:] in "])}") > 0.9:
-        return _lists(name, sample, filled, made)
+        return _empty_cells(_lists(name, sample, filled, made), sample)
     if (
         any(character.isdigit() for character in filled[0])
         and len(different) > 5
@@ -171,7 +171,7 @@ def _texts(name: str, sample: Sample, filled: list[str], made: dict[str, Any]) -
         return Found(None, f"numbers with signs beside them, such as '{filled[0][:20]}': write the number alone, and the unit into the column's name")
     split = _separated(name, sample, filled, made)
     if split is not None:
-        return split
+        return _empty_cells(split, sample)
     others = [cell for cell in filled if cell.lower() not in MISSING]
     words = Counter(cell for cell in filled if cell.lower() in MISSING)
     repeats = len(filled) / len(different)
@@ -298,6 +298,30 @@ def _separated(name: str, sample: Sample, filled: list[str], made: dict[str, Any
         question = Question("labels_in_cell", text, readings, taken, evidence, examples)
         return Found(column.model_copy(update={"kind": "multi_label" if taken == "labels" else "classification"}), "", [question])
     return None
+
+
+def _empty_cells(found: Found, sample: Sample) -> Found:
+    """Several labels in a cell: is an empty cell, or one that says 'none', an image without any of them, or one that nobody has labelled?"""
+    column = found.column
+    if column is None or column.kind != "multi_label":
+        return found
+    cells = sample.columns[column.column]
+    empty = [key for cell, key in zip(cells, sample.keys, strict=True) if not cell or cell.lower() in MISSING]
+    if not empty:
+        return found
+    words = Counter(cell or "empty" for cell in cells if not cell or cell.lower() in MISSING)
+    said = any(word.lower() in ("none", "-") for word in words)
+    readings = (
+        Reading("unlabelled", "not labelled", {"empty": "unlabelled", "missing": list(MISSING)}),
+        Reading("no_label", "labelled, with none of the labels", {"empty": "no_label", "missing": list(MISSING)}),
+        *([Reading("labels", "labels of their own", {"empty": "unlabelled", "missing": [""]})] if set(words) - {"empty"} else []),
+    )
+    evidence = ", ".join(f"{count:,} cells are {word if word == 'empty' else repr(word)}" for word, count in words.most_common(4))
+    text = f"What do cells of '{column.column}' without a label mean?"
+    taken = "no_label" if said else "unlabelled"
+    found.questions.append(Question("empty_cells", text, readings, taken, evidence, tuple(dict.fromkeys(key for key in empty if key))[:6]))
+    changes = next(reading.changes for reading in readings if reading.name == taken)
+    return Found(column.model_copy(update=dict(changes)), found.reason, found.questions)
 
 
 def _share(cells: list[str], is_so: Callable[[str], bool]) -> float:

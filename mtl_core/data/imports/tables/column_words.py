@@ -39,8 +39,8 @@ IDENTIFIERS = in_text("id ids index idx no nr frame unnamed path file filename f
 _ALONE = frozenset({"group", "household", "mouse", "vehicle", "animal", "series"})
 PART_WORDS = {
     **dict.fromkeys(("train", "training", "trn", "tr", "trainset"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "validate", "tuning", "valset"), "val"),
-    **dict.fromkeys(("test", "testing", "tst", "holdout", "eval", "evaluation", "testset"), "test"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "validate", "tuning", "valset", "publictest"), "val"),
+    **dict.fromkeys(("test", "testing", "tst", "holdout", "eval", "evaluation", "testset", "privatetest"), "test"),
 }
 SPLITS = in_text("split set subset partition part phase usage dataset trainvaltest traintest stage fold evaluation status")
 

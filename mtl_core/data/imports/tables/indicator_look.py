@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mtl_core.data.imports.formats.boxes import task_name
 from mtl_core.data.imports.questions import Question, Reading
+from mtl_core.data.imports.tables.column_words import CLASSES, means
 from mtl_core.data.imports.tables.table_options import NO, YES, Indicators
 
 _STYLES = (
@@ -24,7 +25,7 @@ def indicator_groups(columns: dict[str, list[str]], taken: set[str]) -> list[tup
         columns: name -> cells.
         taken: columns that are something else.
     """
-    candidates = [name for name, cells in columns.items() if name not in taken and _style(cells) is not None]
+    candidates = [name for name, cells in columns.items() if name not in taken and not means(name, CLASSES) and _style(cells) is not None]
     found: list[tuple[Indicators, list[Question]]] = []
     run = _one_hot_run(candidates, columns)
     if run:

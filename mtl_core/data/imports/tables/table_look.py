@@ -254,6 +254,7 @@ def _shown(table: Opened, options: CsvOptions) -> CsvTable:
 def _note(options: CsvOptions, table: Opened) -> str:
     is_record = options.file.lower().endswith(RECORDS)
     how = PurePosixPath(options.file).suffix[1:] if is_record else f"{options.encoding}, delimiter '{options.delimiter}'"
+    how += f", sheet '{options.sheet}'; other sheets are not read" if options.sheet else ""
     how += "" if options.header or is_record else ", no header"
     pattern = ""
     if options.image_prefix or options.image_digits:

@@ -12,6 +12,7 @@ from mtl_core.data.imports.pictures import is_picture
 from mtl_core.data.imports.report import Findings
 from mtl_core.data.imports.tables.cells import number
 from mtl_core.data.imports.tables.column_words import part_of_file, words_of
+from mtl_core.data.imports.tables.record_rows import sheets
 from mtl_core.data.imports.tables.table_options import CsvOptions
 from mtl_core.data.imports.tables.table_reading import JSON_LINES, MOST_CSV_BYTES, RECORDS, ImageNames, read_table
 from mtl_core.data.imports.tables.text_rows import decoded, delimiters, text_rows
@@ -71,7 +72,9 @@ def open_table(context: Context, file: str) -> Opened:
     if ending in RECORDS:
         tries = [CsvOptions(file=file, encoding=_encoding(context, file) if ending in (".json", *JSON_LINES) else "utf-8-sig")]
         if ending in (".xlsx", ".xlsm"):
-            tries = [tries[0].model_copy(update=changes) for changes in _headers(_plain(context, tries[0]), context, file)]
+            every = sheets(context.tree.read(file, MOST_CSV_BYTES))
+            each = [tries[0].model_copy(update={"sheet": sheet}) for sheet in (every if len(every) > 1 else [""])]
+            tries = [options.model_copy(update=changes) for options in each for changes in _of_sheet(context, options)]
     else:
         tries = _text_options(context, file)
     failed: NoTableError | None = None
@@ -99,12 +102,18 @@ def spread(rows: list) -> list:
     return [row for start in range(0, len(rows) - _RUN + 1, step) for row in rows[start : start + _RUN]]
 
 
+def _of_sheet(context: Context, options: CsvOptions) -> list[dict]:
+    try:
+        rows = read_table(Context(context.tree, context.index, Findings()), options.model_copy(update={"header": False}))[1][:500]
+    except DataError:
+        if options.sheet:  # an empty sheet beside others
+            return []
+        raise
+    return _headers(rows, context, options.file)
+
+
 def _encoding(context: Context, file: str) -> str:
     return decoded(context.tree.read(file, MOST_CSV_BYTES))[0]
-
-
-def _plain(context: Context, options: CsvOptions) -> list[tuple[int, list[str]]]:
-    return read_table(Context(context.tree, context.index, Findings()), options.model_copy(update={"header": False}))[1][:500]
 
 
 def _text_options(context: Context, file: str) -> list[CsvOptions]:
@@ -134,7 +143,7 @@ def _headers(rows: list[tuple[int, list[str]]], context: Context, file: str) -> 
     least = 2 if filled.most_common(1)[0][0] > 1 else 1
     start = 0
     while start < min(10, len(rows) - 1) and (
-        len(rows[start][1]) not in (width, width - 1)
+        (len(rows[start][1]) not in (width, width - 1) or rows[start][1][0].startswith("sep="))
         or (sum(bool(cell.strip()) for cell in rows[start][1]) < least and not any(_hit(context, c) or is_picture(c.strip()) for c in rows[start][1]))
     ):
         start += 1  # a title, a count of rows

@@ -29,6 +29,9 @@ class Column(Strict):
         "separated", description="multi_label: labels in a cell have a separator between them, are a list such as ['a', 'b'], or a cell is one label."
     )
     separator: str = Field(",", min_length=1, max_length=5, description="multi_label: what stands between labels in a cell; 'space' for white space.")
+    empty: Literal["unlabelled", "no_label"] = Field(
+        "unlabelled", description="multi_label: an image whose cell is missing is not labelled, or has none of the labels."
+    )
     all_rows: bool = Field(False, description="multi_label: an image's labels are those of all its rows; else its first row counts.")
     unit: str = Field("", max_length=20, description="regression: unit of the number.")
 
