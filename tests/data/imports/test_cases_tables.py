@@ -1072,3 +1072,38 @@ def test_a_cell_is_never_evaluated(tmp_path):
     assert listed("[1 2  3]") == [1.0, 2.0, 3.0]
     assert listed("[]") == []
     assert [listed(cell) for cell in ("plain", "[", "['a' + 'b']", "[" * 5000, "(1, 2")] == [None] * 5
+
+
+HOSTILE = {  # a file, and what is said of it; '' where its labels are read
+    "nested.json": ("[" * 200_000, "no readable JSON"),
+    "nested.jsonl": ('{"a":' * 20_000, "no readable JSON"),
+    "brackets.csv": ("image,x\n" + "".join(f"{FLAT[n]},{'[' * 100_000}\n" for n in range(N)), "every cell is"),
+    "digits.csv": ("image,x\n" + "".join(f"{FLAT[n]},{'9' * (400 + n)}\n" for n in range(N)), "every cell is"),
+    "quotes.csv": ("image,x\n" + '"a,\n' * 2000, "no column names images"),
+    "empty.csv": ("", "the file is empty"),
+    "nul.csv": ("\0\0image", "NUL"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_tables_made_to_harm_are_named_and_passed_over(tmp_path, name):
+    content, said = HOSTILE[name]
+    root = made(tmp_path / "in", Case(FLAT, {name: content}, {}))
+    proposal = propose(root)
+    [note] = proposal.files
+    assert (note.files, note.read) == (name, False)
+    assert said in note.reason
+    assert len(note.reason) < 1000
+    assert proposal.tasks == ()
+
+
+def test_a_sheet_that_claims_a_huge_extent_is_read_by_its_cells(tmp_path):
+    import openpyxl
+
+    root = made(tmp_path / "in", Case(FLAT, {}, {}))
+    book = openpyxl.Workbook()
+    for line in [["image", "colour"], *([FLAT[n], colour(n)] for n in range(N))]:
+        book.active.append(line)
+    book.active["XFD20000"] = " "
+    book.save(root / "d.xlsx")
+    assert labels_of(examine(root, propose(root).spec)) == {"colour": COLOURS}

@@ -65,8 +65,8 @@ class FileNamesOptions(FormatOptions):
     @field_validator("pattern")
     @classmethod
     def _one_class(cls, pattern: str) -> str:
-        if pattern.count("{class}") != 1 or pattern.count("*") + pattern.count("{number}") > 4:
-            raise ValueError("expected {class} once and at most four of {number} and *, such as '{class}_{number}'")
+        if pattern.count("{class}") != 1 or pattern.count("*") + pattern.count("{number}") > 2:
+            raise ValueError("expected {class} once and at most two of {number} and *, such as '{class}_{number}'")
         return pattern
 
 
@@ -129,7 +129,7 @@ def _written(pattern: str) -> re.Pattern[str]:
 
 def class_in(pattern: str, key: str) -> str:
     """The class in a file's name; '' where the name does not fit the pattern."""
-    match = _written(pattern).fullmatch(stem_of(key)[:255])
+    match = _written(pattern).fullmatch(stem_of(key)[:120])
     return match["name"].strip(" _-.") if match else ""
 
 

@@ -28,8 +28,10 @@ def xlsx_table(content: bytes, file: str, sheet: str) -> _Table:
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         if sheet and sheet not in book.sheetnames:
             raise DataError(f"'{file}' has no sheet '{sheet}'; it has {', '.join(book.sheetnames)}")
-        rows = book[sheet or book.sheetnames[0]].iter_rows(values_only=True, max_col=_MOST_COLUMNS)
-        found = [(line, [_of_excel(cell) for cell in row]) for line, row in enumerate(rows, 1) if line <= MOST_ROWS]
+        page = book[sheet or book.sheetnames[0]]
+        page.reset_dimensions()  # what the file says of its extent may be anything; rows would be filled up to it
+        rows = page.iter_rows(values_only=True)
+        found = [(line, [_of_excel(cell) for cell in row[:_MOST_COLUMNS]]) for line, row in enumerate(rows, 1) if line <= MOST_ROWS]
         book.close()
     except DataError:
         raise
