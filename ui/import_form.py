@@ -22,7 +22,7 @@ from ui.state import hold, wait_for
 
 DELIMITERS = {",": "comma", ";": "semicolon", "tab": "tab", "|": "bar", "space": "white space"}
 ENCODINGS = ["utf-8-sig", "utf-16", "cp1252", "latin-1"]
-COLUMN_KINDS = ["classification", "multi_label", "regression"]
+COLUMN_KINDS = ["classification", "multi_label", "regression", "left_out"]
 COLOURS = {"auto": "As the files are", "grey": "Grey", "colour": "Colour"}
 HOW = {"ratio": "By ratio", "lists": "Given lists", "folders": "Folders", "column": "A column"}
 HOW_GIVEN = {"lists": "The data set's own lists", "folders": "The folders", "column": "The column's values"}

@@ -17,7 +17,7 @@ from mtl_core.data.imports.formats import FORMATS, Context, ImageIndex, Targets
 from mtl_core.data.imports.formats.boxes import usable
 from mtl_core.data.imports.geometry import RESIZES
 from mtl_core.data.imports.images import Facts, ImageReader, image_keys
-from mtl_core.data.imports.joining import joined
+from mtl_core.data.imports.joining import each_name_once, joined
 from mtl_core.data.imports.report import Findings, Report
 from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.data.imports.splits import SPLITS, assign
@@ -157,7 +157,7 @@ class _Examination:
         for number, source in enumerate(self.spec.sources):
             format_class = FORMATS.load(source.format, f"sources.{number}.format")
             options = validated(format_class.Options, source.options, f"sources.{number}")
-            for targets in format_class(options).read(context):
+            for targets in (each_name_once(given, context.findings) for given in format_class(options).read(context)):
                 found[targets.name] = joined(found[targets.name], targets, context.findings) if targets.name in found else targets
         if self.spec.tasks is not None:
             unknown = [name for name in self.spec.tasks if name not in found]
@@ -237,7 +237,7 @@ class _Examination:
             counts=dict(sorted(counts.items())),
             leaks=tuple(leaks),
             leak_count=leak_count,
-            problems=(*problems_with(parts, summaries), *self.maps.problems()),
+            problems=(*problems_with(parts, summaries, images_alone=not self.spec.sources or self.spec.tasks == []), *self.maps.problems()),
             questions=self.maps.questions(),
             bytes_prepared=len(facts)
             * (int(np.prod(shape)) + sum(row_bytes(task, target, shape) for task, target in zip(tasks, targets, strict=True))),

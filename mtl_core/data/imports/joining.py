@@ -32,11 +32,27 @@ def joined(first: Targets, second: Targets, findings: Findings) -> Targets:
     return first
 
 
+def each_name_once(targets: Targets, findings: Findings) -> Targets:
+    """``targets`` with the classes of one name made one class: nothing tells two categories called 'shirt' apart. It is changed, and said."""
+    classes = tuple(dict.fromkeys(targets.classes))
+    if len(classes) == len(targets.classes):
+        return targets
+    place = [classes.index(name) for name in targets.classes]
+    twice = sorted({name for name in classes if targets.classes.count(name) > 1})
+    targets.values = {key: _renumbered(value, targets.kind, place) for key, value in targets.values.items()}
+    targets.classes = classes
+    sentence = (
+        f"several classes are called {', '.join(map(repr, twice[:6]))}: those of one name are one class. Give them names of their own if they differ"
+    )
+    findings.add("repaired", "same_name", "", sentence, targets.name)
+    return targets
+
+
 def _renumbered(value: Any, kind: str, place: list[int]) -> Any:
     if kind == "classification":
         return place[value]
     if kind == "multi_label":
-        return tuple(sorted(place[index] for index in value))
+        return tuple(sorted({place[index] for index in value}))
     if isinstance(value, Boxes):
         rows = value.rows.copy()
         rows[:, 4] = [place[int(index)] for index in rows[:, 4]]

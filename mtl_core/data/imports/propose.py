@@ -6,25 +6,23 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
 from mtl_core.data.imports.formats import FORMATS, Context, Guess, ImageIndex
-from mtl_core.data.imports.formats.class_folders import PARTS
+from mtl_core.data.imports.formats.cub_birds import cub_birds
 from mtl_core.data.imports.formats.oxford_pets import oxford_pets
+from mtl_core.data.imports.given_parts import given_parts
 from mtl_core.data.imports.images import ImageReader, image_keys
 from mtl_core.data.imports.levels import levels_of, stacks_in, unread_endings
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.proposal import CsvTable, Proposal, ProposedTask
 from mtl_core.data.imports.questions import FileNote, Question
 from mtl_core.data.imports.report import Findings
-from mtl_core.data.imports.spec import SPEC_NAME, ImageSpec, ImportSpec, SourceSpec, SplitSpec
-from mtl_core.data.imports.splits import natural
+from mtl_core.data.imports.spec import SPEC_NAME, ImageSpec, ImportSpec, SourceSpec
 from mtl_core.data.imports.tree import Tree, UnreadableError
 from mtl_core.errors import DataError, MTLError
+from mtl_core.names import suggested_task_name
 from mtl_core.registry import validated
 
 _LOOKED_AT = 24
-_ALIKE = 0.35  # neighbours whose mean difference is below this share of any two's are frames of a video
 
 
 def propose(path: str | Path) -> Proposal:
@@ -91,27 +89,41 @@ def _look(tree: Tree) -> Proposal:
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or guess.labelled["class"] > _most(guesses) / 2]
     if any(name in ("masks", "depth") for name, _ in guesses):
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or not _are_scenes(found.index(images).keys)]
-    _complete_tables([guess for name, guess in guesses if name == "csv"])
-    recipe = oxford_pets(tree)
-    guesses = recipe or guesses
+    if len(guesses) > 1:  # names hold a class only where nothing else gives a target
+        guesses = [(name, guess) for name, guess in guesses if name != "file_names"]
+    guesses = oxford_pets(tree) or cub_birds(tree) or guesses
     notes = [note for _, guess in guesses for note in guess.notes]
     keys = found.index(images).keys
     if not keys:
-        raise DataError(f"no pictures in '{tree.path}'. Choose the folder or zip that holds them.")
+        unread = "; ".join(f"'{note.files}': {note.reason}" for note in _once(found.notes)[:6] if not note.read)
+        raise DataError(
+            f"no pictures in '{tree.path}'. Choose the folder or zip that holds them." + (f" Seen and not read: {unread}." if unread else "")
+        )
     levels, levels_note, levels_question = levels_of(tree, keys)
     size, note = _size(found, keys, levels)
     stack_note, stack_question = stacks_in(tree, keys)
     found.questions += [question for question in (levels_question, stack_question) if question is not None]
     found.notes += unread_endings(tree)
     notes += [text for text in (levels_note, stack_note) if text]
-    splits, split_note = _splits(tree, keys, guesses)
-    sources = [SourceSpec(format=name, **guess.options) for name, guess in guesses]
+    sources = _told_apart([SourceSpec(format=name, **guess.options) for name, guess in guesses])
+    splits, split_note, split_questions = given_parts(tree, keys, guesses)
     tables = tuple(replace(guess.table, source=n) for n, (_, guess) in enumerate(guesses) if isinstance(guess.table, CsvTable))
-    spec = ImportSpec(
-        path=str(tree.path), images=images.model_copy(update={"size": size, "levels": levels}), sources=_told_apart(sources), splits=splits
-    )
-    questions = tuple(replace(question, source=n) for n, (_, guess) in enumerate(guesses) for question in guess.questions)
+    spec = ImportSpec(path=str(tree.path), images=images.model_copy(update={"size": size, "levels": levels}), sources=sources, splits=splits)
+    questions = (*(_of_alike(question, n, guesses) for n, (_, guess) in enumerate(guesses) for question in guess.questions), *split_questions)
     return _described(found, spec, (*notes, note, split_note), tables, _numbered((*questions, *found.questions)))
+
+
+def _of_alike(question: Question, number: int, guesses: list[tuple[str, Guess]]) -> Question:
+    """The question with its source; where sources are parts of one (train.csv, val.csv) an answer changes each of them."""
+    mark = guesses[number][1].alike
+    same = [n for n, (_, guess) in enumerate(guesses) if guess.alike == mark] if mark else [number]
+    if len(same) == 1:
+        return replace(question, source=number)
+    readings = (
+        replace(reading, changes={f"sources.{n}.{path}": value for n in same for path, value in reading.changes.items()})
+        for reading in question.readings
+    )
+    return replace(question, readings=tuple(readings))
 
 
 def _numbered(questions: tuple[Question, ...]) -> tuple[Question, ...]:
@@ -167,23 +179,18 @@ def _merged(images: ImageSpec, guesses: list[Guess], aside: dict[str, list[str]]
     return {field: list(dict.fromkeys([*getattr(images, field), *(v for more in found for v in more.get(field, []))])) for field in fields}
 
 
-def _complete_tables(guesses: list[Guess]) -> None:
-    """Tables with the same columns are parts of one: a column that has targets in one has them in the other, though it may be constant there."""
-    for guess in guesses:
-        for other in guesses:
-            if other is not guess and other.table.columns == guess.table.columns:
-                have = {column["column"] for column in guess.options["columns"]}
-                guess.options["columns"] += [dict(column) for column in other.options["columns"] if column["column"] not in have]
-
-
 def _told_apart(sources: list[SourceSpec]) -> list[SourceSpec]:
-    """A column of a second table that names a task another column has: told apart by the file, unless it is the same column."""
+    """A column of a second table that names a task another column or source has: told apart by the file, unless it is the same column."""
     seen: dict[str, str] = {}
     for source in sources:
-        for column in (source.model_extra or {}).get("columns", []):
-            mark = f"{column['column']}/{column['kind']}"
-            if seen.setdefault(column["task"], mark) != mark:
-                column["task"] += f"_{PurePosixPath(source.options['file']).stem}"
+        options = source.model_extra or {}
+        task = options.get("task") if source.format == "class_folders" else None
+        if task:
+            seen.setdefault(task, "")
+        for entry in [*options.get("columns", []), *options.get("indicators", [])]:
+            mark = f"{entry.get('column') or ','.join(entry['columns'])}/{entry['kind']}"
+            if entry["kind"] != "left_out" and seen.setdefault(entry["task"], mark) != mark:
+                entry["task"] = suggested_task_name(f"{entry['task']}_{PurePosixPath(options['file']).stem}")
     return sources
 
 
@@ -203,65 +210,3 @@ def _size(found: _FoundImages, keys: list[str], levels: tuple[float, float] | No
         width, height = next(iter(sizes))
         return (height, width), f"Pictures of {width} x {height} pixels are kept as they are."
     return (64, 64), "Pictures of other sizes are brought to 64 x 64 pixels; larger is slower and sees more ('images.size')."
-
-
-def _splits(tree: Tree, keys: list[str], guesses: list[tuple[str, Guess]]) -> tuple[SplitSpec, str]:
-    given = [guess.splits for _, guess in guesses if guess.splits]
-    if given:
-        merged = {"how": given[0]["how"]}
-        for part in ("train", "val", "test"):
-            merged[part] = [name for split in given for name in split.get(part, [])]
-        return SplitSpec(**merged), _words(merged)
-    lists = {part: [name for name in tree.files if name.rpartition("/")[2].lower() == f"{part}.txt"] for part in ("train", "val", "test")}
-    lists = {part: [name for name in names if _lists_images(tree, name, keys)][:1] for part, names in lists.items()}
-    if lists["train"]:
-        return SplitSpec(how="lists", **lists), _words({"how": "lists", **lists})
-    folders: dict[str, list[str]] = {"train": [], "val": [], "test": []}
-    for folder in sorted({"/".join(key.split("/")[:depth]) for key in keys for depth in range(1, key.count("/") + 1)}):
-        word = folder.rpartition("/")[2].lower().rstrip("0123456789")
-        if word in PARTS and not any(folder.startswith(f"{known}/") for names in folders.values() for known in names):
-            folders[PARTS[word]].append(folder)
-    if folders["train"] and (folders["val"] or folders["test"]):
-        return SplitSpec(how="folders", **folders), _words({"how": "folders", **folders})
-    if _is_video(tree, keys):
-        block = max(2, min(64, len(keys) // 10))
-        note = f"Neighbours by name look nearly the same, as frames of a video do: blocks of {block} stay together; 'gap' leaves out the borders."
-        return SplitSpec(groups="blocks", block=block), note
-    task = next((column["task"] for _, g in guesses for column in g.options.get("columns", []) if column["kind"] == "classification"), "")
-    task = task or next((guess.options.get("task", "class") for name, guess in guesses if name == "class_folders"), "")
-    return SplitSpec(stratify=task), "Split at random, 70/15/15" + (f", with equal shares of '{task}'." if task else ".")
-
-
-def _words(split: dict) -> str:
-    parts = [f"{part} from {', '.join(split[part])}" if split.get(part) else f"{part} drawn from train" for part in ("train", "val", "test")]
-    return f"Split as given: {'; '.join(parts)}."
-
-
-def _lists_images(tree: Tree, name: str, keys: list[str]) -> bool:
-    try:
-        lines = [line for line in tree.read(name, 64 << 20).decode("utf-8-sig").splitlines() if line.strip() and not line.startswith("#")]
-    except (UnreadableError, UnicodeDecodeError):
-        return False
-    context = Context(tree, ImageIndex(keys), Findings())
-    return bool(lines) and sum(context.image(line.split()[0], "") is not None for line in lines[:50]) > min(50, len(lines)) / 2
-
-
-def _is_video(tree: Tree, keys: list[str]) -> bool:
-    """Whether neighbours by name differ far less than any two do."""
-    order = natural([key for key in keys if "#" not in key])
-    if len(order) < 30:
-        return False
-    begin = np.linspace(0, len(order) - 2, _LOOKED_AT).astype(int)
-    thumbs = {}
-    for n in sorted({*begin.tolist(), *(begin + 1).tolist()}):
-        try:
-            image = read_picture(tree.read(order[n], MOST_BYTES), order[n], (32, 32)).image
-            thumbs[n] = np.asarray(image.convert("L").resize((24, 24))).astype(float)
-        except UnreadableError:
-            continue
-    pairs = [(n, n + 1) for n in begin.tolist() if n in thumbs and n + 1 in thumbs]
-    if len(pairs) < 8:
-        return False
-    near = np.median([np.abs(thumbs[a] - thumbs[b]).mean() for a, b in pairs])
-    far = np.median([np.abs(thumbs[pairs[i][0]] - thumbs[pairs[(i + len(pairs) // 2) % len(pairs)][0]]).mean() for i in range(len(pairs))])
-    return bool(near < _ALIKE * far)

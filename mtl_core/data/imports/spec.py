@@ -78,11 +78,12 @@ class SplitSpec(Strict):
 
     how: Literal["ratio", "lists", "folders", "column"] = Field("ratio", description="Where the parts come from.")
     train: list[str] = Field(
-        default_factory=list, description="lists: text files, one image a line; folders: folders; column: values. Empty: the rest."
+        default_factory=list,
+        description="lists: text files, one image a line, or tables among the sources; folders: folders; column: values. Empty: the rest.",
     )
     val: list[str] = Field(default_factory=list, description="The same for val; empty: drawn from train.")
     test: list[str] = Field(default_factory=list, description="The same for test; empty: drawn from train.")
-    file: str = Field("", description="column: the CSV that has it.")
+    file: str = Field("", description="column: the table that has it; empty for each table among the sources that has it.")
     column: str = Field("", description="column: its name.")
     val_share: float = Field(0.15, gt=0, lt=0.9, description="Share of the images drawn for val.")
     test_share: float = Field(0.15, gt=0, lt=0.9, description="Share of the images drawn for test.")
@@ -91,8 +92,9 @@ class SplitSpec(Strict):
     groups: Literal["none", "column", "folder", "blocks"] = Field(
         "none", description="What stays together: images with one value of a column, of one folder, or neighbours by name (video frames)."
     )
-    group_file: str = Field("", description="groups: column: the CSV that has it.")
+    group_file: str = Field("", description="groups: column: the table that has it; empty for each table among the sources that has it.")
     group_column: str = Field("", description="groups: column: its name.")
+    group_depth: int = Field(0, ge=0, le=50, description="groups: folder: so many levels of folders count, from the top; 0 for all of them.")
     block: int = Field(16, ge=2, le=100_000, description="groups: blocks: frames that stay together.")
     gap: int = Field(
         0, ge=0, le=10_000, description="groups: blocks: frames left out on each side of a border between parts, so that no neighbours leak."

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
+from collections.abc import Iterator
 
 import numpy as np
 
 from mtl_core.data.imports.formats import Context, Targets
-from mtl_core.data.imports.formats.csv_table import CsvFormat, CsvOptions, _guess, read_table, reference
+from mtl_core.data.imports.natural_order import natural
+from mtl_core.data.imports.report import Findings
 from mtl_core.data.imports.spec import SourceSpec, SplitSpec
+from mtl_core.data.imports.tables.table_opening import open_table
+from mtl_core.data.imports.tables.table_options import CsvOptions
+from mtl_core.data.imports.tables.table_reading import ImageNames, read_table
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import DataError
 
@@ -22,14 +26,14 @@ def assign(spec: SplitSpec, keys: list[str], context: Context, sources: list[Sou
     Raises:
         DataError: a list, folder or column that the spec names is not there.
     """
-    given = {"lists": _lists, "folders": _folders, "column": _column}.get(spec.how)
-    taken = given(spec, keys, context, sources) if given else {}
+    is_given = spec.how != "ratio"
+    taken = given(spec, keys, context, sources)
     rest = [key for key in keys if key not in taken]
-    if given is None or not spec.train:
+    if not is_given or not spec.train:
         taken |= dict.fromkeys(rest, "train")
     elif rest:
         context.findings.add("note", "in_no_split", "", f"{len(rest):,} images are in none of the parts given; they are left out")
-    drawn = [part for part in ("val", "test") if not (given and getattr(spec, part))]
+    drawn = [part for part in ("val", "test") if not (is_given and getattr(spec, part))]
     pool = [key for key in keys if taken.get(key) == "train"]
     shares = {part: getattr(spec, f"{part}_share") for part in drawn}
     if drawn:
@@ -41,35 +45,69 @@ def assign(spec: SplitSpec, keys: list[str], context: Context, sources: list[Sou
     return {key: taken[key] for key in keys if key in taken}
 
 
+def given(spec: SplitSpec, keys: list[str], context: Context, sources: list[SourceSpec]) -> dict[str, str]:
+    """Image -> part, for those that lists, folders or a column name; nothing is drawn.
+
+    Raises:
+        DataError: a list, folder or column that the spec names is not there.
+    """
+    way = {"lists": _lists, "folders": _folders, "column": _column}.get(spec.how)
+    return way(spec, keys, context, sources) if way else {}
+
+
 def _lists(spec: SplitSpec, keys: list[str], context: Context, sources: list[SourceSpec]) -> dict[str, str]:
     taken: dict[str, str] = {}
+    tables = {source.options.get("file"): source for source in sources if source.format == "csv"}
     for part in SPLITS:
         for file in getattr(spec, part):
-            try:
-                text = context.tree.read(file, 64 << 20).decode("utf-8-sig")
-            except (UnreadableError, UnicodeDecodeError) as error:
-                raise DataError(f"splits: the list '{file}' cannot be read: {error}") from None
-            for number, line in enumerate(text.splitlines(), 1):
-                if not line.strip() or line.startswith("#"):
-                    continue
-                whole = line.strip()
-                key = context.index.find(whole) if whole in context.index else None
-                key = key or context.image(whole.split()[0], f"{file}:{number}")
+            for where, key in _of_table(tables[file], context) if file in tables else _of_list(file, context):
                 if key in taken and taken[key] != part:
-                    context.findings.add("note", "two_splits", f"{file}:{number}", f"'{key}' is in {taken[key]} already; it stays there")
+                    context.findings.add("note", "two_splits", where, f"'{key}' is in {taken[key]} already; it stays there")
                 elif key:
                     taken[key] = part
     return taken
 
 
+def _of_list(file: str, context: Context) -> Iterator[tuple[str, str | None]]:
+    """(place, image) of each line of a text that lists images."""
+    try:
+        text = context.tree.read(file, 64 << 20).decode("utf-8-sig")
+    except (UnreadableError, UnicodeDecodeError) as error:
+        raise DataError(f"splits: the list '{file}' cannot be read: {error}") from None
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.startswith("#"):
+            whole, where = line.strip(), f"{file}:{number}"
+            key = context.index.find(whole) if whole in context.index else None
+            yield where, key or context.image(whole.split()[0], where)
+
+
+def _of_table(source: SourceSpec, context: Context) -> Iterator[tuple[str, str | None]]:
+    """(place, image) of each row of a table among the sources. What is odd in its rows is said where its targets are read."""
+    options = CsvOptions(**source.options)
+    quiet = Context(context.tree, context.index, Findings())
+    names, rows = read_table(quiet, options)
+    if options.image_column not in names:
+        raise DataError(f"splits: '{options.file}' has no column '{options.image_column}'; it has {', '.join(names)}")
+    images, place = ImageNames(quiet, options), names.index(options.image_column)
+    for line, row in rows:
+        where = f"{options.file}:{line}"
+        yield where, images.image(quiet, row[place], where)
+
+
 def _folders(spec: SplitSpec, keys: list[str], context: Context, sources: list[SourceSpec]) -> dict[str, str]:
-    taken = {}
-    for part in SPLITS:
-        for folder in getattr(spec, part):
-            found = [key for key in keys if key.startswith((f"{folder}/", f"{folder}#"))]
-            if not found:
-                raise DataError(f"splits: no images in '{folder}'")
-            taken |= dict.fromkeys(found, part)
+    part_of = {folder.strip("/"): part for part in SPLITS for folder in getattr(spec, part)}
+    taken, used = {}, set()
+    for key in keys:
+        above = key.partition("#")[0] if "#" in key else key.rpartition("/")[0]
+        while above and above not in part_of:
+            above = above.rpartition("/")[0]
+        folder = above if above in part_of else "" if "" in part_of else None
+        if folder is not None:
+            taken[key] = part_of[folder]
+            used.add(folder)
+    unused = [folder for folder in part_of if folder not in used]
+    if unused:
+        raise DataError(f"splits: no images in '{unused[0]}'")
     return taken
 
 
@@ -80,24 +118,32 @@ def _column(spec: SplitSpec, keys: list[str], context: Context, sources: list[So
 
 
 def _values(context: Context, file: str, column: str, sources: list[SourceSpec]) -> dict[str, str]:
-    """Image -> cell of a column; the CSV is read as its source says, or as it looks."""
-    known = [source for source in sources if source.format == "csv" and source.options.get("file") == file]
+    """Image -> cell of a column; the table is read as its source says, or as it looks. Without a file: every table that has the column."""
+    known = [source for source in sources if source.format == "csv" and source.options.get("file") == (file or source.options.get("file"))]
     if known:
-        options = CsvOptions(**known[0].options)
+        tables = [CsvOptions(**source.options) for source in (known[:1] if file else known)]
     else:
-        guess = _guess(context, file) if file in context.tree.files else None
-        if guess is None:
-            raise DataError(f"splits: '{file}' is no CSV that names images")
-        options = CsvFormat.Options(**guess.options)
-    names, rows = read_table(context, options)
-    if column not in names:
-        raise DataError(f"splits: '{file}' has no column '{column}'; it has {', '.join(names)}")
-    place, image = names.index(column), names.index(options.image_column)
-    found = {}
-    for line, row in rows:
-        key = context.image(reference(row[image], options), f"{file}:{line}")
-        if key:
-            found[key] = row[place].strip()
+        if not file or file not in context.tree.files:
+            raise DataError(f"splits: '{file}' is not among the files" if file else f"splits: no table among the sources has a column '{column}'")
+        try:
+            tables = [open_table(Context(context.tree, context.index, Findings()), file).options]
+        except DataError as error:
+            raise DataError(f"splits: '{file}' is no table that names images: {error}") from None
+    found: dict[str, str] = {}
+    is_there, last_names = False, []
+    for options in tables:
+        names, rows = read_table(Context(context.tree, context.index, Findings()) if known else context, options)
+        last_names = names
+        if column not in names or options.image_column not in names:
+            continue
+        is_there = True
+        images, place, image = ImageNames(context, options), names.index(column), names.index(options.image_column)
+        for line, row in rows:
+            key = images.image(context, row[image], f"{options.file}:{line}")
+            if key and row[place].strip():
+                found[key] = row[place].strip()
+    if not is_there:
+        raise DataError(f"splits: {f'{chr(39)}{file}{chr(39)}' if file else 'no table'} has no column '{column}'; it has {', '.join(last_names)}")
     return found
 
 
@@ -111,9 +157,14 @@ def _drawn(
         for key in keys:
             strata[classes.get(key)].append([key])
         taken: dict[str, str] = {}
+        rare: list[list[str]] = []
         for _, units in sorted(strata.items(), key=lambda item: str(item[0])):
-            taken |= _dealt(units, shares, random)
-        return taken
+            dealt = _dealt(units, shares, random)
+            if len(units) > len(shares) or len(strata) == 1:
+                taken |= dealt
+            else:
+                rare += units  # too few to reach each part by themselves: drawn together, so that no part stays empty
+        return taken | _dealt(rare, shares, random)
     units = _units(spec, keys, context, sources)
     taken = _dealt(units, shares, random)
     if spec.groups == "blocks" and spec.gap:
@@ -143,14 +194,8 @@ def _units(spec: SplitSpec, keys: list[str], context: Context, sources: list[Sou
     if spec.groups == "blocks":
         order = natural(keys)
         return [order[start : start + spec.block] for start in range(0, len(order), spec.block)]
-    values = _values(context, spec.group_file, spec.group_column, sources) if spec.groups == "column" else {}
+    values = _values(context, spec.group_file, spec.group_column, sources) if spec.groups == "column" else None
     for key in keys:
-        groups[values.get(key, f"#{key}") if values else key.rpartition("/")[0]].append(key)
+        folder = "/".join(key.split("/")[:-1][: spec.group_depth or None])
+        groups[values.get(key, f"#{key}") if values is not None else folder].append(key)
     return list(groups.values())
-
-
-def natural(keys: list[str]) -> list[str]:
-    """Names in the order that people count: frame_2 before frame_10."""
-    return sorted(
-        keys, key=lambda key: [(0, int(p), "") if p.isascii() and p.isdigit() and len(p) < 300 else (1, 0, p) for p in re.split(r"(\d+)", key)]
-    )

@@ -44,7 +44,9 @@ def task_summary(task: Task, target: Targets, split: dict[str, str]) -> TaskSumm
             counts.update(value)
         elif task.kind == "detection":
             counts.update(value[:, 4].astype(int).tolist())
-    named = {name: counts[index] for index, name in enumerate(task.classes)} if task.kind in ("classification", "multi_label", "detection") else {}
+    named: dict[str, int] = {}
+    for index, name in enumerate(task.classes if task.kind in ("classification", "multi_label", "detection") else ()):
+        named[name] = named.get(name, 0) + counts[index]
     numbers = list(values.values()) if task.kind == "regression" else []
     low, high = (min(numbers), max(numbers)) if numbers else (None, None)
     if task.kind == "depth" and values:
@@ -52,18 +54,19 @@ def task_summary(task: Task, target: Targets, split: dict[str, str]) -> TaskSumm
     return TaskSummary(task, {part: labelled[part] for part in SPLITS}, named, low, high)
 
 
-def problems_with(parts: Counter[str], summaries: tuple[TaskSummary, ...]) -> Iterable[str]:
+def problems_with(parts: Counter[str], summaries: tuple[TaskSummary, ...], images_alone: bool = False) -> Iterable[str]:
     """Sentences that say why the set can't be trained on.
 
     Args:
         parts: images in each part.
+        images_alone: the description names no source, or keeps no task: the set is meant for tasks that need no labels.
     """
     if not sum(parts.values()):
         yield "No image can be used: see the findings for why."
     elif any(parts[part] == 0 for part in SPLITS):
         empty = ", ".join(part for part in SPLITS if parts[part] == 0)
         yield f"No images in {empty}. Change the splits, or add pictures: each part needs one at least."
-    if not summaries:
+    if not summaries and not images_alone:
         yield "No task: the sources give no targets. Add a source, or name the tasks to keep."
     for summary in summaries:
         if not summary.labelled["train"]:

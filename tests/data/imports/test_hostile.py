@@ -253,7 +253,7 @@ TABLES = {  # CSV, options, what is said, images with a target
     "contradiction": ("image,colour\ngood_0,red\ngood_0,blue\n", COLOUR, "skipped/duplicate", 1),
     "empty_cell": ("image,colour\ngood_0,red\ngood_1,\n", COLOUR, "", 1),
     "not_a_number": ("image,size\ngood_0,1.5\ngood_1,big\n", SIZE, "skipped/not_a_number", 1),
-    "nan": ("image,size\ngood_0,1.5\ngood_1,nan\n", SIZE, "", 1),
+    "nan": ("image,size\ngood_0,1.5\ngood_1,nan\n", SIZE, "note/missing_word", 1),
     "infinite": ("image,size\ngood_0,1.5\ngood_1,inf\n", SIZE, "skipped/not_a_number", 1),
     "traversal": ("image,size\ngood_0,1.5\n../../../etc/passwd,2\n", SIZE, "skipped/missing_image", 1),
     "absolute": ("image,size\ngood_0,1.5\n/etc/passwd,2\n", SIZE, "skipped/missing_image", 1),

@@ -1,23 +1,43 @@
-"""Class folders: the folder that an image lies in is its class; parts of the data (train, val, test) may stand above."""
+"""Class folders: the folder that an image lies in is its class. Parts of the data (train, val, test), folds and the like may stand above or below."""
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
+from typing import Any
 
 from pydantic import Field
 
-from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets
+from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets, stem_of
 from mtl_core.data.imports.formats.boxes import in_order
+from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.spec import ImageSpec
 
 PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}
-_PLAIN = ("image", "images", "img", "imgs", "jpegimages", "pictures", "photos", "rgb", "data", "raw", "depth", "")
+_PLAIN = frozenset(
+    ["image", "images", "img", "imgs", "jpegimages", "jpgs", "pngs", "pictures", "photos", "rgb", "color", "colour", "data", "raw", "depth"]
+) | {""}
+_INNER = frozenset(
+    ["image", "images", "img", "imgs", "jpegimages", "jpg", "jpeg", "png", "pictures", "photos"]
+)  # folders below a class that hold its images
+_ARRANGED = re.compile(
+    r"(?:cv|k)?[-_ ]?folds?[-_ ]?(?:\d+|[a-z])"
+    r"|(?:patient|subj(?:ect)?|participant|case|video|clip|seq(?:uence)?|scene|session|slide)s?[-_ ]?\d+"
+    r"|(?:.*[-_ ])?(?:part|batch|chunk|shard|subset|vol|volume|disk|dir|folder)[-_ ]?\d+"  # where files are kept
+    r"|(?:19|20)\d\d(?:[-_]?\d\d){0,2}",
+    re.IGNORECASE,
+)
+Folders = tuple[str, ...]
 
 
 class ClassFoldersOptions(FormatOptions):
     """Options of class folders."""
 
     folder: str = Field("", description="Folder that holds the classes' folders, or the parts' (train, val, test) that hold them.")
+    level: int = Field(1, ge=1, le=20, description="Which folder below it is the class, those of 'not_classes' aside.")
+    not_classes: list[str] | None = Field(
+        None, description="Names of folders that are no class wherever they stand, such as train, val or images; null: train, val, test on top."
+    )
     task: str = Field("class", description="Name of the task.")
     classes: list[str] = Field(default_factory=list, description="Class names in order; empty for those found.")
 
@@ -32,32 +52,20 @@ class ClassFolders(Format):
 
     @classmethod
     def guess(cls, context: Context, images: ImageSpec) -> list[Guess]:
-        counts: dict[str, Counter[str]] = {}
-        for key in context.index.keys:
-            parts = key.split("/")[:-1]
-            if parts and "#" not in key:
-                above = "/".join(parts[:-2] if len(parts) > 1 and parts[-2].lower() in PARTS else parts[:-1])
-                counts.setdefault(above, Counter())[parts[-1]] += 1
-        guesses = []
-        for above, classes in counts.items():
-            names = [name for name in classes if name.lower() not in (*_PLAIN, *PARTS) and not name.lower().startswith(("train2", "val2", "test2"))]
-            if len(names) < 2 or len(names) < len(classes):
-                continue
-            where = f"in '{above}'" if above else "at the top"
-            note = f"{len(names)} folders of images {where}, taken as classes: {', '.join(in_order(set(names))[:8])}"
-            guesses.append(Guess({"folder": above}, labelled={"class": sum(classes.values())}, notes=[note]))
-        return guesses
+        keys = [key for key in context.index.keys if "/" in key and "#" not in key]
+        return _Look(keys).guesses() if keys else []
 
     def read(self, context: Context) -> list[Targets]:
-        prefix = f"{self.options.folder}/" if self.options.folder else ""
+        folder = self.options.folder.strip("/")
+        prefix = f"{folder}/" if folder else ""
         found = {}
         for key in context.index.keys:
-            parts = key.removeprefix(prefix).split("/")[:-1] if key.startswith(prefix) else []
-            if parts and parts[0].lower() in PARTS:
-                parts = parts[1:]
-            if parts:
-                found[key] = parts[0]
-        classes = tuple(self.options.classes) or in_order(set(found.values()))
+            if not key.startswith(prefix) or "#" in key:
+                continue
+            parts = self._levels(key.removeprefix(prefix).split("/")[:-1])
+            if len(parts) >= self.options.level:
+                found[key] = parts[self.options.level - 1]
+        classes = tuple(dict.fromkeys(self.options.classes)) or in_order(set(found.values()))
         place = {name: index for index, name in enumerate(classes)}
         targets = Targets(self.options.task, "classification", classes)
         for key, name in found.items():
@@ -66,3 +74,156 @@ class ClassFolders(Format):
             else:
                 context.findings.add("skipped", "unknown_class", key, f"the folder '{name}' is not among the classes listed", self.options.task)
         return [targets]
+
+    def _levels(self, parts: list[str]) -> list[str]:
+        if self.options.not_classes is None:
+            return parts[1:] if parts and parts[0].lower() in PARTS else parts
+        return [part for part in parts if part not in self.options.not_classes]
+
+
+def part_word(folder: str) -> str:
+    """train, val or test where a folder's name says so, such as ``train2017`` or ``seg_test``; '' else."""
+    name = folder.rpartition("/")[2].lower()
+    words = [word.rstrip("0123456789") for word in re.split(r"[^a-z0-9]+", name)]
+    found = {PARTS[word] for word in words if word in PARTS}
+    return found.pop() if len(found) == 1 and len(words) <= 3 else ""
+
+
+def part_folders(keys: list[str]) -> list[str]:
+    """Folders that are parts of the data: one of train beside one of val or test. A folder 'train' beside 'bus' and 'car' is a class."""
+    beside: dict[str, dict[str, str]] = defaultdict(dict)
+    for folder in {key[:place] for key in keys for place, mark in enumerate(key) if mark == "/"}:
+        word = part_word(folder)
+        if word:
+            beside[folder.rpartition("/")[0]][folder] = word
+    return sorted(folder for folders in beside.values() if {"train"} < set(folders.values()) for folder in folders)
+
+
+class _Look:
+    """What the folders of a set's images are: classes on one level or two, parts, folds, or nothing."""
+
+    def __init__(self, keys: list[str]):
+        self.parts = {folder.rpartition("/")[2] for folder in part_folders(keys)}
+        self.arranged: set[str] = set()
+        folders = Counter(key.rpartition("/")[0] for key in keys)
+        names = [folder.split("/") for folder in folders]
+        arranged = {name for parts in names for name in parts if _ARRANGED.fullmatch(name)}
+        rest = {tuple(part for part in parts if part not in arranged | self.parts) for parts in names}
+        if len(arranged) > 1 and len(rest - {()}) > 1:
+            self.arranged = arranged
+        out = self.parts | self.arranged
+        inner: dict[str, set[Folders]] = defaultdict(set)
+        for parts in names:
+            left = [part for part in parts if part not in out]
+            if left and left[-1].lower() in _INNER:
+                inner[left[-1]].add(tuple(left[:-1]))
+        self.out = out | {name for name, above in inner.items() if len(above - {()}) > 1}
+        self.below: dict[Folders, Counter[str]] = defaultdict(Counter)  # folders above -> folder -> images
+        self.files: dict[Folders, list[str]] = defaultdict(list)
+        for key in keys:
+            self.files[tuple(part for part in key.split("/")[:-1] if part not in self.out)].append(key)
+        for folders_above, images in self.files.items():
+            for depth, name in enumerate(folders_above):
+                self.below[folders_above[:depth]][name] += len(images)
+
+    def guesses(self) -> list[Guess]:
+        found = self._from(())
+        if found and self.arranged:
+            found[0].notes.append(f"Folders such as '{sorted(self.arranged)[0]}' are no classes: they keep together what belongs together.")
+        return found
+
+    def _from(self, above: Folders) -> list[Guess]:
+        children = self.below.get(above, Counter())
+        if len(children) < 2:
+            return self._from((*above, next(iter(children)))) if children else []
+        if all(_ARRANGED.fullmatch(name) for name in children):
+            return []  # patients, batches, days: they arrange the pictures, and are no classes
+        plain = [name for name in children if name.lower() in _PLAIN]
+        if len(plain) == len(children):
+            return [guess for name in children for guess in self._from((*above, name))]
+        paired = bool(plain) and self._are_paired(above, plain)
+        if paired and any(self.below.get((*above, name)) for name in children):
+            return [guess for name in children for guess in self._from((*above, name))]
+        second = self._second(above)
+        if second == "shared":
+            return self._crossed(above)
+        guesses = [self._guess(above, 1, "class")]
+        if plain:
+            guesses[0].questions.append(self._plain_question(above, plain, paired))
+        if second == "own":
+            guesses[0].options["task"] = "superclass"
+            guesses.append(self._guess(above, 2, "class"))
+        return guesses
+
+    def _images(self, above: Folders) -> list[str]:
+        return [key for folders, keys in self.files.items() if folders[: len(above)] == above for key in keys]
+
+    def _names(self, above: Folders, level: int) -> Counter[str]:
+        names: Counter[str] = Counter()
+        for folders, keys in self.files.items():
+            if folders[: len(above)] == above and len(folders) >= len(above) + level:
+                names[folders[len(above) + level - 1]] += len(keys)
+        return names
+
+    def _second(self, above: Folders) -> str:
+        """'own': most classes have folders of their own below; 'shared': the same folders stand below each; '': neither."""
+        children = self.below[above]
+        inner = {name: set(self.below.get((*above, name), ())) for name in children}
+        deep = sum(sum(self.below[(*above, name)].values()) for name in children if inner[name])
+        every = Counter(name for names in inner.values() for name in names)
+        if deep < 0.8 * sum(children.values()) or len(every) < 2 or all(name.lower() in _PLAIN for name in every):
+            return ""
+        return "shared" if sum(count > 1 for count in every.values()) >= 0.5 * len(every) else "own"
+
+    def _crossed(self, above: Folders) -> list[Guess]:
+        """The same folders below several: those are the classes, and what stands above says where they come from, or is a task of its own."""
+        guess, upper = self._guess(above, 2, "class"), self._guess(above, 1, "domain")
+        upper.notes.clear()
+        names = self._names(above, 1)
+        guess.notes.append(f"The folders above them ({', '.join(in_order(set(names))[:6])}) hold the same classes: they are read as a task 'domain'.")
+        return [guess, upper]
+
+    def _guess(self, above: Folders, level: int, task: str) -> Guess:
+        images, names = self._images(above), self._names(above, level)
+        folder = _shared_folder(images)
+        inside = [part for part in folder.split("/") if part and part not in self.out]
+        options: dict[str, Any] = {
+            "folder": folder,
+            "level": level + len(above) - len(inside),
+            "not_classes": sorted({part for key in images for part in key.split("/")[:-1]} & self.out),
+            "task": task,
+        }
+        where = f"in '{folder}'" if folder else "at the top"
+        what = "folders of images" if level == 1 else "folders of the second level"
+        note = f"{len(names)} {what} {where}, taken as classes: {', '.join(in_order(set(names))[:8])}"
+        return Guess(options, labelled={"class": sum(names.values())}, notes=[note])
+
+    def _are_paired(self, above: Folders, plain: list[str]) -> bool:
+        """Whether the pictures of a plainly named folder have the names of those beside it, as pictures and their masks do."""
+        stems = {name: {stem_of(key) for key in self._images((*above, name))} for name in self.below[above]}
+        for name in plain:
+            others = [names for other, names in stems.items() if other != name]
+            if any(len(stems[name] & other) > 0.8 * min(len(stems[name]), len(other)) for other in others):
+                return True
+        return False
+
+    def _plain_question(self, above: Folders, plain: list[str], paired: bool) -> Question:
+        names = list(self.below[above])
+        every = self._guess(above, 1, "class").options["not_classes"]
+        readings = (
+            Reading("classes", f"classes: {', '.join(names[:6])}", {"not_classes": every}),
+            Reading("left_out", f"{' and '.join(plain)} only hold pictures and are no class", {"not_classes": sorted({*every, *plain})}),
+        )
+        evidence = "their pictures have the same names as those beside them" if paired else "their pictures have names of their own"
+        text = f"Is the folder {' or '.join(repr(name) for name in plain)} a class beside the others?"
+        examples = tuple(self._images((*above, plain[0]))[:3])
+        return Question("plain_folder", text, readings, "classes", evidence, examples)
+
+
+def _shared_folder(keys: list[str]) -> str:
+    """The longest folder that all of these lie in."""
+    first, last = min(keys).split("/")[:-1], max(keys).split("/")[:-1]
+    shared = 0
+    while shared < min(len(first), len(last)) and first[shared] == last[shared]:
+        shared += 1
+    return "/".join(first[:shared])

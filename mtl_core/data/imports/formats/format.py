@@ -32,6 +32,7 @@ FORMATS = Registry(
         "idx": "mtl_core.data.imports.formats.idx:Idx",
         "csv": "mtl_core.data.imports.formats.csv_table:CsvFormat",
         "class_folders": "mtl_core.data.imports.formats.class_folders:ClassFolders",
+        "file_names": "mtl_core.data.imports.formats.file_names:FileNames",
     },
 )
 
@@ -184,6 +185,8 @@ class Guess:
         splits: a ``SplitSpec`` as plain values where the format shows one.
         table: for a CSV: what ``proposal.CsvTable`` wants.
         questions: what the files leave open about this source; the options hold each question's ``taken`` reading.
+        alike: sources with the same mark are parts of one: an answer to a question of one of them changes all.
+        groups: for a table: columns of patients, scenes, folds and the like -> their different cells.
     """
 
     options: dict[str, Any]
@@ -194,6 +197,8 @@ class Guess:
     splits: dict[str, Any] | None = None
     table: Any = None
     questions: list[Question] = field(default_factory=list)
+    alike: str = ""
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Format(ABC):

@@ -1,0 +1,12 @@
+"""Names in the order that people count."""
+
+from __future__ import annotations
+
+import re
+
+
+def natural(names: list[str]) -> list[str]:
+    """frame_2 before frame_10."""
+    return sorted(
+        names, key=lambda name: [(0, int(p), "") if p.isascii() and p.isdigit() and len(p) < 300 else (1, 0, p) for p in re.split(r"(\d+)", name)]
+    )

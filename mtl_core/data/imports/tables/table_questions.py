@@ -1,0 +1,121 @@
+"""Questions about a whole table: commas in numbers, points, rows with an empty box, folders, images that no row names."""
+
+from __future__ import annotations
+
+import re
+
+from mtl_core.data.imports.formats import AmbiguousImageError, Context, Guess
+from mtl_core.data.imports.questions import Question, Reading
+from mtl_core.data.imports.tables.column_look import Sample
+from mtl_core.data.imports.tables.table_opening import Opened
+from mtl_core.data.imports.tables.table_options import CsvOptions
+from mtl_core.data.imports.tables.table_reading import ImageNames, read_table
+
+_COMMA = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
+
+
+def ask_commas(sample: Sample, options: CsvOptions) -> list[Question]:
+    """What commas and dots inside numbers are: decides ``sample.decimal`` and ``sample.thousands``; asks where every number reads both ways."""
+    cells = [cell for column in sample.columns.values() for cell in column[:400] if re.fullmatch(r"[-+]?\d[\d.,' ]*", cell)]
+    commas = [cell for cell in cells if "," in cell and cell.count(",") == 1 and re.fullmatch(r"[-+]?\d+,\d+", cell)]
+    if any(re.fullmatch(r"[-+]?\d{1,3}(\.\d{3})+,\d+", cell) for cell in cells):
+        sample.decimal, sample.thousands = ",", "."
+    elif any(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+\.\d+", cell) or re.fullmatch(r"[-+]?\d{1,3}(,\d{3}){2,}", cell) for cell in cells):
+        sample.thousands = ","
+    elif any(re.fullmatch(r"[-+]?\d{1,3}( \d{3})+([.,]\d+)?", cell) for cell in cells):
+        sample.thousands, sample.decimal = " ", "," if any(re.fullmatch(r"[-+]?[\d ]+,\d+", cell) for cell in cells) else "."
+    elif any(re.fullmatch(r"[-+]?\d{1,3}('\d{3})+(\.\d+)?", cell) for cell in cells):
+        sample.thousands = "'"
+    elif commas and options.delimiter == "," and not options.file.lower().endswith((".csv", ".tsv", ".txt")):
+        sample.decimal = "," if not all(_COMMA.fullmatch(cell) for cell in commas) else "."
+    elif commas:
+        numbers = {name: cells for name, cells in sample.columns.items() if any(cell in cells[:400] for cell in commas[:1])}
+        doubtful = all(_COMMA.fullmatch(cell) and not cell.lstrip("+-").startswith("0") for cell in commas)
+        plain = [cell for column in numbers.values() for cell in column if re.fullmatch(r"\d+", cell)]
+        all_numbers = all(re.fullmatch(r"[-+]?[\d,]+", cell) for column in numbers.values() for cell in column if cell)
+        if not doubtful:
+            sample.decimal = "," if all_numbers or options.delimiter != "," else "."
+            return []
+        if all_numbers:
+            small = sum(len(cell) <= 3 for cell in plain)
+            taken = "thousands" if small and not any(len(cell) > 3 for cell in plain) else "decimal"
+            sample.decimal, sample.thousands = (".", ",") if taken == "thousands" else (",", "")
+            readings = (
+                Reading("thousands", f"thousands: {commas[0]} is {commas[0].replace(',', '')}", {"decimal": ".", "thousands": ","}),
+                Reading("decimal", f"decimals: {commas[0]} is {commas[0].replace(',', '.')}", {"decimal": ",", "thousands": ""}),
+            )
+            evidence = f"every number with a comma has three digits after it ({', '.join(commas[:4])}); {len(plain)} numbers have none"
+            return [Question("commas", f"What is the comma in numbers such as {commas[0]}?", readings, taken, evidence)]
+    return []
+
+
+def ask_landmarks(names: list[str], start: int, examples: tuple[str, ...]) -> Question:
+    paths = [f"columns.{start + n}.kind" for n in range(len(names))]
+    readings = (
+        Reading("left_out", "left out", dict.fromkeys(paths, "left_out")),
+        Reading("numbers", "numbers, one task each, as they stand in the table", dict.fromkeys(paths, "regression")),
+    )
+    text = f"Columns such as '{names[0]}' and '{names[1]}' are places in the picture. Are they to be predicted as numbers?"
+    evidence = (
+        f"{len(names)} columns. There is no kind of task for points: as numbers they stay what they are when the picture is resized, and "
+        "augmentations that move the picture (flip, shift, crop, rotation, scale) make them wrong"
+    )
+    return Question("landmarks", text, readings, "left_out", evidence, examples)
+
+
+def ask_empty_boxes(options: CsvOptions, sample: Sample) -> list[Question]:
+    """Rows that name an image and leave its box empty, in a table that also says other things of images."""
+    if not options.box or not (options.columns or options.indicators):
+        return []
+    empty = [key for key, *cells in zip(sample.keys, *(sample.columns[name] for name in options.box), strict=True) if not any(cells) and key]
+    if not empty:
+        return []
+    readings = (
+        Reading("unlabelled", "not labelled: nothing is known about their boxes", {"box_empty": "unlabelled"}),
+        Reading("no_object", "nothing is in them", {"box_empty": "no_object"}),
+    )
+    text = "What do rows mean that name an image and leave its box empty?"
+    return [Question("empty_boxes", text, readings, "unlabelled", f"{len(empty):,} rows", tuple(empty[:6]))]
+
+
+def ask_folder(table: Opened, examples: tuple[str, ...]) -> list[Question]:
+    """Names without a folder that several folders have: in which one are the table's images?"""
+    if not table.rivals:
+        return []
+    every = [(table.options.image_prefix, table.found), *table.rivals]
+    readings = tuple(Reading(f"in-{prefix.strip('/')}", f"those in '{prefix}'", {"image_prefix": prefix}) for prefix, _ in every)
+    evidence = "; ".join(f"{hits:.0%} of its names are in '{prefix}'" for prefix, hits in every)
+    text = f"The names in '{table.options.file}' have no folder, and several folders hold images of these names. Which are meant?"
+    return [Question("which_folder", text, readings, readings[0].name, evidence, examples)]
+
+
+def ask_unlisted(context: Context, guesses: list[Guess]) -> None:
+    """Images beside those of a table of boxes that no row names: without objects, or not labelled?"""
+    tables = [guess for guess in guesses if guess.options.get("box")]
+    if not tables:
+        return
+    listed: set[str] = set()
+    for guess in tables:
+        options = CsvOptions(**guess.options)
+        names, rows = read_table(Context(context.tree, context.index, type(context.findings)()), options)
+        images, place = ImageNames(context, options), names.index(options.image_column)
+        for name in {row[place] for _, row in rows}:
+            try:
+                listed.add(context.index.find(images.reference(name)) or "")
+            except AmbiguousImageError:  # it is said when the table is read
+                continue
+    folders = {key.rpartition("/")[0] for key in listed if key}
+    beside = [key for key in context.index.keys if key not in listed and key.rpartition("/")[0] in folders]
+    if not beside:
+        return
+    evidence = f"{len(beside):,} of {len(context.index):,} images lie beside those that the table names, and no row names them"
+    if len(tables) > 1:
+        tables[0].notes.append(f"{evidence}: they are not labelled with boxes ('box_unlisted' of one table can say that nothing is in them).")
+        return
+    readings = (
+        Reading("unlabelled", "not labelled with boxes", {"box_unlisted": "unlabelled"}),
+        Reading("no_object", "without any object", {"box_unlisted": "no_object"}),
+    )
+    text = f"Are images that '{tables[0].options['file']}' does not name without objects, or not labelled?"
+    tables[0].options["box_unlisted"] = "unlabelled"
+    tables[0].questions.append(Question("unlisted", text, readings, "unlabelled", evidence, tuple(beside[:6])))
