@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from mtl_core.data.dataset import Task
-from mtl_core.data.imports.formats import FORMATS, Context, ImageIndex, Targets
-from mtl_core.data.imports.formats.boxes import usable
+from mtl_core.data.imports.formats import FORMATS, Context, ImageIndex, Targets, read_source
+from mtl_core.data.imports.formats.boxes import Boxes, made, usable
 from mtl_core.data.imports.formats.outlines import MOST_STEPS, Shapes
 from mtl_core.data.imports.geometry import RESIZES, placement
 from mtl_core.data.imports.images import Facts, ImageReader, image_keys
-from mtl_core.data.imports.joining import joined
+from mtl_core.data.imports.joining import fill_unlisted, joined
 from mtl_core.data.imports.report import Findings, Report
 from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.data.imports.splits import SPLITS, assign
@@ -132,8 +132,10 @@ class _Examination:
         for number, source in enumerate(self.spec.sources):
             format_class = FORMATS.load(source.format, f"sources.{number}.format")
             options = validated(format_class.Options, source.options, f"sources.{number}")
-            for targets in format_class(options).read(context):
+            for targets in read_source(format_class(options), context):
                 found[targets.name] = joined(found[targets.name], targets, context.findings) if targets.name in found else targets
+        for targets in found.values():
+            fill_unlisted(targets, context.index.keys)
         if self.spec.tasks is not None:
             unknown = [name for name in self.spec.tasks if name not in found]
             if unknown:
@@ -144,10 +146,16 @@ class _Examination:
     def _clean(self, facts: dict[str, Facts], targets: list[Targets]) -> None:
         """Targets that fit their image stay; what doesn't is said."""
         self.dense: dict[tuple[str, str], str] = {}
-        for n, target in enumerate(targets):
+        originals: list[dict[str, Any]] = []  # kept until the end, so that no two boxes share an id
+        cleaned: dict[int, np.ndarray | None] = {}  # boxes are cleaned once, though several tasks are made of them
+        self.told: set[str] = set()
+        for n, target in enumerate(sorted(targets, key=lambda target: bool(target.made_of_boxes))):  # boxes before what is made of them
             share = 0.7 + 0.28 * n / max(1, len(targets))
             self._tell(share, f"checking the targets of '{target.name}'")
             keys = [key for key in target.values if key in facts]
+            if target.made_of_boxes:
+                target.values = self._made(target, keys, facts, cleaned)
+                continue
             work = {"detection": self._box, "segmentation": self._mask, "depth": self._depth}.get(target.kind)
             if work is None:
                 continue
@@ -157,10 +165,30 @@ class _Examination:
             for key, (value, said, digest) in done:
                 for outcome, kind, sentence in said:
                     self.findings.add(outcome, kind, key, sentence, target.name)
+                if target.kind == "detection":
+                    self.told.add(key)
+                    cleaned[id(target.values[key])] = value
                 if value is not None:
                     kept[key] = value
                     self.dense[target.name, key] = digest
+            originals.append(target.values)
             target.values = kept
+
+    def _made(self, target: Targets, keys: list[str], facts: dict[str, Facts], cleaned: dict[int, np.ndarray | None]) -> dict[str, Any]:
+        """Targets made of boxes as they are after cleaning: an image whose boxes were refused has none."""
+        values = {}
+        for key in keys:
+            boxes: Boxes = target.values[key]
+            if id(boxes) not in cleaned or boxes is target.nothing:
+                rows, said = usable(boxes, facts[key].size)
+                cleaned[id(boxes)] = rows
+                for outcome, kind, sentence in said if key not in self.told else ():
+                    self.findings.add(outcome, kind, key, sentence, target.name)
+                self.told.add(key)
+            rows = cleaned[id(boxes)]
+            if rows is not None:
+                values[key] = made(target, rows)
+        return values
 
     def _box(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
         boxes = target.values[key]

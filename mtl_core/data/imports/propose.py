@@ -8,10 +8,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mtl_core.data.imports.formats import FORMATS, Context, Guess, ImageIndex
+from mtl_core.data.imports.formats import FORMATS, Context, Guess, ImageIndex, read_source
 from mtl_core.data.imports.formats.class_folders import PARTS
 from mtl_core.data.imports.formats.oxford_pets import oxford_pets
 from mtl_core.data.imports.images import ImageReader, image_keys
+from mtl_core.data.imports.joining import fill_unlisted, joined
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.proposal import CsvTable, Proposal, ProposedTask
 from mtl_core.data.imports.questions import FileNote, Question
@@ -49,13 +50,15 @@ def _described(
     for number, source in enumerate(spec.sources):
         format_class = FORMATS.load(source.format, f"sources.{number}.format")
         try:
-            for found in format_class(validated(format_class.Options, source.options, f"sources.{number}")).read(context):
-                before = tasks.get(found.name)
-                count = len(found.values) + (before.labelled if before else 0)
-                tasks[found.name] = ProposedTask(found.name, found.kind, found.classes, found.unit, number, count)
+            for found in read_source(format_class(validated(format_class.Options, source.options, f"sources.{number}")), context):
+                first, whole = tasks.get(found.name, (number, found))
+                tasks[found.name] = (first, whole if whole is found else joined(whole, found, context.findings))
         except MTLError as error:
             found_images.notes.append(FileNote(_named(source), 1, False, f"{format_class.title}: {error}"))
-    return Proposal(spec, len(index), tuple(tasks.values()), tables, notes, questions, _once(found_images.notes))
+    for _, found in tasks.values():
+        fill_unlisted(found, index.keys)
+    proposed = tuple(ProposedTask(found.name, found.kind, found.classes, found.unit, number, len(found.values)) for number, found in tasks.values())
+    return Proposal(spec, len(index), proposed, tables, notes, questions, _once(found_images.notes))
 
 
 def _named(source: SourceSpec) -> str:
