@@ -223,7 +223,7 @@ class _Examination:
 
     def _outlines(self, shapes: Shapes, size: tuple[int, int]) -> tuple[Any, list, str]:
         """Outlines in pixels of the image, without those too long to be drawn."""
-        if shapes.size not in (None, size):
+        if shapes.size not in (None, size) and not (shapes.upright and shapes.size == size[::-1]):
             return None, [("skipped", "size_differs", f"outlines for {shapes.size} (width, height); the image has {size}")], ""
         place = placement(self.spec.images.resize, size, self.spec.images.size[::-1])
         whole = shapes.at(size)

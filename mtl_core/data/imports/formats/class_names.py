@@ -90,7 +90,11 @@ def _of_notes(context: Context, file: str) -> list[str]:
     except DataError:
         return []
     entries = data.get("categories") if isinstance(data, dict) else None
-    if not isinstance(entries, list) or not all(isinstance(e, dict) and isinstance(e.get("id"), int) and isinstance(e.get("name"), str) for e in entries):
+    if not isinstance(entries, list) or not all(_is_category(entry) for entry in entries):
         return []
     named = {entry["id"]: entry["name"] for entry in entries}
     return [named[n] for n in range(len(named))] if sorted(named) == list(range(len(named))) else []
+
+
+def _is_category(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("id"), int) and isinstance(entry.get("name"), str)

@@ -1,7 +1,7 @@
 """Which picture a file of targets means by a name: the folders in the name have to agree with the picture's, and nothing is guessed.
 
-A name such as ``train/0003.jpg`` never means ``test/0003.jpg``. Folders of the machine that wrote the file, as in ``/home/me/3.jpg``, name nothing in the
-set; such a name means the only picture of its base name, unless two different names would come to mean that one picture (``Claims``).
+A name such as ``train/0003.jpg`` never means ``test/0003.jpg``. Folders of the machine that wrote the file, as in ``/home/me/3.jpg``, name nothing
+in the set; such a name means the only picture of its base name, unless two different names would come to mean that one picture (``Claims``).
 """
 
 from __future__ import annotations

@@ -149,8 +149,9 @@ class Objects:
             shapes = [(number[name], outline) for name, outline in picture.outlines]
             areas = [(IGNORE, _area(box)) for box in picture.bare if np.isfinite(box).all() and box[2] > box[0] and box[3] > box[1]]
             bare += len(areas)
+            # ignored boxes lie under what has an outline
             drawn = Shapes.of(shapes, picture.size, picture.shares, keep_order=self.order_kept)
-            values[key] = Shapes((*areas, *drawn.shapes), picture.size, picture.shares)  # ignored boxes lie under what has an outline
+            values[key] = Shapes((*areas, *drawn.shapes), picture.size, picture.shares, picture.turn == "upright")
         if bare:
             sentence = f"{bare:,} objects have a box and no outline: the pixels in their boxes are ignored unless another outline covers them"
             self.context.findings.add("note", "box_without_outline", options.segments, sentence, options.segments)

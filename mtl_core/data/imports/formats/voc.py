@@ -27,7 +27,7 @@ class VocOptions(ObjectOptions):
 
     folder: str = Field("", description="Folder of the XML files.")
     origin: Literal[0, 1] = Field(
-        1, description="1: corners name pixels counted from 1, the last one in the box (VOC itself). 0: corners are borders counted from 0 (most tools)."
+        1, description="1: corners are pixels counted from 1, the last one in the box (VOC itself). 0: they are borders counted from 0 (most tools)."
     )
     extension: str = Field("", description="Ending of the picture meant, such as '.jpg', where its name is given without one and several fit.")
 

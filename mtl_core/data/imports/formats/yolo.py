@@ -19,7 +19,7 @@ from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import DataError
 
 MOST_TEXT_BYTES = 4 << 20
-_NO_LABELS = {"classes.txt", "labels.txt", "train.txt", "val.txt", "valid.txt", "test.txt", "readme.txt", "requirements.txt", "predefined_classes.txt"}
+_NO_LABELS = {"classes.txt", "labels.txt", "train.txt", "val.txt", "valid.txt", "test.txt", "readme.txt", "predefined_classes.txt"}
 _OUTSIDE = 1.5  # a coordinate beyond this is no share of a side
 
 
@@ -30,10 +30,10 @@ class YoloOptions(ObjectOptions):
     names: str = Field("", description="File that names the classes: a YAML, classes.txt, obj.names, notes.json; empty where 'classes' does.")
     points: Literal["auto", "outline", "pose", "turned", "track"] = Field(
         "auto",
-        description="What lines of 7 numbers and more hold: an 'outline' (auto: the same), a box and keypoints ('pose'), four corners of a 'turned' box, "
-        "a box with confidence and track number ('track').",
+        description="What lines of 7 numbers and more hold: an 'outline' (auto: the same), a box and keypoints ('pose'), four corners of a 'turned' "
+        "box, a box with confidence and track number ('track').",
     )
-    keypoints: list[int] = Field(default_factory=list, description="points: pose: number of keypoints and numbers for each (2 or 3), as in kpt_shape.")
+    keypoints: list[int] = Field(default_factory=list, description="points: pose: how many keypoints, and 2 or 3 numbers for each (kpt_shape).")
 
     @model_validator(mode="after")
     def _shape(self) -> YoloOptions:
@@ -247,8 +247,11 @@ def _named(context: Context, folder: str, lines: _Lines, options: dict) -> tuple
     if not enough:
         options["names"] = ""
         options["classes"] = [f"class {number}" for number in range(lines.highest + 1)]
-        why = f"'{next(iter(found))}' names {len(next(iter(found.values())))} classes, the lines go to {lines.highest}" if found else "no file names them"
-        return [], [f"'{folder or '.'}': {why}: the classes are called {options['classes'][0]!r} to {options['classes'][-1]!r} here. Rename them."]
+        why = "no file names the classes"
+        if found:
+            file, names = next(iter(found.items()))
+            why = f"'{file}' names {len(names)} classes, but there are numbers to {lines.highest}"
+        return [], [f"'{folder or '.'}': {why}: they are called '{options['classes'][0]}' to '{options['classes'][-1]}' here. Rename them."]
     first = next(iter(enough))
     options["names"] = first
     different = {tuple(names): file for file, names in reversed(enough.items())}
@@ -279,11 +282,13 @@ def _points(lines: _Lines, shape: list[int], options: dict, notes: list[str]) ->
         notes.append(f"{long[7]:,} lines have a confidence and a track number behind the box: they are not read")
         return []
     if lines.lengths[5] and lines.beyond == 0:
-        notes.append(f"{lines.lengths[5]:,} lines are boxes, {sum(long.values()):,} outlines: in masks the pixels of boxes without outline are ignored")
+        notes.append(f"{lines.lengths[5]:,} lines are boxes, {sum(long.values()):,} outlines: in masks the boxes without outline are ignored")
     options["points"] = "outline"
     if len(long) > 1:
         return []  # outlines have as many points as they need, keypoints always the same number
     [(length, count)] = long.items()
+    if length % 2 and length not in (7, 9) and (not lines.inside or lines.lengths[5]):
+        return []  # keypoints lie in their box, and every line has them
     readings = [Reading("outline", f"outlines of {(length - 1) // 2} points", {"points": "outline", "segments": "instances"})]
     evidence = f"All {count:,} such lines have {length} numbers. "
     taken = "outline"
