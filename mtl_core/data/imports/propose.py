@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mtl_core.data.imports.formats import FORMATS, Context, Guess, ImageIndex, read_source
+from mtl_core.data.imports.formats import FORMATS, Context, Guess, ImageIndex, foreign, read_source
 from mtl_core.data.imports.formats.class_folders import PARTS
 from mtl_core.data.imports.formats.oxford_pets import oxford_pets
 from mtl_core.data.imports.images import ImageReader, image_keys
@@ -82,6 +82,7 @@ def _look(tree: Tree) -> Proposal:
     if any(name != "class_folders" for name, _ in guesses):
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or guess.labelled["class"] > _most(guesses) / 2]
     _complete_tables([guess for name, guess in guesses if name == "csv"])
+    foreign.tell(Context(tree, found.index(images), Findings(), found.notes))
     recipe = oxford_pets(tree)
     guesses = recipe or guesses
     notes = [note for _, guess in guesses for note in guess.notes]

@@ -30,7 +30,7 @@ class CocoOptions(ObjectOptions):
     bbox: Literal["sizes", "corners"] = Field("sizes", description="What a bbox holds: x, y, width, height (COCO itself), or x1, y1, x2, y2.")
     turned: Literal["refuse", "upright"] = Field(
         "refuse",
-        description="Pictures that EXIF turns, whose stated size is that before turning: 'refuse' their objects, or read them in the 'upright' picture.",
+        description="Pictures that EXIF turns, with their size before that: 'refuse' their objects, or read them in the 'upright' picture.",
     )
 
 
@@ -59,14 +59,12 @@ class Coco(Format):
                 continue
             if look.keys or look.images:
                 looks.append(look)
-        listed = {key for look in looks for key in look.keys}
-        return [look.guess(listed) for look in looks]
+        listed, asked = {key for look in looks for key in look.keys}, set()
+        return [look.guess(listed, asked) for look in looks]
 
     def read(self, context: Context) -> list[Targets]:
         reading = _Reading(context, self.options)
-        known = Counter()
         for name, entry in entries(context, self.options.file):
-            known[name] += 1
             reading.take(name, entry)
         if reading.waiting:
             for name, entry in entries(context, self.options.file):
@@ -128,6 +126,9 @@ class _Reading:
     used: set[str] = field(default_factory=set)
     waiting: bool = False
     other_ids: int = 0
+    sized: int = 0
+    outside: int = 0
+    corners: int = 0
 
     def __post_init__(self) -> None:
         self.objects = Objects(self.context, self.options)
@@ -212,6 +213,10 @@ class _Reading:
         else:
             self.used.add(name)
             self.objects.add(key, name, box, outline)
+            if size and box and options.bbox == "sizes":
+                self.outside += box[2] > size[0] + 1 or box[3] > size[1] + 1
+                self.corners += box[0] < entry["bbox"][2] <= size[0] + 1 and box[1] < entry["bbox"][3] <= size[1] + 1 if entry.get("bbox") else 0
+                self.sized += 1
 
     def targets(self) -> list[Targets]:
         options, findings = self.options, self.context.findings
@@ -220,6 +225,9 @@ class _Reading:
         if self.other_ids:
             sentence = f"image ids are written as text or with a point in {self.other_ids:,} objects: they are compared by their value"
             findings.add("note", "other_ids", options.file, sentence, options.boxes)
+        if self.outside > 0.1 * self.sized and self.corners == self.sized:
+            sentence = f"{self.outside:,} of {self.sized:,} boxes reach out of their picture, but all lie in it as x1, y1, x2, y2: 'bbox: corners'"
+            findings.add("note", "boxes_as_corners", options.file, sentence, options.boxes)
         names = [self.names[own] for own in order]
         double = sorted(name for name, count in Counter(names).items() if count > 1)
         if double:
@@ -281,5 +289,3 @@ def _other_kind(first: dict) -> str:
     if "caption" in first:
         return "COCO captions: texts are no task here; the 'instances' file of the same pictures can be read"
     return ""
-
-

@@ -55,8 +55,13 @@ class CocoLook:
         if isinstance(box, list) and len(box) == 4 and len(self.boxes) < _KEPT:
             self.boxes.append((_plain(entry.get("image_id")), [number(value) for value in box]))
 
-    def guess(self, listed: set[str]) -> Guess:
-        """The source, with what is open about it. ``listed``: images that this or another COCO file names."""
+    def guess(self, listed: set[str], asked: set[str]) -> Guess:
+        """The source, with what is open about it.
+
+        Args:
+            listed: images that this or another COCO file names.
+            asked: folders for which another file asks about unlisted pictures; those of this one are added.
+        """
         options: dict[str, Any] = {"file": self.file, "images": self.folder, "segments": ""}
         if self.outlines and len(self.names) < IGNORE - 1:
             options["segments"] = "instances"
@@ -64,7 +69,7 @@ class CocoLook:
         if self.keypoints:
             notes.append(f"'{self.file}': {self.keypoints:,} objects have keypoints: boxes and outlines are read, keypoints are no task here yet")
         questions = [*self._corners(options), *self._turned(options, notes)]
-        questions += unlisted_question(self.context, listed, "COCO file") if self.keys else []
+        questions += unlisted_question(self.context, self.keys, "COCO file", listed, asked)
         self.context.understood(self.file, f"COCO: {self.images:,} images, {self.objects:,} objects")
         labelled = {"boxes": len(self.keys), "present": len(self.keys)}
         return Guess(options, labelled=labelled, notes=notes, questions=questions)
@@ -73,7 +78,8 @@ class CocoLook:
         """The one folder of images that the file's name names, as train2017 in instances_train2017.json."""
         stem = self.file.rpartition("/")[2].rpartition(".")[0].lower()
         folders = {key.rpartition("/")[0] for key in self.context.index.keys if "#" not in key}
-        fitting = [folder for folder in folders if (word := folder.rpartition("/")[2].lower()) and word in stem and (len(word) > 3 or word in PART_WORDS)]
+        words = {folder: folder.rpartition("/")[2].lower() for folder in folders}
+        fitting = [folder for folder, word in words.items() if word and word in stem and (len(word) > 3 or word in PART_WORDS)]
         if len(fitting) != 1:
             return ""
         found = sum(self._find(reference, fitting[0]) is not None for reference in self.references[:20])
@@ -128,7 +134,9 @@ class CocoLook:
         boxes = [(box, size) for reference, box, size in self._sized() if reference in swapped]
         upright = sum(not _fits(box, size) and _fits(box, size[::-1]) for box, size in boxes)
         stored = sum(_fits(box, size) and not _fits(box, size[::-1]) for box, size in boxes)
-        evidence = f"Of {len(swapped)} pictures looked at, EXIF turns all on their side against the size that the file states; of their {len(boxes)} boxes "
+        evidence = (
+            f"{len(swapped)} of the pictures looked at are turned by EXIF, the file states their size before; of their {len(boxes)} boxes "
+        )
         evidence += f"{upright} fit only the upright picture, {stored} only the stored one."
         if upright and not stored:
             options["turned"] = "upright"

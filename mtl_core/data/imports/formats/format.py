@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -22,6 +23,14 @@ FORMATS = Registry(
         "voc": "mtl_core.data.imports.formats.voc:Voc",
         "coco": "mtl_core.data.imports.formats.coco:Coco",
         "yolo": "mtl_core.data.imports.formats.yolo:Yolo",
+        "labelme": "mtl_core.data.imports.formats.labelme:LabelMe",
+        "cvat": "mtl_core.data.imports.formats.cvat:Cvat",
+        "label_studio": "mtl_core.data.imports.formats.label_studio:LabelStudio",
+        "via": "mtl_core.data.imports.formats.via:Via",
+        "kitti": "mtl_core.data.imports.formats.kitti:Kitti",
+        "wider": "mtl_core.data.imports.formats.wider:Wider",
+        "dota": "mtl_core.data.imports.formats.dota:Dota",
+        "createml": "mtl_core.data.imports.formats.createml:CreateMl",
         "masks": "mtl_core.data.imports.formats.masks:Masks",
         "depth": "mtl_core.data.imports.formats.depth_maps:DepthMaps",
         "idx": "mtl_core.data.imports.formats.idx:Idx",
@@ -92,12 +101,13 @@ class Context:
         """During a look: these files look like this format's and are not read. ``reason``: why, and what to do about it."""
         self.notes.append(FileNote(files, count, False, reason))
 
-    def image(self, reference: str, where: str, task: str = "", folder: str = "", near: str | None = None) -> str | None:
+    def image(self, reference: str, where: str, task: str = "", folder: str = "", near: str | None = None, written: str = "") -> str | None:
         """The image a line of a file of targets means; None, with a finding, where there is no single one.
 
         Args:
             folder: only images below this one count.
             near: folder of the file that holds the name; None for ``self.near``.
+            written: the name as the file has it, where ``reference`` is what is left of it without what a tool has added.
         """
         try:
             key, agrees = self.index.match(reference, folder, self.near if near is None else near)
@@ -106,13 +116,23 @@ class Context:
             return None
         if key is None:
             self.findings.add("skipped", "missing_image", where, f"no usable image '{reference}' among the {len(self.index):,}", task)
-        elif same_name(reference) in self.claims.refused:
+        elif same_name(written or reference) in self.claims.refused:
             sentence = f"'{reference}' has the base name of '{key}', but its folders are others and another name means that image"
             self.findings.add("skipped", "ambiguous_image", where, sentence, task)
             return None
         else:
-            self.claims.take(key, reference, agrees)
+            self.claims.take(key, written or reference, agrees and not written)
         return key
+
+    def first_image(self, references: Sequence[str], where: str, task: str = "", folder: str = "", near: str | None = None) -> str | None:
+        """The image that the first of several names means that means one; a finding about the last where none does."""
+        for reference in references[:-1]:
+            try:
+                if self.index.match(reference, folder, self.near if near is None else near)[0]:
+                    return self.image(reference, where, task, folder, near)
+            except AmbiguousImageError:
+                continue
+        return self.image(references[-1], where, task, folder, near)
 
 
 @dataclass

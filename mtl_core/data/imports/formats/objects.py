@@ -47,6 +47,7 @@ class _Picture:
     shares: bool
     turn: str = ""
     refused: int = 0
+    marks: int = 0
     boxes: list[tuple[float, float, float, float, str]] = field(default_factory=list)
     outlines: list[tuple[str | None, Outline]] = field(default_factory=list)
     bare: list[tuple[float, float, float, float]] = field(default_factory=list)  # boxes of objects that have no outline
@@ -62,6 +63,7 @@ class Objects:
         self.tags: dict[str, dict[str, list[str]]] = defaultdict(dict)  # group -> key -> tags
         self.names: set[str] = set()
         self.order_kept = False
+        self.turned = 0  # boxes that are turned, of which the box around them is read
         self.left_out: dict[str, int] = defaultdict(int)
 
     def picture(self, key: str, where: str, size: tuple[int, int] | None = None, shares: bool = False, turn: str = "") -> bool:
@@ -100,6 +102,11 @@ class Objects:
         self.context.findings.add("skipped", kind, where, sentence, self.options.boxes)
         self.pictures[key].refused += 1
 
+    def skip(self, key: str, kind: str, where: str, sentence: str) -> None:
+        """A mark that is no area, such as a point. A picture that has nothing else counts as not labelled."""
+        self.context.findings.add("note", kind, where, sentence, self.options.boxes)
+        self.pictures[key].marks += 1
+
     def tag(self, key: str, group: str, names: Iterable[str]) -> None:
         """Tags of a whole picture."""
         self.tags[group].setdefault(key, []).extend(names)
@@ -107,6 +114,11 @@ class Objects:
     def targets(self) -> list[Targets]:
         """All tasks that the options ask for."""
         options = self.options
+        for picture in self.pictures.values():
+            picture.refused += 0 if picture.boxes else picture.marks
+        if self.turned:
+            sentence = f"{self.turned:,} boxes are turned: of each the upright box around it is used, which is larger"
+            self.context.findings.add("note", "turned_boxes", options.boxes, sentence, options.boxes)
         for name, count in sorted(self.left_out.items()):
             sentence = f"{count:,} objects of class '{name}', which is not listed under 'classes'"
             self.context.findings.add("skipped", "unknown_class", name, sentence, options.boxes)
@@ -220,22 +232,32 @@ def options_of(found: Objects, prefix: str = "") -> dict[str, Any]:
     return proposed
 
 
-def unlisted_question(context: Context, listed: Collection[str], what: str = "file of objects") -> list[Question]:
-    """Asked where pictures lie beside the listed ones that no file lists: have they no objects, or did nobody look?"""
-    have = set(listed)
-    folders = {key.rpartition("/")[0] for key in have}
-    others = [key for key in context.index.keys if key.rpartition("/")[0] in folders and key not in have and "#" not in key]
-    if not have or not others:
+def unlisted_question(
+    context: Context, keys: Iterable[str], what: str = "file of objects", listed: Collection[str] = (), asked: set[str] | None = None
+) -> list[Question]:
+    """Asked where pictures lie beside the listed ones that no file lists: have they no objects, or did nobody look?
+
+    Args:
+        keys: images that this source names. ``listed``: those that other sources of the format name, too.
+        asked: folders that another source asks about; those of this one are added.
+    """
+    own = set(keys)
+    have = own | set(listed)
+    folders = {key.rpartition("/")[0] for key in own} - (asked or set())
+    if asked is not None:
+        asked |= folders
+    others = [key for key in context.index.keys if key not in have and "#" not in key and key.rpartition("/")[0] in folders]
+    if not own or not others:
         return []
     readings = (
         Reading("unlabelled", "not labelled: nobody looked at them, or it is not known", {"unlisted": "unlabelled"}),
         Reading("empty", "without objects: they were looked at, and nothing was there", {"unlisted": "empty"}),
     )
     text = f"What are the {len(others):,} pictures that no {what} names?"
-    evidence = f"{len(have):,} pictures are named, {len(others):,} more lie in the same folders. Taken as not labelled, they teach nothing; "
+    named = sum(key.rpartition("/")[0] in folders for key in have)
+    evidence = f"{named:,} pictures are named, {len(others):,} more lie in the same folders. Taken as not labelled, they teach nothing; "
     evidence += "as without objects, they teach where nothing is, wrongly if objects are on them."
     return [Question("unlisted", text, readings, "unlabelled", evidence, tuple(others[:6]))]
-
 
 
 def own_stem(file: str) -> str:

@@ -81,17 +81,18 @@ class Yolo(Format):
             if lines.objects and len(lines.bad) <= lines.objects:
                 found.append((folder, lines))
         listed = {key for _, lines in found for key in lines.keys}
-        return [cls._guess(context, folder, lines, listed) for folder, lines in found]
+        asked: set[str] = set()
+        return [cls._guess(context, folder, lines, listed, asked) for folder, lines in found]
 
     @classmethod
-    def _guess(cls, context: Context, folder: str, lines: _Lines, listed: set[str]) -> Guess:
+    def _guess(cls, context: Context, folder: str, lines: _Lines, listed: set[str], asked: set[str]) -> Guess:
         options: dict = {"folder": folder, "boxes": "boxes"}
         questions, notes = _named(context, folder, lines, options)
         shape = pose_shape(context, options.get("names", ""), folder)
         questions += _points(lines, shape, options, notes)
         if options.get("points", "outline") in ("outline", "auto") and any(length >= 7 for length in lines.lengths):
             options["segments"] = "instances"
-        questions += unlisted_question(context, listed, "text file") if lines.keys and listed else []
+        questions += unlisted_question(context, lines.keys, "text file", listed, asked)
         first = f"'{folder or '.'}': {lines.files:,} text files with {lines.objects:,} objects as YOLO writes them"
         notes.insert(0, f"{first}, {lines.empty:,} of them empty: pictures without objects" if lines.empty else first)
         if lines.bad:
@@ -149,7 +150,8 @@ class Yolo(Format):
             except ValueError as error:
                 found.refuse(key, "bad_line", where, str(error))
                 return
-            found.add(key, name, None if options.points != "turned" else _around(outline), None if options.points == "turned" else outline)
+            found.turned += options.points == "turned"
+            found.add(key, name, _around(outline), None if options.points == "turned" else outline)
 
 
 def _folder(name: str) -> str:
