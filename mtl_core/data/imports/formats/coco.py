@@ -57,8 +57,11 @@ class Coco(Format):
             except DataError as error:
                 context.not_understood(file, str(error))
                 continue
-            if look.keys or look.images:
+            if look.keys:
                 looks.append(look)
+            else:
+                named = f", such as '{look.references[0][:60]}'" if look.references else ""
+                context.not_understood(file, f"COCO with {look.images:,} images, none of which is a picture of this set{named}")
         listed, asked = {key for look in looks for key in look.keys}, set()
         return [look.guess(listed, asked) for look in looks]
 

@@ -182,7 +182,7 @@ def _area(value: dict, kind: str, size: tuple[int, int]) -> tuple[tuple[float, f
         points = value.get("points")
         if not isinstance(points, list):
             raise ValueError("a polygon without points")
-        return None, polygon([(number(x) * across, number(y) * down) for x, y in points])
+        return None, polygon([(round(number(x) * across, 6), round(number(y) * down, 6)) for x, y in points])  # percent are not exact
     x, y = number(value.get("x")) * across, number(value.get("y")) * down
     if kind == "ellipselabels":
         return None, ellipse(x, y, number(value.get("radiusX")) * across, number(value.get("radiusY")) * down, degrees=turned)

@@ -65,7 +65,9 @@ class Voc(Format):
         guesses = []
         for folder, files in folders.items():
             seen = _look(context, files)
-            if not seen.names:
+            if seen.names and not seen.keys:
+                context.not_understood(f"{folder}/*.xml" if folder else "*.xml", "Pascal VOC, but their pictures are not there", seen.files)
+            if not seen.names or not seen.keys:
                 continue
             name = "boxes" if len(folders) == 1 else f"boxes_{folder.rpartition('/')[2]}"
             if len(folders) > 1 and len({folder.rpartition("/")[2] for folder in folders}) < len(folders):

@@ -79,7 +79,10 @@ class Yolo(Format):
             own = [file for file in files if stem_of(file) in stems]
             lines = _look(context, own, folder) if own else _Lines()
             if lines.objects and len(lines.bad) <= lines.objects:
-                found.append((folder, lines))
+                if lines.keys:
+                    found.append((folder, lines))
+                else:
+                    context.not_understood(f"{folder}/*.txt" if folder else "*.txt", "YOLO, but their pictures are not there", lines.files)
         listed = {key for _, lines in found for key in lines.keys}
         asked: set[str] = set()
         return [cls._guess(context, folder, lines, listed, asked) for folder, lines in found]
