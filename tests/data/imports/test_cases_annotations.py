@@ -62,7 +62,7 @@ OUTLINE = "0 0.2083 0.2222 0.625 0.2222 0.625 0.6944 0.4 0.75 0.2083 0.6944\n"
 
 def test_a01_outlines_of_yolo_give_masks_and_mixed_lines_are_told(tmp_path):
     box = "1 0.8 0.1 0.2 0.1\n"
-    proposal, examined, questions = looked(yolo(tmp_path, OUTLINE, files={n: OUTLINE + box for n in range(0, COUNT, 4)}))
+    proposal, examined, questions = looked(yolo(tmp_path, OUTLINE, files=dict.fromkeys(range(0, COUNT, 4), OUTLINE + box)))
     assert questions == {}  # points that lie outside of the box of the first four numbers are no keypoints
     assert any("3 lines are boxes, 12 outlines" in note for note in proposal.notes)
     assert examined.report.tasks[0].class_counts == {"a": 12, "b": 3}
@@ -135,7 +135,7 @@ def test_a05_an_empty_text_file_is_a_picture_without_objects(tmp_path):
 def test_a06_a_supercategory_without_objects_is_no_class(tmp_path):
     for part, count in (("train", 8), ("valid", 3), ("test", 3)):
         for number in range(count):
-            write_picture(tmp_path / part / f"{part}{number}.jpg", seed=hash((part, number)) % 1000)
+            write_picture(tmp_path / part / f"{part}{number}.jpg", seed=1000 * count + number)
         listed = [{"id": n, "file_name": f"{part}{n}.jpg", **SIZE} for n in range(count)]
         objects = [{"id": n, "image_id": n, "category_id": 1 + n % 2, "bbox": BOX, "segmentation": [], "iscrowd": 0} for n in range(count)]
         categories = [{"id": 0, "name": "fishes", "supercategory": "none"}]
@@ -306,7 +306,9 @@ def test_f08_dota(tmp_path):
 
 def test_f09_kitti(tmp_path):
     images(tmp_path, "image_2", "png")
-    lines = "Car 0.00 0 -1.57 20.00 16.00 60.00 50.00 1.5 1.6 3.9 1.0 1.0 20.0 -1.5\nDontCare -1 -1 -10 2.0 2.0 9.0 9.0 -1 -1 -1 -1000 -1000 -1000 -10\n"
+    lines = (
+        "Car 0.00 0 -1.57 20.00 16.00 60.00 50.00 1.5 1.6 3.9 1.0 1.0 20.0 -1.5\nDontCare -1 -1 -10 2.0 2.0 9.0 9.0 -1 -1 -1 -1000 -1000 -1000 -10\n"
+    )
     for n in range(COUNT):
         write_text(tmp_path / "label_2" / f"{n}.txt", lines)
     _, examined, _ = looked(tmp_path)

@@ -89,7 +89,7 @@ def test_names_that_occur_in_two_parts_mean_the_parts_own(tmp_path, kind):
 def doubled(kind: str, root) -> dict:
     """A second list of objects of the picture 0.png."""
     if kind in ("coco", "via", "label_studio", "createml"):
-        [file] = [path for path in root.glob("*.json")]
+        [file] = list(root.glob("*.json"))
         data = json.loads(file.read_text())
         if kind == "coco":
             data["images"].append({**data["images"][0], "id": 77})

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from mtl_core.data.imports.formats import Context, Format, Guess, Targets
 from mtl_core.data.imports.formats.coco_look import CocoLook
-from mtl_core.data.imports.formats.objects import ObjectOptions, Objects, number, picture_size
+from mtl_core.data.imports.formats.objects import ObjectOptions, Objects, number, picture_size, same_id
 from mtl_core.data.imports.formats.outlines import Outline, polygons, run_lengths
 from mtl_core.data.imports.json_files import heads
 from mtl_core.data.imports.json_stream import JsonError, JsonReader
@@ -100,19 +100,6 @@ def entries(context: Context, file: str) -> Iterator[tuple[str, Any]]:
         raise DataError(f"'{file}' is not readable JSON: {str(error)[:200]}") from None
     if found != set(LISTS):
         raise DataError(f"'{file}' is not COCO's: expected lists 'images', 'annotations' and 'categories'")
-
-
-def same_id(value: Any) -> int | str | None:
-    """An id as it is compared: 7, 7.0 and "7" are one; None for what is no id."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    if isinstance(value, float):
-        return int(value) if value == value and abs(value) < 1e300 and value == int(value) else None
-    if isinstance(value, str):
-        text = value.strip()
-        plain = text.removesuffix(".0")
-        return int(plain) if plain.isascii() and plain.isdigit() and len(plain) < 30 and (plain == "0" or plain[0] != "0") else text
-    return value
 
 
 @dataclass

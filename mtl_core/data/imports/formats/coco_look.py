@@ -9,7 +9,7 @@ from typing import Any
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.formats import Context, Guess
 from mtl_core.data.imports.formats.image_index import PART_WORDS, AmbiguousImageError
-from mtl_core.data.imports.formats.objects import number, picture_size, unlisted_question
+from mtl_core.data.imports.formats.objects import number, picture_size, same_id, unlisted_question
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.tree import UnreadableError
@@ -42,7 +42,7 @@ class CocoLook:
         self.images += 1
         if isinstance(entry.get("file_name"), str):
             self.references.append(entry["file_name"])
-            self.sizes[_plain(entry.get("id"))] = (entry["file_name"], picture_size(entry.get("width"), entry.get("height")))
+            self.sizes[same_id(entry.get("id"))] = (entry["file_name"], picture_size(entry.get("width"), entry.get("height")))
 
     def _categories(self, entry: dict) -> None:
         self.names |= {entry["name"]} if isinstance(entry.get("name"), str) else set()
@@ -53,7 +53,7 @@ class CocoLook:
         self.keypoints += bool(entry.get("keypoints"))
         box = entry.get("bbox")
         if isinstance(box, list) and len(box) == 4 and len(self.boxes) < _KEPT:
-            self.boxes.append((_plain(entry.get("image_id")), [number(value) for value in box]))
+            self.boxes.append((same_id(entry.get("image_id")), [number(value) for value in box]))
 
     def guess(self, listed: set[str], asked: set[str]) -> Guess:
         """The source, with what is open about it.
@@ -134,9 +134,7 @@ class CocoLook:
         boxes = [(box, size) for reference, box, size in self._sized() if reference in swapped]
         upright = sum(not _fits(box, size) and _fits(box, size[::-1]) for box, size in boxes)
         stored = sum(_fits(box, size) and not _fits(box, size[::-1]) for box, size in boxes)
-        evidence = (
-            f"{len(swapped)} of the pictures looked at are turned by EXIF, the file states their size before; of their {len(boxes)} boxes "
-        )
+        evidence = f"{len(swapped)} of the pictures looked at are turned by EXIF, the file states their size before; of their {len(boxes)} boxes "
         evidence += f"{upright} fit only the upright picture, {stored} only the stored one."
         if upright and not stored:
             options["turned"] = "upright"
@@ -162,9 +160,3 @@ class CocoLook:
 def _fits(box: list[float], size: tuple[int, int]) -> bool:
     x, y, width, height = box
     return x >= -1 and y >= -1 and x + width <= size[0] + 1 and y + height <= size[1] + 1
-
-
-def _plain(value: Any) -> Any:
-    from mtl_core.data.imports.formats.coco import same_id
-
-    return same_id(value)

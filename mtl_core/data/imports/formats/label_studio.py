@@ -187,7 +187,7 @@ def _area(value: dict, kind: str, size: tuple[int, int]) -> tuple[tuple[float, f
     if kind == "ellipselabels":
         return None, ellipse(x, y, number(value.get("radiusX")) * across, number(value.get("radiusY")) * down, degrees=turned)
     width, height = number(value.get("width")) * across, number(value.get("height")) * down
-    box = (x, y, x + width, y + height)
+    box = tuple(round(value, 6) for value in (x, y, x + width, y + height))
     if not np.isfinite([*box, turned]).all() or width <= 0 or height <= 0 or not turned % 360:
         return box, None
     cos, sin = np.cos(np.deg2rad(turned)), np.sin(np.deg2rad(turned))

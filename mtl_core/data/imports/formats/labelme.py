@@ -100,7 +100,7 @@ def _area(shape: dict, kind: str, size: tuple[int, int] | None) -> tuple[tuple[f
     if kind == "circle":
         (x, y), (other_x, other_y) = points
         radius = float(np.hypot(other_x - x, other_y - y))
-        return None, ellipse(x, y, radius, radius)
+        return (x - radius, y - radius, x + radius, y + radius), ellipse(x, y, radius, radius)
     if kind in ("rectangle", "mask"):
         if len(points) < 2:
             raise ValueError("two corners are expected")

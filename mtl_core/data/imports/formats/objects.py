@@ -264,3 +264,16 @@ def own_stem(file: str) -> str:
     """The name that a picture of a file of targets beside it has: folder and stem."""
     folder = file.rpartition("/")[0]
     return f"{folder}/{stem_of(file)}" if folder else stem_of(file)
+
+
+def same_id(value: Any) -> int | str | None:
+    """An id as it is compared: 7, 7.0 and "7" are one; None for what is no id."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, float):
+        return int(value) if value == value and abs(value) < 1e300 and value == int(value) else None
+    if isinstance(value, str):
+        text = value.strip()
+        plain = text.removesuffix(".0")
+        return int(plain) if plain.isascii() and plain.isdigit() and len(plain) < 30 and (plain == "0" or plain[0] != "0") else text
+    return value

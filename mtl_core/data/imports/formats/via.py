@@ -108,7 +108,8 @@ def area_of(shape: dict) -> tuple[tuple[float, float, float, float] | None, Outl
         x, y, width, height = (number(shape.get(side)) for side in ("x", "y", "width", "height"))
         return (x, y, x + width, y + height), None
     if name == "circle":
-        return None, ellipse(number(shape.get("cx")), number(shape.get("cy")), number(shape.get("r")), number(shape.get("r")))
+        x, y, radius = (number(shape.get(side)) for side in ("cx", "cy", "r"))
+        return (x - radius, y - radius, x + radius, y + radius), ellipse(x, y, radius, radius)
     if name == "ellipse":
         turned = number(shape.get("theta", 0)) or 0.0
         numbers = (number(shape.get(side)) for side in ("cx", "cy", "rx", "ry"))

@@ -141,7 +141,7 @@ class Yolo(Format):
     def _object(self, found: Objects, key: str, where: str, name: str, numbers: list[float]) -> None:
         options = self.options
         behind = options.keypoints[0] * options.keypoints[1] if options.keypoints else 0
-        tracked = options.points == "track" or (options.points == "auto" and len(numbers) == 6 and max(numbers) > _OUTSIDE)
+        tracked = options.points == "track" or (options.points == "auto" and _is_track(numbers))
         if len(numbers) in (4, 5) or (options.points == "pose" and (len(numbers) == 4 + behind or not behind)) or (tracked and len(numbers) == 6):
             found.add(key, name, _box(numbers))
         elif len(numbers) < 6 or (len(numbers) % 2 and options.points != "outline"):
@@ -220,7 +220,7 @@ def _look(context: Context, files: list[str], folder: str) -> _Lines:
             found.highest = max(found.highest, int(numbers[0]))
             if len(numbers) >= 7:
                 found.long += 1
-                found.beyond += len(numbers) == 7 and max(numbers[1:]) > _OUTSIDE
+                found.beyond += _is_track(numbers[1:])
                 found.inside += _points_inside(numbers)
                 if key and len(found.examples) < 6 and key not in found.examples:
                     found.examples.append(key)
@@ -230,6 +230,11 @@ def _look(context: Context, files: list[str], folder: str) -> _Lines:
 def _plausible(numbers: list[float]) -> bool:
     """Shares of a side, not pixels or a table of other numbers."""
     return bool(np.isfinite(numbers).all()) and numbers[0] < 100_000 and all(-0.5 <= value <= _OUTSIDE for value in numbers[1:5])
+
+
+def _is_track(numbers: list[float]) -> bool:
+    """Whether a confidence and a track number beyond every share follow the box."""
+    return len(numbers) == 6 and 0 <= numbers[4] <= 1 and _OUTSIDE < numbers[5] < 1e9 and numbers[5] == int(numbers[5])
 
 
 def _points_inside(numbers: list[float]) -> bool:
