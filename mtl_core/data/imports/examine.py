@@ -227,13 +227,14 @@ class _Examination:
             return None, [("skipped", "size_differs", f"outlines for {shapes.size} (width, height); the image has {size}")], ""
         place = placement(self.spec.images.resize, size, self.spec.images.size[::-1])
         whole = shapes.at(size)
-        kept = tuple(pair for pair in whole.shapes if pair[1].steps(place) <= MOST_STEPS)
+        every = whole.shapes
+        kept = tuple(pair for pair in every if pair[1].steps(place) <= MOST_STEPS)
         said = []
-        if len(kept) < len(whole.shapes):
-            sentence = f"{len(whole.shapes) - len(kept)} outlines run over more than {MOST_STEPS:,} pixels and are left out of the mask"
+        if len(kept) < len(every):
+            sentence = f"{len(every) - len(kept)} outlines run over more than {MOST_STEPS:,} pixels and are left out of the mask"
             said.append(("skipped", "outline", sentence))
-        shapes = Shapes(kept, size)
-        return shapes, said, shapes.digest()
+            whole = Shapes(kept, size)
+        return whole, said, whole.digest()
 
     def _depth(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
         value = target.values[key]

@@ -1,4 +1,4 @@
-"""The same objects written as each annotation format writes them, by numpy, Pillow and json alone, so that readers can be compared with what was meant."""
+"""The same objects written as each annotation format writes them, by numpy, Pillow and json alone, to compare readers with what was meant."""
 
 from __future__ import annotations
 

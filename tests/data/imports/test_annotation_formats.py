@@ -1,4 +1,4 @@
-"""The same objects in every annotation format give the same boxes, classes and masks, by every way of resizing, as numpy and pycocotools place them."""
+"""The same objects in every annotation format give the same boxes, classes and masks, however they are resized; compared with pycocotools."""
 
 from __future__ import annotations
 

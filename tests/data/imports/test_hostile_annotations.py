@@ -168,9 +168,10 @@ XMLS = {
     "bomb": '<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><annotations><image name="&b;"/></annotations>',
     "outside": '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]><annotations>&a;</annotations>',
     "cut": '<annotations><image id="0" name="0.png"',
-    "mask": '<annotations><image id="0" name="0.png" width="96" height="72"><mask label="a" rle="9999999999999, 4" left="0" top="0" width="9" height="9"/>'
-    "</image></annotations>",
-    "numbers": '<annotations><image id="x" name="0.png" width="nan" height="-3"><box label="a" xtl="a" ytl="" xbr="1e999" ybr="3"/></image></annotations>',
+    "mask": '<annotations><image id="0" name="0.png" width="96" height="72"><mask label="a" rle="9999999999999, 4" left="0" '
+    'top="0" width="9" height="9"/></image></annotations>',
+    "numbers": '<annotations><image id="x" name="0.png" width="nan" height="-3"><box label="a" xtl="a" ytl="" xbr="1e999" '
+    'ybr="3"/></image></annotations>',
     "frames": '<annotations><meta><start_frame>0</start_frame><stop_frame>99999999999</stop_frame></meta><track label="a">'
     '<box frame="99999999999" xtl="1" ytl="1" xbr="3" ybr="3"/></track></annotations>',
 }

@@ -217,7 +217,8 @@ def test_cvat_tracks_of_a_video(tmp_path):
     for n in range(10):
         write_picture(tmp_path / "images" / f"frame_{n:06}.png", seed=n)
     ends = '<box frame="2" outside="0" keyframe="1" xtl="10" ytl="10" xbr="20" ybr="20"/>'
-    ends += '<box frame="6" outside="0" keyframe="1" xtl="30" ytl="10" xbr="40" ybr="20"/><box frame="8" outside="1" xtl="30" ytl="10" xbr="40" ybr="20"/>'
+    ends += '<box frame="6" outside="0" keyframe="1" xtl="30" ytl="10" xbr="40" ybr="20"/>'
+    ends += '<box frame="8" outside="1" keyframe="1" xtl="30" ytl="10" xbr="40" ybr="20"/>'
     meta = (
         "<meta><task><start_frame>0</start_frame><stop_frame>9</stop_frame><original_size><width>96</width><height>72</height></original_size></task>"
     )

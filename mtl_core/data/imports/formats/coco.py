@@ -230,7 +230,7 @@ class _Reading:
         if not options.classes:
             self.objects.classes = list(dict.fromkeys(names))
         for key, picture in self.objects.pictures.items():
-            if not picture.boxes and not picture.outlines and not picture.refused:
+            if not picture.boxes and not picture.shapes and not picture.refused:
                 findings.add("note", "no_objects", key, "an image without objects: used as such", options.boxes)
         return self.objects.targets()
 

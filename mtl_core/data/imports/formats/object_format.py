@@ -46,7 +46,7 @@ class ObjectFormat(Format):
             reason = next((row.message for row in aside.findings.rows), "nothing in it names a picture")
             context.not_understood(files, f"{cls.title}, but no picture of this set is named: {reason}", count)
             return None
-        objects = sum(len(picture.boxes) for picture in found.pictures.values())
+        objects = sum(len(picture.boxes) // 5 for picture in found.pictures.values())
         context.understood(files, f"{cls.title}: {len(found.pictures):,} pictures, {objects:,} objects", count)
         proposed = options_of(found)
         marks = sum(row.kind == "other_shape" for row in aside.findings.rows)

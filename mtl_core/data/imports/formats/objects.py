@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,10 @@ from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.formats import Context, FormatOptions, Targets, stem_of
 from mtl_core.data.imports.formats.boxes import Boxes, derived, in_order
 from mtl_core.data.imports.formats.outlines import Outline, Shapes, rectangle
+from mtl_core.data.imports.formats.packed_shapes import PackedShapes, packed
 from mtl_core.data.imports.questions import Question, Reading
+
+_IGNORED = -1  # name of areas that don't count
 
 
 class ObjectOptions(FormatOptions):
@@ -48,9 +52,9 @@ class _Picture:
     turn: str = ""
     refused: int = 0
     marks: int = 0
-    boxes: list[tuple[float, float, float, float, str]] = field(default_factory=list)
-    outlines: list[tuple[str | None, Outline]] = field(default_factory=list)
-    bare: list[tuple[float, float, float, float]] = field(default_factory=list)  # boxes of objects that have no outline
+    boxes: array = field(default_factory=lambda: array("d"))  # x1, y1, x2, y2, name of each
+    shapes: bytearray = field(default_factory=bytearray)  # see packed_shapes
+    outlines: int = 0
 
 
 class Objects:
@@ -61,8 +65,8 @@ class Objects:
         self.classes = list(options.classes or classes)
         self.pictures: dict[str, _Picture] = {}
         self.tags: dict[str, dict[str, list[str]]] = defaultdict(dict)  # group -> key -> tags
-        self.names: set[str] = set()
-        self.order_kept = False
+        self.names: dict[str, int] = {}  # class name -> a number, in the order of their coming
+        self.bare = 0  # objects with a box and no outline
         self.turned = 0  # boxes that are turned, of which the box around them is read
         self.left_out: dict[str, int] = defaultdict(int)
 
@@ -82,20 +86,24 @@ class Objects:
         if self.options.classes and name not in self.options.classes:
             self.left_out[name] += 1
             return
-        self.names.add(name)
+        number = self.names.setdefault(name, len(self.names))
         if box is not None:
-            picture.boxes.append((*box, name))
+            picture.boxes.extend((*box, number))
+        if not self.options.segments:
+            return
         if outline is not None:
-            picture.outlines.append((name, outline))
-        elif box is not None:
-            picture.bare.append(box)
+            picture.outlines += 1
+            picture.shapes += packed(number, outline)
+        elif box is not None and _has_area(box):
+            self.bare += 1
+            picture.shapes += packed(_IGNORED, _area(box), layer=0)  # an outline that covers it counts
 
     def ignore(self, key: str, box: tuple[float, float, float, float] | None, outline: Outline | None = None) -> None:
         """An area whose pixels don't count, such as a crowd."""
-        if outline is None and box is not None and np.isfinite(box).all() and box[2] > box[0] and box[3] > box[1]:
+        if outline is None and box is not None and _has_area(box):
             outline = _area(box)
-        if outline is not None:
-            self.pictures[key].outlines.append((None, outline))
+        if outline is not None and self.options.segments:
+            self.pictures[key].shapes += packed(_IGNORED, outline)
 
     def refuse(self, key: str, kind: str, where: str, sentence: str) -> None:
         """An object of a picture that cannot be used."""
@@ -122,8 +130,8 @@ class Objects:
         for name, count in sorted(self.left_out.items()):
             sentence = f"{count:,} objects of class '{name}', which is not listed under 'classes'"
             self.context.findings.add("skipped", "unknown_class", name, sentence, options.boxes)
-        classes = tuple(dict.fromkeys(self.classes)) if self.classes else in_order(self.names)
-        classes += in_order(self.names - set(classes))
+        classes = tuple(dict.fromkeys(self.classes)) if self.classes else in_order(set(self.names))
+        classes += in_order(set(self.names) - set(classes))
         found = []
         boxes = Targets(options.boxes, "detection", classes)
         boxes.values = self._boxes({name: index for index, name in enumerate(classes)})
@@ -138,34 +146,23 @@ class Objects:
         return found + self._tag_targets()
 
     def _boxes(self, place: dict[str, int]) -> dict[str, Boxes]:
-        keep = self.options.refused == "object"
-        return {
-            key: Boxes(
-                np.array([(*box[:4], place[box[4]]) for box in picture.boxes], np.float64).reshape(-1, 5),
-                picture.shares,
-                picture.size,
-                picture.refused,
-                keep,
-                picture.turn,
-            )
-            for key, picture in self.pictures.items()
-        }
+        keep, index = self.options.refused == "object", np.array([place[name] for name in self.names], np.float64)
+        found = {}
+        for key, picture in self.pictures.items():
+            rows = np.array(picture.boxes, np.float64).reshape(-1, 5)
+            rows[:, 4] = index[rows[:, 4].astype(np.int64)] if len(rows) else 0
+            found[key] = Boxes(rows, picture.shares, picture.size, picture.refused, keep, picture.turn)
+        return found
 
     def _segments(self, classes: tuple[str, ...], unlisted: frozenset[str]) -> Targets:
-        options, bare = self.options, 0
-        number = {name: index + 1 for index, name in enumerate(classes)} | {None: IGNORE}
-        values = {}
+        options, place = self.options, {name: index + 1 for index, name in enumerate(classes)}
+        numbers = {number: place[name] for name, number in self.names.items()} | {_IGNORED: IGNORE}
+        values: dict[str, Shapes] = {}
         for key, picture in self.pictures.items():
-            if picture.refused and options.refused == "picture":
-                continue
-            shapes = [(number[name], outline) for name, outline in picture.outlines]
-            areas = [(IGNORE, _area(box)) for box in picture.bare if np.isfinite(box).all() and box[2] > box[0] and box[3] > box[1]]
-            bare += len(areas)
-            # ignored boxes lie under what has an outline
-            drawn = Shapes.of(shapes, picture.size, picture.shares, keep_order=self.order_kept)
-            values[key] = Shapes((*areas, *drawn.shapes), picture.size, picture.shares, picture.turn == "upright")
-        if bare:
-            sentence = f"{bare:,} objects have a box and no outline: the pixels in their boxes are ignored unless another outline covers them"
+            if not picture.refused or options.refused == "object":
+                values[key] = PackedShapes(bytes(picture.shapes), numbers, picture.size, picture.shares, picture.turn == "upright")
+        if self.bare:
+            sentence = f"{self.bare:,} objects have a box and no outline: the pixels in their boxes are ignored unless another outline covers them"
             self.context.findings.add("note", "box_without_outline", options.segments, sentence, options.segments)
         nothing = Shapes(()) if unlisted else None
         return Targets(options.segments, "segmentation", ("background", *classes), values=values, unlisted_in=unlisted, nothing=nothing)
@@ -199,6 +196,10 @@ def enclosing(outline: Outline) -> tuple[float, float, float, float] | None:
     return (*points.min(0).tolist(), *points.max(0).tolist())
 
 
+def _has_area(box: Sequence[float]) -> bool:
+    return bool(np.isfinite(box).all()) and box[2] > box[0] and box[3] > box[1]
+
+
 def _area(box: Sequence[float]) -> Outline:
     return rectangle(*np.clip(box[:4], -999_999.0, 999_999.0).tolist())
 
@@ -221,9 +222,9 @@ def picture_size(width: Any, height: Any) -> tuple[int, int] | None:
 def options_of(found: Objects, prefix: str = "") -> dict[str, Any]:
     """Which tasks a look proposes for what it has collected."""
     proposed: dict[str, Any] = {}
-    has_objects = any(picture.boxes or picture.outlines for picture in found.pictures.values())
+    has_objects = any(picture.boxes for picture in found.pictures.values())
     proposed["boxes"] = f"boxes{prefix}" if has_objects else ""
-    if any(name is not None for picture in found.pictures.values() for name, _ in picture.outlines) and len(found.names) < IGNORE:
+    if any(picture.outlines for picture in found.pictures.values()) and len(found.names) < IGNORE - 1:
         proposed["segments"] = f"instances{prefix}"
     if has_objects and len(found.names) > 1:
         proposed["present"] = f"present{prefix}"
