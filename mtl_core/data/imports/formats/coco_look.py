@@ -15,7 +15,7 @@ from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.tree import UnreadableError
 
 _LOOKED_AT = 24
-_KEPT = 100_000  # boxes kept to tell sizes from corners
+_KEPT = 20_000  # boxes kept to tell sizes from corners
 
 
 class CocoLook:

@@ -19,7 +19,9 @@ from mtl_core.registry import Registry
 FORMATS = Registry(
     "format",
     "mtl_core.import_formats",
-    {
+    {  # masks and depth first: their pictures are none that a file of boxes can mean
+        "masks": "mtl_core.data.imports.formats.masks:Masks",
+        "depth": "mtl_core.data.imports.formats.depth_maps:DepthMaps",
         "voc": "mtl_core.data.imports.formats.voc:Voc",
         "coco": "mtl_core.data.imports.formats.coco:Coco",
         "yolo": "mtl_core.data.imports.formats.yolo:Yolo",
@@ -31,8 +33,6 @@ FORMATS = Registry(
         "wider": "mtl_core.data.imports.formats.wider:Wider",
         "dota": "mtl_core.data.imports.formats.dota:Dota",
         "createml": "mtl_core.data.imports.formats.createml:CreateMl",
-        "masks": "mtl_core.data.imports.formats.masks:Masks",
-        "depth": "mtl_core.data.imports.formats.depth_maps:DepthMaps",
         "idx": "mtl_core.data.imports.formats.idx:Idx",
         "csv": "mtl_core.data.imports.formats.csv_table:CsvFormat",
         "class_folders": "mtl_core.data.imports.formats.class_folders:ClassFolders",

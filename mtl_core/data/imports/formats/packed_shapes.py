@@ -38,7 +38,7 @@ class PackedShapes(Shapes):
         numbers: name as in ``data`` -> number in the mask; shared by all images.
     """
 
-    def __init__(self, data: bytes, numbers: Mapping[int, int], size: tuple[int, int] | None, shares: bool = False, upright: bool = False):
+    def __init__(self, data: bytes | bytearray, numbers: Mapping[int, int], size: tuple[int, int] | None, shares: bool = False, upright: bool = False):
         for name, value in (("data", data), ("numbers", numbers), ("size", size), ("shares", shares), ("upright", upright)):
             object.__setattr__(self, name, value)
 
@@ -56,7 +56,7 @@ class PackedShapes(Shapes):
         return PackedShapes(self.data, moved, self.size, self.shares, self.upright)
 
 
-def _unpacked(data: bytes) -> Iterator[tuple[int, int, Outline]]:
+def _unpacked(data: bytes | bytearray) -> Iterator[tuple[int, int, Outline]]:
     """(layer, name, outline)."""
     at = 0
     while at < len(data):
@@ -71,6 +71,6 @@ def _unpacked(data: bytes) -> Iterator[tuple[int, int, Outline]]:
             counts, (width, height) = json.loads(parts[0])
             yield layer, name, Outline(counts=counts, size=(width, height))
             continue
-        numbers = [np.frombuffer(part, "<i4") / 100 if kind == _HUNDREDTHS else np.frombuffer(part, "<f8").astype(float) for part in parts]
+        numbers = [np.frombuffer(part, "<i4") / 100 if kind == _HUNDREDTHS else np.frombuffer(part, "<f8").astype(np.float64) for part in parts]
         points = tuple(values.reshape(-1, 2) for values in numbers)
         yield layer, name, Outline(points[:polygons], points[polygons:])
