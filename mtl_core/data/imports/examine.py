@@ -13,11 +13,12 @@ import numpy as np
 
 from mtl_core.data.dataset import Task
 from mtl_core.data.imports.dense import DenseCheck
-from mtl_core.data.imports.formats import FORMATS, Context, ImageIndex, Targets
-from mtl_core.data.imports.formats.boxes import usable
-from mtl_core.data.imports.geometry import RESIZES
+from mtl_core.data.imports.formats import FORMATS, Context, ImageIndex, Targets, read_source
+from mtl_core.data.imports.formats.boxes import Boxes, made, usable
+from mtl_core.data.imports.formats.outlines import MOST_STEPS, Shapes
+from mtl_core.data.imports.geometry import RESIZES, placement
 from mtl_core.data.imports.images import Facts, ImageReader, image_keys
-from mtl_core.data.imports.joining import each_name_once, joined
+from mtl_core.data.imports.joining import each_name_once, fill_unlisted, joined
 from mtl_core.data.imports.report import Findings, Report
 from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.data.imports.splits import SPLITS, assign
@@ -157,8 +158,10 @@ class _Examination:
         for number, source in enumerate(self.spec.sources):
             format_class = FORMATS.load(source.format, f"sources.{number}.format")
             options = validated(format_class.Options, source.options, f"sources.{number}")
-            for targets in (each_name_once(given, context.findings) for given in format_class(options).read(context)):
+            for targets in (each_name_once(given, context.findings) for given in read_source(format_class(options), context)):
                 found[targets.name] = joined(found[targets.name], targets, context.findings) if targets.name in found else targets
+        for targets in found.values():
+            fill_unlisted(targets, context.index.keys)
         if self.spec.tasks is not None:
             unknown = [name for name in self.spec.tasks if name not in found]
             if unknown:
@@ -169,10 +172,16 @@ class _Examination:
     def _clean(self, facts: dict[str, Facts], targets: list[Targets]) -> None:
         """Targets that fit their image stay; what doesn't is said."""
         self.dense: dict[tuple[str, str], str] = {}
-        for n, target in enumerate(targets):
+        originals: list[dict[str, Any]] = []  # kept until the end, so that no two boxes share an id
+        cleaned: dict[int, np.ndarray | None] = {}  # boxes are cleaned once, though several tasks are made of them
+        self.told: set[str] = set()
+        for n, target in enumerate(sorted(targets, key=lambda target: bool(target.made_of_boxes))):  # boxes before what is made of them
             share = 0.7 + 0.28 * n / max(1, len(targets))
             self._tell(share, f"checking the targets of '{target.name}'")
             keys = [key for key in target.values if key in facts]
+            if target.made_of_boxes:
+                target.values = self._made(target, keys, facts, cleaned)
+                continue
             work = {"detection": self._box, "segmentation": self._mask, "depth": self._depth}.get(target.kind)
             if work is None:
                 continue
@@ -182,10 +191,30 @@ class _Examination:
             for key, (value, said, digest) in done:
                 for outcome, kind, sentence in said:
                     self.findings.add(outcome, kind, key, sentence, target.name)
+                if target.kind == "detection":
+                    self.told.add(key)
+                    cleaned[id(target.values[key])] = value
                 if value is not None:
                     kept[key] = value
                     self.dense[target.name, key] = digest
+            originals.append(target.values)
             target.values = kept
+
+    def _made(self, target: Targets, keys: list[str], facts: dict[str, Facts], cleaned: dict[int, np.ndarray | None]) -> dict[str, Any]:
+        """Targets made of boxes as they are after cleaning: an image whose boxes were refused has none."""
+        values = {}
+        for key in keys:
+            boxes: Boxes = target.values[key]
+            if id(boxes) not in cleaned or boxes is target.nothing:
+                rows, said = usable(boxes, facts[key].size)
+                cleaned[id(boxes)] = rows
+                for outcome, kind, sentence in said if key not in self.told else ():
+                    self.findings.add(outcome, kind, key, sentence, target.name)
+                self.told.add(key)
+            rows = cleaned[id(boxes)]
+            if rows is not None:
+                values[key] = made(target, rows)
+        return values
 
     def _box(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
         boxes = target.values[key]
@@ -201,7 +230,23 @@ class _Examination:
         return rows, said, "" if rows is None else hashlib.sha256(rows.tobytes()).hexdigest()
 
     def _mask(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
-        return self.maps.mask(target.name, target.values[key], size)
+        value = target.values[key]
+        return self._outlines(value, size) if isinstance(value, Shapes) else self.maps.mask(target.name, value, size)
+
+    def _outlines(self, shapes: Shapes, size: tuple[int, int]) -> tuple[Any, list, str]:
+        """Outlines in pixels of the image, without those too long to be drawn."""
+        if shapes.size not in (None, size) and not (shapes.upright and shapes.size == size[::-1]):
+            return None, [("skipped", "size_differs", f"outlines for {shapes.size} (width, height); the image has {size}")], ""
+        place = placement(self.spec.images.resize, size, self.spec.images.size[::-1])
+        whole = shapes.at(size)
+        every = whole.shapes
+        kept = tuple(pair for pair in every if pair[1].steps(place) <= MOST_STEPS)
+        said = []
+        if len(kept) < len(every):
+            sentence = f"{len(every) - len(kept)} outlines run over more than {MOST_STEPS:,} pixels and are left out of the mask"
+            said.append(("skipped", "outline", sentence))
+            whole = Shapes(kept, size)
+        return whole, said, whole.digest()
 
     def _depth(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
         return self.maps.depth(target.name, target.values[key], size)

@@ -6,11 +6,12 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from mtl_core.data.imports.formats import FORMATS, Context, Guess, ImageIndex
+from mtl_core.data.imports.formats import FORMATS, Context, Guess, ImageIndex, foreign, read_source
 from mtl_core.data.imports.formats.cub_birds import cub_birds
 from mtl_core.data.imports.formats.oxford_pets import oxford_pets
 from mtl_core.data.imports.given_parts import given_parts
 from mtl_core.data.imports.images import ImageReader, image_keys
+from mtl_core.data.imports.joining import fill_unlisted, joined
 from mtl_core.data.imports.levels import levels_of, stacks_in, unread_endings
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.proposal import CsvTable, Proposal, ProposedTask
@@ -58,13 +59,15 @@ def _described(
     for number, source in enumerate(spec.sources):
         format_class = FORMATS.load(source.format, f"sources.{number}.format")
         try:
-            for found in format_class(validated(format_class.Options, source.options, f"sources.{number}")).read(context):
-                before = tasks.get(found.name)
-                count = len(found.values) + (before.labelled if before else 0)
-                tasks[found.name] = ProposedTask(found.name, found.kind, found.classes, found.unit, number, count)
+            for found in read_source(format_class(validated(format_class.Options, source.options, f"sources.{number}")), context):
+                first, whole = tasks.get(found.name, (number, found))
+                tasks[found.name] = (first, whole if whole is found else joined(whole, found, context.findings))
         except MTLError as error:
             found_images.notes.append(FileNote(_named(source), 1, False, f"{format_class.title}: {error}"))
-    return Proposal(spec, len(index), tuple(tasks.values()), tables, notes, questions, _once(found_images.notes))
+    for _, found in tasks.values():
+        fill_unlisted(found, index.keys)
+    proposed = tuple(ProposedTask(found.name, found.kind, found.classes, found.unit, number, len(found.values)) for number, found in tasks.values())
+    return Proposal(spec, len(index), proposed, tables, notes, questions, _once(found_images.notes))
 
 
 def _named(source: SourceSpec) -> str:
@@ -91,6 +94,7 @@ def _look(tree: Tree) -> Proposal:
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or not _are_scenes(found.index(images).keys)]
     if len(guesses) > 1:  # names hold a class only where nothing else gives a target
         guesses = [(name, guess) for name, guess in guesses if name != "file_names"]
+    foreign.tell(Context(tree, found.index(images), Findings(), found.notes))
     guesses = oxford_pets(tree) or cub_birds(tree) or guesses
     notes = [note for _, guess in guesses for note in guess.notes]
     keys = found.index(images).keys

@@ -49,6 +49,15 @@ class Findings:
         if len(self.rows) < ROWS_KEPT:
             self.rows.append(Finding(outcome, kind, _printable(file), _printable(message), task))
 
+    def mark(self) -> tuple[int, Counter[tuple[str, str, str]]]:
+        """Where they stand now, for ``back_to``."""
+        return len(self.rows), self.counts.copy()
+
+    def back_to(self, mark: tuple[int, Counter[tuple[str, str, str]]]) -> None:
+        """Forget what was added since ``mark``."""
+        del self.rows[mark[0] :]
+        self.counts = mark[1].copy()
+
     @property
     def left_out(self) -> int:
         """How many are counted but not listed."""

@@ -71,6 +71,8 @@ def problems_with(parts: Counter[str], summaries: tuple[TaskSummary, ...], image
     for summary in summaries:
         if not summary.labelled["train"]:
             yield f"Task '{summary.task.name}' has no target in train; leave it out, or change the splits."
+        elif summary.task.kind == "detection" and summary.class_counts and not sum(summary.class_counts.values()):
+            yield f"Task '{summary.task.name}' has no object in any picture: see the findings for why, or leave it out."
         if summary.task.kind in ("classification", "multi_label", "detection") and not summary.task.classes:
             yield f"Task '{summary.task.name}' has no classes; leave it out, or name them."
 

@@ -9,8 +9,10 @@ import threading
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from mtl_core.data.imports.report import Findings
 from mtl_core.errors import DataError
@@ -18,6 +20,7 @@ from mtl_core.errors import DataError
 MOST_FILES = 500_000
 MOST_ZIP_BYTES = 32 << 30  # unpacked, in all
 MOST_FILE_BYTES = 512 << 20  # of one file that is read whole: a JSON, a CSV, a picture, an npy
+MOST_STREAM_BYTES = 8 << 30  # of one file that is read a piece at a time
 ZIP_RATIO = 200  # a zip whose files are more times larger unpacked is refused
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
@@ -43,6 +46,8 @@ class Tree:
     def __init__(self, path: str | Path, findings: Findings):
         self.path = Path(path).expanduser()
         self._zip: zipfile.ZipFile | None = None
+        self._entries: dict[str, zipfile.ZipInfo] = {}
+        self.looked_at: dict[str, object] = {}  # what looks found in the files, by the name of the look, so that formats share it
         self._facts: dict[str, str] = {}
         self._lock = threading.Lock()
         try:
@@ -81,13 +86,43 @@ class Tree:
             raise UnreadableError(f"{self.files[name]:,} bytes; at most {most:,} are read")
         wanted = self.files[name] + 1  # of this size a buffer is made; one more byte than promised shows that the promise was wrong
         try:
-            with self._zip.open(name) if self._zip is not None else (self.path / name).open("rb") as file:
+            with self._opened(name) as file:
                 content = file.read(wanted)
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, ValueError) as error:
             raise UnreadableError(f"cannot be read: {error}") from None
         if len(content) != self.files[name]:
             raise UnreadableError(f"{len(content):,} bytes; expected {self.files[name]:,}. The file has changed since the folder was listed")
         return content
+
+    def begin(self, name: str, most: int) -> bytes:
+        """The first ``most`` bytes of a file.
+
+        Raises:
+            UnreadableError: it is damaged, or gone.
+        """
+        with self.stream(name, MOST_STREAM_BYTES) as file:
+            return file.read(most)
+
+    @contextmanager
+    def stream(self, name: str, most: int) -> Iterator[BinaryIO]:
+        """A file to be read a piece at a time.
+
+        Raises:
+            UnreadableError: it is larger than ``most`` bytes, damaged, or gone; also while it is read.
+        """
+        if name not in self.files:
+            raise UnreadableError("the file is not there")
+        if self.files[name] > most:
+            raise UnreadableError(f"{self.files[name]:,} bytes; at most {most:,} are read")
+        try:
+            with self._opened(name) as file:
+                yield file
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+            raise UnreadableError(f"cannot be read: {error}") from None
+
+    def _opened(self, name: str) -> BinaryIO:
+        """By the entry of the zip, not by its name: where a name stands twice, the zip's own table knows only the last."""
+        return self._zip.open(self._entries[name]) if self._zip is not None else (self.path / name).open("rb")
 
     def identity(self) -> str:
         """A hash that changes when a file comes, goes, or changes its size or time (in a zip: its check sum). Cheap."""
@@ -154,6 +189,7 @@ class Tree:
                 findings.add("skipped", reason[0], entry.filename, reason[1])
             elif not entry.is_dir() and not _is_hidden(entry.filename):
                 files[entry.filename] = entry.file_size
+                self._entries[entry.filename] = entry
                 self._facts[entry.filename] = f"{entry.CRC:08x}"
         return files
 
@@ -164,6 +200,10 @@ def _speakable(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _most(name: str) -> int:
+    return MOST_STREAM_BYTES if name.lower().endswith((".json", ".jsonl")) else MOST_FILE_BYTES
 
 
 def _is_hidden(name: str) -> bool:
@@ -181,7 +221,7 @@ def _refusal(entry: zipfile.ZipInfo, files: dict[str, int]) -> tuple[str, str] |
         (stat.S_ISLNK(entry.external_attr >> 16), "link", "a link; links in a zip are not followed"),
         (bool(entry.flag_bits & 1), "zip_encrypted", "it is encrypted; pack the zip without a password"),
         (name in files, "zip_double", "the zip holds this name twice; the first is read"),
-        (entry.file_size > MOST_FILE_BYTES, "too_large", f"{entry.file_size:,} bytes; at most {MOST_FILE_BYTES:,} are read"),
+        (entry.file_size > _most(name), "too_large", f"{entry.file_size:,} bytes; at most {_most(name):,} are read"),
         (
             entry.file_size > 1 << 20 and entry.file_size / max(1, entry.compress_size) > 5 * ZIP_RATIO,
             "zip_bomb",

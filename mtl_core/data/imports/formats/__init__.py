@@ -2,14 +2,13 @@
 
 from mtl_core.data.imports.formats.format import (
     FORMATS,
-    AmbiguousImageError,
     Context,
     Format,
     FormatOptions,
     Guess,
-    ImageIndex,
     Targets,
-    stem_of,
+    read_source,
 )
+from mtl_core.data.imports.formats.image_index import AmbiguousImageError, ImageIndex, stem_of
 
-__all__ = ["FORMATS", "AmbiguousImageError", "Context", "Format", "FormatOptions", "Guess", "ImageIndex", "Targets", "stem_of"]
+__all__ = ["FORMATS", "AmbiguousImageError", "Context", "Format", "FormatOptions", "Guess", "ImageIndex", "Targets", "read_source", "stem_of"]

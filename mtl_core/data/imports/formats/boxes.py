@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,49 +18,86 @@ class Boxes:
     Attributes:
         rows: float64 (M, 5): x1, y1, x2, y2 (exclusive), class index; in pixels, or shares of the image's sides where ``shares``.
         size: (width, height) of the image as the file says; None where it doesn't.
+        refused: objects of the image that could not be read as boxes; an image that lacks an object is no example of what is there.
+        keep_rest: an image of which some objects are refused keeps the others (an option of most formats); otherwise it counts as not labelled.
+        turn: 'upright' where the boxes lie in the picture set upright by its EXIF orientation, although ``size`` is that of the stored one.
     """
 
     rows: np.ndarray
     shares: bool = False
     size: tuple[int, int] | None = None
+    refused: int = 0
+    keep_rest: bool = False
+    turn: str = ""
+
+
+NO_BOXES = Boxes(np.zeros((0, 5)))
 
 
 def usable(boxes: Boxes, size: tuple[int, int]) -> tuple[np.ndarray | None, list[tuple[str, str, str]]]:
-    """The boxes in pixels of an image of ``size`` (width, height), and (outcome, kind, sentence) for what is odd. None: none can be trusted."""
+    """The boxes in pixels of an image of ``size`` (width, height), and (outcome, kind, sentence) for what is odd. None: the image is not labelled."""
     said: list[tuple[str, str, str]] = []
-    if boxes.size not in (None, size):
+    turned = boxes.turn == "upright" and boxes.size == size[::-1]
+    if boxes.size not in (None, size) and not turned:
         sentence = f"the boxes are said to lie in an image of {boxes.size[0]} x {boxes.size[1]} pixels, but it has {size[0]} x {size[1]}"
         return None, [("skipped", "size_differs", sentence)]
-    kept = []
+    kept, refused = [], boxes.refused
     for row in boxes.rows:
         corners = row[:4] * (size[0], size[1], size[0], size[1]) if boxes.shares else row[:4]
         x1, y1, x2, y2 = corners
         text = ", ".join(f"{value:g}" for value in corners)
+        outside = x2 <= 0 or y2 <= 0 or x1 >= size[0] or y1 >= size[1]
         if not np.isfinite(corners).all():
             said.append(("skipped", "box_not_a_number", f"a box with a side that is no number ({text})"))
+            refused += 1
         elif x2 <= x1 or y2 <= y1:
             said.append(("skipped", "box_empty", f"a box of no size ({text})"))
-        elif x2 <= 0 or y2 <= 0 or x1 >= size[0] or y1 >= size[1]:
+            refused += int(x2 < x1 or y2 < y1 or outside)  # a click beside an object marks nothing; corners the wrong way round mark an object
+        elif outside:
             said.append(("skipped", "box_outside", f"a box outside of the image of {size[0]} x {size[1]} pixels ({text})"))
+            refused += 1
         else:
             cut = np.clip(corners, 0, (size[0], size[1], size[0], size[1]))
             if np.abs(cut - corners).max() > 1.0:  # a pixel over the edge is how some tools count
                 said.append(("repaired", "box_cut", f"a box reaches out of the image and was cut ({text})"))
             kept.append((*cut, row[4]))
+    if turned and len(kept) < len(boxes.rows):
+        return None, [("skipped", "size_differs", f"the boxes fit neither the upright picture of {size[0]} x {size[1]} pixels nor the stored one")]
+    lost = len(boxes.rows) + boxes.refused - len(kept)
+    if lost and (not kept or (refused and not boxes.keep_rest)):
+        whole = f"{lost} of its {len(boxes.rows) + boxes.refused} objects cannot be used, so the picture counts as not labelled"
+        advice = "; 'refused: object' keeps the others" if kept else ", not as one without objects"
+        said.append(("skipped", "boxes_refused", whole + advice))
+        return None, said
     return np.array(kept, np.float32).reshape(-1, 5), said
 
 
 def derived(boxes: Targets, present: str, counts: str) -> list[Targets]:
-    """Further tasks of the same boxes: which classes there are (``present``), and how many of each (``counts``_<class>)."""
+    """Further tasks of the same boxes: which classes there are (``present``), and how many of each (``counts``_<class>).
+
+    They hold the boxes themselves; ``made`` gives their targets of the boxes that are left after cleaning.
+    """
     found = []
+    shared = {"box_classes": boxes.classes, "unlisted_in": boxes.unlisted_in, "nothing": boxes.nothing}
     if present:
-        values = {key: tuple(sorted({int(c) for c in box.rows[:, 4]})) for key, box in boxes.values.items()}
-        found.append(Targets(present, "multi_label", boxes.classes, values=values))
+        found.append(Targets(present, "multi_label", boxes.classes, values=dict(boxes.values), made_of_boxes="present", **shared))
     if counts:
-        for index, name in enumerate(boxes.classes):
-            values = {key: float((box.rows[:, 4] == index).sum()) for key, box in boxes.values.items()}
-            found.append(Targets(f"{counts}_{suggested_task_name(name)}", "regression", unit="objects", values=values))
+        for name in dict.fromkeys(boxes.classes):
+            task = f"{counts}_{suggested_task_name(name)}"
+            found.append(Targets(task, "regression", unit="objects", values=dict(boxes.values), made_of_boxes=f"count {name}", **shared))
     return found
+
+
+def made(target: Targets, rows: np.ndarray) -> Any:
+    """The target of a task made of boxes: class indices, or how many there are of one class.
+
+    Args:
+        rows: (M, 5) cleaned boxes of an image.
+    """
+    if target.made_of_boxes == "present":
+        return tuple(sorted({int(number) for number in rows[:, 4]}))
+    index = target.box_classes.index(target.made_of_boxes.removeprefix("count "))
+    return float((rows[:, 4] == index).sum())
 
 
 def in_order(names: set[str]) -> tuple[str, ...]:

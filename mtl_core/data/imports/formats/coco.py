@@ -1,33 +1,37 @@
-"""COCO JSON: boxes, polygons and run lengths of instances, in any order of ids, with crowds."""
+"""COCO JSON: boxes, polygons and run lengths of instances, in any order of ids, with crowds. Read an entry at a time: a file may be large."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field
 
-from mtl_core.data.dataset import IGNORE
-from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets
-from mtl_core.data.imports.formats.boxes import Boxes, derived
-from mtl_core.data.imports.formats.outlines import Outline, Shapes, polygons, run_lengths
+from mtl_core.data.imports.formats import Context, Format, Guess, Targets
+from mtl_core.data.imports.formats.coco_look import CocoLook
+from mtl_core.data.imports.formats.objects import ObjectOptions, Objects, number, picture_size, same_id
+from mtl_core.data.imports.formats.outlines import Outline, polygons, run_lengths
+from mtl_core.data.imports.json_files import heads
+from mtl_core.data.imports.json_stream import JsonError, JsonReader
 from mtl_core.data.imports.spec import ImageSpec
-from mtl_core.data.imports.tree import UnreadableError
+from mtl_core.data.imports.tree import MOST_STREAM_BYTES, UnreadableError
 from mtl_core.errors import DataError
 
-MOST_JSON_BYTES = 256 << 20
+LISTS = ("images", "annotations", "categories")
 
 
-class CocoOptions(FormatOptions):
+class CocoOptions(ObjectOptions):
     """Options of COCO."""
 
     file: str = Field("", description="The JSON file.")
-    images: str = Field("", description="Folder of its images, empty for any.")
-    boxes: str = Field("boxes", description="Name of the task of boxes; empty for none.")
-    segments: str = Field("", description="Name of a segmentation task made of the instances' outlines; empty for none.")
     present: str = Field("present", description="Name of a multi-label task: which classes there are; empty for none.")
-    counts: str = Field("", description="Beginning of the names of regression tasks: how many of each class; empty for none.")
+    bbox: Literal["sizes", "corners"] = Field("sizes", description="What a bbox holds: x, y, width, height (COCO itself), or x1, y1, x2, y2.")
+    turned: Literal["refuse", "upright"] = Field(
+        "refuse",
+        description="Pictures that EXIF turns, with their size before that: 'refuse' their objects, or read them in the 'upright' picture.",
+    )
 
 
 class Coco(Format):
@@ -40,148 +44,238 @@ class Coco(Format):
 
     @classmethod
     def guess(cls, context: Context, images: ImageSpec) -> list[Guess]:
-        guesses = []
-        for file in [name for name in context.tree.files if name.lower().endswith(".json")][:20]:
-            try:
-                data = _read(context, file)
-                classes = tuple(name for _, name in _categories(data))
-            except DataError:
+        looks = []
+        for file, head in heads(context.tree).items():
+            if head.error or not _is_coco(head.keys):
                 continue
-            folders = {name.rpartition("/")[0] for name in context.index.keys}
-            stem = file.rpartition("/")[2].removesuffix(".json")
-            fitting = sorted(folder for folder in folders if folder and folder.rpartition("/")[2] and folder.rpartition("/")[2] in stem)
-            segmented = len(classes) < IGNORE and any(isinstance(a, dict) and a.get("segmentation") for a in data["annotations"])
-            options = {"file": file, "images": fitting[0] if len(fitting) == 1 else "", "segments": "instances" if segmented else ""}
-            number = len(data["images"])
-            note = f"'{file}': {number:,} images, {len(data['annotations']):,} objects, {len(classes)} classes"
-            guesses.append(Guess(options, labelled={"boxes": number, "present": number}, notes=[note]))
-        return guesses
+            reason = _other_kind(head.entry("annotations"))
+            if reason:
+                context.not_understood(file, reason)
+                continue
+            try:
+                look = CocoLook(context, file, entries(context, file))
+            except DataError as error:
+                context.not_understood(file, str(error))
+                continue
+            if look.keys:
+                looks.append(look)
+            else:
+                named = f", such as '{look.references[0][:60]}'" if look.references else ""
+                context.not_understood(file, f"COCO with {look.images:,} images, none of which is a picture of this set{named}")
+        listed, asked = {key for look in looks for key in look.keys}, set()
+        return [look.guess(listed, asked) for look in looks]
 
     def read(self, context: Context) -> list[Targets]:
-        options, findings = self.options, context.findings
-        data = _read(context, options.file)
-        categories = _categories(data)
-        place = {number: index for index, (number, _) in enumerate(categories)}
-        self._say_gaps(context, list(place))
-        images = self._images(context, data)
-        rows: dict[str, list] = {key: [] for key, _ in images.values()}
-        shapes: dict[str, list] = {key: [] for key, _ in images.values()}
-        seen: set[Any] = set()
-        for annotation in data["annotations"]:
-            where = f"{options.file}: object {_text(annotation)}"
-            reason = _refusal(annotation, seen, images, place)
-            if reason:
-                findings.add("skipped", *reason[:1], where, reason[1], options.boxes)
-                continue
-            seen.add(_id(annotation))
-            key, size = images[annotation["image_id"]]
-            crowd, index = bool(annotation.get("iscrowd")), place[annotation["category_id"]]
-            if crowd:
-                findings.add("note", "crowd", where, "a crowd: left out of the boxes; its pixels are ignored", options.boxes)
-            else:
-                x, y, width, height = annotation["bbox"]
-                rows[key].append((x, y, x + width, y + height, index))
-            if options.segments:
-                self._shape(context, where, annotation, size, shapes[key], IGNORE if crowd else index + 1)
-        classes = tuple(name for _, name in categories)
-        boxes = Targets(options.boxes, "detection", classes)
-        sizes = dict(images.values())
-        boxes.values = {key: Boxes(np.array(found, np.float64).reshape(-1, 5), size=sizes[key]) for key, found in rows.items()}
-        empty = [key for key, found in rows.items() if not found]
-        for key in empty:
-            findings.add("note", "no_objects", key, "an image without objects: used as such", options.boxes)
-        targets = [*([boxes] if options.boxes else []), *derived(boxes, options.present, options.counts)]
-        if options.segments:
-            values = {key: Shapes.of(found, sizes[key]) for key, found in shapes.items()}
-            targets.append(Targets(options.segments, "segmentation", ("background", *classes), values=values))
-        return targets
+        reading = _Reading(context, self.options)
+        for name, entry in entries(context, self.options.file):
+            reading.take(name, entry)
+        if reading.waiting:
+            for name, entry in entries(context, self.options.file):
+                if name == "annotations":
+                    reading.annotation(entry)
+        return reading.targets()
 
-    def _say_gaps(self, context: Context, numbers: list[Any]) -> None:
-        if numbers and all(isinstance(n, int) for n in numbers) and sorted(numbers) != list(range(min(numbers), min(numbers) + len(numbers))):
+
+def entries(context: Context, file: str) -> Iterator[tuple[str, Any]]:
+    """(name of the list, entry) of images, annotations and categories, in the file's order.
+
+    Raises:
+        DataError: not JSON, or not COCO's.
+    """
+    found = set()
+    try:
+        with context.tree.stream(file, MOST_STREAM_BYTES) as content:
+            reader = JsonReader(content)
+            if reader.top() == "{":
+                for name, begin in reader.members():
+                    if name in LISTS and begin == "[":
+                        found.add(name)
+                        for entry in reader.entries():
+                            yield name, entry
+                        yield name, None  # the list is complete
+                    else:
+                        reader.value()
+                reader.finish()
+    except (JsonError, UnreadableError) as error:
+        raise DataError(f"'{file}' is not readable JSON: {str(error)[:200]}") from None
+    if found != set(LISTS):
+        raise DataError(f"'{file}' is not COCO's: expected lists 'images', 'annotations' and 'categories'")
+
+
+@dataclass
+class _Reading:
+    """One pass over the lists, in whatever order they come."""
+
+    context: Context
+    options: CocoOptions
+    images: dict[int | str, tuple[str, tuple[int, int] | None]] = field(default_factory=dict)
+    names: dict[int | str, str] = field(default_factory=dict)
+    above: set[str] = field(default_factory=set)
+    complete: set[str] = field(default_factory=set)
+    seen: set[int | str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+    waiting: bool = False
+    other_ids: int = 0
+    sized: int = 0
+    outside: int = 0
+    corners: int = 0
+
+    def __post_init__(self) -> None:
+        self.objects = Objects(self.context, self.options)
+
+    def take(self, name: str, entry: Any) -> None:
+        """An entry of one of the lists; annotations that come before images or categories have to be read again."""
+        if entry is None:
+            self.complete.add(name)
+        elif name == "images":
+            self._image(entry)
+        elif name == "categories":
+            self._category(entry)
+        elif {"images", "categories"} <= self.complete:
+            self.annotation(entry)
+        else:
+            self.waiting = True
+
+    def _image(self, entry: Any) -> None:
+        file, findings = self.options.file, self.context.findings
+        own = same_id(entry.get("id")) if isinstance(entry, dict) else None
+        if own is None or not isinstance(entry.get("file_name"), str):
+            findings.add("skipped", "bad_image_entry", file, f"an image without id and file_name: {str(entry)[:80]}")
+            return
+        if own in self.images:
+            findings.add("skipped", "duplicate_id", file, f"image id {own} is there twice; the first is used")
+            return
+        where = f"{file}: image {own}"
+        key = self.context.image(entry["file_name"], where, self.options.boxes, self.options.images)
+        size = picture_size(entry.get("width"), entry.get("height"))
+        if key and self.objects.picture(key, where, size, turn=self.options.turned if self.options.turned == "upright" else ""):
+            self.images[own] = (key, size)
+
+    def _category(self, entry: Any) -> None:
+        own = same_id(entry.get("id")) if isinstance(entry, dict) else None
+        if own is not None and isinstance(entry.get("name"), str):
+            self.names.setdefault(own, entry["name"].strip() or entry["name"])
+            if isinstance(entry.get("supercategory"), str) and entry["supercategory"] != entry["name"]:
+                self.above.add(entry["supercategory"])
+
+    def annotation(self, entry: Any) -> None:
+        """One object."""
+        if entry is None:
+            return
+        options, findings = self.options, self.context.findings
+        own = same_id(entry.get("id")) if isinstance(entry, dict) else None
+        where = f"{options.file}: object {str(own if isinstance(entry, dict) else entry)[:40]}"
+        if not isinstance(entry, dict):
+            findings.add("skipped", "bad_object", where, "not an object with image_id, category_id and bbox", options.boxes)
+            return
+        if own is not None and own in self.seen:
+            findings.add("skipped", "duplicate_id", where, "its id is there twice; the first is used", options.boxes)
+            return
+        image = same_id(entry.get("image_id"))
+        if image not in self.images:
+            findings.add("skipped", "missing_image", where, f"its image {str(entry.get('image_id'))[:40]} is not there", options.boxes)
+            return
+        key, size = self.images[image]
+        self.other_ids += not isinstance(entry["image_id"], int)
+        category = same_id(entry.get("category_id"))
+        if category not in self.names:
+            self.objects.refuse(key, "unknown_class", where, f"its category {str(entry.get('category_id'))[:40]} is not listed")
+            return
+        if own is not None:
+            self.seen.add(own)
+        self._object(entry, key, size, where, self.names[category])
+
+    def _object(self, entry: dict, key: str, size: tuple[int, int] | None, where: str, name: str) -> None:
+        options, findings, outline = self.options, self.context.findings, None
+        shape = entry.get("segmentation")
+        if shape and (options.segments or not entry.get("bbox")):
+            try:
+                outline = outline_of(shape, size)
+            except (ValueError, TypeError) as error:
+                findings.add("skipped", "outline", where, f"{error}; left out of the mask", options.segments)
+        box = _box(entry.get("bbox"), options.bbox)
+        if entry.get("iscrowd") not in (None, 0, "0", False):
+            findings.add("note", "crowd", where, "a crowd: left out of the boxes; its pixels are ignored", options.boxes)
+            self.objects.ignore(key, box, outline)
+            self.used.add(name)
+        elif box is None and (outline is None or entry.get("bbox")):
+            self.objects.refuse(key, "bad_box", where, f"bbox: expected [x, y, width, height], found {str(entry.get('bbox'))[:60]}")
+        else:
+            self.used.add(name)
+            self.objects.add(key, name, box, outline)
+            if size and box and options.bbox == "sizes":
+                self.outside += box[2] > size[0] + 1 or box[3] > size[1] + 1
+                self.corners += box[0] < entry["bbox"][2] <= size[0] + 1 and box[1] < entry["bbox"][3] <= size[1] + 1 if entry.get("bbox") else 0
+                self.sized += 1
+
+    def targets(self) -> list[Targets]:
+        options, findings = self.options, self.context.findings
+        order = sorted(self.names, key=lambda item: (isinstance(item, str), item))
+        self._say_gaps(order)
+        if self.other_ids:
+            sentence = f"image ids are written as text or with a point in {self.other_ids:,} objects: they are compared by their value"
+            findings.add("note", "other_ids", options.file, sentence, options.boxes)
+        if self.outside > 0.1 * self.sized and self.corners == self.sized:
+            sentence = f"{self.outside:,} of {self.sized:,} boxes reach out of their picture, but all lie in it as x1, y1, x2, y2: 'bbox: corners'"
+            findings.add("note", "boxes_as_corners", options.file, sentence, options.boxes)
+        names = [self.names[own] for own in order]
+        double = sorted(name for name, count in Counter(names).items() if count > 1)
+        if double:
+            findings.add("note", "same_name", options.file, f"categories of one name are one class: {', '.join(double[:8])}", options.boxes)
+        dropped = [name for name in dict.fromkeys(names) if name in self.above and name not in self.used]
+        if dropped and len(dropped) < len(set(names)):
+            sentence = f"'{dropped[0]}' stands above other categories and has no object: it is no class"
+            findings.add("note", "supercategory", options.file, sentence, options.boxes)
+            names = [name for name in names if name not in dropped]
+        if not options.classes:
+            self.objects.classes = list(dict.fromkeys(names))
+        for key, picture in self.objects.pictures.items():
+            if not picture.boxes and not picture.shapes and not picture.refused:
+                findings.add("note", "no_objects", key, "an image without objects: used as such", options.boxes)
+        return self.objects.targets()
+
+    def _say_gaps(self, numbers: list[Any]) -> None:
+        if numbers and all(isinstance(n, int) for n in numbers) and numbers != list(range(min(numbers), min(numbers) + len(numbers))):
             sentence = f"category ids {min(numbers)} to {max(numbers)} have gaps: {len(numbers)} classes, numbered from 0 here"
-            context.findings.add("note", "category_gaps", self.options.file, sentence, self.options.boxes)
-
-    def _images(self, context: Context, data: dict) -> dict[Any, tuple[str, tuple[int, int] | None]]:
-        """COCO's image id -> (our key, stated size)."""
-        found: dict[Any, tuple[str, tuple[int, int] | None]] = {}
-        for entry in data["images"]:
-            if not isinstance(entry, dict) or not isinstance(entry.get("id"), int | str) or not isinstance(entry.get("file_name"), str):
-                context.findings.add("skipped", "bad_image_entry", self.options.file, f"an image without id and file_name: {str(entry)[:80]}")
-                continue
-            if entry["id"] in found:
-                context.findings.add("skipped", "duplicate_id", self.options.file, f"image id {entry['id']} is there twice; the first is used")
-                continue
-            key = context.image(entry["file_name"], f"{self.options.file}: image {entry['id']}", self.options.boxes, self.options.images)
-            width, height = entry.get("width"), entry.get("height")
-            stated = (width, height) if isinstance(width, int) and isinstance(height, int) and 0 < width < 1e6 and 0 < height < 1e6 else None
-            if key:
-                found[entry["id"]] = (key, stated)
-        return found
-
-    def _shape(self, context: Context, where: str, annotation: dict, size: tuple[int, int] | None, into: list, value: int) -> None:
-        try:
-            into.append((value, outline_of(annotation.get("segmentation"), size)))
-        except (ValueError, TypeError) as error:
-            context.findings.add("skipped", "outline", where, f"{error}; left out of the mask", self.options.segments)
+            self.context.findings.add("note", "category_gaps", self.options.file, sentence, self.options.boxes)
 
 
 def outline_of(shape: Any, size: tuple[int, int] | None) -> Outline:
-    """COCO's segmentation of one object in an image of ``size`` (width, height)."""
+    """COCO's segmentation of one object in an image of ``size`` (width, height).
+
+    Raises:
+        ValueError, TypeError: it can't be drawn.
+    """
     if not shape:
         raise ValueError("no outline")
+    if not isinstance(shape, dict):
+        flat = isinstance(shape, list) and all(isinstance(value, int | float) for value in shape)  # one polygon without the list around it
+        return polygons([shape] if flat else shape)
     if size is None:
         raise ValueError("the image's size is not stated")
-    if not isinstance(shape, dict):
-        return polygons(shape) if isinstance(shape, list) else polygons([])
     if shape.get("size") not in ([size[1], size[0]], (size[1], size[0])):
         raise ValueError(f"run lengths for an image of {shape.get('size')} (height, width); it has {[size[1], size[0]]}")
     return run_lengths(shape.get("counts"), size)
 
 
-def _refusal(annotation: Any, seen: set, images: dict, place: dict) -> tuple[str, str] | None:
-    if not isinstance(annotation, dict):
-        return "bad_object", "not an object with image_id, category_id and bbox"
-    box, number = annotation.get("bbox"), _id(annotation)
-    if number is not None and number in seen:
-        return "duplicate_id", "its id is there twice; the first is used"
-    if not isinstance(annotation.get("image_id"), int | str) or annotation["image_id"] not in images:
-        return "missing_image", f"its image {str(annotation.get('image_id'))[:40]} is not there"
-    if not isinstance(annotation.get("category_id"), int | str) or annotation["category_id"] not in place:
-        return "unknown_class", f"its category {str(annotation.get('category_id'))[:40]} is not listed"
+def _box(box: Any, kind: str) -> tuple[float, float, float, float] | None:
     if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in box):
-        return "bad_box", f"bbox: expected [x, y, width, height], found {str(box)[:60]}"
-    return None
+        return None
+    x, y, third, fourth = (number(value) for value in box)
+    return (x, y, third, fourth) if kind == "corners" else (x, y, x + third, y + fourth)
 
 
-def _id(annotation: dict) -> Any:
-    number = annotation.get("id")
-    return number if isinstance(number, int | str) else None
+def _is_coco(keys: dict[str, Any]) -> bool:
+    if sum(name in keys for name in LISTS) >= 2:
+        return True
+    first = keys.get("annotations") or keys.get("images")  # the other lists lie beyond what was looked at
+    return isinstance(first, dict) and ("image_id" in first or "file_name" in first) and ("annotations" in keys or "images" in keys)
 
 
-def _text(annotation: Any) -> str:
-    return str(_id(annotation))[:40] if isinstance(annotation, dict) else str(annotation)[:40]
-
-
-def _read(context: Context, file: str) -> dict:
-    """The JSON's content.
-
-    Raises:
-        DataError: not JSON, or not COCO's.
-    """
-    try:
-        data = json.loads(context.tree.read(file, MOST_JSON_BYTES))
-    except (UnreadableError, ValueError, RecursionError) as error:
-        raise DataError(f"'{file}' is not readable JSON: {str(error)[:200]}") from None
-    lists = isinstance(data, dict) and all(isinstance(data.get(name), list) for name in ("images", "annotations", "categories"))
-    if not lists:
-        raise DataError(f"'{file}' is not COCO's: expected lists 'images', 'annotations' and 'categories'")
-    return data
-
-
-def _categories(data: dict) -> list[tuple[Any, str]]:
-    """(id, name), by id; a doubled id is taken once."""
-    found: dict[Any, str] = {}
-    for entry in data["categories"]:
-        if isinstance(entry, dict) and isinstance(entry.get("id"), int | str) and isinstance(entry.get("name"), str):
-            found.setdefault(entry["id"], entry["name"])
-    return sorted(found.items(), key=lambda item: (isinstance(item[0], str), item[0]))
+def _other_kind(first: dict) -> str:
+    """Why annotations of another kind than instances are not read."""
+    if "segments_info" in first:
+        return "COCO panoptic: its masks are PNG files of segment numbers, which are not read; export 'instances' (boxes, outlines) or index masks"
+    if "caption" in first:
+        return "COCO captions: texts are no task here; the 'instances' file of the same pictures can be read"
+    return ""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from posixpath import splitext
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from mtl_core.data.imports.pictures import EXTENSIONS
+from mtl_core.data.imports.formats.image_index import AmbiguousImageError, Claims, ImageIndex
 from mtl_core.data.imports.questions import FileNote, Question
 from mtl_core.data.imports.report import Findings
 from mtl_core.data.imports.spec import ImageSpec, Strict
@@ -23,20 +21,26 @@ from mtl_core.registry import Registry
 FORMATS = Registry(
     "format",
     "mtl_core.import_formats",
-    {
+    {  # masks and depth first: their pictures are none that a file of boxes can mean
+        "masks": "mtl_core.data.imports.formats.masks:Masks",
+        "depth": "mtl_core.data.imports.formats.depth_maps:DepthMaps",
         "voc": "mtl_core.data.imports.formats.voc:Voc",
         "coco": "mtl_core.data.imports.formats.coco:Coco",
         "yolo": "mtl_core.data.imports.formats.yolo:Yolo",
-        "masks": "mtl_core.data.imports.formats.masks:Masks",
-        "depth": "mtl_core.data.imports.formats.depth_maps:DepthMaps",
+        "labelme": "mtl_core.data.imports.formats.labelme:LabelMe",
+        "cvat": "mtl_core.data.imports.formats.cvat:Cvat",
+        "label_studio": "mtl_core.data.imports.formats.label_studio:LabelStudio",
+        "via": "mtl_core.data.imports.formats.via:Via",
+        "kitti": "mtl_core.data.imports.formats.kitti:Kitti",
+        "wider": "mtl_core.data.imports.formats.wider:Wider",
+        "dota": "mtl_core.data.imports.formats.dota:Dota",
+        "createml": "mtl_core.data.imports.formats.createml:CreateMl",
         "idx": "mtl_core.data.imports.formats.idx:Idx",
         "csv": "mtl_core.data.imports.formats.csv_table:CsvFormat",
         "class_folders": "mtl_core.data.imports.formats.class_folders:ClassFolders",
         "file_names": "mtl_core.data.imports.formats.file_names:FileNames",
     },
 )
-
-_WITH_EXTENSION = {*EXTENSIONS, ".npy", ".xml", ".txt", ".json"}
 
 
 class FormatOptions(Strict):
@@ -50,7 +54,10 @@ class Targets:
     Attributes:
         name, kind, unit: of the task. ``classes``: in index order.
         values: image key -> classification: class index; multi_label: tuple of class indices; regression: float; detection:
-            ``Boxes``; segmentation and depth: an object with ``render`` (see ``masks``, ``coco``, ``depth_maps``).
+            ``Boxes``; segmentation and depth: an object with ``render`` (see ``masks``, ``outlines``, ``depth_maps``).
+        made_of_boxes: values are ``Boxes``, of which the target is made once they are cleaned (``boxes.made``): ``present`` or ``count <class>``.
+        box_classes: the classes of those boxes.
+        unlisted_in: folders of the images in which an image without a target has no object; ``nothing`` is then its target.
 
     Raises:
         DataError: the name cannot name a task.
@@ -61,79 +68,22 @@ class Targets:
     classes: tuple[str, ...] = ()
     unit: str = ""
     values: dict[str, Any] = field(default_factory=dict)
+    made_of_boxes: str = ""
+    box_classes: tuple[str, ...] = ()
+    unlisted_in: frozenset[str] = frozenset()
+    nothing: Any = None
 
     def __post_init__(self) -> None:
         if self.name and (problem := task_name_problem(self.name)):  # '' is a task that the options leave out
             raise DataError(problem)
 
-
-class AmbiguousImageError(Exception):
-    """Several images fit a name; the message lists some."""
-
-
-class ImageIndex:
-    """Which images there are, and which one a file of targets means by a name.
-
-    Attributes:
-        keys: names below the path, in order; ``file#17`` is the picture number 17 in an idx file.
-    """
-
-    def __init__(self, keys: Iterable[str]):
-        self.keys = list(keys)
-        self._exact = {same_name(key): key for key in self.keys}
-        self._by: list[dict[str, list[str]]] = [defaultdict(list) for _ in range(4)]
-        for key in self.keys:
-            if "#" in key:
-                continue
-            for table, form in zip(self._by, _forms(key), strict=True):
-                table[form].append(key)
-
-    def __contains__(self, key: str) -> bool:
-        return same_name(key) in self._exact
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def find(self, reference: str, folder: str = "") -> str | None:
-        """The image meant by a full or partial name, with or without extension, in the case written or another; None for no such.
-
-        Raises:
-            AmbiguousImageError: several fit equally well.
-        """
-        reference = same_name(reference)
-        exact = self._exact.get(f"{folder}/{reference}" if folder else reference) or self._exact.get(reference)
-        if exact is not None:
-            return exact
-        if not reference:
-            return None
-        for table, form in zip(self._by, _forms(reference), strict=True):
-            found = [key for key in table.get(form, ()) if not folder or key.startswith(f"{folder}/")]
-            found = _agreeing(found, reference) if len(found) > 1 else found
-            if len(found) == 1:
-                return found[0]
-            if found:
-                raise AmbiguousImageError(f"'{reference}' fits {len(found)} images: {', '.join(found[:3])}. Say which with folders in the name")
-        return None
-
-
-def _forms(name: str) -> tuple[str, str, str, str]:
-    """Name, stem, and both in lower case. A name such as ``a.b`` without a known extension is its own stem."""
-    base = same_name(name).rpartition("/")[2]
-    stem = stem_of(base)
-    return base, stem, base.lower(), stem.lower()
-
-
-def stem_of(name: str) -> str:
-    """The last part of a name without its extension, where that is a known one; ``scan.v2`` stays whole."""
-    base = name.rpartition("/")[2]
-    stem, end = splitext(base)  # many times faster than pathlib, and a set may have a hundred thousand names
-    return stem if end.lower() in _WITH_EXTENSION else base
-
-
-def _agreeing(keys: list[str], reference: str) -> list[str]:
-    """Of several, those whose folders end as the reference's do."""
-    folder = reference.rpartition("/")[0]
-    return [key for key in keys if folder and f"/{key.rpartition('/')[0]}".endswith(f"/{folder}")] or keys
+    def add(self, key: str, value: Any, where: str, findings: Findings) -> bool:
+        """Take the target of an image. A second one of the same image is not used, and that is said; False then."""
+        if key in self.values:
+            findings.add("skipped", "duplicate", where, f"a second target of '{key}'; the first is used", self.name)
+            return False
+        self.values[key] = value
+        return True
 
 
 @dataclass
@@ -144,6 +94,8 @@ class Context:
         notes: during a look: which files are read and which are not, with the reason.
         questions: during a look: what the files leave open about the whole set, not about one source.
         aside: during a look: fields of ``ImageSpec`` -> what to add to them, for files that are no pictures and no source either.
+        near: folder of the file that is read; its own pictures come before others of the same names.
+        claims: which references were taken for which image.
     """
 
     tree: Tree
@@ -152,6 +104,8 @@ class Context:
     notes: list[FileNote] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     aside: dict[str, list[str]] = field(default_factory=dict)
+    near: str = ""
+    claims: Claims = field(default_factory=Claims)
 
     def understood(self, files: str, reason: str, count: int = 1) -> None:
         """During a look: these files are read, and as what. ``files`` may be a pattern such as ``labels/*.txt``."""
@@ -161,16 +115,38 @@ class Context:
         """During a look: these files look like this format's and are not read. ``reason``: why, and what to do about it."""
         self.notes.append(FileNote(files, count, False, reason))
 
-    def image(self, reference: str, where: str, task: str = "", folder: str = "") -> str | None:
-        """The image a line of a file of targets means; None, with a finding, where there is no single one."""
+    def image(self, reference: str, where: str, task: str = "", folder: str = "", near: str | None = None, written: str = "") -> str | None:
+        """The image a line of a file of targets means; None, with a finding, where there is no single one.
+
+        Args:
+            folder: only images below this one count.
+            near: folder of the file that holds the name; None for ``self.near``.
+            written: the name as the file has it, where ``reference`` is what is left of it without what a tool has added.
+        """
         try:
-            key = self.index.find(reference, folder)
+            key, agrees = self.index.match(reference, folder, self.near if near is None else near)
         except AmbiguousImageError as error:
             self.findings.add("skipped", "ambiguous_image", where, str(error), task)
             return None
         if key is None:
             self.findings.add("skipped", "missing_image", where, f"no usable image '{reference}' among the {len(self.index):,}", task)
+        elif same_name(written or reference) in self.claims.refused:
+            sentence = f"'{reference}' has the base name of '{key}', but its folders are others and another name means that image"
+            self.findings.add("skipped", "ambiguous_image", where, sentence, task)
+            return None
+        else:
+            self.claims.take(key, written or reference, agrees and not written)
         return key
+
+    def first_image(self, references: Sequence[str], where: str, task: str = "", folder: str = "", near: str | None = None) -> str | None:
+        """The image that the first of several names means that means one; a finding about the last where none does."""
+        for reference in references[:-1]:
+            try:
+                if self.index.match(reference, folder, self.near if near is None else near)[0]:
+                    return self.image(reference, where, task, folder, near)
+            except AmbiguousImageError:
+                continue
+        return self.image(references[-1], where, task, folder, near)
 
 
 @dataclass
@@ -223,3 +199,26 @@ class Format(ABC):
         Raises:
             DataError: the source as a whole can't be read; single lines are only findings.
         """
+
+
+def read_source(source: Format, context: Context) -> list[Targets]:
+    """What a source reads. Two names that would mean one image by its base name alone are both refused, and the source is read again without them.
+
+    Raises:
+        DataError: the source as a whole can't be read.
+    """
+    named = str(getattr(source.options, "file", "") or "")
+    context.near = named.rpartition("/")[0] if named else str(getattr(source.options, "folder", "") or "")
+    context.claims = Claims()
+    before = context.findings.mark()
+    try:
+        found = source.read(context)
+        if context.claims.disputed:
+            refused = context.claims.disputed
+            context.findings.back_to(before)
+            context.claims = Claims()
+            context.claims.refused = refused
+            found = source.read(context)
+    finally:
+        context.near = ""
+    return found

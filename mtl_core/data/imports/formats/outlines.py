@@ -79,11 +79,13 @@ class Shapes:
         shapes: (number in the mask, outline), the later over the earlier; ``IGNORE`` for pixels that don't count, 0 is the background.
         size: (width, height) of the image as the file says; None where it doesn't.
         shares: coordinates are shares of the image's sides, not pixels.
+        upright: they lie in the picture set upright by its EXIF orientation, although ``size`` may be that of the stored one.
     """
 
     shapes: tuple[tuple[int, Outline], ...]
     size: tuple[int, int] | None = None
     shares: bool = False
+    upright: bool = False
 
     @classmethod
     def of(

@@ -1,30 +1,51 @@
-"""Pascal VOC: one XML per image with its boxes. Coordinates count from 1 there; x1 and y1 become one less (the last pixel is in the box)."""
+"""Pascal VOC: one XML per image with its boxes. VOC itself counts pixels from 1 and the last one in; most tools write borders from 0 (``origin``)."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
 from xml.etree.ElementTree import Element
 
-import numpy as np
 from pydantic import Field
 
-from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets, stem_of
-from mtl_core.data.imports.formats.boxes import Boxes, derived, in_order
+from mtl_core.data.imports.formats import Context, Format, Guess, Targets, stem_of
+from mtl_core.data.imports.formats.image_index import AmbiguousImageError
+from mtl_core.data.imports.formats.objects import ObjectOptions, Objects, number, picture_size, unlisted_question
+from mtl_core.data.imports.formats.outlines import Outline, polygon
+from mtl_core.data.imports.formats.xml_files import roots
+from mtl_core.data.imports.pictures import EXTENSIONS
+from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import UnreadableError
 
 MOST_XML_BYTES = 8 << 20
 
 
-class VocOptions(FormatOptions):
+class VocOptions(ObjectOptions):
     """Options of Pascal VOC."""
 
     folder: str = Field("", description="Folder of the XML files.")
-    images: str = Field("", description="Folder of the images they belong to, empty for any.")
-    boxes: str = Field("boxes", description="Name of the task of boxes.")
-    present: str = Field("", description="Name of a multi-label task made of the boxes: which classes there are; empty for none.")
-    counts: str = Field("", description="Beginning of the names of regression tasks made of the boxes: how many of each class; empty for none.")
-    classes: list[str] = Field(default_factory=list, description="Class names in order; empty for those found.")
+    origin: Literal[0, 1] = Field(
+        1, description="1: corners are pixels counted from 1, the last one in the box (VOC itself). 0: they are borders counted from 0 (most tools)."
+    )
+    extension: str = Field("", description="Ending of the picture meant, such as '.jpg', where its name is given without one and several fit.")
+
+
+@dataclass
+class _Seen:
+    """What a look gathers of a folder of XML files."""
+
+    names: set[str] = field(default_factory=set)
+    files: int = 0
+    boxes: int = 0
+    zeros: int = 0  # boxes with a corner at 0
+    full: int = 0  # boxes that end at the stated width or height
+    beyond: int = 0
+    outlines: int = 0
+    keys: dict[str, None] = field(default_factory=dict)
+    open_names: dict[str, list[str]] = field(default_factory=dict)  # XML -> pictures that differ in their ending only
+    at_border: list[str] = field(default_factory=list)
 
 
 class Voc(Format):
@@ -37,47 +58,107 @@ class Voc(Format):
 
     @classmethod
     def guess(cls, context: Context, images: ImageSpec) -> list[Guess]:
-        folders = Counter(name.rpartition("/")[0] for name in context.tree.files if name.lower().endswith(".xml"))
+        folders: dict[str, list[str]] = {}
+        for name in context.tree.files:
+            if name.lower().endswith(".xml") and roots(context.tree).get(name) == "annotation":
+                folders.setdefault(name.rpartition("/")[0], []).append(name)
         guesses = []
-        for folder, count in folders.items():
-            first = sorted(name for name in context.tree.files if name.lower().endswith(".xml") and name.rpartition("/")[0] == folder)[:100]
-            names = {name for file in first if (root := _root(context, file)) is not None for name, _ in _objects(root)}
-            if names:
-                name = "boxes" if len(folders) == 1 else f"boxes_{folder.rpartition('/')[2]}"
-                options = {"folder": folder, "boxes": name}
-                if len(names) > 1:
-                    options |= {"present": "present", "counts": "count"}
-                guesses.append(
-                    Guess(options, labelled={name: count}, notes=[f"'{folder}': {count:,} XML files with boxes of {', '.join(sorted(names)[:8])}"])
-                )
+        for folder, files in folders.items():
+            seen = _look(context, files)
+            if seen.names and not seen.keys:
+                context.not_understood(f"{folder}/*.xml" if folder else "*.xml", "Pascal VOC, but their pictures are not there", seen.files)
+            if not seen.names or not seen.keys:
+                continue
+            name = "boxes" if len(folders) == 1 else f"boxes_{folder.rpartition('/')[2]}"
+            if len(folders) > 1 and len({folder.rpartition("/")[2] for folder in folders}) < len(folders):
+                name = "boxes"  # the parts of one set, such as train/labels and val/labels
+            options = {"folder": folder, "boxes": name, "origin": 0 if seen.zeros else 1}
+            if len(seen.names) > 1:
+                options |= {"present": "present", "counts": "count"}
+            if seen.outlines:
+                options["segments"] = "instances"
+            questions = [*_origin_question(seen), *_extension_question(seen, options), *unlisted_question(context, seen.keys, "XML")]
+            where = "with corners from 0" if seen.zeros else "with corners from 1"
+            note = f"'{folder}': {seen.files:,} XML files with {seen.boxes:,} boxes of {', '.join(sorted(seen.names)[:8])}, {where}"
+            context.understood(f"{folder}/*.xml" if folder else "*.xml", "Pascal VOC", seen.files)
+            guesses.append(Guess(options, labelled={name: len(seen.keys)}, notes=[note], questions=questions))
         return guesses
 
     def read(self, context: Context) -> list[Targets]:
-        prefix = f"{self.options.folder}/" if self.options.folder else ""
-        rows: dict[str, tuple[list, tuple[int, int] | None]] = {}
+        options = self.options
+        prefix = f"{options.folder}/" if options.folder else ""
+        found = Objects(context, options)
         for file in context.tree.files:
             if not file.lower().endswith(".xml") or not file.startswith(prefix):
                 continue
             root = _root(context, file, tell=True)
             if root is None:
                 continue
-            key = _image(context, root, file, self.options)
-            if key in rows:
-                context.findings.add("skipped", "duplicate", file, f"a second XML of '{key}'; the first is used", self.options.boxes)
-            elif key:
-                rows[key] = ([(name, box) for name, box in _objects(root)], _size(root))
-        found = {name for objects, _ in rows.values() for name, _ in objects}
-        classes = tuple(self.options.classes) or in_order(found)
-        place = {name: index for index, name in enumerate(classes)}
-        targets = Targets(self.options.boxes, "detection", classes)
-        for key, (objects, size) in rows.items():
-            known = [(*box, place[name]) for name, box in objects if name in place]
-            if len(known) < len(objects):
-                others = sorted({name for name, _ in objects} - set(place))
-                context.findings.add("skipped", "unknown_class", key, f"boxes of classes that are not listed: {', '.join(others)}", targets.name)
-            targets.values[key] = Boxes(np.array(known, np.float64).reshape(-1, 5), size=size)
-        more = derived(targets, self.options.present, self.options.counts)
-        return [*([targets] if self.options.boxes else []), *more]
+            key = _image(context, root, file, options)
+            if not key or not found.picture(key, file, _size(root)):
+                continue
+            for element in root.iter("object"):
+                name = (element.findtext("name") or "").strip()
+                if not name:
+                    found.refuse(key, "no_class", file, "an object without a name")
+                    continue
+                outline = _outline(element)
+                if outline is None and element.find("polygon") is not None and options.segments:
+                    context.findings.add("skipped", "outline", file, "a polygon that cannot be drawn; left out of the mask", options.segments)
+                found.add(key, name, _box(element, options.origin), outline)
+        return found.targets()
+
+
+def _look(context: Context, files: list[str]) -> _Seen:
+    seen = _Seen()
+    for file in files:
+        root = _root(context, file)
+        if root is None:
+            continue
+        seen.files += 1
+        size = _size(root)
+        key = _quiet(context, root, file, seen)
+        if key:
+            seen.keys[key] = None
+        for element in root.iter("object"):
+            name = (element.findtext("name") or "").strip()
+            if not name:
+                continue
+            x1, y1, x2, y2 = _corners(element)
+            seen.names.add(name)
+            seen.boxes += 1
+            seen.outlines += _outline(element) is not None
+            seen.zeros += (x1 == 0 or y1 == 0) and x2 > x1 and y2 > y1
+            if size and (x2 >= size[0] or y2 >= size[1]):
+                seen.full += 1
+                if key and len(seen.at_border) < 6:
+                    seen.at_border.append(key)
+    return seen
+
+
+def _origin_question(seen: _Seen) -> list[Question]:
+    if seen.zeros or seen.full or not seen.boxes:  # a corner at 0 can't be counted from 1; one at the width is the last pixel counted from 1
+        return []
+    readings = (
+        Reading("from-1", "pixels counted from 1, the last one in the box, as Pascal VOC itself writes them", {"origin": 1}),
+        Reading("from-0", "borders counted from 0, as LabelImg, CVAT and Roboflow write them", {"origin": 0}),
+    )
+    evidence = f"None of the {seen.boxes:,} boxes touches a side of its picture: a corner at 0 would speak for 0, one at the width or height for 1. "
+    evidence += "The two readings differ by one pixel of the original picture."
+    return [Question("origin", "Do the corners of the boxes count from 0 or from 1?", readings, "from-1", evidence, tuple(list(seen.keys)[:6]))]
+
+
+def _extension_question(seen: _Seen, options: dict) -> list[Question]:
+    if not seen.open_names:
+        return []
+    endings = Counter(_ending(key) for keys in seen.open_names.values() for key in keys)
+    order = sorted(endings, key=lambda ending: (ending not in (".jpg", ".jpeg"), ending))
+    readings = tuple(Reading(ending.lstrip("."), f"the {ending} pictures", {"extension": ending}) for ending in order)
+    options["extension"] = order[0]
+    evidence = f"{len(seen.open_names):,} XML files name a picture without its ending, and there are {' and '.join(order)} files of that name. "
+    evidence += f"{order[0]} is taken, as Pascal VOC's pictures are; the others are not labelled."
+    examples = tuple(next(iter(seen.open_names.values())))[:6]
+    return [Question("extension", "Which of the pictures of one name do the XML files mean?", readings, order[0].lstrip("."), evidence, examples)]
 
 
 def _root(context: Context, file: str, tell: bool = False) -> Element | None:
@@ -98,39 +179,90 @@ def _root(context: Context, file: str, tell: bool = False) -> Element | None:
     return None
 
 
-def _objects(root: Element) -> list[tuple[str, tuple[float, float, float, float]]]:
-    found = []
-    for element in root.iter("object"):
-        name = (element.findtext("name") or "").strip()
-        corners = [_number(element.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")]
-        x1, y1, x2, y2 = corners
-        if name:
-            empty = x2 <= x1 or y2 <= y1  # as written, before counting the last pixel in
-            found.append((name, (x1 - 1, y1 - 1, x1 - 1 if empty else x2, y1 - 1 if empty else y2)))
-    return found
+def _corners(element: Element) -> tuple[float, float, float, float]:
+    box = element.find("bndbox")
+    if box is None:
+        box = element.find("robndbox")
+    if box is not None and box.find("cx") is not None:  # a turned box of roLabelImg: what encloses it
+        return _turned(box)
+    return tuple(number(box.findtext(side) if box is not None else None) for side in ("xmin", "ymin", "xmax", "ymax"))  # type: ignore[return-value]
 
 
-def _number(text: str | None) -> float:
+def _turned(box: Element) -> tuple[float, float, float, float]:
+    import math
+
+    x, y, width, height, angle = (number(box.findtext(name)) for name in ("cx", "cy", "w", "h", "angle"))
+    if not math.isfinite(angle):
+        return (float("nan"),) * 4
+    cos, sin = abs(math.cos(angle)), abs(math.sin(angle))
+    across, down = (width * cos + height * sin) / 2, (width * sin + height * cos) / 2
+    return x - across, y - down, x + across, y + down
+
+
+def _box(element: Element, origin: int) -> tuple[float, float, float, float]:
+    """Borders from 0."""
+    x1, y1, x2, y2 = _corners(element)
+    if not origin or element.find("robndbox") is not None:
+        return x1, y1, x2, y2
+    empty = x2 == x1 or y2 == y1  # as written, before counting the last pixel in
+    if x2 < x1 or y2 < y1:
+        return x1 - 1, y1 - 1, x2 - 1, y2 - 1
+    return x1 - 1, y1 - 1, x1 - 1 if empty else x2, y1 - 1 if empty else y2
+
+
+def _outline(element: Element) -> Outline | None:
+    """A polygon as Roboflow and Label Studio add one: x1, y1, x2, y2, ... as elements."""
+    points = element.find("polygon")
+    if points is None:
+        return None
+    pairs, count = [], 1
+    while points.find(f"x{count}") is not None and count < 100_000:
+        pairs.append((number(points.findtext(f"x{count}")), number(points.findtext(f"y{count}"))))
+        count += 1
     try:
-        return float(text) if text is not None else float("nan")
+        return polygon(pairs)
     except ValueError:
-        return float("nan")
+        return None
 
 
 def _size(root: Element) -> tuple[int, int] | None:
-    width, height = (_number(root.findtext(f"size/{side}")) for side in ("width", "height"))
-    return (int(width), int(height)) if 0 < width < 1e6 and 0 < height < 1e6 else None
+    return picture_size(root.findtext("size/width"), root.findtext("size/height"))
+
+
+def _ending(name: str) -> str:
+    return f".{name.rpartition('.')[2].lower()}"
+
+
+def _names(root: Element, file: str, extension: str) -> list[str]:
+    """By the file name it states, with its folder where it states one, else by its own."""
+    stated, own = (root.findtext("filename") or "").strip(), stem_of(file)
+    names = [name for name in (stated, own) if name]
+    return [name if _ending(name) in EXTENSIONS else f"{name}{extension}" for name in names] if extension else names
+
+
+def _quiet(context: Context, root: Element, file: str, seen: _Seen) -> str | None:
+    for name in _names(root, file, ""):
+        try:
+            key = context.index.find(name, near=file.rpartition("/")[0])
+        except AmbiguousImageError:
+            fits = context.index.same_stem(name, file.rpartition("/")[0])
+            if len(fits) > 1 and len({key.rpartition(".")[0] for key in fits}) == 1:
+                seen.open_names[file] = fits
+                seen.keys |= dict.fromkeys(fits)
+            continue
+        if key:
+            return key
+    return None
 
 
 def _image(context: Context, root: Element, file: str, options: VocOptions) -> str | None:
-    """By the file name it states, else by its own."""
-    stated = (root.findtext("filename") or "").strip()
-    own = stem_of(file)
-    for name in filter(None, (stated, own)):
+    near = file.rpartition("/")[0]
+    names = _names(root, file, options.extension)
+    for name in names[:-1]:
         try:
-            key = context.index.find(name, options.images)
-        except Exception:
-            key = None
-        if key:
-            return key
-    return context.image(own, file, options.boxes, options.images)
+            found = context.index.match(name, options.images, near)[0]
+        except AmbiguousImageError:
+            continue
+        if found:
+            return context.image(name, file, options.boxes, options.images, near)
+    return context.image(names[-1], file, options.boxes, options.images, near)

@@ -1,0 +1,100 @@
+"""Files that name the classes of numbered objects: a YAML with 'names', classes.txt, obj.names, notes.json and the like, the nearest first."""
+
+from __future__ import annotations
+
+from mtl_core.data.imports.formats import Context
+from mtl_core.data.imports.json_files import load
+from mtl_core.data.imports.tree import UnreadableError
+from mtl_core.errors import ConfigError, DataError
+from mtl_core.plain_yaml import read_yaml
+
+_MOST_BYTES = 4 << 20
+_LISTS = ("classes.txt", "labels.txt", "predefined_classes.txt", "class_names.txt", "names.txt", "_darknet.labels", "labels.names")
+
+
+def name_files(context: Context, folder: str) -> list[str]:
+    """Files that may name classes, the nearest to ``folder`` first; of one folder YAMLs first."""
+    kept = context.tree.looked_at.get("class names")
+    if kept is None:
+        kept = context.tree.looked_at["class names"] = [name for name in context.tree.files if _may_name(name)]
+    words = folder.split("/") if folder else []
+    named: list[tuple[tuple[int, int, int, str], str]] = []
+    for name in kept:  # type: ignore[attr-defined]
+        have = name.split("/")[:-1]
+        common = 0
+        while common < min(len(have), len(words)) and have[common] == words[common]:
+            common += 1
+        aside = len(have) - common  # folders to go down into, away from the text files
+        named.append(((aside, -common, _order(name), name), name))
+    return [name for _, name in sorted(named)]
+
+
+def names_in(context: Context, file: str) -> list[str]:
+    """Class names in order; empty where the file has none."""
+    low = file.lower()
+    if low.endswith(".json"):
+        return _of_notes(context, file)
+    try:
+        text = context.tree.read(file, _MOST_BYTES).decode("utf-8-sig")
+    except (UnreadableError, UnicodeDecodeError):
+        return []
+    if low.endswith((".yaml", ".yml")):
+        return _of_yaml(text)
+    lines = [line.strip() for line in text.splitlines()]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines if lines and len(set(lines)) == len(lines) and all(0 < len(line) <= 200 for line in lines) else []
+
+
+def pose_shape(context: Context, names: str, folder: str) -> list[int]:
+    """``kpt_shape`` of the YAML that names the classes, or of the nearest one; empty for none."""
+    files = [names, *name_files(context, folder)] if names else name_files(context, folder)
+    for file in files:
+        if not file.lower().endswith((".yaml", ".yml")):
+            continue
+        try:
+            data = read_yaml(context.tree.read(file, _MOST_BYTES).decode("utf-8-sig"), aliases=False)
+        except (UnreadableError, UnicodeDecodeError, ConfigError):
+            continue
+        shape = data.get("kpt_shape") if isinstance(data, dict) else None
+        if isinstance(shape, list) and len(shape) == 2 and all(isinstance(n, int) and 0 < n < 10_000 for n in shape) and shape[1] in (2, 3):
+            return shape
+    return []
+
+
+def _may_name(name: str) -> bool:
+    base = name.lower().rpartition("/")[2]
+    return base.endswith((".yaml", ".yml", ".names")) or base in _LISTS or base == "notes.json"
+
+
+def _order(name: str) -> int:
+    base = name.lower().rpartition("/")[2]
+    return 0 if base in ("data.yaml", "data.yml") else 1 if base.endswith((".yaml", ".yml")) else 2
+
+
+def _of_yaml(text: str) -> list[str]:
+    try:
+        data = read_yaml(text, aliases=False)
+    except ConfigError:
+        return []
+    names = data.get("names") if isinstance(data, dict) else None
+    if isinstance(names, dict) and all(isinstance(n, int) for n in names) and sorted(names) == list(range(len(names))):
+        names = [names[n] for n in range(len(names))]
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def _of_notes(context: Context, file: str) -> list[str]:
+    """Label Studio's notes.json beside its YOLO export."""
+    try:
+        data = load(context.tree, file)
+    except DataError:
+        return []
+    entries = data.get("categories") if isinstance(data, dict) else None
+    if not isinstance(entries, list) or not all(_is_category(entry) for entry in entries):
+        return []
+    named = {entry["id"]: entry["name"] for entry in entries}
+    return [named[n] for n in range(len(named))] if sorted(named) == list(range(len(named))) else []
+
+
+def _is_category(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("id"), int) and isinstance(entry.get("name"), str)

@@ -1,0 +1,126 @@
+"""Formats that are known by name and not read: which export to choose instead. And the reason for every file of targets that no format takes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from mtl_core.data.imports.formats import Context
+from mtl_core.data.imports.formats.xml_files import roots
+from mtl_core.data.imports.json_files import Head, heads
+
+_READ = "COCO, Pascal VOC, YOLO, LabelMe, CVAT, Label Studio, VIA, KITTI or CreateML"
+
+JSON_FORMATS: tuple[tuple[str, str, Callable[[Head], bool]], ...] = (  # name, what to do, how it is known
+    (
+        "Supervisely",
+        "export it as COCO or YOLO (Ecosystem: 'Export to COCO')",
+        lambda h: "classTitle" in h.entry("objects") or ("objects" in h.keys and "size" in h.keys),
+    ),
+    ("Supervisely (meta.json)", "it names classes of a Supervisely project; export that as COCO or YOLO", lambda h: "title" in h.entry("classes")),
+    ("Datumaro", "convert it: 'datum convert -f coco' or '-f yolo'", lambda h: "items" in h.keys and "categories" in h.keys),
+    ("COCO results", "they are predictions without the list of pictures; give the file of annotations", lambda h: _has(h, "image_id", "score")),
+    ("VIA 3", "export it from VIA as COCO, or annotate with VIA 2", lambda h: {"project", "config", "view"} <= set(h.keys)),
+    ("BDD100K / Scalabel", "convert it with 'python -m bdd100k.label.to_coco'", lambda h: _has(h, "name", "labels")),
+    ("BDD100K / Scalabel", "convert it with 'python -m bdd100k.label.to_coco'", lambda h: "frames" in h.keys and "labels" in h.entry("frames")),
+    ("Labelbox", "export it as COCO, or convert its NDJSON with Labelbox's own converter", lambda h: _has(h, "Labeled Data") or _has(h, "data_row")),
+    ("Scale AI", "export it as COCO", lambda h: _has(h, "task_id", "response")),
+    ("Amazon SageMaker", "convert the manifest to COCO", lambda h: "source-ref" in h.keys or _has(h, "source-ref")),
+    ("Cityscapes polygons", "the masks '_labelIds.png' beside it are read instead", lambda h: {"imgHeight", "imgWidth", "objects"} <= set(h.keys)),
+    ("V7 Darwin", "export it as COCO", lambda h: "item" in h.keys and "annotations" in h.keys and ("version" in h.keys or "schema_ref" in h.keys)),
+    ("Hasty / Prodigy", "export it as COCO", lambda h: _has(h, "spans", "image") or "export_format_version" in h.keys),
+    ("TAO / DetectNet JSON", "export it as KITTI labels or COCO", lambda h: "openlabel" in h.keys),
+    ("Azure / VoTT", "export it from VoTT as Pascal VOC or CSV", lambda h: "visitedAssets" in h.keys or ("asset" in h.keys and "regions" in h.keys)),
+    ("nuScenes / KITTI-360 tables", "convert it to COCO", lambda h: _has(h, "token", "sample_data_token")),
+    ("GeoJSON", "coordinates on a map are not read; export polygons in pixels as COCO", lambda h: h.keys.get("type") == "FeatureCollection"),
+)
+
+XML_ROOTS = {
+    "dataset": ("dlib or ImgLab XML", "export it as Pascal VOC or COCO"),
+    "tagset": ("word or text annotations", "export boxes as Pascal VOC or COCO"),
+    "PcGts": ("PAGE XML", "export it as COCO"),
+    "alto": ("ALTO XML", "export it as COCO"),
+    "kml": ("KML", "coordinates on a map are not read"),
+}
+
+FILES = {  # ending -> name, what to do
+    ".tfrecord": ("TFRecord", "export the same set as COCO, Pascal VOC or CSV (Roboflow offers all of them)"),
+    ".tfrecords": ("TFRecord", "export the same set as COCO, Pascal VOC or CSV"),
+    ".record": ("TFRecord", "export the same set as COCO, Pascal VOC or CSV"),
+    ".ndjson": ("Labelbox NDJSON", "export it as COCO, or convert it with Labelbox's own converter"),
+    ".manifest": ("Amazon SageMaker manifest", "convert it to COCO"),
+    ".lmdb": ("LMDB", "unpack its pictures and labels to files"),
+    ".mdb": ("LMDB", "unpack its pictures and labels to files"),
+    ".rec": ("MXNet RecordIO", "unpack its pictures and labels to files"),
+    ".h5": ("HDF5", "unpack its pictures and labels to files"),
+    ".hdf5": ("HDF5", "unpack its pictures and labels to files"),
+    ".pts": ("landmarks (.pts)", "keypoints are no task here yet"),
+    ".pkl": ("a pickle", "it may run code and is never opened; save the labels as CSV"),
+    ".pickle": ("a pickle", "it may run code and is never opened; save the labels as CSV"),
+    ".pth": ("a pickle", "it may run code and is never opened; save the labels as CSV"),
+}
+
+
+def tell(context: Context) -> None:
+    """A note for each JSON and XML that no format has said anything about, and for files of formats that are not read."""
+    told = [note.files for note in context.notes]
+    notes: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for file, head in heads(context.tree).items():
+        if not _is_told(file, told):
+            notes[file.rpartition("/")[0], _json_reason(head)].append(file)
+    for file, root in roots(context.tree).items():
+        if not _is_told(file, told):
+            notes[file.rpartition("/")[0], _xml_reason(root)].append(file)
+    for file in context.tree.files:
+        ending = f".{file.rpartition('/')[2].lower().partition('.')[2].rpartition('.')[2]}" if "." in file.rpartition("/")[2] else ""
+        if ending in FILES or ".tfrecord" in file.lower().rpartition("/")[2]:
+            name, advice = FILES.get(ending, FILES[".tfrecord"])
+            notes[file.rpartition("/")[0], f"seen, not read: {name}; {advice}"].append(file)
+    for (folder, reason), files in notes.items():
+        pattern = f"{folder}/*.{files[0].rpartition('.')[2]}" if folder else f"*.{files[0].rpartition('.')[2]}"
+        if len(files) < 4:
+            for file in files:
+                context.not_understood(file, reason)
+        else:
+            context.not_understood(pattern, reason, len(files))
+
+
+def _is_told(file: str, told: list[str]) -> bool:
+    folder, _, base = file.rpartition("/")
+    ending = base.rpartition(".")[2]
+    for name in told:
+        if name == file:
+            return True
+        above, _, pattern = name.rpartition("/")
+        if pattern == f"*.{ending}" and (not above or folder == above or folder.startswith(f"{above}/")):
+            return True
+    return False
+
+
+def _json_reason(head: Head) -> str:
+    if head.error:
+        return f"seen, not understood, because it is no JSON that can be read: {head.error}"
+    for name, advice, fits in JSON_FORMATS:
+        if fits(head):
+            return f"seen, not read: {name}; {advice}"
+    if head.top == "[":
+        keys = ", ".join(list(head.item)[:6])
+        what = f"a list of entries with {keys}" if keys else "a list of plain values"
+        return f"seen, not understood, because it is {what}; expected {_READ}"
+    return f"seen, not understood, because its keys are {', '.join(list(head.keys)[:6]) or 'none'}; expected {_READ}"
+
+
+def _xml_reason(root: str) -> str:
+    if root in XML_ROOTS:
+        name, advice = XML_ROOTS[root]
+        return f"seen, not read: {name}; {advice}"
+    if not root:
+        return "seen, not understood, because it is not XML"
+    return f"seen, not understood, because it begins with '{root[:40]}'; expected 'annotation' (Pascal VOC) or 'annotations' (CVAT)"
+
+
+def _has(head: Head, *names: str) -> bool:
+    """Whether the entries of the list at the top have these names."""
+    item: dict[str, Any] = head.item
+    return bool(item) and all(name in item for name in names)

@@ -1,0 +1,77 @@
+"""ObjectFormat: parent of the formats whose look reads what the check reads, so that counts on the first look are true."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+from mtl_core.data.imports.formats import Context, Format, Guess, Targets
+from mtl_core.data.imports.formats.image_index import Claims
+from mtl_core.data.imports.formats.objects import ObjectOptions, Objects, options_of, unlisted_question
+from mtl_core.data.imports.report import Findings
+from mtl_core.errors import DataError
+
+
+class ObjectFormat(Format):
+    """Objects with boxes, perhaps outlines, perhaps tags of whole pictures."""
+
+    options: ObjectOptions
+
+    @abstractmethod
+    def collect(self, context: Context, found: Objects) -> None:
+        """Put everything that the files say into ``found``.
+
+        Raises:
+            DataError: the source as a whole can't be read.
+        """
+
+    def read(self, context: Context) -> list[Targets]:
+        found = Objects(context, self.options)
+        self.collect(context, found)
+        return found.targets()
+
+    @classmethod
+    def look(cls, context: Context, options: dict[str, Any], files: str, count: int = 1, what: str = "file") -> tuple[Guess, Objects] | None:
+        """A source as these options read it, without a word to the findings; None, with a note of why, where it names no picture."""
+        aside = Context(context.tree, context.index, Findings(), near=_near(options), claims=Claims())
+        source = cls(cls.Options(**{"segments": "segments", **({"tags": "tags"} if "tags" in cls.Options.model_fields else {}), **options}))
+        found = Objects(aside, source.options)  # type: ignore[arg-type]
+        try:
+            source.collect(aside, found)
+        except DataError as error:
+            context.not_understood(files, f"{cls.title}: {error}", count)
+            return None
+        if not found.pictures:
+            reason = next((row.message for row in aside.findings.rows), "nothing in it names a picture")
+            context.not_understood(files, f"{cls.title}, but no picture of this set is named: {reason}", count)
+            return None
+        objects = sum(len(picture.boxes) // 5 for picture in found.pictures.values())
+        context.understood(files, f"{cls.title}: {len(found.pictures):,} pictures, {objects:,} objects", count)
+        proposed = options_of(found)
+        marks = sum(row.kind == "other_shape" for row in aside.findings.rows)
+        notes = [f"'{files}': {cls.title}, {len(found.pictures):,} pictures, {objects:,} objects of {len(found.names)} classes"]
+        if found.turned:
+            notes.append(f"'{files}': {found.turned:,} boxes are turned; of each the upright box around it is read")
+        if marks:
+            notes.append(f"'{files}': {marks:,} points and lines are no areas and are not read; keypoints are no task here yet")
+        questions = unlisted_question(context, found.pictures, what) if objects else []
+        names = [proposed[key] for key in ("boxes", "segments", "present") if proposed.get(key)]
+        labelled = {name: len(found.pictures) for name in names}
+        if proposed.get("tags"):
+            labelled[proposed["tags"]] = max(len(values) for values in found.tags.values())
+        return Guess({**options, **proposed}, labelled=labelled, notes=notes, questions=questions), found
+
+
+def common_folder(files: Iterable[str]) -> str:
+    """The deepest folder that holds all of these files."""
+    several = [file.split("/")[:-1] for file in files]
+    first = several[0] if several else []
+    length = 0
+    while length < len(first) and all(parts[: length + 1] == first[: length + 1] for parts in several):
+        length += 1
+    return "/".join(first[:length])
+
+
+def _near(options: dict[str, Any]) -> str:
+    return str(options["file"]).rpartition("/")[0] if options.get("file") else str(options.get("folder", ""))
