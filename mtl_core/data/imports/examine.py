@@ -30,7 +30,7 @@ from mtl_core.registry import unknown_name, validated
 
 MOST_BOXES = 1000  # of one image
 PREPARATION = 3  # how arrays are made of files; raise it with every change that makes other arrays of the same files
-# 3: outlines are drawn as pycocotools draws them; before, Pillow filled half a pixel more on every side
+# 3: outlines are drawn as pycocotools draws them; before, Pillow filled half a pixel more on every side. A picture with refused boxes is unlabelled
 _DRAFT = 64  # pixels that suffice to compare pictures
 
 

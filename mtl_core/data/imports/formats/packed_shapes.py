@@ -38,7 +38,9 @@ class PackedShapes(Shapes):
         numbers: name as in ``data`` -> number in the mask; shared by all images.
     """
 
-    def __init__(self, data: bytes | bytearray, numbers: Mapping[int, int], size: tuple[int, int] | None, shares: bool = False, upright: bool = False):
+    def __init__(
+        self, data: bytes | bytearray, numbers: Mapping[int, int], size: tuple[int, int] | None, shares: bool = False, upright: bool = False
+    ):
         for name, value in (("data", data), ("numbers", numbers), ("size", size), ("shares", shares), ("upright", upright)):
             object.__setattr__(self, name, value)
 
