@@ -136,3 +136,13 @@ def test_two_foreign_names_of_one_picture_are_both_refused(tmp_path):
     report = check(tmp_path, propose(tmp_path).spec)
     assert report.counts["skipped/ambiguous_image"] == 2
     assert report.tasks[0].class_counts == {"a": 5}
+
+
+@pytest.mark.parametrize("kind", ["yolo", "voc", "kitti", "dota"])
+def test_very_many_folders_are_one_source(tmp_path, kind):
+    """A source goes over all files once: one for each folder would make the look grow with their square."""
+    for part in range(25):
+        write_set(kind, tmp_path / f"seq{part}", {f"{number}.png": [SQUARE, SMALL] for number in range(2)})
+    proposal = propose(tmp_path)
+    assert len(proposal.spec.sources) == 1
+    assert proposal.tasks[0].labelled == 50

@@ -8,7 +8,7 @@ from collections import defaultdict
 from pydantic import Field
 
 from mtl_core.data.imports.formats import Context, Guess, stem_of
-from mtl_core.data.imports.formats.object_format import ObjectFormat
+from mtl_core.data.imports.formats.object_format import ObjectFormat, few_folders
 from mtl_core.data.imports.formats.objects import ObjectOptions, Objects, number
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import UnreadableError
@@ -39,7 +39,7 @@ class Dota(ObjectFormat):
             if name.lower().endswith(".txt"):
                 folders[name.rpartition("/")[0]].append(name)
         guesses = []
-        for folder, files in folders.items():
+        for folder, files in few_folders(folders).items():
             if any(_begins_as_dota(context, file) for file in files[:5]):
                 found = cls.look(context, {"folder": folder}, f"{folder}/*.txt" if folder else "*.txt", len(files), "text file")
                 if found:

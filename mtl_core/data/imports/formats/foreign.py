@@ -64,7 +64,7 @@ FILES = {  # ending -> name, what to do
 
 def tell(context: Context) -> None:
     """A note for each JSON and XML that no format has said anything about, and for files of formats that are not read."""
-    told = [note.files for note in context.notes]
+    told = {note.files for note in context.notes}
     notes: dict[tuple[str, str], list[str]] = defaultdict(list)
     for file, head in heads(context.tree).items():
         if not _is_told(file, told):
@@ -86,16 +86,13 @@ def tell(context: Context) -> None:
             context.not_understood(pattern, reason, len(files))
 
 
-def _is_told(file: str, told: list[str]) -> bool:
+def _is_told(file: str, told: set[str]) -> bool:
+    """Whether a note names the file, or a pattern of its folder or one above."""
     folder, _, base = file.rpartition("/")
-    ending = base.rpartition(".")[2]
-    for name in told:
-        if name == file:
-            return True
-        above, _, pattern = name.rpartition("/")
-        if pattern == f"*.{ending}" and (not above or folder == above or folder.startswith(f"{above}/")):
-            return True
-    return False
+    pattern = f"*.{base.rpartition('.')[2]}"
+    parts = folder.split("/") if folder else []
+    above = ("/".join([*parts[:count], pattern]) for count in range(len(parts) + 1))
+    return file in told or any(name in told for name in above)
 
 
 def _json_reason(head: Head) -> str:

@@ -12,6 +12,8 @@ from mtl_core.data.imports.formats.objects import ObjectOptions, Objects, option
 from mtl_core.data.imports.report import Findings
 from mtl_core.errors import DataError
 
+_MOST_FOLDERS = 20  # sources that a look makes of one format with a file per picture
+
 
 class ObjectFormat(Format):
     """Objects with boxes, perhaps outlines, perhaps tags of whole pictures."""
@@ -71,6 +73,14 @@ def common_folder(files: Iterable[str]) -> str:
     while length < len(first) and all(parts[: length + 1] == first[: length + 1] for parts in several):
         length += 1
     return "/".join(first[:length])
+
+
+def few_folders(folders: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Files by folder; with very many folders all files by the one that holds them, since each source goes over all files once."""
+    if len(folders) <= _MOST_FOLDERS:
+        return folders
+    files = [file for several in folders.values() for file in several]
+    return {common_folder(files): files}
 
 
 def _near(options: dict[str, Any]) -> str:

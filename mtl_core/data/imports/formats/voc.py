@@ -11,6 +11,7 @@ from pydantic import Field
 
 from mtl_core.data.imports.formats import Context, Format, Guess, Targets, stem_of
 from mtl_core.data.imports.formats.image_index import AmbiguousImageError
+from mtl_core.data.imports.formats.object_format import few_folders
 from mtl_core.data.imports.formats.objects import ObjectOptions, Objects, number, picture_size, unlisted_question
 from mtl_core.data.imports.formats.outlines import Outline, polygon
 from mtl_core.data.imports.formats.xml_files import roots
@@ -62,7 +63,7 @@ class Voc(Format):
         for name in context.tree.files:
             if name.lower().endswith(".xml") and roots(context.tree).get(name) == "annotation":
                 folders.setdefault(name.rpartition("/")[0], []).append(name)
-        guesses = []
+        guesses, folders = [], few_folders(folders)
         for folder, files in folders.items():
             seen = _look(context, files)
             if seen.names and not seen.keys:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from mtl_core.data.imports.formats import Context, Format, Guess, Targets, stem_of
 from mtl_core.data.imports.formats.class_names import name_files, names_in, pose_shape
+from mtl_core.data.imports.formats.object_format import few_folders
 from mtl_core.data.imports.formats.objects import ObjectOptions, Objects, unlisted_question
 from mtl_core.data.imports.formats.outlines import Outline, polygon
 from mtl_core.data.imports.questions import Question, Reading
@@ -75,7 +76,7 @@ class Yolo(Format):
             if name.lower().endswith(".txt") and name.rpartition("/")[2].lower() not in _NO_LABELS:
                 folders[_folder(name)].append(name)
         found = []
-        for folder, files in folders.items():
+        for folder, files in few_folders(folders).items():
             own = [file for file in files if stem_of(file) in stems]
             lines = _look(context, own, folder) if own else _Lines()
             if lines.objects and len(lines.bad) <= lines.objects:
