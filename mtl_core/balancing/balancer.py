@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from mtl_core.balancing.paper import Paper
 from mtl_core.balancing.task_gradients import AtFeatures, AtParameters, TaskGradients
+from mtl_core.randomness import Generators
 from mtl_core.sharing.model import MultiTaskModel
 
 NOT_A_NUMBER = float("nan")
@@ -69,8 +70,9 @@ class Balancer(nn.Module, ABC):
         simplex: the coefficients are at least 0 and sum to 1.
         heads: how the tasks' own parameters are trained, in a sentence, where it is not with the coefficients shown; empty where it is.
         only_with: claims among those above that hold under some options alone: claim -> option -> the values under which it holds.
-        draws: it draws random numbers. Its steps then draw from the run's own generators. A method from another package is taken to draw, unless it
-            says ``draws = False``.
+        draws: it draws random numbers, within ``with drawing(self.generators)``, so that they come from the run's own generators. A method from
+            another package need not know of that: its whole step draws from them, unless it says ``draws = False``.
+        generators: the run's; None outside of a run.
         memory: what it remembers beside buffers and parameters: tensors, numbers, lists and dicts of them.
     """
 
@@ -99,6 +101,7 @@ class Balancer(nn.Module, ABC):
         self.options = options
         self.task_count = task_count
         self.memory: dict[str, Any] = {}
+        self.generators: Generators | None = None
         # Not in the state_dict: checkpoints keep them, and a method without a memory has no state.
         self.register_buffer("loss_weights", torch.ones(task_count), persistent=False)
 
@@ -109,9 +112,9 @@ class Balancer(nn.Module, ABC):
 
     @classmethod
     def may_draw(cls) -> bool:
-        """Whether steps with this method need the run's generators."""
+        """Whether this method may draw without asking for the run's generators, as one from another package does that says nothing of it."""
         says = any("draws" in vars(parent) for parent in cls.__mro__ if parent is not Balancer)
-        return cls.draws if says or cls.__module__.startswith("mtl_core.") else True
+        return not says and not cls.__module__.startswith("mtl_core.")
 
     @property
     def at_features(self) -> bool:

@@ -12,6 +12,7 @@ from torchjd.aggregation import GradDrop as TorchJDGradDrop
 from mtl_core.balancing.balancer import GradientAggregator, GradientOptions, Update
 from mtl_core.balancing.paper import Paper
 from mtl_core.balancing.task_gradients import TaskGradients
+from mtl_core.randomness import drawing
 
 
 class GradDropOptions(GradientOptions):
@@ -53,7 +54,8 @@ class GradDrop(GradientAggregator):
 
     def aggregate(self, tasks: TaskGradients) -> Update:
         self.aggregator.leak = torch.full_like(tasks.losses, self.options.leak)
-        gradient = self.aggregator(tasks.jacobian)
+        with drawing(self.generators):
+            gradient = self.aggregator(tasks.jacobian)
         return Update(gradient, least_squares(tasks, gradient))
 
 

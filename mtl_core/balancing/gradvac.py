@@ -11,6 +11,7 @@ from torchjd.aggregation import GradVacWeighting
 
 from mtl_core.balancing.balancer import GradientOptions, GramianAggregator
 from mtl_core.balancing.paper import Paper
+from mtl_core.randomness import drawing
 
 
 class GradVacOptions(GradientOptions):
@@ -56,7 +57,8 @@ class GradVac(GramianAggregator):
         among = (rows[:, None], rows[None, :])
         self.weighting._phi_t = self.usual.cpu()[among].double()
         self.weighting._state_key = (len(rows), gramian.dtype)
-        coefficients = self.weighting(scaled)
+        with drawing(self.generators):
+            coefficients = self.weighting(scaled)
         self.usual[among] = self.weighting._phi_t.to(self.usual)
         self.weighting._phi_t = None  # the state is in ``usual`` alone
         return coefficients

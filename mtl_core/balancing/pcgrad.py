@@ -9,6 +9,7 @@ from torchjd.aggregation import PCGradWeighting
 
 from mtl_core.balancing.balancer import BalancerOptions, GramianAggregator
 from mtl_core.balancing.paper import Paper
+from mtl_core.randomness import drawing
 
 
 class PCGrad(GramianAggregator):
@@ -29,4 +30,5 @@ class PCGrad(GramianAggregator):
         self.weighting = PCGradWeighting()
 
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
-        return self.weighting(gramian)
+        with drawing(self.generators):
+            return self.weighting(gramian)

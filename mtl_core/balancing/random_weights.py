@@ -9,6 +9,7 @@ from torchjd.scalarization import Random
 
 from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
 from mtl_core.balancing.paper import Paper
+from mtl_core.randomness import drawing
 
 
 class RandomLossWeighting(LossWeighting):
@@ -36,4 +37,5 @@ class RandomLossWeighting(LossWeighting):
         self.scalarizer = Random()
 
     def combine(self, losses: Tensor, present: Tensor) -> Tensor:
-        return self.scalarizer(losses[present])
+        with drawing(self.generators):
+            return self.scalarizer(losses[present])

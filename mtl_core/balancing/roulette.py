@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
+from mtl_core.randomness import drawing
 
 RECENT, LONG = 0.1, 0.01  # share of the newest loss in the short and in the long running mean, for a step
 SMALLEST = 1e-12
@@ -92,7 +93,8 @@ class Roulette(LossWeighting):
         return fitness / fitness.sum()
 
     def _draw(self, present: Tensor, count: int) -> Tensor:
-        return torch.multinomial(self.chances(present).cpu(), count).to(present.device)
+        with drawing(self.generators):
+            return torch.multinomial(self.chances(present).cpu(), count).to(present.device)
 
     def _next_in_turn(self, present: Tensor, count: int) -> Tensor:
         """The tasks present whose last turn is the longest ago: who is absent when it is its turn has it when it comes back."""

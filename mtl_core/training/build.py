@@ -63,12 +63,12 @@ class Setup:
     update: Any = None  # what does a step, see mtl_core.training.updates; made of the rest
 
     def drawing(self) -> contextlib.AbstractContextManager:
-        """The context of a step: what the network or the balancing method draws comes from this run's generators."""
+        """The context of a step: what the network draws, or a balancing method from elsewhere, comes from this run's generators."""
         return self.random.drawing() if self.draws else contextlib.nullcontext()
 
     @cached_property
     def draws(self) -> bool:
-        """Whether a step draws random numbers at all; the context costs a little."""
+        """Whether a step may draw without asking for the generators itself. The context costs a little at each call of torch."""
         return draws(self.model) or self.balancer.may_draw()
 
     @property
@@ -127,6 +127,7 @@ def build(config: RunConfig, cache: Path, progress: Progress | None = None) -> S
     model = model.to(memory_format=execution.memory_format)
     with random.drawing():
         balancer = build_balancer(config).to(device)
+    balancer.generators = random
     model.split_features = balancer.at_features  # only now: what was timed above is a plain backward pass
     optimizer = optimizer_of(config, model, balancer)
     train_batches = _train_batches(config, data, kinds, execution)

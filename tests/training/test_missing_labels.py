@@ -58,6 +58,27 @@ def test_ten_per_cent_of_one_tasks_labels_train_without_nan(method, cache):
     assert all(parameter.isfinite().all() for parameter in setup.model.parameters())
 
 
+@pytest.mark.parametrize("method", ["fixed", "pcgrad", "gradnorm"])
+@pytest.mark.filterwarnings("error")  # such as torch's of a schedule that moves before the optimizer
+def test_a_step_without_any_target_repeats_nothing_of_the_step_before(method, cache):
+    setup = made(cache, balancing={"name": method}, tasks={name: {"label_fraction": 0.9} for name in ("digit", "slant", "ink")})
+    setup.model.train()
+    step, batches = JointStep(setup), setup.train_batches.epoch(0)
+    empty, whole = next(batches), next(batches)
+    empty.labelled.update({target: torch.zeros_like(flags) for target, flags in empty.labelled.items()})
+    before = {name: value.clone() for name, value in setup.model.state_dict().items() if "running" not in name}
+    losses, present, _, coefficients = step(empty, 1)
+    assert (losses.tolist(), present.tolist(), coefficients.tolist()) == ([0.0] * 3, [False] * 3, [0.0] * 3)
+    assert step.noted() == {}
+    assert all(torch.equal(value, setup.model.state_dict()[name]) for name, value in before.items())
+    step(whole, 2)
+    seen = step.noted()
+    assert any(key.startswith("gradient_norm") for key in seen)
+    assert any(key.startswith("conflict/") for key in seen)
+    step(empty, 3)
+    assert step.noted() == {}
+
+
 def test_the_loss_is_the_mean_over_labelled_images_only(cache):
     setup = made(cache, batch_size=256)
     batch = next(iter(setup.train_batches.epoch(0)))
