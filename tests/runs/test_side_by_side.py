@@ -22,7 +22,7 @@ BEGIN, WAIT = 3, 20  # the step at which everything else has begun, and the one 
 PATIENCE = 120
 
 DRAWS = {  # dropout, PCGrad's order of tasks, augmentation and mixing of the batches
-    "data": {"name": "digit_scenes", "train_size": 96, "val_size": 24, "test_size": 24, "max_digits": 2},
+    "data": {"name": "digit_scenes", "train_size": 96, "val_size": 16, "test_size": 16, "max_digits": 2},
     "tasks": {"present": {}, "count": {}},
     "backbone": {"name": "lenet", "dropout": 0.5},
     "balancing": {"name": "pcgrad"},
@@ -39,18 +39,18 @@ DRAWS = {  # dropout, PCGrad's order of tasks, augmentation and mixing of the ba
 
 
 def train(home, cache, on_event=None, **settings):
-    """Scalars and final weights of a run in a store of its own."""
+    """Scalars and final weights of a run in a store of its own, the store and the run."""
     store = open_store(home)
     store.cache = cache
     run = execute(store, store.create(RunConfig.from_dict({**DRAWS, **settings})).id, on_event=on_event)
     assert run.status == "finished", run.failure
     frame, folder = store.scalars(run.id), store.folder(run.id)
     scalars = {(row.key, row.step): row.value for row in frame.itertuples()}
-    return scalars, load_file(folder / "checkpoints" / read_index(folder)["last"] / FILES[0])
+    return scalars, load_file(folder / "checkpoints" / read_index(folder)["last"] / FILES[0]), store, run
 
 
 def assert_same(found, expected):
-    scalars, weights = expected
+    scalars, weights = expected[:2]
     assert found[0].keys() == scalars.keys()
     np.testing.assert_array_equal([found[0][key] for key in scalars], list(scalars.values()), err_msg=f"of {list(scalars)}")
     assert all(torch.equal(found[1][name], tensor) for name, tensor in weights.items())
@@ -101,20 +101,21 @@ class Beside:
             assert all(done.wait(PATIENCE) for done in self.done.values())
 
 
-def test_a_run_alone_and_beside_everything_else_are_bit_identical(tmp_path, trained, alone, shared_cache, one_thread, monkeypatch):
+def test_a_run_alone_and_beside_everything_else_are_bit_identical(tmp_path, alone, shared_cache, one_thread, monkeypatch):
     def never(*_arguments, **_options):
         raise AssertionError("a network was traced in the process that trains")
 
     for name in ("torch.export.export", "torch.onnx.export"):
         monkeypatch.setattr(name, never)
     pictures = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
-    folder, places = trained.store.folder(trained.run.id), iter(range(1000))
+    _, _, store, run = alone
+    folder, places = store.folder(run.id), iter(range(1000))
     beside = Beside(
-        predictions=lambda: load(trained.run.id, home=trained.store.home).predict(pictures),
-        evaluation=lambda: evaluate_checkpoint(trained.run.config, folder, shared_cache, read_index(folder)["last"], "val"),
+        predictions=lambda: load(run.id, home=store.home).predict(pictures),
+        evaluation=lambda: evaluate_checkpoint(run.config, folder, shared_cache, read_index(folder)["last"], "val"),
         another_run=lambda: train(tmp_path / f"another-{next(places)}", shared_cache, seed=9, epochs=1),
-        model=lambda: export(ExportSource(trained.store, trained.run), ["model"], tmp_path / f"model-{next(places)}"),
-        onnx=lambda: export(ExportSource(trained.store, trained.run), ["onnx"], tmp_path / f"onnx-{next(places)}"),
+        model=lambda: export(ExportSource(store, run), ["model"], tmp_path / f"model-{next(places)}"),
+        onnx=lambda: export(ExportSource(store, run), ["onnx"], tmp_path / f"onnx-{next(places)}"),
         others=lambda: (torch.manual_seed(1), torch.rand(5), np.random.seed(1)),
     )
     found = train(tmp_path / "watched", shared_cache, beside.on_event)
@@ -133,12 +134,3 @@ def test_a_run_that_draws_from_the_process_is_seen_to_change(tmp_path, alone, sh
 
     assert differs(train(tmp_path, shared_cache, draw), alone)
 
-
-def test_tracing_in_the_process_that_trains_is_seen_to_change_it(tmp_path, alone, shared_cache, one_thread, monkeypatch):
-    """Why exports trace in a process of their own: torch's optimizers read this flag, which tracing sets for every thread."""
-
-    def trace(event):
-        if type(event).__name__ == "StepScalars":
-            monkeypatch.setattr(torch.compiler, "_is_compiling_flag", 3 <= event.step < 8)
-
-    assert differs(train(tmp_path, shared_cache, trace), alone)
