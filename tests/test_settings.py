@@ -72,13 +72,13 @@ def test_what_is_empty_is_not_set(monkeypatch, tmp_path):
 
 def test_threads_are_set_for_the_whole_process_before_torch_is_imported():
     """In new processes: the number belongs to the process, and these tests share one."""
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | {"MTL_THREADS": "3"}
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | {"MTL_THREADS": "1"}
     given = "from mtl_core import settings; settings.use_threads()"
-    shown = "import torch, threading; found = [torch.get_num_threads()]; other = threading.Thread(target=lambda: found.append(torch.get_num_threads()))"
-    shown += "; other.start(); other.join(); print(found)"
+    shown = "import torch, threading; found = [torch.get_num_threads()]"
+    shown += "; other = threading.Thread(target=lambda: found.append(torch.get_num_threads())); other.start(); other.join(); print(found)"
     for code in (f"{given}; {shown}", f"import torch; {given}; {shown}"):
         done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
-        assert done.stdout.strip() == "[3, 3]"
+        assert done.stdout.strip() == "[1, 1]"
 
 
 def test_every_way_in_sets_the_threads(monkeypatch):

@@ -1,9 +1,9 @@
 """Tracing a network for an export, kept away from runs that train in the same process.
 
-While ``torch.export`` traces, ``torch.compiler.is_compiling()`` is true in every thread of the process. Optimizers of torch that are not fused (Adam and
-AdamW on ``mps``) take their bias correction in float32 then (``torch/optim/optimizer.py``, ``_get_value``), so the weights of a run beside it would differ
-in their last digits. The exporter also changes warning filters and log levels, which belong to the whole process. So where something may train here, a
-process of its own traces.
+While ``torch.export`` traces, ``torch.compiler.is_compiling()`` is true in every thread of the process. Optimizers of torch that are not fused
+(Adam and AdamW on ``mps``) take their bias correction in float32 then (``torch/optim/optimizer.py``, ``_get_value``), so the weights of a run beside it
+would differ in their last digits. The exporter also changes warning filters and log levels, which belong to the whole process. So where something may
+train here, a process of its own traces.
 """
 
 from __future__ import annotations
@@ -45,4 +45,5 @@ def write_apart(source: ExportSource, name: str, folder: Path) -> None:
     done = subprocess.run([*command, "--out", str(folder)], env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     if done.returncode:
         said = [line.removeprefix("error: ") for line in done.stderr.splitlines() if line.startswith("error: ")]
-        raise ExportError(said[-1] if said else f"the process that traces the network ended with code {done.returncode}: {done.stderr.strip()[-300:]}")
+        ended = f"the process that traces the network ended with code {done.returncode}: {done.stderr.strip()[-300:]}"
+        raise ExportError(said[-1] if said else ended)

@@ -133,4 +133,3 @@ def test_a_run_that_draws_from_the_process_is_seen_to_change(tmp_path, alone, sh
             torch.manual_seed(1)
 
     assert differs(train(tmp_path, shared_cache, draw), alone)
-

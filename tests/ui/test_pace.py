@@ -13,7 +13,7 @@ CONFIG = {"data": {"name": "digits"}, "tasks": {"digit": {}, "ink": {}}, "backbo
 
 
 def rows(speeds, epoch_steps=1000, gaps=None):
-    """A row every second with the given steps per second, recorded as a run of a thousand steps an epoch; ``gaps``: step -> seconds lost before it."""
+    """A row every second with the given steps per second. ``gaps``: step -> seconds lost after it."""
     step, time, found = 0, 0.0, []
     for speed in speeds:
         step, time = step + speed, time + 1.0 + (gaps or {}).get(step, 0.0)

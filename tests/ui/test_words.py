@@ -43,7 +43,8 @@ def test_compare_shows_what_really_ran():
     def ran(config, **info):
         values = {"device": "auto", "precision": "auto", "layout": "auto", "lr": 1, **config}
         computed = {key: info.get(key) or values[key] for key in ("device", "precision", "layout")}
-        return SimpleNamespace(name="run", id=f"20261128-000000-{len(info)}{values['lr']}00", config=SimpleNamespace(to_dict=lambda: values), computed=computed, info=info)
+        config = SimpleNamespace(to_dict=lambda: values)
+        return SimpleNamespace(name="run", id=f"20261128-000000-{len(info)}{values['lr']}00", config=config, computed=computed, info=info)
 
     one = ran({}, device="cpu", precision="bf16", layout="contiguous", device_name="x86, 2 threads", versions={"torch": "2.14"})
     two = ran({"lr": 2}, device="cpu", precision="fp32", layout="contiguous", device_name="x86, 1 thread", versions={"torch": "2.14"})
