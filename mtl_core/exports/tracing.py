@@ -1,9 +1,9 @@
 """Tracing a network for an export, kept away from runs that train in the same process.
 
-While ``torch.export`` traces, ``torch.compiler.is_compiling()`` is true in every thread of the process. Optimizers of torch that are not fused
-(Adam and AdamW on ``mps``) take their bias correction in float32 then (``torch/optim/optimizer.py``, ``_get_value``), so the weights of a run beside
-it would differ in their last digits. The exporter also changes warning filters and log levels, which belong to the whole process. So where something may
-train here, a process of its own traces.
+While ``torch.export`` traces, ``torch.compiler.is_compiling()`` is true in every thread of the process. Optimizers of torch that are not
+fused (Adam and AdamW on ``mps``) take their bias correction in float32 then (``torch/optim/optimizer.py``, ``_get_value``), so the weights
+of a run beside it would differ in their last digits. The exporter also changes warning filters and log levels, which belong to the whole
+process. So where something may train here, a process of its own traces.
 """
 
 from __future__ import annotations
