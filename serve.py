@@ -19,6 +19,7 @@ def main() -> None:
     """Work on the queue, and serve the pages until a signal ends both."""
     try:
         settings.check()
+        settings.use_threads()
         jobs.start_worker(open_store())
     except MTLError as error:
         print(f"error: {error}", file=sys.stderr)

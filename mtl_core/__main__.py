@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not {"-h", "--help"} & set(given):
             _check_settings("--json" in given)
+        settings.use_threads()
         return commands.main(args=arguments, prog_name="python -m mtl_core", standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()

@@ -132,6 +132,9 @@ class RunEnded:
 Event = RunStarted | StepScalars | EpochMetrics | ProbesSaved | CheckpointSaved | Message | SettingChanged | Paused | Resumed | RunEnded
 
 
+Settle = Callable[[str, str], tuple[str, str]]  # (precision, layout) as measured -> as they are to be
+
+
 class Control:
     """How a run is asked to do something while it trains. Set from any thread; the trainer looks at it before every step and batch.
 
@@ -141,6 +144,8 @@ class Control:
         abandoned: the run belongs to someone else now: end at once and write nothing more.
         proceeds: how often it was let go on.
         check_held: called before files are put in their place; raises where the run belongs to someone else by now.
+        settle: called with the precision and layout that were measured where the config leaves one to ``auto``; returns the two to train with.
+            Runs that are compared with each other agree through it.
     """
 
     def __init__(self) -> None:
@@ -150,6 +155,7 @@ class Control:
         self.reasons: list[str] = []
         self.proceeds = 0
         self.check_held: Callable[[], None] = lambda: None
+        self.settle: Settle = lambda precision, layout: (precision, layout)
         self.asked_at = time.monotonic()
         self._changed = threading.Condition()
         self._settings: list[tuple[str, float]] = []

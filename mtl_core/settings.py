@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mtl_core.errors import ConfigError, Problem
 
 PREFIX = "MTL_"
 EXECUTORS = ("thread", "process")
+MOST_THREADS = 1024
 DATA_CACHE = Path("~/.cache/multitask-vision")
 
 
@@ -37,6 +39,11 @@ VARIABLES = (
     ),
     Variable("MTL_DATA_ROOT", "Folder of the published sets' files.", f"`{DATA_CACHE}/<name>`"),
     Variable("MTL_MNIST_ROOT", "Folder of MNIST's files.", f"`{DATA_CACHE}/mnist`"),
+    Variable(
+        "MTL_THREADS",
+        "Processor threads that PyTorch computes with, in the server and in every command. Read at the start; it counts for all runs of a process.",
+        "one for each core",
+    ),
     Variable("MTL_TEST_DATA", "Folder of published files that the tests compare with; read by the tests only.", "`../shared/data`"),
 )
 _NAMES = tuple(variable.name for variable in VARIABLES)
@@ -71,6 +78,25 @@ def mnist_root() -> str:
     return _value("MTL_MNIST_ROOT")
 
 
+def threads() -> int | None:
+    """MTL_THREADS; None where it is not set or no number of threads."""
+    value = _value("MTL_THREADS")
+    return int(value) if value and not _threads_problem(value) else None
+
+
+def use_threads() -> None:
+    """Have PyTorch compute with ``MTL_THREADS`` from now on; does nothing where it is not set.
+
+    To be called once, before anything is computed. The number belongs to the whole process: changed while a run trains, it would change how that
+    run's sums are split, and with them its last digits.
+    """
+    if (count := threads()) is None:
+        return
+    os.environ["OMP_NUM_THREADS"] = str(count)  # read when PyTorch is imported
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(count)
+
+
 def check() -> None:
     """Raise ConfigError, naming every problem, where a variable cannot be used as it is."""
     if found := problems():
@@ -82,6 +108,8 @@ def problems() -> list[Problem]:
     found = []
     if problem := _executor_problem(_value("MTL_EXECUTOR")):
         found.append(Problem("MTL_EXECUTOR", problem))
+    if problem := _threads_problem(_value("MTL_THREADS")):
+        found.append(Problem("MTL_THREADS", problem))
     for name in ("MTL_DATA_ROOT", "MTL_MNIST_ROOT"):
         if _value(name) and Path(_value(name)).expanduser().is_file():
             found.append(Problem(name, f"expected a folder, found the file '{_value(name)}'"))
@@ -109,6 +137,12 @@ def _executor_problem(value: str) -> str:
     close = difflib.get_close_matches(value.lower(), EXECUTORS, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else "."
     return f"expected {' or '.join(EXECUTORS)}, found '{value}'{hint} Set one of them, or leave it empty"
+
+
+def _threads_problem(value: str) -> str:
+    if not value or (value.isascii() and value.isdigit() and 1 <= int(value) <= MOST_THREADS):
+        return ""
+    return f"expected a whole number from 1 to {MOST_THREADS}, found '{value}'. Set one, or leave it empty: then each core has a thread"
 
 
 def _unknown() -> list[str]:

@@ -1,7 +1,10 @@
 """Environment variables: each is read and checked in one place, and a mistake is told before anything is begun."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,10 @@ def home(monkeypatch, tmp_path):
     [
         ("MTL_EXECUTOR", "proces", "expected thread or process, found 'proces'; did you mean 'process'?"),
         ("MTL_EXECUTOR", "carrier pigeon", "expected thread or process, found 'carrier pigeon'."),
+        ("MTL_THREADS", "two", "expected a whole number from 1 to 1024, found 'two'"),
+        ("MTL_THREADS", "0", "expected a whole number from 1 to 1024, found '0'"),
+        ("MTL_THREADS", "1.5", "found '1.5'"),
+        ("MTL_THREADS", "-2", "found '-2'"),
         ("MTL_EXECUTR", "thread", "there is no such setting; did you mean MTL_EXECUTOR?"),
         ("MTL_HOMES", "/x", "did you mean MTL_HOME?"),
         ("MTL_DATA_FOLDER", "/x", "did you mean MTL_DATA_FOLDERS?"),
@@ -61,6 +68,26 @@ def test_what_is_empty_is_not_set(monkeypatch, tmp_path):
     assert (settings.problems(), settings.remarks()) == ([], [])
     assert (settings.home(), settings.executor(), settings.data_root(), settings.mnist_root()) == (tmp_path / "runs", "", "", "")
     assert settings.data_folders() == ["~", "."]
+
+
+def test_threads_are_set_for_the_whole_process_before_torch_is_imported():
+    """In new processes: the number belongs to the process, and these tests share one."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | {"MTL_THREADS": "1"}
+    given = "from mtl_core import settings; settings.use_threads()"
+    shown = "import torch, threading; found = [torch.get_num_threads()]"
+    shown += "; other = threading.Thread(target=lambda: found.append(torch.get_num_threads())); other.start(); other.join(); print(found)"
+    for code in (f"{given}; {shown}", f"import torch; {given}; {shown}"):
+        done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "[1, 1]"
+
+
+def test_every_way_in_sets_the_threads(monkeypatch):
+    asked = []
+    monkeypatch.setattr(settings, "use_threads", lambda: asked.append(True))
+    assert main(["presets"]) == 0
+    assert asked == [True]
+    for name in ("app.py", "serve.py"):
+        assert re.search(r"^ +(settings\.)?use_threads\(\)$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_every_variable_is_known_and_read_in_one_place():

@@ -20,6 +20,7 @@ from ui.failure import ending_card, full_log_button
 from ui.gradients import gradient_panels
 from ui.guard import worded
 from ui.header import header
+from ui.pace import slower_than_usual
 from ui.sheets import epoch_slider, legend, probe_sheet, task_of
 from ui.state import run_store, torch_is_ready, whole_page_if_asked
 from ui.steering import steering
@@ -108,6 +109,8 @@ def _training(store: RunStore, run) -> None:
     summary = store.summary(run.id)
     feed = scalars_feed(store, run.id)
     _facts(run)
+    if slow := slower_than_usual(run, feed["frame"]):
+        st.caption(f":material/speed: {words.plain(slow)}")
     if str(run.status) == "finished":
         _test_results(run, summary)
     last = "grey: before the fork" if run.parent else "arrow: which way is better"  # one of them, so that the controls keep their line

@@ -89,11 +89,21 @@ def differences(chosen: list[Any]) -> None:
     if len(chosen) < 2:
         st.caption("Select a second run to see which settings differ.")
         return
-    table = config_differences({_label(run): run.config.to_dict() for run in chosen})
+    table = config_differences(as_trained(chosen))
     if table.empty:
         st.caption("Nothing: the selected runs have the same settings.")
         return
     st.dataframe(table)
+
+
+def as_trained(chosen: list[Any]) -> dict[str, dict[str, Any]]:
+    """Each run's settings, with what it was really computed with in place of ``auto``; once all have begun, also the machine and PyTorch."""
+    found = {_label(run): {**run.config.to_dict(), **run.computed} for run in chosen}
+    if all(run.info for run in chosen):
+        for run in chosen:
+            versions = run.info.get("versions", {})
+            found[_label(run)] |= {"computed on": run.info.get("device_name", ""), "PyTorch": versions.get("torch", "")}
+    return found
 
 
 def _label(run) -> str:

@@ -110,18 +110,40 @@ def _heading(race_id: str, entries: list[Entry]) -> None:
             st.title(f"Race of {len(runs)} methods", anchor=False, width="content")
             st.badge(race_id, color="violet")
         _picker(race_id)
-    st.markdown(f"{words.plain(runs[0].name.rpartition(SEPARATOR)[0] or runs[0].name)} :gray[· {_what_is_compared(runs)}]")
+    st.markdown(f"{words.plain(runs[0].name.rpartition(SEPARATOR)[0] or runs[0].name)} :gray[· {_what_is_compared(entries)}]")
 
 
-def _what_is_compared(runs: list[Any]) -> str:
-    """Honest also where someone has tagged other runs, or moved a loss weight while one trained."""
-    settings = [{key: value for key, value in run.config.to_dict().items() if key not in ("name", "balancing")} for run in runs]
+def _what_is_compared(entries: list[Entry]) -> str:
+    """Honest also where someone has tagged other runs, moved a loss weight while one trained, or where runs were computed differently."""
+    runs = [entry.run for entry in entries]
+    left_out = ("name", "balancing", "device", "precision", "layout")
+    settings = [{key: value for key, value in run.config.to_dict().items() if key not in left_out} for run in runs]
     if any(other != settings[0] for other in settings[1:]):
-        return "these runs differ in more than their method: Compare shows in what."
-    return (
-        f"same settings, same seed ({runs[0].config.seed}), only the balancing differs. "
-        "One seed says little: small differences mean nothing until other seeds agree."
-    )
+        return f"these runs differ in more than their method: Compare shows in what.{_computed_differently(entries)}"
+    one_seed = "One seed says little: small differences mean nothing until other seeds agree."
+    same = f"same settings, same seed ({runs[0].config.seed})"
+    if differently := _computed_differently(entries):
+        return f"{same}, but{differently} {one_seed}"
+    begun = [how_computed(run) for run in runs if run.info]
+    return f"{same}{f', all in {begun[0]}' if begun else ''}, only the balancing differs. {one_seed}"
+
+
+def _computed_differently(entries: list[Entry]) -> str:
+    """Which run was computed how, where it was not the same for all that have begun; else empty."""
+    groups: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.run.info:
+            groups.setdefault(how_computed(entry.run), []).append(words.plain(entry.method))
+    if len(groups) < 2:
+        return ""
+    each = "; ".join(f"{', '.join(methods)} in {how}" for how, methods in groups.items())
+    return f" these runs were computed differently: {each}. So part of the difference may come from that."
+
+
+def how_computed(run: Any) -> str:
+    """Such as ``bf16, channels last on cpu``."""
+    computed = run.computed
+    return f"{computed['precision']}, {computed['layout'].replace('_', ' ')} on {computed['device']}"
 
 
 def _picker(race_id: str) -> None:

@@ -107,7 +107,7 @@ def whole_race(entries: list[Entry]) -> None:
         return
     with st.container(key="race.whole", horizontal=True, vertical_alignment="center", gap="small"):
         left = race.seconds_left(runs)
-        time_left = f"about {words.duration(left)} left in all (estimate)" if left is not None else "time left: measuring"
+        time_left = f"{words.about(left)} left in all (estimate)" if left is not None else "time left: measuring"
         st.markdown(f"{len(runs) - len(going)} of {len(runs)} have ended · :gray[{time_left}]", width="content")
         st.space("stretch")
         stopping = all(str(run.status) == "stopping" for run in going)

@@ -79,13 +79,7 @@ def _estimate(methods: list[str]) -> str:
     plain = _plain_seconds()
     if plain is None:
         return f"One after the other they take about {together:.1f} times as long as one run with fixed weights (an estimate)."
-    one, all_of_them = words.duration(plain), words.duration(_rounded(plain * together))
-    return f"One after the other about {all_of_them}, where one run with fixed weights takes {one} (an estimate)."
-
-
-def _rounded(seconds: float) -> float:
-    """To half minutes: more would not be true."""
-    return seconds if seconds < 60 else 30 * round(seconds / 30)
+    return f"One after the other {words.about(plain * together)}, where one run with fixed weights takes {words.about(plain)} (an estimate)."
 
 
 def _plain_seconds() -> float | None:

@@ -183,7 +183,8 @@ def executor_choice() -> None:
         label_visibility="collapsed",
     )
     about = "In this server, a run starts at once. In a process of its own it starts some seconds later, but a crash, a hang or lack of memory "
-    about += "cannot take the dashboard down with it. Counts from the next run on."
+    about += "cannot take the dashboard down with it. Counts from the next run on. How many processor threads PyTorch takes is set for all runs "
+    about += "at once, with MTL_THREADS in the server's environment: changed for one run, it would change the others' last digits."
     st.caption(f":material/lock: Fixed by MTL_EXECUTOR={fixed} in the server's environment. {about}" if fixed else about)
 
 

@@ -32,6 +32,22 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def about(seconds: float) -> str:
+    """A time that is only estimated, as people say it: ``under a minute``, ``about 3 min``, ``about 30 min``, ``about 2 h``, ``about 3 days``."""
+    if seconds < 55:
+        return "under a minute"
+    minutes = seconds / 60
+    if minutes < 9.5:
+        return f"about {max(1, round(minutes))} min"
+    if minutes < 57.5:
+        return f"about {5 * max(2, round(minutes / 5))} min"
+    hours = minutes / 60
+    if hours < 9.75:
+        halves = max(2, round(2 * hours))
+        return f"about {halves // 2} h{' 30 min' if halves % 2 else ''}"
+    return f"about {round(hours)} h" if hours < 47.5 else f"about {round(hours / 24)} days"
+
+
 def moment(seconds: float, pattern: str = "%d %b %H:%M") -> str:
     """A time (seconds since 1970) on this machine's clock."""
     return datetime.fromtimestamp(seconds).strftime(pattern)
@@ -85,7 +101,7 @@ def time_left(run) -> str:
         return "getting ready"
     if run.steps_total and run.step >= run.steps_total:
         return "measuring on the test images"
-    return f"about {duration(run.eta_seconds)} left (estimate)" if run.eta_seconds is not None else "time left: measuring"
+    return f"{about(run.eta_seconds)} left (estimate)" if run.eta_seconds is not None else "time left: measuring"
 
 
 def plain(text: str) -> str:

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import warnings
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mtl_core.errors import MTLError
 from mtl_core.exports.source import ExportSource
+from mtl_core.exports.tracing import ExportError, may_disturb, write_apart
 
 TITLE = "ONNX"
 SUMMARY = "All tasks in one file, any batch size; checked to agree with PyTorch to 1e-4. Runs in onnxruntime, browsers, phones."
 OPSET = 18
 
 
-class ExportError(MTLError):
-    """An exported network does not compute what the run's does; nothing was handed out."""
-
-
 def write(source: ExportSource, folder: Path) -> None:
     """``<run>.onnx``. Raises ExportError where it is further from PyTorch than the tolerance."""
+    if may_disturb():
+        write_apart(source, "onnx", folder)
+        return
     write_onnx(source.predictor, folder / f"{source.run.id}.onnx")
 
 
@@ -54,6 +52,7 @@ def write_onnx(predictor: Any, path: Path) -> float:
             opset_version=OPSET,
             dynamo=True,
             external_data=False,
+            verbose=False,
         )
     written = onnx.load(str(path))
     onnx.helper.set_model_props(written, {"mtl_core": json.dumps(_about(predictor))})
@@ -93,12 +92,12 @@ def _about(predictor: Any) -> dict[str, Any]:
 
 @contextmanager
 def _quiet():
-    """The exporter talks on standard output and in warnings about its own inside."""
+    """The exporter talks in warnings and in its log about its own inside. Filters and levels are the process's: see ``mtl_core.exports.tracing``."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:

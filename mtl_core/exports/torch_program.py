@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 from mtl_core.exports.source import ExportSource
+from mtl_core.exports.tracing import ExportError, may_disturb, write_apart
 
 TITLE = "PyTorch program (torch.export)"
 SUMMARY = "A .pt2 file for torch.export.load: the same graph as the ONNX file, any batch size."
@@ -13,10 +14,12 @@ SUMMARY = "A .pt2 file for torch.export.load: the same graph as the ONNX file, a
 
 def write(source: ExportSource, folder: Path) -> None:
     """``<run>.pt2``, checked against the network. Raises ExportError where it differs."""
+    if may_disturb():
+        write_apart(source, "torch_export", folder)
+        return
     import torch
 
     from mtl_core.exports.graph import TOLERANCE, Graph, example, furthest_apart
-    from mtl_core.exports.onnx_model import ExportError
 
     predictor = source.predictor
     graph = Graph(predictor).eval()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +34,11 @@ def read_image(source: str | Path | bytes, levels: tuple[float, float] | None = 
     if len(content) > LARGEST_FILE:
         raise ImageFileError(f"{name} has {len(content) / 2**20:.0f} MB; expected at most {LARGEST_FILE // 2**20}. Make it smaller.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-                if picture.width * picture.height > LARGEST_IMAGE:  # known from the header, before anything is decoded
-                    raise ImageFileError(_too_many(name, picture.width, picture.height))
-                picture.load()
-                return rgb(ImageOps.exif_transpose(picture), levels)
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:  # Pillow may warn of the size, too: filters are left to the process
+            if picture.width * picture.height > LARGEST_IMAGE:  # known from the header, before anything is decoded
+                raise ImageFileError(_too_many(name, picture.width, picture.height))
+            picture.load()
+            return rgb(ImageOps.exif_transpose(picture), levels)
     except ImageFileError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):

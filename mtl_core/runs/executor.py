@@ -24,7 +24,7 @@ from typing import Any
 
 from mtl_core.errors import StoreError
 from mtl_core.events import Control
-from mtl_core.runs import holding
+from mtl_core.runs import holding, race
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process import process_slot
 from mtl_core.runs.run import Run
@@ -95,6 +95,7 @@ class _Training:
         self.store, self.trained, self.token, self.control = store, run, token, control
         self.on_event, self.on_unwritten = on_event, on_unwritten
         control.check_held = lambda: holding.check_held(store, run.id, token)
+        control.settle = lambda precision, layout: race.settle(store, run.id, precision, layout)
 
     def run(self) -> None:
         """Train, and write how it ended whatever happens."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.cost import cost_of
@@ -16,6 +18,7 @@ from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.runs import schema
 from mtl_core.runs.actions import LONGEST_TITLE
+from mtl_core.runs.artifacts import write_text
 from mtl_core.runs.run import Run
 from mtl_core.runs.store import RunStore
 
@@ -73,6 +76,53 @@ def start(store: RunStore, base: RunConfig, methods: Iterable[str], request_id: 
     return race
 
 
+def settle(store: RunStore, run_id: str, precision: str, layout: str) -> tuple[str, str]:
+    """Precision and layout for a run whose config leaves one of them to ``auto``: the same for all runs of its race.
+
+    The first run of a race that has measured decides, and its answer is written into the configs of all. Runs that are begun at the same time, by
+    whatever processes, take over what stands there: looking and writing are one transaction.
+
+    Args:
+        precision, layout: what was measured for this run.
+    """
+    measured = {"precision": precision, "layout": layout}
+    with store.database.write() as connection:
+        own = connection.execute(select(schema.runs.c.tags).where(schema.runs.c.id == run_id)).scalar()
+        race = race_in(json.loads(own or "[]"))
+        if race is None:
+            return precision, layout
+        rows = connection.execute(_of_race(schema.runs.c.id, schema.runs.c.config, schema.runs.c.info, race=race)).all()
+        configs, infos = {row.id: json.loads(row.config) for row in rows}, {row.id: json.loads(row.info or "{}") for row in rows}
+        settled = {key: _known(key, configs, infos) or value for key, value in measured.items()}
+        written = [each for each, config in configs.items() if _take_over(config, settled)]
+        for each in written:
+            connection.execute(update(schema.runs).where(schema.runs.c.id == each).values(config=schema.to_json(configs[each])))
+    for each in written:
+        with contextlib.suppress(OSError):  # a copy for people; it may be deleted in this moment
+            write_text(store.folder(each) / "config.yaml", RunConfig.from_dict(configs[each]).to_yaml())
+    if written:
+        store.note(run_id, "info", f"all runs of {race} are computed in {settled['precision']}, {settled['layout']}")
+    return configs[run_id]["precision"], configs[run_id]["layout"]
+
+
+def _known(key: str, configs: dict[str, dict[str, Any]], infos: dict[str, dict[str, Any]]) -> str | None:
+    """What the first run that has begun was computed in, else what the first config says that says it; None where all leave it open."""
+    begun = [info[key] for info in infos.values() if key in info]
+    said = [config[key] for config in configs.values() if config.get(key, "auto") != "auto"]
+    return next(iter([*begun, *said]), None)
+
+
+def _take_over(config: dict[str, Any], settled: dict[str, str]) -> bool:
+    """Put the settled values where a config says ``auto``; whether it did anywhere."""
+    left = {key: value for key, value in settled.items() if config.get(key, "auto") == "auto"}
+    config.update(left)
+    return bool(left)
+
+
+def _of_race(*columns: Any, race: str) -> Any:
+    return select(*columns).where(schema.runs.c.tags.contains(f'"{race}"')).order_by(schema.runs.c.number)
+
+
 def race_in(tags: Sequence[str]) -> str | None:
     """The race that these tags name; None where there is none."""
     return next((tag for tag in tags if TAG.fullmatch(tag)), None)
@@ -82,10 +132,8 @@ def runs_of(store: RunStore, race: str) -> list[Run]:
     """The runs of a race in the order in which they were queued; empty where there are none (any more)."""
     if not TAG.fullmatch(race):
         return []
-    runs = schema.runs
     with store.database.read() as connection:
-        found = select(runs.c.id).where(runs.c.tags.contains(f'"{race}"')).order_by(runs.c.number)
-        ids = connection.execute(found).scalars().all()
+        ids = connection.execute(_of_race(schema.runs.c.id, race=race)).scalars().all()
     return [store.get(run_id) for run_id in ids]
 
 

@@ -82,6 +82,13 @@ class Run:
         return min(self.step / self.steps_total, 1.0) if self.steps_total else 0.0
 
     @property
+    def computed(self) -> dict[str, str]:
+        """Device, precision and layout that it was really computed with; before it has begun what its config says, which may be ``auto``.
+
+        A run that is to be compared with this one takes these into its config."""
+        return {key: self.info.get(key) or getattr(self.config, key) for key in ("device", "precision", "layout")}
+
+    @property
     def seconds(self) -> float:
         """Time in which a process held it, all attempts together; 0 before."""
         if self.started_at is None:

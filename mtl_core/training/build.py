@@ -27,6 +27,7 @@ from mtl_core.data.preprocessing.preprocessed import Preprocessed
 from mtl_core.data.preprocessing.standardise import standardised
 from mtl_core.data.source import Progress
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.events import Settle
 from mtl_core.randomness import Generators, draws, unnoticed
 from mtl_core.registry import unknown_name, validated
 from mtl_core.sharing import SHARING_SCHEMES
@@ -103,11 +104,12 @@ class Setup:
         )
 
 
-def build(config: RunConfig, cache: Path, progress: Progress | None = None) -> Setup:
+def build(config: RunConfig, cache: Path, progress: Progress | None = None, settle: Settle | None = None) -> Setup:
     """Prepare the data (once; it is kept in ``cache``) and make everything else from the config's seed.
 
     Args:
         progress: told how far the preparation is; what it raises ends it.
+        settle: asked where the config leaves precision or layout to ``auto``, see ``Control.settle``.
 
     Raises:
         ConfigError, DataError: something in the config does not exist or does not fit.
@@ -124,6 +126,8 @@ def build(config: RunConfig, cache: Path, progress: Progress | None = None) -> S
     train_batches = _train_batches(config, data, kinds, Execution(device, "fp32", "contiguous"))
     with unnoticed():  # the steps that are timed may draw
         execution = _choose_execution(config, device, model, kinds, train_batches, cache, progress)
+    if settle and "auto" in (config.precision, config.layout):
+        execution = Execution(device, *settle(execution.precision, execution.layout))
     model = model.to(memory_format=execution.memory_format)
     with random.drawing():
         balancer = build_balancer(config).to(device)

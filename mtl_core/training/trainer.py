@@ -67,7 +67,7 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
     yield Message(f"preparing the data set '{config.data.name}'")
     config = checkpoints.as_begun(folder, config)
     try:
-        setup = build(config, cache, progress=_unless_stopped(control))
+        setup = build(config, cache, progress=_unless_stopped(control), settle=control.settle)
     except _PreparationStoppedError:
         step, epoch = reached(folder)
         yield RunEnded("stopped", step, epoch, 0.0, time.perf_counter() - started)

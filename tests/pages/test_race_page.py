@@ -1,8 +1,11 @@
 """The page of a race: empty, while its runs train, and when they have ended."""
 
-import pytest
+import json
 
-from mtl_core.runs import actions, race
+import pytest
+from sqlalchemy import update
+
+from mtl_core.runs import actions, race, schema
 from mtl_core.runs.holding import claim
 from mtl_core.runs.status import RunStatus
 from tests.pages.conftest import config, fill
@@ -86,6 +89,24 @@ def test_when_it_has_ended(open_page, store, queued, texts):
 def test_runs_that_differ_in_more_are_not_called_the_same(open_page, store, queued, texts):
     actions.set_tags(store, store.create(config(epochs=7)).id, [queued])
     assert "differ in more than their method" in texts(open_page("race", race=queued))
+
+
+def test_runs_that_were_computed_differently_say_so(open_page, store, queued, texts):
+    """Races of earlier versions: each method had measured for itself."""
+    runs = race.runs_of(store, queued)
+    for run, precision in zip(runs, ("fp32", "bf16", "bf16"), strict=True):
+        train(store, run, end="finished")
+        info = {**store.get(run.id).info, "device": "cpu", "precision": precision, "layout": "channels_last"}
+        with store.database.write() as connection:
+            connection.execute(update(schema.runs).where(schema.runs.c.id == run.id).values(info=json.dumps(info)))
+    text = texts(open_page("race", race=queued))
+    assert "Fixed weights in fp32, channels last on cpu; Uncertainty weighting, PCGrad in bf16, channels last on cpu" in text
+    assert "part of the difference may come from that" in text
+    assert "only the balancing differs" not in text
+    with store.database.write() as connection:
+        connection.execute(update(schema.runs).values(info=json.dumps(info)))
+    text = texts(open_page("race", race=queued))
+    assert "all in bf16, channels last on cpu, only the balancing differs" in text
 
 
 def test_losses_instead_of_main_metrics(open_page, store, queued, texts):

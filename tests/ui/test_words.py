@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import pytest
 
 from mtl_core.runs.status import RunStatus
-from ui.overlay import config_differences, described, first_key
-from ui.words import count, duration, how_far, measured, plain, time_left
+from ui.overlay import as_trained, config_differences, described, first_key
+from ui.words import about, count, duration, how_far, measured, plain, time_left
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,44 @@ from ui.words import count, duration, how_far, measured, plain, time_left
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "under a minute"),
+        (54, "under a minute"),
+        (58, "about 1 min"),
+        (200, "about 3 min"),
+        (569, "about 9 min"),
+        (575, "about 10 min"),
+        (29 * 60 + 11, "about 30 min"),
+        (57 * 60, "about 55 min"),
+        (58 * 60, "about 1 h"),
+        (95 * 60, "about 1 h 30 min"),
+        (104 * 60, "about 1 h 30 min"),
+        (108 * 60, "about 2 h"),
+        (9.74 * 3600, "about 9 h 30 min"),
+        (9.8 * 3600, "about 10 h"),
+        (24 * 3600, "about 24 h"),
+        (70 * 3600, "about 3 days"),
+    ],
+)
+def test_an_estimated_time_is_rounded(seconds, text):
+    assert about(seconds) == text
+
+
+def test_compare_shows_what_really_ran():
+    def ran(config, **info):
+        values = {"device": "auto", "precision": "auto", "layout": "auto", "lr": 1, **config}
+        computed = {key: info.get(key) or values[key] for key in ("device", "precision", "layout")}
+        config = SimpleNamespace(to_dict=lambda: values)
+        return SimpleNamespace(name="run", id=f"20261128-000000-{len(info)}{values['lr']}00", config=config, computed=computed, info=info)
+
+    one = ran({}, device="cpu", precision="bf16", layout="contiguous", device_name="x86, 2 threads", versions={"torch": "2.14"})
+    two = ran({"lr": 2}, device="cpu", precision="fp32", layout="contiguous", device_name="x86, 1 thread", versions={"torch": "2.14"})
+    assert list(config_differences(as_trained([one, two])).index) == ["precision", "lr", "computed on"]
+    assert list(config_differences(as_trained([one, ran({"lr": 3})])).index) == ["device", "precision", "layout", "lr"]
 
 
 @pytest.mark.parametrize(("number", "text"), [(950, "950"), (12_345, "12.3 k"), (11_200_000, "11.2 M")])
@@ -29,7 +67,8 @@ def test_measured(value, unit, text):
     [
         ("running", 0, {}, None, "getting ready"),
         ("running", 0, {"a": 1}, None, "time left: measuring"),
-        ("running", 5, {"a": 1}, 8.0, "about 8 s left (estimate)"),
+        ("running", 5, {"a": 1}, 8.0, "under a minute left (estimate)"),
+        ("running", 5, {"a": 1}, 1751.0, "about 30 min left (estimate)"),
         ("running", 6, {"a": 1}, 0.0, "measuring on the test images"),
         ("stopping", 5, {"a": 1}, 8.0, "saving the state"),
         ("stopping", 6, {"a": 1}, 0.0, "saving the state"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from dataclasses import dataclass
 from posixpath import splitext
 
@@ -101,12 +100,10 @@ def opened(content: bytes) -> Image.Image:
     if not content:
         raise UnreadableError("the file is empty (0 bytes)")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=KINDS)
+        image = Image.open(io.BytesIO(content), formats=KINDS)  # Pillow may warn of the size, which is checked below: filters are the process's
     except UnidentifiedImageError:
         raise UnreadableError(f"not a picture that can be read; expected one of {', '.join(KINDS)}") from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise UnreadableError(f"more than {MOST_PIXELS:,} pixels; make it smaller") from None
     except Exception as error:  # Pillow's plugins raise anything at a damaged header
         raise UnreadableError(f"its header is damaged ({type(error).__name__}: {str(error)[:120]})") from None
