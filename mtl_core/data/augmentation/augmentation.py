@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from torch import Tensor
 
 from mtl_core.config_sections import AugmentationConfig
@@ -63,17 +64,38 @@ class Sample:
         return target.ndim == 3 and target.shape[2] == 5 and not self.is_map(target)
 
 
+class AugmentationOptions(BaseModel):
+    """Parent of the options of augmentations in packages of their own. Every field has a default, with which it is off."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
 class Augmentation(ABC):
     """One random change.
 
     ``title`` and ``summary`` are for people, ``source`` says where it comes from, ``settings`` are its fields in ``AugmentationConfig``; it is
-    off while all of them are 0 or False.
+    off while all of them are 0 or False. One in a package of its own has ``Options`` instead, whose fields become keys of ``augmentation`` in a
+    config; where it has ``settings`` alone, each is a number from 0.
     """
 
     title: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str] = ""
-    settings: ClassVar[tuple[str, ...]]
+    settings: ClassVar[tuple[str, ...]] = ()
+    Options: ClassVar[type[AugmentationOptions] | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if cls.Options is not None and not cls.settings:
+            cls.settings = tuple(cls.Options.model_fields)
+
+    @classmethod
+    def options_model(cls) -> type[BaseModel]:
+        """What its keys in a config are checked by, of one in a package of its own."""
+        if cls.Options is not None:
+            return cls.Options
+        fields = {name: (float, Field(0.0, ge=0, description=cls.summary)) for name in cls.settings}
+        return create_model(f"{cls.__name__}Options", __base__=AugmentationOptions, **fields)
 
     def __init__(self, config: AugmentationConfig):
         self.config = config
