@@ -40,7 +40,7 @@ class Registry:
     """
 
     def __init__(self, noun: str, group: str, table: dict[str, str]):
-        self.noun = noun
+        self.noun, self.group = noun, group
         self._table = dict(table)
         for entry in entry_points(group=group):
             self._table.setdefault(entry.name, entry.value)
