@@ -170,7 +170,6 @@ class AugmentationConfig(Strict):
         description="Images are laid over each other, with a share drawn from Beta(a, a); this is a. For whole-image targets only.",
     )
 
-
     @model_validator(mode="wrap")
     @classmethod
     def _with_installed(cls, values: Any, handler: ModelWrapValidatorHandler, info: ValidationInfo) -> Any:

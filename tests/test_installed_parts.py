@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-
 from mtl_core.config import RunConfig
 from mtl_core.data.augmentation import AUGMENTATIONS
 from mtl_core.data.augmentation.pipeline import Pipeline
@@ -61,7 +60,13 @@ def test_a_part_of_another_package_works_in_a_config(used, group):
 
 
 def test_a_key_of_a_package_that_is_gone_is_read_and_refused_in_words():
-    values = {"data": {"name": "digits"}, "tasks": {"digit": {}}, "backbone": {"name": "mlp"}, "device": "cpu", "augmentation": {"negative": 0.5, "shift": 1}}
+    values = {
+        "data": {"name": "digits"},
+        "tasks": {"digit": {}},
+        "backbone": {"name": "mlp"},
+        "device": "cpu",
+        "augmentation": {"negative": 0.5, "shift": 1},
+    }
     with pytest.raises(ConfigError, match=r"augmentation.negative: unknown key 'negative'"):
         RunConfig.from_dict(values)
     config = RunConfig.from_stored(values)

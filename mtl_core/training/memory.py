@@ -29,7 +29,10 @@ from mtl_core.training.build import build_balancer, sized_network
 USABLE = 0.9  # share of what is free that a run may be planned to take: the estimate is not exact, and others want memory, too
 FLOAT = 4  # bytes
 BF16_SHARE = 0.6  # of fp32's activations that are left under bf16: normalisation and losses stay in fp32
-PER_OUTPUT = 3  # times a head's output: itself, what its loss keeps (log-probabilities, targets in their shape), its gradient
+WORKSPACE = 60 << 20  # bytes of a library's own: code that is loaded at the first step, scratch
+ALLOCATED = {"cpu": 1.6}  # times what lives at once, measured: glibc's gaps and what oneDNN reorders. On other devices ELSEWHERE, not measured
+ELSEWHERE = 1.25
+PER_OUTPUT = 6  # times a head's output: itself, what its loss keeps (log-probabilities, targets in their shape, masks), its gradients
 PER_LARGEST = 2  # times the largest tensor kept: gradients of two neighbours live at once, and so do a convolution's reordered input and output
 AUGMENTED_PIXEL = 40  # bytes a pixel while images are moved: where each comes from, as numbers and as an index
 EVALUATED = (64, 256)  # images in a batch of an evaluation, at least and at most, see ``Setup.evaluation_batches``
@@ -41,7 +44,6 @@ class NetworkSizes:
     """Bytes of a network; ``kept``, ``largest``, ``outputs`` and ``features`` are for each image of a batch, ``has_maps``: it has convolutions."""
 
     parameters: int
-    frozen: int  # of them
     shared: int  # of them, trained
     own: tuple[int, ...]  # of them, trained by one task alone
     kept: float
@@ -111,7 +113,7 @@ def estimate(config: RunConfig, source: DataSource, device: str = "cpu") -> Esti
     Raises:
         ConfigError: the network cannot be built.
     """
-    sizes, count = network_sizes(config, source), len(config.tasks)
+    sizes = network_sizes(config, source)
     balancer = build_balancer(config)
     gradients, whole = sizes.shared + sum(sizes.own), sizes.parameters
     is_task_vectors = config.update.name == "task_vectors"
@@ -121,10 +123,11 @@ def estimate(config: RunConfig, source: DataSource, device: str = "cpu") -> Esti
     state = _state(config, sizes, is_task_vectors)
     timed = _candidates(config, sizes.has_maps)
     # The copies that are timed are gone before there is an optimizer; gradients are there at both times.
-    fixed = whole + gradients + max(state + jacobian, timed * whole if timed > 1 else 0)
+    fixed = WORKSPACE + whole + gradients + max(state + jacobian, timed * whole if timed > 1 else 0)
     channels, height, width = source.image_shape()
     share = BF16_SHARE if config.precision == "bf16" else 1.0
     per_image = share * (sizes.kept + PER_LARGEST * sizes.largest) + PER_OUTPUT * sizes.outputs + channels * height * width
+    per_image *= ALLOCATED.get(device, ELSEWHERE)
     per_image += rows * sizes.features if at_features else 0
     per_image += _augmented(config, channels, height, width)
     if device != "cpu":
@@ -161,7 +164,7 @@ def _state(config: RunConfig, sizes: NetworkSizes, is_task_vectors: bool) -> int
     """Bytes of the optimizers' state."""
     own = [task.optimizer or config.optimizer for task in config.tasks.values()]
     heads = sum(_per_number(optimizer) * size for optimizer, size in zip(own, sizes.own, strict=True))
-    if is_task_vectors:
+    if is_task_vectors:  # each task has an optimizer of its own for the shared network
         return heads + sum(_per_number(optimizer) for optimizer in own) * sizes.shared
     return heads + _per_number(config.optimizer) * sizes.shared
 
@@ -234,7 +237,6 @@ def _measured(key: _Key) -> NetworkSizes:
     features = model.take_features()[0] if model.has_shared_features else []
     return NetworkSizes(
         parameters=_bytes([*parameters, *model.buffers()]),
-        frozen=_bytes(parameter for parameter in parameters if not parameter.requires_grad),
         shared=_bytes(trained(model.shared_parameters())),
         own=tuple(_bytes(trained(model.task_parameters(task))) for task in model.tasks),
         kept=sum(sizes) / count,
@@ -252,7 +254,7 @@ def _bytes(tensors: Iterable[Tensor]) -> int:
 def _tensors(nested: Any) -> list[Tensor]:
     if isinstance(nested, Tensor):
         return [nested]
-    values = nested.values() if isinstance(nested, dict) else nested if isinstance(nested, list | tuple) else vars(nested).values() if hasattr(nested, "__dict__") else ()
+    values = nested.values() if isinstance(nested, dict) else nested if isinstance(nested, list | tuple) else getattr(nested, "__dict__", {}).values()
     return [tensor for value in values for tensor in _tensors(value)]
 
 
@@ -263,7 +265,9 @@ def _refusal(config: RunConfig, needs: Estimate, free: int, device: str) -> Prob
     width = next((name for name in ("width", "hidden") if name in config.backbone.options or _has_option(config, name)), "")
     smaller = f"take smaller images (data.preprocessing.resize) or a smaller network ({f'backbone.{width}' if width else 'backbone'})"
     if needs.jacobian > needs.total(config.batch_size) / 3:
-        instead = "update: joint" if config.update.name == "task_vectors" else "a balancing method that needs no gradient of each task (fixed, for one)"
+        instead = (
+            "update: joint" if config.update.name == "task_vectors" else "a balancing method that needs no gradient of each task (fixed, for one)"
+        )
         smaller += f", or {instead}, which saves {_gigabytes(needs.jacobian)}"
     fits = min(needs.largest_batch(USABLE * free), config.batch_size - 1)
     cure = f"lower batch_size to about {fits}, or {smaller}" if fits else f"no batch_size is low enough; {smaller}"

@@ -31,4 +31,8 @@ AUGMENTATIONS = Registry(
 
 def augmentations() -> list[Any]:
     """All of them, in their order; of other packages those that can be loaded: a broken one must not break runs that do not use it."""
-    return [AUGMENTATIONS.load(name) for name, place in AUGMENTATIONS.table.items() if place.startswith("mtl_core.") or name in installed(AUGMENTATION_GROUP)]
+    return [
+        AUGMENTATIONS.load(name)
+        for name, place in AUGMENTATIONS.table.items()
+        if place.startswith("mtl_core.") or name in installed(AUGMENTATION_GROUP)
+    ]
