@@ -35,7 +35,7 @@ def returning_bytes() -> int:
 
 
 def kills() -> int | None:
-    """How many processes the system has ended for want of memory, in this process's control group or else on the machine; None where nobody counts."""
+    """How many processes the system has ended for want of memory, in this control group or else on the machine; None where nobody counts."""
     for folder, version in _cgroups():
         if version == 2 and (count := _counts(folder / "memory.events").get("oom_kill")) is not None:
             return count
