@@ -17,7 +17,17 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, model_validator
 
-from mtl_core.config_sections import AugmentationConfig, ChangeConfig, DataConfig, OptimizerConfig, PartConfig, ScheduleConfig, Strict, TaskConfig
+from mtl_core.config_sections import (
+    STORED,
+    AugmentationConfig,
+    ChangeConfig,
+    DataConfig,
+    OptimizerConfig,
+    PartConfig,
+    ScheduleConfig,
+    Strict,
+    TaskConfig,
+)
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.names import task_name_problem
 from mtl_core.plain_yaml import LONGEST, read_yaml
@@ -149,6 +159,11 @@ class RunConfig(Strict):
         if not isinstance(values, dict):
             raise ConfigError(f"a config must be a mapping of keys such as data, tasks, backbone; found {type(values).__name__}")
         return validated(cls, values, "")  # type: ignore[return-value]
+
+    @classmethod
+    def from_stored(cls, values: Any) -> RunConfig:
+        """The config of a stored run. Keys of augmentations that are no longer installed stay in it, to be read; it cannot be trained with them."""
+        return validated(cls, values, "", context=STORED)  # type: ignore[return-value]
 
     @classmethod
     def from_yaml(cls, text: str) -> RunConfig:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, ValidationInfo, create_model, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from mtl_core.registry import installed
 
 
 class Strict(BaseModel):
@@ -139,9 +142,18 @@ class ScheduleConfig(Strict):
     warmup_fraction: float = Field(0.05, ge=0, le=0.5, description="Share of all steps in which the learning rate rises linearly to lr.")
 
 
-class AugmentationConfig(Strict):
-    """Random changes of the training images, drawn per image; boxes, masks and depth follow."""
+AUGMENTATION_GROUP = "mtl_core.augmentations"  # of entry points
+STORED = {"stored": True}  # context: a config that was checked when it was written, perhaps with packages that are gone
 
+
+class AugmentationConfig(Strict):
+    """Random changes of the training images, drawn per image; boxes, masks and depth follow.
+
+    Augmentations of installed packages have keys here, too: those of their ``Options``. They stand in a config only where they are not at their
+    defaults, so that installing a package changes no config.
+    """
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False, validate_default=True)  # "allow": see ``_with_installed``
     shift: int = Field(0, ge=0, le=32, description="Largest shift in pixels, in x and in y; the border is repeated.")
     flip: bool = Field(False, description="Mirror left-right with probability 1/2. Not for digits: it changes what they are.")
     brightness: float = Field(0.0, ge=0, le=1, description="Largest change of brightness, as a share of the full range.")
@@ -163,6 +175,61 @@ class AugmentationConfig(Strict):
         le=2,
         description="Images are laid over each other, with a share drawn from Beta(a, a); this is a. For whole-image targets only.",
     )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_installed(cls, values: Any, handler: ModelWrapValidatorHandler, info: ValidationInfo) -> Any:
+        """Keys that are not ours belong to installed augmentations, or are mistakes."""
+        foreign = {key: value for key, value in values.items() if key not in cls.model_fields} if isinstance(values, dict) else {}
+        if not foreign:
+            return handler(values)
+        ours, problems = {key: value for key, value in values.items() if key in cls.model_fields}, []
+        for model in _installed_options():
+            own = {key: foreign.pop(key) for key in [*foreign] if key in model.model_fields}
+            try:
+                options = model.model_validate(own)
+            except ValidationError as error:
+                problems += _lines(error)
+            else:
+                ours |= {} if options == model() else options.model_dump()
+        if info.context == STORED:
+            ours |= foreign
+        else:
+            problems += [InitErrorDetails(type="extra_forbidden", loc=(key,), input=value) for key, value in foreign.items()]
+        try:
+            config = handler(ours)
+        except ValidationError as error:
+            problems = _lines(error) + problems
+        if problems:
+            raise ValidationError.from_exception_data(cls.__name__, problems)
+        return config
+
+    @classmethod
+    def installed_keys(cls) -> list[str]:
+        """Keys of installed augmentations. Imports them."""
+        return [key for model in _installed_options() for key in model.model_fields]
+
+    @classmethod
+    def with_installed(cls) -> type[BaseModel]:
+        """A model with the fields of installed augmentations behind ours, for forms; this one where there are none."""
+        fields = {key: (info.annotation, info) for model in _installed_options() for key, info in model.model_fields.items()}
+        return create_model(cls.__name__, __base__=cls, **fields) if fields else cls
+
+    def missing(self) -> list[str]:
+        """Keys of augmentations that are no longer installed: of a stored run only."""
+        return [key for key in self.model_extra or {} if key not in self.installed_keys()]
+
+
+def _installed_options() -> list[type[BaseModel]]:
+    return [part.options_model() for part in installed(AUGMENTATION_GROUP).values() if hasattr(part, "options_model")]
+
+
+def _lines(error: ValidationError) -> list[InitErrorDetails]:
+    """The lines of an error, to be raised again among others."""
+    return [
+        InitErrorDetails(type=PydanticCustomError(line["type"], line["msg"].replace("{", "{{")), loc=line["loc"], input=line["input"])
+        for line in error.errors(include_url=False)
+    ]
 
 
 class ChangeConfig(Strict):

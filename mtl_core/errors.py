@@ -4,7 +4,8 @@ Each message names the thing, what was expected, what was found and what to do. 
 
     MTLError
     ├── ConfigError        the settings are wrong; nothing was started         (exit code 2)
-    │   └── DeviceError    the device asked for is not on this machine
+    │   ├── DeviceError    the device asked for is not on this machine
+    │   └── NotEnoughMemoryError  what a run needs is more than what is free
     ├── DataError          the data cannot be read as described                (exit code 2)
     ├── StoreError         the run store cannot be opened or written           (exit code 2)
     │   ├── RunNotFoundError
@@ -58,6 +59,10 @@ class ConfigError(MTLError):
 
 class DeviceError(ConfigError):
     """The device asked for is not available on this machine."""
+
+
+class NotEnoughMemoryError(ConfigError):
+    """A run needs more memory than is free."""
 
 
 class DataError(MTLError):

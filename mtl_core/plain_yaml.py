@@ -10,23 +10,26 @@ from mtl_core.errors import ConfigError
 
 LONGEST = 1 << 18  # characters; a preset written out in full has about 1,500
 DEEPEST = 40  # levels of nesting
+_MERGE = "tag:yaml.org,2002:merge"
 MOST_VALUES = 20_000  # with every alias written out
 
 
 class _KeysOnce(yaml.SafeLoader):
     """Of a key that stands twice YAML's own reader silently takes the last."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: dict[Any, int] = {}
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: dict[Any, int] = {}  # looked at here, as written: later, what is merged (<<) stands in the same node
         for key_node, _ in node.value:
             line = key_node.start_mark.line + 1
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if key in seen and key_node.tag != "tag:yaml.org,2002:merge":
+            is_scalar = isinstance(key_node, yaml.ScalarNode) and key_node.tag != _MERGE
+            key = self.construct_object(key_node) if is_scalar else None  # as read: 1 and "1" are two keys, 1 and 0x1 are one
+            if is_scalar and key in seen:
                 where = f"in line {line}" if seen[key] == line else f"in lines {seen[key]} and {line}"
-                raise yaml.MarkedYAMLError(problem=f"'{key}' stands twice, {where}; leave one", problem_mark=key_node.start_mark)
-            if key is not None:
+                raise yaml.MarkedYAMLError(problem=f"'{key_node.value}' stands twice, {where}; leave one", problem_mark=key_node.start_mark)
+            if is_scalar:
                 seen[key] = line
-        return super().construct_mapping(node, deep)
+        return node
 
 
 class _Bounded(_KeysOnce):

@@ -11,8 +11,10 @@ repository register through a Python entry point in the group given to the regis
 from __future__ import annotations
 
 import difflib
+import logging
 import reprlib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -38,7 +40,7 @@ class Registry:
     """
 
     def __init__(self, noun: str, group: str, table: dict[str, str]):
-        self.noun = noun
+        self.noun, self.group = noun, group
         self._table = dict(table)
         for entry in entry_points(group=group):
             self._table.setdefault(entry.name, entry.value)
@@ -58,12 +60,43 @@ class Registry:
         """The class registered as ``name``; imports its module.
 
         Raises:
-            ConfigError: the name is unknown; says what exists and which name is close.
+            ConfigError: the name is unknown; says what exists and which name is close. Or it is another package's, and cannot be loaded.
         """
         if name not in self._table:
             raise ConfigError(Problem(field, unknown_name(self.noun, name, self._table)))
-        module, _, attribute = self._table[name].partition(":")
-        return getattr(import_module(module), attribute)
+        try:
+            return _at(self._table[name])
+        except Exception as error:
+            if self._table[name].startswith("mtl_core."):
+                raise
+            raise ConfigError(Problem(field, _not_loaded(self.noun, name, self._table[name], error))) from error
+
+
+@cache
+def installed(group: str) -> dict[str, Any]:
+    """Name -> class of the parts that other packages give to a group of entry points. One that cannot be loaded is left out, with a warning."""
+    found = {}
+    for entry in entry_points(group=group):
+        try:
+            found.setdefault(entry.name, _at(entry.value))
+        except Exception as error:
+            logging.getLogger(__name__).warning("%s", _not_loaded("part", entry.name, entry.value, error))
+    return found
+
+
+def _at(place: str) -> Any:
+    """What stands at ``module:attribute``; an attribute may have dots, as in entry points."""
+    module, _, attribute = place.partition(":")
+    found = import_module(module.strip())
+    for part in attribute.partition("[")[0].strip().split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _not_loaded(noun: str, name: str, place: str, error: Exception) -> str:
+    return f"the {noun} '{name}', which an installed package gives as {place}, cannot be loaded ({type(error).__name__}: {error}). " + (
+        "Mend or uninstall that package"
+    )
 
 
 def unknown_name(noun: str, name: str, available: Any) -> str:
@@ -75,18 +108,21 @@ def unknown_name(noun: str, name: str, available: Any) -> str:
     return f"unknown {noun} '{name}'{hint} Available: {', '.join(names) or 'none'}"
 
 
-def validated(model: type[BaseModel], values: dict[str, Any], field: str, beside: Iterable[str] = ()) -> BaseModel:
+def validated(
+    model: type[BaseModel], values: dict[str, Any], field: str, beside: Iterable[str] = (), context: dict[str, Any] | None = None
+) -> BaseModel:
     """``model(**values)``, with pydantic's errors turned into ours.
 
     Args:
         field: dotted config key that the values stand under, put before each problem's own key.
         beside: keys that may stand there too and are read elsewhere, to be named where one is unknown.
+        context: for the model's own validators.
 
     Raises:
         ConfigError: one problem per unknown, missing or invalid value.
     """
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context=context)
     except ValidationError as error:
         raise ConfigError(_problems(error, model, field, beside)) from None
 
@@ -97,7 +133,8 @@ def _problems(error: ValidationError, model: type[BaseModel], field: str, beside
     for detail in details[:MOST_PROBLEMS]:
         key = ".".join(str(part) for part in (field, *detail["loc"]) if part != "")
         if detail["type"] == "extra_forbidden":
-            known = list(_model_at(model, detail["loc"][:-1]).model_fields)
+            owner = _model_at(model, detail["loc"][:-1])
+            known = [*owner.model_fields, *getattr(owner, "installed_keys", tuple)()]
             message = unknown_name("key", str(detail["loc"][-1]), [*(beside if len(detail["loc"]) == 1 else ()), *known])
         elif detail["type"] == "missing":
             said = _model_at(model, detail["loc"][:-1]).model_fields[str(detail["loc"][-1])].description

@@ -17,6 +17,7 @@ from mtl_core.errors import ConfigError, Problem
 PREFIX = "MTL_"
 EXECUTORS = ("thread", "process")
 MOST_THREADS = 1024
+MEMORY_CHECKS = ("on", "off")
 DATA_CACHE = Path("~/.cache/multitask-vision")
 
 
@@ -32,6 +33,7 @@ class Variable:
 VARIABLES = (
     Variable("MTL_HOME", "Folder of the runs, the imported sets and the prepared data.", "`./runs`"),
     Variable("MTL_EXECUTOR", "Where runs train: `thread` in the server, `process` each in a process of its own.", "what is set under Advanced"),
+    Variable("MTL_MEMORY_CHECK", "`off`: a run that seems to need more memory than is free is begun all the same.", "`on`"),
     Variable(
         "MTL_DATA_FOLDERS",
         "Folders that a path typed on the screen may lie in, separated as in `PATH`.",
@@ -57,9 +59,14 @@ def home(given: Path | str | None = None) -> Path:
 def executor() -> str:
     """MTL_EXECUTOR; empty where it is not set. Raises ConfigError for anything but ``EXECUTORS``."""
     value = _value("MTL_EXECUTOR")
-    if problem := _executor_problem(value):
+    if problem := _choice_problem(value, EXECUTORS):
         raise ConfigError(Problem("MTL_EXECUTOR", problem))
     return value
+
+
+def memory_check() -> str:
+    """MTL_MEMORY_CHECK: on or off."""
+    return _value("MTL_MEMORY_CHECK") or MEMORY_CHECKS[0]
 
 
 def data_folders() -> list[str]:
@@ -106,8 +113,9 @@ def check() -> None:
 def problems() -> list[Problem]:
     """What is wrong with the variables: a value that cannot be, or a name that is none and looks like one of ours."""
     found = []
-    if problem := _executor_problem(_value("MTL_EXECUTOR")):
-        found.append(Problem("MTL_EXECUTOR", problem))
+    for name, choices in (("MTL_EXECUTOR", EXECUTORS), ("MTL_MEMORY_CHECK", MEMORY_CHECKS)):
+        if problem := _choice_problem(_value(name), choices):
+            found.append(Problem(name, problem))
     if problem := _threads_problem(_value("MTL_THREADS")):
         found.append(Problem("MTL_THREADS", problem))
     for name in ("MTL_DATA_ROOT", "MTL_MNIST_ROOT"):
@@ -131,12 +139,12 @@ def _value(name: str) -> str:
     return os.environ.get(name, "").strip()
 
 
-def _executor_problem(value: str) -> str:
-    if not value or value in EXECUTORS:
+def _choice_problem(value: str, choices: tuple[str, ...]) -> str:
+    if not value or value in choices:
         return ""
-    close = difflib.get_close_matches(value.lower(), EXECUTORS, n=1)
+    close = difflib.get_close_matches(value.lower(), choices, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else "."
-    return f"expected {' or '.join(EXECUTORS)}, found '{value}'{hint} Set one of them, or leave it empty"
+    return f"expected {' or '.join(choices)}, found '{value}'{hint} Set one of them, or leave it empty"
 
 
 def _threads_problem(value: str) -> str:

@@ -12,7 +12,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Low to high. A module may import from its own layer and from lower ones.
 LAYERS = [
-    {"mtl_core.csv_text", "mtl_core.errors", "mtl_core.registry", "mtl_core.events", "mtl_core.randomness", "mtl_core.settings", "mtl_core"},
+    {
+        "mtl_core.csv_text",
+        "mtl_core.errors",
+        "mtl_core.registry",
+        "mtl_core.events",
+        "mtl_core.free_memory",
+        "mtl_core.randomness",
+        "mtl_core.settings",
+        "mtl_core",
+    },
     {"mtl_core.config"},
     {
         "mtl_core.data",

@@ -71,3 +71,16 @@ def test_a_file_of_ones_own_may_have_aliases_but_no_bomb(tmp_path):
     path.write_text(BOMB)
     with pytest.raises(ConfigError, match="more than 20,000 values"):
         RunConfig.from_file(path)
+
+
+def test_keys_are_the_same_where_they_are_read_as_the_same():
+    assert read_yaml("1: a\n'1': b\n") == {1: "a", "1": "b"}
+    assert read_yaml("null: a\n'null': b\n~x: c\n") == {None: "a", "null": "b", "~x": "c"}
+    for text, key in (("1: a\n0x1: b\n", "0x1"), ("'a': 1\na: 2\n", "a"), ("1: a\ntrue: b\n", "true"), ("~: a\nnull: b\n", "null")):
+        with pytest.raises(ConfigError, match=f"'{key}' stands twice, in lines 1 and 2"):
+            read_yaml(text)
+
+
+def test_a_merged_map_may_be_changed_wherever_it_stands():
+    text = "a: &a {lr: 1}\nx: {y: &b {<<: *a, lr: 2}}\nc: {<<: *b}\n"
+    assert read_yaml(text, aliases=True) == {"a": {"lr": 1}, "x": {"y": {"lr": 2}}, "c": {"lr": 2}}

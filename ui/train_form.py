@@ -124,7 +124,7 @@ def advanced_section() -> None:
         st.markdown("**Learning rate over the run**")
         options_form(ScheduleConfig, ("schedule",))
         st.markdown("**Augmentation** :gray[of training images only, another one each time; seen beside the form]")
-        options_form(AugmentationConfig, ("augmentation",), columns=4)
+        options_form(AugmentationConfig.with_installed(), ("augmentation",), columns=4)
         _select_by()
         st.markdown("**Machine and record**")
         options_form(RunConfig, (), columns=4, only=MACHINE)

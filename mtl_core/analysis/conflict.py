@@ -126,7 +126,8 @@ def _is_of(frame: pd.DataFrame, block: str) -> pd.Series:
     keys = frame["key"]
     if block == WHOLE:
         return keys.str.startswith("conflict/") & (keys.str.count("/") == 2)
-    return keys.str.startswith("conflict/") & keys.str.endswith(f"/{block}")
+    # With its two tasks: a pair whose second task is called like a block has no block.
+    return keys.str.startswith("conflict/") & keys.str.endswith(f"/{block}") & (keys.str.count("/") == 3 + block.count("/"))
 
 
 def _values(frame: pd.DataFrame, key: str) -> np.ndarray:

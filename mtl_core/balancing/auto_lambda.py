@@ -54,6 +54,7 @@ class AutoLambda(GradientAggregator):
         "The weights begin small and move in the steps that their task takes part in: one that is often absent stays nearer to 'start'."
     )
     heads: ClassVar[str] = ""
+    jacobians_kept: ClassVar[int] = 1
     Options = AutoLambdaOptions
 
     def __init__(self, options: AutoLambdaOptions, task_count: int):

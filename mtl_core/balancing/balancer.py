@@ -70,6 +70,7 @@ class Balancer(nn.Module, ABC):
         simplex: the coefficients are at least 0 and sum to 1.
         heads: how the tasks' own parameters are trained, in a sentence, where it is not with the coefficients shown; empty where it is.
         only_with: claims among those above that hold under some options alone: claim -> option -> the values under which it holds.
+        jacobians_kept: how many matrices of the Jacobian's size it remembers from step to step.
         draws: it draws random numbers, within ``with drawing(self.generators)``, so that they come from the run's own generators. A method from
             another package need not know of that: its whole step draws from them, unless it says ``draws = False``.
         generators: the run's; None outside of a run.
@@ -92,6 +93,7 @@ class Balancer(nn.Module, ABC):
     no_conflict: ClassVar[bool] = False
     simplex: ClassVar[bool] = False
     heads: ClassVar[str] = ""
+    jacobians_kept: ClassVar[int] = 0
     draws: ClassVar[bool] = False
     only_with: ClassVar[Mapping[str, Mapping[str, Sequence[Any]]]] = {}
     Options: ClassVar[type[BalancerOptions]] = BalancerOptions
@@ -181,7 +183,7 @@ class Balancer(nn.Module, ABC):
         """Whether there is anything that a checkpoint must keep."""
         return any(bool(value) if isinstance(value, dict) else True for value in self.state_dict().values())
 
-    def _is_plain(self) -> bool:
+    def is_plain(self) -> bool:
         """A run of one task has nothing to balance."""
         return self.task_count == 1 and not self.alone
 
@@ -205,7 +207,7 @@ class LossWeighting(Balancer):
         return True
 
     def backward(self, losses: Sequence[Tensor], present: Tensor, model: MultiTaskModel) -> tuple[Tensor, Tensor]:
-        if self._is_plain():
+        if self.is_plain():
             losses[0].backward()
             return losses[0].detach(), present.to(losses[0])
         values = torch.stack([loss.detach() for loss in losses]).requires_grad_()
@@ -257,7 +259,7 @@ class GradientAggregator(Balancer):
     def backward(self, losses: Sequence[Tensor], present: Tensor, model: MultiTaskModel) -> tuple[Tensor, Tensor]:
         shared = AtFeatures(model) if self.at_features else AtParameters(model)
         values = torch.stack([loss.detach() for loss in losses])
-        if self._is_plain():
+        if self.is_plain():
             losses[0].backward()
             shared.finish()
             return values[0], torch.ones_like(values)

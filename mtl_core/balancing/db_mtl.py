@@ -40,6 +40,7 @@ class DualBalancing(GradientAggregator):
     inexact: ClassVar[str] = "From the second step on the coefficients are on running means of the gradients."
     scale_invariant: ClassVar[bool] = True
     heads: ClassVar[str] = "Each head descends the logarithm of its loss: its own task's gradient, over the loss."
+    jacobians_kept: ClassVar[int] = 1
     Options = DBMTLOptions
 
     def aggregate(self, tasks: TaskGradients) -> Update:

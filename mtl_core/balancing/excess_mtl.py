@@ -62,6 +62,7 @@ class ExcessMTL(GradientAggregator):
     )
     simplex: ClassVar[bool] = True
     heads: ClassVar[str] = ""  # the coefficients shown, too
+    jacobians_kept: ClassVar[int] = 1
     Options = ExcessMTLOptions
 
     def __init__(self, options: ExcessMTLOptions, task_count: int):

@@ -51,6 +51,7 @@ class MoCo(GradientAggregator):
     inexact: ClassVar[str] = "From the second step on the coefficients are on running means of the gradients."
     pareto_stationary: ClassVar[bool] = True
     simplex: ClassVar[bool] = True
+    jacobians_kept: ClassVar[int] = 1
     Options = MoCoOptions
 
     def __init__(self, options: MoCoOptions, task_count: int):

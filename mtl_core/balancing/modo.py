@@ -47,6 +47,7 @@ class MoDo(GradientAggregator):
     )
     pareto_stationary: ClassVar[bool] = True
     simplex: ClassVar[bool] = True
+    jacobians_kept: ClassVar[int] = 1
     Options = MoDoOptions
 
     def __init__(self, options: MoDoOptions, task_count: int):

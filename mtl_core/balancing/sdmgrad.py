@@ -58,6 +58,7 @@ class SDMGrad(GradientAggregator):
     )
     pareto_stationary: ClassVar[bool] = True
     simplex: ClassVar[bool] = True
+    jacobians_kept: ClassVar[int] = 1
     Options = SDMGradOptions
 
     def __init__(self, options: SDMGradOptions, task_count: int):

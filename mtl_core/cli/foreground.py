@@ -147,7 +147,7 @@ def _say_how_it_went(store: RunStore, run: Run, as_json: bool) -> int:
         )
         return STOPPED
     complain(f"{run.failure['message']}\n{run.failure['cure']}\nThe full log is in {store.folder(run.id) / 'log.txt'}")
-    never_started = run.training_started_at is None and run.failure["kind"] in ("config", "data")
+    never_started = run.training_started_at is None and run.failure["kind"] in ("config", "data", "out_of_memory")
     return REFUSED if never_started else FAILED
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mtl_core.inference.predictor import Predictor
+from mtl_core.training.execution import wait_for_device
 
 ROUNDS = 7
 
@@ -61,6 +62,5 @@ def time_sharing(predictor: Predictor, frame: np.ndarray, rounds: int = ROUNDS) 
 def _timed(work: Callable[[], None], device: str) -> float:
     start = time.perf_counter()
     work()
-    if device == "cuda":
-        torch.cuda.synchronize()
+    wait_for_device(device)
     return time.perf_counter() - start

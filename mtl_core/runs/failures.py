@@ -24,6 +24,7 @@ _CURES = {
 }
 
 _KINDS_BY_CLASS = (  # first match wins; names, because after a reload of our modules the trainer's classes are not ours
+    ("NotEnoughMemoryError", "out_of_memory"),
     ("ConfigError", "config"),
     ("DataError", "data"),
     ("NonFiniteLossError", "non_finite"),

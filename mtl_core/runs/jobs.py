@@ -22,7 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mtl_core import settings
+from mtl_core import free_memory, settings
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError, RunNotFoundError
 from mtl_core.runs import holding, read_only
@@ -222,6 +222,7 @@ def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event
     path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "MTL_HOME": str(store.home), "PYTHONPATH": path}
     command = [sys.executable, "-m", "mtl_core", "work", run.id]
+    killed_before = free_memory.kills()
     stop_at_exit()
     with workers_lock():
         if is_closing():
@@ -229,8 +230,23 @@ def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event
         # In a session of its own: Ctrl-C in the server's terminal reaches it through stop_at_exit, once, and not as a second signal.
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
         worker = {"process": process, "device": device, "run": run.id, "home": str(store.home), "taken": False, "unwanted": False}
+        worker["kills"] = killed_before
         workers[process.pid] = worker
     threading.Thread(target=_await_process, args=(store, worker, wake), name=f"await-{run.id}", daemon=True).start()
+
+
+def why_killed(kills_before: int | None) -> str:
+    """What is known of who sent SIGKILL, as sentences.
+
+    Args:
+        kills_before: ``free_memory.kills()`` as the process was started.
+    """
+    kills = free_memory.kills()
+    if kills is None or kills_before is None:
+        return " The system may have run out of memory; nothing here counts that."
+    if kills == kills_before:
+        return " The system may have run out of memory, though it counted no process that it ended for that: it may have been ended by hand."
+    return " The system ran out of memory and ended a process. Resume the run with more memory free, or clone it with a lower batch_size."
 
 
 def _is_starting(store: RunStore, worker: dict[str, Any]) -> bool:
@@ -245,13 +261,14 @@ def _await_process(store: RunStore, worker: dict[str, Any], wake: threading.Even
     try:
         run = store.get(run_id)  # a run whose process is gone becomes interrupted here
         if code < 0 and run.status == RunStatus.INTERRUPTED and not worker["unwanted"] and not is_closing():
-            why = " The system may have run out of memory." if code == -signal.SIGKILL else ""
+            why = why_killed(worker.get("kills")) if code == -signal.SIGKILL else ""
             store.note(run_id, "error", f"its worker process was ended by signal {-code}.{why}")
         elif code == REFUSED and run.status == RunStatus.QUEUED:
             reason = "its worker process cannot use the settings or the run store (exit code 2); the server's log says why"
             _note_problem(store, ConfigError(f"run {run_id} waits: {reason}. It is tried again"), REFUSED_SECONDS)
         elif code not in (TAKEN, NOT_TAKEN, -signal.SIGTERM) and run.status == RunStatus.QUEUED and not worker["taken"] and not is_closing():
-            _fail(store, run_id, RuntimeError(f"its worker process ended with code {code} before it took the run"))
+            why = f".{why_killed(worker.get('kills'))}" if code == -signal.SIGKILL else ""
+            _fail(store, run_id, RuntimeError(f"its worker process ended with code {code} before it took the run{why}"))
     except RunNotFoundError:
         _logger.warning("run %s was deleted as its worker process ended", run_id)
     except Exception:

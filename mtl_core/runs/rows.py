@@ -73,7 +73,7 @@ def queue_of(connection: Connection) -> list[str]:
 @lru_cache(maxsize=4096)
 def _config(text: str, run_id: str) -> RunConfig:
     try:
-        return RunConfig.from_dict(json.loads(text))
+        return RunConfig.from_stored(json.loads(text))
     except ConfigError as error:
         raise StoreError(f"the config of run {run_id} cannot be read by this version of the program: {error}") from None
 

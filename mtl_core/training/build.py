@@ -25,7 +25,7 @@ from mtl_core.data.partition import partitioned
 from mtl_core.data.prepare import prepare
 from mtl_core.data.preprocessing.preprocessed import Preprocessed
 from mtl_core.data.preprocessing.standardise import standardised
-from mtl_core.data.source import Progress
+from mtl_core.data.source import DataSource, Progress
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.events import Settle
 from mtl_core.randomness import Generators, draws, unnoticed
@@ -200,6 +200,30 @@ def _misfits(name: str, kind_class: type[SelfSupervised], options: Any, config: 
         message = f"{name} compares the images of a batch, so it needs at least {kind_class.images_at_least}, found {config.batch_size}"
         found.append(Problem("batch_size", message))
     return found
+
+
+def sized_network(config: RunConfig, source: DataSource) -> tuple[MultiTaskModel, dict[str, TaskKind]]:
+    """The network of a config on the meta device, sizes without numbers, and its tasks. Nothing is measured or drawn: torch's one random generator
+    stays where a run that trains in this process has it.
+
+    Raises:
+        ConfigError: it cannot be built.
+    """
+    kinds, statistics = _unmeasured(config, source)
+    with torch.device("meta"):
+        return build_model(config, kinds, statistics), kinds
+
+
+def check_kinds(config: RunConfig, source: DataSource) -> None:
+    """Raise ConfigError where a task cannot be learnt from this source, as ``build_kinds`` says."""
+    _unmeasured(config, source)
+
+
+def _unmeasured(config: RunConfig, source: DataSource) -> tuple[dict[str, TaskKind], dict[str, Any]]:
+    tasks = {task.name: task for task in source.tasks()}
+    targets = {task.target: {"mean": 0.0, "std": 1.0, "class_counts": [1] * len(task.classes)} for task in tasks.values()}
+    statistics = {"image_shape": source.image_shape(), "targets": targets}
+    return build_kinds(config, tasks, statistics), statistics
 
 
 def read_targets(kinds: Mapping[str, TaskKind]) -> list[str]:

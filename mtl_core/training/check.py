@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.data.augmentation import fitting
@@ -16,9 +14,9 @@ from mtl_core.data.target_geometry import resize_misfits
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.names import task_name_problem
 from mtl_core.registry import unknown_name
-from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks import SELF_SUPERVISED
-from mtl_core.training.build import build_balancer, build_kinds, build_model, stated
+from mtl_core.training import memory
+from mtl_core.training.build import build_balancer, check_kinds, sized_network, stated
 from mtl_core.training.execution import resolve_device
 from mtl_core.training.trainer import parameter_counts as _count
 from mtl_core.training.updates import check_update
@@ -32,15 +30,17 @@ def problems(config: RunConfig) -> list[Problem]:
         source = open_source(config.data)
     except ConfigError as error:
         return [*error.problems, *found]
-    found += [Problem(f"data.{option}", message) for option, message in source.problems()]
-    if source.problems() and not source.tasks():  # data that are not there have no tasks to check
+    missing = source.problems()  # asked once: it may look at many files
+    found += [Problem(f"data.{option}", message) for option, message in missing]
+    if missing and not source.tasks():  # data that are not there have no tasks to check
         return found
     found += _too_few_images(config, source) + _among_others(config, source) + _self_supervised(config, source)
     found += fitting.misfits(config.augmentation, _tasks_of(config, source), source.image_shape()[1:])
     if isinstance(source, Preprocessed):
         steps, old = config.data.preprocessing, source.source.image_shape()[1:]
         found += resize_misfits(steps.resize, _tasks_of(config, source), old, source.image_shape()[1:], {task.name: task for task in source.tasks()})
-    return found + (_try(lambda: _model(config, source)) or _try(lambda: _one_pass(config, source)))
+    found += _try(lambda: _network(config, source))
+    return found or memory.problems(config, source, resolve_device(config.device), later=True)
 
 
 def parameter_counts(config: RunConfig) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def parameter_counts(config: RunConfig) -> dict[str, Any]:
     Raises:
         ConfigError: the network cannot be built.
     """
-    return _count(_model(config, open_source(config.data)))
+    return _count(sized_network(config, open_source(config.data))[0])
 
 
 def _try(build: Any) -> list[Problem]:
@@ -97,26 +97,11 @@ def _self_supervised(config: RunConfig, source: DataSource) -> list[Problem]:
     return found
 
 
-def _model(config: RunConfig, source: DataSource) -> MultiTaskModel:
-    """The network, with sizes only: no statistics have been measured yet."""
-    tasks = {task.name: task for task in source.tasks()}
-    statistics = {"image_shape": source.image_shape(), "targets": {task.target: _unmeasured(task) for task in tasks.values()}}
-    # Sizes without numbers: fast, and torch's one random generator stays where a run that trains in this process has it.
-    with torch.device("meta"):
-        return build_model(config, build_kinds(config, tasks, statistics), statistics)
-
-
-def _unmeasured(task: Task) -> dict[str, Any]:
-    return {"mean": 0.0, "std": 1.0, "class_counts": [1] * len(task.classes)}
-
-
-def _one_pass(config: RunConfig, source: DataSource) -> None:
+def _network(config: RunConfig, source: DataSource) -> None:
     """Sizes through the network in training mode, as of a small batch: what torch can't do, it says here."""
-    model = _model(config, source)
-    images = torch.zeros(min(config.batch_size, 2), *source.image_shape(), device="meta")
+    check_kinds(config, source)
     try:
-        with torch.no_grad():
-            model.train()(images)
+        memory.network_sizes(config, source)
     except (RuntimeError, ValueError) as error:
         size = "x".join(str(side) for side in source.image_shape()[1:])
         reason = str(error).splitlines()[0]

@@ -114,11 +114,11 @@ def _time(execution: Execution, model: nn.Module, step: Callable[[nn.Module, Exe
     """Seconds of one step."""
     start = time.perf_counter()
     step(model, execution)
-    _wait(execution.device)
+    wait_for_device(execution.device)
     return time.perf_counter() - start
 
 
-def _wait(device: str) -> None:
+def wait_for_device(device: str) -> None:
     """Until the device has done what it was given."""
     if device == "cuda":
         torch.cuda.synchronize()

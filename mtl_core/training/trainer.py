@@ -16,18 +16,19 @@ import torch
 import torchvision
 
 from mtl_core.config import RunConfig
+from mtl_core.data import open_source
 from mtl_core.data.augmentation import fitting
 from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.data.source import Progress
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
 from mtl_core.sharing.model import trained
-from mtl_core.training import checkpoints
+from mtl_core.training import checkpoints, memory
 from mtl_core.training.build import TRAIN_PART, Setup, build, measured_rows, rows_of
 from mtl_core.training.changes import Changes
 from mtl_core.training.checkpoint_files import reached
 from mtl_core.training.constant_answer import constant_answer
 from mtl_core.training.evaluation import evaluate, selection_score
-from mtl_core.training.execution import device_name, tune_allocator
+from mtl_core.training.execution import device_name, resolve_device, tune_allocator
 from mtl_core.training.probe_set import ProbeSet
 from mtl_core.training.step import JointStep, SkippedStep
 from mtl_core.training.unclaimed_boxes import unclaimed_boxes
@@ -66,6 +67,7 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
     tune_allocator()
     yield Message(f"preparing the data set '{config.data.name}'")
     config = checkpoints.as_begun(folder, config)
+    _check_memory(config)
     try:
         setup = build(config, cache, progress=_unless_stopped(control), settle=control.settle)
     except _PreparationStoppedError:
@@ -103,6 +105,13 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
 
     if not control.abandoned:
         yield from _finish(setup, position, folder, control, started)
+
+
+def _check_memory(config: RunConfig) -> None:
+    """Again at the beginning: since the run was queued, others may have taken memory."""
+    source = open_source(config.data)
+    if not source.problems():  # else building it says more
+        memory.check(config, source, resolve_device(config.device))
 
 
 def _remarks_on_augmentation(setup: Setup) -> list[str]:

@@ -33,6 +33,14 @@ def test_blocks_and_steps(frame):
     assert blocks(frame_of((1, "train/a/loss", 1.0))) == []
 
 
+def test_a_task_may_be_called_like_a_block():
+    rows = frame_of((1, "conflict/a/stem", 0.5), (2, "conflict/a/stem", 0.5), (2, "conflict/a/stem/stem", -0.5), (2, "conflict/a/stem/stages.0", 0.1))
+    assert blocks(rows) == [WHOLE, "stages.0", "stem"]
+    assert measured_steps(rows) == [1, 2]
+    assert measured_steps(rows, "stem") == [2]
+    assert cosines_at(rows, ["a", "stem"], 2, "stem")[0, 1] == -0.5
+
+
 def test_the_matrix_of_a_step(frame):
     expected = [[1, 0.2, -0.4], [0.2, 1, 0.02], [-0.4, 0.02, 1]]
     assert cosines_at(frame, TASKS, 51).tolist() == expected

@@ -241,3 +241,18 @@ def test_what_one_should_know_is_said_and_forbids_nothing():
     assert fitting.remarks(AugmentationConfig(), [BOXES, COUNT], 3) == []
     said = fitting.remarks(AugmentationConfig(rotation=10, crop=0.2, saturation=0.1), [BOXES, MASK, COUNT], 1)
     assert [line.split(":")[0] for line in said] == ["Crop with count", "Affine with where", "Saturation does nothing here"]
+
+
+@every
+def test_what_was_sent_to_a_device_is_not_fetched_back(name, monkeypatch):
+    """On a GPU each fetch waits for all that was asked of it before. A number drawn for the whole batch (mixup) never leaves the CPU."""
+    images, targets = marks()
+    pipeline = Pipeline(AugmentationConfig(**ON[name]), [0.2, 0.2, 0.2])
+    drawn = pipeline.draw(len(images), tuple(images.shape[2:]), np.random.default_rng(1))
+
+    def fetched(tensor, *_, **__):
+        raise AssertionError("a tensor of the device was fetched")
+
+    for fetch in ("cpu", "numpy", "tolist", "item", "__bool__", "__int__"):
+        monkeypatch.setattr(torch.Tensor, fetch, fetched)
+    pipeline.apply(images, targets, drawn)

@@ -419,18 +419,28 @@ def test_a_worker_process_that_did_not_take_its_run_leaves_it_waiting_unless_it_
     assert store.get(run.id).status == status
 
 
-def test_a_worker_that_the_system_killed_says_what_may_have_been(store, config):
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (3, 4, "The system ran out of memory and ended a process. Resume the run with more memory free, or clone it with a lower batch_size."),
+        (3, 3, "The system may have run out of memory, though it counted no process that it ended for that: it may have been ended by hand."),
+        (None, None, "The system may have run out of memory; nothing here counts that."),
+        (3, None, "The system may have run out of memory; nothing here counts that."),
+    ],
+)
+def test_a_worker_that_was_killed_says_what_is_known_of_it(store, config, monkeypatch, before, after, said):
     class Killed:
         pid = 0
 
         def wait(self):
             return -signal.SIGKILL
 
+    monkeypatch.setattr(jobs.free_memory, "kills", lambda: after)
     run = store.create(config(), columns=held_by_us("cpu") | {"owner_started": 0.0})  # by a process that is gone
-    jobs._await_process(store, {"run": run.id, "process": Killed(), "taken": True, "unwanted": False}, threading.Event())
+    jobs._await_process(store, {"run": run.id, "process": Killed(), "taken": True, "unwanted": False, "kills": before}, threading.Event())
     assert store.get(run.id).status == "interrupted"
     lines = [line.text for line in store.log(run.id)]
     assert lines[-2:] == [
         "interrupted at epoch 0: the process that trained it is gone",
-        "its worker process was ended by signal 9. The system may have run out of memory.",
+        f"its worker process was ended by signal 9. {said}",
     ]

@@ -30,6 +30,16 @@ def test_presets_that_need_no_files_can_run(preset):
     assert problems(preset.config) == []
 
 
+def test_a_source_is_asked_once_what_is_wrong_with_it(monkeypatch):
+    """It may have to look at many files, and the form asks at every change."""
+    from mtl_core.data.digits import Digits
+
+    asked = []
+    monkeypatch.setattr(Digits, "problems", lambda self: asked.append(self) or [])
+    assert found(DIGITS) == {}
+    assert len(asked) == 1
+
+
 def test_segmentation_on_an_mlp_is_refused_in_words():
     message = found(SCENES, backbone={"name": "mlp"})["tasks.segments"]
     assert "one vector per image" in message

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from torch import Tensor
 
 from mtl_core.config_sections import AugmentationConfig
@@ -70,19 +71,41 @@ class Sample:
         self.targets |= moved_numbers(self.targets, self.tasks, forward[:, :2].float(), self.size, self.size, mirrored)
 
 
+class AugmentationOptions(BaseModel):
+    """Parent of the options of augmentations in packages of their own. Every field has a default, with which it is off."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
 class Augmentation(ABC):
     """One random change.
 
     ``title`` and ``summary`` are for people, ``source`` says where it comes from, ``settings`` are its fields in ``AugmentationConfig``; it is
-    off while all of them are 0 or False. ``follows`` names the geometries (``target_geometry``) whose targets an augmentation from outside takes
-    along or leaves true; the project's own stand in ``target_geometry.FOLLOWING``. Tasks of another geometry are refused.
+    off while all of them are 0 or False. One in a package of its own has ``Options`` instead, whose fields become keys of ``augmentation`` in a
+    config; where it has ``settings`` alone, each is a number from 0. ``follows`` names the geometries (``target_geometry``) whose targets an
+    augmentation from outside takes along or leaves true; the project's own stand in ``target_geometry.FOLLOWING``. Tasks of another geometry are
+    refused.
     """
 
     title: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str] = ""
-    settings: ClassVar[tuple[str, ...]]
+    settings: ClassVar[tuple[str, ...]] = ()
     follows: ClassVar[frozenset[str]] = frozenset()
+    Options: ClassVar[type[AugmentationOptions] | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if cls.Options is not None and not cls.settings:
+            cls.settings = tuple(cls.Options.model_fields)
+
+    @classmethod
+    def options_model(cls) -> type[BaseModel]:
+        """What its keys in a config are checked by, of one in a package of its own."""
+        if cls.Options is not None:
+            return cls.Options
+        fields = {name: (float, Field(0.0, ge=0, description=cls.summary)) for name in cls.settings}
+        return create_model(f"{cls.__name__}Options", __base__=AugmentationOptions, **fields)
 
     def __init__(self, config: AugmentationConfig):
         self.config = config

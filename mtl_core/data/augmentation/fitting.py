@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mtl_core.config_sections import AugmentationConfig
-from mtl_core.data.augmentation import AUGMENTATIONS
+from mtl_core.data.augmentation import augmentations
 from mtl_core.data.dataset import Task
 from mtl_core.data.target_geometry import refusal
 from mtl_core.errors import Problem
@@ -18,11 +18,11 @@ def misfits(config: AugmentationConfig, tasks: Sequence[Task], size: tuple[int, 
         tasks: those of the run.
         size: height and width of the images.
     """
-    found = []
-    for augmentation in (AUGMENTATIONS.load(name) for name in AUGMENTATIONS):
+    found = not_installed(config)
+    for augmentation in augmentations():
         for name in augmentation.settings:
             spoiled = [task.name for task in tasks if name in task.spoiled_by]
-            if getattr(config, name) and spoiled:
+            if getattr(config, name, None) and spoiled:
                 message = f"it changes what is true of the image for {', '.join(spoiled)}, but not the target. Switch it off or leave out the task"
                 found.append(Problem(f"augmentation.{name}", message))
         for name in augmentation.settings if augmentation.is_on(config) else ():
@@ -38,6 +38,12 @@ def misfits(config: AugmentationConfig, tasks: Sequence[Task], size: tuple[int, 
     return found
 
 
+def not_installed(config: AugmentationConfig) -> list[Problem]:
+    """Keys of augmentations that were installed when the config was written, and are no longer."""
+    message = "no installed augmentation has this key; install the package that gave it, or leave the key out"
+    return [Problem(f"augmentation.{name}", message) for name in config.missing()]
+
+
 def _refused(task: str, why: str) -> str:
     return f"{task} can't follow: {why}. Switch it off or leave out the task"
 
@@ -45,7 +51,7 @@ def _refused(task: str, why: str) -> str:
 def remarks(config: AugmentationConfig, tasks: Sequence[Task], channels: int) -> list[str]:
     """What one should know before training with it; nothing that forbids it."""
     found = []
-    for augmentation in (AUGMENTATIONS.load(name) for name in AUGMENTATIONS):
+    for augmentation in augmentations():
         if augmentation.is_on(config):
             said = {task.name: augmentation.remark(config, task) for task in tasks}
             for sentence in dict.fromkeys(filter(None, said.values())):

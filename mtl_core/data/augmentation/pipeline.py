@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from mtl_core.config_sections import AugmentationConfig
-from mtl_core.data.augmentation import AUGMENTATIONS
+from mtl_core.data.augmentation import augmentations, fitting
 from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample
 from mtl_core.data.dataset import Task
+from mtl_core.errors import ConfigError
 
 
 class Pipeline:
@@ -23,9 +24,10 @@ class Pipeline:
     """
 
     def __init__(self, config: AugmentationConfig, mean: list[float], device: torch.device | str = "cpu", tasks: Mapping[str, Task] | None = None):
+        if missing := fitting.not_installed(config):
+            raise ConfigError(missing)
         self.tasks = tasks or {}
-        classes = (AUGMENTATIONS.load(name) for name in AUGMENTATIONS)
-        self.steps: list[Augmentation] = [augmentation(config) for augmentation in classes if augmentation.is_on(config)]
+        self.steps: list[Augmentation] = [augmentation(config) for augmentation in augmentations() if augmentation.is_on(config)]
         self.device = torch.device(device)
         self.mean = (255 * torch.tensor(mean, dtype=torch.float32)).view(1, -1, 1, 1).to(self.device)
 

@@ -16,8 +16,9 @@ from mtl_core.data.target_geometry import MAPS
 
 
 def drawn_map(forward: np.ndarray) -> Drawn:
-    """What ``warp`` needs: the maps (n, 3, 3) from old to new positions, and back."""
-    return {"forward": forward.astype(np.float32), "backward": np.linalg.inv(forward).astype(np.float32)}
+    """What ``warp`` needs: the maps (n, 3, 3) from old to new positions, and back, and how many times longer each makes things (n,)."""
+    moved = {"forward": forward.astype(np.float32), "backward": np.linalg.inv(forward).astype(np.float32)}
+    return moved | {"zoom": np.sqrt(np.abs(np.linalg.det(forward[:, :2, :2]))).astype(np.float32)}  # here, where nothing waits for a device
 
 
 def warp(sample: Sample, drawn: dict[str, Tensor]) -> None:
@@ -28,8 +29,7 @@ def warp(sample: Sample, drawn: dict[str, Tensor]) -> None:
     sample.images = grid_sample(sample.images.to(torch.float32), grid, mode="bilinear", padding_mode="border", align_corners=False)
     rows, columns = y.floor().long().clamp_(0, height - 1), x.floor().long().clamp_(0, width - 1)
     sources = (rows * width + columns).flatten(1)
-    entry = drawn["forward"]
-    zoom = (entry[:, 0, 0] * entry[:, 1, 1] - entry[:, 0, 1] * entry[:, 1, 0]).abs().sqrt()[:, None, None]
+    zoom = drawn["zoom"][:, None, None]
     for name, target in sample.targets.items():
         geometry = sample.geometry(name)
         if geometry in MAPS:

@@ -159,11 +159,13 @@ class _FoundImages:
 
 def _guesses(found: _FoundImages, name: str, images: ImageSpec) -> list[Guess]:
     context = Context(found.tree, found.index(images), Findings(), found.notes, found.questions, found.aside)
-    format_class = FORMATS.load(name)
+    title = name
     try:
+        format_class = FORMATS.load(name)
+        title = format_class.title
         return format_class.guess(context, images)
     except MTLError as error:  # one format that fails never blocks the others
-        context.not_understood(format_class.title, str(error))
+        context.not_understood(title, str(error))
         return []
 
 

@@ -1,0 +1,84 @@
+"""How much memory a program may still take here, and whether the system has ended programs for want of it. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+CGROUPS = Path("/sys/fs/cgroup")
+OWN_CGROUPS = Path("/proc/self/cgroup")
+SYSTEM_COUNTS = Path("/proc/vmstat")
+_FILES = {  # the file of the limit, of the use, and what of memory.stat is given back as soon as others ask
+    2: ("memory.max", "memory.current", ("inactive_file", "active_file")),
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")),
+}
+IDLE_BYTES = 1 << 30  # of this program and its workers while nothing trains: torch, the pages, prepared data
+
+
+def free_bytes() -> int:
+    """What is available on this machine, and in each control group (version 1 and 2) that this process is in: the least of them. Without swap."""
+    return max(0, min([psutil.virtual_memory().available, *_left_in_cgroups()]))
+
+
+def returning_bytes() -> int:
+    """What this program's own runs hold now, and give back when they end: resident bytes of it and of its workers above ``IDLE_BYTES``."""
+    held = 0
+    with suppress(psutil.Error):
+        me = psutil.Process()
+        for process in (me, *me.children(recursive=True)):
+            with suppress(psutil.Error):
+                held += process.memory_info().rss
+    return max(0, held - IDLE_BYTES)
+
+
+def kills() -> int | None:
+    """How many processes the system has ended for want of memory, in this control group or else on the machine; None where nobody counts."""
+    for folder, version in _cgroups():
+        if version == 2 and (count := _counts(folder / "memory.events").get("oom_kill")) is not None:
+            return count
+        if version == 1 and (count := _counts(folder / "memory.oom_control").get("oom_kill")) is not None:
+            return count
+    return _counts(SYSTEM_COUNTS).get("oom_kill")
+
+
+def _left_in_cgroups() -> Iterator[int]:
+    for folder, version in _cgroups():
+        limit_file, use_file, reclaimable = _FILES[version]
+        limit, used = _number(folder / limit_file), _number(folder / use_file)
+        if limit is not None and used is not None:
+            stat = _counts(folder / "memory.stat")
+            yield limit - used + sum(stat.get(name, 0) for name in reclaimable)
+
+
+def _cgroups() -> Iterator[tuple[Path, int]]:
+    """Folders of the control groups of this process, the innermost first, with their version. In a container the path may lead nowhere; its own
+    group then is the root."""
+    with suppress(OSError):
+        for line in OWN_CGROUPS.read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers == "" or "memory" in controllers.split(","):
+                version = 1 if controllers else 2
+                root = CGROUPS / "memory" if controllers else CGROUPS
+                parts = [part for part in path.split("/") if part and part != ".."]
+                for depth in range(len(parts), -1, -1):
+                    yield root.joinpath(*parts[:depth]), version
+
+
+def _number(path: Path) -> int | None:
+    """None where there is no such file, or it says ``max``."""
+    try:
+        return int(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _counts(path: Path) -> dict[str, int]:
+    """A file with a name and a number on each line."""
+    try:
+        pairs = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
+        return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+    except OSError:
+        return {}

@@ -1,0 +1,284 @@
+"""A package of parts as somebody else would write it. ``test_installed_parts.py`` installs it with an entry point for each registry, and one more
+that cannot be loaded; run there, this file uses each part in a config and prints what came of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import Field
+
+from mtl_core.analysis.evaluation.findings import Findings, KindEvaluation
+from mtl_core.backbones.mlp import MLP
+from mtl_core.balancing.balancer import LossWeighting
+from mtl_core.config import RunConfig
+from mtl_core.data.augmentation.augmentation import Augmentation, AugmentationOptions
+from mtl_core.data.dataset import MultiTaskDataset, Task
+from mtl_core.data.imports.formats import Format, FormatOptions, Guess, Targets
+from mtl_core.data.preprocessing.denoiser import Denoiser, DenoiserOptions
+from mtl_core.data.source import DataSource, SourceOptions
+from mtl_core.errors import ConfigError
+from mtl_core.events import Control, Metric
+from mtl_core.sharing.hard import HardSharing
+from mtl_core.tasks.kind import TaskKind
+from mtl_core.tasks.regression import Regression
+from mtl_core.tasks.rotation import Rotation
+from mtl_core.training.step import JointStep
+
+USED: set[str] = set()
+
+
+class Balancer(LossWeighting):
+    """A sum."""
+
+    title = summary = "Theirs"
+
+    def combine(self, losses, present):
+        USED.add("mtl_core.balancers")
+        return losses[present].sum()
+
+
+class Backbone(MLP):
+    """An MLP."""
+
+    def forward(self, images):
+        USED.add("mtl_core.backbones")
+        return super().forward(images)
+
+
+class Sharing(HardSharing):
+    """Hard sharing."""
+
+    def forward(self, images, parts=None):
+        USED.add("mtl_core.sharing_schemes")
+        return super().forward(images, parts)
+
+
+class Update(JointStep):
+    """The joint step."""
+
+    def __call__(self, batch, number):
+        USED.add("mtl_core.updates")
+        return super().__call__(batch, number)
+
+
+class Kind(Regression):
+    """A number, as it is."""
+
+    def __init__(self, task, options, statistics):
+        TaskKind.__init__(self, task, options, statistics)
+        self.mean, self.std = 0.0, 1.0
+
+    def loss(self, output, target):
+        USED.add("mtl_core.task_kinds")
+        return super().loss(output, target)
+
+
+class Evaluation(KindEvaluation):
+    """How many images there were."""
+
+    count = 0
+
+    def update(self, predictions, targets, rows):
+        self.count += len(rows)
+
+    def compute(self):
+        USED.add("mtl_core.evaluations")
+        return Findings([(Metric("count", "Images", "", True), self.count)])
+
+
+class Pretext(Rotation):
+    """Rotation."""
+
+    def view(self, images, generator):
+        USED.add("mtl_core.self_supervised_tasks")
+        return super().view(images, generator)
+
+
+class Smoother(Denoiser):
+    """Nothing is done."""
+
+    title, summary, source, Options = "Theirs", "Theirs.", "", DenoiserOptions
+
+    def __call__(self, image):
+        USED.add("mtl_core.denoisers")
+        return image
+
+
+class Source(DataSource):
+    """Grey images and how bright they are."""
+
+    title, summary, Options = "Theirs", "Theirs.", SourceOptions
+
+    def tasks(self):
+        return (Task("level", "regression", "level"), Task("own", "their_kind", "level"))
+
+    def image_shape(self):
+        return (1, 8, 8)
+
+    def split_sizes(self):
+        return {"train": 32, "val": 8, "test": 8}
+
+    def build(self, split, progress):
+        USED.add("mtl_core.data_sources")
+        count = self.split_sizes()[split]
+        images = np.random.default_rng(len(split)).integers(0, 256, (count, 1, 8, 8), dtype=np.uint8)
+        return MultiTaskDataset(images, {"level": images.mean((1, 2, 3)).astype(np.float32) / 255}, {"level": np.ones(count, bool)})
+
+
+class Shapes(Format):
+    """The first letter of an image's name is its class."""
+
+    title, summary, Options = "Theirs", "Theirs.", FormatOptions
+
+    @classmethod
+    def guess(cls, context, images):
+        return [Guess({}, labelled={"letter": len(context.index.keys)})]
+
+    def read(self, context):
+        USED.add("mtl_core.import_formats")
+        return [Targets("letter", "classification", ("a", "b"), values={key: "ab".index(key[0]) for key in context.index.keys})]
+
+
+class NegativeOptions(AugmentationOptions):
+    """When it is done."""
+
+    negative: float = Field(0.0, ge=0, le=1, description="Share of the images that become their negative.")
+    softly: bool = Field(False, description="Half-way only.")
+
+
+class Negative(Augmentation):
+    """Negatives."""
+
+    title, summary, Options = "Negative", "Theirs.", NegativeOptions
+
+    def draw(self, count, size, random):
+        return {"negative": random.random(count) < self.config.negative}
+
+    def apply(self, sample, drawn):
+        USED.add("mtl_core.augmentations")
+        assert self.config.softly is False
+        sample.images = torch.where(drawn["negative"][:, None, None, None], 255 - sample.images, sample.images)
+
+
+ENTRIES = {
+    "mtl_core.balancers": {"theirs": "Balancer"},
+    "mtl_core.backbones": {"theirs": "Backbone"},
+    "mtl_core.sharing_schemes": {"theirs": "Sharing"},
+    "mtl_core.updates": {"theirs": "Update"},
+    "mtl_core.task_kinds": {"their_kind": "Kind"},
+    "mtl_core.evaluations": {"their_kind": "Evaluation"},
+    "mtl_core.self_supervised_tasks": {"theirs": "Pretext"},
+    "mtl_core.denoisers": {"theirs": "Smoother"},
+    "mtl_core.data_sources": {"theirs": "Source"},
+    "mtl_core.import_formats": {"theirs": "Shapes"},
+    "mtl_core.augmentations": {"negative": "Negative"},
+}
+PLAIN = {
+    **{"data": {"name": "theirs"}, "tasks": {"level": {}}, "backbone": {"name": "mlp"}, "batch_size": 16, "epochs": 1, "device": "cpu"},
+    **{"precision": "fp32", "layout": "contiguous", "probe_samples": 2},
+}
+CONFIGS = {
+    "mtl_core.balancers": {"balancing": {"name": "theirs"}, "tasks": {"level": {}, "own": {}}},
+    "mtl_core.backbones": {"backbone": {"name": "theirs", "hidden": [8]}},
+    "mtl_core.sharing_schemes": {"sharing": {"name": "theirs"}},
+    "mtl_core.updates": {"update": {"name": "theirs"}},
+    "mtl_core.task_kinds": {"tasks": {"own": {}}},
+    "mtl_core.evaluations": {"tasks": {"own": {}}},
+    "mtl_core.self_supervised_tasks": {"tasks": {"theirs": {}}},
+    "mtl_core.denoisers": {"data": {"name": "theirs", "preprocessing": {"denoise": {"name": "theirs"}}}},
+    "mtl_core.data_sources": {},
+    "mtl_core.augmentations": {"augmentation": {"negative": 0.5}},
+}
+
+
+def trained(values: dict, folder: Path) -> RunConfig:
+    """Train a config from its YAML."""
+    from mtl_core.training.check import problems
+    from mtl_core.training.trainer import train
+
+    config = RunConfig.from_yaml(RunConfig.from_dict({**PLAIN, **values}).to_yaml())
+    assert problems(config) == []
+    events = list(train(config, folder, folder.parent, Control()))
+    assert events[-1].status == "finished"
+    return config
+
+
+def use(group: str, folder: Path) -> None:
+    """Use the part of a group, and fail where that is not so."""
+    if group == "mtl_core.import_formats":
+        _import(folder)
+    else:
+        config = trained(CONFIGS[group], folder)
+    if group == "mtl_core.evaluations":
+        from mtl_core.training.checkpoint_evaluation import evaluate_checkpoint
+        from mtl_core.training.checkpoint_files import read_index
+
+        report, _ = evaluate_checkpoint(config, folder, folder.parent, read_index(folder)["last"], "val")
+        assert report["tasks"]["own"]["values"][0]["value"] == 8
+    if group == "mtl_core.augmentations":
+        _augmentation_keys(folder)
+    assert group in USED
+
+
+def _import(folder: Path) -> None:
+    from mtl_core.data.imports import import_dataset, propose
+
+    for number in range(40):
+        Image.fromarray(np.full((9, 9), number, np.uint8)).save(folder / f"{'ab'[number % 2]}{number}.png")
+    spec = propose(folder).spec
+    assert "theirs" in [source.format for source in spec.sources]
+    import_dataset(folder, spec, "letters", folder.parent)
+
+
+def _augmentation_keys(folder: Path) -> None:
+    from mtl_core.config_sections import AugmentationConfig
+    from mtl_core.data.augmentation import fitting
+
+    def refused(**changes: object) -> str:
+        try:
+            RunConfig.from_dict({**PLAIN, "augmentation": changes})
+        except ConfigError as error:
+            return str(error)
+        return ""
+
+    assert "augmentation.negativ: unknown key 'negativ'; did you mean 'negative'?" in refused(negativ=1)
+    both = refused(negative=2, shift=-1, softly=3)
+    assert all(f"augmentation.{key}: " in both for key in ("negative", "shift", "softly")), both
+    assert "less than or equal to 1; found 2" in both
+    plain = AugmentationConfig()
+    assert not Negative.is_on(plain)
+    assert AugmentationConfig(negative=0.0) == plain
+    assert AugmentationConfig(negative=1).model_dump()["softly"] is False
+    assert AugmentationConfig.model_validate_json(AugmentationConfig(negative=1).model_dump_json()) == AugmentationConfig(negative=1)
+    assert [*AugmentationConfig.with_installed().model_fields][-2:] == ["negative", "softly"]
+    spoiled = Task("level", "regression", "level", spoiled_by=("negative",))
+    assert [each.field for each in fitting.misfits(AugmentationConfig(negative=1), [spoiled], (8, 8))] == ["augmentation.negative"]
+    assert fitting.misfits(plain, [spoiled], (8, 8)) == []
+
+
+def main() -> None:
+    """Use every part; print group -> what went wrong, empty for nothing."""
+    found = {}
+    with tempfile.TemporaryDirectory() as home:
+        for group in ENTRIES:
+            folder = Path(home) / group
+            folder.mkdir()
+            try:
+                use(group, folder)
+                found[group] = ""
+            except Exception:
+                found[group] = traceback.format_exc()
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    import installed_parts
+
+    installed_parts.main()  # of the module that the entry points name
