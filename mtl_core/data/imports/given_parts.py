@@ -10,6 +10,7 @@ import numpy as np
 
 from mtl_core.data.imports.formats import Context, Guess, ImageIndex
 from mtl_core.data.imports.formats.class_folders import part_folders, part_word
+from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.natural_order import natural
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.questions import Question, Reading
@@ -247,7 +248,7 @@ def _lists_images(tree: Tree, name: str, index: ImageIndex) -> bool:
 
 def _is_video(tree: Tree, keys: list[str]) -> bool:
     """Whether neighbours by name differ far less than any two do."""
-    order = natural([key for key in keys if "#" not in key])
+    order = natural([key for key in keys if not is_inner(key)])
     if len(order) < 30:
         return False
     begin = np.linspace(0, len(order) - 2, _LOOKED_AT).astype(int)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from mtl_core.data.imports.formats import FORMATS, Context, Guess, ImageIndex, foreign, read_source
 from mtl_core.data.imports.formats.cub_birds import cub_birds
+from mtl_core.data.imports.formats.image_index import is_idx_row
 from mtl_core.data.imports.formats.oxford_pets import oxford_pets
 from mtl_core.data.imports.given_parts import given_parts
 from mtl_core.data.imports.images import ImageReader, image_keys
@@ -80,6 +81,12 @@ def _once(notes: list[FileNote]) -> tuple[FileNote, ...]:
     return tuple({(note.files, note.read): note for note in notes}.values())
 
 
+def _without_rivals(notes: list[FileNote]) -> list[FileNote]:
+    """A file that one format reads is not said to be none of another's."""
+    read = {note.files for note in notes if note.read}
+    return [note for note in notes if note.read or note.files not in read]
+
+
 def _look(tree: Tree) -> Proposal:
     found = _FoundImages(tree)
     images = ImageSpec(files=[guess.options["images"] for guess in _guesses(found, "idx", ImageSpec())])
@@ -95,6 +102,7 @@ def _look(tree: Tree) -> Proposal:
     if len(guesses) > 1:  # names hold a class only where nothing else gives a target
         guesses = [(name, guess) for name, guess in guesses if name != "file_names"]
     foreign.tell(Context(tree, found.index(images), Findings(), found.notes))
+    found.notes = _without_rivals(found.notes)
     guesses = oxford_pets(tree) or cub_birds(tree) or guesses
     notes = [note for _, guess in guesses for note in guess.notes]
     keys = found.index(images).keys
@@ -200,7 +208,7 @@ def _told_apart(sources: list[SourceSpec]) -> list[SourceSpec]:
 
 def _size(found: _FoundImages, keys: list[str], levels: tuple[float, float] | None) -> tuple[tuple[int, int], str]:
     tree, reader = found.tree, found.reader
-    if "#" in keys[0]:
+    if is_idx_row(keys[0]):
         reader.rows(keys[0].rpartition("#")[0])
         width, height = reader.picture(keys[0], reader.content(keys[0]), None).size
         return (height, width), f"Pictures of {width} x {height} pixels are kept as they are."

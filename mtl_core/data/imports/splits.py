@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mtl_core.data.imports.formats import Context, Targets
+from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.natural_order import natural
 from mtl_core.data.imports.report import Findings
 from mtl_core.data.imports.spec import SourceSpec, SplitSpec
@@ -98,7 +99,7 @@ def _folders(spec: SplitSpec, keys: list[str], context: Context, sources: list[S
     part_of = {folder.strip("/"): part for part in SPLITS for folder in getattr(spec, part)}
     taken, used = {}, set()
     for key in keys:
-        above = key.partition("#")[0] if "#" in key else key.rpartition("/")[0]
+        above = key.rpartition("#")[0] if is_inner(key) else key.rpartition("/")[0]
         while above and above not in part_of:
             above = above.rpartition("/")[0]
         folder = above if above in part_of else "" if "" in part_of else None

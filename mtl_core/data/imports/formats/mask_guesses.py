@@ -65,5 +65,8 @@ def _plain(context: Context, pair: Pair, pictures: set[str], lists: list[ClassLi
         else f"{scan.looked_at:,} of {len(scan.files):,} were looked at"
     )
     note = f"'{pair.files.words()}': {len(scan.files):,} masks of '{pair.images.words()}', {seen}. {note}"
+    for one in lists:
+        if f"'{one.file}'" in note:
+            context.understood(one.file, "names of the masks' classes")
     context.understood(pair.files.words(), f"masks: {note.partition('. ')[2]}", len(scan.files))
     return Guess(options, labelled={options["task"]: len(scan.files)}, images=outside(pair.files, pictures), notes=[note], questions=questions)

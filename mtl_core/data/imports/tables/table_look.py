@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from mtl_core.data.imports.formats import Context, Guess
+from mtl_core.data.imports.formats.image_index import is_idx_row
 from mtl_core.data.imports.images import ImageReader
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.proposal import CsvTable
@@ -45,7 +46,8 @@ def look_at_tables(context: Context) -> list[Guess]:
             elif error.hits > 0 or not file.lower().endswith((".txt", ".lst", ".json")):
                 context.not_understood(file, f"a table, but {error}")
         except DataError as error:
-            context.not_understood(file, str(error))
+            if not file.lower().endswith(".json"):  # what no format takes is said once, with the reason, by 'foreign'
+                context.not_understood(file, str(error))
         else:
             alike[tuple(opened.names), opened.options.header].append(opened)
     guesses: list[Guess] = []
@@ -232,7 +234,7 @@ def _sizes(context: Context, keys: list[str]) -> dict[str, tuple[int, int]]:
     reader, found = ImageReader(context.tree), {}
     for key in keys[:: max(1, len(keys) // _MEASURED)][:_MEASURED]:
         try:
-            if "#" in key:
+            if is_idx_row(key):
                 reader.rows(key.rpartition("#")[0])
                 found[key] = reader.picture(key, reader.content(key), None).size
             else:
