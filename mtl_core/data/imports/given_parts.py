@@ -201,7 +201,7 @@ def _groups(tree: Tree, keys: list[str], guesses: list[tuple[str, Guess]]) -> Qu
         for depth, part in enumerate(key.split("/")[:-1]):
             levels[depth].add(part)
     for depth, names in levels.items():
-        if len(names) > 1 and all(_GROUP_FOLDER.fullmatch(name) for name in names):
+        if 1 < len(names) < len(keys) and all(_GROUP_FOLDER.fullmatch(name) for name in names):
             changes = empty | {"splits.groups": "folder", "splits.group_depth": depth + 1}
             readings.append(Reading(f"folder-{depth + 1}", f"by folder, such as '{sorted(names)[0]}'", changes))
             said.append(f"{len(names)} folders such as '{sorted(names)[0]}'")

@@ -97,7 +97,7 @@ def _look(tree: Tree) -> Proposal:
     images = images.model_copy(update=_merged(images, [guess for _, guess in guesses], found.aside))
     if any(name != "class_folders" for name, _ in guesses):
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or guess.labelled["class"] > _most(guesses) / 2]
-    if any(name in ("masks", "depth") for name, _ in guesses):
+    if found.aside or any(name in ("masks", "depth") for name, _ in guesses):
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or not _are_scenes(found.index(images).keys)]
     if len(guesses) > 1:  # names hold a class only where nothing else gives a target
         guesses = [(name, guess) for name, guess in guesses if name != "file_names"]

@@ -427,7 +427,7 @@ CASES: dict[str, Case] = {
             .encode("cp1252", "replace")
             .replace(b"?", b"", 1)
         },
-        {"Gr_e": ("regression", each(lambda n: n + 0.5)), "Farbe": ("classification", each(lambda n: f"röt{n % 2}"))},
+        {"Größe": ("regression", each(lambda n: n + 0.5)), "Farbe": ("classification", each(lambda n: f"röt{n % 2}"))},
     ),
     "utf16_tabs": Case(
         FLAT, {"d.tsv": ("image\tcolour\n" + "".join(f"{FLAT[n]}\t{colour(n)}\n" for n in range(N))).encode("utf-16")}, {"colour": COLOURS}
