@@ -79,13 +79,13 @@ def _of_list(file: str, context: Context) -> Iterator[tuple[str, str | None]]:
         if line.strip() and not line.startswith("#"):
             whole, where = line.strip(), f"{file}:{number}"
             key = context.index.find(whole) if whole in context.index else None
-            yield where, key or context.image(whole.split()[0], where)
+            yield where, key or context.image(whole.split()[0], where, near=file.rpartition("/")[0])
 
 
 def _of_table(source: SourceSpec, context: Context) -> Iterator[tuple[str, str | None]]:
     """(place, image) of each row of a table among the sources. What is odd in its rows is said where its targets are read."""
     options = CsvOptions(**source.options)
-    quiet = Context(context.tree, context.index, Findings())
+    quiet = Context(context.tree, context.index, Findings(), near=options.file.rpartition("/")[0])
     names, rows = read_table(quiet, options)
     if options.image_column not in names:
         raise DataError(f"splits: '{options.file}' has no column '{options.image_column}'; it has {', '.join(names)}")

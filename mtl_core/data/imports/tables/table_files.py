@@ -76,7 +76,7 @@ def _is_voc_list(file: str) -> bool:
 def _belongs_to_picture(context: Context, file: str) -> bool:
     """Whether a text is one picture's own, such as YOLO's: a picture has its stem."""
     try:
-        return context.index.find(stem_of(file)) is not None
+        return context.index.find(stem_of(file), near=file.rpartition("/")[0]) is not None
     except AmbiguousImageError:
         return True
 

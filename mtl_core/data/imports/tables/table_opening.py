@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from mtl_core.data.imports.formats import AmbiguousImageError, Context
@@ -69,6 +69,7 @@ def open_table(context: Context, file: str) -> Opened:
     Raises:
         NoTableError: no column names images. DataError: it cannot be read.
     """
+    context = replace(context, near=file.rpartition("/")[0])  # a table's own pictures come before others of the same names
     ending = PurePosixPath(file).suffix.lower()
     if ending in RECORDS:
         tries = [CsvOptions(file=file, encoding=_encoding(context, file) if ending in (".json", *JSON_LINES) else "utf-8-sig")]
@@ -164,7 +165,7 @@ def _hit(context: Context, cell: str) -> bool:
 
 def _found(context: Context, name: str) -> str | None:
     try:
-        return context.index.find(name) if name else None
+        return context.index.find(name, near=context.near) if name else None
     except AmbiguousImageError:
         return None
 
