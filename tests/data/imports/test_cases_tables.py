@@ -1075,7 +1075,7 @@ def test_a_cell_is_never_evaluated(tmp_path):
 
 
 HOSTILE = {  # a file, and what is said of it; '' where its labels are read
-    "nested.json": ("[" * 200_000, "no readable JSON"),
+    "nested.json": ("[" * 200_000, "no JSON that can be read"),
     "nested.jsonl": ('{"a":' * 20_000, "no readable JSON"),
     "brackets.csv": ("image,x\n" + "".join(f"{FLAT[n]},{'[' * 100_000}\n" for n in range(N)), "every cell is"),
     "digits.csv": ("image,x\n" + "".join(f"{FLAT[n]},{'9' * (400 + n)}\n" for n in range(N)), "every cell is"),

@@ -43,7 +43,7 @@ def look_at_tables(context: Context) -> list[Guess]:
         except NoTableError as error:
             if lists.take(context, file, error.names, error.rows):
                 context.understood(file, "a list of classes: what numbers or short names of classes mean")
-            elif error.hits > 0 or not file.lower().endswith((".txt", ".lst", ".json")):
+            elif not file.lower().endswith((".txt", ".lst", ".json")) or (error.hits > 0 and len(error.rows) > 1):
                 context.not_understood(file, f"a table, but {error}")
         except DataError as error:
             if not file.lower().endswith(".json"):  # what no format takes is said once, with the reason, by 'foreign'
