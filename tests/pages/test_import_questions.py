@@ -112,3 +112,30 @@ def test_every_option_of_a_source_has_a_field(form):
     assert form.session_state["import_draft"]["spec"]["images"]["exclude"] == ["masks", "depth"]
     form.text_input(key="import.images.exclude").set_value("").run()
     assert "exclude" not in form.session_state["import_draft"]["spec"]["images"]
+
+
+def test_a_question_of_the_check_blocks_until_it_is_answered(open_page, tmp_path, monkeypatch):
+    monkeypatch.setattr("mtl_core.data.imports.formats.mask_classes._MOST_SCANNED", 6)
+    root = tmp_path / "brought" / "masked"
+    for place in range(12):
+        mask = np.zeros((36, 48), np.uint8)
+        mask[9:18, 12:24] = 5 if place == 7 else 1  # the look opens every second mask
+        for name, values in (("images", np.random.default_rng(place).integers(0, 255, (36, 48, 3), np.uint8)), ("masks", mask)):
+            (root / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(root / name / f"{place:02}.png")
+    monkeypatch.setenv("MTL_DATA_FOLDERS", str(root.parent))
+    TASK_KINDS.load("segmentation")
+    app = open_page("data", new="1")
+    app.text_input(key="import.path").set_value(str(root)).run()
+    app.button(key="import.look_there").click()
+    settle(app, lambda app: any(button.key == "import.check" for button in app.button))
+    app.button(key="import.check").click()
+    settle(app, lambda app: any(button.key == "import.go" for button in app.button))
+    assert app.radio(key="import.question.unlisted_segments").value is None
+    assert app.button(key="import.go").disabled
+    app.radio(key="import.question.unlisted_segments").set_value("classes").run()
+    assert app.session_state["import_draft"]["spec"]["sources"][0]["values"]["5"] == "class 5"
+    assert app.button(key="import.go").disabled  # the settings were changed since the check
+    app.button(key="import.check").click()
+    settle(app, lambda app: any(button.key == "import.go" and not button.disabled for button in app.button))
+    assert not any(radio.key == "import.question.unlisted_segments" for radio in app.radio)
