@@ -87,6 +87,13 @@ def _without_rivals(notes: list[FileNote]) -> list[FileNote]:
     return [note for note in notes if note.read or note.files not in read]
 
 
+def _layout_notes(guesses: list[tuple[str, Guess]]) -> list[FileNote]:
+    """Files that a known layout reads, tables and lists of parts, whatever single formats made of them."""
+    named = [name for _, guess in guesses for part in ("train", "val", "test") for name in (guess.splits or {}).get(part, [])]
+    named += [str(guess.options[key]) for _, guess in guesses for key in ("file", "image_list") if guess.options.get(key)]
+    return [FileNote(name, 1, True, "read as the layout of this data set says") for name in dict.fromkeys(named)]
+
+
 def _look(tree: Tree) -> Proposal:
     found = _FoundImages(tree)
     images = ImageSpec(files=[guess.options["images"] for guess in _guesses(found, "idx", ImageSpec())])
@@ -103,7 +110,10 @@ def _look(tree: Tree) -> Proposal:
         guesses = [(name, guess) for name, guess in guesses if name != "file_names"]
     foreign.tell(Context(tree, found.index(images), Findings(), found.notes))
     found.notes = _without_rivals(found.notes)
-    guesses = oxford_pets(tree) or cub_birds(tree) or guesses
+    known = oxford_pets(tree) or cub_birds(tree)
+    if known:
+        found.notes = _without_rivals([*found.notes, *_layout_notes(known)])
+    guesses = known or guesses
     notes = [note for _, guess in guesses for note in guess.notes]
     keys = found.index(images).keys
     if not keys:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.dense_sizes import ask_size
 from mtl_core.data.imports.formats import Context, Guess
-from mtl_core.data.imports.formats.class_lists import ClassList, class_lists
 from mtl_core.data.imports.formats.class_masks import by_class, class_folders, classwise
+from mtl_core.data.imports.formats.mask_class_lists import ClassList, class_lists
 from mtl_core.data.imports.formats.mask_classes import named_colours, named_numbers, named_shades, scanned
 from mtl_core.data.imports.formats.set_aside import ask_what, explained, is_depth, no_mask, of_pair, outside, set_aside, set_orphans_aside
 from mtl_core.data.imports.pairing import Pair, pairs_in
