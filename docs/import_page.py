@@ -29,7 +29,8 @@ INTRODUCTION = """# Importing your own pictures
   `--accept` takes what is suggested.
 - **The description** is a YAML file that says how the files are read. `data check PATH --yaml` prints the one that the look proposes.
   Every answer is an ordinary key in it. Give it with `--spec`, or save it as `dataset.yaml` beside the data. A description leaves nothing to ask.
-- **The check** reads every file once and says what is usable, repaired or skipped. `--csv` prints all findings.
+- **The check** reads every file once and says what is usable, repaired or skipped. `--csv` prints all findings. What only it can meet, such as a
+  number in one mask that has no class, it asks as well; its questions are answered in the same ways, and the files are read again.
 
 A description without `sources` imports the pictures alone, for self-supervised tasks.
 """

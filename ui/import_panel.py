@@ -9,7 +9,7 @@ import streamlit as st
 from ui import background, words
 from ui.import_draft import draft, job_key, leave, result_of, start_check, take_proposal
 from ui.import_form import form_step
-from ui.import_questions import open_questions
+from ui.import_questions import check_questions_step, open_questions
 from ui.import_report import report_step
 from ui.import_source import source_step, suggested_name
 
@@ -50,6 +50,7 @@ def import_panel() -> None:
         elif report is None:
             st.caption("Reads every file once and says what is wrong with which. Nothing is made by it.")
         else:
+            check_questions_step(examined)
             report_step(report)
 
 

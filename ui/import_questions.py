@@ -14,7 +14,7 @@ from mtl_core.figures.gallery import contact_sheet, png
 from ui import background, words
 from ui.data_gallery import drawn_target
 from ui.guard import is_ours
-from ui.import_draft import draft, job_key, place_of
+from ui.import_draft import draft, fingerprint, job_key, place_of
 from ui.sheets import ink
 from ui.state import torch_is_ready, wait_for
 
@@ -24,9 +24,14 @@ TILE_PIXELS = 224
 
 def asked(proposal: Any) -> list[Any]:
     """The questions of the look whose source is still among the settings, each with the place where the source stands now."""
+    return _placed(proposal.questions, proposal)
+
+
+def _placed(questions: Any, read_as: Any) -> list[Any]:
+    """Questions about the sources of ``read_as.spec``, about where these stand in the settings now; without those that are gone."""
     found = []
-    for question in proposal.questions:
-        place = None if question.source is None else place_of(proposal, question.source)
+    for question in questions:
+        place = None if question.source is None else place_of(read_as, question.source)
         if question.source is None or place is not None:
             found.append(replace(question, source=place))
     return found
@@ -50,6 +55,21 @@ def questions_step(proposal: Any) -> None:
             st.space("stretch")
             if any(question.taken for question in open_questions(proposal)):
                 st.button("Take what is suggested", icon=":material/done_all:", key="import.suggested", on_click=_take_suggested, args=(proposal,))
+        for question in questions:
+            _question(question)
+
+
+def check_questions_step(examined: Any) -> None:
+    """What only the check could ask, which reads every file. An answer changes the settings, and the files are checked again with it."""
+    questions = _placed(examined.report.questions, examined)
+    if not questions:
+        return
+    if fingerprint() == draft()["checked"]:  # what was answered before is asked again: the answer left it open
+        for question in questions:
+            if draft()["answers"].pop(question.name, None):
+                st.session_state.pop(f"import.question.{question.name}", None)
+    with st.container(border=True, key="import_check_questions"):
+        st.markdown("**Questions of the check** :gray[answer them, then check again]")
         for question in questions:
             _question(question)
 

@@ -170,7 +170,7 @@ def _decision(report: Any) -> None:
         hold("import.name", draft()["name"])
         st.text_input("Name of the data set", draft()["name"], key="import.name", max_chars=60, on_change=_take_name, width=320)
         wrong = name_problem(draft()["name"].strip(), run_store().home)
-        off = changed or bool(report.problems) or not report.images or bool(wrong)
+        off = changed or bool(report.problems) or bool(report.questions) or not report.images or bool(wrong)
         label = f"Import {report.images:,} images"
         st.button(label, type="primary", icon=":material/download_done:", key="import.go", disabled=off, on_click=start_import)
     if wrong:

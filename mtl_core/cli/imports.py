@@ -6,7 +6,7 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +14,7 @@ import click
 from mtl_core.cli.output import JSON, emit, emit_json, emit_table, json_refusals
 
 if TYPE_CHECKING:
+    from mtl_core.data.imports.examine import Examined
     from mtl_core.data.imports.proposal import Proposal
     from mtl_core.data.imports.questions import Question
     from mtl_core.data.imports.report import Finding
@@ -27,29 +28,66 @@ _LONGEST_FILE, _LONGEST_WHY = 50, 110  # characters
 MOST_CLASSES = 12  # in a list
 
 
-def _looked_at(path: str, spec_file: str | None, answers: Sequence[str]) -> tuple[ImportSpec, Proposal | None, list[Question]]:
-    """How the path is read, what the look found (None with a description of one's own), and the questions that are still open."""
+@dataclass
+class _Look:
+    """How a path is read.
+
+    Attributes:
+        spec: with the answers that are given. proposal: None with a description of one's own.
+        open: questions of the look without an answer. later: answers to questions that only the check can ask, which reads every file.
+    """
+
+    spec: ImportSpec
+    proposal: Proposal | None = None
+    open: list[Question] = field(default_factory=list)
+    later: dict[str, str] = field(default_factory=dict)
+
+
+def _looked_at(path: str, spec_file: str | None, answers: Sequence[str]) -> _Look:
+    """The look, answered."""
     from mtl_core.data.imports import ImportSpec, answer, propose
     from mtl_core.errors import ConfigError
-    from mtl_core.registry import unknown_name
 
     if spec_file:
         if answers:
             raise click.UsageError("--answer belongs to questions of a first look; with --spec, write the answer into the description")
-        return ImportSpec.from_file(spec_file), None, []
+        return _Look(ImportSpec.from_file(spec_file))
     proposal = propose(path)
-    spec, asked = proposal.spec, {question.name: question for question in proposal.questions}
-    given: dict[str, str] = {}
+    look = _Look(proposal.spec, proposal)
+    asked, given = {question.name: question for question in proposal.questions}, {}
     for text in answers:
         name, separator, reading = text.partition("=")
         if not separator:
             raise ConfigError(f"--answer '{text}' is not of the form QUESTION=READING")
-        if name not in asked:
-            raise ConfigError(f"--answer: {unknown_name('question', name, asked)}")
         given[name] = reading
     for name, reading in given.items():
-        spec = answer(spec, asked[name], reading)
-    return spec, proposal, [question for question in proposal.questions if question.name not in given]
+        if name in asked:
+            look.spec = answer(look.spec, asked[name], reading)
+        else:
+            look.later[name] = reading
+    look.open = [question for question in proposal.questions if question.name not in given]
+    return look
+
+
+def _examined(path: str, look: _Look, share: float) -> Examined:
+    """Every file read once; again where an answer is to a question of this check. ``look.spec`` takes the answers."""
+    from mtl_core.data.imports import answer, examine
+    from mtl_core.errors import ConfigError
+    from mtl_core.registry import unknown_name
+
+    def progress(done: float, what: str) -> None:
+        _progress(share * done, what)
+
+    examined = examine(path, look.spec, progress)
+    if not look.later:
+        return examined
+    asked = {question.name: question for question in examined.report.questions}
+    for name, reading in look.later.items():
+        if name not in asked:
+            every = [*(question.name for question in look.proposal.questions), *asked] if look.proposal else list(asked)
+            raise ConfigError(f"--answer: {unknown_name('question', name, every)}")
+        look.spec = answer(look.spec, asked[name], reading)
+    return examine(path, look.spec, progress)
 
 
 def _emit_look(proposal: Proposal, open_questions: Sequence[Question]) -> None:
@@ -92,23 +130,23 @@ def check_data(path: str, spec_file: str | None, answers: tuple[str, ...], as_cs
 
     Exit code: 0 it can be imported (once its questions are answered), 1 it cannot, 2 it cannot be read at all.
     """
-    from mtl_core.data.imports import check
-
     with json_refusals(as_json):
-        spec, proposal, open_questions = _looked_at(path, spec_file, answers)
+        look = _looked_at(path, spec_file, answers)
+        report = None if as_yaml and not look.later else _examined(path, look, 1.0).report
         if as_yaml:
-            emit(spec.to_yaml())
+            emit(look.spec.to_yaml())
             return 0
-        report = check(path, spec, _progress)
+        proposal, open_questions = look.proposal, [*look.open, *report.questions]
     if as_csv:
         emit(report.to_csv())
     elif as_json:
-        look = {"notes": list(proposal.notes), "files": [asdict(file) for file in proposal.files]} if proposal else {"notes": [], "files": []}
-        emit_json({**look, "questions": [question.to_dict() for question in open_questions], "spec": spec.to_dict(), **report.to_dict()})
+        said = {"notes": list(proposal.notes), "files": [asdict(file) for file in proposal.files]} if proposal else {"notes": [], "files": []}
+        emit_json({**said, "questions": [question.to_dict() for question in open_questions], "spec": look.spec.to_dict(), **report.to_dict()})
     else:
         if proposal:
-            _emit_look(proposal, open_questions)
+            _emit_look(proposal, look.open)
         _emit_report(report)
+        _emit_questions(report.questions)
     return 1 if report.problems else 0
 
 
@@ -124,28 +162,28 @@ def import_data(path: str, name: str, spec_file: str | None, answers: tuple[str,
 
     Where the files can be read in more than one way, nothing is imported before each question is answered: by --answer, --accept or a description.
     """
-    from mtl_core.data.imports import examine, import_dataset, name_problem
+    from mtl_core.data.imports import import_dataset, name_problem
     from mtl_core.errors import DataError
+    from mtl_core.registry import unknown_name
 
     with json_refusals(as_json):
         problem = name_problem(name)
         if problem:
             raise DataError(problem)
-        spec, proposal, open_questions = _looked_at(path, spec_file, answers)
-        unanswered = [question for question in open_questions if not (accept and question.taken)]
-        if unanswered:
-            _emit_unanswered(unanswered, as_json)
-            listed = "; ".join(f"{question.text} (--answer {question.name}={_listed_readings(question)})" for question in unanswered)
-            raise DataError(f"nothing is imported, because the files can be read in more than one way. {listed}")
-        examined = examine(path, spec, lambda share, what: _progress(share / 2, what))
-        made = import_dataset(path, spec, name, checked=examined, progress=_progress)
+        look = _looked_at(path, spec_file, answers)
+        unanswered = [question for question in look.open if not (accept and question.taken)]
+        unknown = f". --answer: {unknown_name('question', next(iter(look.later)), [one.name for one in unanswered])}" if look.later else ""
+        _refuse_unanswered(unanswered, as_json, unknown)
+        examined = _examined(path, look, 0.5)
+        _refuse_unanswered(examined.report.questions, as_json)
+        made = import_dataset(path, look.spec, name, checked=examined, progress=_progress)
     if as_json:
         emit_json(made.to_dict())
         return
-    for question in open_questions:
+    for question in look.open:
         emit(f"taken: {question.text} {question.reading(question.taken).title}")
-    if proposal:
-        _emit_look(proposal, ())
+    if look.proposal:
+        _emit_look(look.proposal, ())
     _emit_report(examined.report)
     emit(f"\nImported as '{name}'. Train on it with  data: {{name: imported, set: {name}}}")
 
@@ -189,10 +227,17 @@ def _listed_readings(question: Question) -> str:
     return " or ".join(reading.name for reading in question.readings)
 
 
-def _emit_unanswered(questions: Sequence[Question], as_json: bool) -> None:
+def _refuse_unanswered(questions: Sequence[Question], as_json: bool, also: str = "") -> None:
+    """Raises DataError with the questions, where there are some; ``also``: what is said behind them."""
+    from mtl_core.errors import DataError
+
+    if not questions:
+        return
     if not as_json:
         _emit_questions(questions)
         emit("")
+    listed = "; ".join(f"{question.text} (--answer {question.name}={_listed_readings(question)})" for question in questions)
+    raise DataError(f"nothing is imported, because the files can be read in more than one way. {listed}{also}")
 
 
 def _emit_report(report) -> None:

@@ -73,22 +73,27 @@ def test_a_set_without_enough_pictures_exits_1(home, tmp_path, capsys):
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("folder", "images", "counts"),
+    ("folder", "images", "counts", "questions"),
     [
-        ("oxford_pets_3breeds", 192, {"note/class_numbers": 1}),
-        ("bccd_voc", 364, {"skipped/box_empty": 2}),
-        ("coco_mini", 60, {"note/crowd": 3, "note/no_objects": 1, "note/category_gaps": 2}),
-        ("icl_livingroom_rgbd", 71, {"note/no_measurement": 35}),
-        ("fashion_mnist_900", 900, {}),
+        ("oxford_pets_3breeds", 192, {"note/class_numbers": 1}, set()),
+        ("bccd_voc", 364, {"skipped/box_empty": 2}, {"empty_cells"}),
+        ("coco_mini", 60, {"note/crowd": 3, "note/no_objects": 1, "note/category_gaps": 2}, set()),
+        ("icl_livingroom_rgbd", 71, {"note/no_measurement": 35}, {"unit"}),
+        ("fashion_mnist_900", 900, {}, set()),
     ],
 )
-def test_a_real_data_set_is_checked_imported_and_shown(folder, images, counts, real_data, home, capsys):
+def test_a_real_data_set_is_checked_imported_and_shown(folder, images, counts, questions, real_data, home, capsys):
     path = str(real_data / folder)
     assert main(["data", "check", path, "--json"]) == 0
     checked = json.loads(capsys.readouterr().out)
     assert (checked["images"], checked["skipped"], checked["problems"]) == (images, 0, [])
     assert counts.items() <= checked["counts"].items()
-    assert main(["data", "import", path, "--name", "mine"]) == 0
+    asked = {question["name"] for question in checked["questions"]}
+    assert asked == questions
+    if asked:
+        assert main(["data", "import", path, "--name", "mine"]) == 2
+        assert all(name in capsys.readouterr().err for name in asked)
+    assert main(["data", "import", path, "--name", "mine", "--accept"]) == 0
     capsys.readouterr()
     assert main(["data", "show", "mine", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)

@@ -24,7 +24,7 @@ def asking(tmp_path, monkeypatch):
     root.mkdir(parents=True)
     for place in range(20):
         Image.fromarray(random.integers(0, 255, (20, 16, 3), dtype=np.uint8)).save(root / f"{place}.png")
-    (root / "table.csv").write_text("image,number,sort\n" + "".join(f"{place}.png,{place % 4},{'ab'[place % 2]}\n" for place in range(20)))
+    (root / "table.csv").write_text("image,number,sort\n" + "".join(f"{place}.png,{place % 4}.5,{'ab'[place % 2]}\n" for place in range(20)))
     (root / "notes.heic").write_bytes(b"not read")
     for kind in ("classification", "regression"):
         TASK_KINDS.load(kind)  # as a server has done once it is warm; two threads cannot import torchmetrics at once
@@ -34,7 +34,7 @@ def asking(tmp_path, monkeypatch):
         context.not_understood("notes.heic", "HEIC is not read; save it as JPEG")
         found = plain(cls, context, images)
         for one in found:
-            one.questions = [Question("numbers", "Are the numbers classes or amounts?", READINGS, "classes", "4 different ones", ("0.png", "5.png"))]
+            one.questions = [Question("numbers", "Are the numbers classes or amounts?", READINGS, "amounts", "4 different ones", ("0.png", "5.png"))]
         return found
 
     monkeypatch.setattr(CsvFormat, "guess", classmethod(guess))
@@ -71,18 +71,18 @@ def test_a_question_is_answered_before_anything_is_checked(form):
     assert "1 question above to answer first" in " ".join(caption.value for caption in form.caption)
     drawn = form.session_state["import_draft"]["sheets"].values()
     assert all(sheet.startswith(b"\x89PNG") for sheet, _ in drawn)
-    assert [said[0] for _, said in drawn] == ["number: classification, 4 classes: 0, 1, 2, 3", "number: regression"]
-    assert table(form).set_index("task")["kind"].to_dict() == {"number": "classification", "sort": "classification"}
+    assert [said[0] for _, said in drawn] == ["number: classification, 4 classes: 0.5, 1.5, 2.5, 3.5", "number: regression"]
+    assert table(form).set_index("task")["kind"].to_dict() == {"number": "regression", "sort": "classification"}
 
-    form.radio(key="import.question.numbers").set_value("amounts").run()
-    settle(form, lambda app: table(app).set_index("task")["kind"].to_dict() == {"number": "regression", "sort": "classification"})
+    form.radio(key="import.question.numbers").set_value("classes").run()
+    settle(form, lambda app: table(app).set_index("task")["kind"].to_dict() == {"number": "classification", "sort": "classification"})
     assert not form.button(key="import.check").disabled
-    assert form.session_state["import_draft"]["spec"]["sources"][0]["columns"][0]["kind"] == "regression"
+    assert form.session_state["import_draft"]["spec"]["sources"][0]["columns"][0]["kind"] == "classification"
 
 
 def test_what_is_suggested_is_taken_with_one_click(form):
     form.button(key="import.suggested").click().run()
-    assert form.radio(key="import.question.numbers").value == "classes"
+    assert form.radio(key="import.question.numbers").value == "amounts"
     assert not form.button(key="import.check").disabled
 
 
@@ -112,3 +112,30 @@ def test_every_option_of_a_source_has_a_field(form):
     assert form.session_state["import_draft"]["spec"]["images"]["exclude"] == ["masks", "depth"]
     form.text_input(key="import.images.exclude").set_value("").run()
     assert "exclude" not in form.session_state["import_draft"]["spec"]["images"]
+
+
+def test_a_question_of_the_check_blocks_until_it_is_answered(open_page, tmp_path, monkeypatch):
+    monkeypatch.setattr("mtl_core.data.imports.formats.mask_classes._MOST_SCANNED", 6)
+    root = tmp_path / "brought" / "masked"
+    for place in range(12):
+        mask = np.zeros((36, 48), np.uint8)
+        mask[9:18, 12:24] = 5 if place == 7 else 1  # the look opens every second mask
+        for name, values in (("images", np.random.default_rng(place).integers(0, 255, (36, 48, 3), np.uint8)), ("masks", mask)):
+            (root / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(root / name / f"{place:02}.png")
+    monkeypatch.setenv("MTL_DATA_FOLDERS", str(root.parent))
+    TASK_KINDS.load("segmentation")
+    app = open_page("data", new="1")
+    app.text_input(key="import.path").set_value(str(root)).run()
+    app.button(key="import.look_there").click()
+    settle(app, lambda app: any(button.key == "import.check" for button in app.button))
+    app.button(key="import.check").click()
+    settle(app, lambda app: any(button.key == "import.go" for button in app.button))
+    assert app.radio(key="import.question.unlisted_segments").value is None
+    assert app.button(key="import.go").disabled
+    app.radio(key="import.question.unlisted_segments").set_value("classes").run()
+    assert app.session_state["import_draft"]["spec"]["sources"][0]["values"]["5"] == "class 5"
+    assert app.button(key="import.go").disabled  # the settings were changed since the check
+    app.button(key="import.check").click()
+    settle(app, lambda app: any(button.key == "import.go" and not button.disabled for button in app.button))
+    assert not any(radio.key == "import.question.unlisted_segments" for radio in app.radio)

@@ -1,4 +1,4 @@
-"""DenseCheck: masks, outlines and depth maps against the size of their picture. What fits stays; what doesn't, and what is odd, is said."""
+"""DenseCheck: masks and depth maps against the size of their picture. What fits stays; what doesn't, and what is odd, is said."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import numpy as np
 
 from mtl_core.data.imports.formats.depth_maps import DepthFile
 from mtl_core.data.imports.formats.mask_files import ClassMasks, MaskFile
-from mtl_core.data.imports.formats.outlines import MOST_STEPS, Shapes
-from mtl_core.data.imports.geometry import in_proportion, placement
+from mtl_core.data.imports.geometry import in_proportion
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.data.imports.tree import UnreadableError
@@ -46,8 +45,6 @@ class DenseCheck:
 
     def mask(self, task: str, value: Any, size: tuple[int, int]) -> Checked:
         """A segmentation target of a picture of ``size`` (width, height)."""
-        if isinstance(value, Shapes):
-            return self._outlines(value, size)
         try:
             return self._classes(value, size) if isinstance(value, ClassMasks) else self._numbers(task, value, size)
         except UnreadableError as error:
@@ -147,20 +144,6 @@ class DenseCheck:
         for _, marks in marked:
             total.update(np.packbits(marks).tobytes())
         return value.at(size), said, total.hexdigest()
-
-    def _outlines(self, shapes: Shapes, size: tuple[int, int]) -> Checked:
-        """Outlines in pixels of the image, without those too long to be drawn."""
-        if shapes.size not in (None, size):
-            return None, [("skipped", "size_differs", f"outlines for {shapes.size} (width, height); the image has {size}")], ""
-        place = placement(self.spec.images.resize, size, self.spec.images.size[::-1])
-        whole = shapes.at(size)
-        kept = tuple(pair for pair in whole.shapes if pair[1].steps(place) <= MOST_STEPS)
-        said = []
-        if len(kept) < len(whole.shapes):
-            sentence = f"{len(whole.shapes) - len(kept)} outlines run over more than {MOST_STEPS:,} pixels and are left out of the mask"
-            said.append(("skipped", "outline", sentence))
-        shapes = Shapes(kept, size)
-        return shapes, said, shapes.digest()
 
 
 def _of_other_size(file: str, mine: tuple[int, int], size: tuple[int, int], scale: bool) -> tuple[list, list]:

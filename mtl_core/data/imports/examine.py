@@ -31,7 +31,7 @@ from mtl_core.registry import unknown_name, validated
 MOST_BOXES = 1000  # of one image
 PREPARATION = 3  # how arrays are made of files; raise it with every change that makes other arrays of the same files
 # 3: outlines are drawn as pycocotools draws them, where Pillow filled half a pixel more on every side; bars have the picture's mean colour;
-#    16-bit and float pictures keep one range per set; a picture with refused boxes is unlabelled
+#    bars of padded outlines don't count; 16-bit and float pictures keep one range per set; a picture with refused boxes is unlabelled
 _NOTES = ("wrong_extension", "one_level", "levels")  # said of a picture that is used as it is
 _DRAFT = 64  # pixels that suffice to compare pictures
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from mtl_core.data.imports.formats import Context, Guess, ImageIndex
 from mtl_core.data.imports.formats.class_folders import part_folders, part_word
+from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.natural_order import natural
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.questions import Question, Reading
@@ -200,7 +201,7 @@ def _groups(tree: Tree, keys: list[str], guesses: list[tuple[str, Guess]]) -> Qu
         for depth, part in enumerate(key.split("/")[:-1]):
             levels[depth].add(part)
     for depth, names in levels.items():
-        if len(names) > 1 and all(_GROUP_FOLDER.fullmatch(name) for name in names):
+        if 1 < len(names) < len(keys) and all(_GROUP_FOLDER.fullmatch(name) for name in names):
             changes = empty | {"splits.groups": "folder", "splits.group_depth": depth + 1}
             readings.append(Reading(f"folder-{depth + 1}", f"by folder, such as '{sorted(names)[0]}'", changes))
             said.append(f"{len(names)} folders such as '{sorted(names)[0]}'")
@@ -247,7 +248,7 @@ def _lists_images(tree: Tree, name: str, index: ImageIndex) -> bool:
 
 def _is_video(tree: Tree, keys: list[str]) -> bool:
     """Whether neighbours by name differ far less than any two do."""
-    order = natural([key for key in keys if "#" not in key])
+    order = natural([key for key in keys if not is_inner(key)])
     if len(order) < 30:
         return False
     begin = np.linspace(0, len(order) - 2, _LOOKED_AT).astype(int)

@@ -7,6 +7,7 @@ from posixpath import splitext
 
 import numpy as np
 
+from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.number_maps import read_map
 from mtl_core.data.imports.pictures import EXTENSIONS, MOST_BYTES, frames_of, opened
 from mtl_core.data.imports.questions import FileNote, Question, Reading
@@ -36,7 +37,7 @@ def unread_endings(tree: Tree) -> list[FileNote]:
 
 def levels_of(tree: Tree, keys: list[str]) -> tuple[tuple[float, float] | None, str, Question | None]:
     """Which numbers are black and white in pictures of 16 bits or floats: one range for the whole set, a sentence, and what is open."""
-    keys = [key for key in keys if "#" not in key]
+    keys = [key for key in keys if not is_inner(key)]
     if not any(_is_deep(tree, key) for key in keys[:: max(1, len(keys) // _LOOKED_AT)][:_LOOKED_AT]):
         return None, "", None
     low, high, whole, looked_at = np.inf, -np.inf, True, 0

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from mtl_core.data.imports.formats.format import AmbiguousImageError
+from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.pairing import Role, part_in, plain_part
 from mtl_core.data.imports.tree import same_name
 
@@ -26,7 +27,7 @@ class Matcher:
         self._by_last: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._theirs: set[str] = set()
         for key in keys:
-            core = images.core(key) if "#" not in key else None
+            core = images.core(key) if not is_inner(key) else None
             if core is None:
                 continue
             place, base = images.place(key), _name(core[1])

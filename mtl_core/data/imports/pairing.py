@@ -28,6 +28,7 @@ _TARGET = re.compile(
     r"mask|label|seg|annot|trimap|\bgt|_gt|gt_|gtfine|gtcoarse|ground.?truth|manual|depth|disp|normal|instance|matte|alpha|target|lesion|color_?map|class"
 )
 _NO_PHOTO = re.compile(r"depth|dispar|normal|overlay|blend|visual|heat.?map|color.?map|segmentation|(?<![a-z])(mask|vis|label)s?(?![a-z])")
+_ALSO_CLASS = re.compile(r"normal|class|target|alpha|lesion")  # names of masks that are names of classes as well
 _IMAGE = re.compile(r"image|img|rgb|photo|picture|jpeg|color|colour|left|frame|sat|original|input|scan|raw")
 _TAIL = re.compile(r"[_.\- ][^_.\- ]*$")
 
@@ -189,8 +190,8 @@ class _Pairing:
     def _picture_of(self, kind_a: str, kind_b: str, a: tuple, b: tuple, sample: list[tuple[str, str]]) -> tuple[bool, bool] | None:
         """(the first is the picture, beyond doubt); None where both are pictures of their own. Pixels say it, then names."""
         words_a, words_b = _own_words(*sample[0]), _own_words(*sample[0][::-1])
-        said = bool(_TARGET.search(words_b)) - bool(_TARGET.search(words_a))  # 1: the second is named as no picture
-        said = said or bool(_IMAGE.search(words_a)) - bool(_IMAGE.search(words_b))
+        named = bool(_TARGET.search(words_b)) - bool(_TARGET.search(words_a))  # 1: the second is named as no picture
+        said = named or bool(_IMAGE.search(words_a)) - bool(_IMAGE.search(words_b))
         same_size = sum(self._content(x).size == self._content(y).size for x, y in sample) * 2 > len(sample)
         arrays = [splitext(name)[1].lower() in (".npy", ".pfm") for name in sample[0]]
         if any(arrays):
@@ -200,11 +201,16 @@ class _Pairing:
             return (strong > 0, False) if strong and same_size else None
         if "photo" in (kind_a, kind_b):
             first = kind_a == "photo"
-            if said == (1 if first else -1):
+            if named == (1 if first else -1):
                 return first, True
+            said = 0 if said == (1 if first else -1) else said
             return (first, (kind_b if first else kind_a) not in ("grey", "soft", "unreadable") and said == 0) if same_size else None
-        if said:
+        if said and kind_a != kind_b:
             return said > 0, True
+        if named:
+            return named > 0, bool(_TARGET.search(_ALSO_CLASS.sub(" ", words_b if named > 0 else words_a)))
+        if kind_a == kind_b:
+            return None  # folders 'photo' and 'sketch', 'raw' and 'cooked'
         if _RANK[kind_a] != _RANK[kind_b] and same_size:
             first = _RANK[kind_a] > _RANK[kind_b]
             clear = (kind_a if first else kind_b) in ("grey", "depth") and (kind_b if first else kind_a) in ("index", "colours", "objects")

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from mtl_core.data.imports.formats import FORMATS, Context, Guess, ImageIndex, foreign, read_source
 from mtl_core.data.imports.formats.cub_birds import cub_birds
+from mtl_core.data.imports.formats.image_index import is_idx_row
 from mtl_core.data.imports.formats.oxford_pets import oxford_pets
 from mtl_core.data.imports.given_parts import given_parts
 from mtl_core.data.imports.images import ImageReader, image_keys
@@ -80,6 +81,19 @@ def _once(notes: list[FileNote]) -> tuple[FileNote, ...]:
     return tuple({(note.files, note.read): note for note in notes}.values())
 
 
+def _without_rivals(notes: list[FileNote]) -> list[FileNote]:
+    """A file that one format reads is not said to be none of another's."""
+    read = {note.files for note in notes if note.read}
+    return [note for note in notes if note.read or note.files not in read]
+
+
+def _layout_notes(guesses: list[tuple[str, Guess]]) -> list[FileNote]:
+    """Files that a known layout reads, tables and lists of parts, whatever single formats made of them."""
+    named = [name for _, guess in guesses for part in ("train", "val", "test") for name in (guess.splits or {}).get(part, [])]
+    named += [str(guess.options[key]) for _, guess in guesses for key in ("file", "image_list") if guess.options.get(key)]
+    return [FileNote(name, 1, True, "read as the layout of this data set says") for name in dict.fromkeys(named)]
+
+
 def _look(tree: Tree) -> Proposal:
     found = _FoundImages(tree)
     images = ImageSpec(files=[guess.options["images"] for guess in _guesses(found, "idx", ImageSpec())])
@@ -90,12 +104,16 @@ def _look(tree: Tree) -> Proposal:
     images = images.model_copy(update=_merged(images, [guess for _, guess in guesses], found.aside))
     if any(name != "class_folders" for name, _ in guesses):
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or guess.labelled["class"] > _most(guesses) / 2]
-    if any(name in ("masks", "depth") for name, _ in guesses):
+    if found.aside or any(name in ("masks", "depth") for name, _ in guesses):
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or not _are_scenes(found.index(images).keys)]
     if len(guesses) > 1:  # names hold a class only where nothing else gives a target
         guesses = [(name, guess) for name, guess in guesses if name != "file_names"]
     foreign.tell(Context(tree, found.index(images), Findings(), found.notes))
-    guesses = oxford_pets(tree) or cub_birds(tree) or guesses
+    found.notes = _without_rivals(found.notes)
+    known = oxford_pets(tree) or cub_birds(tree)
+    if known:
+        found.notes = _without_rivals([*found.notes, *_layout_notes(known)])
+    guesses = known or guesses
     notes = [note for _, guess in guesses for note in guess.notes]
     keys = found.index(images).keys
     if not keys:
@@ -202,7 +220,7 @@ def _told_apart(sources: list[SourceSpec]) -> list[SourceSpec]:
 
 def _size(found: _FoundImages, keys: list[str], levels: tuple[float, float] | None) -> tuple[tuple[int, int], str]:
     tree, reader = found.tree, found.reader
-    if "#" in keys[0]:
+    if is_idx_row(keys[0]):
         reader.rows(keys[0].rpartition("#")[0])
         width, height = reader.picture(keys[0], reader.content(keys[0]), None).size
         return (height, width), f"Pictures of {width} x {height} pixels are kept as they are."

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mtl_core.data.imports.formats import Context, Targets
+from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.natural_order import natural
 from mtl_core.data.imports.report import Findings
 from mtl_core.data.imports.spec import SourceSpec, SplitSpec
@@ -78,13 +79,13 @@ def _of_list(file: str, context: Context) -> Iterator[tuple[str, str | None]]:
         if line.strip() and not line.startswith("#"):
             whole, where = line.strip(), f"{file}:{number}"
             key = context.index.find(whole) if whole in context.index else None
-            yield where, key or context.image(whole.split()[0], where)
+            yield where, key or context.image(whole.split()[0], where, near=file.rpartition("/")[0])
 
 
 def _of_table(source: SourceSpec, context: Context) -> Iterator[tuple[str, str | None]]:
     """(place, image) of each row of a table among the sources. What is odd in its rows is said where its targets are read."""
     options = CsvOptions(**source.options)
-    quiet = Context(context.tree, context.index, Findings())
+    quiet = Context(context.tree, context.index, Findings(), near=options.file.rpartition("/")[0])
     names, rows = read_table(quiet, options)
     if options.image_column not in names:
         raise DataError(f"splits: '{options.file}' has no column '{options.image_column}'; it has {', '.join(names)}")
@@ -98,7 +99,7 @@ def _folders(spec: SplitSpec, keys: list[str], context: Context, sources: list[S
     part_of = {folder.strip("/"): part for part in SPLITS for folder in getattr(spec, part)}
     taken, used = {}, set()
     for key in keys:
-        above = key.partition("#")[0] if "#" in key else key.rpartition("/")[0]
+        above = key.rpartition("#")[0] if is_inner(key) else key.rpartition("/")[0]
         while above and above not in part_of:
             above = above.rpartition("/")[0]
         folder = above if above in part_of else "" if "" in part_of else None

@@ -59,7 +59,9 @@ def wanted_boxes(things: list[Thing], how: str, names: tuple[str, ...]) -> np.nd
 
 
 def wanted_mask(things: list[Thing], how: str, names: tuple[str, ...]) -> np.ndarray:
-    mask = np.zeros(WANTED, np.uint8)
+    mask = np.full(WANTED, IGNORE if how == "pad" else 0, np.uint8)  # bars beside a padded picture don't count
+    left, top, right, bottom = np.clip(np.round(moved(((0, 0), SIZE), how).reshape(-1)), 0, (WANTED[1], WANTED[0]) * 2).astype(int)
+    mask[top:bottom, left:right] = 0
     for number, points in [
         *((IGNORE, ((t.box[0], t.box[1]), (t.box[2], t.box[1]), (t.box[2], t.box[3]), (t.box[0], t.box[3]))) for t in things if not t.polygon),
         *((names.index(t.name) + 1, t.polygon) for t in sorted(things, key=lambda t: -area(t.polygon)) if t.polygon),

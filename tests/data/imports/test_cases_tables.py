@@ -427,7 +427,7 @@ CASES: dict[str, Case] = {
             .encode("cp1252", "replace")
             .replace(b"?", b"", 1)
         },
-        {"Gr_e": ("regression", each(lambda n: n + 0.5)), "Farbe": ("classification", each(lambda n: f"röt{n % 2}"))},
+        {"Größe": ("regression", each(lambda n: n + 0.5)), "Farbe": ("classification", each(lambda n: f"röt{n % 2}"))},
     ),
     "utf16_tabs": Case(
         FLAT, {"d.tsv": ("image\tcolour\n" + "".join(f"{FLAT[n]}\t{colour(n)}\n" for n in range(N))).encode("utf-16")}, {"colour": COLOURS}
@@ -1075,7 +1075,7 @@ def test_a_cell_is_never_evaluated(tmp_path):
 
 
 HOSTILE = {  # a file, and what is said of it; '' where its labels are read
-    "nested.json": ("[" * 200_000, "no readable JSON"),
+    "nested.json": ("[" * 200_000, "no JSON that can be read"),
     "nested.jsonl": ('{"a":' * 20_000, "no readable JSON"),
     "brackets.csv": ("image,x\n" + "".join(f"{FLAT[n]},{'[' * 100_000}\n" for n in range(N)), "every cell is"),
     "digits.csv": ("image,x\n" + "".join(f"{FLAT[n]},{'9' * (400 + n)}\n" for n in range(N)), "every cell is"),

@@ -54,7 +54,7 @@ def test_two_coco_categories_of_one_name_are_one_class(tmp_path):
     coco(pictures(tmp_path), each(), ("shirt", "shirt "))
     _, examined = looked(tmp_path)
     assert examined.report.tasks[0].class_counts == {"shirt": 6}
-    assert examined.report.counts["note/same_name"] == 1
+    assert examined.report.counts["repaired/same_name"] == 1
 
 
 def test_coco_keypoints_are_said_not_to_be_read(tmp_path):

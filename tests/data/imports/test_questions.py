@@ -18,12 +18,12 @@ READINGS = (
 
 @pytest.fixture
 def folder(tmp_path):
-    """Twenty pictures, and a table with a number of 0 to 3 for each."""
+    """Twenty pictures, and a table with a number of 0.5 to 3.5 for each: amounts, which the look asks nothing about."""
     random, root = np.random.default_rng(0), tmp_path / "numbered"
     root.mkdir()
     for place in range(20):
         Image.fromarray(random.integers(0, 255, (20, 16, 3), dtype=np.uint8)).save(root / f"{place}.png")
-    (root / "table.csv").write_text("image,number\n" + "".join(f"{place}.png,{place % 4}\n" for place in range(20)))
+    (root / "table.csv").write_text("image,number\n" + "".join(f"{place}.png,{place % 4}.5\n" for place in range(20)))
     return root
 
 
@@ -35,7 +35,7 @@ def asking(monkeypatch):
     def guess(cls, context, images):
         found = plain(cls, context, images)
         for one in found:
-            one.questions = [Question("numbers", "Are the numbers classes or amounts?", READINGS, "classes", "4 different ones", ("0.png", "5.png"))]
+            one.questions = [Question("numbers", "Are the numbers classes or amounts?", READINGS, "amounts", "4 different ones", ("0.png", "5.png"))]
         return found
 
     monkeypatch.setattr(CsvFormat, "guess", classmethod(guess))
@@ -46,11 +46,14 @@ def test_an_answer_is_written_into_the_source_that_it_is_about(folder):
     proposal = propose(folder)
     [question] = proposal.questions
     assert proposal.spec.sources[question.source].format == "csv"
-    spec = answer(proposal.spec, question, "amounts")
+    spec = answer(proposal.spec, question, "classes")
     [column] = spec.sources[question.source].options["columns"]
+    assert (column["kind"], column.get("unit", "")) == ("classification", "")
+    assert proposal.spec.sources[question.source].options["columns"][0]["kind"] == "regression"  # the proposal stays as it was
+    described = [(task.name, task.kind, task.classes) for task in describe(folder, spec).tasks]
+    assert described == [("number", "classification", ("0.5", "1.5", "2.5", "3.5"))]
+    [column] = answer(proposal.spec, question, "amounts").sources[question.source].options["columns"]
     assert (column["kind"], column["unit"]) == ("regression", "m")
-    assert proposal.spec.sources[question.source].options["columns"][0]["kind"] == "classification"  # the proposal stays as it was
-    assert [(task.name, task.kind, task.unit) for task in describe(folder, spec).tasks] == [("number", "regression", "m")]
     assert ImportSpec.from_yaml(spec.to_yaml()) == spec
     with pytest.raises(DataError, match=r"question 'numbers': unknown reading 'amount'; did you mean 'amounts'"):
         answer(spec, question, "amount")
@@ -97,7 +100,7 @@ def test_the_command_line_asks_before_it_imports(folder, tmp_path, monkeypatch, 
     assert main(["data", "check", str(folder)]) == 0
     said = capsys.readouterr().out
     assert "question numbers: Are the numbers classes or amounts?" in said
-    assert "--answer numbers=classes   each number is a class (taken until you answer)" in said
+    assert "--answer numbers=amounts   the numbers are amounts (taken until you answer)" in said
     assert main(["data", "import", str(folder), "--name", "asked"]) == 2
     captured = capsys.readouterr()
     assert "nothing is imported" in captured.err
@@ -105,11 +108,11 @@ def test_the_command_line_asks_before_it_imports(folder, tmp_path, monkeypatch, 
     assert not (tmp_path / "home" / "imports").exists()
     assert main(["data", "import", str(folder), "--name", "asked", "--answer", "number=amounts"]) == 2
     assert "did you mean 'numbers'" in capsys.readouterr().err
-    assert main(["data", "import", str(folder), "--name", "asked", "--answer", "numbers=amounts"]) == 0
-    assert [task.kind for task in get_imported("asked").tasks] == ["regression"]
+    assert main(["data", "import", str(folder), "--name", "asked", "--answer", "numbers=classes"]) == 0
+    assert [task.kind for task in get_imported("asked").tasks] == ["classification"]
     assert main(["data", "import", str(folder), "--name", "taken", "--accept"]) == 0
-    assert "taken: Are the numbers classes or amounts? each number is a class" in capsys.readouterr().out
-    assert [task.kind for task in get_imported("taken").tasks] == ["classification"]
+    assert "taken: Are the numbers classes or amounts? the numbers are amounts" in capsys.readouterr().out
+    assert [task.kind for task in get_imported("taken").tasks] == ["regression"]
     written = tmp_path / "numbered.yaml"
     written.write_text(get_imported("asked").spec().to_yaml())
     assert main(["data", "import", str(folder), "--name", "again", "--spec", str(written)]) == 0  # a description leaves nothing open

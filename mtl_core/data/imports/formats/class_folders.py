@@ -10,6 +10,7 @@ from pydantic import Field
 
 from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets, stem_of
 from mtl_core.data.imports.formats.boxes import in_order
+from mtl_core.data.imports.formats.image_index import is_idx_row
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.spec import ImageSpec
 
@@ -52,7 +53,7 @@ class ClassFolders(Format):
 
     @classmethod
     def guess(cls, context: Context, images: ImageSpec) -> list[Guess]:
-        keys = [key for key in context.index.keys if "/" in key and "#" not in key]
+        keys = [key for key in context.index.keys if "/" in key and not is_idx_row(key)]
         return _Look(keys).guesses() if keys else []
 
     def read(self, context: Context) -> list[Targets]:
@@ -60,7 +61,7 @@ class ClassFolders(Format):
         prefix = f"{folder}/" if folder else ""
         found = {}
         for key in context.index.keys:
-            if not key.startswith(prefix) or "#" in key:
+            if not key.startswith(prefix) or is_idx_row(key):
                 continue
             parts = self._levels(key.removeprefix(prefix).split("/")[:-1])
             if len(parts) >= self.options.level:

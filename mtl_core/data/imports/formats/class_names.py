@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from mtl_core.data.imports.formats import Context
 from mtl_core.data.imports.json_files import load
+from mtl_core.data.imports.pictures import is_picture
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import ConfigError, DataError
 from mtl_core.plain_yaml import read_yaml
@@ -43,6 +46,8 @@ def names_in(context: Context, file: str) -> list[str]:
     lines = [line.strip() for line in text.splitlines()]
     while lines and not lines[-1]:
         lines.pop()
+    if any(is_picture(re.split(r"[\s,;]", line)[0]) for line in lines[:100]):
+        return []  # a list or table of pictures
     return lines if lines and len(set(lines)) == len(lines) and all(0 < len(line) <= 200 for line in lines) else []
 
 

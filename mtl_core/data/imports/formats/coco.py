@@ -221,7 +221,7 @@ class _Reading:
         names = [self.names[own] for own in order]
         double = sorted(name for name, count in Counter(names).items() if count > 1)
         if double:
-            findings.add("note", "same_name", options.file, f"categories of one name are one class: {', '.join(double[:8])}", options.boxes)
+            findings.add("repaired", "same_name", options.file, f"categories of one name are one class: {', '.join(double[:8])}", options.boxes)
         dropped = [name for name in dict.fromkeys(names) if name in self.above and name not in self.used]
         if dropped and len(dropped) < len(set(names)):
             sentence = f"'{dropped[0]}' stands above other categories and has no object: it is no class"

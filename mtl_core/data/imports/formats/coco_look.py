@@ -8,7 +8,7 @@ from typing import Any
 
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.formats import Context, Guess
-from mtl_core.data.imports.formats.image_index import PART_WORDS, AmbiguousImageError
+from mtl_core.data.imports.formats.image_index import PART_WORDS, AmbiguousImageError, is_inner
 from mtl_core.data.imports.formats.objects import number, picture_size, same_id, unlisted_question
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.questions import Question, Reading
@@ -77,7 +77,7 @@ class CocoLook:
     def _folder(self) -> str:
         """The one folder of images that the file's name names, as train2017 in instances_train2017.json."""
         stem = self.file.rpartition("/")[2].rpartition(".")[0].lower()
-        folders = {key.rpartition("/")[0] for key in self.context.index.keys if "#" not in key}
+        folders = {key.rpartition("/")[0] for key in self.context.index.keys if not is_inner(key)}
         words = {folder: folder.rpartition("/")[2].lower() for folder in folders}
         fitting = [folder for folder, word in words.items() if word and word in stem and (len(word) > 3 or word in PART_WORDS)]
         if len(fitting) != 1:

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets, stem_of
 from mtl_core.data.imports.formats.boxes import in_order
+from mtl_core.data.imports.formats.image_index import is_idx_row, is_inner
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.spec import ImageSpec
 
@@ -70,6 +71,11 @@ class FileNamesOptions(FormatOptions):
         return pattern
 
 
+def _file_of(key: str) -> str:
+    """The file that holds a picture: its name says the class of all of a stack's frames."""
+    return key.rpartition("#")[0] if is_inner(key) else key
+
+
 class FileNames(Format):
     """The class stands in the file's name."""
 
@@ -80,14 +86,14 @@ class FileNames(Format):
 
     @classmethod
     def guess(cls, context: Context, images: ImageSpec) -> list[Guess]:
-        keys = [key for key in context.index.keys if "#" not in key]
+        keys = [key for key in context.index.keys if not is_idx_row(key)]
         if len(keys) < 8:
             return []
         for pattern in _PATTERNS:
             some = keys[:: max(1, len(keys) // 300)]
-            if sum(bool(class_in(pattern, key)) for key in some) < 0.9 * len(some):
+            if sum(bool(class_in(pattern, _file_of(key))) for key in some) < 0.9 * len(some):
                 continue
-            found = {key: name for key in keys if (name := class_in(pattern, key))}
+            found = {key: name for key in keys if (name := class_in(pattern, _file_of(key)))}
             counts = Counter(found.values())
             if len(found) < 0.9 * len(keys) or not 2 <= len(counts) <= len(found) / 3 or any(name.lower() in _PLAIN for name in counts):
                 continue
@@ -104,7 +110,7 @@ class FileNames(Format):
         prefix = f"{self.options.folder.strip('/')}/" if self.options.folder.strip("/") else ""
         found = {}
         for key in context.index.keys:
-            name = class_in(self.options.pattern, key) if "#" not in key and key.startswith(prefix) else ""
+            name = class_in(self.options.pattern, _file_of(key)) if not is_idx_row(key) and key.startswith(prefix) else ""
             if name:
                 found[key] = name
             elif key.startswith(prefix):

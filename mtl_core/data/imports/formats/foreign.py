@@ -10,7 +10,7 @@ from mtl_core.data.imports.formats import Context
 from mtl_core.data.imports.formats.xml_files import roots
 from mtl_core.data.imports.json_files import Head, heads
 
-_READ = "COCO, Pascal VOC, YOLO, LabelMe, CVAT, Label Studio, VIA, KITTI or CreateML"
+_READ = "COCO, LabelMe, Label Studio, VIA or CreateML, or a table: a list of objects that name pictures"
 
 JSON_FORMATS: tuple[tuple[str, str, Callable[[Head], bool]], ...] = (  # name, what to do, how it is known
     (
@@ -93,6 +93,11 @@ def _is_told(file: str, told: set[str]) -> bool:
     parts = folder.split("/") if folder else []
     above = ("/".join([*parts[:count], pattern]) for count in range(len(parts) + 1))
     return file in told or any(name in told for name in above)
+
+
+def is_foreign(head: Head) -> bool:
+    """Whether a JSON is of a tool that is known by name and not read: then it is no table either."""
+    return any(fits(head) for _, _, fits in JSON_FORMATS)
 
 
 def _json_reason(head: Head) -> str:

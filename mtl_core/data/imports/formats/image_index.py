@@ -22,6 +22,17 @@ PART_WORDS = {
 }
 
 
+def is_inner(key: str) -> bool:
+    """Whether a key means one of several pictures in a file (``file#17``): a row of an idx file, a TIFF's frame. File names may hold '#'."""
+    file, mark, number = key.rpartition("#")
+    return bool(file and mark) and number.isdigit()
+
+
+def is_idx_row(key: str) -> bool:
+    """Whether a key means a row of an idx file, whose folder and name say nothing of the picture."""
+    return is_inner(key) and splitext(key.rpartition("#")[0])[1].lower() not in EXTENSIONS
+
+
 class AmbiguousImageError(Exception):
     """Several images fit a name; the message lists some."""
 
@@ -39,7 +50,7 @@ class ImageIndex:
         self._by: list[dict[str, list[str]]] = [defaultdict(list) for _ in range(4)]
         self._folders: set[str] = set()
         for key in self.keys:
-            if "#" in key:
+            if is_inner(key):
                 continue
             for table, form in zip(self._by, _forms(key), strict=True):
                 table[form].append(key)
@@ -134,7 +145,7 @@ class ImageIndex:
 
     def _has_doubles(self, folder: str) -> bool:
         if self._sorted is None:
-            self._sorted = sorted(key for key in self.keys if "#" not in key)
+            self._sorted = sorted(key for key in self.keys if not is_inner(key))
         begin = f"{folder}/"
         first = at = bisect_left(self._sorted, begin)
         while at < len(self._sorted) and self._sorted[at].startswith(begin):

@@ -11,7 +11,7 @@ import numpy as np
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.dense_sizes import ask
 from mtl_core.data.imports.formats import Context
-from mtl_core.data.imports.formats.class_lists import CITYSCAPES, VOC, ClassList, hex_of, is_unlabelled, voc_colour
+from mtl_core.data.imports.formats.mask_class_lists import CITYSCAPES, VOC, ClassList, hex_of, is_unlabelled, voc_colour
 from mtl_core.data.imports.formats.set_aside import files_of
 from mtl_core.data.imports.pairing import Pair
 from mtl_core.data.imports.pictures import MOST_BYTES, colour_image, index_image

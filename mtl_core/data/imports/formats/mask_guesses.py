@@ -5,8 +5,8 @@ from __future__ import annotations
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.dense_sizes import ask_size
 from mtl_core.data.imports.formats import Context, Guess
-from mtl_core.data.imports.formats.class_lists import ClassList, class_lists
 from mtl_core.data.imports.formats.class_masks import by_class, class_folders, classwise
+from mtl_core.data.imports.formats.mask_class_lists import ClassList, class_lists
 from mtl_core.data.imports.formats.mask_classes import named_colours, named_numbers, named_shades, scanned
 from mtl_core.data.imports.formats.set_aside import ask_what, explained, is_depth, no_mask, of_pair, outside, set_aside, set_orphans_aside
 from mtl_core.data.imports.pairing import Pair, pairs_in
@@ -65,5 +65,8 @@ def _plain(context: Context, pair: Pair, pictures: set[str], lists: list[ClassLi
         else f"{scan.looked_at:,} of {len(scan.files):,} were looked at"
     )
     note = f"'{pair.files.words()}': {len(scan.files):,} masks of '{pair.images.words()}', {seen}. {note}"
+    for one in lists:
+        if f"'{one.file}'" in note:
+            context.understood(one.file, "names of the masks' classes")
     context.understood(pair.files.words(), f"masks: {note.partition('. ')[2]}", len(scan.files))
     return Guess(options, labelled={options["task"]: len(scan.files)}, images=outside(pair.files, pictures), notes=[note], questions=questions)

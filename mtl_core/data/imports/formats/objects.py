@@ -14,6 +14,7 @@ from pydantic import Field
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.formats import Context, FormatOptions, Targets, stem_of
 from mtl_core.data.imports.formats.boxes import Boxes, derived, in_order
+from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.formats.outlines import Outline, Shapes, rectangle
 from mtl_core.data.imports.formats.packed_shapes import PackedShapes, packed
 from mtl_core.data.imports.questions import Question, Reading
@@ -247,7 +248,7 @@ def unlisted_question(
     folders = {key.rpartition("/")[0] for key in own} - (asked or set())
     if asked is not None:
         asked |= folders
-    others = [key for key in context.index.keys if key not in have and "#" not in key and key.rpartition("/")[0] in folders]
+    others = [key for key in context.index.keys if key not in have and not is_inner(key) and key.rpartition("/")[0] in folders]
     if not own or not others:
         return []
     readings = (

@@ -51,7 +51,7 @@ class PackedShapes(Shapes):
         return tuple((self.numbers[name], outline) for _, name, outline in found)
 
     def at(self, size: tuple[int, int]) -> Shapes:
-        return super().at(size) if self.shares else self
+        return super().at(size) if self.shares else PackedShapes(self.data, self.numbers, size, upright=self.upright)
 
     def renumbered(self, numbers: dict[int, int]) -> Shapes:
         moved = {name: numbers.get(number, number) for name, number in self.numbers.items()}

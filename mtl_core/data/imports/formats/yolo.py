@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from mtl_core.data.imports.formats import Context, Format, Guess, Targets, stem_of
 from mtl_core.data.imports.formats.class_names import name_files, names_in, pose_shape
+from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.formats.object_format import few_folders
 from mtl_core.data.imports.formats.objects import ObjectOptions, Objects, unlisted_question
 from mtl_core.data.imports.formats.outlines import Outline, polygon
@@ -70,7 +71,7 @@ class Yolo(Format):
 
     @classmethod
     def guess(cls, context: Context, images: ImageSpec) -> list[Guess]:
-        stems = {stem_of(key) for key in context.index.keys if "#" not in key}
+        stems = {stem_of(key) for key in context.index.keys if not is_inner(key)}
         folders: dict[str, list[str]] = defaultdict(list)
         for name in context.tree.files:
             if name.lower().endswith(".txt") and name.rpartition("/")[2].lower() not in _NO_LABELS:
@@ -265,6 +266,8 @@ def _named(context: Context, folder: str, lines: _Lines, options: dict) -> tuple
         return [], [f"'{folder or '.'}': {why}: they are called '{options['classes'][0]}' to '{options['classes'][-1]}' here. Rename them."]
     first = next(iter(enough))
     options["names"] = first
+    for file, names in enough.items():
+        context.understood(file, f"{len(names)} names of classes")
     different = {tuple(names): file for file, names in reversed(enough.items())}
     notes = [f"'{folder or '.'}': {len(enough[first])} class names from '{first}'"]
     if len(different) == 1:

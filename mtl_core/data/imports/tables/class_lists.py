@@ -9,6 +9,7 @@ from mtl_core.data.imports.tables.cells import number
 from mtl_core.data.imports.tables.column_look import Sample
 from mtl_core.data.imports.tables.column_words import words_of
 from mtl_core.data.imports.tables.table_options import CsvOptions
+from mtl_core.data.imports.tables.table_reading import RECORDS
 from mtl_core.data.imports.tables.text_rows import decoded
 from mtl_core.data.imports.tree import UnreadableError
 
@@ -49,7 +50,8 @@ class ClassLists:
         if not set(words_of(PurePosixPath(file).stem)) & _NAMES:
             return False
         if len(names) == 2 and rows:
-            pairs = [(names[0], names[1]), *((first.strip(), second.strip()) for first, second in rows)]
+            head = [] if file.lower().endswith(RECORDS) else [(names[0], names[1])]  # a record's names are those of its keys
+            pairs = [*head, *((first.strip(), second.strip()) for first, second in rows)]
         else:
             pairs = _pairs(context, file)
         pairs = [(first, second) for first, second in pairs if first and second][:_MOST]

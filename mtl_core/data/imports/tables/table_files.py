@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from mtl_core.data.imports.formats import AmbiguousImageError, Context, stem_of
+from mtl_core.data.imports.formats.foreign import is_foreign
+from mtl_core.data.imports.json_files import heads
 from mtl_core.data.imports.tables.table_reading import JSON_LINES
 
 _TABLES = (".csv", ".tsv", ".xlsx", ".xlsm", ".parquet", *JSON_LINES)
@@ -29,7 +31,8 @@ OTHERS = {
 
 
 def table_files(context: Context) -> list[str]:
-    """Files that could be tables. What is known not to be readable is said here."""
+    """Files that could be tables, without those that another format reads or a tool's own that none reads. What cannot be read is said here."""
+    read, begins = {note.files for note in context.notes if note.read}, heads(context.tree)
     tables, texts, jsons, lists, others = [], [], [], [], {}
     for file in context.tree.files:
         lower = file.lower()
@@ -37,7 +40,7 @@ def table_files(context: Context) -> list[str]:
         ending = next((end for end in OTHERS if base.endswith(end)), "")
         if ending:
             others.setdefault(ending, []).append(file)
-        if any(word in base for word in _SKIPPED):
+        if any(word in base for word in _SKIPPED) or file in read or (file in begins and (begins[file].error or is_foreign(begins[file]))):
             continue
         if base.endswith(_TABLES):
             if any(word in base for word in _PLACEHOLDERS):
@@ -73,7 +76,7 @@ def _is_voc_list(file: str) -> bool:
 def _belongs_to_picture(context: Context, file: str) -> bool:
     """Whether a text is one picture's own, such as YOLO's: a picture has its stem."""
     try:
-        return context.index.find(stem_of(file)) is not None
+        return context.index.find(stem_of(file), near=file.rpartition("/")[0]) is not None
     except AmbiguousImageError:
         return True
 

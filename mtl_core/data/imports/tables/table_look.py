@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from mtl_core.data.imports.formats import Context, Guess
+from mtl_core.data.imports.formats.image_index import is_idx_row
 from mtl_core.data.imports.images import ImageReader
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.proposal import CsvTable
@@ -42,10 +43,11 @@ def look_at_tables(context: Context) -> list[Guess]:
         except NoTableError as error:
             if lists.take(context, file, error.names, error.rows):
                 context.understood(file, "a list of classes: what numbers or short names of classes mean")
-            elif error.hits > 0 or not file.lower().endswith((".txt", ".lst", ".json")):
+            elif not file.lower().endswith((".txt", ".lst", ".json")) or (error.hits > 0 and len(error.rows) > 1):
                 context.not_understood(file, f"a table, but {error}")
         except DataError as error:
-            context.not_understood(file, str(error))
+            if not file.lower().endswith(".json"):  # what no format takes is said once, with the reason, by 'foreign'
+                context.not_understood(file, str(error))
         else:
             alike[tuple(opened.names), opened.options.header].append(opened)
     guesses: list[Guess] = []
@@ -232,7 +234,7 @@ def _sizes(context: Context, keys: list[str]) -> dict[str, tuple[int, int]]:
     reader, found = ImageReader(context.tree), {}
     for key in keys[:: max(1, len(keys) // _MEASURED)][:_MEASURED]:
         try:
-            if "#" in key:
+            if is_idx_row(key):
                 reader.rows(key.rpartition("#")[0])
                 found[key] = reader.picture(key, reader.content(key), None).size
             else:

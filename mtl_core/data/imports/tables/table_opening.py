@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from mtl_core.data.imports.formats import AmbiguousImageError, Context
+from mtl_core.data.imports.formats.image_index import is_idx_row, is_inner
 from mtl_core.data.imports.pictures import is_picture
 from mtl_core.data.imports.report import Findings
 from mtl_core.data.imports.tables.cells import number
@@ -68,6 +69,7 @@ def open_table(context: Context, file: str) -> Opened:
     Raises:
         NoTableError: no column names images. DataError: it cannot be read.
     """
+    context = replace(context, near=file.rpartition("/")[0])  # a table's own pictures come before others of the same names
     ending = PurePosixPath(file).suffix.lower()
     if ending in RECORDS:
         tries = [CsvOptions(file=file, encoding=_encoding(context, file) if ending in (".json", *JSON_LINES) else "utf-8-sig")]
@@ -163,7 +165,7 @@ def _hit(context: Context, cell: str) -> bool:
 
 def _found(context: Context, name: str) -> str | None:
     try:
-        return context.index.find(name) if name else None
+        return context.index.find(name, near=context.near) if name else None
     except AmbiguousImageError:
         return None
 
@@ -232,7 +234,7 @@ def _rivals(context: Context, options: CsvOptions, names: list[str], rows: list[
     place = names.index(options.image_column)
     cells = [cells[place] for _, cells in rows][:: max(1, len(rows) // _TRIED)]
     found = []
-    for folder in sorted({key.rpartition("/")[0] for key in context.index.keys if "#" not in key})[:200]:
+    for folder in sorted({key.rpartition("/")[0] for key in context.index.keys if not is_inner(key)})[:200]:
         images = ImageNames(context, options.model_copy(update={"image_prefix": f"{folder}/" if folder else ""}))
         if images.options.image_prefix != options.image_prefix:
             keys = [_found(context, images.reference(cell)) for cell in cells]
@@ -253,7 +255,7 @@ def _patterns(context: Context, file: str, cells: list[str]) -> list[tuple[str, 
     patterns = [("", 0)]
     if not any("/" in cell or "\\" in cell for cell in cells):
         folder = file.rpartition("/")[0]
-        folders = Counter(key.rpartition("/")[0] for key in context.index.keys[:20_000] if "#" not in key)
+        folders = Counter(key.rpartition("/")[0] for key in context.index.keys[:20_000] if not is_inner(key))
         if len(folders) > 1:
             near = [name for name in folders if name and (name == folder or f"{name}/".startswith(f"{folder}/" if folder else "\0"))]
             part = part_of_file(file.rpartition("/")[2])
@@ -268,7 +270,7 @@ def _patterns(context: Context, file: str, cells: list[str]) -> list[tuple[str, 
 
 def _numbered(context: Context, file: str) -> list[tuple[str, int]]:
     """Whole numbers may be rows of an idx file, or the end of names such as img_00012."""
-    idx = sorted({key.rpartition("#")[0] for key in context.index.keys if "#" in key})
+    idx = sorted({key.rpartition("#")[0] for key in context.index.keys if is_idx_row(key)})
     part = next((word for word in ("train", "test", "val") if word in file.lower().rpartition("/")[2]), "")
     words = {"test": ("t10k", "test"), "train": ("train",), "val": ("val",)}.get(part, ("",))
     patterns = [(f"{name}#", 0) for name in idx if name.rpartition("/")[2].startswith(words)]

@@ -101,7 +101,7 @@ def ask_unlisted(context: Context, guesses: list[Guess]) -> None:
         images, place = ImageNames(context, options), names.index(options.image_column)
         for name in {row[place] for _, row in rows}:
             try:
-                listed.add(context.index.find(images.reference(name)) or "")
+                listed.add(context.index.find(images.reference(name), near=options.file.rpartition("/")[0]) or "")
             except AmbiguousImageError:  # it is said when the table is read
                 continue
     folders = {key.rpartition("/")[0] for key in listed if key}
