@@ -14,7 +14,7 @@ from ui import words
 from ui.charts import View, colours_of, draw_chart, one_curve
 from ui.past import marks_of
 from ui.plot import plot, prepared
-from ui.state import hold
+from ui.timeline import follow
 
 
 def gradient_panels(run: Any, feed: dict[str, Any], view: View) -> None:
@@ -61,15 +61,7 @@ def _step_slider(run: Any, steps: list[int]) -> int:
     if len(steps) == 1:
         st.caption(f"At step {steps[0]:,}")
         return steps[0]
-    key, chosen_key = f"conflict.step.{run.id}", f"conflict.chosen.{run.id}"
-    chosen = st.session_state.get(chosen_key)
-    value = chosen if chosen in steps else steps[-1]
-    hold(key, value)
-
-    def moved(newest: int = steps[-1]) -> None:
-        st.session_state[chosen_key] = None if st.session_state[key] == newest else st.session_state[key]
-
-    return st.select_slider("Step", steps, value, key=key, on_change=moved, format_func=lambda step: f"step {step:,}", label_visibility="collapsed")
+    return follow(f"conflict.step.{run.id}", steps, "Step", format_func=lambda step: f"step {step:,}", label_visibility="collapsed")
 
 
 def _ownership(run: Any, feed: dict[str, Any], view: View) -> None:
