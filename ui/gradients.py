@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from mtl_core.analysis.conflict import WHOLE, blocks, cosines_at, measured_steps, reading, why_no_norms, why_none
+from mtl_core.analysis.conflict import WHOLE, block_titles, blocks, cosines_at, measured_steps, reading, why_no_norms, why_none
 from mtl_core.figures.curves import curve_figure
 from mtl_core.figures.matrix import cosine_figure
 from ui import words
@@ -45,8 +45,15 @@ def _conflict(run: Any, feed: dict[str, Any]) -> None:
         return
     block = WHOLE
     if len(measured_on) > 2:
+        titles = block_titles(measured_on)
         block = st.segmented_control(
-            "Part of the network", measured_on, default=WHOLE, required=True, key=f"conflict.block.{run.id}", label_visibility="collapsed"
+            "Part of the network",
+            list(titles),
+            default=WHOLE,
+            required=True,
+            key=f"conflict.block.{run.id}",
+            format_func=titles.get,
+            label_visibility="collapsed",
         )
     step = _step_slider(run, measured_steps(frame, block or WHOLE))
     figure = cosine_figure(cosines_at(frame, tasks, step, block or WHOLE), tasks, height=120 + 34 * len(tasks))
