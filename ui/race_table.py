@@ -14,8 +14,10 @@ from mtl_core.runs.store import RunStore
 from ui import words
 from ui.race_entries import Entry
 from ui.runs_table import summary_of
+from ui.sheets import in_ink
 
 BEST = "background-color: rgba(0, 158, 115, 0.25)"
+METHOD_PIXELS, NUMBER_PIXELS = 150, 92  # wide; with its title in full, the last columns of a race of four tasks lay outside at 1280 pixels
 AHEAD = 0.02  # of the best value: less than this before the second is told by no star, as another seed may turn it round
 RANK, PACE, TIME = "mean rank ↓", "step time ↓", "total time ↓"
 
@@ -53,7 +55,7 @@ def results_of(entries: list[Entry], summaries: dict[str, dict[str, Any]], refer
     rows[RANK] = _ranks(rows, mains)
     rows[PACE] = _paces(entries, reference)
     rows[TIME] = [entry.run.seconds or math.nan for entry in entries]
-    order = ["method", "status", *([RANK] if mains else []), *better, PACE, TIME, "run"]
+    order = ["method", "run", "status", *([RANK] if mains else []), PACE, TIME, *better]  # the metrics last: they are as many as there are tasks
     return rows[order], better | ({RANK: False} if mains else {}) | {PACE: False, TIME: False}
 
 
@@ -74,7 +76,7 @@ def _styled(table: pd.DataFrame, better: dict[str, bool]) -> Any:
     """The best value of each column with a star and a shade: told apart by more than a colour."""
     finished = table["status"] == "finished"
     best = {column: math.nan if column == RANK else clear_best(table[column][finished], up) for column, up in better.items()}
-    styled = table.style.format({column: _cell(column, best[column]) for column in better})
+    styled = table.style.format({column: _cell(column, best[column]) for column in better}).map(in_ink, subset=["method"])
     for column in better:
         marked = finished & (table[column] == best[column])
         styled = styled.apply(lambda values, marked=marked: [BEST if mark else "" for mark in marked], subset=[column])
@@ -100,7 +102,10 @@ def _cell(column: str, best: float) -> Callable[[float], str]:
 
 
 def _columns(table: pd.DataFrame) -> dict[str, Any]:
+    numbers = [column for column in table if column not in ("method", "run", "status")]
     return {
-        "method": st.column_config.TextColumn("method", pinned=True),
-        "run": st.column_config.LinkColumn("run", display_text="open"),
+        "method": st.column_config.TextColumn("method", pinned=True, width=METHOD_PIXELS),
+        "run": st.column_config.LinkColumn("run", display_text="open", width=58),
+        "status": st.column_config.TextColumn("status", width=78),
+        **{column: st.column_config.Column(column, help=column, width=NUMBER_PIXELS) for column in numbers},
     }

@@ -1,8 +1,7 @@
-import time
-
 """What a person can do with a run, in every state it can be in, and twice."""
 
 import os
+import time
 
 import pytest
 from sqlalchemy import func, select, update
