@@ -10,6 +10,7 @@ from ui.pictures import PROBE, SPLITS, pictures_of, tasks_of
 from ui.sample_view import sample_view
 from ui.sheets import epoch_slider
 from ui.state import hold, hold_first, listing_with, run_store, torch_is_ready
+from ui.timeline import chosen_moment
 from ui.words import plain
 
 VIEWS = {"gallery": "Gallery", "sample": "One image", "own": "Your image"}
@@ -96,10 +97,12 @@ def _gallery(run, source: str) -> None:
 
 def _epoch(run, epochs: list[int]) -> int:
     asked = st.query_params.get("epoch", "")
-    if asked.isdigit() and int(asked) in epochs and f"predictions.epoch.{run.id}" not in st.session_state:
-        st.session_state[f"predictions.epoch.{run.id}.chosen"] = int(asked)
+    key = f"predictions.epoch.{run.id}"
+    written = f"{key}.written"  # what this page itself put into the address
+    if asked != st.session_state.get(written) and asked.isdigit() and int(asked) in epochs:
+        st.session_state[chosen_moment(key)] = int(asked) if int(asked) != epochs[-1] else None
     epoch = epoch_slider(run.id, epochs, key="predictions.epoch")
-    st.query_params["epoch"] = str(epoch)
+    st.query_params["epoch"] = st.session_state[written] = str(epoch)
     return epoch
 
 

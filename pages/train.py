@@ -13,11 +13,12 @@ from ui.guard import is_ours, through_app
 from ui.preview import parameter_counts, parameters_bar, sample_panel
 from ui.race_form import race_section
 from ui.state import go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, used, wait_for
+from ui.words import plain
 
 
 def main() -> None:
     if "not_submitted" in st.session_state:
-        st.error(f"Nothing was started. {st.session_state.pop('not_submitted')}", icon=":material/block:")
+        st.error(f"Nothing was started. {plain(st.session_state.pop('not_submitted'))}", icon=":material/block:")
     form, beside = st.columns([11, 8], gap="large")
     with form:
         st.title("Fork a run" if origin.is_fork() else "Train several tasks in one network", anchor=False)
@@ -94,9 +95,9 @@ def _train_button(config, problems: list[str], checkable: bool) -> None:
     click = {"on_click": _submit, "args": (request_id(),)}
     st.button(label, type="primary", icon=f":material/{icon}:", width="stretch", disabled=off, key="train", **click)
     for remark in train_form.remarks(config) if config and not problems and checkable else []:
-        st.warning(remark, icon=":material/info:")
+        st.warning(plain(remark), icon=":material/info:")
     for problem in problems:
-        st.error(problem, icon=":material/block:")
+        st.error(plain(problem), icon=":material/block:")
     if problems:
         st.caption(f"{label} is off until this is put right.")
     elif not checkable:

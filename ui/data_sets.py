@@ -20,6 +20,7 @@ from ui import background, origin, words
 from ui.guard import is_ours
 from ui.imported_sets import IMPORTED, findings_of, origin_of
 from ui.paths import path_problems
+from ui.sheets import in_ink
 from ui.state import ask, go_to, presets, run_store, settings
 
 PICTURE_WORDS = {1: "grey", 3: "colour"}
@@ -84,7 +85,7 @@ def chosen_set(sets: list[DataSet]) -> DataSet | None:
         st.button("Show the first one", key="data.first", icon=":material/arrow_back:", on_click=_open, args=(names[0],))
         return None
     event = st.dataframe(
-        pd.DataFrame([_row(entry) for entry in sets]),
+        pd.DataFrame([_row(entry) for entry in sets]).style.map(in_ink, subset=["Data set"]),
         hide_index=True,
         placeholder="",
         height=min(36 * (len(sets) + 1), 300),

@@ -19,6 +19,16 @@ from ui.evaluation_samples import sample_row
 from ui.plot import plot, prepared
 
 TITLES = {"multi_label": ("class", "outcome")}  # of the confusion's rows and columns, where they are not the usual ones
+SHORT = {  # title of a column -> what fits over numbers
+    "Average precision": "AP",
+    "Precision": "Prec.",
+    "Recall": "Recall",
+    "Specificity": "Spec.",
+    "Sensitivity": "Sens.",
+    "Images with it": "Images",
+    "Intersection over union": "IoU",
+}
+LETTER_PIXELS = 7
 NUMBER_PIXELS = 62  # wide is a column of the class table
 COLUMN_ORDER = {"ap": 0, "iou": 0, "support": 2}  # the main value next to the name, the rest (1), how many there are
 SHOWN = 6  # images of a cell or of the worst
@@ -159,7 +169,17 @@ def _class_table(about: dict[str, Any], key: str, curves: bool) -> int | None:
 
 def _narrow(columns: dict[str, Any]) -> dict[str, Any]:
     """Columns as wide as numbers need: with titles in full, the last ones lay outside the table. They are read on hover."""
-    return {title: st.column_config.NumberColumn(width=NUMBER_PIXELS, help=title) for title in columns if title != "Class"}
+    return {
+        title: st.column_config.NumberColumn(label, width=max(NUMBER_PIXELS, 22 + LETTER_PIXELS * len(label)), help=title)
+        for title, label in ((title, _short(title)) for title in columns if title != "Class")
+    }
+
+
+def _short(title: str) -> str:
+    """A column's head that is not cut: long titles in a word or two, in full on hover."""
+    for long, short in SHORT.items():
+        title = title.replace(long, short)
+    return title
 
 
 def _absent(about: dict[str, Any]) -> None:

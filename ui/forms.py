@@ -24,6 +24,7 @@ LABELS = {
     "root": "Folder",
     "probe_samples": "Probe images",
 }
+LABELS_AT = {("seed",): "Seed of the run", ("data", "seed"): "Seed of the images", ("data", "partition", "seed"): "Seed of the partition"}
 COLUMNS = 2
 
 
@@ -125,7 +126,7 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
         "disabled": disabled,
         "label_visibility": "collapsed" if hide_label else "visible",
     }
-    label = label or field.label
+    label = label or LABELS_AT.get(path) or field.label
     if field.kind == "boolean":
         st.toggle(label, value, **shared)
     elif field.kind == "choice":

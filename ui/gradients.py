@@ -7,14 +7,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from mtl_core.analysis.conflict import WHOLE, blocks, cosines_at, measured_steps, reading, why_no_norms, why_none
+from mtl_core.analysis.conflict import WHOLE, block_titles, blocks, cosines_at, measured_steps, reading, why_no_norms, why_none
 from mtl_core.figures.curves import curve_figure
 from mtl_core.figures.matrix import cosine_figure
 from ui import words
 from ui.charts import View, colours_of, draw_chart, one_curve
 from ui.past import marks_of
 from ui.plot import plot, prepared
-from ui.state import hold
+from ui.timeline import follow
 
 
 def gradient_panels(run: Any, feed: dict[str, Any], view: View) -> None:
@@ -45,8 +45,15 @@ def _conflict(run: Any, feed: dict[str, Any]) -> None:
         return
     block = WHOLE
     if len(measured_on) > 2:
+        titles = block_titles(measured_on)
         block = st.segmented_control(
-            "Part of the network", measured_on, default=WHOLE, required=True, key=f"conflict.block.{run.id}", label_visibility="collapsed"
+            "Part of the network",
+            list(titles),
+            default=WHOLE,
+            required=True,
+            key=f"conflict.block.{run.id}",
+            format_func=titles.get,
+            label_visibility="collapsed",
         )
     step = _step_slider(run, measured_steps(frame, block or WHOLE))
     figure = cosine_figure(cosines_at(frame, tasks, step, block or WHOLE), tasks, height=120 + 34 * len(tasks))
@@ -61,15 +68,7 @@ def _step_slider(run: Any, steps: list[int]) -> int:
     if len(steps) == 1:
         st.caption(f"At step {steps[0]:,}")
         return steps[0]
-    key, chosen_key = f"conflict.step.{run.id}", f"conflict.chosen.{run.id}"
-    chosen = st.session_state.get(chosen_key)
-    value = chosen if chosen in steps else steps[-1]
-    hold(key, value)
-
-    def moved(newest: int = steps[-1]) -> None:
-        st.session_state[chosen_key] = None if st.session_state[key] == newest else st.session_state[key]
-
-    return st.select_slider("Step", steps, value, key=key, on_change=moved, format_func=lambda step: f"step {step:,}", label_visibility="collapsed")
+    return follow(f"conflict.step.{run.id}", steps, "Step", format_func=lambda step: f"step {step:,}", label_visibility="collapsed")
 
 
 def _ownership(run: Any, feed: dict[str, Any], view: View) -> None:

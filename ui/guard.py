@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from ui.styles import page_icon
+from ui.words import plain
 
 _log = logging.getLogger(__name__)
 
@@ -27,12 +28,11 @@ def in_words() -> Iterator[None]:
         yield
     except Exception as error:  # Streamlit's own signals are BaseException and pass through
         if is_ours(error):
-            st.error(str(error), icon=":material/error:")
+            st.error(plain(str(error)), icon=":material/error:")
         else:
             _log.exception("unexpected error while drawing a page")
-            st.error(
-                f"This part of the page could not be drawn ({type(error).__name__}: {error}). The server's log has the details; reload to try again."
-            )
+            what = f"This part of the page could not be drawn ({type(error).__name__}: {plain(str(error))})."
+            st.error(f"{what} The server's log has the details; reload to try again.")
 
 
 def worded(draw: Callable[..., None]) -> Callable[..., None]:

@@ -21,6 +21,7 @@ from ui.gradients import gradient_panels
 from ui.guard import worded
 from ui.header import header
 from ui.pace import slower_than_usual
+from ui.preview import sample_at_hand
 from ui.sheets import epoch_slider, legend, probe_sheet, task_of
 from ui.state import run_store, torch_is_ready, whole_page_if_asked
 from ui.steering import steering
@@ -129,7 +130,9 @@ def _getting_ready(store: RunStore, run) -> None:
         return
     torch_is_ready()
     lines = store.log(run.id)
-    st.caption(lines[-1].text if lines else "Preparing the data and measuring the first steps. Curves appear within a few seconds.")
+    now = words.plain(lines[-1].text) if lines else "the data, and the first steps are measured"
+    st.markdown(f":material/hourglass_top: **Preparing:** {now}. :gray[Curves appear within a few seconds.]")
+    sample_at_hand(store, run.config)
 
 
 def _and_frozen(counts: dict) -> str:
@@ -204,7 +207,8 @@ def _details(run_id: str) -> None:
     """Settings, log and downloads: a third of what a refresh of the page costs the browser, so they are drawn anew less often."""
     store = run_store()
     run = store.get(run_id)
-    settings, log, downloads = st.tabs(["Settings", "Log", "Export"])
+    tabs = ["Settings", "Log", "Export"]
+    settings, log, downloads = st.tabs(tabs, default=tabs[0] if run.info or run.status.is_ended() else "Log")
     with settings:
         copy_as(store, run)
     lines = store.log(run.id)

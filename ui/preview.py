@@ -20,6 +20,7 @@ from mtl_core.errors import ConfigError
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
+from mtl_core.runs import jobs
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import SELF_SUPERVISED
 from ui import words
@@ -60,6 +61,23 @@ def sample_panel(store: RunStore, config: RunConfig) -> None:
         _made_drawn(what, steps, made)
     if tasks:
         coverage_panel(prepared, config)
+
+
+def sample_at_hand(store: RunStore, config: RunConfig) -> None:
+    """The sample that the Train form showed, while its run gets ready; nothing where the images are not at hand."""
+    data = config.data.model_dump(mode="json", exclude={"preprocessing", "partition"})
+    asked = {json.dumps(data, sort_keys=True)} & set(st.session_state.get("data_asked", []))
+    if not (asked or _made_unasked(data)):
+        return
+    job = _job(store.cache.as_posix(), json.dumps(data, sort_keys=True))
+    if not job["done"] or job["error"] or not jobs.warmed():
+        return
+    tasks = tuple(task for task in config.tasks if task in job["data"].tasks)
+    number = min(st.session_state.get("sample", FIRST_SAMPLE), len(job["data"].split(SPLIT)) - 1)
+    if tasks:
+        with st.columns(2)[0]:
+            what = (store.cache.as_posix(), json.dumps(data, sort_keys=True), number, tasks, ink())
+            _targets_drawn(what, config.data.preprocessing, AugmentationConfig())
 
 
 def _targets_drawn(what: tuple, steps: PreprocessingConfig, changes: AugmentationConfig) -> None:

@@ -16,8 +16,10 @@ from ui import words
 from ui.charts import scalars_feed
 from ui.race_entries import Entry
 from ui.runs_table import summary_of
+from ui.sheets import in_ink
 
 BEST = "background-color: rgba(0, 158, 115, 0.25)"
+METHOD_PIXELS, NUMBER_PIXELS = 150, 92  # wide; with its title in full, the last columns of a race of four tasks lay outside at 1280 pixels
 AHEAD = 0.02  # of the best value: less than this before the second is told by no star, as another seed may turn it round
 LEAST_SEEDS = 3  # of each method: with fewer the spread between seeds is not known
 CONSTANT = "○"
@@ -97,7 +99,7 @@ def results_of(
     rows[RANK] = _ranks(rows, mains)
     rows[PACE] = _paces(entries, reference)
     rows[TIME] = [entry.run.seconds or math.nan for entry in entries]
-    order = ["method", "status", *([RANK] if mains else []), *better, PACE, TIME, "run"]
+    order = ["method", "run", "status", *([RANK] if mains else []), PACE, TIME, *better]  # the metrics last: they are as many as there are tasks
     return rows[order], better | ({RANK: False} if mains else {}) | {PACE: False, TIME: False}
 
 
@@ -116,7 +118,7 @@ def _paces(entries: list[Entry], reference: Entry) -> list[float]:
 
 def _styled(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) -> Any:
     """The values of the best method of a val column with a star and a shade: told apart by more than a colour."""
-    constants, styled = constants_of(entries), table.style
+    constants, styled = constants_of(entries), table.style.map(in_ink, subset=["method"])
     for column, up in better.items():
         starred, text, constant = stars(table, column, up, entries, constants.get(column)), _cell(column), constants.get(column)
         for row, star in zip(table.index, starred, strict=True):
@@ -183,7 +185,10 @@ def _cell(column: str) -> Callable[[float], str]:
 
 
 def _columns(table: pd.DataFrame) -> dict[str, Any]:
+    numbers = [column for column in table if column not in ("method", "run", "status")]
     return {
-        "method": st.column_config.TextColumn("method", pinned=True),
-        "run": st.column_config.LinkColumn("run", display_text="open"),
+        "method": st.column_config.TextColumn("method", pinned=True, width=METHOD_PIXELS),
+        "run": st.column_config.LinkColumn("run", display_text="open", width=58),
+        "status": st.column_config.TextColumn("status", width=78),
+        **{column: st.column_config.Column(column, help=column, width=NUMBER_PIXELS) for column in numbers},
     }

@@ -12,6 +12,7 @@ import streamlit as st
 from mtl_core.runs import actions
 from mtl_core.runs.store import RunStore
 from ui import words
+from ui.sheets import in_ink
 from ui.state import ask, attempt, go_to, refusal, run_store
 
 FIRST_SELECTED = 4  # runs selected in the table before the viewer chose any
@@ -93,7 +94,7 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
     preselected = [ids.index(run_id) for run_id in before]
     table = pd.DataFrame([_row(run, summary_of(store, run), shown) for run in shown])
     event = st.dataframe(
-        table,
+        table.style.map(in_ink, subset=["name"]),
         hide_index=True,
         placeholder="",
         height=min(36 * (len(shown) + 1), 420),
@@ -103,9 +104,15 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
         key=key,
         column_config={
             "pin": st.column_config.TextColumn("", pinned=True, width=28, help="Pinned"),
-            "name": st.column_config.TextColumn("Run", pinned=True, width=300),
+            "name": st.column_config.TextColumn("Run", pinned=True, width=260),
+            "status": st.column_config.TextColumn(width=78),
+            "epochs": st.column_config.TextColumn(width=70),
             "forked from": st.column_config.TextColumn("Forked from", width="medium"),
-            **{name: st.column_config.NumberColumn(name, format="%.3f", help="On val.") for name in table if name.endswith((" best", " last"))},
+            **{
+                name: st.column_config.NumberColumn(name, format="%.3f", width=100, help=f"{name}, on val.")
+                for name in table
+                if name.endswith((" best", " last"))
+            },
         },
     )
     chosen = [ids[row] for row in event.selection.rows if row < len(ids)]
@@ -137,10 +144,6 @@ def _row(run: Any, summary: dict[str, dict[str, Any]], shown: list[Any]) -> dict
         "pin": "★" if run.pinned else "",
         "name": run.name,
         "status": f"{run.status}, archived" if run.archived else str(run.status),
-        "data": run.config.data.own_name,
-        "backbone": run.config.backbone.name,
-        "balancing": run.config.balancing.name,
-        "tasks": ", ".join(run.config.tasks),
         "epochs": f"{run.epoch:.3g} / {run.epochs}",
     }
     for task, info in (run.info or {}).get("tasks", {}).items():
@@ -150,7 +153,9 @@ def _row(run: Any, summary: dict[str, dict[str, Any]], shown: list[Any]) -> dict
         title = f"{task} {main} {words.better(metric['higher_is_better'])}".rstrip()
         row[f"{title} best"] = entry["best"] if entry else None
         row[f"{title} last"] = entry["last"] if entry else None
-    return row | _about(run, shown)
+    settings = {"data": run.config.data.own_name, "tasks": ", ".join(run.config.tasks)}
+    settings |= {"backbone": run.config.backbone.name, "balancing": run.config.balancing.name}
+    return row | settings | _about(run, shown)  # the metrics first: they are what runs are compared by
 
 
 def _about(run: Any, shown: list[Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.runs.artifacts import read_probe_targets, read_probes
 from ui import words
-from ui.state import hold
+from ui.timeline import follow
 
 FEW_NAMES = 4  # boxes whose names a thumbnail has room for
 INKS = {"light": "#3A4552", "dark": "#C4CCD6"}
@@ -26,6 +26,11 @@ INKS = {"light": "#3A4552", "dark": "#C4CCD6"}
 def ink() -> str:
     """Colour of text in pictures, readable on the theme this viewer uses."""
     return INKS.get(getattr(st.context.theme, "type", None) or "light", INKS["light"])
+
+
+def in_ink(_: Any) -> str:
+    """Style of a cell whose column is pinned: Streamlit draws those in the grey of what is switched off."""
+    return f"color: {ink()}"
 
 
 def task_of(name: str, info: dict[str, Any]) -> Task:
@@ -132,14 +137,5 @@ def epoch_slider(run_id: str, epochs: list[int], key: str, label: str = "Epoch")
             "Predictions before training; the next ones come after the first epoch." if epochs[0] == 0 else f"Predictions after epoch {epochs[0]}."
         )
         return epochs[0]
-    key, chosen_key = f"{key}.{run_id}", f"{key}.{run_id}.chosen"
-    chosen = st.session_state.get(chosen_key)
-    value = chosen if chosen in epochs else epochs[-1]
-    hold(key, value)
-
-    def moved(newest: int = epochs[-1]) -> None:
-        picked = st.session_state[key]
-        st.session_state[chosen_key] = None if picked == newest else picked
-
     about = "0 is before training. At the newest epoch the pictures follow the run."
-    return st.select_slider(label, epochs, value, key=key, on_change=moved, help=about)
+    return follow(f"{key}.{run_id}", epochs, label, help=about)

@@ -15,6 +15,7 @@ from ui.state import attempt, hold
 
 HIGHEST_WEIGHT = 10.0  # of the sliders; twice the present weight where that is more
 IN_A_ROW = 5
+SETTLE_SECONDS = 0.7  # a slider under an arrow key, or a hand, passes through many values; what it comes to rest at is the change
 LAST_STEP = 2**62
 
 
@@ -60,7 +61,7 @@ def _learning_rate(run: Any, value: float) -> None:
 
 def _ask(run_id: str, setting: str, key: str) -> None:
     value = float(st.session_state[key])
-    if attempt(run_id, actions.change, setting, value):
+    if attempt(run_id, actions.change, setting, value, SETTLE_SECONDS):
         st.session_state.setdefault("steered", {})[f"{run_id} {setting}"] = value
 
 

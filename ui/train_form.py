@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -11,12 +12,13 @@ from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.cost import cost_of
 from mtl_core.config import RunConfig
-from mtl_core.config_sections import AugmentationConfig, OptimizerConfig, ScheduleConfig
+from mtl_core.config_sections import AugmentationConfig, DataConfig, OptimizerConfig, ScheduleConfig
 from mtl_core.data import DATA_SOURCES, open_source
-from mtl_core.errors import ConfigError
-from mtl_core.registry import Registry
+from mtl_core.errors import ConfigError, Problem
+from mtl_core.plain_yaml import read_yaml
+from mtl_core.registry import Registry, validated
 from mtl_core.sharing import SHARING_SCHEMES
-from ui import origin, state
+from ui import data_form, origin, state
 from ui.changes import automatic_name
 from ui.data_form import data_in_words
 from ui.forms import describe, draw_field, options_form
@@ -32,14 +34,15 @@ MACHINE = ("device", "precision", "layout", "gradient_clip", "gradient_clip_over
 def preset_section() -> None:
     """Which preset the settings began from; choosing one replaces them all."""
     presets = state.presets()
-    hold("preset", state.preset_name())
+    # Of another data set little of the preset is left: it is not shown as chosen, so that a click on it brings it back.
+    lit = state.preset_name() if settings()["data"]["name"] == presets[state.preset_name()].config.data.name else None
+    hold("preset", lit)
     st.pills(
         "Preset",
         list(presets),
-        default=state.preset_name(),
+        default=lit,
         key="preset",
         format_func=lambda name: presets[name].title,
-        required=True,
         on_change=_take_preset,
         label_visibility="collapsed",
         wrap=True,
@@ -57,7 +60,8 @@ def preset_section() -> None:
 
 
 def _take_preset() -> None:
-    if st.session_state["preset"] and st.session_state["preset"] != state.preset_name():
+    """A click on the preset that is lit already takes the light away: what was changed since is undone by its own button only."""
+    if st.session_state["preset"]:
         state.choose_preset(st.session_state["preset"])
 
 
@@ -112,8 +116,24 @@ def schedule_section() -> None:
             if name is None:
                 draw_field(rate, ("optimizer", "lr"))
             else:
-                label = f"Epochs (parent: {origin.origin()['epoch']})" if name == "epochs" and origin.is_fork() else ""
+                label = "Epochs in all" if name == "epochs" and origin.is_fork() else ""
                 draw_field(fields[name], (name,), label, disabled=name == "batch_size" and origin.is_fork())
+
+    said = _length_in_words()
+    if said:
+        st.caption(said)
+
+
+def _length_in_words() -> str:
+    """What the epochs come to in steps; empty where that is not known."""
+    source, epochs, size = data_form.offered_source(), settings()["epochs"], settings()["batch_size"]
+    said = [f"forked after epoch {origin.origin()['epoch']}"] if origin.is_fork() else []
+    images = source.split_sizes()["train"] if source is not None else 0
+    partition = settings()["data"].get("partition", {})
+    if images and isinstance(epochs, int) and isinstance(size, int) and 0 < size <= images and partition.get("kind") != "disjoint":
+        each = images // size
+        said.insert(0, f"{epochs:,} epochs of {each:,} steps = {epochs * each:,} steps")
+    return " · ".join(said)
 
 
 def advanced_section() -> None:
@@ -253,21 +273,50 @@ def yaml_section() -> None:
 
 
 def _take_yaml() -> None:
+    text = st.session_state["yaml_text"]
+    found = _problems_of_yaml(text)
+    if found:
+        st.session_state["yaml_problems"] = [plain(str(problem)) for problem in found]
+    else:
+        st.session_state["settings"] = RunConfig.from_yaml(text).to_dict()
+
+
+def _problems_of_yaml(text: str) -> list[Problem]:
+    """Everything that keeps the form from holding these settings: keys, values, parts and their options, all of them at once."""
     try:
-        st.session_state["settings"] = _from_yaml(st.session_state["yaml_text"]).to_dict()
+        values = read_yaml(text)
     except ConfigError as error:
-        st.session_state["yaml_problems"] = [str(problem) for problem in error.problems]
+        return list(error.problems)
+    found: list[Problem] = []
+
+    def note(check: Callable[[], Any]) -> None:
+        try:
+            check()
+        except ConfigError as error:
+            found.extend(problem for problem in error.problems if problem not in found)
+
+    note(lambda: RunConfig.from_dict(values))
+    if isinstance(values, dict):  # parts are looked at where the config as a whole is none, too
+        for field, check in _part_checks().items():
+            part = values.get(field)
+            if isinstance(part, dict) and isinstance(part.get("name"), str):
+                note(lambda part=part, check=check: check(part))
+    return found
 
 
-def _from_yaml(text: str) -> RunConfig:
-    """A config whose parts and their options exist, so that the form can hold it."""
-    from mtl_core.registry import validated
+def _part_checks() -> dict[str, Callable[[dict[str, Any]], Any]]:
+    """Field of the config -> what raises where the part, or an option of it, does not exist. Parts that import torch are known once it is there."""
     from mtl_core.runs.jobs import warmed
 
-    config = RunConfig.from_yaml(text)
-    open_source(config.data)
+    def of(registry: Registry, field: str) -> Callable[[dict[str, Any]], Any]:
+        def check(part: dict[str, Any]) -> None:
+            options = {key: value for key, value in part.items() if key != "name"}
+            validated(registry.load(part["name"], f"{field}.name").Options, options, field)
+
+        return check
+
+    checks: dict[str, Callable[[dict[str, Any]], Any]] = {"data": lambda part: open_source(validated(DataConfig, part, "data"))}
     if warmed():
-        for field, registry in (("backbone", BACKBONES), ("balancing", BALANCERS), ("sharing", SHARING_SCHEMES)):
-            part = getattr(config, field)
-            validated(registry.load(part.name, f"{field}.name").Options, part.options, field)
-    return config
+        registries = {"backbone": BACKBONES, "balancing": BALANCERS, "sharing": SHARING_SCHEMES}
+        checks |= {field: of(registry, field) for field, registry in registries.items()}
+    return checks

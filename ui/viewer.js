@@ -316,7 +316,11 @@ class Viewer {
     return box;
   }
 
-  words(value, unit = "") { return Number.isFinite(value) ? `${Number(value.toPrecision(3))} ${unit}`.trim() : "unknown"; }
+  words(value, unit = "") {
+    if (!Number.isFinite(value)) return "unknown";
+    const number = Number(value.toPrecision(3));
+    return `${number} ${number === 1 ? this.data.unit_of_one[unit] ?? unit : unit}`.trim();
+  }
 
   cell(title, what, run) {
     const cell = element("div", "cell"), name = element("div", "name");

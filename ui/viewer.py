@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from mtl_core.data.dataset import Task
+from mtl_core.data.dataset import SINGULAR, Task
 from mtl_core.figures.layers import packed
 from mtl_core.figures.overlays import class_colours, depth_scale, error_scale
 from ui.element_keys import component_key
@@ -68,6 +68,7 @@ def viewer(
         "with_targets": with_targets,
         "single": single,
         "steps_samples": on_move is not None,
+        "unit_of_one": SINGULAR,
         "depth_scale": depth_scale(),
         "error_scale": error_scale(),
     }

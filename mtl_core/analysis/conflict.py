@@ -10,7 +10,9 @@ import pandas as pd
 
 from mtl_core.config import RunConfig
 
-WHOLE = "whole network"
+WHOLE = "all shared layers"
+STRONG = 0.2  # of a mean cosine: from here on a pair is aligned, or in conflict, without "slightly"
+PLACES = {2: ("early", "late"), 3: ("early", "middle", "late")}  # by the number of blocks
 ENOUGH = 3  # measurements before anything is said
 SEEN = 0.05  # a mean cosine nearer to 0 is hardly a relation: gradients of single batches then point against each other in half of the steps
 
@@ -98,24 +100,47 @@ def reading(frame: pd.DataFrame, tasks: list[str]) -> list[str]:
         return []
     if table["points"].max() < ENOUGH:
         return ["It was measured only once or twice: too little to say who gets on with whom."]
-    fighting = table[table["cosine"] < -SEEN].sort_values("cosine")
+    order = table.sort_values("cosine")
+    told = pd.concat([order[order["cosine"] < -SEEN], order[order["cosine"] > SEEN][::-1]])
     sentences = [
-        f"{row.one} and {row.other} pull against each other (mean cosine {row.cosine:+.2f}; against in {row.share:.0%} of the measured steps)."
-        for row in fighting.itertuples()
+        f"{row.one} and {row.other} are {_relation(row.cosine)} (mean cosine {row.cosine:+.2f}; below 0 in {row.share:.0%} of the measurements)."
+        for row in told.itertuples()
     ]
-    friends = table[table["cosine"] > SEEN].sort_values("cosine", ascending=False)
-    sentences += [
-        f"{row.one} and {row.other} mostly agree (mean cosine {row.cosine:+.2f}"
-        + (f"; against in {row.share:.0%} of the measured steps)." if row.share > 0.25 else ").")
-        for row in friends.itertuples()
-    ]
-    rest = len(table) - len(fighting) - len(friends)
+    rest = len(table) - len(told)
     if rest:
         whose = "All pairs are" if rest > 1 else "The tasks are"
         if sentences:
             whose = f"The other {rest} pairs are" if rest > 1 else "The other pair is"
-        sentences.append(f"{whose} hardly related: neither for nor against each other.")
+        sentences.append(f"{whose} unrelated (mean cosine within {SEEN:g} of 0).")
     return sentences
+
+
+def _relation(cosine: float) -> str:
+    slightly = "" if abs(cosine) >= STRONG else "slightly "
+    return slightly + ("aligned" if cosine > 0 else "in conflict")
+
+
+def block_titles(names: list[str]) -> dict[str, str]:
+    """Blocks (``blocks``) for people, in the network's order: the whole, then where in the network each lies, such as ``early``, or ``layer 2``."""
+    parts = sorted((name for name in names if name != WHOLE), key=_place)
+    titles = dict(zip(parts, PLACES[len(parts)] if len(parts) in PLACES else _numbered(parts), strict=True))
+    return {WHOLE: WHOLE} | titles if WHOLE in names else titles
+
+
+def _place(block: str) -> tuple[int, str, int]:
+    """The stem is first; ``stages.10`` lies behind ``stages.2``."""
+    kind, _, number = block.partition(".")
+    return (0 if kind in ("stem", "conv1", "bn1") else 1, kind, int(number) if number.isdigit() else 0)
+
+
+def _numbered(blocks: list[str]) -> list[str]:
+    """``stages.0`` -> ``stage 1``. Counted anew within each kind: the numbers in between belong to layers without parameters."""
+    kinds = [block.partition(".")[0] for block in blocks]
+    words = [kind.removesuffix("s").replace("_", " ") for kind in kinds]
+    return [
+        f"{word} {kinds[: place + 1].count(kind)}" if kinds.count(kind) > 1 else word
+        for place, (word, kind) in enumerate(zip(words, kinds, strict=True))
+    ]
 
 
 def _key(one: str, other: str, block: str) -> str:

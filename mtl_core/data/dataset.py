@@ -24,6 +24,7 @@ import numpy as np
 
 IGNORE = 255  # segmentation pixels that count for nothing
 PADDING = -1.0  # class of a detection row that holds no box
+SINGULAR = {"degrees": "degree", "digits": "digit", "objects": "object", "pixels": "pixel"}  # of the units that our data sets have
 LEAST_KEPT = 0.25  # of a box's area; with less of it left in the picture the box is dropped
 
 

@@ -29,7 +29,8 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Tile]]], *, ink: str, text_
         text_height: of titles and captions, in pixels of the sheet.
 
     Returns:
-        RGBA picture. Captions longer than their tile end in an ellipsis; a row without captions has no room for them.
+        RGBA picture. A caption wider than its tile takes two lines, and ends in an ellipsis where these are too few; a row without captions has
+        no room for them.
     """
     if not rows or not any(tiles for _, tiles in rows):
         raise ValueError("rows: expected at least one tile, found none")
@@ -38,19 +39,32 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Tile]]], *, ink: str, text_
     font = ImageFont.load_default(text_height)
     line = int(font.size * 1.45)
     gutter = max((int(font.getlength(title)) + 2 * GAP for title, _ in rows if title), default=0)
-    heights = [tile_height + (line if any(tile.caption for tile in tiles) else 0) for _, tiles in rows]
+    captions = [[wrapped(tile.caption, font, tile_width) for tile in tiles] for _, tiles in rows]
+    heights = [tile_height + line * max(map(len, row), default=0) for row in captions]
     columns = max(len(tiles) for _, tiles in rows)
     sheet = Image.new("RGBA", (gutter + columns * (tile_width + GAP) - GAP, sum(heights) + GAP * (len(rows) - 1)), (0, 0, 0, 0))
     draw, top = ImageDraw.Draw(sheet), 0
-    for (title, tiles), height in zip(rows, heights, strict=True):
+    for (title, tiles), row, height in zip(rows, captions, heights, strict=True):
         draw.text((0, top + tile_height // 2), title, fill=ink, font=font, anchor="lm")
         for column, tile in enumerate(tiles):
             left = gutter + column * (tile_width + GAP)
             sheet.paste(Image.fromarray(tile.image), (left, top))
-            caption = shortened(tile.caption, font, tile_width)
-            draw.text((left + tile_width // 2, top + tile_height + line // 2), caption, fill=ink, font=font, anchor="mm")
+            for number, text in enumerate(row[column]):
+                draw.text((left + tile_width // 2, top + tile_height + line // 2 + number * line), text, fill=ink, font=font, anchor="mm")
         top += height + GAP
     return sheet
+
+
+def wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """``text`` in at most two lines of ``width`` pixels, broken after a space, an underscore or a hyphen where there is one; none for no text."""
+    if font.getlength(text) <= width:
+        return [text] if text else []
+    fits = max(end for end in range(1, len(text)) if font.getlength(text[:end]) <= width or end == 1)
+    breaks = [place + 1 for place, letter in enumerate(text[:fits]) if letter in " _-"]
+    if text[fits] == " ":
+        breaks.append(fits)
+    end = breaks[-1] if breaks else fits
+    return [text[:end].rstrip(), shortened(text[end:].lstrip(), font, width)]
 
 
 def shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:

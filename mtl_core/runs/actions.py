@@ -24,7 +24,7 @@ from mtl_core.runs.trash import put_back, throw
 
 LONGEST_TITLE, LONGEST_NOTE, LONGEST_TAG = 120, 4000, 40  # characters
 
-_runs = schema.runs
+_runs, _controls = schema.runs, schema.controls
 
 
 def stop(store: RunStore, run_id: str) -> Run:
@@ -78,10 +78,14 @@ def _ask(connection: Connection, run_id: str, kind: str, from_statuses: tuple[st
     return True
 
 
-def change(store: RunStore, run_id: str, key: str, value: float) -> Run:
+def change(store: RunStore, run_id: str, key: str, value: float, settle: float = 0.0) -> Run:
     """Change a loss weight (``tasks.<task>.loss_weight``) or the learning rate (``optimizer.lr``) of a run from its next step on.
 
-    The change becomes part of the run's config, so that a resumed run, a clone and a fork make it too.
+    The change becomes part of the run's config, so that a resumed run, a clone and a fork make it too. A change of the same key that still waits
+    gives way to this one.
+
+    Args:
+        settle: seconds that it waits for a further one, so that a slider moved through ten values makes one change. Any other request ends the wait.
 
     Raises:
         NotPossibleError: no process trains it.
@@ -89,12 +93,15 @@ def change(store: RunStore, run_id: str, key: str, value: float) -> Run:
     """
     run = store.get(run_id)
     run.config.at_step(run.step).with_change(run.step, key, value)
-    record = {"run_id": run.id, "kind": "change", "payload": json.dumps({"key": key, "value": value}), "created_at": time.time()}
+    record = {"run_id": run.id, "kind": "change", "payload": json.dumps({"key": key, "value": value})}
+    waiting = select(_controls).where(_controls.c.run_id == run.id, _controls.c.kind == "change", _controls.c.applied_at.is_(None))
     with store.database.write() as connection:
         status = connection.execute(select(_runs.c.status).where(_runs.c.id == run.id)).scalar()
         if status not in ACTIVE:
             raise NotPossibleError(f"run {run.id} is {status}; only a run that trains can be changed. Fork it instead")
-        connection.execute(insert(schema.controls).values(**record))
+        replaced = [row.number for row in connection.execute(waiting) if json.loads(row.payload)["key"] == key]
+        connection.execute(delete(_controls).where(_controls.c.number.in_(replaced)))
+        connection.execute(insert(_controls).values(**record, created_at=time.time() + settle))
     return store.get(run.id)
 
 

@@ -24,6 +24,7 @@ from mtl_core.runs.store import RunStore
 
 _runs = schema.runs
 _controls = schema.controls
+LONGEST_WAIT = 10.0  # seconds; a change that seems to wait longer was asked for before the clock was put back
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _is_busy(connection: Connection, device: str, host: str) -> bool:
 
 def forget_requests(connection: Connection, run_id: str) -> None:
     """Mark what was asked of a run as applied: it was meant for an earlier attempt."""
-    connection.execute(update(_controls).where(*_waiting(run_id)).values(applied_at=time.time()))
+    connection.execute(update(_controls).where(_controls.c.run_id == run_id, _controls.c.applied_at.is_(None)).values(applied_at=time.time()))
 
 
 def heartbeat(store: RunStore, run_id: str, token: str, progress_at: float | None = None) -> bool:
@@ -105,11 +106,16 @@ def is_held_with(store: RunStore, run_id: str, token: str) -> bool:
 def is_asked(store: RunStore, run_id: str) -> bool:
     """True while a request to the run waits to be handed out."""
     with store.database.read() as connection:
-        return connection.execute(select(_controls.c.number).where(*_waiting(run_id)).limit(1)).first() is not None
+        return bool(_due(connection, run_id))
 
 
-def _waiting(run_id: str) -> tuple[Any, ...]:
-    return (_controls.c.run_id == run_id, _controls.c.applied_at.is_(None))
+def _due(connection: Connection, run_id: str) -> list[Row]:
+    """Requests to hand out now, oldest first: none while all that waits are changes that may still be replaced (``actions.change``)."""
+    waiting = (_controls.c.run_id == run_id, _controls.c.applied_at.is_(None))
+    rows = list(connection.execute(select(_controls).where(*waiting).order_by(_controls.c.number)))
+    now = time.time()
+    settled = [row for row in rows if row.kind != "change" or not now < row.created_at <= now + LONGEST_WAIT]
+    return rows if any(row.kind != "change" for row in settled) else settled
 
 
 def check_held(store: RunStore, run_id: str, token: str) -> None:
@@ -134,7 +140,7 @@ def take_controls(store: RunStore, run_id: str, token: str | None = None) -> lis
     with store.database.write() as connection:
         if token is not None and _token_of(connection, run_id) != token:
             return []
-        rows = connection.execute(select(_controls).where(*_waiting(run_id)).order_by(_controls.c.number)).all()
+        rows = _due(connection, run_id)
         numbers = [row.number for row in rows]
         connection.execute(update(_controls).where(_controls.c.number.in_(numbers)).values(applied_at=time.time()))
     return [ControlRecord(row.kind, json.loads(row.payload or "{}")) for row in rows]

@@ -11,14 +11,12 @@ from torch.nn.functional import smooth_l1_loss
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
 
 from mtl_core.backbones.backbone import FeatureInfo
-from mtl_core.data.dataset import Task
+from mtl_core.data.dataset import SINGULAR, Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
 from mtl_core.tasks.kind import Drawing, KindOptions, TaskKind
 from mtl_core.tasks.measurement import R2, TorchMetrics, doubled
 from mtl_core.tasks.pooled_head import PooledHead
-
-SINGULAR = {"degrees": "degree", "digits": "digit", "objects": "object", "pixels": "pixel"}  # of the units that our data sets have
 
 
 class Regression(TaskKind):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtl_core.analysis.conflict import WHOLE, blocks, cosines_at, measured_steps, pairs, reading, why_no_norms, why_none
+from mtl_core.analysis.conflict import WHOLE, block_titles, blocks, cosines_at, measured_steps, pairs, reading, why_no_norms, why_none
 from mtl_core.config import RunConfig
 
 TASKS = ["a", "b", "c"]
@@ -64,14 +64,14 @@ def test_a_step_that_was_repeated_counts_once(frame):
 
 def test_the_reading_is_plain(frame):
     assert reading(frame, TASKS) == [
-        "a and c pull against each other (mean cosine -0.17; against in 67% of the measured steps).",
-        "a and b mostly agree (mean cosine +0.30).",
-        "The other pair is hardly related: neither for nor against each other.",
+        "a and c are slightly in conflict (mean cosine -0.17; below 0 in 67% of the measurements).",
+        "a and b are aligned (mean cosine +0.30; below 0 in 0% of the measurements).",
+        "The other pair is unrelated (mean cosine within 0.05 of 0).",
     ]
     once = frame_of((1, "conflict/a/b", -0.3), (1, "conflict_share/a/b", 1.0))
     assert reading(once, ["a", "b"]) == ["It was measured only once or twice: too little to say who gets on with whom."]
     calm = frame_of(*((step, key, value) for step in (1, 51, 101) for key, value in (("conflict/a/b", 0.01), ("conflict_share/a/b", 0.0))))
-    assert reading(calm, ["a", "b"]) == ["The tasks are hardly related: neither for nor against each other."]
+    assert reading(calm, ["a", "b"]) == ["The tasks are unrelated (mean cosine within 0.05 of 0)."]
     assert reading(frame_of(), TASKS) == []
 
 
@@ -100,3 +100,16 @@ def test_a_panel_without_norms_says_why():
     assert "frozen" in why_no_norms(config, {"parameters": {"shared": 0}}, BEGUN)
     assert why_no_norms(config, {}, NOT_BEGUN) == "Measured from the first step on."
     assert why_no_norms(config, {}, BEGUN).startswith("Not measured")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["layers.3", "layers.0"], {"layers.0": "early", "layers.3": "late"}),
+        (["stages.0", "stages.1", "stages.2"], {"stages.0": "early", "stages.1": "middle", "stages.2": "late"}),
+        (["stages.10", "stages.2", "stages.1", "stem"], {"stem": "stem", "stages.1": "stage 1", "stages.2": "stage 2", "stages.10": "stage 3"}),
+    ],
+)
+def test_blocks_in_human_words_and_in_the_networks_order(names, expected):
+    titles = block_titles([WHOLE, *names])
+    assert list(titles.items()) == [(WHOLE, WHOLE), *expected.items()]

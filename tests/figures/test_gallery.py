@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from mtl_core.figures.gallery import GAP, Tile, contact_sheet, png, shortened
+from mtl_core.figures.gallery import GAP, Tile, contact_sheet, png, shortened, wrapped
 
 
 def tile(value, caption="", size=40):
@@ -49,3 +49,16 @@ def test_png_gives_back_the_pixels_and_is_the_same_each_time():
     image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(png(image)))), image)
     assert png(image) == png(image)
+
+
+def test_a_long_caption_takes_two_lines_and_loses_nothing_that_fits_them():
+    font = ImageFont.load_default(17)
+    width = int(font.getlength("american_bulldog"))
+    assert wrapped("cat", font, width) == ["cat"]
+    assert wrapped("", font, width) == []
+    assert wrapped("Abyssinian (46 %)", font, int(font.getlength("Abyssinian (4"))) == ["Abyssinian", "(46 %)"]
+    assert wrapped("american_bulldog 0.93", font, width) == ["american_bulldog", "0.93"]
+    first, second = wrapped("n" * 300, font, width)
+    assert set(first) == {"n"}
+    assert second.endswith("…")
+    assert font.getlength(second) <= width

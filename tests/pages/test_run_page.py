@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from mtl_core.events import EpochMetrics, RunEnded
@@ -106,12 +107,51 @@ def test_a_metric_that_was_never_finite_is_shown_without_a_best(open_page, make_
     assert not app.error
 
 
-def test_probe_slider_follows_the_newest_epoch_until_it_is_moved(open_page, finished, texts):
-    app = open_page("run", run=finished.id)
-    slider = app.select_slider(key=f"run.epoch.{finished.id}")
-    assert slider.value == 2
-    slider.set_value(0).run()
+def test_probe_slider_follows_the_newest_epoch_until_it_is_moved(open_page, make_run, store, texts):
+    run = make_run()
+    app = open_page("run", run=run.id)
+    assert epoch_slider(app, run).value == 2
+    another_epoch(store, run, 3)
+    app.run()
+    assert epoch_slider(app, run).value == 3
+    epoch_slider(app, run).set_value(0).run()
     assert ":gray[after epoch 0]" in texts(app)
+    another_epoch(store, run, 4)
+    app.run()
+    assert epoch_slider(app, run).value == 0
+    assert ":gray[after epoch 0]" in texts(app)
+    epoch_slider(app, run).set_value(4).run()
+    another_epoch(store, run, 5)
+    app.run()
+    assert epoch_slider(app, run).value == 5
+
+
+def test_a_browser_that_has_not_heard_of_the_newest_epoch_chooses_none(open_page, make_run, store, texts):
+    """It reports the place of the slider that it still shows, in the moment in which a newer one was drawn."""
+    run = make_run()
+    app = open_page("run", run=run.id)
+    late = epoch_slider(app, run)
+    another_epoch(store, run, 3)
+    app.run()
+    reported = app._tree.get_widget_states()
+    late = late.set_value(2)._widget_state
+    others = [state for state in reported.widgets if state.id != late.id]
+    del reported.widgets[:]
+    reported.widgets.extend([*others, late])
+    app._run(reported)
+    assert epoch_slider(app, run).value == 3
+    assert ":gray[after epoch 3]" in texts(app)
+    assert ":gray[after epoch 2]" not in texts(app)
+
+
+def epoch_slider(app, run):
+    return next(slider for slider in app.select_slider if slider.key.startswith(f"run.epoch.{run.id}"))
+
+
+def another_epoch(store, run, epoch):
+    np.savez(
+        store.folder(run.id) / "probes" / f"epoch_{epoch:04d}.npz", digit=np.eye(4, 10, dtype=np.float32), slant=np.full(4, epoch, dtype=np.float32)
+    )
 
 
 def test_nothing_needs_torch_but_the_pictures(open_page, finished, monkeypatch, texts):

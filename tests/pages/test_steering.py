@@ -1,6 +1,14 @@
 """Loss weights and the learning rate are moved on the run's page, and each move is asked of the run."""
 
+import pytest
+
 from mtl_core.runs.holding import take_controls
+from ui import steering
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_waited_for(monkeypatch):
+    monkeypatch.setattr(steering, "SETTLE_SECONDS", 0.0)
 
 
 def asked_of(store, run):

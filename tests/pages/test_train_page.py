@@ -136,6 +136,28 @@ def test_wrong_yaml_is_said_and_changes_nothing(open_page):
     assert app.session_state["settings"] == before
 
 
+def test_every_mistake_in_yaml_is_said_at_once(open_page):
+    app = open_page()
+    wrong = "data: {name: digits, siez: 3}\ntasks: {digit: {}}\nbackbone: {name: mlp, hiden: [3]}\nbalancing: {name: pcgrd}\nepochs: -1\nepoch: 3\n"
+    app.text_area(key="yaml_text").input(wrong)
+    next(button for button in app.button if button.label == "Use these settings").click().run()
+    said = " ".join(error.value for error in app.error).replace("\\", "")
+    for mistake in ("siez", "hiden", "pcgrd", "epochs", "'epoch'"):
+        assert mistake in said
+
+
+def test_a_preset_is_lit_only_while_its_data_are_chosen_and_a_click_brings_it_back(open_page):
+    app = open_page()
+    first = app.session_state["settings"]
+    pills = app.button_group(key="preset")
+    chosen = pills.value
+    app.session_state["settings"] = {**first, "data": {**first["data"], "name": "digits"}}
+    app.run()
+    assert not app.button_group(key="preset").value
+    app.button_group(key="preset").set_value(chosen).run()
+    assert app.session_state["settings"]["data"]["name"] == first["data"]["name"]
+
+
 def test_train_waits_for_torch_because_the_checks_need_it(open_page, monkeypatch, texts):
     monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)
     app = open_page()

@@ -1,6 +1,7 @@
 """What a person can do with a run, in every state it can be in, and twice."""
 
 import os
+import time
 
 import pytest
 from sqlalchemy import func, select, update
@@ -341,3 +342,30 @@ def test_a_status_that_changed_meanwhile_counts(store, run_that_is, monkeypatch)
     with pytest.raises(NotPossibleError, match="is running; stop it before it is deleted"):
         actions.delete_run(store, run.id)
     assert store.folder(run.id).is_dir()
+
+
+def test_changes_that_follow_each_other_closely_become_one(store, config):
+    run = store.create(config(), columns=held_by_us("cpu"))
+    (task,) = list(config().tasks)[:1]
+    weight = f"tasks.{task}.loss_weight"
+
+    def asked():
+        return [(record.kind, record.payload.get("key"), record.payload.get("value")) for record in take_controls(store, run.id)]
+
+    for value in (1.5, 2.0, 2.5):
+        actions.change(store, run.id, weight, value, settle=5)
+        assert asked() == []
+    actions.change(store, run.id, "optimizer.lr", 0.02, settle=5)
+    actions.change(store, run.id, weight, 3.0)
+    assert asked() == [("change", weight, 3.0)]  # the learning rate waits on
+    actions.stop(store, run.id)
+    assert asked() == [("change", "optimizer.lr", 0.02), ("stop", None, None)]  # and is not lost
+    assert asked() == []
+
+
+def test_a_change_waits_no_longer_than_asked_after_the_clock_was_put_back(store, config, monkeypatch):
+    run = store.create(config(), columns=held_by_us("cpu"))
+    actions.change(store, run.id, "optimizer.lr", 0.02, settle=0.7)
+    now = time.time()
+    monkeypatch.setattr("mtl_core.runs.holding.time.time", lambda: now - 3600)
+    assert [record.payload["value"] for record in take_controls(store, run.id)] == [0.02]

@@ -1,0 +1,83 @@
+"""Words that people bring are shown as words on every page: no script of theirs runs, no style of theirs counts, no address of theirs is asked."""
+
+import contextlib
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from mtl_core.__main__ import main
+from mtl_core.data.imports import import_dataset, propose
+from mtl_core.runs import actions
+from mtl_core.runs.store import open_store
+
+pytestmark = pytest.mark.browser
+
+SCRIPT = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
+STYLE = "</style><style>body{display:none}"
+PICTURE = "![x](http://127.0.0.1:9/x)"
+FORMULA = "=cmd|' /C calc'!A0"
+TURNED = "\u202etxt.exe\u2066"
+LONG = "n" * 300
+CLASSES = [SCRIPT, STYLE, PICTURE, FORMULA, TURNED, LONG, "__proto__", "constructor"]
+
+
+@pytest.fixture(scope="module")
+def hostile(server, tmp_path_factory):
+    """A finished run on an imported set; its class names, file names, column titles, name, note and tags are hostile."""
+    folder, random = tmp_path_factory.mktemp("brought"), np.random.default_rng(0)
+    rows = []
+    for place in range(48):
+        name = f"{'<b onclick=1>' if place % 3 else PICTURE.replace('/', ':')}{place}.png"
+        Image.fromarray(random.integers(0, 255, (12, 12, 3), dtype=np.uint8)).save(folder / name)
+        rows.append([name, CLASSES[place % 8], CLASSES[place % 8] if place % 2 else CLASSES[3], place * 1.37])
+    with (folder / "table.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["image", SCRIPT, STYLE, PICTURE], *rows])
+    proposal = propose(folder)
+    import_dataset(folder, proposal.spec, "hostile", home=server.home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MTL_HOME", str(server.home))
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            assert main(["data", "show", "hostile", "--json"]) == 0
+        tasks = {task["name"]: {} for task in json.loads(said.getvalue())["tasks"]}
+        settings = {"data": {"name": "imported", "set": "hostile"}, "tasks": tasks, "backbone": {"name": "mlp", "hidden": [8]}}
+        settings |= {"epochs": 1, "batch_size": 8, "precision": "fp32", "layout": "contiguous"}
+        config, said = folder.parent / "hostile.yaml", io.StringIO()
+        config.write_text(json.dumps(settings))
+        with contextlib.redirect_stdout(said):
+            assert main(["train", str(config), "--json"]) == 0
+        run = json.loads(said.getvalue())["run"]
+        store = open_store()
+        actions.rename(store, run, f"{STYLE}{PICTURE}")
+        actions.set_note(store, run, "\n".join(CLASSES))
+        actions.set_tags(store, run, ["<script>alert(1)</script>", "__proto__", "=cmd"])
+    return run
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "run?run={run}",
+        "run?run={run}&view=evaluation",
+        "predictions?run={run}",
+        "predictions?run={run}&sample=0",
+        "data?data=imported/hostile",
+        "compare?runs={run}",
+        "?clone={run}",
+    ],
+)
+def test_hostile_words_are_words(page, server, hostile, address):
+    page.goto(f"{server.url}/{address.format(run=hostile)}")
+    expect(page.get_by_role("heading", level=1).first).to_be_visible()
+    expect(page.get_by_text("hostile").or_(page.get_by_text("body{display:none}")).first).to_be_visible()
+    expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0)
+    assert page.locator("body").is_visible()
+    assert page.evaluate("document.title") != "taken"
+    assert page.evaluate("Object.keys(Object.prototype).length") == 0
+    assert page.locator("img[src*='127.0.0.1:9'], a[href*='127.0.0.1:9'], img[onerror], b[onclick]").count() == 0
+    assert page.get_by_text("Something went wrong").count() == 0
