@@ -14,7 +14,6 @@ from mtl_core.runs.store import RunStore
 from ui import words
 from ui.race_entries import Entry
 from ui.runs_table import summary_of
-from ui.sheets import in_ink
 
 BEST = "background-color: rgba(0, 158, 115, 0.25)"
 METHOD_PIXELS, NUMBER_PIXELS = 150, 92  # wide; with its title in full, the last columns of a race of four tasks lay outside at 1280 pixels
@@ -76,7 +75,7 @@ def _styled(table: pd.DataFrame, better: dict[str, bool]) -> Any:
     """The best value of each column with a star and a shade: told apart by more than a colour."""
     finished = table["status"] == "finished"
     best = {column: math.nan if column == RANK else clear_best(table[column][finished], up) for column, up in better.items()}
-    styled = table.style.format({column: _cell(column, best[column]) for column in better}).map(in_ink, subset=["method"])
+    styled = table.style.format({column: _cell(column, best[column]) for column in better})
     for column in better:
         marked = finished & (table[column] == best[column])
         styled = styled.apply(lambda values, marked=marked: [BEST if mark else "" for mark in marked], subset=[column])
