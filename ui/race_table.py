@@ -115,10 +115,9 @@ def _paces(entries: list[Entry], reference: Entry) -> list[float]:
     return [plain / entry.run.steps_per_second if plain and entry.run.steps_per_second else math.nan for entry in entries]
 
 
-<<<<<<< HEAD
 def _styled(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) -> Any:
     """The values of the best method of a val column with a star and a shade: told apart by more than a colour."""
-    constants, styled = constants_of(entries), table.style.map(in_ink, subset=["method"])
+    constants, styled = constants_of(entries), table.style
     for column, up in better.items():
         starred, text, constant = stars(table, column, up, entries, constants.get(column)), _cell(column), constants.get(column)
         for row, star in zip(table.index, starred, strict=True):
@@ -126,16 +125,6 @@ def _styled(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) 
             mark = " ★" if star else f" {CONSTANT}" if behind else ""
             styled = styled.format(lambda value, text=text, mark=mark: f"{text(value)}{mark}", subset=([row], [column]))
         styled = styled.apply(lambda values, starred=starred: [BEST if star else "" for star in starred], subset=[column])
-=======
-def _styled(table: pd.DataFrame, better: dict[str, bool]) -> Any:
-    """The best value of each column with a star and a shade: told apart by more than a colour."""
-    finished = table["status"] == "finished"
-    best = {column: math.nan if column == RANK else clear_best(table[column][finished], up) for column, up in better.items()}
-    styled = table.style.format({column: _cell(column, best[column]) for column in better})
-    for column in better:
-        marked = finished & (table[column] == best[column])
-        styled = styled.apply(lambda values, marked=marked: [BEST if mark else "" for mark in marked], subset=[column])
->>>>>>> looks
     return styled
 
 
