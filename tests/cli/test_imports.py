@@ -15,7 +15,9 @@ def shapes(tmp_path):
     for number in range(24):
         path = tmp_path / "shapes" / ("dark", "light")[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.full((16, 16), 10 + 100 * (number % 2) + number, np.uint8)).save(path)
+        values = np.full((16, 16), 10 + 100 * (number % 2) + number, np.uint8)
+        values[:4, :4] += 9  # a picture of one level is a finding
+        Image.fromarray(values).save(path)
     (tmp_path / "shapes" / "dark" / "broken.png").write_bytes(b"")
     return str(tmp_path / "shapes")
 
@@ -68,7 +70,7 @@ def test_a_set_without_enough_pictures_exits_1(home, tmp_path, capsys):
 
     Image.new("RGB", (9, 9)).save(tmp_path / "one.png")
     assert main(["data", "check", str(tmp_path)]) == 1
-    assert "problem: No task" in capsys.readouterr().out
+    assert "problem: No images in val, test" in capsys.readouterr().out
 
 
 @pytest.mark.data
