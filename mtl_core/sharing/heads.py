@@ -40,6 +40,10 @@ class Heads(nn.Module):
     def __len__(self) -> int:
         return len(self._registered)
 
+    def values(self) -> list[nn.Module]:
+        """The modules, in the tasks' order."""
+        return [self[name] for name in self]
+
     def items(self) -> ItemsView[str, nn.Module]:
         """(task name, module), in the tasks' order."""
         return {name: self[name] for name in self}.items()
