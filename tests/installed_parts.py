@@ -23,6 +23,7 @@ from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.imports.formats import Format, FormatOptions, Guess, Targets
 from mtl_core.data.preprocessing.denoiser import Denoiser, DenoiserOptions
 from mtl_core.data.source import DataSource, SourceOptions
+from mtl_core.data.target_geometry import GEOMETRIES
 from mtl_core.errors import ConfigError
 from mtl_core.events import Control, Metric
 from mtl_core.sharing.hard import HardSharing
@@ -157,6 +158,7 @@ class Negative(Augmentation):
     """Negatives."""
 
     title, summary, Options = "Negative", "Theirs.", NegativeOptions
+    follows = frozenset(GEOMETRIES)  # nothing moves
 
     def draw(self, count, size, random):
         return {"negative": random.random(count) < self.config.negative}
@@ -194,7 +196,7 @@ CONFIGS = {
     "mtl_core.self_supervised_tasks": {"tasks": {"theirs": {}}},
     "mtl_core.denoisers": {"data": {"name": "theirs", "preprocessing": {"denoise": {"name": "theirs"}}}},
     "mtl_core.data_sources": {},
-    "mtl_core.augmentations": {"augmentation": {"negative": 0.5}},
+    "mtl_core.augmentations": {"augmentation": {"negative": 0.5}, "tasks": {"level": {"geometry": "whole"}}},
 }
 
 
@@ -258,7 +260,7 @@ def _augmentation_keys(folder: Path) -> None:
     assert AugmentationConfig(negative=1).model_dump()["softly"] is False
     assert AugmentationConfig.model_validate_json(AugmentationConfig(negative=1).model_dump_json()) == AugmentationConfig(negative=1)
     assert [*AugmentationConfig.with_installed().model_fields][-2:] == ["negative", "softly"]
-    spoiled = Task("level", "regression", "level", spoiled_by=("negative",))
+    spoiled = Task("level", "regression", "level", spoiled_by=("negative",), geometry="whole")
     assert [each.field for each in fitting.misfits(AugmentationConfig(negative=1), [spoiled], (8, 8))] == ["augmentation.negative"]
     assert fitting.misfits(plain, [spoiled], (8, 8)) == []
 

@@ -53,7 +53,7 @@ def test_an_impossible_strength_is_said(train_page):
     app = drawn(train_page)
     app.selectbox(key="set.data.preprocessing.denoise.name.titled").set_value("median").run()
     app.number_input(key="set.data.preprocessing.denoise.size").set_value(4).run()
-    assert any("data.preprocessing.denoise.size: expected an odd number" in error.value for error in app.error)
+    assert any("data.preprocessing.denoise.size: expected an odd number" in error.value.replace("\\", "") for error in app.error)
     assert app.button(key="train").disabled
 
 
@@ -66,7 +66,7 @@ def test_a_share_of_the_labels_is_drawn_as_coverage_and_trained(train_page, stor
     assert "training images, evenly spaced" in texts(app)
     app.button(key="train").click().run()
     assert store.runs()[0].config.tasks[name].label_fraction == 0.1
-    assert f"tasks.{name}.label_fraction=0.1" in store.runs()[0].name
+    assert f"{name} label fraction 0.1" in store.runs()[0].name
 
 
 def test_disjoint_runs_carry_their_division_and_a_clone_says_so(train_page, open_page, store, texts):
@@ -95,7 +95,7 @@ def test_augmentation_is_seen_refused_and_remarked_on(train_page, texts):
     app = drawn(train_page)
     app.number_input(key="set.augmentation.rotation").set_value(15.0).run()
     assert "Augmented, 3 times" in texts(app)
-    assert any("augmentation.rotation" in error.value and "slant" in error.value for error in app.error)
+    assert any("augmentation.rotation" in error.value.replace("\\", "") and "slant" in error.value for error in app.error)
     app.number_input(key="set.augmentation.rotation").set_value(0.0).run()
     app.number_input(key="set.augmentation.saturation").set_value(0.5).run()
     assert any("Saturation does nothing here" in warning.value for warning in app.warning)

@@ -25,7 +25,7 @@ def no_pictures(monkeypatch):
 
 
 def errors(app):
-    return [error.value for error in app.error]
+    return [error.value.replace("\\", "") for error in app.error]  # Markdown's signs are escaped
 
 
 def test_fork_goes_to_the_form_with_what_is_fixed_and_why(open_page, in_state, texts):
