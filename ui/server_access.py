@@ -48,7 +48,8 @@ def end_in_order() -> None:
 
     def end(number: int, frame: FrameType | None) -> None:
         if server.should_exit and number == signal.SIGINT:
-            server.force_exit = True  # a second Ctrl-C does not wait for open connections
+            for connection in list(server.server_state.connections):  # a second Ctrl-C does not wait for open connections
+                connection.transport.abort()  # uvicorn's force_exit would skip the app's own shutdown and print a traceback
         server.should_exit = True
 
     signal.signal(signal.SIGTERM, end)

@@ -15,7 +15,7 @@ from mtl_core.runs.store import open_store
 
 pytestmark = pytest.mark.browser
 
-PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
+PATIENCE = 180_000  # milliseconds; a bound for slow machines, not a claim
 FIRST_X = """step => [...document.querySelectorAll('.js-plotly-plot')].some(
     plot => (plot.calcdata || []).some(points => points[0].trace.opacity !== 0.6 && points[0].x === step))"""
 PAST = "[...document.querySelectorAll('.js-plotly-plot')].some(plot => plot.data.some(trace => trace.name?.includes('before the fork')))"
@@ -26,7 +26,7 @@ STEERED = """([step, before, after]) => [...document.querySelectorAll('.js-plotl
     (plot.calcdata || []).some(points => points.length >= 4 && points[0].trace.name === 'digit' &&
         Math.abs(points[0].y - before) < 0.01 && Math.abs(points.at(-1).y - after) < 0.01))"""
 MARKED = """step => [...document.querySelectorAll('.st-key-panel_digit .js-plotly-plot')].some(plot =>
-    (plot.layout.shapes || []).some(shape => shape.x0 === step) && plot.layout.annotations.some(words => words.text === 'digit 10'))"""
+    (plot.layout.shapes || []).some(shape => shape.x0 === step) && plot.layout.annotations.some(words => words.text === 'digit 1 → 10'))"""
 
 
 def config(name: str, epochs: int) -> RunConfig:
@@ -58,7 +58,12 @@ def choose(page: Page, entry: str) -> None:
 
 @pytest.fixture
 def store(server):
-    return open_store(server.home)
+    """The server's store; what still trains when a test ends is stopped, so that the next test's run gets the device."""
+    store = open_store(server.home)
+    yield store
+    for run in store.runs():
+        if run.status.is_active():
+            actions.stop(store, run.id)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Who may call the server: its own names and pages, and those that were allowed; nobody else may frame it."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.datastructures import Headers
@@ -86,7 +87,8 @@ def call(scope: dict) -> list[dict]:
     async def send(message):
         sent.append(message)
 
-    asyncio.run(ServerAccess(app)(scope, receive, send))
+    with ThreadPoolExecutor(1) as thread:  # a thread of its own: the browser's driver keeps a loop in the main one
+        thread.submit(asyncio.run, ServerAccess(app)(scope, receive, send)).result()
     return sent
 
 
