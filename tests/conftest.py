@@ -12,6 +12,10 @@ import pytest
 from mtl_core.runs.process import process_slot
 from mtl_core.training import checkpoint_files
 
+# One thread per process, before torch is imported and for every process that a test starts: two workers share two cores.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch) -> Path:
@@ -113,3 +117,18 @@ def pytest_runtest_makereport(item, call):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers, the journeys of one file share a server, so one worker runs them; they begin first, because they take longest."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """How many test functions ran, and with how many cases."""
+    cases = {report.nodeid for reports in terminalreporter.stats.values() for report in reports if isinstance(report, pytest.TestReport)}
+    functions = {case.split("@")[0].split("[")[0] for case in cases}
+    terminalreporter.write_line(f"{len(functions)} tests ({len(cases)} cases)")

@@ -169,8 +169,3 @@ def test_what_does_not_fit_is_refused_in_words(monkeypatch):
     assert "has 2 tasks; choose 1 to 2" in found(name="pcd", primary=3)["balancing.primary"]
     monkeypatch.setattr(SHARING_SCHEMES.load("hard"), "has_shared_features", False)
     assert "sharing scheme 'hard' does not have" in found(name="mgda", gradients="features")["balancing.gradients"]
-
-
-@pytest.mark.parametrize("name", AT_FEATURES)
-def test_the_form_says_that_features_are_another_method(name):
-    assert "another method" in BALANCERS.load(name).Options.model_fields["gradients"].description

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import itertools
 
+import cvxpy
 import numpy as np
 import pytest
 
 from mtl_core.balancing.solvers import conflict_averse, dual_cone, fair, min_norm
-
-cvxpy = pytest.importorskip("cvxpy")
 
 EXCESS = 1e-3
 NORMS = ["1e-4", "1e-2", "1", "1e4", "mixed"]
