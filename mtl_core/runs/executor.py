@@ -231,6 +231,7 @@ def _undisturbed() -> Iterator[None]:
         if not state.get("runs"):
             state["switch_interval"] = sys.getswitchinterval()
             sys.setswitchinterval(SWITCH_INTERVAL)
+            state["frozen_at_start"] = state["frozen_modules"]
         state["runs"] = state.get("runs", 0) + 1
     try:
         yield
@@ -239,10 +240,20 @@ def _undisturbed() -> Iterator[None]:
             state["runs"] -= 1
             if not state["runs"]:
                 sys.setswitchinterval(state["switch_interval"])
-                gc.unfreeze()  # what the run left behind must be collectable, or memory grows with every run
-                gc.collect()
-                gc.freeze()
+                _collect(was_frozen=state["frozen_modules"] != state["frozen_at_start"])
                 _give_memory_back()
+
+
+def _collect(was_frozen: bool) -> None:
+    """Collect what the run left behind, or memory grows with every run.
+
+    A freeze while it trained took the run's own objects out of the collector's sight. Only then everything is looked through, which takes a second.
+    """
+    if was_frozen:
+        gc.unfreeze()
+    gc.collect()
+    if was_frozen:
+        gc.freeze()
 
 
 def _give_memory_back() -> None:
