@@ -131,4 +131,5 @@ def pytest_terminal_summary(terminalreporter) -> None:
     """How many test functions ran, and with how many cases."""
     cases = {report.nodeid for reports in terminalreporter.stats.values() for report in reports if isinstance(report, pytest.TestReport)}
     functions = {case.split("@")[0].split("[")[0] for case in cases}
-    terminalreporter.write_line(f"{len(functions)} tests ({len(cases)} cases)")
+    if cases:
+        terminalreporter.write_line(f"{len(functions)} tests ({len(cases)} cases)")
