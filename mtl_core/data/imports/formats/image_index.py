@@ -7,8 +7,9 @@ in the set; such a name means the only picture of its base name, unless two diff
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
+from functools import cached_property
 from posixpath import normpath, splitext
 
 from mtl_core.data.imports.pictures import EXTENSIONS
@@ -58,6 +59,17 @@ class ImageIndex:
         self._words = {word.casefold() for folder in self._folders for word in folder.split("/") if word}
         self._own: dict[str, str] = {}
         self._sorted: list[str] | None = None
+
+    @cached_property
+    def folders(self) -> Counter[str]:
+        """Folder -> picture files in it; rows of idx files and frames of stacks have none of their own."""
+        return Counter(key.rpartition("/")[0] for key in self.keys if not is_inner(key))
+
+    @cached_property
+    def idx_files(self) -> tuple[str, ...]:
+        """The idx files whose rows are images."""
+        files = dict.fromkeys(key.rpartition("#")[0] for key in self.keys if "#" in key)
+        return tuple(sorted(file for file in files if is_idx_row(f"{file}#0")))
 
     def __contains__(self, key: str) -> bool:
         return same_name(key) in self._exact
