@@ -67,7 +67,10 @@ def problems_with(parts: Counter[str], summaries: tuple[TaskSummary, ...], image
         empty = ", ".join(part for part in SPLITS if parts[part] == 0)
         yield f"No images in {empty}. Change the splits, or add pictures: each part needs one at least."
     if not summaries and not images_alone:
-        yield "No task: the sources give no targets. Add a source, or name the tasks to keep."
+        yield (
+            "No task: the sources give no targets. Add a source, keep a column that is left out, or name the tasks to keep; "
+            "without sources the pictures alone are imported."
+        )
     for summary in summaries:
         if not summary.labelled["train"]:
             yield f"Task '{summary.task.name}' has no target in train; leave it out, or change the splits."

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import cached_property
 from posixpath import normpath, splitext
+from urllib.parse import unquote, urlsplit
 
 from mtl_core.data.imports.pictures import EXTENSIONS
 from mtl_core.data.imports.tree import same_name
@@ -95,7 +96,7 @@ class ImageIndex:
         Raises:
             AmbiguousImageError: several fit equally well.
         """
-        reference = same_name(reference)
+        reference = same_name(_without_query(reference) if "://" in reference else reference)
         if not reference:
             return None, False
         own = self._own_folder(near) if near and not folder else ""
@@ -168,6 +169,11 @@ class ImageIndex:
             if at - first > 2000:  # enough to tell; this keeps a look linear where every folder has a file of targets
                 return False
         return False
+
+
+def _without_query(address: str) -> str:
+    """An address without what follows its path, its %20 and the like as characters."""
+    return unquote(urlsplit(address).path) or address
 
 
 class Claims:
