@@ -78,6 +78,6 @@ def specks(sides: Mapping[str, Sequence[float]]) -> Iterable[str]:
         small = sum(value <= 1.0 for value in values)
         if small >= _FEW_BOXES and small > 0.9 * len(values):
             yield (
-                f"Task '{task}': {small:,} of {len(values):,} boxes are no larger than a pixel. Pixels were expected; the numbers seem to be shares of "
-                "the picture's sides (0 to 1). Say so in the description, export pixels, or leave the task out."
+                f"Task '{task}': {small:,} of {len(values):,} boxes are no larger than a pixel. Pixels were expected; the numbers seem to be shares "
+                "of the picture's sides (0 to 1). Say so in the description, export pixels, or leave the task out."
             )

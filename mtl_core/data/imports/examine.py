@@ -13,6 +13,7 @@ import numpy as np
 
 from mtl_core.data.dataset import Task
 from mtl_core.data.imports.dense import DenseCheck
+from mtl_core.data.imports.doubts import say_doubts, specks
 from mtl_core.data.imports.formats import FORMATS, Context, ImageIndex, Targets, read_source
 from mtl_core.data.imports.formats.boxes import Boxes, made, usable
 from mtl_core.data.imports.formats.outlines import MOST_STEPS, Shapes
@@ -22,8 +23,7 @@ from mtl_core.data.imports.joining import each_name_once, fill_unlisted, joined
 from mtl_core.data.imports.report import Findings, Report
 from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.data.imports.splits import SPLITS, assign
-from mtl_core.data.imports.doubts import say_doubts, specks
-from mtl_core.data.imports.summarise import leaks_between, problems_with, row_bytes, task_summary
+from mtl_core.data.imports.summarise import leaks_between, problems_with, row_bytes, task_summary, without_train
 from mtl_core.data.imports.tree import Tree, UnreadableError
 from mtl_core.data.in_threads import in_threads, one_by_one
 from mtl_core.errors import DataError, MTLError
@@ -286,8 +286,12 @@ class _Examination:
             counts=dict(sorted(counts.items())),
             leaks=tuple(leaks),
             leak_count=leak_count,
-            problems=(*problems_with(parts, summaries, images_alone=not self.spec.sources or self.spec.tasks == []), *self.maps.problems(), *specks(self.box_sides)),
-            questions=self.maps.questions(),
+            problems=(
+                *problems_with(parts, summaries, images_alone=not self.spec.sources or self.spec.tasks == []),
+                *self.maps.problems(),
+                *specks(self.box_sides),
+            ),
+            questions=(*self.maps.questions(), *without_train(summaries, self.spec.splits.how != "ratio")),
             bytes_prepared=len(facts)
             * (int(np.prod(shape)) + sum(row_bytes(task, target, shape) for task, target in zip(tasks, targets, strict=True))),
             digest=self._digest(facts, split, targets, tasks, shape),

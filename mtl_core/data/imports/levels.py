@@ -31,7 +31,9 @@ def unread_endings(tree: Tree) -> list[FileNote]:
     """Files that may hold pictures and are not read, counted per ending, with what to do."""
     counts = Counter(splitext(name)[1].lower() for name in tree.files)
     return [
-        FileNote(f"*{end}", counts[end], False, f"seen, not read: {what}") for end, what in UNREAD_PICTURES.items() if counts[end] and end not in EXTENSIONS
+        FileNote(f"*{end}", counts[end], False, f"seen, not read: {what}")
+        for end, what in UNREAD_PICTURES.items()
+        if counts[end] and end not in EXTENSIONS
     ]
 
 

@@ -119,7 +119,11 @@ class CocoLook:
         options["bbox"] = taken
         evidence = f"All numbers of the {len(boxes):,} boxes looked at lie between 0 and 1; COCO writes pixels."
         keys = [key for reference, _, _ in list(self._sized())[:6] if (key := self._find(reference, self.folder))]
-        return [Question("bbox", "Are the numbers of a box pixels, or shares of the picture's sides?", readings, taken, evidence, tuple(dict.fromkeys(keys)))]
+        return [
+            Question(
+                "bbox", "Are the numbers of a box pixels, or shares of the picture's sides?", readings, taken, evidence, tuple(dict.fromkeys(keys))
+            )
+        ]
 
     def _corners(self, options: dict) -> list[Question]:
         """Boxes that reach out of their pictures as sizes and lie in them as corners."""

@@ -164,7 +164,9 @@ class Objects:
         values: dict[str, Shapes] = {}
         for key, picture in self.pictures.items():
             if not picture.refused or options.refused == "object":
-                values[key] = PackedShapes(picture.shapes, numbers, picture.size, picture.shares, picture.turn == "upright", options.other_size == "scale")
+                values[key] = PackedShapes(
+                    picture.shapes, numbers, picture.size, picture.shares, picture.turn == "upright", options.other_size == "scale"
+                )
         if self.bare:
             sentence = f"{self.bare:,} objects have a box and no outline: the pixels in their boxes are ignored unless another outline covers them"
             self.context.findings.add("note", "box_without_outline", options.segments, sentence, options.segments)

@@ -39,7 +39,12 @@ class PackedShapes(Shapes):
     """
 
     def __init__(
-        self, data: bytes | bytearray, numbers: Mapping[int, int], size: tuple[int, int] | None, shares: bool = False, upright: bool = False,
+        self,
+        data: bytes | bytearray,
+        numbers: Mapping[int, int],
+        size: tuple[int, int] | None,
+        shares: bool = False,
+        upright: bool = False,
         scale: bool = False,
     ):
         values = {"data": data, "numbers": numbers, "size": size, "shares": shares, "upright": upright, "scale": scale}

@@ -13,8 +13,8 @@ from mtl_core.data.imports.formats import Context, Format, Guess, Targets, stem_
 from mtl_core.data.imports.formats.image_index import AmbiguousImageError
 from mtl_core.data.imports.formats.object_format import few_folders
 from mtl_core.data.imports.formats.objects import ObjectOptions, Objects, number, picture_size, unlisted_question
-from mtl_core.data.imports.formats.stated_sizes import size_question
 from mtl_core.data.imports.formats.outlines import Outline, polygon
+from mtl_core.data.imports.formats.stated_sizes import size_question
 from mtl_core.data.imports.formats.xml_files import roots
 from mtl_core.data.imports.pictures import EXTENSIONS
 from mtl_core.data.imports.questions import Question, Reading
