@@ -156,10 +156,11 @@ def test_addresses_with_a_query_name_pictures(tmp_path):
     assert tasks(propose(tmp_path))["label"] == ("classification", ("blue", "green", "red"), 12)
 
 
-def test_points_alone_are_a_question_without_a_preferred_answer(tmp_path):
+def test_a_table_whose_columns_are_all_left_out_says_what_to_do(tmp_path):
     photos(tmp_path)
     table(tmp_path, "image,eye_x,eye_y,nose_x,nose_y", lambda n: f"img{n + 1:03}.png,{3 + n / 8},5,{10 + n / 8},9")
-    assert asked(propose(tmp_path), "landmarks").taken == ""
+    [problem] = examine(tmp_path, propose(tmp_path).spec).report.problems
+    assert "keep a column that is left out" in problem
 
 
 def test_a_look_reads_each_table_once(tmp_path, monkeypatch):
@@ -272,7 +273,9 @@ def test_a_list_of_names_that_is_too_short_is_kept_and_asked(tmp_path, classes, 
     assert (asked(proposal, "counted_from").taken, tasks(proposal)["boxes"][1]) == (taken, named)
 
 
-@pytest.mark.parametrize(("train", "val"), [("train.txt", "valid.txt"), ("train_list.txt", "validation_list.txt"), ("images_train.lst", "images_val.lst")])
+@pytest.mark.parametrize(
+    ("train", "val"), [("train.txt", "valid.txt"), ("train_list.txt", "validation_list.txt"), ("images_train.lst", "images_val.lst")]
+)
 def test_lists_of_parts_with_paths_of_another_machine_are_taken(tmp_path, train, val):
     yolo(tmp_path, [0, 1, 2] * 4)
     for name, numbers in ((train, range(1, 9)), (val, range(9, 13))):

@@ -32,8 +32,9 @@ def guesses(context: Context) -> list[Guess]:
     for group in by_class(usable):
         guess = classwise(context, group, pictures) if len(group) > 1 or class_folders(group[0]) else _plain(context, group[0], pictures, lists)
         if guess is not None:
-            _ask_unmasked(context, guess, pairs_in(context.tree))
             found.append(guess)
+    if len(found) == 1:  # several sources of one task are its parts, such as train and val: a picture of one is none without a mask
+        _ask_unmasked(context, found[0], pairs_in(context.tree))
     set_orphans_aside(context, pairs_in(context.tree))
     return found
 

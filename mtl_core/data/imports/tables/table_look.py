@@ -86,8 +86,6 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
     if options.box and options.box_empty == "unlabelled" and not options.columns and not options.indicators:
         options = options.model_copy(update={"box_empty": "no_object"})
     has_targets = bool(options.box or options.indicators or any(column.kind != "left_out" for column in options.columns))
-    if not has_targets:  # what is left out by an answer would leave nothing: no answer can be preferred
-        questions = [replace(question, taken="") if question.name == "landmarks" else question for question in questions]
     questions += ask_image_column(context, options, sample)
     guesses = []
     for table in tables:
