@@ -1,4 +1,4 @@
-"""Sets as people have them: what can be read in two ways is asked, what is not read is said, and nothing is learnt from a wrong reading in silence."""
+"""Sets as people have them: what can be read in two ways is asked, what is not read is said."""
 
 import json
 
@@ -186,7 +186,8 @@ def test_spellings_of_a_class_in_train_and_val_are_one_class(tmp_path):
     apart = answer(proposal.spec, asked(proposal, "spelling"), "apart")
     examined = examine(tmp_path, apart)
     assert len(examined.targets[0].classes) == 4
-    assert findings(examined, "spelling") and len(findings(examined, "not_in_train")) == 2
+    assert findings(examined, "spelling")
+    assert len(findings(examined, "not_in_train")) == 2
 
 
 def test_spellings_beside_each_other_stay_apart_until_answered(tmp_path):
@@ -245,7 +246,8 @@ def test_objects_of_pictures_scaled_since_are_asked_and_scaled(tmp_path):
     [(_, outline)] = next(iter(segments.values.values())).shapes
     assert outline.polygons[0].tolist() == [[2, 4], [12, 4], [12, 10]]
     refused = examine(tmp_path, answer(proposal.spec, asked(proposal, "size"), "refuse"))
-    assert not refused.targets[0].values and findings(refused, "size_differs")
+    assert not refused.targets[0].values
+    assert findings(refused, "size_differs")
 
 
 def test_objects_of_another_shape_of_picture_stay_refused(tmp_path):
@@ -336,7 +338,8 @@ def test_parts_that_leave_a_task_without_targets_in_train_are_asked(tmp_path):
     [question] = report.questions
     assert (question.name, question.taken) == ("no_train_segments", "")
     drawn = examine(tmp_path, answer(proposal.spec, question, "drawn")).report
-    assert drawn.problems == () and drawn.questions == ()
+    assert drawn.problems == ()
+    assert drawn.questions == ()
     assert [one.task.name for one in examine(tmp_path, answer(proposal.spec, question, "left_out")).report.tasks] == ["class"]
 
 

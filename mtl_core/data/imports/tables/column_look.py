@@ -22,9 +22,44 @@ _UNITS = {"m": "m", "mm": "mm", "cm": "cm", "deg": "degrees", "px": "pixels", "s
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2})?(\.\d+)?")
 _MEASURED = re.compile(r"[^\d\s.,+-]{0,3}\s*[-+]?[\d.,]+\s*[^\d\s.,]{1,4}|[^\d\s.,+-]{1,3}\s*[-+]?[\d.,]+")
 _DOUBTFUL = frozenset(  # words that people write for 'not known', and that may be classes as well
-    "unknown|unclear|undefined|unspecified|unlabeled|unlabelled|undetermined|missing|void|nil|nd|tbd|not available|not known|not specified|"
-    "no label|no data|n.a.|n.d.|#n/a|#na|<na>|--|---|??|???|unbekannt|keine angabe|k.a.|k. a.|fehlt|inconnu|non renseigné|desconocido|"
-    "sconosciuto|onbekend".split("|")
+    [
+        "unknown",
+        "unclear",
+        "undefined",
+        "unspecified",
+        "unlabeled",
+        "unlabelled",
+        "undetermined",
+        "missing",
+        "void",
+        "nil",
+        "nd",
+        "tbd",
+        "not available",
+        "not known",
+        "not specified",
+        "no label",
+        "no data",
+        "n.a.",
+        "n.d.",
+        "#n/a",
+        "#na",
+        "<na>",
+        "--",
+        "---",
+        "??",
+        "???",
+        "unbekannt",
+        "keine angabe",
+        "k.a.",
+        "k. a.",
+        "fehlt",
+        "inconnu",
+        "non renseigné",
+        "desconocido",
+        "sconosciuto",
+        "onbekend",
+    ]
 )
 _MOST_WORDS = 8  # different words in a column of numbers
 _WRITTEN_BY_MACHINES = ("nan",)  # what pandas and numpy write for an empty cell
