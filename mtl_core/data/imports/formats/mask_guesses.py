@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.dense_sizes import ask_size
-from mtl_core.data.imports.formats import Context, Guess, ImageIndex
+from mtl_core.data.imports.formats import Context, Format, Guess, ImageIndex
 from mtl_core.data.imports.formats.class_masks import by_class, class_folders, classwise
 from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.formats.mask_class_lists import ClassList, class_lists
@@ -15,8 +17,12 @@ from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.report import Findings
 
 
-def guesses(context: Context) -> list[Guess]:
-    """Every source of masks; files that belong to pictures and are no masks that can be read are set aside, and said."""
+def guesses(context: Context, source: Callable[[dict], Format]) -> list[Guess]:
+    """Every source of masks; files that belong to pictures and are no masks that can be read are set aside, and said.
+
+    Args:
+        source: options -> what reads masks so.
+    """
     pairs = [pair for pair in pairs_in(context.tree) if not is_depth(pair)]
     pictures = {picture for pair in pairs_in(context.tree) for _, picture in pair.pairs}
     lists, found = class_lists(context.tree), []
@@ -34,24 +40,20 @@ def guesses(context: Context) -> list[Guess]:
         if guess is not None:
             found.append(guess)
     if len(found) == 1:  # several sources of one task are its parts, such as train and val: a picture of one is none without a mask
-        _ask_unmasked(context, found[0], pairs_in(context.tree))
+        _ask_unmasked(context, found[0], pairs_in(context.tree), source)
     set_orphans_aside(context, pairs_in(context.tree))
     return found
 
 
-def _ask_unmasked(context: Context, guess: Guess, pairs: list[Pair]) -> None:
+def _ask_unmasked(context: Context, guess: Guess, pairs: list[Pair], source: Callable[[dict], Format]) -> None:
     """Pictures that no mask belongs to: did nobody mark them, or is nothing on them?"""
-    from mtl_core.data.imports.formats.masks import Masks, MasksOptions
-
     first = next(
         iter({**guess.options.get("values", {}), **guess.options.get("colours", {}), **({"": ""} if guess.options.get("per_class") else {})}), None
     )
     keys = [key for key in context.index.keys if not is_inner(key) and all(pair.files.core(key) is None for pair in pairs)]
     if first not in (0, "#000000", "") or not keys:
         return
-    masked = {
-        key for target in Masks(MasksOptions(**guess.options)).read(Context(context.tree, ImageIndex(keys), Findings())) for key in target.values
-    }
+    masked = {key for target in source(guess.options).read(Context(context.tree, ImageIndex(keys), Findings())) for key in target.values}
     without = [key for key in keys if key not in masked]
     if not masked or not without:
         return

@@ -67,7 +67,7 @@ class Masks(Format):
     def guess(cls, context: Context, images: ImageSpec) -> list[Guess]:
         from mtl_core.data.imports.formats.mask_guesses import guesses
 
-        return guesses(context)
+        return guesses(context, lambda options: cls(MasksOptions(**options)))
 
     def read(self, context: Context) -> list[Targets]:
         options = self.options
