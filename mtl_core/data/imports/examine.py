@@ -13,6 +13,7 @@ import numpy as np
 
 from mtl_core.data.dataset import Task
 from mtl_core.data.imports.dense import DenseCheck
+from mtl_core.data.imports.doubts import say_doubts, specks
 from mtl_core.data.imports.formats import FORMATS, Context, ImageIndex, Targets, read_source
 from mtl_core.data.imports.formats.boxes import Boxes, made, usable
 from mtl_core.data.imports.formats.outlines import MOST_STEPS, Shapes
@@ -22,7 +23,7 @@ from mtl_core.data.imports.joining import each_name_once, fill_unlisted, joined
 from mtl_core.data.imports.report import Findings, Report
 from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.data.imports.splits import SPLITS, assign
-from mtl_core.data.imports.summarise import leaks_between, problems_with, row_bytes, task_summary
+from mtl_core.data.imports.summarise import leaks_between, problems_with, row_bytes, task_summary, without_train
 from mtl_core.data.imports.tree import Tree, UnreadableError
 from mtl_core.data.in_threads import in_threads, one_by_one
 from mtl_core.errors import DataError, MTLError
@@ -85,6 +86,7 @@ class _Examination:
         self.findings, self.spec = Findings(), spec
         self.maps = DenseCheck(spec)
         self.progress, self.cancelled = progress, cancelled
+        self.box_sides: dict[str, list[float]] = {}  # task -> the longer side of each box, in pixels
         self.tree = Tree(path, self.findings)
         self.reader = ImageReader(self.tree, spec.images.levels)
         self.keys = image_keys(self.tree, spec.images, self.reader)
@@ -218,6 +220,8 @@ class _Examination:
     def _box(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
         boxes = target.values[key]
         rows, said = usable(boxes, size)
+        if rows is not None:
+            self.box_sides.setdefault(target.name, []).extend(np.maximum(rows[:, 2] - rows[:, 0], rows[:, 3] - rows[:, 1]).tolist())
         if key in self.turned and boxes.size is None and len(boxes.rows):
             sentence = "its EXIF orientation turned the picture and its boxes name no picture size: they are read as lying in the upright picture"
             said.append(
@@ -234,7 +238,7 @@ class _Examination:
 
     def _outlines(self, shapes: Shapes, size: tuple[int, int]) -> tuple[Any, list, str]:
         """Outlines in pixels of the image, without those too long to be drawn."""
-        if shapes.size not in (None, size) and not (shapes.upright and shapes.size == size[::-1]):
+        if shapes.size not in (None, size) and not shapes.fits(size) and not (shapes.upright and shapes.size == size[::-1]):
             return None, [("skipped", "size_differs", f"outlines for {shapes.size} (width, height); the image has {size}")], ""
         place = placement(self.spec.images.resize, size, self.spec.images.size[::-1])
         whole = shapes.at(size)
@@ -263,6 +267,7 @@ class _Examination:
         leaks, leak_count = leaks_between(facts, split)
         if leak_count:
             self.findings.add("note", "leak", leaks[0].files[1], f"{leak_count:,} pictures are in two parts of the data (same pixels)")
+        say_doubts(self.findings, facts, split, targets)
         summaries = tuple(task_summary(task, target, split) for task, target in zip(tasks, targets, strict=True))
         counts = Counter()
         for (outcome, kind, _), number in self.findings.counts.items():
@@ -281,8 +286,12 @@ class _Examination:
             counts=dict(sorted(counts.items())),
             leaks=tuple(leaks),
             leak_count=leak_count,
-            problems=(*problems_with(parts, summaries, images_alone=not self.spec.sources or self.spec.tasks == []), *self.maps.problems()),
-            questions=self.maps.questions(),
+            problems=(
+                *problems_with(parts, summaries, images_alone=not self.spec.sources or self.spec.tasks == []),
+                *self.maps.problems(),
+                *specks(self.box_sides),
+            ),
+            questions=(*self.maps.questions(), *without_train(summaries, self.spec.splits.how != "ratio")),
             bytes_prepared=len(facts)
             * (int(np.prod(shape)) + sum(row_bytes(task, target, shape) for task, target in zip(tasks, targets, strict=True))),
             digest=self._digest(facts, split, targets, tasks, shape),

@@ -17,7 +17,7 @@ from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.report import Findings
 from mtl_core.data.imports.spec import SourceSpec, SplitSpec
 from mtl_core.data.imports.splits import SPLITS, given
-from mtl_core.data.imports.tables.column_words import part_of_file
+from mtl_core.data.imports.tables.column_words import PART_WORDS, part_of_file, words_of
 from mtl_core.data.imports.tables.split_columns import is_fold
 from mtl_core.data.imports.tree import Tree, UnreadableError
 from mtl_core.errors import DataError
@@ -29,6 +29,7 @@ _FOLD = re.compile(r"(?:cv|k)?[-_ ]?folds?[-_ ]?\d+|fold[-_ ]?[a-z]", re.IGNOREC
 _GROUP_FOLDER = re.compile(
     r"(?:patient|subject|subj|participant|case|video|clip|sequence|seq|scene|session|slide|person|user|animal)s?[-_ ]?[a-z]?\d+", re.IGNORECASE
 )
+_LIST_WORDS = frozenset(["list", "lists", "files", "filelist", "images", "image", "imgs", "img", "set", "split", "names", "paths", "ids"])
 Words = tuple[SplitSpec, str, list[Question]]
 
 
@@ -84,9 +85,22 @@ def _tables(guesses: list[tuple[str, Guess]], tree: Tree, index: ImageIndex) -> 
 
 
 def _lists(tree: Tree, index: ImageIndex) -> dict | None:
-    lists = {part: [name for name in tree.files if name.rpartition("/")[2].lower() == f"{part}.txt"] for part in SPLITS}
+    lists = {
+        part: sorted((name for name in tree.files if _part_of_list(name) == part), key=lambda name: not name.endswith(f"{part}.txt"))
+        for part in SPLITS
+    }
     lists = {part: [name for name in names if _lists_images(tree, name, index)][:1] for part, names in lists.items()}
     return {"how": "lists", **lists} if lists["train"] and (lists["val"] or lists["test"]) else None
+
+
+def _part_of_list(file: str) -> str:
+    """train, val or test where the name of a text file says just this: train.txt, valid.txt, test_list.txt, train_images.lst."""
+    base = file.rpartition("/")[2].lower()
+    if not base.endswith((".txt", ".lst", ".list")):
+        return ""
+    words = words_of(base.rpartition(".")[0])
+    found = {PART_WORDS[word] for word in words if word in PART_WORDS and len(word) > 2}
+    return found.pop() if len(found) == 1 and all(word in PART_WORDS or word in _LIST_WORDS for word in words) else ""
 
 
 def _folders(keys: list[str]) -> dict | None:

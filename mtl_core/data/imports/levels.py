@@ -15,7 +15,7 @@ from mtl_core.data.imports.tree import Tree, UnreadableError
 
 _LOOKED_AT = 24
 _MEASURED = 200
-_UNREAD = {
+UNREAD_PICTURES = {
     **dict.fromkeys((".heic", ".heif", ".hif", ".avif"), "save them as JPEG, or install pillow-heif"),
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"), "a camera's raw pictures: export them as JPEG, PNG or TIFF"),
     **dict.fromkeys((".jp2", ".j2k", ".jxl", ".psd", ".xcf", ".svg", ".tga", ".dds", ".ico", ".hdr"), "save them as PNG, JPEG or TIFF"),
@@ -31,7 +31,9 @@ def unread_endings(tree: Tree) -> list[FileNote]:
     """Files that may hold pictures and are not read, counted per ending, with what to do."""
     counts = Counter(splitext(name)[1].lower() for name in tree.files)
     return [
-        FileNote(f"*{end}", counts[end], False, f"seen, not read: {what}") for end, what in _UNREAD.items() if counts[end] and end not in EXTENSIONS
+        FileNote(f"*{end}", counts[end], False, f"seen, not read: {what}")
+        for end, what in UNREAD_PICTURES.items()
+        if counts[end] and end not in EXTENSIONS
     ]
 
 

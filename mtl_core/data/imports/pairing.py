@@ -166,11 +166,15 @@ class _Pairing:
             else:
                 targets.pop(target)
         pictures = {image for _, _, pairs, *_ in targets.values() for _, image in pairs}
+        targeted = {file for _, _, pairs, *_ in targets.values() for file, _ in pairs}
+        beside = Counter((folder, stem) for name, (folder, stem, _) in self.split.items() if name not in targeted)
         made = []
         for target, (_, image, pairs, kind, certain, picture_kind) in targets.items():
             files = {file for file, _ in pairs}
             if not certain and len(files & pictures) * 2 > len(files):
                 continue
+            # n.jpg, n.png and n.webp: which of them does n.tif belong to?
+            certain = certain and sum(beside[self.split[picture][:2]] > 1 for _, picture in pairs) * 2 <= len(pairs)
             made += self._described(target, image, pairs, kind, certain, picture_kind)
         return sorted(made, key=lambda pair: pair.files.words())
 

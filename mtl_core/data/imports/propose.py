@@ -10,6 +10,7 @@ from mtl_core.data.imports.formats import FORMATS, Context, Guess, ImageIndex, f
 from mtl_core.data.imports.formats.cub_birds import cub_birds
 from mtl_core.data.imports.formats.image_index import is_idx_row
 from mtl_core.data.imports.formats.oxford_pets import oxford_pets
+from mtl_core.data.imports.formats.unread_files import unread_files, what_is_there
 from mtl_core.data.imports.given_parts import given_parts
 from mtl_core.data.imports.images import ImageReader, image_keys
 from mtl_core.data.imports.joining import fill_unlisted, joined
@@ -25,6 +26,7 @@ from mtl_core.names import suggested_task_name
 from mtl_core.registry import validated
 
 _LOOKED_AT = 24
+_ALONE = "No labels were found: the pictures alone are imported, for tasks that need none (self-supervised), unless a description names sources."
 
 
 def propose(path: str | Path) -> Proposal:
@@ -119,7 +121,8 @@ def _look(tree: Tree) -> Proposal:
     if not keys:
         unread = "; ".join(f"'{note.files}': {note.reason}" for note in _once(found.notes)[:6] if not note.read)
         raise DataError(
-            f"no pictures in '{tree.path}'. Choose the folder or zip that holds them." + (f" Seen and not read: {unread}." if unread else "")
+            f"no pictures in '{tree.path}'. {what_is_there(tree)} Choose the folder or zip that holds the pictures."
+            + (f" Seen and not read: {unread}." if unread else "")
         )
     levels, levels_note, levels_question = levels_of(tree, keys)
     size, note = _size(found, keys, levels)
@@ -129,6 +132,9 @@ def _look(tree: Tree) -> Proposal:
     notes += [text for text in (levels_note, stack_note) if text]
     sources = _told_apart([SourceSpec(format=name, **guess.options) for name, guess in guesses])
     splits, split_note, split_questions = given_parts(tree, keys, guesses)
+    found.notes += unread_files(tree, found.notes, sources, splits)
+    if not sources:
+        notes.append(_ALONE)
     tables = tuple(replace(guess.table, source=n) for n, (_, guess) in enumerate(guesses) if isinstance(guess.table, CsvTable))
     spec = ImportSpec(path=str(tree.path), images=images.model_copy(update={"size": size, "levels": levels}), sources=sources, splits=splits)
     questions = (*(_of_alike(question, n, guesses) for n, (_, guess) in enumerate(guesses) for question in guess.questions), *split_questions)

@@ -49,6 +49,11 @@ class Findings:
         if len(self.rows) < ROWS_KEPT:
             self.rows.append(Finding(outcome, kind, _printable(file), _printable(message), task))
 
+    def take(self, others: Findings) -> None:
+        """All of another's, as if they had been added here."""
+        self.counts.update(others.counts)
+        self.rows += others.rows[: max(0, ROWS_KEPT - len(self.rows))]
+
     def mark(self) -> tuple[int, Counter[tuple[str, str, str]]]:
         """Where they stand now, for ``back_to``."""
         return len(self.rows), self.counts.copy()

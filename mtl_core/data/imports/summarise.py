@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from mtl_core.data.dataset import Task
 from mtl_core.data.imports.formats import Targets
 from mtl_core.data.imports.images import Facts
+from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.report import Leak, TaskSummary
 from mtl_core.data.imports.splits import SPLITS
 
@@ -67,7 +68,10 @@ def problems_with(parts: Counter[str], summaries: tuple[TaskSummary, ...], image
         empty = ", ".join(part for part in SPLITS if parts[part] == 0)
         yield f"No images in {empty}. Change the splits, or add pictures: each part needs one at least."
     if not summaries and not images_alone:
-        yield "No task: the sources give no targets. Add a source, or name the tasks to keep."
+        yield (
+            "No task: the sources give no targets. Add a source, keep a column that is left out, or name the tasks to keep; "
+            "without sources the pictures alone are imported."
+        )
     for summary in summaries:
         if not summary.labelled["train"]:
             yield f"Task '{summary.task.name}' has no target in train; leave it out, or change the splits."
@@ -75,6 +79,28 @@ def problems_with(parts: Counter[str], summaries: tuple[TaskSummary, ...], image
             yield f"Task '{summary.task.name}' has no object in any picture: see the findings for why, or leave it out."
         if summary.task.kind in ("classification", "multi_label", "detection") and not summary.task.classes:
             yield f"Task '{summary.task.name}' has no classes; leave it out, or name them."
+
+
+def without_train(summaries: tuple[TaskSummary, ...], given: bool) -> tuple[Question, ...]:
+    """Asked where the parts that are given leave a task without targets in train: other parts, or without the task?
+
+    Args:
+        given: whether the description says the parts, and they are not drawn.
+    """
+    asked = []
+    for summary in summaries:
+        name, elsewhere = summary.task.name, {part: count for part, count in summary.labelled.items() if count}
+        if not given or summary.labelled["train"] or not elsewhere:
+            continue
+        others = [other.task.name for other in summaries if other.task.name != name and other.labelled["train"]]
+        readings = (
+            Reading("drawn", "train, val and test are drawn at random from all pictures", {"splits": {}}),
+            Reading("left_out", f"the parts stay, and '{name}' is left out", {"tasks": others}),
+        )
+        where = " and ".join(f"{count:,} in {part}" for part, count in elsewhere.items())
+        text = f"The given parts leave '{name}' without a target in train. What is to change?"
+        asked.append(Question(f"no_train_{name}", text, readings, "", f"Its targets: {where}; none in train."))
+    return tuple(asked)
 
 
 def row_bytes(task: Task, target: Targets, shape: tuple[int, int, int]) -> int:

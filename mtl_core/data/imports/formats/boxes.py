@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mtl_core.data.imports.formats import Targets
+from mtl_core.data.imports.geometry import in_proportion
 from mtl_core.names import suggested_task_name
 
 
@@ -20,6 +21,7 @@ class Boxes:
         size: (width, height) of the image as the file says; None where it doesn't.
         refused: objects of the image that could not be read as boxes; an image that lacks an object is no example of what is there.
         keep_rest: an image of which some objects are refused keeps the others (an option of most formats); otherwise it counts as not labelled.
+        scale: boxes in a picture of another ``size`` than the image has are scaled to it where the proportions agree; otherwise they are refused.
         turn: 'upright' where the boxes lie in the picture set upright by its EXIF orientation, although ``size`` is that of the stored one.
     """
 
@@ -29,6 +31,7 @@ class Boxes:
     refused: int = 0
     keep_rest: bool = False
     turn: str = ""
+    scale: bool = False
 
 
 NO_BOXES = Boxes(np.zeros((0, 5)))
@@ -38,12 +41,17 @@ def usable(boxes: Boxes, size: tuple[int, int]) -> tuple[np.ndarray | None, list
     """The boxes in pixels of an image of ``size`` (width, height), and (outcome, kind, sentence) for what is odd. None: the image is not labelled."""
     said: list[tuple[str, str, str]] = []
     turned = boxes.turn == "upright" and boxes.size == size[::-1]
-    if boxes.size not in (None, size) and not turned:
+    factors = (1.0, 1.0, 1.0, 1.0)
+    if boxes.scale and boxes.size not in (None, size) and not turned and in_proportion(boxes.size, size):
+        across, down = size[0] / boxes.size[0], size[1] / boxes.size[1]
+        factors = (across, down, across, down) if not boxes.shares else factors
+        said.append(("repaired", "scaled", f"its boxes lie in {boxes.size[0]} x {boxes.size[1]} pixels; scaled to its {size[0]} x {size[1]}"))
+    elif boxes.size not in (None, size) and not turned:
         sentence = f"the boxes are said to lie in an image of {boxes.size[0]} x {boxes.size[1]} pixels, but it has {size[0]} x {size[1]}"
         return None, [("skipped", "size_differs", sentence)]
     kept, refused = [], boxes.refused
     for row in boxes.rows:
-        corners = row[:4] * (size[0], size[1], size[0], size[1]) if boxes.shares else row[:4]
+        corners = row[:4] * (size[0], size[1], size[0], size[1]) if boxes.shares else row[:4] * factors
         x1, y1, x2, y2 = corners
         text = ", ".join(f"{value:g}" for value in corners)
         outside = x2 <= 0 or y2 <= 0 or x1 >= size[0] or y1 >= size[1]

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
+from mtl_core.data.imports.doubts import same_spelling
 from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets, stem_of
 from mtl_core.data.imports.formats.boxes import in_order
 from mtl_core.data.imports.formats.image_index import is_idx_row
@@ -40,6 +41,7 @@ class ClassFoldersOptions(FormatOptions):
         None, description="Names of folders that are no class wherever they stand, such as train, val or images; null: train, val, test on top."
     )
     task: str = Field("class", description="Name of the task.")
+    names: dict[str, str] = Field(default_factory=dict, description="Folder -> class name, where it is another one.")
     classes: list[str] = Field(default_factory=list, description="Class names in order; empty for those found.")
 
 
@@ -65,7 +67,8 @@ class ClassFolders(Format):
                 continue
             parts = self._levels(key.removeprefix(prefix).split("/")[:-1])
             if len(parts) >= self.options.level:
-                found[key] = parts[self.options.level - 1]
+                name = parts[self.options.level - 1]
+                found[key] = self.options.names.get(name, name)
         classes = tuple(dict.fromkeys(self.options.classes)) or in_order(set(found.values()))
         place = {name: index for index, name in enumerate(classes)}
         targets = Targets(self.options.task, "classification", classes)
@@ -197,7 +200,27 @@ class _Look:
         where = f"in '{folder}'" if folder else "at the top"
         what = "folders of images" if level == 1 else "folders of the second level"
         note = f"{len(names)} {what} {where}, taken as classes: {', '.join(in_order(set(names))[:8])}"
-        return Guess(options, labelled={"class": sum(names.values())}, notes=[note])
+        return Guess(options, labelled={"class": sum(names.values())}, notes=[note], questions=self._spelling(images, names, options))
+
+    def _spelling(self, images: list[str], names: Counter[str], options: dict[str, Any]) -> list[Question]:
+        """Folders whose names differ in capitals and the like: one class where no two of them stand beside each other, as train/Dog and val/dog."""
+        alike = same_spelling(names)
+        if not alike:
+            return []
+        together = {other: first for first, *others in ([*sorted(several)] for several in alike) for other in others}
+        above: dict[str, set[str]] = defaultdict(set)
+        for key in images:
+            parts = key.split("/")[:-1]
+            for depth, part in enumerate(parts):
+                if part in names:
+                    above[part].add("/".join(parts[:depth]))
+        apart = any(above[other] & above[first] for other, first in together.items())
+        taken = "apart" if apart else "together"
+        listing = "; ".join(" = ".join(map(repr, sorted(several))) for several in alike[:4])
+        readings = (Reading("together", "one class each", {"names": together}), Reading("apart", "classes of their own", {"names": {}}))
+        options["names"] = dict(together) if taken == "together" else {}
+        evidence = f"{listing}. {'Some stand beside each other' if apart else 'They never stand beside each other, but in different folders'}."
+        return [Question("spelling", "Are folders whose names differ only in their spelling one class?", readings, taken, evidence)]
 
     def _are_paired(self, above: Folders, plain: list[str]) -> bool:
         """Whether the pictures of a plainly named folder have the names of those beside it, as pictures and their masks do."""

@@ -27,7 +27,11 @@ class CocoOptions(ObjectOptions):
 
     file: str = Field("", description="The JSON file.")
     present: str = Field("present", description="Name of a multi-label task: which classes there are; empty for none.")
-    bbox: Literal["sizes", "corners"] = Field("sizes", description="What a bbox holds: x, y, width, height (COCO itself), or x1, y1, x2, y2.")
+    bbox: Literal["sizes", "corners", "shares", "share_corners"] = Field(
+        "sizes",
+        description="What a bbox holds: x, y, width, height in pixels (COCO itself), or x1, y1, x2, y2; 'shares' and 'share_corners': the same as "
+        "shares of the picture's sides.",
+    )
     turned: Literal["refuse", "upright"] = Field(
         "refuse",
         description="Pictures that EXIF turns, with their size before that: 'refuse' their objects, or read them in the 'upright' picture.",
@@ -193,7 +197,7 @@ class _Reading:
                 outline = outline_of(shape, size)
             except (ValueError, TypeError) as error:
                 findings.add("skipped", "outline", where, f"{error}; left out of the mask", options.segments)
-        box = _box(entry.get("bbox"), options.bbox)
+        box = _box(entry.get("bbox"), options.bbox, size)
         if entry.get("iscrowd") not in (None, 0, "0", False):
             findings.add("note", "crowd", where, "a crowd: left out of the boxes; its pixels are ignored", options.boxes)
             self.objects.ignore(key, box, outline)
@@ -258,11 +262,14 @@ def outline_of(shape: Any, size: tuple[int, int] | None) -> Outline:
     return run_lengths(shape.get("counts"), size)
 
 
-def _box(box: Any, kind: str) -> tuple[float, float, float, float] | None:
+def _box(box: Any, kind: str, size: tuple[int, int] | None) -> tuple[float, float, float, float] | None:
     if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in box):
         return None
     x, y, third, fourth = (number(value) for value in box)
-    return (x, y, third, fourth) if kind == "corners" else (x, y, x + third, y + fourth)
+    if kind.startswith("share"):
+        width, height = size or (float("nan"), float("nan"))  # a box without a picture's size is none
+        x, y, third, fourth = x * width, y * height, third * width, fourth * height
+    return (x, y, third, fourth) if kind.endswith("corners") else (x, y, x + third, y + fourth)
 
 
 def _is_coco(keys: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.formats import Context, Guess
 from mtl_core.data.imports.formats.image_index import PART_WORDS, AmbiguousImageError, is_inner
 from mtl_core.data.imports.formats.objects import number, picture_size, same_id, unlisted_question
+from mtl_core.data.imports.formats.stated_sizes import size_question
 from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.tree import UnreadableError
@@ -68,7 +69,9 @@ class CocoLook:
         notes = [f"'{self.file}': {self.images:,} images, {self.objects:,} objects, {len(self.names)} classes"]
         if self.keypoints:
             notes.append(f"'{self.file}': {self.keypoints:,} objects have keypoints: boxes and outlines are read, keypoints are no task here yet")
-        questions = [*self._corners(options), *self._turned(options, notes)]
+        questions = [*(self._shares(options) or self._corners(options)), *self._turned(options, notes)]
+        stated = {key: size for reference, size in self.sizes.values() if (key := self._find(reference, self.folder))}
+        questions += size_question(self.context, stated, options)
         questions += unlisted_question(self.context, self.keys, "COCO file", listed, asked)
         self.context.understood(self.file, f"COCO: {self.images:,} images, {self.objects:,} objects")
         labelled = {"boxes": len(self.keys), "present": len(self.keys)}
@@ -100,6 +103,27 @@ class CocoLook:
             reference, size = self.sizes.get(image, ("", None))
             if size:
                 yield reference, box, size
+
+    def _shares(self, options: dict) -> list[Question]:
+        """Boxes that are smaller than two pixels as pixels, and lie in the picture as shares of its sides."""
+        boxes = [box for _, box, _ in self._sized()]
+        if len(boxes) < 3 or not all(-0.01 <= value <= 1.01 for box in boxes for value in box):
+            return []
+        corners = any(box[0] + box[2] > 1.01 or box[1] + box[3] > 1.01 for box in boxes) and all(box[0] < box[2] and box[1] < box[3] for box in boxes)
+        taken = "share_corners" if corners else "shares"
+        readings = (
+            Reading("shares", "shares of the picture's width and height: x, y, width, height from 0 to 1", {"bbox": "shares"}),
+            Reading("share_corners", "shares: x1, y1, x2, y2 from 0 to 1", {"bbox": "share_corners"}),
+            Reading("sizes", "pixels, as COCO says: objects of one pixel and less", {"bbox": "sizes"}),
+        )
+        options["bbox"] = taken
+        evidence = f"All numbers of the {len(boxes):,} boxes looked at lie between 0 and 1; COCO writes pixels."
+        keys = [key for reference, _, _ in list(self._sized())[:6] if (key := self._find(reference, self.folder))]
+        return [
+            Question(
+                "bbox", "Are the numbers of a box pixels, or shares of the picture's sides?", readings, taken, evidence, tuple(dict.fromkeys(keys))
+            )
+        ]
 
     def _corners(self, options: dict) -> list[Question]:
         """Boxes that reach out of their pictures as sizes and lie in them as corners."""

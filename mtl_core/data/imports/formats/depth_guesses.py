@@ -9,10 +9,10 @@ import numpy as np
 
 from mtl_core.data.imports.dense_sizes import ask_size
 from mtl_core.data.imports.formats import Context, Guess
-from mtl_core.data.imports.formats.set_aside import is_depth, of_pair, outside, set_aside
+from mtl_core.data.imports.formats.set_aside import ask_what, is_depth, of_pair, outside, set_aside
 from mtl_core.data.imports.number_maps import is_map, read_map
 from mtl_core.data.imports.pairing import Pair, pairs_in
-from mtl_core.data.imports.pictures import MOST_BYTES
+from mtl_core.data.imports.pictures import MOST_BYTES, is_picture
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.tree import UnreadableError
 
@@ -45,7 +45,10 @@ def guesses(context: Context) -> list[Guess]:
     pictures = {picture for pair in pairs_in(context.tree) for _, picture in pair.pairs}
     found = []
     for pair in pairs_in(context.tree):
-        if not is_depth(pair) or not pair.certain:
+        if not is_depth(pair):
+            continue
+        if not pair.certain:
+            _in_doubt(context, pair, pictures)
             continue
         numbers = _looked_at(context, pair)
         if not numbers.known().size:
@@ -53,6 +56,16 @@ def guesses(context: Context) -> list[Guess]:
             continue
         found.append(_guess(context, pair, numbers, pictures))
     return found
+
+
+def _in_doubt(context: Context, pair: Pair, pictures: set[str]) -> None:
+    """Numbers of which neither names nor pixels say that they are the depth of one picture."""
+    if all(is_picture(file) for file, _ in pair.pairs):
+        ask_what(context, pair, pictures)
+        return
+    example = pair.pairs[0]
+    reason = f"seen, not understood: '{example[0]}' could be the depth of '{example[1]}' or of another picture of this name; a source 'depth' in a "
+    context.not_understood(pair.files.words(), f"{reason}description says which, or folders for each", len(pair.pairs))
 
 
 def _looked_at(context: Context, pair: Pair) -> _Numbers:

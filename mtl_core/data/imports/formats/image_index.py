@@ -7,9 +7,11 @@ in the set; such a name means the only picture of its base name, unless two diff
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
+from functools import cached_property
 from posixpath import normpath, splitext
+from urllib.parse import unquote, urlsplit
 
 from mtl_core.data.imports.pictures import EXTENSIONS
 from mtl_core.data.imports.tree import same_name
@@ -59,6 +61,17 @@ class ImageIndex:
         self._own: dict[str, str] = {}
         self._sorted: list[str] | None = None
 
+    @cached_property
+    def folders(self) -> Counter[str]:
+        """Folder -> picture files in it; rows of idx files and frames of stacks have none of their own."""
+        return Counter(key.rpartition("/")[0] for key in self.keys if not is_inner(key))
+
+    @cached_property
+    def idx_files(self) -> tuple[str, ...]:
+        """The idx files whose rows are images."""
+        files = dict.fromkeys(key.rpartition("#")[0] for key in self.keys if "#" in key)
+        return tuple(sorted(file for file in files if is_idx_row(f"{file}#0")))
+
     def __contains__(self, key: str) -> bool:
         return same_name(key) in self._exact
 
@@ -83,7 +96,7 @@ class ImageIndex:
         Raises:
             AmbiguousImageError: several fit equally well.
         """
-        reference = same_name(reference)
+        reference = same_name(_without_query(reference) if "://" in reference else reference)
         if not reference:
             return None, False
         own = self._own_folder(near) if near and not folder else ""
@@ -156,6 +169,11 @@ class ImageIndex:
             if at - first > 2000:  # enough to tell; this keeps a look linear where every folder has a file of targets
                 return False
         return False
+
+
+def _without_query(address: str) -> str:
+    """An address without what follows its path, its %20 and the like as characters."""
+    return unquote(urlsplit(address).path) or address
 
 
 class Claims:

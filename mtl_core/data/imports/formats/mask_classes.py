@@ -33,6 +33,8 @@ class Scan:
     masks: Counter = field(default_factory=Counter)  # number or colour -> masks
     example: dict = field(default_factory=dict)
     thick: bool = False  # 255 covers areas
+    counted: set = field(default_factory=set)  # of masks that hold just the numbers 1 to n: the n
+    uncounted: int = 0  # other masks
     sizes: Counter = field(default_factory=Counter)
 
 
@@ -57,6 +59,11 @@ def scanned(context: Context, pair: Pair) -> Scan:
             scan.pixels[number] += count
             scan.masks[number] += 1
             scan.example.setdefault(number, name)
+        marked = [number for number in found.tolist() if number and number != IGNORE] if pair.kind == "index" else [0]
+        if marked == list(range(1, len(marked) + 1)):
+            scan.counted.add(len(marked))
+        else:
+            scan.uncounted += 1
         if pair.kind == "index" and not scan.thick and IGNORE in found:
             scan.thick = _is_thick(values == IGNORE)
         left -= values.size
@@ -114,6 +121,18 @@ def named_numbers(options: dict, scan: Scan, lists: list[ClassList], pair: Pair,
             tuple(picture for file, picture in pair.pairs if file == scan.example.get(IGNORE)) + examples[:3],
         )
     options |= {"values": names, "ignore": sorted({*ignore, *([] if white == "class" else [IGNORE])})}
+    if not source and not scan.uncounted and len(scan.counted - {0}) > 1 and max(scan.counted) >= 3:
+        single = {number: "object" if number else "background" for number in names}
+        ask(
+            questions,
+            "objects",
+            "Do the numbers in the masks name classes, or do they count the single objects of a picture?",
+            Reading("classes", "classes", {"values": names}),
+            Reading("objects", "objects of one class: all numbers but 0 are 'object'", {"values": single}),
+            "classes",
+            f"Each of {scan.looked_at:,} masks holds the numbers from 1 on without a gap, up to {', '.join(map(str, sorted(scan.counted)[:8]))}.",
+            examples,
+        )
     rare = [number for number in seen if scan.masks[number] == 1 and scan.looked_at > 10 and number in names]
     said = source or f"Numbers seen: {', '.join(map(str, sorted(seen)[:20]))}; name them under 'values'"
     return said + (f". {', '.join(map(str, rare[:5]))} in one mask only ('{scan.example[rare[0]]}')" if rare else "")

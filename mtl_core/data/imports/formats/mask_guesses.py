@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.dense_sizes import ask_size
-from mtl_core.data.imports.formats import Context, Guess
+from mtl_core.data.imports.formats import Context, Format, Guess, ImageIndex
 from mtl_core.data.imports.formats.class_masks import by_class, class_folders, classwise
+from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.formats.mask_class_lists import ClassList, class_lists
 from mtl_core.data.imports.formats.mask_classes import named_colours, named_numbers, named_shades, scanned
 from mtl_core.data.imports.formats.set_aside import ask_what, explained, is_depth, no_mask, of_pair, outside, set_aside, set_orphans_aside
 from mtl_core.data.imports.pairing import Pair, pairs_in
-from mtl_core.data.imports.questions import Question
+from mtl_core.data.imports.questions import Question, Reading
+from mtl_core.data.imports.report import Findings
 
 
-def guesses(context: Context) -> list[Guess]:
-    """Every source of masks; files that belong to pictures and are no masks that can be read are set aside, and said."""
+def guesses(context: Context, source: Callable[[dict], Format]) -> list[Guess]:
+    """Every source of masks; files that belong to pictures and are no masks that can be read are set aside, and said.
+
+    Args:
+        source: options -> what reads masks so.
+    """
     pairs = [pair for pair in pairs_in(context.tree) if not is_depth(pair)]
     pictures = {picture for pair in pairs_in(context.tree) for _, picture in pair.pairs}
     lists, found = class_lists(context.tree), []
@@ -31,8 +39,33 @@ def guesses(context: Context) -> list[Guess]:
         guess = classwise(context, group, pictures) if len(group) > 1 or class_folders(group[0]) else _plain(context, group[0], pictures, lists)
         if guess is not None:
             found.append(guess)
+    if len(found) == 1:  # several sources of one task are its parts, such as train and val: a picture of one is none without a mask
+        _ask_unmasked(context, found[0], pairs_in(context.tree), source)
     set_orphans_aside(context, pairs_in(context.tree))
     return found
+
+
+def _ask_unmasked(context: Context, guess: Guess, pairs: list[Pair], source: Callable[[dict], Format]) -> None:
+    """Pictures that no mask belongs to: did nobody mark them, or is nothing on them?"""
+    first = next(
+        iter({**guess.options.get("values", {}), **guess.options.get("colours", {}), **({"": ""} if guess.options.get("per_class") else {})}), None
+    )
+    keys = [key for key in context.index.keys if not is_inner(key) and all(pair.files.core(key) is None for pair in pairs)]
+    if first not in (0, "#000000", "") or not keys:
+        return
+    masked = {key for target in source(guess.options).read(Context(context.tree, ImageIndex(keys), Findings())) for key in target.values}
+    without = [key for key in keys if key not in masked]
+    if not masked or not without:
+        return
+    readings = (
+        Reading("unlabelled", "not labelled: nobody has marked them", {"unmasked": "unlabelled"}),
+        Reading("nothing", "looked at, and all background: nothing to be marked is on them", {"unmasked": "first"}),
+    )
+    guess.options["unmasked"] = "unlabelled"
+    folders = sorted({key.rpartition("/")[0] or "." for key in without})
+    evidence = f"{len(masked):,} pictures have a mask, {len(without):,} have none, in {', '.join(map(repr, folders[:4]))}"
+    text = f"What are the {len(without):,} pictures that no mask of '{guess.options['task']}' belongs to?"
+    guess.questions.append(Question("unmasked", text, readings, "unlabelled", f"{evidence}.", tuple(without[:6])))
 
 
 def _plain(context: Context, pair: Pair, pictures: set[str], lists: list[ClassList]) -> Guess | None:

@@ -10,6 +10,7 @@ from pydantic import Field
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.formats import AmbiguousImageError, Context, Format, FormatOptions, Guess, Targets
 from mtl_core.data.imports.formats.mask_files import ClassMasks, MaskFile
+from mtl_core.data.imports.formats.outlines import Shapes
 from mtl_core.data.imports.matching import Matcher
 from mtl_core.data.imports.pairing import Role
 from mtl_core.data.imports.pictures import is_picture
@@ -43,6 +44,10 @@ class MasksOptions(FormatOptions):
     other_size: Literal["refuse", "scale"] = Field(
         "refuse", description="A mask of another size than its image is refused, or scaled to it (nearest pixel) where the proportions agree."
     )
+    unmasked: Literal["unlabelled", "first"] = Field(
+        "unlabelled",
+        description="Pictures without a mask: not labelled, or all of the 'first' class (the background), such as those without a defect.",
+    )
     per_class: Literal["", "folder", "suffix"] = Field(
         "", description="One black-and-white mask for each class: the class is the folder below 'folder', or the end of the stem after 'suffix'."
     )
@@ -62,7 +67,7 @@ class Masks(Format):
     def guess(cls, context: Context, images: ImageSpec) -> list[Guess]:
         from mtl_core.data.imports.formats.mask_guesses import guesses
 
-        return guesses(context)
+        return guesses(context, lambda options: cls(MasksOptions(**options)))
 
     def read(self, context: Context) -> list[Targets]:
         options = self.options
@@ -86,6 +91,8 @@ class Masks(Format):
             sentence = f"numbers {numbers[0]} to {numbers[-1]} in the masks are classes 0 to {len(names) - 1} here" if numbers else "no class is left"
             findings.add("note", "class_numbers", options.folder or options.suffix, sentence, options.task)
         targets = Targets(options.task, "segmentation", names)
+        if options.unmasked == "first":
+            targets.unlisted_in, targets.nothing = frozenset(key.rpartition("/")[0] for key in context.index.keys), Shapes(())
         for own, file in self._found(context, [(options.suffix, "")], False):
             if own in targets.values:
                 findings.add("skipped", "duplicate", file, f"a second mask of '{own}'; the first is used", options.task)
@@ -132,6 +139,8 @@ class Masks(Format):
                         target.values[own] = self._marks(context, found[name], 1, own)
             return targets
         target = Targets(options.task, "segmentation", ("background", *names))
+        if options.unmasked == "first":
+            target.unlisted_in, target.nothing = frozenset(key.rpartition("/")[0] for key in context.index.keys), Shapes(())
         for own, found in parts.items():
             masks = [part for n, name in enumerate(names) if found[name] for part in self._marks(context, found[name], n + 1, own).parts]
             target.values[own] = ClassMasks(tuple(masks))

@@ -9,6 +9,7 @@ from typing import Any
 from mtl_core.data.imports.formats import Context, Format, Guess, Targets
 from mtl_core.data.imports.formats.image_index import Claims
 from mtl_core.data.imports.formats.objects import ObjectOptions, Objects, options_of, unlisted_question
+from mtl_core.data.imports.formats.stated_sizes import size_question
 from mtl_core.data.imports.report import Findings
 from mtl_core.errors import DataError
 
@@ -58,6 +59,7 @@ class ObjectFormat(Format):
         if marks:
             notes.append(f"'{files}': {marks:,} points and lines are no areas and are not read; keypoints are no task here yet")
         questions = unlisted_question(context, found.pictures, what) if objects else []
+        questions += size_question(context, {key: picture.size for key, picture in found.pictures.items() if not picture.shares}, proposed)
         names = [proposed[key] for key in ("boxes", "segments", "present") if proposed.get(key)]
         labelled = {name: len(found.pictures) for name in names}
         if proposed.get("tags"):

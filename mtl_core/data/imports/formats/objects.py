@@ -34,6 +34,9 @@ class ObjectOptions(FormatOptions):
     refused: Literal["picture", "object"] = Field(
         "picture", description="What counts as not labelled where an object cannot be used: the 'picture', or only that 'object'."
     )
+    other_size: Literal["refuse", "scale"] = Field(
+        "refuse", description="Objects said to lie in a picture of another size are refused, or scaled to it where the proportions agree."
+    )
     unlisted: Literal["unlabelled", "empty"] = Field(
         "unlabelled", description="Pictures that no file of targets names, in the folders of those named: 'unlabelled', or 'empty' (without objects)."
     )
@@ -152,7 +155,7 @@ class Objects:
         for key, picture in self.pictures.items():
             rows = np.array(picture.boxes, np.float64).reshape(-1, 5)
             rows[:, 4] = index[rows[:, 4].astype(np.int64)] if len(rows) else 0
-            found[key] = Boxes(rows, picture.shares, picture.size, picture.refused, keep, picture.turn)
+            found[key] = Boxes(rows, picture.shares, picture.size, picture.refused, keep, picture.turn, self.options.other_size == "scale")
         return found
 
     def _segments(self, classes: tuple[str, ...], unlisted: frozenset[str]) -> Targets:
@@ -161,7 +164,9 @@ class Objects:
         values: dict[str, Shapes] = {}
         for key, picture in self.pictures.items():
             if not picture.refused or options.refused == "object":
-                values[key] = PackedShapes(picture.shapes, numbers, picture.size, picture.shares, picture.turn == "upright")
+                values[key] = PackedShapes(
+                    picture.shapes, numbers, picture.size, picture.shares, picture.turn == "upright", options.other_size == "scale"
+                )
         if self.bare:
             sentence = f"{self.bare:,} objects have a box and no outline: the pixels in their boxes are ignored unless another outline covers them"
             self.context.findings.add("note", "box_without_outline", options.segments, sentence, options.segments)

@@ -20,7 +20,7 @@ from pycocotools import mask as coco_mask
 
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.formats import rle
-from mtl_core.data.imports.geometry import Placement, place_map, place_points
+from mtl_core.data.imports.geometry import Placement, in_proportion, place_map, place_points
 
 MOST_POINTS = 100_000  # of one polygon
 MOST_POLYGONS = 10_000  # of one object
@@ -55,8 +55,8 @@ class Outline:
         """One object in several pieces: this area and another one's polygons."""
         return replace(self, polygons=(*self.polygons, *more.polygons), holes=(*self.holes, *more.holes))
 
-    def scaled(self, size: tuple[int, int]) -> Outline:
-        """Shares of the sides in pixels of an image of ``size`` (width, height)."""
+    def scaled(self, size: tuple[float, float]) -> Outline:
+        """Shares of the sides in pixels of an image of ``size`` (width, height); also pixels times a factor across and one down."""
         return replace(self, polygons=tuple(p * size for p in self.polygons), holes=tuple(p * size for p in self.holes))
 
     def steps(self, place: Placement) -> float:
@@ -79,6 +79,7 @@ class Shapes:
         shapes: (number in the mask, outline), the later over the earlier; ``IGNORE`` for pixels that don't count, 0 is the background.
         size: (width, height) of the image as the file says; None where it doesn't.
         shares: coordinates are shares of the image's sides, not pixels.
+        scale: those said to lie in another size than the image's are scaled to it where the proportions agree.
         upright: they lie in the picture set upright by its EXIF orientation, although ``size`` may be that of the stored one.
     """
 
@@ -86,6 +87,7 @@ class Shapes:
     size: tuple[int, int] | None = None
     shares: bool = False
     upright: bool = False
+    scale: bool = False
 
     @classmethod
     def of(
@@ -97,8 +99,15 @@ class Shapes:
 
     def at(self, size: tuple[int, int]) -> Shapes:
         """The same in pixels of an image of ``size`` (width, height)."""
-        moved = tuple((number, outline.scaled(size)) for number, outline in self.shapes) if self.shares else self.shapes
+        factors = size if self.shares else (size[0] / self.size[0], size[1] / self.size[1]) if self.size and self.fits(size) else None
+        moved = tuple((number, outline.scaled(factors)) for number, outline in self.shapes) if factors else self.shapes
         return Shapes(moved, size)
+
+    def fits(self, size: tuple[int, int]) -> bool:
+        """Whether they are to be scaled to an image of ``size`` (width, height) and can be: run lengths cannot."""
+        if not self.scale or self.size in (None, size) or not in_proportion(self.size, size):
+            return False
+        return all(outline.counts is None for _, outline in self.shapes)
 
     def renumbered(self, numbers: dict[int, int]) -> Shapes:
         """The same with other numbers; those not named stay."""

@@ -39,9 +39,16 @@ class PackedShapes(Shapes):
     """
 
     def __init__(
-        self, data: bytes | bytearray, numbers: Mapping[int, int], size: tuple[int, int] | None, shares: bool = False, upright: bool = False
+        self,
+        data: bytes | bytearray,
+        numbers: Mapping[int, int],
+        size: tuple[int, int] | None,
+        shares: bool = False,
+        upright: bool = False,
+        scale: bool = False,
     ):
-        for name, value in (("data", data), ("numbers", numbers), ("size", size), ("shares", shares), ("upright", upright)):
+        values = {"data": data, "numbers": numbers, "size": size, "shares": shares, "upright": upright, "scale": scale}
+        for name, value in values.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -51,11 +58,11 @@ class PackedShapes(Shapes):
         return tuple((self.numbers[name], outline) for _, name, outline in found)
 
     def at(self, size: tuple[int, int]) -> Shapes:
-        return super().at(size) if self.shares else PackedShapes(self.data, self.numbers, size, upright=self.upright)
+        return super().at(size) if self.shares or self.fits(size) else PackedShapes(self.data, self.numbers, size, upright=self.upright)
 
     def renumbered(self, numbers: dict[int, int]) -> Shapes:
         moved = {name: numbers.get(number, number) for name, number in self.numbers.items()}
-        return PackedShapes(self.data, moved, self.size, self.shares, self.upright)
+        return PackedShapes(self.data, moved, self.size, self.shares, self.upright, self.scale)
 
 
 def _unpacked(data: bytes | bytearray) -> Iterator[tuple[int, int, Outline]]:

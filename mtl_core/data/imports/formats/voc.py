@@ -14,6 +14,7 @@ from mtl_core.data.imports.formats.image_index import AmbiguousImageError
 from mtl_core.data.imports.formats.object_format import few_folders
 from mtl_core.data.imports.formats.objects import ObjectOptions, Objects, number, picture_size, unlisted_question
 from mtl_core.data.imports.formats.outlines import Outline, polygon
+from mtl_core.data.imports.formats.stated_sizes import size_question
 from mtl_core.data.imports.formats.xml_files import roots
 from mtl_core.data.imports.pictures import EXTENSIONS
 from mtl_core.data.imports.questions import Question, Reading
@@ -45,6 +46,7 @@ class _Seen:
     beyond: int = 0
     outlines: int = 0
     keys: dict[str, None] = field(default_factory=dict)
+    sizes: dict[str, tuple[int, int] | None] = field(default_factory=dict)  # as the files state them
     open_names: dict[str, list[str]] = field(default_factory=dict)  # XML -> pictures that differ in their ending only
     at_border: list[str] = field(default_factory=list)
 
@@ -79,8 +81,9 @@ class Voc(Format):
             if seen.outlines:
                 options["segments"] = "instances"
             questions = [*_origin_question(seen), *_extension_question(seen, options), *unlisted_question(context, seen.keys, "XML")]
+            questions += size_question(context, seen.sizes, options)
             where = "with corners from 0" if seen.zeros else "with corners from 1"
-            note = f"'{folder}': {seen.files:,} XML files with {seen.boxes:,} boxes of {', '.join(sorted(seen.names)[:8])}, {where}"
+            note = f"'{folder or '.'}': {seen.files:,} XML files with {seen.boxes:,} boxes of {', '.join(sorted(seen.names)[:8])}, {where}"
             context.understood(f"{folder}/*.xml" if folder else "*.xml", "Pascal VOC", seen.files)
             guesses.append(Guess(options, labelled={name: len(seen.keys)}, notes=[note], questions=questions))
         return guesses
@@ -121,6 +124,7 @@ def _look(context: Context, files: list[str]) -> _Seen:
         key = _quiet(context, root, file, seen)
         if key:
             seen.keys[key] = None
+            seen.sizes[key] = size
         for element in root.iter("object"):
             name = (element.findtext("name") or "").strip()
             if not name:

@@ -54,6 +54,7 @@ class _Lines:
     bad: list[str] = field(default_factory=list)
     lengths: Counter[int] = field(default_factory=Counter)
     highest: int = -1
+    numbers: Counter[int] = field(default_factory=Counter)  # class -> objects
     beyond: int = 0  # lines of 7 numbers with one that is no share
     inside: int = 0  # lines whose points lie in the box of their first four numbers
     long: int = 0
@@ -219,6 +220,7 @@ def _look(context: Context, files: list[str], folder: str) -> _Lines:
             found.keys[key] = None
         for numbers in good:
             found.lengths[len(numbers)] += 1
+            found.numbers[int(numbers[0])] += 1
             found.highest = max(found.highest, int(numbers[0]))
             if len(numbers) >= 7:
                 found.long += 1
@@ -256,6 +258,12 @@ def _named(context: Context, folder: str, lines: _Lines, options: dict) -> tuple
     """Where the class names come from: a file near the text files, or placeholders."""
     found = {file: names for file in name_files(context, folder) if (names := names_in(context, file))}
     enough = {file: names for file, names in found.items() if len(names) > lines.highest}
+    if not enough and found:
+        file, names = next(iter(found.items()))
+        beyond = sum(count for number, count in lines.numbers.items() if number >= len(names))
+        if beyond <= 0.2 * lines.objects or lines.highest == len(names):
+            context.understood(file, f"{len(names)} names of classes")
+            return _too_few(folder, lines, options, file, names, beyond)
     if not enough:
         options["names"] = ""
         options["classes"] = [f"class {number}" for number in range(lines.highest + 1)]
@@ -278,6 +286,26 @@ def _named(context: Context, folder: str, lines: _Lines, options: dict) -> tuple
     evidence = "; ".join(f"'{file}' has {len(names)} names, class 0 is '{names[0]}'" for names, file in reversed(different.items()))
     text = f"Which file names the classes of '{folder or 'the text files'}'?"
     return [Question("names", text, readings, first, f"{evidence}. The one nearest to the text files is taken.", tuple(lines.keys)[:6])], notes
+
+
+def _too_few(folder: str, lines: _Lines, options: dict, file: str, names: list[str], beyond: int) -> tuple[list[Question], list[str]]:
+    """A list that does not name the highest numbers: they get names of their own, or the list counts from 1."""
+    more = [*names, *(f"class {number}" for number in range(len(names), lines.highest + 1))]
+    options["names"], options["classes"] = "", more
+    said = f"'{folder or '.'}': '{file}' names {len(names)} classes, and there are numbers to {lines.highest} ({beyond:,} objects)"
+    notes = [f"{said}: those without a name are called '{more[-1]}' and the like here. Rename them."]
+    if lines.highest != len(names):
+        return [], notes
+    readings = (
+        Reading("zero", f"0 is '{names[0]}'; number {lines.highest} has no name", {"classes": more}),
+        Reading("one", f"1 is '{names[0]}', {lines.highest} is '{names[-1]}'; 0 has no name", {"classes": ["class 0", *names]}),
+    )
+    taken = "one" if not lines.numbers[0] else "zero"
+    options["classes"] = list(next(reading for reading in readings if reading.name == taken).changes["classes"])
+    evidence = f"{said[len(repr(folder or '.')) + 2 :]}; number 0 has {lines.numbers[0]:,} objects"
+    return [
+        Question("counted_from", f"Do the class numbers count from 0 or from 1 in '{file}'?", readings, taken, evidence, tuple(lines.keys)[:6])
+    ], notes
 
 
 def _points(lines: _Lines, shape: list[int], options: dict, notes: list[str]) -> list[Question]:

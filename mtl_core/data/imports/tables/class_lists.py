@@ -40,6 +40,8 @@ class ClassLists:
 
     def __init__(self) -> None:
         self.lists: list[dict[str, str]] = []
+        self.files: list[str] = []  # of the lists
+        self.used: set[str] = set()
 
     def take(self, context: Context, file: str, names: list[str], rows: list[list[str]]) -> bool:
         """Whether a file that is no table of images is a list of classes; it is kept.
@@ -65,7 +67,21 @@ class ClassLists:
         if len(found) < len(pairs):
             return False
         self.lists.append(found)
+        self.files.append(file)
         return True
+
+    def tell(self, context: Context) -> None:
+        """Which lists explain a column of a table. One that explains none may be labels whose pictures another file names."""
+        for file, found in zip(self.files, self.lists, strict=True):
+            first = next(iter(found.items()))
+            if file in self.used:
+                context.understood(file, "a list of classes: what numbers or short names of classes mean")
+            elif len(set(found.values())) < len(found):  # several have one name: labels rather than names of classes
+                context.not_understood(
+                    file,
+                    f"seen, not understood: a table of pairs such as '{first[0]}' and '{first[1]}' that names no image; if they are labels, "
+                    "put the images' file names into it",
+                )
 
     def named(self, options: CsvOptions, sample: Sample) -> CsvOptions:
         """The options with class names in place of the numbers or short names that a list explains, where it explains every one of them."""
@@ -83,8 +99,9 @@ class ClassLists:
         return options.model_copy(update={"columns": columns})
 
     def _of(self, cells: set[str]) -> dict[str, str] | None:
-        for found in self.lists:
+        for file, found in zip(self.files, self.lists, strict=True):
             if len(cells) > 1 and cells <= set(found):
+                self.used.add(file)
                 return {cell: found[cell] for cell in sorted(cells)}
         return None
 

@@ -21,6 +21,47 @@ _MOST_NUMBERED = 300  # whole numbers that could be classes
 _UNITS = {"m": "m", "mm": "mm", "cm": "cm", "deg": "degrees", "px": "pixels", "s": "s", "kg": "kg", "g": "g", "percent": "%"}
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2})?(\.\d+)?")
 _MEASURED = re.compile(r"[^\d\s.,+-]{0,3}\s*[-+]?[\d.,]+\s*[^\d\s.,]{1,4}|[^\d\s.,+-]{1,3}\s*[-+]?[\d.,]+")
+_DOUBTFUL = frozenset(  # words that people write for 'not known', and that may be classes as well
+    [
+        "unknown",
+        "unclear",
+        "undefined",
+        "unspecified",
+        "unlabeled",
+        "unlabelled",
+        "undetermined",
+        "missing",
+        "void",
+        "nil",
+        "nd",
+        "tbd",
+        "not available",
+        "not known",
+        "not specified",
+        "no label",
+        "no data",
+        "n.a.",
+        "n.d.",
+        "#n/a",
+        "#na",
+        "<na>",
+        "--",
+        "---",
+        "??",
+        "???",
+        "unbekannt",
+        "keine angabe",
+        "k.a.",
+        "k. a.",
+        "fehlt",
+        "inconnu",
+        "non renseigné",
+        "desconocido",
+        "sconosciuto",
+        "onbekend",
+    ]
+)
+_MOST_WORDS = 8  # different words in a column of numbers
 _WRITTEN_BY_MACHINES = ("nan",)  # what pandas and numpy write for an empty cell
 _SENTINELS = ("-1", "-9", "-99", "-999", "-9999", "999", "9999", "99999", "-1.0", "-99.0", "-999.0", "-9999.0", "999.0", "9999.0")
 
@@ -76,12 +117,16 @@ def look_at_column(name: str, sample: Sample, alone: bool = False) -> Found:
         return Found(None, "every cell is empty")
     others = [cell for cell in filled if cell.lower() not in MISSING]
     numbers = [sample.number(cell) for cell in others]
+    words = {cell.lower() for cell, value in zip(others, numbers, strict=True) if value is None}
     made: dict[str, Any] = {"column": name, "task": "class" if sample.is_list else suggested_task_name(name)}
     if not alone and (means(name, PROVENANCE) or is_group(name, filled)):
         what = "says where a row comes from" if means(name, PROVENANCE) else "says what belongs together"
         return Found(Column(**made, kind="left_out"), f"its name {what}")
     if others and all(value is not None for value in numbers):
         return _numbers(name, sample, others, [value for value in numbers if value is not None], made)
+    known = [(cell, value) for cell, value in zip(others, numbers, strict=True) if value is not None]
+    if len(known) > 0.6 * len(others) and len({cell for cell, _ in known}) > 2 and (words <= _DOUBTFUL or len(words) <= _MOST_WORDS):
+        return _among_numbers(name, sample, others, known, words, made)
     return _texts(name, sample, filled, made)
 
 
@@ -90,7 +135,7 @@ def _numbers(name: str, sample: Sample, cells: list[str], values: list[float], m
     if different < 2:
         return Found(None, f"every cell is {cells[0]}")
     unit = _UNITS.get(words_of(name)[-1], "") if words_of(name) and len(words_of(name)) > 1 else ""
-    quantity = Column(**made, kind="regression", unit=unit)
+    quantity = Column(**made | ({"task": "value"} if sample.is_list else {}), kind="regression", unit=unit)
     whole = all(np.isfinite(value) and value == int(value) and abs(value) < 1e15 for value in values)
     if not whole:
         return _with_sentinels(quantity, cells, values)
@@ -129,16 +174,47 @@ def _numbers(name: str, sample: Sample, cells: list[str], values: list[float], m
     return Found(classes.model_copy(update={"unit": unit, "kind": "classification" if taken == "classes" else "regression"}), "", [question])
 
 
+def _among_numbers(name: str, sample: Sample, cells: list[str], known: list[tuple[str, float]], words: set[str], made: dict[str, Any]) -> Found:
+    """Numbers with a few words between, such as 'unknown': no label, or is all of it text?"""
+    found = _numbers(name, sample, [cell for cell, _ in known], [value for _, value in known], made)
+    if found.column is None or found.column.kind == "left_out":
+        return found
+    missing = [*(MISSING if found.column.missing is None else found.column.missing), *sorted(words)]
+    counts = Counter(cell for cell in cells if cell.lower() in words)
+    listing = ", ".join(f"'{word}' ({count:,})" for word, count in counts.most_common(8))
+    readings = (
+        Reading("missing", "no label; the column holds numbers", {"kind": found.column.kind, "missing": missing}),
+        Reading("texts", "classes, and every number is a class too", {"kind": "classification", "missing": list(MISSING)}),
+    )
+    text = f"'{name}' holds numbers and words. Do the words mean 'no label'?"
+    examples = tuple(dict.fromkeys(key for cell, key in zip(sample.columns[name], sample.keys, strict=True) if cell in counts and key))[:6]
+    question = Question("words", text, readings, "missing", f"{len(known):,} numbers; {listing}", examples)
+    others = [_also_missing(asked, sorted(words)) for asked in found.questions]
+    return Found(found.column.model_copy(update={"missing": missing}), "", [question, *others])
+
+
+def _also_missing(question: Question, words: list[str]) -> Question:
+    """The question with readings that keep these words as 'no label', where they say what is."""
+    readings = tuple(
+        Reading(r.name, r.title, {**r.changes, **({"missing": [*r.changes["missing"], *words]} if "missing" in r.changes else {})})
+        for r in question.readings
+    )
+    return Question(question.name, question.text, readings, question.taken, question.evidence, question.examples)
+
+
 def _with_sentinels(column: Column, cells: list[str], values: list[float]) -> Found:
     """A number that repeats far outside of the others may stand for 'not measured'."""
     counts = Counter(cells)
-    odd = [cell for cell in _SENTINELS if counts[cell] >= 3 and counts[cell] >= 0.02 * len(cells)]
+    odd = [cell for cell in _SENTINELS if counts[cell]]
     for cell in odd:
         rest = np.array([value for value, text in zip(values, cells, strict=True) if text != cell])
         value = float(cell)
         if not rest.size or rest.min() <= value <= rest.max():
             continue
         away = min(abs(value - rest.min()), abs(value - rest.max()))
+        often = counts[cell] >= 3 and counts[cell] >= 0.02 * len(cells)
+        if not often and (abs(value) < 99 or away <= 2 * (rest.max() - rest.min())):
+            continue
         if away > 2 * (rest.max() - rest.min()) or (value < 0 <= rest.min()):
             words = sorted({text for text in counts if text.rstrip("0").rstrip(".") == cell.rstrip("0").rstrip(".") or text == cell} | {cell})
             readings = (
@@ -172,8 +248,8 @@ def _texts(name: str, sample: Sample, filled: list[str], made: dict[str, Any]) -
     split = _separated(name, sample, filled, made)
     if split is not None:
         return _empty_cells(split, sample)
-    others = [cell for cell in filled if cell.lower() not in MISSING]
-    words = Counter(cell for cell in filled if cell.lower() in MISSING)
+    others = [cell for cell in filled if cell.lower() not in MISSING and cell.lower() not in _DOUBTFUL]
+    words = Counter(cell for cell in filled if cell.lower() in MISSING or cell.lower() in _DOUBTFUL)
     repeats = len(filled) / len(different)
     if is_identifier(name) and not means(name, CLASSES) and repeats < 4:
         return Found(left_out, "its name and its cells are those of an identifier")
@@ -198,9 +274,10 @@ def _missing_words(column: Column, sample: Sample, words: Counter[str], others: 
     by_people = sorted({word.lower() for word in words if word.lower() not in _WRITTEN_BY_MACHINES})
     total = sum(words.values())
     listed_words = ", ".join(f"'{word}' ({count:,})" for word, count in words.most_common(6))
-    if total < 2 and len(others) > 20:
+    doubtful = sorted({word.lower() for word in words if word.lower() in _DOUBTFUL})
+    if total < 2 and len(others) > 20 and not doubtful:
         return column  # read as 'no label'; the check says how many
-    all_missing = list(MISSING)
+    all_missing = [*MISSING, *doubtful]
     readings = [Reading("classes", "each is a class of its own", {"missing": [""]}), Reading("missing", "no label", {"missing": all_missing})]
     taken = "classes" if by_people else "missing"
     if by_people and by_machine:

@@ -23,7 +23,15 @@ from mtl_core.data.imports.tables.split_columns import group_values, parts_of_co
 from mtl_core.data.imports.tables.table_files import table_files
 from mtl_core.data.imports.tables.table_opening import NoTableError, Opened, open_table
 from mtl_core.data.imports.tables.table_options import Column, CsvOptions
-from mtl_core.data.imports.tables.table_questions import ask_commas, ask_empty_boxes, ask_folder, ask_landmarks, ask_unlisted
+from mtl_core.data.imports.tables.table_questions import (
+    ask_commas,
+    ask_empty_boxes,
+    ask_folder,
+    ask_image_column,
+    ask_landmarks,
+    ask_same,
+    ask_unlisted,
+)
 from mtl_core.data.imports.tables.table_reading import RECORDS, doubles
 from mtl_core.data.imports.tables.via_regions import is_via, look_at_via
 from mtl_core.data.imports.tree import UnreadableError
@@ -42,7 +50,7 @@ def look_at_tables(context: Context) -> list[Guess]:
             opened = open_table(context, file)
         except NoTableError as error:
             if lists.take(context, file, error.names, error.rows):
-                context.understood(file, "a list of classes: what numbers or short names of classes mean")
+                continue  # whether it explains anything is known once the columns are
             elif not file.lower().endswith((".txt", ".lst", ".json")) or (error.hits > 0 and len(error.rows) > 1):
                 context.not_understood(file, f"a table, but {error}")
         except DataError as error:
@@ -53,6 +61,7 @@ def look_at_tables(context: Context) -> list[Guess]:
     guesses: list[Guess] = []
     for number, tables in enumerate(alike.values()):
         guesses += _guesses_of(context, tables, lists, f"tables-{number}" if len(tables) > 1 else "")
+    lists.tell(context)
     ask_unlisted(context, guesses)
     return guesses
 
@@ -77,6 +86,7 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
     if options.box and options.box_empty == "unlabelled" and not options.columns and not options.indicators:
         options = options.model_copy(update={"box_empty": "no_object"})
     has_targets = bool(options.box or options.indicators or any(column.kind != "left_out" for column in options.columns))
+    questions += ask_image_column(context, options, sample)
     guesses = []
     for table in tables:
         file = table.options.file
@@ -109,7 +119,7 @@ def brief(options: CsvOptions) -> dict[str, Any]:
 def _holding(options: dict[str, Any], questions: list[Question]) -> dict[str, Any]:
     """The options with every key of each question's reading that is taken, defaults too."""
     for question in questions:
-        for path, value in question.reading(question.taken).changes.items():
+        for path, value in question.reading(question.taken).changes.items() if question.taken else ():
             node: Any = options
             *above, last = path.split(".")
             for part in above:
@@ -194,6 +204,7 @@ def _columns(sample: Sample, options: CsvOptions, boxes: BoxColumns, sizes: dict
         questions.append(ask_landmarks(boxes.landmarks, start, _first_keys(sample)))
         left |= dict.fromkeys(boxes.landmarks, "it is a place in the picture")
     _own_names(columns, indicators)
+    questions += ask_same(columns, sample)
     return {"columns": columns, "indicators": indicators}, left, questions, splits, groups
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from mtl_core.data.imports.formats import AmbiguousImageError, Context
-from mtl_core.data.imports.formats.image_index import is_idx_row, is_inner
 from mtl_core.data.imports.pictures import is_picture
 from mtl_core.data.imports.report import Findings
 from mtl_core.data.imports.tables.cells import number
@@ -234,7 +233,7 @@ def _rivals(context: Context, options: CsvOptions, names: list[str], rows: list[
     place = names.index(options.image_column)
     cells = [cells[place] for _, cells in rows][:: max(1, len(rows) // _TRIED)]
     found = []
-    for folder in sorted({key.rpartition("/")[0] for key in context.index.keys if not is_inner(key)})[:200]:
+    for folder in sorted(context.index.folders)[:200]:
         images = ImageNames(context, options.model_copy(update={"image_prefix": f"{folder}/" if folder else ""}))
         if images.options.image_prefix != options.image_prefix:
             keys = [_found(context, images.reference(cell)) for cell in cells]
@@ -255,7 +254,7 @@ def _patterns(context: Context, file: str, cells: list[str]) -> list[tuple[str, 
     patterns = [("", 0)]
     if not any("/" in cell or "\\" in cell for cell in cells):
         folder = file.rpartition("/")[0]
-        folders = Counter(key.rpartition("/")[0] for key in context.index.keys[:20_000] if not is_inner(key))
+        folders = context.index.folders
         if len(folders) > 1:
             near = [name for name in folders if name and (name == folder or f"{name}/".startswith(f"{folder}/" if folder else "\0"))]
             part = part_of_file(file.rpartition("/")[2])
@@ -270,7 +269,7 @@ def _patterns(context: Context, file: str, cells: list[str]) -> list[tuple[str, 
 
 def _numbered(context: Context, file: str) -> list[tuple[str, int]]:
     """Whole numbers may be rows of an idx file, or the end of names such as img_00012."""
-    idx = sorted({key.rpartition("#")[0] for key in context.index.keys if is_idx_row(key)})
+    idx = context.index.idx_files
     part = next((word for word in ("train", "test", "val") if word in file.lower().rpartition("/")[2]), "")
     words = {"test": ("t10k", "test"), "train": ("train",), "val": ("val",)}.get(part, ("",))
     patterns = [(f"{name}#", 0) for name in idx if name.rpartition("/")[2].startswith(words)]

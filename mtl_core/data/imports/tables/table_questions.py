@@ -8,7 +8,7 @@ from mtl_core.data.imports.formats import AmbiguousImageError, Context, Guess
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.tables.column_look import Sample
 from mtl_core.data.imports.tables.table_opening import Opened
-from mtl_core.data.imports.tables.table_options import CsvOptions
+from mtl_core.data.imports.tables.table_options import Column, CsvOptions
 from mtl_core.data.imports.tables.table_reading import ImageNames, read_table
 
 _COMMA = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
@@ -47,6 +47,49 @@ def ask_commas(sample: Sample, options: CsvOptions) -> list[Question]:
             evidence = f"every number with a comma has three digits after it ({', '.join(commas[:4])}); {len(plain)} numbers have none"
             return [Question("commas", f"What is the comma in numbers such as {commas[0]}?", readings, taken, evidence)]
     return []
+
+
+def ask_image_column(context: Context, options: CsvOptions, sample: Sample) -> list[Question]:
+    """Several columns name pictures of this set, as in tables of pairs: whose are the labels?"""
+    if options.box:
+        return []
+    others = []
+    for name, cells in sample.columns.items():
+        named = [cell for cell in cells if cell][:200]
+        if len(set(named)) > 2 and sum("." in cell and cell in context.index for cell in named) > 0.9 * len(named):
+            others.append(name)
+    if not others:
+        return []
+    names = [options.image_column, *others]
+    same = {name: {"image_column": name, "image_prefix": options.image_prefix if name == options.image_column else ""} for name in names}
+    readings = tuple(Reading(f"in-{name}", f"those of '{name}'", same[name]) for name in names)
+    text = f"Several columns of '{options.file}' name images: {', '.join(map(repr, names))}. Whose labels are in its rows?"
+    evidence = "A label belongs to one image here; a task that compares two images is not known"
+    return [Question("image_column", text, readings, "", evidence, tuple(dict.fromkeys(key for key in sample.keys if key))[:4])]
+
+
+def ask_same(columns: list[Column], sample: Sample) -> list[Question]:
+    """Two columns of classes that say the same of every row, such as a number and its name: one task, or two?"""
+    asked: list[Question] = []
+    plain = [(n, column) for n, column in enumerate(columns) if column.kind == "classification"]
+    for place, (n, one) in enumerate(plain):
+        for m, other in plain[place + 1 :]:
+            pairs = set(zip(sample.columns[one.column], sample.columns[other.column], strict=True))
+            firsts, seconds = {first for first, _ in pairs}, {second for _, second in pairs}
+            if not len(pairs) == len(firsts) == len(seconds) > 1 or "left_out" in (one.kind, other.kind):
+                continue
+            numbers = sum(sample.number(cell) is not None for cell in firsts)
+            less, more, where = (one, other, n) if numbers else (other, one, m)
+            path = f"columns.{where}.kind"
+            readings = (
+                Reading("one", f"one task, '{more.task}'", {path: "left_out"}),
+                Reading("two", f"two tasks, '{one.task}' and '{other.task}'", {path: "classification"}),
+            )
+            shown = ", ".join(f"'{a}' = '{b}'" for a, b in sorted(pairs)[:4])
+            text = f"'{one.column}' and '{other.column}' say the same of every row. Are they one task?"
+            asked.append(Question("same", text, readings, "one", f"{len(pairs)} pairs: {shown}"))
+            less.kind = "left_out"
+    return asked
 
 
 def ask_landmarks(names: list[str], start: int, examples: tuple[str, ...]) -> Question:

@@ -3,30 +3,50 @@
 from __future__ import annotations
 
 import re
+import weakref
 from collections import Counter
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from mtl_core.data.imports.formats import Context
+from mtl_core.data.imports.report import Findings
 from mtl_core.data.imports.tables.record_rows import json_lines_table, json_table, parquet_table, xlsx_table
 from mtl_core.data.imports.tables.table_options import CsvOptions
 from mtl_core.data.imports.tables.text_rows import ENCODINGS, text_rows
-from mtl_core.data.imports.tree import UnreadableError
+from mtl_core.data.imports.tree import Tree, UnreadableError
 from mtl_core.errors import DataError
 
 MOST_CSV_BYTES = 256 << 20
 JSON_LINES = (".jsonl", ".ndjson")
 RECORDS = (".xlsx", ".xlsm", ".parquet", ".json", *JSON_LINES)
 Rows = list[tuple[int, list[str]]]
+_MOST_KEPT = 4_000_000  # cells of tables that are kept
+_KEPT: weakref.WeakKeyDictionary[Tree, dict[tuple, tuple[list[str], Rows, Findings]]] = weakref.WeakKeyDictionary()
 
 
 def read_table(context: Context, options: CsvOptions) -> tuple[list[str], Rows]:
     """Column names, and (line number, cells) of every row that has as many; others are findings.
 
     A name that stands twice gets a number (``size``, ``size (2)``); ``doubles`` finds these, and nothing may refer to them.
+    A look asks for the same table several times: while its tree is open, the tables read last are kept. Nobody changes the rows.
 
     Raises:
         DataError: the file cannot be read as said.
     """
+    kept = _KEPT.setdefault(context.tree, {})
+    key = tuple(getattr(options, name) for name in ("file", "encoding", "delimiter", "sheet", "skip_lines", "header"))
+    if key not in kept:
+        own = replace(context, findings=Findings())
+        names, rows = _read(own, options)
+        while kept and sum(len(names) * len(rows) for names, rows, _ in kept.values()) + len(names) * len(rows) > _MOST_KEPT:
+            del kept[next(iter(kept))]
+        kept[key] = names, rows, own.findings
+    names, rows, findings = kept[key]
+    context.findings.take(findings)
+    return names, rows
+
+
+def _read(context: Context, options: CsvOptions) -> tuple[list[str], Rows]:
     if options.encoding not in ENCODINGS:
         raise DataError(f"'{options.file}': encoding '{options.encoding}' is not known; expected utf-8-sig, utf-16, cp1252 or latin-1")
     ending = PurePosixPath(options.file).suffix.lower()
