@@ -94,7 +94,10 @@ def chosen_set(sets: list[DataSet]) -> DataSet | None:
         key=f"data.table.{len(sets)}.{asked if 'data' in st.query_params else ''}",
         column_config={
             "Data set": st.column_config.TextColumn(width=250),
-            **{split: st.column_config.NumberColumn(split, format="localized", width=80, help=f"Images in {split}.") for split in ("train", "val", "test")},
+            **{
+                split: st.column_config.NumberColumn(split, format="localized", width=80, help=f"Images in {split}.")
+                for split in ("train", "val", "test")
+            },
             "Image size": st.column_config.TextColumn(width=150, help="Width x height in pixels."),
             "Tasks": st.column_config.TextColumn(width=420),
         },
