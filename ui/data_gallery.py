@@ -54,9 +54,7 @@ def _say_look(entry: DataSet) -> None:
         note_look_at_data(store.home, entry.part)
         kept = "that you look at them is kept, and the Evaluation of each run on this data set says so."
     except OSError as error:
-        kept = (
-            f"that you look at them could not be kept in '{store.home}': {error.strerror or error}. Free some space, or set MTL_HOME."
-        )
+        kept = f"that you look at them could not be kept in '{store.home}': {error.strerror or error}. Free some space, or set MTL_HOME."
     st.caption(f":material/lock: Test images say how good a run is only while nothing is chosen by them: {words.plain(kept)}")
 
 

@@ -262,7 +262,7 @@ def test_preprocessing_is_shown_before_and_after_and_taken_along(opened):
     app.selectbox(key="data.steps.denoise").set_value("median").run()
     app.selectbox(key="data.steps.resize").set_value("pad").run()
     app.number_input(key="data.steps.width").set_value(24).run()
-    assert any(caption.value == "After, as the network sees it · 64 x 24 pixels, grey" for caption in app.caption)
+    assert any(caption.value == "After, as the network sees it · 24 x 64 pixels, grey" for caption in app.caption)
     app.number_input(key="data.steps.denoise.size").set_value(4).run()
     assert any("odd number" in error.value for error in app.error)
     app.number_input(key="data.steps.denoise.size").set_value(5).run()
