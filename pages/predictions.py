@@ -28,7 +28,8 @@ def main() -> None:
     run = run_store().get(run_id)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.title("Predictions", anchor=False, width="content")
-        run_picker(listing_with(run), run_id, width=460)
+        if not run_picker(listing_with(run), run_id, width=460):
+            st.markdown(f"of **{plain(run.name)}**", width="content")
     if not run.info or pictures_of(run, PROBE) is None:
         why = "it ended before the first ones" if run.status.is_ended() else "they appear when it begins to train"
         st.info(f"{plain(run.name)} has no predictions: {why}.")

@@ -156,7 +156,7 @@ def is_share(metric: dict[str, Any]) -> bool:
 def _best_and_last(entry: dict[str, Any] | None) -> str:
     if not entry:
         return ":gray[val: after each epoch]"
-    last = f"last **{words.measured(entry['last'])}**"
+    last = f"val: last **{words.measured(entry['last'])}**"
     if entry["best"] is None:  # nothing finite was measured yet
         return last
     return f"{last} · best **{words.measured(entry['best'])}** :gray[(epoch {entry['best_epoch']:g})]"

@@ -11,10 +11,11 @@ from mtl_core.analysis.dataset_report import SPLITS, class_presence, find_rows, 
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
+from mtl_core.runs.looks import note_look_at_data
 from ui import background, words
 from ui.data_sets import DataSet, work_key
 from ui.sheets import drawn_and_said, for_thumbnails, ink, legend, room_for, said
-from ui.state import hold, torch_is_ready
+from ui.state import hold, run_store, torch_is_ready
 
 PER_PAGE = 24
 COLUMNS = 8
@@ -30,6 +31,8 @@ def gallery(entry: DataSet, data: PreparedData) -> None:
     split, task, rows = _filters(entry, data, tasks)
     if not torch_is_ready():
         return
+    if split == "test":
+        _say_look(entry)
     _sample(entry, data, tasks, split, rows)
     if not len(rows):
         st.info("No image is like that. Change what you look for above.", icon=":material/search_off:")
@@ -42,6 +45,17 @@ def gallery(entry: DataSet, data: PreparedData) -> None:
                 _tile(entry, data, split, task, int(row))
     if task is not None:
         legend(task)
+
+
+def _say_look(entry: DataSet) -> None:
+    """Test images are shown: it is written down, and said."""
+    store = run_store()
+    try:
+        note_look_at_data(store.home, entry.part)
+        kept = "that you look at them is kept, and the Evaluation of each run on this data set says so."
+    except OSError as error:
+        kept = f"that you look at them could not be kept in '{store.home}': {error.strerror or error}. Free some space, or set MTL_HOME."
+    st.caption(f":material/lock: Test images say how good a run is only while nothing is chosen by them: {words.plain(kept)}")
 
 
 def _filters(entry: DataSet, data: PreparedData, tasks: dict[str, Task]) -> tuple[str, Task | None, np.ndarray]:

@@ -17,7 +17,7 @@ from ui import words
 from ui.data_sets import DataSet, train_on
 from ui.forms import Field, as_shown, describe, is_shown
 from ui.preview import SAMPLE_COLUMNS, sample_tiles
-from ui.sheets import ink
+from ui.sheets import drawn_and_said, ink, said
 from ui.state import hold, settings, torch_is_ready
 
 KEPT = "data.steps"  # what was chosen, for every data set alike, as the config has it
@@ -109,7 +109,10 @@ def stride(count: int) -> int:
 
 def _sheet(title: str, sample: OneSample, data: PreparedData) -> None:
     channels, height, width = sample.image.shape
-    st.caption(f"{title} · {height} x {width} pixels, {'grey' if channels == 1 else 'colour'}")
+    st.caption(f"{title} · {width} x {height} pixels, {'grey' if channels == 1 else 'colour'}")
     tiles = sample_tiles(sample, list(data.tasks.values()))
+    drawn, in_words = drawn_and_said(tiles[0], tiles[1:])
+    said(in_words)
+    tiles = [tiles[0], *drawn]
     rows = [("", tiles[start : start + SAMPLE_COLUMNS]) for start in range(0, len(tiles), SAMPLE_COLUMNS)]
     st.image(png(contact_sheet(rows, ink=ink(), text_height=22)), alt=title.partition(",")[0].partition(":")[0])

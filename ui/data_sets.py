@@ -94,8 +94,11 @@ def chosen_set(sets: list[DataSet]) -> DataSet | None:
         key=f"data.table.{len(sets)}.{asked if 'data' in st.query_params else ''}",
         column_config={
             "Data set": st.column_config.TextColumn(width=250),
-            **{split: st.column_config.NumberColumn(split, format="localized", width=80) for split in ("train", "val", "test")},
-            "Images": st.column_config.TextColumn(width=150),
+            **{
+                split: st.column_config.NumberColumn(split, format="localized", width=80, help=f"Images in {split}.")
+                for split in ("train", "val", "test")
+            },
+            "Image size": st.column_config.TextColumn(width=150, help="Width x height in pixels."),
             "Tasks": st.column_config.TextColumn(width=420),
         },
     )
@@ -124,11 +127,11 @@ def _open(name: str) -> None:
 def _row(entry: DataSet) -> dict[str, Any]:
     row: dict[str, Any] = {"Data set": entry.title}
     if entry.source is None:
-        return {**row, "train": None, "val": None, "test": None, "Images": "", "Tasks": entry.problem}
+        return {**row, "train": None, "val": None, "test": None, "Image size": "", "Tasks": entry.problem}
     channels, height, width = entry.source.image_shape()
     sizes = entry.source.split_sizes()
     tasks = ", ".join(task.name for task in entry.source.tasks())
-    return {**row, **sizes, "Images": f"{width} x {height}, {PICTURE_WORDS.get(channels, '')}", "Tasks": tasks}
+    return {**row, **sizes, "Image size": f"{width} x {height}, {PICTURE_WORDS.get(channels, '')}", "Tasks": tasks}
 
 
 def set_header(entry: DataSet) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from mtl_core.analysis.regret import chosen_epoch, course, regrets
 from mtl_core.figures.evaluation import regret_figure
 from mtl_core.runs.evaluations import SPLITS, Evaluation, evaluations
-from mtl_core.runs.looks import Look, looks
+from mtl_core.runs.looks import Look, looks, looks_at_data
 from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import KeptCheckpoint, kept_checkpoints
 from ui import words
@@ -59,7 +59,7 @@ def evaluation_tab(store: RunStore, run: Any) -> None:
     of_checkpoint = {one.split: one for one in found if one.checkpoint == checkpoint.name}
     job_controls(store, run, checkpoint, split, of_checkpoint.get(split))
     frame = scalars_feed(store, run.id)["frame"]
-    _test_line(frame, looks(store.folder(run.id)))
+    _test_line(frame, looks(store.folder(run.id)), looks_at_data(store.home, run.config.data.model_dump(mode="json")), run.created_at)
     shown = of_checkpoint.get(split)
     if shown is not None:
         _tasks(store, run, shown)
@@ -99,12 +99,13 @@ def _split_choice(run: Any) -> str:
     return split
 
 
-def _test_line(frame: pd.DataFrame, seen: list[Look]) -> None:
-    """Whether and when the test images were looked at, in any way."""
+def _test_line(frame: pd.DataFrame, seen: list[Look], in_data: list[float], begun: float) -> None:
+    """Whether and when the test images were looked at, in any way; those of ``in_data`` are looks at the data set, before or after the run."""
     said, at_the_end = [], frame["key"].str.startswith("test/").any()
     if at_the_end:
         said.append("measured once when the run finished, with the checkpoint that was best on val")
     said += [f"{look.what} on {words.moment(look.at)}, with epoch {look.epoch}" for look in seen]
+    said += [f"shown on the Data page on {words.moment(at)}, {'before' if at < begun else 'after'} this run was made" for at in in_data]
     text = f"The test images were looked at: {'; '.join(said)}." if said else "The test images have not been touched."
     further = "Beyond that" if at_the_end else "Before the run finishes"
     st.caption(f":material/lock: {text} {further} they are measured and predicted only when you ask for it. They never choose a checkpoint.")
@@ -146,7 +147,7 @@ def _gaps(run: Any, frame: pd.DataFrame, checkpoint: KeptCheckpoint, found: dict
     note = "Loss of quality: how much worse val is than train, and test than val; below zero it is better. "
     if parts and run.info["images"]["train"] > TRAIN_PART:
         note += f"Train is measured on a fixed part of {TRAIN_PART} images until the whole split is evaluated. "
-    st.caption(note)
+    st.caption(note + words.ONE_SEED)
 
 
 def _recorded(frame: pd.DataFrame, split: str, key: str, checkpoint: KeptCheckpoint, chosen: int | None) -> float | None:
@@ -163,7 +164,7 @@ def _shown(values: dict[str, float | None], metric: dict[str, Any]) -> dict[str,
 
     def lost(before: str, after: str) -> str:
         one, other = values[before], values[after]
-        return "–" if one is None or other is None else f"{sign * (one - other):+.3g}"
+        return "–" if one is None or other is None else f"{sign * (one - other):+.3g} {unit}".rstrip()
 
     unit = metric.get("unit", "")
     texts = {split: words.measured(value, unit) for split, value in values.items()}

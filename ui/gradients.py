@@ -60,7 +60,7 @@ def _conflict(run: Any, feed: dict[str, Any]) -> None:
     plot(prepared(figure, f"Cosines between the tasks' gradients at step {step}"), key="chart.conflict")
     for sentence in reading(frame, tasks)[:4]:
         st.markdown(f":small[{words.plain(sentence)}]")
-    st.caption("Below 0 a step for one task undoes part of the other's. The sentences are over the whole run so far.")
+    st.caption("Below 0 a step for one task undoes part of the other's. The sentences are over all steps at which it was measured.")
 
 
 def _step_slider(run: Any, steps: list[int]) -> int:

@@ -25,7 +25,8 @@ def files_step(proposal: Any) -> None:
         st.dataframe(
             pd.DataFrame(rows),
             hide_index=True,
-            height=min(36 * (len(rows) + 1), 300),
+            height=min(56 * len(rows) + 36, 320),
+            row_height=56,  # reasons take two lines
             column_config={
                 "": st.column_config.TextColumn(width=80),
                 "files": st.column_config.TextColumn(width=300),

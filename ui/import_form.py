@@ -87,7 +87,7 @@ def _tasks(proposal: Any, known: bool) -> None:
         pd.DataFrame(rows),
         hide_index=True,
         key=f"import.tasks.{_mark([row['task'] for row in rows])}",  # what was edited belongs to these rows
-        disabled=[name for name in rows[0] if name not in ("keep", "title")],
+        disabled=[name for name in rows[0] if name not in ("keep", "title")] if known else True,
         column_config={
             "keep": st.column_config.CheckboxColumn("Keep", width=60),
             "title": st.column_config.TextColumn("title (optional)", max_chars=60),
@@ -95,6 +95,8 @@ def _tasks(proposal: Any, known: bool) -> None:
             "labelled": st.column_config.NumberColumn(format="localized", width=80),
         },
     )
+    if not known:  # these rows have the names from before the settings changed: what they say must not be taken for the names of now
+        return
     edited_rows = edited.to_dict("records")
     chosen = [row["task"] for row in edited_rows if row["keep"]]
     change(("tasks",), None if len(chosen) == len(rows) else chosen)
@@ -128,16 +130,21 @@ def _table(table: Any) -> None:
     columns = value(*where, "columns") or []
     if isinstance(columns, list) and all(isinstance(entry, dict) and "column" in entry for entry in columns) and columns:
         st.caption("Columns that become tasks")
+        shown = [{"column": entry["column"], "task": entry.get("task", ""), "kind": entry.get("kind", "")} for entry in columns]
+        # An editor keeps its edits by the number of the row. Each is taken into the settings once, and the next editor begins without any:
+        # one kept would go to another column where the columns change, and would undo what an answer or the YAML says later.
+        mark = _mark([table.file, *(text for row in shown for text in row.values())])
         edited = st.data_editor(
-            pd.DataFrame([{"column": entry["column"], "task": entry.get("task", ""), "kind": entry.get("kind", "")} for entry in columns]),
+            pd.DataFrame(shown),
             hide_index=True,
-            key=f"import.columns.{table.source}",
+            key=f"import.columns.{mark}",
             disabled=["column"],
             column_config={
                 "kind": st.column_config.SelectboxColumn(options=COLUMN_KINDS, required=True),
                 "task": st.column_config.TextColumn(required=True),
             },
         )
+        renamed = False
         for entry, row in zip(columns, edited.to_dict("records"), strict=True):
             if (row["task"], row["kind"]) == (entry.get("task", ""), entry.get("kind", "")):
                 continue
@@ -146,6 +153,9 @@ def _table(table: Any) -> None:
                 continue
             rename_task(entry.get("task", ""), row["task"])
             entry |= {"task": row["task"], "kind": row["kind"]}
+            renamed = True
+        if renamed:
+            st.rerun()  # the tasks above were drawn with the settings from before
 
 
 def _distinct(names: tuple[str, ...]) -> list[str]:

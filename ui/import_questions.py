@@ -109,7 +109,7 @@ def _readings(question: Any) -> None:
             sheet, said = _sheet(question, reading.name)
             st.markdown(f":small[**{words.plain(words.shortened(reading.title, 80))}**]")
             if sheet is not None:
-                st.image(sheet, width="stretch", alt=f"{', '.join(question.examples[:SHOWN])} if read as: {reading.title}")
+                st.image(sheet, alt=f"{', '.join(question.examples[:SHOWN])} if read as: {reading.title}")
             for sentence in said[:4]:
                 st.caption(words.plain(words.shortened(sentence, 160)))
 
@@ -150,7 +150,7 @@ def _drawn(path: str, text: str, examples: tuple[str, ...], source: int | None, 
     rows = []
     for task in found.tasks or (None,):
         tiles = [drawn_target(found.data, row, task, TILE_PIXELS, small=True) for row in range(len(found.keys))]
-        rows.append(("", tiles))
+        rows.append((task.name if task is not None and len(found.tasks) > 1 else "", tiles))
     given = [_in_words(task) for task in found.tasks]
     return png(contact_sheet(rows[:4], ink=colour, text_height=22)), [*given, *(f"Not used: {sentence}" for sentence in found.refused)]
 

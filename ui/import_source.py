@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.data.imports import imported
+from mtl_core.data.imports.formats import FORMATS
 from ui import words
 from ui.import_draft import start
 from ui.paths import VARIABLE, allowed_folders, is_allowed, real
@@ -24,9 +25,10 @@ ENDS = re.compile(r"\.(zip|csv|ya?ml|json)$", re.IGNORECASE)
 def source_step() -> None:
     """Two ways to bring files."""
     st.markdown(
-        "Class folders, images with a CSV, COCO JSON, Pascal VOC, YOLO, mask folders, depth maps: several kinds for the same images "
-        "are put together by the images' names, and any image may lack any target. Nothing is made before you have seen a report."
+        "Targets that come with your images are found in the files; those of several files are put together by the images' names, and any image "
+        "may lack any target. Nothing is made before you have seen a report."
     )
+    st.caption(f"Read are: {words.plain(', '.join(FORMATS.load(name).title for name in FORMATS))}.")
     left, right = st.columns(2, gap="large")
     with left, st.container(border=True):
         _upload()
@@ -92,7 +94,10 @@ def _take_path() -> None:
         st.session_state["import_refused"] = "Type the path of a folder or of a zip file first."
     elif not is_allowed(typed):
         there = ", ".join(f"'{folder}'" for folder in allowed_folders())
-        st.session_state["import_refused"] = f"'{typed}' is outside of the folders that the dashboard may read: {there}."
+        st.session_state["import_refused"] = (
+            f"'{typed}' is outside of the folders that the dashboard may read: {there}. Move the files below one of them, upload a zip, "
+            f"or name their folder in {VARIABLE} and start the dashboard again."
+        )
     elif not real(typed).exists():
         st.session_state["import_refused"] = f"There is nothing at '{typed}' on the server."
     else:

@@ -36,12 +36,12 @@ def asked_run(runs: list[Any]) -> str | None:
     return known
 
 
-def run_picker(known: list[dict[str, Any]], current: str, width: Any = "stretch") -> None:
-    """A box to go to another run, where there is one: pinned ones first, then the newest."""
+def run_picker(known: list[dict[str, Any]], current: str, width: Any = "stretch") -> bool:
+    """A box to go to another run, pinned ones first, then the newest. False, and nothing is drawn, where there is no other."""
     shown = sorted((run for run in known if not run["archived"] or run["id"] == current), key=lambda run: not run["pinned"])
     offered = [run for place, run in enumerate(shown) if place < OFFERED or run["id"] == current]
     if len(offered) < 2:
-        return
+        return False
     # Streamlit keeps a choice by its text, so nothing that changes by itself stands in it; a run that was given another name gets another box.
     names = {run["id"]: f"{run['name']}  ·  {words.moment(run['created_at'])}  ·  {run['id'][-4:]}" for run in offered}
     key = f"picked_run.{names.get(current, '')}"
@@ -50,6 +50,7 @@ def run_picker(known: list[dict[str, Any]], current: str, width: Any = "stretch"
     st.selectbox("Run", list(names), list(names).index(current), key=key, format_func=names.get, on_change=_go_to_picked, args=(key,), **kept)
     if st.session_state.pop("go_to_run", False):
         st.rerun()  # also where the box stands in a fragment
+    return True
 
 
 def _go_to_picked(key: str) -> None:

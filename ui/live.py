@@ -163,6 +163,7 @@ def _test_results(run, summary: dict[str, Any]) -> None:
     if not measured:
         return
     st.subheader("On the test images", anchor=False, help="Measured once, at the end, with the checkpoint that was best on val.")
+    st.caption(words.ONE_SEED)
     panel_style(tasks, colours_of(run.config), prefix="test")
     for start in range(0, len(tasks), TEST_TILES):
         for place, task in zip(st.columns(TEST_TILES), list(tasks)[start : start + TEST_TILES], strict=False):
@@ -172,7 +173,7 @@ def _test_results(run, summary: dict[str, Any]) -> None:
 
 def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_labels: bool) -> None:
     metric = info["metrics"][info["main_metric"]]
-    title = f"{words.plain(task)}: {metric['title']} {words.better(metric['higher_is_better'])}"
+    title = f"{words.better(metric['higher_is_better'])} {words.plain(task)}: {metric['title']}".strip()  # a long title is cut at its end
     if not has_labels:
         st.metric(title, "no labels", help="No test image is labelled for this task.")
         return

@@ -1,4 +1,4 @@
-"""The user's own image: every task of a run predicted on it, and what sharing the trunk costs and saves."""
+"""The user's own image: every task of a run predicted on it, and what sharing the backbone costs and saves."""
 
 from __future__ import annotations
 
@@ -143,7 +143,10 @@ def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
     sequence = hashlib.sha1(shown.tobytes()).hexdigest()
     height, width = image.shape[:2]
     fitted = "" if frame.shape[:2] == image.shape[:2] else f", shown to the network as {frame.shape[1]} x {frame.shape[0]} ({predictor.how})"
-    st.caption(f"{plain(name)}: {width} x {height} pixels{fitted}.")
+    st.caption(
+        f"{plain(name)}: {width} x {height} pixels{fitted}. The network answers for every image; for one unlike those that it was trained on, "
+        "its percentages say nothing."
+    )
     viewer(
         sample,
         tasks,
@@ -164,7 +167,7 @@ def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
 
 
 def _times(times: dict[str, Any]) -> None:
-    shared, apart, repeated = *st.columns(2), times["repeated"]
+    shared, apart, repeated = *st.columns(2), times["repeated"].replace("trunk", "backbone")
     shared.metric(f"One {repeated}, every head", f"{times['shared_ms']:.1f} ms")
     longer = f"{times['apart_ms'] / times['shared_ms']:.2f} times as long"
     apart.metric(f"One {repeated} per head", f"{times['apart_ms']:.1f} ms", delta=longer, delta_color="off")

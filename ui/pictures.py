@@ -21,7 +21,7 @@ from ui.words import plain
 
 PROBE = "probe"
 SPLITS = {
-    PROBE: "Probe images, every epoch",
+    PROBE: "Probe images (of val), every epoch",
     "val": "Validation split, best checkpoint",
     "train": "Training split, best checkpoint",
     "test": "Test split, best checkpoint",

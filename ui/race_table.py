@@ -32,23 +32,33 @@ def results(store: RunStore, entries: list[Entry]) -> None:
     summaries = {entry.run.id: summary_of(store, entry.run) for entry in entries}
     table, better = results_of(entries, summaries, reference, {run: at_chosen(frame) for run, frame in frames.items()})
     st.subheader("Results", anchor=False)
-    st.dataframe(_styled(table, better, entries), hide_index=True, placeholder="–", height=36 * (len(table) + 1), column_config=_columns(table))
+    st.dataframe(
+        _styled(table, better, entries), hide_index=True, placeholder="–", height=36 * (len(table) + 1), column_config=_columns(table, entries)
+    )
     st.caption(
         f"{_about_stars(entries)} {CONSTANT} is no better than always answering the mean or the most frequent class. "
         "**val**: with the checkpoint that val chose, one for all tasks; **best epoch**: where this task alone was best on val. "
         "**test**: measured once, at the end, with the chosen checkpoint; it has no stars, since test data choose nothing. "
-        "**Mean rank**: in each task the finished runs are ranked by val with the chosen checkpoint (1 = best, equal values share a rank), and the "
-        "ranks averaged over the tasks; how far apart they are does not count. **Step time**: training steps only, relative to "
-        f"{words.plain(reference.method)}; whatever else the machine did counts, too."
+        f"{_about_ranks(table)}**Step time**: training steps only, relative to {words.plain(reference.method)}; whatever else the machine did "
+        "counts, too."
     )
 
 
 def _about_stars(entries: list[Entry]) -> str:
     if _seeds(entries) < LEAST_SEEDS:
-        return f"No stars: fewer than {LEAST_SEEDS} seeds of each method have finished, and one seed may turn the order round."
+        return f"No stars and no ranks: fewer than {LEAST_SEEDS} seeds of each method have finished, and another seed may turn the order round."
     return (
         f"★ is the best method of a val column over its seeds, where its mean is at least {AHEAD:.0%} better than the second's and that by more than "
         "twice the standard error of the difference."
+    )
+
+
+def _about_ranks(table: pd.DataFrame) -> str:
+    if RANK not in table:
+        return ""
+    return (
+        "**Mean rank**: in each task the finished runs are ranked by val with the chosen checkpoint (1 = best, equal values share a rank), and the "
+        "ranks averaged over the tasks; how far apart they are does not count. "
     )
 
 
@@ -95,11 +105,13 @@ def results_of(
             rows[f"{title} {column}"] = [math.nan if value is None else value for value in found]
             better[f"{title} {column}"] = higher
         mains[f"{title} val"] = higher
-    rows[RANK] = _ranks(rows, mains)
+    ranked = bool(mains) and _seeds(entries) >= LEAST_SEEDS  # an order that another seed turns round is none
+    if ranked:
+        rows[RANK] = _ranks(rows, mains)
     rows[PACE] = _paces(entries, reference)
     rows[TIME] = [entry.run.seconds or math.nan for entry in entries]
-    order = ["method", "run", "status", *([RANK] if mains else []), PACE, TIME, *better]  # the metrics last: they are as many as there are tasks
-    return rows[order], better | ({RANK: False} if mains else {}) | {PACE: False, TIME: False}
+    order = ["method", "run", "status", *([RANK] if ranked else []), PACE, TIME, *better]  # the metrics last: they are as many as there are tasks
+    return rows[order], better | ({RANK: False} if ranked else {}) | {PACE: False, TIME: False}
 
 
 def _ranks(rows: pd.DataFrame, mains: dict[str, bool]) -> pd.Series:
@@ -183,11 +195,21 @@ def _cell(column: str) -> Callable[[float], str]:
     return text
 
 
-def _columns(table: pd.DataFrame) -> dict[str, Any]:
-    numbers = [column for column in table if column not in ("method", "run", "status")]
+def _columns(table: pd.DataFrame, entries: list[Entry]) -> dict[str, Any]:
+    """How the columns look. A heading begins with what tells it from the next one, as its end is cut off where the table is narrow."""
+    numbers = {column: (column, column) for column in table if column not in ("method", "run", "status")}
+    for task, info in next((entry.run.info["tasks"] for entry in entries if entry.run.info), {}).items():
+        main = info["main_metric"]
+        metric = info["metrics"][main]
+        arrow = words.better(bool(metric["higher_is_better"]))
+        about = ", in ".join(part for part in (f"{task}: {metric['title']}", metric.get("unit", "")) if part)
+        better = "higher is better" if metric["higher_is_better"] else "lower is better"
+        for split in ("val", "test"):
+            numbers[f"{task} {main} {arrow} {split}"] = (f"{arrow} {split} {task} {main}", f"{about}, on {split}; {better}")
+        numbers[f"{task} {main} {arrow} best epoch"] = (f"epoch {task}", f"The epoch in which {task} was best on val")
     return {
         "method": st.column_config.TextColumn("method", pinned=True, width=METHOD_PIXELS),
         "run": st.column_config.LinkColumn("run", display_text="open", width=58),
         "status": st.column_config.TextColumn("status", width=78),
-        **{column: st.column_config.Column(column, help=column, width=NUMBER_PIXELS) for column in numbers},
+        **{column: st.column_config.Column(label, help=words.plain(about), width=NUMBER_PIXELS) for column, (label, about) in numbers.items()},
     }

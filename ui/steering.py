@@ -26,7 +26,9 @@ def steering(store: RunStore, run: Any) -> None:
     now = run.config.at_step(LAST_STEP)
     colours = colours_of(run.config)
     with st.container(border=True, key="steering"):
-        st.markdown("**Steer it** :gray[takes effect at the next step, is marked on the curves, and becomes part of the run's settings]")
+        st.markdown(
+            "**Steer it** :gray[loss weights and learning rate: takes effect at the next step, is marked on the curves, is kept with the run]"
+        )
         fields = len(now.tasks) + 1
         for start in range(0, fields, IN_A_ROW):
             places = st.columns(min(IN_A_ROW, fields), gap="medium", vertical_alignment="bottom")

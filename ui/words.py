@@ -6,6 +6,7 @@ import math
 import re
 from datetime import datetime
 
+ONE_SEED = "One run with one seed: another seed gives other values, so a small difference proves nothing."
 STATUS_LOOK = {  # status -> (colour of the badge, icon)
     "queued": ("gray", ":material/hourglass_empty:"),
     "running": ("blue", ":material/play_arrow:"),

@@ -25,7 +25,7 @@ class SmallCNN(Backbone):
     """
 
     title: ClassVar[str] = "Small CNN"
-    summary: ClassVar[str] = "Two convolutions a stage. Fits every task and trains within a minute on a laptop's CPU."
+    summary: ClassVar[str] = "Two convolutions a stage. Fits every task; small enough to learn on a CPU."
     gives_map: ClassVar[bool] = True
     Options = SmallCNNOptions
 

@@ -63,7 +63,7 @@ class DigitScenes(DataSource):
     """Scenes of several overlapping digits: which, how many, where, which pixels, how far."""
 
     title = "Digit scenes"
-    summary = "Real digits composed into coloured scenes, with exact boxes, masks, depth and counts. Trains in about a minute."
+    summary = "Real digits composed into coloured scenes, with exact boxes, masks, depth and counts."
     Options = DigitScenesOptions
     options: DigitScenesOptions
 

@@ -59,11 +59,11 @@ def resolve_device(name: str) -> str:
 
 
 def device_name(device: str) -> str:
-    """What the device calls itself."""
+    """What the device calls itself, as people read it: the GPU's own name, ``CPU (x86_64), 2 threads``, ``Apple GPU (MPS)``."""
     if device == "cuda":
         return torch.cuda.get_device_name()
     threads = torch.get_num_threads()
-    return f"{platform.processor() or platform.machine()}, {threads} {'thread' if threads == 1 else 'threads'}"
+    return f"CPU ({platform.processor() or platform.machine()}), {threads} {'thread' if threads == 1 else 'threads'}"
 
 
 def choose(config: RunConfig, device: str, model: nn.Module, step: Callable[[nn.Module, Execution], None], memory: Path) -> Execution:

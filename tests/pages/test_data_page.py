@@ -9,6 +9,7 @@ from PIL import Image
 from mtl_core.data import DATA_SOURCES
 from mtl_core.data.imports import examine, import_dataset, imported, propose
 from mtl_core.errors import DataError
+from mtl_core.runs.looks import looks_at_data
 from ui.data_preprocessing import stride
 
 PATIENCE = 60  # seconds; a bound for slow machines
@@ -261,7 +262,7 @@ def test_preprocessing_is_shown_before_and_after_and_taken_along(opened):
     app.selectbox(key="data.steps.denoise").set_value("median").run()
     app.selectbox(key="data.steps.resize").set_value("pad").run()
     app.number_input(key="data.steps.width").set_value(24).run()
-    assert any(caption.value == "After, as the network sees it · 64 x 24 pixels, grey" for caption in app.caption)
+    assert any(caption.value == "After, as the network sees it · 24 x 64 pixels, grey" for caption in app.caption)
     app.number_input(key="data.steps.denoise.size").set_value(4).run()
     assert any("odd number" in error.value for error in app.error)
     app.number_input(key="data.steps.denoise.size").set_value(5).run()
@@ -271,3 +272,11 @@ def test_preprocessing_is_shown_before_and_after_and_taken_along(opened):
     assert taken["name"] == "digits"
     assert taken["preprocessing"]["denoise"] == {"name": "median", "size": 5}
     assert (taken["preprocessing"]["resize"], taken["preprocessing"]["width"]) == ("pad", 24)
+
+
+def test_looking_through_the_test_images_is_kept_and_said(opened, store, texts):
+    app = opened(data="digits", split="train")
+    assert looks_at_data(store.home, {"name": "digits"}) == []
+    app = opened(data="digits", split="test")
+    assert len(looks_at_data(store.home, {"name": "digits"})) == 1
+    assert "that you look at them is kept" in texts(app).replace("\\", "")

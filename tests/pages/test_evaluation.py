@@ -5,6 +5,7 @@ import pytest
 
 from mtl_core.runs import evaluation_job
 from mtl_core.runs.evaluations import write_evaluation
+from mtl_core.runs.looks import note_look_at_data
 from ui.evaluation_task import _most_wrong
 
 CHECKPOINT = "epoch_0002_step_00000004"
@@ -127,3 +128,10 @@ def test_a_multi_label_task_opens_what_was_missed():
     matrix = np.array([[3, 1, 2, 90], [1, 5, 0, 80]])
     assert _most_wrong(matrix, of_outcomes=True) == (1, 1)
     assert _most_wrong(np.array([[9, 2], [3, 9]]), of_outcomes=False) == (1, 0)
+
+
+def test_test_images_shown_on_the_data_page_were_looked_at(open_page, store, kept, texts):
+    assert "shown on the Data page" not in texts(open_page("run", run=kept.id, view="evaluation"))
+    note_look_at_data(store.home, {"name": kept.config.data.name})
+    assert "shown on the Data page on" in texts(open_page("run", run=kept.id, view="evaluation"))
+    assert "after this run was made" in texts(open_page("run", run=kept.id, view="evaluation"))

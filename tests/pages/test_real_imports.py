@@ -168,7 +168,7 @@ def test_a_real_data_set_goes_through_the_page(name, real_data, tmp_path, monkey
     app = settle(app)
     row = table(app, "Data set").set_index("Data set").loc["mine"]
     assert [row[part] for part in ("train", "val", "test")] == parts
-    assert row["Images"] == wanted.size
+    assert row["Image size"] == wanted.size
     assert row["Tasks"] == ", ".join(tasks.index)
     made = get_imported("mine", store.home)
     assert list(made.split_sizes.values()) == parts

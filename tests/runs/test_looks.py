@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from mtl_core.config_sections import DataConfig
 from mtl_core.runs.evaluations import write_evaluation
-from mtl_core.runs.looks import looks, note_look
+from mtl_core.runs.looks import looks, looks_at_data, note_look, note_look_at_data
 
 
 def report(split: str) -> dict:
@@ -39,6 +40,30 @@ def test_a_damaged_line_hides_no_other(tmp_path):
         file.write("{half\n")
     note_look(tmp_path, "evaluated", 2)
     assert [look.epoch for look in looks(tmp_path)] == [1, 2]
+
+
+def test_who_looks_through_a_data_set_looks_at_the_test_images_of_every_run_on_it(tmp_path):
+    assert looks_at_data(tmp_path, {"name": "digits"}) == []
+    note_look_at_data(tmp_path, {"name": "digits"})
+    [at] = looks_at_data(tmp_path, {"name": "digits"})
+    note_look_at_data(tmp_path, {"name": "digits"})
+    assert looks_at_data(tmp_path, {"name": "digits"}) == [at], "once a day"
+    of_a_run = DataConfig.model_validate({"name": "digits", "seed": 0, "preprocessing": {"denoise": {"name": "median"}}})
+    assert looks_at_data(tmp_path, of_a_run.model_dump(mode="json")) == [at], "the same images, whatever the run does to them"
+    assert looks_at_data(tmp_path, {"name": "digits", "seed": 1}) == [], "other images are in test"
+    assert looks_at_data(tmp_path, {"name": "digit_scenes"}) == []
+
+
+def test_a_data_set_that_is_gone_keeps_its_looks(tmp_path):
+    note_look_at_data(tmp_path, {"name": "imported", "set": "gone"})
+    assert len(looks_at_data(tmp_path, {"name": "imported", "set": "gone", "preprocessing": {}})) == 1
+    assert looks_at_data(tmp_path, {"name": "imported", "set": "another"}) == []
+
+
+def test_a_damaged_line_hides_no_other_of_the_data_set(tmp_path):
+    (tmp_path / "looks_at_test.jsonl").write_text('{half\n[1]\n{"data": 3, "at": 1}\n')
+    note_look_at_data(tmp_path, {"name": "digits"})
+    assert len(looks_at_data(tmp_path, {"name": "digits"})) == 1
 
 
 def test_predictions_of_the_test_split_are_one(trained):

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from ui.race_entries import Entry
-from ui.race_table import RANK, at_chosen, constants_of, no_better, results_of, stars
+from ui.race_table import RANK, _columns, at_chosen, constants_of, no_better, results_of, stars
 
-INFO = {"tasks": {"present": {"main_metric": "f1", "constant": 0.31, "metrics": {"f1": {"higher_is_better": True}}}}}
+INFO = {"tasks": {"present": {"main_metric": "f1", "constant": 0.31, "metrics": {"f1": {"title": "F1", "higher_is_better": True}}}}}
 
 
 def entry(method: str, seed: int = 0, status: str = "finished") -> Entry:
@@ -59,9 +59,22 @@ def test_no_star_for_what_is_no_better_than_a_constant_answer():
 
 
 def test_ranks_are_those_of_the_chosen_checkpoint():
-    _, table, _ = table_of({"fixed": [0.5], "pcgrad": [0.9]})
-    assert list(table[RANK]) == [2, 1]
-    assert list(table["present f1 ↑ best epoch"]) == [3, 3]
+    _, table, _ = table_of({"fixed": [0.5, 0.6, 0.4], "pcgrad": [0.9, 0.7, 0.8]})
+    assert list(table[RANK]) == [5, 4, 6, 1, 3, 2]
+    assert list(table["present f1 ↑ best epoch"]) == [3] * 6
+
+
+def test_fewer_than_three_seeds_of_each_method_give_no_ranks():
+    for seeds in (1, 2):
+        _, table, better = table_of({"fixed": [0.5] * seeds, "pcgrad": [0.9] * seeds})
+        assert RANK not in table
+        assert RANK not in better
+
+
+def test_a_heading_begins_with_what_tells_it_from_the_next():
+    entries, table, _ = table_of({"fixed": [0.5], "pcgrad": [0.9]})
+    shown = [column["label"] for name, column in _columns(table, entries).items() if name.startswith("present")]
+    assert shown == ["↑ val present f1", "epoch present", "↑ test present f1"]
 
 
 def test_the_chosen_epoch_is_that_of_the_best_score():
