@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mtl_core.cli.output import JSON, complain, emit, emit_json, json_refusals
+from mtl_core.cli.output import JSON, complain, emit, emit_json, json_refusals, say
 from mtl_core.cli.prediction_folder import Job, PredictionFolder, prepare
 from mtl_core.errors import StoreError
 
@@ -55,7 +55,7 @@ def predict(run_id: str, images: tuple[str, ...], out: Path, checkpoint: str, de
         try:
             folder = prepare(paths, out, _network(predictor), _with_own_file(predictor), force)
             if folder.done:
-                click.echo(f"going on where an earlier 'predict' was ended: {len(folder.done)} of {len(paths)} are done", err=True)
+                say(f"going on where an earlier 'predict' was ended: {len(folder.done)} of {len(paths)} are done")
             done, skipped = _predict_all(predictor, folder, quiet=as_json)
             folder.close()
         except OSError as error:
