@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -19,7 +20,7 @@ from mtl_core.cli.evaluate import evaluate
 from mtl_core.cli.export import export
 from mtl_core.cli.go_on import fork, resume
 from mtl_core.cli.library import COMMANDS
-from mtl_core.cli.output import complain, complain_of, json_refusals
+from mtl_core.cli.output import complain, complain_of, json_refusals, say
 from mtl_core.cli.predict import predict
 from mtl_core.cli.show import data, presets, runs
 from mtl_core.cli.train import queue, race, train
@@ -54,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings.use_threads()
         return commands.main(args=arguments, prog_name="python -m mtl_core", standalone_mode=False) or 0
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        say(said.getvalue().rstrip("\n"))
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         complain("stopped")
@@ -72,7 +75,7 @@ def _check_settings(as_json: bool) -> None:
     with json_refusals(as_json):
         settings.check()
     for remark in settings.remarks():
-        click.echo(f"warning: {remark}", err=True)
+        say(f"warning: {remark}")
 
 
 def _write_trace() -> Path:

@@ -10,6 +10,7 @@ from mtl_core.errors import ConfigError
 
 LONGEST = 1 << 18  # characters; a preset written out in full has about 1,500
 DEEPEST = 40  # levels of nesting
+LARGEST = 1 << 128  # whole numbers from here on are no setting, and those of thousands of digits cannot even be shown
 _MERGE = "tag:yaml.org,2002:merge"
 MOST_VALUES = 20_000  # with every alias written out
 
@@ -30,6 +31,16 @@ class _KeysOnce(yaml.SafeLoader):
             if is_scalar:
                 seen[key] = line
         return node
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """In base 16 or 60 a short text is a number of more digits than Python writes."""
+        value = super().construct_yaml_int(node)
+        if abs(value) >= LARGEST:
+            raise yaml.MarkedYAMLError(problem=f"the number '{node.value[:20]}...' has too many digits", problem_mark=node.start_mark)
+        return value
+
+
+_KeysOnce.add_constructor("tag:yaml.org,2002:int", _KeysOnce.construct_yaml_int)
 
 
 class _Bounded(_KeysOnce):

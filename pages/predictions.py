@@ -100,7 +100,7 @@ def _epoch(run, epochs: list[int]) -> int:
     asked = st.query_params.get("epoch", "")
     key = f"predictions.epoch.{run.id}"
     written = f"{key}.written"  # what this page itself put into the address
-    if asked != st.session_state.get(written) and asked.isdigit() and int(asked) in epochs:
+    if asked != st.session_state.get(written) and asked in map(str, epochs):
         st.session_state[chosen_moment(key)] = int(asked) if int(asked) != epochs[-1] else None
     epoch = epoch_slider(run.id, epochs, key="predictions.epoch")
     st.query_params["epoch"] = st.session_state[written] = str(epoch)

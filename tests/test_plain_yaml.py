@@ -22,11 +22,14 @@ BOMB = "a: &a [x, x, x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n"
         ("a: {<<: {b: 1}}\nc: {<<: *a}", "aliases"),
         ("[" * (DEEPEST + 1), "nested deeper than 40 levels"),
         ("x: " + "9" * 20_000, "digits"),
+        ("epochs: 0x" + "f" * 5_000, "digits"),
+        ("seed: " + "1:" * 5_000 + "1", "digits"),
+        ("0x" + "f" * 900 + ": 1", "digits"),
         ("a: !!python/object/apply:os.system [x]", "could not determine a constructor"),
         ("a: 1\na: 2\n", "'a' stands twice, in lines 1 and 2"),
         ("a: {b: 1, b: 2}", "'b' stands twice, in line 1"),
     ],
-    ids=["bomb", "alias", "merge", "deep", "digits", "object", "twice", "twice inside"],
+    ids=["bomb", "alias", "merge", "deep", "digits", "base 16", "base 60", "a key", "object", "twice", "twice inside"],
 )
 def test_a_text_is_refused_before_it_is_expanded(read, text, said):
     with pytest.raises(ConfigError, match=said) as refused:

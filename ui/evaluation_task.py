@@ -107,7 +107,7 @@ def _asked_cell(task: str, shape: tuple[int, ...]) -> tuple[int, int] | None:
     """The cell that the address names, where it is one of this task's."""
     name, _, place = st.query_params.get("cell", "").partition(f"{task}.")
     row, _, column = place.partition(".")
-    if name or not (row.isdecimal() and column.isdecimal()):
+    if name or len(place) > 20 or not (row.isdecimal() and column.isdecimal()):
         return None
     return (int(row), int(column)) if int(row) < shape[0] and int(column) < shape[1] else None
 

@@ -59,7 +59,7 @@ def sample_view(run_id: str, source: str) -> None:
         names,
         key=key,
         sequence="/".join([source, run_id, other.id if other_pictures else ""]),
-        epoch=int(asked) if asked.isdigit() and int(asked) in epochs else epochs[-1],
+        epoch=int(asked) if asked in map(str, epochs) else epochs[-1],
         suppression=_suppression(run, tasks),
         single="" if source == PROBE else f"best checkpoint, epoch {epochs[-1]}",
         on_epoch=stay,
@@ -92,7 +92,7 @@ def _files(found: ImportedSet, split: str) -> list[str]:
 
 def _number(count: int) -> int:
     asked = st.query_params.get("sample", "")
-    number = int(asked) if asked.isdigit() and len(asked) < 10 else 0
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0
     if number >= count:
         st.warning(f"There is no image {number + 1}: this set has {count:,}. The last one is shown.")
     return min(number, count - 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mtl_core.cli.output import JSON, emit, emit_json, json_refusals
+from mtl_core.cli.output import JSON, emit, emit_json, json_refusals, say
 from mtl_core.exports import EXPORTS
 from mtl_core.runs.store import open_store
 
@@ -46,4 +46,4 @@ def export(run_id: str, formats: tuple[str, ...], out: Path, checkpoint: str, fo
         return
     emit("\n".join(str(path) for path in written))
     for name, why in skipped.items():
-        click.echo(f"left out: {name}: {why}", err=True)
+        say(f"left out: {name}: {why}")

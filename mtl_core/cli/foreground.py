@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from mtl_core.cli.output import complain, complain_of, emit, emit_json, headline, metrics_table, refusal_of
+from mtl_core.cli.output import complain, complain_of, emit, emit_json, headline, metrics_table, refusal_of, say, visible
 from mtl_core.cli.unwritten import Unwritten
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError
@@ -127,7 +126,7 @@ def _progress(config: RunConfig) -> Iterator[Callable[[Any], None] | None]:
                 text = f"epoch {min(int(event.epoch) + 1, config.epochs)}/{config.epochs}"
                 progress.update(bar, completed=event.step, description=text if loss is None else f"{text}  loss {loss:.4g}")
             elif kind == "Message":
-                progress.console.print(event.text, markup=False, highlight=False)
+                progress.console.print(visible(event.text), markup=False, highlight=False)
 
         yield show
 
@@ -142,9 +141,7 @@ def _say_how_it_went(store: RunStore, run: Run, as_json: bool) -> int:
     if run.status == RunStatus.FINISHED:
         return FINISHED
     if run.failure is None:
-        click.echo(
-            f"run {run.id} was {run.status.value}; what it had learnt is in {store.folder(run.id)}, and 'resume {run.id}' goes on with it", err=True
-        )
+        say(f"run {run.id} was {run.status.value}; what it had learnt is in {store.folder(run.id)}, and 'resume {run.id}' goes on with it")
         return STOPPED
     complain(f"{run.failure['message']}\n{run.failure['cure']}\nThe full log is in {store.folder(run.id) / 'log.txt'}")
     never_started = run.training_started_at is None and run.failure["kind"] in ("config", "data", "out_of_memory")

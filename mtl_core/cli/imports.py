@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtl_core.cli.output import JSON, emit, emit_json, emit_table, json_refusals
+from mtl_core.cli.output import JSON, emit, emit_data, emit_json, emit_table, json_refusals, visible
 
 if TYPE_CHECKING:
     from mtl_core.data.imports.examine import Examined
@@ -113,7 +113,7 @@ def _emit_questions(questions: Sequence[Question]) -> None:
 
 def _progress(share: float, what: str) -> None:
     if sys.stderr.isatty():
-        click.echo(f"\r{share:4.0%}  {what[:70]:70}", nl=share >= 1, err=True)
+        click.echo(f"\r{share:4.0%}  {visible(what[:70], one_line=True):70}", nl=share >= 1, err=True)
 
 
 @click.command("check")
@@ -134,11 +134,11 @@ def check_data(path: str, spec_file: str | None, answers: tuple[str, ...], as_cs
         look = _looked_at(path, spec_file, answers)
         report = None if as_yaml and not look.later else _examined(path, look, 1.0).report
         if as_yaml:
-            emit(look.spec.to_yaml())
+            emit_data(look.spec.to_yaml())
             return 0
         proposal, open_questions = look.proposal, [*look.open, *report.questions]
     if as_csv:
-        emit(report.to_csv())
+        emit_data(report.to_csv())
     elif as_json:
         said = {"notes": list(proposal.notes), "files": [asdict(file) for file in proposal.files]} if proposal else {"notes": [], "files": []}
         emit_json({**said, "questions": [question.to_dict() for question in open_questions], "spec": look.spec.to_dict(), **report.to_dict()})

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mtl_core.cli.output import emit, headline
+from mtl_core.cli.output import emit, headline, say
 from mtl_core.runs import actions, holding
 from mtl_core.runs.run import Run
 from mtl_core.runs.store import RunStore, open_store
@@ -35,7 +35,7 @@ def _confirm(found: list[Run]) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("deleting asks first, and there is no terminal to ask on: add --yes")
     for run in found:
-        click.echo(headline(run), err=True)
+        say(headline(run))
     click.confirm(f"Delete {'this run' if len(found) == 1 else f'these {len(found)} runs'} and all files of it for good?", abort=True, err=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -27,6 +28,8 @@ ARROWS = {True: "↑", False: "↓", None: ""}
 PIPE_WIDTH = 200  # characters of a table's line that goes to no terminal
 LEAST_CUT = 20  # characters that a cell is cut to at most
 _BETWEEN = "  "  # columns
+# What a terminal acts on instead of showing it: control characters except tab and line end, and marks that turn the writing around.
+_ACTED_ON = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 SET = click.option(
@@ -34,8 +37,33 @@ SET = click.option(
 )
 
 
+def visible(text: str, one_line: bool = False) -> str:
+    """Text whose control characters are written out (``\\x1b``): names from outside must not command the terminal.
+
+    Args:
+        one_line: line ends and tabs become spaces, too, so that a name cannot look like another line.
+    """
+    text = " ".join(text.split()) if one_line else text.replace("\r\n", "\n")
+    return _ACTED_ON.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def emit(text: str) -> None:
-    """Print to standard output. A reader that has gone away (``| head``) is no error: the rest is dropped."""
+    """Print to standard output what people read."""
+    _write(visible(text))
+
+
+def emit_data(text: str) -> None:
+    """Print to standard output what another program reads, such as CSV or YAML: unchanged, unless it goes to a terminal."""
+    _write(visible(text) if sys.stdout.isatty() else text)
+
+
+def say(text: str) -> None:
+    """Print to standard error what people read."""
+    click.echo(visible(text), err=True)
+
+
+def _write(text: str) -> None:
+    """A reader that has gone away (``| head``) is no error: the rest is dropped."""
     try:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
@@ -45,7 +73,8 @@ def emit(text: str) -> None:
 
 def emit_json(value: Any) -> None:
     """Print one JSON value; numbers that are not finite become null."""
-    emit(json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    _write(_ACTED_ON.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[str] = (), cut: str = "") -> None:
@@ -55,7 +84,7 @@ def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: S
         numbers: columns that are aligned to the right.
         cut: the column whose cells are cut where a line would be too long; those of all others are whole, whatever becomes of the lines.
     """
-    rows = [list(row) for row in rows]
+    rows = [[visible(cell, one_line=True) for cell in row] for row in rows]
     on_terminal = sys.stdout.isatty()
     widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
     total = sum(widths) + len(_BETWEEN) * (len(widths) - 1)
@@ -72,7 +101,7 @@ def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: S
         table.add_row(*(Text(cell) for cell in row))
     buffer = io.StringIO()
     Console(file=buffer, force_terminal=on_terminal, width=total).print(table)
-    emit("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
+    _write("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
 
 
 def metrics_table(summary: dict[str, dict[str, Any]]) -> None:
@@ -87,7 +116,8 @@ def metrics_table(summary: dict[str, dict[str, Any]]) -> None:
 
 def headline(run: Run) -> str:
     """One line on how a run stands or ended."""
-    text = f"{run.id}  {run.status.value}  {run.name}  step {run.step}{f' of {run.steps_total}' if run.steps_total else ''}, {duration(run.seconds)}"
+    name = visible(run.name, one_line=True)
+    text = f"{run.id}  {run.status.value}  {name}  step {run.step}{f' of {run.steps_total}' if run.steps_total else ''}, {duration(run.seconds)}"
     return text + (f", {run.steps_per_second:.1f} steps/s" if run.steps_per_second else "")
 
 
@@ -126,7 +156,7 @@ def moment(seconds: float | None) -> str:
 
 def complain(message: str) -> None:
     """Say on standard error what is wrong."""
-    click.echo(f"error: {message}", err=True)
+    say(f"error: {message}")
 
 
 def complain_of(error: MTLError) -> None:

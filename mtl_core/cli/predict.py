@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mtl_core.cli.output import JSON, complain, emit, emit_json, json_refusals
+from mtl_core.cli.output import JSON, complain, emit, emit_json, json_refusals, say
 from mtl_core.cli.prediction_folder import Job, PredictionFolder, prepare
 from mtl_core.errors import StoreError
+from mtl_core.runs.schema import finite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +56,7 @@ def predict(run_id: str, images: tuple[str, ...], out: Path, checkpoint: str, de
         try:
             folder = prepare(paths, out, _network(predictor), _with_own_file(predictor), force)
             if folder.done:
-                click.echo(f"going on where an earlier 'predict' was ended: {len(folder.done)} of {len(paths)} are done", err=True)
+                say(f"going on where an earlier 'predict' was ended: {len(folder.done)} of {len(paths)} are done")
             done, skipped = _predict_all(predictor, folder, quiet=as_json)
             folder.close()
         except OSError as error:
@@ -143,7 +144,7 @@ def _write(predictor: Predictor, job: Job, image: np.ndarray, prediction: ImageP
             values["tasks"][task] |= {"map": job.files[task], "unit_per_level": step}
             folder.write(job, task, _as_png(depth_png(result.decoded, step)))
     folder.write(job, "picture", png(_picture(predictor, image, prediction)))
-    folder.write(job, "values", json.dumps(values, indent=1, ensure_ascii=False).encode())
+    folder.write(job, "values", json.dumps(finite(values), indent=1, ensure_ascii=False, allow_nan=False).encode())
     folder.finish(job)
     return values
 

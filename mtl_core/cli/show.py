@@ -7,7 +7,19 @@ from typing import Any
 import click
 
 from mtl_core.cli.imports import check_data, delete_data, import_data, show_data
-from mtl_core.cli.output import JSON, described, described_checkpoint, duration, emit, emit_json, emit_table, headline, metrics_table, moment
+from mtl_core.cli.output import (
+    JSON,
+    described,
+    described_checkpoint,
+    duration,
+    emit,
+    emit_data,
+    emit_json,
+    emit_table,
+    headline,
+    metrics_table,
+    moment,
+)
 from mtl_core.config_sections import PartConfig
 from mtl_core.csv_text import csv_of
 from mtl_core.errors import ConfigError
@@ -104,7 +116,7 @@ def scalars(run_id: str, as_csv: bool) -> None:
     store = open_store()
     frame = store.scalars(store.get(run_id).id)[["step", "epoch", "key", "value", "wall_time"]]
     if as_csv:
-        emit(csv_of(frame))
+        emit_data(csv_of(frame))
     else:
         emit(frame.to_string(index=False) if len(frame) else "nothing recorded yet")
 

@@ -6,12 +6,14 @@ Nothing is unpickled: tensors come from safetensors files whose SHA-256 is check
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
+from mtl_core.data.dataset import Task
 from mtl_core.data.prepare import prepare
 from mtl_core.errors import RunNotFoundError, StoreError
-from mtl_core.inference.model_folder import DESCRIPTION, ModelDescription, read_model, read_tensors, tasks_of
+from mtl_core.inference.model_folder import DESCRIPTION, ModelDescription, ModelFileError, read_model, read_tensors, statistics_problem, tasks_of
 from mtl_core.inference.predictor import Predictor
 from mtl_core.runs.store import RUN_ID, open_store
 from mtl_core.training.checkpoint_files import FILES, DamagedCheckpointError, find_checkpoint, read_meta
@@ -56,6 +58,18 @@ def described(run_or_folder: str | Path, checkpoint: str | int = "best", *, home
     return _from_run(store.folder(run.id), run.config, store.cache, {"id": run.id, "name": run.name}, checkpoint)
 
 
+def _of_meta(meta: dict[str, Any], config: RunConfig, path: Path) -> tuple[dict[str, Task], dict[str, Any]]:
+    """Tasks and statistics as a checkpoint describes them. Its folder may be a stranger's, too."""
+    try:
+        tasks, statistics = tasks_of(meta["described_tasks"]), meta["statistics"]
+        problem = statistics_problem(statistics, {name: tasks[name] for name in config.tasks})
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        problem = f"{type(error).__name__} ({error})"
+    if problem:
+        raise ModelFileError(f"'{path / 'meta.json'}' does not describe the checkpoint's network: {problem}. Choose another checkpoint.")
+    return tasks, statistics
+
+
 def _from_run(folder: Path, config: RunConfig, cache: Path, run: dict[str, str], wanted: str | int) -> tuple[ModelDescription, bytes]:
     for attempt in (1, 2):
         chosen = find_checkpoint(folder, wanted)
@@ -69,7 +83,7 @@ def _from_run(folder: Path, config: RunConfig, cache: Path, run: dict[str, str],
     sums = meta.get("sha256", {}) if isinstance(meta.get("sha256"), dict) else {}
     tensors = read_tensors(path / FILES[0], sums.get(FILES[0]), unchecked=meta.get("format", 1) == 1)  # the first format had no sums
     if "statistics" in meta and "described_tasks" in meta:
-        tasks, statistics = tasks_of(meta["described_tasks"]), meta["statistics"]
+        tasks, statistics = _of_meta(meta, config, path)
     else:  # written before checkpoints said what their data were
         data = prepare(open_source(config.data), cache)
         tasks, statistics = dict(data.tasks), data.statistics

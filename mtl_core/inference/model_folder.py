@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from mtl_core.errors import ConfigError, DataError
 
 FORMAT = 1
 DESCRIPTION, TENSORS, CONFIG = "model.json", "model.safetensors", "config.yaml"
+_STANDARDISED = ("regression", "depth")  # kinds whose answers are in units of their targets' mean and deviation
 LARGEST_SIDE = 4096  # pixels; a description from elsewhere must not make a network of any size
 
 
@@ -111,6 +113,30 @@ def tasks_of(values: list[Mapping[str, Any]]) -> dict[str, Task]:
     return {task.name: task for task in tasks}
 
 
+def statistics_problem(statistics: Any, tasks: Mapping[str, Task]) -> str:
+    """What is wrong with the statistics that a network would be built and fed with, as a sentence; empty where nothing is."""
+    channels = statistics["image_shape"][0]
+    for key in ("mean", "std"):
+        if not _are_numbers(statistics[key], channels):
+            return f"statistics.{key}: expected {channels} finite numbers, found {statistics[key]!r:.60}"
+    targets = statistics["targets"]
+    if not isinstance(targets, dict) or not all(isinstance(each, dict) for each in targets.values()):
+        return f"statistics.targets: expected an object of objects, found {targets!r:.60}"
+    if not isinstance(statistics.get("placed"), dict | None):
+        return f"statistics.placed: expected an object or null, found {statistics['placed']!r:.60}"
+    for task in tasks.values():
+        own = targets.get(task.target, {})
+        if task.kind in _STANDARDISED and not _are_numbers([own.get("mean"), own.get("std")], 2):
+            return f"statistics.targets.{task.target}: expected 'mean' and 'std' as finite numbers, found {own!r:.60}"
+        if not isinstance(task.classes, tuple) or not all(isinstance(name, str) for name in (task.unit, *task.classes)):
+            return f"tasks.{task.name}: expected class names and a unit that are text, found {task.classes!r:.60}, {task.unit!r:.60}"
+    return ""
+
+
+def _are_numbers(values: Any, count: int) -> bool:
+    return isinstance(values, list) and len(values) == count and all(type(value) in (int, float) and math.isfinite(value) for value in values)
+
+
 def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
@@ -128,6 +154,8 @@ def _described(values: Any, path: Path) -> ModelDescription:
         missing = [name for name in config.tasks if name not in tasks]
         if missing:
             raise ValueError(f"tasks: the config's '{missing[0]}' is not described")
+        if problem := statistics_problem(statistics, {name: tasks[name] for name in config.tasks}):
+            raise ValueError(problem)
         place = {key: int(values.get(key, 0)) for key in ("epoch", "step")}
         run = {str(key): str(value) for key, value in dict(values.get("run", {})).items()}
         return ModelDescription(config, tasks, statistics, run, **place, epoch_is_whole=bool(values.get("epoch_is_whole", True)))

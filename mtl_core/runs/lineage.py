@@ -9,7 +9,6 @@ everything it needs itself, so its parent can be deleted. Its own values begin a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from mtl_core.errors import ConfigError, NotPossibleError, Problem, StoreError
 from mtl_core.runs import schema
 from mtl_core.runs.artifacts import write_text
 from mtl_core.runs.holding import forget_requests
+from mtl_core.runs.rows import end_of_queue
 from mtl_core.runs.run import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
@@ -69,11 +69,11 @@ def train_on(store: RunStore, run_id: str, epochs: int, held: Mapping[str, Any] 
 
 def _begin_again(store: RunStore, run: Run, line: str, held: Mapping[str, Any] | None, config: RunConfig | None = None) -> Run:
     allowed = RESUMABLE if config is None else (*RESUMABLE, RunStatus.FINISHED)
-    again = {"status": RunStatus.QUEUED.value, "queue_rank": time.time(), "seconds_before": run.seconds, "started_at": None, "finished_at": None}
+    again = {"status": RunStatus.QUEUED.value, "seconds_before": run.seconds, "started_at": None, "finished_at": None}
     again |= {"training_started_at": None, "failure": None, "archived": 0, "owner_token": None, **(held or {})}
     with store.database.write() as connection:
         ended = update(_runs).where(_runs.c.id == run.id, _runs.c.status.in_([status.value for status in allowed]))
-        taken = connection.execute(ended.values(**again)).rowcount == 1
+        taken = connection.execute(ended.values(queue_rank=end_of_queue(connection), **again)).rowcount == 1
         if taken:
             forget_requests(connection, run.id)
         if taken and config is not None:

@@ -70,6 +70,12 @@ def queue_of(connection: Connection) -> list[str]:
     return list(connection.execute(waiting).scalars())
 
 
+def end_of_queue(connection: Connection) -> float:
+    """The rank of a run that is queued now: behind all that wait, also those that were queued before the clock was set back."""
+    last = select(func.max(func.coalesce(_runs.c.queue_rank, _runs.c.created_at))).where(_runs.c.status == RunStatus.QUEUED.value)
+    return max(time.time(), (connection.execute(last).scalar() or 0.0) + 0.001)
+
+
 @lru_cache(maxsize=4096)
 def _config(text: str, run_id: str) -> RunConfig:
     try:

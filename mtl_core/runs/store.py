@@ -34,7 +34,7 @@ from mtl_core.runs.artifacts import write_text
 from mtl_core.runs.database import Database, check_folder, open_database
 from mtl_core.runs.process import process_slot
 from mtl_core.runs.recording import Pending, write_event, write_pending, write_sign_of_life
-from mtl_core.runs.rows import is_held, not_found, queue_of, run_of
+from mtl_core.runs.rows import end_of_queue, is_held, not_found, queue_of, run_of
 from mtl_core.runs.run import LogLine, Run
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.summary import summarise
@@ -125,7 +125,6 @@ class RunStore:
             "status": RunStatus.QUEUED.value,
             "config": schema.to_json(config.to_dict()),
             "created_at": now,
-            "queue_rank": now,
             "request_id": request_id,
             **(columns or {}),
         }
@@ -134,7 +133,7 @@ class RunStore:
             if fill:
                 fill(folder)
             with self.database.write() as connection:
-                connection.execute(insert(_runs).values(**values))
+                connection.execute(insert(_runs).values(queue_rank=end_of_queue(connection), **values))
                 connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level="info", text=line))
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)

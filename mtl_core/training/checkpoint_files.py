@@ -125,8 +125,8 @@ def find_checkpoint(folder: Path, wanted: str | int, *, whole: bool = False) -> 
         NotPossibleError: there is no such checkpoint; says which there are.
     """
     asked = str(wanted).strip()
-    if asked not in ("best", "last") and not asked.isdecimal():
-        raise ConfigError(Problem("checkpoint", f"expected 'best', 'last' or the number of an epoch, found '{wanted}'"))
+    if asked not in ("best", "last") and not (asked.isdecimal() and len(asked) < 10):
+        raise ConfigError(Problem("checkpoint", f"expected 'best', 'last' or the number of an epoch, found {str(wanted)!r:.60}"))
     kept = kept_checkpoints(folder)
     epochs = [each for each in kept if each.whole_epoch]
     if asked.isdecimal():

@@ -147,13 +147,40 @@ def test_a_changed_bit_is_found(folder, trained, tmp_path):
         ({"tasks": []}, "is not described"),
         ({"config": {"data": 3}}, "no description"),
         ({"epoch": "many"}, "no description"),
+        ({"statistics.mean": None}, "statistics.mean: expected 3 finite numbers"),
+        ({"statistics.std": [0.1]}, "statistics.std: expected 3 finite numbers"),
+        ({"statistics.mean": [0.1, 0.1, float("nan")]}, "statistics.mean: expected 3 finite numbers"),
+        ({"statistics.targets": [1]}, "statistics.targets: expected an object"),
+        ({"statistics.targets": {"count": 3}}, "statistics.targets: expected an object"),
+        ({"statistics.placed": "x"}, "statistics.placed: expected an object or null"),
+        ({"statistics.targets": {}}, "expected 'mean' and 'std'"),
+        ({"tasks.0.classes": [1, None]}, "expected class names"),
+        ({"tasks.0.classes": "abc"}, "expected class names"),
+        ({"tasks.0.unit": 5}, "expected class names and a unit"),
     ],
 )
 def test_a_description_that_lies_is_refused(folder, change, message):
     values = json.loads((folder / "model.json").read_text())
-    (folder / "model.json").write_text(json.dumps(values | change))
+    for path, value in change.items():
+        *above, key = (int(part) if part.isdigit() else part for part in path.split("."))
+        place = values
+        for part in above:
+            place = place[part]
+        place[key] = value
+    (folder / "model.json").write_text(json.dumps(values))
     with pytest.raises(ModelFileError, match=message):
         mtl_core.load(folder)
+
+
+def test_a_checkpoint_whose_statistics_lie_is_refused(trained, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(trained.store.folder(trained.run.id), copy)
+    path = next(copy.glob("checkpoints/*_step_00000006/meta.json"))
+    values = json.loads(path.read_text())
+    values["statistics"]["std"] = None
+    path.write_text(json.dumps(values))
+    with pytest.raises(ModelFileError, match=r"statistics\.std: expected 3 finite numbers"):
+        mtl_core.load(copy, "last")
 
 
 def test_no_network_of_any_size_is_built_for_a_stranger(folder):

@@ -41,6 +41,15 @@ class StoreContract:
         assert [run.id for run in store.runs()] == ids[::-1]
         assert [(run.id, run.queue_position) for run in store.queued()] == [(ids[0], 1), (ids[1], 2), (ids[2], 3)]
 
+    def test_the_queue_keeps_its_order_when_the_clock_is_set_back(self, store, config, monkeypatch):
+        ids = []
+        for now in (5000.0, 5001.0, 1400.0, 1401.0):
+            monkeypatch.setattr("time.time", lambda now=now: now)
+            ids.append(store.create(config()).id)
+        store.end(ids[0], RunStatus.STOPPED)
+        lineage.resume(store, ids[0])
+        assert [run.id for run in store.queued()] == [*ids[1:], ids[0]]
+
     def test_a_run_is_found_by_a_unique_beginning_of_its_id(self, store, config):
         run = store.create(config())
         assert store.get(run.id[:-1]).id == run.id

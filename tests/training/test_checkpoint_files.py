@@ -230,7 +230,7 @@ def test_a_checkpoint_that_is_not_there_is_said_in_one_way(four, tmp_path, whole
     for wanted in ("3", 0):
         with pytest.raises(NotPossibleError, match=rf"run run has no state of epoch {wanted}. Kept epochs: 1, 2 \(see keep_checkpoints\)"):
             find_checkpoint(four, wanted, whole=whole)
-    for wanted in ("newest", "-1", "1.5", "", "²"):
+    for wanted in ("newest", "-1", "1.5", "", "²", "9" * 5000):
         with pytest.raises(ConfigError, match="expected 'best', 'last' or the number of an epoch"):
             find_checkpoint(four, wanted, whole=whole)
     with pytest.raises(NotPossibleError, match="run empty has no checkpoint yet: one is saved after each epoch"):

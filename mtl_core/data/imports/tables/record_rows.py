@@ -14,24 +14,21 @@ from mtl_core.errors import DataError
 
 _MOST_UNPACKED = 1 << 30  # bytes of an xlsx's or parquet's content
 _MOST_COLUMNS = 2000
+_MOST_CELLS = 30_000_000  # rows times columns: a row that holds nothing still gets a cell for each column
+_MOST_EXCEL_ROWS = 1 << 20  # that Excel itself can have; a file may say any number
+_BATCH, _NESTED_BATCH = 1024, 16  # rows of a parquet that are decoded at once; fewer where lists hold texts, which are written out for each row
 _Table = tuple[list[str], list[tuple[int, list[str]]]]
 
 
 def xlsx_table(content: bytes, file: str, sheet: str) -> _Table:
     """A sheet of an xlsx: the values that Excel has saved, not the formulas; the first row holds the names. Rows count from 1 as Excel shows them."""
-    import openpyxl
-
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            if sum(entry.file_size for entry in packed.infolist()) > _MOST_UNPACKED:
-                raise DataError(f"'{file}' would unpack to more than {_MOST_UNPACKED:,} bytes. Save its sheet as CSV")
-        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        book = _book(content, file)
         if sheet and sheet not in book.sheetnames:
             raise DataError(f"'{file}' has no sheet '{sheet}'; it has {', '.join(book.sheetnames)}")
         page = book[sheet or book.sheetnames[0]]
         page.reset_dimensions()  # what the file says of its extent may be anything; rows would be filled up to it
-        rows = page.iter_rows(values_only=True)
-        found = [(line, [_of_excel(cell) for cell in row[:_MOST_COLUMNS]]) for line, row in enumerate(rows, 1) if line <= MOST_ROWS]
+        found = [(line, _without_end([_of_excel(cell) for cell in row])) for line, row in _filled_rows(page)]
         book.close()
     except DataError:
         raise
@@ -40,18 +37,50 @@ def xlsx_table(content: bytes, file: str, sheet: str) -> _Table:
     found = [(line, cells) for line, cells in found if any(cells)]
     if not found:
         raise DataError(f"'{file}' has no rows" + (f" in its sheet '{sheet}'" if sheet else ""))
-    width = max(max((n + 1 for n, cell in enumerate(cells) if cell), default=0) for _, cells in found)
-    return [], [(line, (cells + [""] * width)[:width]) for line, cells in found]
+    width = max(len(cells) for _, cells in found)
+    _check_cells(len(found), width, file)
+    return [], [(line, cells + [""] * (width - len(cells))) for line, cells in found]
 
 
 def sheets(content: bytes) -> list[str]:
     """Names of an xlsx's sheets; empty where it cannot be read."""
-    import openpyxl
-
     try:
-        return list(openpyxl.load_workbook(io.BytesIO(content), read_only=True).sheetnames)
+        return list(_book(content, "").sheetnames)
     except Exception:  # said when its rows are read
         return []
+
+
+def _book(content: bytes, file: str) -> Any:
+    import openpyxl
+
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        if sum(entry.file_size for entry in packed.infolist()) > _MOST_UNPACKED:
+            raise DataError(f"'{file}' would unpack to more than {_MOST_UNPACKED:,} bytes. Save its sheet as CSV")
+    return openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+
+
+def _filled_rows(page: Any) -> Iterator[tuple[int, tuple]]:
+    """Rows with their number. For those that a sheet leaves out, up to any number, openpyxl gives one and the same row of nothing."""
+    before = None
+    for line, row in enumerate(page.iter_rows(max_row=_MOST_EXCEL_ROWS, max_col=_MOST_COLUMNS, values_only=True), 1):
+        if row is not before and any(cell is not None for cell in row):
+            yield line, row
+        before = row
+
+
+def _without_end(cells: list[str]) -> list[str]:
+    """Cells up to the last that holds something."""
+    width = len(cells)
+    while width and not cells[width - 1]:
+        width -= 1
+    return cells[:width]
+
+
+def _check_cells(rows: int, columns: int, file: str) -> None:
+    if rows * columns > _MOST_CELLS:
+        raise DataError(
+            f"'{file}' has {rows:,} rows of {columns:,} columns; at most {_MOST_CELLS:,} cells are read. Leave out the columns that are no labels"
+        )
 
 
 def parquet_table(content: bytes, file: str) -> _Table:
@@ -60,7 +89,7 @@ def parquet_table(content: bytes, file: str) -> _Table:
     import pyarrow.parquet as pq
 
     try:
-        source = pq.ParquetFile(pa.BufferReader(content))
+        source = pq.ParquetFile(pa.BufferReader(content), read_dictionary=_texts(pq.ParquetFile(pa.BufferReader(content)).schema_arrow))
         schema = source.schema_arrow
         if pictures_in_parquet(schema):
             raise DataError(pictures_inside(file))
@@ -69,11 +98,46 @@ def parquet_table(content: bytes, file: str) -> _Table:
             raise DataError(f"'{file}' has more than {MOST_ROWS:,} rows")
         groups = (source.metadata.row_group(n) for n in range(source.metadata.num_row_groups))
         if sum(group.total_byte_size for group in groups) > _MOST_UNPACKED:
-            raise DataError(f"'{file}' would unpack to more than {_MOST_UNPACKED:,} bytes. Save the columns of its labels as CSV")
-        rows = source.read(columns=names).to_pylist()
+            raise DataError(_too_large(file))
+        rows = _rows_of_parquet(source, names, file)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"'{file}' is no readable parquet: {str(error)[:160]}. Save it as CSV") from None
     return _flat(rows, file)
+
+
+def _texts(schema: Any) -> list[str]:
+    """Columns of text. A text that a million rows share stands once in the file, and is to be there once in memory, too."""
+    import pyarrow as pa
+
+    return [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+
+
+def _rows_of_parquet(source: Any, names: list[str], file: str) -> list[dict]:
+    """Rows, decoded a batch at a time: what the file says of its own size may be untrue."""
+    import pyarrow as pa
+
+    _check_cells(source.metadata.num_rows, len(names), file)
+    rows: list[dict] = []
+    known: dict[str, str] = {}  # equal texts are one
+    decoded = 0
+    nested = any(pa.types.is_nested(source.schema_arrow.field(name).type) for name in names)
+    for batch in source.iter_batches(batch_size=_NESTED_BATCH if nested else _BATCH, columns=names):
+        decoded += batch.nbytes
+        if decoded > _MOST_UNPACKED:
+            raise DataError(_too_large(file))
+        columns = []
+        for column in batch.columns:
+            if pa.types.is_dictionary(column.type):
+                texts = [known.setdefault(text.strip(), text.strip()) for text in column.dictionary.to_pylist()]
+                columns.append([None if place is None else texts[place] for place in column.indices.to_pylist()])
+            else:
+                columns.append(column.to_pylist())
+        rows += [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return rows
+
+
+def _too_large(file: str) -> str:
+    return f"'{file}' would unpack to more than {_MOST_UNPACKED:,} bytes. Save the columns of its labels as CSV"
 
 
 def pictures_in_parquet(schema: Any) -> list[str]:
@@ -150,6 +214,7 @@ def _flat(rows: Iterable[dict], file: str, lines: list[int] | None = None) -> _T
             raise DataError(f"'{file}' has more than {_MOST_COLUMNS:,} columns; it is no table of labels")
     if not names:
         raise DataError(f"'{file}' has no rows")
+    _check_cells(len(flat), len(names), file)
     cells = [[as_text(row.get(name)) for name in names] for row in flat]
     return list(names), list(zip(lines or range(1, len(cells) + 1), cells, strict=True))
 
