@@ -7,7 +7,6 @@ ask at once. What goes on with a run or begins another one from it is in ``mtl_c
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -20,7 +19,7 @@ from mtl_core.runs.rows import QUEUE_ORDER
 from mtl_core.runs.run import Run
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.store import RunStore
-from mtl_core.runs.trash import put_back, throw
+from mtl_core.runs.trash import put_back, remove, throw
 
 LONGEST_TITLE, LONGEST_NOTE, LONGEST_TAG = 120, 4000, 40  # characters
 
@@ -210,4 +209,4 @@ def delete_run(store: RunStore, run_id: str) -> None:
         if thrown:
             put_back(thrown)
         raise
-    shutil.rmtree(thrown, ignore_errors=True)
+    remove(thrown)

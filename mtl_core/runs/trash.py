@@ -41,6 +41,14 @@ def put_back(thrown: Path) -> None:
         os.replace(thrown, thrown.with_name(thrown.name.removeprefix(_PREFIX)))
 
 
+def remove(thrown: Path) -> None:
+    """Delete a folder in the trash. Of a link to a folder only the link goes: what it leads to may be somebody's own."""
+    if thrown.is_symlink():
+        thrown.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(thrown, ignore_errors=True)
+
+
 def sweep(home: Path, database: Database) -> None:
     """Finish or undo deletions that were cut short. A disk that is full or read-only keeps them for the next time."""
     if not any((home / "runs").glob(f"{_PREFIX}*")):
@@ -50,4 +58,4 @@ def sweep(home: Path, database: Database) -> None:
             if is_in_store(connection, thrown.name.removeprefix(_PREFIX)):
                 put_back(thrown)
             else:
-                shutil.rmtree(thrown, ignore_errors=True)
+                remove(thrown)

@@ -75,7 +75,8 @@ def read_index(folder: Path) -> dict[str, Any]:
 def _is_index(value: Any) -> bool:
     if not isinstance(value, dict) or "last" not in value or not isinstance(value.get("kept", []), list):
         return False
-    return all(isinstance(name, str) for name in (*value.get("kept", []), *(value[key] for key in ("best", "last", "previous") if key in value)))
+    names = (*value.get("kept", []), *(value[key] for key in ("best", "last", "previous") if key in value))
+    return all(isinstance(name, str) and _NAME.fullmatch(name) for name in names)  # a path would lead out of the run's folder
 
 
 def _index_of_folder(parent: Path) -> dict[str, Any]:

@@ -233,6 +233,16 @@ def test_a_run_of_another_process_is_deleted_only_after_that_is_gone(store, pyth
     assert store.runs() == []
 
 
+def test_of_a_run_whose_folder_is_a_link_only_the_link_is_deleted(store, run_that_is, tmp_path):
+    run = run_that_is("stopped")
+    elsewhere = tmp_path / "elsewhere"
+    store.folder(run.id).rename(elsewhere)
+    store.folder(run.id).symlink_to(elsewhere)
+    actions.delete_run(store, run.id)
+    assert (elsewhere / "config.yaml").is_file()
+    assert list((store.home / "runs").iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_moved_leaves_everything(store, run_that_is, monkeypatch):
     run = run_that_is("stopped")
     store.append(run.id, EpochMetrics(1, 1, {"val/a/loss": 1.0}))

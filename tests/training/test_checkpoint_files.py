@@ -65,6 +65,8 @@ def test_a_folder_without_checkpoints_has_an_empty_index(folder):
         b'{"last": 5}',
         b'{"last": "x", "kept": 5}',
         b'{"last": "x", "best": 5}',
+        b'{"last": "../../outside"}',
+        b'{"last": "epoch_0003_step_00000030", "kept": ["../../outside"]}',
     ],
 )
 def test_an_index_that_cannot_be_used_is_made_anew_from_what_lies_there(folder, three, content):
