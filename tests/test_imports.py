@@ -37,6 +37,7 @@ LAYERS = [
     {"mtl_core.runs"},
     {"mtl_core.inference"},
     {"mtl_core.exports"},
+    {"mtl_core.catalogue"},
     {"mtl_core.cli", "mtl_core.__main__"},
     {"ui"},
     {"pages", "app", "serve"},
