@@ -23,10 +23,11 @@ INTRODUCTION = """<!-- Written by `python -m docs` from the commands' own help; 
 `python -m mtl_core COMMAND` in a checkout, `mtl COMMAND` where the package is installed. `--help` after a command says what is written here.
 
 - **RUN** is a run's id, or how that begins.
-- **Exit codes**: 0 done, 1 failed, 2 bad config, bad usage, or a run whose state does not allow it, 130 stopped. Where a command has others it says so.
+- **Exit codes**: 0 done, 1 failed, 2 bad config, bad usage, or a run whose state does not allow it, 130 stopped. A command that has others says so.
 - **Ctrl-C** stops a training cleanly, with its state saved; a second one ends it at once.
 - **`--json`** prints one JSON value on standard output: an object, or a list where there are several. Errors go to standard error.
-- **`MTL_HOME`** names the folder of the runs (default `./runs`), which the command line shares with the dashboard. All variables: [deployment](deploy.md#environment-variables).
+- **`MTL_HOME`** names the folder of the runs (default `./runs`), which the command line shares with the dashboard.
+  [All variables](deploy.md#environment-variables).
 
 ```bash
 mtl train --preset digit-scenes                      # train here and now; the run is in the dashboard, too

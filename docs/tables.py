@@ -20,7 +20,6 @@ from mtl_core.catalogue import described
 from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
 from mtl_core.errors import ConfigError
-from mtl_core.exports import EXPORTS
 from mtl_core.presets import load_presets
 
 ROOT = Path(__file__).parents[1]
@@ -57,7 +56,7 @@ def overview() -> str:
         ("exports", _own("exports"), "docs/export.md"),
     ]
     lines = ["| | | |", "|---|---|---|"]
-    lines += [f"| [{name}]({page}) | {len(entries)} | {', '.join(_short(entry) for entry in entries)} |" for name, entries, page in rows]
+    lines += [f"| [{name}]({page}) | {len(entries)} | {', '.join(_short(name, entry) for entry in entries)} |" for name, entries, page in rows]
     return "\n".join(lines)
 
 
@@ -106,9 +105,9 @@ def _own(sort: str) -> list[dict[str, Any]]:
     return [entry for entry in described(sort) if entry["source"].startswith("mtl_core.")]
 
 
-def _short(entry: dict[str, Any]) -> str:
+def _short(sort: str, entry: dict[str, Any]) -> str:
     """The name in the table of everything: an export's as it is typed, all others' titles without what stands in brackets."""
-    return f"`{entry['name']}`" if entry["name"] in EXPORTS else entry["title"].partition(" (")[0]
+    return f"`{entry['name']}`" if sort == "exports" else entry["title"].partition(" (")[0]
 
 
 TABLES: dict[str, Callable[[], str]] = {
