@@ -43,8 +43,8 @@ and never imports Streamlit. What only reads runs does not import PyTorch.
            mtl_core/config, registry, events, errors, settings
 ```
 
-**A run from click to curve.** The Train page makes a `RunConfig` and puts it into the store's queue. A worker (a thread of the server, or a process of
-its own) claims it and calls `training.trainer.train`, which yields events: metrics, checkpoints, predictions of the probe images. The store writes
+**A run from click to curve.** The Train page makes a `RunConfig` and puts it into the store's queue. A worker (a thread of the server, or a process
+of its own) claims it and calls `training.trainer.train`, which yields events: metrics, checkpoints, predictions of the probe images. The store writes
 them down. The Run page reads the store every few seconds; a second tab, the command line and a run that ended long ago read the same.
 """
 

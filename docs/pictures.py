@@ -1,16 +1,19 @@
 """Makes the pictures of the README from the dashboard itself, with a run that really trains.
 
-    python -m docs.pictures [--chromium /usr/bin/chromium] [--only first-run predictions race]
+    python -m docs.pictures [--chromium /usr/bin/chromium] [--only first-run predictions race] [--set KEY=VALUE ...]
 
 Starts a server with an empty store, presses Train on the first preset, and takes a picture every second until the run has ended:
-``pictures/first-run.gif``. Then ``pictures/predictions.png`` (that run's mistakes) and ``pictures/race.png`` (three methods on one small problem).
-Takes some minutes. Needs what the browser tests need.
+``pictures/first-run.gif``. Then ``pictures/predictions.png`` (one image of that run) and ``pictures/race.png`` (three methods on one small problem).
+Takes some minutes on an idle machine. ``--set`` makes the run smaller for a busy one: it is then queued by the command line instead of by the click.
+Needs what the browser tests need.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -37,31 +40,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--only", nargs="*", default=["first-run", "predictions", "race"])
+    parser.add_argument("--set", dest="changes", nargs="*", default=[], help="settings of the run, as for 'train --set'")
     arguments = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        server = Server(Path(folder) / "home", Path(folder) / "log")
+        server = Server(Path(folder) / "home", Path(folder) / "log", MTL_THREADS="1")  # more are slower beside a browser
         try:
             browser = playwright.chromium.launch(executable_path=arguments.chromium, args=FLAGS)
             page = browser.new_page(viewport=VIEW, color_scheme="light")
             page.set_default_timeout(PATIENCE)
             if {"first-run", "predictions"} & set(arguments.only):
-                moving_picture(first_run(page, server), FOLDER / "first-run.gif")
+                moving_picture(first_run(page, server, arguments.changes), FOLDER / "first-run.gif")
             if "predictions" in arguments.only:
                 predictions(page, server)
             if "race" in arguments.only:
-                race(page, server, Path(folder) / "home")
+                race(page, server)
         finally:
             server.close()
 
 
-def first_run(page: Page, server: Server) -> list[Image.Image]:
+def first_run(page: Page, server: Server, changes: list[str]) -> list[Image.Image]:
     """The Train page, the click, and what the run's page shows until the run has ended."""
     page.goto(server.url)
     page.get_by_alt_text("One sample with its targets").wait_for()
     frames = [shot(page)]
-    page.get_by_role("button", name="Train", exact=True).click()
-    page.wait_for_url("**/run?run=*")
+    if changes:
+        said = command(server.home, "queue", "--json", "--preset", "digit-scenes", *(word for change in changes for word in ("--set", change)))
+        page.goto(f"{server.url}/run?run={json.loads(said)['run']}")
+    else:
+        page.get_by_role("button", name="Train", exact=True).click()
+        page.wait_for_url("**/run?run=*")
     ended = page.get_by_role("heading", name="On the test images").first
     while not ended.is_visible():
         page.wait_for_timeout(1000)
@@ -103,22 +111,22 @@ def predictions(page: Page, server: Server) -> None:
     save(page, "predictions.png")
 
 
-def race(page: Page, server: Server, home: Path) -> None:
+def race(page: Page, server: Server) -> None:
     """Three balancing methods on tasks that fight over a narrow network."""
-    environment = {"MTL_HOME": str(home), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "mtl_core", "race", "--preset", "digits-conflict", "--methods", METHODS, "--set", "epochs=30"]
-    subprocess.run(command, env=environment, check=True)
+    command(server.home, "race", "--preset", "digits-conflict", "--methods", METHODS, "--set", "epochs=30")
     deadline = time.monotonic() + PATIENCE / 1000
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and {run["status"] for run in json.loads(command(server.home, "runs", "--json"))} & {"queued", "running"}:
         time.sleep(2)
-        command = [sys.executable, "-m", "mtl_core", "runs", "--json"]
-        said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-        if '"queued"' not in said and '"running"' not in said:
-            break
     page.goto(f"{server.url}/race")
     page.wait_for_selector(".js-plotly-plot .scatterlayer .trace")
     page.wait_for_timeout(5000)
     save(page, "race.png")
+
+
+def command(home: Path, *words: str) -> str:
+    """What a command of the project prints, with the store of this server."""
+    environment = {**os.environ, "MTL_HOME": str(home), "MTL_THREADS": "1"}
+    return subprocess.run([sys.executable, "-m", "mtl_core", *words], env=environment, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
 def save(page: Page, name: str) -> None:

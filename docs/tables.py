@@ -23,7 +23,7 @@ from mtl_core.errors import ConfigError
 from mtl_core.presets import load_presets
 
 ROOT = Path(__file__).parents[1]
-BLOCK = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+BLOCK = re.compile(r"^(<!-- table: ([a-z-]+) -->\n).*?^(<!-- end of table -->)$", re.DOTALL | re.MULTILINE)
 NOT_LISTED = ("balancing-gradients.md", "balancing-loss-weighting.md", "importing.md", "architecture.md", "cli.md")
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from mtl_core import settings
 from mtl_core.cli import dashboard
 from mtl_core.errors import NotPossibleError
 from mtl_core.exports import EXPORTS, writing
@@ -176,3 +177,15 @@ def test_a_package_that_only_exports_need_may_be_missing(trained, tmp_path, monk
     monkeypatch.setattr(writing, "EXPORTS", {key: EXPORTS[key] for key in (name, "yaml")})
     written, skipped = writing.export(source, ["zip"], tmp_path / "all")
     assert (len(written), list(skipped)) == (1, [name])
+
+
+def test_the_container_runs_without_rights_with_settings_that_there_are():
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    assert lines.index("USER vision") < next(number for number, line in enumerate(lines) if line.startswith("ENTRYPOINT"))
+    named = set(re.findall(r"MTL_[A-Z_]+", "\n".join(lines)))
+    assert "MTL_HOME" in named
+    assert named <= {variable.name for variable in settings.VARIABLES}
+    copied = [name for line in lines if line.startswith("COPY ") for name in line.split()[1:-1]]
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert not {"README.md", *WHEEL["packages"], *WHEEL["force-include"], *copied} & set(ignored)
