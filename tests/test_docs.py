@@ -150,6 +150,18 @@ def test_the_python_page_begins_with_the_same_example_and_the_next_one_runs(home
     assert (status, 0 < float(accuracy) <= 1, (home / "store.sqlite").is_file()) == ("finished", True, True)
 
 
+# -- change log
+
+
+def test_the_changelog_has_one_fact_on_a_line_under_the_usual_headings():
+    lines = read("CHANGELOG.md").splitlines()
+    start = lines.index("## [Unreleased]")
+    usual = {"### Added", "### Changed", "### Deprecated", "### Removed", "### Fixed", "### Security"}
+    assert [line for line in lines[start:] if line and not line.startswith(("- ", "## [")) and line not in usual] == []
+    releases = "\n".join(lines[start:]).split("\n## ")
+    assert [release.splitlines()[0] for release in releases if len(set(usual) & set(release.splitlines())) != release.count("### ")] == []
+
+
 # -- what has to be named
 
 
