@@ -12,8 +12,11 @@ run: .venv
 test: .venv
 	.venv/bin/python -m pytest
 
+docs: .venv
+	.venv/bin/python -m docs
+
 lint: .venv
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
-.PHONY: run test lint
+.PHONY: run test docs lint

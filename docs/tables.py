@@ -73,7 +73,8 @@ def data_sets() -> str:
         try:
             tasks = ", ".join(f"{task.name} ({task.kind})" for task in open_source(PartConfig(name=entry["name"])).tasks())
         except ConfigError:  # it has options without a default
-            tasks = "what the files hold"
+            tasks = ""
+        tasks = tasks or "what the files hold"
         lines.append(f"| `{entry['name']}` | {entry['title']} | {tasks} | {entry['summary']} |")
     return "\n".join(lines)
 
