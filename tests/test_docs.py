@@ -28,9 +28,6 @@ def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-# -- generated pages
-
-
 def test_every_generated_page_is_up_to_date():
     assert [path.name for path, text in pages().items() if path.read_text(encoding="utf-8") != text] == [], "run: python -m docs"
 
@@ -56,9 +53,6 @@ def test_the_architecture_page_lists_every_file():
     assert sorted(set(listed) - there) == []
     assert len(listed) == len(set(listed))
     assert {path for path in tracked if not path.endswith("__init__.py")} <= set(listed)
-
-
-# -- links
 
 
 def anchors(text: str) -> set[str]:
@@ -116,9 +110,6 @@ def test_every_page_can_be_reached_from_the_readme():
     assert [page.name for page in PAGES if page.resolve() not in reached] == []
 
 
-# -- README
-
-
 def test_the_readme_is_short_and_its_two_commands_are_the_same_as_ever():
     assert len(README.splitlines()) <= 150
     assert [command for command in COMMANDS.splitlines() if f"```bash\n{command}\n```" not in README] == []
@@ -150,9 +141,6 @@ def test_the_python_page_begins_with_the_same_example_and_the_next_one_runs(home
     assert (status, 0 < float(accuracy) <= 1, (home / "store.sqlite").is_file()) == ("finished", True, True)
 
 
-# -- change log
-
-
 def test_the_changelog_has_one_fact_on_a_line_under_the_usual_headings():
     lines = read("CHANGELOG.md").splitlines()
     start = lines.index("## [Unreleased]")
@@ -160,9 +148,6 @@ def test_the_changelog_has_one_fact_on_a_line_under_the_usual_headings():
     assert [line for line in lines[start:] if line and not line.startswith(("- ", "## [")) and line not in usual] == []
     releases = "\n".join(lines[start:]).split("\n## ")
     assert [release.splitlines()[0] for release in releases if len(set(usual) & set(release.splitlines())) != release.count("### ")] == []
-
-
-# -- what has to be named
 
 
 def test_the_page_on_data_describes_every_data_set():

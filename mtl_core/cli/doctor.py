@@ -78,10 +78,8 @@ def _lines(found: list[Finding]) -> Iterator[str]:
             yield f"    {'':{width}}  {finding.advice}"
     wrong, notes = (sum(finding.state == state for finding in found) for state in (WRONG, NOTE))
     yield ""
-    yield f"{wrong or 'Nothing'} wrong (!), {notes or 'nothing'} to know of (-)." if notes else f"{wrong or 'Nothing'} wrong (!)."
-
-
-# -- looks
+    said = {0: "Nothing is wrong.", 1: "One thing is wrong (!)."}.get(wrong, f"{wrong} things are wrong (!).")
+    yield said + {0: "", 1: " One thing to know (-)."}.get(notes, f" {notes} things to know (-).")
 
 
 def versions() -> Iterator[Finding]:
