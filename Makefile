@@ -1,7 +1,7 @@
 # What people type most. The README's two commands do the same without make.
 PYTHON ?= python3
 
-.venv: requirements.txt requirements-dev.txt
+.venv: requirements.txt requirements-export.txt requirements-dev.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install -q -r requirements.txt -r requirements-dev.txt
 	touch .venv
@@ -12,8 +12,11 @@ run: .venv
 test: .venv
 	.venv/bin/python -m pytest -n 2
 
+docs: .venv
+	.venv/bin/python -m docs
+
 lint: .venv
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
-.PHONY: run test lint
+.PHONY: run test docs lint

@@ -1,4 +1,4 @@
-"""The command line: ``python -m mtl_core``. Everything the dashboard can train, trained and read from a shell."""
+"""The command line: ``python -m mtl_core``, or ``mtl`` where it is installed. All that the dashboard trains and shows, from a shell."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ import click
 
 from mtl_core import settings
 from mtl_core.cli.act import pause, proceed, stop
+from mtl_core.cli.dashboard import serve, ui
+from mtl_core.cli.doctor import doctor
 from mtl_core.cli.evaluate import evaluate
 from mtl_core.cli.export import export
 from mtl_core.cli.go_on import fork, resume
 from mtl_core.cli.library import COMMANDS
 from mtl_core.cli.output import complain, complain_of, json_refusals, say
+from mtl_core.cli.parts import parts
 from mtl_core.cli.predict import predict
 from mtl_core.cli.show import data, presets, runs
 from mtl_core.cli.train import queue, race, train
@@ -36,7 +39,27 @@ def commands() -> None:
     """
 
 
-for command in (train, resume, fork, pause, proceed, stop, queue, race, work, evaluate, presets, runs, data, predict, export):
+for command in (
+    ui,
+    serve,
+    train,
+    resume,
+    fork,
+    pause,
+    proceed,
+    stop,
+    queue,
+    race,
+    work,
+    evaluate,
+    presets,
+    runs,
+    data,
+    predict,
+    export,
+    parts,
+    doctor,
+):
     commands.add_command(command)
 for command in COMMANDS:
     runs.add_command(command)
@@ -50,10 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal that has no arrows gets question marks, not a crash
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        if not {"-h", "--help"} & set(given):
+        if not {"-h", "--help"} & set(given) and "doctor" not in given[:1]:  # which says itself what is wrong with the settings
             _check_settings("--json" in given)
         settings.use_threads()
-        return commands.main(args=arguments, prog_name="python -m mtl_core", standalone_mode=False) or 0
+        return commands.main(args=arguments, prog_name=_program(), standalone_mode=False) or 0
     except click.ClickException as error:
         said = io.StringIO()
         error.show(said)
@@ -68,6 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         complain(f"an unexpected {type(error).__name__}: {error}. This is a fault of the program; its full log is in {_write_trace()}")
         return 1
+
+
+def _program() -> str:
+    """How the command line was called: by the installed command ``mtl``, or as a module."""
+    return "mtl" if Path(sys.argv[0]).stem == "mtl" else "python -m mtl_core"
 
 
 def _check_settings(as_json: bool) -> None:

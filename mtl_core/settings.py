@@ -1,7 +1,7 @@
 """The program's own settings: every environment variable that begins with ``MTL_``, read and checked here and nowhere else.
 
 A variable that is empty counts as not set. ``problems`` says what is wrong before anything is begun; a command ends with code 2 then, and queued
-runs wait. The table of them is in ``docs/guide.md``.
+runs wait. The table of them is in ``docs/deploy.md``.
 """
 
 from __future__ import annotations

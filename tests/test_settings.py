@@ -99,9 +99,3 @@ def test_every_variable_is_known_and_read_in_one_place():
 
 def _sources():
     return [ROOT / "app.py", ROOT / "serve.py", *(path for folder in ("mtl_core", "ui", "pages") for path in (ROOT / folder).rglob("*.py"))]
-
-
-def test_the_guide_has_the_table_of_them():
-    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
-    rows = [f"| `{variable.name}` | {variable.about} | {variable.default} |" for variable in settings.VARIABLES]
-    assert "\n".join(["| variable | sets | where it is not set |", "|---|---|---|", *rows]) in guide

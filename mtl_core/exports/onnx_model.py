@@ -36,6 +36,8 @@ def write_onnx(predictor: Any, path: Path) -> float:
         The largest relative difference to PyTorch that was found.
     """
     import onnx
+    import onnxruntime  # noqa: F401  # missing ones are told before the network is traced
+    import onnxscript  # noqa: F401
     import torch
 
     from mtl_core.exports.graph import Graph, example

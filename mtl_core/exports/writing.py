@@ -22,6 +22,9 @@ from mtl_core.registry import unknown_name
 from mtl_core.runs.owner import is_gone, owner_in_name
 
 WITH_ALL = "zip"
+INSTALL_EXPORTS = (
+    "Install what exports need: pip install 'multitask-vision-dashboard[export]', or in a checkout pip install -r requirements-export.txt"
+)
 _TEMPORARY = re.compile(r"\.exporting-[0-9a-f]{8}-(?P<owner>\d+-.+)")
 _OLD_TEMPORARY = re.compile(r"\.exporting-(?P<pid>\d+)-[0-9a-f]{8}")  # of earlier versions, which did not name their host
 _ABANDONED_SECONDS = 24 * 3600.0
@@ -32,6 +35,23 @@ def format_of(name: str) -> ModuleType:
     if name not in EXPORTS:
         raise ConfigError(unknown_name("export format", name, [*EXPORTS, WITH_ALL]))
     return import_module(EXPORTS[name])
+
+
+def write_format(source: ExportSource, name: str, folder: Path) -> None:
+    """Write one format into ``folder``.
+
+    Raises:
+        NotPossibleError: a package that only exports need is not installed; says how to install it.
+    """
+    try:
+        format_of(name).write(source, folder)
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "mtl_core"):
+            raise
+        raise NotPossibleError(
+            f"the export '{name}' needs the Python package '{package}', which cannot be loaded ({error}). {INSTALL_EXPORTS}"
+        ) from error
 
 
 def export(source: ExportSource, formats: Iterable[str], out: Path, *, force: bool = False) -> tuple[list[Path], dict[str, str]]:
@@ -63,7 +83,7 @@ def export(source: ExportSource, formats: Iterable[str], out: Path, *, force: bo
             if name == WITH_ALL:
                 skipped = _all_in_one(source, place)
             else:
-                format_of(name).write(source, place)
+                write_format(source, name, place)
         written = _publish(temporary, out, force)
         source.progress(1.0, "done")
     except OSError as error:
@@ -95,7 +115,7 @@ def _all_in_one(source: ExportSource, place: Path) -> dict[str, str]:
         part = inside / name
         part.mkdir(parents=True)
         try:
-            format_of(name).write(source, part)
+            write_format(source, name, part)
         except NotPossibleError as error:
             skipped[name] = str(error)
             shutil.rmtree(part)

@@ -177,9 +177,9 @@ def test_a_graph_that_differs_is_not_handed_out(source, tmp_path, monkeypatch, e
         check(source.predictor, exported("onnx")[0])
 
 
-def test_the_ten_lines_in_the_guide_run(tmp_path, exported):
-    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
-    code = next(block for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "onnxruntime" in block)
+def test_the_ten_lines_about_onnx_run(tmp_path, exported):
+    page = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
+    code = next(block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "onnxruntime" in block)
     Image.new("RGB", (90, 50)).save(tmp_path / "photo.png")
     (tmp_path / "script.py").write_text(code)
     onnx = exported("onnx")[0]

@@ -148,8 +148,8 @@ def pictures_in_parquet(schema: Any) -> list[str]:
 def pictures_inside(file: str) -> str:
     """What to do with a parquet that holds the pictures themselves."""
     return (
-        f"'{file}' holds the pictures themselves, not their names. Write them to files first: 'Pictures inside a file' in docs/guide.md has the "
-        "lines that do it"
+        f"'{file}' holds the pictures themselves, not their names. Write them to files first: 'Pictures inside a file' in "
+        "docs/own-pictures.md has the lines that do it"
     )
 
 

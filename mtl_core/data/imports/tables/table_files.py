@@ -23,10 +23,11 @@ OTHERS = {
     ".db": "a database: export its table as CSV",
     ".feather": "a feather table: save it as parquet or CSV",
     ".arrow": "an Arrow file, as Hugging Face's cache holds: save the data set as parquet or as a folder of images with metadata.csv",
-    ".mat": "a MATLAB file: write its pictures and labels to files first ('Pictures inside a file' in docs/guide.md has the lines for NYU Depth v2)",
-    ".h5": "an HDF5 file: write its pictures and labels to files first ('Pictures inside a file' in docs/guide.md)",
-    ".hdf5": "an HDF5 file: write its pictures and labels to files first ('Pictures inside a file' in docs/guide.md)",
-    ".npz": "numpy arrays in one file: write the pictures as PNG and the labels as CSV first ('Pictures inside a file' in docs/guide.md)",
+    ".mat": "a MATLAB file: write its pictures and labels to files first "
+    "('Pictures inside a file' in docs/own-pictures.md has the lines for NYU Depth v2)",
+    ".h5": "an HDF5 file: write its pictures and labels to files first ('Pictures inside a file' in docs/own-pictures.md)",
+    ".hdf5": "an HDF5 file: write its pictures and labels to files first ('Pictures inside a file' in docs/own-pictures.md)",
+    ".npz": "numpy arrays in one file: write the pictures as PNG and the labels as CSV first ('Pictures inside a file' in docs/own-pictures.md)",
 }
 
 

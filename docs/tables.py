@@ -1,0 +1,121 @@
+"""Writes the generated parts of pages that people write: between ``<!-- table: NAME -->`` and ``<!-- end of table -->``.
+
+    python -m docs
+
+writes them with all other pages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mtl_core import settings
+from mtl_core.balancing import BALANCERS
+from mtl_core.balancing.balancer import GradientAggregator
+from mtl_core.catalogue import described
+from mtl_core.config_sections import PartConfig
+from mtl_core.data import open_source
+from mtl_core.errors import ConfigError
+from mtl_core.presets import load_presets
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^(<!-- table: ([a-z-]+) -->\n).*?^(<!-- end of table -->)$", re.DOTALL | re.MULTILINE)
+NOT_LISTED = ("balancing-gradients.md", "balancing-loss-weighting.md", "importing.md", "architecture.md", "cli.md")
+
+
+def pages() -> dict[Path, str]:
+    """Every page with a generated part, with the text that it should have."""
+    found = {}
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = path.read_text(encoding="utf-8") if path.name not in NOT_LISTED else ""
+        if BLOCK.search(text):
+            found[path] = BLOCK.sub(lambda block: f"{block[1]}\n{TABLES[block[2]]()}\n\n{block[3]}", text)
+    return found
+
+
+def overview() -> str:
+    """What a run can be made of: a row for each sort of part."""
+    kinds = [entry for entry in _own("tasks") if entry not in _own("self_supervised")]
+    methods = {gradients: [] for gradients in (False, True)}
+    for entry in _own("balancing"):
+        methods[issubclass(BALANCERS.load(entry["name"]), GradientAggregator)].append(entry)
+    rows = [
+        ("task kinds", kinds, "docs/data.md#data-sets"),
+        ("self-supervised tasks", _own("self_supervised"), "docs/self-supervised.md"),
+        ("data sets", _own("data"), "docs/data.md#data-sets"),
+        ("balancing: loss weighting", methods[False], "docs/balancing-loss-weighting.md"),
+        ("balancing: gradients", methods[True], "docs/balancing-gradients.md"),
+        ("sharing schemes", _own("sharing"), "docs/train.md#what-the-tasks-share"),
+        ("backbones", _own("backbones"), "docs/train.md#what-the-tasks-share"),
+        ("updates", _own("updates"), "docs/task-vectors.md"),
+        ("import formats", _own("import_formats"), "docs/importing.md"),
+        ("exports", _own("exports"), "docs/export.md"),
+    ]
+    lines = ["| | | |", "|---|---|---|"]
+    lines += [f"| [{name}]({page}) | {len(entries)} | {', '.join(_short(name, entry) for entry in entries)} |" for name, entries, page in rows]
+    return "\n".join(lines)
+
+
+def variables() -> str:
+    """Every environment variable."""
+    rows = [f"| `{variable.name}` | {variable.about} | {variable.default} |" for variable in settings.VARIABLES]
+    return "\n".join(["| variable | sets | where it is not set |", "|---|---|---|", *rows])
+
+
+def data_sets() -> str:
+    """Every data set with its tasks, as its options are by default."""
+    lines = ["| name | data set | tasks | |", "|---|---|---|---|"]
+    for entry in _own("data"):
+        try:
+            tasks = ", ".join(f"{task.name} ({task.kind})" for task in open_source(PartConfig(name=entry["name"])).tasks())
+        except ConfigError:  # it has options without a default
+            tasks = ""
+        tasks = tasks or "what the files hold"
+        lines.append(f"| `{entry['name']}` | {entry['title']} | {tasks} | {entry['summary']} |")
+    return "\n".join(lines)
+
+
+def backbones() -> str:
+    """Every backbone and sharing scheme with its options."""
+    lines = ["| setting | name | | options |", "|---|---|---|---|"]
+    for setting, sort in (("backbone", "backbones"), ("sharing", "sharing")):
+        for entry in _own(sort):
+            options = "; ".join(f"`{own['name']}`: {own['type']} {own['range']}".strip() for own in entry["options"])
+            lines.append(f"| `{setting}` | `{entry['name']}` | {entry['title']}. {entry['summary']} | {options} |")
+    return "\n".join(lines)
+
+
+def exports() -> str:
+    """Every export format."""
+    return "\n".join(["| format | what it is |", "|---|---|", *(f"| `{entry['name']}` | {entry['summary']} |" for entry in _own("exports"))])
+
+
+def presets() -> str:
+    """What there is to start from."""
+    rows = [f"| `{preset.name}` | {preset.title} | {preset.shows} | {preset.measured} |" for preset in load_presets()]
+    return "\n".join(["| preset | | what it shows | measured |", "|---|---|---|---|", *rows])
+
+
+@cache
+def _own(sort: str) -> list[dict[str, Any]]:
+    """Parts of one sort that belong to this project: what else is installed here is nothing for its pages."""
+    return [entry for entry in described(sort) if entry["source"].startswith("mtl_core.")]
+
+
+def _short(sort: str, entry: dict[str, Any]) -> str:
+    """The name in the table of everything: an export's as it is typed, all others' titles without what stands in brackets."""
+    return f"`{entry['name']}`" if sort == "exports" else entry["title"].partition(" (")[0]
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "overview": overview,
+    "variables": variables,
+    "data-sets": data_sets,
+    "backbones": backbones,
+    "exports": exports,
+    "presets": presets,
+}

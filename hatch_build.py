@@ -1,0 +1,28 @@
+"""Gives an installation its dependencies from the requirements files, so that each stands in one place, with its reason.
+
+``requirements.txt`` holds what everything needs, and reads ``requirements-export.txt`` in its last line: together they are the plain full way. An
+installation gets the first; the extra ``export`` adds the second, the extra ``dev`` both that and ``requirements-dev.txt``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hatchling.metadata.plugin.interface import MetadataHookInterface
+
+
+class RequirementsHook(MetadataHookInterface):
+    """Fills ``dependencies`` and ``optional-dependencies``."""
+
+    def update(self, metadata: dict) -> None:
+        """Called by hatchling with the table ``[project]``."""
+        folder = Path(self.root)
+        export = listed(folder / "requirements-export.txt")
+        metadata["dependencies"] = listed(folder / "requirements.txt")
+        metadata["optional-dependencies"] = {"export": export, "dev": [*export, *listed(folder / "requirements-dev.txt")]}
+
+
+def listed(path: Path) -> list[str]:
+    """The requirements of a file, without reasons and without other files that it reads."""
+    lines = (line.partition(" #")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line and not line.startswith(("#", "-"))]
