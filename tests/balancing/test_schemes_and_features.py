@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from mtl_core.backbones.backbone import FeatureInfo
+from mtl_core.backbones.backbone import Backbone, FeatureInfo
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.solvers import min_norm
 from mtl_core.config import RunConfig
@@ -20,7 +20,7 @@ from mtl_core.training.check import problems
 AT_FEATURES = [name for name in BALANCERS if "gradients" in BALANCERS.load(name).Options.model_fields]
 
 
-class TwoLevels(nn.Module):
+class TwoLevels(Backbone):
     """A backbone whose second feature is made from its first, as in a pyramid."""
 
     def __init__(self):
@@ -49,7 +49,7 @@ def build_scheme(name: str):
     torch.manual_seed(0)
     scheme = SHARING_SCHEMES.load(name)
     kinds = {f"t{number}": SimpleNamespace(build_head=lambda _, number=number: Head(number != 1)) for number in range(3)}
-    return scheme(TwoLevels(), kinds, scheme.Options())
+    return scheme(TwoLevels, kinds, scheme.Options())
 
 
 def losses_of(model):
@@ -145,7 +145,7 @@ def test_evaluation_and_plain_training_do_not_split_the_graph():
 def test_one_task_alone_at_the_features_is_plain_training():
     torch.manual_seed(0)
     scheme = SHARING_SCHEMES.load("hard")
-    model = scheme(TwoLevels(), {"t0": SimpleNamespace(build_head=lambda _: Head(True))}, scheme.Options())
+    model = scheme(TwoLevels, {"t0": SimpleNamespace(build_head=lambda _: Head(True))}, scheme.Options())
     balancer_class = BALANCERS.load("upgrad")
     losses_of(model)[0].backward()
     plain = gradients_of(model)
