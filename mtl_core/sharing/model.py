@@ -130,6 +130,12 @@ class MultiTaskModel(nn.Module, ABC):
         """Parameters of the groups that only this task uses, frozen ones too."""
         return list(self._divided[1][task])
 
+    def tasks_share(self) -> str:
+        """``features``, ``parameters`` (but no features that all heads read) or ``nothing``."""
+        if not self.shared_groups():
+            return "nothing"
+        return "features" if self.has_shared_features else "parameters"
+
     def cut_features(self) -> tuple[list[Tensor], list[Tensor]] | None:
         """As ``take_features``, but they stay to be taken; None where the last forward pass did not cut the graph."""
         return self._taken

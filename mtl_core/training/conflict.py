@@ -44,7 +44,7 @@ class ConflictProbe:
         self.noted: Noted = {}
         self._gives_gradients = isinstance(setup.balancer, GradientAggregator) and not setup.balancer.at_features
         self._step = 0
-        if self._gives_gradients and self.every:
+        if self._gives_gradients and (self.every or self.has_norms):
             setup.balancer.observer = self._observe
 
     def before_update(self, losses: Sequence[Tensor], present: Tensor, step: int) -> None:
@@ -72,7 +72,8 @@ class ConflictProbe:
             loss_weights: by which the gradients are not multiplied yet.
         """
         gramian = jacobian @ jacobian.T if gramian is None else gramian
-        self._cosines(rows, gramian, "")
+        if self.every:
+            self._cosines(rows, gramian, "")
         if self.has_norms and self.parameters:
             norms = gramian.new_full((len(self.setup.model.tasks),), float("nan"))
             norms[rows] = _lengths(gramian) * loss_weights

@@ -16,6 +16,7 @@ from mtl_core.balancing.solvers import min_norm
 from mtl_core.config import RunConfig
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.training.check import problems
+from tests.sharing.schemes import ENTRIES
 
 AT_FEATURES = [name for name in BALANCERS if "gradients" in BALANCERS.load(name).Options.model_fields]
 
@@ -67,7 +68,8 @@ def gradients_of(model):
     return {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
 
 
-@pytest.mark.parametrize("scheme", list(SHARING_SCHEMES))
+@pytest.mark.usefixtures("installed_schemes")
+@pytest.mark.parametrize("scheme", [*SHARING_SCHEMES, *ENTRIES])
 @pytest.mark.parametrize("name", list(BALANCERS))
 def test_every_method_works_on_every_scheme(name, scheme):
     model, balancer = build_scheme(scheme), balancer_of(name)
