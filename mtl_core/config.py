@@ -101,8 +101,8 @@ class RunConfig(Strict):
     )
     gradient_norms: bool = Field(
         True,
-        description="Measure at every step how large each task's gradient at the shared features is. Where the sharing scheme has none: on the shared "
-        "parameters, whenever the angles are measured.",
+        description="Measure at every step how large each task's gradient at the shared features is. Where the sharing scheme has none: on the "
+        "shared parameters, whenever the angles are measured.",
     )
     changes: list[ChangeConfig] = Field(default_factory=list, description="Settings changed while it trained, in order; replayed at the same steps.")
 
