@@ -62,7 +62,7 @@ class ConflictProbe:
         return self.every > 0 and (self._step - 1) % self.every == 0
 
     def _observe(self, tasks: TaskGradients) -> None:
-        if len(tasks.rows) > 1:
+        if self.parameters and len(tasks.rows) > 1:
             self._note(tasks.rows.tolist(), tasks.jacobian, self._is_due(), tasks.gramian)
 
     def _note(self, rows: list[int], jacobian: Tensor, by_block: bool, gramian: Tensor | None = None, loss_weights: Tensor | float = 1.0) -> None:
@@ -74,7 +74,7 @@ class ConflictProbe:
         gramian = jacobian @ jacobian.T if gramian is None else gramian
         if self.every:
             self._cosines(rows, gramian, "")
-        if self.has_norms and self.parameters:
+        if self.has_norms:
             norms = gramian.new_full((len(self.setup.model.tasks),), float("nan"))
             norms[rows] = _lengths(gramian) * loss_weights
             self.noted |= _with_shares(norms)
