@@ -56,7 +56,10 @@ def why_no_norms(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -
         return "The shared network is frozen: no task's gradient reaches it."
     if info.get("tasks_share") == "parameters":
         if config.conflict_every == 0:
-            return "Under this sharing scheme it is measured together with the angles, and those are switched off (conflict_every is 0)."
+            return (
+                "Under this sharing scheme it is measured together with the angles, and those are switched off (conflict_every is 0). "
+                "Only balancing methods that have the tasks' gradients anyway measure it all the same."
+            )
         if _has_trained(frame):
             return "Not measured so far: at the steps looked at, no two tasks had targets in the same batch."
     return "Not measured: no task's gradient reached the shared features so far." if _has_trained(frame) else "Measured from the first step on."

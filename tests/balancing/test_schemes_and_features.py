@@ -87,6 +87,31 @@ def test_every_method_works_on_every_scheme(name, scheme):
         assert untrained == []
 
 
+class FirstLevelHead(nn.Module):
+    """Reads the first level alone, so its task does not use what comes behind it."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(3, 1)
+
+    def forward(self, features):
+        return self.last(features[0].mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize(("name", "where"), [*((name, "parameters") for name in BALANCERS), *((name, "features") for name in AT_FEATURES)])
+def test_what_no_present_task_uses_has_no_gradient(name, where):
+    """As after a plain backward pass: with zeros for a gradient momentum and weight decay would move it."""
+    scheme, balancer_class = SHARING_SCHEMES.load("hard"), BALANCERS.load(name)
+    kinds = {"t0": SimpleNamespace(build_head=lambda _: Head(True)), "t1": SimpleNamespace(build_head=lambda _: FirstLevelHead())}
+    model = scheme(TwoLevels, kinds, scheme.Options())
+    model.split_features = where == "features"
+    balancer = balancer_class(balancer_class.Options(**({"gradients": where} if where == "features" else {})), 2)
+    outputs = model(torch.rand(5, 1, 8, 8))
+    balancer.backward([torch.zeros(()), (outputs["t1"] - 1).square().mean()], torch.tensor([False, True]), model)
+    assert all(parameter.grad is None for parameter in [*model.backbone.second.parameters(), *model.heads["t0"].parameters()])
+    assert all(parameter.grad.any() for parameter in [*model.backbone.first.parameters(), *model.heads["t1"].parameters()])
+
+
 @pytest.mark.parametrize("name", AT_FEATURES)
 def test_at_the_features_the_coefficients_are_those_of_the_parameters_gradients_too(name):
     """The way through the shared network is linear: coefficients found at the features give that combination of the full gradients."""
