@@ -181,7 +181,9 @@ class MultiTaskModel(nn.Module, ABC):
             wrong.append(f"they hold {len(foreign)} parameters that are not the network's own")
         for group in groups:
             if not group.users or not group.users <= set(self.tasks):
-                wrong.append(f"'{group.name}' must be used by some of the tasks {', '.join(self.tasks)}, found {', '.join(group.users) or 'none'}")
+                wrong.append(
+                    f"'{group.name}' must be used by some of the tasks {', '.join(self.tasks)}, found {', '.join(sorted(group.users)) or 'none'}"
+                )
         wrong += [f"two groups are called '{name}'" for name, count in Counter(group.name for group in groups).items() if count > 1]
         if wrong:
             raise ConfigError(Problem("sharing", f"the parameter groups of {type(self).__name__} are wrong: {wrong[0]}"))
