@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -45,6 +45,24 @@ class Stage(nn.Sequential):
         self.name, self.gives, self.is_feature = name, gives, is_feature
 
 
+class Stages(nn.Module):
+    """A backbone's stages in the order in which they run, as a sequence. It is a module, because tensors called ``stages.0...`` are found through it;
+    its own children are only the stages with such names."""
+
+    def __init__(self, stages: Sequence[Stage]):
+        super().__init__()
+        self.in_order = tuple(stages)
+
+    def __iter__(self) -> Iterator[Stage]:
+        return iter(self.in_order)
+
+    def __len__(self) -> int:
+        return len(self.in_order)
+
+    def __getitem__(self, place: int) -> Stage:
+        return self.in_order[place]
+
+
 class Backbone(nn.Module, ABC):
     """The part of the network that turns images into features.
 
@@ -69,7 +87,7 @@ class Backbone(nn.Module, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self._stages: tuple[Stage, ...] = ()
+        self.__dict__["_stages"] = Stages(())  # past torch's registering: the stages' tensors belong to the backbone under their own names
 
     @classmethod
     def problem(cls, options: BackboneOptions, image_shape: tuple[int, int, int]) -> str:
@@ -85,9 +103,9 @@ class Backbone(nn.Module, ABC):
         """
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def stages(self) -> Stages:
         """The pieces of the network in the order in which they run. Every parameter is in exactly one of them."""
-        return self._stages or (_Whole(self),)
+        return self._stages if len(self._stages) else Stages([_Whole(self)])
 
     def set_stages(self, stages: Sequence[Stage]) -> None:
         """Let the backbone be these stages, one after another. The last one gives a feature.
@@ -95,15 +113,15 @@ class Backbone(nn.Module, ABC):
         A stage becomes a part of the module under its name, unless its modules are parts of it already.
         """
         known = set(self.modules())
+        self.__dict__["_stages"] = Stages(stages)
         for stage in stages:
             if known.isdisjoint(stage.children()):
                 self._register(stage)
-        self._stages = tuple(stages)
         self.features = tuple(stage.gives for stage in stages if stage.is_feature)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Normalised images (n, C, H, W) -> features in the order of ``self.features``, finest first."""
-        if not self._stages:
+        if not len(self._stages):
             raise NotImplementedError(f"{type(self).__name__} has no stages; call set_stages in its constructor, or write forward")
         features = []
         for stage in self._stages:
@@ -116,7 +134,8 @@ class Backbone(nn.Module, ABC):
         *path, last = stage.name.split(".")
         place: nn.Module = self
         for part in path:
-            place = place._modules.setdefault(part, nn.Module())  # type: ignore[assignment] - not by attribute: "stages" is a property, too
+            made = self._stages if place is self and part == "stages" else nn.Module()
+            place = place._modules.setdefault(part, made)  # type: ignore[assignment] - not by attribute: "stages" is a property, too
         place.add_module(last, stage)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import socket
 
 import pytest
@@ -68,6 +69,15 @@ def test_a_map_has_the_size_that_its_stride_says(name, options):
         images = stage(images)
         if stage.gives.stride is not None:
             assert images.shape[2:] == (SHAPE[1] // stage.gives.stride, SHAPE[2] // stage.gives.stride)
+
+
+@every_backbone
+def test_it_can_be_traced_copied_and_found_by_name(name, options):
+    backbone, images = made(name, options).eval(), torch.randn(2, *SHAPE)
+    expected = backbone(images)
+    for other in (torch.export.export(backbone, (images,)).module(), copy.deepcopy(backbone)):
+        assert all(torch.allclose(one, two, atol=1e-5) for one, two in zip(other(images), expected, strict=True))
+    assert all(backbone.get_parameter(key) is parameter for key, parameter in backbone.named_parameters())
 
 
 NAMES = {
