@@ -252,7 +252,9 @@ def test_every_task_may_have_an_optimizer_of_its_own(scheme, shared_cache):
     setup, batch = built(scheme, shared_cache, tasks=tasks)
     before = [parameter.detach().clone() for parameter in setup.model.parameters()]
     JointStep(setup)(batch, 1)
-    assert not any(torch.equal(parameter, old) for parameter, old in zip(setup.model.parameters(), before, strict=True))
+    for parameter, old in zip(setup.model.parameters(), before, strict=True):
+        assert torch.equal(parameter, old) == (parameter.grad is None)
+    assert all(parameter.grad is not None for head in setup.model.heads.values() for parameter in head.parameters())
 
 
 class NoGroupForTheHeads(HardSharing):
