@@ -10,7 +10,7 @@ run: .venv
 	.venv/bin/streamlit run app.py
 
 test: .venv
-	.venv/bin/python -m pytest -n 2
+	.venv/bin/python -m pytest
 
 docs: .venv
 	.venv/bin/python -m docs

@@ -99,7 +99,11 @@ class RunConfig(Strict):
         description="Steps between two measurements of the angles between the tasks' gradients on the shared parameters (a backward pass per task; "
         "methods that have these gradients give them at every step). 0 for never.",
     )
-    gradient_norms: bool = Field(True, description="Measure at every step how large each task's gradient at the shared features is.")
+    gradient_norms: bool = Field(
+        True,
+        description="Measure at every step how large each task's gradient at the shared features is. Where the sharing scheme has none: on the "
+        "shared parameters, whenever the angles are measured.",
+    )
     changes: list[ChangeConfig] = Field(default_factory=list, description="Settings changed while it trained, in order; replayed at the same steps.")
 
     @model_validator(mode="after")

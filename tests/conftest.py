@@ -36,6 +36,23 @@ def _databases_closed(tmp_path) -> Iterator[None]:
         entry["reader"].dispose()
 
 
+@pytest.fixture
+def installed_schemes(tmp_path, monkeypatch) -> None:
+    """The sharing schemes of ``tests/sharing/schemes.py``, registered as another package registers its own: by entry points."""
+    from mtl_core.registry import Registry
+    from mtl_core.sharing import SHARING_SCHEMES
+    from tests.sharing.schemes import ENTRIES
+
+    about = tmp_path / "site" / "test_schemes-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: test-schemes\nVersion: 1.0\n")
+    entries = [f"{name} = {place}" for name, place in ENTRIES.items()]
+    (about / "entry_points.txt").write_text("\n".join([f"[{SHARING_SCHEMES.group}]", *entries]))
+    monkeypatch.syspath_prepend(str(about.parent))
+    read_again = Registry(SHARING_SCHEMES.noun, SHARING_SCHEMES.group, SHARING_SCHEMES.table)
+    monkeypatch.setattr(SHARING_SCHEMES, "_table", read_again.table)
+
+
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory) -> Path:
     """One cache of prepared data for the whole session: the same scenes are composed once."""

@@ -29,7 +29,8 @@ def gradient_panels(run: Any, feed: dict[str, Any], view: View) -> None:
     with left.container(border=True, key="conflict"):
         _conflict(run, feed)
     with right.container(border=True, key="ownership"):
-        st.markdown("**Who owns the backbone** :gray[each task's share of the gradient that reaches the shared features]")
+        network = "shared network" if run.info.get("tasks_share") == "parameters" else "backbone"
+        st.markdown(f"**Who owns the {network}** :gray[each task's share of the gradient {_measured_at(run)}]")
         if has_norms:
             _ownership(run, feed, view)
         else:
@@ -71,6 +72,11 @@ def _step_slider(run: Any, steps: list[int]) -> int:
     return follow(f"conflict.step.{run.id}", steps, "Step", format_func=lambda step: f"step {step:,}", label_visibility="collapsed")
 
 
+def _measured_at(run: Any) -> str:
+    """Runs of earlier versions do not say it: their tasks shared features."""
+    return "on the shared parameters" if run.info.get("tasks_share") == "parameters" else "that reaches the shared features"
+
+
 def _ownership(run: Any, feed: dict[str, Any], view: View) -> None:
     colours = colours_of(run.config)
 
@@ -82,6 +88,7 @@ def _ownership(run: Any, feed: dict[str, Any], view: View) -> None:
         curves = [one_curve(frame, f"gradient_norm/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
         return curve_figure(curves, smoothing=view.smoothing, log_y=True, height=170, marks=marks_of(run, frame, view.axis))
 
-    draw_chart(feed, "gradient_share", view, shares, "Share of the gradient at the shared features, by task")
+    where = _measured_at(run)
+    draw_chart(feed, "gradient_share", view, shares, f"Share of the gradient {where}, by task")
     st.markdown(":small[:gray[Norm of the gradient, logarithmic]]")
-    draw_chart(feed, "gradient_norm", view, norms, "Norm of each task's gradient at the shared features")
+    draw_chart(feed, "gradient_norm", view, norms, f"Norm of each task's gradient {where}")

@@ -13,6 +13,7 @@ from mtl_core.config import RunConfig
 WHOLE = "all shared layers"
 STRONG = 0.2  # of a mean cosine: from here on a pair is aligned, or in conflict, without "slightly"
 PLACES = {2: ("early", "late"), 3: ("early", "middle", "late")}  # by the number of blocks
+STEMS = ("stem", "conv1", "bn1")  # kinds of blocks that come before all numbered ones
 ENOUGH = 3  # measurements before anything is said
 SEEN = 0.05  # a mean cosine nearer to 0 is hardly a relation: gradients of single batches then point against each other in half of the steps
 
@@ -31,6 +32,8 @@ def why_none(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -> st
     """
     if config.conflict_every == 0:
         return "It was switched off (conflict_every is 0)."
+    if _shares_nothing(info):
+        return "The tasks share no parameters, so there is no angle to measure."
     if _is_frozen(info):
         return "The shared network is frozen: no task's gradient moves it, so there is no angle to measure."
     if not _has_trained(frame):
@@ -44,12 +47,27 @@ def why_none(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -> st
 
 
 def why_no_norms(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -> str:
-    """As ``why_none``, of the gradients' norms at the shared features."""
+    """As ``why_none``, of the gradients' norms at the shared features, or on the shared parameters where there are no such features."""
     if not config.gradient_norms:
         return "It was switched off (gradient_norms is off)."
+    if _shares_nothing(info):
+        return "The tasks share no parameters, so there is nothing to own."
     if _is_frozen(info):
         return "The shared network is frozen: no task's gradient reaches it."
+    if info.get("tasks_share") == "parameters":
+        if config.conflict_every == 0:
+            return (
+                "Under this sharing scheme it is measured together with the angles, and those are switched off (conflict_every is 0). "
+                "Only balancing methods that have the tasks' gradients anyway measure it all the same."
+            )
+        if _has_trained(frame):
+            return "Not measured so far: at the steps looked at, no two tasks had targets in the same batch."
     return "Not measured: no task's gradient reached the shared features so far." if _has_trained(frame) else "Measured from the first step on."
+
+
+def _shares_nothing(info: dict[str, Any]) -> bool:
+    """Runs of earlier versions say nothing here: their tasks shared a backbone."""
+    return info.get("tasks_share") == "nothing"
 
 
 def _is_frozen(info: dict[str, Any]) -> bool:
@@ -121,16 +139,28 @@ def _relation(cosine: float) -> str:
 
 
 def block_titles(names: list[str]) -> dict[str, str]:
-    """Blocks (``blocks``) for people, in the network's order: the whole, then where in the network each lies, such as ``early``, or ``layer 2``."""
+    """Blocks (``blocks``) for people, in the network's order: the whole, then where in the network each lies, such as ``early``, or ``layer 2``.
+
+    Names that are no places in a sequence, such as ``column of digit``, stay as they are.
+    """
     parts = sorted((name for name in names if name != WHOLE), key=_place)
-    titles = dict(zip(parts, PLACES[len(parts)] if len(parts) in PLACES else _numbered(parts), strict=True))
+    if all(_is_in_sequence(name) for name in parts):
+        titles = dict(zip(parts, PLACES[len(parts)] if len(parts) in PLACES else _numbered(parts), strict=True))
+    else:
+        titles = {name: name for name in parts}
     return {WHOLE: WHOLE} | titles if WHOLE in names else titles
+
+
+def _is_in_sequence(block: str) -> bool:
+    """Whether a block is called by its place in a backbone: ``stages.0`` or a stem."""
+    kind, _, number = block.partition(".")
+    return kind in STEMS or (kind.isidentifier() and number.isdigit())
 
 
 def _place(block: str) -> tuple[int, str, int]:
     """The stem is first; ``stages.10`` lies behind ``stages.2``."""
     kind, _, number = block.partition(".")
-    return (0 if kind in ("stem", "conv1", "bn1") else 1, kind, int(number) if number.isdigit() else 0)
+    return (0 if kind in STEMS else 1, kind, int(number) if number.isdigit() else 0)
 
 
 def _numbered(blocks: list[str]) -> list[str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
-from mtl_core.backbones.backbone import Backbone, BackboneOptions, FeatureInfo
-from mtl_core.errors import ConfigError, Problem
+from mtl_core.backbones.backbone import Backbone, BackboneOptions, FeatureInfo, Stage
 
 KERNEL = 5
 CHANNELS = (10, 20)
@@ -28,9 +27,6 @@ class LeNet(Backbone):
 
     Deviations from the authors' code: dropout leaves out other channels for each image and scales up those that stay; theirs leaves out the same
     ones for the whole batch and scales nothing. Channels and size of the images may be others than MNIST's.
-
-    Raises:
-        ConfigError: the images are too small for two convolutions.
     """
 
     title: ClassVar[str] = "LeNet"
@@ -40,12 +36,9 @@ class LeNet(Backbone):
 
     def __init__(self, options: LeNetOptions, image_shape: tuple[int, int, int]):
         super().__init__()
-        channels, *sides = image_shape
+        channels = image_shape[0]
         first, second = CHANNELS
-        height, width = (_pooled(_pooled(side)) for side in sides)
-        if min(height, width) < 1:
-            message = f"LeNet needs images of at least 16x16 pixels, found {sides[0]}x{sides[1]}. Take larger images or another backbone"
-            raise ConfigError(Problem("backbone", message))
+        height, width = _sides(image_shape)
         self.layers = nn.Sequential(
             nn.Conv2d(channels, first, KERNEL),
             nn.MaxPool2d(2),
@@ -58,10 +51,27 @@ class LeNet(Backbone):
             nn.Linear(second * height * width, options.hidden),
             nn.ReLU(),
         )
-        self.features = (FeatureInfo(options.hidden, None),)
+        # Each is named after the layer with parameters in it.
+        self.set_stages(
+            [
+                Stage("layers.0", FeatureInfo(first, 2), *self.layers[:3], is_feature=False),
+                Stage("layers.3", FeatureInfo(second, 4), *self.layers[3:7], is_feature=False),
+                Stage("layers.8", FeatureInfo(options.hidden, None), *self.layers[7:]),
+            ]
+        )
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        return [self.layers(images)]
+    @classmethod
+    def problem(cls, options: LeNetOptions, image_shape: tuple[int, int, int]) -> str:
+        if min(_sides(image_shape)) >= 1:
+            return ""
+        height, width = image_shape[1:]
+        return f"LeNet needs images of at least 16x16 pixels, found {height}x{width}. Take larger images or another backbone"
+
+
+def _sides(image_shape: tuple[int, int, int]) -> tuple[int, int]:
+    """Height and width of the second convolution's maps, pooled; below 1 where the images are too small."""
+    height, width = (_pooled(_pooled(side)) for side in image_shape[1:])
+    return height, width
 
 
 def _pooled(side: int) -> int:

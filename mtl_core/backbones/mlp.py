@@ -6,9 +6,9 @@ import itertools
 from typing import Annotated, ClassVar
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
-from mtl_core.backbones.backbone import Backbone, BackboneOptions, FeatureInfo
+from mtl_core.backbones.backbone import Backbone, BackboneOptions, FeatureInfo, Stage
 
 
 class MLPOptions(BackboneOptions):
@@ -35,7 +35,11 @@ class MLP(Backbone):
         for inputs, outputs in itertools.pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
-        self.features = (FeatureInfo(sizes[-1], None),)
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        return [self.layers(images)]
+        # Each is named after its linear layer, the only one with parameters. The first one flattens the image, too.
+        places = range(1, len(layers), 2)
+        self.set_stages(
+            [
+                Stage(f"layers.{at}", FeatureInfo(units, None), *layers[0 if at == 1 else at : at + 2], is_feature=at == places[-1])
+                for at, units in zip(places, options.hidden, strict=True)
+            ]
+        )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models import resnet18
 
-from mtl_core.backbones.backbone import Backbone, BackboneOptions, FeatureInfo
+from mtl_core.backbones.backbone import Backbone, BackboneOptions, FeatureInfo, Stage
 
 
 class ResNetOptions(BackboneOptions):
@@ -22,7 +22,7 @@ class ResNetOptions(BackboneOptions):
 
 
 class ResNet18(Backbone):
-    """ResNet-18 with random initial parameters; features after each of its four stages.
+    """ResNet-18 with random initial parameters: a stem, and features after each of the four layers that follow.
 
     Deviation from the paper with ``small_images``: the stem used for 32x32 images in that paper's CIFAR experiments.
     """
@@ -41,15 +41,7 @@ class ResNet18(Backbone):
         else:
             stem = [nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False), network.bn1, network.relu, network.maxpool]
         nn.init.kaiming_normal_(stem[0].weight, mode="fan_out", nonlinearity="relu")  # as torchvision initialises its convolutions
-        self.stem = nn.Sequential(*stem)
-        self.stages = nn.ModuleList([network.layer1, network.layer2, network.layer3, network.layer4])
         first = 1 if options.small_images else 4
-        self.features = tuple(FeatureInfo(64 * 2**stage, first * 2**stage) for stage in range(4))
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        images = self.stem(images)
-        features = []
-        for stage in self.stages:
-            images = stage(images)
-            features.append(images)
-        return features
+        layers = (network.layer1, network.layer2, network.layer3, network.layer4)
+        stages = [Stage(f"stages.{number}", FeatureInfo(64 * 2**number, first * 2**number), *layer) for number, layer in enumerate(layers)]
+        self.set_stages([Stage("stem", FeatureInfo(64, first), *stem, is_feature=False), *stages])

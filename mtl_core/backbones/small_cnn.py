@@ -6,9 +6,9 @@ import itertools
 from typing import ClassVar
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
-from mtl_core.backbones.backbone import Backbone, BackboneOptions, FeatureInfo
+from mtl_core.backbones.backbone import Backbone, BackboneOptions, FeatureInfo, Stage
 
 
 class SmallCNNOptions(BackboneOptions):
@@ -32,19 +32,13 @@ class SmallCNN(Backbone):
     def __init__(self, options: SmallCNNOptions, image_shape: tuple[int, int, int]):
         super().__init__()
         channels = [image_shape[0], *(options.width * 2**stage for stage in range(options.stages))]
-        self.stages = nn.ModuleList(_stage(inputs, outputs) for inputs, outputs in itertools.pairwise(channels))
-        self.features = tuple(FeatureInfo(outputs, 2 ** (stage + 1)) for stage, outputs in enumerate(channels[1:]))
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        features = []
-        for stage in self.stages:
-            images = stage(images)
-            features.append(images)
-        return features
+        self.set_stages([_stage(number, inputs, outputs) for number, (inputs, outputs) in enumerate(itertools.pairwise(channels))])
 
 
-def _stage(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
+def _stage(number: int, inputs: int, outputs: int) -> Stage:
+    return Stage(
+        f"stages.{number}",
+        FeatureInfo(outputs, 2 ** (number + 1)),
         nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),

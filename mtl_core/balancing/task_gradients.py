@@ -37,15 +37,19 @@ class AtParameters:
 
     def __init__(self, model: MultiTaskModel):
         self.model, self.places = model, trained(model.shared_parameters())
+        self.reached: list[bool] = []
 
     def task_gradients(self, losses: Sequence[Tensor], rows: Tensor) -> TaskGradients:
         """The tasks' gradients; fills ``.grad`` of their own parameters on the way. The graph is used up."""
-        return _task_gradients(self.model, self.places, losses, rows)
+        tasks, self.reached = _task_gradients(self.model, self.places, losses, rows)
+        return tasks
 
     def apply(self, gradient: Tensor) -> None:
-        """The flat update (P,) -> ``.grad`` of the shared parameters."""
-        for parameter, part in zip(self.places, _split(gradient, self.places), strict=True):
-            parameter.grad = part.to(memory_format=_memory_format(parameter))
+        """The flat update (P,) -> ``.grad`` of the shared parameters. What none of these tasks uses has none, as after a plain backward pass: zeros
+        would let momentum and weight decay move it."""
+        for parameter, part, is_reached in zip(self.places, _split(gradient, self.places), self.reached, strict=True):
+            if is_reached:
+                parameter.grad = part.to(memory_format=_memory_format(parameter))
 
     def finish(self) -> None:
         """After a plain backward pass there is nothing left to do."""
@@ -59,14 +63,17 @@ class AtFeatures:
         features, copies = model.take_features()  # taken: nothing is left to hold a step's activations
         pairs = [(feature, copy) for feature, copy in zip(features, copies, strict=True) if copy.requires_grad]
         self.features, self.places = [feature for feature, _ in pairs], [copy for _, copy in pairs]
+        self.reached: list[bool] = []
 
     def task_gradients(self, losses: Sequence[Tensor], rows: Tensor) -> TaskGradients:
         """As ``AtParameters``; P counts the numbers of all features of the batch."""
-        return _task_gradients(self.model, self.places, losses, rows)
+        tasks, self.reached = _task_gradients(self.model, self.places, losses, rows)
+        return tasks
 
     def apply(self, gradient: Tensor) -> None:
-        """The flat update (P,) -> ``.grad`` of the shared parameters, through the shared network."""
-        self._into_trunk([part.to(feature.dtype) for feature, part in zip(self.features, _split(gradient, self.places), strict=True)])
+        """The flat update (P,) -> ``.grad`` of the shared parameters, through the shared network. Features that no head read send nothing."""
+        parts = zip(self.features, _split(gradient, self.places), self.reached, strict=True)
+        self._into_trunk([part.to(feature.dtype) if is_reached else None for feature, part, is_reached in parts])
 
     def finish(self) -> None:
         """Take a plain backward pass, which ended at the features, through the shared network."""
@@ -102,9 +109,10 @@ def _gradients(
     return list(torch.autograd.grad(outputs, inputs, at_outputs, retain_graph=keep, allow_unused=True))
 
 
-def _task_gradients(model: MultiTaskModel, places: Sequence[Tensor], losses: Sequence[Tensor], rows: Tensor) -> TaskGradients:
+def _task_gradients(model: MultiTaskModel, places: Sequence[Tensor], losses: Sequence[Tensor], rows: Tensor) -> tuple[TaskGradients, list[bool]]:
+    """The tasks' gradients, and which of ``places`` any of these tasks uses."""
     jacobian = torch.zeros((len(rows), sum(place.numel() for place in places)), device=losses[0].device)
-    own_gradients = []
+    own_gradients, reached = [], [False] * len(places)
     for index, row in enumerate(rows.tolist()):
         own = trained(model.task_parameters(model.tasks[row]))
         is_last = index == len(rows) - 1
@@ -112,11 +120,12 @@ def _task_gradients(model: MultiTaskModel, places: Sequence[Tensor], losses: Seq
         own_gradients.append(gradients[len(places) :])
         for parameter, gradient in zip(own, own_gradients[-1], strict=True):
             parameter.grad = gradient
-        for part, gradient in zip(_split(jacobian[index], places), gradients, strict=False):
+        for place, (part, gradient) in enumerate(zip(_split(jacobian[index], places), gradients, strict=False)):
             if gradient is not None:
                 part.copy_(gradient)
+                reached[place] = True
     values = torch.stack([losses[row].detach() for row in rows.tolist()])
-    return TaskGradients(jacobian, jacobian @ jacobian.T, values, rows, own_gradients)
+    return TaskGradients(jacobian, jacobian @ jacobian.T, values, rows, own_gradients), reached
 
 
 def _split(flat: Tensor, places: Sequence[Tensor]) -> list[Tensor]:

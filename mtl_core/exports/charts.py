@@ -46,7 +46,7 @@ def curve_charts(source: ExportSource) -> list[tuple[str, str, Any]]:
             arrow = "↑" if about["higher_is_better"] else "↓"
             unit = f", in {about['unit']}" if about.get("unit") else ""
             charts.append((f"{name}-{metric}", f"{name}: {about['title']}{unit} {arrow}", _curves(source, lines)))
-    for key, title in (("loss_weight", "Loss weights"), ("gradient_share", "Share of the gradient at the shared features")):
+    for key, title in (("loss_weight", "Loss weights"), ("gradient_share", "Share of the gradient")):
         lines = [(f"{key}/{name}", name, colours[name], "-") for name in source.tasks]
         charts.append((key.replace("_", "-"), title, _curves(source, lines)))
     charts.append(("learning-rate", "Learning rate", _curves(source, [("optimizer/lr", "learning rate", "#0072B2", "-")])))

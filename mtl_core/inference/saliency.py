@@ -1,7 +1,7 @@
-"""Where each task looks: Grad-CAM (Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391) on the features that the tasks share.
+"""Where each task looks: Grad-CAM (Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391) on the features that its head reads.
 
 The weight of a channel is the mean gradient of the task's own score over all places (eq. 1), the map the positive part of the weighted sum of
-channels (eq. 2), here at the coarsest level, enlarged to the image. All tasks read the same features, so their maps stand side by side.
+channels (eq. 2), here at the coarsest level, enlarged to the image. All heads read features of the same size, so the tasks' maps stand side by side.
 Deviations: what a task's score is, is ours for all but classification (see ``score``); maps are scaled to their own maximum.
 """
 
@@ -22,17 +22,18 @@ def saliency(predictor: Predictor, frame: np.ndarray) -> dict[str, np.ndarray]:
     """float32 (H, W) in 0..1 per task for one image, uint8 (H, W, C) at the network's size; all zeros where nothing speaks for the answer.
 
     Raises:
-        NotPossibleError: the network has no feature map that all tasks read.
+        NotPossibleError: the heads read a vector, which has no places.
     """
-    model = predictor.model
-    backbone, heads = getattr(model, "backbone", None), getattr(model, "heads", None)
-    if backbone is None or heads is None or not model.has_shared_features or backbone.features[-1].stride is None:
-        raise NotPossibleError(
-            "this network has no feature map that all tasks share, so there is nothing to compare. Hard sharing with a CNN has one."
-        )
+    model, maps = predictor.model, {}
+    if model.feature_info[-1].stride is None:
+        raise NotPossibleError("the heads of this network read a vector without places, so no task looks anywhere. A CNN has feature maps.")
+    with torch.no_grad():
+        read = model.features(predictor.normalised(frame[None]), model.tasks)
     with torch.enable_grad():
-        features = [level.detach().requires_grad_() for level in backbone(predictor.normalised(frame[None]))]
-        return {name: _map(score(predictor.kinds[name].task.kind, heads[name](features)), features, frame.shape[:2]) for name in heads}
+        for name in model.tasks:
+            features = [level.detach().requires_grad_() for level in read[name]]
+            maps[name] = _map(score(predictor.kinds[name].task.kind, model.heads[name](features)), features, frame.shape[:2])
+    return maps
 
 
 def score(kind: str, output: Any) -> Tensor:

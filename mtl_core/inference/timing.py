@@ -1,4 +1,4 @@
-"""What sharing saves when an image is predicted: the trunk once with every head, against the trunk once for each head."""
+"""What sharing saves when an image is predicted: the network once with every head, against what a task alone needs, once for each head."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROUNDS = 7
 @dataclass(frozen=True)
 class SharingTimes:
     """Milliseconds of a forward pass of one image, how often it was timed, and what was run: ``repeated`` ("trunk", or "network" where the
-    sharing scheme has no trunk) once for each of ``heads`` heads, against once for all."""
+    tasks share no features) once for each of ``heads`` heads, against once for all."""
 
     shared_ms: float
     apart_ms: float
@@ -33,21 +33,16 @@ class SharingTimes:
 def time_sharing(predictor: Predictor, frame: np.ndarray, rounds: int = ROUNDS) -> SharingTimes:
     """Time both on one image, uint8 (H, W, C) at the network's size, in turns after one pass to warm up.
 
-    A network per task is taken to be this trunk with one of its heads: the same width, so what is compared is sharing alone. A scheme
-    without a trunk of its own (``backbone`` and ``heads``) is run once per task as it is.
+    A network per task is taken to be what this one computes for that task alone: the same width, so what is compared is sharing alone.
     """
     model, images = predictor.model, predictor.normalised(frame[None])
-    has_trunk = hasattr(model, "heads") and hasattr(model, "backbone")
 
     def shared() -> None:
         model(images)
 
     def apart() -> None:
         for name in predictor.kinds:
-            if has_trunk:
-                model.heads[name](model.backbone(images))
-            else:
-                model(images)
+            model.heads[name](model.features(images, [name])[name])
 
     times: dict[str, list[float]] = {"shared": [], "apart": []}
     for turn in range(rounds + 1):
@@ -56,7 +51,7 @@ def time_sharing(predictor: Predictor, frame: np.ndarray, rounds: int = ROUNDS) 
             if turn:
                 times[name].append(1000 * seconds)
     medians = (statistics.median(times[name]) for name in ("shared", "apart"))
-    return SharingTimes(*medians, rounds, predictor.device, len(predictor.kinds), "trunk" if has_trunk else "network")
+    return SharingTimes(*medians, rounds, predictor.device, len(predictor.kinds), "trunk" if model.has_shared_features else "network")
 
 
 def _timed(work: Callable[[], None], device: str) -> float:

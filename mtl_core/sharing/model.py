@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
+import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from mtl_core.backbones.backbone import Backbone
+from mtl_core.backbones.backbone import Backbone, FeatureInfo
+from mtl_core.errors import ConfigError, Problem
+from mtl_core.sharing.heads import Heads
 from mtl_core.tasks.kind import TaskKind
 
 
@@ -24,18 +30,41 @@ def trained(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
     return [parameter for parameter in parameters if parameter.requires_grad]
 
 
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Parameters that the same tasks use.
+
+    Attributes:
+        name: in human words; unlike that of every other group of the network. Curves by block carry it.
+        parameters: frozen ones too.
+        users: the tasks whose outputs depend on them, at least one. A head may leave a feature unread all the same.
+    """
+
+    name: str
+    parameters: Iterable[nn.Parameter]
+    users: Iterable[str]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", tuple(self.parameters))
+        object.__setattr__(self, "users", frozenset(self.users))
+
+
 class MultiTaskModel(nn.Module, ABC):
-    """A network with one output per task.
+    """A network with one output per task. It owns the heads; a scheme says what each of them reads.
+
+    A scheme writes ``build_features``, ``features`` and ``groups``.
 
     Args:
-        backbone: what the scheme shares, or takes copies of.
+        make_backbone: builds a backbone with random initial values of its own at every call.
         kinds: the run's tasks by name; each builds its own head.
 
     Attributes:
-        has_shared_features: every task's own part reads the same features, so that gradients can be combined there.
+        has_shared_features: ``features`` gives every task the same tensors, so that gradients can be combined there.
+        tasks: names, in the order of ``kinds``.
+        feature_info: what each head reads, finest first.
         watch_features: while training, gives each task the features that it reads, so that its gradient there can be looked at.
         only: the tasks whose outputs the next forward passes compute; None for all.
-        split_features: while training, cut the graph at those features; the balancer that set this joins it again.
+        split_features: while training, cut the graph at the shared features; the balancer that set this joins it again.
     """
 
     title: ClassVar[str]
@@ -43,32 +72,73 @@ class MultiTaskModel(nn.Module, ABC):
     has_shared_features: ClassVar[bool] = False
     Options: ClassVar[type[SharingOptions]] = SharingOptions
 
-    def __init__(self, backbone: Backbone, kinds: Mapping[str, TaskKind], options: SharingOptions):
+    def __init__(self, make_backbone: Callable[[], Backbone], kinds: Mapping[str, TaskKind], options: SharingOptions):
         super().__init__()
         self.tasks = tuple(kinds)
         self.split_features = False
         self.only: tuple[str, ...] | None = None
         self.watch_features: Callable[[str, Sequence[Tensor]], Sequence[Tensor]] | None = None
+        self._taken: tuple[list[Tensor], list[Tensor]] | None = None
+        self.feature_info = tuple(self.build_features(make_backbone, options))
+        self.heads = Heads({name: kind.build_head(self.feature_info) for name, kind in kinds.items()})
 
     @abstractmethod
+    def build_features(self, make_backbone: Callable[[], Backbone], options: SharingOptions) -> Sequence[FeatureInfo]:
+        """Build what makes the features, with one backbone or several, and return what each head reads. ``tasks`` is known by now."""
+
+    @abstractmethod
+    def features(self, images: Tensor, tasks: Sequence[str]) -> dict[str, list[Tensor]]:
+        """Normalised images (n, C, H, W) -> what the head of each of ``tasks`` reads. A task's features are the same whatever else is asked for."""
+
+    @abstractmethod
+    def groups(self) -> list[Group]:
+        """All parameters, each in exactly one group, in the network's order; ``head_groups`` gives those of the heads."""
+
+    def head_groups(self) -> list[Group]:
+        """A group for each head, with its task as the only user."""
+        return [Group(f"head of {task}", head.parameters(), [task]) for task, head in self.heads.items()]
+
     def forward(self, images: Tensor, parts: Mapping[str, slice] | None = None) -> dict[str, Any]:
         """Normalised images (n, C, H, W) -> raw output per task, of those in ``only``.
 
         Args:
-            parts: which rows each task's own part reads, where tasks see images of their own; None or empty for all rows.
+            parts: which rows each head reads, where tasks see images of their own; None or empty for all rows.
         """
+        tasks = [task for task in self.tasks if self.only is None or task in self.only]
+        features = self._cut(self.features(images, tasks))
+        outputs = {}
+        for task in tasks:
+            read = [feature[parts[task]] for feature in features[task]] if parts else features[task]
+            if self.watch_features is not None and any(feature.requires_grad for feature in read):
+                read = self.watch_features(task, read)
+            outputs[task] = self.heads[task](read)
+        return outputs
 
-    @abstractmethod
+    def shared_groups(self) -> list[Group]:
+        """Groups that more than one task uses. In a network of one task: all but its head's, as with hard sharing, so that every scheme is plain
+        training there."""
+        if len(self.tasks) > 1:
+            return [group for group in self._checked_groups if len(group.users) > 1]
+        own = {id(parameter) for parameter in self.heads.parameters()}
+        return [group for group in self._checked_groups if not own.issuperset(map(id, group.parameters))]
+
     def shared_parameters(self) -> list[nn.Parameter]:
-        """Parameters that more than one task uses, frozen ones too; ``trained`` leaves those out."""
+        """Parameters of ``shared_groups``, in their order, frozen ones too; ``trained`` leaves those out."""
+        return list(self._divided[0])
 
-    @abstractmethod
     def task_parameters(self, task: str) -> list[nn.Parameter]:
-        """Parameters that only this task uses, frozen ones too."""
+        """Parameters of the groups that only this task uses, frozen ones too."""
+        return list(self._divided[1][task])
+
+    def tasks_share(self) -> str:
+        """``features``, ``parameters`` (but no features that all heads read) or ``nothing``."""
+        if not self.shared_groups():
+            return "nothing"
+        return "features" if self.has_shared_features else "parameters"
 
     def cut_features(self) -> tuple[list[Tensor], list[Tensor]] | None:
         """As ``take_features``, but they stay to be taken; None where the last forward pass did not cut the graph."""
-        return None
+        return self._taken
 
     def take_features(self) -> tuple[list[Tensor], list[Tensor]]:
         """Features of the last forward pass as the shared part made them, and the cut-off copies that the heads read. Kept no longer.
@@ -78,4 +148,53 @@ class MultiTaskModel(nn.Module, ABC):
         Raises:
             NotImplementedError: the scheme has no shared features.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no features that all tasks share")
+        if not self.has_shared_features:
+            raise NotImplementedError(f"{type(self).__name__} has no features that all tasks share")
+        if self._taken is None:
+            raise RuntimeError("no features were kept: set split_features, and call the model in training mode first")
+        taken, self._taken = self._taken, None
+        return taken
+
+    def _cut(self, features: dict[str, list[Tensor]]) -> dict[str, list[Tensor]]:
+        """The features as they are, or their cut-off copies where the graph is to be split."""
+        self._taken = None
+        if not (self.split_features and self.has_shared_features and self.training and torch.is_grad_enabled()):
+            return features
+        made = next(iter(features.values()))
+        copies = [feature.detach().requires_grad_(feature.requires_grad) for feature in made]
+        self._taken = (list(made), copies)
+        return dict.fromkeys(features, copies)
+
+    @cached_property
+    def _checked_groups(self) -> list[Group]:
+        """The scheme's groups, found once.
+
+        Raises:
+            ConfigError: they are not a division of the network's parameters; says which parameter or name is wrong.
+        """
+        groups, names = self.groups(), {id(parameter): name for name, parameter in self.named_parameters()}
+        counts = Counter(id(parameter) for group in groups for parameter in group.parameters)
+        wrong = [
+            f"every parameter must be in exactly one group, found '{name}' in {counts[each]}" for each, name in names.items() if counts[each] != 1
+        ]
+        if foreign := counts.keys() - names.keys():
+            wrong.append(f"they hold {len(foreign)} parameters that are not the network's own")
+        for group in groups:
+            if not group.users or not group.users <= set(self.tasks):
+                wrong.append(
+                    f"'{group.name}' must be used by some of the tasks {', '.join(self.tasks)}, found {', '.join(sorted(group.users)) or 'none'}"
+                )
+        wrong += [f"two groups are called '{name}'" for name, count in Counter(group.name for group in groups).items() if count > 1]
+        if wrong:
+            raise ConfigError(Problem("sharing", f"the parameter groups of {type(self).__name__} are wrong: {wrong[0]}"))
+        return groups
+
+    @cached_property
+    def _divided(self) -> tuple[list[nn.Parameter], dict[str, list[nn.Parameter]]]:
+        """The shared parameters, and each task's own."""
+        shared = self.shared_groups()
+        own: dict[str, list[nn.Parameter]] = {task: [] for task in self.tasks}
+        for group in self._checked_groups:
+            if not any(group is each for each in shared):
+                own[next(iter(group.users))] += group.parameters
+        return [parameter for group in shared for parameter in group.parameters], own

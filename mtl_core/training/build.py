@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mtl_core.backbones import BACKBONES
+from mtl_core.backbones.backbone import Backbone
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.balancer import Balancer
 from mtl_core.config import RunConfig
@@ -122,7 +123,10 @@ def build(config: RunConfig, cache: Path, progress: Progress | None = None, sett
             kind.measure(np.asarray(data.train.images[evenly_spaced_rows(data.train, SEEN_IMAGES)]))
     random = Generators(config.seed, device)
     with random.drawing():
-        model = build_model(config, kinds, data.statistics).to(device)
+        model = build_model(config, kinds, data.statistics)
+        for backbone in (module for module in model.modules() if isinstance(module, Backbone)):
+            backbone.load_pretrained(cache, progress)
+    model = model.to(device)
     train_batches = _train_batches(config, data, kinds, Execution(device, "fp32", "contiguous"))
     with unnoticed():  # the steps that are timed may draw
         execution = _choose_execution(config, device, model, kinds, train_batches, cache, progress)
@@ -242,7 +246,7 @@ def build_model(config: RunConfig, kinds: dict[str, TaskKind], statistics: dict[
     """Backbone, heads and the way they are joined, with random initial values.
 
     Raises:
-        ConfigError: a task needs feature maps and the backbone gives none.
+        ConfigError: a task needs feature maps and the backbone gives none, or the backbone cannot take the images.
     """
     backbone_class = BACKBONES.load(config.backbone.name, "backbone.name")
     misfits = [name for name, kind in kinds.items() if kind.needs_map and not backbone_class.gives_map]
@@ -256,9 +260,11 @@ def build_model(config: RunConfig, kinds: dict[str, TaskKind], statistics: dict[
             )
             for name in misfits
         )
-    backbone = backbone_class(validated(backbone_class.Options, config.backbone.options, "backbone"), tuple(statistics["image_shape"]))
+    options, shape = validated(backbone_class.Options, config.backbone.options, "backbone"), tuple(statistics["image_shape"])
+    if problem := backbone_class.problem(options, shape):
+        raise ConfigError(Problem("backbone", problem))
     scheme = SHARING_SCHEMES.load(config.sharing.name, "sharing.name")
-    return scheme(backbone, kinds, validated(scheme.Options, config.sharing.options, "sharing"))
+    return scheme(lambda: backbone_class(options, shape), kinds, validated(scheme.Options, config.sharing.options, "sharing"))
 
 
 def build_balancer(config: RunConfig) -> Balancer:

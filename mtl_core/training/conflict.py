@@ -1,7 +1,8 @@
 """What the tasks do to the network they share: angles between their gradients on its parameters, and how large each one's gradient is.
 
 Cosines are of the tasks' own gradients on the shared parameters, never of those at the features: their sign agrees with it no better than a
-coin (``docs/decisions.md``). Norms are measured at the features, where they are good proxies and cost next to nothing.
+coin (``docs/decisions.md``). Norms are measured at the features, where they are good proxies and cost next to nothing. Where a sharing scheme has
+no features that all tasks share, they are measured on the shared parameters: what a task sends into its own features may end in its own part.
 """
 
 from __future__ import annotations
@@ -16,18 +17,21 @@ from torch import Tensor
 
 from mtl_core.balancing.balancer import GradientAggregator
 from mtl_core.balancing.task_gradients import TaskGradients, shared_gradients
-from mtl_core.sharing.model import trained
+from mtl_core.sharing.model import MultiTaskModel, trained
 from mtl_core.training.build import Setup
 
 Noted = dict[str, Tensor]  # scalar key -> 0-d tensor, or the first part of several keys -> (T,), a task each
 
 
 class ConflictProbe:
-    """Cosines between the tasks' gradients on the shared parameters, whole and by block of the backbone.
+    """Cosines between the tasks' gradients on the shared parameters, whole and by block: the sharing scheme's groups that several tasks use.
 
     Under a method that has the tasks' gradients anyway: at every step, for nothing. Under any other: every ``conflict_every`` steps, by one more
     backward pass through the shared network per task, from the same graph. It reads and changes nothing that the update uses. A method that
     looks at the features has cut the graph there; the probe goes on behind the cut, so its cosines are those of every other method.
+
+    Under a scheme without shared features it measures the gradients' norms, too, from the same gradients: each is the task's own, times its loss
+    weight, before the method combines or weighs it.
 
     Frozen parameters count for nothing. Where no shared parameter is trained, nothing is measured.
     """
@@ -35,11 +39,12 @@ class ConflictProbe:
     def __init__(self, setup: Setup):
         self.setup, self.every = setup, setup.config.conflict_every
         self.parameters = trained(setup.model.shared_parameters())
-        self.blocks = _blocks(setup)
+        self.blocks = _blocks(setup.model)
+        self.has_norms = setup.config.gradient_norms and not setup.model.has_shared_features
         self.noted: Noted = {}
         self._gives_gradients = isinstance(setup.balancer, GradientAggregator) and not setup.balancer.at_features
         self._step = 0
-        if self._gives_gradients and self.every:
+        if self._gives_gradients and (self.every or self.has_norms):
             setup.balancer.observer = self._observe
 
     def before_update(self, losses: Sequence[Tensor], present: Tensor, step: int) -> None:
@@ -51,24 +56,34 @@ class ConflictProbe:
         if len(rows) < 2:
             return
         gradients = [shared_gradients(self.setup.model, losses[row]) for row in rows]
-        self._note(rows, torch.stack([_flat(each, self.parameters) for each in gradients]), by_block=True)
+        self._note(rows, torch.stack([_flat(each, self.parameters) for each in gradients]), by_block=True, loss_weights=self.setup.loss_weights[rows])
 
     def _is_due(self) -> bool:
         return self.every > 0 and (self._step - 1) % self.every == 0
 
     def _observe(self, tasks: TaskGradients) -> None:
-        if len(tasks.rows) > 1:
+        if self.parameters and len(tasks.rows) > 1:
             self._note(tasks.rows.tolist(), tasks.jacobian, self._is_due(), tasks.gramian)
 
-    def _note(self, rows: list[int], jacobian: Tensor, by_block: bool, gramian: Tensor | None = None) -> None:
-        """Cosines of every pair; those by block only when due, because each block's scalar products cost as much as its share of the network."""
-        self._cosines(rows, jacobian @ jacobian.T if gramian is None else gramian, "")
+    def _note(self, rows: list[int], jacobian: Tensor, by_block: bool, gramian: Tensor | None = None, loss_weights: Tensor | float = 1.0) -> None:
+        """Cosines of every pair; those by block only when due, because each block's scalar products cost as much as its share of the network.
+
+        Args:
+            loss_weights: by which the gradients are not multiplied yet.
+        """
+        gramian = jacobian @ jacobian.T if gramian is None else gramian
+        if self.every:
+            self._cosines(rows, gramian, "")
+        if self.has_norms:
+            norms = gramian.new_full((len(self.setup.model.tasks),), float("nan"))
+            norms[rows] = _lengths(gramian) * loss_weights
+            self.noted |= _with_shares(norms)
         if by_block and len(self.blocks) > 1:
             for name, part in self.blocks.items():
                 self._cosines(rows, jacobian[:, part] @ jacobian[:, part].T, f"/{name}")
 
     def _cosines(self, rows: list[int], gramian: Tensor, block: str) -> None:
-        lengths = gramian.diagonal().clamp(min=0).sqrt()
+        lengths = _lengths(gramian)
         cosines = gramian / (lengths[:, None] * lengths[None, :])
         tasks = self.setup.model.tasks
         for one, other in combinations(range(len(rows)), 2):
@@ -79,21 +94,29 @@ class ConflictProbe:
                 self.noted[f"conflict_share/{pair}"] = torch.where(cosine.isnan(), cosine, (cosine < 0).to(cosine))
 
 
+def _lengths(gramian: Tensor) -> Tensor:
+    """Norms (T,) of the gradients whose scalar products these are."""
+    return gramian.diagonal().clamp(min=0).sqrt()
+
+
+def _with_shares(norms: Tensor) -> Noted:
+    """Norms (T,), NaN for a task that took no part, and each one's share of their sum."""
+    return {"gradient_norm": norms, "gradient_share": norms / norms.nansum()}
+
+
 def _flat(gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:
     parts = (torch.zeros_like(parameter) if gradient is None else gradient for parameter, gradient in zip(parameters, gradients, strict=True))
     return torch.cat([part.reshape(-1) for part in parts])
 
 
-def _blocks(setup: Setup) -> dict[str, slice]:
-    """Blocks of the shared network, such as ``stem`` and ``stages.0``, and where each one's numbers stand in the flat gradient."""
-    names = {id(parameter): name for name, parameter in setup.model.named_parameters()}
+def _blocks(model: MultiTaskModel) -> dict[str, slice]:
+    """Names of the shared groups in which something is trained, and where each one's numbers stand in the flat gradient."""
     blocks: dict[str, slice] = {}
     start = 0
-    for parameter in trained(setup.model.shared_parameters()):
-        first, second, *_ = [*names[id(parameter)].removeprefix("backbone.").split("."), ""]
-        name = f"{first}.{second}" if second.isdigit() else first
-        end = start + parameter.numel()
-        blocks[name] = slice(blocks[name].start if name in blocks else start, end)
+    for group in model.shared_groups():
+        end = start + sum(parameter.numel() for parameter in trained(group.parameters))
+        if end > start:
+            blocks[group.name] = slice(start, end)
         start = end
     return blocks
 
@@ -134,7 +157,7 @@ class FeatureNorms:
             if (missing := width - lengths.get(task, 0)) > 0:
                 rows.append(some.new_full((missing,), 0.0 if task in lengths or task in self.present else float("nan")))
         norms = torch.linalg.vector_norm(torch.cat(rows).view(len(self.tasks), width), dim=1, dtype=torch.float32)
-        return {"gradient_norm": norms, "gradient_share": norms / norms.nansum()}
+        return _with_shares(norms)
 
     def _note(self, task: str, gradients: Sequence[Tensor | None]) -> None:
         # Image by image, because the norm of a whole tensor is computed by one thread only, while the others wait.

@@ -24,7 +24,8 @@ def optimizer_of(config: RunConfig, model: MultiTaskModel, balancer: nn.Module) 
     heads = {name: model.task_parameters(name) for name in own}
     taken = {id(parameter) for parameters in heads.values() for parameter in parameters}
     rest = [parameter for parameter in model.parameters() if id(parameter) not in taken]
-    parts = [make_optimizer(config.optimizer, rest, list(balancer.parameters()))]
+    learnt = list(balancer.parameters())
+    parts = [make_optimizer(config.optimizer, rest, learnt)] if rest or learnt else []
     parts += [make_optimizer(optimizer, heads[name], own_lr=optimizer.lr) for name, optimizer in own.items()]
     return JoinedOptimizer(parts)
 
@@ -51,7 +52,7 @@ def make_optimizer(
     if config.name == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
     optimizer_class = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
-    return optimizer_class(groups, lr=config.lr, fused=parameters[0].device.type in ("cpu", "cuda"))
+    return optimizer_class(groups, lr=config.lr, fused=groups[0]["params"][0].device.type in ("cpu", "cuda"))
 
 
 class JoinedOptimizer(torch.optim.Optimizer):

@@ -228,6 +228,7 @@ def run_info(setup: Setup) -> dict[str, Any]:
         "precision": setup.execution.precision,
         "layout": setup.execution.layout,
         "parameters": parameter_counts(model),
+        "tasks_share": model.tasks_share(),
         "heads": getattr(setup.update, "heads", setup.balancer.heads),
         "images": {name: len(setup.data.split(name)) for name in ("train", "val", "test")},
         "image_shape": list(setup.data.statistics["image_shape"]),

@@ -87,6 +87,7 @@ NOT_BEGUN, BEGUN = frame_of(), frame_of((1, "optimizer/loss", 2.0))
         ({}, {"parameters": {"shared": 9}}, NOT_BEGUN, "Measured at the first step"),
         ({}, {"parameters": {"shared": 9}}, BEGUN, "no two tasks had targets in the same batch"),
         ({"balancing": {"name": "mgda", "gradients": "features"}}, {}, BEGUN, "earlier version"),
+        ({}, {"parameters": {"shared": 0}, "tasks_share": "nothing"}, BEGUN, "The tasks share no parameters"),
     ],
 )
 def test_a_panel_without_angles_says_why(changes, info, frame, expected):
@@ -100,6 +101,11 @@ def test_a_panel_without_norms_says_why():
     assert "frozen" in why_no_norms(config, {"parameters": {"shared": 0}}, BEGUN)
     assert why_no_norms(config, {}, NOT_BEGUN) == "Measured from the first step on."
     assert why_no_norms(config, {}, BEGUN).startswith("Not measured")
+    assert "share no parameters" in why_no_norms(config, {"parameters": {"shared": 0}, "tasks_share": "nothing"}, BEGUN)
+    shares = {"parameters": {"shared": 9}, "tasks_share": "parameters"}
+    assert "no two tasks had targets" in why_no_norms(config, shares, BEGUN)
+    assert why_no_norms(config, shares, NOT_BEGUN) == "Measured from the first step on."
+    assert "conflict_every is 0" in why_no_norms(RunConfig.from_dict({**RUN, "conflict_every": 0}), shares, BEGUN)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +113,8 @@ def test_a_panel_without_norms_says_why():
     [
         (["layers.3", "layers.0"], {"layers.0": "early", "layers.3": "late"}),
         (["stages.0", "stages.1", "stages.2"], {"stages.0": "early", "stages.1": "middle", "stages.2": "late"}),
+        (["mixing", "column of ink", "column of digit"], {name: name for name in ("column of digit", "column of ink", "mixing")}),
+        (["stem.1", "stem.0", "stages.0"], {"stem.0": "early", "stem.1": "middle", "stages.0": "late"}),
         (["stages.10", "stages.2", "stages.1", "stem"], {"stem": "stem", "stages.1": "stage 1", "stages.2": "stage 2", "stages.10": "stage 3"}),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mtl_core.backbones.backbone import FeatureInfo
+from mtl_core.backbones.backbone import Backbone, FeatureInfo
 from mtl_core.balancing import BALANCERS
 from mtl_core.config import RunConfig
 from mtl_core.events import Control, EpochMetrics, StepScalars
@@ -25,7 +25,7 @@ WAYS = [
 ]
 
 
-class Stages(nn.Module):
+class Stages(Backbone):
     """A backbone of two stages that gives the features of both."""
 
     def __init__(self):
@@ -62,7 +62,7 @@ def build_scheme(scheme_name: str, what: str):
     torch.manual_seed(0)
     scheme = SHARING_SCHEMES.load(scheme_name)
     kinds = {f"t{number}": SimpleNamespace(build_head=lambda _, reads=reads: Head(reads)) for number, reads in enumerate([(0, 1), (1,), (0,)])}
-    model = scheme(Stages(), kinds, scheme.Options())
+    model = scheme(Stages, kinds, scheme.Options())
     FREEZES[what](model).requires_grad_(False)
     return model
 

@@ -10,17 +10,18 @@ import pytest
 import torch
 from torch import nn
 
-from mtl_core.backbones.backbone import FeatureInfo
+from mtl_core.backbones.backbone import Backbone, FeatureInfo
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.solvers import min_norm
 from mtl_core.config import RunConfig
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.training.check import problems
+from tests.sharing.schemes import ENTRIES
 
 AT_FEATURES = [name for name in BALANCERS if "gradients" in BALANCERS.load(name).Options.model_fields]
 
 
-class TwoLevels(nn.Module):
+class TwoLevels(Backbone):
     """A backbone whose second feature is made from its first, as in a pyramid."""
 
     def __init__(self):
@@ -49,7 +50,7 @@ def build_scheme(name: str):
     torch.manual_seed(0)
     scheme = SHARING_SCHEMES.load(name)
     kinds = {f"t{number}": SimpleNamespace(build_head=lambda _, number=number: Head(number != 1)) for number in range(3)}
-    return scheme(TwoLevels(), kinds, scheme.Options())
+    return scheme(TwoLevels, kinds, scheme.Options())
 
 
 def losses_of(model):
@@ -67,7 +68,8 @@ def gradients_of(model):
     return {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
 
 
-@pytest.mark.parametrize("scheme", list(SHARING_SCHEMES))
+@pytest.mark.usefixtures("installed_schemes")
+@pytest.mark.parametrize("scheme", [*SHARING_SCHEMES, *ENTRIES])
 @pytest.mark.parametrize("name", list(BALANCERS))
 def test_every_method_works_on_every_scheme(name, scheme):
     model, balancer = build_scheme(scheme), balancer_of(name)
@@ -83,6 +85,31 @@ def test_every_method_works_on_every_scheme(name, scheme):
         assert {id(parameter) for parameter in untrained} >= others
     else:
         assert untrained == []
+
+
+class FirstLevelHead(nn.Module):
+    """Reads the first level alone, so its task does not use what comes behind it."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(3, 1)
+
+    def forward(self, features):
+        return self.last(features[0].mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize(("name", "where"), [*((name, "parameters") for name in BALANCERS), *((name, "features") for name in AT_FEATURES)])
+def test_what_no_present_task_uses_has_no_gradient(name, where):
+    """As after a plain backward pass: with zeros for a gradient momentum and weight decay would move it."""
+    scheme, balancer_class = SHARING_SCHEMES.load("hard"), BALANCERS.load(name)
+    kinds = {"t0": SimpleNamespace(build_head=lambda _: Head(True)), "t1": SimpleNamespace(build_head=lambda _: FirstLevelHead())}
+    model = scheme(TwoLevels, kinds, scheme.Options())
+    model.split_features = where == "features"
+    balancer = balancer_class(balancer_class.Options(**({"gradients": where} if where == "features" else {})), 2)
+    outputs = model(torch.rand(5, 1, 8, 8))
+    balancer.backward([torch.zeros(()), (outputs["t1"] - 1).square().mean()], torch.tensor([False, True]), model)
+    assert all(parameter.grad is None for parameter in [*model.backbone.second.parameters(), *model.heads["t0"].parameters()])
+    assert all(parameter.grad.any() for parameter in [*model.backbone.first.parameters(), *model.heads["t1"].parameters()])
 
 
 @pytest.mark.parametrize("name", AT_FEATURES)
@@ -145,7 +172,7 @@ def test_evaluation_and_plain_training_do_not_split_the_graph():
 def test_one_task_alone_at_the_features_is_plain_training():
     torch.manual_seed(0)
     scheme = SHARING_SCHEMES.load("hard")
-    model = scheme(TwoLevels(), {"t0": SimpleNamespace(build_head=lambda _: Head(True))}, scheme.Options())
+    model = scheme(TwoLevels, {"t0": SimpleNamespace(build_head=lambda _: Head(True))}, scheme.Options())
     balancer_class = BALANCERS.load("upgrad")
     losses_of(model)[0].backward()
     plain = gradients_of(model)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mtl_core.backbones import BACKBONES
+from mtl_core.backbones.backbone import Backbone, FeatureInfo
 from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
 from mtl_core.data.dataset import Task
@@ -229,14 +230,14 @@ def test_the_contrastive_loss_on_worked_numbers():
     assert kind.decode(output).tolist() == [[1, 0, 1], [1, 0, 0]]
 
 
-class Seen(torch.nn.Module):
+class Seen(Backbone):
     """A backbone that gives the pixels themselves."""
 
     gives_map = False
 
     def __init__(self):
         super().__init__()
-        self.features = (__import__("mtl_core.backbones.backbone", fromlist=["FeatureInfo"]).FeatureInfo(3 * 32 * 32, None),)
+        self.features = (FeatureInfo(3 * 32 * 32, None),)
         self.layer = torch.nn.Identity()
 
     def forward(self, pixels):
@@ -255,7 +256,7 @@ def test_each_head_reads_its_own_rows():
     joint = with_views(batch, kinds, seed=3, epoch=1, step=2)
     assert joint.parts == {"t": slice(0, 6), "reconstruction": slice(0, 6), "rotation": slice(6, 12), "contrastive": slice(12, 24)}
     assert torch.equal(joint.images[:6], batch.images)
-    model = HardSharing(Seen(), kinds, SharingOptions()).eval()
+    model = HardSharing(Seen, kinds, SharingOptions()).eval()
     outputs = model(joint.images, joint.parts)
     assert torch.equal(outputs["t"], model.heads["t"]([joint.images[:6].flatten(1)]))
     assert torch.equal(outputs["rotation"], model.heads["rotation"]([joint.images[6:12].flatten(1)]))
