@@ -16,16 +16,16 @@ from mtl_core.names import task_name_problem
 from mtl_core.registry import unknown_name
 from mtl_core.tasks import SELF_SUPERVISED
 from mtl_core.training import memory
-from mtl_core.training.build import build_balancer, check_kinds, sized_network, stated
+from mtl_core.training.build import check_kinds, sized_network, stated
 from mtl_core.training.execution import resolve_device
-from mtl_core.training.trainer import parameter_counts as _count
-from mtl_core.training.updates import check_update
+from mtl_core.training.parts import balancing_part, update_part
+from mtl_core.training.run_info import parameter_counts as _count
 
 
 def problems(config: RunConfig) -> list[Problem]:
     """Everything that is wrong with a config on this machine; empty when it can be trained. Reads no images."""
     found = [Problem("tasks", problem) for name in config.tasks if (problem := task_name_problem(name))]
-    found += _try(lambda: resolve_device(config.device)) + _try(lambda: build_balancer(config)) + _try(lambda: check_update(config))
+    found += _try(lambda: resolve_device(config.device)) + _try(lambda: balancing_part(config)) + _try(lambda: update_part(config))
     try:
         source = open_source(config.data)
     except ConfigError as error:

@@ -25,6 +25,7 @@ from mtl_core.errors import NotEnoughMemoryError, Problem
 from mtl_core.sharing.model import trained
 from mtl_core.tasks.self_supervised import with_views
 from mtl_core.training.build import build_balancer, sized_network
+from mtl_core.training.parts import balancing_part
 
 USABLE = 0.9  # share of what is free that a run may be planned to take: the estimate is not exact, and others want memory, too
 FLOAT = 4  # bytes
@@ -114,7 +115,7 @@ def estimate(config: RunConfig, source: DataSource, device: str = "cpu") -> Esti
         ConfigError: the network cannot be built.
     """
     sizes = network_sizes(config, source)
-    balancer = build_balancer(config)
+    balancer = build_balancer(balancing_part(config), len(config.tasks))
     gradients, whole = sizes.shared + sum(sizes.own), sizes.parameters
     is_task_vectors = config.update.name == "task_vectors"
     rows = copies_kept(config, balancer)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isnan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from mtl_core.errors import NonFiniteLossError
+
+if TYPE_CHECKING:
+    from mtl_core.training.step import StepResult
 
 
 class Window:
@@ -31,18 +34,15 @@ class Window:
         self.noted: dict[str, list[Tensor]] = {}  # a step each, put together at the window's end: many small sums would cost more than what they sum
         self._each: list[Tensor] = []  # every step's own losses, to name the first bad one
 
-    def add(self, losses: Tensor, present: Tensor, combined: Tensor, coefficients: Tensor) -> None:
-        """One step: its losses (T,), which tasks were present (T,), the combined loss and the coefficients (T,)."""
-        self.losses = self.losses + losses
-        self.present = self.present + present
-        self.coefficients = self.coefficients + coefficients * self.loss_weights
-        self.combined = self.combined + combined
+    def add(self, result: StepResult) -> None:
+        """One step. NaN in its extras is not seen; the rest's mean is one point."""
+        self.losses = self.losses + result.losses
+        self.present = self.present + result.present
+        self.coefficients = self.coefficients + result.coefficients * self.loss_weights
+        self.combined = self.combined + result.combined
         self.steps += 1
-        self._each.append(losses)
-
-    def note(self, values: Mapping[str, Tensor]) -> None:
-        """More that was seen in a step: 0-d tensors, or (T,) with a number for each task. NaN is not seen; the rest's mean is one point."""
-        for key, value in values.items():
+        self._each.append(result.losses)
+        for key, value in result.extras.items():
             self.noted.setdefault(key, []).append(value.detach())
 
     def check(self, step: int) -> None:
