@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mtl_core.atomic_files import write_text
 from mtl_core.errors import MTLError
 from mtl_core.exports.source import ExportSource
 from mtl_core.exports.writing import export, format_of
-from mtl_core.runs.artifacts import write_text
 from mtl_core.runs.process import process_slot
 from mtl_core.runs.store import RunStore
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 import copy
 import io
 import json
-import os
 import shutil
-import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +21,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from mtl_core.atomic_files import atomic_folder, write_synced
 from mtl_core.balancing.balancer import Balancer
 from mtl_core.config import RunConfig
 from mtl_core.errors import TrainingError
@@ -39,7 +38,6 @@ from mtl_core.training.checkpoint_files import (
     read_index,
     read_meta,
     sha256,
-    sync_folder,
     update_index,
 )
 from mtl_core.training.network_tensors import fitting_tensors
@@ -67,28 +65,15 @@ def publish(folder: Path, setup: Setup, best: bool, check_held: Callable[[], Non
     if (parent / name).exists() and name not in named(read_index(folder)):
         shutil.rmtree(parent / name)  # whoever wrote it was ended before the index: since then the settings may have changed (more epochs)
     if not (parent / name).exists():
-        _write(parent, name, setup, best, check_held)
+        with atomic_folder(parent / name) as temporary:
+            _write_files(temporary, setup, best)
+            check_held()
     else:
         check_held()
     config = setup.run.config
     keep = position.step_in_epoch == 0 and is_kept(position.epoch, config.epochs, config.keep_checkpoints)
     update_index(folder, name, best=best, keep=keep, limit=(config.epochs, config.keep_checkpoints))
     return f"checkpoints/{name}"
-
-
-def _write(parent: Path, name: str, setup: Setup, best: bool, check_held: Callable[[], None]) -> None:
-    """A new checkpoint under a temporary name of our own, then renamed; what cannot be written whole takes no room."""
-    temporary = parent / f".{name}.{os.getpid()}-{threading.get_ident()}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir()
-        _write_files(temporary, setup, best)
-        check_held()
-        os.replace(temporary, parent / name)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    sync_folder(parent)
 
 
 def restore(folder: Path, setup: Setup) -> list[str]:
@@ -236,7 +221,7 @@ def _parameter_names(network: Network) -> list[str]:
 def _write_files(folder: Path, setup: Setup, best: bool) -> None:
     run, network, progress = setup.run, setup.network, setup.progress
     tensors = {name: tensor.contiguous() for name, tensor in network.model.state_dict().items()}
-    _write_file(folder / FILES[0], save(tensors))
+    write_synced(folder / FILES[0], save(tensors))
     state = {
         "optimizer": network.optimizer.state_dict(),
         "optimizer_names": _parameter_names(network),
@@ -249,7 +234,7 @@ def _write_files(folder: Path, setup: Setup, best: bool) -> None:
     }
     buffer = io.BytesIO()  # torch's own writing hides from us why it failed: a full disk must be told apart
     torch.save(state, buffer)
-    _write_file(folder / FILES[1], buffer.getbuffer())
+    write_synced(folder / FILES[1], buffer.getbuffer())
     meta = {
         "format": FORMAT,
         "position": progress.position.as_dict(),
@@ -265,12 +250,4 @@ def _write_files(folder: Path, setup: Setup, best: bool) -> None:
         "statistics": run.data.statistics,
         "described_tasks": [asdict(kind.task) for kind in run.kinds.values()],
     }
-    _write_file(folder / "meta.json", json.dumps(meta).encode())
-    sync_folder(folder)
-
-
-def _write_file(path: Path, content: bytes | memoryview) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    write_synced(folder / "meta.json", json.dumps(meta).encode())

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -20,10 +20,7 @@ from mtl_core.tasks.kind import TaskKind
 from mtl_core.tasks.self_supervised import with_views
 from mtl_core.training.execution import Execution
 from mtl_core.training.optimizers import LearningRate, RunOptimizer
-from mtl_core.training.window import Window
-
-if TYPE_CHECKING:
-    from mtl_core.training.step import StepResult
+from mtl_core.training.window import StepResult, Window
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -19,27 +17,9 @@ from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.training.conflict import ConflictProbe, FeatureNorms
 from mtl_core.training.losses import separate_losses, task_losses
 from mtl_core.training.setup import Network, Run
+from mtl_core.training.window import StepResult
 
 MOST_SKIPPED = 10  # steps in a row that 'skip' leaves out before it gives up: by then the network itself holds NaN
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What a step gives for the curves; nothing in it has a graph.
-
-    Attributes:
-        losses: (T,) each task's loss, 0 where absent.
-        present: (T,) bool, the tasks with a loss in this step.
-        combined: scalar, the loss that the method made of them.
-        coefficients: (T,) that multiplied the tasks' weighted losses or gradients.
-        extras: what else was seen: the first part of a scalar's key -> a 0-d tensor, or (T,) with a number for each task. NaN for nothing seen.
-    """
-
-    losses: Tensor
-    present: Tensor
-    combined: Tensor
-    coefficients: Tensor
-    extras: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class SkippedStep(Exception):  # noqa: N818 - not an error: the run goes on

@@ -24,7 +24,8 @@ from mtl_core.sharing.model import trained
 from mtl_core.training.losses import separate_losses
 from mtl_core.training.optimizers import algorithms, make_optimizer
 from mtl_core.training.setup import Network, Run
-from mtl_core.training.step import StepResult, UpdateOptions
+from mtl_core.training.step import UpdateOptions
+from mtl_core.training.window import StepResult
 
 
 class TaskVectorsOptions(UpdateOptions):

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mtl_core.errors import NonFiniteLossError
 
-if TYPE_CHECKING:
-    from mtl_core.training.step import StepResult
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step gives for the curves; nothing in it has a graph.
+
+    Attributes:
+        losses: (T,) each task's loss, 0 where absent.
+        present: (T,) bool, the tasks with a loss in this step.
+        combined: scalar, the loss that the method made of them.
+        coefficients: (T,) that multiplied the tasks' weighted losses or gradients.
+        extras: what else was seen: the first part of a scalar's key -> a 0-d tensor, or (T,) with a number for each task. NaN for nothing seen.
+    """
+
+    losses: Tensor
+    present: Tensor
+    combined: Tensor
+    coefficients: Tensor
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Window:
