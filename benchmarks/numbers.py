@@ -181,6 +181,7 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     found: dict[str, Any] = {}
+    before = json.loads(arguments.compare.read_text()) if arguments.compare else {}
     with tempfile.TemporaryDirectory() as temporary:
         cache = arguments.cache or Path(temporary) / "cache"
         for number, (name, values, controls) in enumerate(runs(arguments.only)):
@@ -189,19 +190,23 @@ def main() -> int:
                 found[name] = numbers(RunConfig.from_dict(values), folder, cache, controls)
             except Exception as error:  # a run that fails has to fail in the same way
                 found[name] = {"failed": f"{type(error).__name__}: {error}".replace(temporary, "")}
-            print(name, found[name].get("failed", found[name].get("weights", {}).get("last", ""))[:100], flush=True)
+            found[name] = json.loads(json.dumps(found[name]))
+            print(
+                name,
+                found[name].get("failed", found[name].get("weights", {}).get("last", ""))[:100],
+                _said(before.get(name), found[name]),
+                flush=True,
+            )
     if arguments.write:
         arguments.write.write_text(json.dumps(found, indent=1))
-    return _compared(found, json.loads(arguments.compare.read_text())) if arguments.compare else 0
-
-
-def _compared(found: dict[str, Any], before: dict[str, Any]) -> int:
-    found = json.loads(json.dumps(found))
     differing = [name for name in found if name in before and found[name] != before[name]]
-    for name in differing:
-        print(f"DIFFERS: {name}: {'; '.join(_differences(before[name], found[name])[:6])}")
-    print(f"{len(found) - len(differing)} of {len(found)} runs are identical")
+    if before:
+        print(f"{len(found) - len(differing)} of {len(found)} runs are identical")
     return 1 if differing else 0
+
+
+def _said(before: Any, now: Any) -> str:
+    return "" if before is None else "identical" if before == now else f"DIFFERS: {'; '.join(_differences(before, now)[:6])}"
 
 
 def _differences(before: Any, now: Any, place: str = "") -> list[str]:

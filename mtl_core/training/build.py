@@ -34,7 +34,7 @@ from mtl_core.tasks.self_supervised import SEEN_IMAGES, SelfSupervised
 from mtl_core.training.execution import Execution, choose
 from mtl_core.training.losses import task_losses
 from mtl_core.training.optimizers import LearningRate, optimizer_of, schedule_of
-from mtl_core.training.parts import NetworkParts, Part, Parts, network_parts
+from mtl_core.training.parts import NetworkParts, Part, Parts
 from mtl_core.training.setup import Network, Progress, Run, Setup, read_targets, views_of
 from mtl_core.training.window import Window
 
@@ -138,7 +138,7 @@ def _misfits(name: str, kind_class: type[SelfSupervised], options: Any, config: 
     return found
 
 
-def sized_network(config: RunConfig, source: DataSource) -> tuple[MultiTaskModel, dict[str, TaskKind]]:
+def sized_network(config: RunConfig, parts: NetworkParts, source: DataSource) -> tuple[MultiTaskModel, dict[str, TaskKind]]:
     """The network of a config on the meta device, sizes without numbers, and its tasks. Nothing is measured or drawn: torch's one random generator
     stays where a run that trains in this process has it.
 
@@ -147,7 +147,7 @@ def sized_network(config: RunConfig, source: DataSource) -> tuple[MultiTaskModel
     """
     kinds, statistics = _unmeasured(config, source)
     with torch.device("meta"):
-        return build_model(network_parts(config), kinds, statistics), kinds
+        return build_model(parts, kinds, statistics), kinds
 
 
 def check_kinds(config: RunConfig, source: DataSource) -> None:

@@ -92,7 +92,7 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
 def _check_memory(parts: Parts) -> None:
     """Again at the beginning: since the run was queued, others may have taken memory."""
     if not parts.source.problems():  # else building it says more
-        memory.check(parts.config, parts.source, parts.device)
+        memory.check(parts)
 
 
 def _remarks_on_augmentation(run: Run) -> list[str]:
