@@ -11,13 +11,14 @@ from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.balancer import GradientAggregator
 from mtl_core.balancing.task_gradients import TaskGradients
 from mtl_core.config import RunConfig
+from mtl_core.data import open_source
 from mtl_core.errors import NotEnoughMemoryError
 from mtl_core.events import Control
 from mtl_core.presets import load_presets
 from mtl_core.runs.failures import failure_of
 from mtl_core.training import memory
 from mtl_core.training.check import problems
-from mtl_core.training.parts import resolve
+from mtl_core.training.parts import network_parts, resolve
 from mtl_core.training.trainer import train
 
 GB = 10**9
