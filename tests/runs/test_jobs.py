@@ -12,6 +12,7 @@ from mtl_core.events import Control, RunEnded, RunStarted
 from mtl_core.runs import actions, jobs
 from mtl_core.runs.executor import SWITCH_INTERVAL
 from mtl_core.runs.holding import claim, held_by_us
+from mtl_core.runs.process import process_slot
 
 WAIT = 30  # seconds; an event that has not come by then never will
 
