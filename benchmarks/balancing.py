@@ -35,6 +35,7 @@ from mtl_core.training.build import Setup, build, build_balancer
 from mtl_core.training.execution import tune_allocator
 from mtl_core.training.losses import separate_losses, task_losses
 from mtl_core.training.optimizers import build_optimizer
+from mtl_core.training.parts import balancing_part, resolve
 
 TASKS = {"present": {}, "count": {}, "segments": {}}
 BACKBONES = {"small_cnn": {"name": "small_cnn", "width": 24}, "resnet18": {"name": "resnet18"}}
@@ -76,7 +77,7 @@ def main() -> None:
     arguments = parser.parse_args()
     tune_allocator()
     with tempfile.TemporaryDirectory() as cache:
-        setup = build(_config("fixed", arguments), Path(cache))
+        setup = build(resolve(_config("fixed", arguments)), Path(cache))
         ways = _ways(setup, arguments)
         ratios = measure(ways, arguments.rounds, arguments.steps)
     _print(ratios, arguments)
@@ -101,7 +102,7 @@ def _config(method: str, arguments: argparse.Namespace, **options: Any) -> RunCo
 
 def _ways(setup: Setup, arguments: argparse.Namespace) -> dict[tuple[str, str], Callable[[], None]]:
     """(method, "parameters" or "features" or "torchjd" or "libmtl") -> one step."""
-    batch = next(iter(setup.train_batches.epoch(0)))
+    batch = next(iter(setup.run.train_batches.epoch(0)))
     ways: dict[tuple[str, str], Callable[[], None]] = {("plain", ""): our_step(setup, batch, _config("fixed", arguments))}
     for name in arguments.methods:
         ways[name, "parameters"] = our_step(setup, batch, _config(name, arguments))
@@ -116,18 +117,18 @@ def _ways(setup: Setup, arguments: argparse.Namespace) -> dict[tuple[str, str], 
 
 def our_step(setup: Setup, batch: Batch, config: RunConfig) -> Callable[[], None]:
     """The trainer's step under the config's balancer, on a network of its own."""
-    balancer, model = build_balancer(config), copy.deepcopy(setup.model).train()
+    balancer, model = build_balancer(balancing_part(config), len(TASKS)), copy.deepcopy(setup.network.model).train()
     model.split_features = balancer.at_features
     optimizer = build_optimizer(config.optimizer, model, balancer)
 
     def losses_now() -> tuple[torch.Tensor, torch.Tensor]:
         with torch.no_grad():
-            return task_losses(setup.kinds, model(batch.images), batch, setup.complete)
+            return task_losses(setup.run.kinds, model(batch.images), batch, setup.run.complete)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        losses, present = separate_losses(setup.kinds, model(batch.images), batch, setup.complete)
-        balancer.backward([loss * loss_weight for loss, loss_weight in zip(losses, setup.loss_weights, strict=True)], present, model)
+        losses, present = separate_losses(setup.run.kinds, model(batch.images), batch, setup.run.complete)
+        balancer.backward([loss * loss_weight for loss, loss_weight in zip(losses, setup.network.loss_weights, strict=True)], present, model)
         optimizer.step()
         balancer.after_step(losses_now)
 
@@ -136,8 +137,8 @@ def our_step(setup: Setup, batch: Batch, config: RunConfig) -> Callable[[], None
 
 def torchjd_step(setup: Setup, batch: Batch, aggregator: aggregation.Aggregator) -> Callable[[], None]:
     """The same with TorchJD's own engine, as its documentation shows it; chunk size 1 is its fastest on a CPU."""
-    model = copy.deepcopy(setup.model).train()
-    optimizer = build_optimizer(setup.config.optimizer, model, torch.nn.Module())
+    model = copy.deepcopy(setup.network.model).train()
+    optimizer = build_optimizer(setup.run.config.optimizer, model, torch.nn.Module())
     shared = model.shared_parameters()
 
     def step() -> None:
@@ -145,7 +146,7 @@ def torchjd_step(setup: Setup, batch: Batch, aggregator: aggregation.Aggregator)
         # TorchJD takes no features that depend on each other, as the levels of a pyramid do; views of them don't.
         features = [feature.view_as(feature) for feature in model.backbone(batch.images)]
         outputs = {name: head(features) for name, head in model.heads.items()}
-        losses = [kind.loss(outputs[name], batch.targets[kind.task.target]) for name, kind in setup.kinds.items()]
+        losses = [kind.loss(outputs[name], batch.targets[kind.task.target]) for name, kind in setup.run.kinds.items()]
         mtl_backward(
             losses,
             features=features,
@@ -164,8 +165,8 @@ def libmtl_step(setup: Setup, batch: Batch, method: str) -> Callable[[], None]:
     sys.path.insert(0, os.environ["LIBMTL"])
     from LibMTL import weighting
 
-    model = copy.deepcopy(setup.model).train()
-    optimizer = build_optimizer(setup.config.optimizer, model, torch.nn.Module())
+    model = copy.deepcopy(setup.network.model).train()
+    optimizer = build_optimizer(setup.run.config.optimizer, model, torch.nn.Module())
     balancer = getattr(weighting, method)()
     balancer.task_num, balancer.task_name, balancer.device, balancer.rep_grad = len(TASKS), list(TASKS), torch.device("cpu"), False
     balancer.encoder = model.backbone
@@ -186,7 +187,7 @@ def libmtl_step(setup: Setup, batch: Batch, method: str) -> Callable[[], None]:
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=False)
-        losses, _ = task_losses(setup.kinds, model(batch.images), batch, setup.complete)
+        losses, _ = task_losses(setup.run.kinds, model(batch.images), batch, setup.run.complete)
         balancer.train_loss_buffer = losses.detach()[:, None].numpy()
         balancer.epoch = 0
         balancer.backward(losses, **options)

@@ -39,8 +39,8 @@ SCENES = {"data": {"name": "digit_scenes", "train_size": 64, "val_size": 16, "te
 PLACES = {  # what is going on -> where it strikes
     "an optimizer step": ("mtl_core.training.step:JointStep._step", 100, "before"),
     "a transaction": ("mtl_core.runs.store:write_event", 9, "after"),
-    "half of model.safetensors": ("mtl_core.training.checkpoints:_write_file", 7, "half"),
-    "half of state.pt": ("mtl_core.training.checkpoints:_write_file", 8, "half"),
+    "half of model.safetensors": ("mtl_core.training.checkpoints:write_synced", 7, "half"),
+    "half of state.pt": ("mtl_core.training.checkpoints:write_synced", 8, "half"),
     "checkpoint whole, not in its place": ("mtl_core.training.checkpoints:_write_files", 3, "after"),
     "checkpoint in its place, not in the index": ("mtl_core.training.checkpoints:update_index", 4, "before"),
     "index written, old checkpoints there": ("shutil:rmtree", 2, "before"),

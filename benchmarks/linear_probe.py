@@ -28,6 +28,7 @@ from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.events import Control
 from mtl_core.training.build import Setup, build
 from mtl_core.training.checkpoint_files import read_index
+from mtl_core.training.parts import resolve
 from mtl_core.training.trainer import train
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -69,38 +70,38 @@ def trained(config: RunConfig, cache: Path) -> Setup:
     with tempfile.TemporaryDirectory() as folder:
         for _ in train(config, Path(folder), cache, Control()):
             pass
-        setup = build(config, cache)
-        setup.model.load_state_dict(load_file(Path(folder) / "checkpoints" / read_index(Path(folder))["last"] / "model.safetensors"))
+        setup = build(resolve(config), cache)
+        setup.network.model.load_state_dict(load_file(Path(folder) / "checkpoints" / read_index(Path(folder))["last"] / "model.safetensors"))
     return setup
 
 
 @torch.no_grad()
 def untrained(config: RunConfig, cache: Path) -> Setup:
     """The network before its first step; its normalisation sees the training images."""
-    setup = build(config, cache)
-    setup.model.train()
+    setup = build(resolve(config), cache)
+    setup.network.model.train()
     for _ in range(3):
-        for batch in setup.train_batches.epoch(0):
-            setup.model(batch.images, batch.parts)
+        for batch in setup.run.train_batches.epoch(0):
+            setup.network.model(batch.images, batch.parts)
     return setup
 
 
 @torch.no_grad()
 def features(setup: Setup, dataset: MultiTaskDataset) -> np.ndarray:
     """(N, F): mean and maximum of the trunk's coarsest feature."""
-    setup.model.eval()
-    batches = setup.evaluation_batches(dataset)
+    setup.network.model.eval()
+    batches = setup.run.evaluation_batches(dataset)
     batches.views = None
     found = []
     for batch in batches.epoch(0):
-        coarsest = setup.model.backbone(batch.images)[-1]
+        coarsest = setup.network.model.backbone(batch.images)[-1]
         found.append(torch.cat([coarsest.mean((2, 3)), coarsest.amax((2, 3))], dim=1))
     return torch.cat(found).numpy()
 
 
 def probe(setup: Setup, target: str) -> tuple[float, float]:
     """Accuracy on test with ``FEW`` labels per class (mean over draws) and with all."""
-    train_part, test = setup.data.train, setup.data.test
+    train_part, test = setup.run.data.train, setup.run.data.test
     seen, classes = features(setup, train_part), np.asarray(train_part.targets[target])
     unseen, true = features(setup, test), np.asarray(test.targets[target])
 

@@ -25,6 +25,7 @@ from scipy import stats
 from mtl_core.config import RunConfig
 from mtl_core.events import Control, EpochMetrics
 from mtl_core.training.build import build
+from mtl_core.training.parts import resolve
 from mtl_core.training.trainer import train
 
 TASKS = ("left", "right")
@@ -141,7 +142,7 @@ def main() -> None:
     missing = [run for run in wanted if tuple(run.values()) not in done]
     if missing and arguments.minutes > 0:
         with tempfile.TemporaryDirectory() as cache, multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
-            build(config_of("fixed", TASKS, 0, 1, arguments.root), Path(cache))  # the data are prepared once, beforehand
+            build(resolve(config_of("fixed", TASKS, 0, 1, arguments.root)), Path(cache))  # the data are prepared once, beforehand
             for run in pool.imap_unordered(partial(measure, root=arguments.root, cache=Path(cache), ends=ends), missing):
                 if run is not None:
                     with arguments.results.open("a", encoding="utf-8") as file:

@@ -23,7 +23,7 @@ from mtl_core.data.batches import Batch
 from mtl_core.presets import get_preset
 from mtl_core.training.build import Setup, build
 from mtl_core.training.execution import tune_allocator
-from mtl_core.training.step import JointStep
+from mtl_core.training.parts import resolve
 
 OFF = ["conflict_every=0", "gradient_norms=false"]
 WAYS = {"off": OFF, "off again": OFF, "norms": ["conflict_every=0"], "probe": ["gradient_norms=false", "conflict_every=1"]}
@@ -32,23 +32,22 @@ STEPS = 5
 
 def stepping(preset: str, settings: list[str], cache: Path) -> Callable[[], None]:
     """A function that does the next few steps of a run, and what the trainer does with their numbers."""
-    setup = build(get_preset(preset).config.with_overrides(settings), cache)
-    setup.model.train()
-    step, batches, number = JointStep(setup), _endless(setup), count(1)
+    setup = build(resolve(get_preset(preset).config.with_overrides(settings)), cache)
+    setup.network.model.train()
+    step, batches, number = setup.update, _endless(setup), count(1)
 
     def run() -> None:
         for _ in range(STEPS):
             at = next(number)
-            setup.window.add(*step(next(batches), at))
-            setup.window.note(step.noted())
-        setup.window.close(at)
+            setup.progress.window.add(step(next(batches), at))
+        setup.progress.window.close(at)
 
     return run
 
 
 def _endless(setup: Setup) -> Iterator[Batch]:
     for epoch in count():
-        yield from setup.train_batches.epoch(epoch)
+        yield from setup.run.train_batches.epoch(epoch)
 
 
 def timed(run: Callable[[], None]) -> tuple[float, float]:

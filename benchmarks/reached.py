@@ -19,6 +19,7 @@ from mtl_core.data.dataset import IGNORE, PreparedData, Task
 from mtl_core.events import Control, EpochMetrics, RunEnded, RunStarted
 from mtl_core.presets import get_preset, load_presets
 from mtl_core.training.build import build
+from mtl_core.training.parts import resolve
 from mtl_core.training.trainer import train
 
 
@@ -42,7 +43,7 @@ def chance(task: Task, data: PreparedData) -> tuple[str, float]:
 
 def measure(preset: str, seed: int, overrides: list[str], cache: Path) -> None:
     config = get_preset(preset).config.with_overrides([f"seed={seed}", *overrides])
-    data = build(config, cache).data  # prepared beforehand: its time is told apart
+    data = build(resolve(config), cache).run.data  # prepared beforehand: its time is told apart
     started, val, test, info, ended = time.perf_counter(), {}, {}, {}, None
     with tempfile.TemporaryDirectory() as folder:
         for event in train(config, Path(folder), cache, Control()):

@@ -25,19 +25,19 @@ from mtl_core.presets import get_preset
 from mtl_core.training.build import Setup, build
 from mtl_core.training.changes import Changes
 from mtl_core.training.execution import tune_allocator
-from mtl_core.training.optimizers import build_optimizer, build_scheduler
-from mtl_core.training.step import JointStep
-from mtl_core.training.trainer import Position, _train_epoch
+from mtl_core.training.optimizers import build_optimizer, schedule_of
+from mtl_core.training.parts import resolve
+from mtl_core.training.trainer import _train_epoch
 
 
 class Images(Dataset):
     """The training split image by image, as a DataLoader wants it."""
 
     def __init__(self, setup: Setup):
-        self.split = setup.data.train
-        self.targets = sorted({kind.task.target for kind in setup.kinds.values()})
-        self.mean = torch.tensor(setup.data.statistics["mean"]).view(-1, 1, 1)
-        self.std = torch.tensor(setup.data.statistics["std"]).view(-1, 1, 1)
+        self.split = setup.run.data.train
+        self.targets = sorted({kind.task.target for kind in setup.run.kinds.values()})
+        self.mean = torch.tensor(setup.run.data.statistics["mean"]).view(-1, 1, 1)
+        self.std = torch.tensor(setup.run.data.statistics["std"]).view(-1, 1, 1)
 
     def __len__(self) -> int:
         return len(self.split)
@@ -52,9 +52,9 @@ def bare_epoch(setup: Setup, model, optimizer, scheduler, batches: Iterator[tupl
     model.train()
     for images, targets in batches:
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(setup.execution.device, torch.bfloat16, enabled=setup.execution.precision == "bf16"):
+        with torch.autocast(setup.run.execution.device, torch.bfloat16, enabled=setup.run.execution.precision == "bf16"):
             outputs = model(images)
-        loss = sum(kind.loss(outputs[name], targets[kind.task.target]) for name, kind in setup.kinds.items())
+        loss = sum(kind.loss(outputs[name], targets[kind.task.target]) for name, kind in setup.run.kinds.items())
         loss.backward()
         optimizer.step()
         scheduler.step()
@@ -76,21 +76,22 @@ def main() -> None:
     tune_allocator()
     config = get_preset(arguments.preset).config.with_overrides(arguments.set)
     with tempfile.TemporaryDirectory() as cache:
-        setup = build(config, Path(cache))
+        setup = build(resolve(config), Path(cache))
         compare(setup, arguments.pairs)
 
 
 def compare(setup: Setup, pairs: int) -> None:
-    config, batches = setup.config, setup.train_batches
-    model = copy.deepcopy(setup.model)
+    config, batches = setup.run.config, setup.run.train_batches
+    model = copy.deepcopy(setup.network.model)
     optimizer = build_optimizer(config.optimizer, model, torch.nn.Module())
-    scheduler = build_scheduler(config.schedule, optimizer, 10**6)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule_of(config.schedule, 10**6))
     loader = DataLoader(Images(setup), config.batch_size, shuffle=True, drop_last=True)
     epoch = {"number": 0}
-    step, changes = JointStep(setup), Changes(setup, 0)
+    changes = Changes(setup.run.config, setup.network, 0)
 
     def ours() -> None:
-        list(_train_epoch(setup, step, changes, Position(epoch=epoch["number"], step=epoch["number"] * setup.steps_per_epoch), Control()))
+        setup.progress.position.move_to({"epoch": epoch["number"], "step_in_epoch": 0, "step": epoch["number"] * setup.run.steps_per_epoch})
+        list(_train_epoch(setup, changes, Control()))
 
     def bare() -> None:
         bare_epoch(setup, model, optimizer, scheduler, ((batch.images, batch.targets) for batch in batches.epoch(epoch["number"])))
@@ -120,13 +121,13 @@ def compare(setup: Setup, pairs: int) -> None:
 
 def _in_layout(loader: DataLoader, setup: Setup) -> Iterator[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
     for images, targets in loader:
-        yield images.contiguous(memory_format=setup.execution.memory_format), targets
+        yield images.contiguous(memory_format=setup.run.execution.memory_format), targets
 
 
 def report(setup: Setup, times: dict[str, list[tuple[float, float]]]) -> None:
-    steps = len(setup.train_batches)
-    how = f"{setup.execution.precision}, {setup.execution.layout}, batch {setup.config.batch_size}, {torch.get_num_threads()} threads"
-    print(f"{setup.config.title()}: {how}")
+    steps = len(setup.run.train_batches)
+    how = f"{setup.run.execution.precision}, {setup.run.execution.layout}, batch {setup.run.config.batch_size}, {torch.get_num_threads()} threads"
+    print(f"{setup.run.config.title()}: {how}")
     milliseconds = statistics.median(wall for _, wall in times["ours"]) / steps * 1000
     print(f"our step: {milliseconds:.2f} ms of wall time")
     rows = [

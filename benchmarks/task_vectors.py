@@ -15,7 +15,7 @@ import torch
 
 from mtl_core.config import RunConfig
 from mtl_core.training.build import build
-from mtl_core.training.updates import build_update
+from mtl_core.training.parts import resolve
 
 ROUNDS = (1, 2, 3, 5, 10, 20, 40)
 WAYS = {
@@ -42,12 +42,14 @@ def rounds_of(options: dict, cache: Path) -> list[tuple[float, float]]:
             "device": "cpu",
         }
     )
-    setup = build(config, cache)
-    update, found = build_update(setup), []
-    setup.model.train()
+    setup = build(resolve(config), cache)
+    update, found = setup.update, []
+    setup.network.model.train()
     for epoch in range(config.epochs):
-        losses = [update(batch, epoch * setup.steps_per_epoch + n)[0][0] for n, batch in enumerate(setup.train_batches.epoch(epoch), start=1)]
-        length = torch.cat([parameter.detach().flatten() for parameter in setup.model.shared_parameters()]).norm()
+        losses = [
+            update(batch, epoch * setup.run.steps_per_epoch + n).losses[0] for n, batch in enumerate(setup.run.train_batches.epoch(epoch), start=1)
+        ]
+        length = torch.cat([parameter.detach().flatten() for parameter in setup.network.model.shared_parameters()]).norm()
         found.append((float(length), float(torch.stack(losses).mean())))
         if not torch.isfinite(length):
             break

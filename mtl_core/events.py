@@ -32,7 +32,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class RunStarted:
-    """The data and the network are ready. ``info`` is JSON-able; see ``mtl_core.training.trainer`` for its keys.
+    """The data and the network are ready. ``info`` is JSON-able; see ``mtl_core.training.run_info`` for its keys.
 
     ``step`` and ``epoch`` are where it goes on from: 0 for a new run, the checkpoint's for one that is resumed or forked.
     """

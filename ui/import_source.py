@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.atomic_files import atomic_write
 from mtl_core.data.imports import imported
 from mtl_core.data.imports.formats import FORMATS
 from ui import words
@@ -56,12 +56,8 @@ def _take_upload(file: Any) -> None:
         _sweep(folder)
         content = file.getbuffer()
         place = folder / f"{hashlib.sha256(content).hexdigest()[:24]}.zip"
-        temporary = place.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}.part")
-        with temporary.open("wb") as output:
+        with atomic_write(place) as output:
             output.write(content)
-            output.flush()
-            os.fsync(output.fileno())
-        os.replace(temporary, place)
     except OSError as error:
         st.session_state["import_refused"] = f"the upload could not be kept in '{folder}': {error}. Free some space, or set MTL_HOME to another disk."
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import threading
 from typing import Any
 
 import streamlit as st
@@ -16,11 +15,13 @@ from mtl_core.data.dataset import Task
 from mtl_core.data.prepare import prepare
 from mtl_core.data.preprocessing.one_sample import OneSample, preprocessed_sample, variants
 from mtl_core.data.preprocessing.steps import MAPS
+from mtl_core.data.source import Progress
 from mtl_core.errors import ConfigError
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.runs import jobs
+from mtl_core.runs.background_jobs import BackgroundJobs
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import SELF_SUPERVISED
 from ui import words
@@ -31,6 +32,7 @@ from ui.state import presets, torch_is_ready, wait_for
 SPLIT = "train"
 FIRST_SAMPLE = 3
 SAMPLE_COLUMNS = 3
+_JOBS = BackgroundJobs("prepare-sample", most_kept=6)
 PATIENCE = 0.3  # seconds that a page waits for data that lie prepared
 VARIANTS = 3  # of a sample under augmentation
 VARIANT_COLUMNS = 4  # the image and its first targets
@@ -43,7 +45,7 @@ def sample_panel(store: RunStore, config: RunConfig) -> None:
     job = _prepared(store, data)
     if job is None:
         return
-    prepared, tasks = job["data"], [task for task in config.tasks if task in job["data"].tasks]
+    prepared, tasks = job["result"], [task for task in config.tasks if task in job["result"].tasks]
     count = len(prepared.split(SPLIT))
     number = min(st.session_state.setdefault("sample", FIRST_SAMPLE), count - 1)
     head, button = st.columns([3, 2], vertical_alignment="center")
@@ -72,8 +74,8 @@ def sample_at_hand(store: RunStore, config: RunConfig) -> None:
     job = _job(store.cache.as_posix(), json.dumps(data, sort_keys=True))
     if not job["done"] or job["error"] or not jobs.warmed():
         return
-    tasks = tuple(task for task in config.tasks if task in job["data"].tasks)
-    number = min(st.session_state.get("sample", FIRST_SAMPLE), len(job["data"].split(SPLIT)) - 1)
+    tasks = tuple(task for task in config.tasks if task in job["result"].tasks)
+    number = min(st.session_state.get("sample", FIRST_SAMPLE), len(job["result"].split(SPLIT)) - 1)
     if tasks:
         with st.columns(2)[0]:
             what = (store.cache.as_posix(), json.dumps(data, sort_keys=True), number, tasks, ink())
@@ -125,7 +127,7 @@ def prepared_data(store: RunStore, data: dict[str, Any]) -> Any:
         st.caption(":material/hourglass_top: Opening the data. The images appear by themselves.")
     elif job["error"]:
         st.caption(f":material/error: No images: {job['error']}")
-    return job["data"]
+    return job["result"]
 
 
 def data_progress() -> tuple[float, str] | None:
@@ -159,38 +161,28 @@ def _prepared(store: RunStore, data: dict[str, Any]) -> dict[str, Any] | None:
     if job["error"]:
         st.caption(f":material/error: No sample: {job['error']}")
         if st.button("Try again", icon=":material/refresh:"):
-            _job.clear(store.cache.as_posix(), text)
+            _JOBS.drop(f"{store.cache.as_posix()} {text}")
             st.rerun()
         return None
     return job
 
 
-@st.cache_resource(max_entries=6, show_spinner=False)
 def _job(cache: str, data: str) -> dict[str, Any]:
-    """Preparation in the background, one for all sessions. Its state is plain data, read by the strip."""
-    state: dict[str, Any] = {"done": False, "share": 0.0, "text": "", "error": "", "data": None}
-    state["thread"] = threading.Thread(target=_prepare, args=(state, cache, data), name="prepare-sample", daemon=True)
-    state["thread"].start()
-    return state
+    """Preparation in the background, one for all sessions; its result is the prepared data."""
+    key = f"{cache} {data}"
+    return _JOBS.state_of(key) or _JOBS.start(key, lambda progress, cancelled: _prepare(cache, data, progress))
 
 
-def _prepare(state: dict[str, Any], cache: str, data: str) -> None:
-    def progress(share: float, what: str) -> None:
-        state["share"], state["text"] = share, what
+def _prepare(cache: str, data: str, progress: Progress) -> Any:
+    from pathlib import Path
 
-    try:
-        from pathlib import Path
-
-        state["data"] = prepare(open_source(PartConfig(**json.loads(data))), Path(cache), progress)
-    except Exception as error:  # whatever it is, the page shows it as a sentence
-        state["error"] = str(error)
-    state["done"] = True
+    return prepare(open_source(PartConfig(**json.loads(data))), Path(cache), progress)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _drawn(cache: str, data: str, number: int, tasks: tuple[str, ...], colour: str, steps: str, changes: str) -> tuple[bytes, int, list[str]]:
     """One sample after preprocessing, its pictures, and the targets that are words only; under augmentation a few of its variants, a row each."""
-    prepared = _job(cache, data)["data"]
+    prepared = _job(cache, data)["result"]
     chosen = [prepared.tasks[name] for name in tasks]
     augmentation = AugmentationConfig.model_validate_json(changes)
     plain = preprocessed_sample(prepared, number, PreprocessingConfig.model_validate_json(steps))
@@ -212,7 +204,7 @@ def _drawn_made(cache: str, data: str, number: int, made: str, colour: str, step
     """A row for each self-supervised task that fits the images; None where none does."""
     from mtl_core.tasks.sample_views import sample_views
 
-    prepared = _job(cache, data)["data"]
+    prepared = _job(cache, data)["result"]
     image = preprocessed_sample(prepared, number, PreprocessingConfig.model_validate_json(steps)).image
     mean, std = (_per_channel(prepared.statistics[name], len(image)) for name in ("mean", "std"))
     plain, rows = _rgb(image), []

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.config_sections import OptimizerConfig, TaskConfig
-from mtl_core.training.updates import UPDATES
+from mtl_core.training import UPDATES
 from ui.forms import describe, draw_field, options_form
 from ui.part_form import part_chooser
 from ui.state import hold, read, settings, write

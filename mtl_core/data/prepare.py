@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from mtl_core.atomic_files import sync_folder, write_synced
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData
 from mtl_core.data.identity import FORMAT, identity
 from mtl_core.data.preprocessing.preprocessed import Preprocessed
@@ -109,9 +110,9 @@ def _build(source: DataSource, folder: Path, progress: Progress) -> None:
         "statistics": statistics,
         "bytes": {path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(folder.rglob("*.npy"))},
     }
-    _write(folder / "meta.json", json.dumps(meta, indent=1, allow_nan=False).encode())
+    write_synced(folder / "meta.json", json.dumps(meta, indent=1, allow_nan=False).encode())
     for path in (*(folder / split for split in SPLITS), folder):
-        _sync_folder(path)
+        sync_folder(path)
 
 
 def _write_split(source: DataSource, split: str, report: Progress, folder: Path, unprocessed: PreparedData | None) -> None:
@@ -173,7 +174,7 @@ def _publish(temporary: Path, place: Path, source: DataSource) -> PreparedData:
     for _ in range(3):
         try:
             temporary.rename(place)  # fails where a non-empty folder is in the way
-            _sync_folder(place.parent)
+            sync_folder(place.parent)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
@@ -257,21 +258,3 @@ def _writing_failed(cache: Path, error: OSError) -> DataError | StoreError:
             f"the disk is full: preparing the data in '{cache}' failed ({error.strerror}). Free some space or set MTL_HOME to another disk."
         )
     return StoreError(f"the folder for prepared data '{cache}' can't be written: {error}. Make it writable or set MTL_HOME to another folder.")
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a folder's entries last; Windows can't open folders and needs no such thing."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

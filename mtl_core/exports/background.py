@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 import time
 import uuid
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mtl_core.errors import MTLError
+from mtl_core.atomic_files import write_text
+from mtl_core.data.source import Progress
 from mtl_core.exports.source import ExportSource
 from mtl_core.exports.writing import export, format_of
-from mtl_core.runs.artifacts import write_text
-from mtl_core.runs.process import process_slot
+from mtl_core.runs.background_jobs import BackgroundJobs
 from mtl_core.runs.store import RunStore
 
 ABOUT = "about.json"
+_JOBS = BackgroundJobs("export", in_turn=True)
 
 
 @dataclass(frozen=True)
@@ -42,21 +43,17 @@ def start(store: RunStore, run_id: str, name: str, checkpoint: str = "best") -> 
     if name != "zip":
         format_of(name)
     run = store.get(run_id)
-    jobs = process_slot("exports")
-    with process_slot("locks").setdefault("exports", threading.Lock()):
-        job = jobs.get((str(store.home), run.id, name))
-        if job and job["state"] == "working":
-            return
-        job = {"state": "working", "share": 0.0, "what": "waiting for another export", "problem": ""}
-        jobs[(str(store.home), run.id, name)] = job
-    threading.Thread(target=_make, args=(store, run.id, name, checkpoint, job), name=f"export-{run.id}-{name}", daemon=True).start()
+    work = partial(_make_alone, store, run.id, name, checkpoint)
+    _JOBS.start(_key(store, run.id, name), lambda progress, cancelled: work(progress), "waiting for another export", label=f"{run.id}-{name}")
 
 
 def under_way(store: RunStore, run_id: str) -> dict[str, dict[str, Any]]:
     """Exports of a run that are being made, or could not be: by format, ``state`` (working, failed), ``share``, ``what``, ``problem``."""
-    home = str(store.home)
+    start = _key(store, run_id, "")
+    states = {key.removeprefix(start): job for key, job in _JOBS.all().items() if key.startswith(start) and (not job["done"] or job["error"])}
     return {
-        name: dict(job) for (at, run, name), job in list(process_slot("exports").items()) if at == home and run == run_id and job["state"] != "done"
+        name: {"state": "failed" if job["error"] else "working", "share": job["share"], "what": job["text"], "problem": job["error"]}
+        for name, job in states.items()
     }
 
 
@@ -74,20 +71,11 @@ def ready(store: RunStore, run_id: str) -> list[Made]:
     return sorted(found, key=lambda made: -made.made_at)
 
 
-def _make(store: RunStore, run_id: str, name: str, checkpoint: str, job: dict[str, Any]) -> None:
-    try:
-        with process_slot("locks").setdefault("exporting", threading.Lock()):
-            _make_alone(store, run_id, name, checkpoint, job)
-        job["state"] = "done"
-    except Exception as error:
-        said = str(error) if isinstance(error, MTLError) else f"an unexpected {type(error).__name__}: {error}"
-        job |= {"problem": said, "state": "failed"}
+def _key(store: RunStore, run_id: str, name: str) -> str:
+    return f"{store.home}/{run_id}/{name}"
 
 
-def _make_alone(store: RunStore, run_id: str, name: str, checkpoint: str, job: dict[str, Any]) -> None:
-    def progress(share: float, what: str) -> None:
-        job.update(share=min(max(share, 0.0), 1.0), what=what)
-
+def _make_alone(store: RunStore, run_id: str, name: str, checkpoint: str, progress: Progress) -> None:
     source = ExportSource(store, store.get(run_id), checkpoint, progress)
     place = source.folder / "exports" / name
     folder = place / uuid.uuid4().hex

@@ -1,45 +1,21 @@
-"""Work that a page waits for, in a thread of this process, with progress: predicting a split takes longer than a click should."""
+"""Predicting a split behind a page: it takes longer than a click should."""
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from mtl_core.data.source import Progress
-from mtl_core.errors import MTLError
-from mtl_core.runs.process import process_slot
+from mtl_core.runs.background_jobs import BackgroundJobs
 
-_logger = logging.getLogger(__name__)
+_JOBS = BackgroundJobs("predict")
 
 
 def start(key: str, work: Callable[[Progress], None]) -> dict[str, Any]:
-    """Begin ``work`` unless it is under way; one that has ended is begun anew. Returns plain values: ``share``, ``text``, ``done``, ``error``."""
-    with process_slot("locks").setdefault("predicting", threading.Lock()):
-        pieces = process_slot("predicting")
-        state = pieces.get(key)
-        if state is None or state["done"]:
-            state = pieces[key] = {"share": 0.0, "text": "loading the network", "done": False, "error": ""}
-            threading.Thread(target=_run, args=(work, state), name=f"predict-{key[-40:]}", daemon=True).start()
-    return state
+    """Begin ``work`` unless it is under way; one that has ended is begun anew. Returns its state, see ``BackgroundJobs``."""
+    return _JOBS.start(key, lambda progress, cancelled: work(progress), "loading the network", label=key[-40:])
 
 
 def state_of(key: str) -> dict[str, Any] | None:
     """How far a piece of work is; None where it was never begun in this process."""
-    return process_slot("predicting").get(key)
-
-
-def _run(work: Callable[[Progress], None], state: dict[str, Any]) -> None:
-    def progress(share: float, what: str) -> None:
-        state.update(share=min(max(share, 0.0), 1.0), text=what)
-
-    try:
-        work(progress)
-    except MTLError as error:
-        state["error"] = str(error)
-    except Exception as error:  # nobody but the page that waits would hear of it
-        _logger.exception("background work failed")
-        state["error"] = f"it could not be done ({type(error).__name__}: {error}); the server's log has the details"
-    finally:
-        state["done"] = True
+    return _JOBS.state_of(key)

@@ -28,6 +28,7 @@ from mtl_core.tasks.kind import Drawing
 from mtl_core.training.build import build_kinds, build_model
 from mtl_core.training.execution import resolve_device
 from mtl_core.training.network_tensors import OtherNetworkError, fitting_tensors
+from mtl_core.training.parts import network_parts
 
 
 class Predictor:
@@ -53,7 +54,7 @@ class Predictor:
         self._denoise = open_denoiser(description.config.data.preprocessing.denoise)
         self.kinds = build_kinds(description.config, description.tasks, description.statistics)
         with unnoticed():  # the random values are replaced by the trained ones
-            model = build_model(description.config, self.kinds, description.statistics)
+            model = build_model(network_parts(description.config), self.kinds, description.statistics)
         model.load_state_dict(_own(tensors, model.state_dict()))
         self.model = model.to(self.device).eval()
         self.normalisation = normalisation(description.statistics, torch.device(self.device))  # scale and offset, (1, C, 1, 1) each

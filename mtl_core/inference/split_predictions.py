@@ -8,10 +8,7 @@ is kept beside their predictions (``input/<task>``, ``target/<task>``). The fold
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mtl_core.atomic_files import atomic_folder, write_text
 from mtl_core.data.batches import Batch
 from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.source import Progress
 from mtl_core.errors import StoreError
 from mtl_core.inference.predictor import Predictor
-from mtl_core.runs.artifacts import write_text
 from mtl_core.runs.film import Film, prediction_layers, target_layers
 from mtl_core.runs.looks import note_look
 from mtl_core.tasks.self_supervised import drawn_views, with_views
@@ -183,15 +180,8 @@ def open_split(run_folder: Path, split: str, checkpoint: str, data: MultiTaskDat
 
 
 def _keep(place: Path, arrays: dict[str, np.ndarray], index: np.ndarray, images_in_split: int) -> None:
-    temporary = place.with_name(f".{place.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir(parents=True)
+    with atomic_folder(place) as temporary:
         files = {name: f"{number}.npy" for number, name in enumerate(("index", *arrays))}
         for name, file in files.items():
             np.save(temporary / file, index if name == "index" else arrays[name], allow_pickle=False)
         write_text(temporary / "meta.json", json.dumps({"files": files, "images_in_split": images_in_split}))
-        if not place.exists():  # someone else may have been faster
-            os.replace(temporary, place)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

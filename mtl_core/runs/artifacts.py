@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import threading
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -72,20 +70,6 @@ def read_probe_file(folder: Path, epoch: int) -> dict[str, np.ndarray]:
     Runs of earlier versions kept no candidates.
     """
     return _read_npz(Path(folder) / "probes" / f"epoch_{epoch:04d}.npz")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old or the new content, never a part, whatever is killed when."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

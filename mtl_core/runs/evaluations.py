@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import secrets
 import zipfile
@@ -20,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from mtl_core.analysis.evaluation.findings import Cells
+from mtl_core.atomic_files import atomic_write, write_text
 from mtl_core.errors import StoreError
-from mtl_core.runs.artifacts import write_text
 from mtl_core.runs.looks import note_look
 
 FORMAT = 1
@@ -83,10 +82,8 @@ def write_evaluation(folder: Path, run_id: str, report: dict[str, Any], arrays: 
     report = {"format": FORMAT, "run": run_id, **report, "arrays": path.name}
     try:
         parent.mkdir(exist_ok=True)
-        with path.open("wb") as file:
+        with atomic_write(path) as file:
             np.savez_compressed(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
         write_text(parent / f"{name}.json", json.dumps(report, allow_nan=False))
     except OSError as error:
         path.unlink(missing_ok=True)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, update
 
+from mtl_core.atomic_files import write_text
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, NotPossibleError, Problem, StoreError
 from mtl_core.runs import schema
-from mtl_core.runs.artifacts import write_text
 from mtl_core.runs.holding import forget_requests
 from mtl_core.runs.rows import end_of_queue
 from mtl_core.runs.run import Run

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
+from mtl_core.atomic_files import write_text
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.cost import cost_of
 from mtl_core.config import RunConfig
@@ -18,7 +19,6 @@ from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.runs import schema
 from mtl_core.runs.actions import LONGEST_TITLE
-from mtl_core.runs.artifacts import write_text
 from mtl_core.runs.run import Run
 from mtl_core.runs.store import RunStore
 

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from mtl_core.atomic_files import write_text
 from mtl_core.config import RunConfig
 from mtl_core.errors import RunNotFoundError, RunTakenError, StoreError
 from mtl_core.runs import schema
-from mtl_core.runs.artifacts import write_text
 from mtl_core.runs.database import Database, check_folder, open_database
 from mtl_core.runs.process import process_slot
 from mtl_core.runs.recording import Pending, write_event, write_pending, write_sign_of_life

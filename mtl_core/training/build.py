@@ -1,111 +1,48 @@
-"""From a config to everything a run needs: data, task kinds, model, balancer, optimizer, schedule."""
+"""From a config's parts to everything a run needs: data, task kinds, model, balancer, optimizer, update."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mtl_core.backbones import BACKBONES
 from mtl_core.backbones.backbone import Backbone
-from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.balancer import Balancer
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import TaskConfig
-from mtl_core.data import open_source
 from mtl_core.data.batches import Batch, Batches
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
 from mtl_core.data.partition import partitioned
 from mtl_core.data.prepare import prepare
 from mtl_core.data.preprocessing.preprocessed import Preprocessed
 from mtl_core.data.preprocessing.standardise import standardised
-from mtl_core.data.source import DataSource, Progress
+from mtl_core.data.source import DataSource
+from mtl_core.data.source import Progress as Told
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.events import Settle
-from mtl_core.randomness import Generators, draws, unnoticed
+from mtl_core.randomness import Generators, unnoticed
 from mtl_core.registry import unknown_name, validated
-from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
 from mtl_core.tasks.kind import TaskKind
-from mtl_core.tasks.self_supervised import SEEN_IMAGES, SelfSupervised, with_views
-from mtl_core.training.execution import Execution, choose, resolve_device
+from mtl_core.tasks.self_supervised import SEEN_IMAGES, SelfSupervised
+from mtl_core.training.execution import Execution, choose
 from mtl_core.training.losses import task_losses
-from mtl_core.training.optimizers import build_scheduler, optimizer_of
+from mtl_core.training.optimizers import LearningRate, optimizer_of, schedule_of
+from mtl_core.training.parts import NetworkParts, Part, Parts
+from mtl_core.training.setup import Network, Progress, Run, Setup, read_targets, views_of
 from mtl_core.training.window import Window
 
 TRAIN_PART = 128  # training images on which the metrics are measured too, to show the gap to val
 
 
-@dataclass
-class Setup:
-    """Everything that a run's loop works with."""
-
-    config: RunConfig
-    data: PreparedData
-    kinds: dict[str, TaskKind]
-    model: MultiTaskModel
-    balancer: Balancer
-    optimizer: torch.optim.Optimizer
-    scheduler: torch.optim.lr_scheduler.LRScheduler
-    execution: Execution
-    train_batches: Batches
-    loss_weights: Tensor
-    complete: frozenset[str]  # targets that every image of every split has
-    window: Window
-    random: Generators  # of everything that is drawn while it trains
-    weighted: list[bool] = field(default_factory=list)  # whose loss weight is above 0 now
-    update: Any = None  # what does a step, see mtl_core.training.updates; made of the rest
-
-    def drawing(self) -> contextlib.AbstractContextManager:
-        """The context of a step: what the network draws, or a balancing method from elsewhere, comes from this run's generators."""
-        return self.random.drawing() if self.draws else contextlib.nullcontext()
-
-    @cached_property
-    def draws(self) -> bool:
-        """Whether a step may draw without asking for the generators itself. The context costs a little at each call of torch."""
-        return draws(self.model) or self.balancer.may_draw()
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps in one pass over the training split."""
-        return len(self.train_batches)
-
-    def weigh(self, loss_weights: Sequence[float]) -> None:
-        """Train with these loss weights (T,) from the next step on."""
-        self.loss_weights.copy_(self.loss_weights.new_tensor(loss_weights))  # in place: the curves' window reads the same tensor
-        self.weighted = [weight > 0 for weight in loss_weights]
-        self.balancer.use_loss_weights(self.loss_weights)
-
-    def trained_at(self, step: int) -> list[bool]:
-        """Which tasks are trained in a step (1 is the first)."""
-        return self.config.trains((step - 1) // self.steps_per_epoch + 1)
-
-    def evaluation_batches(self, dataset: MultiTaskDataset) -> Batches:
-        """The images of ``dataset`` in order, as they are."""
-        return Batches(
-            dataset,
-            targets=read_targets(self.kinds),
-            statistics=self.data.statistics,
-            batch_size=min(max(self.config.batch_size, 64), 256),  # large enough to be fast, small enough to stop between two
-            device=self.execution.device,
-            seed=0,
-            shuffle=False,
-            augmentation=None,
-            channels_last=self.execution.layout == "channels_last",
-            drop_last=False,
-            views=views_of(self.kinds),
-        )
-
-
-def build(config: RunConfig, cache: Path, progress: Progress | None = None, settle: Settle | None = None) -> Setup:
+def build(parts: Parts, cache: Path, progress: Told | None = None, settle: Settle | None = None) -> Setup:
     """Prepare the data (once; it is kept in ``cache``) and make everything else from the config's seed.
 
     Args:
@@ -113,17 +50,17 @@ def build(config: RunConfig, cache: Path, progress: Progress | None = None, sett
         settle: asked where the config leaves precision or layout to ``auto``, see ``Control.settle``.
 
     Raises:
-        ConfigError, DataError: something in the config does not exist or does not fit.
+        ConfigError, DataError: something in the config does not fit the data.
     """
-    device = resolve_device(config.device)
-    data = training_data(config, cache, progress)
+    config, device = parts.config, parts.device
+    data = training_data(config, parts.source, cache, progress)
     kinds = build_kinds(config, data.tasks, data.statistics)
     for kind in kinds.values():
         if kind.is_self_supervised:
             kind.measure(np.asarray(data.train.images[evenly_spaced_rows(data.train, SEEN_IMAGES)]))
     random = Generators(config.seed, device)
     with random.drawing():
-        model = build_model(config, kinds, data.statistics)
+        model = build_model(parts.network, kinds, data.statistics)
         for backbone in (module for module in model.modules() if isinstance(module, Backbone)):
             backbone.load_pretrained(cache, progress)
     model = model.to(device)
@@ -134,28 +71,27 @@ def build(config: RunConfig, cache: Path, progress: Progress | None = None, sett
         execution = Execution(device, *settle(execution.precision, execution.layout))
     model = model.to(memory_format=execution.memory_format)
     with random.drawing():
-        balancer = build_balancer(config).to(device)
+        balancer = build_balancer(parts.balancing, len(kinds)).to(device)
     balancer.generators = random
     model.split_features = balancer.at_features  # only now: what was timed above is a plain backward pass
-    optimizer = optimizer_of(config, model, balancer)
     train_batches = _train_batches(config, data, kinds, execution)
-    scheduler = build_scheduler(config.schedule, optimizer, config.epochs * len(train_batches))
-    loss_weights = torch.ones(len(kinds), device=device)
-    random.seed(config.seed)  # what the network was made with does not move where training begins
     made = {kind.task.target for kind in kinds.values() if kind.is_self_supervised}
-    complete, window = complete_targets(data) | made, Window(kinds, loss_weights)
-    setup = Setup(config, data, kinds, model, balancer, optimizer, scheduler, execution, train_batches, loss_weights, complete, window, random)
-    setup.weigh([task.loss_weight for task in config.tasks.values()])
-    return setup
+    run = Run(config, data, kinds, execution, train_batches, complete_targets(data) | made)
+    rate = LearningRate(schedule_of(config.schedule, config.epochs * len(train_batches)), config.optimizer.lr)
+    loss_weights = torch.ones(len(kinds), device=device)
+    network = Network(model, balancer, optimizer_of(config, model, balancer), rate, loss_weights, [True] * len(kinds))
+    random.seed(config.seed)  # what the network was made with does not move where training begins
+    network.weigh([task.loss_weight for task in config.tasks.values()])
+    update = parts.update.type(run, network, parts.update.options)
+    return Setup(run, network, Progress(Window(kinds, loss_weights), random), update)
 
 
-def training_data(config: RunConfig, cache: Path, progress: Progress | None = None) -> PreparedData:
+def training_data(config: RunConfig, source: DataSource, cache: Path, progress: Told | None = None) -> PreparedData:
     """The data as a run sees them: prepared, standardised as the config says, and with the labels that it leaves each task.
 
     Raises:
         ConfigError: a task is left without any label to learn from.
     """
-    source = open_source(config.data)
     data = prepare(source, cache, progress)
     statistics = standardised(data.statistics, config.data.preprocessing.standardise)
     # What is blanked out or hidden has the mean colour, whatever standardisation subtracts.
@@ -206,7 +142,7 @@ def _misfits(name: str, kind_class: type[SelfSupervised], options: Any, config: 
     return found
 
 
-def sized_network(config: RunConfig, source: DataSource) -> tuple[MultiTaskModel, dict[str, TaskKind]]:
+def sized_network(config: RunConfig, parts: NetworkParts, source: DataSource) -> tuple[MultiTaskModel, dict[str, TaskKind]]:
     """The network of a config on the meta device, sizes without numbers, and its tasks. Nothing is measured or drawn: torch's one random generator
     stays where a run that trains in this process has it.
 
@@ -215,7 +151,7 @@ def sized_network(config: RunConfig, source: DataSource) -> tuple[MultiTaskModel
     """
     kinds, statistics = _unmeasured(config, source)
     with torch.device("meta"):
-        return build_model(config, kinds, statistics), kinds
+        return build_model(parts, kinds, statistics), kinds
 
 
 def check_kinds(config: RunConfig, source: DataSource) -> None:
@@ -230,56 +166,33 @@ def _unmeasured(config: RunConfig, source: DataSource) -> tuple[dict[str, TaskKi
     return build_kinds(config, tasks, statistics), statistics
 
 
-def read_targets(kinds: Mapping[str, TaskKind]) -> list[str]:
-    """Names of the target arrays that these tasks read from the data set."""
-    return sorted({kind.task.target for kind in kinds.values() if not kind.is_self_supervised})
-
-
-def views_of(kinds: Mapping[str, TaskKind]) -> Callable[[Batch, int, int, int], Batch] | None:
-    """What gives a batch the views of the self-supervised tasks; None where there are none."""
-    if not any(kind.is_self_supervised for kind in kinds.values()):
-        return None
-    return lambda batch, seed, epoch, step: with_views(batch, kinds, seed, epoch, step)
-
-
-def build_model(config: RunConfig, kinds: dict[str, TaskKind], statistics: dict[str, Any]) -> MultiTaskModel:
+def build_model(parts: NetworkParts, kinds: dict[str, TaskKind], statistics: dict[str, Any]) -> MultiTaskModel:
     """Backbone, heads and the way they are joined, with random initial values.
 
     Raises:
         ConfigError: a task needs feature maps and the backbone gives none, or the backbone cannot take the images.
     """
-    backbone_class = BACKBONES.load(config.backbone.name, "backbone.name")
+    backbone_class, options = parts.backbone.type, parts.backbone.options
     misfits = [name for name, kind in kinds.items() if kind.needs_map and not backbone_class.gives_map]
     if misfits:
         fitting = ", ".join(name for name in BACKBONES if BACKBONES.load(name).gives_map)
         raise ConfigError(
             Problem(
                 f"tasks.{name}",
-                f"{kinds[name].title.lower()} needs to know where things are, but the backbone '{config.backbone.name}' gives one vector per image. "
+                f"{kinds[name].title.lower()} needs to know where things are, but the backbone '{parts.backbone.name}' gives one vector per image. "
                 f"Choose another backbone ({fitting}) or leave this task out",
             )
             for name in misfits
         )
-    options, shape = validated(backbone_class.Options, config.backbone.options, "backbone"), tuple(statistics["image_shape"])
+    shape = tuple(statistics["image_shape"])
     if problem := backbone_class.problem(options, shape):
         raise ConfigError(Problem("backbone", problem))
-    scheme = SHARING_SCHEMES.load(config.sharing.name, "sharing.name")
-    return scheme(lambda: backbone_class(options, shape), kinds, validated(scheme.Options, config.sharing.options, "sharing"))
+    return parts.sharing.type(lambda: backbone_class(options, shape), kinds, parts.sharing.options)
 
 
-def build_balancer(config: RunConfig) -> Balancer:
-    """The config's balancing method.
-
-    Raises:
-        ConfigError: it does not exist, its options are wrong, or it wants features that the sharing scheme does not have.
-    """
-    balancer_class = BALANCERS.load(config.balancing.name, "balancing.name")
-    balancer = balancer_class(validated(balancer_class.Options, config.balancing.options, "balancing"), len(config.tasks))
-    if balancer.at_features and not SHARING_SCHEMES.load(config.sharing.name, "sharing.name").has_shared_features:
-        fitting = ", ".join(name for name in SHARING_SCHEMES if SHARING_SCHEMES.load(name).has_shared_features)
-        message = f"'features' needs one set of features that all tasks read, which the sharing scheme '{config.sharing.name}' does not have"
-        raise ConfigError(Problem("balancing.gradients", f"{message}. Take 'parameters', or another sharing scheme ({fitting})"))
-    return balancer
+def build_balancer(part: Part, task_count: int) -> Balancer:
+    """The balancing method, as it begins."""
+    return part.type(part.options, task_count)
 
 
 def evenly_spaced_rows(dataset: MultiTaskDataset, count: int) -> np.ndarray:
@@ -336,7 +249,7 @@ def _train_batches(config: RunConfig, data: PreparedData, kinds: dict[str, TaskK
 
 
 def _choose_execution(
-    config: RunConfig, device: str, model: MultiTaskModel, kinds: dict[str, TaskKind], train_batches: Batches, cache: Path, progress: Progress | None
+    config: RunConfig, device: str, model: MultiTaskModel, kinds: dict[str, TaskKind], train_batches: Batches, cache: Path, progress: Told | None
 ) -> Execution:
     batch: Batch = next(iter(train_batches.epoch(0)))
     made = frozenset(kind.task.target for kind in kinds.values() if kind.is_self_supervised)

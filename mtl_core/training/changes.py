@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mtl_core.config import task_of
+from mtl_core.config import RunConfig, task_of
 from mtl_core.config_sections import ChangeConfig
 from mtl_core.errors import ConfigError
 from mtl_core.events import Control, Message, SettingChanged
-from mtl_core.training.build import Setup
-from mtl_core.training.optimizers import set_learning_rate
+from mtl_core.training.setup import Network
 
 
 class Changes:
@@ -18,11 +17,11 @@ class Changes:
     Changes up to the step that the run stands at are carried out at once, without an event: they have been recorded before.
     """
 
-    def __init__(self, setup: Setup, step: int):
-        self.setup = setup
-        self.now = setup.config.at_step(step)
-        self.coming = sorted((change for change in setup.config.changes if change.step > step), key=lambda change: change.step)
-        self._apply(step)
+    def __init__(self, config: RunConfig, network: Network, step: int):
+        self.network = network
+        self.now = config.at_step(step)
+        self.coming = sorted((change for change in config.changes if change.step > step), key=lambda change: change.step)
+        self._apply()
 
     def due(self, control: Control, step: int, epoch: float) -> Iterator[SettingChanged | Message]:
         """Carry out what is due before the step after ``step``: first what the config says, then what was asked for live."""
@@ -38,12 +37,12 @@ class Changes:
     def _carry_out(self, change: ChangeConfig, epoch: float, replayed: bool) -> SettingChanged:
         before = self.now
         self.now = before.with_change(change.step, change.key, change.value).at_step(change.step)
-        self._apply(change.step)
+        self._apply()
         return SettingChanged(change.step, epoch, change.key, _value(before, change.key), change.value, replayed)
 
-    def _apply(self, step: int) -> None:
-        self.setup.weigh([task.loss_weight for task in self.now.tasks.values()])
-        set_learning_rate(self.setup.optimizer, self.setup.scheduler, self.now.optimizer.lr, step)
+    def _apply(self) -> None:
+        self.network.weigh([task.loss_weight for task in self.now.tasks.values()])
+        self.network.rate.highest = self.now.optimizer.lr
 
 
 def _value(config, key: str) -> float:

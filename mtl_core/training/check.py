@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
@@ -16,16 +17,19 @@ from mtl_core.names import task_name_problem
 from mtl_core.registry import unknown_name
 from mtl_core.tasks import SELF_SUPERVISED
 from mtl_core.training import memory
-from mtl_core.training.build import build_balancer, check_kinds, sized_network, stated
+from mtl_core.training.build import check_kinds, sized_network, stated
 from mtl_core.training.execution import resolve_device
-from mtl_core.training.trainer import parameter_counts as _count
-from mtl_core.training.updates import check_update
+from mtl_core.training.parts import NetworkParts, Parts, balancing_part, network_parts, update_part
+from mtl_core.training.run_info import parameter_counts as _count
+
+T = TypeVar("T")
 
 
 def problems(config: RunConfig) -> list[Problem]:
     """Everything that is wrong with a config on this machine; empty when it can be trained. Reads no images."""
     found = [Problem("tasks", problem) for name in config.tasks if (problem := task_name_problem(name))]
-    found += _try(lambda: resolve_device(config.device)) + _try(lambda: build_balancer(config)) + _try(lambda: check_update(config))
+    device = _try(lambda: resolve_device(config.device), found)
+    balancing, update = _try(lambda: balancing_part(config), found), _try(lambda: update_part(config), found)
     try:
         source = open_source(config.data)
     except ConfigError as error:
@@ -39,8 +43,10 @@ def problems(config: RunConfig) -> list[Problem]:
     if isinstance(source, Preprocessed):
         steps, old = config.data.preprocessing, source.source.image_shape()[1:]
         found += resize_misfits(steps.resize, _tasks_of(config, source), old, source.image_shape()[1:], {task.name: task for task in source.tasks()})
-    found += _try(lambda: _network(config, source))
-    return found or memory.problems(config, source, resolve_device(config.device), later=True)
+    network = _try(lambda: _network(config, source), found)
+    if found or device is None or network is None or balancing is None or update is None:
+        return found
+    return memory.problems(Parts(config, device, source, network, balancing, update), later=True)
 
 
 def parameter_counts(config: RunConfig) -> dict[str, Any]:
@@ -49,15 +55,16 @@ def parameter_counts(config: RunConfig) -> dict[str, Any]:
     Raises:
         ConfigError: the network cannot be built.
     """
-    return _count(sized_network(config, open_source(config.data))[0])
+    return _count(sized_network(config, network_parts(config), open_source(config.data))[0])
 
 
-def _try(build: Any) -> list[Problem]:
+def _try(make: Callable[[], T], found: list[Problem]) -> T | None:
+    """What is made; None where it cannot be, and then ``found`` has the problems as well."""
     try:
-        build()
+        return make()
     except ConfigError as error:
-        return list(error.problems)
-    return []
+        found += error.problems
+        return None
 
 
 def _too_few_images(config: RunConfig, source: DataSource) -> list[Problem]:
@@ -97,11 +104,12 @@ def _self_supervised(config: RunConfig, source: DataSource) -> list[Problem]:
     return found
 
 
-def _network(config: RunConfig, source: DataSource) -> None:
-    """Sizes through the network in training mode, as of a small batch: what torch can't do, it says here."""
+def _network(config: RunConfig, source: DataSource) -> NetworkParts:
+    """The network's parts. Sizes go through it in training mode, as of a small batch: what torch can't do, it says here."""
     check_kinds(config, source)
+    network = network_parts(config)
     try:
-        memory.network_sizes(config, source)
+        memory.network_sizes(config, network, source)
     except (RuntimeError, ValueError) as error:
         size = "x".join(str(side) for side in source.image_shape()[1:])
         reason = str(error).splitlines()[0]
@@ -112,3 +120,4 @@ def _network(config: RunConfig, source: DataSource) -> None:
                 "Take a larger batch, larger images or fewer stages",
             )
         ) from None
+    return network

@@ -16,6 +16,7 @@ from mtl_core.analysis.evaluation import EVALUATIONS
 from mtl_core.analysis.evaluation.findings import Findings, KindEvaluation
 from mtl_core.analysis.sample_errors import SampleErrors, per_sample_errors
 from mtl_core.config import RunConfig
+from mtl_core.data import open_source
 from mtl_core.data.batches import Batches
 from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.data.source import Progress
@@ -25,6 +26,8 @@ from mtl_core.training.build import build_kinds, build_model, training_data
 from mtl_core.training.checkpoint_files import FILES, DamagedCheckpointError, check_files, read_meta
 from mtl_core.training.execution import Execution, resolve_device
 from mtl_core.training.network_tensors import fitting_tensors
+from mtl_core.training.parts import network_parts
+from mtl_core.training.setup import evaluation_batch_size
 
 KEPT_BYTES = 32 * 2**20  # of each task's predictions, the worst ones first: enough for every image of most splits
 
@@ -63,7 +66,7 @@ def evaluate_checkpoint(
         ConfigError, DataError: the data or a part are no longer there.
     """
     started = time.time()
-    data = training_data(config, cache, lambda share, what: progress(0.0, f"preparing the data: {what}"))
+    data = training_data(config, open_source(config.data), cache, lambda share, what: progress(0.0, f"preparing the data: {what}"))
     meta = read_meta(folder, checkpoint)
     execution = Execution(resolve_device(config.device), meta["execution"]["precision"], meta["execution"]["layout"])
     kinds = build_kinds(config, data.tasks, data.statistics)
@@ -89,7 +92,7 @@ def _loaded(
 ) -> torch.nn.Module:
     check_files(folder, checkpoint)
     with unnoticed():  # the random values are replaced by the trained ones
-        model = build_model(config, kinds, statistics)
+        model = build_model(network_parts(config), kinds, statistics)
     path = folder / "checkpoints" / checkpoint / FILES[0]
     try:
         tensors = load_file(path)
@@ -100,8 +103,8 @@ def _loaded(
 
 
 def _batches(config: RunConfig, dataset: MultiTaskDataset, kinds: dict[str, TaskKind], statistics: dict[str, Any], execution: Execution) -> Batches:
-    """As ``Setup.evaluation_batches`` makes them, so that the numbers are those of the curves."""
-    size = min(max(config.batch_size, 64), 256)
+    """As ``Run.evaluation_batches`` makes them, so that the numbers are those of the curves."""
+    size = evaluation_batch_size(config)
     targets = sorted({kind.task.target for kind in kinds.values()})
     return Batches(dataset, targets, statistics, size, execution.device, channels_last=execution.layout == "channels_last")
 

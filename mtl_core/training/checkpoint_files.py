@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mtl_core.atomic_files import atomic_folder, write_synced, write_text
 from mtl_core.errors import ConfigError, NotPossibleError, Problem, TrainingError
 
 FORMAT = 2  # 1 had no checksums
@@ -235,10 +236,12 @@ def update_index(folder: Path, name: str, *, best: bool, keep: bool, limit: tupl
     kept = {kept for kept in index.get("kept", []) if kept in there and not (made_anew and kept == name)}
     kept |= {name} if keep else set()
     index["kept"] = sorted(kept if limit is None else _within(kept, parent, *limit))
-    write_whole(parent / INDEX, json.dumps(index))
+    write_text(parent / INDEX, json.dumps(index))
     for path in parent.iterdir():
         if path.is_dir() and path.name not in named(index) and (_NAME.fullmatch(path.name) or path.name.endswith(".tmp")):
             shutil.rmtree(path, ignore_errors=True)
+        elif path.name.startswith(f".{INDEX}."):  # of a process that was killed while it wrote
+            path.unlink(missing_ok=True)
 
 
 def _within(kept: set[str], parent: Path, epochs: int, most: int) -> set[str]:
@@ -282,12 +285,10 @@ def copy_for_fork(source: Path, name: str, target: Path) -> None:
     meta["position"]["best_score"] = -1.0  # the best of the new run is chosen among its own epochs
     meta["best"] = False
     parent = target / "checkpoints"
-    temporary = parent / f".{name}.tmp"
-    temporary.mkdir(parents=True)
-    for file in FILES:
-        link_or_copy(source / "checkpoints" / name / file, temporary / file)
-    write_whole(temporary / "meta.json", json.dumps(meta))
-    os.replace(temporary, parent / name)
+    with atomic_folder(parent / name) as temporary:
+        for file in FILES:
+            link_or_copy(source / "checkpoints" / name / file, temporary / file)
+        write_synced(temporary / "meta.json", json.dumps(meta).encode())
     update_index(target, name, best=True, keep=True)
 
 
@@ -297,28 +298,6 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file: a reader sees the old or the new content, also after a power cut."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the disk know the names in a folder."""
-    if os.name == "nt":  # Windows cannot open a folder, and needs no sync of one
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _meta_or_empty(path: Path) -> dict[str, Any]:

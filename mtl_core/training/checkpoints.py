@@ -2,7 +2,7 @@
 
 ``model.safetensors`` is the network, ``state.pt`` the optimizer, balancer, random generators and the curves' open window (tensors and plain values
 only, read with ``weights_only``). The optimizer's state is kept by parameter name, and the learning rate follows from the step
-(``mtl_core.training.changes``): so the same code goes on with a run, trains it for more epochs, and begins a fork whose tasks, balancing or
+(``mtl_core.training.optimizers``): so the same code goes on with a run, trains it for more epochs, and begins a fork whose tasks, balancing or
 optimizer are other ones.
 """
 
@@ -11,9 +11,7 @@ from __future__ import annotations
 import copy
 import io
 import json
-import os
 import shutil
-import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -23,9 +21,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from mtl_core.atomic_files import atomic_folder, write_synced
+from mtl_core.balancing.balancer import Balancer
 from mtl_core.config import RunConfig
 from mtl_core.errors import TrainingError
-from mtl_core.training.build import Setup
 from mtl_core.training.checkpoint_files import (
     FILES,
     FORMAT,
@@ -39,21 +38,20 @@ from mtl_core.training.checkpoint_files import (
     read_index,
     read_meta,
     sha256,
-    sync_folder,
     update_index,
 )
 from mtl_core.training.network_tensors import fitting_tensors
 from mtl_core.training.optimizers import algorithms
+from mtl_core.training.setup import Network, Setup
 
 Loaded = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]  # the network's tensors, the rest of the state, meta
 
 
-def publish(folder: Path, setup: Setup, position: dict[str, Any], best: bool, check_held: Callable[[], None] = lambda: None) -> str:
+def publish(folder: Path, setup: Setup, best: bool, check_held: Callable[[], None] = lambda: None) -> str:
     """Write a checkpoint under a temporary name, rename it, point the index at it, then drop what the index no longer names.
 
     Args:
         folder: the run's folder.
-        position: JSON-able; where the run stands, with ``epoch``, ``step`` and ``step_in_epoch``.
         best: it is the best so far.
         check_held: asked before anything is put in its place; what it raises leaves all as it was.
 
@@ -62,39 +60,28 @@ def publish(folder: Path, setup: Setup, position: dict[str, Any], best: bool, ch
     """
     parent = folder / "checkpoints"
     parent.mkdir(exist_ok=True)
-    name = name_of(position["epoch"], position["step"])
+    position = setup.progress.position
+    name = name_of(position.epoch, position.step)
     if (parent / name).exists() and name not in named(read_index(folder)):
         shutil.rmtree(parent / name)  # whoever wrote it was ended before the index: since then the settings may have changed (more epochs)
     if not (parent / name).exists():
-        _write(parent, name, setup, position, best, check_held)
+        with atomic_folder(parent / name) as temporary:
+            _write_files(temporary, setup, best)
+            check_held()
     else:
         check_held()
-    config = setup.config
-    keep = position["step_in_epoch"] == 0 and is_kept(position["epoch"], config.epochs, config.keep_checkpoints)
+    config = setup.run.config
+    keep = position.step_in_epoch == 0 and is_kept(position.epoch, config.epochs, config.keep_checkpoints)
     update_index(folder, name, best=best, keep=keep, limit=(config.epochs, config.keep_checkpoints))
     return f"checkpoints/{name}"
 
 
-def _write(parent: Path, name: str, setup: Setup, position: dict[str, Any], best: bool, check_held: Callable[[], None]) -> None:
-    """A new checkpoint under a temporary name of our own, then renamed; what cannot be written whole takes no room."""
-    temporary = parent / f".{name}.{os.getpid()}-{threading.get_ident()}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir()
-        _write_files(temporary, setup, position, best)
-        check_held()
-        os.replace(temporary, parent / name)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    sync_folder(parent)
-
-
-def restore(folder: Path, setup: Setup) -> tuple[dict[str, Any] | None, list[str]]:
-    """Put the newest checkpoint's state that can be read into ``setup``. Damaged ones are put aside, never deleted.
+def restore(folder: Path, setup: Setup) -> list[str]:
+    """Put the newest checkpoint's state that can be read into ``setup``, its position included; nothing where there is no checkpoint. Damaged ones
+    are put aside, never deleted.
 
     Returns:
-        The position given to ``publish`` (None where there is no checkpoint), and remarks for the log.
+        Remarks for the log.
 
     Raises:
         TrainingError: there are checkpoints but none can be read, or they are of another network or a newer version.
@@ -102,32 +89,33 @@ def restore(folder: Path, setup: Setup) -> tuple[dict[str, Any] | None, list[str
     remarks = []
     for name in newest_first(folder):
         try:
-            loaded = _load(folder, name, setup.execution.device)
+            loaded = _load(folder, name, setup.run.execution.device)
         except DamagedCheckpointError as error:
             remarks.append(f"checkpoint {name} is damaged and was put aside: {error}")
             put_aside(folder, name)
             continue
         if remarks:
             remarks.append(f"going on from the checkpoint before it, {name}")
-        return loaded[2]["position"], remarks + _put_back(loaded, setup)
+        return remarks + _put_back(loaded, setup)
     if remarks:
         raise TrainingError(f"none of the run's checkpoints can be read. {'; '.join(remarks)}. Start a new run with the same settings.")
-    return None, []
+    return []
 
 
-def load_best(folder: Path, setup: Setup) -> tuple[dict[str, Any] | None, list[str]]:
-    """Put the network of the best checkpoint into ``setup.model``; where it is damaged, leave the network as it is.
+def load_best(folder: Path, setup: Setup) -> tuple[dict[str, Any], list[str]]:
+    """Put the network of the best checkpoint into the run's; where it is damaged, leave the network as it is.
 
     Returns:
-        The position given to ``publish`` (None where the network was left), and remarks for the log.
+        The position of the state that the network has now, and remarks for the log.
     """
     name = read_index(folder)["best"]
     try:
-        tensors, _, meta = _load(folder, name, setup.execution.device)
+        tensors, _, meta = _load(folder, name, setup.run.execution.device)
     except DamagedCheckpointError as error:
         put_aside(folder, name)
-        return None, [f"the best checkpoint, {name}, is damaged and was put aside: {error}. Test is measured with the last state instead"]
-    setup.model.load_state_dict(fitting_tensors(tensors, setup.model.state_dict()))
+        remark = f"the best checkpoint, {name}, is damaged and was put aside: {error}. Test is measured with the last state instead"
+        return setup.progress.position.as_dict(), [remark]
+    _put_back_model(tensors, setup.network)
     return meta["position"], []
 
 
@@ -159,27 +147,36 @@ def _load(folder: Path, name: str, device: str) -> Loaded:
 def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
     """The state of a checkpoint into ``setup``; remarks on what of it does not fit the config (a fork's) and begins anew."""
     tensors, state, meta = loaded
+    run, network, progress = setup.run, setup.network, setup.progress
     remarks = []
-    setup.model.load_state_dict(fitting_tensors(tensors, setup.model.state_dict()))
-    same_tasks = meta.get("tasks", list(setup.kinds)) == list(setup.kinds)
-    same_balancing = meta.get("balancing", setup.config.balancing.name) == setup.config.balancing.name
+    _put_back_model(tensors, network)
+    same_tasks = meta.get("tasks", list(run.kinds)) == list(run.kinds)
+    same_balancing = meta.get("balancing", run.config.balancing.name) == run.config.balancing.name
     if same_tasks:
-        setup.window.load_state_dict(state["window"])
-    goes_on = same_tasks and same_balancing and _put_back_balancer(state, meta, setup)
-    if not goes_on and setup.balancer.has_state():
-        remarks.append(f"the balancing method '{setup.config.balancing.name}' begins anew")
-    if same_tasks and meta.get("update", "joint") == setup.config.update.name:
+        progress.window.load_state_dict(state["window"])
+    goes_on = same_tasks and same_balancing and _put_back_balancer(state, meta, run.config, network.balancer)
+    if not goes_on and network.balancer.has_state():
+        remarks.append(f"the balancing method '{run.config.balancing.name}' begins anew")
+    if same_tasks and meta.get("update", "joint") == run.config.update.name:
         setup.update.load_state_dict(state.get("update", {}))
-    remarks += _put_back_optimizer(state, meta, setup, goes_on)
+    if meta.get("optimizer", run.config.optimizer.name) == run.config.optimizer.name:
+        _put_back_optimizer(state, network, goes_on)
+    else:
+        remarks.append(f"the optimizer '{run.config.optimizer.name}' begins anew")
     # Earlier versions drew from torch's global generators and kept those; the run's own go on where they stood.
     earlier = {"cpu": state.get("generator"), "cuda": state.get("device_generator")}
-    setup.random.restore(state["random"] if "random" in state else {kind: kept for kind, kept in earlier.items() if kept is not None})
+    progress.random.restore(state["random"] if "random" in state else {kind: kept for kind, kept in earlier.items() if kept is not None})
+    progress.position.move_to(meta["position"])
     return remarks
 
 
-def _put_back_balancer(state: dict[str, Any], meta: dict[str, Any], setup: Setup) -> bool:
+def _put_back_model(tensors: dict[str, Any], network: Network) -> None:
+    network.model.load_state_dict(fitting_tensors(tensors, network.model.state_dict()))
+
+
+def _put_back_balancer(state: dict[str, Any], meta: dict[str, Any], config: RunConfig, balancer: Balancer) -> bool:
     """False where an earlier version of the program kept other things of this method."""
-    balancer, fresh = setup.balancer, copy.deepcopy(setup.balancer.state_dict())
+    fresh = copy.deepcopy(balancer.state_dict())
     try:
         balancer.load_state_dict({"_extra_state": {}, **state["balancer"]})  # the first version kept none for most methods
     except (RuntimeError, KeyError, TypeError, AttributeError):
@@ -187,17 +184,15 @@ def _put_back_balancer(state: dict[str, Any], meta: dict[str, Any], setup: Setup
         return False
     # What it remembers is in units of the weights at that step. Those of this config follow (``Changes``): a fork may have other ones. An earlier
     # version did not write them down: they are taken to be this config's.
-    at_step = setup.config.at_step(meta["position"]["step"])
+    at_step = config.at_step(meta["position"]["step"])
     kept = state.get("loss_weights", [task.loss_weight for task in at_step.tasks.values()])
     balancer.loss_weights = balancer.loss_weights.new_tensor(kept)
     return True
 
 
-def _put_back_optimizer(state: dict[str, Any], meta: dict[str, Any], setup: Setup, with_balancer: bool) -> list[str]:
+def _put_back_optimizer(state: dict[str, Any], network: Network, with_balancer: bool) -> None:
     """Each parameter's state by its name. A parameter that the checkpoint does not know begins without one, and so do a new balancer's."""
-    if meta.get("optimizer", setup.config.optimizer.name) != setup.config.optimizer.name:
-        return [f"the optimizer '{setup.config.optimizer.name}' begins anew"]
-    now, rules = _parameter_names(setup), algorithms(setup.optimizer)
+    now, rules = _parameter_names(network), algorithms(network.optimizer)
     before = state.get("optimizer_names", now)
     old = state["optimizer"]["state"]
     old_rules = state.get("optimizer_rules", rules[:1] * len(before))
@@ -213,54 +208,46 @@ def _put_back_optimizer(state: dict[str, Any], meta: dict[str, Any], setup: Setu
         if there in old and rules[number] == old_rules[there]:
             kept[number] = {key: value[int(row)].clone() if torch.is_tensor(value) and value.ndim else value for key, value in old[there].items()}
     # Learning rate, decay and momentum are the config's: only what was accumulated comes from the checkpoint.
-    setup.optimizer.load_state_dict({"state": kept, "param_groups": setup.optimizer.state_dict()["param_groups"]})
-    return []
+    network.optimizer.load_state_dict({"state": kept, "param_groups": network.optimizer.state_dict()["param_groups"]})
 
 
-def _parameter_names(setup: Setup) -> list[str]:
+def _parameter_names(network: Network) -> list[str]:
     """Names of the optimizer's parameters, in its own order."""
-    names = {id(parameter): name for name, parameter in setup.model.named_parameters()}
-    names |= {id(parameter): f"balancer.{name}" for name, parameter in setup.balancer.named_parameters()}
-    return [names[id(parameter)] for group in setup.optimizer.param_groups for parameter in group["params"]]
+    names = {id(parameter): name for name, parameter in network.model.named_parameters()}
+    names |= {id(parameter): f"balancer.{name}" for name, parameter in network.balancer.named_parameters()}
+    return [names[id(parameter)] for group in network.optimizer.param_groups for parameter in group["params"]]
 
 
-def _write_files(folder: Path, setup: Setup, position: dict[str, Any], best: bool) -> None:
-    tensors = {name: tensor.contiguous() for name, tensor in setup.model.state_dict().items()}
-    _write_file(folder / FILES[0], save(tensors))
+def _write_files(folder: Path, setup: Setup, best: bool) -> None:
+    run, network, progress = setup.run, setup.network, setup.progress
+    tensors = {name: tensor.contiguous() for name, tensor in network.model.state_dict().items()}
+    write_synced(folder / FILES[0], save(tensors))
     state = {
-        "optimizer": setup.optimizer.state_dict(),
-        "optimizer_names": _parameter_names(setup),
-        "optimizer_rules": algorithms(setup.optimizer),
+        "optimizer": network.optimizer.state_dict(),
+        "optimizer_names": _parameter_names(network),
+        "optimizer_rules": algorithms(network.optimizer),
         "update": setup.update.state_dict(),
-        "balancer": setup.balancer.state_dict(),
-        "loss_weights": setup.balancer.loss_weights.tolist(),
-        "random": setup.random.state(),
-        "window": setup.window.state_dict(),
+        "balancer": network.balancer.state_dict(),
+        "loss_weights": network.balancer.loss_weights.tolist(),
+        "random": progress.random.state(),
+        "window": progress.window.state_dict(),
     }
     buffer = io.BytesIO()  # torch's own writing hides from us why it failed: a full disk must be told apart
     torch.save(state, buffer)
-    _write_file(folder / FILES[1], buffer.getbuffer())
+    write_synced(folder / FILES[1], buffer.getbuffer())
     meta = {
         "format": FORMAT,
-        "position": position,
+        "position": progress.position.as_dict(),
         "best": best,
-        "steps_per_epoch": setup.steps_per_epoch,
-        "tasks": list(setup.kinds),
-        "balancing": setup.config.balancing.name,
-        "optimizer": setup.config.optimizer.name,
-        "update": setup.config.update.name,
-        "execution": {"precision": setup.execution.precision, "layout": setup.execution.layout},
+        "steps_per_epoch": run.steps_per_epoch,
+        "tasks": list(run.kinds),
+        "balancing": run.config.balancing.name,
+        "optimizer": run.config.optimizer.name,
+        "update": run.config.update.name,
+        "execution": {"precision": run.execution.precision, "layout": run.execution.layout},
         "sha256": {file: sha256(folder / file) for file in FILES},
         # So that the network can be used where its data are not.
-        "statistics": setup.data.statistics,
-        "described_tasks": [asdict(kind.task) for kind in setup.kinds.values()],
+        "statistics": run.data.statistics,
+        "described_tasks": [asdict(kind.task) for kind in run.kinds.values()],
     }
-    _write_file(folder / "meta.json", json.dumps(meta).encode())
-    sync_folder(folder)
-
-
-def _write_file(path: Path, content: bytes | memoryview) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    write_synced(folder / "meta.json", json.dumps(meta).encode())

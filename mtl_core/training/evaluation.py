@@ -11,29 +11,30 @@ import torch
 from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batches
 from mtl_core.events import Control
+from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks.kind import TaskKind
-from mtl_core.training.build import Setup
 from mtl_core.training.losses import labelled_part
+from mtl_core.training.setup import Run
 
 
 @torch.no_grad()
-def evaluate(setup: Setup, batches: Batches, control: Control) -> dict[str, float] | None:
+def evaluate(run: Run, model: MultiTaskModel, batches: Batches, control: Control) -> dict[str, float] | None:
     """``{"<task>/loss": ..., "<task>/<metric>": ...}`` over all images of ``batches``; the loss is the mean over what counts in it
     (images, known pixels, responsible places) and does not depend on the batch size, but for contrastive learning.
 
     Returns:
         None if a stop or a pause was asked for meanwhile. A metric that is not defined (no image has the target) is left out.
     """
-    setup.model.eval()
-    measurements = {name: kind.measurement() for name, kind in setup.kinds.items()}
-    parts: dict[str, list[Any]] = {name: [] for name in setup.kinds}
+    model.eval()
+    measurements = {name: kind.measurement() for name, kind in run.kinds.items()}
+    parts: dict[str, list[Any]] = {name: [] for name in run.kinds}
     for batch in batches.epoch(0):
         if control.interrupted:
             return None
-        with setup.execution.autocast():
-            outputs = setup.model(batch.images, batch.parts)
-        for name, kind in setup.kinds.items():
-            output, target = labelled_part(kind, outputs[name], batch, setup.complete)
+        with run.execution.autocast():
+            outputs = model(batch.images, batch.parts)
+        for name, kind in run.kinds.items():
+            output, target = labelled_part(kind, outputs[name], batch, run.complete)
             if len(target):
                 measurements[name].update(output, target)
                 parts[name].append(kind.loss_parts(output, target))  # read at the end: asked for here, the device would be waited for
@@ -51,12 +52,12 @@ def _mean_loss(parts: list[Any]) -> float:
     return total / count if count else math.nan
 
 
-def selection_score(setup: Setup, scalars: dict[str, float]) -> float:
+def selection_score(config: RunConfig, kinds: Mapping[str, TaskKind], scalars: Mapping[str, float]) -> float:
     """Mean over ``selecting_tasks`` of each one's selection metric on val, each at most 1; below 0, or not defined, counts as 0.
 
     So one lost task can't drown the others, and scores of all epochs are means over the same tasks.
     """
-    chosen = {name: setup.kinds[name] for name in selecting_tasks(setup.config, setup.kinds)}
+    chosen = {name: kinds[name] for name in selecting_tasks(config, kinds)}
     values = [scalars.get(f"{name}/{kind.selection_metric}", 0.0) for name, kind in chosen.items()]
     return sum(max(0.0, value) for value in values) / len(values)
 

@@ -7,7 +7,6 @@ import copy
 import ctypes
 import hashlib
 import json
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from mtl_core.atomic_files import write_text
 from mtl_core.config import RunConfig
 from mtl_core.errors import DeviceError, Problem
 
@@ -144,7 +144,5 @@ def _read(memory: Path) -> dict[str, dict[str, str]]:
 
 
 def _remember(memory: Path, key: str, chosen: Execution) -> None:
-    temporary = memory.with_name(f".{memory.name}.{os.getpid()}")
     with contextlib.suppress(OSError):  # a folder that can only be read: measured again next time
-        temporary.write_text(json.dumps({**_read(memory), key: asdict(chosen)}, indent=1), encoding="utf-8")
-        os.replace(temporary, memory)
+        write_text(memory, json.dumps({**_read(memory), key: asdict(chosen)}, indent=1))

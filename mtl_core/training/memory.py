@@ -25,6 +25,7 @@ from mtl_core.errors import NotEnoughMemoryError, Problem
 from mtl_core.sharing.model import trained
 from mtl_core.tasks.self_supervised import with_views
 from mtl_core.training.build import build_balancer, sized_network
+from mtl_core.training.parts import NetworkParts, Parts
 
 USABLE = 0.9  # share of what is free that a run may be planned to take: the estimate is not exact, and others want memory, too
 FLOAT = 4  # bytes
@@ -85,36 +86,36 @@ class Estimate:
         return low
 
 
-def check(config: RunConfig, source: DataSource, device: str) -> None:
+def check(parts: Parts) -> None:
     """Raise NotEnoughMemoryError where a run that begins now would not fit."""
-    if found := problems(config, source, device):
+    if found := problems(parts):
         raise NotEnoughMemoryError(found)
 
 
-def problems(config: RunConfig, source: DataSource, device: str, later: bool = False) -> list[Problem]:
+def problems(parts: Parts, later: bool = False) -> list[Problem]:
     """Why a config does not fit into the memory that is free; empty where it does, or where ``MTL_MEMORY_CHECK`` is off.
 
     Args:
-        device: resolved, never ``auto``.
         later: it waits for the run that trains now, so what this program holds counts as free.
     """
     if settings.memory_check() == "off":
         return []
-    free = free_on(device, later)
-    needs = estimate(config, source, device)
-    if needs.total(config.batch_size) <= USABLE * free:
+    free = free_on(parts.device, later)
+    needs = estimate(parts)
+    if needs.total(parts.config.batch_size) <= USABLE * free:
         return []
-    return [_refusal(config, needs, free, device)]
+    return [_refusal(parts.config, needs, free, parts.device)]
 
 
-def estimate(config: RunConfig, source: DataSource, device: str = "cpu") -> Estimate:
+def estimate(parts: Parts) -> Estimate:
     """What training a config takes.
 
     Raises:
         ConfigError: the network cannot be built.
     """
-    sizes = network_sizes(config, source)
-    balancer = build_balancer(config)
+    config, source, device = parts.config, parts.source, parts.device
+    sizes = network_sizes(config, parts.network, source)
+    balancer = build_balancer(parts.balancing, len(config.tasks))
     gradients, whole = sizes.shared + sum(sizes.own), sizes.parameters
     is_task_vectors = config.update.name == "task_vectors"
     rows = copies_kept(config, balancer)
@@ -188,19 +189,19 @@ def _augmented(config: RunConfig, channels: int, height: int, width: int) -> flo
     return height * width * (2 * FLOAT * channels + (AUGMENTED_PIXEL if changes["crop"] or changes["rotation"] or changes["scale"] else 0))
 
 
-def network_sizes(config: RunConfig, source: DataSource) -> NetworkSizes:
+def network_sizes(config: RunConfig, network: NetworkParts, source: DataSource) -> NetworkSizes:
     """Sizes of the network of a config, remembered for as long as nothing that shapes it changes.
 
     Raises:
         ConfigError: it cannot be built, or cannot take the images.
     """
     shape = config.model_dump_json(include={"data", "tasks", "backbone", "sharing"})
-    return _measured(_Key(f"{shape} {source.image_shape()} {source.tasks()} {config.batch_size == 1}", (config, source)))
+    return _measured(_Key(f"{shape} {source.image_shape()} {source.tasks()} {config.batch_size == 1}", (config, network, source)))
 
 
 @dataclass(frozen=True)
 class _Key:
-    """What a network's sizes depend on, as text; ``of`` is the config and its source."""
+    """What a network's sizes depend on, as text; ``of`` is the config, its network's parts and its source."""
 
     text: str
     of: Any
@@ -214,8 +215,8 @@ class _Key:
 
 @lru_cache(maxsize=64)
 def _measured(key: _Key) -> NetworkSizes:
-    config, source = key.of
-    model, kinds = sized_network(config, source)
+    config, network, source = key.of
+    model, kinds = sized_network(config, network, source)
     count = min(config.batch_size, 2)
     empty = torch.empty(0, dtype=torch.int64)
     batch = with_views(Batch(torch.zeros(count, *source.image_shape()), {}, {}, empty), kinds, 0, 0, 0)

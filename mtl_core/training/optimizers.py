@@ -1,9 +1,10 @@
-"""Optimizers and schedules: the run's for the shared network, and a task's own where it has one."""
+"""Optimizers and the learning rate: the run's for the shared network, and a task's own where it has one."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from mtl_core.sharing.model import MultiTaskModel
 LOWEST_LR = 0.01  # of the cosine schedule, as a share of lr
 
 
-def optimizer_of(config: RunConfig, model: MultiTaskModel, balancer: nn.Module) -> torch.optim.Optimizer:
+def optimizer_of(config: RunConfig, model: MultiTaskModel, balancer: nn.Module) -> RunOptimizer:
     """The run's optimizer. A task with an optimizer of its own updates with it what only this task uses."""
     own = {name: task.optimizer for name, task in config.tasks.items() if task.optimizer is not None}
     if not own:
@@ -55,11 +56,8 @@ def make_optimizer(
     return optimizer_class(groups, lr=config.lr, fused=groups[0]["params"][0].device.type in ("cpu", "cuda"))
 
 
-class JoinedOptimizer(torch.optim.Optimizer):
-    """Several optimizers as one. Its parameters are numbered through, part after part, as if all were one optimizer's.
-
-    It holds nothing itself, so torch's own ``__init__`` is left out: groups and state are the parts'.
-    """
+class JoinedOptimizer:
+    """Several optimizers as one. Its parameters are numbered through, part after part, as if all were one optimizer's."""
 
     def __init__(self, parts: Sequence[torch.optim.Optimizer]):
         self.parts = list(parts)
@@ -73,7 +71,7 @@ class JoinedOptimizer(torch.optim.Optimizer):
         for part in self.parts:
             part.zero_grad(set_to_none)
 
-    def step(self, closure: Callable[[], float] | None = None) -> None:
+    def step(self) -> None:
         for part in self.parts:
             part.step()
 
@@ -101,35 +99,48 @@ class JoinedOptimizer(torch.optim.Optimizer):
         return [sum(counts[:place]) for place in range(len(counts))]
 
 
-def algorithms(optimizer: torch.optim.Optimizer) -> list[str]:
+RunOptimizer = torch.optim.Optimizer | JoinedOptimizer
+
+
+def algorithms(optimizer: RunOptimizer) -> list[str]:
     """Which update rule each parameter has, in the optimizer's order: one rule's state means nothing to another."""
     parts = optimizer.parts if isinstance(optimizer, JoinedOptimizer) else [optimizer]
     return [type(part).__name__ for part in parts for group in part.param_groups for _ in group["params"]]
 
 
-def build_scheduler(config: ScheduleConfig, optimizer: torch.optim.Optimizer, steps_total: int) -> torch.optim.lr_scheduler.LRScheduler:
-    """Linear warm-up, then constant or half a cosine down to ``LOWEST_LR``; moved at every step."""
+def schedule_of(config: ScheduleConfig, steps_total: int) -> Callable[[int], float]:
+    """Number of steps done -> factor on the learning rate: linear warm-up, then constant or half a cosine down to ``LOWEST_LR``."""
     warmup = round(config.warmup_fraction * steps_total)
 
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / (warmup + 1)
+    def factor(steps_done: int) -> float:
+        if steps_done < warmup:
+            return (steps_done + 1) / (warmup + 1)
         if config.name == "constant":
             return 1.0
-        progress = (step - warmup) / max(1, steps_total - warmup)
+        progress = (steps_done - warmup) / max(1, steps_total - warmup)
         return LOWEST_LR + (1 - LOWEST_LR) * (1 + math.cos(math.pi * min(1.0, progress))) / 2
 
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    return factor
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, scheduler: torch.optim.lr_scheduler.LambdaLR, lr: float, step: int) -> None:
-    """The learning rate as the schedule has it after ``step`` steps, with ``lr`` at its highest point: a function of these two alone.
+@dataclass
+class LearningRate:
+    """The learning rate of every step: ``highest`` times the schedule's factor. Nothing else is remembered.
 
-    Groups with a learning rate of their own keep it.
+    Attributes:
+        factor: of the number of steps done.
+        highest: what the schedule's factor multiplies; changed while a run trains, see ``mtl_core.training.changes``.
     """
-    scheduler.base_lrs = [group.get("own_lr", lr) for group in optimizer.param_groups]
-    scheduler.last_epoch = step
-    rates = [base * factor(step) for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)]
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate
-    scheduler._last_lr = rates
+
+    factor: Callable[[int], float]
+    highest: float
+
+    def at(self, number: int) -> float:
+        """Of step ``number`` (1 is the first)."""
+        return self.highest * self.factor(number - 1)
+
+    def use(self, optimizer: RunOptimizer, number: int) -> None:
+        """Let an optimizer do step ``number`` with its rate. Groups with a learning rate of their own follow the schedule with that."""
+        factor = self.factor(number - 1)
+        for group in optimizer.param_groups:
+            group["lr"] = group.get("own_lr", self.highest) * factor

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from mtl_core.atomic_files import atomic_write
 from mtl_core.data.dataset import PADDING, MultiTaskDataset
 from mtl_core.events import ProbesSaved
+from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks.kind import TaskKind
 from mtl_core.tasks.self_supervised import drawn_views
-from mtl_core.training.build import Setup, evenly_spaced_rows, rows_of
+from mtl_core.training.build import evenly_spaced_rows, rows_of
+from mtl_core.training.setup import Run
 
 
 class ProbeSet:
@@ -26,18 +27,18 @@ class ProbeSet:
     ``epoch_<k>.npz``: per task its predictions, see ``mtl_core.tasks.kind``; ``candidates/<task>`` where the kind has some.
     """
 
-    def __init__(self, setup: Setup, folder: Path):
-        self.setup = setup
+    def __init__(self, run: Run, model: MultiTaskModel, folder: Path):
+        self.run, self.model = run, model
         self.folder = folder / "probes"
         self.folder.mkdir(exist_ok=True)
         for left in self.folder.glob(".*.tmp"):  # of a process that was killed while it wrote
             left.unlink(missing_ok=True)
-        rows = evenly_spaced_rows(setup.data.val, setup.config.probe_samples)
-        dataset = rows_of(setup.data.val, rows)
-        self.batches = setup.evaluation_batches(dataset)
+        rows = evenly_spaced_rows(run.data.val, run.config.probe_samples)
+        dataset = rows_of(run.data.val, rows)
+        self.batches = run.evaluation_batches(dataset)
         images = np.repeat(dataset.images, 3 // dataset.images.shape[1], axis=1).transpose(0, 2, 3, 1)
         arrays = {"images": images, "index": rows}
-        for name, kind in setup.kinds.items():
+        for name, kind in run.kinds.items():
             if not kind.is_self_supervised:
                 arrays[f"target/{name}"] = dataset.targets[kind.task.target]
                 arrays[f"labelled/{name}"] = dataset.labelled[kind.task.target]
@@ -49,22 +50,22 @@ class ProbeSet:
         """What each self-supervised task sees of the probe images, and its targets: those of the evaluation that predicts them."""
         if self.batches.views is None:
             return {}
-        plain = self.setup.evaluation_batches(dataset)
+        plain = self.run.evaluation_batches(dataset)
         plain.views = None
-        return drawn_views(self.setup.kinds, next(iter(plain.epoch(0))), plain.seed)  # one batch: see the limit of probe_samples
+        return drawn_views(self.run.kinds, next(iter(plain.epoch(0))), plain.seed)  # one batch: see the limit of probe_samples
 
     @torch.no_grad()
     def save(self, epoch: int) -> ProbesSaved:
         """Predict and keep the state after ``epoch`` epochs."""
-        self.setup.model.eval()
+        self.model.eval()
         parts = []
         for batch in self.batches.epoch(0):
-            with self.setup.execution.autocast():
-                outputs = self.setup.model(batch.images, batch.parts)
-            made = {name: kind for name, kind in self.setup.kinds.items() if kind.is_self_supervised}
+            with self.run.execution.autocast():
+                outputs = self.model(batch.images, batch.parts)
+            made = {name: kind for name, kind in self.run.kinds.items() if kind.is_self_supervised}
             for name, kind in made.items():  # only the first view of an image is shown
                 outputs[name] = kind.first_views(outputs[name], len(batch.index))
-            parts.append(decoded(self.setup.kinds, outputs))
+            parts.append(decoded(self.run.kinds, outputs))
         path = self.folder / f"epoch_{epoch:04d}.npz"
         _write(path, joined(parts))
         return ProbesSaved(epoch, f"probes/{path.name}")
@@ -92,14 +93,5 @@ def joined(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Atomically: a reader sees the whole file or none. What cannot be written whole takes no room."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with atomic_write(path) as file:
+        np.savez_compressed(file, **arrays)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
+from mtl_core.balancing.balancer import Balancer
 from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
 from mtl_core.errors import NonFiniteLossError, Problem
-from mtl_core.training.build import Setup
-from mtl_core.training.conflict import ConflictProbe, FeatureNorms, Noted
+from mtl_core.sharing.model import MultiTaskModel
+from mtl_core.training.conflict import ConflictProbe, FeatureNorms
 from mtl_core.training.losses import separate_losses, task_losses
+from mtl_core.training.setup import Network, Run
+from mtl_core.training.window import StepResult
 
 MOST_SKIPPED = 10  # steps in a row that 'skip' leaves out before it gives up: by then the network itself holds NaN
-
-StepResult = tuple[Tensor, Tensor, Tensor, Tensor]  # losses (T,), present (T,), combined loss, coefficients (T,)
 
 
 class SkippedStep(Exception):  # noqa: N818 - not an error: the run goes on
@@ -42,12 +43,12 @@ class JointStep:
     summary: ClassVar[str] = "Every step changes the shared network once, for all tasks together, as the balancing method says."
     Options: ClassVar[type[UpdateOptions]] = UpdateOptions
 
-    def __init__(self, setup: Setup):
-        self.setup = setup
+    def __init__(self, run: Run, network: Network, options: UpdateOptions | None = None):
+        self.run, self.network, self.options = run, network, options
         self.on: list[bool] = []  # which tasks are in their own epochs at the present step
         self.skipped_in_a_row = 0
-        self.has_learnt = False  # whether the last step had anything to learn from
-        self.conflict, self.norms = ConflictProbe(setup), FeatureNorms(setup)
+        watched = _Probed(run.config, network.model, network.balancer)
+        self.conflict, self.norms = ConflictProbe(watched), FeatureNorms(watched)
 
     def __call__(self, batch: Batch, number: int) -> StepResult:
         """Do step ``number`` (1 is the first).
@@ -56,23 +57,17 @@ class JointStep:
             SkippedStep: nothing was changed.
             NonFiniteLossError: too many in a row were skipped.
         """
-        setup = self.setup
-        if setup.config.on_non_finite != "skip":
+        if self.run.config.on_non_finite != "skip":
             return self._step(batch, number)
-        buffers = [buffer.clone() for buffer in setup.model.buffers()]
+        buffers = [buffer.clone() for buffer in self.network.model.buffers()]
         try:
             result = self._step(batch, number, must_be_finite=True)
         except SkippedStep:
-            for buffer, before in zip(setup.model.buffers(), buffers, strict=True):
+            for buffer, before in zip(self.network.model.buffers(), buffers, strict=True):
                 buffer.copy_(before)
-            setup.scheduler.step()
             raise
         self.skipped_in_a_row = 0
         return result
-
-    def noted(self) -> Noted:
-        """What was seen of the tasks' gradients in the last step, for the curves; nothing of a step that had nothing to learn from."""
-        return self.conflict.noted | self.norms.noted() if self.has_learnt else {}
 
     @classmethod
     def problems(cls, config: RunConfig) -> list[Problem]:
@@ -80,63 +75,59 @@ class JointStep:
         return []
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: a step leaves all it changes in the setup."""
+        """Nothing: a step changes the network, its balancing method and its optimizer, and these are in the checkpoint."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Nothing to put back."""
 
     def _step(self, batch: Batch, number: int, must_be_finite: bool = False) -> StepResult:
-        setup, self.has_learnt = self.setup, False
-        setup.optimizer.zero_grad(set_to_none=True)
-        with setup.execution.autocast():
-            outputs = setup.model(batch.images, batch.parts)
-        losses, present = separate_losses(setup.kinds, outputs, batch, setup.complete)
-        self.on = setup.trained_at(number)
+        run, network = self.run, self.network
+        network.optimizer.zero_grad(set_to_none=True)
+        with run.execution.autocast():
+            outputs = network.model(batch.images, batch.parts)
+        losses, present = separate_losses(run.kinds, outputs, batch, run.complete)
+        self.on = run.trained_at(number)
         if not all(self.on):
             losses = [loss if is_on else loss.new_zeros(()) for loss, is_on in zip(losses, self.on, strict=True)]
             present = present & present.new_tensor(self.on)
         values = torch.stack([loss.detach() for loss in losses])
         # A task of loss weight 0 has no graph: a gradient of zeros would let momentum and weight decay move its head.
-        factors = zip(losses, setup.loss_weights, setup.weighted, strict=True)
+        factors = zip(losses, network.loss_weights, network.weighted, strict=True)
         weighted = [loss * loss_weight if is_weighted else loss.new_zeros(()) for loss, loss_weight, is_weighted in factors]
-        self.has_learnt = any(loss.requires_grad for loss in weighted)
-        if not self.has_learnt:  # no image of this batch has any target
-            setup.optimizer.step()  # without gradients it changes nothing, and the schedule goes by its count
-            setup.scheduler.step()
-            return values, present, values.sum(), torch.zeros_like(values)
+        if not any(loss.requires_grad for loss in weighted):  # no image of this batch has any target: there is nothing to learn
+            return StepResult(values, present, values.sum(), torch.zeros_like(values))
         if must_be_finite:
             self._check_losses(values, number)
         self.conflict.before_update(losses, present, number)
-        self.norms.begin([name for name, loss in zip(setup.kinds, losses, strict=True) if loss.requires_grad])
-        combined, coefficients = setup.balancer.backward(weighted, present, setup.model)
-        if setup.config.gradient_clip is not None:
-            is_whole = setup.config.gradient_clip_over == "all"
-            clip_grad_norm_(setup.model.parameters() if is_whole else setup.model.shared_parameters(), setup.config.gradient_clip)
+        self.norms.begin([name for name, loss in zip(run.kinds, losses, strict=True) if loss.requires_grad])
+        combined, coefficients = network.balancer.backward(weighted, present, network.model)
+        if run.config.gradient_clip is not None:
+            is_whole = run.config.gradient_clip_over == "all"
+            clip_grad_norm_(network.model.parameters() if is_whole else network.model.shared_parameters(), run.config.gradient_clip)
         if must_be_finite:
             self._check_gradients(number)
-        setup.optimizer.step()
-        setup.scheduler.step()
-        setup.balancer.after_step(lambda: self._losses_now(batch))
-        return values, present, combined, coefficients
+        network.rate.use(network.optimizer, number)
+        network.optimizer.step()
+        network.balancer.after_step(lambda: self._losses_now(batch))
+        return StepResult(values, present, combined, coefficients, self.conflict.noted | self.norms.noted())
 
     @torch.no_grad()
     def _losses_now(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The weighted losses (T,) of a batch as they are, and which tasks are present (T,)."""
-        setup = self.setup
-        with setup.execution.autocast():
-            outputs = setup.model(batch.images, batch.parts)
-        losses, present = task_losses(setup.kinds, outputs, batch, setup.complete)
+        with self.run.execution.autocast():
+            outputs = self.network.model(batch.images, batch.parts)
+        losses, present = task_losses(self.run.kinds, outputs, batch, self.run.complete)
         on = present.new_tensor(self.on)
-        return torch.where(on, losses * setup.loss_weights, 0.0), present & on
+        return torch.where(on, losses * self.network.loss_weights, 0.0), present & on
 
     def _check_losses(self, losses: Tensor, number: int) -> None:
-        for task, loss in zip(self.setup.kinds, losses.tolist(), strict=True):
+        for task, loss in zip(self.run.kinds, losses.tolist(), strict=True):
             if loss - loss != 0.0:
                 self._skip(task, number, loss, f"the loss of task '{task}' was {loss}")
 
     def _check_gradients(self, number: int) -> None:
-        gradients = [parameter.grad for group in self.setup.optimizer.param_groups for parameter in group["params"] if parameter.grad is not None]
+        gradients = [parameter.grad for group in self.network.optimizer.param_groups for parameter in group["params"] if parameter.grad is not None]
         norm = float(get_total_norm(gradients))
         if norm - norm != 0.0:
             self._skip("", number, norm, f"the gradient's norm was {norm}")
@@ -146,3 +137,11 @@ class JointStep:
         if self.skipped_in_a_row > MOST_SKIPPED:
             raise NonFiniteLossError(task, number, value)
         raise SkippedStep(f"step {number} was skipped: {why}")
+
+
+class _Probed(NamedTuple):
+    """What the probes of gradients look at."""
+
+    config: RunConfig
+    model: MultiTaskModel
+    balancer: Balancer

@@ -20,13 +20,12 @@ from torch.nn.utils import clip_grad_norm_
 from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
 from mtl_core.errors import Problem
-from mtl_core.registry import validated
 from mtl_core.sharing.model import trained
-from mtl_core.training.build import Setup
-from mtl_core.training.conflict import Noted
 from mtl_core.training.losses import separate_losses
-from mtl_core.training.optimizers import algorithms, make_optimizer, set_learning_rate
-from mtl_core.training.step import StepResult, UpdateOptions
+from mtl_core.training.optimizers import algorithms, make_optimizer
+from mtl_core.training.setup import Network, Run
+from mtl_core.training.step import UpdateOptions
+from mtl_core.training.window import StepResult
 
 
 class TaskVectorsOptions(UpdateOptions):
@@ -68,16 +67,15 @@ class TaskVectors:
     heads: ClassVar[str] = "Each head is trained with its own task's gradient, times the loss weight that was set."
     Options: ClassVar[type[UpdateOptions]] = TaskVectorsOptions
 
-    def __init__(self, setup: Setup):
-        self.setup, self.model = setup, setup.model
-        self.options = validated(self.Options, setup.config.update.options, "update")
+    def __init__(self, run: Run, network: Network, options: TaskVectorsOptions):
+        self.run, self.network, self.options = run, network, options
+        self.model = network.model
         self.shared = trained(self.model.shared_parameters())
         self.measured = _running_means(self.model, self.model.shared_parameters())
-        self.optimizers = {name: self._own_optimizer(name) for name in setup.kinds}
-        self.copies = {name: [tensor.detach().clone() for tensor in self._tensors()] for name in setup.kinds}
+        self.optimizers = {name: self._own_optimizer(name) for name in run.kinds}
+        self.copies = {name: [tensor.detach().clone() for tensor in self._tensors()] for name in run.kinds}
         self.in_round = 0
         self.moved: set[str] = set()  # tasks that have taken a step in this round
-        self._noted: Noted = {}
 
     @classmethod
     def problems(cls, config: RunConfig) -> list[Problem]:
@@ -92,30 +90,25 @@ class TaskVectors:
 
     def __call__(self, batch: Batch, number: int) -> StepResult:
         """Do step ``number`` (1 is the first)."""
-        setup, self._noted = self.setup, {}
+        run, loss_weights = self.run, self.network.loss_weights
         if self.in_round == 0:
             self._begin_round()
-        values, present = setup.loss_weights.new_zeros(len(setup.kinds)), setup.loss_weights.new_zeros(len(setup.kinds), dtype=torch.bool)
+        values, present = loss_weights.new_zeros(len(run.kinds)), loss_weights.new_zeros(len(run.kinds), dtype=torch.bool)
         start, stepped = [tensor.data for tensor in self._tensors()], torch.zeros_like(present)
         try:
-            for place, (name, is_on) in enumerate(zip(setup.kinds, setup.trained_at(number), strict=True)):
-                loss = self._local_step(name, place, batch) if is_on else None
+            for place, (name, is_on) in enumerate(zip(run.kinds, run.trained_at(number), strict=True)):
+                loss = self._local_step(name, place, batch, number) if is_on else None
                 if loss is not None:
                     values[place], present[place] = loss, True
-                    stepped[place] = setup.weighted[place]
+                    stepped[place] = self.network.weighted[place]
         finally:
             self.model.only = None
             self._lend(start)
         alpha = self._alpha()
         self.in_round += 1
-        if self.in_round == self.options.local_steps or number % setup.steps_per_epoch == 0:
-            self._put_together()
-        set_learning_rate(setup.optimizer, setup.scheduler, setup.scheduler.base_lrs[0], number)
-        return values, present, (values * setup.loss_weights).sum(), torch.where(stepped, alpha, 0.0)
-
-    def noted(self) -> Noted:
-        """Norms of the task vectors and cosines between them, at a round's end."""
-        return self._noted
+        is_rounds_end = self.in_round == self.options.local_steps or number % run.steps_per_epoch == 0
+        extras = self._put_together() if is_rounds_end else {}
+        return StepResult(values, present, (values * loss_weights).sum(), torch.where(stepped, alpha, 0.0), extras)
 
     def _alpha(self) -> float:
         return self.options.alpha or 1 / max(1, len(self.moved))
@@ -146,8 +139,8 @@ class TaskVectors:
         return [*self.shared, *self.measured]
 
     def _own_optimizer(self, task: str) -> torch.optim.Optimizer:
-        own = self.setup.config.tasks[task].optimizer
-        config = own or self.setup.config.optimizer
+        own = self.run.config.tasks[task].optimizer
+        config = own or self.run.config.optimizer
         return make_optimizer(config, [*self.shared, *self.model.task_parameters(task)], own_lr=own.lr if own else None)
 
     def _lend(self, tensors: Sequence[Tensor]) -> None:
@@ -155,34 +148,28 @@ class TaskVectors:
         for tensor, lent in zip(self._tensors(), tensors, strict=True):
             tensor.data = lent
 
-    def _local_step(self, task: str, place: int, batch: Batch) -> Tensor | None:
+    def _local_step(self, task: str, place: int, batch: Batch, number: int) -> Tensor | None:
         """One step of a task on its own copy, unless its loss weight is 0; its loss, or None where the batch has no target for it."""
-        setup, kind, optimizer = self.setup, self.setup.kinds[task], self.optimizers[task]
+        run, network, optimizer = self.run, self.network, self.optimizers[task]
         self._lend(self.copies[task])
         self.model.only = (task,)
-        with setup.execution.autocast():
+        with run.execution.autocast():
             outputs = self.model(batch.images, batch.parts)
-        [loss], present = separate_losses({task: kind}, outputs, batch, setup.complete)  # mixed images included
+        [loss], present = separate_losses({task: run.kinds[task]}, outputs, batch, run.complete)  # mixed images included
         if not bool(present):
             return None
-        if not setup.weighted[place] or not loss.requires_grad:  # in the second case all that this task uses is frozen
+        if not network.weighted[place] or not loss.requires_grad:  # in the second case all that this task uses is frozen
             return loss.detach()
         optimizer.zero_grad(set_to_none=True)
-        (loss * setup.loss_weights[place]).backward()
-        if setup.config.gradient_clip is not None:
+        (loss * network.loss_weights[place]).backward()
+        if run.config.gradient_clip is not None:
             whole = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            clip_grad_norm_(whole if setup.config.gradient_clip_over == "all" else self.shared, setup.config.gradient_clip)
-        self._set_learning_rate(optimizer)
+            clip_grad_norm_(whole if run.config.gradient_clip_over == "all" else self.shared, run.config.gradient_clip)
+        network.rate.use(optimizer, number)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         self.moved.add(task)
         return loss.detach()
-
-    def _set_learning_rate(self, optimizer: torch.optim.Optimizer) -> None:
-        scheduler = self.setup.scheduler
-        factor = scheduler.lr_lambdas[0](scheduler.last_epoch)
-        for group in optimizer.param_groups:
-            group["lr"] = group.get("own_lr", scheduler.base_lrs[0]) * factor
 
     @torch.no_grad()
     def _begin_round(self) -> None:
@@ -191,13 +178,14 @@ class TaskVectors:
             _copy(copy, [tensor.data for tensor in self._tensors()])
 
     @torch.no_grad()
-    def _put_together(self) -> None:
+    def _put_together(self) -> dict[str, Tensor]:
+        """End the round; norms of the task vectors and cosines between them."""
         count = len(self.shared)
         vectors = {name: [own - tensor for own, tensor in zip(copy[:count], self.shared, strict=True)] for name, copy in self.copies.items()}
-        self._noted = _norms_and_cosines(vectors)
+        seen = _norms_and_cosines(vectors)
         self.in_round = 0
         if not self.moved:
-            return
+            return seen
         moved = [name for name in self.copies if name in self.moved]
         summed = vectors if self.options.vector == "difference" else self.copies
         for number, parameter in enumerate(self.shared):
@@ -205,6 +193,7 @@ class TaskVectors:
         for number, buffer in enumerate(self.measured, start=count):
             copies = torch.stack([self.copies[name][number] for name in moved])
             buffer.copy_(copies.mean(0) if buffer.is_floating_point() else copies.amax(0))
+        return seen
 
 
 def _running_means(model: nn.Module, shared: Sequence[Tensor]) -> list[Tensor]:
@@ -219,7 +208,7 @@ def _copy(to: Sequence[Tensor], tensors: Sequence[Tensor]) -> None:
         mine.copy_(other)
 
 
-def _norms_and_cosines(vectors: dict[str, list[Tensor]]) -> Noted:
+def _norms_and_cosines(vectors: dict[str, list[Tensor]]) -> dict[str, Tensor]:
     """``task_vector_norm`` (T,) and a cosine for each pair; NaN where a vector is zero, which the curves leave out. Nothing where all is frozen."""
     if not any(vectors.values()):
         return {}

@@ -1,51 +1,41 @@
 """The training loop: a generator of events. It reads top to bottom as what happens in a run.
 
-The same config on the same machine gives the same numbers. A folder that already holds a checkpoint is gone on with where it stands.
+The same config on the same machine gives the same numbers. If the run's folder holds a checkpoint, training resumes from it.
 """
 
 from __future__ import annotations
 
-import platform
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Generator, Iterator
+from enum import Enum, auto
 from pathlib import Path
-from typing import Any
-
-import torch
-import torchvision
 
 from mtl_core.config import RunConfig
-from mtl_core.data import open_source
 from mtl_core.data.augmentation import fitting
-from mtl_core.data.dataset import MultiTaskDataset
-from mtl_core.data.source import Progress
+from mtl_core.data.source import Progress as Told
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
-from mtl_core.sharing.model import trained
 from mtl_core.training import checkpoints, memory
-from mtl_core.training.build import TRAIN_PART, Setup, build, measured_rows, rows_of
+from mtl_core.training.build import TRAIN_PART, build, measured_rows, rows_of
 from mtl_core.training.changes import Changes
 from mtl_core.training.checkpoint_files import reached
-from mtl_core.training.constant_answer import constant_answer
 from mtl_core.training.evaluation import evaluate, selection_score
-from mtl_core.training.execution import device_name, resolve_device, tune_allocator
+from mtl_core.training.execution import tune_allocator
+from mtl_core.training.parts import Parts, resolve
 from mtl_core.training.probe_set import ProbeSet
-from mtl_core.training.step import JointStep, SkippedStep
+from mtl_core.training.run_info import run_info
+from mtl_core.training.setup import Position, Run, Setup
+from mtl_core.training.step import SkippedStep
 from mtl_core.training.unclaimed_boxes import unclaimed_boxes
-from mtl_core.training.updates import build_update
 
 CURVE_POINTS = 50  # step scalars are means over so many steps that an epoch has about this many
 
 
-@dataclass
-class Position:
-    """Where a run stands; all of it is in the checkpoint."""
+class Outcome(Enum):
+    """How a part of a run ended: it was done, or a pause or a stop that was asked for came before."""
 
-    epoch: int = 0  # whole epochs, evaluation included
-    step_in_epoch: int = 0
-    step: int = 0
-    best_score: float = -1.0
-    training_seconds: float = 0.0  # in training steps only
+    DONE = auto()
+    PAUSED = auto()
+    STOPPED = auto()
 
 
 def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Iterator[Event]:
@@ -66,64 +56,54 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
     started = time.perf_counter()
     tune_allocator()
     yield Message(f"preparing the data set '{config.data.name}'")
-    config = checkpoints.as_begun(folder, config)
-    _check_memory(config)
+    parts = resolve(checkpoints.as_begun(folder, config))
+    _check_memory(parts)
     try:
-        setup = build(config, cache, progress=_unless_stopped(control), settle=control.settle)
+        setup = build(parts, cache, progress=_unless_stopped(control), settle=control.settle)
     except _PreparationStoppedError:
         step, epoch = reached(folder)
         yield RunEnded("stopped", step, epoch, 0.0, time.perf_counter() - started)
         return
     control.check_held()
-    probes = ProbeSet(setup, folder)
-    step, measure = build_update(setup), _measurement(setup, control)
-    restored, remarks = checkpoints.restore(folder, setup)
-    position = Position(**(restored or {}))
-    changes = Changes(setup, position.step)
-    yield from (Message(remark, "warning") for remark in [*remarks, *_remarks_on_augmentation(setup), *unclaimed_boxes(setup)])
-    yield RunStarted(config.epochs * setup.steps_per_epoch, run_info(setup), position.step, _epochs_done(setup, position))
+    run, network, position = setup.run, setup.network, setup.progress.position
+    probes, measure = ProbeSet(run, network.model, folder), _measurement(setup, control)
+    remarks = checkpoints.restore(folder, setup)
+    changes = Changes(run.config, network, position.step)
+    remarks += [*_remarks_on_augmentation(run), *unclaimed_boxes(run, network.model)]
+    yield from (Message(remark, "warning") for remark in remarks)
+    yield RunStarted(run.config.epochs * run.steps_per_epoch, run_info(setup), position.step, setup.epochs_done)
     if position.step == 0:
         yield probes.save(0)
 
-    while position.epoch < config.epochs:
-        yield from _train_epoch(setup, step, changes, position, control)
-        whole = position.step_in_epoch == setup.steps_per_epoch  # a pause that was taken back at once has left steps undone all the same
-        measured = measure() if whole and not control.interrupted else None
-        if measured is None and control.stop_requested:
+    while position.epoch < run.config.epochs:
+        outcome = yield from _timed(_train_epoch(setup, changes, control), position)
+        measured = measure() if outcome is Outcome.DONE else None
+        if measured is not None:
+            yield from _end_epoch(setup, measured, probes, folder, control)
+        elif (yield from _pause(setup, control, folder)) is Outcome.STOPPED:
             break
-        if measured is None:
-            yield from _pause(setup, position, folder, control)
-            continue  # with the rest of this epoch, or its evaluation anew
-        score, is_best = measured["selection/score"], measured["selection/score"] > position.best_score
-        with setup.drawing():
-            setup.balancer.end_epoch()
-        position.epoch, position.step_in_epoch, position.best_score = position.epoch + 1, 0, max(score, position.best_score)
-        yield EpochMetrics(position.step, position.epoch, measured)
-        yield probes.save(position.epoch)
-        path = checkpoints.publish(folder, setup, asdict(position), is_best, control.check_held)
-        yield CheckpointSaved(position.step, position.epoch, path, is_best)
 
     if not control.abandoned:
-        yield from _finish(setup, position, folder, control, started)
+        status = yield from _finish(setup, folder, control)
+        steps_per_second = position.step / position.training_seconds if position.training_seconds else 0.0
+        yield RunEnded(status, position.step, setup.epochs_done, steps_per_second, time.perf_counter() - started)
 
 
-def _check_memory(config: RunConfig) -> None:
+def _check_memory(parts: Parts) -> None:
     """Again at the beginning: since the run was queued, others may have taken memory."""
-    source = open_source(config.data)
-    if not source.problems():  # else building it says more
-        memory.check(config, source, resolve_device(config.device))
+    if not parts.source.problems():  # else building it says more
+        memory.check(parts)
 
 
-def _remarks_on_augmentation(setup: Setup) -> list[str]:
-    tasks = [kind.task for kind in setup.kinds.values()]
-    return fitting.remarks(setup.config.augmentation, tasks, setup.data.statistics["image_shape"][0])
+def _remarks_on_augmentation(run: Run) -> list[str]:
+    return fitting.remarks(run.config.augmentation, [kind.task for kind in run.kinds.values()], run.data.statistics["image_shape"][0])
 
 
 class _PreparationStoppedError(Exception):
     """A stop was asked for while the data were being prepared."""
 
 
-def _unless_stopped(control: Control) -> Progress:
+def _unless_stopped(control: Control) -> Told:
     def progress(share: float, what: str) -> None:
         if control.interrupted and control.stop_requested:
             raise _PreparationStoppedError
@@ -131,133 +111,113 @@ def _unless_stopped(control: Control) -> Progress:
     return progress
 
 
-def _train_epoch(setup: Setup, step: JointStep, changes: Changes, position: Position, control: Control) -> Iterator[Event]:
+def _train_epoch(setup: Setup, changes: Changes, control: Control) -> Generator[Event, None, Outcome]:
     """The rest of one pass over the training split."""
-    setup.model.train()
-    window = setup.window
-    every = max(1, setup.steps_per_epoch // CURVE_POINTS)
-    resumed_at = time.perf_counter()
-    for batch in setup.train_batches.epoch(position.epoch, start=position.step_in_epoch):
+    run, network, window, position = setup.run, setup.network, setup.progress.window, setup.progress.position
+    network.model.train()
+    every = max(1, run.steps_per_epoch // CURVE_POINTS)
+    for batch in run.train_batches.epoch(position.epoch, start=position.step_in_epoch):
         if control.interrupted:
-            break
-        yield from changes.due(control, position.step, _epochs_done(setup, position))
-        lr = setup.scheduler.get_last_lr()[0]
+            return Outcome.STOPPED if control.stop_requested else Outcome.PAUSED
+        yield from changes.due(control, position.step, setup.epochs_done)
         position.step += 1
         position.step_in_epoch += 1
         try:
             with setup.drawing():
-                result = step(batch, position.step)
-            window.add(*result)
-            window.note(step.noted())
+                result = setup.update(batch, position.step)
+            window.add(result)
         except SkippedStep as skipped:
             yield Message(str(skipped), "warning")
-        if position.step_in_epoch % every == 0 or position.step_in_epoch == setup.steps_per_epoch:
-            scalars = {**window.close(position.step), "optimizer/lr": lr}
-            yield StepScalars(position.step, _epochs_done(setup, position), scalars)
-    position.training_seconds += time.perf_counter() - resumed_at
+        if position.step_in_epoch % every == 0 or position.step_in_epoch == run.steps_per_epoch:
+            scalars = {**window.close(position.step), "optimizer/lr": network.rate.at(position.step)}
+            yield StepScalars(position.step, setup.epochs_done, scalars)
+    return Outcome.DONE
+
+
+def _timed(events: Generator[Event, None, Outcome], position: Position) -> Generator[Event, None, Outcome]:
+    """The same events. Training time passes while the next one is awaited, and not while the consumer handles one."""
+    while True:
+        started = time.perf_counter()
+        try:
+            event = next(events)
+        except StopIteration as end:
+            return end.value
+        finally:
+            position.training_seconds += time.perf_counter() - started
+        yield event
 
 
 def _measurement(setup: Setup, control: Control) -> Callable[[], dict[str, float] | None]:
     """What measures every task on val and on a fixed part of the training images; gives None when it was interrupted."""
-    val_batches = setup.evaluation_batches(setup.data.val)
-    train_part = setup.evaluation_batches(rows_of(setup.data.train, measured_rows(setup.data.train, setup.kinds, TRAIN_PART)))
+    run, model = setup.run, setup.network.model
+    val_batches = run.evaluation_batches(run.data.val)
+    train_part = run.evaluation_batches(rows_of(run.data.train, measured_rows(run.data.train, run.kinds, TRAIN_PART)))
 
     def measure() -> dict[str, float] | None:
-        val = evaluate(setup, val_batches, control)
-        train_metrics = None if val is None else evaluate(setup, train_part, control)
-        return None if val is None or train_metrics is None else _epoch_scalars(val, train_metrics, selection_score(setup, val))
+        val = None if control.interrupted else evaluate(run, model, val_batches, control)
+        train_metrics = None if val is None else evaluate(run, model, train_part, control)
+        if val is None or train_metrics is None:
+            return None
+        return _epoch_scalars(val, train_metrics, selection_score(run.config, run.kinds, val))
 
     return measure
 
 
-def _pause(setup: Setup, position: Position, folder: Path, control: Control) -> Iterator[Event]:
-    """Save the state, then wait: whatever happens meanwhile, nothing is lost."""
-    proceeds = control.proceeds
-    yield _saved(setup, position, folder, control)
-    yield Paused(position.step, _epochs_done(setup, position))
+def _end_epoch(setup: Setup, measured: dict[str, float], probes: ProbeSet, folder: Path, control: Control) -> Iterator[Event]:
+    """An epoch is whole, its evaluation included: tell of it, then keep it."""
+    position, score = setup.progress.position, measured["selection/score"]
+    is_best = score > position.best_score
+    with setup.drawing():
+        setup.network.balancer.end_epoch()
+    position.epoch, position.step_in_epoch, position.best_score = position.epoch + 1, 0, max(score, position.best_score)
+    yield EpochMetrics(position.step, position.epoch, measured)
+    yield probes.save(position.epoch)
+    path = checkpoints.publish(folder, setup, is_best, control.check_held)
+    yield CheckpointSaved(position.step, position.epoch, path, is_best)
+
+
+def _pause(setup: Setup, control: Control, folder: Path | None = None) -> Generator[Event, None, Outcome]:
+    """After an interruption. STOPPED where a stop was asked for, also during the pause; PAUSED where the run was let go on and repeats what it left.
+
+    Args:
+        folder: where the state is saved before the wait, so that nothing is lost whatever happens meanwhile; None where it is saved already.
+    """
+    if control.stop_requested:
+        return Outcome.STOPPED
+    position, proceeds = setup.progress.position, control.proceeds
+    if folder is not None:
+        yield _saved(setup, folder, control)
+    yield Paused(position.step, setup.epochs_done)
     control.wait_while_paused(proceeds)
-    if not control.stop_requested:
-        yield Resumed(position.step, _epochs_done(setup, position))
+    if control.stop_requested:
+        return Outcome.STOPPED
+    yield Resumed(position.step, setup.epochs_done)
+    return Outcome.PAUSED
 
 
-def _finish(setup: Setup, position: Position, folder: Path, control: Control, started: float) -> Iterator[Event]:
-    """Keep the state of a stopped run; measure a finished one on test, once, with the checkpoint that val chose."""
-    status = "finished"
-    if position.epoch < setup.config.epochs:
-        yield _saved(setup, position, folder, control)
-        status = "stopped"
-    else:
-        best, remarks = checkpoints.load_best(folder, setup)
-        yield from (Message(remark, "warning") for remark in remarks)
-        while (test := evaluate(setup, setup.evaluation_batches(setup.data.test), control)) is None and not control.stop_requested:
-            proceeds = control.proceeds
-            yield Paused(position.step, _epochs_done(setup, position))  # the state is saved already
-            control.wait_while_paused(proceeds)
-            if not control.stop_requested:
-                yield Resumed(position.step, _epochs_done(setup, position))
-        if test is not None:
-            measured = best or asdict(position)
-            yield EpochMetrics(measured["step"], measured["epoch"], {f"test/{key}": value for key, value in test.items()})
-        status = "finished" if test is not None else "stopped"
-    steps_per_second = position.step / position.training_seconds if position.training_seconds else 0.0
-    yield RunEnded(status, position.step, _epochs_done(setup, position), steps_per_second, time.perf_counter() - started)
+def _finish(setup: Setup, folder: Path, control: Control) -> Generator[Event, None, str]:
+    """Keep the state of a stopped run; measure a finished one on test, once, with the checkpoint that val chose. Gives the run's status."""
+    run, model = setup.run, setup.network.model
+    if setup.progress.position.epoch < run.config.epochs:
+        yield _saved(setup, folder, control)
+        return "stopped"
+    measured, remarks = checkpoints.load_best(folder, setup)
+    yield from (Message(remark, "warning") for remark in remarks)
+    while (test := evaluate(run, model, run.evaluation_batches(run.data.test), control)) is None:
+        if (yield from _pause(setup, control)) is Outcome.STOPPED:
+            return "stopped"
+    yield EpochMetrics(measured["step"], measured["epoch"], {f"test/{key}": value for key, value in test.items()})
+    return "finished"
 
 
-def _saved(setup: Setup, position: Position, folder: Path, control: Control) -> CheckpointSaved:
-    setup.window.check(position.step)  # numbers that have gone wrong are not worth keeping over the last good checkpoint
-    path = checkpoints.publish(folder, setup, asdict(position), best=False, check_held=control.check_held)
+def _saved(setup: Setup, folder: Path, control: Control) -> CheckpointSaved:
+    position = setup.progress.position
+    setup.progress.window.check(position.step)  # numbers that have gone wrong are not worth keeping over the last good checkpoint
+    path = checkpoints.publish(folder, setup, best=False, check_held=control.check_held)
     return CheckpointSaved(position.step, position.epoch, path, best=False)
-
-
-def _epochs_done(setup: Setup, position: Position) -> float:
-    return position.epoch + position.step_in_epoch / setup.steps_per_epoch
 
 
 def _epoch_scalars(val: dict[str, float], train_part: dict[str, float], score: float) -> dict[str, float]:
     scalars = {f"val/{key}": value for key, value in val.items()}
     scalars |= {f"train/{key}": value for key, value in train_part.items() if not key.endswith("/loss")}
     return {**scalars, "selection/score": score}
-
-
-def run_info(setup: Setup) -> dict[str, Any]:
-    """JSON-able facts about a run that the screen shows: device, sizes, and what each task's metrics mean."""
-    model = setup.model
-    return {
-        "device": setup.execution.device,
-        "device_name": device_name(setup.execution.device),
-        "precision": setup.execution.precision,
-        "layout": setup.execution.layout,
-        "parameters": parameter_counts(model),
-        "tasks_share": model.tasks_share(),
-        "heads": getattr(setup.update, "heads", setup.balancer.heads),
-        "images": {name: len(setup.data.split(name)) for name in ("train", "val", "test")},
-        "image_shape": list(setup.data.statistics["image_shape"]),
-        "steps_per_epoch": setup.steps_per_epoch,
-        "tasks": {name: _task_info(kind, setup.data.val) for name, kind in setup.kinds.items()},
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__},
-    }
-
-
-def parameter_counts(model: Any) -> dict[str, Any]:
-    """Numbers that are trained in the shared part and in each task's own; where some of the network is frozen, how many that are."""
-    frozen = sum(parameter.numel() for parameter in model.parameters() if not parameter.requires_grad)
-    return {
-        "shared": sum(parameter.numel() for parameter in trained(model.shared_parameters())),
-        "tasks": {task: sum(parameter.numel() for parameter in trained(model.task_parameters(task))) for task in model.tasks},
-        **({"frozen": frozen} if frozen else {}),
-    }
-
-
-def _task_info(kind: Any, val: MultiTaskDataset) -> dict[str, Any]:
-    task = kind.task
-    metrics = {
-        m.name: {"title": m.title, "unit": task.unit if m.unit == "unit" else m.unit, "higher_is_better": m.higher_is_better} for m in kind.metrics
-    }
-    loss = {"loss": {"title": "Loss", "unit": "", "higher_is_better": False}}
-    return {
-        **asdict(task),
-        "classes": list(task.classes),
-        "main_metric": kind.metrics[0].name,
-        "metrics": metrics | loss,
-        "constant": constant_answer(kind, val),
-    }

@@ -5,22 +5,24 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks.detection import Detection, assign
-from mtl_core.training.build import Setup, evenly_spaced_rows
+from mtl_core.training.build import evenly_spaced_rows
+from mtl_core.training.setup import Run
 
 MOST_IMAGES = 500  # of the training split, evenly spread
 WORTH_SAYING = 0.01  # share of the boxes
 
 
-def unclaimed_boxes(setup: Setup) -> list[str]:
+def unclaimed_boxes(run: Run, model: MultiTaskModel) -> list[str]:
     """A sentence for each detection task of which more than ``WORTH_SAYING`` of the training boxes are too small for the network's maps."""
     said = []
-    for name, kind in setup.kinds.items():
+    for name, kind in run.kinds.items():
         if not isinstance(kind, Detection):
             continue
-        rows = evenly_spaced_rows(setup.data.train, MOST_IMAGES)
-        rows = rows[np.asarray(setup.data.train.labelled[kind.task.target])[rows]]
-        unclaimed, boxes = unclaimed_of(_places(setup, name), torch.from_numpy(np.array(setup.data.train.targets[kind.task.target][rows])))
+        rows = evenly_spaced_rows(run.data.train, MOST_IMAGES)
+        rows = rows[np.asarray(run.data.train.labelled[kind.task.target])[rows]]
+        unclaimed, boxes = unclaimed_of(_places(run, model, name), torch.from_numpy(np.array(run.data.train.targets[kind.task.target][rows])))
         if boxes and unclaimed > WORTH_SAYING * boxes:
             said.append(
                 f"{name}: no place of the network's maps is responsible for {unclaimed:,} of {boxes:,} training boxes "
@@ -31,13 +33,13 @@ def unclaimed_boxes(setup: Setup) -> list[str]:
 
 
 @torch.no_grad()
-def _places(setup: Setup, name: str) -> torch.Tensor:
+def _places(run: Run, model: MultiTaskModel, name: str) -> torch.Tensor:
     """(A, 3) on the CPU; where the maps' places are depends on the image size only."""
-    was_training = setup.model.training
-    setup.model.eval()
-    blank = torch.zeros(1, *setup.data.statistics["image_shape"], device=setup.execution.device)
-    places = setup.model(blank.contiguous(memory_format=setup.execution.memory_format))[name]["places"].cpu()
-    setup.model.train(was_training)
+    was_training = model.training
+    model.eval()
+    blank = torch.zeros(1, *run.data.statistics["image_shape"], device=run.execution.device)
+    places = model(blank.contiguous(memory_format=run.execution.memory_format))[name]["places"].cpu()
+    model.train(was_training)
     return places
 
 

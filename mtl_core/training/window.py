@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isnan
 from typing import Any
 
@@ -10,6 +11,25 @@ import torch
 from torch import Tensor
 
 from mtl_core.errors import NonFiniteLossError
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step gives for the curves; nothing in it has a graph.
+
+    Attributes:
+        losses: (T,) each task's loss, 0 where absent.
+        present: (T,) bool, the tasks with a loss in this step.
+        combined: scalar, the loss that the method made of them.
+        coefficients: (T,) that multiplied the tasks' weighted losses or gradients.
+        extras: what else was seen: the first part of a scalar's key -> a 0-d tensor, or (T,) with a number for each task. NaN for nothing seen.
+    """
+
+    losses: Tensor
+    present: Tensor
+    combined: Tensor
+    coefficients: Tensor
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Window:
@@ -31,18 +51,15 @@ class Window:
         self.noted: dict[str, list[Tensor]] = {}  # a step each, put together at the window's end: many small sums would cost more than what they sum
         self._each: list[Tensor] = []  # every step's own losses, to name the first bad one
 
-    def add(self, losses: Tensor, present: Tensor, combined: Tensor, coefficients: Tensor) -> None:
-        """One step: its losses (T,), which tasks were present (T,), the combined loss and the coefficients (T,)."""
-        self.losses = self.losses + losses
-        self.present = self.present + present
-        self.coefficients = self.coefficients + coefficients * self.loss_weights
-        self.combined = self.combined + combined
+    def add(self, result: StepResult) -> None:
+        """One step. NaN in its extras is not seen; the rest's mean is one point."""
+        self.losses = self.losses + result.losses
+        self.present = self.present + result.present
+        self.coefficients = self.coefficients + result.coefficients * self.loss_weights
+        self.combined = self.combined + result.combined
         self.steps += 1
-        self._each.append(losses)
-
-    def note(self, values: Mapping[str, Tensor]) -> None:
-        """More that was seen in a step: 0-d tensors, or (T,) with a number for each task. NaN is not seen; the rest's mean is one point."""
-        for key, value in values.items():
+        self._each.append(result.losses)
+        for key, value in result.extras.items():
             self.noted.setdefault(key, []).append(value.detach())
 
     def check(self, step: int) -> None:

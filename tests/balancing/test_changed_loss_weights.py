@@ -13,7 +13,7 @@ from mtl_core.config import RunConfig
 from mtl_core.training import checkpoints
 from mtl_core.training.build import build
 from mtl_core.training.changes import Changes
-from mtl_core.training.updates import build_update
+from mtl_core.training.parts import resolve
 
 # Everything that a method remembers between steps: in which power of the loss weight it is, or why a change leaves it as it is.
 IN_UNITS = {
@@ -147,27 +147,27 @@ CONFIG = {
 @pytest.mark.parametrize("name", ["dwa", "roulette", "gradnorm"])
 def test_a_fork_with_other_loss_weights_rescales_what_its_parent_remembered(name, with_note, tmp_path, shared_cache):
     """A resumed run goes on with the very same numbers, whatever was changed live; a fork with its own weights."""
-    setup = build(RunConfig.from_dict({**CONFIG, "balancing": {"name": name}}), shared_cache)
-    update = build_update(setup)
-    setup.model.train()
-    for number, batch in zip((1, 2), setup.train_batches.epoch(0), strict=False):
+    setup = build(resolve(RunConfig.from_dict({**CONFIG, "balancing": {"name": name}})), shared_cache)
+    update = setup.update
+    setup.network.model.train()
+    for number, batch in zip((1, 2), setup.run.train_batches.epoch(0), strict=False):
         update(batch, number)
-    setup.weigh([0.3, 1.0])
+    setup.network.weigh([0.3, 1.0])
     change = {"step": 2, "key": "tasks.digit.loss_weight", "value": 0.3}
-    checkpoints.publish(tmp_path, setup, {"epoch": 0, "step": 2, "step_in_epoch": 2}, best=False)
+    setup.progress.position.move_to({"step": 2, "step_in_epoch": 2})
+    checkpoints.publish(tmp_path, setup, best=False)
     if not with_note:
         _without(tmp_path, "loss_weights")
-    before = remembered(setup.balancer)
+    before = remembered(setup.network.balancer)
     key = {"dwa": "sums", "roulette": "first", "gradnorm": "first_losses"}[name]
     fork = {"tasks": {"digit": {"loss_weight": 3.0}, "ink": {}}}
     for changes, factor in (({"changes": [change]}, 1.0), (fork, 10.0 if with_note else 1.0)):
-        other = build(RunConfig.from_dict({**CONFIG, "balancing": {"name": name}, **changes}), shared_cache)
-        build_update(other)
+        other = build(resolve(RunConfig.from_dict({**CONFIG, "balancing": {"name": name}, **changes})), shared_cache)
         checkpoints.restore(tmp_path, other)
-        Changes(other, 2)
-        torch.testing.assert_close(remembered(other.balancer)[key], before[key] * torch.tensor([factor, 1.0]))
+        Changes(other.run.config, other.network, 2)
+        torch.testing.assert_close(remembered(other.network.balancer)[key], before[key] * torch.tensor([factor, 1.0]))
         if factor == 1:
-            assert torch.equal(remembered(other.balancer)[key], before[key])
+            assert torch.equal(remembered(other.network.balancer)[key], before[key])
 
 
 def _without(folder, key):
@@ -238,15 +238,15 @@ def test_earlier_states_of_the_others_go_on(toy):
 
 
 def test_the_optimizers_memory_of_a_learnt_scale_is_found_in_an_earlier_vector(tmp_path, shared_cache):
-    setup = build(RunConfig.from_dict({**CONFIG, "balancing": {"name": "uncertainty"}}), shared_cache)
-    names = checkpoints._parameter_names(setup)
+    setup = build(resolve(RunConfig.from_dict({**CONFIG, "balancing": {"name": "uncertainty"}})), shared_cache)
+    names = checkpoints._parameter_names(setup.network)
     own = [number for number, name in enumerate(names) if name.startswith("balancer.")]
     old_names = [name for name in names if not name.startswith("balancer.")] + ["balancer.scalarizer.log_var"]
     moments = {"step": torch.tensor(3.0), "exp_avg": torch.tensor([0.1, 0.2]), "exp_avg_sq": torch.tensor([0.3, 0.4])}
     state = {"optimizer": {"state": {len(old_names) - 1: moments}}, "optimizer_names": old_names, "optimizer_rules": ["AdamW"] * len(old_names)}
     for goes_on in (True, False):
-        setup.optimizer.load_state_dict({"state": {}, "param_groups": setup.optimizer.state_dict()["param_groups"]})
-        checkpoints._put_back_optimizer(state, {"optimizer": "adamw"}, setup, goes_on)
-        kept = setup.optimizer.state_dict()["state"]
+        setup.network.optimizer.load_state_dict({"state": {}, "param_groups": setup.network.optimizer.state_dict()["param_groups"]})
+        checkpoints._put_back_optimizer(state, setup.network, goes_on)
+        kept = setup.network.optimizer.state_dict()["state"]
         found = [kept[number]["exp_avg"].item() for number in own if number in kept]
         assert found == pytest.approx([0.1, 0.2] if goes_on else [])

@@ -13,7 +13,7 @@ from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.balancer import GradientAggregator, LossWeighting
 from mtl_core.balancing.solvers import min_norm
 from mtl_core.errors import NonFiniteLossError
-from mtl_core.training.window import Window
+from mtl_core.training.window import StepResult, Window
 
 CLASSES = {name: BALANCERS.load(name) for name in BALANCERS}
 every = pytest.mark.parametrize("name", list(BALANCERS))
@@ -319,7 +319,7 @@ def test_a_gradient_that_is_not_finite_ends_the_run_in_words(name, toy):
         losses = losses * torch.tensor([1.0, math.nan])
     combined, coefficients = balancer.backward(losses, toy.everyone(2), model)
     window = Window(("t0", "t1"), torch.ones(2))
-    window.add(losses.detach(), toy.everyone(2), combined, coefficients)
+    window.add(StepResult(losses.detach(), toy.everyone(2), combined, coefficients))
     with pytest.raises(NonFiniteLossError):
         window.check(1)
     if issubclass(CLASSES[name], GradientAggregator):

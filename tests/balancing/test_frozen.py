@@ -13,9 +13,10 @@ from mtl_core.balancing import BALANCERS
 from mtl_core.config import RunConfig
 from mtl_core.events import Control, EpochMetrics, StepScalars
 from mtl_core.sharing import SHARING_SCHEMES
+from mtl_core.training import UPDATES
 from mtl_core.training import build as building
-from mtl_core.training.trainer import parameter_counts, train
-from mtl_core.training.updates import UPDATES
+from mtl_core.training.run_info import parameter_counts
+from mtl_core.training.trainer import train
 
 WAYS = [
     (name, where)

@@ -14,6 +14,7 @@ from mtl_core.data.prepare import prepare
 from mtl_core.events import EpochMetrics, Message, Paused, ProbesSaved, RunEnded, RunStarted, StepScalars
 from mtl_core.runs import actions, jobs
 from mtl_core.runs.holding import held_by_us
+from mtl_core.runs.process import process_slot
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 from mtl_core.training.checkpoint_files import FILES, name_of, update_index
@@ -134,12 +135,14 @@ def _what_is_being_made_ends_with_its_test(monkeypatch):
     monkeypatch.setattr("ui.preview.prepare", until_over)
     yield
     over.set()
-    for key in list(background._works()):
+    for key in list(background.JOBS.all()):
         background.cancel(key)
     for thread in threading.enumerate():
         if thread.name in ("prepare-sample", "page-work"):
             thread.join(WAIT)
             assert not thread.is_alive()
+    for kind in ("prepare-sample", "page-work"):
+        process_slot(f"jobs: {kind}").clear()
 
 
 @pytest.fixture

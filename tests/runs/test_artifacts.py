@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from mtl_core.atomic_files import write_text
 from mtl_core.errors import StoreError
-from mtl_core.runs.artifacts import probe_epochs, read_probe_targets, read_probes, write_text
+from mtl_core.runs.artifacts import probe_epochs, read_probe_targets, read_probes
 
 
 @pytest.fixture

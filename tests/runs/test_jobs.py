@@ -12,6 +12,7 @@ from mtl_core.events import Control, RunEnded, RunStarted
 from mtl_core.runs import actions, jobs
 from mtl_core.runs.executor import SWITCH_INTERVAL
 from mtl_core.runs.holding import claim, held_by_us
+from mtl_core.runs.process import process_slot
 
 WAIT = 30  # seconds; an event that has not come by then never will
 
@@ -207,7 +208,16 @@ def test_ctrl_c_in_the_calling_thread_leaves_an_interrupted_run(store, config, e
     assert store.get(run.id).status == "interrupted"
 
 
-def test_the_interpreter_switches_faster_while_a_run_trains(store, config, engine):
+@pytest.fixture
+def nobody_trains():
+    """The threads of earlier tests have ended: while one trains, the interpreter switches as often as a run wants it."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("train-"):
+            thread.join(WAIT)
+    assert not process_slot("training").get("runs")
+
+
+def test_the_interpreter_switches_faster_while_a_run_trains(store, config, engine, nobody_trains):
     before = sys.getswitchinterval()
     seen = []
     jobs.execute(store, store.create(config()).id, on_event=lambda event: seen.append(sys.getswitchinterval()))

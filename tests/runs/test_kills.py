@@ -13,7 +13,7 @@ from mtl_core.runs.lineage import resume
 
 STRIKES = [
     ("thread", "plain", None),
-    ("process", "uncertainty", ("mtl_core.training.checkpoints:_write_file", 5, "half")),  # of the second checkpoint's state.pt
+    ("process", "uncertainty", ("mtl_core.training.checkpoints:write_synced", 5, "half")),  # of the second checkpoint's state.pt
     ("thread", "dwa", ("mtl_core.training.checkpoints:update_index", 2, "before")),
     ("process", "pcgrad", ("mtl_core.training.evaluation:labelled_part", 30, "before")),
     ("thread", "scheduled", ("mtl_core.runs.store:write_event", 9, "after")),  # in a transaction

@@ -7,8 +7,8 @@ import torch
 
 from mtl_core.config import RunConfig
 from mtl_core.training.build import build
-from mtl_core.training.trainer import run_info
-from mtl_core.training.updates import build_update
+from mtl_core.training.parts import resolve
+from mtl_core.training.run_info import run_info
 
 CONFIG = {
     "data": {"name": "digits"},
@@ -25,10 +25,10 @@ CONFIG = {
 
 def moved(cache, **changes):
     """How far one step of plain SGD (a rate of 1: by the gradient) moves the shared network, and each head."""
-    setup = build(RunConfig.from_dict({**CONFIG, **changes}), cache)
-    update, model = build_update(setup), setup.model.train()
+    setup = build(resolve(RunConfig.from_dict({**CONFIG, **changes})), cache)
+    update, model = setup.update, setup.network.model.train()
     before = [parameter.detach().clone() for parameter in model.parameters()]
-    update(next(iter(setup.train_batches.epoch(0))), 1)
+    update(next(iter(setup.run.train_batches.epoch(0))), 1)
     steps = {id(parameter): parameter.detach() - old for parameter, old in zip(model.parameters(), before, strict=True)}
     parts = [model.shared_parameters(), *(model.task_parameters(task) for task in model.tasks)]
     return [torch.cat([steps[id(parameter)].flatten() for parameter in part]) for part in parts]
@@ -77,7 +77,6 @@ def test_task_vectors_clip_each_tasks_copy_so(shared_cache):
 )
 def test_a_run_tells_what_its_coefficients_do_not_say_of_the_heads(changes, heads, shared_cache):
     """For the caption under the chart of loss weights."""
-    setup = build(RunConfig.from_dict({**CONFIG, **changes}), shared_cache)
-    build_update(setup)
+    setup = build(resolve(RunConfig.from_dict({**CONFIG, **changes})), shared_cache)
     said = run_info(setup)["heads"]
     assert heads in said if heads else said == ""

@@ -14,7 +14,7 @@ from mtl_core.events import Control, EpochMetrics, StepScalars
 from mtl_core.training.build import build
 from mtl_core.training.checkpoint_files import read_index
 from mtl_core.training.losses import separate_losses
-from mtl_core.training.step import JointStep
+from mtl_core.training.parts import resolve
 from mtl_core.training.trainer import train
 
 CONFIG = {
@@ -39,22 +39,21 @@ def config_of(**changes):
 
 def first_step(config, cache):
     """What was seen in the first step, and each task's own gradient on the shared parameters, computed by itself: task -> {name: gradient}."""
-    setup = build(config, cache)
-    setup.model.train()
-    batch = next(iter(setup.train_batches.epoch(0)))
-    shared = dict(setup.model.named_parameters())
-    shared = {name: parameter for name, parameter in shared.items() if any(parameter is each for each in setup.model.shared_parameters())}
-    buffers = {name: buffer.clone() for name, buffer in setup.model.named_buffers()}
-    alone, is_cut, setup.model.split_features = {}, setup.model.split_features, False
+    setup = build(resolve(config), cache)
+    setup.network.model.train()
+    batch = next(iter(setup.run.train_batches.epoch(0)))
+    shared = dict(setup.network.model.named_parameters())
+    shared = {name: parameter for name, parameter in shared.items() if any(parameter is each for each in setup.network.model.shared_parameters())}
+    buffers = {name: buffer.clone() for name, buffer in setup.network.model.named_buffers()}
+    alone, is_cut, setup.network.model.split_features = {}, setup.network.model.split_features, False
     for row, task in enumerate(TASKS):
-        losses, _ = separate_losses(setup.kinds, setup.model(batch.images), batch, setup.complete)
+        losses, _ = separate_losses(setup.run.kinds, setup.network.model(batch.images), batch, setup.run.complete)
         alone[task] = dict(zip(shared, torch.autograd.grad(losses[row], list(shared.values()), allow_unused=True), strict=True))
-        for name, buffer in setup.model.named_buffers():
+        for name, buffer in setup.network.model.named_buffers():
             buffer.copy_(buffers[name])
-    setup.model.split_features = is_cut
-    step = JointStep(setup)
-    step(batch, 1)
-    return step.noted(), alone
+    setup.network.model.split_features = is_cut
+    step = setup.update
+    return step(batch, 1).extras, alone
 
 
 def cosine(one, other, block=""):
@@ -80,22 +79,22 @@ def test_cosines_are_those_of_separately_computed_gradients(balancing, shared_ca
 
 
 def test_norms_are_those_at_the_features(shared_cache):
-    setup = build(config_of(), shared_cache)
-    setup.model.train()
-    batch = next(iter(setup.train_batches.epoch(0)))
-    features = [feature.detach().requires_grad_() for feature in setup.model.backbone(batch.images)]
+    setup = build(resolve(config_of()), shared_cache)
+    setup.network.model.train()
+    batch = next(iter(setup.run.train_batches.epoch(0)))
+    features = [feature.detach().requires_grad_() for feature in setup.network.model.backbone(batch.images)]
     expected = []
     for row, task in enumerate(TASKS):
-        outputs = {name: head(features) for name, head in setup.model.heads.items()}
-        losses, _ = separate_losses(setup.kinds, outputs, batch, setup.complete)
+        outputs = {name: head(features) for name, head in setup.network.model.heads.items()}
+        losses, _ = separate_losses(setup.run.kinds, outputs, batch, setup.run.complete)
         gradients = torch.autograd.grad(losses[row] * CONFIG["tasks"][task].get("loss_weight", 1.0), features, allow_unused=True)
         expected.append(math.sqrt(sum(float(gradient.double().square().sum()) for gradient in gradients if gradient is not None)))
-    setup = build(config_of(), shared_cache)
-    setup.model.train()
-    step = JointStep(setup)
-    step(batch, 1)
-    assert step.noted()["gradient_norm"].tolist() == pytest.approx(expected, rel=1e-4)
-    assert step.noted()["gradient_share"].tolist() == pytest.approx([norm / sum(expected) for norm in expected], rel=1e-4)
+    setup = build(resolve(config_of()), shared_cache)
+    setup.network.model.train()
+    step = setup.update
+    seen = step(batch, 1).extras
+    assert seen["gradient_norm"].tolist() == pytest.approx(expected, rel=1e-4)
+    assert seen["gradient_share"].tolist() == pytest.approx([norm / sum(expected) for norm in expected], rel=1e-4)
 
 
 def run(config, folder, cache, stop_at=None):

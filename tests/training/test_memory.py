@@ -18,6 +18,7 @@ from mtl_core.presets import load_presets
 from mtl_core.runs.failures import failure_of
 from mtl_core.training import memory
 from mtl_core.training.check import problems
+from mtl_core.training.parts import network_parts, resolve
 from mtl_core.training.trainer import train
 
 GB = 10**9
@@ -43,7 +44,11 @@ def free(monkeypatch):
 
 def estimated(**changes) -> memory.Estimate:
     config = RunConfig.from_dict({**DIGITS, **changes})
-    return memory.estimate(config, open_source(config.data))
+    return memory.estimate(resolve(config))
+
+
+def sizes_of(config: RunConfig) -> memory.NetworkSizes:
+    return memory.network_sizes(config, network_parts(config), open_source(config.data))
 
 
 def test_the_parts_of_an_estimate():
@@ -58,15 +63,15 @@ def test_the_parts_of_an_estimate():
     assert estimated(conflict_every=5).jacobian == 4 * SHARED
     assert estimated(precision="auto", optimizer={"name": "sgd"}).fixed == fixed + 2 * (SHARED + HEADS)
     kept = 4 * (64 + 30 + 20)  # the flattened image is the image; each ReLU's result is the next layer's input, and both heads read the last one
-    sizes = memory.network_sizes(RunConfig.from_dict(DIGITS), open_source(RunConfig.from_dict(DIGITS).data))
+    sizes = sizes_of(RunConfig.from_dict(DIGITS))
     assert (sizes.shared, sizes.own, sizes.outputs, sizes.features) == (SHARED, (4 * 210, 4 * 21), 4 * 11, 4 * 20)
     assert kept - 4 * 64 <= sizes.kept <= kept
 
 
 def test_views_of_self_supervised_tasks_are_counted():
-    plain = memory.network_sizes(config := RunConfig.from_dict(SCENES), open_source(config.data))
+    plain = sizes_of(config := RunConfig.from_dict(SCENES))
     config = RunConfig.from_dict({**SCENES, "tasks": {**SCENES["tasks"], "contrastive": {}}})
-    assert memory.network_sizes(config, open_source(config.data)).features == 3 * plain.features  # two views beside the image itself
+    assert sizes_of(config).features == 3 * plain.features  # two views beside the image itself
 
 
 @pytest.mark.parametrize("name", [name for name in BALANCERS if issubclass(BALANCERS.load(name), GradientAggregator)])
@@ -101,7 +106,7 @@ def test_what_does_not_fit_is_refused_with_what_to_change(free, monkeypatch):
 @pytest.mark.parametrize("preset", load_presets(), ids=lambda preset: preset.name)
 def test_every_preset_fits_into_4_gb(free, preset):
     free(4 * GB)
-    assert memory.problems(preset.config, open_source(preset.config.data), "cpu") == []
+    assert memory.problems(resolve(preset.config)) == []
 
 
 def test_the_command_line_refuses_it_before_there_is_a_run(free, monkeypatch, capsys, tmp_path):

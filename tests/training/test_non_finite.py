@@ -9,7 +9,8 @@ from mtl_core.events import Control, Message, RunEnded
 from mtl_core.training import step as step_module
 from mtl_core.training.build import build
 from mtl_core.training.checkpoint_files import read_index
-from mtl_core.training.step import JointStep, SkippedStep
+from mtl_core.training.parts import resolve
+from mtl_core.training.step import SkippedStep
 from mtl_core.training.trainer import train
 
 DIGITS = {
@@ -65,40 +66,41 @@ def test_stop_names_task_and_step_and_keeps_the_last_good_checkpoint(tmp_path, s
 
 def state_of(setup):
     """Everything that a step changes, as bytes by name."""
-    tensors = {f"model.{name}": value for name, value in setup.model.state_dict().items()}
-    tensors |= {f"balancer.{name}": value for name, value in setup.balancer.state_dict().items()}
-    for number, values in setup.optimizer.state_dict()["state"].items():
+    tensors = {f"model.{name}": value for name, value in setup.network.model.state_dict().items()}
+    tensors |= {f"balancer.{name}": value for name, value in setup.network.balancer.state_dict().items()}
+    for number, values in setup.network.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": value for name, value in values.items()}
     return {name: value.clone() for name, value in tensors.items() if isinstance(value, torch.Tensor)}
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_a_skipped_step_changes_nothing(shared_cache, monkeypatch, what):
-    setup = build(RunConfig.from_dict({**SCENES, "on_non_finite": "skip"}), shared_cache)
-    setup.model.train()
-    step, batches = JointStep(setup), list(setup.train_batches.epoch(0))
+    setup = build(resolve(RunConfig.from_dict({**SCENES, "on_non_finite": "skip"})), shared_cache)
+    setup.network.model.train()
+    step, batches = setup.update, list(setup.run.train_batches.epoch(0))
     step(batches[0], 1)
-    before, rate = state_of(setup), setup.scheduler.get_last_lr()
+    before, rate = state_of(setup), setup.network.optimizer.param_groups[0]["lr"]
     assert any("running_mean" in name for name in before)
     with monkeypatch.context() as patched:
         if what == "loss":
             spoil(patched, {1})
         else:
-            backward = setup.balancer.backward
+            backward = setup.network.balancer.backward
 
             def spoilt(*arguments):
                 result = backward(*arguments)
-                next(parameter for parameter in setup.model.parameters() if parameter.grad is not None).grad[0] = torch.inf
+                next(parameter for parameter in setup.network.model.parameters() if parameter.grad is not None).grad[0] = torch.inf
                 return result
 
-            patched.setattr(setup.balancer, "backward", spoilt)
+            patched.setattr(setup.network.balancer, "backward", spoilt)
         with pytest.raises(SkippedStep, match=r"step 2 was skipped: .*(task 'segments' was nan|norm was (inf|nan))"):
             step(batches[1], 2)
     after = state_of(setup)
     assert before.keys() == after.keys()
     assert [name for name in before if not torch.equal(before[name], after[name])] == []
-    assert setup.scheduler.get_last_lr() != rate  # only the schedule moves on
     step(batches[2], 3)
+    assert rate == setup.network.rate.at(1)
+    assert setup.network.optimizer.param_groups[0]["lr"] == setup.network.rate.at(3) != setup.network.rate.at(2)  # the schedule has moved on
     assert any(not torch.equal(before[name], value) for name, value in state_of(setup).items())
 
 

@@ -17,8 +17,9 @@ from mtl_core.config import RunConfig
 from mtl_core.config_sections import AugmentationConfig
 from mtl_core.randomness import Generators, draws, unnoticed
 from mtl_core.tasks import SELF_SUPERVISED
+from mtl_core.training import UPDATES
 from mtl_core.training.build import build
-from mtl_core.training.updates import UPDATES, build_update
+from mtl_core.training.parts import resolve
 
 ONES = torch.ones(4, 6, 5, 5)
 DRAWN = {
@@ -146,19 +147,19 @@ def state_of_the_process() -> tuple:
 def some_steps(config: RunConfig, cache, others_draw: int) -> dict[str, torch.Tensor]:
     """The weights after two steps and an epoch's end. No step may move a global generator; others do, between the steps."""
     before = state_of_the_process()
-    setup = build(config, cache)
-    step = build_update(setup)
-    setup.model.train()
-    for number, batch in enumerate(itertools.islice(setup.train_batches.epoch(0), 2), start=1):
+    setup = build(resolve(config), cache)
+    step = setup.update
+    setup.network.model.train()
+    for number, batch in enumerate(itertools.islice(setup.run.train_batches.epoch(0), 2), start=1):
         with setup.drawing():
             step(batch, number)
         assert state_of_the_process() == before, "a global generator was drawn from"
         torch.rand(others_draw)
         before = state_of_the_process()
     with setup.drawing():
-        setup.balancer.end_epoch()
+        setup.network.balancer.end_epoch()
     assert state_of_the_process() == before
-    return setup.model.state_dict()
+    return setup.network.model.state_dict()
 
 
 @pytest.mark.parametrize("case", CASES)

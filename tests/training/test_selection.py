@@ -51,9 +51,8 @@ def test_which_tasks_choose(tasks, values, chosen):
 def test_a_pretext_task_does_not_outvote_the_task():
     """digit .90 with rotation .60 beat digit .95 with rotation .40."""
     run = config({"digit": {}, "rotation": {}})
-    setup = SimpleNamespace(config=run, kinds=kinds_of(run))
-    first = selection_score(setup, {"digit/accuracy": 0.90, "rotation/accuracy": 0.60})
-    assert (first, selection_score(setup, {"digit/accuracy": 0.95, "rotation/accuracy": 0.40})) == (0.90, 0.95)
+    first = selection_score(run, kinds_of(run), {"digit/accuracy": 0.90, "rotation/accuracy": 0.60})
+    assert (first, selection_score(run, kinds_of(run), {"digit/accuracy": 0.95, "rotation/accuracy": 0.40})) == (0.90, 0.95)
 
 
 def test_a_task_that_is_not_there_cannot_choose():

@@ -14,7 +14,7 @@ from mtl_core.events import Control, EpochMetrics, StepScalars
 from mtl_core.training.build import build
 from mtl_core.training.changes import Changes
 from mtl_core.training.optimizers import JoinedOptimizer, algorithms, make_optimizer
-from mtl_core.training.step import JointStep
+from mtl_core.training.parts import resolve
 from mtl_core.training.trainer import train
 from tests.training.test_changes import CONFIG, run, same_weights, scalars_of
 
@@ -32,21 +32,22 @@ def config_of(**settings):
 
 def test_a_task_with_its_own_optimizer_takes_its_own_steps(cache):
     """Plain descent of the head by hand, while the rest follows AdamW."""
-    setup = build(config_of(tasks=OWN, schedule={"name": "constant", "warmup_fraction": 0.0}), cache)
-    head = setup.model.task_parameters("digit")
+    setup = build(resolve(config_of(tasks=OWN, schedule={"name": "constant", "warmup_fraction": 0.0})), cache)
+    head = setup.network.model.task_parameters("digit")
     before = [parameter.detach().clone() for parameter in head]
-    step = JointStep(setup)
-    step(next(iter(setup.train_batches.epoch(0))), 1)
+    step = setup.update
+    step(next(iter(setup.run.train_batches.epoch(0))), 1)
     for parameter, first in zip(head, before, strict=True):
         assert torch.allclose(parameter, first - 0.05 * parameter.grad, atol=1e-7)
-    assert set(algorithms(setup.optimizer)) == {"SGD", "AdamW"}
+    assert set(algorithms(setup.network.optimizer)) == {"SGD", "AdamW"}
 
 
 def test_the_schedule_moves_every_learning_rate_and_a_live_change_only_the_runs(cache):
-    setup = build(config_of(tasks=OWN, changes=[{"step": 5, "key": "optimizer.lr", "value": 0.01}]), cache)
-    Changes(setup, 5)
-    rates = {group.get("own_lr"): group["lr"] for group in setup.optimizer.param_groups}
-    factor = setup.scheduler.lr_lambdas[0](5)
+    setup = build(resolve(config_of(tasks=OWN, changes=[{"step": 5, "key": "optimizer.lr", "value": 0.01}])), cache)
+    Changes(setup.run.config, setup.network, 5)
+    setup.network.rate.use(setup.network.optimizer, 6)
+    rates = {group.get("own_lr"): group["lr"] for group in setup.network.optimizer.param_groups}
+    factor = setup.network.rate.factor(5)
     assert rates == pytest.approx({None: 0.01 * factor, 0.05: 0.05 * factor})
 
 
@@ -101,16 +102,16 @@ def test_a_task_is_trained_in_its_own_epochs_only(tmp_path, cache):
 
 
 def test_outside_its_epochs_a_task_changes_nothing(cache):
-    setup = build(config_of(tasks={"digit": {}, "ink": {"start_epoch": 2}}), cache)
-    head = [parameter.detach().clone() for parameter in setup.model.task_parameters("ink")]
-    step = JointStep(setup)
-    for number, batch in enumerate(setup.train_batches.epoch(0), start=1):
-        _, present, _, coefficients = step(batch, number)
-        assert present.tolist() == [True, False]
-        assert coefficients[1] == 0
-    assert all(torch.equal(one, other) for one, other in zip(head, setup.model.task_parameters("ink"), strict=True))
-    step(batch, setup.steps_per_epoch + 1)
-    assert not all(torch.equal(one, other) for one, other in zip(head, setup.model.task_parameters("ink"), strict=True))
+    setup = build(resolve(config_of(tasks={"digit": {}, "ink": {"start_epoch": 2}})), cache)
+    head = [parameter.detach().clone() for parameter in setup.network.model.task_parameters("ink")]
+    step = setup.update
+    for number, batch in enumerate(setup.run.train_batches.epoch(0), start=1):
+        result = step(batch, number)
+        assert result.present.tolist() == [True, False]
+        assert result.coefficients[1] == 0
+    assert all(torch.equal(one, other) for one, other in zip(head, setup.network.model.task_parameters("ink"), strict=True))
+    step(batch, setup.run.steps_per_epoch + 1)
+    assert not all(torch.equal(one, other) for one, other in zip(head, setup.network.model.task_parameters("ink"), strict=True))
 
 
 @pytest.mark.parametrize(

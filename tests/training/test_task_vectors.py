@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, NonFiniteLossError
 from mtl_core.events import Control, RunEnded, StepScalars
+from mtl_core.training import UPDATES
 from mtl_core.training.build import build
 from mtl_core.training.check import problems
+from mtl_core.training.parts import resolve
 from mtl_core.training.step import JointStep
+from mtl_core.training.task_vectors import TaskVectors
 from mtl_core.training.trainer import train
-from mtl_core.training.updates import UPDATES, build_update
 from tests.training.test_changes import CONFIG, run, same_weights, scalars_of
 
 SGD = {"name": "sgd", "lr": 0.05, "momentum": 0.0, "weight_decay": 0.0}
@@ -25,21 +29,20 @@ def cache(tmp_path_factory):
 
 
 def setup_of(cache, **settings):
-    return build(RunConfig.from_dict({**CONFIG, "optimizer": SGD, **settings}), cache)
+    return build(resolve(RunConfig.from_dict({**CONFIG, "optimizer": SGD, **settings})), cache)
 
 
 def trained(setup, steps):
-    """The network after some steps of its own update."""
-    setup.model.train()
-    update = build_update(setup)
-    batches = list(setup.train_batches.epoch(0))
+    """The network after some steps of its own update; and the last one's result."""
+    setup.network.model.train()
+    batches = list(setup.run.train_batches.epoch(0))
     for number in range(1, steps + 1):
-        update(batches[(number - 1) % len(batches)], number)
-    return update
+        result = setup.update(batches[(number - 1) % len(batches)], number)
+    return setup.update, result
 
 
 def parameters_of(setup):
-    return [parameter.detach().clone() for parameter in setup.model.parameters()]
+    return [parameter.detach().clone() for parameter in setup.network.model.parameters()]
 
 
 def difference(one, other):
@@ -58,14 +61,13 @@ def test_one_step_a_round_and_alpha_one_is_plain_joint_descent(cache):
 
 def test_without_alpha_the_copies_are_averaged(cache):
     setup = setup_of(cache, update={"name": "task_vectors", "local_steps": 3})
-    update = trained(setup, 2)
-    start = [parameter.detach().clone() for parameter in setup.model.shared_parameters()]
-    batches = list(setup.train_batches.epoch(0))
-    update(batches[2], 3)
-    after = list(setup.model.shared_parameters())
+    update, _ = trained(setup, 2)
+    start = [parameter.detach().clone() for parameter in setup.network.model.shared_parameters()]
+    batches = list(setup.run.train_batches.epoch(0))
+    noted = update(batches[2], 3).extras
+    after = list(setup.network.model.shared_parameters())
     copies = list(update.copies.values())
     assert difference(after, [(one + other) / 2 for one, other in zip(*copies, strict=True)]) < 1e-6
-    noted = update.noted()
     vectors = [torch.cat([(own - first).reshape(-1) for own, first in zip(copy, start, strict=True)]) for copy in copies]
     assert torch.allclose(noted["task_vector_norm"], torch.stack([vector.norm() for vector in vectors]))
     assert torch.allclose(noted["task_vector_cosine/digit/ink"], torch.cosine_similarity(*vectors, dim=0), atol=1e-5)
@@ -74,23 +76,23 @@ def test_without_alpha_the_copies_are_averaged(cache):
 def test_between_two_rounds_the_shared_network_stands_still(cache):
     setup = setup_of(cache, update={"name": "task_vectors", "local_steps": 3})
     before = parameters_of(setup)
-    update = trained(setup, 2)
-    count = len(setup.model.shared_parameters())
-    shared = {id(parameter) for parameter in setup.model.shared_parameters()}
-    moved = [not torch.equal(a, b) for a, b in zip(before, setup.model.parameters(), strict=True)]
-    own = [id(parameter) not in shared for parameter in setup.model.parameters()]
+    update, result = trained(setup, 2)
+    count = len(setup.network.model.shared_parameters())
+    shared = {id(parameter) for parameter in setup.network.model.shared_parameters()}
+    moved = [not torch.equal(a, b) for a, b in zip(before, setup.network.model.parameters(), strict=True)]
+    own = [id(parameter) not in shared for parameter in setup.network.model.parameters()]
     assert moved == own  # the heads are trained in place
-    assert update.noted() == {}
-    assert all(difference(copy[:count], setup.model.shared_parameters()) > 0 for copy in update.copies.values())
+    assert result.extras == {}
+    assert all(difference(copy[:count], setup.network.model.shared_parameters()) > 0 for copy in update.copies.values())
 
 
 def test_the_literal_sum_multiplies_the_network(cache):
     """theta + alpha (theta + theta) with two tasks that have not moved: a factor of 1 + 2 alpha."""
     settings = {"update": {"name": "task_vectors", "alpha": 0.5, "local_steps": 1, "vector": "parameters"}, "optimizer": {**SGD, "lr": 1e-12}}
     setup = setup_of(cache, **settings)
-    before = [parameter.detach().clone() for parameter in setup.model.shared_parameters()]
+    before = [parameter.detach().clone() for parameter in setup.network.model.shared_parameters()]
     trained(setup, 3)
-    assert difference([8 * each for each in before], setup.model.shared_parameters()) < 1e-4
+    assert difference([8 * each for each in before], setup.network.model.shared_parameters()) < 1e-4
 
 
 def test_the_literal_sum_ends_a_run_with_its_name(tmp_path, cache):
@@ -101,7 +103,7 @@ def test_the_literal_sum_ends_a_run_with_its_name(tmp_path, cache):
 
 def test_running_means_are_averaged_never_summed(cache):
     setup = setup_of(cache, **CONV, update={"name": "task_vectors", "alpha": 1.0, "local_steps": 1})
-    update = trained(setup, 1)
+    update, _ = trained(setup, 1)
     assert update.measured
     count = len(update.shared)
     for number, buffer in enumerate(update.measured, start=count):
@@ -113,16 +115,15 @@ def test_running_means_are_averaged_never_summed(cache):
 
 def test_a_task_without_targets_in_a_batch_takes_no_step(cache):
     setup = setup_of(cache, update={"name": "task_vectors", "local_steps": 1})
-    setup.complete = frozenset()
-    update = build_update(setup)
-    batch = next(iter(setup.train_batches.epoch(0)))
+    update = TaskVectors(replace(setup.run, complete=frozenset()), setup.network, setup.update.options)
+    batch = next(iter(setup.run.train_batches.epoch(0)))
     batch.labelled["ink"] = torch.zeros(len(batch.images), dtype=torch.bool)
-    values, present, _, coefficients = update(batch, 1)
-    assert present.tolist() == [True, False]
-    assert values[1] == 0
-    assert coefficients.tolist() == [1, 0]  # the mean of the one copy that took a step
-    assert update.noted()["task_vector_norm"][1] == 0
-    assert update.noted()["task_vector_cosine/digit/ink"].isnan()
+    result = update(batch, 1)
+    assert result.present.tolist() == [True, False]
+    assert result.losses[1] == 0
+    assert result.coefficients.tolist() == [1, 0]  # the mean of the one copy that took a step
+    assert result.extras["task_vector_norm"][1] == 0
+    assert result.extras["task_vector_cosine/digit/ink"].isnan()
 
 
 @pytest.mark.parametrize("stop_at", [4, 19, 27])
@@ -175,4 +176,4 @@ def test_an_unknown_update_is_an_error_of_the_config(cache, tmp_path):
 
 
 def test_the_joint_step_is_the_default(cache):
-    assert isinstance(build_update(setup_of(cache)), JointStep)
+    assert isinstance(setup_of(cache).update, JointStep)

@@ -17,6 +17,7 @@ from mtl_core.events import CheckpointSaved, Control, EpochMetrics, ProbesSaved,
 from mtl_core.training import build as build_module
 from mtl_core.training import checkpoints
 from mtl_core.training.checkpoint_files import named
+from mtl_core.training.parts import resolve
 from mtl_core.training.trainer import train
 
 DIGITS = {
@@ -152,7 +153,7 @@ def test_a_loss_weight_of_zero_leaves_the_task_untrained(tmp_path, shared_cache)
     run(config, tmp_path / "run", shared_cache)
     head = weights_of(tmp_path / "run")["heads.ink.linear.weight"]
     torch.manual_seed(config.seed)
-    untouched = build_module.build(config, shared_cache).model.state_dict()["heads.ink.linear.weight"]
+    untouched = build_module.build(resolve(config), shared_cache).network.model.state_dict()["heads.ink.linear.weight"]
     assert torch.equal(head, untouched)
 
 
@@ -228,7 +229,7 @@ def test_impossible_configs_leave_nothing_behind(tmp_path, shared_cache):
 
 def test_probes_say_which_images_of_val_they_are(tmp_path, shared_cache):
     run(config_of(epochs=1), tmp_path / "run", shared_cache)
-    val = build_module.build(config_of(), shared_cache).data.val
+    val = build_module.build(resolve(config_of()), shared_cache).run.data.val
     with np.load(tmp_path / "run" / "probes" / "targets.npz", allow_pickle=False) as targets:
         assert (targets["images"][..., 0] == val.images[targets["index"], 0]).all()
 

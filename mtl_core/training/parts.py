@@ -1,0 +1,96 @@
+"""A config resolved: each part that it names is looked up once and its options are checked. What builds a run takes these parts, never names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mtl_core.backbones import BACKBONES
+from mtl_core.balancing import BALANCERS
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import PartConfig
+from mtl_core.data import open_source
+from mtl_core.data.source import DataSource
+from mtl_core.errors import ConfigError, Problem
+from mtl_core.registry import Registry, validated
+from mtl_core.sharing import SHARING_SCHEMES
+from mtl_core.training import UPDATES
+from mtl_core.training.execution import resolve_device
+
+
+@dataclass(frozen=True)
+class Part:
+    """A class that a config names, and its checked options."""
+
+    name: str
+    type: Any
+    options: Any
+
+
+@dataclass(frozen=True)
+class NetworkParts:
+    """What a network is made of, beside its tasks. Needs no data set: a trained network is used where there is none."""
+
+    backbone: Part
+    sharing: Part
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that a config names. Its tasks are looked up when the data set's are known (``build_kinds``).
+
+    Attributes:
+        device: ``cpu``, ``cuda`` or ``mps``; it is there.
+        source: the data set, not prepared.
+    """
+
+    config: RunConfig
+    device: str
+    source: DataSource
+    network: NetworkParts
+    balancing: Part
+    update: Part
+
+
+def resolve(config: RunConfig) -> Parts:
+    """Look up everything that a config names on this machine.
+
+    Raises:
+        ConfigError: a part does not exist, its options are wrong, or it does not go together with the rest of the config.
+        DeviceError: the device is not there.
+    """
+    device = resolve_device(config.device)
+    return Parts(config, device, open_source(config.data), network_parts(config), balancing_part(config), update_part(config))
+
+
+def network_parts(config: RunConfig) -> NetworkParts:
+    """Backbone and sharing scheme. Raises ConfigError where one does not exist or its options are wrong."""
+    return NetworkParts(_part(BACKBONES, config.backbone, "backbone"), _part(SHARING_SCHEMES, config.sharing, "sharing"))
+
+
+def balancing_part(config: RunConfig) -> Part:
+    """The balancing method.
+
+    Raises:
+        ConfigError: it does not exist, its options are wrong, or it wants features that the sharing scheme does not have.
+    """
+    found = _part(BALANCERS, config.balancing, "balancing")
+    at_features = getattr(found.options, "gradients", "parameters") == "features"
+    if at_features and not SHARING_SCHEMES.load(config.sharing.name, "sharing.name").has_shared_features:
+        fitting = ", ".join(name for name in SHARING_SCHEMES if SHARING_SCHEMES.load(name).has_shared_features)
+        message = f"'features' needs one set of features that all tasks read, which the sharing scheme '{config.sharing.name}' does not have"
+        raise ConfigError(Problem("balancing.gradients", f"{message}. Take 'parameters', or another sharing scheme ({fitting})"))
+    return found
+
+
+def update_part(config: RunConfig) -> Part:
+    """How a step changes the network. Raises ConfigError where it does not exist, its options are wrong, or the rest of the config rules it out."""
+    found = _part(UPDATES, config.update, "update")
+    if problems := found.type.problems(config):
+        raise ConfigError(problems)
+    return found
+
+
+def _part(registry: Registry, part: PartConfig, field: str) -> Part:
+    found = registry.load(part.name, f"{field}.name")
+    return Part(part.name, found, validated(found.Options, part.options, field))

@@ -1,0 +1,60 @@
+"""What a run says of itself when it starts: device, sizes, and what each task's metrics mean."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+from typing import Any
+
+import torch
+import torchvision
+
+from mtl_core.data.dataset import MultiTaskDataset
+from mtl_core.sharing.model import trained
+from mtl_core.training.constant_answer import constant_answer
+from mtl_core.training.execution import device_name
+from mtl_core.training.setup import Setup
+
+
+def run_info(setup: Setup) -> dict[str, Any]:
+    """JSON-able facts about a run that the screen shows: device, sizes, and what each task's metrics mean."""
+    run, network = setup.run, setup.network
+    return {
+        "device": run.execution.device,
+        "device_name": device_name(run.execution.device),
+        "precision": run.execution.precision,
+        "layout": run.execution.layout,
+        "parameters": parameter_counts(network.model),
+        "tasks_share": network.model.tasks_share(),
+        "heads": getattr(setup.update, "heads", network.balancer.heads),
+        "images": {name: len(run.data.split(name)) for name in ("train", "val", "test")},
+        "image_shape": list(run.data.statistics["image_shape"]),
+        "steps_per_epoch": run.steps_per_epoch,
+        "tasks": {name: _task_info(kind, run.data.val) for name, kind in run.kinds.items()},
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__},
+    }
+
+
+def parameter_counts(model: Any) -> dict[str, Any]:
+    """Numbers that are trained in the shared part and in each task's own; where some of the network is frozen, how many that are."""
+    frozen = sum(parameter.numel() for parameter in model.parameters() if not parameter.requires_grad)
+    return {
+        "shared": sum(parameter.numel() for parameter in trained(model.shared_parameters())),
+        "tasks": {task: sum(parameter.numel() for parameter in trained(model.task_parameters(task))) for task in model.tasks},
+        **({"frozen": frozen} if frozen else {}),
+    }
+
+
+def _task_info(kind: Any, val: MultiTaskDataset) -> dict[str, Any]:
+    task = kind.task
+    metrics = {
+        m.name: {"title": m.title, "unit": task.unit if m.unit == "unit" else m.unit, "higher_is_better": m.higher_is_better} for m in kind.metrics
+    }
+    loss = {"loss": {"title": "Loss", "unit": "", "higher_is_better": False}}
+    return {
+        **asdict(task),
+        "classes": list(task.classes),
+        "main_metric": kind.metrics[0].name,
+        "metrics": metrics | loss,
+        "constant": constant_answer(kind, val),
+    }

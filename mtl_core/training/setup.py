@@ -1,0 +1,173 @@
+"""What a run's loop works with: the run itself, its network, and how far it has come. All of it is made by ``mtl_core.training.build``."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from mtl_core.balancing.balancer import Balancer
+from mtl_core.config import RunConfig
+from mtl_core.data.batches import Batch, Batches
+from mtl_core.data.dataset import MultiTaskDataset, PreparedData
+from mtl_core.randomness import Generators, draws
+from mtl_core.sharing.model import MultiTaskModel
+from mtl_core.tasks.kind import TaskKind
+from mtl_core.tasks.self_supervised import with_views
+from mtl_core.training.execution import Execution
+from mtl_core.training.optimizers import LearningRate, RunOptimizer
+from mtl_core.training.window import StepResult, Window
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is trained, on what and how. Nothing of it changes while it trains.
+
+    Attributes:
+        config: as it was asked for; ``Changes`` knows what was changed since.
+        complete: targets that every image of every split has.
+    """
+
+    config: RunConfig
+    data: PreparedData
+    kinds: dict[str, TaskKind]
+    execution: Execution
+    train_batches: Batches
+    complete: frozenset[str]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in one pass over the training split."""
+        return len(self.train_batches)
+
+    def trained_at(self, step: int) -> list[bool]:
+        """Which tasks are trained in a step (1 is the first)."""
+        return self.config.trains((step - 1) // self.steps_per_epoch + 1)
+
+    def evaluation_batches(self, dataset: MultiTaskDataset) -> Batches:
+        """The images of ``dataset`` in order, as they are."""
+        return Batches(
+            dataset,
+            targets=read_targets(self.kinds),
+            statistics=self.data.statistics,
+            batch_size=evaluation_batch_size(self.config),
+            device=self.execution.device,
+            seed=0,
+            shuffle=False,
+            augmentation=None,
+            channels_last=self.execution.layout == "channels_last",
+            drop_last=False,
+            views=views_of(self.kinds),
+        )
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a step changes: the network, its balancing method, and the optimizer of both.
+
+    Attributes:
+        rate: the learning rate of a step.
+        loss_weights: (T,) as they are now. One tensor for the whole run, changed in place.
+        weighted: whose loss weight is above 0 now; as many.
+    """
+
+    model: MultiTaskModel
+    balancer: Balancer
+    optimizer: RunOptimizer
+    rate: LearningRate
+    loss_weights: Tensor
+    weighted: list[bool]
+
+    def weigh(self, loss_weights: Sequence[float]) -> None:
+        """Train with these loss weights (T,) from the next step on."""
+        self.loss_weights.copy_(self.loss_weights.new_tensor(loss_weights))  # in place: the curves' window reads the same tensor
+        self.weighted[:] = [weight > 0 for weight in loss_weights]
+        self.balancer.use_loss_weights(self.loss_weights)
+
+    @cached_property
+    def draws(self) -> bool:
+        """Whether a step may draw without asking for the generators itself. The context costs a little at each call of torch."""
+        return draws(self.model) or self.balancer.may_draw()
+
+
+@dataclass
+class Position:
+    """Where a run stands; all of it is in the checkpoint."""
+
+    epoch: int = 0  # whole epochs, evaluation included
+    step_in_epoch: int = 0
+    step: int = 0
+    best_score: float = -1.0
+    training_seconds: float = 0.0  # in training steps only
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+    def move_to(self, values: Mapping[str, Any]) -> None:
+        """Stand where ``as_dict`` was taken."""
+        for name, value in values.items():
+            setattr(self, name, value)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come. ``random`` holds the generators of everything that is drawn while it trains."""
+
+    window: Window
+    random: Generators
+    position: Position = field(default_factory=Position)
+
+
+class Update(Protocol):
+    """How one batch changes the network; see ``mtl_core.training.step`` and ``UPDATES``."""
+
+    def __call__(self, batch: Batch, number: int) -> StepResult:
+        """Do step ``number`` (1 is the first)."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers from step to step, for the checkpoint."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where ``state_dict`` was taken."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A run, made ready to train."""
+
+    run: Run
+    network: Network
+    progress: Progress
+    update: Update
+
+    def drawing(self) -> contextlib.AbstractContextManager:
+        """The context of a step: what the network draws, or a balancing method from elsewhere, comes from this run's generators."""
+        return self.progress.random.drawing() if self.network.draws else contextlib.nullcontext()
+
+    @property
+    def epochs_done(self) -> float:
+        """Whole epochs, and the fraction of the one that it stands in."""
+        position = self.progress.position
+        return position.epoch + position.step_in_epoch / self.run.steps_per_epoch
+
+
+def evaluation_batch_size(config: RunConfig) -> int:
+    """Large enough to be fast, small enough to stop between two."""
+    return min(max(config.batch_size, 64), 256)
+
+
+def read_targets(kinds: Mapping[str, TaskKind]) -> list[str]:
+    """Names of the target arrays that these tasks read from the data set."""
+    return sorted({kind.task.target for kind in kinds.values() if not kind.is_self_supervised})
+
+
+def views_of(kinds: Mapping[str, TaskKind]) -> Callable[[Batch, int, int, int], Batch] | None:
+    """What gives a batch the views of the self-supervised tasks; None where there are none."""
+    if not any(kind.is_self_supervised for kind in kinds.values()):
+        return None
+    return lambda batch, seed, epoch, step: with_views(batch, kinds, seed, epoch, step)
