@@ -17,8 +17,9 @@ from torch import Tensor
 
 from mtl_core.balancing.balancer import GradientAggregator
 from mtl_core.balancing.task_gradients import TaskGradients, shared_gradients
+from mtl_core.config import RunConfig
 from mtl_core.sharing.model import MultiTaskModel, trained
-from mtl_core.training.build import Setup
+from mtl_core.training.setup import Network
 
 Noted = dict[str, Tensor]  # scalar key -> 0-d tensor, or the first part of several keys -> (T,), a task each
 
@@ -36,16 +37,16 @@ class ConflictProbe:
     Frozen parameters count for nothing. Where no shared parameter is trained, nothing is measured.
     """
 
-    def __init__(self, setup: Setup):
-        self.setup, self.every = setup, setup.config.conflict_every
-        self.parameters = trained(setup.model.shared_parameters())
-        self.blocks = _blocks(setup.model)
-        self.has_norms = setup.config.gradient_norms and not setup.model.has_shared_features
+    def __init__(self, config: RunConfig, network: Network):
+        self.network, self.every = network, config.conflict_every
+        self.parameters = trained(network.model.shared_parameters())
+        self.blocks = _blocks(network.model)
+        self.has_norms = config.gradient_norms and not network.model.has_shared_features
         self.noted: Noted = {}
-        self._gives_gradients = isinstance(setup.balancer, GradientAggregator) and not setup.balancer.at_features
+        self._gives_gradients = isinstance(network.balancer, GradientAggregator) and not network.balancer.at_features
         self._step = 0
         if self._gives_gradients and (self.every or self.has_norms):
-            setup.balancer.observer = self._observe
+            network.balancer.observer = self._observe
 
     def before_update(self, losses: Sequence[Tensor], present: Tensor, step: int) -> None:
         """Called with the losses' graphs alive, before the balancer's backward pass."""
@@ -55,8 +56,10 @@ class ConflictProbe:
         rows = present.nonzero()[:, 0].tolist()
         if len(rows) < 2:
             return
-        gradients = [shared_gradients(self.setup.model, losses[row]) for row in rows]
-        self._note(rows, torch.stack([_flat(each, self.parameters) for each in gradients]), by_block=True, loss_weights=self.setup.loss_weights[rows])
+        gradients = [shared_gradients(self.network.model, losses[row]) for row in rows]
+        self._note(
+            rows, torch.stack([_flat(each, self.parameters) for each in gradients]), by_block=True, loss_weights=self.network.loss_weights[rows]
+        )
 
     def _is_due(self) -> bool:
         return self.every > 0 and (self._step - 1) % self.every == 0
@@ -75,7 +78,7 @@ class ConflictProbe:
         if self.every:
             self._cosines(rows, gramian, "")
         if self.has_norms:
-            norms = gramian.new_full((len(self.setup.model.tasks),), float("nan"))
+            norms = gramian.new_full((len(self.network.model.tasks),), float("nan"))
             norms[rows] = _lengths(gramian) * loss_weights
             self.noted |= _with_shares(norms)
         if by_block and len(self.blocks) > 1:
@@ -85,7 +88,7 @@ class ConflictProbe:
     def _cosines(self, rows: list[int], gramian: Tensor, block: str) -> None:
         lengths = _lengths(gramian)
         cosines = gramian / (lengths[:, None] * lengths[None, :])
-        tasks = self.setup.model.tasks
+        tasks = self.network.model.tasks
         for one, other in combinations(range(len(rows)), 2):
             pair = f"{tasks[rows[one]]}/{tasks[rows[other]]}{block}"
             cosine = cosines[one, other].clamp(-1, 1)
@@ -128,13 +131,13 @@ class FeatureNorms:
     it is the task's own gradient, times its loss weight, before the method combines it.
     """
 
-    def __init__(self, setup: Setup):
-        self.tasks = setup.model.tasks
+    def __init__(self, config: RunConfig, network: Network):
+        self.tasks = network.model.tasks
         self.parts: dict[str, list[Tensor]] = {}  # a task's norms at each feature that it reads, (N,) each: an image's own
         self.present: Sequence[str] = ()
-        self.is_on = setup.config.gradient_norms and setup.model.has_shared_features and len(self.tasks) > 1
+        self.is_on = config.gradient_norms and network.model.has_shared_features and len(self.tasks) > 1
         if self.is_on:
-            setup.model.watch_features = lambda task, features: _Watched.apply(partial(self._note, task), *features)
+            network.model.watch_features = lambda task, features: _Watched.apply(partial(self._note, task), *features)
 
     def begin(self, present: Sequence[str] = ()) -> None:
         """Before the update's own backward pass: what came before it, such as the conflict probe's, does not count.

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
-from mtl_core.balancing.balancer import Balancer
 from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
 from mtl_core.errors import NonFiniteLossError, Problem
-from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.training.conflict import ConflictProbe, FeatureNorms
 from mtl_core.training.losses import separate_losses, task_losses
 from mtl_core.training.setup import Network, Run
@@ -47,8 +45,7 @@ class JointStep:
         self.run, self.network, self.options = run, network, options
         self.on: list[bool] = []  # which tasks are in their own epochs at the present step
         self.skipped_in_a_row = 0
-        watched = _Probed(run.config, network.model, network.balancer)
-        self.conflict, self.norms = ConflictProbe(watched), FeatureNorms(watched)
+        self.conflict, self.norms = ConflictProbe(run.config, network), FeatureNorms(run.config, network)
 
     def __call__(self, batch: Batch, number: int) -> StepResult:
         """Do step ``number`` (1 is the first).
@@ -137,11 +134,3 @@ class JointStep:
         if self.skipped_in_a_row > MOST_SKIPPED:
             raise NonFiniteLossError(task, number, value)
         raise SkippedStep(f"step {number} was skipped: {why}")
-
-
-class _Probed(NamedTuple):
-    """What the probes of gradients look at."""
-
-    config: RunConfig
-    model: MultiTaskModel
-    balancer: Balancer

@@ -21,6 +21,7 @@ from mtl_core.sharing.model import SharingOptions
 from mtl_core.training import build as building
 from mtl_core.training.check import parameter_counts, problems
 from mtl_core.training.checkpoint_files import read_index
+from mtl_core.training.parts import resolve
 from mtl_core.training.trainer import train
 
 SHAPE = (3, 32, 32)
@@ -199,9 +200,9 @@ def test_pretrained_values_are_loaded_once_by_build_before_a_checkpoint(tmp_path
     assert problems(config) == []
     assert parameter_counts(config)["shared"] > 0
     assert calls == []  # a check needs no numbers
-    setup = building.build(config, shared_cache)
+    setup = building.build(resolve(config), shared_cache)
     assert calls == [shared_cache]
-    assert bool((setup.model.backbone.stages[0][0].weight == 0.25).all())
+    assert bool((setup.network.model.backbone.stages[0][0].weight == 0.25).all())
 
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     calls.clear()

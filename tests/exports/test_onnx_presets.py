@@ -26,6 +26,7 @@ from mtl_core.presets import load_presets
 from mtl_core.runs.jobs import execute
 from mtl_core.runs.store import open_store
 from mtl_core.training.build import build_kinds, build_model
+from mtl_core.training.parts import network_parts
 
 
 def untrained(config, tasks, shape):
@@ -35,7 +36,7 @@ def untrained(config, tasks, shape):
     targets = {task.target: {"mean": 3.0, "std": 1.5, "class_counts": [1] * len(task.classes)} for task in tasks.values()}
     statistics = {"mean": [0.4] * channels, "std": [0.3] * channels, "image_shape": list(shape), "targets": targets}
     torch.manual_seed(0)
-    model = build_model(config, build_kinds(config, tasks, statistics), statistics)
+    model = build_model(network_parts(config), build_kinds(config, tasks, statistics), statistics)
     for name, buffer in model.named_buffers():
         if name.endswith("running_mean"):
             buffer.uniform_(-0.2, 0.2)

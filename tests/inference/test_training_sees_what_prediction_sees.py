@@ -16,6 +16,7 @@ from mtl_core.data.imports import source as import_source
 from mtl_core.inference.model_folder import ModelDescription
 from mtl_core.inference.predictor import Predictor
 from mtl_core.training.build import build_kinds, build_model, training_data
+from mtl_core.training.parts import network_parts
 
 FORMATS = {
     "grey.png": lambda image: image.convert("L"),
@@ -73,7 +74,7 @@ def spec_of(folder, how: str) -> ImportSpec:
 
 def predictor_of(config, data, **changes) -> Predictor:
     kinds = build_kinds(config, data.tasks, data.statistics)
-    model = build_model(config, kinds, data.statistics)
+    model = build_model(network_parts(config), kinds, data.statistics)
     description = ModelDescription(config, {name: data.tasks[name] for name in config.tasks}, {**data.statistics, **changes})
     return Predictor(description, save(model.state_dict()))
 

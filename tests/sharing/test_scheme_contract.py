@@ -26,8 +26,10 @@ from mtl_core.training.check import parameter_counts as counted
 from mtl_core.training.check import problems
 from mtl_core.training.checkpoint_files import read_index
 from mtl_core.training.losses import separate_losses
+from mtl_core.training.parts import resolve
+from mtl_core.training.run_info import parameter_counts
 from mtl_core.training.step import JointStep
-from mtl_core.training.trainer import parameter_counts, train
+from mtl_core.training.trainer import train
 from tests.sharing.schemes import ENTRIES
 
 pytestmark = pytest.mark.usefixtures("installed_schemes")
@@ -53,12 +55,12 @@ def config_of(scheme, **changes):
 
 def built(scheme, cache, **changes):
     """Setup and first batch."""
-    setup = build(config_of(scheme, **{"batch_size": 16, **changes}), cache)
-    return setup, next(iter(setup.train_batches.epoch(0)))
+    setup = build(resolve(config_of(scheme, **{"batch_size": 16, **changes})), cache)
+    return setup, next(iter(setup.run.train_batches.epoch(0)))
 
 
 def losses_of(setup, batch):
-    return separate_losses(setup.kinds, setup.model(batch.images, batch.parts), batch, setup.complete)[0]
+    return separate_losses(setup.run.kinds, setup.network.model(batch.images, batch.parts), batch, setup.run.complete)[0]
 
 
 def backbones_of(model):
@@ -67,7 +69,7 @@ def backbones_of(model):
 
 @every_scheme
 def test_every_parameter_is_in_exactly_one_group_and_shared_or_one_tasks_own(scheme, shared_cache):
-    model = built(scheme, shared_cache)[0].model
+    model = built(scheme, shared_cache)[0].network.model
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     assert sorted(names[id(parameter)] for group in model.groups() for parameter in group.parameters) == sorted(names.values())
     divided = [*model.shared_parameters(), *(parameter for task in model.tasks for parameter in model.task_parameters(task))]
@@ -79,9 +81,9 @@ def test_every_parameter_is_in_exactly_one_group_and_shared_or_one_tasks_own(sch
 def test_a_groups_users_are_the_tasks_with_a_gradient_there(scheme, shared_cache):
     setup, batch = built(scheme, shared_cache)
     losses = losses_of(setup, batch)
-    for group in setup.model.groups():
+    for group in setup.network.model.groups():
         used = set()
-        for task, loss in zip(setup.kinds, losses, strict=True):
+        for task, loss in zip(setup.run.kinds, losses, strict=True):
             gradients = torch.autograd.grad(loss, group.parameters, retain_graph=True, allow_unused=True)
             if any(gradient is not None and bool(gradient.any()) for gradient in gradients):
                 used.add(task)
@@ -95,16 +97,16 @@ def test_one_task_alone_is_the_plain_network(scheme, shared_cache):
     plain, batch = built("hard", shared_cache, tasks=tasks)
     setup, _ = built(scheme, shared_cache, tasks=tasks)
     torch.testing.assert_close(losses_of(setup, batch), losses_of(plain, batch), rtol=0, atol=0)
-    assert len(backbones_of(setup.model)) == 1
-    assert len(setup.model.task_parameters("digit")) == len(list(setup.model.heads["digit"].parameters()))
-    assert len(setup.model.shared_parameters()) >= len(plain.model.shared_parameters())
+    assert len(backbones_of(setup.network.model)) == 1
+    assert len(setup.network.model.task_parameters("digit")) == len(list(setup.network.model.heads["digit"].parameters()))
+    assert len(setup.network.model.shared_parameters()) >= len(plain.network.model.shared_parameters())
 
 
 @every_scheme
 @pytest.mark.parametrize("only", [("ink",), ("digit", "slant")])
 def test_some_tasks_alone_have_the_full_output(scheme, only, shared_cache):
     setup, batch = built(scheme, shared_cache)
-    model = setup.model.eval()
+    model = setup.network.model.eval()
     with torch.no_grad():
         full = model(batch.images)
         model.only = only
@@ -116,7 +118,7 @@ def test_some_tasks_alone_have_the_full_output(scheme, only, shared_cache):
 @every_scheme
 def test_each_head_reads_its_own_rows(scheme, shared_cache):
     setup, batch = built(scheme, shared_cache)
-    model = setup.model.eval()
+    model = setup.network.model.eval()
     parts = {"digit": slice(0, 4), "ink": slice(4, 8), "slant": slice(0, 8)}
     with torch.no_grad():
         full, some = model(batch.images[:8]), model(batch.images[:8], parts)
@@ -125,7 +127,7 @@ def test_each_head_reads_its_own_rows(scheme, shared_cache):
 
 @every_scheme
 def test_columns_begin_different(scheme, shared_cache):
-    columns = backbones_of(built(scheme, shared_cache)[0].model)
+    columns = backbones_of(built(scheme, shared_cache)[0].network.model)
     for one, other in combinations(columns, 2):
         assert not torch.equal(next(one.parameters()), next(other.parameters()))
 
@@ -134,16 +136,16 @@ def test_columns_begin_different(scheme, shared_cache):
 def test_a_step_moves_every_trained_parameter_and_no_frozen_one(scheme, shared_cache):
     for balancing in ("fixed", "mgda"):
         setup, batch = built(scheme, shared_cache, balancing={"name": balancing})
-        backbones_of(setup.model)[0].stages[0].requires_grad_(False)
-        before = {name: parameter.detach().clone() for name, parameter in setup.model.named_parameters()}
-        trained = [parameter for parameter in setup.model.parameters() if parameter.requires_grad]
+        backbones_of(setup.network.model)[0].stages[0].requires_grad_(False)
+        before = {name: parameter.detach().clone() for name, parameter in setup.network.model.named_parameters()}
+        trained = [parameter for parameter in setup.network.model.parameters() if parameter.requires_grad]
         gradients = torch.autograd.grad(sum(losses_of(setup, batch)), trained, allow_unused=True)
         used = {id(parameter) for parameter, gradient in zip(trained, gradients, strict=True) if gradient is not None}
-        JointStep(setup)(batch, 1)
-        for name, parameter in setup.model.named_parameters():
+        JointStep(setup.run, setup.network)(batch, 1)
+        for name, parameter in setup.network.model.named_parameters():
             assert torch.equal(parameter, before[name]) != (id(parameter) in used), name
-        counts = parameter_counts(setup.model)
-        assert counts["shared"] + sum(counts["tasks"].values()) + counts["frozen"] == sum(each.numel() for each in setup.model.parameters())
+        counts = parameter_counts(setup.network.model)
+        assert counts["shared"] + sum(counts["tasks"].values()) + counts["frozen"] == sum(each.numel() for each in setup.network.model.parameters())
 
 
 @every_scheme
@@ -151,26 +153,25 @@ def test_a_step_moves_every_trained_parameter_and_no_frozen_one(scheme, shared_c
 def test_cosines_and_norms_are_those_of_separately_computed_gradients(scheme, balancing, shared_cache):
     """By an autograd call for each task and group, without the code under test. Norms at shared features have a test of their own (test_conflict)."""
     setup, batch = built(scheme, shared_cache, balancing={"name": balancing})
-    step = JointStep(setup)
-    groups = [group for group in setup.model.groups() if len(group.users) > 1]
+    step = JointStep(setup.run, setup.network)
+    groups = [group for group in setup.network.model.groups() if len(group.users) > 1]
     losses, alone = losses_of(setup, batch), {}
-    for task, loss in zip(setup.kinds, losses, strict=True):
+    for task, loss in zip(setup.run.kinds, losses, strict=True):
         options = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
         parts = [torch.autograd.grad(loss, group.parameters, **options) for group in groups]
         alone[task] = {group.name: torch.cat([part.flatten() for part in own]).double() for group, own in zip(groups, parts, strict=True)}
-    step(batch, 1)
-    noted = step.noted()
+    noted = step(batch, 1).extras
     if not groups:
         assert not any(key.startswith(("conflict", "gradient")) for key in noted)
         return
     alone = {task: {"": torch.cat(list(own.values())), **own} for task, own in alone.items()}
-    for one, other in combinations(setup.kinds, 2):
+    for one, other in combinations(setup.run.kinds, 2):
         for block in ["", *(group.name for group in groups)]:
             first, second = alone[one][block], alone[other][block]
             key = f"conflict/{one}/{other}" + (f"/{block}" if block else "")
             assert float(noted[key]) == pytest.approx(float(first @ second / (first.norm() * second.norm())), abs=2e-5), key
-    if not setup.model.has_shared_features:
-        weights = [task.loss_weight for task in setup.config.tasks.values()]
+    if not setup.network.model.has_shared_features:
+        weights = [task.loss_weight for task in setup.run.config.tasks.values()]
         expected = [float(own[""].norm()) * weight for own, weight in zip(alone.values(), weights, strict=True)]
         assert noted["gradient_norm"].tolist() == pytest.approx(expected, rel=1e-4)
         assert noted["gradient_share"].tolist() == pytest.approx([norm / sum(expected) for norm in expected], rel=1e-4)
@@ -179,10 +180,10 @@ def test_cosines_and_norms_are_those_of_separately_computed_gradients(scheme, ba
 @every_scheme
 def test_norms_do_without_angles_under_a_method_that_has_the_gradients(scheme, shared_cache):
     setup, batch = built(scheme, shared_cache, balancing={"name": "pcgrad"}, conflict_every=0)
-    step = JointStep(setup)
-    step(batch, 1)
-    assert not any(key.startswith("conflict") for key in step.noted())
-    assert ("gradient_norm" in step.noted()) == (setup.model.tasks_share() != "nothing")
+    step = JointStep(setup.run, setup.network)
+    noted = step(batch, 1).extras
+    assert not any(key.startswith("conflict") for key in noted)
+    assert ("gradient_norm" in noted) == (setup.network.model.tasks_share() != "nothing")
 
 
 @every_scheme
@@ -196,7 +197,7 @@ def test_a_run_is_trained_kept_and_used(scheme, tmp_path, shared_cache):
     assert run.status == "finished", run.failure
     assert counted(config) == run.info["parameters"]
     predictor = mtl_core.load(run.id, "last", home=store.home)
-    model, again = predictor.model, build(config, shared_cache).model
+    model, again = predictor.model, build(resolve(config), shared_cache).network.model
     assert run.info["tasks_share"] == model.tasks_share()
     again.load_state_dict(model.state_dict())
     image = (3 * np.arange(64, dtype=np.uint8)).reshape(8, 8, 1)
@@ -250,11 +251,11 @@ def test_every_task_may_have_an_optimizer_of_its_own(scheme, shared_cache):
     """Then nothing may be left for the run's own optimizer."""
     tasks = {task: {"optimizer": {"name": "sgd", "lr": 0.1}} for task in CONFIG["tasks"]}
     setup, batch = built(scheme, shared_cache, tasks=tasks)
-    before = [parameter.detach().clone() for parameter in setup.model.parameters()]
-    JointStep(setup)(batch, 1)
-    for parameter, old in zip(setup.model.parameters(), before, strict=True):
+    before = [parameter.detach().clone() for parameter in setup.network.model.parameters()]
+    JointStep(setup.run, setup.network)(batch, 1)
+    for parameter, old in zip(setup.network.model.parameters(), before, strict=True):
         assert torch.equal(parameter, old) == (parameter.grad is None)
-    assert all(parameter.grad is not None for head in setup.model.heads.values() for parameter in head.parameters())
+    assert all(parameter.grad is not None for head in setup.network.model.heads.values() for parameter in head.parameters())
 
 
 class NoGroupForTheHeads(HardSharing):
@@ -298,7 +299,7 @@ def test_groups_that_do_not_divide_the_network_are_refused_in_words(scheme, said
 
 def test_hard_sharing_is_what_it_was(shared_cache):
     """The names of its tensors, which old checkpoints and exported folders hold, and of its blocks, which old curves hold."""
-    model = built("hard", shared_cache)[0].model
+    model = built("hard", shared_cache)[0].network.model
     names = list(model.state_dict())
     kinds = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
     block = ["0.weight", *(f"1.{kind}" for kind in kinds), "3.weight", *(f"4.{kind}" for kind in kinds)]
@@ -311,10 +312,12 @@ def test_hard_sharing_is_what_it_was(shared_cache):
 def test_hard_sharing_computes_what_a_backbone_and_heads_compute(shared_cache):
     """Written out by hand, with the same seed: the losses and gradients are the same to the last bit."""
     setup, batch = built("hard", shared_cache, gradient_norms=False)
-    features = setup.model.backbone(batch.images)
-    outputs = {task: head(features) for task, head in setup.model.heads.items()}
-    by_hand = separate_losses(setup.kinds, outputs, batch, setup.complete)[0]
-    expected = torch.autograd.grad(sum(by_hand), list(setup.model.parameters()))
+    features = setup.network.model.backbone(batch.images)
+    outputs = {task: head(features) for task, head in setup.network.model.heads.items()}
+    by_hand = separate_losses(setup.run.kinds, outputs, batch, setup.run.complete)[0]
+    expected = torch.autograd.grad(sum(by_hand), list(setup.network.model.parameters()))
     found = losses_of(setup, batch)
     assert all(torch.equal(one, other) for one, other in zip(found, by_hand, strict=True))
-    assert all(torch.equal(one, other) for one, other in zip(torch.autograd.grad(sum(found), list(setup.model.parameters())), expected, strict=True))
+    assert all(
+        torch.equal(one, other) for one, other in zip(torch.autograd.grad(sum(found), list(setup.network.model.parameters())), expected, strict=True)
+    )
