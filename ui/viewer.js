@@ -1,5 +1,5 @@
 // One image large: target, prediction and error of every task, at any epoch. Everything is drawn here from raw values, so that epochs,
-// layers, opacity, thresholds and zoom need no answer from the server. Layers are described in mtl_core/figures/layers.py.
+// layers, opacity, thresholds and zoom need no answer from the server. Layers are primitives: mtl_core/figures/primitives.py says which. Nothing here knows a kind of task.
 
 const UNKNOWN = 65535, IGNORE = 255, MATCHING = 0.5, MOST_ZOOM = 24, PLAY_MS = 260, REPORT_MS = 450;
 const GREEN = "#2ca25f", RED = "#e34a33", AMBER = "#e6a100", QUIET = "rgba(128,128,128,0.55)";
@@ -10,7 +10,7 @@ async function unpack(text) {
   return new Response(stream).arrayBuffer();
 }
 
-// Raw values of a layer: bytes for masks and pictures, numbers in the task's unit (NaN = unknown) for depth.
+// Raw values of a layer: bytes for masks and pictures, numbers in the task's unit (NaN = unknown) for heat.
 async function opened(layer) {
   if (!layer) return null;
   if (layer.mask) return { ...layer, mask: new Uint8Array(await unpack(layer.mask)) };
@@ -18,10 +18,10 @@ async function opened(layer) {
     const seen = layer.seen ? new Uint8Array(await unpack(layer.seen)) : null; // what a self-supervised task was shown
     return { ...layer, seen, picture: new Uint8Array(await unpack(layer.picture)) };
   }
-  if (layer.depth) {
-    const steps = new Uint16Array(await unpack(layer.depth));
+  if (layer.heat) {
+    const steps = new Uint16Array(await unpack(layer.heat));
     const span = (layer.high - layer.low) / (UNKNOWN - 1);
-    return { ...layer, depth: Float32Array.from(steps, (step) => (step === UNKNOWN ? NaN : layer.low + step * span)) };
+    return { ...layer, heat: Float32Array.from(steps, (step) => (step === UNKNOWN ? NaN : layer.low + step * span)) };
   }
   return layer;
 }
@@ -206,7 +206,7 @@ class Viewer {
     first.append(through);
     if (data.steps_samples) first.append(button("Previous image", "Arrow key up", () => this.send.trigger("move", -1)), button("Next image", "Arrow key down", () => this.send.trigger("move", 1)));
     second.append(this.dial("Opacity", 0, 1, 0.05, "opacity"));
-    if (data.tasks.some((task) => task.kind === "detection")) {
+    if (data.tasks.some((task) => task.layer === "boxes")) {
       second.append(this.dial("Confidence from", 0.05, 0.95, 0.05, "confidence"), this.dial("Overlap up to (NMS)", 0.05, 1, 0.05, "suppression"), this.choice("One class per place", "Of boxes that overlap, only the best stays, whatever their classes are", "agnostic"));
     }
     this.hider = button("Hide layers", "Show the plain image (H)", () => this.hide());
@@ -280,11 +280,11 @@ class Viewer {
     } });
     box.append(toggle, name);
     const legend = element("div", "legend-part");
-    if (task.kind === "segmentation" || task.kind === "detection") legend.append(this.keys(task));
-    if (task.kind === "depth") legend.append(this.scale(this.data.depth_scale, task.range[0], task.range[1], task.unit));
-    if (this.data.with_targets && task.kind === "segmentation") legend.append(this.note([[RED, "wrong pixel"], ["#888888", "ignored"]], "Error:"));
-    if (this.data.with_targets && task.kind === "detection") legend.append(this.note([[GREEN, "found"], [AMBER, "not there, or another class"], [RED, "missed"]], "Error:"));
-    if (this.data.with_targets && task.kind === "depth") legend.append(element("div", "quiet", "Error, distance from the target:"), this.scale(this.data.error_scale, 0, this.worst(task), task.unit));
+    if (task.layer === "mask" || task.layer === "boxes") legend.append(this.keys(task));
+    if (task.layer === "heat") legend.append(this.scale(this.data.depth_scale, task.range[0], task.range[1], task.unit));
+    if (this.data.with_targets && task.layer === "mask") legend.append(this.note([[RED, "wrong pixel"], ["#888888", "ignored"]], "Error:"));
+    if (this.data.with_targets && task.layer === "boxes") legend.append(this.note([[GREEN, "found"], [AMBER, "not there, or another class"], [RED, "missed"]], "Error:"));
+    if (this.data.with_targets && task.layer === "heat") legend.append(element("div", "quiet", "Error, distance from the target:"), this.scale(this.data.error_scale, 0, this.worst(task), task.unit));
     box.append(legend);
     return box;
   }
@@ -371,7 +371,7 @@ class Viewer {
     if (what === "target") return [element("div", "number", layer.p.map((p, index) => (p > 0.5 ? task.classes[index] : "")).filter(Boolean).join(", ") || "none")];
     const order = layer.p.map((p, index) => [p, index]).sort((a, b) => b[0] - a[0]);
     const wanted = (index) => target && target.p[index] > 0.5;
-    const shown = order.filter(([p, index], place) => place < 4 || wanted(index) || (task.kind === "multi_label" && p >= 0.5)).slice(0, 10);
+    const shown = order.filter(([p, index], place) => place < 4 || wanted(index) || (!layer.one && p >= 0.5)).slice(0, 10);
     const longest = Math.max(...shown.map(([, index]) => task.classes[index].length));
     return shown.map(([p, index]) => {
       const line = element("div", `prob${wanted(index) ? " right" : ""}`), name = element("span", "", task.classes[index]), bar = element("i");
@@ -387,7 +387,7 @@ class Viewer {
   errorWords(task, layer, target) {
     if (!layer || !target) return [element("span", "quiet", "nothing to compare with")];
     if (layer.v !== undefined) return [element("div", "number", this.words(Math.abs(layer.v - target.v), task.unit))];
-    if (task.kind === "classification") {
+    if (layer.one) {
       const best = layer.p.indexOf(Math.max(...layer.p)), right = target.p[best] > 0.5;
       return [this.note([[right ? GREEN : RED, right ? "right" : `wrong: ${task.classes[best]} for ${task.classes[target.p.indexOf(1)]}`]])];
     }
@@ -423,7 +423,7 @@ class Viewer {
       return shown && this.painted((pixels) => { for (let p = 0; p < shown.length / 3; p++) pixels.set([shown[3 * p], shown[3 * p + 1], shown[3 * p + 2], 255], 4 * p); });
     }
     if (layer.mask) return this.painted((pixels) => this.fillMask(pixels, task, layer.mask, error ? target.mask : null));
-    if (layer.depth) return this.painted((pixels) => this.fillDepth(pixels, task, layer.depth, error ? target.depth : null));
+    if (layer.heat) return this.painted((pixels) => this.fillHeat(pixels, task, layer.heat, error ? target.heat : null));
     return null;
   }
 
@@ -439,11 +439,11 @@ class Viewer {
     }
   }
 
-  fillDepth(pixels, task, depth, target) {
+  fillHeat(pixels, task, heat, target) {
     const scale = (target ? this.data.error_scale : this.data.depth_scale).map(rgb);
     const low = target ? 0 : task.range[0], span = Math.max(target ? this.worst(task) : task.range[1] - task.range[0], 1e-9);
-    for (let place = 0; place < depth.length; place++) {
-      const value = target ? Math.abs(depth[place] - target[place]) : depth[place];
+    for (let place = 0; place < heat.length; place++) {
+      const value = target ? Math.abs(heat[place] - target[place]) : heat[place];
       if (!Number.isFinite(value)) { pixels.set([128, 128, 128, target ? 160 : 255], 4 * place); continue; }
       const colour = scale[Math.round(Math.min(Math.max((value - low) / span, 0), 1) * (scale.length - 1))];
       pixels.set([...colour, 255], 4 * place);
@@ -466,7 +466,7 @@ class Viewer {
     panel.note.textContent = "";
     if (panel.what !== "input" && !this.hidden) {
       const tasks = task ? [task] : this.data.tasks.filter((each) => each.drawn && !each.made && !this.off.has(each.name));
-      for (const each of [...tasks].sort((a, b) => (a.kind === "detection") - (b.kind === "detection"))) this.overlay(context, panel, each, k, !task);
+      for (const each of [...tasks].sort((a, b) => (a.layer === "boxes") - (b.layer === "boxes"))) this.overlay(context, panel, each, k, !task);
     }
     this.cross(context, k);
   }
@@ -478,7 +478,7 @@ class Viewer {
     if (layer.boxes) return this.boxes(context, panel, task, layer, k);
     const picture = this.picture(panel, task);
     if (!picture) return;
-    const whole = layer.depth || layer.picture; // covers everything: beside other layers it is only a tint, alone it is the picture
+    const whole = layer.heat || layer.picture; // covers everything: beside other layers it is only a tint, alone it is the picture
     context.globalAlpha = together && whole ? this.opacity / 2 : whole && (panel.what !== "error" || task.made) ? Math.min(1, this.opacity / 0.6) : this.opacity;
     context.drawImage(picture, 0, 0);
     context.globalAlpha = 1;
@@ -492,7 +492,7 @@ class Viewer {
       return counted ? `${((100 * wrong) / counted).toFixed(1)} % of pixels wrong` : "every pixel ignored";
     }
     let sum = 0, known = 0;
-    layer.depth.forEach((value, place) => { const error = Math.abs(value - target.depth[place]); if (Number.isFinite(error)) { sum += error; known++; } });
+    layer.heat.forEach((value, place) => { const error = Math.abs(value - target.heat[place]); if (Number.isFinite(error)) { sum += error; known++; } });
     return known ? `${this.words(sum / known, task.unit)} on average` : "no measurement";
   }
 
@@ -616,7 +616,7 @@ class Viewer {
     const value = (each, layer) => {
       if (!layer) return null;
       if (layer.mask) return layer.mask[place] === IGNORE ? "ignored" : each.classes[layer.mask[place]];
-      if (layer.depth) return this.words(layer.depth[place], each.unit);
+      if (layer.heat) return this.words(layer.heat[place], each.unit);
       if (layer.boxes) return chosenBoxes(layer, layer === this.target[each.name] ? 0 : this.confidence, this.suppression, layer !== this.target[each.name] && this.agnostic).filter((box) => x >= box[0] && x < box[2] && y >= box[1] && y < box[3]).map((box) => `${each.classes[box[4]]} ${layer === this.target[each.name] ? "" : box[5].toFixed(2)}`.trim()).join(", ") || "no box";
       return null;
     };

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mtl_core.tasks.detection import Detection, assign
+from mtl_core.tasks.detection import Detection
+from mtl_core.tasks.fcos import assign
 from mtl_core.training.build import Setup, evenly_spaced_rows
 
 MOST_IMAGES = 500  # of the training split, evenly spread
