@@ -14,6 +14,7 @@ import streamlit as st
 from mtl_core.data.dataset import Task
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
+from mtl_core.inference.model_folder import tasks_of
 from mtl_core.runs.artifacts import read_probe_targets, read_probes
 from mtl_core.tasks import kind_of
 from ui import words
@@ -29,10 +30,7 @@ def ink() -> str:
 
 def task_of(name: str, info: dict[str, Any]) -> Task:
     """The task as the run recorded it."""
-    near, far = info.get("value_range", (0.0, 1.0))
-    return Task(
-        name, info["kind"], info.get("target", name), tuple(info.get("classes", ())), info.get("unit", ""), info.get("title", ""), (near, far)
-    )
+    return tasks_of([{"target": name, **info, "name": name}])[name]
 
 
 def probe_sheet(

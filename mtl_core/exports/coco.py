@@ -25,8 +25,8 @@ def write(source: ExportSource, folder: Path) -> None:
         task = kind.task
         height, width = data.images.shape[2:]
         known = np.flatnonzero(data.labelled[task.target])
-        results = [entry for row in known for entry in kind.coco_annotations(task, int(row), predictions[name][row], (height, width))]
-        targets = [entry for row in known for entry in kind.coco_annotations(task, int(row), data.targets[task.target][row], (height, width))]
+        results = [entry for row in known for entry in kind.coco_annotations(task, int(row), predictions[name][row], (height, width), True)]
+        targets = [entry for row in known for entry in kind.coco_annotations(task, int(row), data.targets[task.target][row], (height, width), False)]
         annotations = [_annotation(number, entry) for number, entry in enumerate(targets, 1)]
         whole = {
             "images": [

@@ -61,9 +61,19 @@ def moved_back(row: np.ndarray, geometry: str, placed: Fit) -> np.ndarray:
         real = row[row[:, 4] >= 0]
         back = np.concatenate([boxes_back(real[:, :4], placed), real[:, 4:]], axis=1).astype(np.float32)
         return back[(back[:, 2] > back[:, 0]) & (back[:, 3] > back[:, 1])]
+    if geometry == "points":  # shares of the frame, with a score
+        return np.concatenate([points_back(row[:, :2], placed), row[:, 2:]], axis=1)
     if geometry == "mask":
         return classes_back(row, placed)
     return values_back(row, placed) if geometry in MAPS else row
+
+
+def points_back(points: np.ndarray, placed: Fit) -> np.ndarray:
+    """Points (K, 2) as shares of the frame -> of the image; one in a bar beside it comes to the image's edge."""
+    (fy, fx), (down, across), (height, width) = placed.factors, placed.offset, placed.old
+    pixels = points * (placed.new[1], placed.new[0])
+    back = (((pixels - (across, down)) / (fx, fy)) / (width, height)).clip(0, 1).astype(np.float32)
+    return back if placed.before is None else points_back(back, placed.before)
 
 
 def boxes_back(boxes: np.ndarray, placed: Fit) -> np.ndarray:

@@ -112,7 +112,7 @@ def tasks_of(values: list[Mapping[str, Any]]) -> dict[str, Task]:
 
 
 def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(_plain(each) for each in value) if isinstance(value, list | tuple) else value
 
 
 def _described(values: Any, path: Path) -> ModelDescription:

@@ -33,6 +33,7 @@ TASK_KINDS = Registry(
         "segmentation": "mtl_core.tasks.segmentation:Segmentation",
         "depth": "mtl_core.tasks.depth:Depth",
         "normals": "mtl_core.tasks.normals:Normals",
+        "keypoints": "mtl_core.tasks.keypoints:Keypoints",
         "regression": "mtl_core.tasks.regression:Regression",
         **SELF_SUPERVISED.table,
     },

@@ -279,7 +279,7 @@ class Detection(TaskKind):
         return {"image": images, **sides, "class": [task.classes[int(index)] for index in rows[:, 4]], "score": rows[:, 5]}
 
     @classmethod
-    def coco_annotations(cls, task: Task, image: int, row: np.ndarray, size: tuple[int, int]) -> list[dict[str, Any]]:
+    def coco_annotations(cls, task: Task, image: int, row: np.ndarray, size: tuple[int, int], predicted: bool) -> list[dict[str, Any]]:
         entries = []
         for x1, y1, x2, y2, index, *score in row[row[:, 4] >= 0].astype(float).tolist():
             entry = {"image_id": image, "category_id": int(index), "bbox": [x1, y1, x2 - x1, y2 - y1]}

@@ -242,8 +242,8 @@ class TaskKind(ABC):
         return None
 
     @classmethod
-    def coco_annotations(cls, task: Task, image: int, row: np.ndarray, size: tuple[int, int]) -> list[dict[str, Any]] | None:
-        """COCO's entries for one row of targets or predictions (these with ``score``); None for kinds that COCO has no entries for."""
+    def coco_annotations(cls, task: Task, image: int, row: np.ndarray, size: tuple[int, int], predicted: bool) -> list[dict[str, Any]] | None:
+        """COCO's entries for one row of targets, or of predictions (these with ``score``); None for kinds that COCO has no entries for."""
         return None
 
     @classmethod

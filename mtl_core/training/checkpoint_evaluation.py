@@ -70,6 +70,9 @@ def evaluate_checkpoint(
     dataset = data.split(split)
     kinds = {name: kind for name, kind in kinds.items() if kind.task.target in dataset.targets}  # not those that make their targets themselves
     passes = {name: TaskPass(kind, kind.evaluation(kind.task)) for name, kind in kinds.items()}
+    for task in passes.values():
+        if task.evaluation is not None:
+            task.evaluation.size = task.kind.image_size
     _predict(model, execution, _batches(config, dataset, kinds, data.statistics, execution), dataset, passes, lambda share: progress(share, split))
     progress(1.0, f"{split}: computing the metrics")
     report, arrays = {}, {}

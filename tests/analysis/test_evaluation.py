@@ -334,6 +334,7 @@ NOTHING = {
     "segmentation": (np.zeros((0, 3, 3), np.uint8), np.zeros((0, 3, 3), np.uint8)),
     "depth": (np.zeros((0, 3, 3), np.float32), np.zeros((0, 3, 3), np.float32)),
     "detection": (np.zeros((0, 2, 6), np.float32), np.zeros((0, 2, 5), np.float32)),
+    "keypoints": (np.zeros((0, 4, 3), np.float32), np.zeros((0, 4, 3), np.float32)),
     "normals": (np.zeros((0, 3, 3, 3), np.float16), np.zeros((0, 3, 3, 3), np.float16)),
 }
 

@@ -102,6 +102,7 @@ def test_no_image_gives_no_error(kind):
         "depth": (np.zeros((0, 2, 2)),) * 2,
         "regression": (np.zeros(0),) * 2,
         "normals": (np.zeros((0, 3, 2, 2)),) * 2,
+        "keypoints": (np.zeros((0, 4, 3)),) * 2,
     }[kind]
     assert per_sample_errors(kind, *empty).values.shape == (0,)
 

@@ -62,7 +62,9 @@ class Findings:
 
 
 class KindEvaluation(ABC):
-    """One task's evaluation over one pass."""
+    """One task's evaluation over one pass. ``size``: (height, width) of the images, set by whoever evaluates."""
+
+    size: tuple[int, int] = (1, 1)
 
     def __init__(self, task: Task):
         self.task = task
