@@ -87,6 +87,7 @@ def _described(task: Task, colour: str) -> dict[str, Any]:
         "colour": colour,
         "classes": list(task.classes),
         "class_colours": colours,
+        "edges": [list(edge) for edge in task.edges],
         "unit": task.unit,
         "range": list(task.value_range),
         "drawn": layer not in WORDS,

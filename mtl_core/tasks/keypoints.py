@@ -236,7 +236,7 @@ class Keypoints(TaskKind):
         points = np.stack([row[:, 0].astype(float) * width, row[:, 1].astype(float) * height, visible], 1)
         entry = {"image_id": image, "category_id": 1, "keypoints": points.ravel().tolist()}
         if predicted:
-            return [{**entry, "score": float(row[:, 2].mean())}]
+            return [{**entry, "score": float(row[:, 2].astype(float).mean())}]
         box = {"bbox": [0.0, 0.0, float(width), float(height)], "area": float(width * height)}
         return [{**entry, "num_keypoints": int((visible > 0).sum()), **box}]
 
