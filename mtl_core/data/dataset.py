@@ -12,6 +12,7 @@ segmentation   uint8 (N, H, W)      class index per pixel, 255 = ignore
 depth          float32 (N, H, W)    distance in the task's unit, NaN = no measurement
 normals        float16 (N, 3, H, W) unit vectors that point out of the surface; a zero vector = missing
 detection      float32 (N, M, 5)    x1, y1, x2, y2 in pixels (x2, y2 exclusive), class index; class -1 = padding
+keypoints      float32 (N, K, 3)    x, y as shares of width and height; 0 absent, 1 hidden, 2 visible
 ============== ==================== ==========================================================================
 """
 

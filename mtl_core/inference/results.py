@@ -9,6 +9,7 @@ regression       ``Number``           value, unit
 segmentation     ``Mask``             classes uint8 (H, W); 255 where the network was not shown that part
 depth            ``DepthMap``         values float32 (H, W), unit; NaN where the network was not shown that part
 detection        ``Boxes``            boxes float32 (B, 4) x1, y1, x2, y2 in pixels, classes (B,), scores (B,), best first
+keypoints        ``NamedPoints``      points float32 (K, 2) x, y as shares of the image's width and height, scores (K,)
 any other        ``Decoded``          what the kind decodes, in the network's own frame
 ================ ==================== ===================================================================================
 
@@ -29,12 +30,13 @@ from mtl_core.tasks import kind_of
 from mtl_core.tasks.classification import OneClass
 from mtl_core.tasks.depth import DepthMap
 from mtl_core.tasks.detection import Boxes
+from mtl_core.tasks.keypoints import NamedPoints
 from mtl_core.tasks.multi_label import ManyClasses
 from mtl_core.tasks.regression import Number
 from mtl_core.tasks.segmentation import Mask
 from mtl_core.tasks.task_result import Decoded, TaskResult
 
-__all__ = ["Boxes", "Decoded", "DepthMap", "ImagePrediction", "ManyClasses", "Mask", "Number", "OneClass", "TaskResult", "on_image"]
+__all__ = ["Boxes", "Decoded", "DepthMap", "ImagePrediction", "ManyClasses", "Mask", "NamedPoints", "Number", "OneClass", "TaskResult", "on_image"]
 
 
 @dataclass(frozen=True)
