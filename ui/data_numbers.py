@@ -12,6 +12,8 @@ from mtl_core.analysis.dataset_report import SPLITS, DatasetReport, TaskCounts, 
 from mtl_core.data.dataset import PreparedData, Task
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.dataset import MOST_CLASSES, box_figure, class_figure, counts_figure, coverage_figure, histogram_figure
+from mtl_core.figures.primitives import Boxes
+from mtl_core.tasks import kind_of
 from ui import words
 from ui.data_sets import DataSet
 from ui.plot import plot, prepared
@@ -108,18 +110,18 @@ def _charts(task: Task, counts: dict[str, TaskCounts], colour: str, image_size: 
             (f"Labelled images, {cut}", class_figure(task.classes, images, {split: part.labelled for split, part in there.items()}, colour))
         )
     amounts = {split: part.amount_per_class for split, part in there.items() if len(part.amount_per_class)}
-    noun = {"detection": "boxes", "segmentation": "pixels"}.get(task.kind, "")
+    noun = kind_of(task.kind).counted
     if amounts:
         totals = {split: int(numbers.sum()) for split, numbers in amounts.items()}
         charts.append((f"{noun.capitalize()} per class", class_figure(task.classes, amounts, totals, colour, noun)))
-    if task.kind == "detection":
+    if kind_of(task.kind).layer == Boxes.type:
         boxes = np.concatenate([part.boxes for part in there.values()])
         charts = [charts[1], ("Boxes per image", counts_figure({split: part.boxes_per_image for split, part in there.items()}, colour, "boxes"))]
         charts.append((f"Sizes of {len(boxes):,} boxes; dotted: the image", box_figure(boxes, image_size, colour)))
     values = {split: part.values for split, part in there.items() if part.values is not None}
     if values:
         edges = next(iter(values.values())).edges
-        noun = "pixels" if task.kind == "depth" else "images"
+        noun = kind_of(task.kind).valued
         histograms = {split: part.counts for split, part in values.items()}
         charts.append((f"Spread of the values{f' ({task.unit})' if task.unit else ''}", histogram_figure(edges, histograms, colour, task.unit, noun)))
     return charts
@@ -129,14 +131,14 @@ def _table(task: Task, counts: dict[str, TaskCounts]) -> pd.DataFrame | None:
     """The same numbers, exact."""
     if task.classes:
         columns = {f"{split} images": counts[split].images_per_class for split in SPLITS}
-        noun = {"detection": "boxes", "segmentation": "pixels"}.get(task.kind, "")
+        noun = kind_of(task.kind).counted
         if noun:
             columns |= {f"{split} {noun}": counts[split].amount_per_class for split in SPLITS if len(counts[split].amount_per_class)}
         return pd.DataFrame(columns, index=pd.Index(task.classes, name="class"))
     values = {split: part.values for split, part in counts.items() if part.values is not None}
     if not values:
         return None
-    noun = "unknown pixels" if task.kind == "depth" else "unknown values"
+    noun = "unknown pixels" if kind_of(task.kind).valued == "pixels" else "unknown values"
     rows = {
         split: {"lowest": part.low, "mean": part.mean, "highest": part.high, "unit": task.unit, noun: counts[split].unknown}
         for split, part in values.items()

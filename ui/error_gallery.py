@@ -16,6 +16,8 @@ from mtl_core.analysis.sample_errors import SampleErrors, per_sample_errors
 from mtl_core.data.dataset import Task
 from mtl_core.figures.gallery import png
 from mtl_core.figures.overlays import enlarge
+from mtl_core.figures.primitives import WORDS
+from mtl_core.tasks import kind_of
 from ui.element_keys import component_key
 from ui.sheets import for_thumbnails, legend
 from ui.words import measured, plain
@@ -23,7 +25,6 @@ from ui.words import measured, plain
 A_PAGE = 24
 COLUMNS = 6  # of the picture that the thumbnails are cut from
 TILE_PIXELS = 128
-SAID = ("classification", "multi_label", "regression")  # kinds whose targets and predictions are words, not drawn on the image
 DISAGREE, POSITION = "tasks disagree", "position in the set"
 DISAGREES_FROM = 0.2  # share of boxes, edges or of one counted thing
 
@@ -42,11 +43,11 @@ def error_gallery(pictures: Any, tasks: Mapping[str, Task], epoch: int, key: str
     if pages > 1:
         page = right.number_input(f"Page of {pages}", 1, pages, 1, key=f"{key}.page.{pages}", label_visibility="collapsed") - 1
     members = [int(number) for number in shown[page * A_PAGE : (page + 1) * A_PAGE]]
-    drawn = [task for task in tasks.values() if task.kind not in SAID]
+    drawn = [task for task in tasks.values() if not _is_said(task)]
     drawn.sort(key=lambda task: task.target.startswith("made/"))  # a task that sees changed copies only where there is no other
     first = next((task for task in drawn if task.name == sort_by), None) or next(iter(drawn or tasks.values()))
     left.caption(_summary(found, shown, sort_by, page, pages, paired=bool(drawn)) + chosen_part(pictures))
-    said = tasks[sort_by] if sort_by in tasks and tasks[sort_by].kind in SAID else None
+    said = tasks[sort_by] if sort_by in tasks and _is_said(tasks[sort_by]) else None
     _thumbnails(pictures, found, members, first, said, sort_by, epoch, key)
     legend(first)
 
@@ -73,6 +74,11 @@ def _numbers(pictures: Any, tasks: Mapping[str, Task], epoch: int) -> dict[str, 
         kept["checks"] = disagreements(tasks, arrays, targets, labelled)
         kept["targets"], kept["labelled"] = targets, labelled
     return kept
+
+
+def _is_said(task: Task) -> bool:
+    """Its targets and predictions are words, not drawn on the image."""
+    return kind_of(task.kind).layer in WORDS
 
 
 def _unit(errors: SampleErrors, task: Task) -> str:
@@ -149,18 +155,10 @@ def with_class(tasks: Mapping[str, Task], targets: Mapping[str, np.ndarray], lab
     for task_name, task in tasks.items():
         if task_name not in targets or name not in task.classes:
             continue
-        index, values = task.classes.index(name), targets[task_name]
-        if task.kind == "classification":
-            found = values == index
-        elif task.kind == "multi_label":
-            found = values[:, index] > 0
-        elif task.kind == "detection":
-            found = (values[..., 4] == index).any(1)
-        elif task.kind == "segmentation":
-            found = (values == index).any((1, 2))
-        else:
-            continue
-        there |= found & labelled[task_name]
+        rows = np.flatnonzero(labelled[task_name])
+        present = kind_of(task.kind).presence(task, targets[task_name][rows])
+        if present is not None:
+            there[rows] |= present[:, task.classes.index(name)]
     return there
 
 
@@ -188,7 +186,7 @@ def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: 
         "tiles": tiles,
         "columns": COLUMNS,
         "ratio": ratio,
-        "paired": task.kind not in SAID,
+        "paired": not _is_said(task),
         "sprite": "data:image/png;base64," + base64.b64encode(sprite).decode(),
     }
     data["revision"] = hashlib.sha1(repr(data).encode()).hexdigest()
@@ -237,10 +235,10 @@ def _sprite(pictures: Any, found: dict[str, Any], members: list[int], task: Task
     scale, step = max(1, TILE_PIXELS // max(height, width)), max(1, max(height, width) // (2 * TILE_PIXELS))
     rows, gap = -(-len(members) // COLUMNS), 2
     tile_height, tile_width = len(range(0, height * scale, step)), len(range(0, width * scale, step))
-    place_width = tile_width if task.kind in SAID else 2 * tile_width + gap
+    place_width = tile_width if _is_said(task) else 2 * tile_width + gap
     sheet = np.zeros((rows * tile_height, COLUMNS * place_width, 4), dtype=np.uint8)
     for place, number in enumerate(members):
-        pair = [enlarge(pictures.seen(task.name, number), scale)] if task.kind in SAID else _pair(pictures, found, task, number, arrays, scale)
+        pair = [enlarge(pictures.seen(task.name, number), scale)] if _is_said(task) else _pair(pictures, found, task, number, arrays, scale)
         top, left = place // COLUMNS * tile_height, place % COLUMNS * place_width
         for side, picture in enumerate(pair):
             start = left + side * (tile_width + gap)

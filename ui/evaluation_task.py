@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from mtl_core.analysis.box_matching import SHOWN_SCORE
 from mtl_core.analysis.evaluation.findings import OUTCOMES, Cells
-from mtl_core.analysis.sample_errors import SHOWN_SCORE, worst_first
+from mtl_core.analysis.sample_errors import worst_first
 from mtl_core.figures import evaluation as figures
 from mtl_core.runs.evaluations import Evaluation
 from mtl_core.runs.store import RunStore
+from mtl_core.tasks import kind_of
 from ui import words
 from ui.evaluation_samples import sample_row
 from ui.plot import plot, prepared
 
-TITLES = {"multi_label": ("class", "outcome")}  # of the confusion's rows and columns, where they are not the usual ones
 SHORT = {  # title of a column -> what fits over numbers
     "Average precision": "AP",
     "Precision": "Prec.",
@@ -48,7 +49,7 @@ def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str
     if cells is not None:
         left, right = st.columns([6, 5], gap="large")
         with left:
-            chosen = _confusion(cells, TITLES.get(about["kind"], ("true", "predicted")), colour, key, task)
+            chosen = _confusion(cells, kind_of(about["kind"]).confusion_titles, colour, key, task)
         st.query_params["cell"] = f"{task}.{chosen[0]}.{chosen[1]}"
         with right:
             shown = _class_table(about, key, curves="pr" in arrays or "roc" in arrays)
@@ -197,7 +198,7 @@ def _absent(about: dict[str, Any]) -> None:
 def _charts(about: dict[str, Any], arrays: dict[str, np.ndarray], shown: int | None, colour: str, key: str) -> None:
     unit, charts = about["unit"], []
     if "pr" in arrays:
-        title = "Precision over recall" + (" at IoU 0.50" if about["kind"] == "detection" else "")
+        title = "Precision over recall" + kind_of(about["kind"]).curve_note
         charts.append((title, "pr", figures.class_curves_figure(arrays["pr"], about["classes"], shown, "pr", colour)))
     if "roc" in arrays:
         charts.append(("ROC", "roc", figures.class_curves_figure(arrays["roc"], about["classes"], shown, "roc", colour)))

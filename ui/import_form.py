@@ -11,7 +11,9 @@ import streamlit as st
 
 from mtl_core.data.imports.formats import FORMATS
 from mtl_core.data.imports.spec import ImportSpec, SplitSpec
+from mtl_core.data.imports.tables.table_options import Column
 from mtl_core.names import task_name_problem
+from mtl_core.tasks import kind_of
 from ui import words
 from ui.guard import is_ours
 from ui.import_draft import RESIZED, change, draft, place_of, rename_task, tasks_now, value
@@ -22,7 +24,7 @@ from ui.state import hold, wait_for
 
 DELIMITERS = {",": "comma", ";": "semicolon", "tab": "tab", "|": "bar", "space": "white space"}
 ENCODINGS = ["utf-8-sig", "utf-16", "cp1252", "latin-1"]
-COLUMN_KINDS = ["classification", "multi_label", "regression", "left_out"]
+COLUMN_KINDS = list(get_args(Column.model_fields["kind"].annotation))
 COLOURS = {"auto": "As the files are", "grey": "Grey", "colour": "Colour"}
 HOW = {"ratio": "By ratio", "lists": "Given lists", "folders": "Folders", "column": "A column"}
 HOW_GIVEN = {"lists": "The data set's own lists", "folders": "The folders", "column": "The column's values"}
@@ -255,7 +257,7 @@ def _drawing(proposal: Any, now: Any, drawn: list[str], about: dict[str, str]) -
             _number(label, ("splits", name), step, about[name])
     left, right = st.columns(2)
     with left:
-        names = ["", *(task.name for task in now.tasks if task.kind == "classification")]
+        names = ["", *(task.name for task in now.tasks if kind_of(task.kind).stratifies)]
         _select("Equal shares of the classes of", ("splits", "stratify"), names, "", lambda name: name or "none", about["stratify"])
     with right:
         _select("What stays together", ("splits", "groups"), list(GROUPS), None, lambda name: GROUPS.get(name, name), about["groups"])

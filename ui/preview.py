@@ -14,8 +14,8 @@ from mtl_core.data import open_source
 from mtl_core.data.dataset import Task
 from mtl_core.data.prepare import prepare
 from mtl_core.data.preprocessing.one_sample import OneSample, preprocessed_sample, variants
-from mtl_core.data.preprocessing.steps import MAPS
 from mtl_core.data.source import Progress
+from mtl_core.data.target_geometry import geometry_of
 from mtl_core.errors import ConfigError
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.gallery import Tile, contact_sheet, png
@@ -193,7 +193,7 @@ def _drawn(cache: str, data: str, number: int, tasks: tuple[str, ...], colour: s
         rows = [("", tiles[start : start + SAMPLE_COLUMNS]) for start in range(0, len(tiles), SAMPLE_COLUMNS)]
     else:
         tiles, in_words = [None] * SAMPLE_COLUMNS, []
-        chosen.sort(key=lambda task: task.kind not in (*MAPS, "detection"))  # those that move with the image
+        chosen.sort(key=lambda task: geometry_of(task) in ("", "whole", "count"))  # those that move with the image
         drawn = variants(plain, prepared.statistics["mean"], augmentation, VARIANTS, tasks=prepared.tasks)
         rows = [("", sample_tiles(variant, chosen)[:VARIANT_COLUMNS]) for variant in drawn]
     return png(contact_sheet(rows, ink=colour, text_height=22)), len(tiles), in_words

@@ -11,6 +11,8 @@ import streamlit as st
 from mtl_core.data.imports.library import ImportedSet, get_imported
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import draw_heat, enlarge
+from mtl_core.figures.primitives import Boxes
+from mtl_core.tasks import kind_of
 from ui.charts import colours_of
 from ui.error_gallery import chosen_part
 from ui.guard import is_ours, worded
@@ -108,7 +110,7 @@ def _neighbour(now: int, by: int, count: int) -> int:
 
 def _suppression(run: Any, tasks: dict[str, Any]) -> float:
     """Overlap above which this run's detection drops a box."""
-    options = [run.config.tasks[name].options for name, task in tasks.items() if task.kind == "detection" and name in run.config.tasks]
+    options = [run.config.tasks[name].options for name, task in tasks.items() if kind_of(task.kind).layer == Boxes.type and name in run.config.tasks]
     return float(options[0].get("nms_threshold", 0.6)) if options else 0.6
 
 

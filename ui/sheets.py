@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from mtl_core.analysis.sample_errors import SHOWN_SCORE
 from mtl_core.data.dataset import Task
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
+from mtl_core.inference.model_folder import tasks_of
 from mtl_core.runs.artifacts import read_probe_targets, read_probes
+from mtl_core.tasks import kind_of
 from ui import words
 from ui.timeline import follow
 
-FEW_NAMES = 4  # boxes whose names a thumbnail has room for
 INKS = {"light": "#3A4552", "dark": "#C4CCD6"}
 
 
@@ -30,10 +30,7 @@ def ink() -> str:
 
 def task_of(name: str, info: dict[str, Any]) -> Task:
     """The task as the run recorded it."""
-    near, far = info.get("value_range", (0.0, 1.0))
-    return Task(
-        name, info["kind"], info.get("target", name), tuple(info.get("classes", ())), info.get("unit", ""), info.get("title", ""), (near, far)
-    )
+    return tasks_of([{"target": name, **info, "name": name}])[name]
 
 
 def probe_sheet(
@@ -45,17 +42,9 @@ def probe_sheet(
     return _sheet(str(folder), epoch, plain, columns, rows, width, text_height, ink())
 
 
-def for_thumbnails(task: Task, boxes: np.ndarray) -> Task:
-    """The task without its classes' names where more than ``FEW_NAMES`` boxes would be drawn: in a small picture they bury the objects.
-
-    The colours stay, and the legend names them. ``boxes`` is one image's target or prediction.
-    """
-    if task.kind != "detection":
-        return task
-    shown = boxes[:, 4] >= 0
-    if boxes.shape[1] > 5:
-        shown &= boxes[:, 5] >= SHOWN_SCORE
-    return task if shown.sum() <= FEW_NAMES else replace(task, classes=tuple(name if name == "background" else "" for name in task.classes))
+def for_thumbnails(task: Task, row: np.ndarray) -> Task:
+    """The task as its kind draws it in a small picture of this target or prediction."""
+    return kind_of(task.kind).for_thumbnails(task, row)
 
 
 def drawn_and_said(image: Tile, tiles: Sequence[Tile]) -> tuple[list[Tile], list[str]]:

@@ -1,7 +1,7 @@
 // One image large: target, prediction and error of every task, at any epoch. Everything is drawn here from raw values, so that epochs,
-// layers, opacity, thresholds and zoom need no answer from the server. Layers are described in mtl_core/figures/layers.py.
+// layers, opacity, thresholds and zoom need no answer from the server. Layers are primitives: mtl_core/figures/primitives.py says which. Nothing here knows a kind of task.
 
-const UNKNOWN = 65535, IGNORE = 255, MATCHING = 0.5, MOST_ZOOM = 24, PLAY_MS = 260, REPORT_MS = 450;
+const UNKNOWN = 65535, IGNORE = 255, MATCHING = 0.5, NEAR = 0.1, MOST_ZOOM = 24, PLAY_MS = 260, REPORT_MS = 450;
 const GREEN = "#2ca25f", RED = "#e34a33", AMBER = "#e6a100", QUIET = "rgba(128,128,128,0.55)";
 
 async function unpack(text) {
@@ -10,7 +10,7 @@ async function unpack(text) {
   return new Response(stream).arrayBuffer();
 }
 
-// Raw values of a layer: bytes for masks and pictures, numbers in the task's unit (NaN = unknown) for depth.
+// Raw values of a layer: bytes for masks and pictures, numbers in the task's unit (NaN = unknown) for heat.
 async function opened(layer) {
   if (!layer) return null;
   if (layer.mask) return { ...layer, mask: new Uint8Array(await unpack(layer.mask)) };
@@ -18,10 +18,10 @@ async function opened(layer) {
     const seen = layer.seen ? new Uint8Array(await unpack(layer.seen)) : null; // what a self-supervised task was shown
     return { ...layer, seen, picture: new Uint8Array(await unpack(layer.picture)) };
   }
-  if (layer.depth) {
-    const steps = new Uint16Array(await unpack(layer.depth));
+  if (layer.heat) {
+    const steps = new Uint16Array(await unpack(layer.heat));
     const span = (layer.high - layer.low) / (UNKNOWN - 1);
-    return { ...layer, depth: Float32Array.from(steps, (step) => (step === UNKNOWN ? NaN : layer.low + step * span)) };
+    return { ...layer, heat: Float32Array.from(steps, (step) => (step === UNKNOWN ? NaN : layer.low + step * span)) };
   }
   return layer;
 }
@@ -58,6 +58,16 @@ function judgedBoxes(predicted, target) {
   };
 }
 
+// Points against their targets: [state, point, target]; a point is off by more than a share of the frame's longer side, or not there at all.
+export function judgedPoints(predicted, target, confidence, longer) {
+  return target.flatMap((wanted, k) => {
+    const point = predicted[k], said = point[3] >= confidence;
+    if (wanted[2] === 0) return said ? [["false", point, null]] : [];
+    if (!said) return [["missed", point, wanted]];
+    return [[Math.hypot(point[0] - wanted[0], point[1] - wanted[1]) <= NEAR * longer ? "near" : "off", point, wanted]];
+  });
+}
+
 // The place itself, or the next one below it that touches none of those taken; null below the picture's end.
 export function freePlace(place, taken, bottom) {
   const touches = (one, other) => one.x < other.x + other.wide && other.x < one.x + one.wide && one.y < other.y + other.high && other.y < one.y + one.high;
@@ -67,6 +77,7 @@ export function freePlace(place, taken, bottom) {
   return null;
 }
 
+const OVER = ["boxes", "points"]; // lie over all other layers, in this order
 const rgb = (hex) => [1, 3, 5].map((place) => parseInt(hex.slice(place, place + 2), 16));
 
 function element(tag, name = "", text = "") {
@@ -206,8 +217,10 @@ class Viewer {
     first.append(through);
     if (data.steps_samples) first.append(button("Previous image", "Arrow key up", () => this.send.trigger("move", -1)), button("Next image", "Arrow key down", () => this.send.trigger("move", 1)));
     second.append(this.dial("Opacity", 0, 1, 0.05, "opacity"));
-    if (data.tasks.some((task) => task.kind === "detection")) {
-      second.append(this.dial("Confidence from", 0.05, 0.95, 0.05, "confidence"), this.dial("Overlap up to (NMS)", 0.05, 1, 0.05, "suppression"), this.choice("One class per place", "Of boxes that overlap, only the best stays, whatever their classes are", "agnostic"));
+    const drawnAs = (layer) => data.tasks.some((task) => task.layer === layer);
+    if (drawnAs("boxes") || drawnAs("points")) second.append(this.dial("Confidence from", 0.05, 0.95, 0.05, "confidence"));
+    if (drawnAs("boxes")) {
+      second.append(this.dial("Overlap up to (NMS)", 0.05, 1, 0.05, "suppression"), this.choice("One class per place", "Of boxes that overlap, only the best stays, whatever their classes are", "agnostic"));
     }
     this.hider = button("Hide layers", "Show the plain image (H)", () => this.hide());
     second.append(this.hider, button("−", "Zoom out (or Ctrl + wheel)", () => this.zoomBy(1 / 1.5)), button("+", "Zoom in (or Ctrl + wheel, then drag)", () => this.zoomBy(1.5)), button("Whole image", "Zoom back (double click)", () => this.zoomTo(1, 0, 0)));
@@ -280,11 +293,12 @@ class Viewer {
     } });
     box.append(toggle, name);
     const legend = element("div", "legend-part");
-    if (task.kind === "segmentation" || task.kind === "detection") legend.append(this.keys(task));
-    if (task.kind === "depth") legend.append(this.scale(this.data.depth_scale, task.range[0], task.range[1], task.unit));
-    if (this.data.with_targets && task.kind === "segmentation") legend.append(this.note([[RED, "wrong pixel"], ["#888888", "ignored"]], "Error:"));
-    if (this.data.with_targets && task.kind === "detection") legend.append(this.note([[GREEN, "found"], [AMBER, "not there, or another class"], [RED, "missed"]], "Error:"));
-    if (this.data.with_targets && task.kind === "depth") legend.append(element("div", "quiet", "Error, distance from the target:"), this.scale(this.data.error_scale, 0, this.worst(task), task.unit));
+    if (["mask", "boxes", "points"].includes(task.layer)) legend.append(this.keys(task));
+    if (task.layer === "heat") legend.append(this.scale(this.data.depth_scale, task.range[0], task.range[1], task.unit));
+    if (this.data.with_targets && task.layer === "mask") legend.append(this.note([[RED, "wrong pixel"], ["#888888", "ignored"]], "Error:"));
+    if (this.data.with_targets && task.layer === "boxes") legend.append(this.note([[GREEN, "found"], [AMBER, "not there, or another class"], [RED, "missed"]], "Error:"));
+    if (this.data.with_targets && task.layer === "points") legend.append(this.note([[GREEN, "within 10 % of the frame"], [AMBER, "farther off, or not there"], [RED, "missed"]], "Error:"));
+    if (this.data.with_targets && task.layer === "heat") legend.append(element("div", "quiet", "Error, distance from the target:"), this.scale(this.data.error_scale, 0, this.worst(task), task.unit));
     box.append(legend);
     return box;
   }
@@ -371,7 +385,7 @@ class Viewer {
     if (what === "target") return [element("div", "number", layer.p.map((p, index) => (p > 0.5 ? task.classes[index] : "")).filter(Boolean).join(", ") || "none")];
     const order = layer.p.map((p, index) => [p, index]).sort((a, b) => b[0] - a[0]);
     const wanted = (index) => target && target.p[index] > 0.5;
-    const shown = order.filter(([p, index], place) => place < 4 || wanted(index) || (task.kind === "multi_label" && p >= 0.5)).slice(0, 10);
+    const shown = order.filter(([p, index], place) => place < 4 || wanted(index) || (!layer.one && p >= 0.5)).slice(0, 10);
     const longest = Math.max(...shown.map(([, index]) => task.classes[index].length));
     return shown.map(([p, index]) => {
       const line = element("div", `prob${wanted(index) ? " right" : ""}`), name = element("span", "", task.classes[index]), bar = element("i");
@@ -387,7 +401,7 @@ class Viewer {
   errorWords(task, layer, target) {
     if (!layer || !target) return [element("span", "quiet", "nothing to compare with")];
     if (layer.v !== undefined) return [element("div", "number", this.words(Math.abs(layer.v - target.v), task.unit))];
-    if (task.kind === "classification") {
+    if (layer.one) {
       const best = layer.p.indexOf(Math.max(...layer.p)), right = target.p[best] > 0.5;
       return [this.note([[right ? GREEN : RED, right ? "right" : `wrong: ${task.classes[best]} for ${task.classes[target.p.indexOf(1)]}`]])];
     }
@@ -423,7 +437,7 @@ class Viewer {
       return shown && this.painted((pixels) => { for (let p = 0; p < shown.length / 3; p++) pixels.set([shown[3 * p], shown[3 * p + 1], shown[3 * p + 2], 255], 4 * p); });
     }
     if (layer.mask) return this.painted((pixels) => this.fillMask(pixels, task, layer.mask, error ? target.mask : null));
-    if (layer.depth) return this.painted((pixels) => this.fillDepth(pixels, task, layer.depth, error ? target.depth : null));
+    if (layer.heat) return this.painted((pixels) => this.fillHeat(pixels, task, layer.heat, error ? target.heat : null));
     return null;
   }
 
@@ -439,11 +453,11 @@ class Viewer {
     }
   }
 
-  fillDepth(pixels, task, depth, target) {
+  fillHeat(pixels, task, heat, target) {
     const scale = (target ? this.data.error_scale : this.data.depth_scale).map(rgb);
     const low = target ? 0 : task.range[0], span = Math.max(target ? this.worst(task) : task.range[1] - task.range[0], 1e-9);
-    for (let place = 0; place < depth.length; place++) {
-      const value = target ? Math.abs(depth[place] - target[place]) : depth[place];
+    for (let place = 0; place < heat.length; place++) {
+      const value = target ? Math.abs(heat[place] - target[place]) : heat[place];
       if (!Number.isFinite(value)) { pixels.set([128, 128, 128, target ? 160 : 255], 4 * place); continue; }
       const colour = scale[Math.round(Math.min(Math.max((value - low) / span, 0), 1) * (scale.length - 1))];
       pixels.set([...colour, 255], 4 * place);
@@ -462,11 +476,11 @@ class Viewer {
     context.setTransform(k, 0, 0, k, -this.zoom.x * k, -this.zoom.y * k);
     context.globalAlpha = 1;
     context.drawImage(panel.what === "error" && !this.hidden ? this.greyBase : this.base, 0, 0);
-    canvas.dataset.boxes = 0;
+    canvas.dataset.boxes = canvas.dataset.points = 0;
     panel.note.textContent = "";
     if (panel.what !== "input" && !this.hidden) {
       const tasks = task ? [task] : this.data.tasks.filter((each) => each.drawn && !each.made && !this.off.has(each.name));
-      for (const each of [...tasks].sort((a, b) => (a.kind === "detection") - (b.kind === "detection"))) this.overlay(context, panel, each, k, !task);
+      for (const each of [...tasks].sort((a, b) => OVER.indexOf(a.layer) - OVER.indexOf(b.layer))) this.overlay(context, panel, each, k, !task);
     }
     this.cross(context, k);
   }
@@ -476,9 +490,10 @@ class Viewer {
     if (!layer || (panel.what === "error" && !this.target[task.name])) { if (!together) panel.note.textContent = layer ? "" : panel.what === "target" ? "no target" : "no prediction"; return; }
     if (layer.caption && !together && panel.what !== "error") panel.note.textContent = layer.caption;
     if (layer.boxes) return this.boxes(context, panel, task, layer, k);
+    if (layer.points) return this.points(context, panel, task, layer, k);
     const picture = this.picture(panel, task);
     if (!picture) return;
-    const whole = layer.depth || layer.picture; // covers everything: beside other layers it is only a tint, alone it is the picture
+    const whole = layer.heat || layer.picture; // covers everything: beside other layers it is only a tint, alone it is the picture
     context.globalAlpha = together && whole ? this.opacity / 2 : whole && (panel.what !== "error" || task.made) ? Math.min(1, this.opacity / 0.6) : this.opacity;
     context.drawImage(picture, 0, 0);
     context.globalAlpha = 1;
@@ -492,7 +507,7 @@ class Viewer {
       return counted ? `${((100 * wrong) / counted).toFixed(1)} % of pixels wrong` : "every pixel ignored";
     }
     let sum = 0, known = 0;
-    layer.depth.forEach((value, place) => { const error = Math.abs(value - target.depth[place]); if (Number.isFinite(error)) { sum += error; known++; } });
+    layer.heat.forEach((value, place) => { const error = Math.abs(value - target.heat[place]); if (Number.isFinite(error)) { sum += error; known++; } });
     return known ? `${this.words(sum / known, task.unit)} on average` : "no measurement";
   }
 
@@ -514,6 +529,48 @@ class Viewer {
     ]);
     panel.canvas.dataset.boxes = judged.found.length + judged.wrong.length + judged.missed.length;
     if (panel.task) panel.note.textContent = `${judged.found.length} found, ${judged.missed.length} missed, ${judged.wrong.length} false`;
+  }
+
+  // Named points and the lines between them; beside the target, how far each one is off.
+  points(context, panel, task, layer, k) {
+    const { width, height } = this.sample, least = panel.what === "target" ? 0 : this.confidence;
+    if (panel.what === "error") {
+      const judged = judgedPoints(layer.points, this.target[task.name].points, this.confidence, Math.max(width, height));
+      for (const [state, point, wanted] of judged) {
+        const colour = { near: GREEN, off: AMBER, false: AMBER, missed: RED }[state];
+        if (wanted && state !== "missed") this.line(context, k, point, wanted, colour);
+        this.dot(context, k, wanted ?? point, colour, state !== "missed");
+      }
+      panel.canvas.dataset.points = judged.length;
+      const counted = (state) => judged.filter((each) => each[0] === state).length;
+      if (panel.task) panel.note.textContent = `${counted("near")} near, ${counted("off")} off, ${counted("missed")} missed, ${counted("false")} not there`;
+      return;
+    }
+    const there = layer.points.map((point) => point[2] > 0 && point[3] >= least);
+    for (const [one, other] of task.edges) if (there[one] && there[other]) this.line(context, k, layer.points[one], layer.points[other], "#ffffff");
+    layer.points.forEach((point, index) => { if (there[index]) this.dot(context, k, point, task.class_colours[index], point[2] > 1); });
+    panel.canvas.dataset.points = there.filter(Boolean).length;
+  }
+
+  line(context, k, from, to, colour) {
+    context.strokeStyle = colour;
+    context.lineWidth = (1.5 * window.devicePixelRatio) / k;
+    context.beginPath();
+    context.moveTo(from[0], from[1]);
+    context.lineTo(to[0], to[1]);
+    context.stroke();
+  }
+
+  // A hidden or a missed point is a ring.
+  dot(context, k, point, colour, filled) {
+    const pen = window.devicePixelRatio / k;
+    context.beginPath();
+    context.arc(point[0], point[1], 4 * pen, 0, 2 * Math.PI);
+    context.lineWidth = (filled ? 1 : 2) * pen;
+    context.strokeStyle = filled ? "#000000" : colour;
+    context.fillStyle = colour;
+    if (filled) context.fill();
+    context.stroke();
   }
 
   // Boxes in the order of their weight: the first lies on top, and its caption keeps its place while the others' move out of the way.
@@ -616,7 +673,8 @@ class Viewer {
     const value = (each, layer) => {
       if (!layer) return null;
       if (layer.mask) return layer.mask[place] === IGNORE ? "ignored" : each.classes[layer.mask[place]];
-      if (layer.depth) return this.words(layer.depth[place], each.unit);
+      if (layer.heat) return this.words(layer.heat[place], each.unit);
+      if (layer.points) return this.pointsAt(each, layer, x + 0.5, y + 0.5);
       if (layer.boxes) return chosenBoxes(layer, layer === this.target[each.name] ? 0 : this.confidence, this.suppression, layer !== this.target[each.name] && this.agnostic).filter((box) => x >= box[0] && x < box[2] && y >= box[1] && y < box[3]).map((box) => `${each.classes[box[4]]} ${layer === this.target[each.name] ? "" : box[5].toFixed(2)}`.trim()).join(", ") || "no box";
       return null;
     };
@@ -627,6 +685,15 @@ class Viewer {
       if (told.length) lines.push(`${each.name}: ${told.join(" · ")}`);
     }
     return lines.join("\n");
+  }
+
+  pointsAt(task, layer, x, y) {
+    const least = layer === this.target[task.name] ? 0 : this.confidence, reach = 0.03 * Math.max(this.sample.width, this.sample.height);
+    const near = layer.points.flatMap((point, index) => {
+      if (point[2] === 0 || point[3] < least || Math.hypot(point[0] - x, point[1] - y) > reach) return [];
+      return [`${task.classes[index]}${least ? ` ${point[3].toFixed(2)}` : ""}${point[2] === 1 ? " (hidden)" : ""}`];
+    });
+    return near.join(", ") || "no point";
   }
 
   zoomBy(factor, across = 0.5, down = 0.5) {

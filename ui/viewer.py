@@ -14,9 +14,10 @@ import streamlit as st
 from mtl_core.data.dataset import SINGULAR, Task
 from mtl_core.figures.layers import packed
 from mtl_core.figures.overlays import class_colours, depth_scale, error_scale
+from mtl_core.figures.primitives import WORDS
+from mtl_core.tasks import kind_of
 from ui.element_keys import component_key
 
-DRAWN = ("segmentation", "depth", "detection")
 CONFIDENCE = 0.3  # boxes below are not shown at first, as on the sheets
 
 
@@ -78,17 +79,18 @@ def viewer(
 
 def _described(task: Task, colour: str) -> dict[str, Any]:
     colours = ["#{:02x}{:02x}{:02x}".format(*each) for each in class_colours(task.classes)]
-    drawn = task.kind in DRAWN or task.kind not in ("classification", "multi_label", "regression")
+    layer = kind_of(task.kind).layer
     return {
         "name": task.name,
         "title": task.title or task.kind,
-        "kind": task.kind,
+        "layer": layer,
         "colour": colour,
         "classes": list(task.classes),
         "class_colours": colours,
+        "edges": [list(edge) for edge in task.edges],
         "unit": task.unit,
         "range": list(task.value_range),
-        "drawn": drawn,
+        "drawn": layer not in WORDS,
         "made": task.target.startswith("made/"),  # from the pixels of a changed image, which is shown in the error's place
     }
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SHOWN_SCORE = 0.3  # predictions below are kept for the metrics but not drawn, so they are no false alarms either
+MATCHING_IOU = 0.5
+
 
 @dataclass(frozen=True)
 class Matches:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
+from mtl_core.tasks import kind_of
+from mtl_core.tasks.contents import chunks
 
 SPLITS = ("train", "val", "test")
 BINS = 32  # of value histograms
 MOST_WHOLE = 60  # whole numbers that have a bin each
-_CHUNK = 256  # rows at a time
 Progress = Callable[[float, str], None]
 
 
@@ -144,20 +145,13 @@ def coverage_bands(labelled: np.ndarray, most: int) -> np.ndarray:
 
 def class_presence(task: Task, values: np.ndarray, labelled: np.ndarray) -> np.ndarray:
     """bool (N, K): whether class k occurs in image n. (N, 0) for kinds without classes; unlabelled rows are all False."""
-    classes = len(task.classes)
-    present = np.zeros((len(values), classes), bool)
+    present = np.zeros((len(values), len(task.classes)), bool)
     rows = np.flatnonzero(labelled)
-    if task.kind == "classification":
-        present[rows, values[rows]] = True
-    elif task.kind == "multi_label":
-        present[rows] = values[rows] > 0
-    elif task.kind == "detection":
-        for chunk in _chunks(rows):
-            image, box = np.nonzero(values[chunk][..., 4] >= 0)
-            present[chunk[image], values[chunk][image, box, 4].astype(np.int64)] = True
-    elif task.kind == "segmentation":
-        for row in rows:
-            present[row] = np.bincount(values[row].ravel(), minlength=256)[:classes] > 0
+    for chunk in chunks(rows):
+        found = kind_of(task.kind).presence(task, values[chunk])
+        if found is None:
+            break
+        present[chunk] = found
     return present
 
 
@@ -214,45 +208,17 @@ def _count(split: MultiTaskDataset, task: Task, edges: np.ndarray | None) -> Tas
     values, labelled = split.targets[task.target], split.labelled[task.target]
     rows = np.flatnonzero(labelled)
     presence = class_presence(task, values, labelled).sum(axis=0)
-    amount, unknown = np.zeros(0, np.int64), 0
-    boxes, per_image = np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
-    histogram = None
-    if task.kind == "detection":
-        boxes, per_image, amount = _boxes(values, rows, len(task.classes))
-    elif task.kind == "segmentation":
-        levels = _pixels(values, rows)
-        amount, unknown = levels[: len(task.classes)], int(levels[len(task.classes) :].sum())
-    elif edges is not None:
+    contents = kind_of(task.kind).contents(task, values, rows)
+    histogram, unknown = None, contents.unknown
+    if edges is not None:
         histogram, unknown = _histogram(values, rows, edges)
+    amount, boxes, per_image = contents.amount_per_class, contents.boxes, contents.boxes_per_image
     return TaskCounts(len(split), len(rows), presence, amount, histogram, boxes, per_image, unknown)
-
-
-def _chunks(rows: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(rows), _CHUNK):
-        yield rows[start : start + _CHUNK]
-
-
-def _boxes(values: np.ndarray, rows: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    sizes, per_image, amount = [np.zeros((0, 2), np.float32)], [np.zeros(0, np.int64)], np.zeros(classes, np.int64)
-    for chunk in _chunks(rows):
-        found = values[chunk]
-        real = found[..., 4] >= 0
-        sizes.append((found[..., 2:4] - found[..., :2])[real].astype(np.float32))
-        per_image.append(real.sum(axis=1))
-        amount += np.bincount(found[..., 4][real].astype(np.int64), minlength=classes)
-    return np.concatenate(sizes), np.concatenate(per_image), amount
-
-
-def _pixels(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    counts = np.zeros(256, np.int64)
-    for chunk in _chunks(rows):
-        counts += np.bincount(values[chunk].ravel(), minlength=256)
-    return counts
 
 
 def _known(values: np.ndarray, rows: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
     """The known values, some rows at a time, and how many are unknown there."""
-    for chunk in _chunks(rows):
+    for chunk in chunks(rows):
         piece = np.asarray(values[chunk], dtype=np.float64).ravel()
         known = piece[np.isfinite(piece)]
         yield known, piece.size - known.size
@@ -260,7 +226,7 @@ def _known(values: np.ndarray, rows: np.ndarray) -> Iterator[tuple[np.ndarray, i
 
 def _edges(data: PreparedData, task: Task) -> np.ndarray | None:
     """Bins from the lowest to the highest known value of all splits; None where there are no values to bin."""
-    if task.kind not in ("regression", "depth"):
+    if not kind_of(task.kind).valued:
         return None
     low, high, whole = np.inf, -np.inf, True
     for name in SPLITS:

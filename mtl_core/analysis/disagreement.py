@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtl_core.analysis.sample_errors import SHOWN_SCORE
+from mtl_core.analysis.box_matching import SHOWN_SCORE
 from mtl_core.data.dataset import IGNORE, Task
+from mtl_core.figures.primitives import Boxes, Heat, Mask, Number
+from mtl_core.tasks import kind_of
 
 LEAST_MASK = 0.05  # of a box's pixels: with fewer of the box's class in it, the mask says that nothing is there
 COUNT_OFF = 0.5  # a regressed number that is nearer to another whole number than the boxes counted
@@ -44,17 +46,20 @@ def disagreements(
         targets: only used to see which number counts the boxes.
     """
     checks: dict[str, Check] = {}
-    of_kind = {kind: [name for name, task in tasks.items() if task.kind == kind and name in predictions] for kind in _KINDS}
-    for boxes in of_kind["detection"]:
-        for mask in of_kind["segmentation"]:
+    drawn_as = {
+        primitive: [name for name, task in tasks.items() if kind_of(task.kind).layer == primitive.type and name in predictions]
+        for primitive in (Boxes, Mask, Number, Heat)
+    }
+    for boxes in drawn_as[Boxes]:
+        for mask in drawn_as[Mask]:
             if set(tasks[boxes].classes) & set(tasks[mask].classes):
                 checks[f"{boxes}: a box without its pixels in {mask}"] = _mask_check(tasks[boxes], predictions[boxes], tasks[mask], predictions[mask])
-        for number in of_kind["regression"]:
+        for number in drawn_as[Number]:
             if counts_boxes(number, boxes, targets, labelled):
                 checks[f"{boxes} counted, against {number}"] = _count_check(boxes, predictions[boxes], number, predictions[number])
-    for depth in of_kind["depth"]:
+    for depth in drawn_as[Heat]:
         near, far = tasks[depth].value_range
-        for mask in of_kind["segmentation"]:
+        for mask in drawn_as[Mask]:
             checks[f"{depth}: edges off the edges of {mask}"] = _edge_check(depth, predictions[depth], mask, predictions[mask], far - near)
     return checks
 
@@ -137,6 +142,3 @@ def _edges_off(depth: np.ndarray, mask: np.ndarray, span: float) -> float:
 
 def _shown(rows: np.ndarray) -> np.ndarray:
     return rows[(rows[:, 4] >= 0) & (rows[:, 5] >= SHOWN_SCORE)]
-
-
-_KINDS = ("detection", "segmentation", "regression", "depth")

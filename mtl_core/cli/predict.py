@@ -76,7 +76,7 @@ def _network(predictor: Predictor) -> dict[str, Any]:
 
 def _with_own_file(predictor: Predictor) -> list[str]:
     """Tasks whose answer is a picture of its own: a mask or a depth map."""
-    return [name for name, kind in predictor.kinds.items() if kind.task.kind in ("segmentation", "depth")]
+    return [name for name, kind in predictor.kinds.items() if kind.map_files is not None]
 
 
 def _files(arguments: tuple[str, ...], out: Path) -> Iterator[Path]:
@@ -131,18 +131,15 @@ def _predict_all(predictor: Predictor, folder: PredictionFolder, quiet: bool) ->
 
 
 def _write(predictor: Predictor, job: Job, image: np.ndarray, prediction: ImagePrediction, folder: PredictionFolder) -> dict[str, Any]:
-    from mtl_core.exports.masks import depth_png, depth_step, palette_png
     from mtl_core.figures.gallery import png
 
     values = {"file": str(job.image), "picture": job.files["picture"], **prediction.to_dict()}
     for task, result in prediction.tasks.items():
-        if result.task.kind == "segmentation":
-            values["tasks"][task]["mask"] = job.files[task]
-            folder.write(job, task, _as_png(palette_png(result.decoded, result.task.classes)))
-        elif result.task.kind == "depth":
-            step = depth_step(result.decoded)
-            values["tasks"][task] |= {"map": job.files[task], "unit_per_level": step}
-            folder.write(job, task, _as_png(depth_png(result.decoded, step)))
+        files = predictor.kinds[task].map_files
+        if files is not None:
+            scale = files.scale(result.decoded)
+            values["tasks"][task] |= {files.key: job.files[task], **scale}
+            folder.write(job, task, _as_png(files.picture(result.task, result.decoded, **scale)))
     folder.write(job, "picture", png(_picture(predictor, image, prediction)))
     folder.write(job, "values", json.dumps(finite(values), indent=1, ensure_ascii=False, allow_nan=False).encode())
     folder.finish(job)
@@ -188,15 +185,5 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> Any:
 
 def _in_short(prediction: ImagePrediction) -> str:
     """What can be said of it in one line."""
-    words = []
-    for task, result in prediction.tasks.items():
-        values = result.to_dict()
-        if "class" in values:
-            words.append(f"{task}: {values['class']} ({values['probability']:.0%})")
-        elif "classes" in values:
-            words.append(f"{task}: {', '.join(values['classes']) or 'none'}")
-        elif "value" in values:
-            words.append(f"{task}: {values['value']:.3g} {values['unit']}".rstrip())
-        elif "boxes" in values:
-            words.append(f"{task}: {len(values['boxes'])} boxes")
-    return " · ".join(words)
+    said = {task: result.in_short() for task, result in prediction.tasks.items()}
+    return " · ".join(f"{task}: {text}" for task, text in said.items() if text)

@@ -12,13 +12,14 @@ segmentation   uint8 (N, H, W)      class index per pixel, 255 = ignore
 depth          float32 (N, H, W)    distance in the task's unit, NaN = no measurement
 normals        float16 (N, 3, H, W) unit vectors that point out of the surface; a zero vector = missing
 detection      float32 (N, M, 5)    x1, y1, x2, y2 in pixels (x2, y2 exclusive), class index; class -1 = padding
+keypoints      float32 (N, K, 3)    x, y as shares of width and height; 0 absent, 1 hidden, 2 visible
 ============== ==================== ==========================================================================
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -45,6 +46,9 @@ class Task:
         geometry: what the target says about places, a name in ``target_geometry.GEOMETRIES``; empty for what its kind says.
         beside: of one coordinate of a point, the target that holds the other one; it is labelled on the same images.
         mirror: of a coordinate, the target that stands in its place in a mirror (the right eye's for the left eye's); empty for itself.
+        edges: of named points (``classes``): pairs of their numbers between which a line is drawn.
+        mirror_points: of named points: for each, the number of the one that stands in its place in a mirror; empty for itself.
+        sigmas: of named points: how far each may be off, as a share of the object's size, as COCO's OKS has them; empty for the kind's default.
         value_range: (nearest, farthest) depth for its colour scale; unused by other kinds.
     """
 
@@ -60,6 +64,10 @@ class Task:
     geometry: str = ""
     beside: str = ""
     mirror: str = ""
+    # Not in the representation, which the digests of imported sets are made of.
+    edges: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+    mirror_points: tuple[int, ...] = field(default=(), repr=False)
+    sigmas: tuple[float, ...] = field(default=(), repr=False)
 
 
 def read_by(tasks: Mapping[str, Task] | None) -> dict[str, Task]:

@@ -20,7 +20,7 @@ from mtl_core.data.digits import load_digits, split_digits
 from mtl_core.data.glyphs import cut_out
 from mtl_core.data.mnist import ROOT_HELP, fetched
 from mtl_core.data.mnist_files import MNISTFiles, mnist_root, root_problem
-from mtl_core.data.scene_layout import NEAREST, WALL_DISTANCE, Layout, lay_out
+from mtl_core.data.scene_layout import NEAREST, WALL_DISTANCE, Layout, PlacedDigit, lay_out
 from mtl_core.data.scene_painting import paint, paint_walls
 from mtl_core.data.source import DataSource, Progress, SourceOptions
 
@@ -82,6 +82,15 @@ class DigitScenes(DataSource):
                 rotation_up_to=UPRIGHT,
             ),
             Task("depth", "depth", "depth", unit="m", title="How far each pixel is", value_range=(NEAREST, WALL_DISTANCE)),
+            Task(
+                "centres",
+                "keypoints",
+                "centres",
+                DIGIT_NAMES,
+                title="Where the middle of each digit is, of several the nearest one's",
+                spoiled_by=("flip",),
+                rotation_up_to=UPRIGHT,
+            ),
             Task("count", "regression", "count", unit="digits", title="How many digits", geometry="count"),
             Task("count_class", "classification", "count_class", counts, title="How many digits, as a choice", geometry="count"),
         )
@@ -159,6 +168,7 @@ def _empty_arrays(count: int, max_digits: int, size: int) -> dict[str, np.ndarra
         "boxes": boxes,
         "segments": np.zeros((count, size, size), np.uint8),
         "depth": np.full((count, size, size), WALL_DISTANCE, np.float32),
+        "centres": np.zeros((count, 10, 3), np.float32),
         "count": np.zeros(count, np.float32),
         "count_class": np.zeros(count, np.int64),
     }
@@ -171,6 +181,23 @@ def _write_targets(arrays: dict[str, np.ndarray], row: int, layout: Layout) -> N
     for place, digit in enumerate(layout.placed):
         arrays["present"][row, digit.digit] = 1
         arrays["boxes"][row, place] = (*digit.box, digit.digit)
+    size = arrays["segments"].shape[1]
+    for digit in reversed(layout.placed):  # the nearest one of a name comes last
+        x1, y1, x2, y2 = digit.box
+        x, y = (x1 + x2) / 2, (y1 + y2) / 2
+        arrays["centres"][row, digit.digit] = (x / size, y / size, _visibility(layout, digit, x, y))
     for digit in reversed(layout.placed):
         arrays["segments"][row][digit.area][digit.shape.mask] = 1 + digit.digit
         arrays["depth"][row][digit.area][digit.shape.mask] = digit.distance
+
+
+def _visibility(layout: Layout, digit: PlacedDigit, x: float, y: float) -> int:
+    """2, or 1 where a nearer digit covers the place."""
+    column, row = int(x), int(y)
+    for nearer in layout.placed:
+        if nearer is digit:
+            return 2
+        left, top, right, bottom = nearer.box
+        if left <= column < right and top <= row < bottom and nearer.shape.mask[row - top, column - left]:
+            return 1
+    return 2

@@ -14,8 +14,10 @@ from itertools import pairwise
 import numpy as np
 
 from mtl_core.config_sections import PartitionConfig
-from mtl_core.data.dataset import IGNORE, MultiTaskDataset, PreparedData, Task
+from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
 from mtl_core.data.statistics import measure_targets
+from mtl_core.tasks import kind_of
+from mtl_core.tasks.contents import chunks
 
 SPLITS = ("train", "val", "test")
 Labelled = dict[str, np.ndarray]  # task -> bool (N,)
@@ -120,21 +122,10 @@ def _fewer(labelled: np.ndarray, fraction: float, strata: np.ndarray, random: np
 
 def _strata(task: Task, data: MultiTaskDataset, labelled: np.ndarray) -> np.ndarray:
     """A class for each image (N,): its own, or of several in it the one that the fewest images have; -1 for none, 0 where the kind has no classes."""
-    values, rows = data.targets[task.target], np.flatnonzero(labelled)
-    strata = np.zeros(len(data), np.int64)
-    if task.kind == "classification":
-        strata[rows] = values[rows]
-    elif task.kind in ("multi_label", "detection", "segmentation"):
-        present = np.stack([_classes_in(task, values[row]) for row in rows]) if len(rows) else np.zeros((0, len(task.classes)), bool)
+    rows, strata = np.flatnonzero(labelled), np.zeros(len(data), np.int64)
+    parts = [kind_of(task.kind).presence(task, data.targets[task.target][chunk]) for chunk in chunks(rows)]
+    if parts and parts[0] is not None and parts[0].shape[1]:
+        present = np.concatenate(parts)
         images_with = np.where(present, present.sum(axis=0), len(data) + 1)
         strata[rows] = np.where(present.any(axis=1), images_with.argmin(axis=1), -1)
     return strata
-
-
-def _classes_in(task: Task, target: np.ndarray) -> np.ndarray:
-    """Which classes (K,) are in one image."""
-    count = len(task.classes)
-    if task.kind == "multi_label":
-        return np.asarray(target, bool)
-    found = target[target[:, 4] >= 0, 4].astype(np.int64) if task.kind == "detection" else target[target != IGNORE]
-    return np.bincount(found.ravel(), minlength=count)[:count] > 0

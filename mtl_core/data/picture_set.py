@@ -13,10 +13,11 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse
 from pydantic import Field
 
-from mtl_core.data.dataset import PADDING, MultiTaskDataset
+from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.data.source import Progress
 from mtl_core.data.stored_set import StoredOptions, StoredSet, picture
 from mtl_core.errors import DataError
+from mtl_core.tasks import kind_of
 
 Box = tuple[float, float, float, float, str]  # x1, y1, x2, y2 in pixels of the picture, name
 
@@ -62,34 +63,9 @@ class PictureSet(StoredSet):
             for target, values in self.targets_of(entries[row], scale).items():
                 collected[target].append(values)
             progress(0.98 * (place + 1) / len(rows), f"{place + 1:,} of {len(rows):,} pictures")
-        kinds = {task.target: task.kind for task in self.tasks()}
-        empty = {task.target: self._empty(task.kind, len(task.classes)) for task in self.tasks()}
+        layouts = {task.target: kind_of(task.kind).layout(task, self.image_shape()[1:]) for task in self.tasks()}
         labelled = {target: np.array([values is not None for values in rows_of], dtype=bool) for target, rows_of in collected.items()}
-        targets = {target: _stacked(kinds[target], values, empty[target]) for target, values in collected.items()}
-        return MultiTaskDataset(images, targets, labelled)
-
-    def _empty(self, kind: str, classes: int) -> np.ndarray:
-        """The row of a picture without this target."""
-        size = self.options.image_size
-        return {
-            "classification": np.int64(0),
-            "multi_label": np.zeros(classes, np.uint8),
-            "regression": np.float32(np.nan),
-            "segmentation": np.full((size, size), 255, np.uint8),
-            "detection": np.empty((0, 5), np.float32),
-        }[kind]
-
-
-def _stacked(kind: str, rows: list[Any], empty: np.ndarray) -> np.ndarray:
-    filled = [empty if row is None else row for row in rows]
-    if kind != "detection":
-        return np.stack([np.asarray(row, empty.dtype) for row in filled]) if filled else np.empty((0, *empty.shape), empty.dtype)
-    most = max(1, *(len(row) for row in filled)) if filled else 1
-    boxes = np.zeros((len(filled), most, 5), np.float32)
-    boxes[..., 4] = PADDING
-    for place, row in enumerate(filled):
-        boxes[place, : len(row)] = row
-    return boxes
+        return MultiTaskDataset(images, {target: layouts[target].stacked(values) for target, values in collected.items()}, labelled)
 
 
 def scaled_boxes(boxes: Sequence[Box], classes: Sequence[str], scale: tuple[float, float], size: int) -> np.ndarray:

@@ -4,7 +4,7 @@ Every task has a geometry, one of the names in ``GEOMETRIES``; every move of the
 that says which geometries follow it. What stands in no row is refused in words (``refusal``), never passed: a target that stays where it was while
 its picture moves is a wrong label. A kind or an augmentation from outside is refused until it says what it does.
 
-Numbers are moved here (``moved_numbers``), in numpy as in torch. Boxes and maps are moved by each augmentation and by the resizing.
+Numbers are moved here (``moved_numbers``), in numpy as in torch; maps, boxes and named points by ``mtl_core.data.moves.moved``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from mtl_core.data.dataset import Task
 from mtl_core.errors import Problem
+from mtl_core.tasks import kind_of
 
 GEOMETRIES = {
     "whole": "of the picture as a whole: it stays the same wherever things are and however large they are",
@@ -30,16 +31,10 @@ GEOMETRIES = {
     "inverse_depth": "one over a distance, for each pixel",
     "normals": "a direction for each pixel",
     "boxes": "boxes in pixels",
-}
-OF_KIND = {  # where the task doesn't say; a number may be anything
-    "classification": "whole",
-    "multi_label": "whole",
-    "segmentation": "mask",
-    "depth": "depth",
-    "normals": "normals",
-    "detection": "boxes",
+    "points": "named points, as shares of the width and the height",
 }
 MAPS = ("mask", "depth", "inverse_depth")
+VECTORS = "normals"
 ACROSS, DOWN = ("x", "share_x"), ("y", "share_y")
 POINTS = ACROSS + DOWN
 _EVERY = frozenset(GEOMETRIES)
@@ -76,7 +71,13 @@ _WHY = {
 
 def geometry_of(task: Task) -> str:
     """Name in ``GEOMETRIES``; empty where nobody says."""
-    return task.geometry or OF_KIND.get(task.kind, "")
+    return task.geometry or kind_of(task.kind).geometry
+
+
+def may_count(task: Task) -> bool:
+    """Whether the target may count things that are cut off or hidden: any number of classes of the whole picture, or a number."""
+    kind = kind_of(task.kind)
+    return kind.mixes or (geometry_of(task) == "whole" and kind.several)
 
 
 def refusal(move: str, task: Task, follows: frozenset[str] | None = None) -> str:
@@ -87,7 +88,7 @@ def refusal(move: str, task: Task, follows: frozenset[str] | None = None) -> str
         follows: geometries that an augmentation from outside says it takes along.
     """
     geometry = geometry_of(task)
-    if move == "mixup" and geometry not in FOLLOWING["mixup"] and task.kind != "regression":
+    if move == "mixup" and geometry not in FOLLOWING["mixup"] and not kind_of(task.kind).mixes:
         return f"two images laid over each other have no single {task.kind.replace('_', ' ')} target"
     if not geometry:
         return "" if move in _STAYS_PUT else _unsaid(task)
@@ -99,7 +100,7 @@ def refusal(move: str, task: Task, follows: frozenset[str] | None = None) -> str
 
 
 def _unsaid(task: Task) -> str:
-    if task.kind == "regression":
+    if kind_of(task.kind).mixes:  # a number
         known = ", ".join(name for name in GEOMETRIES if name in _NUMBERS)
         return (
             f"nothing says what its number is in a picture that is changed. Say 'tasks.{task.name}.geometry' in the config: 'whole' where it does "

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mtl_core.inference.predictor import Predictor
-from mtl_core.tasks.kind import TaskKind
 
 TOLERANCE = 1e-4  # of |difference| / max(1, |value|) between an exported network and this one
 
@@ -18,17 +14,10 @@ TOLERANCE = 1e-4  # of |difference| / max(1, |value|) between an exported networ
 class Graph(nn.Module):
     """uint8 images (n, C, H, W) -> one tensor per name of ``names``; normalisation is inside.
 
-    ============== ===========================================================================================
-    kind           outputs
-    ============== ===========================================================================================
-    classification ``<task>`` (n, K) probabilities
-    multi_label    ``<task>`` (n, K) probabilities
-    regression     ``<task>`` (n,) in the task's unit
-    segmentation   ``<task>`` (n, K, H, W) logits: the class is the largest along K
-    depth          ``<task>`` (n, H, W) in the task's unit
-    detection      ``<task>.boxes`` (n, A, 4) x1, y1, x2, y2 in pixels and ``<task>.scores`` (n, A, K), before suppression
-    any other      ``<task>`` as the head gives it; ``<task>.<part>`` where that has parts
-    ============== ===========================================================================================
+    What is finished, each task kind says (``TaskKind.finished``): ``<task>``, or ``<task>.<part>`` where it has parts. Probabilities (n, K), numbers
+    (n,) and maps (n, H, W) in the task's unit; of segmentation (n, K, H, W) logits, whose largest along K is the class; of detection
+    ``<task>.boxes`` (n, A, 4) x1, y1, x2, y2 in pixels and ``<task>.scores`` (n, A, K), before suppression; of keypoints (n, P, 3) x and y as
+    shares of width and height, and a probability. Others as the head gives it.
     """
 
     def __init__(self, predictor: Predictor):
@@ -47,7 +36,7 @@ class Graph(nn.Module):
         outputs = self.model(images.to(torch.float32) * self.scale + self.offset)
         found: dict[str, Tensor] = {}
         for name, kind in self.kinds.items():
-            for part, values in _FINISHED.get(kind.task.kind, _parts)(kind, outputs[name]).items():
+            for part, values in kind.finished(outputs[name]).items():
                 found[f"{name}.{part}" if part else name] = values
         return found
 
@@ -68,38 +57,3 @@ def furthest_apart(wanted: tuple[Tensor, ...], found: list[np.ndarray]) -> float
         if one.size:
             worst = max(worst, float(np.nanmax(np.abs(one - other) / np.maximum(1.0, np.abs(one)))))
     return worst
-
-
-def _softmax(kind: TaskKind, output: Tensor) -> dict[str, Tensor]:
-    return {"": output.softmax(1)}
-
-
-def _sigmoid(kind: TaskKind, output: Tensor) -> dict[str, Tensor]:
-    return {"": output.sigmoid()}
-
-
-def _in_units(kind: Any, output: Tensor) -> dict[str, Tensor]:
-    return {"": output[:, 0] * kind.std + kind.mean}
-
-
-def _candidates(kind: Any, output: dict[str, Tensor]) -> dict[str, Tensor]:
-    """As ``Detection.boxes`` finds them: distances to the sides in strides, score the geometric mean of class and centre-ness."""
-    x, y, stride = output["places"].unbind(1)
-    left, top, right, bottom = (output["bbox_regression"] * stride[:, None]).unbind(2)
-    height, width = kind.image_size
-    sides = ((x - left).clamp(0, width), (y - top).clamp(0, height), (x + right).clamp(0, width), (y + bottom).clamp(0, height))
-    scores = (output["cls_logits"].sigmoid() * output["bbox_ctrness"].sigmoid()).sqrt()
-    return {"boxes": torch.stack(sides, dim=2), "scores": scores}
-
-
-def _parts(kind: TaskKind, output: Any) -> dict[str, Tensor]:
-    return output if isinstance(output, dict) else {"": output}
-
-
-_FINISHED: dict[str, Callable[[Any, Any], dict[str, Tensor]]] = {
-    "classification": _softmax,
-    "multi_label": _sigmoid,
-    "regression": _in_units,
-    "depth": _in_units,
-    "detection": _candidates,
-}

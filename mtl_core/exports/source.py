@@ -14,6 +14,8 @@ from mtl_core.errors import NotPossibleError
 from mtl_core.runs.artifacts import ProbeTargets, probe_epochs, read_probe_targets, read_probes
 from mtl_core.runs.run import Run
 from mtl_core.runs.store import RunStore
+from mtl_core.tasks import kind_of
+from mtl_core.tasks.kind import TaskKind
 
 if TYPE_CHECKING:
     import pandas
@@ -100,9 +102,20 @@ class ExportSource:
             raise NotPossibleError(f"run {self.run.id} has no predictions yet; the first are saved when it begins to train")
         return read_probe_targets(self.folder), read_probes(self.folder, epochs[-1]), epochs[-1]
 
-    def tasks_of(self, *kinds: str) -> list[str]:
-        """Names of the run's tasks of some kinds. Raises NotPossibleError where there is none."""
-        found = [name for name, info in self.tasks.items() if info["kind"] in kinds]
+    def tasks_with(self, hook: str, what: str) -> list[str]:
+        """Names of the run's tasks whose kind gives something (``hook`` of ``TaskKind`` is its own). Raises NotPossibleError where there is none.
+
+        Args:
+            what: that is asked for, for the sentence: "boxes or points".
+        """
+        kinds = {name: kind_of(info["kind"]) for name, info in self.tasks.items()}
+        found = [name for name, kind in kinds.items() if not _is_default(kind, hook)]
         if not found:
-            raise NotPossibleError(f"run {self.run.id} has no task of kind {' or '.join(kinds)}, so there is nothing of this sort to export")
+            had = ", ".join(dict.fromkeys(info["kind"].replace("_", " ") for info in self.tasks.values()))
+            raise NotPossibleError(f"run {self.run.id} has no task whose predictions are {what} (its tasks: {had}), so there is nothing to export")
         return found
+
+
+def _is_default(kind: type, hook: str) -> bool:
+    own, default = getattr(kind, hook), getattr(TaskKind, hook)
+    return getattr(own, "__func__", own) is getattr(default, "__func__", default)

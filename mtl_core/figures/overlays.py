@@ -120,3 +120,23 @@ def _caption(pen: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, fill:
     pen.rectangle((x, y, x + width, y + height), fill=fill)
     dark_text = 0.299 * fill[0] + 0.587 * fill[1] + 0.114 * fill[2] > 150
     pen.text((x + 2 - left, y + 2 - top), text, fill=(0, 0, 0) if dark_text else (255, 255, 255), font=font)
+
+
+def draw_points(image: np.ndarray, points: np.ndarray, colours: np.ndarray, edges: Sequence[tuple[int, int]], scale: int) -> np.ndarray:
+    """Points (K, 3) as x, y in image pixels and 0 absent / 1 hidden / 2 visible, one colour (K, 3) each; a hidden one is a ring.
+
+    ``edges``: pairs of points, joined by a line where both are there.
+    """
+    picture = Image.fromarray(enlarge(image, scale))
+    pen = ImageDraw.Draw(picture)
+    radius = max(2, round(min(picture.size) / 60))
+    for one, other in edges:
+        if points[one, 2] > 0 and points[other, 2] > 0:
+            ends = [tuple(float(value) * scale for value in points[end, :2]) for end in (one, other)]
+            pen.line(ends, fill=(255, 255, 255), width=max(1, radius // 2))
+    for (x, y, seen), colour in zip(points.tolist(), colours, strict=True):
+        fill = tuple(int(value) for value in colour)
+        if seen > 0:
+            ring = (x * scale - radius, y * scale - radius, x * scale + radius, y * scale + radius)
+            pen.ellipse(ring, fill=fill if seen > 1 else None, outline=fill if seen <= 1 else (0, 0, 0), width=2 if seen <= 1 else 1)
+    return np.asarray(picture)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.preprocessing.resize import Placement, place, resized_image
+from mtl_core.data.target_geometry import MAPS
 
 HOW = ("pad", "stretch", "crop")
 
@@ -52,6 +53,27 @@ def into_frame(image: np.ndarray, placed: Fit, bars: str = "mean") -> np.ndarray
         return image
     placement = Placement(placed.old, placed.new, placed.scaled, placed.offset)
     return np.ascontiguousarray(resized_image(image.transpose(2, 0, 1), placement, bars).transpose(1, 2, 0))
+
+
+def moved_back(row: np.ndarray, geometry: str, placed: Fit) -> np.ndarray:
+    """One decoded prediction, of a geometry in ``mtl_core.data.target_geometry``, from the frame to the image; what names no place stays as it is."""
+    if geometry == "boxes":  # with class and score; one in a bar beside the image is none
+        real = row[row[:, 4] >= 0]
+        back = np.concatenate([boxes_back(real[:, :4], placed), real[:, 4:]], axis=1).astype(np.float32)
+        return back[(back[:, 2] > back[:, 0]) & (back[:, 3] > back[:, 1])]
+    if geometry == "points":  # shares of the frame, with a score
+        return np.concatenate([points_back(row[:, :2], placed), row[:, 2:]], axis=1)
+    if geometry == "mask":
+        return classes_back(row, placed)
+    return values_back(row, placed) if geometry in MAPS else row
+
+
+def points_back(points: np.ndarray, placed: Fit) -> np.ndarray:
+    """Points (K, 2) as shares of the frame -> of the image; one in a bar beside it comes to the image's edge."""
+    (fy, fx), (down, across), (height, width) = placed.factors, placed.offset, placed.old
+    pixels = points * (placed.new[1], placed.new[0])
+    back = (((pixels - (across, down)) / (fx, fy)) / (width, height)).clip(0, 1).astype(np.float32)
+    return back if placed.before is None else points_back(back, placed.before)
 
 
 def boxes_back(boxes: np.ndarray, placed: Fit) -> np.ndarray:

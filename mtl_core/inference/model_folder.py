@@ -138,7 +138,7 @@ def _are_numbers(values: Any, count: int) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(_plain(each) for each in value) if isinstance(value, list | tuple) else value
 
 
 def _described(values: Any, path: Path) -> ModelDescription:

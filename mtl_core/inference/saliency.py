@@ -2,12 +2,10 @@
 
 The weight of a channel is the mean gradient of the task's own score over all places (eq. 1), the map the positive part of the weighted sum of
 channels (eq. 2), here at the coarsest level, enlarged to the image. All heads read features of the same size, so the tasks' maps stand side by side.
-Deviations: what a task's score is, is ours for all but classification (see ``score``); maps are scaled to their own maximum.
+Deviations: what a task's score is, is ours for all but classification (``TaskKind.score``); maps are scaled to their own maximum.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import torch
@@ -32,31 +30,8 @@ def saliency(predictor: Predictor, frame: np.ndarray) -> dict[str, np.ndarray]:
     with torch.enable_grad():
         for name in model.tasks:
             features = [level.detach().requires_grad_() for level in read[name]]
-            maps[name] = _map(score(predictor.kinds[name].task.kind, model.heads[name](features)), features, frame.shape[:2])
+            maps[name] = _map(predictor.kinds[name].score(model.heads[name](features)), features, frame.shape[:2])
     return maps
-
-
-def score(kind: str, output: Any) -> Tensor:
-    """The number whose rise is asked for: the answer that the network gives.
-
-    Classification: the logit of the best class. Several labels: the logits of those at 0.5 or more, the best one where there is none.
-    Detection: the logits of places with a score of 0.3 or more, the best one where there is none. Segmentation: the mean of each pixel's best logit.
-    Regression and depth: how far the answer is from the training mean. Others: the mean size of the output.
-    """
-    if kind == "classification":
-        return output.max()
-    if kind == "multi_label":
-        return _chosen(output, output >= 0)
-    if kind == "detection":
-        scores = (output["cls_logits"].sigmoid() * output["bbox_ctrness"].sigmoid()).sqrt()
-        return _chosen(output["cls_logits"], scores >= 0.3)
-    if kind == "segmentation":
-        return output.amax(1).mean()
-    return output.abs().mean() if isinstance(output, Tensor) else torch.stack([each.float().abs().mean() for each in output.values()]).sum()
-
-
-def _chosen(logits: Tensor, where: Tensor) -> Tensor:
-    return logits[where].sum() if bool(where.any()) else logits.max()
 
 
 def _map(value: Tensor, features: list[Tensor], size: tuple[int, int]) -> np.ndarray:

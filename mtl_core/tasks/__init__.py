@@ -1,6 +1,14 @@
 """Task kinds. To add one: a file here and a line in a table."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mtl_core.errors import ConfigError
 from mtl_core.registry import Registry
+
+if TYPE_CHECKING:
+    from mtl_core.tasks.kind import TaskKind
 
 # Targets made from the pixels: such a task fits any data set, under its own name.
 SELF_SUPERVISED = Registry(
@@ -25,7 +33,18 @@ TASK_KINDS = Registry(
         "segmentation": "mtl_core.tasks.segmentation:Segmentation",
         "depth": "mtl_core.tasks.depth:Depth",
         "normals": "mtl_core.tasks.normals:Normals",
+        "keypoints": "mtl_core.tasks.keypoints:Keypoints",
         "regression": "mtl_core.tasks.regression:Regression",
         **SELF_SUPERVISED.table,
     },
 )
+
+
+def kind_of(name: str) -> type[TaskKind]:
+    """The class of a kind, for what reads; the parent of all, which counts and compares nothing, where the kind is not installed any more."""
+    from mtl_core.tasks.kind import TaskKind
+
+    try:
+        return TASK_KINDS.load(name) if name in TASK_KINDS else TaskKind
+    except ConfigError:
+        return TaskKind

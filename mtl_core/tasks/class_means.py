@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics.classification import MulticlassAccuracy, MultilabelF1Score
+from torchmetrics.classification import MulticlassAccuracy, MultilabelAveragePrecision, MultilabelF1Score
+from torchmetrics.utilities.data import dim_zero_cat
 
 
 class Accuracy(MulticlassAccuracy):
@@ -31,3 +32,16 @@ class MeanLabelF1(MultilabelF1Score):
 
     def compute(self) -> Tensor:
         return super().compute()[self.tp + self.fn > 0].mean()
+
+
+class MeanAveragePrecision(MultilabelAveragePrecision):
+    """torchmetrics' average precision of each class; their mean without the classes that no image has, where it is not defined.
+
+    torchmetrics' own mean counts such a class as 0. NaN where no image has any class.
+    """
+
+    def __init__(self, classes: int):
+        super().__init__(classes, average="none", validate_args=False)
+
+    def compute(self) -> Tensor:
+        return super().compute()[dim_zero_cat(self.target).sum(0) > 0].mean()

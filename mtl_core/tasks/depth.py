@@ -1,24 +1,34 @@
-"""Depth: one distance per pixel (dense regression)."""
+"""Depth: one distance per pixel (dense regression).
+
+Targets and predictions float32 (n, H, W): distance in the task's unit; NaN in a target is no measurement.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn.functional import smooth_l1_loss
-from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
 
-from mtl_core.backbones.backbone import FeatureInfo
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import depth_legend, draw_depth
-from mtl_core.tasks.dense_head import DenseHead
+from mtl_core.figures.primitives import Heat
+from mtl_core.tasks.contents import TargetLayout, moments
+from mtl_core.tasks.image_errors import SampleErrors, of_each
 from mtl_core.tasks.kind import Drawing, KindOptions, Measurement, TaskKind
-from mtl_core.tasks.measurement import R2, doubled
+from mtl_core.tasks.lazy_torch import torch
+from mtl_core.tasks.map_files import MapFiles, ValueMaps
+from mtl_core.tasks.task_result import TaskResult
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from mtl_core.analysis.evaluation.depth import DepthEvaluation
+    from mtl_core.backbones.backbone import FeatureInfo
+    from mtl_core.tasks.kind import Answer
 
 
 class DepthOptions(KindOptions):
@@ -27,37 +37,23 @@ class DepthOptions(KindOptions):
     channels: int = Field(32, ge=8, le=256, description="Channels of the decoder.")
 
 
-class DepthMeasurement(Measurement):
-    """RMSE, MAE and R2 by torchmetrics; the share of pixels within 25 % as in Eigen et al. 2014 (https://arxiv.org/abs/1406.2283).
+@dataclass(frozen=True)
+class DepthMap(TaskResult):
+    """``values``: distance per pixel in the task's unit, float32 (H, W); NaN where the network was not shown that part."""
 
-    Sums are kept in float64. The share leaves out pixels whose true depth is 0 or less, as the evaluation does: a ratio to it is not defined.
-    """
+    @property
+    def values(self) -> np.ndarray:
+        return self.decoded
 
-    def __init__(self, in_units: Callable[[Tensor], Tensor]):
-        self.in_units = in_units
-        self.torchmetrics = {"rmse": MeanSquaredError(squared=False), "mae": MeanAbsoluteError(), "r2": R2()}
-        for metric in self.torchmetrics.values():
-            metric.set_dtype(torch.float64)
-        self.within = self.pixels = self.positive = 0
+    @property
+    def unit(self) -> str:
+        return self.task.unit
 
-    def update(self, output: Tensor, target: Tensor) -> None:
-        known = torch.isfinite(target)
-        output, target, known = doubled(output), doubled(target), known.to(doubled(target).device)
-        predicted, true = self.in_units(output)[known], target[known]
-        if not len(true):
-            return
-        for metric in self.torchmetrics.values():
-            metric.to(target.device).update(predicted, true)
-        self.pixels += len(true)
-        predicted, true = predicted[true > 0].clamp(min=1e-6), true[true > 0]
-        self.within += int((torch.maximum(predicted / true, true / predicted) < 1.25).sum())
-        self.positive += len(true)
-
-    def compute(self) -> dict[str, float]:
-        if self.pixels == 0:
-            return dict.fromkeys((*self.torchmetrics, "delta1"), float("nan"))
-        delta1 = self.within / self.positive if self.positive else float("nan")
-        return {**{name: float(metric.compute()) for name, metric in self.torchmetrics.items()}, "delta1": delta1}
+    def to_dict(self) -> dict[str, Any]:
+        if not np.isfinite(self.decoded).any():
+            return {"unit": self.unit}
+        low, middle, high = (float(value) for value in np.nanpercentile(self.decoded, (0, 50, 100)))
+        return {"unit": self.unit, "nearest": low, "median": middle, "farthest": high}
 
 
 class Depth(TaskKind):
@@ -74,6 +70,11 @@ class Depth(TaskKind):
     )
     selection_metric: ClassVar[str] = "r2"
     Options = DepthOptions
+    geometry: ClassVar[str] = "depth"
+    layer: ClassVar[str] = Heat.type
+    valued: ClassVar[str] = "pixels"
+    map_files: ClassVar[MapFiles] = ValueMaps()
+    Result: ClassVar[type[TaskResult]] = DepthMap
 
     def __init__(self, task: Task, options: KindOptions, statistics: dict[str, Any]):
         super().__init__(task, options, statistics)
@@ -81,6 +82,8 @@ class Depth(TaskKind):
         self.std = max(float(self.target_statistics["std"]), 1e-6)
 
     def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:
+        from mtl_core.tasks.dense_head import DenseHead
+
         return DenseHead(features, 1, self.image_size, self.options.channels)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -90,7 +93,7 @@ class Depth(TaskKind):
     def loss_parts(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         known = torch.isfinite(target)
         standardised = torch.where(known, (target - self.mean) / self.std, 0.0)
-        error = smooth_l1_loss(output[:, 0], standardised, reduction="none")
+        error = torch.nn.functional.smooth_l1_loss(output[:, 0], standardised, reduction="none")
         return torch.where(known, error, 0.0).sum(), known.sum()
 
     def select(self, output: Tensor, rows: Tensor) -> Tensor:
@@ -100,10 +103,52 @@ class Depth(TaskKind):
         return self._in_units(output).cpu().numpy()
 
     def measurement(self) -> Measurement:
+        from mtl_core.tasks.depth_metrics import DepthMeasurement
+
         return DepthMeasurement(self._in_units)
 
     def _in_units(self, output: Tensor) -> Tensor:
         return output[:, 0] * self.std + self.mean
+
+    def constant_answers(self) -> list[Answer]:
+        """The mean: standardised depths have the mean 0."""
+        return [lambda count: torch.zeros(count, 1, *self.image_size)]
+
+    def finished(self, output: Tensor) -> dict[str, Tensor]:
+        return {"": self._in_units(output)}
+
+    # -- targets
+
+    @classmethod
+    def layout(cls, task: Task, size: tuple[int, int]) -> TargetLayout:
+        return TargetLayout(size, np.float32, np.nan)
+
+    @classmethod
+    def statistics(cls, task: Task, values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+        return moments(values, rows)
+
+    # -- predictions against targets
+
+    @classmethod
+    def sample_errors(cls, predictions: np.ndarray, targets: np.ndarray) -> SampleErrors:
+        """Mean absolute error over pixels with a measurement."""
+        return SampleErrors(of_each(_error, predictions, targets), None, "Mean absolute error of the pixels", "unit")
+
+    @classmethod
+    def evaluation(cls, task: Task) -> DepthEvaluation:
+        from mtl_core.analysis.evaluation.depth import DepthEvaluation
+
+        return DepthEvaluation(task)
+
+    # -- drawing
+
+    @classmethod
+    def target_layer(cls, task: Task, image: np.ndarray, target: np.ndarray) -> Heat:
+        return Heat(target)
+
+    @classmethod
+    def prediction_layer(cls, task: Task, image: np.ndarray, prediction: np.ndarray, candidates: np.ndarray | None = None) -> Heat:
+        return Heat(prediction)
 
     @classmethod
     def legend(cls, task: Task) -> list[tuple[str, str]]:
@@ -117,3 +162,8 @@ class Depth(TaskKind):
     @classmethod
     def draw_prediction(cls, image: np.ndarray, prediction: np.ndarray, task: Task, scale: int) -> Drawing:
         return cls.draw_target(image, prediction, task, scale)
+
+
+def _error(predicted: np.ndarray, target: np.ndarray) -> float:
+    known = np.isfinite(target)
+    return float(np.abs(predicted[known].astype(float) - target[known]).mean()) if known.any() else float("nan")

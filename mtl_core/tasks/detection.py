@@ -1,37 +1,70 @@
 """Detection: boxes with classes, by FCOS (Tian et al. 2019, https://arxiv.org/abs/1904.01355) with torchvision's parts.
 
-torchvision gives the head, the focal and GIoU losses, the box coding and the non-maximum suppression. Which place of the feature maps is
-responsible for which box follows torchvision's FCOS, but for a whole batch at once (``assign``): its loop over images takes longer than
-the rest of a step at 64 x 64 pixels.
+Targets float32 (n, M, 5): x1, y1, x2, y2 in pixels (x2, y2 exclusive), class index; class -1 = padding.
+Predictions float32 (n, M, 6): a score besides.
 
-Deviation: batch normalisation in the pyramid, none in the head, instead of group normalisation in the head. On a CPU in bf16, group
-normalisation alone took 30 % of the step; batch normalisation in the head would mix the statistics of the levels that share it.
+torchvision gives the head, the focal and GIoU losses, the box coding and the non-maximum suppression. Which place of the feature maps is
+responsible for which box follows torchvision's FCOS, but for a whole batch at once (``fcos.assign``): its loop over images takes longer than
+the rest of a step at 64 x 64 pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
-from torchvision.models.detection._utils import BoxLinearCoder
-from torchvision.models.detection.fcos import FCOSClassificationHead, FCOSRegressionHead
-from torchvision.ops import FeaturePyramidNetwork, batched_nms, box_area, clip_boxes_to_image, generalized_box_iou_loss, sigmoid_focal_loss
 
-from mtl_core.backbones.backbone import FeatureInfo
+from mtl_core.analysis.box_matching import MATCHING_IOU, SHOWN_SCORE, match_boxes
 from mtl_core.data.dataset import PADDING, Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import class_colours, class_legend, draw_boxes
-from mtl_core.tasks.detection_metrics import MeanAveragePrecisionMeasurement
+from mtl_core.figures.primitives import Boxes as BoxesLayer
+from mtl_core.tasks.contents import Contents, TargetLayout, chunks, class_presence
+from mtl_core.tasks.image_errors import SampleErrors
 from mtl_core.tasks.kind import Drawing, KindOptions, TaskKind
+from mtl_core.tasks.lazy_torch import torch
+from mtl_core.tasks.task_result import TaskResult
 
-FINEST_STRIDE = 8  # as in the paper (P3); finer maps cost much
-CENTRE_RADIUS = 1.5  # in strides; FCOS's centre sampling
-DRAWN_SCORE = 0.3  # predictions below are kept for the metrics but not drawn
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from mtl_core.analysis.evaluation.detection import DetectionEvaluation
+    from mtl_core.backbones.backbone import FeatureInfo
+    from mtl_core.tasks.detection_metrics import MeanAveragePrecisionMeasurement
+
+FEW_NAMES = 4  # boxes whose names a thumbnail has room for
+
+
+@dataclass(frozen=True)
+class Boxes(TaskResult):
+    """Boxes, best first; all that the run's score threshold lets through."""
+
+    @property
+    def boxes(self) -> np.ndarray:
+        return self.decoded[:, :4]
+
+    @property
+    def classes(self) -> np.ndarray:
+        return self.decoded[:, 4].astype(np.int64)
+
+    @property
+    def scores(self) -> np.ndarray:
+        return self.decoded[:, 5]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.task.classes[index] for index in self.classes)
+
+    def to_dict(self) -> dict[str, Any]:
+        rows = zip(self.boxes.tolist(), self.names, self.scores.tolist(), strict=True)
+        return {"boxes": [{"box": box, "class": name, "score": score} for box, name, score in rows]}
+
+    def in_short(self) -> str:
+        return f"{len(self.decoded)} boxes"
 
 
 class DetectionOptions(KindOptions):
@@ -45,36 +78,6 @@ class DetectionOptions(KindOptions):
     max_boxes: int = Field(32, ge=1, le=300, description="Boxes kept per image.")
 
 
-class DetectionHead(nn.Module):
-    """Feature pyramid, and FCOS's classification and regression heads shared by its levels.
-
-    Output: ``cls_logits`` (n, A, K), ``bbox_regression`` (n, A, 4) as distances left, top, right, bottom in strides, ``bbox_ctrness``
-    (n, A, 1), all float32, for the A places of all levels, and ``places`` (A, 3): x and y of the place in pixels and its stride.
-    """
-
-    def __init__(self, features: Sequence[FeatureInfo], classes: int, options: DetectionOptions):
-        super().__init__()
-        coarse_enough = [level for level, info in enumerate(features) if info.stride >= FINEST_STRIDE]
-        self.levels = coarse_enough or [len(features) - 1]
-        used = [features[level] for level in self.levels]
-        self.strides = [info.stride for info in used]
-        self.pyramid = FeaturePyramidNetwork([info.channels for info in used], options.channels, norm_layer=nn.BatchNorm2d)
-        self.classification = FCOSClassificationHead(options.channels, 1, classes, options.convolutions, norm_layer=nn.Identity)
-        self.regression = FCOSRegressionHead(options.channels, 1, options.convolutions, norm_layer=nn.Identity)
-
-    def forward(self, features: Sequence[Tensor]) -> dict[str, Tensor]:
-        levels = self.pyramid({str(level): features[level] for level in self.levels})
-        maps = list(levels.values())
-        places = [_grid(level.shape[-2:], stride, level.device) for level, stride in zip(maps, self.strides, strict=True)]
-        sides, centreness = self.regression(maps)
-        return {
-            "cls_logits": self.classification(maps).float(),
-            "bbox_regression": sides.float(),
-            "bbox_ctrness": centreness.float(),
-            "places": torch.cat(places),
-        }
-
-
 class Detection(TaskKind):
     """One-stage, anchor-free detection."""
 
@@ -86,13 +89,26 @@ class Detection(TaskKind):
     )
     selection_metric: ClassVar[str] = "map"
     Options = DetectionOptions
+    geometry: ClassVar[str] = "boxes"
+    layer: ClassVar[str] = BoxesLayer.type
+    counted: ClassVar[str] = "boxes"
+    needs_classes: ClassVar[bool] = True
+    Result: ClassVar[type[TaskResult]] = Boxes
+    curve_note: ClassVar[str] = " at IoU 0.50"
 
-    def __init__(self, task: Task, options: KindOptions, statistics: dict[str, Any]):
-        super().__init__(task, options, statistics)
-        self.coder = BoxLinearCoder(normalize_by_size=True)
+    # -- learning
+
+    @cached_property
+    def coder(self) -> Any:
+        """torchvision's box coding: distances to the sides in units of the place's square."""
+        from torchvision.models.detection._utils import BoxLinearCoder
+
+        return BoxLinearCoder(normalize_by_size=True)
 
     def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:
-        return DetectionHead(features, len(self.task.classes), self.options)
+        from mtl_core.tasks.fcos import DetectionHead
+
+        return DetectionHead(features, len(self.task.classes), self.options.channels, self.options.convolutions)
 
     def loss(self, output: dict[str, Tensor], target: Tensor) -> Tensor:
         """Focal + GIoU + centre-ness loss, each summed and divided by the number of responsible places, as in the paper (eq. 2)."""
@@ -100,17 +116,22 @@ class Detection(TaskKind):
         return total / count.clamp(min=1)
 
     def loss_parts(self, output: dict[str, Tensor], target: Tensor) -> tuple[Tensor, Tensor]:
+        from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
+        from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
+
+        from mtl_core.tasks.fcos import anchors_of, assign, centreness_of
+
         places, boxes, classes = output["places"], target[..., :4], target[..., 4].long()
         box_of_place = assign(places, boxes, classes)  # (n, A), -1 = background
         foreground = box_of_place >= 0
         chosen = box_of_place.clamp(min=0)
         wanted_class = one_hot(classes.gather(1, chosen).clamp(min=0), len(self.task.classes)).float() * foreground[..., None]
         class_loss = sigmoid_focal_loss(output["cls_logits"], wanted_class, reduction="sum")
-        anchors = _anchors(places).expand(len(boxes), -1, -1)[foreground]
+        anchors = anchors_of(places).expand(len(boxes), -1, -1)[foreground]
         wanted_boxes = boxes.gather(1, chosen[..., None].expand(-1, -1, 4))[foreground]
         predicted_boxes = self.coder.decode(output["bbox_regression"][foreground], anchors)
         box_loss = generalized_box_iou_loss(predicted_boxes, wanted_boxes, reduction="sum")
-        centreness = _centreness(self.coder.encode(anchors, wanted_boxes))
+        centreness = centreness_of(self.coder.encode(anchors, wanted_boxes))
         centre_loss = binary_cross_entropy_with_logits(output["bbox_ctrness"][..., 0][foreground], centreness, reduction="sum")
         return class_loss + box_loss + centre_loss, foreground.sum()
 
@@ -136,20 +157,28 @@ class Detection(TaskKind):
 
     def _best(self, output: dict[str, Tensor]) -> Tensor:
         """float32 (n, 4 * max_boxes or fewer, 6): the places and classes with the highest scores, best first."""
-        scores = (output["cls_logits"].sigmoid() * output["bbox_ctrness"].sigmoid()).sqrt()  # (n, A, K)
+        from torchvision.ops import clip_boxes_to_image
+
+        from mtl_core.tasks.fcos import anchors_of
+
+        scores = _scores(output)  # (n, A, K)
         _, places, classes = scores.shape
         best, flat = scores.flatten(1).topk(min(places * classes, 4 * self.options.max_boxes))
         place, label = flat // classes, flat % classes
         regression = output["bbox_regression"].gather(1, place[..., None].expand(-1, -1, 4))
-        boxes = self.coder.decode(regression.flatten(0, 1), _anchors(output["places"])[place].flatten(0, 1))
+        boxes = self.coder.decode(regression.flatten(0, 1), anchors_of(output["places"])[place].flatten(0, 1))
         boxes = clip_boxes_to_image(boxes, self.image_size).view(*best.shape, 4)
         return torch.cat([boxes, label[..., None], best[..., None]], dim=2)
 
     def _strong(self, rows: Tensor) -> Tensor:
+        from torchvision.ops import box_area
+
         return (rows[:, 5] > self.options.score_threshold) & (box_area(rows[:, :4]) > 0)
 
     def _suppress(self, rows: Tensor, image: Tensor, images: int) -> Tensor:
         """Drop weak and doubled boxes of all images at once; pad to ``max_boxes`` each."""
+        from torchvision.ops import batched_nms
+
         strong = self._strong(rows)
         rows, image = rows[strong], image[strong]
         rival = image if self.options.one_class_per_place else image * len(self.task.classes) + rows[:, 4].long()
@@ -165,7 +194,109 @@ class Detection(TaskKind):
         return padded
 
     def measurement(self) -> MeanAveragePrecisionMeasurement:
+        from mtl_core.tasks.detection_metrics import MeanAveragePrecisionMeasurement
+
         return MeanAveragePrecisionMeasurement(self.boxes)
+
+    def constant_score(self) -> float:
+        """No box: 0."""
+        return 0.0
+
+    def finished(self, output: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``boxes`` (n, A, 4) x1, y1, x2, y2 in pixels and ``scores`` (n, A, K) of every place, before suppression."""
+        x, y, stride = output["places"].unbind(1)
+        left, top, right, bottom = (output["bbox_regression"] * stride[:, None]).unbind(2)
+        height, width = self.image_size
+        sides = ((x - left).clamp(0, width), (y - top).clamp(0, height), (x + right).clamp(0, width), (y + bottom).clamp(0, height))
+        return {"boxes": torch.stack(sides, dim=2), "scores": _scores(output)}
+
+    def score(self, output: dict[str, Tensor]) -> Tensor:
+        """The logits of places with a score of 0.3 or more; the best one where there is none."""
+        logits, strong = output["cls_logits"], _scores(output) >= SHOWN_SCORE
+        return logits[strong].sum() if bool(strong.any()) else logits.max()
+
+    # -- targets
+
+    @classmethod
+    def layout(cls, task: Task, size: tuple[int, int]) -> TargetLayout:
+        return TargetLayout((1, 5), np.float32, np.array([0, 0, 0, 0, PADDING], np.float32), is_list=True)
+
+    @classmethod
+    def statistics(cls, task: Task, values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+        found = values[rows][..., 4]
+        return {"class_counts": np.bincount(found[found >= 0].astype(np.int64), minlength=len(task.classes)).tolist()}
+
+    @classmethod
+    def presence(cls, task: Task, values: np.ndarray) -> np.ndarray:
+        return class_presence(values, len(task.classes), lambda boxes: boxes[boxes[:, 4] >= 0, 4].astype(np.int64))
+
+    @classmethod
+    def contents(cls, task: Task, values: np.ndarray, rows: np.ndarray) -> Contents:
+        sizes, per_image, amount = [np.zeros((0, 2), np.float32)], [np.zeros(0, np.int64)], np.zeros(len(task.classes), np.int64)
+        for chunk in chunks(rows):
+            found = values[chunk]
+            real = found[..., 4] >= 0
+            sizes.append((found[..., 2:4] - found[..., :2])[real].astype(np.float32))
+            per_image.append(real.sum(axis=1))
+            amount += np.bincount(found[..., 4][real].astype(np.int64), minlength=len(task.classes))
+        return Contents(amount, 0, np.concatenate(sizes), np.concatenate(per_image))
+
+    @classmethod
+    def imported_classes(cls, value: np.ndarray) -> Sequence[int]:
+        return value[:, 4].astype(int).tolist()
+
+    @classmethod
+    def imported_row(cls, row: np.ndarray, value: np.ndarray, place: Any) -> np.ndarray:
+        from mtl_core.data.imports.geometry import place_boxes
+
+        boxes = place_boxes(value, place)
+        row[: len(boxes)] = boxes
+        return row
+
+    # -- predictions against targets
+
+    @classmethod
+    def sample_errors(cls, predictions: np.ndarray, targets: np.ndarray) -> SampleErrors:
+        """1 minus the panoptic quality (Kirillov et al. 2019, https://arxiv.org/abs/1801.00868, eq. 1) of the boxes with a score of at least 0.3.
+
+        So boxes that are missed, made up, of the wrong class or badly placed all count; an image without boxes in which none was found has 0.
+        Deviation: boxes for masks, and over all classes at once. A mistake where a box is missed, made up or of the wrong class.
+        """
+        found = np.array([_error(*pair) for pair in zip(predictions, targets, strict=True)]).reshape(-1, 2)
+        return SampleErrors(found[:, 0], found[:, 1] > 0, "1 - quality of the boxes", "")
+
+    @classmethod
+    def evaluation(cls, task: Task) -> DetectionEvaluation:
+        from mtl_core.analysis.evaluation.detection import DetectionEvaluation
+
+        return DetectionEvaluation(task)
+
+    @classmethod
+    def export_rows(cls, task: Task, predictions: np.ndarray, targets: np.ndarray, labelled: np.ndarray) -> dict[str, Any]:
+        images, places = np.nonzero(predictions[:, :, 4] >= 0)
+        rows = predictions[images, places]
+        sides = {name: rows[:, place] for place, name in enumerate(("x1", "y1", "x2", "y2"))}
+        return {"image": images, **sides, "class": [task.classes[int(index)] for index in rows[:, 4]], "score": rows[:, 5]}
+
+    @classmethod
+    def coco_annotations(cls, task: Task, image: int, row: np.ndarray, size: tuple[int, int], predicted: bool) -> list[dict[str, Any]]:
+        entries = []
+        for x1, y1, x2, y2, index, *score in row[row[:, 4] >= 0].astype(float).tolist():
+            entry = {"image_id": image, "category_id": int(index), "bbox": [x1, y1, x2 - x1, y2 - y1]}
+            entries.append({**entry, "score": score[0]} if score else entry)
+        return entries
+
+    # -- drawing
+
+    @classmethod
+    def target_layer(cls, task: Task, image: np.ndarray, target: np.ndarray) -> BoxesLayer:
+        real = target[target[:, 4] >= 0, :5]
+        return BoxesLayer(np.concatenate([real, np.ones((len(real), 1))], axis=1), digits=2)
+
+    @classmethod
+    def prediction_layer(cls, task: Task, image: np.ndarray, prediction: np.ndarray, candidates: np.ndarray | None = None) -> BoxesLayer:
+        rows = prediction if candidates is None else candidates
+        return BoxesLayer(rows[rows[:, 4] >= 0], raw=candidates is not None)
 
     @classmethod
     def legend(cls, task: Task) -> list[tuple[str, str]]:
@@ -180,52 +311,32 @@ class Detection(TaskKind):
 
     @classmethod
     def draw_prediction(cls, image: np.ndarray, prediction: np.ndarray, task: Task, scale: int) -> Drawing:
-        return cls.draw_target(image, prediction[prediction[:, 5] >= DRAWN_SCORE], task, scale)
+        return cls.draw_target(image, prediction[prediction[:, 5] >= SHOWN_SCORE], task, scale)
+
+    @classmethod
+    def for_thumbnails(cls, task: Task, row: np.ndarray) -> Task:
+        """Without the classes' names where more than ``FEW_NAMES`` boxes would be drawn: in a small picture they bury the objects.
+
+        The colours stay, and the legend names them.
+        """
+        shown = row[:, 4] >= 0
+        if row.shape[1] > 5:
+            shown &= row[:, 5] >= SHOWN_SCORE
+        return task if shown.sum() <= FEW_NAMES else replace(task, classes=tuple(name if name == "background" else "" for name in task.classes))
 
 
-def assign(places: Tensor, boxes: Tensor, classes: Tensor) -> Tensor:
-    """Which box each place is responsible for.
-
-    A place takes a box if it lies inside it and within ``CENTRE_RADIUS`` strides of its centre, and if the box's size suits its
-    level (largest distance to a side between 4 and 8 strides; below 4 for the finest level, above 8 for the coarsest). Of several,
-    the smallest box. The rule of torchvision's ``FCOS.compute_loss``.
-
-    Args:
-        places: (A, 3) x, y, stride.
-        boxes: (n, M, 4); classes: (n, M), -1 = padding.
-
-    Returns:
-        int64 (n, A): row of the box, -1 = none.
-    """
-    x, y, stride = places.T[:, :, None]  # (A, 1) each
-    sides = torch.stack([x - boxes[:, None, :, 0], y - boxes[:, None, :, 1], boxes[:, None, :, 2] - x, boxes[:, None, :, 3] - y])  # (4, n, A, M)
-    centres = (boxes[..., :2] + boxes[..., 2:]) / 2
-    off_centre = torch.maximum((x - centres[:, None, :, 0]).abs(), (y - centres[:, None, :, 1]).abs())
-    largest = sides.amax(0)
-    lower = torch.where(stride == stride.min(), 0.0, 4 * stride)
-    upper = torch.where(stride == stride.max(), torch.inf, 8 * stride)
-    takes = (sides.amin(0) > 0) & (off_centre < CENTRE_RADIUS * stride) & (largest > lower) & (largest < upper) & (classes >= 0)[:, None]
-    if boxes.shape[1] == 0:
-        return torch.full(takes.shape[:2], -1, device=boxes.device)
-    areas = torch.where(takes, box_area(boxes.flatten(0, 1)).view(boxes.shape[:2])[:, None], torch.inf)
-    smallest, row = areas.min(2)
-    return torch.where(smallest.isfinite(), row, -1)
+def _scores(output: dict[str, Tensor]) -> Tensor:
+    """(n, A, K): the geometric mean of class and centre-ness."""
+    return (output["cls_logits"].sigmoid() * output["bbox_ctrness"].sigmoid()).sqrt()
 
 
-def _grid(size: torch.Size, stride: int, device: torch.device) -> Tensor:
-    """(h * w, 3): centre x, centre y and stride of each place of a map, row by row."""
-    y, x = torch.meshgrid(torch.arange(size[0], device=device), torch.arange(size[1], device=device), indexing="ij")
-    centres = (torch.stack([x, y], dim=-1).reshape(-1, 2) + 0.5) * stride
-    return torch.cat([centres, torch.full_like(centres[:, :1], stride)], dim=1)
-
-
-def _anchors(places: Tensor) -> Tensor:
-    """(A, 4): a square of one stride around each place; what torchvision's coder measures distances from."""
-    centre, half = places[:, :2], places[:, 2:] / 2
-    return torch.cat([centre - half, centre + half], dim=1)
-
-
-def _centreness(sides: Tensor) -> Tensor:
-    """1 at a box's centre, towards 0 at its sides (eq. 3 of the paper). ``sides`` (F, 4): left, top, right, bottom, all positive."""
-    across, down = sides[:, [0, 2]], sides[:, [1, 3]]
-    return ((across.amin(1) / across.amax(1)) * (down.amin(1) / down.amax(1))).sqrt()
+def _error(predicted: np.ndarray, target: np.ndarray) -> tuple[float, bool]:
+    predicted = predicted[(predicted[:, 4] >= 0) & (predicted[:, 5] >= SHOWN_SCORE)]
+    target = target[target[:, 4] >= 0]
+    if not len(predicted) and not len(target):
+        return 0.0, False
+    matches = match_boxes(predicted, target, MATCHING_IOU)
+    right = predicted[matches.predicted, 4] == target[matches.target, 4]
+    hits = int(right.sum())
+    quality = matches.iou[right].sum() / (hits + (len(predicted) - hits) / 2 + (len(target) - hits) / 2)
+    return float(1.0 - quality), hits < max(len(predicted), len(target))

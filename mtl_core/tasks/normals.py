@@ -1,5 +1,6 @@
 """Surface normals: which way each pixel's surface faces (dense regression of unit vectors).
 
+Targets float16 (n, 3, H, W): unit vectors that point out of the surface, a zero vector is missing. Predictions likewise.
 Metrics as in Eigen and Fergus 2015 (https://arxiv.org/abs/1411.4734): mean and median angle, share of pixels within 11.25, 22.5 and 30 degrees.
 """
 
@@ -7,20 +8,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn.functional import cosine_similarity, normalize
 
-from mtl_core.backbones.backbone import FeatureInfo
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
-from mtl_core.tasks.dense_head import DenseHead
+from mtl_core.tasks.contents import TargetLayout
+from mtl_core.tasks.image_errors import SampleErrors, angles, of_each
 from mtl_core.tasks.kind import Drawing, KindOptions, Measurement, TaskKind
+from mtl_core.tasks.lazy_torch import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from mtl_core.analysis.evaluation.normals import NormalsEvaluation
+    from mtl_core.backbones.backbone import FeatureInfo
+    from mtl_core.tasks.kind import Answer
 
 _PER_DEGREE = 100  # of the histogram that the median is read from
 _LIMITS = {"within_11": 11.25, "within_22": 22.5, "within_30": 30.0}
@@ -42,7 +48,7 @@ class AngleMeasurement(Measurement):
 
     def update(self, output: Tensor, target: Tensor) -> None:
         known = _known(target)
-        cosine = cosine_similarity(output.double(), target.double(), dim=1)[known].clamp(-1, 1)
+        cosine = torch.nn.functional.cosine_similarity(output.double(), target.double(), dim=1)[known].clamp(-1, 1)
         angles = torch.rad2deg(torch.acos(cosine)).cpu()
         self.histogram += torch.bincount((angles * _PER_DEGREE).round().long(), minlength=len(self.histogram))
         self.total += float(angles.sum())
@@ -71,8 +77,11 @@ class Normals(TaskKind):
     )
     selection_metric: ClassVar[str] = "within_30"
     Options = NormalsOptions
+    geometry: ClassVar[str] = "normals"
 
     def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:
+        from mtl_core.tasks.dense_head import DenseHead
+
         return DenseHead(features, 3, self.image_size, self.options.channels)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -81,17 +90,37 @@ class Normals(TaskKind):
 
     def loss_parts(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         known = _known(target)
-        error = 1 - cosine_similarity(output, target.float(), dim=1)
+        error = 1 - torch.nn.functional.cosine_similarity(output, target.float(), dim=1)
         return torch.where(known, error, 0.0).sum(), known.sum()
 
     def select(self, output: Tensor, rows: Tensor) -> Tensor:
         return output[rows]
 
     def decode(self, output: Tensor) -> np.ndarray:
-        return normalize(output.float(), dim=1).half().cpu().numpy()
+        return torch.nn.functional.normalize(output.float(), dim=1).half().cpu().numpy()
 
     def measurement(self) -> Measurement:
         return AngleMeasurement()
+
+    def constant_answers(self) -> list[Answer]:
+        """Each of the six directions along the axes, everywhere."""
+        ways = [sign * torch.eye(3)[axis].view(1, 3, 1, 1) for axis in range(3) for sign in (1, -1)]
+        return [lambda count, way=way: way.expand(count, 3, *self.image_size) for way in ways]
+
+    @classmethod
+    def layout(cls, task: Task, size: tuple[int, int]) -> TargetLayout:
+        return TargetLayout((3, *size), np.float16, 0)
+
+    @classmethod
+    def sample_errors(cls, predictions: np.ndarray, targets: np.ndarray) -> SampleErrors:
+        """Mean angle over pixels that have a normal."""
+        return SampleErrors(of_each(_error, predictions, targets), None, "Mean angle of the pixels", "°")
+
+    @classmethod
+    def evaluation(cls, task: Task) -> NormalsEvaluation:
+        from mtl_core.analysis.evaluation.normals import NormalsEvaluation
+
+        return NormalsEvaluation(task)
 
     @classmethod
     def legend(cls, task: Task) -> list[tuple[str, str]]:
@@ -118,3 +147,8 @@ def _colours(vectors: np.ndarray) -> np.ndarray:
 
 def _css(axis: tuple[int, int, int]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*_colours(np.array(axis, dtype=np.float32)))
+
+
+def _error(predicted: np.ndarray, target: np.ndarray) -> float:
+    found = angles(predicted, target)
+    return float(found.mean()) if len(found) else float("nan")

@@ -12,7 +12,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from mtl_core.analysis.evaluation import EVALUATIONS
 from mtl_core.analysis.evaluation.findings import Findings, KindEvaluation
 from mtl_core.analysis.sample_errors import SampleErrors, per_sample_errors
 from mtl_core.config import RunConfig
@@ -73,9 +72,10 @@ def evaluate_checkpoint(
     model = _loaded(config, folder, checkpoint, kinds, data.statistics, execution)
     dataset = data.split(split)
     kinds = {name: kind for name, kind in kinds.items() if kind.task.target in dataset.targets}  # not those that make their targets themselves
-    passes = {
-        name: TaskPass(kind, EVALUATIONS.load(kind.task.kind)(kind.task) if kind.task.kind in EVALUATIONS else None) for name, kind in kinds.items()
-    }
+    passes = {name: TaskPass(kind, kind.evaluation(kind.task)) for name, kind in kinds.items()}
+    for task in passes.values():
+        if task.evaluation is not None:
+            task.evaluation.size = task.kind.image_size
     _predict(model, execution, _batches(config, dataset, kinds, data.statistics, execution), dataset, passes, lambda share: progress(share, split))
     progress(1.0, f"{split}: computing the metrics")
     report, arrays = {}, {}

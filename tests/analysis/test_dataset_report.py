@@ -111,7 +111,7 @@ def test_presence_is_false_where_there_is_no_target(data):
 
 def test_counting_in_pieces_changes_nothing(data, monkeypatch):
     whole = dataset_report(data)
-    monkeypatch.setattr("mtl_core.analysis.dataset_report._CHUNK", 1)
+    monkeypatch.setattr("mtl_core.tasks.contents._CHUNK", 1)
     pieces = dataset_report(data)
     for name in TASKS:
         one, other = whole.counts[name]["train"], pieces.counts[name]["train"]

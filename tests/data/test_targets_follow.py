@@ -19,7 +19,7 @@ from mtl_core.data.celeba import POINTS
 from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.digit_pixels import BOX_TASK, DIGIT_TASK, INK_TASK, SLANT_TASK, ink, slant
 from mtl_core.data.preprocessing.steps import preprocessing
-from mtl_core.data.target_geometry import FOLLOWING, GEOMETRIES, OF_KIND, geometry_of, refusal, resize_misfits
+from mtl_core.data.target_geometry import FOLLOWING, GEOMETRIES, geometry_of, refusal, resize_misfits
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
 from mtl_core.training.check import problems
 
@@ -219,7 +219,7 @@ def test_every_kind_is_known_or_refused():
             continue
         task = Task("t", kind, "t")
         assert geometry_of(task) in GEOMETRIES or all(refusal(move, task) for move in ("flip", "shift", "crop", "rotation", "scale", "cutout"))
-    assert set(OF_KIND.values()) <= set(GEOMETRIES)
+    assert {TASK_KINDS.load(kind).geometry for kind in TASK_KINDS} <= {"", *GEOMETRIES}
     assert set(MOVES) | set(SIZES) == set(FOLLOWING)
     assert {setting for name in AUGMENTATIONS for setting in AUGMENTATIONS.load(name).settings} == set(MOVES)
 

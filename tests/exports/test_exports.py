@@ -263,4 +263,4 @@ def test_everything_in_one_zip_says_what_it_left_out(trained, tmp_path, monkeypa
     (path,), skipped = export(ExportSource(trained.store, run), ["zip"], tmp_path)
     names = zipfile.ZipFile(path).namelist()
     assert names == [f"{run.id}/csv/{run.id}-metrics.csv", f"{run.id}/left-out.txt", f"{run.id}/yaml/{run.id}.yaml"]
-    assert "no task of kind detection" in skipped["coco"]
+    assert "no task whose predictions are boxes or points" in skipped["coco"]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mtl_core.data.dataset import PADDING, Task
-from mtl_core.figures.layers import UNKNOWN_DEPTH, packed, prediction_layer, target_layer
+from mtl_core.figures.layers import packed, prediction_layer, target_layer
+from mtl_core.figures.primitives import UNKNOWN
 
 IMAGE = np.zeros((3, 5, 3), np.uint8)
 
@@ -33,16 +34,16 @@ def test_depth_keeps_its_values_and_what_is_unknown():
     depth = np.linspace(0.5, 9.25, 15).reshape(3, 5).astype(np.float32)
     depth[1, 2] = np.nan
     layer = target_layer(Task("d", "depth", "d", unit="m"), IMAGE, depth)
-    steps = unpacked(layer["depth"], "<u2", (3, 5))
-    assert steps[1, 2] == UNKNOWN_DEPTH
-    back = layer["low"] + steps * (layer["high"] - layer["low"]) / (UNKNOWN_DEPTH - 1)
+    steps = unpacked(layer["heat"], "<u2", (3, 5))
+    assert steps[1, 2] == UNKNOWN
+    back = layer["low"] + steps * (layer["high"] - layer["low"]) / (UNKNOWN - 1)
     known = np.isfinite(depth)
     assert np.abs(back[known] - depth[known]).max() < 1e-4
 
 
 def test_depth_without_any_measurement_is_unknown_everywhere():
     layer = target_layer(Task("d", "depth", "d"), IMAGE, np.full((3, 5), np.nan, np.float32))
-    assert (unpacked(layer["depth"], "<u2", (3, 5)) == UNKNOWN_DEPTH).all()
+    assert (unpacked(layer["heat"], "<u2", (3, 5)) == UNKNOWN).all()
 
 
 def test_boxes_leave_out_padding_and_prefer_candidates():
@@ -50,8 +51,8 @@ def test_boxes_leave_out_padding_and_prefer_candidates():
     kept = np.array([[1, 1, 4, 3, 1, 0.9], [0, 0, 0, 0, PADDING, 0]])
     candidates = np.array([[1, 1, 4, 3, 1, 0.9], [1, 1, 4, 2, 1, 0.8], [0, 0, 0, 0, PADDING, 0]])
     assert target_layer(task, IMAGE, kept[:, :5])["boxes"] == [[1, 1, 4, 3, 1, 1.0]]
-    assert prediction_layer(task, IMAGE, kept) == {"boxes": [[1, 1, 4, 3, 1, 0.9]], "raw": False}
-    assert prediction_layer(task, IMAGE, kept, candidates) == {"boxes": [[1, 1, 4, 3, 1, 0.9], [1, 1, 4, 2, 1, 0.8]], "raw": True}
+    assert prediction_layer(task, IMAGE, kept) == {"type": "boxes", "boxes": [[1, 1, 4, 3, 1, 0.9]], "raw": False}
+    assert prediction_layer(task, IMAGE, kept, candidates) == {"type": "boxes", "boxes": [[1, 1, 4, 3, 1, 0.9], [1, 1, 4, 2, 1, 0.8]], "raw": True}
 
 
 @pytest.mark.parametrize(("kind", "target", "expected"), [("classification", 1, [0.0, 1.0]), ("multi_label", np.array([1, 1]), [1.0, 1.0])])
@@ -60,4 +61,4 @@ def test_classes_become_probabilities(kind, target, expected):
 
 
 def test_a_number_that_is_none_is_null():
-    assert target_layer(Task("r", "regression", "r"), IMAGE, np.float32("nan")) == {"v": None}
+    assert target_layer(Task("r", "regression", "r"), IMAGE, np.float32("nan")) == {"type": "number", "v": None}

@@ -47,6 +47,11 @@ def targets_of(name: str, count: int) -> torch.Tensor:
     if name == "detection":
         boxes = torch.tensor([[4.0, 4, 20, 20, 1], [10, 12, 30, 28, 2], [0, 0, 0, 0, PADDING]])
         return boxes.repeat(count, 1, 1)
+    if name == "keypoints":
+        points = torch.rand(count, len(CLASSES), 3, generator=generator)
+        points[..., 2] = torch.randint(3, (count, len(CLASSES)), generator=generator)
+        points[:, 0, 2] = 2  # one at least is labelled
+        return points
     raise AssertionError(f"give the contract targets of kind '{name}'")
 
 

@@ -9,7 +9,8 @@ from torchvision.models.detection.fcos import FCOS
 from torchvision.models.detection.image_list import ImageList
 
 from mtl_core.data.dataset import PADDING, Task
-from mtl_core.tasks.detection import Detection, DetectionOptions, _anchors, _grid, assign
+from mtl_core.tasks.detection import Detection, DetectionOptions
+from mtl_core.tasks.fcos import anchors_of, assign, grid
 
 CLASSES = tuple("0123456789")
 STATISTICS = {"image_shape": (3, 64, 64), "targets": {"boxes": {"class_counts": [1] * 10}}}
@@ -20,13 +21,13 @@ def kind(**options) -> Detection:
 
 
 def places_of(*strides: int) -> torch.Tensor:
-    return torch.cat([_grid(torch.Size([64 // stride, 64 // stride]), stride, torch.device("cpu")) for stride in strides])
+    return torch.cat([grid(torch.Size([64 // stride, 64 // stride]), stride, torch.device("cpu")) for stride in strides])
 
 
 def test_places_are_the_centres_of_the_cells():
     places = places_of(32)
     assert places.tolist() == [[16, 16, 32], [48, 16, 32], [16, 48, 32], [48, 48, 32]]
-    assert _anchors(places)[0].tolist() == [0, 0, 32, 32]
+    assert anchors_of(places)[0].tolist() == [0, 0, 32, 32]
 
 
 def test_a_place_takes_the_smallest_box_around_it():

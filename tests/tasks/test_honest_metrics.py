@@ -9,7 +9,6 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score, mean_absolute_error, r2_score
 
-from mtl_core.analysis.evaluation import EVALUATIONS
 from mtl_core.data.dataset import IGNORE, Task
 from mtl_core.data.preprocessing.standardise import standardised
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
@@ -31,7 +30,7 @@ def on_curve(kind, output, target, batch: int = 7) -> dict[str, float]:
 
 
 def in_evaluation(kind, output, target) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    evaluation = EVALUATIONS.load(kind.task.kind)(kind.task)
+    evaluation = kind.evaluation(kind.task)
     evaluation.update(kind.decode(output), target.numpy(), np.arange(len(target)))
     findings = evaluation.compute()
     return {metric.name: value for metric, value in findings.values}, {metric.name: values for metric, values in findings.class_values}

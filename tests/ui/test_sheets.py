@@ -1,7 +1,8 @@
 import numpy as np
 
 from mtl_core.data.dataset import PADDING, Task
-from ui.sheets import FEW_NAMES, for_thumbnails
+from mtl_core.tasks.detection import FEW_NAMES
+from ui.sheets import for_thumbnails
 
 CELLS = Task("cells", "detection", "cells", ("RBC", "background", "WBC"))
 

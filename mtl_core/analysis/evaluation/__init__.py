@@ -1,17 +1,8 @@
-"""What a network's predictions on one split are worth, one file per task kind. To add one: a file here and a line in this table."""
+"""What a network's predictions on one split are worth; a task kind names its evaluation (``TaskKind.evaluation``).
+
+The table holds what installed packages give for kinds of theirs, through entry points.
+"""
 
 from mtl_core.registry import Registry
 
-EVALUATIONS = Registry(
-    "evaluation of a task kind",
-    "mtl_core.evaluations",
-    {
-        "classification": "mtl_core.analysis.evaluation.classification:ClassificationEvaluation",
-        "multi_label": "mtl_core.analysis.evaluation.multi_label:MultiLabelEvaluation",
-        "regression": "mtl_core.analysis.evaluation.regression:RegressionEvaluation",
-        "segmentation": "mtl_core.analysis.evaluation.segmentation:SegmentationEvaluation",
-        "depth": "mtl_core.analysis.evaluation.depth:DepthEvaluation",
-        "normals": "mtl_core.analysis.evaluation.normals:NormalsEvaluation",
-        "detection": "mtl_core.analysis.evaluation.detection:DetectionEvaluation",
-    },
-)
+EVALUATIONS = Registry("evaluation of a task kind", "mtl_core.evaluations", {})

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torchmetrics.detection import MeanAveragePrecision
 
-from mtl_core.analysis.box_matching import match_boxes
+from mtl_core.analysis.box_matching import MATCHING_IOU, SHOWN_SCORE, match_boxes
 from mtl_core.analysis.evaluation.findings import Cells, Findings, KindEvaluation, joined
-from mtl_core.analysis.sample_errors import MATCHING_IOU, SHOWN_SCORE
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.tasks.detection_metrics import THRESHOLDS

@@ -10,6 +10,7 @@ import numpy as np
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 
+THRESHOLD = 0.5  # of a probability; from here on a class is said to be there
 OUTCOMES = ("found", "missed", "false positive", "true negative")  # columns where each class is a yes or no
 
 
@@ -61,7 +62,9 @@ class Findings:
 
 
 class KindEvaluation(ABC):
-    """One task's evaluation over one pass."""
+    """One task's evaluation over one pass. ``size``: (height, width) of the images, set by whoever evaluates."""
+
+    size: tuple[int, int] = (1, 1)
 
     def __init__(self, task: Task):
         self.task = task

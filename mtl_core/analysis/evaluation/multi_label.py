@@ -14,9 +14,8 @@ from torchmetrics.classification import (
     MultilabelRecall,
 )
 
-from mtl_core.analysis.evaluation.findings import OUTCOMES, Cells, Findings, KindEvaluation, joined, mean
+from mtl_core.analysis.evaluation.findings import OUTCOMES, THRESHOLD, Cells, Findings, KindEvaluation, joined, mean
 from mtl_core.analysis.evaluation.probabilities import calibration, ranking
-from mtl_core.analysis.sample_errors import THRESHOLD
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.tasks.class_means import MeanLabelF1

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from mtl_core.analysis.evaluation.findings import Findings, KindEvaluation
-from mtl_core.analysis.sample_errors import angles
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
+from mtl_core.tasks.image_errors import angles
 
 LIMITS = {"within_11": 11.25, "within_22": 22.5, "within_30": 30.0}
 PER_DEGREE = 100  # of the histogram that the median is read from: exact to 1/100 of a degree

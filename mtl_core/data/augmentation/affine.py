@@ -8,6 +8,7 @@ from torch import Tensor
 from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample
 from mtl_core.data.augmentation.warp import drawn_map, warp
 from mtl_core.data.dataset import Task
+from mtl_core.data.target_geometry import geometry_of
 
 
 class Affine(Augmentation):
@@ -19,7 +20,7 @@ class Affine(Augmentation):
 
     @classmethod
     def remark(cls, config, task: Task) -> str:
-        if config.rotation and task.kind == "detection":
+        if config.rotation and geometry_of(task) == "boxes":
             return "a turned box becomes the smallest upright one around it, looser than what it holds"
         return ""
 

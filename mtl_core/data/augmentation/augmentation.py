@@ -14,7 +14,8 @@ from torch import Tensor
 
 from mtl_core.config_sections import AugmentationConfig
 from mtl_core.data.dataset import LEAST_KEPT, PADDING, Task
-from mtl_core.data.target_geometry import geometry_of, moved_numbers
+from mtl_core.data.moves import Move, moved
+from mtl_core.data.target_geometry import MAPS, VECTORS, geometry_of, moved_numbers
 
 Drawn = dict[str, np.ndarray]
 
@@ -61,14 +62,21 @@ class Sample:
             return geometry_of(self.tasks[name])
         target = self.targets[name]
         if target.ndim == 3 and tuple(target.shape[1:]) == self.size:
-            return "depth" if target.is_floating_point() else "mask"
+            return MAPS[1] if target.is_floating_point() else MAPS[0]
         if target.ndim == 4 and target.shape[1] == 3 and tuple(target.shape[2:]) == self.size:
-            return "normals"
+            return VECTORS
         return "boxes" if target.ndim == 3 and target.shape[2] == 5 else "whole"
 
-    def move_numbers(self, forward: Tensor, mirrored: Tensor | None = None) -> None:
-        """Points, angles, lengths and areas follow a map of the plane (n, 2 or 3, 3) from old to new positions in pixels."""
-        self.targets |= moved_numbers(self.targets, self.tasks, forward[:, :2].float(), self.size, self.size, mirrored)
+    def mirror(self, name: str) -> tuple[int, ...]:
+        """Of a target of named points: which point stands in the place of each in a mirror."""
+        return self.tasks[name].mirror_points if name in self.tasks else ()
+
+    def move(self, move: Move) -> None:
+        """Every target follows. The pictures themselves are the augmentation's."""
+        before = dict(self.targets)
+        for name, target in before.items():
+            self.targets[name] = moved(target, self.geometry(name), move, self.mirror(name))
+        self.targets |= moved_numbers(before, self.tasks, move.forward.float(), move.old, move.new, move.mirrored)
 
 
 class AugmentationOptions(BaseModel):

@@ -8,8 +8,7 @@ from torch import Tensor
 from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample
 from mtl_core.data.augmentation.warp import drawn_map, warp
 from mtl_core.data.dataset import Task
-
-WHOLE_IMAGE = ("multi_label", "regression")  # kinds whose targets may count what is cut off
+from mtl_core.data.target_geometry import may_count
 
 
 class Crop(Augmentation):
@@ -23,7 +22,7 @@ class Crop(Augmentation):
 
     @classmethod
     def remark(cls, config, task: Task) -> str:
-        return "what is cut off still counts in this task's target" if task.kind in WHOLE_IMAGE else ""
+        return "what is cut off still counts in this task's target" if may_count(task) else ""
 
     def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> Drawn:
         kept = 1 - random.uniform(0, self.config.crop, count)

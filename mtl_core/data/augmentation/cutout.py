@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample, area, without_the_cut
-from mtl_core.data.augmentation.crop import WHOLE_IMAGE
 from mtl_core.data.dataset import IGNORE, Task
-from mtl_core.data.target_geometry import MAPS
+from mtl_core.data.target_geometry import MAPS, VECTORS, may_count
 
 
 class Cutout(Augmentation):
@@ -22,7 +21,7 @@ class Cutout(Augmentation):
 
     @classmethod
     def remark(cls, config, task: Task) -> str:
-        return "what is blanked out still counts in this task's target" if task.kind in WHOLE_IMAGE else ""
+        return "what is blanked out still counts in this task's target" if may_count(task) else ""
 
     def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> Drawn:
         height, width = size
@@ -40,10 +39,19 @@ class Cutout(Augmentation):
         for name, target in sample.targets.items():
             if sample.geometry(name) in MAPS:
                 sample.targets[name] = target.masked_fill(under, float("nan") if target.is_floating_point() else IGNORE)
-            elif sample.geometry(name) == "normals":
+            elif sample.geometry(name) == VECTORS:
                 sample.targets[name] = target.masked_fill(under[:, None], 0.0)
             elif sample.geometry(name) == "boxes":
                 sample.targets[name] = _seen(target, hole[:, None].to(target.dtype))
+            elif sample.geometry(name) == "points":
+                sample.targets[name] = _hidden(target, hole[:, None].to(target.dtype), sample.size)
+
+
+def _hidden(points: Tensor, hole: Tensor, size: tuple[int, int]) -> Tensor:
+    """Points (n, K, 3): a visible one under the hole is hidden from now on."""
+    x, y, seen = points[..., 0] * size[1], points[..., 1] * size[0], points[..., 2]
+    under = (x >= hole[..., 0]) & (x < hole[..., 2]) & (y >= hole[..., 1]) & (y < hole[..., 3])
+    return torch.stack([points[..., 0], points[..., 1], torch.where(under, seen.clamp(max=1), seen)], dim=-1)
 
 
 def _seen(boxes: Tensor, hole: Tensor) -> Tensor:

@@ -7,7 +7,27 @@ import torch
 from torch import Tensor
 
 from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample
-from mtl_core.data.target_geometry import MAPS
+from mtl_core.data.moves import Move
+
+
+class Mirror(Move):
+    """Some pictures are mirrored left-right. ``flip``: bool (n,)."""
+
+    def __init__(self, flip: Tensor, size: tuple[int, int]):
+        self.old = self.new = size
+        self.mirrored = flip
+        self.forward = torch.eye(2, 3, device=flip.device).repeat(len(flip), 1, 1)
+        self.forward[:, 0, 0] = torch.where(flip, -1.0, 1.0)
+        self.forward[:, 0, 2] = torch.where(flip, float(size[1]), 0.0)
+
+    def maps(self, values: Tensor) -> Tensor:
+        return torch.where(self.mirrored.view(-1, *[1] * (values.ndim - 1)), values.flip(-1), values)
+
+    def boxes(self, values: Tensor) -> Tensor:
+        """Nothing is cut off: the picture's edges change places."""
+        x1, y1, x2, y2, classes = values.unbind(-1)
+        width, flip = self.old[1], self.mirrored[:, None] & (classes >= 0)  # padding stays zero
+        return torch.stack([torch.where(flip, width - x2, x1), y1, torch.where(flip, width - x1, x2), y2, classes], dim=-1)
 
 
 class Flip(Augmentation):
@@ -21,28 +41,6 @@ class Flip(Augmentation):
         return {"flip": random.random(count) < 0.5}
 
     def apply(self, sample: Sample, drawn: dict[str, Tensor]) -> None:
-        flip, width = drawn["flip"], sample.size[1]
-        sample.images = torch.where(flip[:, None, None, None], sample.images.flip(-1), sample.images)
-        for name, target in sample.targets.items():
-            if sample.geometry(name) in MAPS:
-                sample.targets[name] = torch.where(flip[:, None, None], target.flip(-1), target)
-            elif sample.geometry(name) == "normals":  # in a mirror, right is left
-                mirrored = target.flip(-1) * target.new_tensor([-1, 1, 1]).view(1, 3, 1, 1)
-                sample.targets[name] = torch.where(flip[:, None, None, None], mirrored, target)
-            elif sample.geometry(name) == "boxes":
-                sample.targets[name] = _mirrored(target, flip[:, None], width)
-        sample.move_numbers(_mirror(flip, width), flip)
-
-
-def _mirror(flip: Tensor, width: int) -> Tensor:
-    """(n, 2, 3): x' = width - x where it is mirrored."""
-    forward = torch.eye(2, 3, device=flip.device).repeat(len(flip), 1, 1)
-    forward[:, 0, 0] = torch.where(flip, -1.0, 1.0)
-    forward[:, 0, 2] = torch.where(flip, float(width), 0.0)
-    return forward
-
-
-def _mirrored(boxes: Tensor, flip: Tensor, width: int) -> Tensor:
-    x1, y1, x2, y2, classes = boxes.unbind(-1)
-    flip = flip & (classes >= 0)  # padding stays zero
-    return torch.stack([torch.where(flip, width - x2, x1), y1, torch.where(flip, width - x1, x2), y2, classes], dim=-1)
+        mirror = Mirror(drawn["flip"], sample.size)
+        sample.images = mirror.maps(sample.images)
+        sample.move(mirror)

@@ -7,7 +7,28 @@ import torch
 from torch import Tensor
 
 from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample, area, without_the_cut
-from mtl_core.data.target_geometry import MAPS
+from mtl_core.data.moves import Move
+
+
+class Shifted(Move):
+    """Pictures moved by whole pixels. ``shift``: int64 (n, 2), to the right and down."""
+
+    def __init__(self, shift: Tensor, size: tuple[int, int]):
+        self.old = self.new = size
+        self.shift, self.sources = shift, pixel_sources(shift, *size)
+        self.forward = torch.eye(2, 3, device=shift.device).repeat(len(shift), 1, 1)
+        self.forward[:, :, 2] = shift
+
+    def maps(self, values: Tensor) -> Tensor:
+        return take_pixels(values, self.sources)
+
+    def boxes(self, values: Tensor) -> Tensor:
+        x1, y1, x2, y2, classes = values.unbind(-1)
+        (height, width), right, down = self.old, self.shift[:, :1], self.shift[:, 1:]
+        x1, x2 = ((x + right).clamp(0, width) for x in (x1, x2))
+        y1, y2 = ((y + down).clamp(0, height) for y in (y1, y2))
+        cut = torch.stack([x1, y1, x2, y2, classes], dim=-1)
+        return without_the_cut(cut, area(cut[..., :4]), area(values[..., :4]))
 
 
 class Shift(Augmentation):
@@ -21,17 +42,9 @@ class Shift(Augmentation):
         return {"shift": random.integers(-self.config.shift, self.config.shift, (count, 2), endpoint=True)}
 
     def apply(self, sample: Sample, drawn: dict[str, Tensor]) -> None:
-        shift, (height, width) = drawn["shift"], sample.size
-        sources = pixel_sources(shift, height, width)
-        sample.images = take_pixels(sample.images, sources)
-        for name, target in sample.targets.items():
-            if sample.geometry(name) in (*MAPS, "normals"):
-                sample.targets[name] = take_pixels(target, sources)
-            elif sample.geometry(name) == "boxes":
-                sample.targets[name] = _shifted(target, shift, height, width)
-        forward = torch.eye(2, 3, device=shift.device).repeat(len(shift), 1, 1)
-        forward[:, :, 2] = shift
-        sample.move_numbers(forward)
+        shifted = Shifted(drawn["shift"], sample.size)
+        sample.images = shifted.maps(sample.images)
+        sample.move(shifted)
 
 
 def pixel_sources(shift: Tensor, height: int, width: int) -> Tensor:
@@ -52,13 +65,3 @@ def take_pixels(pixels: Tensor, sources: Tensor) -> Tensor:
     if pixels.ndim == 3:
         return pixels.flatten(1).gather(1, sources).view(pixels.shape)
     return pixels.flatten(2).gather(2, sources[:, None].expand(-1, pixels.shape[1], -1)).view(pixels.shape)
-
-
-def _shifted(boxes: Tensor, shift: Tensor, height: int, width: int) -> Tensor:
-    """Moved and clipped to the picture; one that keeps too little of its area becomes padding."""
-    x1, y1, x2, y2, classes = boxes.unbind(-1)
-    right, down = shift[:, :1], shift[:, 1:]
-    x1, x2 = ((x + right).clamp(0, width) for x in (x1, x2))
-    y1, y2 = ((y + down).clamp(0, height) for y in (y1, y2))
-    moved = torch.stack([x1, y1, x2, y2, classes], dim=-1)
-    return without_the_cut(moved, area(moved[..., :4]), area(boxes[..., :4]))

@@ -27,7 +27,9 @@ from mtl_core.data.imports.summarise import leaks_between, problems_with, row_by
 from mtl_core.data.imports.tree import Tree, UnreadableError
 from mtl_core.data.in_threads import in_threads, one_by_one
 from mtl_core.errors import DataError, MTLError
+from mtl_core.figures import primitives as layers
 from mtl_core.registry import unknown_name, validated
+from mtl_core.tasks import kind_of
 
 MOST_BOXES = 1000  # of one image
 PREPARATION = 3  # how arrays are made of files; raise it with every change that makes other arrays of the same files
@@ -183,16 +185,17 @@ class _Examination:
             if target.made_of_boxes:
                 target.values = self._made(target, keys, facts, cleaned)
                 continue
-            work = {"detection": self._box, "segmentation": self._mask, "depth": self._depth}.get(target.kind)
+            work = {layers.Boxes.type: self._box, layers.Mask.type: self._mask, layers.Heat.type: self._depth}.get(kind_of(target.kind).layer)
             if work is None:
                 continue
             kept = {}
-            each = one_by_one if target.kind == "detection" else in_threads  # boxes are read already
+            boxes = work == self._box
+            each = one_by_one if boxes else in_threads  # boxes are read already
             done = each(keys, lambda key, t=target, w=work: w(t, key, facts[key].size), lambda _, s=share, t=target: self._tell(s, t.name))
             for key, (value, said, digest) in done:
                 for outcome, kind, sentence in said:
                     self.findings.add(outcome, kind, key, sentence, target.name)
-                if target.kind == "detection":
+                if boxes:
                     self.told.add(key)
                     cleaned[id(target.values[key])] = value
                 if value is not None:

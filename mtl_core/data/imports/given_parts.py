@@ -21,6 +21,7 @@ from mtl_core.data.imports.tables.column_words import PART_WORDS, part_of_file, 
 from mtl_core.data.imports.tables.split_columns import is_fold
 from mtl_core.data.imports.tree import Tree, UnreadableError
 from mtl_core.errors import DataError
+from mtl_core.tasks import kind_of
 
 _LOOKED_AT = 24
 _ALIKE = 0.35  # neighbours whose mean difference is below this share of any two's are frames of a video
@@ -238,7 +239,7 @@ def _stratified(guesses: list[tuple[str, Guess]]) -> str:
     """The first classification, whose classes are drawn in equal shares."""
     for _, guess in guesses:
         for option in [*guess.options.get("columns", []), *guess.options.get("indicators", [])]:
-            if option["kind"] == "classification":
+            if kind_of(option["kind"]).stratifies:
                 return option["task"]
     return next((guess.options.get("task", "class") for name, guess in guesses if name == "class_folders"), "")
 

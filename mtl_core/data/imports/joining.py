@@ -12,6 +12,7 @@ from mtl_core.data.imports.formats.mask_files import ClassMasks, MaskFile
 from mtl_core.data.imports.formats.outlines import Shapes
 from mtl_core.data.imports.report import Findings
 from mtl_core.errors import DataError
+from mtl_core.tasks import kind_of
 
 
 def joined(first: Targets, second: Targets, findings: Findings) -> Targets:
@@ -78,12 +79,8 @@ def _renumbered(value: Any, kind: str, place: list[int]) -> Any:
         rows = value.rows.copy()
         rows[:, 4] = [place[int(index)] for index in rows[:, 4]]
         return replace(value, rows=rows)
-    if kind == "classification":
-        return place[value]
-    if kind == "multi_label":
-        return tuple(sorted({place[index] for index in value}))
     if isinstance(value, MaskFile | ClassMasks):
         return value.renumbered(place)
     if isinstance(value, Shapes):
         return value.renumbered(dict(enumerate(place)))
-    return value
+    return kind_of(kind).renumbered(value, place)

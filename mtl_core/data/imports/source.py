@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from mtl_core.data.dataset import IGNORE, PADDING, MultiTaskDataset, Task
+from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.imports.examine import PREPARATION, Examined, examine
 from mtl_core.data.imports.formats import Targets
-from mtl_core.data.imports.geometry import Placement, place_boxes, place_image, placement
+from mtl_core.data.imports.geometry import Placement, place_image, placement
 from mtl_core.data.imports.library import get_imported
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.data.in_threads import in_threads, one_by_one
 from mtl_core.data.source import DataSource, Layout, Progress, Rows, SourceOptions
 from mtl_core.errors import DataError
+from mtl_core.tasks import kind_of
 
 _ROWS = 128  # images written at once
 _MEAN_BARS = 3  # version of PREPARATION from which on bars have the picture's mean colour; they were black before
@@ -64,8 +65,8 @@ class PreparedSource(DataSource):
         channels, height, width = self.image_shape()
         layout: Layout = {"images": ((len(keys), channels, height, width), np.dtype(np.uint8))}
         for target in self.examined.targets:
-            row, dtype, _ = _empty(target, height, width)
-            layout[f"target.{target.name}"] = ((len(keys), *row), np.dtype(dtype))
+            empty = kind_of(target.kind).layout(target.task, (height, width)).row(_length(target))
+            layout[f"target.{target.name}"] = ((len(keys), *empty.shape), empty.dtype)
             layout[f"labelled.{target.name}"] = ((len(keys),), np.dtype(bool))
         return layout, self._chunks(keys, progress)
 
@@ -101,45 +102,20 @@ class PreparedSource(DataSource):
         return row
 
 
-def _empty(target: Targets, height: int, width: int) -> tuple[tuple[int, ...], type, Any]:
-    """Shape of one row, its type, and what fills it where there is no target."""
-    most = max((len(value) for value in target.values.values()), default=0) if target.kind == "detection" else 0
-    shapes: dict[str, tuple[tuple[int, ...], type, Any]] = {
-        "classification": ((), np.int64, 0),
-        "multi_label": ((len(target.classes),), np.uint8, 0),
-        "regression": ((), np.float32, 0.0),
-        "segmentation": ((height, width), np.uint8, IGNORE),
-        "depth": ((height, width), np.float32, np.nan),
-        "detection": ((max(1, most), 5), np.float32, 0.0),
-    }
-    return shapes[target.kind]
+def _length(target: Targets) -> int:
+    """Of the longest list of things in an image."""
+    known = target.__dict__.get("_longest")
+    if known is None:
+        lists = kind_of(target.kind).layout(target.task, (1, 1)).is_list
+        known = target.__dict__["_longest"] = max((len(value) for value in target.values.values()), default=0) if lists else 1
+    return known
 
 
 def _value(target: Targets, key: str, place: Placement) -> np.ndarray:
-    shape, dtype, fill = _cached_empty(target, place)
-    row = np.full(shape, fill, dtype)
-    if target.kind == "detection":
-        row[:, 4] = PADDING
+    kind = kind_of(target.kind)
+    row = kind.layout(target.task, (place.height, place.width)).row(_length(target))
     value = target.values.get(key)
-    if value is None:
-        return row
-    if target.kind == "detection":
-        boxes = place_boxes(value, place)
-        row[: len(boxes)] = boxes
-    elif target.kind == "multi_label":
-        row[list(value)] = 1
-    elif target.kind in ("segmentation", "depth"):
-        row = value.render(place)
-    else:
-        row[...] = value
-    return row
-
-
-def _cached_empty(target: Targets, place: Placement) -> tuple[tuple[int, ...], type, Any]:
-    known = target.__dict__.get("_empty")
-    if known is None or known[0] != (place.height, place.width):
-        known = target.__dict__["_empty"] = ((place.height, place.width), _empty(target, place.height, place.width))
-    return known[1]
+    return row if value is None else kind.imported_row(row, value, place)
 
 
 def cache_name(digest: str) -> str:

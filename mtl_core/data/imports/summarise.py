@@ -11,6 +11,7 @@ from mtl_core.data.imports.images import Facts
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.report import Leak, TaskSummary
 from mtl_core.data.imports.splits import SPLITS
+from mtl_core.tasks import kind_of
 
 _LEAKS_LISTED = 200
 
@@ -37,21 +38,15 @@ def task_summary(task: Task, target: Targets, split: dict[str, str]) -> TaskSumm
     """How many images of each part have the target, and its classes or values over all parts."""
     values = {key: value for key, value in target.values.items() if key in split}
     labelled = Counter(split[key] for key in values)
-    counts: Counter[int] = Counter()
+    kind, counts = kind_of(task.kind), Counter()
     for value in values.values():
-        if task.kind == "classification":
-            counts[value] += 1
-        elif task.kind == "multi_label":
-            counts.update(value)
-        elif task.kind == "detection":
-            counts.update(value[:, 4].astype(int).tolist())
+        counts.update(kind.imported_classes(value))
     named: dict[str, int] = {}
-    for index, name in enumerate(task.classes if task.kind in ("classification", "multi_label", "detection") else ()):
+    for index, name in enumerate(task.classes if kind.needs_classes else ()):
         named[name] = named.get(name, 0) + counts[index]
-    numbers = list(values.values()) if task.kind == "regression" else []
-    low, high = (min(numbers), max(numbers)) if numbers else (None, None)
-    if task.kind == "depth" and values:
-        low, high = task.value_range
+    low, high = None, None
+    if kind.valued and values:
+        low, high = task.value_range if kind.valued == "pixels" else (min(values.values()), max(values.values()))
     return TaskSummary(task, {part: labelled[part] for part in SPLITS}, named, low, high)
 
 
@@ -75,9 +70,9 @@ def problems_with(parts: Counter[str], summaries: tuple[TaskSummary, ...], image
     for summary in summaries:
         if not summary.labelled["train"]:
             yield f"Task '{summary.task.name}' has no target in train; leave it out, or change the splits."
-        elif summary.task.kind == "detection" and summary.class_counts and not sum(summary.class_counts.values()):
+        elif kind_of(summary.task.kind).counted and summary.class_counts and not sum(summary.class_counts.values()):
             yield f"Task '{summary.task.name}' has no object in any picture: see the findings for why, or leave it out."
-        if summary.task.kind in ("classification", "multi_label", "detection") and not summary.task.classes:
+        if kind_of(summary.task.kind).needs_classes and not summary.task.classes:
             yield f"Task '{summary.task.name}' has no classes; leave it out, or name them."
 
 
@@ -105,7 +100,6 @@ def without_train(summaries: tuple[TaskSummary, ...], given: bool) -> tuple[Ques
 
 def row_bytes(task: Task, target: Targets, shape: tuple[int, int, int]) -> int:
     """Bytes of one image's target and its labelled flag once prepared."""
-    pixels = shape[1] * shape[2]
-    most = max((len(value) for value in target.values.values()), default=0) if task.kind == "detection" else 0
-    sizes = {"classification": 8, "multi_label": len(task.classes), "regression": 4, "segmentation": pixels, "depth": 4 * pixels}
-    return 1 + sizes.get(task.kind, 20 * most)
+    layout = kind_of(task.kind).layout(task, shape[1:])
+    longest = max((len(value) for value in target.values.values()), default=0) if layout.is_list else 1
+    return 1 + (layout.row(longest).nbytes if longest else 0)

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mtl_core.data.dataset import IGNORE, LEAST_KEPT, PADDING
+from mtl_core.data.moves import Move
 
 
 @dataclass(frozen=True)
@@ -99,3 +100,19 @@ def resized_boxes(boxes: np.ndarray, placement: Placement) -> np.ndarray:
     left = (moved[:, 2] - moved[:, 0]) * (moved[:, 3] - moved[:, 1])
     moved[(boxes[:, 4] < 0) | (left < LEAST_KEPT * whole)] = (0, 0, 0, 0, PADDING)
     return moved
+
+
+class Resized(Move):
+    """One picture brought to another size; the camera sees the same scene with other pixels."""
+
+    def __init__(self, placement: Placement):
+        self.placement, self.old, self.new = placement, placement.old, placement.new
+        (down, across), (top, left) = ((new / old for new, old in zip(placement.scaled, placement.old, strict=True)), placement.offset)
+        self.forward = np.array([[[across, 0, left], [0, down, top]]], dtype=np.float64)
+
+    def maps(self, values: np.ndarray) -> np.ndarray:
+        frame = resized_map(values, self.placement)
+        return np.nan_to_num(frame) if values.ndim > 3 else frame  # a direction that is not known is the zero vector
+
+    def boxes(self, values: np.ndarray) -> np.ndarray:
+        return np.stack([resized_boxes(rows, self.placement) for rows in values])

@@ -11,10 +11,11 @@ import numpy as np
 
 from mtl_core.config_sections import PreprocessingConfig
 from mtl_core.data.dataset import Task
+from mtl_core.data.moves import moved
 from mtl_core.data.preprocessing import open_denoiser
 from mtl_core.data.preprocessing.recolour import channels_after, recoloured
-from mtl_core.data.preprocessing.resize import Placement, place, resized_boxes, resized_image, resized_map
-from mtl_core.data.target_geometry import MAPS, geometry_of, moved_numbers
+from mtl_core.data.preprocessing.resize import Resized, place, resized_image
+from mtl_core.data.target_geometry import geometry_of, moved_numbers
 
 Preprocess = Callable[[np.ndarray, Mapping[str, np.ndarray], Mapping[str, Task | str]], tuple[np.ndarray, dict[str, np.ndarray]]]
 
@@ -34,28 +35,17 @@ def preprocessing(config: PreprocessingConfig) -> Preprocess:
         image = recoloured(denoise(image), config.colour)
         if config.resize == "none":
             return image, dict(targets)
-        placement = place(image.shape[1:], (config.height, config.width), config.resize)
+        resized = Resized(place(image.shape[1:], (config.height, config.width), config.resize))
         known = {name: Task(name, task, name) if isinstance(task, str) else task for name, task in tasks.items()}
-        moved = {name: _moved(values, geometry_of(known[name]) if name in known else "", placement) for name, values in targets.items()}
-        return resized_image(image, placement), moved | _numbers(targets, known, placement)
+        follow = {
+            name: moved(np.asarray(values)[None], geometry_of(known[name]) if name in known else "", resized)[0] if np.ndim(values) else values
+            for name, values in targets.items()
+        }
+        numbers = {name: np.asarray(values)[None] for name, values in targets.items() if np.ndim(values) == 0}
+        numbers = moved_numbers(numbers, known, resized.forward, resized.old, resized.new)
+        return resized_image(image, resized.placement), follow | {name: values[0] for name, values in numbers.items()}
 
     return apply
-
-
-def _numbers(targets: Mapping[str, np.ndarray], tasks: Mapping[str, Task], placement: Placement) -> dict[str, np.ndarray]:
-    """Coordinates, angles, lengths and areas in the new size."""
-    (down, across), (top, left) = ((new / old for new, old in zip(placement.scaled, placement.old, strict=True)), placement.offset)
-    forward = np.array([[[across, 0, left], [0, down, top]]], dtype=np.float64)
-    rows = {name: np.asarray(values)[None] for name, values in targets.items() if np.ndim(values) == 0}
-    return {name: values[0] for name, values in moved_numbers(rows, tasks, forward, placement.old, placement.new).items()}
-
-
-def _moved(values: np.ndarray, geometry: str, placement: Placement) -> np.ndarray:
-    if geometry == "boxes":
-        return resized_boxes(values, placement)
-    if geometry == "normals":  # three maps; a direction that is not known is the zero vector
-        return np.nan_to_num(resized_map(values, placement))
-    return resized_map(values, placement) if geometry in MAPS else values
 
 
 def shape_after(shape: tuple[int, int, int], config: PreprocessingConfig) -> tuple[int, int, int]:

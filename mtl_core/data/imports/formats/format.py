@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from mtl_core.data.dataset import Task
 from mtl_core.data.imports.formats.image_index import AmbiguousImageError, Claims, ImageIndex
 from mtl_core.data.imports.questions import FileNote, Question
 from mtl_core.data.imports.report import Findings
@@ -76,6 +77,11 @@ class Targets:
     def __post_init__(self) -> None:
         if self.name and (problem := task_name_problem(self.name)):  # '' is a task that the options leave out
             raise DataError(problem)
+
+    @property
+    def task(self) -> Task:
+        """What its layout depends on."""
+        return Task(self.name, self.kind, self.name, self.classes, self.unit)
 
     def add(self, key: str, value: Any, where: str, findings: Findings) -> bool:
         """Take the target of an image. A second one of the same image is not used, and that is said; False then."""

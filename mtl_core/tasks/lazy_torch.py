@@ -1,0 +1,22 @@
+"""``torch``, imported when something of it is first used. What only reads runs opens a kind's file too, and does without it.
+
+A kind's file says ``from mtl_core.tasks.lazy_torch import torch`` in place of ``import torch``, and imports heads and measurements inside methods.
+A kind in a package of its own may import torch as usual: pages that read its runs then load it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+else:
+
+    class _Lazy:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(import_module("torch"), name)
+
+    torch = _Lazy()
+
+__all__ = ["torch"]

@@ -1,0 +1,71 @@
+"""No module but a task kind's own asks for a kind by its name: everything else asks the kind (``mtl_core.tasks.kind``)."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from mtl_core.data import DATA_SOURCES
+from mtl_core.tasks import TASK_KINDS
+
+ROOT = Path(__file__).parents[1]
+OWN = "mtl_core/tasks/"
+# Who states the kind of the tasks that it makes. A name there says what a task is; nothing is decided by it.
+SAYS_THE_KIND = {
+    "mtl_core/data/imports/formats/": "an import format names the kind of the task that it proposes, and what a picture file holds",
+    "mtl_core/data/imports/tables/": "a table's columns are proposed as kinds",
+    "mtl_core/presets/": "a preset names self-supervised tasks",
+    **{f"{TABLE.partition(':')[0].replace('.', '/')}.py": "a data source states the kinds of its tasks" for TABLE in DATA_SOURCES.table.values()},
+    "mtl_core/data/digit_pixels.py": "tasks that several digit sources share",
+    "mtl_core/data/idx_sets.py": "parent of data sources",
+}
+# Where a word that is also a kind means something else.
+OTHER_MEANING = {
+    "mtl_core/data/target_geometry.py": ("depth", "normals"),  # geometries of targets, which a config may name
+    "mtl_core/data/moves.py": ("depth",),  # the same
+    "mtl_core/data/imports/contents.py": ("depth", "normals"),  # what a picture file looks like
+    "mtl_core/data/imports/pairing.py": ("depth", "normals"),  # the same
+    "mtl_core/data/imports/propose.py": ("depth",),  # the format of that name
+    "mtl_core/data/imports/dense.py": ("depth",),  # the name of a finding
+}
+SETTINGS = {"rotation"}  # an augmentation of that name stands in every config, so the word says nothing
+NAMES = sorted(set(TASK_KINDS) - SETTINGS)
+
+
+def _quoted(path: Path) -> set[str]:
+    """Kind names that stand in quotes, by themselves."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return {
+            node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant) and node.value in NAMES and isinstance(node.value, str)
+        }
+    return {name for name in NAMES if re.search(rf"""(["'`]){name}\1""", text)}
+
+
+def _files() -> list[Path]:
+    found = [path for folder in ("mtl_core", "ui", "pages") for ending in ("*.py", "*.js") for path in (ROOT / folder).rglob(ending)]
+    return sorted([*found, ROOT / "app.py", ROOT / "serve.py"])
+
+
+@pytest.mark.parametrize("path", _files(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_module_asks_for_a_kind_by_its_name(path):
+    place = path.relative_to(ROOT).as_posix()
+    if place.startswith(OWN) or any(place.startswith(allowed) for allowed in SAYS_THE_KIND):
+        return
+    assert _quoted(path) <= set(OTHER_MEANING.get(place, ())), f"{place}: ask the kind (mtl_core/tasks/kind.py) instead"
+
+
+def test_the_lists_of_exceptions_are_needed():
+    for place, words in OTHER_MEANING.items():
+        assert set(words) <= _quoted(ROOT / place), f"{place} says {words} no more: take it off the list"
+
+
+@pytest.mark.parametrize("text", ['kind == "detection"', "{'depth': 1}[kind]", 'task.kind in ("regression",)'])
+def test_the_search_finds_what_it_is_for(tmp_path, text):
+    for ending in ("py", "js"):
+        path = tmp_path / f"asks.{ending}"
+        path.write_text(text)
+        assert _quoted(path)
