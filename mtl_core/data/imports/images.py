@@ -10,7 +10,7 @@ import numpy as np
 
 from mtl_core.data.imports.formats import stem_of
 from mtl_core.data.imports.formats.idx import numbers
-from mtl_core.data.imports.pairing import below
+from mtl_core.data.imports.name_roles import below
 from mtl_core.data.imports.pictures import MOST_BYTES, Picture, frames_of, is_picture, read_picture
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import Tree, UnreadableError

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from mtl_core.data.imports.formats.format import AmbiguousImageError
 from mtl_core.data.imports.formats.image_index import is_inner
-from mtl_core.data.imports.pairing import Role, part_in, plain_part
+from mtl_core.data.imports.name_roles import Role, part_in, plain_part
 from mtl_core.data.imports.tree import same_name
 
 _MOST_COMPARED = 400  # pictures of one name whose folders are compared one by one

@@ -16,6 +16,7 @@ from difflib import SequenceMatcher
 from posixpath import splitext
 
 from mtl_core.data.imports.contents import Content, content_of
+from mtl_core.data.imports.name_roles import Role, part_in, plain_part
 from mtl_core.data.imports.number_maps import is_map
 from mtl_core.data.imports.tree import Tree
 
@@ -31,43 +32,7 @@ _NO_PHOTO = re.compile(r"depth|dispar|normal|overlay|blend|visual|heat.?map|colo
 _ALSO_CLASS = re.compile(r"normal|class|target|alpha|lesion")  # names of masks that are names of classes as well
 _IMAGE = re.compile(r"image|img|rgb|photo|picture|jpeg|color|colour|left|frame|sat|original|input|scan|raw")
 _TAIL = re.compile(r"[_.\- ][^_.\- ]*$")
-
-
-@dataclass(frozen=True)
-class Role:
-    """A way in which names are made; ``core`` is what is left of one.
-
-    Attributes:
-        folder: '' for any; a part that is ``*`` stands for any one folder.
-        prefix, suffix: of the stem. ``ending``: of the file, in lower case, such as '.png'; '' for any.
-    """
-
-    folder: str = ""
-    prefix: str = ""
-    suffix: str = ""
-    ending: str = ""
-
-    def core(self, name: str) -> tuple[str, str] | None:
-        """(folder below the role's own, stem without prefix and suffix); None where the name is made in another way."""
-        folder, _, base = name.rpartition("/")
-        rest = below(self.folder, folder)
-        stem, ending = splitext(base)
-        if rest is None or (self.ending and ending.lower() != self.ending) or not (stem.startswith(self.prefix) and stem.endswith(self.suffix)):
-            return None
-        core = stem[len(self.prefix) : len(stem) - len(self.suffix)] if len(stem) >= len(self.prefix) + len(self.suffix) else None
-        return None if core is None else (rest, core)
-
-    def place(self, name: str) -> str:
-        """The folders of a name that its partner's should have, too: those that the role leaves open, and those below it."""
-        parts = name.split("/")[:-1]
-        wanted = self.folder.split("/") if self.folder else []
-        open_ones = [part for part, want in zip(parts, wanted, strict=False) if want == "*"]
-        return "/".join(plain_part(part) for part in [*open_ones, *parts[len(wanted) :]])
-
-    def words(self) -> str:
-        """For people."""
-        name = f"{self.prefix}*{self.suffix}{self.ending or '.*'}"
-        return f"{self.folder}/{name}" if self.folder else name
+_KNOWN: weakref.WeakKeyDictionary[Tree, list[Pair]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -87,27 +52,6 @@ class Pair:
     kind: str = ""
     certain: bool = True
     picture_kind: str = "photo"
-
-
-def below(pattern: str, folder: str) -> str | None:
-    """What of ``folder`` lies below ``pattern``, in which a part may hold ``*``; None where it does not."""
-    if not pattern:
-        return folder
-    wanted, parts = pattern.split("/"), folder.split("/")
-    if len(parts) < len(wanted) or not all(w == p or ("*" in w and _glob(w).fullmatch(p)) for w, p in zip(wanted, parts, strict=False)):
-        return None
-    return "/".join(parts[len(wanted) :])
-
-
-def _glob(pattern: str) -> re.Pattern:
-    found = _GLOBS.get(pattern)
-    if found is None:
-        found = _GLOBS[pattern] = re.compile(".*".join(re.escape(part) for part in pattern.split("*")))
-    return found
-
-
-_GLOBS: dict[str, re.Pattern] = {}
-_KNOWN: weakref.WeakKeyDictionary[Tree, list[Pair]] = weakref.WeakKeyDictionary()
 
 
 def pairs_in(tree: Tree) -> list[Pair]:
@@ -318,26 +262,6 @@ def _places(parts: list[str]) -> Iterator[tuple[tuple, tuple, int]]:
         if at + 1 < len(parts):  # masks/cat/0.png of images/0.jpg
             yield ("*", *whole[:at], None, *whole[at + 2 :]), ("class", at, parts[at]), 3
             yield ("=", *whole[:at], *whole[at + 2 :]), ("class", at, parts[at]), 4
-
-
-_PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}
-
-
-def plain_part(name: str) -> str:
-    """A folder's name as it is compared: 'Training' is 'train'."""
-    return _PARTS.get(name.lower(), name.lower())
-
-
-def part_in(folder: str) -> str:
-    """train, val or test where a part of the folder's path says so, as ``trainannot`` and ``val_masks`` do; else ''."""
-    for name in reversed(folder.lower().split("/")):
-        found = re.match(r"(training|train|validation|valid|val|testing|test)(?![a-z])", name) or re.search(
-            r"(?<![a-z])(training|train|validation|valid|val|testing|test)$", name
-        )
-        found = found or re.match(r"(train|val|test)(?=annot|label|mask|img|image|gt|seg)", name)
-        if found:
-            return _PARTS[found[1]]
-    return ""
 
 
 def _tails(stem: str) -> list[str]:

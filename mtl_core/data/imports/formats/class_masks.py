@@ -11,7 +11,8 @@ from mtl_core.data.imports.contents import Content
 from mtl_core.data.imports.dense_sizes import ask, ask_size
 from mtl_core.data.imports.formats import Context, Guess
 from mtl_core.data.imports.formats.set_aside import files_of, of_pair, outside
-from mtl_core.data.imports.pairing import Pair, Role
+from mtl_core.data.imports.name_roles import Role
+from mtl_core.data.imports.pairing import Pair
 from mtl_core.data.imports.pictures import MOST_BYTES, index_image
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.tree import UnreadableError

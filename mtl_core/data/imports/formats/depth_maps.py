@@ -12,8 +12,8 @@ from mtl_core.data.imports.formats import AmbiguousImageError, Context, Format, 
 from mtl_core.data.imports.formats.mask_files import placed_mask
 from mtl_core.data.imports.geometry import Placement
 from mtl_core.data.imports.matching import Matcher
+from mtl_core.data.imports.name_roles import Role
 from mtl_core.data.imports.number_maps import is_map, read_map
-from mtl_core.data.imports.pairing import Role
 from mtl_core.data.imports.pictures import MOST_BYTES, is_picture, opened
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import Tree, UnreadableError

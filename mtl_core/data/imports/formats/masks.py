@@ -12,7 +12,7 @@ from mtl_core.data.imports.formats import AmbiguousImageError, Context, Format, 
 from mtl_core.data.imports.formats.mask_files import ClassMasks, MaskFile
 from mtl_core.data.imports.formats.outlines import Shapes
 from mtl_core.data.imports.matching import Matcher
-from mtl_core.data.imports.pairing import Role
+from mtl_core.data.imports.name_roles import Role
 from mtl_core.data.imports.pictures import is_picture
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.errors import DataError

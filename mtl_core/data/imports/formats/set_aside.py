@@ -9,8 +9,9 @@ from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.contents import MASKS, content_of
 from mtl_core.data.imports.formats import Context
 from mtl_core.data.imports.formats.mask_class_lists import ClassList
+from mtl_core.data.imports.name_roles import Role
 from mtl_core.data.imports.number_maps import is_map
-from mtl_core.data.imports.pairing import Pair, Role
+from mtl_core.data.imports.pairing import Pair
 from mtl_core.data.imports.pictures import is_picture
 from mtl_core.data.imports.questions import Question, Reading
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.tables.cells import listed
-from mtl_core.data.imports.tables.column_look import Sample
+from mtl_core.data.imports.tables.column_sample import Sample
 from mtl_core.data.imports.tables.column_words import words_of
 from mtl_core.data.imports.tables.table_boxes import boxes_of
 from mtl_core.data.imports.tables.table_options import CsvOptions

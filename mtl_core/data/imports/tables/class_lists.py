@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from mtl_core.data.imports.formats import Context
 from mtl_core.data.imports.tables.cells import number
-from mtl_core.data.imports.tables.column_look import Sample
+from mtl_core.data.imports.tables.column_sample import Sample
 from mtl_core.data.imports.tables.column_words import words_of
 from mtl_core.data.imports.tables.table_options import CsvOptions
 from mtl_core.data.imports.tables.table_reading import RECORDS

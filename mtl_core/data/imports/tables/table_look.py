@@ -17,7 +17,8 @@ from mtl_core.data.imports.proposal import CsvTable
 from mtl_core.data.imports.questions import Question
 from mtl_core.data.imports.tables.box_look import BoxColumns, look_at_boxes
 from mtl_core.data.imports.tables.class_lists import ClassLists
-from mtl_core.data.imports.tables.column_look import Sample, look_at_column
+from mtl_core.data.imports.tables.column_look import look_at_column
+from mtl_core.data.imports.tables.column_sample import Sample
 from mtl_core.data.imports.tables.indicator_look import indicator_groups
 from mtl_core.data.imports.tables.split_columns import group_values, parts_of_column
 from mtl_core.data.imports.tables.table_files import table_files

@@ -7,7 +7,7 @@ import math
 from collections import Counter
 
 from mtl_core.data.imports.formats import Context, Guess
-from mtl_core.data.imports.tables.column_look import Sample
+from mtl_core.data.imports.tables.column_sample import Sample
 from mtl_core.data.imports.tables.table_options import CsvOptions
 
 SHAPE, ATTRIBUTES = "region_shape_attributes", "region_attributes"
