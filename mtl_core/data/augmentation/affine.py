@@ -1,4 +1,4 @@
-"""Turn and change of size about the centre."""
+"""Rotation and scaling about the centre."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mtl_core.data.dataset import Task
 
 
 class Affine(Augmentation):
-    """Turns and scales each image about its centre; the border is repeated."""
+    """Rotates and scales each image about its centre; the border is repeated."""
 
     title = "Affine"
-    summary = "Turns each image about its centre (anticlockwise for positive angles) and makes it larger or smaller; the border is repeated."
+    summary = "Rotates each image about its centre (anticlockwise for positive angles) and scales it; the border is repeated."
     settings = ("rotation", "scale")
 
     @classmethod
     def remark(cls, config, task: Task) -> str:
         if config.rotation and task.kind == "detection":
-            return "a turned box becomes the smallest upright one around it, looser than what it holds"
+            return "a rotated box becomes the smallest upright box around it, which is looser than the object"
         return ""
 
     def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> Drawn:

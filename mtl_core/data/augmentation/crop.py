@@ -1,4 +1,4 @@
-"""A part of the image, enlarged to the whole."""
+"""Random crop, enlarged to the whole image."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Sample
 from mtl_core.data.augmentation.warp import drawn_map, warp
 from mtl_core.data.dataset import Task
 
-WHOLE_IMAGE = ("multi_label", "regression")  # kinds whose targets may count what is cut off
+WHOLE_IMAGE = ("multi_label", "regression")  # kinds whose targets may count things that a crop cuts off
 
 
 class Crop(Augmentation):
-    """Cuts a part of the image's proportions out of it, anywhere, and enlarges it."""
+    """Cuts out a random part with the image's proportions and enlarges it."""
 
     title = "Crop"
     summary = (
-        "A part of the image, anywhere in it, enlarged to the whole; proportions stay. Depth is divided by the enlargement, its inverse multiplied."
+        "A random part of the image is enlarged to the whole; proportions stay. Depth is divided by the enlargement, inverse depth multiplied by it."
     )
     settings = ("crop",)
 
     @classmethod
     def remark(cls, config, task: Task) -> str:
-        return "what is cut off still counts in this task's target" if task.kind in WHOLE_IMAGE else ""
+        return "objects that are cut off still count in this task's target" if task.kind in WHOLE_IMAGE else ""
 
     def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> Drawn:
         kept = 1 - random.uniform(0, self.config.crop, count)

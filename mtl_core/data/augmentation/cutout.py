@@ -13,16 +13,16 @@ from mtl_core.data.target_geometry import MAPS
 
 
 class Cutout(Augmentation):
-    """Blanks out a square anywhere, which may reach over the border. Nobody is asked what lies under it: masks and depth there are unknown."""
+    """Blanks out a random square, which may reach over the border. Masks and depth under it become unknown."""
 
     title = "Cutout"
-    summary = "Blanks out a square with the mean colour. Masks and depth under it count for nothing; boxes hidden by more than three quarters go."
+    summary = "Blanks out a square with the mean colour. Masks and depth under it are ignored; boxes hidden by more than three quarters are dropped."
     source = 'T. DeVries and G. W. Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", 2017, arXiv:1708.04552'
     settings = ("cutout",)
 
     @classmethod
     def remark(cls, config, task: Task) -> str:
-        return "what is blanked out still counts in this task's target" if task.kind in WHOLE_IMAGE else ""
+        return "objects that are blanked out still count in this task's target" if task.kind in WHOLE_IMAGE else ""
 
     def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> Drawn:
         height, width = size

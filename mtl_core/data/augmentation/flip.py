@@ -1,4 +1,4 @@
-"""Mirror left-right."""
+"""Horizontal flip."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Flip(Augmentation):
     """Mirrors each image with probability 1/2."""
 
     title = "Flip"
-    summary = "Mirrors each image left-right with probability 1/2. Not for digits and letters: it makes others of them."
+    summary = "Mirrors each image left-right with probability 1/2. Not for digits and letters: a mirrored character is another one or none."
     settings = ("flip",)
 
     def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> Drawn:
@@ -26,7 +26,7 @@ class Flip(Augmentation):
         for name, target in sample.targets.items():
             if sample.geometry(name) in MAPS:
                 sample.targets[name] = torch.where(flip[:, None, None], target.flip(-1), target)
-            elif sample.geometry(name) == "normals":  # in a mirror, right is left
+            elif sample.geometry(name) == "normals":  # the x component changes its sign
                 mirrored = target.flip(-1) * target.new_tensor([-1, 1, 1]).view(1, 3, 1, 1)
                 sample.targets[name] = torch.where(flip[:, None, None, None], mirrored, target)
             elif sample.geometry(name) == "boxes":
@@ -35,7 +35,7 @@ class Flip(Augmentation):
 
 
 def _mirror(flip: Tensor, width: int) -> Tensor:
-    """(n, 2, 3): x' = width - x where it is mirrored."""
+    """Maps (n, 2, 3): x' = width - x for mirrored images, else the identity."""
     forward = torch.eye(2, 3, device=flip.device).repeat(len(flip), 1, 1)
     forward[:, 0, 0] = torch.where(flip, -1.0, 1.0)
     forward[:, 0, 2] = torch.where(flip, float(width), 0.0)
