@@ -12,11 +12,11 @@ _PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "
 
 @dataclass(frozen=True)
 class Role:
-    """A way in which names are made; ``core`` is what is left of one.
+    """A pattern of file names with a fixed prefix, suffix and ending. The variable part of a stem is its core.
 
     Attributes:
-        folder: '' for any; a part that is ``*`` stands for any one folder.
-        prefix, suffix: of the stem. ``ending``: of the file, in lower case, such as '.png'; '' for any.
+        folder: folder of the files, '' for any; a part ``*`` stands for any one folder.
+        prefix, suffix: fixed parts of the stem. ``ending``: file ending in lower case, such as '.png'; '' for any.
     """
 
     folder: str = ""
@@ -25,7 +25,7 @@ class Role:
     ending: str = ""
 
     def core(self, name: str) -> tuple[str, str] | None:
-        """(folder below the role's own, stem without prefix and suffix); None where the name is made in another way."""
+        """(folder below the role's own, stem without prefix and suffix); None if the name does not fit."""
         folder, _, base = name.rpartition("/")
         rest = below(self.folder, folder)
         stem, ending = splitext(base)
@@ -35,20 +35,20 @@ class Role:
         return None if core is None else (rest, core)
 
     def place(self, name: str) -> str:
-        """The folders of a name that its partner's should have, too: those that the role leaves open, and those below it."""
+        """The folders of a name that its partner's name should share: those that match ``*``, and those below the role's own."""
         parts = name.split("/")[:-1]
         wanted = self.folder.split("/") if self.folder else []
         open_ones = [part for part, want in zip(parts, wanted, strict=False) if want == "*"]
         return "/".join(plain_part(part) for part in [*open_ones, *parts[len(wanted) :]])
 
     def words(self) -> str:
-        """For people."""
+        """The pattern as text for messages."""
         name = f"{self.prefix}*{self.suffix}{self.ending or '.*'}"
         return f"{self.folder}/{name}" if self.folder else name
 
 
 def below(pattern: str, folder: str) -> str | None:
-    """What of ``folder`` lies below ``pattern``, in which a part may hold ``*``; None where it does not."""
+    """The rest of ``folder`` below ``pattern``, whose parts may hold ``*``; None if ``folder`` does not match."""
     if not pattern:
         return folder
     wanted, parts = pattern.split("/"), folder.split("/")
@@ -65,12 +65,12 @@ def _glob(pattern: str) -> re.Pattern:
 
 
 def plain_part(name: str) -> str:
-    """A folder's name as it is compared: 'Training' is 'train'."""
+    """A folder's name in its compared form: 'Training' is 'train'."""
     return _PARTS.get(name.lower(), name.lower())
 
 
 def part_in(folder: str) -> str:
-    """train, val or test where a part of the folder's path says so, as ``trainannot`` and ``val_masks`` do; else ''."""
+    """train, val or test if a part of the folder's path names it, as ``trainannot`` and ``val_masks`` do; else ''."""
     for name in reversed(folder.lower().split("/")):
         found = re.match(r"(training|train|validation|valid|val|testing|test)(?![a-z])", name) or re.search(
             r"(?<![a-z])(training|train|validation|valid|val|testing|test)$", name
