@@ -40,7 +40,7 @@ class YoloOptions(ObjectOptions):
         description="What lines of 7 numbers and more hold: an 'outline' (auto: the same), a box and keypoints ('pose'), four corners of a 'turned' "
         "box, a box with confidence and track number ('track').",
     )
-    keypoints: list[int] = Field(default_factory=list, description="points: pose: how many keypoints, and 2 or 3 numbers for each (kpt_shape).")
+    keypoints: list[int] = Field(default_factory=list, description="points: pose: number of keypoints, and 2 or 3 numbers for each (kpt_shape).")
 
     @model_validator(mode="after")
     def _shape(self) -> YoloOptions:
@@ -148,7 +148,7 @@ class Yolo(Format):
 
 
 def _folder(name: str) -> str:
-    """The folder that a source reads: 'labels' with all below it, else the file's own."""
+    """The folder of a source: 'labels' with all below it, else the file's own folder."""
     parts = name.split("/")
     return "/".join(parts[: parts.index("labels") + 1]) if "labels" in parts[:-1] else name.rpartition("/")[0]
 

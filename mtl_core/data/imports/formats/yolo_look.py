@@ -13,12 +13,12 @@ from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.tree import UnreadableError
 
 MOST_TEXT_BYTES = 4 << 20
-_OUTSIDE = 1.5  # a coordinate beyond this is no share of a side
+_OUTSIDE = 1.5  # largest coordinate that counts as a share of a side
 
 
 @dataclass
 class TextLines:
-    """What a look gathers of the text files of a folder."""
+    """Statistics of the text files of a folder."""
 
     files: int = 0
     objects: int = 0
@@ -27,7 +27,7 @@ class TextLines:
     lengths: Counter[int] = field(default_factory=Counter)
     highest: int = -1
     numbers: Counter[int] = field(default_factory=Counter)  # class -> objects
-    beyond: int = 0  # lines of 7 numbers with one that is no share
+    beyond: int = 0  # lines of 7 numbers that look like a track
     inside: int = 0  # lines whose points lie in the box of their first four numbers
     long: int = 0
     keys: dict[str, None] = field(default_factory=dict)
@@ -71,17 +71,17 @@ def look_at_lines(context: Context, files: list[str], folder: str) -> TextLines:
 
 
 def _plausible(numbers: list[float]) -> bool:
-    """Shares of a side, not pixels or a table of other numbers."""
+    """Whether the numbers are shares of a side, not pixels or other numbers."""
     return bool(np.isfinite(numbers).all()) and numbers[0] < 100_000 and all(-0.5 <= value <= _OUTSIDE for value in numbers[1:5])
 
 
 def is_track(numbers: list[float]) -> bool:
-    """Whether a confidence and a track number beyond every share follow the box."""
+    """Whether a confidence and a track number follow the box."""
     return len(numbers) == 6 and 0 <= numbers[4] <= 1 and _OUTSIDE < numbers[5] < 1e9 and numbers[5] == int(numbers[5])
 
 
 def _points_inside(numbers: list[float]) -> bool:
-    """Whether what follows the first four numbers lies in the box of them, read as keypoints of 2 or 3 numbers."""
+    """Whether the numbers after the box, read as keypoints of 2 or 3 numbers, lie in the box."""
     x1, y1, x2, y2 = corners_of(numbers[1:])
     rest = numbers[5:]
     for step in (3, 2):
@@ -94,7 +94,7 @@ def _points_inside(numbers: list[float]) -> bool:
 
 
 def find_class_names(context: Context, folder: str, lines: TextLines, options: dict) -> tuple[list[Question], list[str]]:
-    """Where the class names come from: a file near the text files, or placeholders."""
+    """Find the class names in a file near the text files, else use placeholders. Returns (questions, notes) and sets ``options``."""
     found = {file: names for file in name_files(context, folder) if (names := names_in(context, file))}
     enough = {file: names for file, names in found.items() if len(names) > lines.highest}
     if not enough and found:
@@ -128,7 +128,7 @@ def find_class_names(context: Context, folder: str, lines: TextLines, options: d
 
 
 def _too_few(folder: str, lines: TextLines, options: dict, file: str, names: list[str], beyond: int) -> tuple[list[Question], list[str]]:
-    """A list that does not name the highest numbers: they get names of their own, or the list counts from 1."""
+    """The same for a list that is shorter than the highest number: numbers without a name get placeholders, or the list counts from 1."""
     more = [*names, *(f"class {number}" for number in range(len(names), lines.highest + 1))]
     options["names"], options["classes"] = "", more
     said = f"'{folder or '.'}': '{file}' names {len(names)} classes, and there are numbers to {lines.highest} ({beyond:,} objects)"
@@ -148,7 +148,7 @@ def _too_few(folder: str, lines: TextLines, options: dict, file: str, names: lis
 
 
 def ask_about_points(lines: TextLines, shape: list[int], options: dict, notes: list[str]) -> list[Question]:
-    """What lines of seven numbers and more are."""
+    """Decide what lines of seven and more numbers hold. Sets ``options``, adds ``notes`` and returns questions."""
     long = {length: count for length, count in lines.lengths.items() if length >= 7}
     if lines.lengths[6]:
         notes.append(f"{lines.lengths[6]:,} lines have a sixth number (a confidence or a track number): it is not read")
@@ -201,7 +201,7 @@ def read_lines(context: Context, file: str) -> list[str]:
 
 
 def numbers_in(line: str) -> list[float] | None:
-    """Class and what follows; None where that is something else."""
+    """Class number and coordinates of a line; None if it is no YOLO line."""
     try:
         numbers = [float(part) for part in line.split()]
     except ValueError:
