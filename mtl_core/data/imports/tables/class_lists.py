@@ -107,7 +107,7 @@ class ClassLists:
 
 
 def _pairs(context: Context, file: str) -> list[tuple[str, str]]:
-    """(number, name) of lines 'number name' or 'code<tab>name'."""
+    """(number or code, name) of lines 'number name' or 'code<tab>name'."""
     try:
         _, text = decoded(context.tree.read(file, 32 << 20))
     except UnreadableError:

@@ -1,4 +1,4 @@
-"""What a column's cells seem to be: classes, several labels, numbers, or nothing to learn from. What has a rival becomes a question."""
+"""Guess of a column's kind: classes, several labels, numbers, or no target. An ambiguous column becomes a question."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from mtl_core.data.imports.tables.table_options import MISSING, Column
 from mtl_core.data.imports.tables.text_columns import DOUBTFUL, FEW, ask_about_several_rows, look_at_texts
 from mtl_core.names import suggested_task_name
 
-_MOST_NUMBERED = 300  # whole numbers that could be classes
+_MOST_NUMBERED = 300  # most different whole numbers that may be classes
 _UNITS = {"m": "m", "mm": "mm", "cm": "cm", "deg": "degrees", "px": "pixels", "s": "s", "kg": "kg", "g": "g", "percent": "%"}
-_MOST_WORDS = 8  # different words in a column of numbers
+_MOST_WORDS = 8  # most different words in a column of numbers
 _SENTINELS = ("-1", "-9", "-99", "-999", "-9999", "999", "9999", "99999", "-1.0", "-99.0", "-999.0", "-9999.0", "999.0", "9999.0")
 
 
 def look_at_column(name: str, sample: Sample, alone: bool = False) -> Found:
-    """A column as a task, or the reason why not. Changes in the questions start at the column's own keys.
+    """The column as a task, or the reason why it is none. Changes in the questions start at the column's own keys.
 
     Args:
-        alone: the table has no other column with targets: one whose name speaks of persons, say, is what it is about.
+        alone: whether the table has no other column with targets, so that even a column named after persons is the target.
     """
     cells = sample.columns[name]
     filled = [cell for cell in cells if cell]
@@ -36,7 +36,7 @@ def look_at_column(name: str, sample: Sample, alone: bool = False) -> Found:
     words = {cell.lower() for cell, value in zip(others, numbers, strict=True) if value is None}
     made: dict[str, Any] = {"column": name, "task": "class" if sample.is_list else suggested_task_name(name)}
     if not alone and (means(name, PROVENANCE) or is_group(name, filled)):
-        what = "says where a row comes from" if means(name, PROVENANCE) else "says what belongs together"
+        what = "marks the source of a row" if means(name, PROVENANCE) else "marks groups of images"
         return Found(Column(**made, kind="left_out"), f"its name {what}")
     if others and all(value is not None for value in numbers):
         return _numbers(name, sample, others, [value for value in numbers if value is not None], made)
@@ -59,7 +59,7 @@ def _numbers(name: str, sample: Sample, cells: list[str], values: list[float], m
         **made, kind="classification", names={cell: str(int(float(cell))) for cell in sorted(set(cells)) if re.fullmatch(r"-?\d+\.0+", cell)}
     )
     if not sample.headed and not sample.is_list:
-        return Found(classes.model_copy(update={"kind": "left_out"}), "numbers without a header: what they mean is not said")
+        return Found(classes.model_copy(update={"kind": "left_out"}), "numbers without a header: their meaning is unknown")
     low, span = min(values), max(values) - min(values) + 1
     is_id = is_identifier(name)
     if is_id and means(name, CLASSES) and different < count:
@@ -91,7 +91,7 @@ def _numbers(name: str, sample: Sample, cells: list[str], values: list[float], m
 
 
 def _among_numbers(name: str, sample: Sample, cells: list[str], known: list[tuple[str, float]], words: set[str], made: dict[str, Any]) -> Found:
-    """Numbers with a few words between, such as 'unknown': no label, or is all of it text?"""
+    """A column of numbers with a few words such as 'unknown', and the question whether the words mean 'no label'."""
     found = _numbers(name, sample, [cell for cell, _ in known], [value for _, value in known], made)
     if found.column is None or found.column.kind == "left_out":
         return found
@@ -110,7 +110,7 @@ def _among_numbers(name: str, sample: Sample, cells: list[str], known: list[tupl
 
 
 def _also_missing(question: Question, words: list[str]) -> Question:
-    """The question with readings that keep these words as 'no label', where they say what is."""
+    """The question with these words added to each reading's 'missing'."""
     readings = tuple(
         Reading(r.name, r.title, {**r.changes, **({"missing": [*r.changes["missing"], *words]} if "missing" in r.changes else {})})
         for r in question.readings
@@ -119,7 +119,7 @@ def _also_missing(question: Question, words: list[str]) -> Question:
 
 
 def _with_sentinels(column: Column, cells: list[str], values: list[float]) -> Found:
-    """A number that repeats far outside of the others may stand for 'not measured'."""
+    """A column of numbers, with a question if a repeated outlier may mean 'not measured'."""
     counts = Counter(cells)
     odd = [cell for cell in _SENTINELS if counts[cell]]
     for cell in odd:

@@ -1,4 +1,4 @@
-"""Rows of a table during a look, and what a column of them turns out to be."""
+"""Sample and Found: rows of a table for a look, and the result for one of its columns."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Sample:
     """Rows of one table, or of several with the same header.
 
     Attributes:
-        columns: name -> cells, stripped, a row after the other.
-        keys: the image of each row; None where it names none.
+        columns: name -> stripped cells, row by row.
+        keys: the image of each row; None if it names none.
         names_files: whether a cell is the name of a file of the set.
         headed: whether the columns' names are the file's own.
-        is_list: without a header: whether there is one column beside the images' names, as in lists of 'name class'.
+        is_list: whether a table without header has one column beside the images' names, as in lists of 'name class'.
     """
 
     columns: dict[str, list[str]]
@@ -36,11 +36,11 @@ class Sample:
 
 @dataclass
 class Found:
-    """What was made of a column.
+    """The look's result for a column.
 
     Attributes:
-        column: the option; None where nothing can be read from it.
-        reason: why it gives no task; '' where it gives one.
+        column: the column's options; None if nothing can be read from it.
+        reason: why it gives no task; '' if it gives one.
         questions: their readings' changes start at the column's own keys.
     """
 

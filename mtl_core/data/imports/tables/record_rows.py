@@ -1,4 +1,4 @@
-"""Rows of tables that are no text: xlsx, parquet, JSON lines, JSON. Each becomes names and cells of text; nested values become columns 'a.b'."""
+"""Rows of xlsx, parquet, JSON lines and JSON tables as names and cells of text. Nested values become columns 'a.b'."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Table = tuple[list[str], list[tuple[int, list[str]]]]
 
 
 def xlsx_table(content: bytes, file: str, sheet: str) -> _Table:
-    """A sheet of an xlsx: the values that Excel has saved, not the formulas; the first row holds the names. Rows count from 1 as Excel shows them."""
+    """A sheet of an xlsx: the values saved by Excel, not the formulas. The first row holds the names. Rows count from 1, as in Excel."""
     import openpyxl
 
     try:
@@ -29,13 +29,13 @@ def xlsx_table(content: bytes, file: str, sheet: str) -> _Table:
         if sheet and sheet not in book.sheetnames:
             raise DataError(f"'{file}' has no sheet '{sheet}'; it has {', '.join(book.sheetnames)}")
         page = book[sheet or book.sheetnames[0]]
-        page.reset_dimensions()  # what the file says of its extent may be anything; rows would be filled up to it
+        page.reset_dimensions()  # the stated extent may be wrong, and rows would be padded to it
         rows = page.iter_rows(values_only=True)
         found = [(line, [_of_excel(cell) for cell in row[:_MOST_COLUMNS]]) for line, row in enumerate(rows, 1) if line <= MOST_ROWS]
         book.close()
     except DataError:
         raise
-    except Exception as error:  # openpyxl raises whatever the XML makes it stumble over
+    except Exception as error:  # openpyxl raises arbitrary errors for damaged XML
         raise DataError(f"'{file}' is no readable xlsx ({type(error).__name__}: {str(error)[:120]}). Save its sheet as CSV") from None
     found = [(line, cells) for line, cells in found if any(cells)]
     if not found:
@@ -45,12 +45,12 @@ def xlsx_table(content: bytes, file: str, sheet: str) -> _Table:
 
 
 def sheets(content: bytes) -> list[str]:
-    """Names of an xlsx's sheets; empty where it cannot be read."""
+    """Names of an xlsx's sheets; empty if it cannot be read."""
     import openpyxl
 
     try:
         return list(openpyxl.load_workbook(io.BytesIO(content), read_only=True).sheetnames)
-    except Exception:  # said when its rows are read
+    except Exception:  # ``xlsx_table`` reports the error
         return []
 
 
@@ -82,7 +82,7 @@ def pictures_in_parquet(schema: Any) -> list[str]:
 
 
 def pictures_inside(file: str) -> str:
-    """What to do with a parquet that holds the pictures themselves."""
+    """Advice for a parquet that holds the pictures themselves."""
     return (
         f"'{file}' holds the pictures themselves, not their names. Write them to files first: 'Pictures inside a file' in docs/guide.md has the "
         "lines that do it"
@@ -98,7 +98,7 @@ def _has_bytes(kind: Any) -> bool:
 
 
 def json_lines_table(text: str, file: str) -> _Table:
-    """JSON lines: an object a line."""
+    """Rows of JSON lines, one object a line."""
     rows, lines = [], []
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
@@ -116,7 +116,7 @@ def json_lines_table(text: str, file: str) -> _Table:
 
 
 def json_table(text: str, file: str) -> _Table:
-    """A JSON that is a table: a list of objects or of [name, label], or one of these below a key; name -> label or object; columns of lists."""
+    """Rows of a JSON table: a list of objects or of [name, label], also below a key; name -> label or object; columns as lists."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Text columns: classes, lists of labels, and texts that are no labels."""
+"""Guess of text columns: classes, lists of labels, or no labels."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mtl_core.data.imports.tables.column_sample import Found, Sample
 from mtl_core.data.imports.tables.column_words import CLASSES, is_identifier, means
 from mtl_core.data.imports.tables.table_options import MISSING, Column
 
-FEW = 30  # texts that are classes however few rows there are
+FEW = 30  # up to this number of different texts are classes, regardless of the number of rows
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2})?(\.\d+)?")
 _MEASURED = re.compile(r"[^\d\s.,+-]{0,3}\s*[-+]?[\d.,]+\s*[^\d\s.,]{1,4}|[^\d\s.,+-]{1,3}\s*[-+]?[\d.,]+")
-DOUBTFUL = frozenset(  # words that people write for 'not known', and that may be classes as well
+DOUBTFUL = frozenset(  # words for 'not known' that may also be classes
     [
         "unknown",
         "unclear",
@@ -103,14 +103,14 @@ def look_at_texts(name: str, sample: Sample, filled: list[str], made: dict[str, 
 
 
 def _missing_words(column: Column, sample: Sample, words: Counter[str], others: list[str], questions: list[Question]) -> Column:
-    """Words such as none, NA and '-' in a column of classes: classes, or no label?"""
+    """Ask whether words such as none, NA and '-' in a column of classes are classes or mean 'no label'."""
     by_machine = sorted({word.lower() for word in words if word.lower() in _WRITTEN_BY_MACHINES})
     by_people = sorted({word.lower() for word in words if word.lower() not in _WRITTEN_BY_MACHINES})
     total = sum(words.values())
     listed_words = ", ".join(f"'{word}' ({count:,})" for word, count in words.most_common(6))
     doubtful = sorted({word.lower() for word in words if word.lower() in DOUBTFUL})
     if total < 2 and len(others) > 20 and not doubtful:
-        return column  # read as 'no label'; the check says how many
+        return column  # read as 'no label'; the check reports their number
     all_missing = [*MISSING, *doubtful]
     readings = [Reading("classes", "each is a class of its own", {"missing": [""]}), Reading("missing", "no label", {"missing": all_missing})]
     taken = "classes" if by_people else "missing"
@@ -125,7 +125,7 @@ def _missing_words(column: Column, sample: Sample, words: Counter[str], others: 
 
 
 def _case(column: Column, different: list[str], questions: list[Question]) -> None:
-    """Class names that differ only in capitals or white space inside."""
+    """Ask about class names that differ only in capitals or inner white space."""
     alike: dict[str, list[str]] = defaultdict(list)
     for cell in different:
         alike[" ".join(cell.lower().split())].append(cell)
@@ -142,7 +142,7 @@ def _case(column: Column, different: list[str], questions: list[Question]) -> No
 
 
 def ask_about_several_rows(column: Column, sample: Sample, questions: list[Question]) -> Found:
-    """Several rows of one image with different classes: several labels, or people who disagree?"""
+    """The column, with a question if rows of one image have different classes: several labels, or the first one only."""
     per_image: dict[str, set[str]] = defaultdict(set)
     for cell, key in zip(sample.columns[column.column], sample.keys, strict=True):
         if key and cell:
@@ -173,7 +173,7 @@ def _lists(name: str, sample: Sample, filled: list[str], made: dict[str, Any]) -
 
 
 def _separated(name: str, sample: Sample, filled: list[str], made: dict[str, Any]) -> Found | None:
-    """Labels with a separator between them. A label that stands alone or beside others elsewhere shows that these are labels, not one name."""
+    """The column as labels with a separator. A part that also occurs alone or beside other parts shows that the parts are labels, not one name."""
     different = list(dict.fromkeys(filled))
     for separator in ("|", ";", ",", "/", "+", "&", "space"):
         parts = {cell: labels(cell, "separated", separator) or [] for cell in different}
@@ -186,7 +186,7 @@ def _separated(name: str, sample: Sample, filled: list[str], made: dict[str, Any
         column = Column(**made, kind="multi_label", separator=separator)
         few = len(counts) <= max(FEW, len(filled) // 2)
         if len(different) == len(filled) and len(counts) > len(different) / 2 and separator not in "|;":
-            continue  # each cell another text: sentences, not labels
+            continue  # all cells differ: sentences, not labels
         if not few or len(counts) < 2:
             continue
         many = len(joint) >= 0.5 * len(different)
@@ -212,7 +212,7 @@ def _separated(name: str, sample: Sample, filled: list[str], made: dict[str, Any
 
 
 def _empty_cells(found: Found, sample: Sample) -> Found:
-    """Several labels in a cell: is an empty cell, or one that says 'none', an image without any of them, or one that nobody has labelled?"""
+    """Ask whether an empty cell or 'none' in a multi-label column means no labels, or an unlabelled image."""
     column = found.column
     if column is None or column.kind != "multi_label":
         return found
