@@ -17,7 +17,7 @@ from pydantic import Field
 
 from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.digit_pixels import UPRIGHT
-from mtl_core.data.mnist_files import opened, parse_idx
+from mtl_core.data.mnist_files import open_idx, parse_idx
 from mtl_core.data.source import Progress
 from mtl_core.data.stored_set import Resource, StoredOptions, StoredSet
 from mtl_core.errors import DataError
@@ -66,7 +66,7 @@ class IdxSet(StoredSet):
 
     def count(self, part: str) -> int:
         try:
-            with opened(self.path(part, "images")) as file:
+            with open_idx(self.path(part, "images")) as file:
                 return struct.unpack(">ii", file.read(8))[1]
         except (OSError, EOFError, struct.error):
             return self.published[part]  # ``read`` reports what is wrong with the file
@@ -91,7 +91,7 @@ class IdxSet(StoredSet):
     def _array(self, part: str, content: str) -> np.ndarray:
         path = self.path(part, content)
         try:
-            with opened(path) as file:
+            with open_idx(path) as file:
                 return parse_idx(file.read(), dimensions=3 if content == "images" else 1)
         except (OSError, EOFError, ValueError, struct.error, gzip.zlib.error) as error:
             raise DataError(f"'{path}' is not a readable idx file ({error}). Delete it and fetch or copy it again.") from None

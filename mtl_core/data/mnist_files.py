@@ -84,7 +84,7 @@ class MNISTFiles:
         path = self.path(part, "images")
         if path is not None:
             try:
-                with opened(path) as file:
+                with open_idx(path) as file:
                     return struct.unpack(">ii", file.read(8))[1]
             except (OSError, EOFError, struct.error):
                 pass  # ``images`` reports what is wrong with the file
@@ -122,14 +122,14 @@ class MNISTFiles:
         if path is None:
             raise DataError(self.missing_sentence())
         try:
-            with opened(path) as file:
+            with open_idx(path) as file:
                 data = file.read()
             return parse_idx(data, dimensions=3 if content == "images" else 1)
         except (OSError, EOFError, ValueError, struct.error, gzip.zlib.error) as error:
             raise DataError(f"'{path}' is not a readable idx file ({error}). Delete it and fetch or copy it again.") from None
 
 
-def opened(path: Path):
+def open_idx(path: Path):
     """The open file; a ``.gz`` is decompressed while it is read."""
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 

@@ -49,10 +49,10 @@ def prepare(source: DataSource, cache: Path, progress: Progress | None = None) -
     """
     cache = Path(cache)
     progress = progress or (lambda share, what: None)
-    ready = _opened(cache / _folder_name(source), source)
+    ready = _open_prepared(cache / _folder_name(source), source)
     if ready is None:
         with _alone(cache / _folder_name(source), progress):
-            ready = _opened(cache / _folder_name(source), source) or _build_and_publish(source, cache, progress)
+            ready = _open_prepared(cache / _folder_name(source), source) or _build_and_publish(source, cache, progress)
     progress(1.0, "data ready")
     return ready
 
@@ -176,7 +176,7 @@ def _publish(temporary: Path, place: Path, source: DataSource) -> PreparedData:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-        ready = _opened(place, source)
+        ready = _open_prepared(place, source)
         if ready is not None:
             return ready  # this process's copy, or that of a process that was faster
         _remove_damaged(place)
@@ -192,7 +192,7 @@ def _remove_damaged(place: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _opened(folder: Path, source: DataSource) -> PreparedData | None:
+def _open_prepared(folder: Path, source: DataSource) -> PreparedData | None:
     """The prepared folder's data; None if it is missing or incomplete."""
     try:
         meta = json.loads((folder / "meta.json").read_text())

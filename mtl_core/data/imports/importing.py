@@ -48,13 +48,13 @@ def import_dataset(
     if examined.report.problems:
         raise DataError(" ".join(examined.report.problems))
 
-    def told(share: float, what: str) -> None:
+    def report_progress(share: float, what: str) -> None:
 
         if cancelled():
             raise Cancelled("cancelled; nothing was kept")
         progress(0.5 + 0.5 * share, what)
 
-    prepare(PreparedSource(examined), home_folder(home) / "data", told)
+    prepare(PreparedSource(examined), home_folder(home) / "data", report_progress)
     return _publish(examined, Path(path), name, home)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.number_maps import read_map
-from mtl_core.data.imports.pictures import EXTENSIONS, MOST_BYTES, frames_of, opened
+from mtl_core.data.imports.pictures import EXTENSIONS, MOST_BYTES, frames_of, open_image
 from mtl_core.data.imports.questions import FileNote, Question, Reading
 from mtl_core.data.imports.tree import Tree, UnreadableError
 
@@ -110,7 +110,7 @@ def stacks_in(tree: Tree, keys: list[str]) -> tuple[str, Question | None]:
 
 def _is_deep(tree: Tree, key: str) -> bool:
     try:
-        mode = opened(tree.read(key, MOST_BYTES)).mode
+        mode = open_image(tree.read(key, MOST_BYTES)).mode
     except UnreadableError:
         return False
     return mode.startswith("I") or mode == "F"

@@ -8,7 +8,7 @@ from posixpath import splitext
 
 import numpy as np
 
-from mtl_core.data.imports.pictures import MOST_PIXELS, is_picture, opened
+from mtl_core.data.imports.pictures import MOST_PIXELS, is_picture, open_image
 from mtl_core.data.imports.tree import UnreadableError
 
 ARRAYS = (".npy", ".pfm")
@@ -32,7 +32,7 @@ def read_map(content: bytes, name: str) -> np.ndarray:
 
 
 def _image(content: bytes) -> np.ndarray:
-    image = opened(content)
+    image = open_image(content)
     try:
         values = np.asarray(image)
     except Exception as error:

@@ -72,7 +72,7 @@ def read_picture(
     Raises:
         UnreadableError: the picture can't be read; the message is a sentence with the reason.
     """
-    image = opened(content)
+    image = open_image(content)
     changes: list[tuple[str, str]] = []
     expected = EXTENSIONS.get(splitext(name)[1].lower())
     kind = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG with a second picture in it
@@ -95,7 +95,7 @@ def read_picture(
     return Picture(image, size, (*changes, *change))
 
 
-def opened(content: bytes) -> Image.Image:
+def open_image(content: bytes) -> Image.Image:
     """Open an image: its header is read and its size checked, but nothing is decoded."""
     if not content:
         raise UnreadableError("the file is empty (0 bytes)")
@@ -118,14 +118,14 @@ def decoded(content: bytes) -> Image.Image:
     Raises:
         UnreadableError: the image can't be read.
     """
-    image = opened(content)
+    image = open_image(content)
     _decoded(image)
     return image
 
 
 def frames_of(content: bytes) -> int:
     """Number of frames in a file; 1 for a phone's JPEG with a second picture in it."""
-    image = opened(content)
+    image = open_image(content)
     try:
         return 1 if image.format == "MPO" else max(1, int(getattr(image, "n_frames", 1)))
     except Exception as error:

@@ -86,7 +86,7 @@ class Tree:
             raise UnreadableError(f"{self.files[name]:,} bytes; at most {most:,} are read")
         wanted = self.files[name] + 1  # size of the buffer; one byte more than listed shows a wrong size
         try:
-            with self._opened(name) as file:
+            with self._open(name) as file:
                 content = file.read(wanted)
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, ValueError) as error:
             raise UnreadableError(f"cannot be read: {error}") from None
@@ -115,12 +115,12 @@ class Tree:
         if self.files[name] > most:
             raise UnreadableError(f"{self.files[name]:,} bytes; at most {most:,} are read")
         try:
-            with self._opened(name) as file:
+            with self._open(name) as file:
                 yield file
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
             raise UnreadableError(f"cannot be read: {error}") from None
 
-    def _opened(self, name: str) -> BinaryIO:
+    def _open(self, name: str) -> BinaryIO:
         """Open by the zip entry, not by the name: if a name occurs twice, the zip's name table has only the last."""
         return self._zip.open(self._entries[name]) if self._zip is not None else (self.path / name).open("rb")
 

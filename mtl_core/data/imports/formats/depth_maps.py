@@ -14,7 +14,7 @@ from mtl_core.data.imports.geometry import Placement
 from mtl_core.data.imports.matching import Matcher
 from mtl_core.data.imports.name_roles import Role
 from mtl_core.data.imports.number_maps import is_map, read_map
-from mtl_core.data.imports.pictures import MOST_BYTES, is_picture, opened
+from mtl_core.data.imports.pictures import MOST_BYTES, is_picture, open_image
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import Tree, UnreadableError
 
@@ -121,7 +121,7 @@ class DepthMaps(Format):
         """Add one note that maps of 8 bits are coarse."""
         first = next(iter(targets.values.values()), None)
         try:
-            mode = opened(context.tree.read(first.file, MOST_BYTES)).mode if first is not None and is_picture(first.file) else ""
+            mode = open_image(context.tree.read(first.file, MOST_BYTES)).mode if first is not None and is_picture(first.file) else ""
         except UnreadableError:
             return
         if mode in ("L", "P", "1"):

@@ -38,7 +38,7 @@ class Scan:
     sizes: Counter = field(default_factory=Counter)
 
 
-def scanned(context: Context, pair: Pair) -> Scan:
+def scan_masks(context: Context, pair: Pair) -> Scan:
     files = files_of(context, pair.files)
     scan, step, left = Scan(files), max(1, -(-len(files) // _MOST_SCANNED)), _MOST_PIXELS
     for name in files[::step]:

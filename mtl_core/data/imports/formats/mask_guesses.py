@@ -10,7 +10,7 @@ from mtl_core.data.imports.formats import Context, Format, Guess, ImageIndex
 from mtl_core.data.imports.formats.class_masks import by_class, class_folders, classwise
 from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.formats.mask_class_lists import ClassList, class_lists
-from mtl_core.data.imports.formats.mask_classes import named_colours, named_numbers, named_shades, scanned
+from mtl_core.data.imports.formats.mask_classes import named_colours, named_numbers, named_shades, scan_masks
 from mtl_core.data.imports.formats.set_aside import ask_what, explained, is_depth, no_mask, of_pair, outside, set_aside, set_orphans_aside
 from mtl_core.data.imports.pairing import Pair, pairs_in
 from mtl_core.data.imports.questions import Question, Reading
@@ -70,7 +70,7 @@ def _ask_unmasked(context: Context, guess: Guess, pairs: list[Pair], source: Cal
 
 def _plain(context: Context, pair: Pair, pictures: set[str], lists: list[ClassList]) -> Guess | None:
     """The guess for masks that hold all classes in one image."""
-    scan = scanned(context, pair)
+    scan = scan_masks(context, pair)
     if not scan.looked_at:
         set_aside(context, pair, pictures, "seen, not understood: none of the masks can be read")
         return None
