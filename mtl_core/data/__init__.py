@@ -1,4 +1,4 @@
-"""Data sources and what is made of them. To add one: a file here and a line in this table."""
+"""The registry of data sources. To add one: a file here and a line in this table."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DATA_SOURCES = Registry(
 
 
 def open_source(part: PartConfig) -> DataSource:
-    """The source a config names, with its options checked, and with its images preprocessed where the config asks for that.
+    """The source that a config names. Its options are checked; its images are preprocessed if the config asks for it.
 
     Raises:
         ConfigError: unknown source or option.
@@ -47,6 +47,6 @@ def open_source(part: PartConfig) -> DataSource:
 
 
 def open_unprocessed(part: PartConfig) -> DataSource:
-    """The same source with its images as they come."""
+    """The source that a config names, without preprocessing."""
     part = part if isinstance(part, DataConfig) else validated(DataConfig, part.model_dump(), "data")
     return open_source(part.model_copy(update={"preprocessing": PreprocessingConfig()}))

@@ -20,7 +20,7 @@ from mtl_core.data.dataset import MultiTaskDataset, Task, read_by
 from mtl_core.data.target_geometry import companions
 
 DEVICE_RESIDENT_BYTES = 1 << 30  # a split smaller than this is kept on the accelerator as a whole
-_ORDER, _CHANGES = 3, 4  # streams of random numbers that must not be the same
+_ORDER, _CHANGES = 3, 4  # two random streams; they must differ
 _SMALLEST_STD = 1 / 255  # of a constant channel
 
 
@@ -33,8 +33,8 @@ class Batch:
         targets: target name -> rows in the types of ``dataset``'s table.
         labelled: target name -> bool (n,).
         index: int64 (n,) rows of the data set, on the CPU.
-        mix: how images were laid over each other; None where they were not. Targets are each image's own.
-        parts: task name -> its rows of ``images``, where tasks see images of their own; empty where every task sees all of them.
+        mix: how mixup blended the images; None without mixup. Targets are each image's own.
+        parts: task name -> its rows of ``images``, where tasks see different images; empty where every task sees all of them.
     """
 
     images: Tensor
@@ -48,20 +48,20 @@ class Batch:
 class Batches:
     """Epochs over one split.
 
-    The order depends on ``seed`` and the epoch only, the changes on ``seed``, epoch and step only: an epoch begun at step ``start`` goes on
-    exactly as if it had begun at 0, and a run needs no saved generator to resume.
+    The order depends on ``seed`` and the epoch only. The augmentations depend on ``seed``, epoch and step only. An epoch that starts at step
+    ``start`` gives the same batches as one that started at 0, so a run needs no saved generator to resume.
 
     Args:
         dataset: the split.
-        targets: names of the target arrays wanted; several tasks may share one.
+        targets: names of the target arrays to read; several tasks may share one.
         statistics: ``PreparedData.statistics``.
         batch_size: images per batch; the last batch of an epoch may hold fewer.
-        shuffle: a new order each epoch; otherwise the rows in order.
-        augmentation: changes of images and targets; None for none.
-        channels_last: give images in that memory order.
-        drop_last: leave out a last batch that is not full. A split smaller than one batch is always given whole.
-        tasks: the data set's, by name, so that targets follow augmented images as each one's geometry says.
-        views: (batch, seed, epoch, step) -> the batch as the network sees it, with views of their own for tasks that want them.
+        shuffle: whether each epoch has a new order; otherwise the rows stay in order.
+        augmentation: the augmentations of images and targets; None for none.
+        channels_last: whether images have the channels-last memory format.
+        drop_last: whether a last batch that is not full is left out. A split smaller than one batch always gives one batch.
+        tasks: the data set's tasks by name; their geometry decides how targets follow augmented images.
+        views: (batch, seed, epoch, step) -> the batch as the network sees it, with the views that self-supervised tasks need.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Batches:
 
 
 class _Rows:
-    """Rows of several arrays as tensors on a device; ``resident``: the device keeps the whole arrays."""
+    """Rows of several arrays as tensors on a device. If ``resident``, the device holds the whole arrays."""
 
     def __init__(self, arrays: dict[str, np.ndarray], device: torch.device, resident: bool):
         self._arrays, self._device = {name: np.asarray(array) for name, array in arrays.items()}, device

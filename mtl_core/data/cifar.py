@@ -1,8 +1,7 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009): colour images of 32x32 pixels.
 
-The sets are published as Python pickles, and in a binary form that holds nothing but bytes. The binary files are read as they are. The pickles, which
-is what torchvision reads, could run code: they are opened only if their MD5 is the published file's, and by a reader that makes nothing but
-numpy arrays.
+The sets are published as Python pickles and in a binary form. The binary files are read directly. A pickle can run code, so a pickle (torchvision's
+form) is opened only if its MD5 is the published file's, by an unpickler that makes only numpy arrays and plain values.
 """
 
 from __future__ import annotations
@@ -127,7 +126,7 @@ class CIFAR10(StoredSet):
 
 
 class CIFAR100(CIFAR10):
-    """60,000 colour images in 100 classes, and in 20 groups of them: two tasks on the same images."""
+    """60,000 colour images in 100 classes and 20 groups of classes: two tasks on the same images."""
 
     title = "CIFAR-100 (32x32)"
     summary = "60,000 small colour photographs in 100 classes and 20 groups of classes."
@@ -156,7 +155,7 @@ def _verified_pickle(path: Path, md5: str) -> dict[str, Any]:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Makes numpy arrays and plain values; whatever else a pickle asks for is refused."""
+    """Unpickler that makes numpy arrays and plain values and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.startswith("numpy") and name in ("_reconstruct", "ndarray", "dtype"):

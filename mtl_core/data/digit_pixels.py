@@ -1,4 +1,4 @@
-"""What can be measured from the pixels of a single grey digit: ink, slant, tight box. Shared by ``digits`` and ``mnist``."""
+"""Measurements of a single grey digit: ink, slant and tight box. Shared by ``digits`` and ``mnist``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mtl_core.data.dataset import MultiTaskDataset, Task
 DIGIT_NAMES = tuple(str(digit) for digit in range(10))
 BOX_THRESHOLD = 128  # a pixel at least this bright belongs to the digit's box
 
-# What leaves the picture or is repeated at its border is ink, too.
+# Changes that move ink out of the picture, or repeat it at the border, change its share.
 INK_CHANGES = ("brightness", "contrast", "shift", "crop", "rotation", "scale", "cutout", "resize_crop")
-# The slant is that of all of the ink: what is cut off, hidden or repeated at the border changes it. It is no axis that a turn would turn along.
+# The slant is measured on all of the ink: cutting, hiding or repeating ink changes it. Rotating the picture does not add its angle to it.
 SLANT_CHANGES = ("flip", "shift", "crop", "rotation", "scale", "cutout", "resize_crop")
-UPRIGHT = 45.0  # degrees: turned further, a 6 may be a 9, or a 1 a dash
+UPRIGHT = 45.0  # degrees; beyond this rotation a 6 may be a 9, or a 1 a dash
 DIGIT_TASK = Task("digit", "classification", "digit", DIGIT_NAMES, title="Which digit", spoiled_by=("flip",), rotation_up_to=UPRIGHT)
 SLANT_TASK = Task("slant", "regression", "slant", unit="degrees", title="Slant of the writing", spoiled_by=SLANT_CHANGES, geometry="tilt")
 INK_TASK = Task("ink", "regression", "ink", unit="share", title="Share of ink", spoiled_by=INK_CHANGES, geometry="whole")
@@ -55,7 +55,7 @@ def tight_boxes(inside: np.ndarray) -> np.ndarray:
 
 
 def measured_digits(images: np.ndarray, digits: np.ndarray, tasks: Sequence[Task]) -> MultiTaskDataset:
-    """Images of one digit each with the targets that ``tasks`` read; an image too faint for a box lacks that target.
+    """Images of one digit each with the targets that ``tasks`` read. An image too faint for a box has no box target.
 
     Args:
         images: uint8 (N, 1, H, W).

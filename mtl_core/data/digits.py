@@ -1,4 +1,4 @@
-"""The 1,797 real handwritten digits that ship with scikit-learn: there at once, without a download.
+"""The 1,797 real handwritten digits that ship with scikit-learn, available without a download.
 
 Source: UCI "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak), the test part, as in ``sklearn.datasets.load_digits``.
 """
@@ -14,21 +14,21 @@ from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.digit_pixels import BOX_TASK, DIGIT_TASK, INK_TASK, SLANT_TASK, measured_digits
 from mtl_core.data.source import DataSource, Progress, SourceOptions
 
-# How many of each digit 0..9 there are; the sizes of the splits follow from it without reading the images.
+# Number of images of each digit 0..9. The split sizes follow from it without reading the images.
 PER_DIGIT = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)
 SMALLEST_WITH_BOX = 16  # in pixels; below it one pixel of box is a tenth of the digit
 SPLIT_SHARES = {"train": 0.7, "val": 0.15}  # the rest is test
 
 
 class DigitsOptions(SourceOptions):
-    """What can be chosen about ``digits``."""
+    """Options of ``digits``."""
 
     image_size: int = Field(8, ge=8, le=64, description="Height and width in pixels; the originals are 8 x 8 and are enlarged smoothly.")
     seed: int = Field(0, ge=0, lt=2**31, description="Which digits go into train, val and test.")
 
 
 class Digits(DataSource):
-    """8x8 digits with their class, slant and ink; from 16 pixels on also a box."""
+    """8x8 digits with class, slant and ink; also a box from ``image_size`` 16 on."""
 
     title = "Handwritten digits (8x8)"
     summary = "1,797 real digits that come with scikit-learn. Trains in seconds."
@@ -47,7 +47,7 @@ class Digits(DataSource):
         return {split: sum(part[split] for part in parts) for split in ("train", "val", "test")}
 
     def source_digits(self, split: str) -> np.ndarray:
-        """Rows of ``load_digits`` that are in the split, ascending."""
+        """Rows of ``load_digits`` in the split, ascending."""
         return split_digits(load_digits()[1], self.options.seed)[split]
 
     def build(self, split: str, progress: Progress) -> MultiTaskDataset:

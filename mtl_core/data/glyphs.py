@@ -1,4 +1,4 @@
-"""Digits as shapes: cut out, enlarged smoothly to any size, with crisp but anti-aliased edges."""
+"""Shapes of digits: cut out, enlarged smoothly to any size, with anti-aliased edges."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-_OUTLINE = 0.5  # brightness at which the digit ends, of its brightest pixel
-_WIDEST = 1.1  # width of a digit, of its height: a few of MNIST's lie down
+_OUTLINE = 0.5  # brightness of the digit's edge, as a share of its brightest pixel
+_WIDEST = 1.1  # largest width of a digit as a share of its height; a few of MNIST's are wider than high
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Shape:
 
 
 def cut_out(pixels: np.ndarray) -> np.ndarray:
-    """The part of a grey image (h, w) that holds its strong ink and two pixels around it, brightest pixel 1: float32."""
+    """The part of a grey image (h, w) with its strong ink and two pixels around it, scaled so that the brightest pixel is 1: float32."""
     framed = _framed(pixels, 2)
     framed /= framed.max()
     inside = framed >= _OUTLINE
@@ -38,7 +38,7 @@ def cut_out(pixels: np.ndarray) -> np.ndarray:
 
 
 def shape(glyph: np.ndarray, height: float, stretch: float) -> Shape:
-    """The glyph drawn about ``height`` pixels high and ``stretch`` times as wide as its proportions say.
+    """The glyph drawn about ``height`` pixels high; its width is ``stretch`` times that of its own proportions.
 
     Args:
         glyph: from ``cut_out``.
@@ -62,7 +62,7 @@ def shape(glyph: np.ndarray, height: float, stretch: float) -> Shape:
 
 
 def _framed(values: np.ndarray, margin: int) -> np.ndarray:
-    """Zeros all around; np.pad takes ten times as long for arrays this small."""
+    """``values`` with ``margin`` zeros on each side. np.pad takes ten times as long for arrays this small."""
     framed = np.zeros((values.shape[0] + 2 * margin, values.shape[1] + 2 * margin), np.float32)
     framed[margin:-margin, margin:-margin] = values
     return framed
@@ -70,7 +70,7 @@ def _framed(values: np.ndarray, margin: int) -> np.ndarray:
 
 @lru_cache(maxsize=4096)
 def enlarging(source: int, target: int) -> np.ndarray:
-    """Bicubic resampling along one axis as a matrix (target, source): what Pillow does to the identity."""
+    """Bicubic resampling along one axis as a matrix (target, source): Pillow's resize of the identity matrix."""
     from PIL import Image
 
     identity = Image.fromarray(np.eye(source, dtype=np.float32))

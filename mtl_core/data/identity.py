@@ -1,4 +1,4 @@
-"""What the prepared arrays of a source depend on."""
+"""The identity of a source's prepared arrays: everything that they depend on."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from mtl_core.data.source import DataSource
 
-FORMAT = 1  # of the prepared folder; raise it when the layout or the statistics change
+FORMAT = 1  # version of the prepared folder; raise it when the layout or the statistics change
 
 
 def identity(source: DataSource) -> dict[str, Any]:
-    """JSON-able; another answer means other arrays."""
+    """JSON-able. Two sources with the same identity have the same prepared arrays."""
     cls = type(source)
     tasks = [(task.name, task.kind, task.target, task.classes, task.unit) for task in source.tasks()]
     return {"class": f"{cls.__module__}:{cls.__qualname__}", "key": source.cache_key(), "tasks": tasks, "format": FORMAT}

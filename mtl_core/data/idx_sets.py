@@ -17,32 +17,32 @@ from pydantic import Field
 
 from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.digit_pixels import UPRIGHT
-from mtl_core.data.mnist_files import opened, parse_idx
+from mtl_core.data.mnist_files import open_idx, parse_idx
 from mtl_core.data.source import Progress
 from mtl_core.data.stored_set import Resource, StoredOptions, StoredSet
 from mtl_core.errors import DataError
 
 
 class IdxSet(StoredSet):
-    """Parent: four idx files below ``<root>/<set>/raw``, as they are or with ``.gz``."""
+    """Parent of the sets with four idx files below ``<root>/<set>/raw``, plain or as ``.gz``."""
 
     megabytes: ClassVar[int] = 30
     set_name: ClassVar[str]
     published: ClassVar[dict[str, int]] = {"train": 60_000, "test": 10_000}
     classes: tuple[str, ...]
-    is_writing: bool = False  # a sign that is mirrored or turned round is another one, or none
+    is_writing: bool = False  # whether flip and large rotations would turn a character into another one
 
     @property
     def folder(self) -> Path:
-        """Where the files belong."""
+        """The folder of the files."""
         return self.root / self.set_name / "raw"
 
     def stem(self, part: str) -> str:
-        """What the names of a part's files begin with."""
+        """The prefix of the names of a part's files."""
         return {"train": "train", "test": "t10k"}[part]
 
     def path(self, part: str, content: str) -> Path:
-        """The file of ``images`` or ``labels``, the unpacked one where both are there."""
+        """The file of ``images`` or ``labels``; the unpacked one if both exist."""
         name = f"{self.stem(part)}-{content}-idx{3 if content == 'images' else 1}-ubyte"
         plain, packed = self.folder / name, self.folder / f"{name}.gz"
         return packed if packed.is_file() and not plain.is_file() else plain
@@ -66,10 +66,10 @@ class IdxSet(StoredSet):
 
     def count(self, part: str) -> int:
         try:
-            with opened(self.path(part, "images")) as file:
+            with open_idx(self.path(part, "images")) as file:
                 return struct.unpack(">ii", file.read(8))[1]
         except (OSError, EOFError, struct.error):
-            return self.published[part]  # reading the whole file says what is wrong with it
+            return self.published[part]  # ``read`` reports what is wrong with the file
 
     def read(self, part: str, rows: np.ndarray, progress: Progress) -> MultiTaskDataset:
         images, categories = self._array(part, "images"), self._array(part, "labels").astype(np.int64) - self.first_label
@@ -85,13 +85,13 @@ class IdxSet(StoredSet):
     first_label: int = 0
 
     def upright(self, images: np.ndarray) -> np.ndarray:
-        """The images as one looks at them."""
+        """The images with the characters upright."""
         return images
 
     def _array(self, part: str, content: str) -> np.ndarray:
         path = self.path(part, content)
         try:
-            with opened(path) as file:
+            with open_idx(path) as file:
                 return parse_idx(file.read(), dimensions=3 if content == "images" else 1)
         except (OSError, EOFError, ValueError, struct.error, gzip.zlib.error) as error:
             raise DataError(f"'{path}' is not a readable idx file ({error}). Delete it and fetch or copy it again.") from None
@@ -119,7 +119,7 @@ class KMNIST(IdxSet):
 
 
 class EMNISTOptions(StoredOptions):
-    """What can be chosen about ``emnist``."""
+    """Options of ``emnist``."""
 
     subset: Literal["balanced", "byclass", "bymerge", "letters", "digits", "mnist"] = Field(
         "balanced", description="Which of EMNIST's six sets: 'balanced' has 47 classes, 'byclass' 62, 'letters' 26, 'digits' and 'mnist' 10."
@@ -127,7 +127,7 @@ class EMNISTOptions(StoredOptions):
 
 
 class EMNIST(IdxSet):
-    """Handwritten letters and digits of 28x28 pixels; the files hold them on their side, here they stand upright."""
+    """Handwritten letters and digits of 28x28 pixels. The files store them transposed; this source returns them upright."""
 
     title = "EMNIST (28x28)"
     summary = "Handwritten letters and digits in six sets of 26 to 62 classes."
@@ -149,7 +149,7 @@ class EMNIST(IdxSet):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """In the order of the files' numbers."""
+        """Class names in the order of the files' numbers."""
         if self.options.subset in ("digits", "mnist"):
             return tuple(string.digits)
         if self.options.subset == "letters":
@@ -159,12 +159,12 @@ class EMNIST(IdxSet):
 
     @property
     def first_label(self) -> int:
-        """``letters`` counts from 1."""
+        """The lowest label in the files; ``letters`` counts from 1."""
         return int(self.options.subset == "letters")
 
     @property
     def published(self) -> dict[str, int]:
-        """Numbers of images, for a set that is not there yet."""
+        """Published numbers of images, for a set that is not downloaded yet."""
         return dict(zip(("train", "test"), self._published[self.options.subset], strict=True))
 
     def stem(self, part: str) -> str:

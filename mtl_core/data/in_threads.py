@@ -1,4 +1,4 @@
-"""Work on many images in threads: Pillow and OpenCV decode and filter outside of the interpreter lock."""
+"""A parallel map over images in threads. Pillow and OpenCV release the interpreter lock while they decode and filter."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from itertools import islice
 from typing import TypeVar
 
 WORKERS = max(1, min(8, os.cpu_count() or 1))
-_AHEAD = 32  # results per thread that may wait to be taken: this bounds the memory they need
+_AHEAD = 32  # results per thread that may wait in memory
 _TELL_EVERY = 64
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def in_threads(items: Iterable[Item], work: Callable[[Item], Result], tell: Callable[[int], None]) -> Iterator[tuple[Item, Result]]:
-    """Each item with what ``work`` made of it, in the order of the items.
+    """Pairs of each item and the result of ``work``, in the order of the items.
 
-    The threads never wait for each other: as soon as one result is taken, the next item is begun. An error that ``work`` raises is raised
-    where its result would stand, and nothing further is begun.
+    Each result that the caller takes starts the next item. An error in ``work`` is raised in place of its result, and no further item is
+    started.
 
     Args:
-        tell: given the number of results taken so far, now and then and at the end; what it raises ends the work.
+        tell: called with the number of results so far, now and then and at the end. An exception in it ends the work.
     """
     coming, done = iter(items), 0
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="images") as pool:
@@ -43,7 +43,7 @@ def in_threads(items: Iterable[Item], work: Callable[[Item], Result], tell: Call
 
 
 def one_by_one(items: Iterable[Item], work: Callable[[Item], Result], tell: Callable[[int], None]) -> Iterator[tuple[Item, Result]]:
-    """As ``in_threads``, without threads: for work that is shorter than handing it to one (tens of microseconds)."""
+    """Like ``in_threads`` but without threads, for work shorter than the overhead of a thread (tens of microseconds)."""
     done = 0
     for item in items:
         yield item, work(item)

@@ -1,4 +1,4 @@
-"""MNIST in torchvision's folder layout, with what can be measured from the pixels as further targets.
+"""MNIST in torchvision's folder layout, with slant, ink and box measured from the pixels as further targets.
 
 Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
 """
@@ -20,7 +20,7 @@ ROOT_HELP = f"Folder that holds MNIST/raw, as torchvision lays it out; empty for
 
 
 class MNISTOptions(SourceOptions):
-    """What can be chosen about ``mnist``."""
+    """Options of ``mnist``."""
 
     root: str = Field("", description=ROOT_HELP, json_schema_extra={"path": True})
     download: bool = Field(True, description="Fetch the files (11 MB) where they are missing.")
@@ -57,7 +57,7 @@ class MNIST(DataSource):
         return {**sizes, "files": self._files().identity()}
 
     def rows(self, split: str) -> np.ndarray:
-        """Which rows of the training file (train, val) or the test file make up the split; ascending."""
+        """Rows of the training file (train, val) or the test file that make up the split, ascending."""
         files, size = self._files(), self.split_sizes()[split]
         if split == "val":
             return np.arange(files.count("train") - size, files.count("train"))
@@ -100,10 +100,10 @@ class MNIST(DataSource):
 
 
 def fetched(files: MNISTFiles, download: bool, progress: Progress) -> MNISTFiles:
-    """The files, downloaded first where they are missing and that is allowed.
+    """The files. Missing files are downloaded first if ``download`` allows it.
 
     Raises:
-        DataError: they are missing; says which and where they belong.
+        DataError: files are missing; the message names them and their folder.
     """
     if files.missing():
         if not download:

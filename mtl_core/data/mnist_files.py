@@ -1,7 +1,7 @@
-"""MNIST's four idx files in torchvision's folder layout: found, fetched, read.
+"""MNIST's four idx files in torchvision's folder layout: path, download, reading.
 
-Read directly rather than through ``torchvision.datasets.MNIST``: that class wants the unpacked files even where the ``.gz`` are there,
-and importing it costs seconds. Fetching is left to it.
+The files are read directly. ``torchvision.datasets.MNIST`` needs the unpacked files even if the ``.gz`` files exist, and its import takes
+seconds. It is used only for the download.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DEFAULT_ROOT = settings.DATA_CACHE / "mnist"
 
 
 def root_problem(option: str, download: bool) -> str | None:
-    """What keeps MNIST from being had, in words; None when it is there, or can be fetched into a folder that is there."""
+    """Why MNIST is not available, as a sentence; None if the files exist or can be downloaded into an existing folder."""
     files = MNISTFiles(mnist_root(option))
     if not files.missing() or (download and (not option or files.root.is_dir())):
         return None
@@ -38,13 +38,13 @@ def root_problem(option: str, download: bool) -> str | None:
 
 
 def mnist_root(option: str) -> Path:
-    """The folder an empty or given ``root`` option means."""
+    """The folder that an empty or given ``root`` option means."""
     return Path(option or settings.mnist_root() or DEFAULT_ROOT).expanduser()
 
 
 @dataclass(frozen=True)
 class MNISTFiles:
-    """The files under ``root/MNIST/raw``, each as it is or as ``.gz``."""
+    """The files under ``root/MNIST/raw``, each plain or as ``.gz``."""
 
     root: Path
 
@@ -53,16 +53,16 @@ class MNISTFiles:
         return self.root / "MNIST" / "raw"
 
     def path(self, part: str, content: str) -> Path | None:
-        """Where the file is; None where it is missing."""
+        """Path of the file; None if it is missing."""
         name = FILES[part, content]
         return next((path for path in (self.folder / name, self.folder / f"{name}.gz") if path.is_file()), None)
 
     def missing(self) -> list[str]:
-        """Names of the files that are not there."""
+        """Names of the missing files."""
         return [name for key, name in FILES.items() if self.path(*key) is None]
 
     def missing_sentence(self) -> str:
-        """What is missing and where to put it; empty when all is there."""
+        """A sentence that names the missing files and their folder; empty if none is missing."""
         names = self.missing()
         if not names:
             return ""
@@ -72,7 +72,7 @@ class MNISTFiles:
         )
 
     def identity(self) -> dict[str, Any]:
-        """What changes when a file's content does: its size and time of change. Cheap."""
+        """Size and modification time of each file, which change with its content. Cheap."""
         facts = {}
         for key, name in FILES.items():
             path = self.path(*key)
@@ -80,18 +80,18 @@ class MNISTFiles:
         return facts
 
     def count(self, part: str) -> int:
-        """Number of images in ``train`` or ``test``, from the file's header; the published number where it can't be read."""
+        """Number of images in ``train`` or ``test``, from the file's header; the published number if it can't be read."""
         path = self.path(part, "images")
         if path is not None:
             try:
-                with opened(path) as file:
+                with open_idx(path) as file:
                     return struct.unpack(">ii", file.read(8))[1]
             except (OSError, EOFError, struct.error):
-                pass  # reading the whole file says what is wrong with it
+                pass  # ``images`` reports what is wrong with the file
         return PUBLISHED_COUNTS[part]
 
     def fetch(self) -> None:
-        """Have torchvision download and check the files.
+        """Download and check the files with torchvision.
 
         Raises:
             DataError: no network, or the folder can't be written.
@@ -103,7 +103,7 @@ class MNISTFiles:
         except (OSError, RuntimeError) as error:
             for empty in (self.root / "MNIST" / "raw", self.root / "MNIST"):
                 with contextlib.suppress(OSError):
-                    empty.rmdir()  # only if nothing came: no half of a folder is left
+                    empty.rmdir()  # only if nothing was downloaded
             raise DataError(f"{self.missing_sentence()} The download failed: {' '.join(str(error).split())}") from None
 
     def images(self, part: str) -> np.ndarray:
@@ -122,15 +122,15 @@ class MNISTFiles:
         if path is None:
             raise DataError(self.missing_sentence())
         try:
-            with opened(path) as file:
+            with open_idx(path) as file:
                 data = file.read()
             return parse_idx(data, dimensions=3 if content == "images" else 1)
         except (OSError, EOFError, ValueError, struct.error, gzip.zlib.error) as error:
             raise DataError(f"'{path}' is not a readable idx file ({error}). Delete it and fetch or copy it again.") from None
 
 
-def opened(path: Path):
-    """The file, unpacked on the way where it is a ``.gz``."""
+def open_idx(path: Path):
+    """The open file; a ``.gz`` is decompressed while it is read."""
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 

@@ -3,8 +3,8 @@
 The layout is that of MTAN's data (Liu, Johns and Davison 2019, https://arxiv.org/abs/1803.10704; https://github.com/lorenmt/mtan), which later papers
 and LibMTL share: ``train/image/0.npy`` (H, W, 3) in 0..1, ``label/0.npy`` (H, W) class or -1, ``depth/0.npy`` (H, W, 1), ``normal/0.npy`` (H, W, 3).
 
-Those papers choose their epoch by their ``val`` folder, or report its last ones. Here test data never select a model: our test is their ``val``,
-and our val is cut from their ``train``, spread evenly over it. Numbers on our test compare with theirs; we train on fewer images.
+Those papers select the epoch on their ``val`` folder, or report the last epochs on it. Here test data never select a model: test is their ``val``,
+and val is cut from their ``train``, spread evenly over it. Test numbers compare with theirs; training uses fewer images.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Load = Callable[[str, int], np.ndarray]
 
 
 class FolderOptions(SourceOptions):
-    """What can be chosen about the papers' folders."""
+    """Options of ``nyuv2`` and ``cityscapes``."""
 
     root: str = Field("", description="Folder that holds 'train' and 'val', each with image, label and depth.", json_schema_extra={"path": True})
     shrink: int = Field(1, ge=1, le=16, description="Height and width are divided by this: images are averaged, targets take the nearest pixel.")
@@ -33,11 +33,11 @@ class FolderOptions(SourceOptions):
 
 
 class PaperFolders(DataSource):
-    """Parent of both: what is in a folder, how it is read, how it is split."""
+    """Parent of NYUv2 and Cityscapes: the folder layout, its reading and its splits."""
 
     Options = FolderOptions
     options: FolderOptions
-    labels: ClassVar[tuple[str, ...]] = ("label",)  # names that the folder of classes goes by
+    labels: ClassVar[tuple[str, ...]] = ("label",)  # possible names of the folder of class maps
     needed: ClassVar[tuple[str, ...]] = ("depth",)
     download_page: ClassVar[str]
     assumed_shape: ClassVar[tuple[int, int]]
@@ -110,13 +110,13 @@ class PaperFolders(DataSource):
         return np.rint(np.clip(blocks.mean(axis=(1, 3)), 0, 1) * 255).astype(np.uint8).transpose(2, 0, 1)
 
     def _nearest(self, values: np.ndarray) -> np.ndarray:
-        """(H, W, ...) -> the pixel in the middle of each block."""
+        """Every block's middle pixel of ``values`` (H, W, ...)."""
         _, height, width = self.image_shape()
         shrink, middle = self.options.shrink, self.options.shrink // 2
         return np.ascontiguousarray(values[middle : height * shrink : shrink, middle : width * shrink : shrink])
 
     def _load(self, folder: str, part: str, number: int, channels: int) -> np.ndarray:
-        """(H, W), or (H, W, channels). Never unpickles: a file of Python objects is refused."""
+        """An npy file's array (H, W) or (H, W, channels). A file of Python objects is refused, never unpickled."""
         path = self._file(folder, part, number)
         try:
             values = np.load(path, allow_pickle=False)
@@ -131,7 +131,7 @@ class PaperFolders(DataSource):
         return values
 
     def _missing(self) -> str:
-        """A sentence where the folder is not what it should be; it says what to put where."""
+        """A sentence about what the folder lacks and what to do; empty if nothing is missing."""
         root = Path(self.options.root).expanduser()
         parts = " and ".join(
             f"'{split}/{{{','.join(('image', '|'.join(self.labels), *self.needed))}}}/0.npy, 1.npy, ...'" for split in ("train", "val")
@@ -170,7 +170,7 @@ class PaperFolders(DataSource):
                 if len(shape) == 3 and min(shape[:2]) >= self.options.shrink:
                     return shape[:2]
             except (OSError, ValueError, EOFError):
-                pass  # reading it for the images says what is wrong with it
+                pass  # ``_image`` reports what is wrong with the file
         return self.assumed_shape
 
     def _label_folder(self, split: str) -> str:
@@ -210,7 +210,7 @@ class NYUv2(PaperFolders):
     def _targets(self, folder: str, number: int) -> dict[str, np.ndarray]:
         normals = self._nearest(self._load(folder, "normal", number, channels=3).astype(np.float32))
         length = np.linalg.norm(normals, axis=-1, keepdims=True)
-        unit = np.where(length > 0.5, normals / np.maximum(length, 1e-6), 0)  # a zero vector is a missing one
+        unit = np.where(length > 0.5, normals / np.maximum(length, 1e-6), 0)  # the zero vector stands for a missing normal
         return {**super()._targets(folder, number), "normals": unit.transpose(2, 0, 1).astype(np.float16)}
 
 
@@ -228,7 +228,7 @@ class Cityscapes(PaperFolders):
     def tasks(self) -> tuple[Task, ...]:
         return (
             Task("segments", "segmentation", "segments", classes=self.classes, title="Category of each pixel"),
-            # Inverse depth, scaled as in the files: it has no unit of its own.
+            # Inverse depth keeps the files' scale and has no unit.
             Task(
                 "inverse_depth", "depth", "depth", unit="(as in the files)", title="Inverse depth", value_range=(0.0, 0.5), geometry="inverse_depth"
             ),

@@ -1,9 +1,9 @@
 """MultiMNIST: two of MNIST's digits laid over each other, one task each. After Sener and Koltun 2018 (https://arxiv.org/abs/1810.04650, section 5.1
 and the authors' code), who follow Sabour et al. 2017.
 
-Deviations from the authors' code: an image's second digit is never the first again; val is cut from the training file (theirs has none), and each
-split pairs its own digits only; the second digit is drawn with a seed; brightness is kept as it is (theirs is stretched to 0..255 image by image,
-which changes only images without a fully bright pixel).
+Deviations from the authors' code: an image is never paired with itself; val is cut from the training file (theirs has none), and each split pairs
+its own digits only; the second digit is drawn with a seed; brightness is unchanged (theirs stretches each image to 0..255, which changes only
+images without a fully bright pixel).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NEAREST = ((np.arange(SIDE) + 0.5) * CANVAS / SIDE).astype(int)  # the canvas p
 
 
 class MultiMNISTOptions(MNISTOptions):
-    """What can be chosen about ``multi_mnist``."""
+    """Options of ``multi_mnist``."""
 
     offset: int = Field(
         6,
@@ -40,7 +40,7 @@ class MultiMNISTOptions(MNISTOptions):
 
 
 class MultiMNIST(DataSource):
-    """Every digit of MNIST as the left one, with another of the same split over it as the right one."""
+    """Every digit of MNIST on the left, with another digit of the same split on the right."""
 
     title = "MultiMNIST (28x28)"
     summary = "Two of MNIST's digits over each other, the left one and the right one: the classic test of balancing methods."
@@ -70,7 +70,7 @@ class MultiMNIST(DataSource):
         return {**self.singles.cache_key(), "offset": self.options.offset, "seed": self.options.seed, "composition": COMPOSITION}
 
     def partners(self, split: str) -> np.ndarray:
-        """For each image of the split the place, in the same split, of the digit that is its right one; never its own."""
+        """For each image of the split, the position in the same split of its right digit; never its own."""
         count = self.split_sizes()[split]
         drawn = np.random.default_rng([self.options.seed, _SPLITS.index(split)]).integers(count - 1, size=count)
         return drawn + (drawn >= np.arange(count))
@@ -79,7 +79,7 @@ class MultiMNIST(DataSource):
         pixels, digits = self.singles.digits(split, progress)
         for _, sentence in self._alone():
             raise DataError(sentence)
-        progress(0.5, f"laying {len(pixels):,} pairs over each other")
+        progress(0.5, f"composing {len(pixels):,} pairs of digits")
         partners = self.partners(split)
         images = overlaid(pixels, pixels[partners], self.options.offset)[:, None]
         progress(1.0, f"{len(images):,} images")
@@ -87,15 +87,15 @@ class MultiMNIST(DataSource):
         return MultiTaskDataset(images, {"left": digits, "right": digits[partners]}, {"left": known, "right": known.copy()})
 
     def _alone(self) -> list[tuple[str, str]]:
-        """Splits of one digit, which has none to be paired with."""
+        """Problems of splits with a single digit, which has no partner."""
         alone = [split for split, size in self.split_sizes().items() if size == 1]
         return [(f"{split}_size", f"{split} has 1 digit, but an image needs two different ones; take at least 2") for split in alone]
 
 
 def overlaid(left: np.ndarray, right: np.ndarray, offset: int) -> np.ndarray:
-    """uint8 (N, 28, 28) twice -> uint8 (N, 28, 28): the brighter of the two at each pixel of the canvas, which is then made smaller.
+    """uint8 (N, 28, 28) twice -> uint8 (N, 28, 28): the maximum of the two at each pixel of the canvas, which is then shrunk.
 
-    Nearest neighbour, as in the authors' code: some rows and columns of the canvas are left out.
+    The canvas is shrunk with nearest neighbour, as in the authors' code: some of its rows and columns are left out.
     """
     canvas = np.zeros((len(left), CANVAS, CANVAS), np.uint8)
     canvas[:, :SIDE, :SIDE] = left

@@ -18,7 +18,7 @@ TRIMAP = ("animal", "background", "border")  # 1, 2, 3 in the files
 
 
 class Pet(NamedTuple):
-    """A line of the list: name of the picture, number of the breed and of the species, both from 1."""
+    """A line of the list: the picture's name, and the numbers of its breed and species, both from 1."""
 
     name: str
     breed: int
@@ -87,9 +87,9 @@ class OxfordPets(PictureSet):
         return self.root / "oxford-iiit-pet"
 
     def _breeds(self) -> dict[int, str]:
-        """Number in the lists -> name, for the breeds that occur; a part of the set keeps its numbers, ours have no gaps."""
+        """Number in the lists -> name, for the breeds that occur. A subset of the set keeps the lists' numbers; class numbers have no gaps."""
         try:
             every = {pet.breed: pet.name.rpartition("_")[0].replace("_", " ") for part in ("train", "test") for pet in self.entries(part)}
         except DataError:
-            every = {}  # said when it is built
+            every = {}  # ``build`` reports the error
         return dict(sorted(every.items())) or {number: f"breed {number}" for number in range(1, 38)}

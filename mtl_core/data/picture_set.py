@@ -1,4 +1,4 @@
-"""Published sets of pictures of many sizes, prepared to one size with boxes and masks following."""
+"""PictureSet: parent of published sets with pictures of many sizes, which are resized to one size together with boxes and masks."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Box = tuple[float, float, float, float, str]  # x1, y1, x2, y2 in pixels of the 
 
 
 class PictureOptions(StoredOptions):
-    """What can be chosen about every set of pictures."""
+    """Options of every set of pictures."""
 
     image_size: int = Field(64, ge=16, le=512, description="Height and width that pictures are stretched to; boxes and masks follow.")
 
 
 class PictureSet(StoredSet):
-    """Parent: a list of pictures per published part, each read with its targets."""
+    """Parent of the sets that list pictures per published part and read each picture with its targets."""
 
     Options = PictureOptions
     resized = "stretch"
@@ -38,15 +38,15 @@ class PictureSet(StoredSet):
 
     @abstractmethod
     def entries(self, part: str) -> Sequence[Any]:
-        """What is known of each picture of ``train`` or ``test`` without opening it; empty where the lists are missing."""
+        """One entry for each picture of ``train`` or ``test``, read from the lists alone; empty if the lists are missing."""
 
     @abstractmethod
     def picture_path(self, entry: Any) -> Path:
-        """Where a picture lies."""
+        """Path of a picture."""
 
     @abstractmethod
     def targets_of(self, entry: Any, scale: tuple[float, float]) -> dict[str, Any]:
-        """Target name -> its row, or None where the picture lacks it; boxes as (B, 5) rows. ``scale``: by how much x and y grew."""
+        """Target name -> its row, or None if the picture has no such target; boxes as (B, 5). ``scale``: factors of x and y."""
 
     def image_shape(self) -> tuple[int, int, int]:
         return (3, self.options.image_size, self.options.image_size)
@@ -69,7 +69,7 @@ class PictureSet(StoredSet):
 
 
 def scaled_boxes(boxes: Sequence[Box], classes: Sequence[str], scale: tuple[float, float], size: int) -> np.ndarray:
-    """float32 (B, 5) in the prepared size, cut off at its borders; boxes without area are left out."""
+    """float32 (B, 5) in the prepared size, clipped to its borders; boxes without area are left out."""
     rows = []
     for x1, y1, x2, y2, name in boxes:
         x1, x2 = (min(max(x * scale[0], 0), size) for x in (x1, x2))
@@ -80,10 +80,10 @@ def scaled_boxes(boxes: Sequence[Box], classes: Sequence[str], scale: tuple[floa
 
 
 def voc_boxes(path: Path, with_difficult: bool = True) -> list[Box]:
-    """The boxes of an annotation in Pascal VOC's XML. Its pixels count from 1 and both ends are inside; ours count from 0, x2 and y2 outside.
+    """The boxes of an annotation in Pascal VOC's XML. Its pixels count from 1 with both ends inclusive; ours count from 0 with x2, y2 exclusive.
 
     Raises:
-        DataError: it is missing, damaged, or not what it should be.
+        DataError: the file is missing or damaged, or no such annotation.
     """
     try:
         objects = parse(path).getroot().iter("object")
@@ -101,7 +101,7 @@ def voc_boxes(path: Path, with_difficult: bool = True) -> list[Box]:
 
 
 def lines(path: Path) -> list[str]:
-    """Lines of a list file that say something; none where it is missing."""
+    """Non-empty lines of a list file; none if the file is missing."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

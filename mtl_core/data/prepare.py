@@ -1,8 +1,7 @@
-"""Turning a source into memory-mapped arrays, once: ``<cache>/<name>-<hash>/{train,val,test}/*.npy`` and ``meta.json``.
+"""Preparation of a source as memory-mapped arrays: ``<cache>/<name>-<hash>/{train,val,test}/*.npy`` and ``meta.json``.
 
-The hash is taken of everything the arrays depend on, so another option gives another folder. A folder is made under a temporary name
-beside its place and renamed when complete: it is whole or not there. Two processes may prepare the same data at once; the
-second to finish throws its own away.
+The hash covers everything that the arrays depend on, so another option gives another folder. A folder is written under a temporary name
+and renamed when it is complete. Two processes may prepare the same data at once; the second to finish discards its own copy.
 """
 
 from __future__ import annotations
@@ -35,15 +34,15 @@ from mtl_core.errors import DataError, StoreError
 SPLITS = ("train", "val", "test")
 _TEMPORARY = ".preparing-"
 _locks: dict[str, threading.RLock] = {}
-_ABANDONED_SECONDS = 24 * 3600.0  # a temporary folder of another machine, whose processes can't be seen, is swept after this
+_ABANDONED_SECONDS = 24 * 3600.0  # age at which another machine's temporary folder is removed; its processes can't be seen
 
 
 def prepare(source: DataSource, cache: Path, progress: Progress | None = None) -> PreparedData:
-    """The source's data, read from ``cache`` where it was prepared before (a damaged folder is made again).
+    """The source's data. They are read from ``cache`` if they are prepared; a damaged folder is prepared again.
 
     Args:
-        cache: folder for prepared data; made where missing.
-        progress: told the share done in 0..1 and what is being done.
+        cache: folder for prepared data; created if missing.
+        progress: called with the share done in 0..1 and the current work.
 
     Raises:
         DataError: the source can't be built, or the disk is full.
@@ -51,17 +50,17 @@ def prepare(source: DataSource, cache: Path, progress: Progress | None = None) -
     """
     cache = Path(cache)
     progress = progress or (lambda share, what: None)
-    ready = _opened(cache / _folder_name(source), source)
+    ready = _open_prepared(cache / _folder_name(source), source)
     if ready is None:
         with _alone(cache / _folder_name(source), progress):
-            ready = _opened(cache / _folder_name(source), source) or _build_and_publish(source, cache, progress)
+            ready = _open_prepared(cache / _folder_name(source), source) or _build_and_publish(source, cache, progress)
     progress(1.0, "data ready")
     return ready
 
 
 @contextlib.contextmanager
 def _alone(folder: Path, progress: Progress) -> Iterator[None]:
-    """One thread of this process at a time makes a folder: a page that shows a sample and a run that begins would do everything twice."""
+    """A lock per folder for the threads of this process. Without it, a page that shows a sample and a run that starts prepare the same data twice."""
     lock = _locks.setdefault(str(folder), threading.RLock())
     while not lock.acquire(timeout=0.2):
         progress(0.0, "waiting: the same data are being prepared already")
@@ -81,7 +80,7 @@ def _build_and_publish(source: DataSource, cache: Path, progress: Progress) -> P
         raise _writing_failed(cache, error) from None
     try:
         _build(source, temporary, progress)
-        # Named after building: a source that had to fetch its files knows only now what they are.
+        # The name is taken after building, because a source that downloads its files knows their identity only now.
         return _publish(temporary, cache / _folder_name(source), source)
     except OSError as error:
         raise _writing_failed(cache, error) from None
@@ -123,7 +122,7 @@ def _write_split(source: DataSource, split: str, report: Progress, folder: Path,
         return
     try:
         data = source.build(split, report)
-    except OSError as error:  # not to be taken for a failure to write the cache
+    except OSError as error:  # a read error must not look like a failure to write the cache
         raise DataError(f"the {split} part of '{source.title}' can't be read: {error}. Check the files it is made of.") from None
     arrays = {"images": data.images}
     arrays |= {f"target.{name}": values for name, values in data.targets.items()}
@@ -133,7 +132,7 @@ def _write_split(source: DataSource, split: str, report: Progress, folder: Path,
 
 
 def _write_array(path: Path, values: np.ndarray) -> None:
-    """What np.save does, but through ``file.write``: np.save's error on a full disk doesn't say that the disk is full."""
+    """Like np.save, but through ``file.write``: np.save's error on a full disk doesn't say that the disk is full."""
     if values.dtype.hasobject:
         raise DataError(f"'{path.stem}' holds Python objects; expected numbers as the table in mtl_core/data/dataset.py says")
     with path.open("wb") as file:
@@ -144,7 +143,7 @@ def _write_array(path: Path, values: np.ndarray) -> None:
 
 
 def _write_rows(layout: Layout, rows: Rows, folder: Path) -> None:
-    """Array files grown row by row: memory holds no more than one portion."""
+    """Write the array files portion by portion; memory holds one portion at a time."""
     with contextlib.ExitStack() as stack:
         files = {name: stack.enter_context((folder / f"{name}.npy").open("wb")) for name in layout}
         for name, (shape, dtype) in layout.items():
@@ -166,7 +165,7 @@ def _write_rows(layout: Layout, rows: Rows, folder: Path) -> None:
 
 
 def remove_prepared(folder: Path) -> None:
-    """Remove one prepared folder, at once for all who look for it. A process that reads it keeps what it has open."""
+    """Remove one prepared folder atomically. A process that reads it keeps its open files."""
     _remove_damaged(folder)
 
 
@@ -178,9 +177,9 @@ def _publish(temporary: Path, place: Path, source: DataSource) -> PreparedData:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-        ready = _opened(place, source)
+        ready = _open_prepared(place, source)
         if ready is not None:
-            return ready  # ours, or that of a process that was faster
+            return ready  # this process's copy, or that of a process that was faster
         _remove_damaged(place)
     raise DataError(f"the prepared data in '{place}' can't be read back. Delete that folder, check the disk, and start again.")
 
@@ -188,14 +187,14 @@ def _publish(temporary: Path, place: Path, source: DataSource) -> PreparedData:
 def _remove_damaged(place: Path) -> None:
     aside = place.parent / _temporary_name()
     try:
-        place.rename(aside)  # at once, so that no other process opens it half removed
+        place.rename(aside)  # atomic, so that no other process opens a half-removed folder
     except FileNotFoundError:
         return
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _opened(folder: Path, source: DataSource) -> PreparedData | None:
-    """The prepared folder's data; None where it isn't there or isn't whole."""
+def _open_prepared(folder: Path, source: DataSource) -> PreparedData | None:
+    """The prepared folder's data; None if it is missing or incomplete."""
     try:
         meta = json.loads((folder / "meta.json").read_text())
         if any((folder / name).stat().st_size != size for name, size in meta["bytes"].items()):
@@ -227,7 +226,7 @@ def _folder_name(source: DataSource) -> str:
 
 
 def _temporary_name() -> str:
-    """Says who made it: machine, process and when that process began (process numbers are used again)."""
+    """A name with machine, process and the process's start time (process numbers are reused)."""
     return f"{_TEMPORARY}{_machine()}-{os.getpid()}-{int(psutil.Process().create_time())}-{uuid.uuid4().hex[:8]}"
 
 
@@ -236,7 +235,7 @@ def _machine() -> str:
 
 
 def _sweep(cache: Path) -> None:
-    """Remove temporary folders whose process is gone."""
+    """Remove temporary folders whose process has ended."""
     for folder in cache.glob(f"{_TEMPORARY}*"):
         if not _maker_is_alive(folder):
             shutil.rmtree(folder, ignore_errors=True)

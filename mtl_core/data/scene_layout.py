@@ -1,4 +1,4 @@
-"""Where the digits of a scene are: sizes from distances, places such that every digit keeps most of its pixels visible."""
+"""Layout of a digit scene: distances, sizes and places at which most of every digit's pixels are visible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mtl_core.data.glyphs import Shape, shape
 
 WALL_DISTANCE = 3.0  # metres
 NEAREST, FARTHEST = 0.9, 1.7  # metres
-HEIGHT_SPREAD = 0.1  # a digit is 1 m tall, give or take this
+HEIGHT_SPREAD = 0.1  # metres; a digit is 1 m tall, plus or minus this
 LEAST_VISIBLE = 0.6  # share of a digit's pixels
 _PLACE_TRIES, _LAYOUT_TRIES = 24, 12
 
@@ -21,10 +21,10 @@ class PlacedDigit:
     """One digit of a scene.
 
     Attributes:
-        row: which source digit.
+        row: row of the source digit.
         digit: 0..9.
         distance: metres from the camera.
-        shape: as drawn.
+        shape: the digit's shape at its size in the scene.
         x, y: upper left corner of its tight box.
     """
 
@@ -37,13 +37,13 @@ class PlacedDigit:
 
     @property
     def area(self) -> tuple[slice, slice]:
-        """Its tight box as an index into (H, W) arrays."""
+        """The tight box as an index into (H, W) arrays."""
         height, width = self.shape.mask.shape
         return slice(self.y, self.y + height), slice(self.x, self.x + width)
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """x1, y1, x2, y2 of all its pixels, covered ones too."""
+        """x1, y1, x2, y2 around all of the digit's pixels, including covered ones."""
         height, width = self.shape.mask.shape
         return self.x, self.y, self.x + width, self.y + height
 
@@ -58,8 +58,8 @@ class Layout:
 def lay_out(random: np.random.Generator, glyphs: Sequence[np.ndarray], rows: Sequence[int], digits: Sequence[int], size: int) -> Layout:
     """Places for one to eight digits in a square image.
 
-    Placed from near to far: what lies in front is then known, and a place that hides too much of the digit is drawn again. Where a crowded
-    scene has no such place after many layouts, the farthest digit is left out.
+    Digits are placed from near to far, so that the digits in front are known. A place that hides too much of a digit is drawn again. If no layout
+    fits after many draws, the farthest digit is left out.
 
     Args:
         glyphs: from ``glyphs.cut_out``, in the order of ``rows`` (which source digits) and ``digits`` (0..9).
@@ -75,7 +75,7 @@ def lay_out(random: np.random.Generator, glyphs: Sequence[np.ndarray], rows: Seq
 
 
 def _try_layout(random, glyphs, rows, digits, size: int) -> tuple[PlacedDigit, ...] | None:
-    """One draw of distances and places; None where a digit found no place. A single digit always finds one."""
+    """One draw of distances and places; None if a digit found no place. A single digit always finds one."""
     taken = np.zeros((size, size), bool)
     placed = []
     for which, distance in enumerate(_distances(random, len(glyphs))):
@@ -91,7 +91,7 @@ def _try_layout(random, glyphs, rows, digits, size: int) -> tuple[PlacedDigit, .
 
 
 def _distances(random: np.random.Generator, count: int) -> np.ndarray:
-    """Ascending, one from each of ``count`` equal parts of the range and never close to its ends, so that the order can be seen."""
+    """Ascending distances, one from the inner part of each of ``count`` equal ranges, so that the order is visible."""
     return NEAREST + (FARTHEST - NEAREST) * (np.arange(count) + random.uniform(0.1, 0.9, count)) / count
 
 

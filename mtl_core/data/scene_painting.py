@@ -1,4 +1,4 @@
-"""What a scene looks like: softly lit walls and digits whose colours stand out from them."""
+"""Painting of a digit scene: softly lit walls and digits whose colours contrast with them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from mtl_core.data.glyphs import enlarging
 from mtl_core.data.scene_layout import FARTHEST, NEAREST, WALL_DISTANCE, Layout
 
-LEAST_CONTRAST = 0.25  # difference of brightness between a digit and the wall, of 1
+LEAST_CONTRAST = 0.25  # difference of brightness (0..1) between a digit and the wall
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_FADE = 0.35  # how far the farthest digit's colour has gone towards the wall's
+_FADE = 0.35  # share of the wall's colour in the farthest digit's colour
 _SHADOW = 0.45  # darkness of a shadow
-_NOISE = 0.012  # of the camera, of 1
+_NOISE = 0.012  # standard deviation of the camera noise, in brightness (0..1)
 
 
 def paint_walls(random: np.random.Generator, count: int, size: int, kind: str) -> np.ndarray:
     """Walls with a gradient between two related colours and a faint texture: float32 (count, size, size, 3) in 0..1.
 
-    ``kind`` is ``dark``, or ``any`` for half of them light.
+    ``kind`` is ``dark``, or ``any``: half of the walls are light.
     """
     hue = random.random(count)
     dark = (random.random(count) < 0.5) | (kind == "dark")
@@ -51,7 +51,7 @@ def _texture(random: np.random.Generator, count: int, size: int) -> np.ndarray:
 
 
 def paint(random: np.random.Generator, wall: np.ndarray, layout: Layout) -> np.ndarray:
-    """The scene in front of ``wall`` (which is painted over): uint8 (3, size, size)."""
+    """The scene in front of ``wall``, which is overwritten: uint8 (3, size, size)."""
     size = len(wall)
     wall_colour = wall.mean(axis=(0, 1))
     colours = _colours(random, len(layout.placed), wall_colour)
@@ -70,7 +70,7 @@ def paint(random: np.random.Generator, wall: np.ndarray, layout: Layout) -> np.n
 
 
 def _cast_shadow(wall: np.ndarray, digit, size: int) -> None:
-    """Darken what lies behind, to the lower right; the farther the digit is from the wall, the larger the step."""
+    """Darken the wall to the lower right of a digit. The offset grows with the digit's distance from the wall."""
     step = round((WALL_DISTANCE - digit.distance) * size / 45)
     shadow, margin = digit.shape.shadow, digit.shape.margin
     y, x = digit.y - margin + step, digit.x - margin + step
@@ -93,7 +93,7 @@ def _colours(random: np.random.Generator, count: int, wall_colour: np.ndarray) -
 
 
 def _with_contrast(colour: np.ndarray, wall_colour: np.ndarray, dark: bool) -> np.ndarray:
-    """Moved towards white (or black) as far as the contrast needs that remains at the greatest distance."""
+    """``colour`` moved towards white (or black) until the contrast suffices at the greatest distance."""
     least = LEAST_CONTRAST / (1 - _FADE)
     limit = np.ones(3, np.float32) if dark else np.zeros(3, np.float32)
     has, most = abs(float((colour - wall_colour) @ _LUMA)), abs(float((limit - wall_colour) @ _LUMA))

@@ -1,4 +1,4 @@
-"""DataSource: where images and targets come from. One source is one file in this package."""
+"""DataSource: parent of the sources of images and targets. One source is one file in this package."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pydantic import BaseModel, ConfigDict
 
 from mtl_core.data.dataset import MultiTaskDataset, Task
 
-Progress = Callable[[float, str], None]  # share done in 0..1, what is being done
+Progress = Callable[[float, str], None]  # share done in 0..1, current work
 Layout = dict[str, tuple[tuple[int, ...], np.dtype]]  # array file -> shape and type of the whole
-Rows = Iterator[dict[str, np.ndarray]]  # array file -> the next rows, the same number for each
+Rows = Iterator[dict[str, np.ndarray]]  # array file -> the next rows, equally many for each file
 
 
 class SourceOptions(BaseModel):
     """Parent of every source's options. Each field's description, range and unit become the form on screen.
 
-    A field that names a file or folder says so with ``json_schema_extra={"path": True}``: the screen limits where it may lead.
+    A field that names a file or folder has ``json_schema_extra={"path": True}``: the screen restricts its paths.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -28,25 +28,25 @@ class SourceOptions(BaseModel):
 class DataSource(ABC):
     """A data set before it is prepared.
 
-    ``title`` and ``summary`` are for people; ``Options`` holds what a user may choose. Everything but ``build`` is cheap: it reads
-    no images, so that the form can call it at each change.
+    ``title`` and ``summary`` are shown on screen; ``Options`` holds the user's choices. Every method except ``build`` is cheap and reads no
+    images, so that the form can call it at each change.
     """
 
     title: ClassVar[str]
     summary: ClassVar[str]
     Options: ClassVar[type[SourceOptions]]
-    resized: str = "none"  # how pictures of other sizes were brought to this one: stretch, pad or crop; none where they all have it
+    resized: str = "none"  # how pictures of other sizes were resized: stretch, pad or crop; none if all have this size
 
-    bars: str = "mean"  # colour of what a padded picture does not reach: that of the picture, or black
+    bars: str = "mean"  # colour of the bars beside a padded picture: the picture's mean, or black
 
-    levels: list[float] | None = None  # numbers of 16-bit and float pictures that became black and white; None: 0 and 65535
+    levels: list[float] | None = None  # values of 16-bit and float pictures mapped to black and white; None: 0 and 65535
 
     def __init__(self, options: SourceOptions):
         self.options = options
 
     @abstractmethod
     def tasks(self) -> tuple[Task, ...]:
-        """The tasks this source can give targets for."""
+        """The tasks that this source has targets for."""
 
     @abstractmethod
     def image_shape(self) -> tuple[int, int, int]:
@@ -57,11 +57,11 @@ class DataSource(ABC):
         """Number of images in train, val and test."""
 
     def problems(self) -> list[tuple[str, str]]:
-        """What keeps this source from being built: (option name, sentence that says what to do). Empty when all is well."""
+        """Why this source can't be built: (option name, sentence with what to do) each. Empty if it can be."""
         return []
 
     def cache_key(self) -> dict[str, Any]:
-        """What the prepared files depend on; JSON-able. A source that reads files adds what identifies their content."""
+        """Everything that the prepared files depend on, JSON-able. A source that reads files adds the identity of their content."""
         return self.options.model_dump(mode="json")
 
     @abstractmethod
@@ -69,16 +69,16 @@ class DataSource(ABC):
         """Make one split (``train``, ``val`` or ``test``) in memory.
 
         Raises:
-            DataError: a file is missing or not what it should be.
+        DataError: a file is missing or has unexpected content.
         """
 
     def cache_name(self) -> str:
-        """Folder of the prepared data; empty for one made from what ``cache_key`` says."""
+        """Folder name of the prepared data; empty for a name made from ``cache_key``."""
         return ""
 
     def portions(self, split: str, progress: Progress) -> tuple[Layout, Rows] | None:
-        """The split a few rows at a time, for sets that may not fit into memory; None where ``build`` gives it whole.
+        """The split a few rows at a time, for sets that may not fit into memory; None if ``build`` returns the whole split.
 
-        The arrays are called ``images``, ``target.<name>`` and ``labelled.<name>``.
+        The arrays are named ``images``, ``target.<name>`` and ``labelled.<name>``.
         """
         return None

@@ -1,9 +1,9 @@
-"""Published data sets in torchvision's folder layout: found where they lie, downloaded and checked where there is a network, split, read.
+"""StoredSet: parent of published data sets in torchvision's folder layout, with download, checks, splits and reading.
 
-Addresses and MD5 sums are torchvision's, so that they have one home. Files are fetched here and not by torchvision, whose progress goes to the
-server's terminal; each is written under a temporary name and put in its place once its MD5 is right.
+Addresses and MD5 sums are torchvision's. torchvision does not download the files, because its progress goes to the server's terminal. Each file
+is written under a temporary name and renamed once its MD5 is right.
 
-Splits: test is the published test (or val) part, val is cut from the published training part, spread evenly over it: test data never select a model.
+Splits: test is the published test (or val) part. val is cut from the published training part, spread evenly over it. Test data never select a model.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _UNPACKING, _REPLACED = ".unpacking", ".replaced"
 
 
 class StoredOptions(SourceOptions):
-    """What can be chosen about every published set."""
+    """Options of every published set."""
 
     root: str = Field(
         "",
@@ -52,7 +52,7 @@ class StoredOptions(SourceOptions):
 
 
 class Resource(NamedTuple):
-    """A file to fetch: where from, its MD5, and below which folder it is put or unpacked."""
+    """A file to download: its address, its MD5, and the folder below which it is stored or unpacked."""
 
     url: str
     md5: str
@@ -64,9 +64,9 @@ class StoredSet(DataSource):
     """Parent of the published sets.
 
     Class attributes:
-        megabytes: to fetch.
-        homepage: where people find the files.
-        fetchable: whether a program may fetch them (``resources``).
+        megabytes: size of the download.
+        homepage: web page of the files.
+        fetchable: whether a program may download them (``resources``).
     """
 
     Options = StoredOptions
@@ -82,26 +82,26 @@ class StoredSet(DataSource):
 
     @abstractmethod
     def files(self) -> list[Path]:
-        """Files (or folders) that must be there."""
+        """Files (or folders) that must exist."""
 
     @abstractmethod
     def count(self, part: str) -> int:
-        """Images in the published part ``train`` or ``test``; the published number where the files are missing."""
+        """Number of images in the published part ``train`` or ``test``; the published number if the files are missing."""
 
     @abstractmethod
     def read(self, part: str, rows: np.ndarray, progress: Progress) -> MultiTaskDataset:
         """Some rows of a published part."""
 
     def resources(self) -> list[Resource]:
-        """What to fetch. Imports torchvision, so it is called only to fetch."""
+        """Files to download. It imports torchvision, so call it only before a download."""
         return []
 
     def missing(self) -> list[Path]:
-        """Files that must be there and are not."""
+        """Required files that are missing."""
         return [path for path in self.files() if not path.exists()]
 
     def missing_sentence(self) -> str:
-        """Which files belong where."""
+        """A sentence that names the missing files and their folders."""
         names = ", ".join(f"'{path}'" for path in self.missing()[:4]) + (", ..." if len(self.missing()) > 4 else "")
         hint = " or switch download on where there is a network" if self.fetchable else ""
         return f"{self.title} was not found: expected {names}. Put the files of {self.homepage} there, set root to the folder that holds them{hint}."
@@ -111,7 +111,7 @@ class StoredSet(DataSource):
         return [("root", self.missing_sentence())] if self.missing() and not fetchable else []
 
     def to_fetch(self) -> tuple[Path, int] | None:
-        """(folder, megabytes) that a run would download; None where it needs or can do none."""
+        """(folder, megabytes) that a run would download; None if it needs no download or can't download."""
         return (self.root, self.megabytes) if self.missing() and not self.problems() else None
 
     def cache_key(self) -> dict[str, Any]:
@@ -149,15 +149,15 @@ class StoredSet(DataSource):
 
 
 def spread(count: int, size: int) -> np.ndarray:
-    """``size`` of ``count`` rows, evenly spread and without the first and last; ascending."""
+    """``size`` of ``count`` rows, evenly spread without the first and last, ascending."""
     return np.unique(np.linspace(0, count - 1, size + 2).round().astype(np.int64)[1:-1]) if size else np.arange(0)
 
 
 def fetch(resource: Resource, source: StoredSet, progress: Progress) -> None:
-    """Download a file, check its MD5, put it in its place or unpack it there.
+    """Download a file, check its MD5, and store or unpack it in its folder.
 
     Raises:
-        DataError: no network, or another content than expected. What came is thrown away.
+        DataError: no network, or unexpected content. The downloaded file is removed.
     """
     name = resource.url.rsplit("/", 1)[-1]
     resource.folder.mkdir(parents=True, exist_ok=True)
@@ -165,9 +165,7 @@ def fetch(resource: Resource, source: StoredSet, progress: Progress) -> None:
     try:
         digest = _download(resource.url, temporary, lambda share, what: progress(0.5 * share, f"downloading {name}: {what}"))
         if digest != resource.md5:
-            raise DataError(
-                f"'{resource.url}' gave another content than expected (MD5 {digest}, expected {resource.md5}); it was thrown away. Try again."
-            )
+            raise DataError(f"'{resource.url}' gave unexpected content (MD5 {digest}, expected {resource.md5}), which was removed. Try again.")
         if resource.unpack:
             progress(0.5, f"unpacking {name}")
             _unpack(temporary, resource.folder, name)
@@ -192,7 +190,7 @@ def _download(url: str, path: Path, progress: Progress) -> str:
 
 
 def _unpack(archive: Path, folder: Path, name: str) -> None:
-    """Unpack beside the place and rename: what lies in ``folder`` under a name of the archive is whole, whenever this is killed."""
+    """Unpack into a temporary folder and rename, so that no entry of ``folder`` is incomplete if the process is killed."""
     _sweep_unpacking(folder, name)
     temporary = folder / f".{name}.{socket.gethostname()}.{os.getpid()}{_UNPACKING}"
     try:
@@ -210,7 +208,7 @@ def _unpack(archive: Path, folder: Path, name: str) -> None:
 
 
 def _put_in_place(new: Path, target: Path) -> None:
-    """Rename a file or folder over another. Files that only the old folder had are kept: they are someone else's."""
+    """Rename a file or folder over another. Files that only the old folder had are kept: they may belong to someone else."""
     if not target.is_dir():
         os.replace(new, target)
         return
@@ -234,7 +232,7 @@ def _keep_others(old: Path, target: Path) -> None:
 
 
 def _sweep_unpacking(folder: Path, name: str) -> None:
-    """Remove what processes of this host had begun to unpack that are gone. What they had moved aside goes back to its place."""
+    """Remove the unfinished unpacking of processes of this host that have ended. Files that they had moved aside are moved back."""
     begun = f".{name}.{socket.gethostname()}."
     for path in folder.iterdir():
         pid = path.name.removeprefix(begun).removesuffix(_UNPACKING)
@@ -255,7 +253,7 @@ def md5_of(path: Path) -> str:
 
 
 class Picture(NamedTuple):
-    """An image stretched to the prepared size: uint8 (3, H, W), and by how much x and y grew."""
+    """An image stretched to the prepared size: uint8 (3, H, W), and the factors of x and y."""
 
     pixels: np.ndarray
     scale: tuple[float, float]
@@ -265,12 +263,12 @@ def picture(path: Path, size: int) -> Picture:
     """A JPEG or PNG in RGB, stretched to ``size`` x ``size``.
 
     Raises:
-        DataError: it is missing, damaged or too large.
+        DataError: the file is missing, damaged or too large.
     """
     try:
         with Image.open(path, formats=("JPEG", "PNG")) as image:
             width, height = _checked(image, path)
-            # As prediction reads it: decoded whole, transparent parts on white, and brought to size by the function that all images go through.
+            # Prediction reads images in the same way: decoded whole, transparent parts on white, resized by the same function.
             pixels = np.asarray(eight_bits(image)[0].convert("RGB")).transpose(2, 0, 1)
             pixels = resized_image(pixels, place((height, width), (size, size), "stretch"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -279,7 +277,7 @@ def picture(path: Path, size: int) -> Picture:
 
 
 def index_mask(path: Path, size: int) -> np.ndarray:
-    """A grey or palette PNG of class numbers, uint8, each pixel of the result the nearest one's."""
+    """A grey or palette PNG of class numbers, resized with the nearest pixel: uint8."""
     try:
         with Image.open(path, formats=("PNG",)) as image:
             _checked(image, path)

@@ -14,7 +14,7 @@ from mtl_core.errors import DataError
 
 
 class SVHN(StoredSet):
-    """99,289 digits in colour; the files call the digit 0 a 10."""
+    """99,289 digits in colour. The files store the digit 0 as 10."""
 
     title = "SVHN (32x32)"
     summary = "73,257 + 26,032 digits of house numbers, in colour."
@@ -52,7 +52,7 @@ class SVHN(StoredSet):
             try:
                 return next(shape[0] for name, shape, _ in whosmat(self._path(part)) if name == "y")
             except (OSError, ValueError, TypeError, NotImplementedError, StopIteration):
-                pass  # reading the whole file says what is wrong with it
+                pass  # ``read`` reports what is wrong with the file
         return {"train": 73_257, "test": 26_032}[part]
 
     def read(self, part: str, rows: np.ndarray, progress: Progress) -> MultiTaskDataset:

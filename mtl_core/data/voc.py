@@ -1,6 +1,6 @@
-"""Pascal VOC (Everingham et al. 2010): boxes, masks and which classes are there, in torchvision's folder layout.
+"""Pascal VOC (Everingham et al. 2010): boxes, masks and present classes, in torchvision's folder layout.
 
-Its test annotations are not published for 2012: test is its val part here, val is cut from its train part. Masks exist for some of the pictures.
+The test annotations of 2012 are not published: test is its val part here, and val is cut from its train part. Masks exist for some pictures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CLASSES = tuple(_CLASSES.split())
 
 
 class VOCOptions(PictureOptions):
-    """What can be chosen about ``voc``."""
+    """Options of ``voc``."""
 
     image_size: int = Field(128, ge=32, le=512, description="Height and width that pictures are stretched to; boxes and masks follow.")
     year: Literal["2012", "2007"] = Field("2012", description="Which year's set: 2012 has 5,717 + 5,823 pictures, 2007 2,501 + 2,510.")
@@ -32,7 +32,7 @@ class VOC(PictureSet):
     """Three tasks on the same pictures; 20 classes."""
 
     title = "Pascal VOC"
-    summary = "Photographs with boxes, which of 20 classes are there and, for part of them, a mask."
+    summary = "Photographs with boxes, the present ones of 20 classes and, for part of them, a mask."
     homepage = "http://host.robots.ox.ac.uk/pascal/VOC"
     megabytes = 2000
     Options = VOCOptions

@@ -231,10 +231,10 @@ def test_what_cannot_follow_is_refused_in_words():
     found = {problem.field: problem.message for problem in fitting.misfits(AugmentationConfig(mixup=0.2, flip=True), [DIGIT, BOXES], (32, 32))}
     assert set(found) == {"augmentation.mixup", "augmentation.flip"}
     assert "where can't follow: two images laid over each other have no single detection target" in found["augmentation.mixup"]
-    assert "true of the image for digit" in found["augmentation.flip"]
+    assert "would make the target of digit wrong" in found["augmentation.flip"]
     assert fitting.misfits(AugmentationConfig(mixup=0.2), [DIGIT, COUNT], (32, 32)) == []
     [shift] = fitting.misfits(AugmentationConfig(shift=9), [DIGIT], (64, 32))
-    assert "at most 8 here" in shift.message
+    assert "use at most 8" in shift.message
 
 
 def test_what_one_should_know_is_said_and_forbids_nothing():

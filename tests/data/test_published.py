@@ -242,7 +242,7 @@ def test_a_download_with_another_sum_leaves_nothing(opened, tmp_path):
     assert (folder / "there.bin").read_bytes() == b"content"
     assert "downloading there.bin" in told[0]
     (folder / "there.bin").unlink()
-    with pytest.raises(DataError, match="another content"):
+    with pytest.raises(DataError, match="unexpected content"):
         fetch(Resource(url, "0" * 32, folder, unpack=False), source, lambda share, what: None)
     with pytest.raises(DataError, match=r"download of .* failed"):
         fetch(Resource((tmp_path / "nowhere").as_uri(), "0" * 32, folder, unpack=False), source, lambda share, what: None)

@@ -1,10 +1,10 @@
-"""Random changes of training images, in the order in which they are made.
+"""The registry of augmentations: random changes of training images, in their order.
 
-To add one: a file here, a line in this table, its fields in ``AugmentationConfig``. One in a package of its own says its fields in ``Options`` and
-registers through the entry-point group ``mtl_core.augmentations``; it comes after ours.
+To add one: a file here, a line in this table, its fields in ``AugmentationConfig``. An augmentation of another package has its fields in ``Options``
+and registers through the entry-point group ``mtl_core.augmentations``; it runs after ours.
 
-Each change is drawn for each image of a batch, on the device; boxes, masks and depth follow. Targets of the whole image (classes, counts, slant,
-...) stay as they are: what a change would make wrong is refused (``fitting.py``).
+Each augmentation draws for each image of a batch and runs on the device; boxes, masks and depth follow. Targets of the whole image (classes,
+counts, slant, ...) stay unchanged; ``fitting.py`` refuses an augmentation that would make them wrong.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AUGMENTATIONS = Registry(
 
 
 def augmentations() -> list[Any]:
-    """All of them, in their order; of other packages those that can be loaded: a broken one must not break runs that do not use it."""
+    """All augmentations in their order. Those of other packages that fail to load are left out, so that they don't break runs without them."""
     return [
         AUGMENTATIONS.load(name)
         for name, place in AUGMENTATIONS.table.items()

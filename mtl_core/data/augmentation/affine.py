@@ -1,4 +1,4 @@
-"""Turn and change of size about the centre."""
+"""Rotation and scaling about the centre."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mtl_core.data.target_geometry import geometry_of
 
 
 class Affine(Augmentation):
-    """Turns and scales each image about its centre; the border is repeated."""
+    """Rotates and scales each image about its centre; the border is repeated."""
 
     title = "Affine"
-    summary = "Turns each image about its centre (anticlockwise for positive angles) and makes it larger or smaller; the border is repeated."
+    summary = "Rotates each image about its centre (anticlockwise for positive angles) and scales it; the border is repeated."
     settings = ("rotation", "scale")
 
     @classmethod

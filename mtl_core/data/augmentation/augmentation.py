@@ -1,4 +1,4 @@
-"""Augmentation: one random change of a batch of training images, with its targets. One augmentation is one file in this package."""
+"""Augmentation: parent of the random changes of a training batch and its targets. One augmentation is one file in this package."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Drawn = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Mix:
-    """Images that were laid over each other.
+    """Blended images (mixup).
 
     Attributes:
-        share: of the image itself, in 0..1; the rest is its partner's.
-        partner: int64 (n,), which image of the batch was laid over each.
+        share: the image's own share in 0..1; the rest is its partner's.
+        partner: int64 (n,), row in the batch of each image's partner.
     """
 
     share: float
@@ -35,14 +35,14 @@ class Mix:
 
 @dataclass
 class Sample:
-    """Images under change.
+    """Images and targets that the augmentations change in place.
 
     Attributes:
         images: (n, C, H, W) in 0..255, uint8 or float32.
         targets: target name -> rows, in the types of ``dataset``'s table.
         mean: (1, C, 1, 1) in 0..255, the mean of the training images.
-        tasks: target -> a task that reads it; it says what is moved how (``target_geometry``). Of a target without one, its shape tells.
-        mix: set by an augmentation that lays images over each other.
+        tasks: target -> a task that reads it, whose geometry says how it moves (``target_geometry``). Without a task the target's shape decides.
+        mix: set by an augmentation that blends images.
     """
 
     images: Tensor
@@ -57,7 +57,7 @@ class Sample:
         return self.images.shape[2], self.images.shape[3]
 
     def geometry(self, name: str) -> str:
-        """What a target says about places, see ``target_geometry``."""
+        """A target's geometry, see ``target_geometry``."""
         if name in self.tasks:
             return geometry_of(self.tasks[name])
         target = self.targets[name]
@@ -80,7 +80,7 @@ class Sample:
 
 
 class AugmentationOptions(BaseModel):
-    """Parent of the options of augmentations in packages of their own. Every field has a default, with which it is off."""
+    """Parent of the options of augmentations from other packages. With the default of every field the augmentation is off."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -88,11 +88,10 @@ class AugmentationOptions(BaseModel):
 class Augmentation(ABC):
     """One random change.
 
-    ``title`` and ``summary`` are for people, ``source`` says where it comes from, ``settings`` are its fields in ``AugmentationConfig``; it is
-    off while all of them are 0 or False. One in a package of its own has ``Options`` instead, whose fields become keys of ``augmentation`` in a
-    config; where it has ``settings`` alone, each is a number from 0. ``follows`` names the geometries (``target_geometry``) whose targets an
-    augmentation from outside takes along or leaves true; the project's own stand in ``target_geometry.FOLLOWING``. Tasks of another geometry are
-    refused.
+    ``title`` and ``summary`` are shown on screen, ``source`` names the paper, ``settings`` are its fields in ``AugmentationConfig``; it is off while
+    all of them are 0 or False. An augmentation from another package has ``Options`` instead, whose fields become keys of ``augmentation`` in a
+    config; if it has ``settings`` alone, each is a number from 0. Its ``follows`` names the geometries (``target_geometry``) whose targets it moves
+    or leaves true; those of the project's own are in ``target_geometry.FOLLOWING``. Tasks of another geometry are refused.
     """
 
     title: ClassVar[str]
@@ -109,7 +108,7 @@ class Augmentation(ABC):
 
     @classmethod
     def options_model(cls) -> type[BaseModel]:
-        """What its keys in a config are checked by, of one in a package of its own."""
+        """The model that checks the config keys of an augmentation from another package."""
         if cls.Options is not None:
             return cls.Options
         fields = {name: (float, Field(0.0, ge=0, description=cls.summary)) for name in cls.settings}
@@ -120,38 +119,38 @@ class Augmentation(ABC):
 
     @classmethod
     def is_on(cls, config: AugmentationConfig) -> bool:
-        """Whether the config asks for it."""
-        return any(getattr(config, name, None) for name in cls.settings)  # an installed one's keys need not stand in a config
+        """Whether the config switches it on."""
+        return any(getattr(config, name, None) for name in cls.settings)  # a config may lack the keys of an installed package
 
     @classmethod
     def refusal(cls, task: Task) -> str:
-        """Why this task's target cannot follow; empty where it can."""
+        """Why this task's target cannot follow; empty if it can."""
         return ""
 
     @classmethod
     def remark(cls, config: AugmentationConfig, task: Task) -> str:
-        """What one should know of it with this task; empty for nothing."""
+        """A remark for users who combine it with this task; empty for none."""
         return ""
 
     @abstractmethod
     def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> Drawn:
-        """What is to happen to each of ``count`` images of ``size`` (height, width). Depends on ``random`` only, not on the device."""
+        """Draw the change of each of ``count`` images of ``size`` (height, width). Depends on ``random`` only, not on the device."""
 
     @abstractmethod
     def apply(self, sample: Sample, drawn: dict[str, Tensor]) -> None:
-        """Change the sample. ``drawn`` is what ``draw`` gave, on the sample's device."""
+        """Change the sample in place. ``drawn`` is the result of ``draw`` on the sample's device."""
 
 
 def without_the_cut(boxes: Tensor, left: Tensor, whole: Tensor) -> Tensor:
-    """Boxes (n, M, 5) where those that keep less than ``LEAST_KEPT`` of their area became padding.
+    """Boxes (n, M, 5) in which a box that keeps less than ``LEAST_KEPT`` of its area is padding.
 
     Args:
-        left, whole: (n, M), area in the picture and before.
+        left, whole: (n, M), area inside the picture, and area before.
     """
     kept = (boxes[..., 4] >= 0) & (left >= LEAST_KEPT * whole)
     return torch.cat([boxes[..., :4].where(kept[..., None], 0), boxes[..., 4].where(kept, PADDING)[..., None]], dim=-1)
 
 
 def area(corners: Tensor) -> Tensor:
-    """Of boxes (..., x1 y1 x2 y2): (...)."""
+    """Areas of boxes (..., x1 y1 x2 y2): (...)."""
     return (corners[..., 2] - corners[..., 0]) * (corners[..., 3] - corners[..., 1])

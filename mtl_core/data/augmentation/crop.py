@@ -1,4 +1,4 @@
-"""A part of the image, enlarged to the whole."""
+"""Random crop, enlarged to the whole image."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mtl_core.data.target_geometry import may_count
 
 
 class Crop(Augmentation):
-    """Cuts a part of the image's proportions out of it, anywhere, and enlarges it."""
+    """Cuts out a random part with the image's proportions and enlarges it."""
 
     title = "Crop"
     summary = (
-        "A part of the image, anywhere in it, enlarged to the whole; proportions stay. Depth is divided by the enlargement, its inverse multiplied."
+        "A random part of the image is enlarged to the whole; proportions stay. Depth is divided by the enlargement, inverse depth multiplied by it."
     )
     settings = ("crop",)
 

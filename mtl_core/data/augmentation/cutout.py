@@ -12,10 +12,10 @@ from mtl_core.data.target_geometry import MAPS, VECTORS, may_count
 
 
 class Cutout(Augmentation):
-    """Blanks out a square anywhere, which may reach over the border. Nobody is asked what lies under it: masks and depth there are unknown."""
+    """Blanks out a random square, which may reach over the border. Masks and depth under it become unknown."""
 
     title = "Cutout"
-    summary = "Blanks out a square with the mean colour. Masks and depth under it count for nothing; boxes hidden by more than three quarters go."
+    summary = "Blanks out a square with the mean colour. Masks and depth under it are ignored; boxes hidden by more than three quarters are dropped."
     source = 'T. DeVries and G. W. Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", 2017, arXiv:1708.04552'
     settings = ("cutout",)
 

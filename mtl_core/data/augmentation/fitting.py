@@ -1,4 +1,4 @@
-"""Which augmentations fit which tasks, in words."""
+"""Problems and remarks on the augmentations of a config with its tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def misfits(config: AugmentationConfig, tasks: Sequence[Task], size: tuple[int, 
     """Augmentations that would make a task's targets wrong.
 
     Args:
-        tasks: those of the run.
+        tasks: the run's tasks.
         size: height and width of the images.
     """
     found = not_installed(config)
@@ -23,7 +23,7 @@ def misfits(config: AugmentationConfig, tasks: Sequence[Task], size: tuple[int, 
         for name in augmentation.settings:
             spoiled = [task.name for task in tasks if name in task.spoiled_by]
             if getattr(config, name, None) and spoiled:
-                message = f"it changes what is true of the image for {', '.join(spoiled)}, but not the target. Switch it off or leave out the task"
+                message = f"it would make the target of {', '.join(spoiled)} wrong. Switch it off or leave out the task"
                 found.append(Problem(f"augmentation.{name}", message))
         for name in augmentation.settings if augmentation.is_on(config) else ():
             if getattr(config, name):
@@ -31,16 +31,16 @@ def misfits(config: AugmentationConfig, tasks: Sequence[Task], size: tuple[int, 
                 found += [Problem(f"augmentation.{name}", _refused(task, why)) for task, why in refused.items() if why]
     turned = {task.name: task.rotation_up_to for task in tasks if config.rotation > task.rotation_up_to and "rotation" not in task.spoiled_by}
     for task, most in turned.items():
-        found.append(Problem("augmentation.rotation", f"{config.rotation:g} degrees change what is true of the image for {task}; at most {most:g}"))
+        found.append(Problem("augmentation.rotation", f"{config.rotation:g} degrees would make the target of {task} wrong; use at most {most:g}"))
     largest = min(size) // 4
     if config.shift > largest:
-        found.append(Problem("augmentation.shift", f"{config.shift} pixels would push things out of the image; at most {largest} here"))
+        found.append(Problem("augmentation.shift", f"a shift by {config.shift} pixels would push objects out of the image; use at most {largest}"))
     return found
 
 
 def not_installed(config: AugmentationConfig) -> list[Problem]:
-    """Keys of augmentations that were installed when the config was written, and are no longer."""
-    message = "no installed augmentation has this key; install the package that gave it, or leave the key out"
+    """Keys of augmentations whose package is no longer installed."""
+    message = "no installed augmentation has this key; install its package, or leave the key out"
     return [Problem(f"augmentation.{name}", message) for name in config.missing()]
 
 
@@ -49,7 +49,7 @@ def _refused(task: str, why: str) -> str:
 
 
 def remarks(config: AugmentationConfig, tasks: Sequence[Task], channels: int) -> list[str]:
-    """What one should know before training with it; nothing that forbids it."""
+    """Remarks on the augmentations for users; none forbids training."""
     found = []
     for augmentation in augmentations():
         if augmentation.is_on(config):

@@ -1,4 +1,4 @@
-"""Mirror left-right."""
+"""Horizontal flip."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Flip(Augmentation):
     """Mirrors each image with probability 1/2."""
 
     title = "Flip"
-    summary = "Mirrors each image left-right with probability 1/2. Not for digits and letters: it makes others of them."
+    summary = "Mirrors each image left-right with probability 1/2. Not for digits and letters: a mirrored character is another one or none."
     settings = ("flip",)
 
     def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> Drawn:

@@ -1,7 +1,7 @@
 """Mixup. Source: H. Zhang, M. Cisse, Y. N. Dauphin, D. Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018, arXiv:1710.09412.
 
-As in the authors' code, one share is drawn for a batch, and the losses are mixed in place of the targets: for cross-entropy that is the same. An
-image without a target, or whose partner has none, gives the loss of the one that is known.
+As in the authors' code, one share is drawn for a batch, and the losses are mixed instead of the targets, which is the same for cross-entropy. If an
+image or its partner has no target, the loss uses the other target alone.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from mtl_core.data.augmentation.augmentation import Augmentation, Drawn, Mix, Sa
 
 
 class Mixup(Augmentation):
-    """Lays another image of the batch over each; each task learns both targets in the images' shares."""
+    """Blends each image with another one of the batch; the loss blends both targets in the same shares."""
 
     title = "Mixup"
-    summary = "Lays another image of the batch over each; the loss is that of both targets, in the same shares."
+    summary = "Blends each image with another one of the batch; the loss blends both targets in the same shares."
     source = 'H. Zhang, M. Cisse, Y. N. Dauphin and D. Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018, arXiv:1710.09412'
     settings = ("mixup",)
 

@@ -1,4 +1,4 @@
-"""All augmentations that a config asks for, in their order, on a batch."""
+"""Pipeline: all augmentations of a config in their order, on a batch."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from mtl_core.errors import ConfigError
 
 
 class Pipeline:
-    """Draws changes, and makes them.
+    """Draws and applies the augmentations.
 
     Args:
-        mean: (C,) in 0..1, of the training images.
-        tasks: target -> a task that reads it, for what is moved how; see ``Sample``.
+        mean: (C,) in 0..1, mean of the training images.
+        tasks: target -> a task that reads it, as in ``Sample``.
     """
 
     def __init__(self, config: AugmentationConfig, mean: list[float], device: torch.device | str = "cpu", tasks: Mapping[str, Task] | None = None):
@@ -32,11 +32,11 @@ class Pipeline:
         self.mean = (255 * torch.tensor(mean, dtype=torch.float32)).view(1, -1, 1, 1).to(self.device)
 
     def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> list[Drawn]:
-        """What is to happen to ``count`` images of ``size`` (height, width)."""
+        """Draw the changes of ``count`` images of ``size`` (height, width)."""
         return [step.draw(count, size, random) for step in self.steps]
 
     def apply(self, images: Tensor, targets: dict[str, Tensor], drawn: list[Drawn]) -> Sample:
-        """Images (n, C, H, W) uint8 and their targets, changed; what is given stays as it is."""
+        """Augmented images (n, C, H, W) and targets. The arguments are not changed; ``images`` is uint8."""
         sample = Sample(images, dict(targets), self.mean, tasks=self.tasks)
         for step, values in zip(self.steps, drawn, strict=True):
             on_cpu = {name: torch.from_numpy(np.asarray(value)) for name, value in values.items()}

@@ -35,7 +35,7 @@ class Shift(Augmentation):
     """Moves each image by whole pixels; the border is repeated."""
 
     title = "Shift"
-    summary = "Moves each image by whole pixels, right or left, up or down; the border is repeated. Keep it small against the objects."
+    summary = "Moves each image by whole pixels, horizontally and vertically; the border is repeated. Keep it small compared with the objects."
     settings = ("shift",)
 
     def draw(self, count: int, size: tuple[int, int], random: np.random.Generator) -> Drawn:
@@ -48,7 +48,7 @@ class Shift(Augmentation):
 
 
 def pixel_sources(shift: Tensor, height: int, width: int) -> Tensor:
-    """Where each pixel of the moved picture comes from: int64 (n, height * width), an index into the flattened picture.
+    """The source of each pixel of the shifted picture: int64 (n, height * width), an index into the flattened picture.
 
     Args:
         shift: int64 (n, 2), pixels to the right and down.
@@ -61,7 +61,7 @@ def pixel_sources(shift: Tensor, height: int, width: int) -> Tensor:
 
 
 def take_pixels(pixels: Tensor, sources: Tensor) -> Tensor:
-    """Images (n, C, H, W) or maps (n, H, W) of any type, each pixel taken from where ``sources`` (n, H * W) says."""
+    """Images (n, C, H, W) or maps (n, H, W) of any type, with each pixel taken from ``sources`` (n, H * W)."""
     if pixels.ndim == 3:
         return pixels.flatten(1).gather(1, sources).view(pixels.shape)
     return pixels.flatten(2).gather(2, sources[:, None].expand(-1, pixels.shape[1], -1)).view(pixels.shape)

@@ -1,6 +1,6 @@
-"""One affine map of the plane, applied to images, maps and boxes alike, so that they cannot come apart. Used by crop and affine.
+"""Warp: one affine map of the plane applied to images, maps and boxes alike. Used by crop and affine.
 
-Positions are continuous: pixel (row i, column j) covers j..j+1 in x and i..i+1 in y, as boxes count. Outside of the picture the border is repeated.
+Positions are continuous, as in boxes: pixel (row i, column j) covers j..j+1 in x and i..i+1 in y. Outside of the picture the border is repeated.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from mtl_core.data.moves import Move
 
 
 def drawn_map(forward: np.ndarray) -> Drawn:
-    """What ``warp`` needs: the maps (n, 3, 3) from old to new positions, and back, and how many times longer each makes things (n,)."""
+    """The input of ``warp``: the maps (n, 3, 3) from old to new positions, their inverses, and their magnification of lengths (n,)."""
     moved = {"forward": forward.astype(np.float32), "backward": np.linalg.inv(forward).astype(np.float32)}
-    return moved | {"zoom": np.sqrt(np.abs(np.linalg.det(forward[:, :2, :2]))).astype(np.float32)}  # here, where nothing waits for a device
+    return moved | {"zoom": np.sqrt(np.abs(np.linalg.det(forward[:, :2, :2]))).astype(np.float32)}  # on the CPU, so that no device blocks
 
 
 class Warped(Move):
@@ -59,7 +59,7 @@ def warp(sample: Sample, drawn: dict[str, Tensor]) -> None:
 
 
 def _positions(backward: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Where the middle of each new pixel comes from: x and y, each (n, H, W)."""
+    """Source positions of the new pixels' centres: x and y, each (n, H, W)."""
     rows = torch.arange(height, device=backward.device, dtype=torch.float32)[None, :, None] + 0.5
     columns = torch.arange(width, device=backward.device, dtype=torch.float32)[None, None, :] + 0.5
     entry = backward[:, :, :, None, None]

@@ -1,15 +1,15 @@
-"""A user's own pictures, in any usual format. The order of things::
+"""Import of a user's own pictures, in any usual format. The order of the calls::
 
-    proposal = propose(path)                            # looks, guesses, says why; reads few files
-    proposal.questions, proposal.files                  # what the files leave open; what is read and what is not, and why
-    spec = answer(proposal.spec, question, "shares")    # corrected by people, or read by ImportSpec.from_yaml
+    proposal = propose(path)                            # guesses from few files, with reasons
+    proposal.questions, proposal.files                  # open questions; the files that are read or not, with reasons
+    spec = answer(proposal.spec, question, "shares")    # corrected by the user, or read by ImportSpec.from_yaml
     examined = examine(path, spec, progress, cancelled) # reads every file once; nothing is written
     examined.report                                     # ``check(path, spec)`` gives only this
     import_dataset(path, spec, "cells", checked=examined, progress=..., cancelled=...)
     imported()                                          # the sets there are; a RunConfig's ``data: {name: imported, set: cells}``
     delete("cells")
 
-Those that need the store take ``home`` (default: MTL_HOME). ``cancelled`` is asked between files; when it says True the call raises
+Functions that need the store take ``home`` (default: MTL_HOME). ``cancelled`` is called between files; if it returns True, the call raises
 ``Cancelled`` and leaves nothing behind. To add a format: a file in ``formats`` and a line in ``formats.format.FORMATS``.
 """
 
@@ -63,7 +63,7 @@ __all__ = [
 def check(
     path: str | Path, spec: ImportSpec, progress: Callable[[float, str], None] | None = None, cancelled: Callable[[], bool] | None = None
 ) -> Report:
-    """What is usable, repaired and skipped, file by file; nothing is written. Raises as ``examine`` does."""
+    """The report of ``examine``: usable, repaired and skipped files. Nothing is written. Raises the errors of ``examine``."""
     examined = examine(path, spec, progress, cancelled)
     examined.tree.close()
     return examined.report

@@ -1,4 +1,4 @@
-"""What one picture file holds: a photograph, a mask of numbers or colours, a depth map. Told by its pixels, never by its name."""
+"""Content: what the pixels of one file show: a photograph, a mask of numbers or colours, a depth map. File names are not used."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from mtl_core.data.imports.tree import Tree, UnreadableError
 
 ContentKind = Literal["photo", "index", "colours", "soft", "grey", "depth", "objects", "normals", "unreadable"]
 MASKS = ("index", "colours", "soft")
-_MOST_NUMBERS = 64  # a mask of one picture that has more is none of classes
-_FLAT = 0.55  # share of neighbours that are alike in a mask; photographs and measured depth stay below
-_ENDS = 24  # grey values this near to black or white are smooth edges' or JPEG's
-_MOST_PIXELS = 1 << 21  # of this many pixels every step-th row and column is looked at
+_MOST_NUMBERS = 64  # most different numbers in a class mask of one picture
+_FLAT = 0.55  # least share of equal neighbours in a mask; photographs and measured depth have less
+_ENDS = 24  # grey values this near to black or white come from smooth edges or JPEG
+_MOST_PIXELS = 1 << 21  # of a file with more pixels only every n-th row and column is read
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
         kind: ``photo``; ``index``: few whole numbers in large areas; ``colours``: few colours in large areas; ``soft``: black and white with
             smooth or noisy edges; ``grey``: one channel of 8 bits with many values; ``depth``: 16 bits or floats with many values;
             ``objects``: large areas of numbers above 255; ``normals``: unit vectors as colours; ``unreadable``.
         size: (width, height).
-        counts: number, or colour as r, g, b -> pixels looked at; of masks only.
-        exact: whether every pixel has one of ``counts``' numbers; else edges or JPEG lie between.
-        flat: share of neighbouring pixels that are the same.
-        mode: Pillow's, or the array's type.
-        values: some numbers of depth and grey, at most 4096.
+        counts: number, or colour as r, g, b -> pixels; only for masks.
+        exact: whether every pixel has one of the numbers in ``counts``; otherwise there are values of edges or JPEG between.
+        flat: share of neighbouring pixels that are equal.
+        mode: Pillow's mode, or the array's type.
+        values: at most 4096 of the numbers, for depth and grey.
     """
 
     kind: ContentKind
@@ -47,7 +47,7 @@ class Content:
 
 
 def content_of(tree: Tree, name: str) -> Content:
-    """Look at one file."""
+    """The content of one file of the tree."""
     try:
         content = tree.read(name, MOST_BYTES)
         if splitext(name)[1].lower() in ARRAYS:
@@ -87,7 +87,7 @@ def _sample(values: np.ndarray) -> np.ndarray:
 
 
 def _numbers(values: np.ndarray, size: tuple[int, int], mode: str) -> Content:
-    """One number per pixel."""
+    """Content of an array with one number per pixel."""
     flat, whole = _flatness(values), values.dtype.kind in "ui" or (np.isfinite(values).all() and not (values % 1).any())
     deep = values.dtype != np.uint8
     if not whole:
@@ -107,7 +107,7 @@ def _numbers(values: np.ndarray, size: tuple[int, int], mode: str) -> Content:
 
 
 def _is_soft(counts: dict[int, int]) -> bool:
-    """Black and white, and little between that lies in edges."""
+    """Whether nearly all pixels are black or white, and the few others lie along edges."""
     total = sum(counts.values())
     near = sum(count for number, count in counts.items() if number <= _ENDS or number >= 255 - _ENDS)
     return len(counts) > 4 and max(counts) >= 255 - _ENDS and min(counts) <= _ENDS and near > 0.85 * total
@@ -122,7 +122,7 @@ def _coloured(values: np.ndarray, size: tuple[int, int], mode: str) -> Content:
         return Content("colours", size, _unpacked(found, pixels), True, flat, mode)
     if _are_normals(thin):
         return Content("normals", size, flat=flat, mode=mode)
-    if flat >= _FLAT:  # smooth edges, or JPEG: the colours that fill areas
+    if flat >= _FLAT:  # smooth edges or JPEG: keep only the colours that fill areas
         large = pixels >= 0.002 * pixels.sum()
         if 2 <= large.sum() <= _MOST_NUMBERS and pixels[large].sum() >= 0.7 * pixels.sum():
             return Content("colours", size, _unpacked(found[large], pixels[large]), False, flat, mode)
@@ -134,7 +134,7 @@ def _unpacked(found: np.ndarray, pixels: np.ndarray) -> dict[tuple[int, int, int
 
 
 def _are_normals(values: np.ndarray) -> bool:
-    """Unit vectors as colours: red, green and blue from 0 to 255 are x, y and z from -1 to 1."""
+    """Whether the colours encode unit vectors: red, green and blue from 0 to 255 are x, y and z from -1 to 1."""
     vectors = values.reshape(-1, 3)[:: max(1, values.shape[0] * values.shape[1] // 20_000)].astype(np.float64)
     known = vectors[(np.abs(vectors - 128).max(axis=1) > 2) & (vectors.max(axis=1) > 2)]
     if len(known) < 0.2 * len(vectors) or len(known) < 16:

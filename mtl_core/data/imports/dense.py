@@ -1,4 +1,4 @@
-"""DenseCheck: masks and depth maps against the size of their picture. What fits stays; what doesn't, and what is odd, is said."""
+"""DenseCheck: compares masks and depth maps with the size of their picture, and reports what does not fit or is unusual."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.data.imports.tree import UnreadableError
 
 Checked = tuple[Any, list[tuple[str, str, str]], str]  # the target or None, (outcome, kind, sentence) each, a digest
-_BETWEEN = 0.002  # share of a picture that a colour between the listed ones covers at most, where the nearest one counts
+_BETWEEN = 0.002  # largest share of a picture for a colour between the listed ones, with the option 'nearest'
 
 
 @dataclass
 class _Unlisted:
-    """A number without a class, over all masks of a task."""
+    """A number without a class, counted over all masks of a task."""
 
     masks: int = 0
     pixels: int = 0
@@ -32,7 +32,7 @@ class _Unlisted:
 
 @dataclass
 class DenseCheck:
-    """Looks at one target after the other, from several threads.
+    """Checks targets one by one; several threads may call it.
 
     Attributes:
         ranges: task of depth -> (lowest, highest) value in its unit.
@@ -71,7 +71,7 @@ class DenseCheck:
         return value.at(size), said, hashlib.sha256(values.tobytes() + repr(values.shape).encode()).hexdigest()
 
     def problems(self) -> Iterable[str]:
-        """Sentences on numbers that have no class, for masks whose description asks to be told (``unlisted: ask``)."""
+        """Problems with numbers that have no class, for masks with the option ``unlisted: ask``."""
         for task, found in self._unlisted.items():
             if self._source(task)[1].get("unlisted") == "ask":
                 listed = ", ".join(
@@ -83,7 +83,7 @@ class DenseCheck:
                 )
 
     def questions(self) -> tuple[Question, ...]:
-        """The same as questions: each reading is an option of the masks' source."""
+        """The same problems as questions: each reading is an option of the masks' source."""
         asked = []
         for task, found in self._unlisted.items():
             number, options = self._source(task)
@@ -103,7 +103,7 @@ class DenseCheck:
         return tuple(asked)
 
     def _source(self, task: str) -> tuple[int | None, dict[str, Any]]:
-        """The source of masks that gives a task."""
+        """(index, options) of the source of masks that gives a task."""
         for number, source in enumerate(self.spec.sources):
             if source.format == "masks" and source.options.get("task", "segments") == task:
                 return number, source.options
@@ -132,7 +132,7 @@ class DenseCheck:
                     one.masks, one.pixels, one.file = one.masks + 1, one.pixels + count, min(one.file, value.file)
 
     def _classes(self, value: ClassMasks, size: tuple[int, int]) -> Checked:
-        """One mask per class: all of a picture's are readable, or it is unlabelled."""
+        """Check one mask per class. If one of a picture's masks is unreadable, the picture is unlabelled."""
         marked = value.marked()
         refused, said = _of_other_size(value.file, marked[0][1].shape[::-1], size, value.parts[0][1].scale)
         if refused:
@@ -147,12 +147,12 @@ class DenseCheck:
 
 
 def _of_other_size(file: str, mine: tuple[int, int], size: tuple[int, int], scale: bool) -> tuple[list, list]:
-    """(why it is refused, what is said) of a map of size ``mine`` for a picture of ``size``, both (width, height)."""
+    """(refusal, findings) of a map of size ``mine`` for a picture of ``size``, both (width, height)."""
     if mine == size:
         return [], []
     sentence = f"'{file}' has {mine[0]} x {mine[1]} pixels, the image {size[0]} x {size[1]}"
     if not scale:
-        turned = ". Its sides are the image's in the other order: it may lie as the file does, which EXIF turns" if mine == size[::-1] else ""
+        turned = ". Its sides are swapped: it may have the orientation of the stored file, before EXIF rotates it" if mine == size[::-1] else ""
         return [("skipped", "size_differs", f"{sentence}{turned}")], []
     if not in_proportion(mine, size):
         return [("skipped", "size_differs", f"{sentence}; their proportions differ, so it is not scaled")], []

@@ -1,4 +1,4 @@
-"""Maps of another size than their pictures: a question, where the look meets some."""
+"""The question about maps of another size than their pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtl_core.data.imports.tree import UnreadableError
 
 
 def ask_size(context: Context, pair: Pair, questions: list[Question], options: dict, examples: tuple) -> None:
-    """Masks of another size than their pictures: scaled, where the proportions agree."""
+    """Add a question if masks have another size than their pictures; the taken reading scales them if the proportions agree."""
     looked_at, other, fits, example = 0, 0, True, ""
     for file, picture in pair.pairs[:: max(1, len(pair.pairs) // 6)][:6]:
         mine, theirs = pair.contents.get(file) or content_of(context.tree, file), _size(context, picture)

@@ -1,4 +1,4 @@
-"""What a whole set shows and no single file does: names that differ in spelling only, classes that train lacks, pictures of two classes, specks."""
+"""Findings about a whole set: class names that differ only in spelling, classes missing in train, pictures of two classes, boxes below a pixel."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mtl_core.data.imports.images import Facts
 from mtl_core.data.imports.report import Findings
 
 _CLASSES = ("classification", "multi_label", "detection")
-_MOST_SAID = 50  # pictures of two classes that are listed
+_MOST_SAID = 50  # most pictures of two classes that are listed
 _FEW_BOXES = 4
 
 
 def same_spelling(names: Iterable[str]) -> list[list[str]]:
-    """Names that differ in capitals and in what stands between their words only, such as 'Traffic light' and 'traffic_light'."""
+    """Groups of names that differ only in capitals and word separators, such as 'Traffic light' and 'traffic_light'."""
     alike: dict[str, list[str]] = defaultdict(list)
     for name in dict.fromkeys(names):
         alike[" ".join(name.casefold().replace("_", " ").replace("-", " ").split())].append(name)
@@ -23,7 +23,7 @@ def same_spelling(names: Iterable[str]) -> list[list[str]]:
 
 
 def say_doubts(findings: Findings, facts: Mapping[str, Facts], split: Mapping[str, str], targets: Sequence[Targets]) -> None:
-    """Notes on classes and on pictures that are the same.
+    """Add notes about classes and about identical pictures.
 
     Args:
         split: image -> part.
@@ -40,7 +40,7 @@ def say_doubts(findings: Findings, facts: Mapping[str, Facts], split: Mapping[st
 
 
 def _say_absent(findings: Findings, split: Mapping[str, str], target: Targets) -> None:
-    """Classes that occur and that no picture of train has: they cannot be learnt."""
+    """Add a note for each class that occurs, but not in train: it cannot be learnt."""
     counts: dict[str, Counter[int]] = {"train": Counter(), "val": Counter(), "test": Counter()}
     for key, value in target.values.items():
         if key in split:
@@ -54,7 +54,7 @@ def _say_absent(findings: Findings, split: Mapping[str, str], target: Targets) -
 
 
 def _say_contradictions(findings: Findings, facts: Mapping[str, Facts], target: Targets) -> None:
-    """Pictures of the same pixels that have different classes."""
+    """Add a note for identical pictures with different classes."""
     first: dict[str, str] = {}
     said = 0
     for key, value in target.values.items():
@@ -69,7 +69,7 @@ def _say_contradictions(findings: Findings, facts: Mapping[str, Facts], target: 
 
 
 def specks(sides: Mapping[str, Sequence[float]]) -> Iterable[str]:
-    """Problems: tasks whose boxes are nearly all smaller than a pixel.
+    """A problem for each task whose boxes are nearly all smaller than a pixel.
 
     Args:
         sides: task -> the longer side of each of its boxes in pixels.

@@ -1,4 +1,4 @@
-"""Looking at every file once: the records that a preparation is made from, and the report that people read."""
+"""The check of an import: it reads every file once and gives the records for the preparation and the report."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ from mtl_core.figures import primitives as layers
 from mtl_core.registry import unknown_name, validated
 from mtl_core.tasks import kind_of
 
-MOST_BOXES = 1000  # of one image
-PREPARATION = 3  # how arrays are made of files; raise it with every change that makes other arrays of the same files
+MOST_BOXES = 1000  # per image
+PREPARATION = 3  # version of the preparation; raise it with every change that makes other arrays of the same files
 # 3: outlines are drawn as pycocotools draws them, where Pillow filled half a pixel more on every side; bars have the picture's mean colour;
 #    bars of padded outlines don't count; 16-bit and float pictures keep one range per set; a picture with refused boxes is unlabelled
-_NOTES = ("wrong_extension", "one_level", "levels")  # said of a picture that is used as it is
+_NOTES = ("wrong_extension", "one_level", "levels")  # kinds of findings about a picture that is used unchanged
 _DRAFT = 64  # pixels that suffice to compare pictures
 
 
 class Cancelled(MTLError):  # noqa: N818 - nothing went wrong
-    """The one who asked for it has asked to stop; nothing of it is left."""
+    """The caller cancelled the work; nothing of it was kept."""
 
 
 @dataclass
 class Examined:
-    """Everything that a preparation needs.
+    """The result of ``examine``: everything that a preparation needs.
 
     Attributes:
-        facts: of usable images in a split, in order. ``split``: image -> part. ``targets``: in the spec's order, cleaned.
+        facts: image -> facts, for usable images in a split, in order. ``split``: image -> part. ``targets``: cleaned, in the spec's order.
     """
 
     tree: Tree
@@ -68,14 +68,14 @@ def examine(
     cancelled: Callable[[], bool] | None = None,
     only: Sequence[str] | None = None,
 ) -> Examined:
-    """Read everything that a spec names, once.
+    """Read every file that a spec names, once.
 
     Args:
-        only: keys of the images that are looked at, for a preview; they all count as train. None for all images.
+        only: keys of the images to read, for a preview; they all count as train. None for all images.
 
     Raises:
-        ConfigError, DataError: the path or the spec as a whole can't be used.
-        Cancelled: ``cancelled`` said so.
+        ConfigError, DataError: the path or the spec can't be used at all.
+        Cancelled: ``cancelled`` returned True.
     """
     examination = _Examination(path, spec, progress or (lambda share, what: None), cancelled or (lambda: False))
     return examination.whole() if only is None else examination.part(only)
@@ -109,7 +109,7 @@ class _Examination:
         return Examined(self.tree, self.spec, self.reader, facts, split, targets, tasks, report)
 
     def part(self, only: Sequence[str]) -> Examined:
-        """A few images with all their targets. Names in files of targets are still looked up among all images."""
+        """A few images with all their targets. References in files of targets still resolve among all images."""
         index = ImageIndex(self.keys)
         self.keys = [key for key in self.keys if key in set(only)]
         facts = self._pictures()
@@ -173,12 +173,12 @@ class _Examination:
         return list(found.values())
 
     def _clean(self, facts: dict[str, Facts], targets: list[Targets]) -> None:
-        """Targets that fit their image stay; what doesn't is said."""
+        """Keep the targets that fit their image and report the others."""
         self.dense: dict[tuple[str, str], str] = {}
-        originals: list[dict[str, Any]] = []  # kept until the end, so that no two boxes share an id
-        cleaned: dict[int, np.ndarray | None] = {}  # boxes are cleaned once, though several tasks are made of them
+        originals: list[dict[str, Any]] = []  # keeps the objects alive, so that no two boxes share an id
+        cleaned: dict[int, np.ndarray | None] = {}  # id of boxes -> cleaned boxes, which several tasks share
         self.told: set[str] = set()
-        for n, target in enumerate(sorted(targets, key=lambda target: bool(target.made_of_boxes))):  # boxes before what is made of them
+        for n, target in enumerate(sorted(targets, key=lambda target: bool(target.made_of_boxes))):  # boxes before the tasks derived from them
             share = 0.7 + 0.28 * n / max(1, len(targets))
             self._tell(share, f"checking the targets of '{target.name}'")
             keys = [key for key in target.values if key in facts]
@@ -205,7 +205,7 @@ class _Examination:
             target.values = kept
 
     def _made(self, target: Targets, keys: list[str], facts: dict[str, Facts], cleaned: dict[int, np.ndarray | None]) -> dict[str, Any]:
-        """Targets made of boxes as they are after cleaning: an image whose boxes were refused has none."""
+        """Targets derived from the cleaned boxes. An image whose boxes were refused has none."""
         values = {}
         for key in keys:
             boxes: Boxes = target.values[key]
@@ -226,9 +226,9 @@ class _Examination:
         if rows is not None:
             self.box_sides.setdefault(target.name, []).extend(np.maximum(rows[:, 2] - rows[:, 0], rows[:, 3] - rows[:, 1]).tolist())
         if key in self.turned and boxes.size is None and len(boxes.rows):
-            sentence = "its EXIF orientation turned the picture and its boxes name no picture size: they are read as lying in the upright picture"
+            sentence = "EXIF rotates this picture, and its boxes state no picture size: they are read in the upright picture"
             said.append(
-                ("note", "boxes_of_turned", f"{sentence}. Look at it in the gallery; if they lie wrong, save the picture upright without that mark")
+                ("note", "boxes_of_turned", f"{sentence}. Check the gallery; if they are wrong, save the picture upright without EXIF orientation")
             )
         if rows is not None and len(rows) > MOST_BOXES:
             said.append(("skipped", "too_many_boxes", f"{len(rows):,} boxes; the first {MOST_BOXES:,} are used"))
@@ -240,7 +240,7 @@ class _Examination:
         return self._outlines(value, size) if isinstance(value, Shapes) else self.maps.mask(target.name, value, size)
 
     def _outlines(self, shapes: Shapes, size: tuple[int, int]) -> tuple[Any, list, str]:
-        """Outlines in pixels of the image, without those too long to be drawn."""
+        """Outlines in pixels of the image, without those that are too long to draw."""
         if shapes.size not in (None, size) and not shapes.fits(size) and not (shapes.upright and shapes.size == size[::-1]):
             return None, [("skipped", "size_differs", f"outlines for {shapes.size} (width, height); the image has {size}")], ""
         place = placement(self.spec.images.resize, size, self.spec.images.size[::-1])
@@ -301,7 +301,7 @@ class _Examination:
         )
 
     def _digest(self, facts: dict[str, Facts], split: dict[str, str], targets: list[Targets], tasks: tuple[Task, ...], shape: tuple) -> str:
-        """Of everything the arrays depend on, wherever the files lie and whatever the set is called."""
+        """Digest of everything that the arrays depend on; the path and the set's name are not part of it."""
         sum_ = hashlib.sha256(repr((PREPARATION, shape, self.spec.images.resize, self.spec.images.levels, tasks)).encode())
         for key, fact in facts.items():
             sum_.update(f"{key}\0{split[key]}\0{fact.content}\0".encode())

@@ -1,4 +1,4 @@
-"""How an image of one size is brought to another, and its targets with it. One way is one function in ``RESIZES``."""
+"""Placement: the map from an image to its frame when it is resized, for images and targets. Each resize mode is one function in ``RESIZES``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtl_core.registry import unknown_name
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an image lands: x' = x * scale_x + left, y' = y * scale_y + top, cut to ``width`` x ``height`` pixels."""
+    """Position of a resized image: x' = x * scale_x + left, y' = y * scale_y + top, clipped to ``width`` x ``height`` pixels."""
 
     scale_x: float
     scale_y: float
@@ -26,22 +26,22 @@ class Placement:
 
 
 def stretch(size: tuple[int, int], wanted: tuple[int, int]) -> Placement:
-    """Every side to the wanted one; proportions change. Both sizes are (width, height)."""
+    """Stretch each side to the wanted one; proportions change. Both sizes are (width, height)."""
     return Placement(wanted[0] / size[0], wanted[1] / size[1], 0.0, 0.0, *wanted)
 
 
 def pad(size: tuple[int, int], wanted: tuple[int, int]) -> Placement:
-    """The whole image, proportions kept, in the middle; its mean colour (masks and depth: ignored) around it."""
+    """Fit the whole image into the middle with its proportions; bars of its mean colour (masks and depth: ignored) fill the rest."""
     return _kept(size, wanted, min(wanted[0] / size[0], wanted[1] / size[1]))
 
 
 def crop(size: tuple[int, int], wanted: tuple[int, int]) -> Placement:
-    """The frame filled, proportions kept; what reaches beyond it is cut off on both sides."""
+    """Fill the frame with the image in its proportions; both sides beyond the frame are cut off."""
     return _kept(size, wanted, max(wanted[0] / size[0], wanted[1] / size[1]))
 
 
 def _kept(size: tuple[int, int], wanted: tuple[int, int], scale: float) -> Placement:
-    """Whole pixels, so that the image and its targets land on the same ones."""
+    """Placement with the image's proportions, in whole pixels, so that the image and its targets use the same pixels."""
     across, down = (max(1, round(side * scale)) for side in size)
     return Placement(across / size[0], down / size[1], (wanted[0] - across) // 2, (wanted[1] - down) // 2, *wanted)
 
@@ -50,10 +50,10 @@ RESIZES: dict[str, Callable[[tuple[int, int], tuple[int, int]], Placement]] = {"
 
 
 def placement(how: str, size: tuple[int, int], wanted: tuple[int, int]) -> Placement:
-    """The placement called ``how``.
+    """The placement of the resize mode ``how``.
 
     Raises:
-        ConfigError: there is no such way.
+        ConfigError: unknown resize mode.
     """
     if how not in RESIZES:
         raise ConfigError(unknown_name("way to resize", how, RESIZES))
@@ -61,7 +61,7 @@ def placement(how: str, size: tuple[int, int], wanted: tuple[int, int]) -> Place
 
 
 def place_image(image: Image.Image, size: tuple[int, int], place: Placement, bars: str = "mean") -> Image.Image:
-    """An image of ``size`` as it lands, by the function that prediction uses; ``bars`` as there."""
+    """An image of ``size`` in its frame, resized by the function that prediction uses; ``bars`` as in ``resized_image``."""
     scaled = (max(1, round(size[1] * place.scale_y)), max(1, round(size[0] * place.scale_x)))
     placed = resize.Placement(size[::-1], (place.height, place.width), scaled, (round(place.top), round(place.left)))
     pixels = np.asarray(image)
@@ -70,7 +70,7 @@ def place_image(image: Image.Image, size: tuple[int, int], place: Placement, bar
 
 
 def place_map(values: np.ndarray, place: Placement, outside: float) -> np.ndarray:
-    """A mask or depth map (H, W) as it lands: the nearest value, never a mixture; ``outside`` where it does not reach."""
+    """A mask or depth map (H, W) in its frame, nearest neighbour; ``outside`` fills the rest."""
     height, width = values.shape
     x = np.floor((np.arange(place.width) + 0.5 - place.left) / place.scale_x).astype(np.int64)
     y = np.floor((np.arange(place.height) + 0.5 - place.top) / place.scale_y).astype(np.int64)
@@ -80,12 +80,12 @@ def place_map(values: np.ndarray, place: Placement, outside: float) -> np.ndarra
 
 
 def place_points(points: np.ndarray, place: Placement) -> np.ndarray:
-    """Points (..., 2) as x, y."""
+    """Points (..., 2) as x, y in the frame."""
     return points * (place.scale_x, place.scale_y) + (place.left, place.top)
 
 
 def place_boxes(boxes: np.ndarray, place: Placement) -> np.ndarray:
-    """Boxes (M, 5), moved and cut to the picture; one of which nothing is left is dropped."""
+    """Boxes (M, 5), moved and clipped to the frame; a box without area is dropped."""
     moved = boxes.astype(np.float32, copy=True)
     moved[:, :4] = place_points(boxes[:, :4].reshape(-1, 2, 2).astype(np.float64), place).reshape(-1, 4)
     moved[:, [0, 2]] = moved[:, [0, 2]].clip(0, place.width)
@@ -94,6 +94,6 @@ def place_boxes(boxes: np.ndarray, place: Placement) -> np.ndarray:
 
 
 def in_proportion(mine: tuple[int, int], theirs: tuple[int, int]) -> bool:
-    """Whether one size is the other scaled, up to a pixel of rounding."""
+    """Whether two sizes have the same proportions, up to a pixel of rounding."""
     scale = theirs[0] / mine[0]
     return abs(mine[1] * scale - theirs[1]) <= max(1.0, scale, 0.01 * theirs[1])

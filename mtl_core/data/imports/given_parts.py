@@ -1,4 +1,4 @@
-"""Which parts (train, val, test) and which groups the files themselves give: lists, tables, columns, folders, folds, frames of a video."""
+"""Splits and groups that the files give: lists, tables, columns, folders, folds, frames of a video."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from mtl_core.errors import DataError
 from mtl_core.tasks import kind_of
 
 _LOOKED_AT = 24
-_ALIKE = 0.35  # neighbours whose mean difference is below this share of any two's are frames of a video
-_AGREE = 0.98  # two ways to say the parts that agree on so many images are one
+_ALIKE = 0.35  # neighbours are frames of a video if their mean difference is below this share of that of random pairs
+_AGREE = 0.98  # two splits that agree on this share of the images count as one
 _FOLD = re.compile(r"(?:cv|k)?[-_ ]?folds?[-_ ]?\d+|fold[-_ ]?[a-z]", re.IGNORECASE)
 _GROUP_FOLDER = re.compile(
     r"(?:patient|subject|subj|participant|case|video|clip|sequence|seq|scene|session|slide|person|user|animal)s?[-_ ]?[a-z]?\d+", re.IGNORECASE
@@ -35,7 +35,7 @@ Words = tuple[SplitSpec, str, list[Question]]
 
 
 def given_parts(tree: Tree, keys: list[str], guesses: list[tuple[str, Guess]]) -> Words:
-    """The splits to propose, a sentence on them, and questions whose changes start at the description."""
+    """The proposed splits, a sentence about them, and questions whose changes start at the description."""
     index = ImageIndex(keys)
     sources = [SourceSpec(format=name, **guess.options) for name, guess in guesses]
     ways = [way for way in (*_of_formats(guesses), _tables(guesses, tree, index), _lists(tree, index), _folders(keys)) if way]
@@ -64,7 +64,7 @@ def given_parts(tree: Tree, keys: list[str], guesses: list[tuple[str, Guess]]) -
 
 
 def _of_formats(guesses: list[tuple[str, Guess]]) -> list[dict]:
-    """What the formats show: lists beside VOC's files, folders, a column of a table. Several sources of one sort are one way."""
+    """Splits that the formats found: lists beside VOC's files, folders, a column of a table. Several sources of one sort count as one."""
     merged: dict[tuple, dict] = {}
     for _, guess in guesses:
         if guess.splits:
@@ -76,7 +76,7 @@ def _of_formats(guesses: list[tuple[str, Guess]]) -> list[dict]:
 
 
 def _tables(guesses: list[tuple[str, Guess]], tree: Tree, index: ImageIndex) -> dict | None:
-    """Tables named after parts: train.csv, val.csv. A table of test that has no targets gives no part: nothing could be measured on it."""
+    """Tables named after parts: train.csv, val.csv. A test table without targets gives no part, because nothing can be measured on it."""
     files: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     for name, guess in guesses:
         part = part_of_file(guess.options["file"]) if name == "csv" else ""
@@ -95,7 +95,7 @@ def _lists(tree: Tree, index: ImageIndex) -> dict | None:
 
 
 def _part_of_list(file: str) -> str:
-    """train, val or test where the name of a text file says just this: train.txt, valid.txt, test_list.txt, train_images.lst."""
+    """train, val or test if that is all that a text file's name says: train.txt, valid.txt, test_list.txt, train_images.lst; else ''."""
     base = file.rpartition("/")[2].lower()
     if not base.endswith((".txt", ".lst", ".list")):
         return ""
@@ -115,7 +115,7 @@ def _folders(keys: list[str]) -> dict | None:
 
 
 def _agreed(ways: list[dict], tree: Tree, index: ImageIndex, sources: list[SourceSpec]) -> tuple[dict, list[Question]]:
-    """The way that says most; a question where two say different parts of the same images."""
+    """The split that covers most images, with a question if two splits differ for the same images."""
     if len(ways) < 2:
         return dict(ways[0]) if ways else {}, []
     said: list[tuple[dict, dict[str, str]]] = []
@@ -151,7 +151,7 @@ def _agreed(ways: list[dict], tree: Tree, index: ImageIndex, sources: list[Sourc
 
 
 def _fold_folders(keys: list[str]) -> Question | None:
-    """Folders fold1, fold2 ... beside each other."""
+    """The question about folders fold1, fold2, ... beside each other."""
     levels: dict[tuple[int, str], set[str]] = defaultdict(set)
     for key in keys:
         parts = key.split("/")[:-1]
@@ -171,7 +171,7 @@ def _fold_folders(keys: list[str]) -> Question | None:
 
 
 def _fold_column(guesses: list[tuple[str, Guess]]) -> Question | None:
-    """A column that numbers folds."""
+    """The question about a column that numbers folds."""
     for name, guess in guesses:
         column = next((column for column in guess.groups if is_fold(column)), "") if name == "csv" else ""
         if column and guess.table is not None:
@@ -184,7 +184,7 @@ def _fold_column(guesses: list[tuple[str, Guess]]) -> Question | None:
 
 
 def _dealt(folds: list[str]) -> dict[str, list[str]]:
-    """The last fold is test, the one before it val, the others train; of two, val is drawn."""
+    """Folds as parts: the last is test, the one before it val, the others train; of two folds, none is val."""
     return {"train": folds[:-2] or folds[:1], "val": folds[-2:-1] if len(folds) > 2 else [], "test": folds[-1:]}
 
 
@@ -199,7 +199,7 @@ def _fold_question(as_parts: dict, as_groups: dict, evidence: str) -> Question:
 
 
 def _groups(tree: Tree, keys: list[str], guesses: list[tuple[str, Guess]]) -> Question | None:
-    """Columns or folders of patients, scenes and the like, whose images must not lie in two parts."""
+    """The question about columns or folders of patients, scenes and the like, whose images should stay in one part."""
     readings: list[Reading] = []
     said: list[str] = []
     empty = {"splits.groups": "none", "splits.group_file": "", "splits.group_column": "", "splits.group_depth": 0}
@@ -230,13 +230,13 @@ def _groups(tree: Tree, keys: list[str], guesses: list[tuple[str, Guess]]) -> Qu
 
 
 def _one_file(guesses: list[tuple[str, Guess]], column: str) -> str:
-    """The table that has a column; '' where several have it, which means each of them."""
+    """The table that has a column; '' if several have it, which means all of them."""
     files = [guess.options["file"] for name, guess in guesses if name == "csv" and column in guess.groups]
     return files[0] if len(files) == 1 else ""
 
 
 def _stratified(guesses: list[tuple[str, Guess]]) -> str:
-    """The first classification, whose classes are drawn in equal shares."""
+    """Name of the first classification task, whose classes are stratified."""
     for _, guess in guesses:
         for option in [*guess.options.get("columns", []), *guess.options.get("indicators", [])]:
             if kind_of(option["kind"]).stratifies:
@@ -262,7 +262,7 @@ def _lists_images(tree: Tree, name: str, index: ImageIndex) -> bool:
 
 
 def _is_video(tree: Tree, keys: list[str]) -> bool:
-    """Whether neighbours by name differ far less than any two do."""
+    """Whether neighbours by name differ far less than random pairs."""
     order = natural([key for key in keys if not is_inner(key)])
     if len(order) < 30:
         return False

@@ -1,4 +1,4 @@
-"""The images of an import by their key: which there are, and how to read one. A key is a file's name, or an idx file's with ``#`` and a row."""
+"""The images of an import: their keys and their reader. A key is a file's name, or an idx file's name with ``#`` and a row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from mtl_core.data.imports.formats import stem_of
 from mtl_core.data.imports.formats.idx import numbers
-from mtl_core.data.imports.pairing import below
+from mtl_core.data.imports.name_roles import below
 from mtl_core.data.imports.pictures import MOST_BYTES, Picture, frames_of, is_picture, read_picture
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import Tree, UnreadableError
@@ -21,7 +21,7 @@ _MOST_FRAMES = 5000
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of one usable image: (width, height), whether grey, and hashes of its file and of its pixels."""
+    """Facts about one usable image: (width, height), whether it is grey, and hashes of its file and of its pixels."""
 
     size: tuple[int, int]
     grey: bool
@@ -30,7 +30,7 @@ class Facts:
 
 
 class ImageReader:
-    """Pictures by their key: files, and rows of idx files."""
+    """Reads pictures by their key: files, and rows of idx files."""
 
     def __init__(self, tree: Tree, levels: tuple[float, float] | None = None):
         self.tree, self.levels = tree, levels
@@ -41,11 +41,11 @@ class ImageReader:
         return len(self._array(file))
 
     def at_hand(self, keys: list[str]) -> bool:
-        """Whether all of these are rows of idx files, which need no decoding."""
+        """Whether all keys are rows of idx files, which need no decoding."""
         return all(key.rpartition("#")[0] in self._arrays for key in keys)
 
     def content(self, key: str) -> bytes:
-        """Bytes that tell this picture from others."""
+        """Bytes that identify the picture's content."""
         file, _, row = key.rpartition("#")
         return self._array(file)[int(row)].tobytes() if file in self._arrays else self.tree.read(self._split(key)[0], MOST_BYTES)
 
@@ -61,7 +61,7 @@ class ImageReader:
         return read_picture(content, name, draft, self.levels, frame)
 
     def _split(self, key: str) -> tuple[str, int]:
-        """File, and which of its frames; a file's own name may hold a '#'."""
+        """(file, frame number) of a key; a file's own name may contain '#'."""
         file, mark, frame = key.rpartition("#")
         return (file, int(frame)) if mark and key not in self.tree.files else (key, 0)
 
@@ -72,13 +72,13 @@ class ImageReader:
 
 
 def image_keys(tree: Tree, images: ImageSpec, reader: ImageReader) -> list[str]:
-    """The images a spec means."""
+    """Keys of the images that a spec selects."""
     under = tuple(f"{folder.strip('/')}/" if folder.strip("/") else "" for folder in images.folders)
     plain = tuple(f"{folder.strip('/')}/" for folder in images.exclude if "*" not in folder)
     globs = [folder.strip("/") for folder in images.exclude if "*" in folder]
     patterns = re.compile("|".join(fnmatch.translate(pattern) for pattern in images.exclude_files), re.IGNORECASE) if images.exclude_files else None
     ends = tuple(images.exclude_suffixes)
-    inside: dict[str, bool] = {}  # folder -> whether its images count: a set has many files in few folders
+    inside: dict[str, bool] = {}  # folder -> whether its images count; cached, because a set has many files in few folders
 
     def counts(name: str) -> bool:
         folder = name.rpartition("/")[0]
@@ -96,7 +96,7 @@ def image_keys(tree: Tree, images: ImageSpec, reader: ImageReader) -> list[str]:
 
 
 def _frames(tree: Tree, name: str) -> list[str]:
-    """The keys of a file's pictures; the first has the file's own name, so that targets find it."""
+    """Keys of a file's pictures. The first key is the file's own name, so that targets find it."""
     try:
         count = frames_of(tree.read(name, MOST_BYTES)) if name.lower().endswith(_SEVERAL) else 1
     except UnreadableError:

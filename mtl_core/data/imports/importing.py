@@ -1,4 +1,4 @@
-"""Bringing a set into the store, whole or not at all, and taking it out."""
+"""Adding an imported set to the store, atomically, and deleting it."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def import_dataset(
     progress: Callable[[float, str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> ImportedSet:
-    """Prepare the data and add the set to the store; it is there whole or not at all.
+    """Prepare the data and add the set to the store. On an error nothing is added.
 
     Args:
-        checked: what ``examine`` gave for the same path and spec, so that nothing is read twice; made here where missing.
+        checked: the result of ``examine`` for the same path and spec, so that nothing is read twice; None runs ``examine`` here.
 
     Raises:
         DataError: the name is taken, or the report has problems.
-        Cancelled: ``cancelled`` said so; nothing is left.
+        Cancelled: ``cancelled`` returned True; nothing is kept.
     """
     problem = name_problem(name, home)
     if problem:
@@ -48,18 +48,18 @@ def import_dataset(
     if examined.report.problems:
         raise DataError(" ".join(examined.report.problems))
 
-    def told(share: float, what: str) -> None:
+    def report_progress(share: float, what: str) -> None:
 
         if cancelled():
             raise Cancelled("cancelled; nothing was kept")
         progress(0.5 + 0.5 * share, what)
 
-    prepare(PreparedSource(examined), home_folder(home) / "data", told)
+    prepare(PreparedSource(examined), home_folder(home) / "data", report_progress)
     return _publish(examined, Path(path), name, home)
 
 
 def delete(name: str, home: str | Path | None = None) -> None:
-    """Take a set out of the store, with its prepared arrays where no other set has the same. The user's own files stay.
+    """Delete a set from the store, and its prepared arrays unless another set uses them. The user's own files stay.
 
     Raises:
         DataError: there is no such set. StoreError: it cannot be removed.
@@ -107,7 +107,7 @@ def _publish(examined: Examined, path: Path, name: str, home: str | Path | None)
 
 
 def _write_files(path: Path, examined: Examined) -> None:
-    """Which picture each row of the arrays was made of, in the order of ``PreparedSource.portions``."""
+    """Write the picture of each row of the arrays, in the order of ``PreparedSource.portions``."""
     rows = dict.fromkeys(SPLITS, 0)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

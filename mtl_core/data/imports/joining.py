@@ -1,4 +1,4 @@
-"""One task from two sources, such as COCO's files for train and val: classes by name, targets side by side."""
+"""Merging of a task that two sources give, such as COCO's files for train and val. Classes are matched by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mtl_core.tasks import kind_of
 
 
 def joined(first: Targets, second: Targets, findings: Findings) -> Targets:
-    """``first`` with the targets of ``second``, whose class numbers become those of the union. ``first`` is changed.
+    """``first`` with the targets of ``second`` added; class numbers become those of the union. ``first`` is changed in place.
 
     Raises:
         DataError: they are of different kinds.
@@ -43,7 +43,7 @@ def joined(first: Targets, second: Targets, findings: Findings) -> Targets:
 
 
 def each_name_once(targets: Targets, findings: Findings) -> Targets:
-    """``targets`` with the classes of one name made one class: nothing tells two categories called 'shirt' apart. It is changed, and said."""
+    """``targets`` with classes of the same name merged, since nothing distinguishes two categories 'shirt'. Changed in place and reported."""
     names = _classes(targets)
     classes = tuple(dict.fromkeys(names))
     if len(classes) == len(names):
@@ -65,7 +65,7 @@ def _classes(targets: Targets) -> tuple[str, ...]:
 
 
 def fill_unlisted(targets: Targets, keys: Iterable[str]) -> int:
-    """Images that no file of targets lists become images without objects, where the description says so; how many."""
+    """Add images without objects for those that no file of targets lists, if the description says so. Returns their number."""
     filled = 0
     for key in keys if targets.unlisted_in else ():
         if key not in targets.values and key.rpartition("/")[0] in targets.unlisted_in:

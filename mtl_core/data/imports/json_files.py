@@ -1,4 +1,4 @@
-"""What the JSON files of a set begin with, looked at once for all formats: their keys and first entries tell which tool wrote them."""
+"""The beginnings of a set's JSON files, read once for all formats: keys and first entries identify the tool that wrote them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Head:
     """The beginning of a JSON file.
 
     Attributes:
-        top: ``{``, ``[``, another first character, or '' for an empty file.
+        top: first character: ``{``, ``[`` or another; '' for an empty file.
         keys: of the object at the top: name -> its value where it is short, the first entry of a list, or None.
         first: first entry of the list at the top.
-        error: why it is not JSON, where that shows.
+        error: why it is not JSON, if the beginning shows it.
     """
 
     top: str = ""
@@ -33,25 +33,25 @@ class Head:
     error: str = ""
 
     def entry(self, key: str) -> dict:
-        """The first entry of a list, or the value, where that is an object; else an empty one."""
+        """The first entry of a list, or the value, if it is an object; else an empty dict."""
         found = self.keys.get(key)
         return found if isinstance(found, dict) else {}
 
     @property
     def item(self) -> dict:
-        """The first entry of the list at the top, where that is an object; else an empty one."""
+        """The first entry of the top-level list if it is an object; else an empty dict."""
         return self.first if isinstance(self.first, dict) else {}
 
 
 def heads(tree: Tree) -> dict[str, Head]:
-    """File -> what it begins with, for every ``.json``."""
+    """File -> its beginning, for every ``.json``."""
     if "json" not in tree.looked_at:
         tree.looked_at["json"] = {name: _head(tree, name) for name in tree.files if name.lower().endswith(".json")}
     return tree.looked_at["json"]  # type: ignore[return-value]
 
 
 def by_folder(files: list[str]) -> dict[str, list[str]]:
-    """Files that lie side by side, by their folder."""
+    """Folder -> its files."""
     found: dict[str, list[str]] = defaultdict(list)
     for file in files:
         found[file.rpartition("/")[0]].append(file)
@@ -62,13 +62,13 @@ def load(tree: Tree, name: str) -> Any:
     """A whole JSON file.
 
     Raises:
-        DataError: it can't be read, or is not JSON; names the file.
+        DataError: the file can't be read, or is not JSON; the message names it.
     """
     return _with_reader(tree, name, lambda reader: (reader.value(), reader.finish())[0])
 
 
 def entries(tree: Tree, name: str) -> Iterator[Any]:
-    """The entries of the list at the top, one by one.
+    """The entries of the top-level list, one by one.
 
     Raises:
         DataError: as ``load``.
@@ -96,7 +96,7 @@ def _head(tree: Tree, name: str) -> Head:
         if head.top == "{":
             for key, begin in reader.members():
                 if len(head.keys) < _MOST_KEYS:
-                    head.keys[key] = None  # known even where its value reaches beyond what is looked at
+                    head.keys[key] = None  # the key is known even if its value reaches beyond the bytes read
                     head.keys[key] = _first(reader, head, key) if begin == "[" else reader.value()
                 elif begin:
                     reader.value()

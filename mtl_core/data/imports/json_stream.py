@@ -1,4 +1,4 @@
-"""JSON files read a piece at a time: the entries of long lists one by one, so that a file may be larger than the memory."""
+"""JsonReader: streaming reader of JSON files. It gives the entries of long lists one by one, so a file may be larger than memory."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any, BinaryIO
 
 from mtl_core.errors import DataError
 
-_PIECE = 1 << 20  # bytes read at once
-MOST_VALUE = 256 << 20  # characters of one value that is read whole
+_PIECE = 1 << 20  # bytes per read
+MOST_VALUE = 256 << 20  # most characters of one value
 _SPACE = re.compile(r"[ \t\n\r]*")
 _SIMPLE_END = re.compile(r"[,\]}\s]")
 _DECODER = json.JSONDecoder()
 
 
 class JsonError(DataError):
-    """The content is not JSON, or ends too early; the message says where and what was found."""
+    """The content is not JSON, or ends too early; the message gives the position and what was found."""
 
 
 class JsonReader:
-    """Values of one file, in the order in which they stand.
+    """Reads the values of one file in their order.
 
     Args:
-        file: opened for reading bytes. UTF-8, with or without a byte order mark, or UTF-16 with one.
-        cut: the file is longer than what is read, so that an end in the middle of a value is no mistake.
+        file: binary file in UTF-8, with or without a byte order mark, or UTF-16 with one.
+        cut: whether only the beginning of the file is read, so that an end within a value is no error.
     """
 
     def __init__(self, file: BinaryIO, cut: bool = False):
@@ -39,11 +39,11 @@ class JsonReader:
         self._take(first)
 
     def top(self) -> str:
-        """``{``, ``[`` or whatever the content begins with; '' for an empty file."""
+        """The first character, such as ``{`` or ``[``; '' for an empty file."""
         return self._next()
 
     def members(self) -> Iterator[tuple[str, str]]:
-        """Of the object at hand: each key with the first character of its value, which ``value``, ``entries`` or ``skip`` must then read.
+        """Each key of the next object with the first character of its value. The caller must read the value with ``value`` or ``entries``.
 
         Raises:
             JsonError: not an object.
@@ -67,7 +67,7 @@ class JsonReader:
             return
 
     def entries(self) -> Iterator[Any]:
-        """The entries of the list at hand, one by one.
+        """The entries of the next list, one by one.
 
         Raises:
             JsonError: not a list.
@@ -87,10 +87,10 @@ class JsonReader:
             return
 
     def value(self) -> Any:
-        """The value at hand, whole.
+        """The next value as a whole.
 
         Raises:
-            JsonError: it is none, or longer than ``MOST_VALUE`` characters.
+            JsonError: not a value, or longer than ``MOST_VALUE`` characters.
         """
         begin = self._next()
         if begin == "":
@@ -111,10 +111,10 @@ class JsonReader:
             self._more(max(_PIECE, len(self._text) - self._at))
 
     def finish(self) -> None:
-        """Nothing but space may follow.
+        """Check that only white space follows.
 
         Raises:
-            JsonError: something does.
+            JsonError: something else follows.
         """
         if self._next():
             self._fail("the end of the file")

@@ -1,4 +1,4 @@
-"""What the look says of pictures beyond 8 bits, of files that hold several, and of endings that are not read."""
+"""Notes and questions about pictures of more than 8 bits, files with several pictures, and unread file endings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.number_maps import read_map
-from mtl_core.data.imports.pictures import EXTENSIONS, MOST_BYTES, frames_of, opened
+from mtl_core.data.imports.pictures import EXTENSIONS, MOST_BYTES, frames_of, open_image
 from mtl_core.data.imports.questions import FileNote, Question, Reading
 from mtl_core.data.imports.tree import Tree, UnreadableError
 
@@ -28,7 +28,7 @@ UNREAD_PICTURES = {
 
 
 def unread_endings(tree: Tree) -> list[FileNote]:
-    """Files that may hold pictures and are not read, counted per ending, with what to do."""
+    """Notes on unread files that may hold pictures, counted per ending, with what to do."""
     counts = Counter(splitext(name)[1].lower() for name in tree.files)
     return [
         FileNote(f"*{end}", counts[end], False, f"seen, not read: {what}")
@@ -38,7 +38,7 @@ def unread_endings(tree: Tree) -> list[FileNote]:
 
 
 def levels_of(tree: Tree, keys: list[str]) -> tuple[tuple[float, float] | None, str, Question | None]:
-    """Which numbers are black and white in pictures of 16 bits or floats: one range for the whole set, a sentence, and what is open."""
+    """(black, white) of 16-bit and float pictures, one range for the whole set; a sentence about it; an open question or None."""
     keys = [key for key in keys if not is_inner(key)]
     if not any(_is_deep(tree, key) for key in keys[:: max(1, len(keys) // _LOOKED_AT)][:_LOOKED_AT]):
         return None, "", None
@@ -88,7 +88,7 @@ def _decided(
 
 
 def stacks_in(tree: Tree, keys: list[str]) -> tuple[str, Question | None]:
-    """Whether files hold several pictures: a sentence, and whether all of them are wanted."""
+    """A sentence and a question about files that hold several pictures; '' and None if there are none."""
     keys = [key for key in keys if key.lower().endswith((".tif", ".tiff"))]
     counts = Counter()
     for key in keys[:: max(1, len(keys) // _LOOKED_AT)][:_LOOKED_AT]:
@@ -110,7 +110,7 @@ def stacks_in(tree: Tree, keys: list[str]) -> tuple[str, Question | None]:
 
 def _is_deep(tree: Tree, key: str) -> bool:
     try:
-        mode = opened(tree.read(key, MOST_BYTES)).mode
+        mode = open_image(tree.read(key, MOST_BYTES)).mode
     except UnreadableError:
         return False
     return mode.startswith("I") or mode == "F"

@@ -1,4 +1,4 @@
-"""The imported sets of a store, in `<MTL_HOME>/imports/<name>/`: `dataset.yaml`, `set.json`, `files.csv`, `report.csv`; arrays lie in the cache."""
+"""The imported sets of a store, in `<MTL_HOME>/imports/<name>/`: `dataset.yaml`, `set.json`, `files.csv`, `report.csv`. Arrays are in the cache."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 @dataclass(frozen=True)
 class ImportedSet:
-    """An imported data set, as it is known without opening its arrays.
+    """The description of an imported data set, without its arrays.
 
     Attributes:
-        name: as in a run's ``data: {name: imported, set: <name>}``. ``folder``: where its description lies.
-        path: the files it was made from. ``tasks``, ``image_shape`` (C, H, W), ``split_sizes``: as training sees it.
-        digest: of everything the arrays depend on. ``created_at``: seconds since 1970. ``counts``: findings by outcome and kind.
-        preparation: version of the way in which its arrays were made; 1 for sets that do not say.
+        name: as in a run's ``data: {name: imported, set: <name>}``. ``folder``: folder of its description.
+        path: folder or zip of its files. ``tasks``, ``image_shape`` (C, H, W), ``split_sizes``: as training sees them.
+        digest: hash of everything that the arrays depend on. ``created_at``: seconds since 1970. ``counts``: findings by outcome and kind.
+        preparation: version of ``PREPARATION`` that made its arrays; 1 for sets that store none.
     """
 
     name: str
@@ -42,7 +42,7 @@ class ImportedSet:
     preparation: int = 1
 
     def spec(self) -> ImportSpec:
-        """How it was read."""
+        """The description it was imported with."""
         return ImportSpec.from_file(self.folder / SPEC_NAME)
 
     def report_csv(self) -> str:
@@ -50,7 +50,7 @@ class ImportedSet:
         return (self.folder / "report.csv").read_text(encoding="utf-8")
 
     def files(self, split: str) -> list[str]:
-        """The picture, below ``path``, that each row of a split was made of; empty for a set that was imported before this was written down."""
+        """The picture of each row of a split, below ``path``; empty for a set from a version that did not store the names."""
         try:
             with (self.folder / FILES_NAME).open(encoding="utf-8", newline="") as file:
                 found = [row["file"] for row in csv.DictReader(file) if row["split"] == split]
@@ -64,12 +64,12 @@ class ImportedSet:
 
 
 def home_folder(home: str | Path | None = None) -> Path:
-    """The store's folder: given, or MTL_HOME, or ./runs."""
+    """The store's folder: ``home``, or MTL_HOME, or ./runs."""
     return settings.home(home)
 
 
 def imported(home: str | Path | None = None) -> list[ImportedSet]:
-    """Every imported set, by name; a damaged one is left out."""
+    """Every imported set, sorted by name; damaged sets are left out."""
     found = []
     for folder in sorted((home_folder(home) / "imports").glob("*/set.json")):
         try:
@@ -83,7 +83,7 @@ def get_imported(name: str, home: str | Path | None = None) -> ImportedSet:
     """One imported set.
 
     Raises:
-        DataError: there is none of that name, or its description is damaged.
+        DataError: no set has this name, or its description is damaged.
     """
     folder = home_folder(home) / "imports" / name
     if not _NAME.fullmatch(name) or not (folder / "set.json").is_file():
@@ -92,7 +92,7 @@ def get_imported(name: str, home: str | Path | None = None) -> ImportedSet:
 
 
 def name_problem(name: str, home: str | Path | None = None) -> str:
-    """What is wrong with a name for a new set; empty when it can be taken."""
+    """Why a name cannot be used for a new set; empty if it can."""
     if not _NAME.fullmatch(name):
         return f"'{name}' cannot be a data set's name: expected 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
     if (home_folder(home) / "imports" / name).exists():

@@ -1,4 +1,4 @@
-"""Which picture a mask or depth map belongs to: by what both names share, and by folders that must not contradict each other."""
+"""Matcher: finds the picture of a mask or depth map by the shared part of both names and by folders that do not contradict each other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from mtl_core.data.imports.formats.format import AmbiguousImageError
 from mtl_core.data.imports.formats.image_index import is_inner
-from mtl_core.data.imports.pairing import Role, part_in, plain_part
+from mtl_core.data.imports.name_roles import Role, part_in, plain_part
 from mtl_core.data.imports.tree import same_name
 
 _MOST_COMPARED = 400  # pictures of one name whose folders are compared one by one
@@ -17,8 +17,8 @@ class Matcher:
     """Finds pictures for files.
 
     Args:
-        keys: of the pictures. ``images``: how their names are made.
-        files: of the masks, all of them: a folder's name that occurs on both sides must be the same for both.
+        keys: keys of the pictures. ``images``: the role of their names.
+        files: names of all masks: a folder name that occurs on both sides must be the same for both.
     """
 
     def __init__(self, keys: Iterable[str], images: Role, files: Iterable[str]):
@@ -39,10 +39,10 @@ class Matcher:
         self._mine = {part for folder in {name.rpartition("/")[0] for name in files} for part in _parts(f"{folder}/")}
 
     def find(self, file: str, place: str, core: str) -> str | None:
-        """The picture of a file; None where there is none.
+        """The picture of a file; None if there is none.
 
         Args:
-            place: the folders that file and picture should share. ``core``: what is left of its stem.
+            place: the folders that file and picture should share. ``core``: the shared part of the stem.
 
         Raises:
             AmbiguousImageError: several fit equally well.
@@ -63,7 +63,7 @@ class Matcher:
         return found[0] if found else None
 
     def _agree(self, file: str, key: str) -> bool:
-        """Whether no folder of one says that the other lies elsewhere."""
+        """Whether the folders of both do not contradict each other."""
         mine, theirs = set(_parts(file)), set(_parts(key))
         if (mine - theirs) & self._theirs or (theirs - mine) & self._mine:
             return False
@@ -71,7 +71,7 @@ class Matcher:
 
 
 def _of_other_parts(file: str, key: str) -> bool:
-    """Whether one lies in train and the other in val or test."""
+    """Whether the two belong to different parts (train, val, test)."""
     parts = part_in(file.rpartition("/")[0]), part_in(key.rpartition("/")[0])
     return all(parts) and parts[0] != parts[1]
 

@@ -1,4 +1,4 @@
-"""Names in the order that people count."""
+"""Natural order of names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def natural(names: list[str]) -> list[str]:
-    """frame_2 before frame_10."""
+    """Names in natural order: frame_2 before frame_10."""
     return sorted(
         names, key=lambda name: [(0, int(p), "") if p.isascii() and p.isdigit() and len(p) < 300 else (1, 0, p) for p in re.split(r"(\d+)", name)]
     )

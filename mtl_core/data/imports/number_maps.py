@@ -1,4 +1,4 @@
-"""Maps of numbers in files: one number per pixel, from a 16-bit or float picture, an npy, or a PFM. Bounded before anything is decoded."""
+"""Reading of maps with one number per pixel: a 16-bit or float picture, an npy, or a PFM. Sizes are checked before decoding."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from posixpath import splitext
 
 import numpy as np
 
-from mtl_core.data.imports.pictures import MOST_PIXELS, is_picture, opened
+from mtl_core.data.imports.pictures import MOST_PIXELS, is_picture, open_image
 from mtl_core.data.imports.tree import UnreadableError
 
 ARRAYS = (".npy", ".pfm")
 
 
 def is_map(name: str) -> bool:
-    """Whether the name ends as that of a picture or of an array of numbers does."""
+    """Whether the name has the ending of a picture or of an array of numbers."""
     return is_picture(name) or splitext(name)[1].lower() in ARRAYS
 
 
 def read_map(content: bytes, name: str) -> np.ndarray:
-    """float64 (H, W) as the file has them. A grey picture saved with three equal channels counts as grey.
+    """The file's numbers as float64 (H, W). A grey picture saved with three equal channels counts as grey.
 
     Raises:
         UnreadableError: not a map of numbers.
@@ -32,7 +32,7 @@ def read_map(content: bytes, name: str) -> np.ndarray:
 
 
 def _image(content: bytes) -> np.ndarray:
-    image = opened(content)
+    image = open_image(content)
     try:
         values = np.asarray(image)
     except Exception as error:
@@ -45,7 +45,7 @@ def _image(content: bytes) -> np.ndarray:
 
 
 def _npy(content: bytes) -> np.ndarray:
-    """Numbers only: an npy of Python objects would run code when read, and is refused."""
+    """The array of an npy. An npy of Python objects is refused, because it would run code when read."""
     file = io.BytesIO(content)
     try:
         version = np.lib.format.read_magic(file)
@@ -68,7 +68,7 @@ def _npy(content: bytes) -> np.ndarray:
 
 
 def _pfm(content: bytes) -> np.ndarray:
-    """Middlebury's portable float map: rows from below, a negative scale says that the lowest byte comes first."""
+    """Middlebury's portable float map: rows from bottom to top; a negative scale means little-endian."""
     found = re.match(rb"(Pf|PF)\s+(\d{1,6})\s+(\d{1,6})\s+(-?[0-9.eE+]{1,20})\s", content[:200])
     if not found:
         raise UnreadableError("not a readable PFM: expected 'Pf', width, height and scale")

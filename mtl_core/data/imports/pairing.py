@@ -1,7 +1,7 @@
-"""Which files are pictures and which are masks, depth maps or the like of them: told by names that belong together and by what the files hold.
+"""Pairing of pictures with their masks, depth maps or the like, by related names and by the content of the files.
 
-Names belong together where something that is the same is left: ``leftImg8bit/train/a_000_leftImg8bit.png`` and
-``gtFine/train/a_000_gtFine_color.png`` share ``train`` and ``a_000``. All files that differ from their pictures in one way play one ``Role``.
+Names are related if they share a core: ``leftImg8bit/train/a_000_leftImg8bit.png`` and ``gtFine/train/a_000_gtFine_color.png`` share ``train``
+and ``a_000``. All files that differ from their pictures in the same way have one ``Role``.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from difflib import SequenceMatcher
 from posixpath import splitext
 
 from mtl_core.data.imports.contents import Content, content_of
+from mtl_core.data.imports.name_roles import Role, part_in, plain_part
 from mtl_core.data.imports.number_maps import is_map
 from mtl_core.data.imports.tree import Tree
 
-_SAMPLED = 3000  # names that are compared
-_MOST_COMPARED = 12_000  # files, after every n-th name is taken
-_LOOKED_AT = 6  # files of one role whose pixels tell what all hold
-_MOST_ALIKE = 12  # files of one name that are compared with each other; more are no pairs
+_SAMPLED = 3000  # most names that are compared
+_MOST_COMPARED = 12_000  # most files that are compared, after every n-th name is taken
+_LOOKED_AT = 6  # files of one role whose pixels are read
+_MOST_ALIKE = 12  # most files of one name that are compared with each other; more are no pairs
 _RANK = {"photo": 5, "grey": 4, "depth": 3, "normals": 2, "colours": 2, "objects": 1, "index": 1, "soft": 1, "unreadable": 0}
 _TARGET = re.compile(
     r"mask|label|seg|annot|trimap|\bgt|_gt|gt_|gtfine|gtcoarse|ground.?truth|manual|depth|disp|normal|instance|matte|alpha|target|lesion|color_?map|class"
@@ -31,53 +32,17 @@ _NO_PHOTO = re.compile(r"depth|dispar|normal|overlay|blend|visual|heat.?map|colo
 _ALSO_CLASS = re.compile(r"normal|class|target|alpha|lesion")  # names of masks that are names of classes as well
 _IMAGE = re.compile(r"image|img|rgb|photo|picture|jpeg|color|colour|left|frame|sat|original|input|scan|raw")
 _TAIL = re.compile(r"[_.\- ][^_.\- ]*$")
-
-
-@dataclass(frozen=True)
-class Role:
-    """A way in which names are made; ``core`` is what is left of one.
-
-    Attributes:
-        folder: '' for any; a part that is ``*`` stands for any one folder.
-        prefix, suffix: of the stem. ``ending``: of the file, in lower case, such as '.png'; '' for any.
-    """
-
-    folder: str = ""
-    prefix: str = ""
-    suffix: str = ""
-    ending: str = ""
-
-    def core(self, name: str) -> tuple[str, str] | None:
-        """(folder below the role's own, stem without prefix and suffix); None where the name is made in another way."""
-        folder, _, base = name.rpartition("/")
-        rest = below(self.folder, folder)
-        stem, ending = splitext(base)
-        if rest is None or (self.ending and ending.lower() != self.ending) or not (stem.startswith(self.prefix) and stem.endswith(self.suffix)):
-            return None
-        core = stem[len(self.prefix) : len(stem) - len(self.suffix)] if len(stem) >= len(self.prefix) + len(self.suffix) else None
-        return None if core is None else (rest, core)
-
-    def place(self, name: str) -> str:
-        """The folders of a name that its partner's should have, too: those that the role leaves open, and those below it."""
-        parts = name.split("/")[:-1]
-        wanted = self.folder.split("/") if self.folder else []
-        open_ones = [part for part, want in zip(parts, wanted, strict=False) if want == "*"]
-        return "/".join(plain_part(part) for part in [*open_ones, *parts[len(wanted) :]])
-
-    def words(self) -> str:
-        """For people."""
-        name = f"{self.prefix}*{self.suffix}{self.ending or '.*'}"
-        return f"{self.folder}/{name}" if self.folder else name
+_KNOWN: weakref.WeakKeyDictionary[Tree, list[Pair]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Files that belong to pictures.
+    """A role of files that belong to pictures.
 
     Attributes:
-        files: how the files' names are made; ``images``: how those of their pictures are.
-        pairs: (file, picture), of those compared. ``contents``: some of the files and what they hold.
-        kind: what most of them hold. ``certain``: whether pixels or names say which of both is the picture.
+        files: role of the files; ``images``: role of their pictures.
+        pairs: (file, picture) of the compared files. ``contents``: content of some of the files.
+        kind: content of most files. ``certain``: whether pixels or names show which of the two is the picture.
     """
 
     files: Role
@@ -89,29 +54,8 @@ class Pair:
     picture_kind: str = "photo"
 
 
-def below(pattern: str, folder: str) -> str | None:
-    """What of ``folder`` lies below ``pattern``, in which a part may hold ``*``; None where it does not."""
-    if not pattern:
-        return folder
-    wanted, parts = pattern.split("/"), folder.split("/")
-    if len(parts) < len(wanted) or not all(w == p or ("*" in w and _glob(w).fullmatch(p)) for w, p in zip(wanted, parts, strict=False)):
-        return None
-    return "/".join(parts[len(wanted) :])
-
-
-def _glob(pattern: str) -> re.Pattern:
-    found = _GLOBS.get(pattern)
-    if found is None:
-        found = _GLOBS[pattern] = re.compile(".*".join(re.escape(part) for part in pattern.split("*")))
-    return found
-
-
-_GLOBS: dict[str, re.Pattern] = {}
-_KNOWN: weakref.WeakKeyDictionary[Tree, list[Pair]] = weakref.WeakKeyDictionary()
-
-
 def pairs_in(tree: Tree) -> list[Pair]:
-    """Every role of files that belong to pictures; found once per tree."""
+    """Every role of files that belong to pictures; cached per tree."""
     if tree not in _KNOWN:
         _KNOWN[tree] = _Pairing(tree).found()
     return _KNOWN[tree]
@@ -130,7 +74,7 @@ class _Pairing:
             self.split[name] = (folder, stem, ending.lower())
             tails.update({*_tails(stem), *((stem,) if folder else ())})
         self.parts = {folder: part_in(folder) for folder in {folder for folder, _, _ in self.split.values()}}
-        # Many names: every n-th, the same ones on both sides. Many folders of a few names: the first folders, which hold both sides.
+        # With many names only every n-th is compared, the same ones on both sides. With many folders of a few names only the first folders.
         self.thin = max(1, len({stem for _, stem, _ in self.split.values()}) // _SAMPLED)
         self.compared = self.files[: _MOST_COMPARED * self.thin]
         self.tails = {tail for tail, count in tails.items() if count > 1}
@@ -158,7 +102,7 @@ class _Pairing:
             mine = targets.get(target)
             if mine is None or strength > mine[0]:
                 targets[target] = (strength, image, ordered, kind_b if first_is_image else kind_a, certain, kind_a if first_is_image else kind_b)
-        # a file is a target once: the strongest relation has it
+        # each file is a target once, in its strongest relation
         for target, entry in sorted(targets.items(), key=lambda item: item[1][0], reverse=True):
             files = {file for file, _ in entry[2]}
             if len(files & covered.keys()) * 2 < len(files):
@@ -192,9 +136,9 @@ class _Pairing:
         return kinds.most_common(1)[0][0]
 
     def _picture_of(self, kind_a: str, kind_b: str, a: tuple, b: tuple, sample: list[tuple[str, str]]) -> tuple[bool, bool] | None:
-        """(the first is the picture, beyond doubt); None where both are pictures of their own. Pixels say it, then names."""
+        """(first is the picture, certain); None if both are pictures of their own. Pixels decide first, then names."""
         words_a, words_b = _own_words(*sample[0]), _own_words(*sample[0][::-1])
-        named = bool(_TARGET.search(words_b)) - bool(_TARGET.search(words_a))  # 1: the second is named as no picture
+        named = bool(_TARGET.search(words_b)) - bool(_TARGET.search(words_a))  # 1: the second name is that of a mask or map
         said = named or bool(_IMAGE.search(words_a)) - bool(_IMAGE.search(words_b))
         same_size = sum(self._content(x).size == self._content(y).size for x, y in sample) * 2 > len(sample)
         arrays = [splitext(name)[1].lower() in (".npy", ".pfm") for name in sample[0]]
@@ -214,7 +158,7 @@ class _Pairing:
         if named:
             return named > 0, bool(_TARGET.search(_ALSO_CLASS.sub(" ", words_b if named > 0 else words_a)))
         if kind_a == kind_b:
-            return None  # folders 'photo' and 'sketch', 'raw' and 'cooked'
+            return None  # such as folders 'photo' and 'sketch', 'raw' and 'cooked'
         if _RANK[kind_a] != _RANK[kind_b] and same_size:
             first = _RANK[kind_a] > _RANK[kind_b]
             clear = (kind_a if first else kind_b) in ("grey", "depth") and (kind_b if first else kind_a) in ("index", "colours", "objects")
@@ -222,7 +166,7 @@ class _Pairing:
         return None
 
     def _related(self) -> dict[tuple[str, str], tuple[int, tuple]]:
-        """(file, file) -> how little is stripped of their names, and in which way they differ."""
+        """(file, file) -> (cost: characters stripped from their names, their relation)."""
         thin = self.thin
         buckets: dict[tuple, list[tuple[str, tuple, int]]] = defaultdict(list)
         for name in self.compared:
@@ -259,7 +203,7 @@ class _Pairing:
         return best
 
     def _cores(self, stem: str, in_folder: bool) -> Iterator[tuple[str, str, str]]:
-        """(core, prefix, suffix) of a stem, in every way that other names share."""
+        """Every (core, prefix, suffix) of a stem whose suffix other names share."""
         yield stem, "", ""
         for tail in _tails(stem):
             if tail in self.tails:
@@ -271,14 +215,14 @@ class _Pairing:
                 yield stem[len(head) :], head, ""
 
     def _described(self, target: tuple, image: tuple, pairs: tuple, kind: str, certain: bool, picture_kind: str) -> list[Pair]:
-        """As roles with folders: one for all, or one for each folder where they cannot be told together."""
+        """Pairs with roles: one role for all files, or one for each folder if no single pattern fits."""
         contents = {name: self._contents[name] for name, _ in pairs if name in self._contents}
         made = []
         for role in self._roles(target, [file for file, _ in pairs]):
             mine = tuple(pair for pair in pairs if role.core(pair[0]) is not None)
             pictures = self._roles(image, [picture for _, picture in mine])
             whole = pictures[0] if len(pictures) == 1 else Role("", pictures[0].prefix, pictures[0].suffix, pictures[0].ending)
-            # what both names share stays in the core: '21_training' and '21_training_mask' differ by '_mask'
+            # a suffix that both names share stays in the core: '21_training' and '21_training_mask' differ by '_mask'
             files = role
             if whole.suffix and files.suffix.startswith(whole.suffix):
                 files, whole = (
@@ -308,7 +252,7 @@ class _Pairing:
 
 
 def _places(parts: list[str]) -> Iterator[tuple[tuple, tuple, int]]:
-    """Where a folder lies, with one part that may differ, or one that the other lacks; the role that it would play; what that costs."""
+    """(place, role, cost) of a folder: its path as it is, with one part left open, or with one part left out."""
     plain = [plain_part(part) for part in parts]
     whole = tuple(plain)
     yield ("=", *whole), ("same", 0, ""), 0
@@ -320,28 +264,8 @@ def _places(parts: list[str]) -> Iterator[tuple[tuple, tuple, int]]:
             yield ("=", *whole[:at], *whole[at + 2 :]), ("class", at, parts[at]), 4
 
 
-_PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}
-
-
-def plain_part(name: str) -> str:
-    """A folder's name as it is compared: 'Training' is 'train'."""
-    return _PARTS.get(name.lower(), name.lower())
-
-
-def part_in(folder: str) -> str:
-    """train, val or test where a part of the folder's path says so, as ``trainannot`` and ``val_masks`` do; else ''."""
-    for name in reversed(folder.lower().split("/")):
-        found = re.match(r"(training|train|validation|valid|val|testing|test)(?![a-z])", name) or re.search(
-            r"(?<![a-z])(training|train|validation|valid|val|testing|test)$", name
-        )
-        found = found or re.match(r"(train|val|test)(?=annot|label|mask|img|image|gt|seg)", name)
-        if found:
-            return _PARTS[found[1]]
-    return ""
-
-
 def _tails(stem: str) -> list[str]:
-    """Ends of a stem that may say what a file is: its last words, of which one holds a letter."""
+    """Ends of a stem that may name a role: its last words, at least one with a letter."""
     found, rest = [], stem
     for _ in range(3):
         match = _TAIL.search(rest)
@@ -357,13 +281,13 @@ def _tails(stem: str) -> list[str]:
 
 
 def _own_words(name: str, other: str) -> str:
-    """What of a name its partner's lacks, in lower case."""
+    """The words of a name that its partner's name lacks, in lower case."""
     theirs = set(re.split(r"[/_.\- ]", other.lower()))
     return " ".join(word for word in re.split(r"[/_.\- ]", splitext(name)[0].lower()) if word not in theirs)
 
 
 def _alike(one: str, other: str) -> float:
-    """How much two folders' names share, from 0 to 1: 'left_img' has its masks in 'left_mask' rather than in 'right_mask'."""
+    """Similarity of two folder names from 0 to 1: 'left_img' is nearer to 'left_mask' than to 'right_mask'."""
     return SequenceMatcher(None, one.lower(), other.lower()).ratio()
 
 
@@ -372,7 +296,7 @@ def _stripped(role: tuple) -> int:
 
 
 def _common(folders: list[str]) -> str:
-    """The folder that all of these lie in or are."""
+    """The deepest common folder."""
     parts = [folder.split("/") for folder in folders]
     common = []
     for level in zip(*parts, strict=False):

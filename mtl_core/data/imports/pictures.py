@@ -1,4 +1,4 @@
-"""Reading one picture that may be anything: bounded before it is decoded, brought to 8 bits grey or colour, every change said."""
+"""Reading of one untrusted picture: its size is checked before decoding, it is converted to 8-bit grey or colour, and every change is reported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ try:
 
     register_heif_opener()
     _HEIF = True
-except ImportError:  # no wheel for this system: such files are counted and said
+except ImportError:  # no wheel for this system; such files are counted and reported
     _HEIF = False
 _AVIF = features.check("avif")
 
@@ -44,7 +44,7 @@ class Picture:
     """A decoded picture.
 
     Attributes:
-        image: mode L or RGB; smaller than ``size`` where a draft was asked for.
+        image: mode L or RGB; may be smaller than ``size`` if a draft was requested.
         size: (width, height) of the whole picture, upright.
         changes: (kind, sentence) for everything done to it beyond decoding.
     """
@@ -55,7 +55,7 @@ class Picture:
 
 
 def is_picture(name: str) -> bool:
-    """Whether the name ends as a picture's does."""
+    """Whether the name has the ending of a picture."""
     return splitext(name)[1].lower() in EXTENSIONS
 
 
@@ -65,14 +65,14 @@ def read_picture(
     """Decode a picture.
 
     Args:
-        draft: (width, height) that is enough: JPEG is then decoded at 1/2, 1/4 or 1/8 of its size, never below this.
-        levels: numbers of 16-bit and float pictures that become black and white; None: 0 and 65535, and no floats.
-        frame: which one of several.
+        draft: (width, height) that suffices: a JPEG is then decoded at 1/2, 1/4 or 1/8 of its size, never below this.
+        levels: values of 16-bit and float pictures mapped to black and white; None: 0 and 65535, floats are refused.
+        frame: number of the frame in a file of several.
 
     Raises:
-        UnreadableError: what is wrong with it, as a sentence.
+        UnreadableError: the picture can't be read; the message is a sentence with the reason.
     """
-    image = opened(content)
+    image = open_image(content)
     changes: list[tuple[str, str]] = []
     expected = EXTENSIONS.get(splitext(name)[1].lower())
     kind = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG with a second picture in it
@@ -95,14 +95,14 @@ def read_picture(
     return Picture(image, size, (*changes, *change))
 
 
-def opened(content: bytes) -> Image.Image:
-    """An image with its header read, within the bounds; nothing is decoded yet."""
+def open_image(content: bytes) -> Image.Image:
+    """Open an image: its header is read and its size checked, but nothing is decoded."""
     if not content:
         raise UnreadableError("the file is empty (0 bytes)")
     try:
-        image = Image.open(io.BytesIO(content), formats=KINDS)  # Pillow may warn of the size, which is checked below: filters are the process's
+        image = Image.open(io.BytesIO(content), formats=KINDS)  # Pillow's size warning stays, because warning filters are process-wide
     except UnidentifiedImageError:
-        raise UnreadableError(f"not a picture that can be read; expected one of {', '.join(KINDS)}") from None
+        raise UnreadableError(f"not a readable picture; expected one of {', '.join(KINDS)}") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise UnreadableError(f"more than {MOST_PIXELS:,} pixels; make it smaller") from None
     except Exception as error:  # Pillow's plugins raise anything at a damaged header
@@ -113,19 +113,19 @@ def opened(content: bytes) -> Image.Image:
 
 
 def decoded(content: bytes) -> Image.Image:
-    """An image as it is stored: its own mode, not turned upright.
+    """Decode an image as it is stored: in its own mode, without EXIF rotation.
 
     Raises:
-        UnreadableError: what is wrong with it.
+        UnreadableError: the image can't be read.
     """
-    image = opened(content)
+    image = open_image(content)
     _decoded(image)
     return image
 
 
 def frames_of(content: bytes) -> int:
-    """How many pictures a file holds, one after the other; 1 for a phone's JPEG with a second picture in it."""
-    image = opened(content)
+    """Number of frames in a file; 1 for a phone's JPEG with a second picture in it."""
+    image = open_image(content)
     try:
         return 1 if image.format == "MPO" else max(1, int(getattr(image, "n_frames", 1)))
     except Exception as error:
@@ -151,7 +151,7 @@ def _decoded(image: Image.Image) -> None:
 
 
 def eight_bits(image: Image.Image, levels: tuple[float, float] | None = None) -> tuple[Image.Image, list[tuple[str, str]]]:
-    """The image in L or RGB, and what was done for it; ``levels`` as in ``read_picture``."""
+    """The image in L or RGB, and the changes as (kind, sentence); ``levels`` as in ``read_picture``."""
     mode = image.mode
     if mode in ("L", "RGB"):
         if "transparency" in image.info:
@@ -183,7 +183,7 @@ def eight_bits(image: Image.Image, levels: tuple[float, float] | None = None) ->
 
 
 def _by_levels(values: np.ndarray, levels: tuple[float, float]) -> tuple[Image.Image, list[tuple[str, str]]]:
-    """Numbers from black to white, the same for all pictures of a set."""
+    """8-bit picture of numbers, with the same black and white for all pictures of a set."""
     low, high = levels
     known = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
     shares = (np.where(known, values, low).astype(np.float64) - low) / (high - low)
@@ -197,12 +197,12 @@ def _by_levels(values: np.ndarray, levels: tuple[float, float]) -> tuple[Image.I
 
 
 def upper_eight_bits(values: np.ndarray) -> np.ndarray:
-    """uint8 of 16-bit whole numbers in 0..65535, in imports as in predictions: the nearest of 256 levels, 257 apart."""
+    """uint8 of 16-bit integers in 0..65535: the nearest of 256 levels, 257 apart. Imports and predictions both use it."""
     return ((values.astype(np.int64) + 128) // 257).astype(np.uint8)
 
 
 def index_image(content: bytes) -> np.ndarray:
-    """A mask's numbers, not its colours: int32 (H, W).
+    """The numbers of a grey or palette mask: int32 (H, W).
 
     Raises:
         UnreadableError: unreadable, or its channels differ.
@@ -222,7 +222,7 @@ def index_image(content: bytes) -> np.ndarray:
 
 
 def colour_image(content: bytes) -> np.ndarray:
-    """A mask's colours as red * 65536 + green * 256 + blue: int32 (H, W). What is transparent keeps its colour.
+    """A mask's colours as red * 65536 + green * 256 + blue: int32 (H, W). Transparent pixels keep their colour.
 
     Raises:
         UnreadableError: unreadable, or of more than 8 bits.

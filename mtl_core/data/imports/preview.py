@@ -1,4 +1,4 @@
-"""A few images of an import with their targets, made exactly as the import would make them: to look at a reading before it is chosen."""
+"""Preview: a few images of an import with their targets, prepared as the import prepares them, to compare the readings of a question."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mtl_core.data.imports.spec import ImportSpec
 
 @dataclass(frozen=True)
 class Preview:
-    """Images with targets, and the tasks that the targets are of.
+    """Prepared images with their targets and tasks.
 
     Attributes:
         keys: one per row of ``data``; images that cannot be read are left out.
-        refused: sentences on targets of these images that are not used.
+        refused: sentences about targets of these images that are not used.
     """
 
     keys: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Proposal: what a look at a folder or zip suggests. Everything in it can be corrected in ``spec`` before the check."""
+"""Proposal: the guessed description of a folder or zip. Everything in it can be corrected in ``spec`` before the check."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class ProposedTask:
     """A task that the files seem to hold.
 
     Attributes:
-        name, kind, classes, unit: as the task would be.
+        name, kind, classes, unit: those of the task.
         source: index into ``spec.sources``.
-        labelled: images (or rows, boxes' files) seen with it; an estimate before the check.
-        note: why it was taken for this, or what to look at; may be empty.
+        labelled: number of images (or rows, or files of boxes) with this target; an estimate before the check.
+        note: reason of the guess, or what to check; may be empty.
     """
 
     name: str
@@ -30,11 +30,11 @@ class ProposedTask:
 
 @dataclass(frozen=True)
 class CsvTable:
-    """The first rows of a CSV as guessed, to show and to correct (options ``delimiter``, ``encoding``, ``image_column``, ``columns`` of its source).
+    """The first rows of a table as guessed. Options ``delimiter``, ``encoding``, ``image_column`` and ``columns`` of its source correct it.
 
     Attributes:
         source: index into ``spec.sources``.
-        columns: names; rows: the first twenty, as text.
+        columns: names of the columns; rows: the first twenty, as text.
     """
 
     source: int
@@ -47,16 +47,16 @@ class CsvTable:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What ``propose`` found.
+    """The result of ``propose``.
 
     Attributes:
         spec: complete, ready for ``check``.
-        images: image files (or pictures in idx files) seen.
-        tasks: what can be learnt from them.
-        tables: every CSV among the sources.
-        notes: sentences on what was guessed and why.
-        questions: what the files leave open. ``spec`` holds each question's ``taken`` reading; ``questions.answer`` writes another into it.
-        files: what is read and what is not, file by file or pattern by pattern, with the reason.
+        images: number of image files (or pictures in idx files).
+        tasks: the tasks that the files have targets for.
+        tables: every table among the sources.
+        notes: sentences on the guesses and their reasons.
+        questions: open questions. ``spec`` holds each question's ``taken`` reading; ``questions.answer`` writes another into it.
+        files: notes on the files that are read or not, by file or pattern, with the reason.
     """
 
     spec: ImportSpec

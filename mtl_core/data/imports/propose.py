@@ -1,4 +1,4 @@
-"""A first look at a folder or zip: which formats are there, which tasks they give, how the data could be split."""
+"""The first look at a folder or zip: it guesses formats, tasks and splits."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ _ALONE = "No labels were found: the pictures alone are imported, for tasks that 
 
 
 def propose(path: str | Path) -> Proposal:
-    """What is there and how it could be read; a ``dataset.yaml`` beside the data is taken at its word.
+    """Guess how a folder or zip can be read. A ``dataset.yaml`` beside the data is used instead of guesses.
 
     Raises:
-        DataError: there is nothing to read.
-        ConfigError: a ``dataset.yaml`` is there and wrong.
+        DataError: there are no files to read.
+        ConfigError: ``dataset.yaml`` is invalid.
     """
     with Tree(path, Findings()) as tree:
         if SPEC_NAME in tree.files:
             spec = ImportSpec.from_yaml(tree.read(SPEC_NAME, 4 << 20).decode("utf-8-sig", "replace"))
-            return _described(_FoundImages(tree), spec, (f"Read as '{SPEC_NAME}' beside the data says.",))
+            return _described(_FoundImages(tree), spec, (f"Read by the description '{SPEC_NAME}' beside the data.",))
         return _look(tree)
 
 
 def describe(path: str | Path, spec: ImportSpec) -> Proposal:
-    """Tasks and counts as a description gives them, without guessing anything.
+    """Tasks and counts of a description, without guesses.
 
     Raises:
-        DataError: there is nothing to read. ConfigError: a source's options are wrong.
+        DataError: there are no files to read. ConfigError: a source's options are wrong.
     """
     with Tree(path, Findings()) as tree:
         return _described(_FoundImages(tree), spec, ())
@@ -56,7 +56,7 @@ def describe(path: str | Path, spec: ImportSpec) -> Proposal:
 def _described(
     found_images: _FoundImages, spec: ImportSpec, notes: tuple[str, ...], tables: tuple = (), questions: tuple[Question, ...] = ()
 ) -> Proposal:
-    """Tasks as the sources give them when they are read. A source that cannot be read is said; the others are read all the same."""
+    """Tasks of the sources after reading them. A source that cannot be read is reported; the others are still read."""
     index = found_images.index(spec.images)
     context, tasks = Context(found_images.tree, index, Findings()), {}
     for number, source in enumerate(spec.sources):
@@ -74,33 +74,33 @@ def _described(
 
 
 def _named(source: SourceSpec) -> str:
-    """The file or folder that a source reads, for people."""
+    """The file or folder that a source reads, for messages."""
     return str(source.options.get("file") or source.options.get("folder") or source.format)
 
 
 def _once(notes: list[FileNote]) -> tuple[FileNote, ...]:
-    """Each file with its last note: formats look more than once, the later time with masks and depth maps already known."""
+    """The last note of each file. Formats look more than once; the last look already knows the masks and depth maps."""
     return tuple({(note.files, note.read): note for note in notes}.values())
 
 
 def _without_rivals(notes: list[FileNote]) -> list[FileNote]:
-    """A file that one format reads is not said to be none of another's."""
+    """Notes without those of formats that reject a file which another format reads."""
     read = {note.files for note in notes if note.read}
     return [note for note in notes if note.read or note.files not in read]
 
 
 def _layout_notes(guesses: list[tuple[str, Guess]]) -> list[FileNote]:
-    """Files that a known layout reads, tables and lists of parts, whatever single formats made of them."""
+    """Notes on the tables and lists of parts that a known layout reads; they replace the notes of single formats."""
     named = [name for _, guess in guesses for part in ("train", "val", "test") for name in (guess.splits or {}).get(part, [])]
     named += [str(guess.options[key]) for _, guess in guesses for key in ("file", "image_list") if guess.options.get(key)]
-    return [FileNote(name, 1, True, "read as the layout of this data set says") for name in dict.fromkeys(named)]
+    return [FileNote(name, 1, True, "read as part of this data set's known layout") for name in dict.fromkeys(named)]
 
 
 def _look(tree: Tree) -> Proposal:
     found = _FoundImages(tree)
     images = ImageSpec(files=[guess.options["images"] for guess in _guesses(found, "idx", ImageSpec())])
     guesses: list[tuple[str, Guess]] = []
-    for name in FORMATS:  # masks and depth before what counts images
+    for name in FORMATS:  # masks and depth come first, because the others count the images
         images = images.model_copy(update=_merged(images, [guess for _, guess in guesses], found.aside))
         guesses += [(name, guess) for guess in _guesses(found, name, images)]
     images = images.model_copy(update=_merged(images, [guess for _, guess in guesses], found.aside))
@@ -108,7 +108,7 @@ def _look(tree: Tree) -> Proposal:
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or guess.labelled["class"] > _most(guesses) / 2]
     if found.aside or any(name in ("masks", "depth") for name, _ in guesses):
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or not _are_scenes(found.index(images).keys)]
-    if len(guesses) > 1:  # names hold a class only where nothing else gives a target
+    if len(guesses) > 1:  # file names give a class only if no other source gives a target
         guesses = [(name, guess) for name, guess in guesses if name != "file_names"]
     foreign.tell(Context(tree, found.index(images), Findings(), found.notes))
     found.notes = _without_rivals(found.notes)
@@ -142,7 +142,7 @@ def _look(tree: Tree) -> Proposal:
 
 
 def _of_alike(question: Question, number: int, guesses: list[tuple[str, Guess]]) -> Question:
-    """The question with its source; where sources are parts of one (train.csv, val.csv) an answer changes each of them."""
+    """The question with its source. If several sources are parts of one (train.csv, val.csv), an answer changes all of them."""
     mark = guesses[number][1].alike
     same = [n for n, (_, guess) in enumerate(guesses) if guess.alike == mark] if mark else [number]
     if len(same) == 1:
@@ -155,7 +155,7 @@ def _of_alike(question: Question, number: int, guesses: list[tuple[str, Guess]])
 
 
 def _numbered(questions: tuple[Question, ...]) -> tuple[Question, ...]:
-    """Names that occur twice get a number, so that an answer names one question."""
+    """Number the question names that occur twice, so that an answer names one question."""
     seen: Counter[str] = Counter()
     numbered = []
     for question in questions:
@@ -165,7 +165,7 @@ def _numbered(questions: tuple[Question, ...]) -> tuple[Question, ...]:
 
 
 class _FoundImages:
-    """The images that a description means, found once per description: a set may have a hundred thousand."""
+    """The images that a description selects, cached per description, since a set may have a hundred thousand."""
 
     def __init__(self, tree: Tree):
         self.tree, self.reader = tree, ImageReader(tree)
@@ -177,7 +177,7 @@ class _FoundImages:
     def index(self, images: ImageSpec) -> ImageIndex:
         key = repr((images.folders, images.files, images.exclude, images.exclude_suffixes, images.exclude_files))
         if key not in self._known:
-            self._known = {key: ImageIndex(image_keys(self.tree, images, self.reader))}  # the last one only: this bounds the memory
+            self._known = {key: ImageIndex(image_keys(self.tree, images, self.reader))}  # only the last index, to bound the memory
         return self._known[key]
 
 
@@ -188,13 +188,13 @@ def _guesses(found: _FoundImages, name: str, images: ImageSpec) -> list[Guess]:
         format_class = FORMATS.load(name)
         title = format_class.title
         return format_class.guess(context, images)
-    except MTLError as error:  # one format that fails never blocks the others
+    except MTLError as error:  # a format that fails does not block the others
         context.not_understood(title, str(error))
         return []
 
 
 def _are_scenes(keys: list[str]) -> bool:
-    """Whether the pictures' folders are places or takes rather than classes: one picture in each, or every name begins with its folder's."""
+    """Whether the pictures' folders are scenes, not classes: one picture in each, or every file name begins with its folder's name."""
     folders = Counter(key.rpartition("/")[0] for key in keys)
     named = sum(key.rpartition("/")[2].startswith(f"{key.rpartition('/')[0].rpartition('/')[2]}_") for key in keys if "/" in key)
     return max(folders.values(), default=0) == 1 or named == len(keys)
@@ -210,7 +210,7 @@ def _merged(images: ImageSpec, guesses: list[Guess], aside: dict[str, list[str]]
 
 
 def _told_apart(sources: list[SourceSpec]) -> list[SourceSpec]:
-    """A column of a second table that names a task another column or source has: told apart by the file, unless it is the same column."""
+    """Rename the task of a table's column that another source has: the file's name is added, unless it is the same column."""
     seen: dict[str, str] = {}
     for source in sources:
         options = source.model_extra or {}
@@ -239,4 +239,4 @@ def _size(found: _FoundImages, keys: list[str], levels: tuple[float, float] | No
     if len(sizes) == 1 and min(next(iter(sizes))) >= 8 and max(next(iter(sizes))) <= 128:
         width, height = next(iter(sizes))
         return (height, width), f"Pictures of {width} x {height} pixels are kept as they are."
-    return (64, 64), "Pictures of other sizes are brought to 64 x 64 pixels; larger is slower and sees more ('images.size')."
+    return (64, 64), "Pictures of other sizes are resized to 64 x 64 pixels; a larger size is slower and shows more detail ('images.size')."

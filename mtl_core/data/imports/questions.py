@@ -1,7 +1,7 @@
-"""Questions of an import: a guess that has a rival is not made in silence. Both readings are named, and people choose.
+"""Questions of an import: a guess with an alternative is asked. Both readings are named, and the user chooses.
 
-A format's ``guess`` adds a ``Question`` to its ``Guess``. ``propose`` numbers the sources and collects the questions. The page shows each reading on
-pictures; the command line takes ``--answer NAME=READING``. ``answer`` writes the chosen reading into the description, where it is an ordinary option.
+A format's ``guess`` adds a ``Question`` to its ``Guess``. ``propose`` numbers the sources and collects the questions. The page shows pictures for
+each reading; the command line takes ``--answer NAME=READING``. ``answer`` writes the chosen reading into the description as ordinary options.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Reading:
 
     Attributes:
         name: short and stable, for the command line, such as ``shares``.
-        title: what it means, in words: "shares of the picture's sides".
+        title: its meaning, such as "shares of the picture's sides".
         changes: dotted path -> value. In the question of a source the path starts at the source's options (``box_unit``, ``columns.0.kind``), in a
             question of the whole set at the description (``splits.how``, ``images.exclude``).
     """
@@ -34,16 +34,16 @@ class Reading:
 
 @dataclass(frozen=True)
 class Question:
-    """Something that the files leave open.
+    """An ambiguity in the files.
 
     Attributes:
         name: short and stable, unique in a proposal once ``propose`` has numbered it, such as ``unlisted``.
         text: one sentence that ends in a question mark.
         readings: at least two.
-        taken: name of the reading that the proposed description holds until somebody answers; '' when none can be preferred.
-        evidence: what was found that speaks for each reading, with numbers.
-        examples: image keys on which the readings differ, to be drawn; at most six.
-        source: index into ``spec.sources``; None for the whole set. ``propose`` fills it in.
+        taken: name of the reading in the proposed description until the user answers; '' if none is preferred.
+        evidence: findings for each reading, with numbers.
+        examples: at most six image keys on which the readings differ, to draw.
+        source: index into ``spec.sources``; None for the whole set. ``propose`` sets it.
     """
 
     name: str
@@ -55,10 +55,10 @@ class Question:
     source: int | None = None
 
     def reading(self, name: str) -> Reading:
-        """The reading of this name.
+        """The reading named ``name``.
 
         Raises:
-            DataError: there is none; the readings are listed.
+            DataError: no such reading; the message lists them.
         """
         for reading in self.readings:
             if reading.name == name:
@@ -74,13 +74,13 @@ class Question:
 
 @dataclass(frozen=True)
 class FileNote:
-    """What the look made of a file, or of several files that are alike.
+    """The look's result for a file, or for several similar files.
 
     Attributes:
         files: a name below the path, or a pattern such as ``scans/*.heic``.
-        count: how many files it stands for.
-        read: whether something is read from it.
-        reason: as what it is read; or why it is not read and what to do.
+        count: number of files.
+        read: whether the files are read.
+        reason: the format they are read as; or why they are not read, and what to do.
     """
 
     files: str

@@ -1,4 +1,4 @@
-"""Report: what a check found, file by file: usable, repaired (how), skipped (why). Nothing is prepared by it."""
+"""Report: the findings of a check, file by file: usable, repaired (how), skipped (why). A check prepares nothing."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from mtl_core.data.dataset import Task
 from mtl_core.data.imports.questions import Question
 
 Outcome = Literal["repaired", "skipped", "note"]
-ROWS_KEPT = 20_000  # findings listed one by one; more are only counted, so that memory stays bounded
+ROWS_KEPT = 20_000  # most findings that are listed; more are only counted, to bound the memory
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing worth saying about one file.
+    """One finding about one file.
 
     Attributes:
-        outcome: ``repaired``: used, changed as said; ``skipped``: not used; ``note``: used as it is, but odd.
-        kind: short stable name of the sort of thing, such as ``truncated`` or ``box_empty``.
-        file: name below the path, with the place in it where that helps (``a.csv:17``).
-        message: a sentence: what was expected, what was found, what was done.
-        task: the task it is about; empty for the image itself or the whole set.
+        outcome: ``repaired``: changed and used; ``skipped``: not used; ``note``: used unchanged, but unusual.
+        kind: short stable name of the finding's type, such as ``truncated`` or ``box_empty``.
+        file: name below the path, with the line if that helps (``a.csv:17``).
+        message: a sentence with the expected and found values and the action taken.
+        task: name of its task; empty for the image itself or the whole set.
     """
 
     outcome: Outcome
@@ -37,53 +37,53 @@ class Finding:
 
 
 class Findings:
-    """Findings as they are made: the first ``ROWS_KEPT`` in full, all of them counted."""
+    """Collects findings: the first ``ROWS_KEPT`` are listed, all are counted."""
 
     def __init__(self) -> None:
         self.rows: list[Finding] = []
         self.counts: Counter[tuple[str, str, str]] = Counter()  # (outcome, kind, task) -> how many
 
     def add(self, outcome: Outcome, kind: str, file: str, message: str, task: str = "") -> None:
-        """Take one down."""
+        """Add a finding."""
         self.counts[outcome, kind, task] += 1
         if len(self.rows) < ROWS_KEPT:
             self.rows.append(Finding(outcome, kind, _printable(file), _printable(message), task))
 
     def take(self, others: Findings) -> None:
-        """All of another's, as if they had been added here."""
+        """Add all findings of another collection."""
         self.counts.update(others.counts)
         self.rows += others.rows[: max(0, ROWS_KEPT - len(self.rows))]
 
     def mark(self) -> tuple[int, Counter[tuple[str, str, str]]]:
-        """Where they stand now, for ``back_to``."""
+        """The current position, for ``back_to``."""
         return len(self.rows), self.counts.copy()
 
     def back_to(self, mark: tuple[int, Counter[tuple[str, str, str]]]) -> None:
-        """Forget what was added since ``mark``."""
+        """Remove the findings added since ``mark``."""
         del self.rows[mark[0] :]
         self.counts = mark[1].copy()
 
     @property
     def left_out(self) -> int:
-        """How many are counted but not listed."""
+        """Number of findings that are counted but not listed."""
         return sum(self.counts.values()) - len(self.rows)
 
 
 def _printable(text: str) -> str:
-    """No control characters (a file's name may hold some) and no endless names."""
+    """Text without control characters, which file names may contain, and cut to a bounded length."""
     text = "".join(character if character.isprintable() else "?" for character in text)
     return text if len(text) <= 600 else text[:597] + "..."
 
 
 @dataclass(frozen=True)
 class TaskSummary:
-    """One task as the check found it.
+    """A task's numbers in the check.
 
     Attributes:
         task: name, kind, classes, unit as training will see them.
         labelled: split -> images that have this target.
         class_counts: class -> images (classification, multi_label), boxes (detection); empty for other kinds.
-        lowest, highest: of regression's values; None for other kinds.
+        lowest, highest: range of the values of regression; None for other kinds.
     """
 
     task: Task
@@ -95,11 +95,11 @@ class TaskSummary:
 
 @dataclass(frozen=True)
 class Leak:
-    """The same picture in two parts of the data: results on the second would be too good.
+    """The same picture in two parts of the data, which makes results on the second part too good.
 
     Attributes:
         splits: the two parts.
-        files: the two files, pixel by pixel the same.
+        files: the two files, whose pixels are equal.
     """
 
     splits: tuple[str, str]
@@ -108,23 +108,23 @@ class Leak:
 
 @dataclass(frozen=True)
 class Report:
-    """What is in a folder or zip under a spec.
+    """The content of a folder or zip, read by a spec.
 
     Attributes:
-        images: usable images.
-        found: image files looked at.
-        repaired, skipped: images, each counted once.
+        images: number of usable images.
+        found: number of image files read.
+        repaired, skipped: numbers of images, each counted once.
         split_sizes: images per split.
         image_shape: (C, H, W) after preparation.
         original_sizes: (width, height) -> images, the most frequent twenty.
         tasks: in the spec's order.
-        findings: row by row; ``left_out`` more are only in ``counts``.
-        counts: {"outcome/kind": how many}, over all findings.
+        findings: the listed findings; ``left_out`` more are only in ``counts``.
+        counts: {"outcome/kind": number}, over all findings.
         leaks: at most 200; ``leak_count`` is the true number.
-        problems: what keeps the import from being made, as sentences; empty when it can be.
+        problems: sentences with the reasons why the import is refused; empty if it can be made.
         bytes_prepared: size of the prepared data on disk.
-        digest: of everything the prepared data depend on.
-        questions: what only reading every file shows and the description leaves open; ``questions.answer`` writes a reading into it.
+        digest: hash of everything that the prepared data depend on.
+        questions: questions that came up only when every file was read; ``questions.answer`` writes a reading into the spec.
     """
 
     images: int
@@ -146,7 +146,7 @@ class Report:
     questions: tuple[Question, ...] = ()
 
     def csv_lines(self) -> Iterator[str]:
-        """The findings as CSV, a line at a time, for a download. A cell that a spreadsheet would take for a formula gets a ' before it."""
+        """The findings as CSV, a line at a time, for a download. A cell that a spreadsheet would read as a formula starts with a '."""
         yield _csv_line(("outcome", "kind", "task", "file", "message"))
         for row in self.findings:
             yield _csv_line((row.outcome, row.kind, row.task, row.file, row.message))

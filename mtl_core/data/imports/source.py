@@ -1,4 +1,4 @@
-"""Imported data as a source: rows of arrays, made a few images at a time, so that a set larger than memory can be prepared."""
+"""Imported data as a source. Arrays are made a few images at a time, so that a set larger than memory can be prepared."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from mtl_core.errors import DataError
 from mtl_core.tasks import kind_of
 
 _ROWS = 128  # images written at once
-_MEAN_BARS = 3  # version of PREPARATION from which on bars have the picture's mean colour; they were black before
+_MEAN_BARS = 3  # first version of PREPARATION whose bars have the picture's mean colour; they were black before
 
 
 class NoOptions(SourceOptions):
-    """Nothing can be chosen: the description has said it all."""
+    """No options: the description holds everything."""
 
 
 class PreparedSource(DataSource):
-    """What an examination found, ready to be written. The cache knows it by its content, whatever it is called."""
+    """The result of ``examine`` as a source. Its cache name depends on its content, not on the set's name."""
 
     title = "Imported pictures"
     summary = ""
@@ -93,7 +93,7 @@ class PreparedSource(DataSource):
         fact = examined.facts[key]
         place = placement(examined.spec.images.resize, fact.size, (width, height))
         content = examined.reader.content(key)
-        image = examined.reader.picture(key, content, None).image  # whole: a JPEG decoded at a half of its size has other pixels than prediction sees
+        image = examined.reader.picture(key, content, None).image  # no draft: a JPEG decoded at half its size has other pixels than in prediction
         image = place_image(image, fact.size, place).convert("L" if channels == 1 else "RGB")
         row: dict[str, Any] = {"images": np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)}
         for target in examined.targets:
@@ -119,18 +119,18 @@ def _value(target: Targets, key: str, place: Placement) -> np.ndarray:
 
 
 def cache_name(digest: str) -> str:
-    """Folder name of the prepared data of a digest."""
+    """Folder name of the prepared data with this digest."""
     return f"imported-{digest[:16]}"
 
 
 class ImportedOptions(SourceOptions):
-    """What can be chosen about ``imported``."""
+    """Options of ``imported``."""
 
-    set: str = Field("", max_length=64, description="Name of the imported data set; 'data list' and the Data page show them.")
+    set: str = Field("", max_length=64, description="Name of the imported data set; 'data list' and the Data page list the names.")
 
 
 class Imported(DataSource):
-    """A data set of one's own, imported before: ``data: {name: imported, set: cells}``."""
+    """A user's imported data set: ``data: {name: imported, set: cells}``."""
 
     title = "Imported pictures"
     summary = "Your own pictures, imported on the Data page or with 'data import'."
@@ -148,7 +148,7 @@ class Imported(DataSource):
 
     @property
     def bars(self) -> str:  # type: ignore[override]
-        """As its version makes them."""
+        """Colour of the bars in the set's version of ``PREPARATION``."""
         return "mean" if self.problems() or get_imported(self.options.set).preparation >= _MEAN_BARS else "black"
 
     @property
@@ -187,19 +187,19 @@ class Imported(DataSource):
         return self._again(progress).portions(split, progress)
 
     def _again(self, progress: Progress) -> PreparedSource:
-        """From the user's files, for a cache that was lost; they must still be what they were."""
+        """The source made from the user's files again, if the cache was lost. The files must be unchanged."""
         if self._source is None:
             known = get_imported(self.options.set)
             if known.preparation != PREPARATION:
                 raise DataError(
-                    f"the prepared images of '{known.name}' are lost, and they were made by an earlier version that prepared images in another "
+                    f"the prepared images of '{known.name}' are lost, and an earlier version made them in another "
                     f"way (version {known.preparation}, now {PREPARATION}). Import '{known.path}' again under another name."
                 )
             examined = examine(known.path, known.spec(), lambda share, what: progress(0.0, what))
             if examined.report.digest != known.digest:
                 raise DataError(
-                    f"the files of the imported data set '{known.name}' in '{known.path}' are not what they were when it was imported. "
-                    "Bring them back as they were, or import them again under another name."
+                    f"the files of the imported data set '{known.name}' in '{known.path}' have changed since it was imported. "
+                    "Restore them, or import them again under another name."
                 )
             self._source = PreparedSource(examined)
         return self._source

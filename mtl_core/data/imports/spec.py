@@ -1,9 +1,9 @@
-"""ImportSpec: the small YAML that says how a folder or zip is read. Proposed by looking, corrected by people, repeated from the command line.
+"""ImportSpec: the YAML description of how a folder or zip is read. ``propose`` guesses it, the user corrects it, the command line repeats it.
 
 ::
 
     format: 1
-    path: /pictures/cells                 # a folder or a zip; relative ones are meant from the YAML's own folder
+    path: /pictures/cells                 # a folder or a zip; a relative path starts at the YAML's folder
     images: {folders: [JPEGImages], size: [96, 96], colour: auto, resize: stretch}
     sources:
       - {format: voc, folder: Annotations, boxes: boxes, counts: counts}
@@ -24,18 +24,18 @@ from mtl_core.errors import ConfigError
 from mtl_core.plain_yaml import read_yaml
 from mtl_core.registry import validated
 
-SPEC_NAME = "dataset.yaml"  # beside the data it describes
-SPEC_BYTES = 4 << 20  # the longest YAML that is read
+SPEC_NAME = "dataset.yaml"  # file name of a description beside its data
+SPEC_BYTES = 4 << 20  # largest YAML that is read
 
 
 class Strict(BaseModel):
-    """Unknown keys and numbers that are not finite are errors."""
+    """Parent of the description's models: unknown keys and non-finite numbers are errors."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class ImageSpec(Strict):
-    """Which files are the images, and what they are brought to."""
+    """The image files, and their size, colour and levels after preparation."""
 
     folders: list[str] = Field(default_factory=lambda: [""], description="Folders below the path whose images count, '' for all.")
     files: list[str] = Field(default_factory=list, description="idx files (as MNIST's) that hold many images each.")
@@ -62,7 +62,7 @@ class ImageSpec(Strict):
 
 
 class SourceSpec(BaseModel):
-    """One source of targets: its format's name, every further key an option of that format."""
+    """One source of targets: the name of its format, and the options of that format as further keys."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
     format: str = Field(description="Name in the table of formats.")
@@ -74,7 +74,7 @@ class SourceSpec(BaseModel):
 
 
 class SplitSpec(Strict):
-    """Which image belongs to train, val and test. A part that is not given is drawn from train."""
+    """The split of the images into train, val and test. A part that is not given is drawn from train."""
 
     how: Literal["ratio", "lists", "folders", "column"] = Field("ratio", description="Where the parts come from.")
     train: list[str] = Field(
@@ -108,10 +108,10 @@ class SplitSpec(Strict):
 
 
 class ImportSpec(Strict):
-    """Everything that decides what an import makes of the files.
+    """The complete description of an import.
 
     Raises:
-        ConfigError: from the constructors, naming every unknown, invalid or contradictory key.
+        ConfigError: from the constructors; the message names every unknown, invalid or contradictory key.
     """
 
     format: Literal[1] = Field(1, description="Version of this description.")
@@ -131,7 +131,7 @@ class ImportSpec(Strict):
 
     @classmethod
     def from_yaml(cls, text: str) -> ImportSpec:
-        """Checked spec from YAML text; plain values only, nothing that runs code."""
+        """Checked spec from YAML text, read with the safe loader."""
         return cls.from_dict(read_yaml(text, SPEC_BYTES))
 
     @classmethod
@@ -148,5 +148,5 @@ class ImportSpec(Strict):
         return self.model_dump(mode="json")
 
     def to_yaml(self) -> str:
-        """YAML that ``from_yaml`` reads back to an equal spec."""
+        """YAML from which ``from_yaml`` makes an equal spec."""
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)

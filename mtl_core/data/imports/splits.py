@@ -1,4 +1,4 @@
-"""Which image belongs to train, val and test: given, or drawn with a seed, in equal shares of classes or with neighbours kept together."""
+"""The split of an import's images: given by the files, or drawn with a seed, stratified by class or with groups kept together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPLITS = ("train", "val", "test")
 
 
 def assign(spec: SplitSpec, keys: list[str], context: Context, sources: list[SourceSpec], targets: list[Targets]) -> dict[str, str]:
-    """Image -> split, for every image that belongs to one.
+    """Image -> part (train, val, test), for every image that belongs to one.
 
     Raises:
         DataError: a list, folder or column that the spec names is not there.
@@ -47,7 +47,7 @@ def assign(spec: SplitSpec, keys: list[str], context: Context, sources: list[Sou
 
 
 def given(spec: SplitSpec, keys: list[str], context: Context, sources: list[SourceSpec]) -> dict[str, str]:
-    """Image -> part, for those that lists, folders or a column name; nothing is drawn.
+    """Image -> part, for images that lists, folders or a column name, without drawing.
 
     Raises:
         DataError: a list, folder or column that the spec names is not there.
@@ -70,7 +70,7 @@ def _lists(spec: SplitSpec, keys: list[str], context: Context, sources: list[Sou
 
 
 def _of_list(file: str, context: Context) -> Iterator[tuple[str, str | None]]:
-    """(place, image) of each line of a text that lists images."""
+    """(place, image) of each line of a text file that lists images."""
     try:
         text = context.tree.read(file, 64 << 20).decode("utf-8-sig")
     except (UnreadableError, UnicodeDecodeError) as error:
@@ -83,7 +83,7 @@ def _of_list(file: str, context: Context) -> Iterator[tuple[str, str | None]]:
 
 
 def _of_table(source: SourceSpec, context: Context) -> Iterator[tuple[str, str | None]]:
-    """(place, image) of each row of a table among the sources. What is odd in its rows is said where its targets are read."""
+    """(place, image) of each row of a table among the sources. Reading its targets reports odd rows."""
     options = CsvOptions(**source.options)
     quiet = Context(context.tree, context.index, Findings(), near=options.file.rpartition("/")[0])
     names, rows = read_table(quiet, options)
@@ -119,7 +119,7 @@ def _column(spec: SplitSpec, keys: list[str], context: Context, sources: list[So
 
 
 def _values(context: Context, file: str, column: str, sources: list[SourceSpec]) -> dict[str, str]:
-    """Image -> cell of a column; the table is read as its source says, or as it looks. Without a file: every table that has the column."""
+    """Image -> cell of a column. The table is read with its source's options, or with guessed ones. Without a file: every table with the column."""
     known = [source for source in sources if source.format == "csv" and source.options.get("file") == (file or source.options.get("file"))]
     if known:
         tables = [CsvOptions(**source.options) for source in (known[:1] if file else known)]
@@ -164,7 +164,7 @@ def _drawn(
             if len(units) > len(shares) or len(strata) == 1:
                 taken |= dealt
             else:
-                rare += units  # too few to reach each part by themselves: drawn together, so that no part stays empty
+                rare += units  # classes with too few images for each part are drawn together, so that no part stays empty
         return taken | _dealt(rare, shares, random)
     units = _units(spec, keys, context, sources)
     taken = _dealt(units, shares, random)
@@ -178,7 +178,7 @@ def _drawn(
 
 
 def _dealt(units: list[list[str]], shares: dict[str, float], random: np.random.Generator) -> dict[str, str]:
-    """Units in random order: as many as come nearest to each share, the rest to train; each part gets one where there are enough."""
+    """Units dealt in random order: the number nearest to each share, the rest to train. Each part gets one unit if there are enough."""
     order = [units[n] for n in random.permutation(len(units))]
     total, taken = sum(map(len, units)), {}
     for part, share in shares.items():

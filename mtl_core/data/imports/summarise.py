@@ -1,4 +1,4 @@
-"""What a report says of a whole set: leaks between its parts, each task in numbers, what keeps it from being trained on."""
+"""The summary of a report: leaks between parts, each task in numbers, and problems that prevent training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LEAKS_LISTED = 200
 
 
 def leaks_between(facts: dict[str, Facts], split: dict[str, str]) -> tuple[list[Leak], int]:
-    """Pictures of the same pixels in two parts of the data: the first of them, and how many there are.
+    """Identical pictures in two parts of the data: the first of them, and their number.
 
     Args:
         split: image -> its part.
@@ -35,7 +35,7 @@ def leaks_between(facts: dict[str, Facts], split: dict[str, str]) -> tuple[list[
 
 
 def task_summary(task: Task, target: Targets, split: dict[str, str]) -> TaskSummary:
-    """How many images of each part have the target, and its classes or values over all parts."""
+    """The number of images with the target in each part, and its classes or values over all parts."""
     values = {key: value for key, value in target.values.items() if key in split}
     labelled = Counter(split[key] for key in values)
     kind, counts = kind_of(task.kind), Counter()
@@ -51,11 +51,11 @@ def task_summary(task: Task, target: Targets, split: dict[str, str]) -> TaskSumm
 
 
 def problems_with(parts: Counter[str], summaries: tuple[TaskSummary, ...], images_alone: bool = False) -> Iterable[str]:
-    """Sentences that say why the set can't be trained on.
+    """Sentences with the reasons why no training is possible.
 
     Args:
-        parts: images in each part.
-        images_alone: the description names no source, or keeps no task: the set is meant for tasks that need no labels.
+        parts: number of images in each part.
+        images_alone: whether the description has no source or no task, so that the set is for self-supervised tasks.
     """
     if not sum(parts.values()):
         yield "No image can be used: see the findings for why."
@@ -77,10 +77,10 @@ def problems_with(parts: Counter[str], summaries: tuple[TaskSummary, ...], image
 
 
 def without_train(summaries: tuple[TaskSummary, ...], given: bool) -> tuple[Question, ...]:
-    """Asked where the parts that are given leave a task without targets in train: other parts, or without the task?
+    """Questions about tasks that have no targets in train with the given parts: draw other parts, or leave the task out?
 
     Args:
-        given: whether the description says the parts, and they are not drawn.
+        given: whether the files give the parts, so that they are not drawn.
     """
     asked = []
     for summary in summaries:

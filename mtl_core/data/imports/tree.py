@@ -1,4 +1,4 @@
-"""Tree: the files of a folder or zip, listed once within bounds and read one at a time. A zip is never unpacked to disk."""
+"""Tree: the files of a folder or zip. They are listed once, with limits, and read one at a time. A zip is never unpacked to disk."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from mtl_core.data.imports.report import Findings
 from mtl_core.errors import DataError
 
 MOST_FILES = 500_000
-MOST_ZIP_BYTES = 32 << 30  # unpacked, in all
+MOST_ZIP_BYTES = 32 << 30  # unpacked size of all files
 MOST_FILE_BYTES = 512 << 20  # of one file that is read whole: a JSON, a CSV, a picture, an npy
 MOST_STREAM_BYTES = 8 << 30  # of one file that is read a piece at a time
-ZIP_RATIO = 200  # a zip whose files are more times larger unpacked is refused
+ZIP_RATIO = 200  # largest ratio of unpacked to packed size
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
 
@@ -34,20 +34,20 @@ class Tree:
 
     Args:
         path: the folder or zip.
-        findings: told what was left out and why.
+        findings: collects the files that are left out, with the reason.
 
     Attributes:
         files: name below the path, with '/', -> size in bytes; sorted.
 
     Raises:
-        DataError: the path is not there, not a folder or zip, or beyond the bounds.
+        DataError: the path does not exist, is no folder or zip, or exceeds the limits.
     """
 
     def __init__(self, path: str | Path, findings: Findings):
         self.path = Path(path).expanduser()
         self._zip: zipfile.ZipFile | None = None
         self._entries: dict[str, zipfile.ZipInfo] = {}
-        self.looked_at: dict[str, object] = {}  # what looks found in the files, by the name of the look, so that formats share it
+        self.looked_at: dict[str, object] = {}  # cached results of looks by their name, shared by the formats
         self._facts: dict[str, str] = {}
         self._lock = threading.Lock()
         try:
@@ -70,7 +70,7 @@ class Tree:
         self.close()
 
     def close(self) -> None:
-        """Let go of the zip."""
+        """Close the zip."""
         if self._zip is not None:
             self._zip.close()
 
@@ -78,15 +78,15 @@ class Tree:
         """A file's content.
 
         Raises:
-            UnreadableError: it is larger than ``most`` bytes, damaged, or gone.
+            UnreadableError: the file is larger than ``most`` bytes, damaged, or missing.
         """
         if name not in self.files:
             raise UnreadableError("the file is not there")
         if self.files[name] > most:
             raise UnreadableError(f"{self.files[name]:,} bytes; at most {most:,} are read")
-        wanted = self.files[name] + 1  # of this size a buffer is made; one more byte than promised shows that the promise was wrong
+        wanted = self.files[name] + 1  # size of the buffer; one byte more than listed shows a wrong size
         try:
-            with self._opened(name) as file:
+            with self._open(name) as file:
                 content = file.read(wanted)
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, ValueError) as error:
             raise UnreadableError(f"cannot be read: {error}") from None
@@ -98,34 +98,34 @@ class Tree:
         """The first ``most`` bytes of a file.
 
         Raises:
-            UnreadableError: it is damaged, or gone.
+            UnreadableError: the file is damaged or missing.
         """
         with self.stream(name, MOST_STREAM_BYTES) as file:
             return file.read(most)
 
     @contextmanager
     def stream(self, name: str, most: int) -> Iterator[BinaryIO]:
-        """A file to be read a piece at a time.
+        """Open a file to read it piece by piece.
 
         Raises:
-            UnreadableError: it is larger than ``most`` bytes, damaged, or gone; also while it is read.
+            UnreadableError: the file is larger than ``most`` bytes, damaged, or missing; also raised while it is read.
         """
         if name not in self.files:
             raise UnreadableError("the file is not there")
         if self.files[name] > most:
             raise UnreadableError(f"{self.files[name]:,} bytes; at most {most:,} are read")
         try:
-            with self._opened(name) as file:
+            with self._open(name) as file:
                 yield file
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
             raise UnreadableError(f"cannot be read: {error}") from None
 
-    def _opened(self, name: str) -> BinaryIO:
-        """By the entry of the zip, not by its name: where a name stands twice, the zip's own table knows only the last."""
+    def _open(self, name: str) -> BinaryIO:
+        """Open by the zip entry, not by the name: if a name occurs twice, the zip's name table has only the last."""
         return self._zip.open(self._entries[name]) if self._zip is not None else (self.path / name).open("rb")
 
     def identity(self) -> str:
-        """A hash that changes when a file comes, goes, or changes its size or time (in a zip: its check sum). Cheap."""
+        """A hash that changes when a file is added, removed, or changes its size or time (in a zip: its checksum). Cheap."""
         lines = (f"{name}\0{size}\0{self._facts[name]}\n" for name, size in self.files.items())
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -211,7 +211,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _refusal(entry: zipfile.ZipInfo, files: dict[str, int]) -> tuple[str, str] | None:
-    """(kind, sentence) why an entry of a zip is not read; None where it is."""
+    """(kind, sentence) why an entry of a zip is not read; None if it is read."""
     name = entry.filename
     parts = name.replace("\\", "/").split("/")
     rules: tuple[tuple[bool, str, str], ...] = (
@@ -233,7 +233,7 @@ def _refusal(entry: zipfile.ZipInfo, files: dict[str, int]) -> tuple[str, str] |
 
 
 def same_name(name: str) -> str:
-    """A name as it is compared: composed Unicode, '/' between parts, no './' before."""
+    """A name in its compared form: composed Unicode, '/' between parts, no leading './'."""
     return unicodedata.normalize("NFC", name.strip()).replace("\\", "/").removeprefix("./")
 
 

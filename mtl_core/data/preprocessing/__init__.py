@@ -1,4 +1,4 @@
-"""What is done once to an image and its targets before anything is learnt from it. To add a denoiser: a file here and a line in this table."""
+"""Preprocessing of images and their targets, done once before training. To add a denoiser: a file here and a line in this table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DENOISERS = Registry(
 
 
 def open_denoiser(part: PartConfig) -> Denoiser:
-    """The denoiser a config names, with its options checked.
+    """The denoiser that a config names, with its options checked.
 
     Raises:
         ConfigError: unknown denoiser or option.

@@ -10,7 +10,7 @@ from mtl_core.data.preprocessing.denoiser import Denoiser, DenoiserOptions, as_r
 
 
 class BilateralOptions(DenoiserOptions):
-    """What can be chosen about the bilateral filter."""
+    """Options of the bilateral filter."""
 
     strength: float = Field(
         30.0,
@@ -23,7 +23,7 @@ class BilateralOptions(DenoiserOptions):
 
 
 class Bilateral(Denoiser):
-    """A mean over those neighbours that look alike."""
+    """Each pixel becomes a mean over those neighbours of similar brightness."""
 
     title = "Bilateral"
     summary = "A mean over those neighbours that look alike. For even noise on smooth surfaces; edges stay sharp."

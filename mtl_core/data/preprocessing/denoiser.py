@@ -10,15 +10,15 @@ from pydantic import BaseModel, ConfigDict
 
 
 class DenoiserOptions(BaseModel):
-    """Parent of every denoiser's options. One of them says how strong it is, in a unit that means something for the method."""
+    """Parent of every denoiser's options. One option is the strength, in the unit of the method."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Denoiser(ABC):
-    """Removes noise from one image, whose pixels stay where they are: no target changes.
+    """Removes noise from one image. Pixels do not move, so no target changes.
 
-    ``title`` and ``summary`` are for people; ``source`` says where the method comes from.
+    ``title`` and ``summary`` are shown on screen; ``source`` names the paper.
     """
 
     title: ClassVar[str]
@@ -31,14 +31,14 @@ class Denoiser(ABC):
 
     @abstractmethod
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """uint8 (C, H, W), C is 1 or 3 -> a new one of the same shape, or the same one where nothing is to be done."""
+        """uint8 (C, H, W) with C 1 or 3 -> a new array of the same shape, or the same array if nothing changes."""
 
 
 def as_rows(image: np.ndarray) -> np.ndarray:
-    """(C, H, W) as OpenCV wants it: (H, W) for grey, (H, W, 3) for colour."""
+    """(C, H, W) -> OpenCV's layout: (H, W) for grey, (H, W, 3) for colour."""
     return np.ascontiguousarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
 
 
 def from_rows(image: np.ndarray) -> np.ndarray:
-    """The way back."""
+    """OpenCV's layout -> (C, H, W)."""
     return np.ascontiguousarray(image[None] if image.ndim == 2 else image.transpose(2, 0, 1))

@@ -10,7 +10,7 @@ from mtl_core.data.preprocessing.denoiser import Denoiser, DenoiserOptions, as_r
 
 
 class GaussianOptions(DenoiserOptions):
-    """What can be chosen about the Gaussian filter."""
+    """Options of the Gaussian filter."""
 
     sigma: float = Field(1.0, gt=0, le=10, description="Strength: standard deviation of the bell.", json_schema_extra={"unit": "pixels"})
 

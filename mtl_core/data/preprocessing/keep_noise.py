@@ -8,14 +8,14 @@ from mtl_core.data.preprocessing.denoiser import Denoiser, DenoiserOptions
 
 
 class KeepNoiseOptions(DenoiserOptions):
-    """Nothing to choose."""
+    """No options."""
 
 
 class KeepNoise(Denoiser):
     """Leaves images as they are."""
 
     title = "No denoising"
-    summary = "Images stay as they are. Networks learn to see through moderate noise by themselves."
+    summary = "Images stay as they are. Networks learn to ignore moderate noise by themselves."
     source = ""
     Options = KeepNoiseOptions
 

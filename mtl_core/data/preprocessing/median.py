@@ -10,7 +10,7 @@ from mtl_core.data.preprocessing.denoiser import Denoiser, DenoiserOptions, as_r
 
 
 class MedianOptions(DenoiserOptions):
-    """What can be chosen about the median filter."""
+    """Options of the median filter."""
 
     size: int = Field(3, ge=3, le=15, description="Strength: side of the square window, an odd number.", json_schema_extra={"unit": "pixels"})
 
@@ -26,7 +26,7 @@ class Median(Denoiser):
     """Each pixel becomes the median of its window, per channel."""
 
     title = "Median"
-    summary = "Each pixel becomes the median around it. For single wrong pixels (salt and pepper); edges stay, thin lines go."
+    summary = "Each pixel becomes the median around it. For single wrong pixels (salt and pepper); edges stay sharp, thin lines vanish."
     source = 'T. S. Huang, G. J. Yang and G. Y. Tang, "A fast two-dimensional median filtering algorithm", 1979'
     Options = MedianOptions
     options: MedianOptions

@@ -13,11 +13,11 @@ from pydantic import Field
 from mtl_core.data.preprocessing.denoiser import Denoiser, DenoiserOptions, as_rows, from_rows
 
 PATCH = 5  # side of the patches compared, in pixels
-SEARCH = 15  # side of the window in which they are looked for
+SEARCH = 15  # side of the window that is searched for patches, in pixels
 
 
 class NonLocalMeansOptions(DenoiserOptions):
-    """What can be chosen about non-local means."""
+    """Options of non-local means."""
 
     strength: float = Field(
         10.0, gt=0, le=100, description="Strength h: about the standard deviation of the noise.", json_schema_extra={"unit": "levels"}
@@ -25,7 +25,7 @@ class NonLocalMeansOptions(DenoiserOptions):
 
 
 class NonLocalMeans(Denoiser):
-    """A mean over the middles of patches that look alike, wherever they are nearby."""
+    """Each pixel becomes a mean over the centres of similar patches nearby."""
 
     title = "Non-local means"
     summary = "A mean over similar patches nearby. For even noise; keeps texture best, and takes longest."

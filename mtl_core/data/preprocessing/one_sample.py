@@ -1,4 +1,4 @@
-"""One image with its targets, preprocessed and augmented by the very code that training uses: what the Train form shows."""
+"""One image with its targets for the Train form, preprocessed and augmented by the code that training uses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mtl_core.data.preprocessing.steps import preprocessing
 
 @dataclass(frozen=True)
 class OneSample:
-    """An image uint8 (C, H, W), its targets by name (a row each), and which of them it has."""
+    """An image uint8 (C, H, W), its targets by name (a row each), and the flags of the targets that it has."""
 
     image: np.ndarray
     targets: Mapping[str, np.ndarray]
@@ -36,18 +36,18 @@ def preprocessed_sample(data: PreparedData, row: int, config: PreprocessingConfi
 def variants(
     sample: OneSample, mean: list[float], config: AugmentationConfig, count: int, seed: int = 0, tasks: Mapping[str, Task] | None = None
 ) -> list[OneSample]:
-    """The sample augmented ``count`` times. Mixup needs another image to lay over it, so it is left out.
+    """The sample augmented ``count`` times. Mixup is left out, because it needs a second image.
 
     Args:
-        mean: of the training images, (C,) in 0..1.
-        tasks: the data set's, by name.
+        mean: mean of the training images, (C,) in 0..1.
+        tasks: the data set's tasks by name.
     """
     import torch
 
     from mtl_core.data.augmentation.pipeline import Pipeline
 
     channels = len(sample.image)
-    mean = mean if len(mean) == channels else [float(np.mean(mean))] * channels  # preprocessing changed their number
+    mean = mean if len(mean) == channels else [float(np.mean(mean))] * channels  # preprocessing changed the number of channels
     pipeline = Pipeline(config.model_copy(update={"mixup": 0.0}), mean, tasks=read_by(tasks))
     images, *targets = (torch.from_numpy(np.repeat(values[None], count, axis=0)) for values in (sample.image, *sample.targets.values()))
     drawn = pipeline.draw(count, sample.image.shape[1:], np.random.default_rng(seed))

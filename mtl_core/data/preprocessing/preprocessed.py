@@ -1,4 +1,4 @@
-"""A data source whose images are preprocessed: made from the source's own prepared arrays, and kept beside them."""
+"""Preprocessed: a data source made from another source's prepared arrays and stored beside them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Preprocessed(DataSource):
     """Another source's data after preprocessing.
 
     Args:
-        source: what the images come from.
-        config: what is done to them.
+        source: the source of the images.
+        config: the preprocessing.
     """
 
-    Options = None  # type: ignore[assignment] - nobody chooses it by name
+    Options = None  # type: ignore[assignment] - no config names this source
 
     def __init__(self, source: DataSource, config: PreprocessingConfig):
         super().__init__(source.options)
@@ -69,10 +69,10 @@ class Preprocessed(DataSource):
         return MultiTaskDataset(arrays["images"], {name: arrays[f"target.{name}"] for name in data.targets}, dict(data.labelled))
 
     def portions_of(self, data: MultiTaskDataset, progress: Progress) -> tuple[Layout, Rows]:
-        """A split of the source (memory-mapped, as a rule) preprocessed a few rows at a time."""
+        """A split of the source (usually memory-mapped), preprocessed a few rows at a time."""
         tasks = {task.target: task for task in self.tasks()}
         blank = {name: np.zeros(values.shape[1:], values.dtype) for name, values in data.targets.items()}
-        _, moved = self._apply(np.zeros(data.images.shape[1:], np.uint8), blank, tasks)  # tells the shapes, for an empty split, too
+        _, moved = self._apply(np.zeros(data.images.shape[1:], np.uint8), blank, tasks)  # gives the shapes, also of an empty split
         layout: Layout = {"images": ((len(data), *self.image_shape()), np.dtype(np.uint8))}
         for name, values in data.targets.items():
             layout[f"target.{name}"] = ((len(data), *np.shape(moved[name])), values.dtype)

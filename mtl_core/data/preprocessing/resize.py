@@ -1,6 +1,6 @@
-"""Resizing of an image of any size, with the boxes and maps that belong to it.
+"""Resizing of an image of any size together with its boxes and maps.
 
-Everything goes through one ``Placement``: where the resized picture stands in the new frame. So image, masks, depth and boxes cannot come apart.
+One ``Placement`` holds the position of the resized picture in the new frame. Image, masks, depth and boxes all use it, so they stay aligned.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from mtl_core.data.moves import Move
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a picture of ``old`` pixels goes in a frame of ``new`` pixels.
+    """The position of a picture of ``old`` pixels in a frame of ``new`` pixels.
 
     Attributes:
-        old, new: (height, width) before and of the frame.
+        old, new: (height, width) of the picture before, and of the frame.
         scaled: (height, width) of the resized picture.
-        offset: (down, right) of its upper left corner in the frame; negative where it is cut off.
+        offset: (down, right) of its upper left corner in the frame; negative if it is cut off.
     """
 
     old: tuple[int, int]
@@ -31,7 +31,7 @@ class Placement:
 
     @property
     def inside(self) -> tuple[slice, slice]:
-        """Rows and columns of the frame that hold picture."""
+        """Rows and columns of the frame that the picture covers."""
         return tuple(slice(max(0, at), min(frame, at + side)) for at, side, frame in zip(self.offset, self.scaled, self.new, strict=True))  # type: ignore[return-value]
 
     @property
@@ -56,12 +56,12 @@ def place(old: tuple[int, int], new: tuple[int, int], how: str) -> Placement:
 
 
 def resized_image(image: np.ndarray, placement: Placement, bars: str = "mean") -> np.ndarray:
-    """uint8 (C, H, W) -> (C, *new), bilinear with anti-aliasing. At the same size nothing is touched.
+    """uint8 (C, H, W) -> (C, *new), bilinear with anti-aliasing. At the same size pixels are unchanged.
 
-    Imports, published sets, preprocessing and prediction all come here, so that a network is shown what it was trained on.
+    Imports, published sets, preprocessing and prediction all use this function, so that prediction resizes as training does.
 
     Args:
-        bars: colour of what the picture does not reach: ``mean``, that of the picture, or ``black``, as imports were made before version 3.
+        bars: colour of the frame outside the picture: ``mean`` of the picture, or ``black``, as imports used before version 3.
     """
     if placement.old == placement.new == placement.scaled:
         return image
@@ -76,7 +76,7 @@ def resized_image(image: np.ndarray, placement: Placement, bars: str = "mean") -
 
 
 def resized_map(values: np.ndarray, placement: Placement) -> np.ndarray:
-    """A map (..., H, W), one value a pixel -> (..., *new): the nearest one's, never a mixture. Bars are ``IGNORE`` in integers, NaN in floats."""
+    """A map (..., H, W) with one value a pixel -> (..., *new), nearest neighbour. Bars are ``IGNORE`` in integers, NaN in floats."""
     rows, columns = (_nearest(old, scaled)[shown] for old, scaled, shown in zip(placement.old, placement.scaled, placement.shown, strict=True))
     frame = np.full((*values.shape[:-2], *placement.new), np.nan if values.dtype.kind == "f" else IGNORE, values.dtype)
     frame[(..., *placement.inside)] = values[..., rows[:, None], columns]
@@ -84,12 +84,12 @@ def resized_map(values: np.ndarray, placement: Placement) -> np.ndarray:
 
 
 def _nearest(old: int, scaled: int) -> np.ndarray:
-    """For each new pixel the old one that its middle lies in."""
+    """For each new pixel, the old pixel that its centre lies in."""
     return ((2 * np.arange(scaled) + 1) * old) // (2 * scaled)
 
 
 def resized_boxes(boxes: np.ndarray, placement: Placement) -> np.ndarray:
-    """Boxes (M, 5) in pixels, moved and clipped to the frame. One that keeps less than ``LEAST_KEPT`` of its area becomes padding."""
+    """Boxes (M, 5) in pixels, moved and clipped to the frame. A box that keeps less than ``LEAST_KEPT`` of its area becomes padding."""
     moved = boxes.astype(np.float32)
     for corner in (0, 1):
         for axis, at in ((1, 2 * corner), (0, 2 * corner + 1)):  # x, then y

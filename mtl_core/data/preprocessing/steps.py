@@ -1,6 +1,6 @@
-"""All steps of preprocessing on one image and its targets, of any size: pure functions that know nothing of data sets.
+"""All preprocessing steps on one image of any size and its targets: pure functions, independent of data sets.
 
-Order: noise goes first, while the pixels are those the camera gave; then the channels; then the size.
+Order: denoising first, on the camera's own pixels; then the channels; then the size.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Preprocess = Callable[[np.ndarray, Mapping[str, np.ndarray], Mapping[str, Task |
 def preprocessing(config: PreprocessingConfig) -> Preprocess:
     """The function ``(image, targets, tasks) -> (image, targets)`` that a config describes.
 
-    Its arguments: a uint8 image (1 or 3, H, W); its targets by name, one row each of the table in ``mtl_core.data.dataset`` (those
-    without places pass through); a task that reads each target, or its kind. It changes neither.
+    Its arguments: a uint8 image (1 or 3, H, W); its targets by name, one row each in the types of the table in ``mtl_core.data.dataset`` (targets
+    without geometry are unchanged); a task that reads each target, or its kind. It does not change its arguments.
 
     Raises:
         ConfigError: unknown denoiser or option.
@@ -49,6 +49,6 @@ def preprocessing(config: PreprocessingConfig) -> Preprocess:
 
 
 def shape_after(shape: tuple[int, int, int], config: PreprocessingConfig) -> tuple[int, int, int]:
-    """(C, H, W) of an image that had ``shape`` before."""
+    """(C, H, W) of a preprocessed image that had ``shape`` before."""
     size = shape[1:] if config.resize == "none" else (config.height, config.width)
     return (channels_after(shape[0], config.colour), *size)

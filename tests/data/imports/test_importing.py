@@ -126,7 +126,7 @@ def test_lost_arrays_are_made_again_from_unchanged_files_only(import_shapes, mak
     shutil.rmtree(home / "data")
     path = make_shapes() / "images" / "004.png"
     Image.fromarray(np.asarray(Image.open(path)) + 1).save(path)
-    with pytest.raises(DataError, match="are not what they were when it was imported"):
+    with pytest.raises(DataError, match="have changed since it was imported"):
         prepare(open_source(PartConfig(name="imported", set="shapes")), home / "data")
 
 
@@ -141,7 +141,7 @@ def test_another_way_of_preparing_gives_other_arrays_and_never_passes_for_the_ol
     assert len(prepare(open_source(PartConfig(name="imported", set="old")), home / "data").train)  # its own are still there
     shutil.rmtree(home / "data")
     assert len(prepare(open_source(PartConfig(name="imported", set="new")), home / "data").train)
-    with pytest.raises(DataError, match="made by an earlier version that prepared images in another way"):
+    with pytest.raises(DataError, match="an earlier version made them in another way"):
         prepare(open_source(PartConfig(name="imported", set="old")), home / "data")
 
 

@@ -1,4 +1,4 @@
-"""The formats that targets come in. One format is one file in this package and a line in ``format.FORMATS``."""
+"""The formats of targets. One format is one file in this package and a line in ``format.FORMATS``."""
 
 from mtl_core.data.imports.formats.format import (
     FORMATS,

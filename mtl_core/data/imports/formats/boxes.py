@@ -1,4 +1,4 @@
-"""Boxes as a file gives them, and what of them is usable."""
+"""Boxes of an image as the file stores them, their cleaning, and the tasks derived from them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Boxes:
 
     Attributes:
         rows: float64 (M, 5): x1, y1, x2, y2 (exclusive), class index; in pixels, or shares of the image's sides where ``shares``.
-        size: (width, height) of the image as the file says; None where it doesn't.
-        refused: objects of the image that could not be read as boxes; an image that lacks an object is no example of what is there.
-        keep_rest: an image of which some objects are refused keeps the others (an option of most formats); otherwise it counts as not labelled.
-        scale: boxes in a picture of another ``size`` than the image has are scaled to it where the proportions agree; otherwise they are refused.
-        turn: 'upright' where the boxes lie in the picture set upright by its EXIF orientation, although ``size`` is that of the stored one.
+        size: (width, height) of the image as the file states it; None if it states none.
+        refused: number of objects that could not be read as boxes. An image with missing objects counts as not labelled.
+        keep_rest: whether an image with refused objects keeps the others (an option of most formats), instead of counting as not labelled.
+        scale: whether boxes with another ``size`` are scaled to the image if the proportions agree, instead of being refused.
+        turn: 'upright' if the boxes lie in the picture after EXIF rotation, although ``size`` is that of the stored picture.
     """
 
     rows: np.ndarray
@@ -38,7 +38,7 @@ NO_BOXES = Boxes(np.zeros((0, 5)))
 
 
 def usable(boxes: Boxes, size: tuple[int, int]) -> tuple[np.ndarray | None, list[tuple[str, str, str]]]:
-    """The boxes in pixels of an image of ``size`` (width, height), and (outcome, kind, sentence) for what is odd. None: the image is not labelled."""
+    """(boxes in pixels of an image of ``size`` (width, height), findings as (outcome, kind, sentence)). None: the image is not labelled."""
     said: list[tuple[str, str, str]] = []
     turned = boxes.turn == "upright" and boxes.size == size[::-1]
     factors = (1.0, 1.0, 1.0, 1.0)
@@ -60,13 +60,13 @@ def usable(boxes: Boxes, size: tuple[int, int]) -> tuple[np.ndarray | None, list
             refused += 1
         elif x2 <= x1 or y2 <= y1:
             said.append(("skipped", "box_empty", f"a box of no size ({text})"))
-            refused += int(x2 < x1 or y2 < y1 or outside)  # a click beside an object marks nothing; corners the wrong way round mark an object
+            refused += int(x2 < x1 or y2 < y1 or outside)  # an empty box marks nothing; a box with swapped corners marks an object
         elif outside:
             said.append(("skipped", "box_outside", f"a box outside of the image of {size[0]} x {size[1]} pixels ({text})"))
             refused += 1
         else:
             cut = np.clip(corners, 0, (size[0], size[1], size[0], size[1]))
-            if np.abs(cut - corners).max() > 1.0:  # a pixel over the edge is how some tools count
+            if np.abs(cut - corners).max() > 1.0:  # some tools count one pixel beyond the edge
                 said.append(("repaired", "box_cut", f"a box reaches out of the image and was cut ({text})"))
             kept.append((*cut, row[4]))
     if turned and len(kept) < len(boxes.rows):
@@ -81,9 +81,9 @@ def usable(boxes: Boxes, size: tuple[int, int]) -> tuple[np.ndarray | None, list
 
 
 def derived(boxes: Targets, present: str, counts: str) -> list[Targets]:
-    """Further tasks of the same boxes: which classes there are (``present``), and how many of each (``counts``_<class>).
+    """Tasks derived from boxes: the present classes (``present``), and the number of each (``counts``_<class>).
 
-    They hold the boxes themselves; ``made`` gives their targets of the boxes that are left after cleaning.
+    Their values are the boxes; ``made`` gives their targets once the boxes are cleaned.
     """
     found = []
     shared = {"box_classes": boxes.classes, "unlisted_in": boxes.unlisted_in, "nothing": boxes.nothing}
@@ -97,7 +97,7 @@ def derived(boxes: Targets, present: str, counts: str) -> list[Targets]:
 
 
 def made(target: Targets, rows: np.ndarray) -> Any:
-    """The target of a task made of boxes: class indices, or how many there are of one class.
+    """The target of a task derived from boxes: class indices, or the number of boxes of one class.
 
     Args:
         rows: (M, 5) cleaned boxes of an image.
@@ -109,7 +109,7 @@ def made(target: Targets, rows: np.ndarray) -> Any:
 
 
 def in_order(names: set[str]) -> tuple[str, ...]:
-    """Class names as people would count them: numbers by size, else by alphabet."""
+    """Class names in order: numbers by value, others by alphabet."""
 
     def key(name: str) -> tuple[int, float, str]:
         number = name.lstrip("-").isascii() and name.lstrip("-").isdigit()

@@ -1,4 +1,4 @@
-"""Class folders: the folder that an image lies in is its class. Parts of the data (train, val, test), folds and the like may stand above or below."""
+"""Class folders: an image's folder is its class. Folders of parts of the data (train, val, test), folds and the like may be above or below it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _PLAIN = frozenset(
 ) | {""}
 _INNER = frozenset(
     ["image", "images", "img", "imgs", "jpegimages", "jpg", "jpeg", "png", "pictures", "photos"]
-)  # folders below a class that hold its images
+)  # names of folders below a class that hold its images
 _ARRANGED = re.compile(
     r"(?:cv|k)?[-_ ]?folds?[-_ ]?(?:\d+|[a-z])"
     r"|(?:patient|subj(?:ect)?|participant|case|video|clip|seq(?:uence)?|scene|session|slide)s?[-_ ]?\d+"
-    r"|(?:.*[-_ ])?(?:part|batch|chunk|shard|subset|vol|volume|disk|dir|folder)[-_ ]?\d+"  # where files are kept
+    r"|(?:.*[-_ ])?(?:part|batch|chunk|shard|subset|vol|volume|disk|dir|folder)[-_ ]?\d+"  # names of storage folders
     r"|(?:19|20)\d\d(?:[-_]?\d\d){0,2}",
     re.IGNORECASE,
 )
@@ -46,7 +46,7 @@ class ClassFoldersOptions(FormatOptions):
 
 
 class ClassFolders(Format):
-    """The folder is the class."""
+    """Class labels from folders."""
 
     title = "Class folders"
     summary = "One folder of images per class."
@@ -86,7 +86,7 @@ class ClassFolders(Format):
 
 
 def part_word(folder: str) -> str:
-    """train, val or test where a folder's name says so, such as ``train2017`` or ``seg_test``; '' else."""
+    """train, val or test if a folder's name contains it, such as ``train2017`` or ``seg_test``; else ''."""
     name = folder.rpartition("/")[2].lower()
     words = [word.rstrip("0123456789") for word in re.split(r"[^a-z0-9]+", name)]
     found = {PARTS[word] for word in words if word in PARTS}
@@ -94,7 +94,7 @@ def part_word(folder: str) -> str:
 
 
 def part_folders(keys: list[str]) -> list[str]:
-    """Folders that are parts of the data: one of train beside one of val or test. A folder 'train' beside 'bus' and 'car' is a class."""
+    """Folders of parts of the data: a train folder beside a val or test folder. A folder 'train' beside 'bus' and 'car' is a class."""
     beside: dict[str, dict[str, str]] = defaultdict(dict)
     for folder in {key[:place] for key in keys for place, mark in enumerate(key) if mark == "/"}:
         word = part_word(folder)
@@ -104,7 +104,7 @@ def part_folders(keys: list[str]) -> list[str]:
 
 
 class _Look:
-    """What the folders of a set's images are: classes on one level or two, parts, folds, or nothing."""
+    """The roles of a set's folders: classes on one level or two, parts, folds, or nothing."""
 
     def __init__(self, keys: list[str]):
         self.parts = {folder.rpartition("/")[2] for folder in part_folders(keys)}
@@ -133,7 +133,7 @@ class _Look:
     def guesses(self) -> list[Guess]:
         found = self._from(())
         if found and self.arranged:
-            found[0].notes.append(f"Folders such as '{sorted(self.arranged)[0]}' are no classes: they keep together what belongs together.")
+            found[0].notes.append(f"Folders such as '{sorted(self.arranged)[0]}' are not classes: they group related pictures.")
         return found
 
     def _from(self, above: Folders) -> list[Guess]:
@@ -141,7 +141,7 @@ class _Look:
         if len(children) < 2:
             return self._from((*above, next(iter(children)))) if children else []
         if all(_ARRANGED.fullmatch(name) for name in children):
-            return []  # patients, batches, days: they arrange the pictures, and are no classes
+            return []  # patients, batches, days: these folders group the pictures and are no classes
         plain = [name for name in children if name.lower() in _PLAIN]
         if len(plain) == len(children):
             return [guess for name in children for guess in self._from((*above, name))]
@@ -170,7 +170,7 @@ class _Look:
         return names
 
     def _second(self, above: Folders) -> str:
-        """'own': most classes have folders of their own below; 'shared': the same folders stand below each; '': neither."""
+        """Second level of folders: 'own': most classes have folders of their own; 'shared': all have the same; '': neither."""
         children = self.below[above]
         inner = {name: set(self.below.get((*above, name), ())) for name in children}
         deep = sum(sum(self.below[(*above, name)].values()) for name in children if inner[name])
@@ -180,7 +180,7 @@ class _Look:
         return "shared" if sum(count > 1 for count in every.values()) >= 0.5 * len(every) else "own"
 
     def _crossed(self, above: Folders) -> list[Guess]:
-        """The same folders below several: those are the classes, and what stands above says where they come from, or is a task of its own."""
+        """Guesses for the same folders below several others: the lower level is the class, the upper level a task 'domain'."""
         guess, upper = self._guess(above, 2, "class"), self._guess(above, 1, "domain")
         upper.notes.clear()
         names = self._names(above, 1)
@@ -203,7 +203,7 @@ class _Look:
         return Guess(options, labelled={"class": sum(names.values())}, notes=[note], questions=self._spelling(images, names, options))
 
     def _spelling(self, images: list[str], names: Counter[str], options: dict[str, Any]) -> list[Question]:
-        """Folders whose names differ in capitals and the like: one class where no two of them stand beside each other, as train/Dog and val/dog."""
+        """The question about folder names that differ in spelling. They are one class if none are siblings, as train/Dog and val/dog."""
         alike = same_spelling(names)
         if not alike:
             return []
@@ -223,7 +223,7 @@ class _Look:
         return [Question("spelling", "Are folders whose names differ only in their spelling one class?", readings, taken, evidence)]
 
     def _are_paired(self, above: Folders, plain: list[str]) -> bool:
-        """Whether the pictures of a plainly named folder have the names of those beside it, as pictures and their masks do."""
+        """Whether the pictures of a generically named folder have the file names of its siblings, like pictures and masks."""
         stems = {name: {stem_of(key) for key in self._images((*above, name))} for name in self.below[above]}
         for name in plain:
             others = [names for other, names in stems.items() if other != name]
@@ -245,7 +245,7 @@ class _Look:
 
 
 def _shared_folder(keys: list[str]) -> str:
-    """The longest folder that all of these lie in."""
+    """The deepest common folder."""
     first, last = min(keys).split("/")[:-1], max(keys).split("/")[:-1]
     shared = 0
     while shared < min(len(first), len(last)) and first[shared] == last[shared]:

@@ -1,4 +1,4 @@
-"""Black-and-white masks of one class each: told apart by folders or by the ends of their stems."""
+"""Black-and-white masks of one class each. The folder or the end of the stem names the class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from mtl_core.data.imports.contents import Content
 from mtl_core.data.imports.dense_sizes import ask, ask_size
 from mtl_core.data.imports.formats import Context, Guess
 from mtl_core.data.imports.formats.set_aside import files_of, of_pair, outside
-from mtl_core.data.imports.pairing import Pair, Role
+from mtl_core.data.imports.name_roles import Role
+from mtl_core.data.imports.pairing import Pair
 from mtl_core.data.imports.pictures import MOST_BYTES, index_image
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.tree import UnreadableError
@@ -22,7 +23,7 @@ def _binary(content: Content) -> bool:
 
 
 def class_folders(pair: Pair) -> list[str]:
-    """Folders below the role's own, where each holds masks of the same pictures in black and white."""
+    """Folders below the role's own if each holds black-and-white masks of the same pictures."""
     if not pair.files.folder or not all(_binary(content) for content in pair.contents.values()):
         return []
     owners: dict[str, set[str]] = defaultdict(set)
@@ -36,7 +37,7 @@ def class_folders(pair: Pair) -> list[str]:
 
 
 def by_class(pairs: list[Pair]) -> list[list[Pair]]:
-    """Pairs, those together that are masks of one class each of the same pictures, told apart by the ends of their stems."""
+    """Groups of pairs: masks of one class each of the same pictures, whose stems end differently, form one group."""
     groups: dict[tuple, list[Pair]] = defaultdict(list)
     for pair in pairs:
         binary = all(_binary(content) for content in pair.contents.values()) and pair.files.suffix
@@ -45,7 +46,7 @@ def by_class(pairs: list[Pair]) -> list[list[Pair]]:
 
 
 def classwise(context: Context, group: list[Pair], pictures: set[str]) -> Guess | None:
-    """One black-and-white mask per class, by folder or by the end of the stem."""
+    """The guess for one black-and-white mask per class, named by folder or by the end of the stem."""
     first = group[0]
     if len(group) > 1:
         ends = [pair.files.suffix for pair in group]
@@ -94,7 +95,7 @@ def _folders_below(context: Context, role: Role) -> list[str]:
 
 
 def _shared_beginning(texts: list[str]) -> str:
-    """What all begin with, up to a separator."""
+    """The common prefix, up to a separator."""
     shortest = min(texts, key=len)
     at = next((n for n, c in enumerate(shortest) if any(text[n] != c for text in texts)), len(shortest))
     cut = max((shortest.rfind(mark, 0, at) for mark in "_.- "), default=-1)
@@ -102,7 +103,7 @@ def _shared_beginning(texts: list[str]) -> str:
 
 
 def _overlap(context: Context, group: list[Pair]) -> tuple[float, int]:
-    """Share of the marked pixels that have several classes, in some pictures."""
+    """(share of the marked pixels that have several classes, number of pictures read)."""
     by_picture: dict[str, list[str]] = defaultdict(list)
     for pair in group:
         for file, picture in pair.pairs:

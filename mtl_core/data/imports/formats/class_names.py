@@ -1,4 +1,4 @@
-"""Files that name the classes of numbered objects: a YAML with 'names', classes.txt, obj.names, notes.json and the like, the nearest first."""
+"""Files with class names for numbered objects: a YAML with 'names', classes.txt, obj.names, notes.json and the like."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LISTS = ("classes.txt", "labels.txt", "predefined_classes.txt", "class_names.tx
 
 
 def name_files(context: Context, folder: str) -> list[str]:
-    """Files that may name classes, the nearest to ``folder`` first; of one folder YAMLs first."""
+    """Files that may name classes, the nearest to ``folder`` first; within one folder YAMLs first."""
     kept = context.tree.looked_at.get("class names")
     if kept is None:
         kept = context.tree.looked_at["class names"] = [name for name in context.tree.files if _may_name(name)]
@@ -27,13 +27,13 @@ def name_files(context: Context, folder: str) -> list[str]:
         common = 0
         while common < min(len(have), len(words)) and have[common] == words[common]:
             common += 1
-        aside = len(have) - common  # folders to go down into, away from the text files
+        aside = len(have) - common  # levels of folders away from the text files
         named.append(((aside, -common, _order(name), name), name))
     return [name for _, name in sorted(named)]
 
 
 def names_in(context: Context, file: str) -> list[str]:
-    """Class names in order; empty where the file has none."""
+    """Class names in order; empty if the file has none."""
     low = file.lower()
     if low.endswith(".json"):
         return _of_notes(context, file)

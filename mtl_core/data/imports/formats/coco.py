@@ -1,4 +1,4 @@
-"""COCO JSON: boxes, polygons and run lengths of instances, in any order of ids, with crowds. Read an entry at a time: a file may be large."""
+"""COCO JSON: boxes, polygons and run lengths of instances, in any order of ids, with crowds. Entries are streamed, because a file may be large."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def entries(context: Context, file: str) -> Iterator[tuple[str, Any]]:
     """(name of the list, entry) of images, annotations and categories, in the file's order.
 
     Raises:
-        DataError: not JSON, or not COCO's.
+        DataError: the file is not JSON, or not COCO's.
     """
     found = set()
     try:
@@ -108,7 +108,7 @@ def entries(context: Context, file: str) -> Iterator[tuple[str, Any]]:
 
 @dataclass
 class _Reading:
-    """One pass over the lists, in whatever order they come."""
+    """Collects the entries of one pass over the lists, in any order of the lists."""
 
     context: Context
     options: CocoOptions
@@ -128,7 +128,7 @@ class _Reading:
         self.objects = Objects(self.context, self.options)
 
     def take(self, name: str, entry: Any) -> None:
-        """An entry of one of the lists; annotations that come before images or categories have to be read again."""
+        """Take an entry of a list. Annotations before the images or categories are read in a second pass."""
         if entry is None:
             self.complete.add(name)
         elif name == "images":
@@ -163,7 +163,7 @@ class _Reading:
                 self.above.add(entry["supercategory"])
 
     def annotation(self, entry: Any) -> None:
-        """One object."""
+        """Take one object."""
         if entry is None:
             return
         options, findings = self.options, self.context.findings
@@ -253,7 +253,7 @@ def outline_of(shape: Any, size: tuple[int, int] | None) -> Outline:
     if not shape:
         raise ValueError("no outline")
     if not isinstance(shape, dict):
-        flat = isinstance(shape, list) and all(isinstance(value, int | float) for value in shape)  # one polygon without the list around it
+        flat = isinstance(shape, list) and all(isinstance(value, int | float) for value in shape)  # one polygon that is not in a list
         return polygons([shape] if flat else shape)
     if size is None:
         raise ValueError("the image's size is not stated")
@@ -267,7 +267,7 @@ def _box(box: Any, kind: str, size: tuple[int, int] | None) -> tuple[float, floa
         return None
     x, y, third, fourth = (number(value) for value in box)
     if kind.startswith("share"):
-        width, height = size or (float("nan"), float("nan"))  # a box without a picture's size is none
+        width, height = size or (float("nan"), float("nan"))  # without the picture's size there is no box
         x, y, third, fourth = x * width, y * height, third * width, fourth * height
     return (x, y, third, fourth) if kind.endswith("corners") else (x, y, x + third, y + fourth)
 
@@ -275,12 +275,12 @@ def _box(box: Any, kind: str, size: tuple[int, int] | None) -> tuple[float, floa
 def _is_coco(keys: dict[str, Any]) -> bool:
     if sum(name in keys for name in LISTS) >= 2:
         return True
-    first = keys.get("annotations") or keys.get("images")  # the other lists lie beyond what was looked at
+    first = keys.get("annotations") or keys.get("images")  # the other lists lie beyond the bytes read
     return isinstance(first, dict) and ("image_id" in first or "file_name" in first) and ("annotations" in keys or "images" in keys)
 
 
 def _other_kind(first: dict) -> str:
-    """Why annotations of another kind than instances are not read."""
+    """Why annotations other than instances are not read."""
     if "segments_info" in first:
         return "COCO panoptic: its masks are PNG files of segment numbers, which are not read; export 'instances' (boxes, outlines) or index masks"
     if "caption" in first:

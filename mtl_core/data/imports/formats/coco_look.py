@@ -1,4 +1,4 @@
-"""A first look at a COCO file: counts, and what its boxes and sizes leave open."""
+"""A first look at a COCO file: counts, and questions about its boxes and sizes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.tree import UnreadableError
 
 _LOOKED_AT = 24
-_KEPT = 20_000  # boxes kept to tell sizes from corners
+_KEPT = 20_000  # boxes that are kept to distinguish sizes from corners
 
 
 class CocoLook:
-    """What one file holds.
+    """The content of one file.
 
     Raises:
         DataError: as ``entries`` does.
@@ -57,7 +57,7 @@ class CocoLook:
             self.boxes.append((same_id(entry.get("image_id")), [number(value) for value in box]))
 
     def guess(self, listed: set[str], asked: set[str]) -> Guess:
-        """The source, with what is open about it.
+        """The guess with its questions.
 
         Args:
             listed: images that this or another COCO file names.
@@ -78,7 +78,7 @@ class CocoLook:
         return Guess(options, labelled=labelled, notes=notes, questions=questions)
 
     def _folder(self) -> str:
-        """The one folder of images that the file's name names, as train2017 in instances_train2017.json."""
+        """The folder of images in the file's name, as train2017 in instances_train2017.json; '' if there is not exactly one."""
         stem = self.file.rpartition("/")[2].rpartition(".")[0].lower()
         folders = {key.rpartition("/")[0] for key in self.context.index.keys if not is_inner(key)}
         words = {folder: folder.rpartition("/")[2].lower() for folder in folders}
@@ -105,7 +105,7 @@ class CocoLook:
                 yield reference, box, size
 
     def _shares(self, options: dict) -> list[Question]:
-        """Boxes that are smaller than two pixels as pixels, and lie in the picture as shares of its sides."""
+        """The question about boxes that would be smaller than two pixels, but fit the picture as shares of its sides."""
         boxes = [box for _, box, _ in self._sized()]
         if len(boxes) < 3 or not all(-0.01 <= value <= 1.01 for box in boxes for value in box):
             return []
@@ -126,7 +126,7 @@ class CocoLook:
         ]
 
     def _corners(self, options: dict) -> list[Question]:
-        """Boxes that reach out of their pictures as sizes and lie in them as corners."""
+        """The question about boxes that reach out of their pictures as sizes, but fit as corners."""
         outside, fit, total, examples = 0, 0, 0, Counter()
         for reference, (x, y, third, fourth), (width, height) in self._sized():
             total += 1
@@ -146,7 +146,7 @@ class CocoLook:
         return [Question("bbox", "Are the four numbers of a box two corners, or a corner and sizes?", readings, "corners", evidence, tuple(keys))]
 
     def _turned(self, options: dict, notes: list[str]) -> list[Question]:
-        """Pictures whose stated size is that before EXIF turned them."""
+        """The question about pictures whose stated size is that before EXIF rotation."""
         swapped: dict[str, tuple[str, tuple[int, int]]] = {}
         references = [(reference, size) for reference, size in self.sizes.values() if size and size[0] != size[1]]
         for reference, size in references[:: max(1, len(references) // _LOOKED_AT)]:

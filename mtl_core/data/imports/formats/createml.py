@@ -1,4 +1,4 @@
-"""CreateML JSON: a list of pictures, each with labels and the middle and sizes of boxes in pixels."""
+"""CreateML JSON: a list of pictures, each with labels, and with centre and size of boxes in pixels."""
 
 from __future__ import annotations
 

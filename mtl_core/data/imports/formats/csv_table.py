@@ -22,7 +22,7 @@ _Cells = dict[str, list[str]]  # image -> a cell for each of its rows
 
 
 class CsvFormat(Format):
-    """A table."""
+    """Tables of labels."""
 
     title = "Table"
     summary = "Rows that name images, with classes, labels, numbers or boxes in columns: CSV, xlsx, parquet, JSON lines."
@@ -64,7 +64,7 @@ class CsvFormat(Format):
         return [*targets, *([box_targets(context, options, boxes)] if options.box else [])]
 
     def _take(self, context: Context, column: Column, found: _Cells, key: str, cell: str, where: str) -> None:
-        """A cell of an image: kept where it is the first, or where all rows count; a row without a label contradicts nothing."""
+        """Add a cell of an image if it is the first, or if all rows count. A row without a label is no contradiction."""
         before = found.setdefault(key, [])
         if column.all_rows and column.kind == "multi_label":
             before.append(cell)
@@ -103,14 +103,14 @@ def _missing(options: CsvOptions, column: Column) -> set[str]:
 
 
 def _targets(context: Context, options: CsvOptions, column: Column, cells: _Cells) -> Targets:
-    """One column's task. How many cells of each word are taken for 'no label' is said."""
+    """One column's task. The number of cells of each 'no label' word is reported."""
     words = _missing(options, column)
     known = {key: [column.names.get(cell, cell) for cell in found if not is_missing(cell, words)] for key, found in cells.items()}
     if column.kind != "multi_label" or column.empty == "unlabelled":
         known = {key: found for key, found in known.items() if found}
     left = Counter(cell for found in cells.values() for cell in found if cell and is_missing(cell, words))
     for word, count in left.items():
-        sentence = f"{count:,} cells of '{column.column}' are '{word}', which is taken for 'no label' ('missing' says which words are)"
+        sentence = f"{count:,} cells of '{column.column}' are '{word}', which counts as 'no label' (option 'missing')"
         context.findings.add("note", "missing_word", options.file, sentence, column.task)
     targets = Targets(column.task, column.kind, unit=column.unit)
     if column.kind == "regression":
@@ -146,7 +146,7 @@ def _targets(context: Context, options: CsvOptions, column: Column, cells: _Cell
 
 
 def indicator_targets(context: Context, group: Indicators, rows: dict[str, list[str]]) -> list[Targets]:
-    """The task of columns of yes and no, or one task per column. A row that can't be read so has no label, and is said."""
+    """The task of columns of yes and no, or one task per column. A row with other cells has no label and is reported."""
     classes = tuple(group.classes or group.columns)
     if len(classes) != len(group.columns):
         raise DataError(f"task '{group.task}': {len(group.columns)} columns of yes and no, but {len(classes)} class names")
@@ -157,7 +157,7 @@ def indicator_targets(context: Context, group: Indicators, rows: dict[str, list[
         found = [Targets(group.task, group.kind, classes)]
     for key, cells in rows.items():
         if not any(cells):
-            continue  # nothing is said of this image
+            continue  # the image has no label
         odd = [cell for cell in cells if cell not in yes and cell not in no]
         marked = tuple(index for index, cell in enumerate(cells) if cell in yes)
         if group.kind == "separate":

@@ -1,4 +1,4 @@
-"""The layout of Caltech-UCSD Birds (Wah et al. 2011) and of sets made like it: texts that number the images, told as sources of the table format."""
+"""The layout of Caltech-UCSD Birds (Wah et al. 2011) and similar sets: texts that number the images, proposed as sources of the table format."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mtl_core.data.imports.tree import Tree, UnreadableError
 
 
 def cub_birds(tree: Tree) -> list[tuple[str, Guess]]:
-    """Sources (format name, guess) for class and box, with the given train and test; empty where this is not that layout."""
+    """Sources (format name, guess) for class and box, with the given train and test; empty for another layout."""
     lists = [name for name in tree.files if name.rpartition("/")[2] == "images.txt"]
     folder = lists[0].removesuffix("images.txt") if len(lists) == 1 else ""
     files = {name: f"{folder}{name}.txt" for name in ("image_class_labels", "classes", "train_test_split", "bounding_boxes")}

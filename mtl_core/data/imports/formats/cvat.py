@@ -107,7 +107,7 @@ def _area(shape: Element, size: tuple[int, int] | None) -> tuple[tuple[float, fl
 
 
 def _mask(shape: Element, size: tuple[int, int] | None) -> Outline:
-    """Run lengths of 0, 1, 0, ... along the rows of a piece of the picture."""
+    """Outline of a mask: run lengths of 0, 1, 0, ... along the rows of a rectangle of the picture."""
     left, top, width, height = (int(number(shape.get(side))) for side in ("left", "top", "width", "height"))
     lengths = [int(value) for value in (shape.get("rle") or "").split(",")]
     if size is None or width < 1 or height < 1 or width * height > 100_000_000 or any(n < 0 for n in lengths) or sum(lengths) != width * height:
@@ -116,7 +116,7 @@ def _mask(shape: Element, size: tuple[int, int] | None) -> Outline:
 
 
 class _Frames:
-    """Tracks of a video, and the pictures that are its frames."""
+    """Collects the tracks of a video and finds the pictures of its frames."""
 
     def __init__(self, context: Context, options: CvatOptions):
         self.context, self.options = context, options
@@ -125,14 +125,14 @@ class _Frames:
         self.tracks: list[tuple[str, list[tuple[int, bool, Element]]]] = []
 
     def meta(self, element: Element) -> None:
-        """Size and number of frames."""
+        """Read size and number of the frames."""
         self.size = picture_size(element.findtext(".//original_size/width"), element.findtext(".//original_size/height"))
         first, last = number(element.findtext(".//start_frame")), number(element.findtext(".//stop_frame"))
         if 0 <= first <= last < _MOST_FRAMES:
             self.frames = (int(first), int(last))
 
     def track(self, element: Element) -> None:
-        """One object over several frames."""
+        """Read one object over several frames."""
         shapes = []
         for child in element:
             frame = number(child.get("frame"))
@@ -141,13 +141,13 @@ class _Frames:
         self.tracks.append((element.get("label") or "", sorted(shapes, key=lambda shape: shape[0])))
 
     def finish(self, found: Objects) -> None:
-        """Objects of every frame that is a picture of the set; between two keyframes a box moves evenly."""
+        """Add the objects of every frame that is a picture of the set. Boxes are interpolated linearly between keyframes."""
         if not self.tracks:
             return
         last = max((shapes[-1][0] for _, shapes in self.tracks if shapes), default=0)
         keys = self._keys(*(self.frames or (0, last)))
         if not keys:
-            sentence = "tracks of a video, but no picture is called as its frames are (frame_000000.png); export with 'save images'"
+            sentence = "tracks of a video, but no picture has a frame's name (frame_000000.png); export with 'save images'"
             raise DataError(sentence)
         for frame, key in keys.items():
             found.picture(key, f"{self.options.file}: frame {frame}", self.size)

@@ -1,4 +1,4 @@
-"""What depth maps seem to be there: whose they are, in which unit their numbers could be, and which numbers mean "not measured"."""
+"""Guesses of depth maps: their pictures, their possible units, and the numbers that mean "not measured"."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 @dataclass
 class _Numbers:
-    """Numbers of some maps as their files have them."""
+    """Statistics of the numbers in some of the maps."""
 
     values: list[np.ndarray] = field(default_factory=list)
     zero: float = 0.0
-    top: float = 0.0  # share of the pixels that have the largest number that its type can hold
+    top: float = 0.0  # share of the pixels with the largest number of the type
     negative: float = 0.0
     pixels: int = 0
     whole: bool = True
     eight: bool = True
 
     def known(self) -> np.ndarray:
-        """Numbers above 0 that are no sentinel."""
+        """Numbers above 0 without sentinels."""
         every = np.concatenate(self.values) if self.values else np.zeros(0)
         return every[np.isfinite(every) & (every > 0) & ~((every == 65535) & self.whole)]
 
 
 def guesses(context: Context) -> list[Guess]:
-    """Every source of depth maps."""
+    """Guesses for all sources of depth maps."""
     pictures = {picture for pair in pairs_in(context.tree) for _, picture in pair.pairs}
     found = []
     for pair in pairs_in(context.tree):
@@ -59,7 +59,7 @@ def guesses(context: Context) -> list[Guess]:
 
 
 def _in_doubt(context: Context, pair: Pair, pictures: set[str]) -> None:
-    """Numbers of which neither names nor pixels say that they are the depth of one picture."""
+    """Note that maps may be depth, but neither names nor pixels show of which picture."""
     if all(is_picture(file) for file, _ in pair.pairs):
         ask_what(context, pair, pictures)
         return
@@ -123,7 +123,7 @@ def _guess(context: Context, pair: Pair, numbers: _Numbers, pictures: set[str]) 
 
 
 def _described(known: np.ndarray, numbers: _Numbers) -> str:
-    """Range and histogram of the numbers in the files."""
+    """A sentence with range and histogram of the numbers in the files."""
     low, quarter, middle, most, high = np.quantile(known, (0, 0.25, 0.5, 0.75, 1))
     counts, _ = np.histogram(known, 24, (low, high if high > low else low + 1))
     bars = "".join(_BARS[round(7 * float(count) / float(counts.max()))] for count in counts)

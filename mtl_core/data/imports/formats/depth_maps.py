@@ -12,9 +12,9 @@ from mtl_core.data.imports.formats import AmbiguousImageError, Context, Format, 
 from mtl_core.data.imports.formats.mask_files import placed_mask
 from mtl_core.data.imports.geometry import Placement
 from mtl_core.data.imports.matching import Matcher
+from mtl_core.data.imports.name_roles import Role
 from mtl_core.data.imports.number_maps import is_map, read_map
-from mtl_core.data.imports.pairing import Role
-from mtl_core.data.imports.pictures import MOST_BYTES, is_picture, opened
+from mtl_core.data.imports.pictures import MOST_BYTES, is_picture, open_image
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import Tree, UnreadableError
 
@@ -24,11 +24,11 @@ class DepthOptions(FormatOptions):
 
     folder: str = Field("depth", description="Folder of the maps; a part that is '*' stands for any one folder, '' for beside the images.")
     images: str = Field("", description="Folder of the images, empty for any; '*' as in 'folder'.")
-    suffix: str = Field("", description="What a map's stem has after the part that it shares with its image's, such as '_depth'.")
-    prefix: str = Field("", description="What a map's stem has before the shared part.")
-    ending: str = Field("", description="Only files that end so are maps, such as '.npy'; empty for any.")
-    image_suffix: str = Field("", description="What an image's stem has after the shared part, such as '_rgb'.")
-    image_prefix: str = Field("", description="What an image's stem has before the shared part.")
+    suffix: str = Field("", description="End of a map's stem after the part that it shares with its image, such as '_depth'.")
+    prefix: str = Field("", description="Beginning of a map's stem before the shared part.")
+    ending: str = Field("", description="File ending of the maps, such as '.npy'; empty for any.")
+    image_suffix: str = Field("", description="End of an image's stem after the shared part, such as '_rgb'.")
+    image_prefix: str = Field("", description="Beginning of an image's stem before the shared part.")
     task: str = Field("depth", description="Name of the task.")
     scale: float = Field(0.001, gt=0, le=1e6, description="Factor from the numbers in the file to the unit; 0.001 for millimetres to metres.")
     inverse: bool = Field(False, description="The numbers are disparities or inverse depths: depth is scale / number.")
@@ -45,7 +45,7 @@ class DepthOptions(FormatOptions):
 
 @dataclass(frozen=True)
 class DepthFile:
-    """A depth map in its file; the attributes are the options'. ``picture``: (width, height) of the picture once it is known."""
+    """A depth map in its file, with the values of ``DepthOptions``. ``picture``: (width, height) of the picture once it is known."""
 
     tree: Tree
     file: str
@@ -60,7 +60,7 @@ class DepthFile:
         """float32 (H, W) in the task's unit, NaN = no measurement.
 
         Raises:
-            UnreadableError: not a map of numbers.
+            UnreadableError: the file is not a map of numbers.
         """
         raw = read_map(self.tree.read(self.file, MOST_BYTES), self.file)
         unknown = ~np.isfinite(raw) | np.isin(raw, self.missing) | (raw < self.bounds[0]) | (raw > self.bounds[1])
@@ -70,11 +70,11 @@ class DepthFile:
         return np.where(unknown, np.nan, self.scale / np.where(unknown, 1.0, raw)).astype(np.float32)
 
     def at(self, size: tuple[int, int]) -> DepthFile:
-        """The same for a picture of ``size`` (width, height)."""
+        """This map for a picture of ``size`` (width, height)."""
         return replace(self, picture=size)
 
     def render(self, place: Placement) -> np.ndarray:
-        """float32 (H, W)."""
+        """float32 (H, W) in the frame, NaN = no measurement."""
         return placed_mask(self.values(), self.picture, place, np.nan)
 
 
@@ -118,12 +118,12 @@ class DepthMaps(Format):
         return [targets]
 
     def _warn(self, context: Context, targets: Targets) -> None:
-        """Say that maps of 8 bits are coarse, once."""
+        """Add one note that maps of 8 bits are coarse."""
         first = next(iter(targets.values.values()), None)
         try:
-            mode = opened(context.tree.read(first.file, MOST_BYTES)).mode if first is not None and is_picture(first.file) else ""
+            mode = open_image(context.tree.read(first.file, MOST_BYTES)).mode if first is not None and is_picture(first.file) else ""
         except UnreadableError:
             return
         if mode in ("L", "P", "1"):
-            sentence = "a depth map of 8 bits has at most 255 steps, and is often a picture of depth rather than depth; look at its range"
+            sentence = "a depth map of 8 bits has at most 255 steps, and is often a visualisation of depth; check its range"
             context.findings.add("note", "8_bit_depth", first.file, sentence, self.options.task)

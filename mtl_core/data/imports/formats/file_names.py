@@ -1,4 +1,4 @@
-"""Classes in the names of files: ``cat_12.jpg``, ``beagle-3.png``. The name's pattern says where the class stands."""
+"""Classes in file names: ``cat_12.jpg``, ``beagle-3.png``. A pattern gives the position of the class in the name."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ class FileNamesOptions(FormatOptions):
 
 
 def _file_of(key: str) -> str:
-    """The file that holds a picture: its name says the class of all of a stack's frames."""
+    """The file of a picture. All frames of a stack have the class in the file's name."""
     return key.rpartition("#")[0] if is_inner(key) else key
 
 
 class FileNames(Format):
-    """The class stands in the file's name."""
+    """Class labels from file names."""
 
     title = "File names"
     summary = "The class is a part of each file's name, such as cat_12.jpg."
@@ -100,7 +100,7 @@ class FileNames(Format):
             if not all(any(c.isalpha() for c in name) for name in counts) or sum(count > 1 for count in counts.values()) < 0.8 * len(counts):
                 continue
             if len({key.rpartition("/")[0] for key in keys}) >= len(counts) > 1 and len({key.rpartition("/")[0] for key in keys}) > 1:
-                continue  # a folder per class says it already, or the names belong to the folders
+                continue  # the folders give the classes already, or the names repeat the folders
             return [_guess(pattern, found, counts)]
         return []
 
@@ -134,7 +134,7 @@ def _written(pattern: str) -> re.Pattern[str]:
 
 
 def class_in(pattern: str, key: str) -> str:
-    """The class in a file's name; '' where the name does not fit the pattern."""
+    """The class in a file's name; '' if the name does not fit the pattern."""
     match = _written(pattern).fullmatch(stem_of(key)[:120])
     return match["name"].strip(" _-.") if match else ""
 

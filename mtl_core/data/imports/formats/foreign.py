@@ -1,4 +1,4 @@
-"""Formats that are known by name and not read: which export to choose instead. And the reason for every file of targets that no format takes."""
+"""Known formats that are not read, with the export to choose instead, and the reason for each JSON or XML that no format reads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtl_core.data.imports.json_files import Head, heads
 
 _READ = "COCO, LabelMe, Label Studio, VIA or CreateML, or a table: a list of objects that name pictures"
 
-JSON_FORMATS: tuple[tuple[str, str, Callable[[Head], bool]], ...] = (  # name, what to do, how it is known
+JSON_FORMATS: tuple[tuple[str, str, Callable[[Head], bool]], ...] = (  # name, advice, test
     (
         "Supervisely",
         "export it as COCO or YOLO (Ecosystem: 'Export to COCO')",
@@ -63,7 +63,7 @@ FILES = {  # ending -> name, what to do
 
 
 def tell(context: Context) -> None:
-    """A note for each JSON and XML that no format has said anything about, and for files of formats that are not read."""
+    """Add a note for each JSON and XML without a note, and for files of formats that are not read."""
     told = {note.files for note in context.notes}
     notes: dict[tuple[str, str], list[str]] = defaultdict(list)
     for file, head in heads(context.tree).items():
@@ -96,7 +96,7 @@ def _is_told(file: str, told: set[str]) -> bool:
 
 
 def is_foreign(head: Head) -> bool:
-    """Whether a JSON is of a tool that is known by name and not read: then it is no table either."""
+    """Whether a JSON comes from a known tool whose format is not read. Such a JSON is no table either."""
     return any(fits(head) for _, _, fits in JSON_FORMATS)
 
 
@@ -123,6 +123,6 @@ def _xml_reason(root: str) -> str:
 
 
 def _has(head: Head, *names: str) -> bool:
-    """Whether the entries of the list at the top have these names."""
+    """Whether the entries of the top-level list have these keys."""
     item: dict[str, Any] = head.item
     return bool(item) and all(name in item for name in names)

@@ -1,4 +1,4 @@
-"""Format: one way in which targets lie in files. One format is one file in this package and a line in ``FORMATS``."""
+"""Format: parent of the file formats of targets. One format is one file in this package and a line in ``FORMATS``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mtl_core.registry import Registry
 FORMATS = Registry(
     "format",
     "mtl_core.import_formats",
-    {  # masks and depth first: their pictures are none that a file of boxes can mean
+    {  # masks and depth come first: their files are no pictures that a file of boxes can name
         "masks": "mtl_core.data.imports.formats.masks:Masks",
         "depth": "mtl_core.data.imports.formats.depth_maps:DepthMaps",
         "voc": "mtl_core.data.imports.formats.voc:Voc",
@@ -45,23 +45,23 @@ FORMATS = Registry(
 
 
 class FormatOptions(Strict):
-    """Parent of every format's options. A field that names a task says so; empty leaves that task out."""
+    """Parent of every format's options. An empty name of a task leaves the task out."""
 
 
 @dataclass
 class Targets:
-    """One task as one source gives it.
+    """One task of one source.
 
     Attributes:
-        name, kind, unit: of the task. ``classes``: in index order.
+        name, kind, unit: those of the task. ``classes``: names in index order.
         values: image key -> classification: class index; multi_label: tuple of class indices; regression: float; detection:
             ``Boxes``; segmentation and depth: an object with ``render`` (see ``masks``, ``outlines``, ``depth_maps``).
-        made_of_boxes: values are ``Boxes``, of which the target is made once they are cleaned (``boxes.made``): ``present`` or ``count <class>``.
-        box_classes: the classes of those boxes.
-        unlisted_in: folders of the images in which an image without a target has no object; ``nothing`` is then its target.
+        made_of_boxes: ``present`` or ``count <class>``: values are ``Boxes``, and ``boxes.made`` derives the target once they are cleaned.
+        box_classes: class names of those boxes.
+        unlisted_in: folders in which an image without a target has no object, so that its target is ``nothing``.
 
     Raises:
-        DataError: the name cannot name a task.
+        DataError: the name is invalid for a task.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Targets:
     nothing: Any = None
 
     def __post_init__(self) -> None:
-        if self.name and (problem := task_name_problem(self.name)):  # '' is a task that the options leave out
+        if self.name and (problem := task_name_problem(self.name)):  # '': the options leave the task out
             raise DataError(problem)
 
     @property
@@ -84,7 +84,7 @@ class Targets:
         return Task(self.name, self.kind, self.name, self.classes, self.unit)
 
     def add(self, key: str, value: Any, where: str, findings: Findings) -> bool:
-        """Take the target of an image. A second one of the same image is not used, and that is said; False then."""
+        """Add the target of an image. A second one of the same image is reported and not used; returns False then."""
         if key in self.values:
             findings.add("skipped", "duplicate", where, f"a second target of '{key}'; the first is used", self.name)
             return False
@@ -94,14 +94,14 @@ class Targets:
 
 @dataclass
 class Context:
-    """What a format reads from and tells: the files, the images, and the findings.
+    """Files, images and findings of a look or a check, for the formats.
 
     Attributes:
-        notes: during a look: which files are read and which are not, with the reason.
-        questions: during a look: what the files leave open about the whole set, not about one source.
-        aside: during a look: fields of ``ImageSpec`` -> what to add to them, for files that are no pictures and no source either.
-        near: folder of the file that is read; its own pictures come before others of the same names.
-        claims: which references were taken for which image.
+        notes: during a look: the files that are read or not, with the reason.
+        questions: during a look: questions about the whole set, not about one source.
+        aside: during a look: fields of ``ImageSpec`` -> values to add, for files that are neither pictures nor sources.
+        near: folder of the file being read; its own pictures come before others with the same names.
+        claims: references that were resolved to each image.
     """
 
     tree: Tree
@@ -114,20 +114,20 @@ class Context:
     claims: Claims = field(default_factory=Claims)
 
     def understood(self, files: str, reason: str, count: int = 1) -> None:
-        """During a look: these files are read, and as what. ``files`` may be a pattern such as ``labels/*.txt``."""
+        """During a look: note that files are read, with the format. ``files`` may be a pattern such as ``labels/*.txt``."""
         self.notes.append(FileNote(files, count, True, reason))
 
     def not_understood(self, files: str, reason: str, count: int = 1) -> None:
-        """During a look: these files look like this format's and are not read. ``reason``: why, and what to do about it."""
+        """During a look: note that files look like this format's and are not read. ``reason``: why, and what to do."""
         self.notes.append(FileNote(files, count, False, reason))
 
     def image(self, reference: str, where: str, task: str = "", folder: str = "", near: str | None = None, written: str = "") -> str | None:
-        """The image a line of a file of targets means; None, with a finding, where there is no single one.
+        """The image that a reference in a file of targets names; None, with a finding, if it is not exactly one.
 
         Args:
             folder: only images below this one count.
             near: folder of the file that holds the name; None for ``self.near``.
-            written: the name as the file has it, where ``reference`` is what is left of it without what a tool has added.
+            written: the name in the file, if ``reference`` is that name without a tool's additions.
         """
         try:
             key, agrees = self.index.match(reference, folder, self.near if near is None else near)
@@ -145,7 +145,7 @@ class Context:
         return key
 
     def first_image(self, references: Sequence[str], where: str, task: str = "", folder: str = "", near: str | None = None) -> str | None:
-        """The image that the first of several names means that means one; a finding about the last where none does."""
+        """The image of the first reference that names one; a finding about the last reference if none does."""
         for reference in references[:-1]:
             try:
                 if self.index.match(reference, folder, self.near if near is None else near)[0]:
@@ -160,14 +160,14 @@ class Guess:
     """One source that a look suggests.
 
     Attributes:
-        options: of the format.
-        targets: the tasks it would give, values partly filled or empty; ``labelled`` counts what was seen.
-        images: changes to the images' description: folders or suffixes that hold no images, idx files.
-        notes: what was guessed and why.
-        splits: a ``SplitSpec`` as plain values where the format shows one.
-        table: for a CSV: what ``proposal.CsvTable`` wants.
-        questions: what the files leave open about this source; the options hold each question's ``taken`` reading.
-        alike: sources with the same mark are parts of one: an answer to a question of one of them changes all.
+        options: options of the format.
+        targets: its tasks, with some values or none; ``labelled``: number of labelled images seen.
+        images: changes to ``ImageSpec``: folders or suffixes of files that are no images, idx files.
+        notes: sentences on the guesses and their reasons.
+        splits: a ``SplitSpec`` as plain values if the format gives one.
+        table: for a table: the values of ``proposal.CsvTable``.
+        questions: questions about this source; the options hold each question's ``taken`` reading.
+        alike: mark of sources that are parts of one: an answer to a question of one of them changes all.
         groups: for a table: columns of patients, scenes, folds and the like -> their different cells.
     """
 
@@ -184,7 +184,7 @@ class Guess:
 
 
 class Format(ABC):
-    """A way in which targets lie in files."""
+    """Parent of the formats."""
 
     title: ClassVar[str]
     summary: ClassVar[str]
@@ -196,22 +196,22 @@ class Format(ABC):
     @classmethod
     @abstractmethod
     def guess(cls, context: Context, images: ImageSpec) -> list[Guess]:
-        """Sources of this format that seem to be there; reads little."""
+        """Guess the sources of this format; reads few files."""
 
     @abstractmethod
     def read(self, context: Context) -> list[Targets]:
-        """Targets by image.
+        """The source's tasks with their targets by image.
 
         Raises:
-            DataError: the source as a whole can't be read; single lines are only findings.
+            DataError: the source can't be read at all; bad lines are only findings.
         """
 
 
 def read_source(source: Format, context: Context) -> list[Targets]:
-    """What a source reads. Two names that would mean one image by its base name alone are both refused, and the source is read again without them.
+    """The targets of a source. If two references resolve to one image by its base name alone, both are refused and the source is read again.
 
     Raises:
-        DataError: the source as a whole can't be read.
+        DataError: the source can't be read at all.
     """
     named = str(getattr(source.options, "file", "") or "")
     context.near = named.rpartition("/")[0] if named else str(getattr(source.options, "folder", "") or "")

@@ -1,4 +1,4 @@
-"""idx files, as MNIST comes: many pictures in one file, their class numbers in another beside it."""
+"""idx files, MNIST's format: many pictures in one file, their class numbers in another."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ class Idx(Format):
 
 
 def numbers(tree: Tree, file: str, dimensions: int) -> np.ndarray:
-    """uint8 array of an idx file, packed or not.
+    """uint8 array of an idx file, plain or gzipped.
 
     Raises:
-        DataError: not an idx file, or larger or smaller than its header says.
+        DataError: the file is not an idx file, or its size contradicts its header.
     """
     try:
         content = tree.read(file)

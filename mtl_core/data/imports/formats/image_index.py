@@ -1,7 +1,7 @@
-"""Which picture a file of targets means by a name: the folders in the name have to agree with the picture's, and nothing is guessed.
+"""ImageIndex: resolves a name in a file of targets to a picture. The folders in the name must agree with the picture's; nothing is guessed.
 
-A name such as ``train/0003.jpg`` never means ``test/0003.jpg``. Folders of the machine that wrote the file, as in ``/home/me/3.jpg``, name nothing
-in the set; such a name means the only picture of its base name, unless two different names would come to mean that one picture (``Claims``).
+A name such as ``train/0003.jpg`` never means ``test/0003.jpg``. Folders of the machine that wrote the file, as in ``/home/me/3.jpg``, do not exist in
+the set. Such a name means the only picture with its base name, unless two different names resolve to that picture (``Claims``).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ PART_WORDS = {
 
 
 def is_inner(key: str) -> bool:
-    """Whether a key means one of several pictures in a file (``file#17``): a row of an idx file, a TIFF's frame. File names may hold '#'."""
+    """Whether a key names one of several pictures in a file (``file#17``): a row of an idx file or a TIFF's frame. File names may contain '#'."""
     file, mark, number = key.rpartition("#")
     return bool(file and mark) and number.isdigit()
 
 
 def is_idx_row(key: str) -> bool:
-    """Whether a key means a row of an idx file, whose folder and name say nothing of the picture."""
+    """Whether a key names a row of an idx file. Its folder and name tell nothing about the picture."""
     return is_inner(key) and splitext(key.rpartition("#")[0])[1].lower() not in EXTENSIONS
 
 
@@ -40,10 +40,10 @@ class AmbiguousImageError(Exception):
 
 
 class ImageIndex:
-    """Which images there are, and which one a file of targets means by a name.
+    """The images of a set, and the lookup of an image by a name in a file of targets.
 
     Attributes:
-        keys: names below the path, in order; ``file#17`` is the picture number 17 in an idx file.
+        keys: names below the path, in order; ``file#17`` is picture number 17 in an idx file.
     """
 
     def __init__(self, keys: Iterable[str]):
@@ -63,7 +63,7 @@ class ImageIndex:
 
     @cached_property
     def folders(self) -> Counter[str]:
-        """Folder -> picture files in it; rows of idx files and frames of stacks have none of their own."""
+        """Folder -> number of picture files in it, without rows of idx files and frames of stacks."""
         return Counter(key.rpartition("/")[0] for key in self.keys if not is_inner(key))
 
     @cached_property
@@ -79,11 +79,11 @@ class ImageIndex:
         return len(self.keys)
 
     def find(self, reference: str, folder: str = "", near: str = "") -> str | None:
-        """The image meant by a full or partial name, with or without extension, in the case written or another; None for no such.
+        """The image of a full or partial name, with or without extension, in any case; None if there is none.
 
         Args:
             folder: only images below this one count.
-            near: folder of the file that holds the name. Its own pictures come before others of the same names.
+            near: folder of the file that holds the name. Its own pictures come before others with the same names.
 
         Raises:
             AmbiguousImageError: several fit equally well.
@@ -91,7 +91,7 @@ class ImageIndex:
         return self.match(reference, folder, near)[0]
 
     def match(self, reference: str, folder: str = "", near: str = "") -> tuple[str | None, bool]:
-        """As ``find``, and whether the image's folders are those of the reference; False where only the base name agrees.
+        """The result of ``find``, and whether the image's folders agree with the reference, not only its base name.
 
         Raises:
             AmbiguousImageError: several fit equally well.
@@ -122,15 +122,15 @@ class ImageIndex:
         return None, False
 
     def same_stem(self, reference: str, near: str = "") -> list[str]:
-        """All images of the reference's stem, those of the file's own folder where it has some."""
+        """All images with the reference's stem; only those of the folder ``near`` if it has some."""
         found = self._by[3].get(_forms(reference)[3], [])
         return [key for key in found if key.rpartition("/")[0] == near] or found
 
     def _agreement(self, wanted: list[str], key: str, near: str) -> tuple[int, int, int, int] | None:
-        """How well the folders of an image fit those of a reference, more is better; None where they contradict each other.
+        """How well the folders of an image fit those of a reference (more is better); None if they contradict each other.
 
-        First: 2 for the whole of one being the end of the other, 1 for some folders in common, 0 for none. Then how many end alike, and how near the
-        image lies to the file of targets.
+        First: 2 if one is the end of the other, 1 for some common folders, 0 for none. Then the number of equal last folders, and how near the image
+        is to the file of targets.
         """
         have = [word.casefold() for word in key.split("/")[:-1]]
         same = 0
@@ -151,7 +151,7 @@ class ImageIndex:
         return whole, same if len(wanted) else 0, common, len(set(around) & set(have))
 
     def _own_folder(self, near: str) -> str:
-        """The folder at or above ``near`` that has pictures of the same names as pictures elsewhere: names in its files mean its own. '' for none."""
+        """The folder at or above ``near`` whose picture names also occur elsewhere; references in its files mean its own pictures. '' for none."""
         if near not in self._own:
             self._own[near] = next((folder for folder in _upwards(near) if self._has_doubles(folder)), "")
         return self._own[near]
@@ -166,18 +166,18 @@ class ImageIndex:
             if len(same) > 1 and any(not key.startswith(begin) for key in same):
                 return True
             at += 1
-            if at - first > 2000:  # enough to tell; this keeps a look linear where every folder has a file of targets
+            if at - first > 2000:  # the limit keeps a look linear if every folder has a file of targets
                 return False
         return False
 
 
 def _without_query(address: str) -> str:
-    """An address without what follows its path, its %20 and the like as characters."""
+    """The path of an address without query and fragment, with %20 and the like decoded."""
     return unquote(urlsplit(address).path) or address
 
 
 class Claims:
-    """Which references of one source were taken for which image by their base name alone, so that two never share one image."""
+    """The references of one source that resolved to an image by their base name alone, so that two references never share an image."""
 
     def __init__(self) -> None:
         self.refused: set[str] = set()
@@ -185,7 +185,7 @@ class Claims:
         self.disputed: set[str] = set()
 
     def take(self, key: str, reference: str, agrees: bool) -> None:
-        """Note a reference; two of one image, of which one agrees in the base name only, are disputed."""
+        """Record a reference. Two references of one image are disputed if one agrees only in the base name."""
         reference = same_name(reference)
         other, other_agrees = self._first.setdefault(key, (reference, agrees))
         if _whole_stem(other) != _whole_stem(reference):
@@ -205,20 +205,20 @@ def _upwards(folder: str) -> list[str]:
 
 
 def _parts(reference: str) -> list[str]:
-    """The folders of a reference, without what no folder of a set can be: drives, '.', '..', the beginning of an address."""
+    """The folders of a reference without drives, '.', '..' and the scheme and host of an address."""
     folders = reference.split("/")[:-1]
     return [word.casefold() for word in folders if word not in ("", ".", "..") and not word.endswith(":")]
 
 
 def _forms(name: str) -> tuple[str, str, str, str]:
-    """Name, stem, and both in lower case. A name such as ``a.b`` without a known extension is its own stem."""
+    """(name, stem, both in lower case). A name such as ``a.b`` without a known extension is its own stem."""
     base = same_name(name).rpartition("/")[2]
     stem = stem_of(base)
     return base, stem, base.lower(), stem.lower()
 
 
 def stem_of(name: str) -> str:
-    """The last part of a name without its extension, where that is a known one; ``scan.v2`` stays whole."""
+    """The last part of a name without a known extension; ``scan.v2`` stays whole."""
     base = name.rpartition("/")[2]
     stem, end = splitext(base)  # many times faster than pathlib, and a set may have a hundred thousand names
     return stem if end.lower() in _WITH_EXTENSION else base

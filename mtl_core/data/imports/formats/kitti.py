@@ -70,7 +70,7 @@ class Kitti(ObjectFormat):
                     x1, y1, x2, y2 = (number(value) for value in parts[4:8])
                     found.add(key, parts[0], (x1, y1, x2, y2))
         if areas:
-            sentence = f"{areas:,} areas 'DontCare' are no objects; a network that finds something there is told that it is wrong"
+            sentence = f"{areas:,} areas 'DontCare' are no objects; a detection there counts as wrong"
             context.findings.add("note", "ignored_areas", self.options.folder or ".", sentence, self.options.boxes)
 
 

@@ -64,13 +64,13 @@ class LabelStudio(ObjectFormat):
                 continue
             results = self._results(context, task, where)
             if results is None:
-                continue  # nobody has looked at it
+                continue  # the task is not annotated yet
             key = self._key(context, written, where)
             if key and found.picture(key, where):
                 self._regions(results, key, where, found)
 
     def _key(self, context: Context, written: str, where: str) -> str | None:
-        """By the whole name; else without the letters that Label Studio puts before an uploaded file's name."""
+        """The image of a name, with or without the prefix that Label Studio adds to an uploaded file's name."""
         short = _UPLOADED.match(written.rpartition("/")[2])
         try:
             known = context.index.match(written, self.options.images, context.near)[0]
@@ -81,7 +81,7 @@ class LabelStudio(ObjectFormat):
         return context.image(short.group(1), where, self.options.boxes, self.options.images, written=written)
 
     def _results(self, context: Context, task: dict, where: str) -> list | None:
-        """The regions of the first annotation that was not cancelled; None where there is none."""
+        """The regions of the first annotation that was not cancelled; None if there is none."""
         several = task.get("annotations", task.get("completions"))
         if several is None:
             return list(_of_min(task))
@@ -136,7 +136,7 @@ def is_label_studio(head: Head) -> bool:
 
 
 def _picture(task: dict) -> str | None:
-    """The name of the picture, as a path."""
+    """The picture's name, as a path."""
     data = task.get("data") if isinstance(task.get("data"), dict) else task
     texts = [(name, value) for name, value in data.items() if isinstance(value, str)]
     texts.sort(key=lambda pair: pair[0] not in ("image", "img", "picture", "url"))
@@ -149,7 +149,7 @@ def _picture(task: dict) -> str | None:
 
 
 def _plain(value: str) -> str:
-    """Without address and query; '/data/local-files/?d=a/b.jpg' is a/b.jpg."""
+    """A name without address and query; '/data/local-files/?d=a/b.jpg' is a/b.jpg."""
     try:
         parts = urlsplit(value.strip())
         inner = parse_qs(parts.query).get("d")
@@ -175,14 +175,14 @@ def _of_min(task: dict) -> Iterator[dict]:
 
 
 def _area(value: dict, kind: str, size: tuple[int, int]) -> tuple[tuple[float, float, float, float] | None, Outline | None]:
-    """Percent in pixels. A rectangle turns about its upper left corner, an ellipse about its middle."""
+    """(box, outline) in pixels of a region in percent. A rectangle rotates about its upper left corner, an ellipse about its centre."""
     across, down = size[0] / 100, size[1] / 100
     turned = number(value.get("rotation") or 0)
     if kind == "polygonlabels":
         points = value.get("points")
         if not isinstance(points, list):
             raise ValueError("a polygon without points")
-        return None, polygon([(round(number(x) * across, 6), round(number(y) * down, 6)) for x, y in points])  # percent are not exact
+        return None, polygon([(round(number(x) * across, 6), round(number(y) * down, 6)) for x, y in points])  # percentages are inexact
     x, y = number(value.get("x")) * across, number(value.get("y")) * down
     if kind == "ellipselabels":
         return None, ellipse(x, y, number(value.get("radiusX")) * across, number(value.get("radiusY")) * down, degrees=turned)

@@ -113,7 +113,7 @@ def _area(shape: dict, kind: str, size: tuple[int, int] | None) -> tuple[tuple[f
 
 
 def _mask(text: Any, box: tuple[float, float, float, float], size: tuple[int, int] | None) -> Outline:
-    """A piece of a mask as PNG in base64, whose upper left pixel is the box's corner."""
+    """Outline of a part of a mask as PNG in base64, whose upper left pixel is the box's corner."""
     if size is None or not isinstance(text, str):
         raise ValueError("a mask without its pixels or without the picture's size")
     try:

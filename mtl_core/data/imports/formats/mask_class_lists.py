@@ -42,7 +42,7 @@ CITYSCAPES = {
     31: "train",
     32: "motorcycle",
     33: "bicycle",
-}  # cityscapesScripts, helpers/labels.py: the ids of the classes that its benchmark counts
+}  # cityscapesScripts, helpers/labels.py: ids of the evaluated classes
 VOC = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
@@ -51,7 +51,7 @@ VOC = (
 
 @dataclass(frozen=True)
 class ClassList:
-    """Names from one file. ``counted``: the numbers are those of lines, not written in the file."""
+    """Class names from one file. ``counted``: the numbers are counted from the lines, not written in the file."""
 
     file: str
     names: dict[int, str] = field(default_factory=dict)
@@ -69,7 +69,7 @@ def voc_colour(number: int) -> Colour:
 
 
 def class_lists(tree: Tree) -> list[ClassList]:
-    """Every small file whose name and content are those of a list of classes; those nearest to the top first."""
+    """The lists of classes in small files with a fitting name and content; those nearest to the top first."""
     names = [
         name for name in tree.files if name.lower().endswith(_ENDINGS) and _NAMED.search(name.rpartition("/")[2]) and tree.files[name] <= _MOST_BYTES
     ]
@@ -86,7 +86,7 @@ def class_lists(tree: Tree) -> list[ClassList]:
 
 
 def is_unlabelled(name: str) -> bool:
-    """Whether a class of this name means: don't count this pixel."""
+    """Whether a class of this name marks ignored pixels."""
     return name.strip().lower() in UNLABELLED
 
 
@@ -107,7 +107,7 @@ def _from_json(file: str, text: str) -> ClassList | None:
 
 
 def _walk(data: Any, names: dict[int, str], colours: dict[Colour, str], depth: int) -> bool:
-    """Collect names from the first list or mapping that looks like one of classes; whether numbers are only counted."""
+    """Collect names from the first list or mapping that looks like one of classes. Returns whether the numbers are only counted."""
     if depth > 4:
         return False
     if isinstance(data, list):
@@ -202,7 +202,7 @@ def _colour_line(line: str) -> tuple[Colour, str, int | None] | None:
 
 
 def _table(lines: list[str]) -> dict[int, str]:
-    """A table with a head that names a column of numbers and one of names."""
+    """Number -> name of a table whose header names a column of numbers and one of names."""
     delimiter = next((mark for mark in "\t;," if mark in lines[0]), None)
     if delimiter is None:
         return {}
@@ -220,7 +220,7 @@ def _table(lines: list[str]) -> dict[int, str]:
 
 
 def _numbered(lines: list[str]) -> dict[int, str]:
-    """Lines such as '7: road' or '7 road'; 'road 7' as well."""
+    """Number -> name of lines such as '7: road', '7 road' or 'road 7'."""
     found = {}
     for line in lines:
         match = re.fullmatch(r"(\d{1,5})\s*[:=,;.\t ]\s*([^\d\W].{0,79})", line) or re.fullmatch(

@@ -1,4 +1,4 @@
-"""Which classes masks hold: their numbers, shades or colours, named by a list beside them, and what stays open."""
+"""The classes of masks: their numbers, shades or colours, their names from a list beside them, and the open questions."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mtl_core.data.imports.pictures import MOST_BYTES, colour_image, index_image
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.tree import UnreadableError
 
-_MOST_SCANNED = 400  # masks whose every pixel is looked at
+_MOST_SCANNED = 400  # most masks whose every pixel is read
 _MOST_PIXELS = 120_000_000
-_BORDER = 4  # pixels; 255 in lines no thicker than this is Pascal VOC's border
+_BORDER = 4  # pixels; lines of 255 up to this width are Pascal VOC's borders
 
 
 @dataclass
 class Scan:
-    """What the masks of one role hold."""
+    """Counts of the numbers or colours in the masks of one role."""
 
     files: list[str]
     looked_at: int = 0
@@ -33,12 +33,12 @@ class Scan:
     masks: Counter = field(default_factory=Counter)  # number or colour -> masks
     example: dict = field(default_factory=dict)
     thick: bool = False  # 255 covers areas
-    counted: set = field(default_factory=set)  # of masks that hold just the numbers 1 to n: the n
+    counted: set = field(default_factory=set)  # the n of masks that hold exactly the numbers 1 to n
     uncounted: int = 0  # other masks
     sizes: Counter = field(default_factory=Counter)
 
 
-def scanned(context: Context, pair: Pair) -> Scan:
+def scan_masks(context: Context, pair: Pair) -> Scan:
     files = files_of(context, pair.files)
     scan, step, left = Scan(files), max(1, -(-len(files) // _MOST_SCANNED)), _MOST_PIXELS
     for name in files[::step]:
@@ -73,7 +73,7 @@ def scanned(context: Context, pair: Pair) -> Scan:
 
 
 def _is_thick(marked: np.ndarray) -> bool:
-    """Whether something is left of an area when its edge is taken off a few times."""
+    """Whether pixels remain after a few erosions of the area."""
     for _ in range(_BORDER):
         inner = marked[1:-1, 1:-1] & marked[:-2, 1:-1] & marked[2:, 1:-1] & marked[1:-1, :-2] & marked[1:-1, 2:]
         marked = inner
@@ -113,7 +113,7 @@ def named_numbers(options: dict, scan: Scan, lists: list[ClassList], pair: Pair,
         ask(
             questions,
             "white",
-            "Does the number 255 mean 'don't count this pixel', or is it a class?",
+            "Does the number 255 mark ignored pixels, or is it a class?",
             Reading("ignored", "don't count these pixels", {"values": names, "ignore": sorted({*ignore, IGNORE})}),
             Reading("class", "a class", {"values": named, "ignore": ignore}),
             "ignored",
@@ -139,7 +139,7 @@ def named_numbers(options: dict, scan: Scan, lists: list[ClassList], pair: Pair,
 
 
 def _white(scan: Scan, seen: set[int], share: dict[int, float], names: dict[int, str]) -> str:
-    """What 255 is: ``ignored``, ``class``, or ``ask``."""
+    """The meaning of 255: ``ignored``, ``class``, or ``ask``."""
     if IGNORE not in seen:
         return "ignored" if IGNORE not in names else "class"
     if IGNORE in names:
@@ -150,17 +150,17 @@ def _white(scan: Scan, seen: set[int], share: dict[int, float], names: dict[int,
 def _names(
     options: dict, seen: set[int], lists: list[ClassList], pair: Pair, questions: list[Question], examples: tuple, share: dict[int, float]
 ) -> tuple[dict[int, str], str]:
-    """Number -> name, and where they come from ('' where they are only numbers)."""
+    """(number -> name, a sentence with the source of the names; '' if there are only numbers)."""
     if pair.files.suffix.endswith("_labelIds") and seen - CITYSCAPES.keys() <= set(range(34)) | {IGNORE}:
-        return dict(CITYSCAPES), "Cityscapes' label ids: the 19 classes that its benchmark counts; the other ids don't count"
+        return dict(CITYSCAPES), "Cityscapes' label ids: the 19 classes of its benchmark; the other ids are ignored"
     if pair.files.suffix.endswith("_labelTrainIds") and seen <= {*range(19), IGNORE}:
-        return dict(enumerate(CITYSCAPES.values())), "Cityscapes' train ids: the 19 classes that its benchmark counts"
+        return dict(enumerate(CITYSCAPES.values())), "Cityscapes' train ids: the 19 classes of its benchmark"
     for one in lists:
         if one.names and seen - {0, IGNORE} <= one.names.keys() and (not one.counted or IGNORE not in one.names):
             if one.counted:
                 _ask_offset(one, seen, questions, examples, share)
             return dict(one.names), f"{len(one.names)} names from '{one.file}'"
-        if one.counted and seen - {0, IGNORE} <= {n + 1 for n in one.names} and len(one.names) in seen:  # the last number only fits counted from 1
+        if one.counted and seen - {0, IGNORE} <= {n + 1 for n in one.names} and len(one.names) in seen:  # the list counts from 1
             return {0: "background"} | {n + 1: name for n, name in one.names.items()}, f"{len(one.names)} names from '{one.file}', counted from 1"
     if seen <= {0, IGNORE} and IGNORE in seen:
         return {0: "background", IGNORE: "object"}, "Black and white: taken as background and object"
@@ -181,7 +181,7 @@ def _names(
 
 
 def _ask_offset(one: ClassList, seen: set[int], questions: list[Question], examples: tuple, share: dict[int, float]) -> None:
-    """A list without numbers, whose first name is not the background's: its first may be number 0 or number 1."""
+    """The question about a list without numbers whose first name is not background: it may be number 0 or number 1."""
     if 0 not in seen or 0 not in one.names or re.search(r"back|void|other|unlabel|ignore|none", one.names[0].lower()) or share[0] < 0.3:
         return
     shifted = {0: "background"} | {number + 1: name for number, name in one.names.items()}
@@ -204,8 +204,8 @@ def named_shades(options: dict, scan: Scan, questions: list[Question], examples:
     ask(
         questions,
         "threshold",
-        "From which grey on is a pixel the object?",
-        Reading("half", "from 128 on, the middle", {"threshold": 128.0}),
+        "From which shade of grey on does a pixel belong to the object?",
+        Reading("half", "from 128 on, the middle of the range", {"threshold": 128.0}),
         Reading("any", "from 32 on: everything that is not black", {"threshold": 32.0}),
         "half",
         f"{len(scan.pixels)} shades of grey; {between:.1%} of the pixels are neither near black nor near white: smooth edges, or JPEG.",
@@ -252,7 +252,7 @@ def named_colours(options: dict, scan: Scan, lists: list[ClassList], pair: Pair,
         ask(
             questions,
             "edges",
-            "What are pixels whose colour no class has?",
+            "What are pixels whose colour belongs to no class?",
             Reading("nearest", "of the class with the nearest colour", {"nearest": True, "unlisted": "ask"}),
             Reading("ignored", "not counted", {"nearest": False, "unlisted": "ignore"}),
             "nearest",

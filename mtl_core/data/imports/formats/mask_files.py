@@ -1,4 +1,4 @@
-"""MaskFile, ClassMasks: one picture's mask in its file, or in one file per class."""
+"""MaskFile and ClassMasks: the mask of one picture in one file, or in one file per class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtl_core.data.imports.geometry import Placement, place_map
 from mtl_core.data.imports.pictures import MOST_BYTES, colour_image, index_image
 from mtl_core.data.imports.tree import Tree, UnreadableError
 
-_NEAR = 96  # colours or numbers further than this from every listed one have none, even where the nearest one counts
+_NEAR = 96  # largest distance of a number or colour to its nearest listed one, with the option 'nearest'
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class MaskFile:
     """A mask in its file.
 
     Attributes:
-        table: number in the file (of a colour: red * 65536 + green * 256 + blue) -> class index, IGNORE for ignored ones.
-        coloured: the file's colours are looked up, not its numbers.
-        threshold: numbers below it are read as the lowest in the table, others as the highest.
-        nearest: what is not in the table is read as what is nearest to it there.
-        scale: a mask of another size than its picture's is brought to it, the nearest pixel each.
+        table: number in the file (of a colour: red * 65536 + green * 256 + blue) -> class index, IGNORE for ignored pixels.
+        coloured: whether the table holds colours, not numbers.
+        threshold: numbers below it become the lowest of the table, others the highest.
+        nearest: whether numbers that are not in the table become the nearest one in it.
+        scale: whether a mask of another size than its picture is scaled to it, nearest neighbour.
         picture: (width, height) of the picture once it is known.
     """
 
@@ -38,7 +38,7 @@ class MaskFile:
     picture: tuple[int, int] | None = None
 
     def numbers(self) -> np.ndarray:
-        """int32 (H, W): numbers as the table has them, after threshold and nearest."""
+        """int32 (H, W): numbers after ``threshold`` and ``nearest``."""
         content = self.tree.read(self.file, MOST_BYTES)
         values = colour_image(content) if self.coloured else index_image(content)
         if self.threshold is not None:
@@ -49,7 +49,7 @@ class MaskFile:
         return values
 
     def unlisted(self, numbers: np.ndarray) -> dict[int, int]:
-        """Numbers that have no class -> pixels."""
+        """Number without a class -> pixels."""
         values, counts = np.unique(numbers, return_counts=True)
         return {int(v): int(c) for v, c in zip(values, counts, strict=True) if int(v) not in self.table}
 
@@ -62,7 +62,7 @@ class MaskFile:
         return replace(self, table={number: place[index] if index < len(place) else index for number, index in self.table.items()})
 
     def words(self, number: int) -> str:
-        """A number as the description writes it."""
+        """A number as text of the description, a colour as '#rrggbb'."""
         return f"#{number:06x}" if self.coloured else str(number)
 
     def classes(self, numbers: np.ndarray) -> np.ndarray:
@@ -88,10 +88,10 @@ class MaskFile:
 
 @dataclass(frozen=True)
 class ClassMasks:
-    """Black-and-white masks of one picture, one for each class; what none of them marks is class 0, the background.
+    """Black-and-white masks of one picture, one for each class. Pixels that no mask marks are class 0, the background.
 
     Attributes:
-        parts: (class index, mask whose table is {0: 0, 1: 1}); a class that covers fewer pixels lies above one that covers more.
+        parts: (class index, mask whose table is {0: 0, 1: 1}) each. Where classes overlap, the smaller one counts.
     """
 
     parts: tuple[tuple[int, MaskFile], ...]
@@ -140,13 +140,13 @@ class ClassMasks:
 
 
 def _marks(mask: MaskFile) -> np.ndarray:
-    """What a black-and-white mask marks: numbers from its threshold on, or all but 0."""
+    """The pixels that a black-and-white mask marks: numbers from its threshold on, or all but 0."""
     values = index_image(mask.tree.read(mask.file, MOST_BYTES))
     return values > 0 if mask.threshold is None else values >= mask.threshold
 
 
 def placed_mask(mask: np.ndarray, picture: tuple[int, int] | None, place: Placement, outside: float = IGNORE) -> np.ndarray:
-    """A mask or map (H, W) as it lands with its picture of size ``picture`` (width, height), whose size it need not have."""
+    """A mask or map (H, W) in its picture's frame. It may have another size than ``picture`` (width, height)."""
     height, width = mask.shape
     if picture is not None and picture != (width, height):
         place = replace(place, scale_x=place.scale_x * picture[0] / width, scale_y=place.scale_y * picture[1] / height)

@@ -1,4 +1,4 @@
-"""What masks seem to be there: whose they are, which classes they hold, and what the files leave open."""
+"""Guesses of masks: their pictures, their classes, and the open questions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mtl_core.data.imports.formats import Context, Format, Guess, ImageIndex
 from mtl_core.data.imports.formats.class_masks import by_class, class_folders, classwise
 from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.formats.mask_class_lists import ClassList, class_lists
-from mtl_core.data.imports.formats.mask_classes import named_colours, named_numbers, named_shades, scanned
+from mtl_core.data.imports.formats.mask_classes import named_colours, named_numbers, named_shades, scan_masks
 from mtl_core.data.imports.formats.set_aside import ask_what, explained, is_depth, no_mask, of_pair, outside, set_aside, set_orphans_aside
 from mtl_core.data.imports.pairing import Pair, pairs_in
 from mtl_core.data.imports.questions import Question, Reading
@@ -18,10 +18,10 @@ from mtl_core.data.imports.report import Findings
 
 
 def guesses(context: Context, source: Callable[[dict], Format]) -> list[Guess]:
-    """Every source of masks; files that belong to pictures and are no masks that can be read are set aside, and said.
+    """Guesses for all sources of masks. Files that belong to pictures but are no readable masks are set aside and reported.
 
     Args:
-        source: options -> what reads masks so.
+        source: options -> a format that reads masks with these options.
     """
     pairs = [pair for pair in pairs_in(context.tree) if not is_depth(pair)]
     pictures = {picture for pair in pairs_in(context.tree) for _, picture in pair.pairs}
@@ -39,14 +39,14 @@ def guesses(context: Context, source: Callable[[dict], Format]) -> list[Guess]:
         guess = classwise(context, group, pictures) if len(group) > 1 or class_folders(group[0]) else _plain(context, group[0], pictures, lists)
         if guess is not None:
             found.append(guess)
-    if len(found) == 1:  # several sources of one task are its parts, such as train and val: a picture of one is none without a mask
+    if len(found) == 1:  # with several sources, such as train and val, pictures of the other source look unmasked
         _ask_unmasked(context, found[0], pairs_in(context.tree), source)
     set_orphans_aside(context, pairs_in(context.tree))
     return found
 
 
 def _ask_unmasked(context: Context, guess: Guess, pairs: list[Pair], source: Callable[[dict], Format]) -> None:
-    """Pictures that no mask belongs to: did nobody mark them, or is nothing on them?"""
+    """Ask whether pictures without a mask are unlabelled, or all background."""
     first = next(
         iter({**guess.options.get("values", {}), **guess.options.get("colours", {}), **({"": ""} if guess.options.get("per_class") else {})}), None
     )
@@ -59,7 +59,7 @@ def _ask_unmasked(context: Context, guess: Guess, pairs: list[Pair], source: Cal
         return
     readings = (
         Reading("unlabelled", "not labelled: nobody has marked them", {"unmasked": "unlabelled"}),
-        Reading("nothing", "looked at, and all background: nothing to be marked is on them", {"unmasked": "first"}),
+        Reading("nothing", "all background: they hold nothing to mark", {"unmasked": "first"}),
     )
     guess.options["unmasked"] = "unlabelled"
     folders = sorted({key.rpartition("/")[0] or "." for key in without})
@@ -69,8 +69,8 @@ def _ask_unmasked(context: Context, guess: Guess, pairs: list[Pair], source: Cal
 
 
 def _plain(context: Context, pair: Pair, pictures: set[str], lists: list[ClassList]) -> Guess | None:
-    """Masks that hold all classes in one image."""
-    scan = scanned(context, pair)
+    """The guess for masks that hold all classes in one image."""
+    scan = scan_masks(context, pair)
     if not scan.looked_at:
         set_aside(context, pair, pictures, "seen, not understood: none of the masks can be read")
         return None

@@ -1,4 +1,4 @@
-"""Masks: an image of class numbers or colours per picture, or one black-and-white image per class; names and folders say which picture is meant."""
+"""Masks: an image of class numbers or colours per picture, or one black-and-white image per class. Names and folders identify the picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtl_core.data.imports.formats import AmbiguousImageError, Context, Format, 
 from mtl_core.data.imports.formats.mask_files import ClassMasks, MaskFile
 from mtl_core.data.imports.formats.outlines import Shapes
 from mtl_core.data.imports.matching import Matcher
-from mtl_core.data.imports.pairing import Role
+from mtl_core.data.imports.name_roles import Role
 from mtl_core.data.imports.pictures import is_picture
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.errors import DataError
@@ -22,24 +22,24 @@ class MasksOptions(FormatOptions):
     """Options of masks."""
 
     folder: str = Field("", description="Folder of the masks, '' for beside the images; a part that is '*' stands for any one folder.")
-    suffix: str = Field("", description="What a mask's stem has after the part that it shares with its image's, such as '_mask'.")
-    prefix: str = Field("", description="What a mask's stem has before the shared part, such as 'mask_'.")
-    ending: str = Field("", description="Only files that end so are masks, such as '.png' for masks beside '.jpg' of the same stem; empty for any.")
+    suffix: str = Field("", description="End of a mask's stem after the part that it shares with its image, such as '_mask'.")
+    prefix: str = Field("", description="Beginning of a mask's stem before the shared part, such as 'mask_'.")
+    ending: str = Field("", description="File ending of the masks, such as '.png' for masks beside '.jpg' of the same stem; empty for any.")
     images: str = Field("", description="Folder of the images, empty for any; '*' as in 'folder'.")
-    image_suffix: str = Field("", description="What an image's stem has after the shared part, such as '_leftImg8bit'.")
-    image_prefix: str = Field("", description="What an image's stem has before the shared part.")
+    image_suffix: str = Field("", description="End of an image's stem after the shared part, such as '_leftImg8bit'.")
+    image_prefix: str = Field("", description="Beginning of an image's stem before the shared part.")
     task: str = Field("segments", description="Name of the task.")
     values: dict[int, str] = Field(default_factory=dict, description="Number in the mask -> class name; numbers of one name are one class.")
     colours: dict[str, str] = Field(
-        default_factory=dict, description="For masks in colours: colour as '#rrggbb' -> class name, empty for pixels that don't count."
+        default_factory=dict, description="For masks in colours: colour as '#rrggbb' -> class name, empty for ignored pixels."
     )
-    ignore: list[int] = Field(default_factory=lambda: [IGNORE], description="Numbers that mean: don't count this pixel.")
+    ignore: list[int] = Field(default_factory=lambda: [IGNORE], description="Numbers of ignored pixels.")
     threshold: float | None = Field(
         None, description="For smooth or JPEG masks of black and white: numbers below it count as the lowest listed, others as the highest."
     )
     nearest: bool = Field(False, description="Numbers or colours that are not listed count as the nearest listed one: for smooth edges and JPEG.")
     unlisted: Literal["ignore", "ask"] = Field(
-        "ignore", description="Numbers and colours without a class: 'ignore' doesn't count their pixels, 'ask' keeps the set from being imported."
+        "ignore", description="Numbers and colours without a class: 'ignore' ignores their pixels, 'ask' refuses the import."
     )
     other_size: Literal["refuse", "scale"] = Field(
         "refuse", description="A mask of another size than its image is refused, or scaled to it (nearest pixel) where the proportions agree."
@@ -104,7 +104,7 @@ class Masks(Format):
         return targets
 
     def _ignored(self) -> list[int]:
-        """Numbers that don't count. A class that has a number of the default's is a class: only what is written down as ignored is."""
+        """Ignored numbers. A default number that is listed as a class is a class, unless the options write it as ignored."""
         options = self.options
         return options.ignore if "ignore" in options.model_fields_set else [number for number in options.ignore if number not in options.values]
 
@@ -162,7 +162,7 @@ class Masks(Format):
         return Role(options.folder.strip("/"), options.prefix, suffix, options.ending.lower())
 
     def _found(self, context: Context, ends: list[tuple[str, str]], by_folder: bool) -> list[tuple[str, str]]:
-        """(image, mask) of every mask that has an image; what has none is said."""
+        """(image, mask) of every mask that has an image; masks without an image are reported."""
         options = self.options
         roles = sorted((self._role(suffix) for suffix, _ in ends), key=lambda role: -len(role.suffix))
         files = {}

@@ -1,4 +1,4 @@
-"""ObjectFormat: parent of the formats whose look reads what the check reads, so that counts on the first look are true."""
+"""ObjectFormat: parent of the formats whose look reads everything that the check reads, so that the counts of the first look are exact."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from mtl_core.data.imports.formats.stated_sizes import size_question
 from mtl_core.data.imports.report import Findings
 from mtl_core.errors import DataError
 
-_MOST_FOLDERS = 20  # sources that a look makes of one format with a file per picture
+_MOST_FOLDERS = 20  # most sources that a look makes for one format with a file per picture
 
 
 class ObjectFormat(Format):
-    """Objects with boxes, perhaps outlines, perhaps tags of whole pictures."""
+    """Parent of formats of objects with boxes, optional outlines, and optional tags of whole pictures."""
 
     options: ObjectOptions
 
     @abstractmethod
     def collect(self, context: Context, found: Objects) -> None:
-        """Put everything that the files say into ``found``.
+        """Add everything in the files to ``found``.
 
         Raises:
-            DataError: the source as a whole can't be read.
+            DataError: the source can't be read at all.
         """
 
     def read(self, context: Context) -> list[Targets]:
@@ -36,7 +36,7 @@ class ObjectFormat(Format):
 
     @classmethod
     def look(cls, context: Context, options: dict[str, Any], files: str, count: int = 1, what: str = "file") -> tuple[Guess, Objects] | None:
-        """A source as these options read it, without a word to the findings; None, with a note of why, where it names no picture."""
+        """The guess and the objects of a source with these options, without findings; None, with a note, if it names no picture."""
         aside = Context(context.tree, context.index, Findings(), near=_near(options), claims=Claims())
         source = cls(cls.Options(**{"segments": "segments", **({"tags": "tags"} if "tags" in cls.Options.model_fields else {}), **options}))
         found = Objects(aside, source.options)  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ class ObjectFormat(Format):
         marks = sum(row.kind == "other_shape" for row in aside.findings.rows)
         notes = [f"'{files}': {cls.title}, {len(found.pictures):,} pictures, {objects:,} objects of {len(found.names)} classes"]
         if found.turned:
-            notes.append(f"'{files}': {found.turned:,} boxes are turned; of each the upright box around it is read")
+            notes.append(f"'{files}': {found.turned:,} boxes are turned; the upright box around each is read")
         if marks:
             notes.append(f"'{files}': {marks:,} points and lines are no areas and are not read; keypoints are no task here yet")
         questions = unlisted_question(context, found.pictures, what) if objects else []
@@ -68,7 +68,7 @@ class ObjectFormat(Format):
 
 
 def common_folder(files: Iterable[str]) -> str:
-    """The deepest folder that holds all of these files."""
+    """The deepest common folder of the files."""
     several = [file.split("/")[:-1] for file in files]
     first = several[0] if several else []
     length = 0
@@ -78,7 +78,7 @@ def common_folder(files: Iterable[str]) -> str:
 
 
 def few_folders(folders: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Files by folder; with very many folders all files by the one that holds them, since each source goes over all files once."""
+    """Files by folder. Very many folders become their common folder, because each source reads all files once."""
     if len(folders) <= _MOST_FOLDERS:
         return folders
     files = [file for several in folders.values() for file in several]

@@ -1,4 +1,4 @@
-"""Objects with boxes and outlines, collected picture by picture: what all annotation formats have in common, so that they mean the same by it."""
+"""Objects: boxes and outlines collected picture by picture, with the options and rules that all annotation formats share."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from mtl_core.data.imports.formats.outlines import Outline, Shapes, rectangle
 from mtl_core.data.imports.formats.packed_shapes import PackedShapes, packed
 from mtl_core.data.imports.questions import Question, Reading
 
-_IGNORED = -1  # name of areas that don't count
+_IGNORED = -1  # name of ignored areas
 
 
 class ObjectOptions(FormatOptions):
-    """Options that every format with objects has."""
+    """Options of every format with objects."""
 
     images: str = Field("", description="Folder of the images, empty for any.")
     boxes: str = Field("boxes", description="Name of the task of boxes; empty for none.")
     segments: str = Field("", description="Name of a segmentation task made of the objects' outlines; empty for none.")
-    present: str = Field("", description="Name of a multi-label task: which classes there are; empty for none.")
-    counts: str = Field("", description="Beginning of the names of regression tasks: how many of each class; empty for none.")
+    present: str = Field("", description="Name of a multi-label task of the present classes; empty for none.")
+    counts: str = Field("", description="Prefix of the names of regression tasks that count the objects of each class; empty for none.")
     classes: list[str] = Field(default_factory=list, description="Class names in order; empty for those found.")
     refused: Literal["picture", "object"] = Field(
         "picture", description="What counts as not labelled where an object cannot be used: the 'picture', or only that 'object'."
@@ -43,7 +43,7 @@ class ObjectOptions(FormatOptions):
 
 
 class TagOptions(ObjectOptions):
-    """Options of formats that may also say something of the whole picture."""
+    """Options of formats that may also hold tags of whole pictures."""
 
     tags: str = Field("", description="Name of the task of tags of whole pictures; with several groups of tags, its beginning; empty for none.")
 
@@ -62,20 +62,20 @@ class _Picture:
 
 
 class Objects:
-    """Collects what a source says of each picture, and makes targets of it."""
+    """Collects the objects and tags of each picture of a source, and makes targets from them."""
 
     def __init__(self, context: Context, options: ObjectOptions, classes: Sequence[str] = ()):
         self.context, self.options = context, options
         self.classes = list(options.classes or classes)
         self.pictures: dict[str, _Picture] = {}
         self.tags: dict[str, dict[str, list[str]]] = defaultdict(dict)  # group -> key -> tags
-        self.names: dict[str, int] = {}  # class name -> a number, in the order of their coming
-        self.bare = 0  # objects with a box and no outline
-        self.turned = 0  # boxes that are turned, of which the box around them is read
+        self.names: dict[str, int] = {}  # class name -> number, in order of appearance
+        self.bare = 0  # number of objects with a box and no outline
+        self.turned = 0  # number of rotated boxes, which are replaced by the upright box around them
         self.left_out: dict[str, int] = defaultdict(int)
 
     def picture(self, key: str, where: str, size: tuple[int, int] | None = None, shares: bool = False, turn: str = "") -> bool:
-        """A picture that a file of targets names. False, with a finding, where another one has named it before."""
+        """Start a picture that a file of targets names. False, with a finding, if another file has named it before."""
         if key in self.pictures:
             self.context.findings.add("skipped", "duplicate", where, f"a second list of objects of '{key}'; the first is used", self.options.boxes)
             return False
@@ -83,7 +83,7 @@ class Objects:
         return True
 
     def add(self, key: str, name: str, box: tuple[float, float, float, float] | None, outline: Outline | None = None) -> None:
-        """An object of a picture; without a box, that of its outline."""
+        """Add an object of a picture; without a box, the box of its outline is used."""
         picture = self.pictures[key]
         if box is None and outline is not None:
             box = enclosing(outline)
@@ -100,36 +100,36 @@ class Objects:
             picture.shapes += packed(number, outline)
         elif box is not None and _has_area(box):
             self.bare += 1
-            picture.shapes += packed(_IGNORED, _area(box), layer=0)  # an outline that covers it counts
+            picture.shapes += packed(_IGNORED, _area(box), layer=0)  # an outline above it counts
 
     def ignore(self, key: str, box: tuple[float, float, float, float] | None, outline: Outline | None = None) -> None:
-        """An area whose pixels don't count, such as a crowd."""
+        """Add an ignored area, such as a crowd."""
         if outline is None and box is not None and _has_area(box):
             outline = _area(box)
         if outline is not None and self.options.segments:
             self.pictures[key].shapes += packed(_IGNORED, outline)
 
     def refuse(self, key: str, kind: str, where: str, sentence: str) -> None:
-        """An object of a picture that cannot be used."""
+        """Report an unusable object of a picture."""
         self.context.findings.add("skipped", kind, where, sentence, self.options.boxes)
         self.pictures[key].refused += 1
 
     def skip(self, key: str, kind: str, where: str, sentence: str) -> None:
-        """A mark that is no area, such as a point. A picture that has nothing else counts as not labelled."""
+        """Report a mark without area, such as a point. A picture with no other marks counts as not labelled."""
         self.context.findings.add("note", kind, where, sentence, self.options.boxes)
         self.pictures[key].marks += 1
 
     def tag(self, key: str, group: str, names: Iterable[str]) -> None:
-        """Tags of a whole picture."""
+        """Add tags of a whole picture."""
         self.tags[group].setdefault(key, []).extend(names)
 
     def targets(self) -> list[Targets]:
-        """All tasks that the options ask for."""
+        """All tasks that the options name."""
         options = self.options
         for picture in self.pictures.values():
             picture.refused += 0 if picture.boxes else picture.marks
         if self.turned:
-            sentence = f"{self.turned:,} boxes are turned: of each the upright box around it is used, which is larger"
+            sentence = f"{self.turned:,} boxes are turned: the upright box around each is used, which is larger"
             self.context.findings.add("note", "turned_boxes", options.boxes, sentence, options.boxes)
         for name, count in sorted(self.left_out.items()):
             sentence = f"{count:,} objects of class '{name}', which is not listed under 'classes'"
@@ -189,7 +189,7 @@ class Objects:
 
 
 def enclosing(outline: Outline) -> tuple[float, float, float, float] | None:
-    """The box around an outline; None for one of no pixels."""
+    """The box around an outline; None if the outline has no pixels."""
     if outline.counts is not None:
         from pycocotools import mask as coco_mask
 
@@ -220,13 +220,13 @@ def number(value: Any) -> float:
 
 
 def picture_size(width: Any, height: Any) -> tuple[int, int] | None:
-    """(width, height) as a file states it; None where it doesn't."""
+    """(width, height) as a file states it; None if it states none."""
     across, down = number(width), number(height)
     return (int(across), int(down)) if 0 < across < 1e6 and 0 < down < 1e6 else None
 
 
 def options_of(found: Objects, prefix: str = "") -> dict[str, Any]:
-    """Which tasks a look proposes for what it has collected."""
+    """Options with the tasks that a look proposes for the collected objects."""
     proposed: dict[str, Any] = {}
     has_objects = any(picture.boxes for picture in found.pictures.values())
     proposed["boxes"] = f"boxes{prefix}" if has_objects else ""
@@ -242,11 +242,11 @@ def options_of(found: Objects, prefix: str = "") -> dict[str, Any]:
 def unlisted_question(
     context: Context, keys: Iterable[str], what: str = "file of objects", listed: Collection[str] = (), asked: set[str] | None = None
 ) -> list[Question]:
-    """Asked where pictures lie beside the listed ones that no file lists: have they no objects, or did nobody look?
+    """The question about unlisted pictures beside the listed ones: without objects, or not labelled?
 
     Args:
-        keys: images that this source names. ``listed``: those that other sources of the format name, too.
-        asked: folders that another source asks about; those of this one are added.
+        keys: images that this source names. ``listed``: images that other sources of the format name.
+        asked: folders that another source asks about; those of this source are added.
     """
     own = set(keys)
     have = own | set(listed)
@@ -257,24 +257,24 @@ def unlisted_question(
     if not own or not others:
         return []
     readings = (
-        Reading("unlabelled", "not labelled: nobody looked at them, or it is not known", {"unlisted": "unlabelled"}),
-        Reading("empty", "without objects: they were looked at, and nothing was there", {"unlisted": "empty"}),
+        Reading("unlabelled", "not labelled, or not known", {"unlisted": "unlabelled"}),
+        Reading("empty", "labelled, without objects", {"unlisted": "empty"}),
     )
     text = f"What are the {len(others):,} pictures that no {what} names?"
     named = sum(key.rpartition("/")[0] in folders for key in have)
-    evidence = f"{named:,} pictures are named, {len(others):,} more lie in the same folders. Taken as not labelled, they teach nothing; "
-    evidence += "as without objects, they teach where nothing is, wrongly if objects are on them."
+    evidence = f"{named:,} pictures are named, {len(others):,} more lie in the same folders. As not labelled, this task does not train on them; "
+    evidence += "as without objects, they train the background, wrongly if they show objects."
     return [Question("unlisted", text, readings, "unlabelled", evidence, tuple(others[:6]))]
 
 
 def own_stem(file: str) -> str:
-    """The name that a picture of a file of targets beside it has: folder and stem."""
+    """Folder and stem of a file of targets, which its picture beside it shares."""
     folder = file.rpartition("/")[0]
     return f"{folder}/{stem_of(file)}" if folder else stem_of(file)
 
 
 def same_id(value: Any) -> int | str | None:
-    """An id as it is compared: 7, 7.0 and "7" are one; None for what is no id."""
+    """An id in its compared form: 7, 7.0 and "7" are equal; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     if isinstance(value, float):

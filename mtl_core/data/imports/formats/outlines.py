@@ -1,7 +1,7 @@
-"""Outlines: the areas of an image's objects, as polygons or run lengths, drawn into one mask as pycocotools draws them.
+"""Outlines: the areas of an image's objects as polygons or run lengths, and their drawing into one mask with pycocotools.
 
-A format that has outlines makes them with ``polygon``, ``rectangle``, ``ellipse``, ``run_lengths`` or ``bitmap``, each of which raises ``ValueError``
-with a sentence where it can't, and gives ``Shapes.of([(number, outline), ...], size)`` as the image's segmentation target::
+A format makes outlines with ``polygon``, ``rectangle``, ``ellipse``, ``run_lengths`` or ``bitmap``, which raise ``ValueError`` with a sentence. It
+returns ``Shapes.of([(number, outline), ...], size)`` as the image's segmentation target::
 
     Shapes.of([(1, polygon([(20, 16), (60, 16), (60, 50)])), (IGNORE, rectangle(5, 5, 9, 9))], (96, 72))
 
@@ -24,7 +24,7 @@ from mtl_core.data.imports.geometry import Placement, in_proportion, place_map, 
 
 MOST_POINTS = 100_000  # of one polygon
 MOST_POLYGONS = 10_000  # of one object
-MOST_STEPS = 2_000_000  # pixels along one polygon at the size it is drawn at: pycocotools takes some 100 bytes for each before it draws
+MOST_STEPS = 2_000_000  # most pixels along one polygon at its drawn size; pycocotools allocates about 100 bytes for each
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Outline:
     """The area of one object: the union of its polygons without its holes, or run lengths.
 
     Attributes:
-        polygons, holes: float64 (n, 2) as x, y each; in pixels, or in shares of the image's sides where the ``Shapes`` says so.
-        counts: COCO's run lengths, plain or packed, down the columns of an image of ``size`` (width, height); None where there are polygons.
+        polygons, holes: float64 (n, 2) as x, y each; in pixels, or in shares of the image's sides if ``Shapes.shares``.
+        counts: COCO's run lengths, plain or packed, down the columns of an image of ``size`` (width, height); None for polygons.
     """
 
     polygons: tuple[np.ndarray, ...] = ()
@@ -42,29 +42,29 @@ class Outline:
     size: tuple[int, int] | None = None
 
     def area(self) -> float:
-        """In pixels (polygons: of their continuous shape, overlaps counted twice), or in shares of the image."""
+        """Area in pixels, or in shares of the image. Overlapping polygons count twice."""
         if self.counts is not None:
             return float(rle.run_lengths(self.counts, *self.size)[1::2].sum())
         return sum(_area(points) for points in self.polygons) - sum(_area(points) for points in self.holes)
 
     def without(self, holes: Outline) -> Outline:
-        """This area less another one's polygons."""
+        """This area without another outline's polygons."""
         return replace(self, holes=(*self.holes, *holes.polygons))
 
     def with_also(self, more: Outline) -> Outline:
-        """One object in several pieces: this area and another one's polygons."""
+        """The union of this area and another outline's polygons, as one object."""
         return replace(self, polygons=(*self.polygons, *more.polygons), holes=(*self.holes, *more.holes))
 
     def scaled(self, size: tuple[float, float]) -> Outline:
-        """Shares of the sides in pixels of an image of ``size`` (width, height); also pixels times a factor across and one down."""
+        """The outline with x and y multiplied by ``size`` (width, height), or by other factors."""
         return replace(self, polygons=tuple(p * size for p in self.polygons), holes=tuple(p * size for p in self.holes))
 
     def steps(self, place: Placement) -> float:
-        """Pixels along its longest polygon, as far as it lies near the picture, at the size it is drawn at."""
+        """Pixels along the longest polygon near the picture, at its drawn size."""
         return max((_steps(_near(place_points(points, place), place)) for points in (*self.polygons, *self.holes)), default=0.0)
 
     def render(self, place: Placement) -> np.ndarray:
-        """bool (H, W). Polygons are moved and then drawn, so they are exact at the drawn size; run lengths are drawn and then moved."""
+        """bool (H, W). Polygons are scaled and then drawn, so they are exact at the drawn size; run lengths are drawn and then scaled."""
         if self.counts is not None:
             return place_map(rle.decoded(self.counts, *self.size).astype(np.uint8), place, 0).astype(bool)
         inside = _drawn(self.polygons, place)
@@ -73,14 +73,14 @@ class Outline:
 
 @dataclass(frozen=True)
 class Shapes:
-    """The objects of one image, to be drawn one over the other: a segmentation target.
+    """The outlines of one image, drawn in order: a segmentation target.
 
     Attributes:
-        shapes: (number in the mask, outline), the later over the earlier; ``IGNORE`` for pixels that don't count, 0 is the background.
-        size: (width, height) of the image as the file says; None where it doesn't.
-        shares: coordinates are shares of the image's sides, not pixels.
-        scale: those said to lie in another size than the image's are scaled to it where the proportions agree.
-        upright: they lie in the picture set upright by its EXIF orientation, although ``size`` may be that of the stored one.
+        shapes: (number in the mask, outline), later ones over earlier ones; ``IGNORE`` for ignored pixels, 0 is the background.
+        size: (width, height) of the image as the file states it; None if it states none.
+        shares: whether coordinates are shares of the image's sides, not pixels.
+        scale: whether outlines with another ``size`` are scaled to the image if the proportions agree.
+        upright: whether they lie in the picture after EXIF rotation, although ``size`` may be that of the stored picture.
     """
 
     shapes: tuple[tuple[int, Outline], ...]
@@ -93,28 +93,28 @@ class Shapes:
     def of(
         cls, objects: Iterable[tuple[int, Outline]], size: tuple[int, int] | None = None, shares: bool = False, keep_order: bool = False
     ) -> Shapes:
-        """Objects as listed; the larger ones below the smaller ones unless ``keep_order``, which is for formats whose order is that of drawing."""
+        """Shapes with larger outlines below smaller ones. ``keep_order``: in the given order, for formats that store the drawing order."""
         found = tuple(objects)
         return cls(found if keep_order else tuple(sorted(found, key=lambda pair: -pair[1].area())), size, shares)
 
     def at(self, size: tuple[int, int]) -> Shapes:
-        """The same in pixels of an image of ``size`` (width, height)."""
+        """The shapes in pixels of an image of ``size`` (width, height)."""
         factors = size if self.shares else (size[0] / self.size[0], size[1] / self.size[1]) if self.size and self.fits(size) else None
         moved = tuple((number, outline.scaled(factors)) for number, outline in self.shapes) if factors else self.shapes
         return Shapes(moved, size)
 
     def fits(self, size: tuple[int, int]) -> bool:
-        """Whether they are to be scaled to an image of ``size`` (width, height) and can be: run lengths cannot."""
+        """Whether the shapes may be scaled to an image of ``size`` (width, height). Run lengths cannot be scaled."""
         if not self.scale or self.size in (None, size) or not in_proportion(self.size, size):
             return False
         return all(outline.counts is None for _, outline in self.shapes)
 
     def renumbered(self, numbers: dict[int, int]) -> Shapes:
-        """The same with other numbers; those not named stay."""
+        """The shapes with other numbers; numbers without an entry stay."""
         return replace(self, shapes=tuple((numbers.get(number, number), outline) for number, outline in self.shapes))
 
     def digest(self) -> str:
-        """Changes with everything that is drawn."""
+        """Hash of everything that is drawn."""
         total = hashlib.sha256(repr((self.size, self.shares)).encode())
         for number, outline in self.shapes:
             total.update(repr((number, outline.counts, outline.size, len(outline.polygons))).encode())
@@ -123,7 +123,7 @@ class Shapes:
         return total.hexdigest()
 
     def render(self, place: Placement) -> np.ndarray:
-        """uint8 (H, W): the numbers; 0 where nothing is, IGNORE where the frame does not show the image. The coordinates are pixels (see ``at``)."""
+        """uint8 (H, W): the numbers, 0 for background, IGNORE outside the image. Coordinates must be pixels (see ``at``)."""
         mask = np.zeros((place.height, place.width), np.uint8)
         for number, outline in self.shapes:
             mask[outline.render(place)] = number
@@ -143,7 +143,7 @@ def polygon(points: Any) -> Outline:
     try:
         numbers = np.array(points, np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError("a polygon of something else than numbers") from None
+        raise ValueError("a polygon with values that are not numbers") from None
     if numbers.ndim == 1 and numbers.size % 2 == 0:
         numbers = numbers.reshape(-1, 2)
     if numbers.ndim != 2 or numbers.shape[1] != 2 or len(numbers) < 3:
@@ -159,7 +159,7 @@ def polygons(several: Sequence[Any]) -> Outline:
     """One object of several polygons, as COCO lists them.
 
     Raises:
-        ValueError: none, too many, or one of them is not usable.
+        ValueError: none, too many, or an unusable one.
     """
     if not isinstance(several, list | tuple) or not several:
         raise ValueError("no outline")
@@ -169,12 +169,12 @@ def polygons(several: Sequence[Any]) -> Outline:
 
 
 def rectangle(x1: float, y1: float, x2: float, y2: float, degrees: float = 0.0) -> Outline:
-    """A rectangle by two corners, turned clockwise on screen about its middle."""
+    """A rectangle by two corners, rotated clockwise on screen about its centre."""
     return polygon(_turned(np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)], np.float64), ((x1 + x2) / 2, (y1 + y2) / 2), degrees))
 
 
 def ellipse(x: float, y: float, across: float, down: float, degrees: float = 0.0) -> Outline:
-    """An ellipse by its middle and its half axes, turned clockwise on screen; as a polygon whose sides leave it by less than 0.02 of a pixel."""
+    """An ellipse by its centre and half axes, rotated clockwise on screen, as a polygon with an error below 0.02 pixels."""
     largest = max(abs(across), abs(down), 1.0)
     if not largest < 1e6:
         raise ValueError("an ellipse needs finite half axes below a million")
@@ -194,7 +194,7 @@ def run_lengths(counts: Any, size: tuple[int, int]) -> Outline:
 
 
 def bitmap(inside: np.ndarray, size: tuple[int, int], left: int = 0, top: int = 0) -> Outline:
-    """A bool (h, w) piece of a mask whose upper left pixel is (left, top) of an image of ``size`` (width, height); what reaches out is cut off."""
+    """A bool (h, w) part of a mask whose upper left pixel is (left, top) of an image of ``size`` (width, height); it is clipped to the image."""
     if inside.ndim != 2 or size[0] * size[1] > 100_000_000:
         raise ValueError("a bitmap of an image that is too large, or of more than one channel")
     whole = np.zeros((size[1], size[0]), np.uint8)
@@ -221,7 +221,7 @@ def _steps(points: np.ndarray) -> float:
 
 
 def _drawn(several: tuple[np.ndarray, ...], place: Placement) -> np.ndarray:
-    """bool (H, W) of the union."""
+    """bool (H, W): the union of the polygons."""
     near = [_near(place_points(points, place), place) for points in several]
     flat = [points.reshape(-1) for points in near if len(points) >= 3]
     if not flat:
@@ -230,7 +230,7 @@ def _drawn(several: tuple[np.ndarray, ...], place: Placement) -> np.ndarray:
 
 
 def _near(points: np.ndarray, place: Placement) -> np.ndarray:
-    """A polygon cut to one picture's width or height beyond each side, so that pycocotools never walks along what nobody sees."""
+    """A polygon clipped to one picture width or height beyond each side, so that pycocotools does not trace invisible parts."""
     far = float(max(place.width, place.height))
     for axis, low, high in ((0, -far, place.width + far), (1, -far, place.height + far)):
         for sign, bound in ((1.0, low), (-1.0, -high)):
@@ -240,7 +240,7 @@ def _near(points: np.ndarray, place: Placement) -> np.ndarray:
 
 
 def _cut(points: np.ndarray, axis: int, sign: float, bound: float) -> np.ndarray:
-    """What of a polygon has ``sign`` * coordinate >= ``bound`` (Sutherland and Hodgman 1974)."""
+    """The part of a polygon with ``sign`` * coordinate >= ``bound`` (Sutherland and Hodgman 1974)."""
     following = np.roll(points, -1, axis=0)
     at, to = sign * points[:, axis], sign * following[:, axis]
     crosses = (at < bound) != (to < bound)

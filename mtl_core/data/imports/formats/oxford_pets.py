@@ -1,4 +1,4 @@
-"""The layout of Oxford-IIIT Pet (Parkhi et al. 2012), told as sources of the general formats: lists, trimaps, head boxes."""
+"""The layout of Oxford-IIIT Pet (Parkhi et al. 2012), proposed as sources of the general formats: lists, trimaps, head boxes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mtl_core.data.imports.tree import Tree, UnreadableError
 
 
 def oxford_pets(tree: Tree) -> list[tuple[str, Guess]]:
-    """Sources (format name, guess) for breed, species, trimap and head; empty where this is not that data set."""
+    """Sources (format name, guess) for breed, species, trimap and head; empty for another data set."""
     lists = [name for name in tree.files if name.endswith("annotations/trainval.txt")]
     if len(lists) != 1 or not any("/trimaps/" in f"/{name}" for name in tree.files):
         return []

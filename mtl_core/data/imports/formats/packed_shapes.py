@@ -1,4 +1,4 @@
-"""Outlines of an image's objects in few bytes, so that those of a whole set take less memory than its files; the same to use as ``Shapes``."""
+"""PackedShapes: ``Shapes`` stored as bytes, so that the outlines of a whole set take less memory than its files."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from mtl_core.data.imports.formats.outlines import Outline, Shapes
 
-_HEAD = struct.Struct("<iBBHH")  # name, layer, how the numbers are kept, polygons, holes
+_HEAD = struct.Struct("<iBBHH")  # name, layer, type of the numbers, polygons, holes
 _LENGTH = struct.Struct("<I")
 _HUNDREDTHS, _FLOATS, _RUNS = range(3)
 _MOST = 65_535
 
 
 def packed(name: int, outline: Outline, layer: int = 1) -> bytes:
-    """One object. ``name``: a number that ``PackedShapes`` translates. ``layer``: those of a higher one are drawn over those of a lower one."""
+    """One object as bytes. ``name``: a number that ``PackedShapes`` translates. ``layer``: higher layers are drawn over lower ones."""
     if outline.counts is not None:
         counts = outline.counts.decode("ascii") if isinstance(outline.counts, bytes) else outline.counts
         text = json.dumps([counts, outline.size]).encode()
@@ -31,10 +31,10 @@ def packed(name: int, outline: Outline, layer: int = 1) -> bytes:
 
 
 class PackedShapes(Shapes):
-    """Objects of one image as ``packed`` has them, in any order; the larger ones lie below the smaller ones of their layer.
+    """Objects of one image from ``packed``, in any order. Within a layer larger ones lie below smaller ones.
 
     Args:
-        data: of all objects, one behind the other.
+        data: concatenated bytes of all objects.
         numbers: name as in ``data`` -> number in the mask; shared by all images.
     """
 

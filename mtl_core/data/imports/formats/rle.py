@@ -1,4 +1,4 @@
-"""COCO's run lengths, plain and packed, checked against the image's size before anything is filled."""
+"""COCO's run lengths, plain and packed. They are checked against the image's size before an array is filled."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def decoded(counts: Any, width: int, height: int) -> np.ndarray:
 
 
 def _unpacked(text: str | bytes) -> list[int]:
-    """COCO's packing: 5 bits a character from '0' on, a sixth says that more follow, and from the fourth on the difference to two before."""
+    """COCO's packing: 5 bits a character from '0' on; the sixth bit marks a continuation; from the fourth number on, the difference to the number
+    two before."""
     data = text.encode("ascii", "replace") if isinstance(text, str) else text
     lengths: list[int] = []
     place = 0
@@ -45,7 +46,7 @@ def _unpacked(text: str | bytes) -> list[int]:
                 raise ValueError("run lengths that end in the middle of a number")
             bits = data[place] - 48
             if not 0 <= bits < 64:
-                raise ValueError("run lengths with a character that has no place there")
+                raise ValueError("run lengths with an invalid character")
             value |= (bits & 0x1F) << shift
             more, shift, place = bool(bits & 0x20), shift + 5, place + 1
             if not more and bits & 0x10:

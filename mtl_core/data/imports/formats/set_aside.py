@@ -1,4 +1,4 @@
-"""Files that belong to pictures and are no pictures themselves: how they are left out, and why those that can't be read are not."""
+"""Exclusion of files that belong to pictures and are no pictures themselves, with the reason for each that is not read."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.contents import MASKS, content_of
 from mtl_core.data.imports.formats import Context
 from mtl_core.data.imports.formats.mask_class_lists import ClassList
+from mtl_core.data.imports.name_roles import Role
 from mtl_core.data.imports.number_maps import is_map
-from mtl_core.data.imports.pairing import Pair, Role
+from mtl_core.data.imports.pairing import Pair
 from mtl_core.data.imports.pictures import is_picture
 from mtl_core.data.imports.questions import Question, Reading
 
@@ -20,13 +21,13 @@ _ASIDE = re.compile(r"mask|label|annot|segm|trimap|ground.?truth|normal|instance
 
 
 def is_depth(pair: Pair) -> bool:
-    """Whether the depth maps' format looks at these files."""
+    """Whether these files are for the format of depth maps."""
     named = bool(_DEPTH.search(f"{pair.files.words()} {pair.files.folder}".lower()))
     return pair.kind == "depth" or (named and pair.kind in ("grey", "index", "objects", "soft"))
 
 
 def set_aside(context: Context, pair: Pair, pictures: set[str], reason: str) -> None:
-    """These files are no pictures and no targets; they are left out of the images and said."""
+    """Exclude files that are neither pictures nor targets from the images, with a note."""
     for name, values in outside(pair.files, pictures).items():
         context.aside.setdefault(name, []).extend(values)
     context.not_understood(pair.files.words(), reason, count_of(context, pair.files))
@@ -45,7 +46,7 @@ def outside(role: Role, pictures: set[str]) -> dict[str, list[str]]:
 
 
 def of_pair(pair: Pair) -> dict[str, str]:
-    """Options that say which files and whose they are."""
+    """Options that select the files of a pair and their pictures."""
     files, images = pair.files, pair.images
     options = {"folder": files.folder, "suffix": files.suffix, "prefix": files.prefix, "images": images.folder}
     options |= {"image_suffix": images.suffix, "image_prefix": images.prefix}
@@ -55,17 +56,17 @@ def of_pair(pair: Pair) -> dict[str, str]:
 
 
 def count_of(context: Context, role: Role) -> int:
-    """How many files play a role."""
+    """Number of files of a role."""
     return sum(1 for name in context.tree.files if is_map(name) and role.core(name) is not None)
 
 
 def files_of(context: Context, role: Role) -> list[str]:
-    """The pictures of a role, in order."""
+    """Picture files of a role, in order."""
     return [name for name in context.tree.files if is_picture(name) and role.core(name) is not None]
 
 
 def no_mask(pair: Pair, listed: dict[Pair, bool], pairs: list[Pair]) -> str:
-    """Why these files are no masks of classes; '' where they are."""
+    """Why these files are not masks of classes; '' if they are."""
     name = f"{pair.files.folder} {pair.files.prefix} {pair.files.suffix}"
     if pair.kind == "normals":
         return "seen, not understood: surface normals as colours; no kind of task learns them. They are left out of the pictures"
@@ -95,7 +96,7 @@ def no_mask(pair: Pair, listed: dict[Pair, bool], pairs: list[Pair]) -> str:
 
 
 def explained(pairs: list[Pair], lists: list[ClassList]) -> dict[Pair, bool]:
-    """Whether a list names (nearly) all numbers or colours of what was looked at."""
+    """Pair -> whether a list names (nearly) all numbers or colours in its content."""
     found = {}
     for pair in pairs:
         seen = {key for content in pair.contents.values() for key in content.counts}
@@ -108,7 +109,7 @@ def explained(pairs: list[Pair], lists: list[ClassList]) -> dict[Pair, bool]:
 
 
 def ask_what(context: Context, pair: Pair, pictures: set[str]) -> None:
-    """Neither pixels nor names say whether these are pictures of their own."""
+    """Ask whether files are pictures of their own, if neither pixels nor names show it."""
     words, number = pair.files.words(), count_of(context, pair.files)
     away = outside(pair.files, pictures - {file for file, _ in pair.pairs})
     field_, values = next(iter(away.items()))
@@ -135,7 +136,7 @@ def _holds(kind: str) -> str:
 
 
 def set_orphans_aside(context: Context, pairs: list[Pair]) -> None:
-    """Folders named and filled as those of masks, whose files belong to no picture by name: never training pictures."""
+    """Exclude folders with the names and content of masks whose files belong to no picture by name."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in context.tree.files:
         folder = name.rpartition("/")[0]

@@ -1,4 +1,4 @@
-"""Objects of pictures that have been scaled since: a file states another size than the picture has, and the proportions agree."""
+"""The question about pictures scaled after labelling: the file states another size in the same proportions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LOOKED_AT = 24
 
 
 def size_question(context: Context, stated: Mapping[str, tuple[int, int] | None], options: dict[str, Any]) -> list[Question]:
-    """Asked where stated sizes differ from the pictures': are the objects to be scaled? ``options`` takes the reading that is likelier.
+    """Ask whether to scale objects whose stated picture size differs from the picture's. The likelier reading is written into ``options``.
 
     Args:
-        stated: image -> (width, height) as the file has it; None where it states none.
+        stated: image -> (width, height) in the file; None if it states none.
     """
     known = [(key, size) for key, size in stated.items() if size]
     others: list[tuple[str, tuple[int, int], tuple[int, int]]] = []

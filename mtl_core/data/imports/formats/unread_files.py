@@ -1,4 +1,4 @@
-"""The files that no format has taken: said one by one or pattern by pattern, so that no file of labels is passed over in silence."""
+"""Notes on the files that no format reads, by file or pattern, so that no file of labels is ignored silently."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _NO_DATA = re.compile(
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _DOCUMENTS = (".pdf", ".doc", ".docx", ".ppt", ".pptx", ".odt", ".rtf")
 _OLD_TABLES = (".xls", ".ods", ".numbers")
-_MOST_NAMED = 3  # files of one folder and ending that are named; more become a pattern
+_MOST_NAMED = 3  # most files of one folder and ending that are named; more become a pattern
 _LEFT = "seen, not understood: no format takes it; 'docs/importing.md' lists those that are read. If it holds labels, export them in one of these"
 
 
 def unread_files(tree: Tree, notes: Iterable[FileNote], sources: Iterable[SourceSpec], splits: SplitSpec) -> list[FileNote]:
-    """A note for each file that is no picture, no source, no list of parts, and that nothing has been said about.
+    """A note for each file without a note that is no picture, no source and no list of parts.
 
     Args:
-        notes: what has been said. ``sources``, ``splits``: what is read.
+        notes: the notes so far. ``sources``, ``splits``: the files that are read.
     """
     told = {note.files for note in notes}
     patterns = [name for name in told if "*" in name]

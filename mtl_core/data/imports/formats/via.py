@@ -101,7 +101,7 @@ def area_of(shape: dict) -> tuple[tuple[float, float, float, float] | None, Outl
     """Box (of a rectangle) and outline of VIA's shape_attributes.
 
     Raises:
-        ValueError, TypeError: it has no area, or numbers that can't be read.
+        ValueError, TypeError: the shape has no area, or unreadable numbers.
     """
     name = shape.get("name")
     if name == "rect":
@@ -123,7 +123,7 @@ def area_of(shape: dict) -> tuple[tuple[float, float, float, float] | None, Outl
 
 
 def values_of(value: Any) -> list[str]:
-    """The text of an attribute: of a text box or radio button the text, of check boxes those ticked."""
+    """The values of an attribute: the text of a text box or radio button, or the ticked check boxes."""
     if isinstance(value, dict):
         return [str(name) for name, ticked in value.items() if ticked in (True, "true", "1", 1)]
     return [str(value).strip()] if isinstance(value, str | int | float) and not isinstance(value, bool) and str(value).strip() else []

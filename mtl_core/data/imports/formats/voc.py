@@ -1,4 +1,4 @@
-"""Pascal VOC: one XML per image with its boxes. VOC itself counts pixels from 1 and the last one in; most tools write borders from 0 (``origin``)."""
+"""Pascal VOC: one XML per image with its boxes. VOC counts pixels from 1, the last one inclusive; most tools write borders from 0 (``origin``)."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class VocOptions(ObjectOptions):
     origin: Literal[0, 1] = Field(
         1, description="1: corners are pixels counted from 1, the last one in the box (VOC itself). 0: they are borders counted from 0 (most tools)."
     )
-    extension: str = Field("", description="Ending of the picture meant, such as '.jpg', where its name is given without one and several fit.")
+    extension: str = Field("", description="Ending of the pictures, such as '.jpg', if the XML gives names without one and several fit.")
 
 
 @dataclass
 class _Seen:
-    """What a look gathers of a folder of XML files."""
+    """Statistics of a folder of XML files."""
 
     names: set[str] = field(default_factory=set)
     files: int = 0
@@ -46,8 +46,8 @@ class _Seen:
     beyond: int = 0
     outlines: int = 0
     keys: dict[str, None] = field(default_factory=dict)
-    sizes: dict[str, tuple[int, int] | None] = field(default_factory=dict)  # as the files state them
-    open_names: dict[str, list[str]] = field(default_factory=dict)  # XML -> pictures that differ in their ending only
+    sizes: dict[str, tuple[int, int] | None] = field(default_factory=dict)  # key -> size stated in the file
+    open_names: dict[str, list[str]] = field(default_factory=dict)  # XML -> pictures that differ only in their ending
     at_border: list[str] = field(default_factory=list)
 
 
@@ -142,7 +142,7 @@ def _look(context: Context, files: list[str]) -> _Seen:
 
 
 def _origin_question(seen: _Seen) -> list[Question]:
-    if seen.zeros or seen.full or not seen.boxes:  # a corner at 0 can't be counted from 1; one at the width is the last pixel counted from 1
+    if seen.zeros or seen.full or not seen.boxes:  # a corner at 0 excludes counting from 1; one at the width is the last pixel counted from 1
         return []
     readings = (
         Reading("from-1", "pixels counted from 1, the last one in the box, as Pascal VOC itself writes them", {"origin": 1}),
@@ -188,7 +188,7 @@ def _corners(element: Element) -> tuple[float, float, float, float]:
     box = element.find("bndbox")
     if box is None:
         box = element.find("robndbox")
-    if box is not None and box.find("cx") is not None:  # a turned box of roLabelImg: what encloses it
+    if box is not None and box.find("cx") is not None:  # a rotated box of roLabelImg: the box around it
         return _turned(box)
     return tuple(number(box.findtext(side) if box is not None else None) for side in ("xmin", "ymin", "xmax", "ymax"))  # type: ignore[return-value]
 
@@ -205,18 +205,18 @@ def _turned(box: Element) -> tuple[float, float, float, float]:
 
 
 def _box(element: Element, origin: int) -> tuple[float, float, float, float]:
-    """Borders from 0."""
+    """The box as borders from 0."""
     x1, y1, x2, y2 = _corners(element)
     if not origin or element.find("robndbox") is not None:
         return x1, y1, x2, y2
-    empty = x2 == x1 or y2 == y1  # as written, before counting the last pixel in
+    empty = x2 == x1 or y2 == y1  # before the last pixel is included
     if x2 < x1 or y2 < y1:
         return x1 - 1, y1 - 1, x2 - 1, y2 - 1
     return x1 - 1, y1 - 1, x1 - 1 if empty else x2, y1 - 1 if empty else y2
 
 
 def _outline(element: Element) -> Outline | None:
-    """A polygon as Roboflow and Label Studio add one: x1, y1, x2, y2, ... as elements."""
+    """The polygon that Roboflow and Label Studio add: x1, y1, x2, y2, ... as elements."""
     points = element.find("polygon")
     if points is None:
         return None
@@ -239,7 +239,7 @@ def _ending(name: str) -> str:
 
 
 def _names(root: Element, file: str, extension: str) -> list[str]:
-    """By the file name it states, with its folder where it states one, else by its own."""
+    """Names of an XML's picture: the stated file name, with its folder if stated, then the XML's own name."""
     stated, own = (root.findtext("filename") or "").strip(), stem_of(file)
     names = [name for name in (stated, own) if name]
     return [name if _ending(name) in EXTENSIONS else f"{name}{extension}" for name in names] if extension else names

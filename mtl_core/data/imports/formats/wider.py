@@ -13,14 +13,14 @@ from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import DataError
 
 MOST_TEXT_BYTES = 128 << 20
-_INVALID = 7  # column that says that a face is not usable
+_INVALID = 7  # column that marks an unusable face
 
 
 class WiderOptions(ObjectOptions):
     """Options of WIDER FACE."""
 
     file: str = Field("", description="The text file.")
-    name: str = Field("face", description="What the objects are called.")
+    name: str = Field("face", description="Class name of the objects.")
 
 
 class Wider(ObjectFormat):

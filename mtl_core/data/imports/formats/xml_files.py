@@ -1,4 +1,4 @@
-"""What the XML files of a set are, looked at once for all formats: the name of each one's first element."""
+"""The root elements of a set's XML files, read once for all formats."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 
 
 def roots(tree: Tree) -> dict[str, str]:
-    """File -> name of its first element, for every ``.xml``; '' where none is at the beginning."""
+    """File -> name of its first element, for every ``.xml``; '' if there is none at the beginning."""
     if "xml" not in tree.looked_at:
         tree.looked_at["xml"] = {name: _root(tree, name) for name in tree.files if name.lower().endswith(".xml")}
     return tree.looked_at["xml"]  # type: ignore[return-value]

@@ -1,1 +1,1 @@
-"""Tables of labels: how their rows are read from each kind of file, what their cells mean, and what a look makes of their columns."""
+"""Tables of labels: reading of rows from each kind of file, the meaning of cells, and guesses about columns."""

@@ -1,4 +1,4 @@
-"""Which columns of a table are boxes, in which form and unit, and which column is their class."""
+"""Guesses about a table's boxes: their columns, form, unit and class column."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from mtl_core.data.imports.questions import Question, Reading
 from mtl_core.data.imports.tables.cells import listed
-from mtl_core.data.imports.tables.column_look import Sample
+from mtl_core.data.imports.tables.column_sample import Sample
 from mtl_core.data.imports.tables.column_words import words_of
 from mtl_core.data.imports.tables.table_boxes import boxes_of
 from mtl_core.data.imports.tables.table_options import CsvOptions
@@ -57,16 +57,16 @@ _CLASS_NAMES = [
 ]
 _CLASS_NUMBERS = ["classid", "labelid", "categoryid", "clsid", "id"]
 _NUMBERED = re.compile(r"(?:.*?)([xy])[_ ]?(\d+)$|^(\d+)[_ ]?([xy])$", re.IGNORECASE)
-_ENOUGH = 40  # boxes that are measured against their pictures
+_ENOUGH = 40  # boxes that are compared with their pictures
 
 
 @dataclass
 class BoxColumns:
-    """What a look makes of a table's boxes.
+    """The look's result for a table's boxes.
 
     Attributes:
         options: changes to the table's options.
-        used: columns that belong to the boxes, their class and what else differs between the boxes of one image.
+        used: columns of the boxes, of their class, and others that differ between the boxes of one image.
         landmarks: columns that are points, not boxes.
         notes: sentences; questions: changes start at the source's options.
     """
@@ -174,14 +174,14 @@ def _has_numbers(box: list[str], sample: Sample) -> bool:
 
 
 def _is_reversed(box: list[str], sample: Sample) -> bool:
-    """Whether 'corners' are two points in any order, as landmarks are."""
+    """Whether 'corners' are two points in any order, like landmarks."""
     rows = [[sample.number(cell) for cell in cells] for cells in zip(*(sample.columns[name] for name in box), strict=True)]
     rows = [row for row in rows if None not in row]
     return sum(row[2] < row[0] or row[3] < row[1] for row in rows) > 0.2 * len(rows)  # type: ignore[operator]
 
 
 def _measured(options: CsvOptions, sample: Sample, image_sizes: dict[str, tuple[int, int]]) -> np.ndarray:
-    """float64 (N, 6): four numbers as written, width and height of the picture (NaN where not known)."""
+    """float64 (N, 6): four numbers as written, width and height of the picture (NaN if unknown)."""
     rows = []
     cells = [sample.columns[name] for name in options.box]
     for place, key in enumerate(sample.keys):
@@ -248,7 +248,7 @@ def _grows(four: np.ndarray) -> bool:
 
 
 def _class_column(found: BoxColumns, names: list[str], box: list[str], sample: Sample) -> None:
-    """The column beside a box that names its class: by its name, texts before numbers."""
+    """Find the boxes' class column by its name; texts are preferred to numbers."""
     parent = box[0].rpartition(".")[0] if len(box) == 1 else ""
     ranked = []
     for name in names:
@@ -272,7 +272,7 @@ def _class_column(found: BoxColumns, names: list[str], box: list[str], sample: S
 
 
 def _of_each_box(found: BoxColumns, names: list[str], sample: Sample) -> None:
-    """What differs between the boxes of one image belongs to the boxes, not to the picture."""
+    """Mark columns that differ between the boxes of one image as the boxes' columns, not the picture's."""
     rows: dict[str, list[int]] = defaultdict(list)
     for place, key in enumerate(sample.keys):
         if key:
@@ -282,4 +282,4 @@ def _of_each_box(found: BoxColumns, names: list[str], sample: Sample) -> None:
         cells = sample.columns[name]
         if name not in found.used and any(len({cells[place] for place in places}) > 1 for places in several):
             found.used.add(name)
-            found.notes.append(f"'{name}' differs between the boxes of one image: it is not the picture's, and is not read")
+            found.notes.append(f"'{name}' differs between the boxes of one image: it describes the boxes, not the picture, and is not read")

@@ -1,4 +1,4 @@
-"""What a cell of text means: a number, a list, nothing."""
+"""Parsing of a cell's text: a number, a list, or a missing value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_LISTED = 10_000  # entries of one cell
 
 
 def number(cell: str, decimal: str = ".", thousands: str = "") -> float | None:
-    """The number that a cell holds; None where it holds none. 'nan' and 'inf' are numbers that are not finite."""
+    """The number in a cell; None if it holds none. 'nan' and 'inf' are non-finite numbers."""
     cell = cell.strip()
     if thousands:
         if not re.fullmatch(
@@ -20,7 +20,7 @@ def number(cell: str, decimal: str = ".", thousands: str = "") -> float | None:
         ):
             return None if thousands in cell else number(cell, decimal)
         cell = cell.replace(thousands, "")
-    if "_" in cell:  # Python would read 1_000
+    if "_" in cell:  # float() would accept 1_000
         return None
     try:
         return float(cell.replace(",", ".") if decimal == "," else cell)
@@ -34,7 +34,7 @@ def is_missing(cell: str, words: Iterable[str]) -> bool:
 
 
 def listed(cell: str) -> list | None:
-    """The entries of a list such as ``["a", 1]``, ``['a', 'b']``, ``[1 2]`` or ``{a,b}``, also of lists; None where the cell is none.
+    """The entries of a list such as ``["a", 1]``, ``['a', 'b']``, ``[1 2]`` or ``{a,b}``, also of lists; None if the cell is no list.
 
     Nothing is evaluated: JSON, then quoted or bare words between commas, or numbers between white space as numpy prints them.
     """
@@ -69,7 +69,7 @@ def listed(cell: str) -> list | None:
 
 
 def labels(cell: str, form: str, separator: str) -> list[str] | None:
-    """The labels of a cell; None where it is no such list."""
+    """The labels of a cell; None if it is no such list."""
     if form == "list":
         found = listed(cell)
         return None if found is None or any(isinstance(entry, (list, dict)) for entry in found) else [as_text(entry) for entry in found]
@@ -78,7 +78,7 @@ def labels(cell: str, form: str, separator: str) -> list[str] | None:
 
 
 def as_text(value: object) -> str:
-    """A value of JSON, a sheet or a parquet as the text that a CSV would hold: whole numbers without '.0', nothing as ''."""
+    """A value of JSON, a sheet or a parquet as text of a CSV: whole numbers without '.0', None as ''."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Lists of classes beside tables: what numbers and short names mean, such as ``/m/01,Person`` of OpenImages or ``cow,0`` of RetinaNet."""
+"""Lists of classes beside tables, which name numbers and codes, such as ``/m/01,Person`` of OpenImages or ``cow,0`` of RetinaNet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from mtl_core.data.imports.formats import Context
 from mtl_core.data.imports.tables.cells import number
-from mtl_core.data.imports.tables.column_look import Sample
+from mtl_core.data.imports.tables.column_sample import Sample
 from mtl_core.data.imports.tables.column_words import words_of
 from mtl_core.data.imports.tables.table_options import CsvOptions
 from mtl_core.data.imports.tables.table_reading import RECORDS
@@ -44,7 +44,7 @@ class ClassLists:
         self.used: set[str] = set()
 
     def take(self, context: Context, file: str, names: list[str], rows: list[list[str]]) -> bool:
-        """Whether a file that is no table of images is a list of classes; it is kept.
+        """Keep a file that is no table of images if it is a list of classes. Returns whether it is.
 
         Args:
             names, rows: as read; empty where it has one column only.
@@ -71,12 +71,12 @@ class ClassLists:
         return True
 
     def tell(self, context: Context) -> None:
-        """Which lists explain a column of a table. One that explains none may be labels whose pictures another file names."""
+        """Add a note for each list: it explains a column of a table, or may hold labels whose pictures another file names."""
         for file, found in zip(self.files, self.lists, strict=True):
             first = next(iter(found.items()))
             if file in self.used:
                 context.understood(file, "a list of classes: what numbers or short names of classes mean")
-            elif len(set(found.values())) < len(found):  # several have one name: labels rather than names of classes
+            elif len(set(found.values())) < len(found):  # several have the same name: labels rather than names of classes
                 context.not_understood(
                     file,
                     f"seen, not understood: a table of pairs such as '{first[0]}' and '{first[1]}' that names no image; if they are labels, "
@@ -84,7 +84,7 @@ class ClassLists:
                 )
 
     def named(self, options: CsvOptions, sample: Sample) -> CsvOptions:
-        """The options with class names in place of the numbers or short names that a list explains, where it explains every one of them."""
+        """The options with class names instead of numbers or codes, if a list explains all of them."""
         if options.box and options.box_class:
             names = self._of(set(sample.columns[options.box_class]) - {""})
             options = options.model_copy(update={"box_names": names or {}})
@@ -107,7 +107,7 @@ class ClassLists:
 
 
 def _pairs(context: Context, file: str) -> list[tuple[str, str]]:
-    """(number, name) of lines 'number name' or 'code<tab>name'."""
+    """(number or code, name) of lines 'number name' or 'code<tab>name'."""
     try:
         _, text = decoded(context.tree.read(file, 32 << 20))
     except UnreadableError:

@@ -1,115 +1,31 @@
-"""What a column's cells seem to be: classes, several labels, numbers, or nothing to learn from. What has a rival becomes a question."""
+"""Guess of a column's kind: classes, several labels, numbers, or no target. An ambiguous column becomes a question."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
 from mtl_core.data.imports.questions import Question, Reading
-from mtl_core.data.imports.tables.cells import labels, listed, number
+from mtl_core.data.imports.tables.column_sample import Found, Sample
 from mtl_core.data.imports.tables.column_words import CLASSES, PROVENANCE, is_group, is_identifier, is_quantity, means, words_of
 from mtl_core.data.imports.tables.table_options import MISSING, Column
+from mtl_core.data.imports.tables.text_columns import DOUBTFUL, FEW, ask_about_several_rows, look_at_texts
 from mtl_core.names import suggested_task_name
 
-_FEW = 30  # texts that are classes however few rows there are
-_MOST_NUMBERED = 300  # whole numbers that could be classes
+_MOST_NUMBERED = 300  # most different whole numbers that may be classes
 _UNITS = {"m": "m", "mm": "mm", "cm": "cm", "deg": "degrees", "px": "pixels", "s": "s", "kg": "kg", "g": "g", "percent": "%"}
-_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2})?(\.\d+)?")
-_MEASURED = re.compile(r"[^\d\s.,+-]{0,3}\s*[-+]?[\d.,]+\s*[^\d\s.,]{1,4}|[^\d\s.,+-]{1,3}\s*[-+]?[\d.,]+")
-_DOUBTFUL = frozenset(  # words that people write for 'not known', and that may be classes as well
-    [
-        "unknown",
-        "unclear",
-        "undefined",
-        "unspecified",
-        "unlabeled",
-        "unlabelled",
-        "undetermined",
-        "missing",
-        "void",
-        "nil",
-        "nd",
-        "tbd",
-        "not available",
-        "not known",
-        "not specified",
-        "no label",
-        "no data",
-        "n.a.",
-        "n.d.",
-        "#n/a",
-        "#na",
-        "<na>",
-        "--",
-        "---",
-        "??",
-        "???",
-        "unbekannt",
-        "keine angabe",
-        "k.a.",
-        "k. a.",
-        "fehlt",
-        "inconnu",
-        "non renseigné",
-        "desconocido",
-        "sconosciuto",
-        "onbekend",
-    ]
-)
-_MOST_WORDS = 8  # different words in a column of numbers
-_WRITTEN_BY_MACHINES = ("nan",)  # what pandas and numpy write for an empty cell
+_MOST_WORDS = 8  # most different words in a column of numbers
 _SENTINELS = ("-1", "-9", "-99", "-999", "-9999", "999", "9999", "99999", "-1.0", "-99.0", "-999.0", "-9999.0", "999.0", "9999.0")
 
 
-@dataclass
-class Sample:
-    """Rows of one table, or of several with the same header.
-
-    Attributes:
-        columns: name -> cells, stripped, a row after the other.
-        keys: the image of each row; None where it names none.
-        names_files: whether a cell is the name of a file of the set.
-        headed: whether the columns' names are the file's own.
-        is_list: without a header: whether there is one column beside the images' names, as in lists of 'name class'.
-    """
-
-    columns: dict[str, list[str]]
-    keys: list[str | None]
-    names_files: Callable[[str], bool]
-    decimal: str = "."
-    thousands: str = ""
-    headed: bool = True
-    is_list: bool = False
-
-    def number(self, cell: str) -> float | None:
-        return number(cell, self.decimal, self.thousands)
-
-
-@dataclass
-class Found:
-    """What was made of a column.
-
-    Attributes:
-        column: the option; None where nothing can be read from it.
-        reason: why it gives no task; '' where it gives one.
-        questions: their readings' changes start at the column's own keys.
-    """
-
-    column: Column | None
-    reason: str = ""
-    questions: list[Question] = field(default_factory=list)
-
-
 def look_at_column(name: str, sample: Sample, alone: bool = False) -> Found:
-    """A column as a task, or the reason why not. Changes in the questions start at the column's own keys.
+    """The column as a task, or the reason why it is none. Changes in the questions start at the column's own keys.
 
     Args:
-        alone: the table has no other column with targets: one whose name speaks of persons, say, is what it is about.
+        alone: whether the table has no other column with targets, so that even a column named after persons is the target.
     """
     cells = sample.columns[name]
     filled = [cell for cell in cells if cell]
@@ -120,14 +36,14 @@ def look_at_column(name: str, sample: Sample, alone: bool = False) -> Found:
     words = {cell.lower() for cell, value in zip(others, numbers, strict=True) if value is None}
     made: dict[str, Any] = {"column": name, "task": "class" if sample.is_list else suggested_task_name(name)}
     if not alone and (means(name, PROVENANCE) or is_group(name, filled)):
-        what = "says where a row comes from" if means(name, PROVENANCE) else "says what belongs together"
+        what = "marks the source of a row" if means(name, PROVENANCE) else "marks groups of images"
         return Found(Column(**made, kind="left_out"), f"its name {what}")
     if others and all(value is not None for value in numbers):
         return _numbers(name, sample, others, [value for value in numbers if value is not None], made)
     known = [(cell, value) for cell, value in zip(others, numbers, strict=True) if value is not None]
-    if len(known) > 0.6 * len(others) and len({cell for cell, _ in known}) > 2 and (words <= _DOUBTFUL or len(words) <= _MOST_WORDS):
+    if len(known) > 0.6 * len(others) and len({cell for cell, _ in known}) > 2 and (words <= DOUBTFUL or len(words) <= _MOST_WORDS):
         return _among_numbers(name, sample, others, known, words, made)
-    return _texts(name, sample, filled, made)
+    return look_at_texts(name, sample, filled, made)
 
 
 def _numbers(name: str, sample: Sample, cells: list[str], values: list[float], made: dict[str, Any]) -> Found:
@@ -143,22 +59,22 @@ def _numbers(name: str, sample: Sample, cells: list[str], values: list[float], m
         **made, kind="classification", names={cell: str(int(float(cell))) for cell in sorted(set(cells)) if re.fullmatch(r"-?\d+\.0+", cell)}
     )
     if not sample.headed and not sample.is_list:
-        return Found(classes.model_copy(update={"kind": "left_out"}), "numbers without a header: what they mean is not said")
+        return Found(classes.model_copy(update={"kind": "left_out"}), "numbers without a header: their meaning is unknown")
     low, span = min(values), max(values) - min(values) + 1
     is_id = is_identifier(name)
     if is_id and means(name, CLASSES) and different < count:
         is_id = False
-    if is_id and not (different <= _FEW and count >= 4 * different):
+    if is_id and not (different <= FEW and count >= 4 * different):
         return Found(classes.model_copy(update={"kind": "left_out"}), "its name and its cells are those of an identifier")
     if different == count and span == different and not is_quantity(name):
         return Found(classes.model_copy(update={"kind": "left_out"}), "it counts the rows")
     if (means(name, CLASSES) or sample.is_list) and different < count and different <= _MOST_NUMBERED * 10:
-        return _several_rows(classes, sample, [])
+        return ask_about_several_rows(classes, sample, [])
     if is_quantity(name):
         return _with_sentinels(quantity, cells, values)
     if different <= 2 and count > 2:
         return Found(classes)
-    if different > _MOST_NUMBERED or (different > _FEW and span > 4 * different) or count < 2 * different:
+    if different > _MOST_NUMBERED or (different > FEW and span > 4 * different) or count < 2 * different:
         return _with_sentinels(quantity, cells, values)
     contiguous = span == different and low in (0, 1) and count >= 2 * different
     taken = "classes" if contiguous or (is_id and different < count) else "quantity"
@@ -175,7 +91,7 @@ def _numbers(name: str, sample: Sample, cells: list[str], values: list[float], m
 
 
 def _among_numbers(name: str, sample: Sample, cells: list[str], known: list[tuple[str, float]], words: set[str], made: dict[str, Any]) -> Found:
-    """Numbers with a few words between, such as 'unknown': no label, or is all of it text?"""
+    """A column of numbers with a few words such as 'unknown', and the question whether the words mean 'no label'."""
     found = _numbers(name, sample, [cell for cell, _ in known], [value for _, value in known], made)
     if found.column is None or found.column.kind == "left_out":
         return found
@@ -194,7 +110,7 @@ def _among_numbers(name: str, sample: Sample, cells: list[str], known: list[tupl
 
 
 def _also_missing(question: Question, words: list[str]) -> Question:
-    """The question with readings that keep these words as 'no label', where they say what is."""
+    """The question with these words added to each reading's 'missing'."""
     readings = tuple(
         Reading(r.name, r.title, {**r.changes, **({"missing": [*r.changes["missing"], *words]} if "missing" in r.changes else {})})
         for r in question.readings
@@ -203,7 +119,7 @@ def _also_missing(question: Question, words: list[str]) -> Question:
 
 
 def _with_sentinels(column: Column, cells: list[str], values: list[float]) -> Found:
-    """A number that repeats far outside of the others may stand for 'not measured'."""
+    """A column of numbers, with a question if a repeated outlier may mean 'not measured'."""
     counts = Counter(cells)
     odd = [cell for cell in _SENTINELS if counts[cell]]
     for cell in odd:
@@ -225,190 +141,6 @@ def _with_sentinels(column: Column, cells: list[str], values: list[float]) -> Fo
             question = Question("sentinel", f"Does {cell} in '{column.column}' stand for 'not measured'?", readings, "missing", evidence)
             return Found(column.model_copy(update={"missing": [*MISSING, *words]}), "", [question])
     return Found(column)
-
-
-def _texts(name: str, sample: Sample, filled: list[str], made: dict[str, Any]) -> Found:
-    different = list(dict.fromkeys(filled))
-    left_out = Column(**made, kind="left_out")
-    alike = different[:: max(1, len(different) // 8)][:8]
-    if sum(map(sample.names_files, alike)) * 2 > len(alike):
-        return Found(None, "its cells name files")
-    if _share(different, lambda cell: cell.startswith(("http://", "https://"))) > 0.9:
-        return Found(None, "its cells are addresses")
-    if _share(different, lambda cell: _DATE.fullmatch(cell) is not None) > 0.9:
-        return Found(left_out, "its cells are dates")
-    if _share(different, lambda cell: cell[:1] in "[({" and cell[-1:] in "])}") > 0.9:
-        return _empty_cells(_lists(name, sample, filled, made), sample)
-    if (
-        any(character.isdigit() for character in filled[0])
-        and len(different) > 5
-        and _share(different, lambda c: _MEASURED.fullmatch(c) is not None) > 0.9
-    ):
-        return Found(None, f"numbers with signs beside them, such as '{filled[0][:20]}': write the number alone, and the unit into the column's name")
-    split = _separated(name, sample, filled, made)
-    if split is not None:
-        return _empty_cells(split, sample)
-    others = [cell for cell in filled if cell.lower() not in MISSING and cell.lower() not in _DOUBTFUL]
-    words = Counter(cell for cell in filled if cell.lower() in MISSING or cell.lower() in _DOUBTFUL)
-    repeats = len(filled) / len(different)
-    if is_identifier(name) and not means(name, CLASSES) and repeats < 4:
-        return Found(left_out, "its name and its cells are those of an identifier")
-    if len(different) > _FEW and (repeats < 2 or float(np.median([len(cell) for cell in different])) > 60):
-        return Found(left_out if repeats > 1 else None, f"free text: {len(different):,} different texts in {len(filled):,} rows")
-    if len(different) == len(filled):
-        return Found(left_out, f"each of its {len(filled):,} cells is another text")
-    frequent = {word: count for word, count in words.items() if count >= 2}
-    if len(set(others)) + len(frequent) < 2:
-        return Found(left_out if len(different) > 1 else None, f"every cell is '{different[0][:40]}'" if len(different) == 1 else "one class only")
-    column = Column(**made, kind="classification")
-    questions: list[Question] = []
-    if words:
-        column = _missing_words(column, sample, words, others, questions)
-    _case(column, different, questions)
-    return _several_rows(column, sample, questions)
-
-
-def _missing_words(column: Column, sample: Sample, words: Counter[str], others: list[str], questions: list[Question]) -> Column:
-    """Words such as none, NA and '-' in a column of classes: classes, or no label?"""
-    by_machine = sorted({word.lower() for word in words if word.lower() in _WRITTEN_BY_MACHINES})
-    by_people = sorted({word.lower() for word in words if word.lower() not in _WRITTEN_BY_MACHINES})
-    total = sum(words.values())
-    listed_words = ", ".join(f"'{word}' ({count:,})" for word, count in words.most_common(6))
-    doubtful = sorted({word.lower() for word in words if word.lower() in _DOUBTFUL})
-    if total < 2 and len(others) > 20 and not doubtful:
-        return column  # read as 'no label'; the check says how many
-    all_missing = [*MISSING, *doubtful]
-    readings = [Reading("classes", "each is a class of its own", {"missing": [""]}), Reading("missing", "no label", {"missing": all_missing})]
-    taken = "classes" if by_people else "missing"
-    if by_people and by_machine:
-        readings.insert(1, Reading("nan_missing", "'nan' is no label, the others are classes", {"missing": ["", *by_machine]}))
-        taken = "nan_missing"
-    evidence = f"{listed_words} of {sum(words.values()) + len(others):,} cells; the others: {_some(others)}"
-    examples = tuple(dict.fromkeys(key for cell, key in zip(sample.columns[column.column], sample.keys, strict=True) if cell in words and key))[:6]
-    text = f"Are {', '.join(repr(word) for word in words)} in '{column.column}' classes, or do they mean 'no label'?"
-    questions.append(Question("missing_words", text, tuple(readings), taken, evidence, examples))
-    return column.model_copy(update={"missing": next(reading.changes["missing"] for reading in readings if reading.name == taken)})
-
-
-def _case(column: Column, different: list[str], questions: list[Question]) -> None:
-    """Class names that differ only in capitals or white space inside."""
-    alike: dict[str, list[str]] = defaultdict(list)
-    for cell in different:
-        alike[" ".join(cell.lower().split())].append(cell)
-    same = [names for names in alike.values() if len(names) > 1]
-    if same:
-        listing = "; ".join(" = ".join(map(repr, names)) for names in same[:4])
-        names = {other: first for first, *others in same for other in others}
-        readings = (Reading("apart", "classes of their own", {"names": {}}), Reading("together", "one class each", {"names": names}))
-        questions.append(
-            Question(
-                "spelling", f"Are spellings that differ only in capitals one class in '{column.column}' ({listing})?", readings, "apart", listing
-            )
-        )
-
-
-def _several_rows(column: Column, sample: Sample, questions: list[Question]) -> Found:
-    """Several rows of one image with different classes: several labels, or people who disagree?"""
-    per_image: dict[str, set[str]] = defaultdict(set)
-    for cell, key in zip(sample.columns[column.column], sample.keys, strict=True):
-        if key and cell:
-            per_image[key].add(cell)
-    several = [key for key, cells in per_image.items() if len(cells) > 1]
-    if not several or len(several) < 0.02 * len(per_image):
-        return Found(column, "", questions)
-    readings = (
-        Reading("all", "an image has the labels of all its rows", {"kind": "multi_label", "all_rows": True, "form": "one"}),
-        Reading("first", "one class: the first row counts", {"kind": "classification", "all_rows": False, "form": "separated"}),
-    )
-    evidence = f"{len(several):,} of {len(per_image):,} images have rows with different cells"
-    text = f"Several rows of one image name different classes in '{column.column}'. Does an image have several labels?"
-    questions.append(Question("several_rows", text, readings, "all", evidence, tuple(several[:6])))
-    return Found(column.model_copy(update=dict(readings[0].changes)), "", questions)
-
-
-def _lists(name: str, sample: Sample, filled: list[str], made: dict[str, Any]) -> Found:
-    entries = [listed(cell) for cell in dict.fromkeys(filled)]
-    if any(found is None or any(isinstance(entry, (list, dict)) for entry in found) for found in entries):
-        return Found(None, "lists of lists, or objects in braces: no labels that can be read")
-    parts = [entry for found in entries for entry in found or ()]
-    if any(isinstance(entry, float) and not entry.is_integer() for entry in parts) or len(set(map(str, parts))) > max(_FEW, len(filled)):
-        return Found(None, "lists of numbers, or of texts that do not repeat: no labels")
-    if len(set(map(str, parts))) < 2:
-        return Found(None, "one label only")
-    return Found(Column(**made, kind="multi_label", form="list"))
-
-
-def _separated(name: str, sample: Sample, filled: list[str], made: dict[str, Any]) -> Found | None:
-    """Labels with a separator between them. A label that stands alone or beside others elsewhere shows that these are labels, not one name."""
-    different = list(dict.fromkeys(filled))
-    for separator in ("|", ";", ",", "/", "+", "&", "space"):
-        parts = {cell: labels(cell, "separated", separator) or [] for cell in different}
-        joint = [cell for cell in different if len(parts[cell]) > 1]
-        if not joint:
-            continue
-        counts = Counter(part for cell in different for part in set(parts[cell]))
-        shared = sum(any(counts[part] > 1 for part in parts[cell]) for cell in joint) / len(joint)
-        repeats = sum(counts.values()) / max(1, len(counts))
-        column = Column(**made, kind="multi_label", separator=separator)
-        few = len(counts) <= max(_FEW, len(filled) // 2)
-        if len(different) == len(filled) and len(counts) > len(different) / 2 and separator not in "|;":
-            continue  # each cell another text: sentences, not labels
-        if not few or len(counts) < 2:
-            continue
-        many = len(joint) >= 0.5 * len(different)
-        if shared < 0.5 and not (separator in "|;" or (separator == "," and many and not any(", " in cell for cell in joint))):
-            continue
-        alone = sum(len(parts[cell]) == 1 for cell in different)
-        if shared >= 0.5 and (separator in "|;" or (separator == "," and (len(counts) < len(different) or alone))):
-            return Found(column)
-        plain = len(different) <= max(_FEW, len(filled) // 2) and len(different) < len(filled)
-        text = f"Do cells of '{name}' such as '{joint[0][:60]}' hold several labels, or is each one name?"
-        mark = "white space" if separator == "space" else f"'{separator}'"
-        readings = (
-            Reading("labels", f"several labels with {mark} between them: {_some(list(counts))}", {"kind": "multi_label", "separator": separator}),
-            Reading("names", f"names of {len(different)} classes: {_some(different)}", {"kind": "classification", "separator": separator}),
-        )
-        evidence = f"{len(different)} different cells are made of {len(counts)} different parts; {shared:.0%} of the cells with several share a part"
-        reused = len(counts) < len(different) and repeats >= 2 and alone > 0
-        taken = "labels" if reused or not plain or (separator in "|;" and many) else "names"
-        examples = tuple(key for cell, key in zip(sample.columns[name], sample.keys, strict=True) if cell in joint and key)[:6]
-        question = Question("labels_in_cell", text, readings, taken, evidence, examples)
-        return Found(column.model_copy(update={"kind": "multi_label" if taken == "labels" else "classification"}), "", [question])
-    return None
-
-
-def _empty_cells(found: Found, sample: Sample) -> Found:
-    """Several labels in a cell: is an empty cell, or one that says 'none', an image without any of them, or one that nobody has labelled?"""
-    column = found.column
-    if column is None or column.kind != "multi_label":
-        return found
-    cells = sample.columns[column.column]
-    empty = [key for cell, key in zip(cells, sample.keys, strict=True) if not cell or cell.lower() in MISSING]
-    if not empty:
-        return found
-    words = Counter(cell or "empty" for cell in cells if not cell or cell.lower() in MISSING)
-    said = any(word.lower() in ("none", "-") for word in words)
-    readings = (
-        Reading("unlabelled", "not labelled", {"empty": "unlabelled", "missing": list(MISSING)}),
-        Reading("no_label", "labelled, with none of the labels", {"empty": "no_label", "missing": list(MISSING)}),
-        *([Reading("labels", "labels of their own", {"empty": "unlabelled", "missing": [""]})] if set(words) - {"empty"} else []),
-    )
-    evidence = ", ".join(f"{count:,} cells are {word if word == 'empty' else repr(word)}" for word, count in words.most_common(4))
-    text = f"What do cells of '{column.column}' without a label mean?"
-    taken = "no_label" if said else "unlabelled"
-    found.questions.append(Question("empty_cells", text, readings, taken, evidence, tuple(dict.fromkeys(key for key in empty if key))[:6]))
-    changes = next(reading.changes for reading in readings if reading.name == taken)
-    return Found(column.model_copy(update=dict(changes)), found.reason, found.questions)
-
-
-def _share(cells: list[str], is_so: Callable[[str], bool]) -> float:
-    looked_at = cells[:400]
-    return sum(map(is_so, looked_at)) / max(1, len(looked_at))
-
-
-def _some(names: list[str]) -> str:
-    names = list(dict.fromkeys(names))
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _examples(name: str, sample: Sample) -> tuple[str, ...]:

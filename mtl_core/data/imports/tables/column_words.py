@@ -1,4 +1,4 @@
-"""What a column's name says about its cells: classes, quantities, groups of images, parts of the data, where a row comes from."""
+"""Vocabularies of column names: classes, quantities, groups of images, parts of the data, sources of rows."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ SPLITS = in_text("split set subset partition part phase usage dataset trainvalte
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a column's name in small letters: ``patient_ID`` and ``patientId`` give patient, id."""
+    """The words of a column's name in lower case: ``patient_ID`` and ``patientId`` give patient, id."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name.strip())
     return [word.lower() for word in re.split(r"[\W_]+", apart) if word]
 
 
 def means(name: str, vocabulary: frozenset[str]) -> bool:
-    """Whether the name's last word is of this vocabulary, identifiers at its end aside; or all of it written as one word."""
+    """Whether the name's last word, without identifiers at its end, or the name as one word is in the vocabulary."""
     words = words_of(name)
     if words and words[-1] in _ALONE and len(words) > 1:
         return False  # a writer_group is a kind of writer
@@ -62,7 +62,7 @@ def means(name: str, vocabulary: frozenset[str]) -> bool:
 
 
 def is_group(name: str, cells: Iterable[str]) -> bool:
-    """Whether a column says what belongs together: named after patients and the like, or after scenes and the like with numbered cells."""
+    """Whether a column marks groups of images: its name means patients and the like, or scenes and the like with numbered cells."""
     if means(name, STRICT_GROUPS) or means(name, FOLDS):
         return True
     different = list(dict.fromkeys(cell for cell in cells if cell))[:200]
@@ -70,7 +70,7 @@ def is_group(name: str, cells: Iterable[str]) -> bool:
 
 
 def is_quantity(name: str) -> bool:
-    """Whether the name is that of something measured or counted, its unit included."""
+    """Whether the name means a measured or counted quantity or ends with a unit."""
     words = words_of(name)
     units = (
         "mm",
@@ -102,18 +102,18 @@ def is_quantity(name: str) -> bool:
 
 
 def is_identifier(name: str) -> bool:
-    """Whether the name's last word says that its cells name rows or files."""
+    """Whether the name's last word means an identifier of rows or files."""
     words = words_of(name)
     return not words or words[-1] in IDENTIFIERS
 
 
 def part_of(text: str) -> str:
-    """train, val or test where a word says so; '' else."""
+    """train, val or test for a word that means it; else ''."""
     return PART_WORDS.get(text.strip().lower(), "")
 
 
 def part_of_file(file: str) -> str:
-    """The part that a table's own name or its folder's says: ``labels_train.csv``, ``val/metadata.csv``; '' where it says none or two."""
+    """The part in a table's name or folder: ``labels_train.csv``, ``val/metadata.csv``; '' for none or two."""
     for text in reversed(file.split("/")):
         found = {PART_WORDS[word] for word in (re.sub(r"\d+$", "", w) for w in words_of(text)) if word in PART_WORDS and len(word) > 2}
         if found:

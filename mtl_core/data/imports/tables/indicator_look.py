@@ -1,4 +1,4 @@
-"""Columns of yes and no beside each other: one classification where exactly one says yes in each row, else several labels in one task."""
+"""Guess of indicator columns (yes and no): one classification if each row has exactly one yes, else one multi-label task."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _LEAST = 3  # columns of yes and no that make a task of several labels
 
 
 def indicator_groups(columns: dict[str, list[str]], taken: set[str]) -> list[tuple[Indicators, list[Question]]]:
-    """Groups of columns, with what they leave open.
+    """Groups of indicator columns, with their questions.
 
     Args:
         columns: name -> cells.
-        taken: columns that are something else.
+        taken: columns with another use.
     """
     candidates = [name for name, cells in columns.items() if name not in taken and not means(name, CLASSES) and _style(cells) is not None]
     found: list[tuple[Indicators, list[Question]]] = []
@@ -39,7 +39,7 @@ def indicator_groups(columns: dict[str, list[str]], taken: set[str]) -> list[tup
 
 
 def _style(cells: list[str]) -> frozenset[str] | None:
-    """How yes and no are written; None where these are no cells of yes and no."""
+    """The spelling of yes and no; None if the cells are not yes and no."""
     different = {cell.strip().lower() for cell in cells} - {""}
     if not different:
         return None
@@ -51,7 +51,7 @@ def _yes(cell: str) -> bool:
 
 
 def _one_hot_run(names: list[str], columns: dict[str, list[str]]) -> list[str]:
-    """The longest run of these columns of which exactly one says yes in each row that says anything; at least two that both occur."""
+    """The longest run of columns with exactly one yes in each filled row; at least two columns, each with a yes."""
     marks = {name: [_yes(cell) for cell in columns[name]] for name in names}
     rows = [any(columns[name][n].strip() for name in names) for n in range(len(next(iter(columns.values()), [])))]
     best: list[str] = []
@@ -69,7 +69,7 @@ def _one_hot_run(names: list[str], columns: dict[str, list[str]]) -> list[str]:
 
 
 def _named(names: list[str], task: str, columns: dict[str, list[str]]) -> dict:
-    """Task and class names: what all columns begin with, as pandas' get_dummies writes it, is the task's name."""
+    """Options with task and class names. A common prefix, as pandas' get_dummies writes it, is the task's name."""
     before = names[0][: next((n for n, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1), min(map(len, names)))]
     cut = max(before.rfind(mark) for mark in "_.: -=")
     if cut > 0 and all(len(name) > cut + 1 for name in names):

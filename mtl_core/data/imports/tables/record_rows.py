@@ -1,4 +1,4 @@
-"""Rows of tables that are no text: xlsx, parquet, JSON lines, JSON. Each becomes names and cells of text; nested values become columns 'a.b'."""
+"""Rows of xlsx, parquet, JSON lines and JSON tables as names and cells of text. Nested values become columns 'a.b'."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def xlsx_table(content: bytes, file: str, sheet: str) -> _Table:
         book.close()
     except DataError:
         raise
-    except Exception as error:  # openpyxl raises whatever the XML makes it stumble over
+    except Exception as error:  # openpyxl raises arbitrary errors for damaged XML
         raise DataError(f"'{file}' is no readable xlsx ({type(error).__name__}: {str(error)[:120]}). Save its sheet as CSV") from None
     found = [(line, cells) for line, cells in found if any(cells)]
     if not found:
@@ -146,7 +146,7 @@ def pictures_in_parquet(schema: Any) -> list[str]:
 
 
 def pictures_inside(file: str) -> str:
-    """What to do with a parquet that holds the pictures themselves."""
+    """Advice for a parquet that holds the pictures themselves."""
     return (
         f"'{file}' holds the pictures themselves, not their names. Write them to files first: 'Pictures inside a file' in "
         "docs/own-pictures.md has the lines that do it"
@@ -162,7 +162,7 @@ def _has_bytes(kind: Any) -> bool:
 
 
 def json_lines_table(text: str, file: str) -> _Table:
-    """JSON lines: an object a line."""
+    """Rows of JSON lines, one object a line."""
     rows, lines = [], []
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
@@ -180,7 +180,7 @@ def json_lines_table(text: str, file: str) -> _Table:
 
 
 def json_table(text: str, file: str) -> _Table:
-    """A JSON that is a table: a list of objects or of [name, label], or one of these below a key; name -> label or object; columns of lists."""
+    """Rows of a JSON table: a list of objects or of [name, label], also below a key; name -> label or object; columns as lists."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Columns that say which part of the data an image belongs to, or which images belong together."""
+"""Columns that give the part of an image (train, val, test), or groups of images."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 
 
 def parts_of_column(name: str, cells: list[str]) -> Parts | None:
-    """part -> the column's values that mean it; None where this is no such column.
+    """Part -> the column's values for it; None if this is no such column.
 
-    Values must all be words for parts (train, valid, test ...), or the column's name must say so: CelebA's ``partition`` of 0, 1, 2 (train, val,
-    test), ``is_train``, ``is_valid`` and ``is_test`` of yes and no.
+    Either all values are words for parts (train, valid, test ...), or the name means parts: CelebA's ``partition`` of 0, 1, 2 (train, val, test),
+    ``is_train``, ``is_valid`` and ``is_test`` of yes and no.
     """
     values = sorted({cell for cell in cells if cell})
     if not 2 <= len(values) <= 12:
@@ -39,7 +39,7 @@ def _by_part(named: dict[str, str]) -> Parts:
 
 
 def group_values(name: str, cells: list[str]) -> tuple[str, ...]:
-    """The different cells of a column of patients, scenes, folds and the like, in natural order; empty where it is no such column."""
+    """The different cells of a column of patients, scenes, folds and the like, in natural order; empty for another column."""
     filled = [cell for cell in cells if cell]
     different = set(filled)
     if not is_group(name, filled) or not 2 <= len(different) < len(filled) or len(filled) < 0.5 * len(cells):
@@ -48,5 +48,5 @@ def group_values(name: str, cells: list[str]) -> tuple[str, ...]:
 
 
 def is_fold(name: str) -> bool:
-    """Whether the column's name says that it numbers folds."""
+    """Whether the column's name means folds."""
     return means(name, FOLDS)

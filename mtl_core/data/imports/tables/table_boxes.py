@@ -1,4 +1,4 @@
-"""Boxes of a table: four columns, or lists of numbers in one; in pixels, shares or percent; several rows of an image are several boxes."""
+"""Boxes of a table: four columns, or lists of numbers in one column; in pixels, shares or percent. Each row of an image is a box."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def box_targets(context: Context, options: CsvOptions, rows: Rows) -> Targets:
     """The task of boxes.
 
     Args:
-        rows: image -> for each of its rows the cells of the box columns, then the cell of the class column where there is one.
+        rows: image -> for each of its rows the cells of the box columns, then the cell of the class column if there is one.
     """
     found: dict[str, list[tuple[np.ndarray, str]]] = {}
     for key, cells in rows.items():
@@ -42,7 +42,7 @@ def box_targets(context: Context, options: CsvOptions, rows: Rows) -> Targets:
 
 
 def boxes_of(cells: list[str], options: CsvOptions) -> list[tuple[np.ndarray, str]]:
-    """(four numbers as written, class name) of a row's boxes; none where its box cells are empty."""
+    """(four numbers as written, class name) of a row's boxes; none if its box cells are empty."""
     count = len(options.box)
     if _is_empty(cells, options):
         return []
@@ -67,7 +67,7 @@ def boxes_of(cells: list[str], options: CsvOptions) -> list[tuple[np.ndarray, st
 
 
 def _is_empty(cells: list[str], options: CsvOptions) -> bool:
-    """Whether the box's own cells say nothing. A list without entries says the same."""
+    """Whether the box's cells are empty. A list without entries is empty, too."""
     return all(is_missing(cell, MISSING) or cell.strip() in ("[]", "{}") for cell in cells[: len(options.box)])
 
 

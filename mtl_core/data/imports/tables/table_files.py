@@ -1,4 +1,4 @@
-"""Which files of a set could be tables, in what order they are looked at, and which are left out and why."""
+"""The possible tables of a set, in the order in which they are read, and notes on files that are left out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OTHERS = {
 
 
 def table_files(context: Context) -> list[str]:
-    """Files that could be tables, without those that another format reads or a tool's own that none reads. What cannot be read is said here."""
+    """Possible tables, without files of other formats and of tools that are not read. Adds notes on files that cannot be read."""
     read, begins = {note.files for note in context.notes if note.read}, heads(context.tree)
     tables, texts, jsons, lists, others = [], [], [], [], {}
     for file in context.tree.files:
@@ -45,7 +45,7 @@ def table_files(context: Context) -> list[str]:
             continue
         if base.endswith(_TABLES):
             if any(word in base for word in _PLACEHOLDERS):
-                context.not_understood(file, "a form for handing in predictions: its answers are placeholders, not labels")
+                context.not_understood(file, "a sample submission: its answers are placeholders, not labels")
             else:
                 tables.append(file)
         elif _is_voc_list(lower) and "_" in base:
@@ -65,17 +65,17 @@ def table_files(context: Context) -> list[str]:
     for ending, files in others.items():
         context.not_understood(files[0] if len(files) == 1 else f"*{ending}", OTHERS[ending], len(files))
     if len(tables) > _MOST_TABLES:
-        context.not_understood("*.csv", f"there are {len(tables):,} tables; the first {_MOST_TABLES} are looked at", len(tables) - _MOST_TABLES)
+        context.not_understood("*.csv", f"there are {len(tables):,} tables; the first {_MOST_TABLES} are read", len(tables) - _MOST_TABLES)
     return [*tables[:_MOST_TABLES], *(jsons[:_MOST_JSON]), *_of_few_kinds(texts)]
 
 
 def _is_voc_list(file: str) -> bool:
-    """Pascal VOC's ImageSets: names of images, or of one class with 1, 0, -1 that its boxes say as well."""
+    """Whether a file is one of Pascal VOC's ImageSets: names of images, or of one class with 1, 0, -1, which its boxes contain as well."""
     return "imagesets/" in file
 
 
 def _belongs_to_picture(context: Context, file: str) -> bool:
-    """Whether a text is one picture's own, such as YOLO's: a picture has its stem."""
+    """Whether a text belongs to one picture, such as YOLO's: a picture has the same stem."""
     try:
         return context.index.find(stem_of(file), near=file.rpartition("/")[0]) is not None
     except AmbiguousImageError:
@@ -83,7 +83,7 @@ def _belongs_to_picture(context: Context, file: str) -> bool:
 
 
 def _of_few_kinds(texts: list[str]) -> list[str]:
-    """Texts of a folder that has many (one a picture, though the pictures are elsewhere) are none of a table's."""
+    """Texts without those of folders with many texts (one per picture, with the pictures elsewhere), which are no tables."""
     per_folder: dict[str, int] = {}
     for file in texts:
         folder = file.rpartition("/")[0]

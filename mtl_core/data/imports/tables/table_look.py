@@ -1,4 +1,4 @@
-"""A look at every table of a set: what its columns are, what is not read and why, and what the files leave open."""
+"""The look at a set's tables: their columns, the columns that are not read with the reason, and the questions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from mtl_core.data.imports.proposal import CsvTable
 from mtl_core.data.imports.questions import Question
 from mtl_core.data.imports.tables.box_look import BoxColumns, look_at_boxes
 from mtl_core.data.imports.tables.class_lists import ClassLists
-from mtl_core.data.imports.tables.column_look import Sample, look_at_column
+from mtl_core.data.imports.tables.column_look import look_at_column
+from mtl_core.data.imports.tables.column_sample import Sample
 from mtl_core.data.imports.tables.indicator_look import indicator_groups
 from mtl_core.data.imports.tables.split_columns import group_values, parts_of_column
 from mtl_core.data.imports.tables.table_files import table_files
@@ -42,7 +43,7 @@ _MEASURED = 32  # pictures whose size is read, for boxes
 
 
 def look_at_tables(context: Context) -> list[Guess]:
-    """A source for each table that names images; why a table is not read is said."""
+    """A guess for each table that names images, and notes on tables that are not read."""
     alike: dict[tuple, list[Opened]] = defaultdict(list)
     lists = ClassLists()
     for file in table_files(context):
@@ -50,11 +51,11 @@ def look_at_tables(context: Context) -> list[Guess]:
             opened = open_table(context, file)
         except NoTableError as error:
             if lists.take(context, file, error.names, error.rows):
-                continue  # whether it explains anything is known once the columns are
+                continue  # once the columns are known, ``tell`` adds the note
             elif not file.lower().endswith((".txt", ".lst", ".json")) or (error.hits > 0 and len(error.rows) > 1):
                 context.not_understood(file, f"a table, but {error}")
         except DataError as error:
-            if not file.lower().endswith(".json"):  # what no format takes is said once, with the reason, by 'foreign'
+            if not file.lower().endswith(".json"):  # 'foreign' adds the note on unread JSON files
                 context.not_understood(file, str(error))
         else:
             alike[tuple(opened.names), opened.options.header].append(opened)
@@ -67,7 +68,7 @@ def look_at_tables(context: Context) -> list[Guess]:
 
 
 def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark: str) -> list[Guess]:
-    """Tables with the same header are looked at as one, so that a column means the same in each of them."""
+    """Guesses for tables with the same header. They are read as one, so that a column has the same meaning in each."""
     sample = _sample(context, tables)
     first = tables[0]
     if is_via(first.names):
@@ -110,14 +111,14 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
 
 
 def brief(options: CsvOptions) -> dict[str, Any]:
-    """The options as plain values: what a table usually needs, and what differs from the defaults."""
+    """The options as plain values: those that a table usually needs, and those that differ from the defaults."""
     usual = ("file", "delimiter", "encoding", "header", "decimal", "image_column", "image_prefix", "image_digits", "columns", "box", "box_form")
     values = options.model_dump(mode="json", exclude_defaults=True)
     return {name: value for name, value in options.model_dump(mode="json").items() if name in usual} | values
 
 
 def _holding(options: dict[str, Any], questions: list[Question]) -> dict[str, Any]:
-    """The options with every key of each question's reading that is taken, defaults too."""
+    """The options with every key of each question's taken reading, including defaults."""
     for question in questions:
         for path, value in question.reading(question.taken).changes.items() if question.taken else ():
             node: Any = options
@@ -143,13 +144,13 @@ def _sample(context: Context, tables: list[Opened]) -> Sample:
             cell in context.tree.files or ("." in cell and cell in context.index) or ("/" in cell and cell.replace("\\", "/") in context.tree.files)
         )
 
-    told = [cells for cells in columns.values() if len(set(cells)) < len(cells)]  # a column that differs in each row counts the rows
+    told = [cells for cells in columns.values() if len(set(cells)) < len(cells)]  # a column with a different cell in each row numbers the rows
     headed = tables[0].options.header
     return Sample(columns, keys, names_files, headed=headed, is_list=not headed and len(told) == 1 and len(columns) <= 2)
 
 
 def _without_header(sample: Sample, options: CsvOptions) -> BoxColumns | None:
-    """Tables known by the order of their columns: RetinaNet's (image, four corners, class) and Tiny ImageNet's (image, class, four corners)."""
+    """Boxes of known tables without header: RetinaNet's (image, four corners, class) and Tiny ImageNet's (image, class, four corners)."""
     names = list(sample.columns)
     if options.header or len(names) != 5 or options.image_column != "column_1":
         return None
@@ -171,7 +172,7 @@ def _columns(sample: Sample, options: CsvOptions, boxes: BoxColumns, sizes: dict
     questions: list[Question] = []
     splits, groups = None, {}
     taken = {*boxes.used, *boxes.landmarks, *doubles(list(sample.columns))}
-    left |= dict.fromkeys(doubles(list(sample.columns)), "its name stands twice in the header")
+    left |= dict.fromkeys(doubles(list(sample.columns)), "its name occurs twice in the header")
     for name, cells in sample.columns.items():
         called = name if options.header or len(sample.columns) > 1 else PurePosixPath(options.file).stem
         parts = parts_of_column(called, cells) if name not in taken else None
@@ -209,7 +210,7 @@ def _columns(sample: Sample, options: CsvOptions, boxes: BoxColumns, sizes: dict
 
 
 def _own_names(columns: list, indicators: list) -> None:
-    """Two columns whose names become one task's name get numbers."""
+    """Number the tasks of columns that would have the same task name."""
     seen: dict[str, int] = defaultdict(int)
     for option in [*(column for column in columns if column.kind != "left_out"), *indicators]:
         seen[option.task] += 1
@@ -218,7 +219,7 @@ def _own_names(columns: list, indicators: list) -> None:
 
 
 def _at(question: Question, before: str, after: str) -> Question:
-    """Changes that start elsewhere."""
+    """The question with the prefix ``before`` of its changes replaced by ``after``."""
     readings = tuple(
         replace(reading, changes={after + path.removeprefix(before): value for path, value in reading.changes.items()})
         for reading in question.readings
@@ -231,7 +232,7 @@ def _landmark(name: str) -> Column:
 
 
 def _is_picture_size(name: str, sample: Sample, sizes: dict[str, tuple[int, int]]) -> bool:
-    """Whether a column named after width or height holds just the pictures' sizes."""
+    """Whether a column named after width or height holds the pictures' own sizes."""
     side = 0 if re.search(r"width|\bw\b|cols?$", name.lower()) else 1 if re.search(r"height|\bh\b|rows?$", name.lower()) else None
     if side is None:
         return False

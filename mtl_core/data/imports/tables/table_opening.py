@@ -1,4 +1,4 @@
-"""Opening a table during a look: its encoding, delimiter and header, and the column that names images."""
+"""Detection of a table's encoding, delimiter and header, and of the column that names images."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from mtl_core.data.imports.tables.text_rows import decoded, delimiters, text_row
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import DataError
 
-_HEAD = 1 << 20  # characters that show delimiter and header
-_TRIED = 400  # cells that are looked up
+_HEAD = 1 << 20  # characters read to detect delimiter and header
+_TRIED = 400  # cells that are looked up as image names
 _SAMPLE, _RUN = 12_000, 24  # rows looked at, in runs, so that several rows of an image stay together
 _IMAGE_WORDS = frozenset(
     ["image", "images", "img", "file", "filename", "filepath", "path", "picture", "photo", "name", "id", "imageid", "fname", "slide", "scan", "frame"]
@@ -34,10 +34,10 @@ class Opened:
     """A table that names images.
 
     Attributes:
-        names: of its columns; rows: (line, cells), some of them where there are many; ``count``: of all.
-        keys: the image of each of ``rows``; None where there is none.
-        found: rows (of those tried) whose image is there, as a share.
-        rivals: (prefix, share) of other folders that hold images of the same names, where nothing says which are meant.
+        names: names of its columns; rows: (line, cells), a sample if there are many; ``count``: number of all rows.
+        keys: the image of each of ``rows``; None if there is none.
+        found: share of the tried rows whose image exists.
+        rivals: (prefix, share) of other folders with images of the same names, if the choice is ambiguous.
     """
 
     options: CsvOptions
@@ -50,10 +50,10 @@ class Opened:
 
 
 class NoTableError(DataError):
-    """The file is no table that names images; the message says why.
+    """The file is no table that names images; the message gives the reason.
 
     Attributes:
-        names, rows: what was read, for lists of classes; empty where nothing was.
+        names, rows: the rows read, for lists of classes; empty if nothing was read.
         hits: share of cells in the best column that name an image.
     """
 
@@ -63,12 +63,12 @@ class NoTableError(DataError):
 
 
 def open_table(context: Context, file: str) -> Opened:
-    """The table with the options that read it best.
+    """Open a table with the options that read it best.
 
     Raises:
         NoTableError: no column names images. DataError: it cannot be read.
     """
-    context = replace(context, near=file.rpartition("/")[0])  # a table's own pictures come before others of the same names
+    context = replace(context, near=file.rpartition("/")[0])  # pictures near the table come before others of the same names
     ending = PurePosixPath(file).suffix.lower()
     if ending in RECORDS:
         tries = [CsvOptions(file=file, encoding=_encoding(context, file) if ending in (".json", *JSON_LINES) else "utf-8-sig")]
@@ -96,7 +96,7 @@ def open_table(context: Context, file: str) -> Opened:
 
 
 def spread(rows: list) -> list:
-    """At most a bounded number of rows, in runs from all over the table, so that sorted tables show all of their classes."""
+    """A bounded sample of rows, in runs from the whole table, so that sorted tables show all of their classes."""
     if len(rows) <= _SAMPLE:
         return rows
     step = len(rows) * _RUN // _SAMPLE
@@ -130,7 +130,7 @@ def _text_options(context: Context, file: str) -> list[CsvOptions]:
         rows = list(text_rows(head, delimiter, file))[:500]
         found += [CsvOptions(file=file, encoding=encoding, delimiter=delimiter, **changes) for changes in _headers(rows, context, file)]
     if not found:
-        list(text_rows(head, ",", file))  # says what is wrong with it, such as NUL characters
+        list(text_rows(head, ",", file))  # raises the reason, such as NUL characters
     return found
 
 
@@ -147,7 +147,7 @@ def _headers(rows: list[tuple[int, list[str]]], context: Context, file: str) -> 
         (len(rows[start][1]) not in (width, width - 1) or rows[start][1][0].startswith("sep="))
         or (sum(bool(cell.strip()) for cell in rows[start][1]) < least and not any(_hit(context, c) or is_picture(c.strip()) for c in rows[start][1]))
     ):
-        start += 1  # a title, a count of rows
+        start += 1  # a line with a title or a count of rows
     skip = rows[start - 1][0] if start else 0
     first, body = rows[start][1], [cells for _, cells in rows[start + 1 :] if len(cells) == width]
     header = True
@@ -171,7 +171,7 @@ def _found(context: Context, name: str) -> str | None:
 
 def _no_images(names: list[str], hits: tuple[str, float]) -> str:
     if hits[1] > 0.5:
-        return f"the numbers of its column '{hits[0]}' repeat, or are few: they would be found among any pictures that are numbered"
+        return f"the numbers of its column '{hits[0]}' repeat, or are few: they would match any numbered pictures"
     best = f"the best, '{hits[0]}', names one in {hits[1]:.0%} of its rows" if hits[1] else f"its columns are {', '.join(names[:6])}"
     return f"no column names images of this set: {best}"
 
@@ -179,7 +179,7 @@ def _no_images(names: list[str], hits: tuple[str, float]) -> str:
 def _image_column(
     context: Context, options: CsvOptions, names: list[str], rows: list[tuple[int, list[str]]]
 ) -> tuple[CsvOptions | None, tuple[str, float]]:
-    """Options with the column and pattern that name most images, None where no column does; and the best column with its share."""
+    """(options with the column and pattern that name most images, or None; (best column, its share))."""
     best: tuple[float, CsvOptions | None] = (0.0, None)
     closest = ("", 0.0)
     for place, name in enumerate(names):
@@ -202,7 +202,7 @@ def _image_column(
             unique = len(set(filled)) / len(filled)
             by_number = bool(digits) or "#" in prefix
             if by_number and unique < 0.9 and not set(words_of(name)) & _FRAME_WORDS:
-                continue  # such numbers are found among any pictures that are numbered: a class, a writer
+                continue  # such numbers, a class or a writer, match any numbered pictures
             if different < min(3, len(set(cells))) or (not are_files and not hint and different < min(8, 0.3 * len(context.index))):
                 continue
             if hits <= 0.5 and not (are_files and _covers(context, images, filled)):
@@ -214,7 +214,7 @@ def _image_column(
 
 
 def _nearness(file: str, prefix: str) -> float:
-    """How much speaks for a folder of images: it is the table's own, lies below it, or is of the part that the table's name says."""
+    """Rank of a folder of images: it is the table's own, lies below it, or belongs to the part in the table's name."""
     if not prefix or "#" in prefix:
         return 0.0
     folder = file.rpartition("/")[0]
@@ -227,7 +227,7 @@ def _nearness(file: str, prefix: str) -> float:
 
 
 def _rivals(context: Context, options: CsvOptions, names: list[str], rows: list[tuple[int, list[str]]]) -> list[tuple[str, float]]:
-    """Other folders that have images of most of the table's names."""
+    """Other folders with images of most of the table's names."""
     if not options.image_prefix.endswith("/") or _nearness(options.file, options.image_prefix) > 0.1:
         return []
     place = names.index(options.image_column)
@@ -244,13 +244,13 @@ def _rivals(context: Context, options: CsvOptions, names: list[str], rows: list[
 
 
 def _covers(context: Context, images: ImageNames, cells: list[str]) -> bool:
-    """Whether the table names half of the pictures, though most of its rows name others: a part of a set, with the whole set's table."""
+    """Whether the table names half of the pictures, though most of its rows name missing ones: part of a set with the whole set's table."""
     found = {_found(context, images.reference(cell)) for cell in cells} - {None}
     return len(found) > 0.5 * len(context.index) or len(found) >= 200
 
 
 def _patterns(context: Context, file: str, cells: list[str]) -> list[tuple[str, int]]:
-    """(prefix, digits) to try. A name without a folder is that of a picture in or below the table's own folder, or in the only folder that has it."""
+    """(prefix, digits) to try. A name without folder means a picture in or below the table's folder, or in the only folder that has it."""
     patterns = [("", 0)]
     if not any("/" in cell or "\\" in cell for cell in cells):
         folder = file.rpartition("/")[0]
@@ -268,7 +268,7 @@ def _patterns(context: Context, file: str, cells: list[str]) -> list[tuple[str, 
 
 
 def _numbered(context: Context, file: str) -> list[tuple[str, int]]:
-    """Whole numbers may be rows of an idx file, or the end of names such as img_00012."""
+    """(prefix, digits) for whole numbers: rows of an idx file, or the end of names such as img_00012."""
     idx = context.index.idx_files
     part = next((word for word in ("train", "test", "val") if word in file.lower().rpartition("/")[2]), "")
     words = {"test": ("t10k", "test"), "train": ("train",), "val": ("val",)}.get(part, ("",))

@@ -1,4 +1,4 @@
-"""What can be said about a table of labels. The defaults read a CSV as descriptions have always meant it; the look writes down what differs."""
+"""Options of tables of labels. The defaults are those of old descriptions of a CSV; the look writes the options that differ."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Column(Strict):
 
     column: str = Field(description="Name of the column.")
     task: str = Field(description="Name of the task.")
-    kind: Literal["classification", "multi_label", "regression", "left_out"] = Field(description="What its cells are; 'left_out': no task.")
+    kind: Literal["classification", "multi_label", "regression", "left_out"] = Field(description="Kind of its task; 'left_out': no task.")
     classes: list[str] = Field(default_factory=list, description="Class names in order; empty for those found.")
     names: dict[str, str] = Field(default_factory=dict, description="Cell -> class name, where cells are numbers.")
     missing: list[str] | None = Field(
@@ -28,7 +28,7 @@ class Column(Strict):
     form: Literal["separated", "list", "one"] = Field(
         "separated", description="multi_label: labels in a cell have a separator between them, are a list such as ['a', 'b'], or a cell is one label."
     )
-    separator: str = Field(",", min_length=1, max_length=5, description="multi_label: what stands between labels in a cell; 'space' for white space.")
+    separator: str = Field(",", min_length=1, max_length=5, description="multi_label: separator of the labels in a cell; 'space' for white space.")
     empty: Literal["unlabelled", "no_label"] = Field(
         "unlabelled", description="multi_label: an image whose cell is missing is not labelled, or has none of the labels."
     )
@@ -37,7 +37,7 @@ class Column(Strict):
 
 
 class Indicators(Strict):
-    """Columns of yes and no, one per class, that are one task together: one-hot columns, or attributes."""
+    """Columns of yes and no, one per class, that form one task: one-hot columns, or attributes."""
 
     columns: list[str] = Field(min_length=1, description="The columns, one per class.")
     task: str = Field(description="Name of the task; for 'separate' the columns' own names are used.")
@@ -46,26 +46,26 @@ class Indicators(Strict):
     )
     classes: list[str] = Field(default_factory=list, description="Class names in the order of the columns; empty for the columns' names.")
     yes: list[str] = Field(default_factory=lambda: list(YES), description="Cells that mean yes, in any case of letters.")
-    no: list[str] = Field(default_factory=lambda: list(NO), description="Cells that mean no. A row with any other cell has no label, and is said.")
+    no: list[str] = Field(default_factory=lambda: list(NO), description="Cells that mean no. A row with any other cell has no label and is reported.")
 
 
 class CsvOptions(FormatOptions):
     """Options of tables."""
 
     file: str = Field("", description="The file: text (csv, tsv, txt), xlsx, parquet, JSON lines or JSON.")
-    delimiter: str = Field(",", description="Between cells of a text; 'space' for any white space, 'tab' for tabs.")
-    encoding: str = Field("utf-8-sig", description="Of a text: utf-8-sig, utf-16, cp1252 or latin-1.")
-    sheet: str = Field("", description="Of an xlsx: the sheet's name; empty for the first.")
+    delimiter: str = Field(",", description="Separator of cells in a text; 'space' for any white space, 'tab' for tabs.")
+    encoding: str = Field("utf-8-sig", description="Encoding of a text: utf-8-sig, utf-16, cp1252 or latin-1.")
+    sheet: str = Field("", description="Sheet of an xlsx; empty for the first.")
     skip_lines: int = Field(0, ge=0, le=1000, description="Lines of a text before its header or first row.")
     header: bool = Field(True, description="Whether the first row names the columns; without it they are column_1, column_2 ...")
-    decimal: Literal[".", ","] = Field(".", description="What stands before decimals.")
-    thousands: Literal["", ",", ".", " ", "'"] = Field("", description="What stands between groups of three digits.")
+    decimal: Literal[".", ","] = Field(".", description="Decimal separator of numbers.")
+    thousands: Literal["", ",", ".", " ", "'"] = Field("", description="Separator of groups of three digits.")
     missing: list[str] = Field(default_factory=lambda: list(MISSING), description="Cells that mean 'no label', in any case of letters.")
     image_column: str = Field("", description="The column that names images.")
     image_prefix: str = Field(
         "", description="Put before each name, such as a folder 'images/' or 'train-images-idx3-ubyte#' for rows of an idx file."
     )
-    image_digits: int = Field(0, ge=0, le=20, description="Numbers are filled up with zeros to so many digits.")
+    image_digits: int = Field(0, ge=0, le=20, description="Numbers are padded with zeros to this many digits.")
     image_list: str = Field("", description="A text file of lines 'number name': which image each number of the image column is.")
     columns: list[Column] = Field(default_factory=list, description="Columns with targets.")
     indicators: list[Indicators] = Field(default_factory=list, description="Groups of columns of yes and no, one column per class.")
@@ -78,7 +78,7 @@ class CsvOptions(FormatOptions):
     box_class: str = Field("", description="Column with the boxes' classes; empty for one class 'object'.")
     box_names: dict[str, str] = Field(default_factory=dict, description="Cell of the class column -> class name.")
     box_empty: Literal["unlabelled", "no_object"] = Field(
-        "unlabelled", description="A row that names an image and leaves its box empty: says nothing about it, or says that nothing is in it."
+        "unlabelled", description="A row that names an image and leaves its box empty: the image is not labelled, or has no object."
     )
     box_unlisted: Literal["unlabelled", "no_object"] = Field(
         "unlabelled", description="Images that no row names: not labelled, or without any object."

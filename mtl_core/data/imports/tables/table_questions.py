@@ -6,7 +6,7 @@ import re
 
 from mtl_core.data.imports.formats import AmbiguousImageError, Context, Guess
 from mtl_core.data.imports.questions import Question, Reading
-from mtl_core.data.imports.tables.column_look import Sample
+from mtl_core.data.imports.tables.column_sample import Sample
 from mtl_core.data.imports.tables.table_opening import Opened
 from mtl_core.data.imports.tables.table_options import Column, CsvOptions
 from mtl_core.data.imports.tables.table_reading import ImageNames, read_table
@@ -15,7 +15,7 @@ _COMMA = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
 
 
 def ask_commas(sample: Sample, options: CsvOptions) -> list[Question]:
-    """What commas and dots inside numbers are: decides ``sample.decimal`` and ``sample.thousands``; asks where every number reads both ways."""
+    """Set ``sample.decimal`` and ``sample.thousands``. Asks if every number can be read both ways."""
     cells = [cell for column in sample.columns.values() for cell in column[:400] if re.fullmatch(r"[-+]?\d[\d.,' ]*", cell)]
     commas = [cell for cell in cells if "," in cell and cell.count(",") == 1 and re.fullmatch(r"[-+]?\d+,\d+", cell)]
     if any(re.fullmatch(r"[-+]?\d{1,3}(\.\d{3})+,\d+", cell) for cell in cells):
@@ -50,7 +50,7 @@ def ask_commas(sample: Sample, options: CsvOptions) -> list[Question]:
 
 
 def ask_image_column(context: Context, options: CsvOptions, sample: Sample) -> list[Question]:
-    """Several columns name pictures of this set, as in tables of pairs: whose are the labels?"""
+    """Ask which picture the labels belong to, if several columns name pictures, as in tables of pairs."""
     if options.box:
         return []
     others = []
@@ -64,12 +64,12 @@ def ask_image_column(context: Context, options: CsvOptions, sample: Sample) -> l
     same = {name: {"image_column": name, "image_prefix": options.image_prefix if name == options.image_column else ""} for name in names}
     readings = tuple(Reading(f"in-{name}", f"those of '{name}'", same[name]) for name in names)
     text = f"Several columns of '{options.file}' name images: {', '.join(map(repr, names))}. Whose labels are in its rows?"
-    evidence = "A label belongs to one image here; a task that compares two images is not known"
+    evidence = "A label belongs to one image here; tasks that compare two images are not supported"
     return [Question("image_column", text, readings, "", evidence, tuple(dict.fromkeys(key for key in sample.keys if key))[:4])]
 
 
 def ask_same(columns: list[Column], sample: Sample) -> list[Question]:
-    """Two columns of classes that say the same of every row, such as a number and its name: one task, or two?"""
+    """Ask whether two columns with equivalent classes, such as a number and its name, are one task."""
     asked: list[Question] = []
     plain = [(n, column) for n, column in enumerate(columns) if column.kind == "classification"]
     for place, (n, one) in enumerate(plain):
@@ -86,7 +86,7 @@ def ask_same(columns: list[Column], sample: Sample) -> list[Question]:
                 Reading("two", f"two tasks, '{one.task}' and '{other.task}'", {path: "classification"}),
             )
             shown = ", ".join(f"'{a}' = '{b}'" for a, b in sorted(pairs)[:4])
-            text = f"'{one.column}' and '{other.column}' say the same of every row. Are they one task?"
+            text = f"'{one.column}' and '{other.column}' are equivalent in every row. Are they one task?"
             asked.append(Question("same", text, readings, "one", f"{len(pairs)} pairs: {shown}"))
             less.kind = "left_out"
     return asked
@@ -107,7 +107,7 @@ def ask_landmarks(names: list[str], start: int, examples: tuple[str, ...]) -> Qu
 
 
 def ask_empty_boxes(options: CsvOptions, sample: Sample) -> list[Question]:
-    """Rows that name an image and leave its box empty, in a table that also says other things of images."""
+    """Ask about rows with an image and an empty box, in a table that has other targets, too."""
     if not options.box or not (options.columns or options.indicators):
         return []
     empty = [key for key, *cells in zip(sample.keys, *(sample.columns[name] for name in options.box), strict=True) if not any(cells) and key]
@@ -122,7 +122,7 @@ def ask_empty_boxes(options: CsvOptions, sample: Sample) -> list[Question]:
 
 
 def ask_folder(table: Opened, examples: tuple[str, ...]) -> list[Question]:
-    """Names without a folder that several folders have: in which one are the table's images?"""
+    """Ask for the folder of the table's images, if several folders have images of their names."""
     if not table.rivals:
         return []
     every = [(table.options.image_prefix, table.found), *table.rivals]
@@ -133,7 +133,7 @@ def ask_folder(table: Opened, examples: tuple[str, ...]) -> list[Question]:
 
 
 def ask_unlisted(context: Context, guesses: list[Guess]) -> None:
-    """Images beside those of a table of boxes that no row names: without objects, or not labelled?"""
+    """Ask whether images beside those of a table of boxes that no row names are without objects, or not labelled."""
     tables = [guess for guess in guesses if guess.options.get("box")]
     if not tables:
         return
@@ -145,7 +145,7 @@ def ask_unlisted(context: Context, guesses: list[Guess]) -> None:
         for name in {row[place] for _, row in rows}:
             try:
                 listed.add(context.index.find(images.reference(name), near=options.file.rpartition("/")[0]) or "")
-            except AmbiguousImageError:  # it is said when the table is read
+            except AmbiguousImageError:  # reported when the table is read
                 continue
     folders = {key.rpartition("/")[0] for key in listed if key}
     beside = [key for key in context.index.keys if key not in listed and key.rpartition("/")[0] in folders]

@@ -1,4 +1,4 @@
-"""Reading a table as its options say: names of columns, rows of cells, and which image each row means."""
+"""Reading of a table by its options: names of columns, rows of cells, and the image of each row."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ MOST_CSV_BYTES = 256 << 20
 JSON_LINES = (".jsonl", ".ndjson")
 RECORDS = (".xlsx", ".xlsm", ".parquet", ".json", *JSON_LINES)
 Rows = list[tuple[int, list[str]]]
-_MOST_KEPT = 4_000_000  # cells of tables that are kept
+_MOST_KEPT = 4_000_000  # most cells in the cache of tables
 _KEPT: weakref.WeakKeyDictionary[Tree, dict[tuple, tuple[list[str], Rows, Findings]]] = weakref.WeakKeyDictionary()
 
 
 def read_table(context: Context, options: CsvOptions) -> tuple[list[str], Rows]:
-    """Column names, and (line number, cells) of every row that has as many; others are findings.
+    """Column names, and (line number, cells) of every row with as many cells; other rows become findings.
 
-    A name that stands twice gets a number (``size``, ``size (2)``); ``doubles`` finds these, and nothing may refer to them.
-    A look asks for the same table several times: while its tree is open, the tables read last are kept. Nobody changes the rows.
+    A name that occurs twice gets a number (``size``, ``size (2)``); ``doubles`` finds these, and options must not refer to them.
+    A look reads the same table several times: the last tables are cached while the tree is open. Callers must not change the rows.
 
     Raises:
-        DataError: the file cannot be read as said.
+        DataError: the file cannot be read with these options.
     """
     kept = _KEPT.setdefault(context.tree, {})
     key = tuple(getattr(options, name) for name in ("file", "encoding", "delimiter", "sheet", "skip_lines", "header"))
@@ -76,7 +76,7 @@ def _read(context: Context, options: CsvOptions) -> tuple[list[str], Rows]:
 
 
 def _headed(rows: Rows, context: Context, options: CsvOptions) -> tuple[list[str], Rows]:
-    """Names from the first row or numbered; rows of another width are left out and said."""
+    """(names from the first row, or numbered ones; rows). Rows of another width are left out and reported."""
     if not rows:
         raise DataError(f"'{options.file}' has no rows")
     head, body = (rows[0][1], rows[1:]) if options.header else ([], rows)
@@ -103,7 +103,7 @@ def _headed(rows: Rows, context: Context, options: CsvOptions) -> tuple[list[str
 
 
 def numbered(names: list[str]) -> list[str]:
-    """Names of which none occurs twice: the second ``size`` is ``size (2)``."""
+    """Unique names: the second ``size`` becomes ``size (2)``."""
     seen: Counter[str] = Counter()
     found: list[str] = []
     for name in names:
@@ -113,32 +113,32 @@ def numbered(names: list[str]) -> list[str]:
 
 
 def doubles(names: list[str]) -> set[str]:
-    """Names that stand twice in a header, as ``numbered`` wrote them, the first one too."""
+    """Names that occur twice in a header, as ``numbered`` writes them, including the first."""
     second = {name for name in names if name.endswith(" (2)") and name.removesuffix(" (2)") in names}
     again = {name.removesuffix(" (2)") for name in second}
     return {name for name in names if name in again or re.sub(r" \(\d+\)$", "", name) in again}
 
 
 class ImageNames:
-    """Which image a cell of the image column means."""
+    """Resolves cells of the image column to images."""
 
     def __init__(self, context: Context, options: CsvOptions):
         self.options = options
         self.by_number = image_list(context, options.image_list) if options.image_list else None
 
     def reference(self, cell: str) -> str:
-        """The image's name that a cell stands for."""
+        """The image's name of a cell, with prefix and padding."""
         cell = cell.strip()
         if self.by_number is not None:
             cell = self.by_number.get(cell, cell)
         return self.options.image_prefix + (cell.zfill(self.options.image_digits) if cell.isascii() and cell.isdigit() else cell)
 
     def image(self, context: Context, cell: str, where: str) -> str | None:
-        """The image itself; None, with a finding, where there is none. A prefix that names a folder holds: the image lies in it."""
+        """The image of a cell; None, with a finding, if there is none. If the prefix names a folder, the image must be in it."""
         name, folder = self.reference(cell), self.options.image_prefix.replace("\\", "/")
         key = context.image(name, where)
         if key is not None and folder.endswith("/") and f"/{folder.lstrip('./')}" not in f"/{key}":
-            context.findings.add("skipped", "missing_image", where, f"'{name}' is not there; '{key}' has its name in another folder, and is not it")
+            context.findings.add("skipped", "missing_image", where, f"'{name}' is missing; '{key}' has the same name, but is in another folder")
             return None
         return key
 

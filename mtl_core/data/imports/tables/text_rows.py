@@ -1,4 +1,4 @@
-"""Rows of a table in text: its encoding, what stands between its cells, and records whose quotes are not closed."""
+"""Rows of a text table: its encoding, its delimiter, and records with unclosed quotes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import DataError
 
 MOST_ROWS = 5_000_000
-_MOST_LINES = 200  # of one record: a cell may hold line ends between quotes
+_MOST_LINES = 200  # most lines of one record; a quoted cell may contain line ends
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1")
 _Rows = Iterator[tuple[int, list[str]]]
 
 
 def decoded(content: bytes) -> tuple[str, str]:
-    """(encoding, text) of the first encoding that fits."""
+    """(encoding, text) with the first encoding that fits."""
     marks = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig"), (b"", "cp1252"), (b"", "latin-1"))
     for mark, encoding in marks:
         if content.startswith(mark):
@@ -31,10 +31,10 @@ def text_rows(text: str, delimiter: str, file: str, odd: Callable[[int, str, str
     """(line number, cells) of every row that is not empty.
 
     Args:
-        odd: told (line, kind, sentence) of each line that is left out because a quote opens in it and is never closed.
+        odd: called with (line, kind, sentence) for each line that is left out because its quote is never closed.
 
     Raises:
-        DataError: this is no table in text.
+        DataError: the text is no table.
     """
     if "\0" in text:
         raise DataError(f"'{file}' holds NUL characters; it is no table in text, or its encoding is another one (utf-16?)")
@@ -53,7 +53,7 @@ def text_rows(text: str, delimiter: str, file: str, odd: Callable[[int, str, str
 
 
 def _records(lines: list[str], separator: str, file: str, odd: Callable[[int, str, str], None]) -> _Rows:
-    """Line by line; a record goes on over line ends only where its quote is closed as one that was opened is."""
+    """Records of the lines. A record spans several lines only if its opening quote is properly closed."""
     if not any('"' in line for line in lines):
         reader = csv.reader(lines, delimiter=separator)
         try:
@@ -84,7 +84,7 @@ def _records(lines: list[str], separator: str, file: str, odd: Callable[[int, st
 
 
 def _end_of_record(lines: list[str], start: int, separator: str) -> int | None:
-    """The line that a record ends in; None where its quote is never closed, or closed only by a quote that opens another cell."""
+    """The last line of a record; None if its quote is never closed, or closed only by the opening quote of another cell."""
     if not _is_open(lines[start : start + 1], separator):
         return start
     width = len(next(csv.reader([lines[start].replace('"', "")], delimiter=separator), []))
@@ -121,7 +121,7 @@ def _is_strict(lines: list[str], separator: str) -> bool:
 
 
 def delimiters(text: str, file: str) -> list[str]:
-    """Those that give rows of more than one cell, the most even first; white space last, since names may hold some."""
+    """Delimiters that give rows of several cells, the most even first; white space last, because names may contain it."""
     head = "\n".join(text.split("\n", 200)[:200])
 
     def evenness(delimiter: str) -> tuple[float, int]:

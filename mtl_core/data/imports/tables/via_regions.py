@@ -1,4 +1,4 @@
-"""The CSV of the VGG Image Annotator: a row a region, its shape and its attributes as JSON in cells."""
+"""The CSV of the VGG Image Annotator: one row per region, with shape and attributes as JSON in cells."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from collections import Counter
 
 from mtl_core.data.imports.formats import Context, Guess
-from mtl_core.data.imports.tables.column_look import Sample
+from mtl_core.data.imports.tables.column_sample import Sample
 from mtl_core.data.imports.tables.table_options import CsvOptions
 
 SHAPE, ATTRIBUTES = "region_shape_attributes", "region_attributes"
@@ -19,7 +19,7 @@ def is_via(names: list[str]) -> bool:
 
 
 def enclosing(cell: str) -> tuple[float, float, float, float] | None:
-    """The box (x1, y1, x2, y2) around a region; None where the cell holds none that has an extent."""
+    """The box (x1, y1, x2, y2) around a region; None if the cell holds no region with an extent."""
     shape = as_object(cell)
     values = {name: value for name, value in shape.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
     name = shape.get("name")
@@ -37,7 +37,7 @@ def enclosing(cell: str) -> tuple[float, float, float, float] | None:
 
 
 def as_object(cell: str) -> dict:
-    """The JSON object of a cell; empty where it is none."""
+    """The JSON object in a cell; an empty dict if there is none."""
     try:
         found = json.loads(cell)
     except (ValueError, RecursionError):
@@ -46,7 +46,7 @@ def as_object(cell: str) -> dict:
 
 
 def attribute(cell: str, name: str) -> str:
-    """One attribute of a region as text; several that are ticked are put together."""
+    """One attribute of a region as text; several ticked values are joined."""
     value = as_object(cell).get(name, "")
     if isinstance(value, dict):
         return ", ".join(key for key, ticked in value.items() if ticked)
@@ -54,7 +54,7 @@ def attribute(cell: str, name: str) -> str:
 
 
 def look_at_via(context: Context, tables: list, sample: Sample) -> list[Guess]:
-    """A source for each VIA table: boxes around the regions, with the attribute that most of them have as their class."""
+    """A guess for each VIA table: boxes around the regions, with the most frequent attribute as their class."""
     shapes = Counter(str(as_object(cell).get("name", "")) for cell in sample.columns[SHAPE] if as_object(cell))
     names = Counter(name for cell in sample.columns[ATTRIBUTES] for name in as_object(cell))
     if not shapes:
