@@ -1,4 +1,4 @@
-"""Run: one run, live and finished."""
+"""Run: one run, while it trains and after it has ended."""
 
 from ui.guard import through_app
 from ui.library import asked_run, no_runs

@@ -1,4 +1,4 @@
-"""Work that takes longer than a page should wait: in a thread, with progress, cancellable. Its state is plain data that all sessions see."""
+"""Background jobs of a page: each runs in a thread, reports progress and can be cancelled. Its state is plain data shared by all sessions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import streamlit as st
 from ui.guard import is_ours
 from ui.state import wait_for
 
-MOST_KEPT = 12  # ended ones, for as long as nobody asks for newer ones
+MOST_KEPT = 12  # jobs; beyond that, starting a job drops the oldest ended ones
 
 _log = logging.getLogger(__name__)
 Progress = Callable[[float, str], None]
@@ -20,7 +20,7 @@ Work = Callable[[Progress, Callable[[], bool]], Any]
 
 
 class _CancelledError(Exception):
-    """Raised out of a progress report, so that work that only reports can be ended too."""
+    """Raised by ``progress`` after a cancel, so that work that never calls ``cancelled`` ends too."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -29,10 +29,10 @@ def _works() -> dict[str, dict[str, Any]]:
 
 
 def begin(key: str, work: Work) -> dict[str, Any]:
-    """Start work under this key, in place of what was there.
+    """Start a job under this key. It replaces the job that has the key.
 
     Args:
-        work: called with ``progress(share, words)`` and ``cancelled()``; what it returns is the state's ``result``.
+        work: called with ``progress(share, text)`` (``share`` from 0 to 1) and ``cancelled()``; its return value becomes the state's ``result``.
     """
     state: dict[str, Any] = {"done": False, "share": 0.0, "text": "", "error": "", "result": None, "cancel": False, "cancelled": False}
     works = _works()
@@ -52,7 +52,7 @@ def _do(state: dict[str, Any], work: Work) -> None:
 
     try:
         state["result"] = work(progress, lambda: state["cancel"])
-    except Exception as error:  # whatever it is, the page shows it as a sentence
+    except Exception as error:  # the page shows any error as a sentence
         state["cancelled"] = bool(state["cancel"])
         if not state["cancelled"]:
             state["error"] = str(error) or type(error).__name__
@@ -62,25 +62,25 @@ def _do(state: dict[str, Any], work: Work) -> None:
 
 
 def state_of(key: str) -> dict[str, Any] | None:
-    """What is known of this work; None where none was begun."""
+    """The job's state; None where no job has this key."""
     return _works().get(key)
 
 
 def cancel(key: str) -> None:
-    """Ask it to end. It does at its next report, and leaves nothing behind."""
+    """Request the end of a job. It ends at its next progress report and leaves no files."""
     state = state_of(key)
     if state:
         state["cancel"] = True
 
 
 def drop(key: str) -> None:
-    """Forget it; end it where it is still going on."""
+    """Cancel the job if it is running, and remove its state."""
     cancel(key)
     _works().pop(key, None)
 
 
 def show_progress(key: str, title: str) -> None:
-    """How far it is, with a button to cancel. The page is drawn anew every few seconds while this is shown."""
+    """Draw a job's progress with a Cancel button. The page reruns every few seconds while this is shown."""
     state = state_of(key)
     if state is None:
         return
