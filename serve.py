@@ -1,4 +1,7 @@
-"""The dashboard as a service: it starts queued runs at once, not only when a page is opened. ``python serve.py`` takes the options of ``streamlit run``."""
+"""The dashboard as a service: it starts queued runs at once, not only when a page is opened.
+
+``python serve.py`` takes the options of ``streamlit run``.
+"""
 
 from __future__ import annotations
 

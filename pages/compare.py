@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui.guard import through_app
+from ui.guard import run_inside_app
 from ui.library import no_runs
 from ui.overlay import differences, overlay
 from ui.race_link import race_links
@@ -28,5 +28,5 @@ def main() -> None:
     differences(chosen[:CURVE_LIMIT])
 
 
-through_app()
+run_inside_app()
 main()

@@ -6,7 +6,7 @@ from ui.data_gallery import gallery
 from ui.data_numbers import numbers
 from ui.data_preprocessing import preprocessing_view
 from ui.data_sets import chosen_set, known_sets, prepared_set, set_header
-from ui.guard import through_app
+from ui.guard import run_inside_app
 from ui.import_panel import import_panel
 from ui.state import hold
 
@@ -57,5 +57,5 @@ def _view() -> str:
     return value
 
 
-through_app()
+run_inside_app()
 main()

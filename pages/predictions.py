@@ -3,7 +3,7 @@
 import streamlit as st
 
 from ui.error_gallery import error_gallery
-from ui.guard import through_app
+from ui.guard import run_inside_app
 from ui.library import asked_run, no_runs, run_picker
 from ui.own_image import own_image
 from ui.pictures import PROBE, SPLITS, pictures_of, tasks_of
@@ -107,5 +107,5 @@ def _epoch(run, epochs: list[int]) -> int:
     return epoch
 
 
-through_app()
+run_inside_app()
 main()

@@ -9,10 +9,10 @@ from mtl_core.runs import jobs, lineage
 from ui import data_form, origin, strategy_form, train_form
 from ui.changes import as_command, as_fork_command
 from ui.draft import keep_draft
-from ui.guard import is_ours, through_app
+from ui.guard import is_ours, run_inside_app
 from ui.preview import parameter_counts, parameters_bar, sample_panel
 from ui.race_form import race_section
-from ui.state import go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, used, wait_for
+from ui.state import end_request, go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, wait_for
 from ui.words import plain
 
 
@@ -122,7 +122,7 @@ def _submit(request: str) -> None:
             raise
         st.session_state["not_submitted"] = str(error)
         return
-    used(request)
+    end_request(request)
     go_to("run", run=run.id)
 
 
@@ -132,7 +132,7 @@ def _start_run(config, request: str):
         return jobs.submit(store, config, request_id=request)
     run = lineage.fork(store, origin.origin()["run"], origin.origin()["epoch"], config, request_id=request)
     jobs.start_worker(store)
-    origin.leave()
+    origin.restore_settings()
     return run
 
 
@@ -140,7 +140,7 @@ def _take_name() -> None:
     settings()["name"] = st.session_state["set.name"]
 
 
-through_app()
+run_inside_app()
 origin.take_origin()
 hold("set.name", settings()["name"])
 main()

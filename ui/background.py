@@ -28,7 +28,7 @@ def _works() -> dict[str, dict[str, Any]]:
     return {}
 
 
-def begin(key: str, work: Work) -> dict[str, Any]:
+def start(key: str, work: Work) -> dict[str, Any]:
     """Start a job under this key. It replaces the job that has the key.
 
     Args:
@@ -40,11 +40,11 @@ def begin(key: str, work: Work) -> dict[str, Any]:
     for old in [other for other, entry in list(works.items()) if entry["done"]][: max(0, len(works) - MOST_KEPT)]:
         works.pop(old, None)
     works[key] = state
-    threading.Thread(target=_do, args=(state, work), name="page-work", daemon=True).start()
+    threading.Thread(target=_run_work, args=(state, work), name="page-work", daemon=True).start()
     return state
 
 
-def _do(state: dict[str, Any], work: Work) -> None:
+def _run_work(state: dict[str, Any], work: Work) -> None:
     def progress(share: float, text: str) -> None:
         if state["cancel"]:
             raise _CancelledError

@@ -27,12 +27,12 @@ def automatic_name(config: RunConfig) -> str:
 
 def with_changes(title: str, before: RunConfig, after: RunConfig) -> str:
     """A title, the first two changes in words, and the number of further ones. Live changes that the run repeats are not part of a name."""
-    changes = in_words({**state.nameless(before.to_dict()), "changes": []}, {**state.nameless(after.to_dict()), "changes": []})
+    changes = differences_in_words({**state.nameless(before.to_dict()), "changes": []}, {**state.nameless(after.to_dict()), "changes": []})
     more = f" · + {len(changes) - 2} more" if len(changes) > 2 else ""
     return words.shortened(" · ".join([title, *changes[:2]]), LONGEST_NAME - len(more)) + more
 
 
-def in_words(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def differences_in_words(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """The differences of two configs (plain values) in words, without config keys or JSON. A replaced task or part is named once."""
     gone, added = ([task for task in one["tasks"] if task not in other["tasks"]] for one, other in ((old, new), (new, old)))
     said = [f"without {', '.join(gone)}"] * bool(gone) + [f"with {', '.join(added)}"] * bool(added)

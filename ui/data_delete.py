@@ -24,9 +24,7 @@ def delete_data(name: str) -> None:
         st.warning(f"This data set cannot be deleted while runs use it. Stop these first: {names}.", icon=":material/block:")
     else:
         trained = f" {len(runs)} ended runs on it keep their curves and predictions, but cannot be resumed or forked." if runs else ""
-        st.caption(
-            f"Its prepared images and targets are deleted for good. The files that it was imported from stay.{trained}"
-        )
+        st.caption(f"Its prepared images and targets are deleted for good. The files that it was imported from stay.{trained}")
     if "data_not_deleted" in st.session_state:
         st.error(words.plain(st.session_state.pop("data_not_deleted")))
     with st.container(horizontal=True):

@@ -108,7 +108,10 @@ def tasks_section() -> None:
     if made:
         chosen = any(name in settings()["tasks"] for name in made)
         with st.expander(
-            "Self-supervised tasks: their targets are made from the pixels, without labels", icon=":material/auto_fix_high:", expanded=chosen, key="made"
+            "Self-supervised tasks: their targets are made from the pixels, without labels",
+            icon=":material/auto_fix_high:",
+            expanded=chosen,
+            key="made",
         ):
             for name in made:
                 with st.container(key=element_key("task", name)):

@@ -71,7 +71,7 @@ def _widget(field: Field, part: str, values: dict[str, Any]) -> None:
         (st.session_state[KEPT][part] if part else st.session_state[KEPT])[field.name] = st.session_state[key]
 
     if field.kind == "choice":
-        st.selectbox(field.label, field.choices, field.choices.index(value), key=key, format_func=field.worded, help=field.help, on_change=take)
+        st.selectbox(field.label, field.choices, field.choices.index(value), key=key, format_func=field.choice_text, help=field.help, on_change=take)
     elif field.kind == "integer":
         st.number_input(field.label, int(field.low), int(field.high), value, key=key, help=field.help, on_change=take)
     else:

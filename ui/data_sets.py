@@ -20,7 +20,7 @@ from ui import background, origin, words
 from ui.guard import is_ours
 from ui.imported_sets import IMPORTED, findings_of, origin_of
 from ui.paths import path_problems
-from ui.state import ask, go_to, presets, run_store, settings
+from ui.state import go_to, open_dialog, presets, run_store, settings
 
 PICTURE_WORDS = {1: "grey", 3: "colour"}
 
@@ -148,7 +148,9 @@ def set_header(entry: DataSet) -> None:
         if own:
             findings_of(entry.part["set"])
     if own:
-        middle.button("Delete", icon=":material/delete:", key="data.delete", width="stretch", on_click=ask, args=("delete_data", [entry.part["set"]]))
+        middle.button(
+            "Delete", icon=":material/delete:", key="data.delete", width="stretch", on_click=open_dialog, args=("delete_data", [entry.part["set"]])
+        )
     off = entry.source is None or bool(entry.problem)
     right.button(
         "Train on this",
@@ -173,7 +175,7 @@ def _changed_options(part: dict[str, Any], fields: dict[str, Any]) -> list[str]:
 def train_on(part: dict[str, Any]) -> None:
     """Open the Train form with this data set and all its tasks. A form that already has this set keeps its settings."""
     if origin.is_fork():
-        origin.leave()
+        origin.restore_settings()
     here = settings()["data"]
     if any(here.get(key) != value for key, value in part.items()):
         source = open_source(PartConfig(**part))
@@ -229,4 +231,4 @@ def _start_preparing(part: dict[str, Any]) -> dict[str, Any]:
         data = prepare(open_source(PartConfig(**part)), cache, lambda share, what: progress(0.9 * share, what))
         return {"data": data, "report": dataset_report(data, lambda share, what: progress(0.9 + 0.1 * share, what))}
 
-    return background.begin(work_key(part), work)
+    return background.start(work_key(part), work)
