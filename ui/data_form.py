@@ -9,7 +9,7 @@ import streamlit as st
 
 from mtl_core.config_sections import DataConfig, PartConfig, PartitionConfig, PreprocessingConfig, TaskConfig
 from mtl_core.data import DATA_SOURCES, open_source
-from mtl_core.data.dataset import Task
+from mtl_core.data.dataset import Task, in_unit
 from mtl_core.data.mnist_files import MNISTFiles, mnist_root, root_problem
 from mtl_core.data.preprocessing import DENOISERS
 from mtl_core.data.source import DataSource
@@ -24,7 +24,7 @@ from ui.imported_sets import IMPORTED, imported_chooser, take_newest
 from ui.part_form import part_chooser
 from ui.paths import path_problems
 from ui.state import hold, read, settings, write
-from ui.words import in_unit, plain
+from ui.words import plain
 
 
 def data_section() -> None:

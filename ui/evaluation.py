@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.analysis.regret import chosen_epoch, course, regrets
+from mtl_core.data.dataset import SHARE
 from mtl_core.figures.evaluation import regret_figure
 from mtl_core.runs.evaluations import SPLITS, Evaluation, evaluations
 from mtl_core.runs.looks import Look, looks, looks_at_data
@@ -164,9 +165,10 @@ def _shown(values: dict[str, float | None], metric: dict[str, Any]) -> dict[str,
 
     def lost(before: str, after: str) -> str:
         one, other = values[before], values[after]
-        return "–" if one is None or other is None else f"{sign * (one - other):+.3g} {unit}".rstrip()
+        return "–" if one is None or other is None else f"{sign * (one - other):+.3g}{shown_unit}"
 
     unit = metric.get("unit", "")
+    shown_unit = f" {unit}" if unit and unit != SHARE else ""
     texts = {split: words.measured(value, unit) for split, value in values.items()}
     return {**texts, "lost train to val": lost("train", "val"), "lost val to test": lost("val", "test")}
 

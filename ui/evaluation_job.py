@@ -33,9 +33,7 @@ def job_controls(store: RunStore, run: Any, checkpoint: KeptCheckpoint, split: s
             _button(run, f"Evaluate on {split}" + (" again" if found else ""), [split], asked, ":material/fact_check:", primary=found is None)
             _button(run, "Evaluate on train and val", ["train", "val"], asked, ":material/compare:")
         if found is None:
-            st.caption(
-                f"This checkpoint has not been evaluated on {split}. It takes about as long as the validation after an epoch."
-            )
+            st.caption(f"This checkpoint has not been evaluated on {split}. It takes about as long as the validation after an epoch.")
     if last_refusal(run.id):
         st.error(words.plain(last_refusal(run.id)), icon=":material/error:")
     elif note and note["state"] in ("failed", "gone"):

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.data.dataset import in_unit
 from mtl_core.data.imports import answer, preview
 from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.figures.gallery import contact_sheet, png
@@ -157,7 +158,7 @@ def _drawn(path: str, text: str, examples: tuple[str, ...], source: int | None, 
 
 def _in_words(task: Any) -> str:
     kind = task.kind.replace("_", " ")
-    return f"{task.name}: {kind}" + (f", {len(task.classes)} classes: {', '.join(task.classes)}" if task.classes else words.in_unit(task.unit))
+    return f"{task.name}: {kind}" + (f", {len(task.classes)} classes: {', '.join(task.classes)}" if task.classes else in_unit(task.unit))
 
 
 def take_answer(question: Any, reading: str) -> None:

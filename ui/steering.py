@@ -26,9 +26,7 @@ def steering(store: RunStore, run: Any) -> None:
     now = run.config.at_step(LAST_STEP)
     colours = colours_of(run.config)
     with st.container(border=True, key="steering"):
-        st.markdown(
-            "**Live changes** :gray[loss weights and learning rate: take effect at the next step; marked on the curves and recorded]"
-        )
+        st.markdown("**Live changes** :gray[loss weights and learning rate: take effect at the next step; marked on the curves and recorded]")
         fields = len(now.tasks) + 1
         for start in range(0, fields, IN_A_ROW):
             places = st.columns(min(IN_A_ROW, fields), gap="medium", vertical_alignment="bottom")

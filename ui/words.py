@@ -6,8 +6,9 @@ import math
 import re
 from datetime import datetime
 
+from mtl_core.data.dataset import SHARE, in_unit
+
 ONE_SEED = "These values are from one seed. Another seed gives other values, so a small difference proves nothing."
-SHARE = "share"  # unit of a number from 0 to 1, such as the part of an image that ink covers
 STATUS_LOOK = {  # status -> (colour of the badge, icon)
     "queued": ("gray", ":material/hourglass_empty:"),
     "running": ("blue", ":material/play_arrow:"),
@@ -69,13 +70,6 @@ def measured(value: float | None, unit: str = "") -> str:
         return "–"
     text = f"{value:.3f}" if 0.1 <= abs(value) < 10 else f"{value:.3g}"
     return f"{text} {unit}" if unit and unit != SHARE else text
-
-
-def in_unit(unit: str) -> str:
-    """The end of a title that names its unit: ``, in degrees``; ``, as a share (0 to 1)``; empty without a unit."""
-    if not unit:
-        return ""
-    return ", as a share (0 to 1)" if unit == SHARE else f", in {unit}"
 
 
 def with_unit(title: str, unit: str) -> str:

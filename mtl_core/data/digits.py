@@ -31,7 +31,7 @@ class Digits(DataSource):
     """8x8 digits with their class, slant and ink; from 16 pixels on also a box."""
 
     title = "Handwritten digits (8x8)"
-    summary = "1,797 real digits that come with scikit-learn. Trains in seconds."
+    summary = "1,797 real digits that come with scikit-learn."
     Options = DigitsOptions
     options: DigitsOptions
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from mtl_core.analysis.conflict import WHOLE, blocks, cosines_at, measured_steps
 from mtl_core.data import open_source
+from mtl_core.data.dataset import in_unit
 from mtl_core.exports.source import ExportSource
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.curves import decimate, ema
@@ -44,8 +45,7 @@ def curve_charts(source: ExportSource) -> list[tuple[str, str, Any]]:
             about = info["metrics"][metric]
             lines = [(f"{split}/{name}/{metric}", split, colours[name], dash) for split, dash in (("train", "-"), ("val", "--"))]
             arrow = "↑" if about["higher_is_better"] else "↓"
-            unit = f", in {about['unit']}" if about.get("unit") else ""
-            charts.append((f"{name}-{metric}", f"{name}: {about['title']}{unit} {arrow}", _curves(source, lines)))
+            charts.append((f"{name}-{metric}", f"{name}: {about['title']}{in_unit(about.get('unit', ''))} {arrow}", _curves(source, lines)))
     for key, title in (("loss_weight", "Loss weights"), ("gradient_share", "Share of the gradient at the shared features")):
         lines = [(f"{key}/{name}", name, colours[name], "-") for name in source.tasks]
         charts.append((key.replace("_", "-"), title, _curves(source, lines)))

@@ -11,7 +11,7 @@ from torch.nn.functional import smooth_l1_loss
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
 
 from mtl_core.backbones.backbone import FeatureInfo
-from mtl_core.data.dataset import SINGULAR, Task
+from mtl_core.data.dataset import SHARE, SINGULAR, Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
 from mtl_core.tasks.kind import Drawing, KindOptions, TaskKind
@@ -61,7 +61,7 @@ class Regression(TaskKind):
     @classmethod
     def draw_target(cls, image: np.ndarray, target: np.ndarray, task: Task, scale: int) -> Drawing:
         number = f"{float(target):.3g}"
-        unit = SINGULAR.get(task.unit, task.unit) if number == "1" else task.unit
+        unit = "" if task.unit == SHARE else SINGULAR.get(task.unit, task.unit) if number == "1" else task.unit
         return Drawing(enlarge(image, scale), f"{number} {unit}".strip())
 
     @classmethod

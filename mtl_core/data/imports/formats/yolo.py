@@ -97,7 +97,7 @@ class Yolo(Format):
         shape = pose_shape(context, options.get("names", ""), folder)
         questions += _points(lines, shape, options, notes)
         if options.get("points", "outline") in ("outline", "auto") and any(length >= 7 for length in lines.lengths):
-            options["segments"] = "instances"
+            options["segments"] = "object_masks"
         questions += unlisted_question(context, lines.keys, "text file", listed, asked)
         first = f"'{folder or '.'}': {lines.files:,} text files with {lines.objects:,} objects as YOLO writes them"
         notes.insert(0, f"{first}, {lines.empty:,} of them empty: pictures without objects" if lines.empty else first)
@@ -331,7 +331,7 @@ def _points(lines: _Lines, shape: list[int], options: dict, notes: list[str]) ->
     [(length, count)] = long.items()
     if length % 2 and length not in (7, 9) and (not lines.inside or lines.lengths[5]):
         return []  # keypoints lie in their box, and every line has them
-    readings = [Reading("outline", f"outlines of {(length - 1) // 2} points", {"points": "outline", "segments": "instances"})]
+    readings = [Reading("outline", f"outlines of {(length - 1) // 2} points", {"points": "outline", "segments": "object_masks"})]
     evidence = f"All {count:,} such lines have {length} numbers. "
     taken = "outline"
     if length == 9:
@@ -346,7 +346,7 @@ def _points(lines: _Lines, shape: list[int], options: dict, notes: list[str]) ->
     if length == 7:
         readings.append(Reading("track", "a box, a confidence and a track number: the box is read", {"points": "track", "segments": ""}))
     if length % 2 == 0:
-        readings[0] = Reading("outline", f"outlines of {(length - 2) // 2} points and a confidence", {"points": "outline", "segments": "instances"})
+        readings[0] = Reading("outline", f"outlines of {(length - 2) // 2} points and a confidence", readings[0].changes)
     poses = [reading.name for reading in readings if reading.name.startswith("pose")]
     evidence += f"In {lines.inside:,} the points lie in the box that the first four numbers make."
     if poses and (lines.inside > 0.8 * count or length % 2 == 0):
