@@ -13,4 +13,4 @@ from mtl_core.runs.race import race_in
 def race_links(runs: Iterable[Any]) -> None:
     """Draw a link for each race of these runs; nothing where there is none."""
     for race in dict.fromkeys(filter(None, (race_in(run.tags) for run in runs))):
-        st.page_link("pages/race.py", label=f"Race {race}", icon=":material/flag:", query_params={"race": race})
+        st.page_link("pages/race.py", label=f"Compare the methods of {race}", icon=":material/flag:", query_params={"race": race})

@@ -89,7 +89,7 @@ def test_what_is_suggested_is_taken_with_one_click(form):
 def test_files_that_are_not_read_are_listed_with_the_reason(form):
     files = next(frame.value for frame in form.dataframe if "files" in frame.value.columns)
     row = files.set_index("files").loc["notes.heic"]
-    assert (row[""], row["why, or as what"]) == ("not read", "HEIC is not read; save it as JPEG")
+    assert (row[""], row["read as, or reason"]) == ("not read", "HEIC is not read; save it as JPEG")
 
 
 def test_a_source_that_is_left_out_takes_its_questions_and_tables_along(form):

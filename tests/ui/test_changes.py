@@ -32,7 +32,7 @@ def test_many_differences_are_left_to_a_file():
     other = RunConfig.from_dict(
         {"data": {"name": "imported", "set": "mine"}, "tasks": {name: {} for name in "abcdefgh"}, "backbone": {"name": "lenet"}}
     )
-    assert as_command(other, QUICK.name, "what “YAML” shows").startswith("# save what “YAML” shows as run.yaml, then:\n")
+    assert as_command(other, QUICK.name, "the text under “YAML”").startswith("# save the text under “YAML” as run.yaml, then:\n")
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_measured(value, unit, text):
 @pytest.mark.parametrize(
     ("status", "step", "info", "eta", "text"),
     [
-        ("running", 0, {}, None, "getting ready"),
+        ("running", 0, {}, None, "preparing"),
         ("running", 0, {"a": 1}, None, "time left: measuring"),
         ("running", 5, {"a": 1}, 8.0, "under a minute left (estimate)"),
         ("running", 5, {"a": 1}, 1751.0, "about 30 min left (estimate)"),
