@@ -40,7 +40,7 @@ def buttons(app):
 
 def test_nothing_stored_says_what_there_is_to_do(open_page, kept, texts):
     app = open_page("run", run=kept.id, view="evaluation")
-    assert "Not yet evaluated closely on val" in texts(app)
+    assert "This checkpoint has not been evaluated on val" in texts(app)
     assert "Evaluate on val" in buttons(app)
     assert "measured once when the run finished" in texts(app)
 

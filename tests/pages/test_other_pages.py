@@ -116,7 +116,7 @@ def test_an_unwritable_home_is_a_sentence(open_page, tmp_path, monkeypatch):
 def test_a_store_that_can_only_be_read_is_shown_and_said(open_page, finished, texts, monkeypatch, page):
     monkeypatch.setattr(Database, "read_only", property(lambda self: True, lambda self, value: None), raising=False)
     app = open_page(page, **({"run": finished.id} if page == "run" else {}))
-    assert "No run is started: the run store" in texts(app)
+    assert "Queued runs do not start: the run store" in texts(app)
     assert "can only be read" in texts(app)
     if page == "run":
         assert "a run" in texts(app)

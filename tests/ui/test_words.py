@@ -125,3 +125,10 @@ def test_the_first_chart_is_a_main_metric_that_most_runs_have():
 )
 def test_how_far_a_run_is_in_words(epoch, said):
     assert how_far(epoch) == said
+
+
+@pytest.mark.parametrize(
+    ("unit", "shown", "titled"), [("share", "0.125", "Error, as a share (0 to 1)"), ("m", "0.125 m", "Error, in m"), ("", "0.125", "Error")]
+)
+def test_a_share_is_a_plain_number_that_its_title_explains(unit, shown, titled):
+    assert (words.measured(0.125, unit), words.with_unit("Error", unit)) == (shown, titled)
