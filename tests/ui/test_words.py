@@ -4,7 +4,7 @@ import pytest
 
 from mtl_core.runs.status import RunStatus
 from ui.overlay import as_trained, config_differences, described, first_key
-from ui.words import about, count, duration, how_far, measured, plain, time_left
+from ui.words import about, count, duration, how_far, measured, plain, time_left, with_unit
 
 
 @pytest.mark.parametrize(
@@ -131,4 +131,4 @@ def test_how_far_a_run_is_in_words(epoch, said):
     ("unit", "shown", "titled"), [("share", "0.125", "Error, as a share (0 to 1)"), ("m", "0.125 m", "Error, in m"), ("", "0.125", "Error")]
 )
 def test_a_share_is_a_plain_number_that_its_title_explains(unit, shown, titled):
-    assert (words.measured(0.125, unit), words.with_unit("Error", unit)) == (shown, titled)
+    assert (measured(0.125, unit), with_unit("Error", unit)) == (shown, titled)
