@@ -1,4 +1,7 @@
-"""The dashboard as a service: takes queued runs at once, not only when a page is opened. ``python serve.py``, options as ``streamlit run``."""
+"""The dashboard as a service: it starts queued runs at once, not only when a page is opened.
+
+``python serve.py`` takes the options of ``streamlit run``.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ APP = Path(__file__).with_name("app.py")
 
 
 def main() -> None:
-    """Work on the queue, and serve the pages until a signal ends both."""
+    """Train the queued runs and serve the pages until a signal ends both."""
     try:
         settings.check()
         settings.use_threads()

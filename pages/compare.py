@@ -1,8 +1,8 @@
-"""Compare: the library of runs, their best and last values, curves over each other, and what differs between them."""
+"""Compare: the table of all runs with their best and last values, overlaid curves, and the settings that differ."""
 
 import streamlit as st
 
-from ui.guard import through_app
+from ui.guard import run_inside_app
 from ui.library import no_runs
 from ui.overlay import differences, overlay
 from ui.race_link import race_links
@@ -15,7 +15,7 @@ def main() -> None:
     runs = store.runs()
     st.title("Compare runs", anchor=False)
     if not runs:
-        no_runs("Runs stand here side by side: their best and last values, their curves, and what differs in their settings.")
+        no_runs("This page compares runs: best and last values, curves, and the settings that differ.")
         return
     chosen = runs_table(store, runs, filters(runs))
     if not chosen:
@@ -23,10 +23,10 @@ def main() -> None:
         return
     race_links(chosen)
     if len(chosen) > CURVE_LIMIT:
-        st.caption(f"Curves and settings of the first {CURVE_LIMIT} selected runs.")
+        st.caption(f"Curves and settings are shown for the first {CURVE_LIMIT} selected runs.")
     overlay(store, runs, chosen[:CURVE_LIMIT])
     differences(chosen[:CURVE_LIMIT])
 
 
-through_app()
+run_inside_app()
 main()

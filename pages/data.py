@@ -1,12 +1,12 @@
-"""Data: what there is to train on, with every target drawn and counted; and your own."""
+"""Data: the data sets with their targets drawn and counted, and the import of own images."""
 
 import streamlit as st
 
 from ui.data_gallery import gallery
 from ui.data_numbers import numbers
 from ui.data_preprocessing import preprocessing_view
-from ui.data_sets import chosen_set, known_sets, made_ready, set_header
-from ui.guard import through_app
+from ui.data_sets import chosen_set, known_sets, prepared_set, set_header
+from ui.guard import run_inside_app
 from ui.import_panel import import_panel
 from ui.state import hold
 
@@ -18,7 +18,7 @@ def main() -> None:
         st.title("Data", anchor=False, width="content")
         st.space("stretch")
         if "new" not in st.query_params:
-            st.button("Bring your own images", icon=":material/add_photo_alternate:", key="data.new", on_click=_bring)
+            st.button("Bring your own images", icon=":material/add_photo_alternate:", key="data.new", on_click=_open_import)
     if "new" in st.query_params:
         import_panel()
         return
@@ -26,7 +26,7 @@ def main() -> None:
     if entry is None:
         return
     set_header(entry)
-    ready = made_ready(entry)
+    ready = prepared_set(entry)
     if ready is None:
         return
     view = _view()
@@ -38,12 +38,12 @@ def main() -> None:
         numbers(entry, ready["data"], ready["report"])
 
 
-def _bring() -> None:
+def _open_import() -> None:
     st.query_params["new"] = "1"
 
 
 def _view() -> str:
-    """How the set is looked at; in the address."""
+    """The chosen view of the set, kept in the address."""
     asked = st.query_params.get("view")
     value = asked if asked in VIEWS else "images"
     hold("data.view", value)
@@ -57,5 +57,5 @@ def _view() -> str:
     return value
 
 
-through_app()
+run_inside_app()
 main()

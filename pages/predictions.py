@@ -1,9 +1,9 @@
-"""Predictions: the images of a run sorted by error, one of them large at any epoch, and the user's own."""
+"""Predictions: the images of a run sorted by error, one image enlarged at any epoch, and the user's own image."""
 
 import streamlit as st
 
 from ui.error_gallery import error_gallery
-from ui.guard import through_app
+from ui.guard import run_inside_app
 from ui.library import asked_run, no_runs, run_picker
 from ui.own_image import own_image
 from ui.pictures import PROBE, SPLITS, pictures_of, tasks_of
@@ -20,7 +20,7 @@ def main() -> None:
     runs = run_store().runs()
     if not runs:
         st.title("Predictions", anchor=False)
-        no_runs("What a network predicts on the same images, epoch after epoch, appears here.")
+        no_runs("A run's predictions on a fixed set of images, after each epoch, appear here.")
         return
     run_id = asked_run(runs)
     if run_id is None:
@@ -31,7 +31,7 @@ def main() -> None:
         if not run_picker(listing_with(run), run_id, width=460):
             st.markdown(f"of **{plain(run.name)}**", width="content")
     if not run.info or pictures_of(run, PROBE) is None:
-        why = "it ended before the first ones" if run.status.is_ended() else "they appear when it begins to train"
+        why = "the run ended before the first ones were saved" if run.status.is_ended() else "they appear when training starts"
         st.info(f"{plain(run.name)} has no predictions: {why}.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _view(run_id: str) -> str:
-    """Gallery, one image or the user's own: the address decides, and a click changes the address."""
+    """The chosen view: gallery, one image or the user's own. The address holds it, and a click changes the address."""
     view = "own" if st.query_params.get("view") == "own" else "sample" if "sample" in st.query_params else "gallery"
     key = f"predictions.view.{run_id}"
     hold(key, view)
@@ -107,5 +107,5 @@ def _epoch(run, epochs: list[int]) -> int:
     return epoch
 
 
-through_app()
+run_inside_app()
 main()

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mtl_core.runs.race import runs_of
-from ui.guard import through_app
+from ui.guard import run_inside_app
 from ui.race import no_race, races, show_race
 from ui.state import run_store
 
@@ -18,5 +18,5 @@ def main() -> None:
     show_race(shown)
 
 
-through_app()
+run_inside_app()
 main()

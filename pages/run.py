@@ -1,6 +1,6 @@
-"""Run: one run, live and finished."""
+"""Run: one run, while it trains and after it has ended."""
 
-from ui.guard import through_app
+from ui.guard import run_inside_app
 from ui.library import asked_run, no_runs
 from ui.live import show_run
 from ui.state import run_store
@@ -20,5 +20,5 @@ def main() -> None:
     show_run(run_id)
 
 
-through_app()
+run_inside_app()
 main()

@@ -1,4 +1,4 @@
-"""Train: pick, look, press Train."""
+"""Train: the form of a run, a sample of its data, and the Train button."""
 
 import json
 
@@ -9,16 +9,16 @@ from mtl_core.runs import jobs, lineage
 from ui import data_form, origin, strategy_form, train_form
 from ui.changes import as_command, as_fork_command
 from ui.draft import keep_draft
-from ui.guard import is_ours, through_app
+from ui.guard import is_ours, run_inside_app
 from ui.preview import parameter_counts, parameters_bar, sample_panel
 from ui.race_form import race_section
-from ui.state import go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, used, wait_for
+from ui.state import end_request, go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, wait_for
 from ui.words import plain
 
 
 def main() -> None:
     if "not_submitted" in st.session_state:
-        st.error(f"Nothing was started. {plain(st.session_state.pop('not_submitted'))}", icon=":material/block:")
+        st.error(f"The run was not started. {plain(st.session_state.pop('not_submitted'))}", icon=":material/block:")
     form, beside = st.columns([11, 8], gap="large")
     with form:
         st.title("Fork a run" if origin.is_fork() else "Train several tasks in one network", anchor=False)
@@ -29,8 +29,8 @@ def main() -> None:
             section = train_form.fixed_section if origin.is_fork() else data_form.data_section
             section()
         with st.container(border=True):
-            less = "; a fork can leave some out, not add any" if origin.is_fork() else ""
-            st.markdown(f"**Tasks** :gray[and the weight of each one's loss{less}]")
+            less = "; a fork can drop tasks but not add any" if origin.is_fork() else ""
+            st.markdown(f"**Tasks** :gray[and the weight of each task's loss{less}]")
             data_form.tasks_section()
         with st.container(border=True):
             train_form.network_section()
@@ -41,13 +41,13 @@ def main() -> None:
         if not origin.is_fork():
             train_form.yaml_section()
     with beside, st.container(key="beside"):
-        config = _beside()
+        config = _side_panel()
     keep_draft(config)
 
 
-def _beside() -> RunConfig | None:
-    """What is drawn beside the form; the settings as a config, None where they are none."""
-    checkable = jobs.warmed()  # asked before checking: when PyTorch arrives in between, the page is drawn anew
+def _side_panel() -> RunConfig | None:
+    """Draw the panel beside the form. Returns the settings as a config; None where they are invalid."""
+    checkable = jobs.warmed()  # read before the check: if PyTorch finishes loading in between, the page reruns
     config, problems = train_form.check_settings(settings())
     with st.container(border=True):
         _train_button(config, problems, checkable)
@@ -58,21 +58,21 @@ def _beside() -> RunConfig | None:
             parameters_bar(parameter_counts(json.dumps(_network_of(config))), data_form.task_names())
         if data_form.offered_tasks():
             sample_panel(run_store(), config)
-        with st.expander("Settings as YAML, and as a command", icon=":material/code:", key="as_text"):
+        with st.expander("Settings as YAML and as a command", icon=":material/code:", key="as_text"):
             st.code(config.to_yaml(), language="yaml", height=300)
             st.code(_command(config), language="bash")
     return config
 
 
 def _command(config) -> str:
-    """The command line that does what the button does."""
+    """The command line that starts the same run as the button."""
     if origin.is_fork():
         return as_fork_command(config, origin.parent_config(), origin.origin()["run"], origin.origin()["epoch"])
     return as_command(config, preset_name(), "the settings above")
 
 
 def _network_of(config) -> dict:
-    """The part of the settings that decides the network's size, so that it is not counted anew for a new learning rate."""
+    """The settings that decide the network's size. Parameters are counted again only when one of these changes."""
     values = config.to_dict()
     kept = {key: values[key] for key in ("data", "tasks", "backbone", "sharing", "balancing")}
     kept["tasks"] = {name: {**task, "loss_weight": 1.0} for name, task in kept["tasks"].items()}
@@ -80,7 +80,7 @@ def _network_of(config) -> dict:
 
 
 def _train_button(config, problems: list[str], checkable: bool) -> None:
-    """Name and Train, which can be pressed once the settings were checked and nothing is wrong with them."""
+    """Draw the name field and the Train button. The button is enabled once the settings are checked and valid."""
     st.text_input(
         "Name of the run",
         settings()["name"],
@@ -88,7 +88,7 @@ def _train_button(config, problems: list[str], checkable: bool) -> None:
         placeholder=config.title() if config else "",
         max_chars=120,
         on_change=_take_name,
-        label_visibility="collapsed",
+        help="Optional. An empty field takes the name shown in it, which is made from the settings.",
     )
     off = config is None or bool(problems) or not checkable
     label, icon = ("Fork and train", "fork_right") if origin.is_fork() else ("Train", "play_arrow")
@@ -99,40 +99,40 @@ def _train_button(config, problems: list[str], checkable: bool) -> None:
     for problem in problems:
         st.error(plain(problem), icon=":material/block:")
     if problems:
-        st.caption(f"{label} is off until this is put right.")
+        st.caption(f"{label} is disabled until this is corrected.")
     elif not checkable:
-        st.caption(f"PyTorch is still being loaded; {label} can be pressed in a few seconds.")
+        st.caption(f"PyTorch is still loading; {label} is enabled in a few seconds.")
     if not checkable:
         wait_for("torch")
 
 
 def _submit(request: str) -> None:
-    """In a callback, because a click that is looked for where the button is drawn gets lost when the page is being drawn anew just then.
+    """Start the run. This is a callback because a click that is read where the button is drawn gets lost when the page reruns at that moment.
 
     Args:
-        request: made when the button was drawn. A second click asks with the same one, and is shown the same run.
+        request: id made when the button was drawn. A second click sends the same id and opens the same run.
     """
     config, problems = train_form.check_settings(settings())
     if config is None or problems:
         return
     try:
-        run = _asked_for(config, request)
+        run = _start_run(config, request)
     except Exception as error:
         if not is_ours(error):
             raise
         st.session_state["not_submitted"] = str(error)
         return
-    used(request)
+    end_request(request)
     go_to("run", run=run.id)
 
 
-def _asked_for(config, request: str):
+def _start_run(config, request: str):
     store = run_store()
     if not origin.is_fork():
         return jobs.submit(store, config, request_id=request)
     run = lineage.fork(store, origin.origin()["run"], origin.origin()["epoch"], config, request_id=request)
     jobs.start_worker(store)
-    origin.leave()
+    origin.restore_settings()
     return run
 
 
@@ -140,7 +140,7 @@ def _take_name() -> None:
     settings()["name"] = st.session_state["set.name"]
 
 
-through_app()
+run_inside_app()
 origin.take_origin()
 hold("set.name", settings()["name"])
 main()

@@ -15,7 +15,7 @@ begin, state_of, cancel, drop = JOBS.replace, JOBS.state_of, JOBS.cancel, JOBS.d
 
 
 def show_progress(key: str, title: str) -> None:
-    """How far it is, with a button to cancel. The page is drawn anew every few seconds while this is shown."""
+    """Draw a job's progress with a Cancel button. The page reruns every few seconds while this is shown."""
     state = state_of(key)
     if state is None:
         return

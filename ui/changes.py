@@ -1,4 +1,4 @@
-"""What was changed from a preset or from another run: as the run's name, and as the command that does the same."""
+"""Differences between a config and a preset or another run, as part of a run's name and as a command."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ui import state, words
 
 LONGEST_NAME = 120
 MOST_CHANGES = 4  # live changes that are named one by one
-MOST_SETS = 8  # with more of them the YAML is easier to read than the command
+MOST_SETS = 8  # with more changes, YAML is easier to read than the command
 
 
 def automatic_name(config: RunConfig) -> str:
-    """The preset's title with what was changed in it; a title made from the settings where the data set is another one."""
+    """The preset's title followed by the changes. With another data set than the preset's, a title made from the settings."""
     preset = state.presets()[state.preset_name()]
     if config.data.name != preset.config.data.name:
         return config.title()
@@ -26,14 +26,14 @@ def automatic_name(config: RunConfig) -> str:
 
 
 def with_changes(title: str, before: RunConfig, after: RunConfig) -> str:
-    """A title, the first two things that were changed, in words, and how many more were. Live changes that are made again are no part of a name."""
-    changes = in_words({**state.nameless(before.to_dict()), "changes": []}, {**state.nameless(after.to_dict()), "changes": []})
+    """A title, the first two changes in words, and the number of further ones. Live changes that the run repeats are not part of a name."""
+    changes = differences_in_words({**state.nameless(before.to_dict()), "changes": []}, {**state.nameless(after.to_dict()), "changes": []})
     more = f" · + {len(changes) - 2} more" if len(changes) > 2 else ""
     return words.shortened(" · ".join([title, *changes[:2]]), LONGEST_NAME - len(more)) + more
 
 
-def in_words(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What two configs (plain values) differ in, for people: no key, no JSON. A task or a part that is another one is named once."""
+def differences_in_words(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """The differences of two configs (plain values) in words, without config keys or JSON. A replaced task or part is named once."""
     gone, added = ([task for task in one["tasks"] if task not in other["tasks"]] for one, other in ((old, new), (new, old)))
     said = [f"without {', '.join(gone)}"] * bool(gone) + [f"with {', '.join(added)}"] * bool(added)
     changed = differences(old, new)
@@ -70,7 +70,7 @@ def _spoken(text: Any) -> str:
 
 
 def changes_in_words(values: dict[str, Any]) -> str:
-    """The live changes that a config (plain values) makes, such as ``2 live changes are made again: step 42 boxes 1 → 1.05, ...``."""
+    """The live changes of a config (plain values) as a sentence, such as ``This run repeats 2 live changes: step 42 boxes 1 → 1.05, ...``."""
     made = sorted(values["changes"], key=lambda change: change["step"])
     now = {"optimizer.lr": values["optimizer"]["lr"]}
     now |= {f"tasks.{task}.loss_weight": options.get("loss_weight", 1.0) for task, options in values["tasks"].items()}
@@ -81,17 +81,17 @@ def changes_in_words(values: dict[str, Any]) -> str:
         said.append(f"step {change['step']} {what} {'' if before is None else f'{before:g} → '}{change['value']:g}")
         now[change["key"]] = change["value"]
     more = f", and {len(said) - MOST_CHANGES} more" if len(said) > MOST_CHANGES else ""
-    how_many = "1 live change is" if len(said) == 1 else f"{len(said)} live changes are"
-    return f"{how_many} made again: {', '.join(said[:MOST_CHANGES])}{more}."
+    how_many = "1 live change" if len(said) == 1 else f"{len(said)} live changes"
+    return f"This run repeats {how_many}: {', '.join(said[:MOST_CHANGES])}{more}."
 
 
 def as_command(config: RunConfig, preset: str, yaml_at: str) -> str:
-    """The command line that does the same as Train: a preset with few settings changed, else a file of the settings.
+    """The command line that starts the same run: a preset with ``--set`` for up to ``MOST_SETS`` changes, else a YAML file.
 
-    A run that got the preset's title by itself is left to the preset's own name.
+    A run with the preset's title as its automatic name keeps the preset's own name.
 
     Args:
-        yaml_at: where on the screen the settings stand as YAML.
+        yaml_at: the place on the screen that shows the settings as YAML.
     """
     start, values = state.presets()[preset].config, config.to_dict()
     if config.name == state.presets()[preset].title:
@@ -110,7 +110,7 @@ def as_fork_command(config: RunConfig, parent: RunConfig, run_id: str, epoch: in
     """The command line that makes the same fork.
 
     Args:
-        parent: the parent's config as it was after ``epoch``, which is what the command begins from (``lineage.config_after``).
+        parent: the parent's config after ``epoch``, from which the command starts (``lineage.config_after``).
     """
     return _with_sets(f"python -m mtl_core fork {run_id} --epoch {epoch}", assignments(parent.to_dict(), config.to_dict()))
 
@@ -127,12 +127,12 @@ def _with_sets(command: str, changes: list[str]) -> str:
 
 
 def assignments(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """``key=value`` for every difference; ``null`` removes a task. Another part is written out whole, name first."""
+    """``key=value`` for every difference; ``null`` removes a task. A replaced part is written in full, its name first."""
     return [f"{'.'.join(path)}={_as_yaml(value)}" for path, value in differences(old, new)]
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], parents: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
-    """Path of keys and new value of every difference; None where a key is gone. Another part comes whole, its name first."""
+    """Path of keys and new value of every difference; the value is None for a removed key. A replaced part is listed in full, its name first."""
     result: list[tuple[tuple[str, ...], Any]] = []
     if parents and "name" in new and old.get("name") != new["name"]:
         old = {}
@@ -147,7 +147,7 @@ def differences(old: dict[str, Any], new: dict[str, Any], parents: tuple[str, ..
 
 
 def _as_yaml(value: Any) -> str:
-    """On one line, as ``--set`` reads it; a text is quoted only where it would be read as something else, such as ``a: b``."""
+    """A value on one line as ``--set`` reads it. A text is quoted only where YAML would read it as something else, such as ``a: b``."""
     if isinstance(value, str):
         try:
             if yaml.safe_load(value) == value:

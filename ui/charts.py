@@ -1,4 +1,4 @@
-"""Scalars of a run on screen: what is read, how it is looked at, one panel per task."""
+"""Charts of a run's scalars: reading them, the view controls, and one panel per task."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ui.element_keys import element_key
 from ui.past import marks_of, past_of
 from ui.plot import plot, prepared
 
-CHART_SECONDS = 1.5  # a figure that several viewers ask for within this time is made once
+CHART_SECONDS = 1.5  # viewers who ask for the same figure within this time share it
 KEPT_FIGURES = 80
 SPLIT_DASH = {"train": "solid", "val": "dash"}
 PER_STEP = ("optimizer/", "loss_weight/", "gradient_norm/", "gradient_share/", "task_vector_norm/", "task_vector_cosine/")
@@ -31,7 +31,7 @@ PAST_COLOUR, PAST_DASH = "#8A8A8A", "dot"
 
 @dataclass(frozen=True)
 class View:
-    """How the curves are looked at: the same choice for every chart of a page."""
+    """Smoothing and axes of the curves, shared by all charts of a page."""
 
     smoothing: float
     axis: str
@@ -39,7 +39,7 @@ class View:
 
 
 def view_controls(title: str, note: str) -> View:
-    """Heading with smoothing, x axis and log y. Kept while the session lasts."""
+    """Draw a heading with the controls for smoothing, x axis and log y. The session keeps their values."""
     with st.container(key="view", horizontal=True, vertical_alignment="center", gap="medium"):
         st.subheader(title, anchor=False, width="content")
         st.caption(note, width="content")
@@ -54,15 +54,15 @@ def view_controls(title: str, note: str) -> View:
             persist_state="session",
         )
         log_y = st.toggle("log y", key="view.log", help="Logarithmic y axis of the loss curves.", persist_state="session")
-        about = "Moving average of the step curves; the faint line is what was measured."
+        about = "Moving average of the step curves. The faint line shows the measured values."
         smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="view.smoothing", width=220, help=about, persist_state="session")
     return View(smoothing, axis or "step", log_y)
 
 
 def scalars_feed(store: RunStore, run_id: str) -> dict[str, Any]:
-    """All scalars of a run so far, as ``feed["frame"]``; only rows that are new since the last call are read from the store.
+    """All scalars of a run so far, as ``feed["frame"]``. Each call reads only the new rows from the store.
 
-    What its parents measured, if it was forked, is ``feed["past"]``.
+    ``feed["past"]`` has the scalars of its parents up to the fork; it is empty for a run that is no fork.
     """
     feed = _feed(store.home.as_posix(), run_id)
     with feed["lock"]:
@@ -83,9 +83,9 @@ def _feed(home: str, run_id: str) -> dict[str, Any]:
 
 
 def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.DataFrame], Any], alt: str) -> None:
-    """A chart of a run's scalars, built anew only when there are new rows, and at most every ``CHART_SECONDS``.
+    """Draw a chart of a run's scalars. Its figure is rebuilt only when there are new rows, and at most every ``CHART_SECONDS``.
 
-    In between the same figure is sent again, which costs the browser nothing. Viewers of one run share it.
+    In between, the same figure is sent again, which costs the browser nothing. All viewers of a run share it.
     """
     figures, frame, asked = feed["figures"], feed["frame"], (key, view.smoothing, view.axis, view.log_y)
     entry = figures.get(asked)
@@ -97,16 +97,16 @@ def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.D
 
 
 def colours_of(config: RunConfig) -> dict[str, str]:
-    """Task colours of a run: by the place among all tasks of its data set, then the self-supervised ones, so that every run of it shows the same."""
+    """Task colours of a run. They follow the order of all tasks of the data set, then the self-supervised ones, so all runs on it agree."""
     try:
         names = [task.name for task in open_source(config.data).tasks()]
-    except Exception:  # a source that is gone must not hide its runs
+    except Exception:  # a missing data set must not hide its runs
         names = []
     return task_colours([*names, *(name for name in (*SELF_SUPERVISED, *config.tasks) if name not in names)])
 
 
 def task_panels(run, feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View) -> None:
-    """Two columns of panels: each task's loss and main metric."""
+    """Draw a panel per task, in two columns, with its loss and its main metric."""
     colours, tasks = colours_of(run.config), run.info["tasks"]
     panel_style(tasks, colours)
     for start in range(0, len(tasks), 2):
@@ -117,7 +117,7 @@ def task_panels(run, feed: dict[str, Any], summary: dict[str, dict[str, Any]], v
 
 
 def panel_style(tasks: Any, colours: dict[str, str], prefix: str = "panel") -> None:
-    """The task's colour at the top edge of its panel."""
+    """Give the top edge of each task's panel the task's colour."""
     rules = (f".st-key-{element_key(prefix, name)}{{border-top:3px solid {colours[name]}!important}}" for name in tasks)
     st.html(f"<style>{''.join(rules)}</style>")
 
@@ -137,7 +137,7 @@ def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[st
             return curve_figure(curves, smoothing=view.smoothing, log_y=view.log_y, marks=marks_of(run, frame, view.axis))
 
         draw_chart(feed, f"{name}.loss", view, losses, f"Loss of {name}")
-    title = ", in ".join(words.plain(part) for part in (metric["title"], metric.get("unit", "")) if part)
+    title = words.plain(words.with_unit(metric["title"], metric.get("unit", "")))
     right.markdown(f":small[:gray[{title} {arrow}]]  \n:small[{_best_and_last(summary.get(f'val/{name}/{main}'))}]")
     with right:
 
@@ -149,7 +149,7 @@ def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[st
 
 
 def is_share(metric: dict[str, Any]) -> bool:
-    """Whether a metric is one of 0 to 1, such as accuracy. An index that may fall below 0, such as R2, is taken for one while it does not."""
+    """Whether a metric lies between 0 and 1, such as accuracy. An index that can fall below 0, such as R2, counts as one, too."""
     return bool(metric.get("higher_is_better")) and not metric.get("unit")
 
 
@@ -157,7 +157,7 @@ def _best_and_last(entry: dict[str, Any] | None) -> str:
     if not entry:
         return ":gray[val: after each epoch]"
     last = f"val: last **{words.measured(entry['last'])}**"
-    if entry["best"] is None:  # nothing finite was measured yet
+    if entry["best"] is None:  # no finite value was measured yet
         return last
     return f"{last} · best **{words.measured(entry['best'])}** :gray[(epoch {entry['best_epoch']:g})]"
 
@@ -168,21 +168,21 @@ def split_curves(frame: pd.DataFrame, name: str, colour: str, axis: str) -> list
 
 
 def past_curves(feed: dict[str, Any], name: str, axis: str, splits: tuple[str, ...] = ("train", "val")) -> list[Curve]:
-    """What a fork's parents had measured of ``name`` before the fork: grey, behind its own curves."""
+    """The parents' curves of ``name`` before the fork: grey, behind the run's own curves."""
     past = feed["past"]
     curves = [one_curve(past, f"{split}/{name}", f"{split}, before the fork", PAST_COLOUR, axis, PAST_DASH) for split in splits]
     return [replace(curve, faint=True) for curve in curves if len(curve.x)]
 
 
 def one_curve(frame: pd.DataFrame, key: str, name: str, colour: str, axis: str, dash: str = "solid") -> Curve:
-    """One scalar key as a curve. Values written once a step can be smoothed; values written once an epoch are left as they are."""
-    rows = frame[frame["key"] == key].drop_duplicates("step", keep="last")  # a repeated step replaces what it had written
+    """One scalar key as a curve. Values per step can be smoothed; values per epoch cannot."""
+    rows = frame[frame["key"] == key].drop_duplicates("step", keep="last")  # a repeated step replaces its earlier row
     per_step = key.startswith(PER_STEP) or (key.startswith("train/") and key.endswith("/loss"))
     return Curve(name, positions(rows, axis), rows["value"].to_numpy(dtype=float), colour, dash, smooth=per_step)
 
 
 def training_charts(run, feed: dict[str, Any], view: View) -> None:
-    """How the tasks are weighed over time, and the learning rate."""
+    """Draw the loss weights and the learning rate over time."""
     colours = colours_of(run.config)
 
     def loss_weights(frame: pd.DataFrame) -> Any:
@@ -195,10 +195,10 @@ def training_charts(run, feed: dict[str, Any], view: View) -> None:
 
     left, right = st.columns(2)
     with left.container(border=True):
-        st.markdown("**Loss weights** :gray[what multiplies each task's loss or gradient now]")
+        st.markdown("**Loss weights** :gray[the factor on each task's loss or gradient]")
         draw_chart(feed, "loss_weights", view, loss_weights, "Loss weights")
         if run.info.get("heads"):
-            st.caption(f"This is so in the shared network. {run.info['heads']}")
+            st.caption(f"These weights apply to the shared network. {run.info['heads']}")
     with right.container(border=True):
-        st.markdown("**Learning rate** :gray[as the optimizer used it]")
+        st.markdown("**Learning rate** :gray[of the optimizer, at each step]")
         draw_chart(feed, "lr", view, rate, "Learning rate")

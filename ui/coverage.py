@@ -1,4 +1,4 @@
-"""Which images are labelled for which task."""
+"""The coverage panel: which images are labelled for which task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CELLS = 60  # images shown, evenly spaced
 
 
 def coverage_panel(data: PreparedData, config: RunConfig) -> None:
-    """Per task, how many images of each split have its target under the config's partition; a column for each of some training images."""
+    """Draw, per task, how many images of each split have its target under the config's partition, and a strip of evenly spaced training images."""
     fractions = {name: task.label_fraction for name, task in config.tasks.items() if name in data.tasks}
     flags = {split: labelled_by_task(data, split, config.data.partition, fractions) for split in ("train", "val", "test")}
     if all(bool(each.all()) for tasks in flags.values() for each in tasks.values()):

@@ -1,4 +1,4 @@
-"""Deleting an imported data set: asks, naming it and the runs that were trained on it."""
+"""The dialog that deletes an imported data set. It names the set and the runs trained on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN_RUNS = 5
 
 
 def delete_data(name: str) -> None:
-    """What the dialog holds."""
+    """Draw the content of the dialog."""
     if "dialog" not in st.session_state:
         st.rerun()
     runs = [run for run in run_store().runs() if run.config.data.name == "imported" and run.config.data.options.get("set") == name]
@@ -21,12 +21,10 @@ def delete_data(name: str) -> None:
     st.markdown(f"**{words.plain(name)}**")
     if going:
         names = ", ".join(words.plain(run.name) for run in going[:SHOWN_RUNS])
-        st.warning(f"It cannot be deleted now: {names} {'is' if len(going) == 1 else 'are'} trained on it or waiting to be.", icon=":material/block:")
+        st.warning(f"This data set cannot be deleted while runs use it. Stop these first: {names}.", icon=":material/block:")
     else:
-        trained = f" {len(runs)} ended runs keep their curves and predictions, but cannot be resumed or forked." if runs else ""
-        st.caption(
-            f"Its prepared images and targets go, and cannot be brought back from here. The files it was made from stay where they are.{trained}"
-        )
+        trained = f" {len(runs)} ended runs on it keep their curves and predictions, but cannot be resumed or forked." if runs else ""
+        st.caption(f"Its prepared images and targets are deleted for good. The files that it was imported from stay.{trained}")
     if "data_not_deleted" in st.session_state:
         st.error(words.plain(st.session_state.pop("data_not_deleted")))
     with st.container(horizontal=True):

@@ -1,4 +1,4 @@
-"""The data sections of the Train form: the data set, what is done to its images, its tasks and the labels of each."""
+"""The data sections of the Train form: data set, preprocessing, partition, and the tasks with their labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 
 from mtl_core.config_sections import DataConfig, PartConfig, PartitionConfig, PreprocessingConfig, TaskConfig
 from mtl_core.data import DATA_SOURCES, open_source
-from mtl_core.data.dataset import Task
+from mtl_core.data.dataset import Task, in_unit
 from mtl_core.data.mnist_files import MNISTFiles, mnist_root, root_problem
 from mtl_core.data.preprocessing import DENOISERS
 from mtl_core.data.source import DataSource
@@ -28,27 +28,27 @@ from ui.words import plain
 
 
 def data_section() -> None:
-    """Data set and its options."""
+    """Draw the data set and its options."""
     own_forms = {IMPORTED: lambda: imported_chooser(_take_all_tasks)}
     part_chooser("Data set", DATA_SOURCES, "data", titled=True, changed=_take_data_set, own_forms=own_forms)
     source = offered_source()
     if source is not None:
         sizes = " · ".join(f"{count:,} {split}" for split, count in source.split_sizes().items())
         channels, height, width = source.image_shape()
-        st.markdown(f":small[:gray[{sizes} images, {height} x {width} pixels, {'grey' if channels == 1 else 'colour'}]]")
+        st.markdown(f":small[:gray[{sizes} images, {width} x {height} pixels, {'grey' if channels == 1 else 'colour'}]]")
         folder = mnist_to_fetch(source)
         if folder is not None:
-            st.caption(f":material/download: MNIST's files are not in `{folder}` yet: they are fetched (11 MB) when the run starts.")
+            st.caption(f":material/download: MNIST's files are not in `{folder}` yet. The run downloads them (11 MB) when it starts.")
         fetch = source.to_fetch() if isinstance(source, StoredSet) else None
         if fetch is not None:
-            st.caption(f":material/download: The files are not in `{fetch[0]}` yet: they are fetched ({fetch[1]:,} MB) when the run starts.")
+            st.caption(f":material/download: The files are not in `{fetch[0]}` yet. The run downloads them ({fetch[1]:,} MB) when it starts.")
     with st.expander(_options_label(), icon=":material/photo_filter:", key="data_options"):
         _preprocessing_form()
         _partition_form()
 
 
 def mnist_to_fetch(source: DataSource) -> Path | None:
-    """The folder that a run would download MNIST's files into; None where it needs none or has them. Looks at file names only."""
+    """The folder that a run would download MNIST's files into; None where it needs no files or they are there. Checks file names only."""
     uses_mnist = settings()["data"]["name"] in ("mnist", "multi_mnist") or getattr(source.options, "glyphs", "") == "mnist"
     if not uses_mnist or not source.options.download or root_problem(source.options.root, download=True):
         return None
@@ -63,14 +63,14 @@ def _take_data_set() -> None:
 
 
 def _take_all_tasks() -> None:
-    """Another data set has other tasks: begin with all of them, and with its images as they come."""
+    """Take all tasks of the chosen data set, and reset its preprocessing and partition."""
     settings()["data"] = DataConfig(**settings()["data"]).model_dump(mode="json")
     settings()["tasks"] = {task.name: {"loss_weight": 1.0} for task in offered_tasks()}
     st.session_state["tasks_put_aside"] = {}
 
 
 def offered_source() -> DataSource | None:
-    """The chosen data set; None while its options are wrong or lead where they must not (the problems say how)."""
+    """The chosen data set; None while its options are invalid or name a folder outside the allowed ones. The form's problems say why."""
     if path_problems(settings()["data"]):
         return None
     try:
@@ -80,18 +80,18 @@ def offered_source() -> DataSource | None:
 
 
 def offered_tasks() -> tuple[Task, ...]:
-    """What the chosen data set can give targets for."""
+    """The tasks of the chosen data set."""
     source = offered_source()
     return source.tasks() if source is not None else ()
 
 
 def task_names() -> list[str]:
-    """Tasks of the data set in its order, then the self-supervised ones, then chosen ones that are neither."""
+    """Tasks of the data set in its order, then the self-supervised ones, then chosen tasks that are neither."""
     return list(dict.fromkeys([*(task.name for task in offered_tasks()), *SELF_SUPERVISED, *settings()["tasks"]]))
 
 
 def tasks_section() -> None:
-    """A check and a loss weight for each task of the data set, and for each self-supervised one."""
+    """Draw a checkbox and a loss weight for each task of the data set and each self-supervised task."""
     offered = {task.name: task for task in offered_tasks()}
     names, colours = task_names(), task_colours(task_names())
     if origin.is_fork():
@@ -108,7 +108,10 @@ def tasks_section() -> None:
     if made:
         chosen = any(name in settings()["tasks"] for name in made)
         with st.expander(
-            "Self-supervised: targets made from the pixels, no label needed", icon=":material/auto_fix_high:", expanded=chosen, key="made"
+            "Self-supervised tasks: their targets are made from the pixels, without labels",
+            icon=":material/auto_fix_high:",
+            expanded=chosen,
+            key="made",
         ):
             for name in made:
                 with st.container(key=element_key("task", name)):
@@ -116,7 +119,7 @@ def tasks_section() -> None:
 
 
 def _made_task(name: str) -> str:
-    """What a self-supervised task does; known once PyTorch is there."""
+    """What a self-supervised task does; known once PyTorch is loaded."""
     from mtl_core.runs.jobs import warmed
 
     return plain(SELF_SUPERVISED.load(name).summary) if warmed() else "its targets are made from the pixels"
@@ -138,9 +141,9 @@ def _task_row(name: str, task: Task | None, names: list[str], loss_weight: Any, 
     if made:
         what.markdown(f":small[{_made_task(name)}]")
     elif task is None:
-        what.markdown(":orange[not offered by this data set as set up above]")
+        what.markdown(":orange[the data set above has no such task]")
     else:
-        of = f", {len(task.classes)} classes" if task.classes else (f", in {task.unit}" if task.unit else "")
+        of = f", {len(task.classes)} classes" if task.classes else in_unit(task.unit)
         what.markdown(f":small[{task.title or name}] :small[:gray[{task.kind.replace('_', ' ')}{of}]]")
     with number:
         if chosen:
@@ -152,16 +155,16 @@ def _task_row(name: str, task: Task | None, names: list[str], loss_weight: Any, 
 
 
 def _options_label() -> str:
-    """What stands in the folded options, said on the outside as far as it is not usual."""
+    """The label of the folded options. It names every option that differs from its default."""
     words = data_in_words(settings()["data"])
     fewer = [f"{name} {task['label_fraction']:.0%}" for name, task in settings()["tasks"].items() if task.get("label_fraction", 1) < 1]
     if fewer:
         words.append("labels: " + ", ".join(fewer))
-    return "Preprocessing, partition, share of labels" + (f" · {plain('; '.join(words))}" if words else "")
+    return "Preprocessing, partition, labels used" + (f" · {plain('; '.join(words))}" if words else "")
 
 
 def data_in_words(data: dict[str, Any]) -> list[str]:
-    """What is done to the images and how they are divided, as far as it is not usual."""
+    """Preprocessing and partition in words, as far as they differ from the defaults."""
     steps, partition = data.get("preprocessing", {}), data.get("partition", {})
     words = []
     if steps.get("denoise", {}).get("name", "none") != "none":
@@ -169,16 +172,16 @@ def data_in_words(data: dict[str, Any]) -> list[str]:
     if steps.get("colour", "as_is") != "as_is":
         words.append("grey" if steps["colour"] == "grey" else "three channels")
     if steps.get("resize", "none") != "none":
-        words.append(f"{steps['height']} x {steps['width']} ({steps['resize']})")
+        words.append(f"{steps['width']} x {steps['height']} ({steps['resize']})")
     if steps.get("standardise", "channels") != "channels":
         words.append("not standardised" if steps["standardise"] == "none" else "standardised together")
     if partition.get("kind") == "disjoint":
-        words.append("each task has images of its own")
+        words.append("separate images for each task")
     return words
 
 
 def _preprocessing_form() -> None:
-    st.markdown("**Preprocessing** :gray[once, before training; before and after beside the form]")
+    st.markdown("**Preprocessing** :gray[done once, before training; the sample beside the form shows its effect]")
     part_chooser("Denoise", DENOISERS, "data.preprocessing.denoise", titled=True, default="none", about=_about_denoiser)
     options_form(PreprocessingConfig, ("data", "preprocessing"), columns=2)
 
@@ -188,7 +191,7 @@ def _about_denoiser(name: str, part: Any) -> str:
 
 
 def _partition_form() -> None:
-    st.markdown("**Partition** :gray[which images each task learns from]")
+    st.markdown("**Partition** :gray[which images have labels for which task]")
     options_form(PartitionConfig, ("data", "partition"), columns=2)
     _among_note()
     st.markdown(f"**Labels used for training** :gray[{_label_note()}]")
@@ -202,16 +205,16 @@ def _partition_form() -> None:
 
 def _label_note() -> str:
     if settings()["data"].get("partition", {}).get("kind") == "disjoint":
-        return "of each task's own images; its own val and test images keep all of theirs"
-    return "val and test keep all of theirs"
+        return "a share of each task's own training images; val and test images keep all labels"
+    return "a share of the training images; val and test images keep all labels"
 
 
 def _among_note() -> None:
-    """Where the images are divided among other tasks than those chosen, as in a clone with fewer of them."""
+    """Say that the images are divided among other tasks than the chosen ones, as in a clone with fewer tasks."""
     partition = settings()["data"].get("partition", {})
     if partition.get("kind") != "disjoint" or not partition.get("among") or set(partition["among"]) == set(settings()["tasks"]):
         return
-    st.caption(f"The images are divided among {plain(', '.join(partition['among']))}, as in the run that these settings come from.")
+    st.caption(f"The images are divided among {plain(', '.join(partition['among']))}, as in the run whose settings these are.")
     st.button("Divide them among the chosen tasks", key="among", type="tertiary", on_click=lambda: write(("data", "partition", "among"), []))
 
 

@@ -1,4 +1,4 @@
-"""The images of a data set with a task's targets drawn: filtered, page by page, one of them large."""
+"""The gallery of a data set: its images with a task's targets drawn, filters, pages, and one enlarged image."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ HAS = {"all": "All", "yes": "With target", "no": "Without"}
 
 
 def gallery(entry: DataSet, data: PreparedData) -> None:
-    """What is looked at, which images that leaves, and those images."""
+    """Draw the filters and the page of images that match them."""
     tasks = with_targets(data)
     split, task, rows = _filters(entry, data, tasks)
     if not torch_is_ready():
         return
     if split == "test":
-        _say_look(entry)
+        _report_look(entry)
     _sample(entry, data, tasks, split, rows)
     if not len(rows):
-        st.info("No image is like that. Change what you look for above.", icon=":material/search_off:")
+        st.info("No image matches these filters. Change them above.", icon=":material/search_off:")
         return
     page = _pages(len(rows), len(data.split(split)), f"{entry.name}.{split}")
     shown = rows[page * PER_PAGE : (page + 1) * PER_PAGE]
@@ -47,19 +47,19 @@ def gallery(entry: DataSet, data: PreparedData) -> None:
         legend(task)
 
 
-def _say_look(entry: DataSet) -> None:
-    """Test images are shown: it is written down, and said."""
+def _report_look(entry: DataSet) -> None:
+    """Record that the test images were shown, and say so."""
     store = run_store()
     try:
         note_look_at_data(store.home, entry.part)
-        kept = "that you look at them is kept, and the Evaluation of each run on this data set says so."
+        kept = "This look is recorded, and the Evaluation of each run on this data set shows it."
     except OSError as error:
-        kept = f"that you look at them could not be kept in '{store.home}': {error.strerror or error}. Free some space, or set MTL_HOME."
-    st.caption(f":material/lock: Test images say how good a run is only while nothing is chosen by them: {words.plain(kept)}")
+        kept = f"This look could not be recorded in '{store.home}': {error.strerror or error}. Free some space, or set MTL_HOME."
+    st.caption(f":material/lock: Test images measure a run fairly only while no choice depends on them. {words.plain(kept)}")
 
 
 def _filters(entry: DataSet, data: PreparedData, tasks: dict[str, Task]) -> tuple[str, Task | None, np.ndarray]:
-    """Split, task, class and whether there is a target, all of them in the address; and the rows that this leaves."""
+    """Draw the filters for split, task, class and target, which the address holds. Returns the split, the task and the matching rows."""
     with st.container(key="data_filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
         split = _choice("split", "Split", [name for name in SPLITS if len(data.split(name))], entry.name)
         name = _choice("task", "Targets of", list(tasks), entry.name)
@@ -77,7 +77,7 @@ def _filters(entry: DataSet, data: PreparedData, tasks: dict[str, Task]) -> tupl
 
 
 def _choice(key: str, label: str, options: list[str], name: str, words_of: Any = str) -> str:
-    """A row of options, kept in the address."""
+    """Draw a row of options whose choice the address holds."""
     asked = st.query_params.get(key)
     value = asked if asked in options else (options[0] if options else None)
     widget = f"data.{key}.{name}"
@@ -112,7 +112,7 @@ def _begin_at_first_page() -> None:
 
 
 def _pages(count: int, every: int, name: str) -> int:
-    """How many images there are, and the page shown, counted from 0."""
+    """Draw the number of images and the page buttons. Returns the page shown, counted from 0."""
     pages = -(-count // PER_PAGE)
     asked = st.query_params.get("sheet", "1")
     page = min(max(1, int(asked)), pages) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 1
@@ -139,7 +139,7 @@ def _tile(entry: DataSet, data: PreparedData, split: str, task: Task | None, row
     picture, caption = _drawn(work_key(entry.part), split, task.name if task else "", row)
     st.image(picture, width="stretch", alt=f"Image {row + 1} of {split}")
     label = words.plain(words.shortened(f"{row + 1}: {caption}" if caption else f"{row + 1}", 34))
-    st.button(label, key=f"data.open.{split}.{row}", type="tertiary", help="Show it large, with every target", on_click=_show, args=(row,))
+    st.button(label, key=f"data.open.{split}.{row}", type="tertiary", help="Enlarge this image, with every target", on_click=_show, args=(row,))
 
 
 def _show(row: int) -> None:
@@ -151,7 +151,7 @@ def _close() -> None:
 
 
 def _sample(entry: DataSet, data: PreparedData, tasks: dict[str, Task], split: str, rows: np.ndarray) -> None:
-    """The image in the address, large, with the target of every task."""
+    """Draw the image that the address names, enlarged, with the target of every task."""
     asked = st.query_params.get("sample", "")
     if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:9]) <= len(data.split(split))):
         st.query_params.pop("sample", None)
@@ -183,9 +183,6 @@ def _first(rows: np.ndarray) -> int:
     return int(rows[0]) if len(rows) else 0
 
 
-# -- drawing, once per picture
-
-
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _presence(key: str, split: str, task_name: str) -> np.ndarray:
     data = background.state_of(key)["result"]["data"]
@@ -202,7 +199,7 @@ def _drawn(key: str, split: str, task_name: str, row: int) -> tuple[bytes, str]:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _large(key: str, split: str, row: int, colour: str) -> tuple[bytes, int, list[str]]:
-    """The sheet, its pictures, and the targets that are words only."""
+    """The contact sheet as PNG, its number of pictures, and the targets that are text only."""
     data = background.state_of(key)["result"]["data"]
     part = data.split(split)
     image = Tile(drawn_target(part, row, None, LARGE_PIXELS).image, "image")
@@ -217,9 +214,9 @@ def _large(key: str, split: str, row: int, colour: str) -> tuple[bytes, int, lis
 
 
 def drawn_target(part: MultiTaskDataset, row: int, task: Task | None, pixels: int, small: bool = False) -> Tile:
-    """One image, about ``pixels`` wide, with a task's target over it (None: the image alone) and in words below it.
+    """One image, about ``pixels`` wide, with a task's target drawn on it (None: the image alone) and in words below it.
 
-    A ``small`` one has no names on it where there are many boxes.
+    A ``small`` image with many boxes has no class names on them.
     """
     from mtl_core.tasks import TASK_KINDS
 

@@ -1,4 +1,4 @@
-"""What preprocessing makes of an image of a data set and of its targets: before and after, by the code that training uses."""
+"""The preprocessing view of a data set: an image and its targets before and after, made by the code that training uses."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from ui.preview import SAMPLE_COLUMNS, sample_tiles
 from ui.sheets import drawn_and_said, ink, said
 from ui.state import hold, settings, torch_is_ready
 
-KEPT = "data.steps"  # what was chosen, for every data set alike, as the config has it
+KEPT = "data.steps"  # session key of the chosen steps as config values; all data sets share them
 
 
 def preprocessing_view(entry: DataSet, data: PreparedData) -> None:
-    """The steps at the left, one training image before and after them at the right."""
+    """Draw the steps at the left and one training image before and after them at the right."""
     left, right = st.columns([2, 5], gap="large")
     with left:
         config = _steps()
         st.button(
             "Train with these steps", icon=":material/play_arrow:", key="data.steps.train", on_click=_train, args=(entry, config), disabled=not config
         )
-        st.caption("Steps are done once, when a run prepares its data. The prepared set itself stays as it is.")
+        st.caption("A run applies these steps once, when it prepares its data. The data set itself does not change.")
     with right:
         if config is not None and torch_is_ready():
             _before_and_after(data, config)
 
 
 def _steps() -> PreprocessingConfig | None:
-    """Widgets for every step; None, with the reason on screen, while a value is wrong."""
+    """Draw a widget for every step. Returns None, with the reason on screen, while a value is invalid."""
     kept = st.session_state.setdefault(KEPT, PreprocessingConfig().model_dump(mode="json"))
     names, widget = list(DENOISERS), "data.steps.denoise"
     place = names.index(hold(widget, kept["denoise"]["name"]))
@@ -50,7 +50,7 @@ def _steps() -> PreprocessingConfig | None:
     fields = describe(PreprocessingConfig)
     values = {field.name: kept.get(field.name, field.default) for field in fields}
     for field in fields:
-        if field.name != "standardise" and is_shown(field, values):  # standardising changes the numbers the network gets, not what is drawn
+        if field.name != "standardise" and is_shown(field, values):  # standardising changes the network's input values, not the drawn image
             _widget(field, "", kept)
     try:
         return PreprocessingConfig.model_validate(kept)
@@ -71,7 +71,7 @@ def _widget(field: Field, part: str, values: dict[str, Any]) -> None:
         (st.session_state[KEPT][part] if part else st.session_state[KEPT])[field.name] = st.session_state[key]
 
     if field.kind == "choice":
-        st.selectbox(field.label, field.choices, field.choices.index(value), key=key, format_func=field.worded, help=field.help, on_change=take)
+        st.selectbox(field.label, field.choices, field.choices.index(value), key=key, format_func=field.choice_text, help=field.help, on_change=take)
     elif field.kind == "integer":
         st.number_input(field.label, int(field.low), int(field.high), value, key=key, help=field.help, on_change=take)
     else:
@@ -87,7 +87,7 @@ def _before_and_after(data: PreparedData, config: PreprocessingConfig) -> None:
     count = len(data.train)
     number = min(st.session_state.setdefault("data.steps.sample", 0), count - 1)
     head, button = st.columns([3, 2], vertical_alignment="center")
-    head.markdown(f"**Image {number + 1:,}** of {count:,} to train on")
+    head.markdown(f"**Image {number + 1:,}** of {count:,} training images")
     button.button("Another image", icon=":material/shuffle:", key="data.steps.another", on_click=_another, args=(count,))
     try:
         after = preprocessed_sample(data, number, config)
@@ -95,7 +95,7 @@ def _before_and_after(data: PreparedData, config: PreprocessingConfig) -> None:
         st.error(words.plain(str(error)), icon=":material/block:")
         return
     _sheet("Before", preprocessed_sample(data, number, PreprocessingConfig()), data)
-    _sheet("After, as the network sees it" if config.changes_images else "After: no step is chosen, so nothing changes", after, data)
+    _sheet("After, as the network sees it" if config.changes_images else "After: unchanged, because no step is chosen", after, data)
 
 
 def _another(count: int) -> None:
@@ -103,7 +103,7 @@ def _another(count: int) -> None:
 
 
 def stride(count: int) -> int:
-    """A step through ``count`` images that comes to each of them before it comes to one again."""
+    """A step size that visits each of ``count`` images before it repeats one."""
     return next(step for step in range(max(1, round(0.38 * count)), count + 1) if math.gcd(step, count) == 1)
 
 

@@ -1,4 +1,4 @@
-"""Which data sets there are, and one of them made ready to be looked at."""
+"""The list of data sets, the header of the chosen one, and its preparation for viewing."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from ui import background, origin, words
 from ui.guard import is_ours
 from ui.imported_sets import IMPORTED, findings_of, origin_of
 from ui.paths import path_problems
-from ui.state import ask, go_to, presets, run_store, settings
+from ui.state import go_to, open_dialog, presets, run_store, settings
 
 PICTURE_WORDS = {1: "grey", 3: "colour"}
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """One line of the list.
+    """One data set of the list.
 
     Attributes:
-        name: in the address.
-        part: plain ``{"name": ..., option: value}``, as a run's config has it.
-        source: None where its options lead nowhere; ``problem`` says why.
+        name: its name in the address.
+        part: plain ``{"name": ..., option: value}``, as in a run's config.
+        source: None where the set cannot be opened; ``problem`` says why.
     """
 
     name: str
@@ -43,21 +43,21 @@ class DataSet:
 
 
 def known_sets() -> list[DataSet]:
-    """Those that were imported, then every other data set in the order of their table."""
-    built_in = [_opened(name, DATA_SOURCES.load(name).title, options_of(name)) for name in DATA_SOURCES if name != IMPORTED]
-    own = [_opened(f"{IMPORTED}/{entry.name}", entry.name, {"name": IMPORTED, "set": entry.name}) for entry in imported(run_store().home)]
+    """The imported data sets, then the built-in ones in the order of their registry."""
+    built_in = [_load_set(name, DATA_SOURCES.load(name).title, options_of(name)) for name in DATA_SOURCES if name != IMPORTED]
+    own = [_load_set(f"{IMPORTED}/{entry.name}", entry.name, {"name": IMPORTED, "set": entry.name}) for entry in imported(run_store().home)]
     return [*own, *built_in]
 
 
 def options_of(name: str) -> dict[str, Any]:
-    """As the Train form has this data set, if it does; else as the first preset that uses it; else its defaults."""
+    """Options of a data set: those of the Train form if it has this set, else of the first preset that uses it, else the defaults."""
     fields = DATA_SOURCES.load(name).Options.model_fields
     forms = [settings()["data"], *(preset.config.data.model_dump(mode="json") for preset in presets().values())]
     values = next((form for form in forms if form.get("name") == name), {})
     return {"name": name, **{key: value for key, value in values.items() if key in fields}}
 
 
-def _opened(name: str, title: str, part: dict[str, Any]) -> DataSet:
+def _load_set(name: str, title: str, part: dict[str, Any]) -> DataSet:
     found = path_problems(part)
     if found:
         return DataSet(name, title, part, None, found[0])
@@ -73,7 +73,7 @@ def _opened(name: str, title: str, part: dict[str, Any]) -> DataSet:
 
 
 def chosen_set(sets: list[DataSet]) -> DataSet | None:
-    """The table of all sets; the chosen one is in the address. None, with a sentence, where the address names none of them."""
+    """Draw the table of all sets and return the chosen one, which the address names. None, with an error on screen, for an unknown name."""
     names = [entry.name for entry in sets]
     asked = st.query_params.get("data") or _of_the_form()
     if asked not in names:
@@ -112,13 +112,13 @@ def chosen_set(sets: list[DataSet]) -> DataSet | None:
 
 
 def _of_the_form() -> str:
-    """The data set that the Train form has."""
+    """The name of the data set in the Train form."""
     data = settings()["data"]
     return f"{IMPORTED}/{data.get('set', '')}" if data["name"] == IMPORTED else data["name"]
 
 
 def _open(name: str) -> None:
-    """Another data set: what was chosen about the one before does not hold for it."""
+    """Put a data set into the address, without the filters of the set before."""
     for key in ("split", "task", "class", "has", "sample", "sheet"):
         st.query_params.pop(key, None)
     st.query_params["data"] = name
@@ -135,22 +135,22 @@ def _row(entry: DataSet) -> dict[str, Any]:
 
 
 def set_header(entry: DataSet) -> None:
-    """What it is, what it depends on, and the way to train on it."""
+    """Draw the set's title, summary and options, and its buttons."""
     own = entry.part["name"] == IMPORTED
     left, middle, right = st.columns([6, 1.2, 1.8] if own else [7, 0.01, 2], vertical_alignment="center")
     with left:
         st.subheader(words.plain(entry.title), anchor=False)
         fields = {} if entry.source is None else type(entry.source.options).model_fields
-        changed = (
-            [] if own else [f"{key.replace('_', ' ')} {value}" for key, value in entry.part.items() if key in fields and value != fields[key].default]
-        )
+        changed = [] if own else _changed_options(entry.part, fields)
         summary = origin_of(entry.part["set"]) if own else "" if entry.source is None else words.plain(entry.source.summary)
-        more = f" :gray[{words.plain(', '.join(changed))}: as set on the Train page or by its preset.]" if changed else ""
+        more = f" :gray[Here with {words.plain(', '.join(changed))}, as set on the Train page or by a preset.]" if changed else ""
         st.markdown(f"{summary}{more}")
         if own:
             findings_of(entry.part["set"])
     if own:
-        middle.button("Delete", icon=":material/delete:", key="data.delete", width="stretch", on_click=ask, args=("delete_data", [entry.part["set"]]))
+        middle.button(
+            "Delete", icon=":material/delete:", key="data.delete", width="stretch", on_click=open_dialog, args=("delete_data", [entry.part["set"]])
+        )
     off = entry.source is None or bool(entry.problem)
     right.button(
         "Train on this",
@@ -166,10 +166,16 @@ def set_header(entry: DataSet) -> None:
         st.warning(words.plain(entry.problem), icon=":material/block:")
 
 
+def _changed_options(part: dict[str, Any], fields: dict[str, Any]) -> list[str]:
+    """Options that differ from their defaults, such as ``max digits 3 instead of 4``."""
+    changed = [(key, value, fields[key].default) for key, value in part.items() if key in fields and value != fields[key].default]
+    return [f"{key.replace('_', ' ')} {value} instead of {default}" for key, value, default in changed]
+
+
 def train_on(part: dict[str, Any]) -> None:
-    """To the Train form with this data set and all its tasks. A form that has it already stays as it is."""
+    """Open the Train form with this data set and all its tasks. A form that already has this set keeps its settings."""
     if origin.is_fork():
-        origin.leave()
+        origin.restore_settings()
     here = settings()["data"]
     if any(here.get(key) != value for key, value in part.items()):
         source = open_source(PartConfig(**part))
@@ -181,7 +187,7 @@ def train_on(part: dict[str, Any]) -> None:
 
 
 def _fit_batch(images: int) -> None:
-    """A set with fewer training images than a batch takes could not be trained on: its batches are made smaller, and that is said."""
+    """Reduce the batch size to the number of training images where the set has fewer, and say so in a toast."""
     asked = settings().get("batch_size", 0)
     if 0 < images < asked:
         settings()["batch_size"] = 2 ** int(math.log2(images))
@@ -189,43 +195,40 @@ def _fit_batch(images: int) -> None:
         st.session_state.setdefault("toasts", []).append(said)
 
 
-# -- made ready
-
-
 def work_key(part: dict[str, Any]) -> str:
-    """Under which a data set is made ready and kept."""
+    """Key of the background job that prepares a data set."""
     return f"look {run_store().cache.as_posix()} {json.dumps(part, sort_keys=True)}"
 
 
-def made_ready(entry: DataSet) -> dict[str, Any] | None:
-    """``{"data": PreparedData, "report": DatasetReport}``; None, with the reason on screen, while there is none."""
+def prepared_set(entry: DataSet) -> dict[str, Any] | None:
+    """``{"data": PreparedData, "report": DatasetReport}``; None, with the reason on screen, until the set is prepared."""
     if entry.source is None or entry.problem:
         return None
     key = work_key(entry.part)
     state = background.state_of(key)
     fetches = "download" in type(entry.source.options).model_fields and getattr(entry.source.options, "glyphs", "mnist") == "mnist"
     if state is None and fetches:
-        st.caption("Its pictures appear once they are made. Where files are missing they are downloaded first.")
+        st.caption("Its images appear once they are prepared. Missing files are downloaded first.")
         if not st.button("Prepare data", icon=":material/imagesmode:", key="data.make"):
             return None
     if state is None:
-        state = _begin(entry.part)
+        state = _start_preparing(entry.part)
     if not state["done"]:
         background.show_progress(key, "Preparing")
         return None
     if state["error"] or state["cancelled"]:
-        said = "It was cancelled; nothing is left of it." if state["cancelled"] else words.plain(state["error"])
+        said = "The preparation was cancelled. No files are left of it." if state["cancelled"] else words.plain(state["error"])
         st.info(said, icon=":material/info:") if state["cancelled"] else st.error(said, icon=":material/error:")
-        st.button("Try again", icon=":material/refresh:", key="data.again", on_click=_begin, args=(entry.part,))
+        st.button("Try again", icon=":material/refresh:", key="data.again", on_click=_start_preparing, args=(entry.part,))
         return None
     return state["result"]
 
 
-def _begin(part: dict[str, Any]) -> dict[str, Any]:
+def _start_preparing(part: dict[str, Any]) -> dict[str, Any]:
     cache = run_store().cache
 
     def work(progress: background.Progress, cancelled: Any) -> dict[str, Any]:
         data = prepare(open_source(PartConfig(**part)), cache, lambda share, what: progress(0.9 * share, what))
         return {"data": data, "report": dataset_report(data, lambda share, what: progress(0.9 + 0.1 * share, what))}
 
-    return background.begin(work_key(part), work)
+    return background.start(work_key(part), work)

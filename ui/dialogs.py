@@ -1,4 +1,4 @@
-"""Dialogs about runs: name, note and tags; delete. Drawn by the whole page, so that a refresh of its live part cannot close them."""
+"""Dialogs about runs: name, note and tags; delete. The whole page draws them, so that a refresh of its live part cannot close them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mtl_core.runs.store import RunStore
 from ui import words
 from ui.data_delete import delete_data
 from ui.guard import is_ours
-from ui.state import attempt, go_to, listing, refusal, run_store
+from ui.state import go_to, last_refusal, listing, run_action, run_store
 
-SHOWN_NAMES = 8  # a longer list of runs to delete is cut
+SHOWN_NAMES = 8  # of the runs to delete; a longer list is cut
 
 
 def draw_dialog() -> None:
-    """The dialog that a click asked for, if one did."""
+    """Draw the dialog that a click opened, if any."""
     asked = st.session_state.get("dialog")
     if not asked:
         return
@@ -33,7 +33,7 @@ def draw_dialog() -> None:
 
 
 def close() -> None:
-    """The dialog is not drawn any more."""
+    """Close the dialog."""
     st.session_state.pop("dialog", None)
 
 
@@ -49,31 +49,34 @@ def _there(store: RunStore, run_ids: list[str]) -> list[Any]:
     return found
 
 
-# -- name, note and tags
-
-
 def _describe(run_ids: list[str]) -> None:
     if "dialog" not in st.session_state:
         st.rerun()
     run = run_store().get(run_ids[0])
     with st.form("describe", border=False):
-        st.text_input("Name", run.name, max_chars=actions.LONGEST_TITLE, key=f"describe.name.{run.id}", help="Empty: made from its settings.")
+        st.text_input(
+            "Name",
+            run.name,
+            max_chars=actions.LONGEST_TITLE,
+            key=f"describe.name.{run.id}",
+            help="An empty field takes a name made from the run's settings.",
+        )
         st.multiselect(
             "Tags", known_tags(), list(run.tags), key=f"describe.tags.{run.id}", accept_new_options=True, placeholder="Choose, or type a new one"
         )
-        st.text_area("Note", run.note, max_chars=actions.LONGEST_NOTE, height=120, key=f"describe.note.{run.id}", placeholder="What is it for?")
+        st.text_area("Note", run.note, max_chars=actions.LONGEST_NOTE, height=120, key=f"describe.note.{run.id}", placeholder="What is this run for?")
         st.form_submit_button("Save", type="primary", icon=":material/check:", on_click=_save, args=(run.id,))
-    if refusal(run.id):
-        st.error(words.plain(refusal(run.id)))
+    if last_refusal(run.id):
+        st.error(words.plain(last_refusal(run.id)))
 
 
 def known_tags() -> list[str]:
-    """Every tag in use."""
+    """All tags in use, sorted."""
     return sorted({tag for run in listing(run_store().home.as_posix()) for tag in run["tags"]})
 
 
 def _save(run_id: str) -> None:
-    if attempt(run_id, _take_description):
+    if run_action(run_id, _take_description):
         close()
 
 
@@ -83,9 +86,6 @@ def _take_description(store: RunStore, run_id: str) -> None:
         actions.rename(store, run_id, typed["name"])
     actions.set_tags(store, run_id, typed["tags"])
     actions.set_note(store, run_id, typed["note"])
-
-
-# -- deleting
 
 
 def _delete_title(runs: list[Any]) -> str:
@@ -100,15 +100,18 @@ def _delete(run_ids: list[str]) -> None:
     free = [run for run in runs if not run.status.is_active()]
     if held:
         names = ", ".join(f"**{words.plain(run.name)}** ({run.status})" for run in held)
-        st.warning(f"{names} cannot be deleted: {'it is' if len(held) == 1 else 'they are'} being trained. Stop first.", icon=":material/block:")
+        st.warning(
+            f"{names} cannot be deleted: {'it is' if len(held) == 1 else 'they are'} being trained. Stop {'it' if len(held) == 1 else 'them'} first.",
+            icon=":material/block:",
+        )
     if free:
         names = "".join(f"\n- **{words.plain(run.name)}** :gray[{run.status}, {words.moment(run.created_at)}]" for run in free[:SHOWN_NAMES])
         more = f"\n- and {len(free) - SHOWN_NAMES} more" if len(free) > SHOWN_NAMES else ""
         st.markdown(f"{names}{more}")
-        st.caption("Curves, predictions and checkpoints go too, and cannot be brought back. Runs forked from it keep everything they need.")
+        st.caption("Curves, predictions and checkpoints are deleted, too, for good. Forks of a deleted run keep all that they need.")
     for run in runs:
-        if refusal(run.id):
-            st.error(words.plain(refusal(run.id)))
+        if last_refusal(run.id):
+            st.error(words.plain(last_refusal(run.id)))
     with st.container(horizontal=True):
         if free:
             label = "Delete" if len(free) == 1 else f"Delete {len(free)} runs"
@@ -118,7 +121,7 @@ def _delete(run_ids: list[str]) -> None:
 
 def _really(run_ids: list[str]) -> None:
     names = {run.id: run.name for run in _there(run_store(), run_ids)}
-    gone = [name for run_id, name in names.items() if attempt(run_id, actions.delete_run)]
+    gone = [name for run_id, name in names.items() if run_action(run_id, actions.delete_run)]
     if gone:
         said = f"Deleted: {words.plain(gone[0])}" if len(gone) == 1 else f"Deleted {len(gone)} runs"
         st.session_state.setdefault("toasts", []).append(said)

@@ -1,4 +1,4 @@
-// The Train form's settings in the tab's own storage, which a reload leaves alone and a closed tab takes with it.
+// Autosave of the Train form in sessionStorage, which survives a reload and ends with the tab.
 const PLACE = "train_form";
 
 export default function ({ data, setTriggerValue }) {
@@ -10,6 +10,6 @@ export default function ({ data, setTriggerValue }) {
     const found = sessionStorage.getItem(PLACE);
     if (found) setTriggerValue("found", found);
   } catch {
-    // A browser that keeps nothing: the form begins anew after a reload.
+    // A browser without sessionStorage: the form is reset by a reload.
   }
 }

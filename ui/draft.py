@@ -1,4 +1,4 @@
-"""The Train form outlives a reload: its settings are left with the browser's tab, and taken up again by a session that has none."""
+"""Autosave of the Train form in the browser's sessionStorage, so that the form survives a reload."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _KEY = "draft"
 
 
 def keep_draft(config: RunConfig | None) -> None:
-    """Leave the settings with the tab; in a session's beginning, ask it first whether it has some.
+    """Save the settings in the tab's sessionStorage. A new session first restores the draft that is there.
 
     Args:
-        config: the settings as they are; None while they hold something that cannot be, so that the last good ones are kept.
+        config: the current settings; None while they are invalid, in which case the last valid ones stay saved.
     """
     if origin.is_fork():
-        return  # the address says which
+        return  # the address holds the fork
     settings, preset = state.settings(), state.preset_name()
     begun = {"settings": state.nameless(state.presets()[preset].config.to_dict()), "preset": preset}
     now = {"settings": settings, "preset": preset}
     if preset != next(iter(state.presets())) or now != begun:
-        st.session_state["draft_known"] = True  # what was chosen in this session goes before what an older one has left
+        st.session_state["draft_known"] = True  # a choice of this session takes precedence over an older draft
     known = st.session_state.get("draft_known", False)
     if known and config is None:
         now = st.session_state.get("draft_kept", begun)
     st.session_state["draft_kept"] = now = json.loads(json.dumps(now))
-    _component()(key=_KEY, data={"draft": json.dumps(now) if known else None}, on_found_change=_take_up)
+    _component()(key=_KEY, data={"draft": json.dumps(now) if known else None}, on_found_change=_restore_draft)
 
 
-def _take_up() -> None:
-    """The tab had a draft, and nothing was chosen in this session yet. One that cannot be used, as after an update, is let go."""
+def _restore_draft() -> None:
+    """Restore the tab's draft, unless this session has already made a choice. An unusable draft, as after an update, is ignored."""
     found = st.session_state[_KEY].get("found")
     if not found or st.session_state.get("draft_known"):
         return

@@ -1,15 +1,15 @@
-"""Keys of elements on a page that are made of names from outside, such as a task's: safe in a CSS selector and in a component's id."""
+"""Element keys made from names that users choose, such as a task's. They are safe in a CSS selector and in a component's id."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 
-_PLAIN = re.compile(r"[a-z0-9-]+(_[a-z0-9-]+)*")  # what Streamlit keeps as it is in the class name st-key-...; '__' is its own separator
+_PLAIN = re.compile(r"[a-z0-9-]+(_[a-z0-9-]+)*")  # Streamlit keeps these unchanged in the class name st-key-...; '__' is its own separator
 
 
 def element_key(prefix: str, name: str) -> str:
-    """``prefix_name``; a name with other characters than a-z, 0-9, '-' and single '_' is told apart by a checksum instead."""
+    """``prefix_name``. A name with other characters than a-z, 0-9, '-' and single '_' is shortened and gets a checksum."""
     if _PLAIN.fullmatch(name):
         return f"{prefix}_{name}"
     kept = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
@@ -17,7 +17,7 @@ def element_key(prefix: str, name: str) -> str:
 
 
 def component_key(key: str) -> str:
-    """A key that a component takes: Streamlit joins ids with '__' and refuses a key that holds it."""
+    """A valid component key without '__', which Streamlit uses as a separator and refuses in keys."""
     if "__" not in key:
         return key
     return f"{re.sub('_{2,}', '-', key)}-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:10]}"

@@ -1,4 +1,4 @@
-"""The evaluation of a run, its own tab: which checkpoint on which images, gaps between splits, what the chosen epoch costs."""
+"""The Evaluation tab of a run: the choice of checkpoint and images, the gaps between splits, and the cost of one checkpoint for all tasks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.analysis.regret import chosen_epoch, course, regrets
+from mtl_core.data.dataset import SHARE
 from mtl_core.figures.evaluation import regret_figure
 from mtl_core.runs.evaluations import SPLITS, Evaluation, evaluations
 from mtl_core.runs.looks import Look, looks, looks_at_data
@@ -22,18 +23,18 @@ from ui.plot import plot, prepared
 from ui.state import hold_first
 
 TRAIN_PART = 128  # as in mtl_core.training.build, which imports torch
-VIEW = "run.view"  # its place in the session
+VIEW = "run.view"  # key in the session
 VIEWS = {"training": "Training", "evaluation": "Evaluation"}
 
 
 def asked_view() -> str:
-    """Which tab of the run's page is looked at: as chosen, at first as the address says."""
+    """The open tab of the run's page: the chosen one, at first the one in the address."""
     asked = st.session_state.get(VIEW) or st.query_params.get("view", "training")
     return asked if asked in VIEWS else "training"
 
 
 def view_choice() -> str:
-    """Choose the tab of the run's page; it stands in the address."""
+    """Draw the choice of the tab, which the address holds. Returns the chosen tab."""
     held = hold_first(VIEW, asked_view())
     view = st.segmented_control("View", list(VIEWS), default=held, format_func=VIEWS.get, key=VIEW, required=True, label_visibility="collapsed")
     view = view or "training"
@@ -46,11 +47,11 @@ def view_choice() -> str:
 
 
 def evaluation_tab(store: RunStore, run: Any) -> None:
-    """All of it. Reads stored results only; no torch."""
+    """Draw the tab. It reads stored results only and does not import torch."""
     folder = store.folder(run.id)
     kept = kept_checkpoints(folder)
     if not kept:
-        st.info("A checkpoint is saved after each epoch; from then on it can be evaluated here.")
+        st.info("No checkpoint has been saved yet. One is saved after each epoch and can then be evaluated here.")
         return
     found = evaluations(folder)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -100,15 +101,15 @@ def _split_choice(run: Any) -> str:
 
 
 def _test_line(frame: pd.DataFrame, seen: list[Look], in_data: list[float], begun: float) -> None:
-    """Whether and when the test images were looked at, in any way; those of ``in_data`` are looks at the data set, before or after the run."""
+    """Say when the test images were used or seen. ``in_data`` has the times at which the Data page showed them."""
     said, at_the_end = [], frame["key"].str.startswith("test/").any()
     if at_the_end:
-        said.append("measured once when the run finished, with the checkpoint that was best on val")
+        said.append("measured once when the run finished, with the best checkpoint on val")
     said += [f"{look.what} on {words.moment(look.at)}, with epoch {look.epoch}" for look in seen]
     said += [f"shown on the Data page on {words.moment(at)}, {'before' if at < begun else 'after'} this run was made" for at in in_data]
-    text = f"The test images were looked at: {'; '.join(said)}." if said else "The test images have not been touched."
+    text = f"The test images were used: {'; '.join(said)}." if said else "The test images have not been used."
     further = "Beyond that" if at_the_end else "Before the run finishes"
-    st.caption(f":material/lock: {text} {further} they are measured and predicted only when you ask for it. They never choose a checkpoint.")
+    st.caption(f":material/lock: {text} {further} they are used only on your request. They never choose a checkpoint.")
 
 
 def _tasks(store: RunStore, run: Any, evaluation: Evaluation) -> None:
@@ -144,14 +145,14 @@ def _gaps(run: Any, frame: pd.DataFrame, checkpoint: KeptCheckpoint, found: dict
                 parts.append("train")
             rows.append({"Task": task, "Metric": f"{words.better(metric['higher_is_better'])} {metric['title']}", **_shown(values, metric)})
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height="content", key="evaluation.gaps", row_height=30)
-    note = "Loss of quality: how much worse val is than train, and test than val; below zero it is better. "
+    note = "Lost: how much worse val is than train, and test than val. A negative value means better. "
     if parts and run.info["images"]["train"] > TRAIN_PART:
-        note += f"Train is measured on a fixed part of {TRAIN_PART} images until the whole split is evaluated. "
+        note += f"Train is measured on {TRAIN_PART} fixed images until the whole split is evaluated. "
     st.caption(note + words.ONE_SEED)
 
 
 def _recorded(frame: pd.DataFrame, split: str, key: str, checkpoint: KeptCheckpoint, chosen: int | None) -> float | None:
-    """What the run itself wrote for this checkpoint. Its test values belong to the best one."""
+    """The value that the run recorded for this checkpoint. Its test values belong to the best checkpoint."""
     epochs, values = course(frame, key)
     if split == "test":
         return float(values[-1]) if len(values) and checkpoint.epoch == chosen and checkpoint.whole_epoch else None
@@ -164,9 +165,10 @@ def _shown(values: dict[str, float | None], metric: dict[str, Any]) -> dict[str,
 
     def lost(before: str, after: str) -> str:
         one, other = values[before], values[after]
-        return "–" if one is None or other is None else f"{sign * (one - other):+.3g} {unit}".rstrip()
+        return "–" if one is None or other is None else f"{sign * (one - other):+.3g}{shown_unit}"
 
     unit = metric.get("unit", "")
+    shown_unit = f" {unit}" if unit and unit != SHARE else ""
     texts = {split: words.measured(value, unit) for split, value in values.items()}
     return {**texts, "lost train to val": lost("train", "val"), "lost val to test": lost("val", "test")}
 
@@ -174,13 +176,13 @@ def _shown(values: dict[str, float | None], metric: dict[str, Any]) -> dict[str,
 def _regret(run: Any, frame: pd.DataFrame) -> None:
     chosen, found = chosen_epoch(frame), regrets(frame, run.info["tasks"])
     if chosen is None or not found:
-        st.caption("After the first epoch it appears here which epoch was best for each task.")
+        st.caption("The best epoch of each task appears here after the first epoch.")
         return
     left, right = st.columns([6, 5], gap="medium")
     rows = [
         {
             "Task": one.task,
-            "Costs it": f"{one.cost:.3g} ({one.share:.1f} %)" if one.share == one.share else f"{one.cost:.3g}",
+            "Cost": f"{one.cost:.3g} ({one.share:.1f} %)" if one.share == one.share else f"{one.cost:.3g}",
             "Its best epoch": one.best_epoch,
             "Best": words.measured(one.best, one.metric.get("unit", "")),
             f"Epoch {chosen}": words.measured(one.chosen, one.metric.get("unit", "")),

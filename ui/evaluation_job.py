@@ -1,4 +1,4 @@
-"""An evaluation is asked for, goes on behind the page, and says so."""
+"""Controls of an evaluation: the buttons that start it, its progress, and its error."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import KeptCheckpoint
 from ui import words
 from ui.guard import is_ours, worded
-from ui.state import attempt, refusal, run_store
+from ui.state import last_refusal, run_action, run_store
 
 POLL_SECONDS = 1.0
 
 
 def job_controls(store: RunStore, run: Any, checkpoint: KeptCheckpoint, split: str, found: Evaluation | None) -> None:
-    """The button that begins, or how far it is; and why the last one gave nothing."""
+    """Draw the buttons that start an evaluation, or the progress of the running one, and the error of the last one."""
     note = evaluation_job.state(store.folder(run.id))
     if note and note["state"] == "running":
         st.fragment(_progress, run_every=POLL_SECONDS)(run.id)
@@ -27,17 +27,17 @@ def job_controls(store: RunStore, run: Any, checkpoint: KeptCheckpoint, split: s
     asked = asked or ("best" if checkpoint.is_best else "last")
     with st.container(horizontal=True, vertical_alignment="center"):
         if split == "test":
-            label = "Measure on the test images again" if found else "Look at the test images: measure on them"
+            label = "Evaluate on the test images again" if found else "Evaluate on the test images"
             _button(run, label, ["test"], asked, ":material/lock_open:")
         else:
             _button(run, f"Evaluate on {split}" + (" again" if found else ""), [split], asked, ":material/fact_check:", primary=found is None)
             _button(run, "Evaluate on train and val", ["train", "val"], asked, ":material/compare:")
         if found is None:
-            st.caption(f"Not yet evaluated closely on {split}. It takes about as long as an epoch's measuring; the page stays free.")
-    if refusal(run.id):
-        st.error(words.plain(refusal(run.id)), icon=":material/error:")
+            st.caption(f"This checkpoint has not been evaluated on {split}. It takes about as long as the validation after an epoch.")
+    if last_refusal(run.id):
+        st.error(words.plain(last_refusal(run.id)), icon=":material/error:")
     elif note and note["state"] in ("failed", "gone"):
-        st.warning(f"The last evaluation gave nothing: {words.plain(note['error'])}. Ask again to repeat it.", icon=":material/error:")
+        st.warning(f"The last evaluation failed: {words.plain(note['error'])}. Start it again to repeat it.", icon=":material/error:")
 
 
 def _button(run: Any, label: str, splits: list[str], checkpoint: str, icon: str, primary: bool = False) -> None:
@@ -46,7 +46,7 @@ def _button(run: Any, label: str, splits: list[str], checkpoint: str, icon: str,
 
 
 def _start(run_id: str, splits: list[str], checkpoint: str) -> None:
-    attempt(run_id, evaluation_job.start, splits, checkpoint)
+    run_action(run_id, evaluation_job.start, splits, checkpoint)
 
 
 @worded

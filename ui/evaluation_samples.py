@@ -1,4 +1,4 @@
-"""Images of an evaluation, each with its target and what was predicted, leading to the Predictions page."""
+"""Images of an evaluation with target and prediction, each with a link to the Predictions page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLUMNS, PIXELS = 6, 230
 def sample_row(
     store: RunStore, run: Any, evaluation: Evaluation, task: str, arrays: dict[str, np.ndarray], rows: list[int], notes: list[str]
 ) -> None:
-    """Up to ``COLUMNS`` images a row: target above prediction, a note, and a link."""
+    """Draw the images, ``COLUMNS`` a row: target above prediction, a note, and a link."""
     if not rows or not torch_is_ready():
         return
     data = prepared_data(store, run.config.data.model_dump(mode="json", exclude={"partition"}))
@@ -30,7 +30,7 @@ def sample_row(
         return
     own = task_of(task, run.info["tasks"][task])
     split = data.split(evaluation.split)
-    st.caption("Above: the target. Below: what was predicted.")
+    st.caption("Above: the target. Below: the prediction.")
     for start in range(0, len(rows), COLUMNS):
         for place, row, note in zip(st.columns(COLUMNS), rows[start : start + COLUMNS], notes[start : start + COLUMNS], strict=False):
             with place:
@@ -53,5 +53,5 @@ def _drawn(split: Any, task: Task, row: int, arrays: dict[str, np.ndarray]) -> b
         drawing = kind.draw_prediction(image, prediction.astype(np.float32) if prediction.dtype == np.float16 else prediction, task, scale)
         tiles.append(("", [Tile(drawing.image, drawing.caption or "predicted")]))
     else:
-        tiles.append(("", [Tile(enlarge(image, scale), "prediction not kept")]))
+        tiles.append(("", [Tile(enlarge(image, scale), "prediction not saved")]))
     return png(contact_sheet(tiles, ink=ink(), text_height=max(14, scale * image.shape[1] // 14)))

@@ -1,4 +1,4 @@
-"""Taking a run away: exports made in the background and offered as downloads, and the run as YAML, command or script."""
+"""Export of a run: files created in the background and offered as downloads, and its settings as YAML, command or script."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ui.guard import is_ours, worded
 from ui.state import run_store
 
 POLL_SECONDS = 1.0
-NETWORKS = ("model", "onnx", "torch_export", "coco", "masks", "predictions", "zip")  # formats for which it matters which checkpoint is taken
-EVERYTHING = ("Everything, one zip", "All of the list that this run has something for.")
+NETWORKS = ("model", "onnx", "torch_export", "coco", "masks", "predictions", "zip")  # formats that depend on the checkpoint
+EVERYTHING = ("Everything, one zip", "All exports in this list that this run has data for.")
 
 
 def take_away(run_id: str) -> None:
-    """Choose a format, make it, download it. Drawn anew every second only while one is being made."""
+    """Draw the export form and the downloads. They refresh every second while a file is being created."""
     busy = any(job["state"] == "working" for job in under_way(run_store(), run_id).values())
     st.fragment(_exports, run_every=POLL_SECONDS if busy else None)(run_id, busy)
 
 
 def copy_as(store: RunStore, run: Any) -> None:
-    """The run's settings as text to copy."""
+    """Draw the run's settings as text to copy."""
     form = st.segmented_control(
         "Copy as", ["YAML", "Command", "Python script"], default="YAML", required=True, key=f"copy_as.{run.id}", label_visibility="collapsed"
     )
@@ -44,14 +44,14 @@ def copy_as(store: RunStore, run: Any) -> None:
 
 def _command(store: RunStore, run: Any) -> str:
     """The command that trains the same run."""
-    alone = as_command(run.config, nearest_preset(run.config), "what “YAML” shows here")
+    alone = as_command(run.config, nearest_preset(run.config), "the text under “YAML”")
     if run.parent:
         try:
             parent = store.get(run.parent)
         except Exception as error:
             if not is_ours(error):
                 raise
-            return "# forked from a run that was deleted; from the beginning:\n" + alone
+            return "# The run that this fork started from was deleted. This command trains from the beginning:\n" + alone
         return as_fork_command(run.config, lineage.config_after(parent, run.parent_epoch), parent.id, run.parent_epoch)
     return alone
 
@@ -62,7 +62,7 @@ def _exports(run_id: str, was_busy: bool) -> None:
     jobs = under_way(store, run_id)
     busy = any(job["state"] == "working" for job in jobs.values())
     if busy != was_busy:
-        st.rerun()  # before a download is offered: drawn anew just after a click, its button gives nothing
+        st.rerun()  # before a download is drawn: a rerun just after a click on its button would lose the file
     _choice(run_id, jobs)
     for name, job in jobs.items():
         title = _about(name)[0]
@@ -104,12 +104,12 @@ def _download(made: Any) -> None:
             title,
             lambda: Path(made.file).read_bytes(),
             file_name=made.file.name,
-            mime="application/octet-stream",  # nothing is opened in the page
+            mime="application/octet-stream",  # the browser saves the file and does not open it
             icon=":material/download:",
             on_click="ignore",
             key=f"export.download.{made.name}.{made.made_at}",
         )
-        st.caption(f"{size / 1e6:.1f} MB · made {words.moment(made.made_at)} after step {made.step:,}{which}")
+        st.caption(f"{size / 1e6:.1f} MB · created {words.moment(made.made_at)} after step {made.step:,}{which}")
 
 
 def _about(name: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Why a run is not going on, and what to do about it: a card for each way to end badly."""
+"""Cards of runs that failed, stopped, hang or were interrupted: the reason, and what to do."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from ui import words
 from ui.run_actions import clone_of, fork_of, give_up_button
 
 TITLES = {
-    "config": "The settings do not work",
+    "config": "The settings are invalid",
     "data": "The data could not be read",
     "out_of_memory": "Out of memory",
-    "non_finite": "The loss is no longer a number",
+    "non_finite": "The loss became NaN or infinite",
     "disk_full": "The disk is full",
     "store": "The run store could not be written",
     "file": "A file could not be used",
-    "training": "Training could not go on",
-    "bug": "A fault of the program",
+    "training": "Training could not continue",
+    "bug": "An error in the program",
 }
-TRACE_LINES = 12  # the innermost ones; the whole of it is in the log file
+TRACE_LINES = 12  # the innermost ones; the log file has the whole traceback
 
 
 def ending_card(store: RunStore, run: Any) -> None:
-    """What kept the run from finishing, or keeps it from going on; nothing for one that is well."""
+    """Draw why the run ended early or hangs; nothing for any other run."""
     status = str(run.status)
     if status == "failed":
         _failed(store, run)
     elif status == "interrupted":
-        st.warning(f"**Interrupted {words.how_far(run.epoch)}**: its process is gone. {what_is_kept(store, run)}", icon=":material/power_off:")
+        st.warning(f"**Interrupted {words.how_far(run.epoch)}**: its process has ended. {what_is_kept(store, run)}", icon=":material/power_off:")
     elif status == "stopped":
         st.info(_stopped(store, run), icon=":material/stop:")
     elif run.is_hung:
@@ -41,28 +41,28 @@ def ending_card(store: RunStore, run: Any) -> None:
 
 def _stopped(store: RunStore, run: Any) -> str:
     if not run.step:
-        return "Stopped before it began. Resume puts it back in the queue."
+        return "Stopped before the first step. Resume puts the run back into the queue."
     return f"Stopped {words.how_far(run.epoch)} of {run.epochs}. {what_is_kept(store, run)}"
 
 
 def what_is_kept(store: RunStore, run: Any) -> str:
-    """What Resume goes on from."""
+    """The checkpoint that Resume continues from, in words."""
     last = next((checkpoint for checkpoint in reversed(kept_checkpoints(store.folder(run.id)))), None)
     if last is None:
-        return "No checkpoint had been saved yet: Resume begins anew."
+        return "No checkpoint was saved: Resume starts from the beginning."
     where = f"after epoch {last.epoch}" if last.whole_epoch else f"in epoch {last.epoch + 1}"
-    return f"Resume goes on from the checkpoint {where} (step {last.step:,})."
+    return f"Resume continues from the checkpoint {where} (step {last.step:,})."
 
 
 def _hung(run: Any) -> None:
     with st.container(border=True, key="failure"):
         st.warning(
-            f"**No sign of life for {words.duration(run.silent_seconds)}.** Its process is there, but the training in it is silent.",
+            f"**No heartbeat for {words.duration(run.silent_seconds)}.** The process of this run exists, but its training does not report.",
             icon=":material/heart_broken:",
         )
         st.markdown(
-            "It may be waiting for a slow disk or a busy machine. If nothing comes, mark it interrupted: what hangs may then write "
-            "nothing more, and Resume goes on from the last checkpoint."
+            "The training may be waiting for a slow disk or a busy machine. If no heartbeat comes, mark the run interrupted: the hanging "
+            "training can then write nothing more, and Resume continues from the last checkpoint."
         )
         give_up_button(run)
 
@@ -82,7 +82,7 @@ def _failed(store: RunStore, run: Any) -> None:
 
 
 def what_happened(failure: dict[str, Any]) -> str:
-    """The recorded message as a sentence; without the advice in it where the card gives its own."""
+    """The recorded message as a sentence, without its advice where the card gives its own."""
     message = failure.get("message") or "No reason was recorded."
     if failure.get("kind") == "non_finite":
         message = message.partition(". ")[0].rstrip(".") + "."
@@ -90,9 +90,9 @@ def what_happened(failure: dict[str, Any]) -> str:
 
 
 def _cures(store: RunStore, run: Any, kind: str) -> None:
-    """Buttons that do what the sentence says."""
+    """Draw a button for each change that may help."""
     kept = [checkpoint.epoch for checkpoint in lineage.forkable(store, run.id)]
-    now = lineage.config_after(run, kept[-1]) if kept else run.config.at_step(run.step)  # with what was changed live until then
+    now = lineage.config_after(run, kept[-1]) if kept else run.config.at_step(run.step)  # with the live changes until then
     offered = cures(now, kind, kept)
     if not offered:
         return
@@ -106,7 +106,7 @@ def _cures(store: RunStore, run: Any, kind: str) -> None:
 
 
 def cures(config: Any, kind: str, kept: list[int]) -> list[tuple[str, int | None, str]]:
-    """(label, epoch to fork from or None for a clone, ``key=value``) of each change that may cure a failure of this kind."""
+    """Changes that may prevent a failure of this kind: (label, epoch to fork from or None for a clone, ``key=value``)."""
     if kind == "out_of_memory" and config.batch_size > 1:
         return [(f"Clone with batch size {config.batch_size // 2}", None, f"batch_size={config.batch_size // 2}")]
     if kind == "non_finite":
@@ -115,7 +115,7 @@ def cures(config: Any, kind: str, kept: list[int]) -> list[tuple[str, int | None
         slower = f"{config.optimizer.lr / 10:.3g}"
         found = [(f"{begin} with learning rate {slower}", epoch, f"optimizer.lr={slower}")]
         if config.on_non_finite == "stop":
-            found.append((f"{begin}, leaving out such steps", epoch, "on_non_finite=skip"))
+            found.append((f"{begin} and skip such steps", epoch, "on_non_finite=skip"))
         return found
     return []
 
@@ -129,14 +129,14 @@ def _trace(store: RunStore, run: Any, trace: str) -> None:
 
 
 def short_trace(trace: str) -> str:
-    """The innermost lines of a trace, which say where it happened and what."""
+    """The innermost lines of a traceback."""
     lines = trace.rstrip().splitlines()
     left_out = len(lines) - TRACE_LINES
-    return "\n".join(([f"({left_out} lines before these are in the full log)"] if left_out > 0 else []) + lines[-TRACE_LINES:])
+    return "\n".join(([f"(the full log has {left_out} lines before these)"] if left_out > 0 else []) + lines[-TRACE_LINES:])
 
 
 def full_log_button(store: RunStore, run: Any, key: str) -> None:
-    """The run's log file, with whole traces."""
+    """Draw the download of the run's log file, which has whole tracebacks."""
     path = store.folder(run.id) / "log.txt"
 
     def read() -> str:

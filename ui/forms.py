@@ -1,9 +1,9 @@
 """Forms made from pydantic models: description -> help, range -> range, Literal -> choice.
 
-A field that does nothing under some settings says so with ``json_schema_extra={"shown_when": {"<other field>": [values]}}``: it is shown
-only while each named field of the same model has one of the values. A field with choices may say them in words with ``{"words": {choice: text}}``.
+A field that has no effect under some settings states ``json_schema_extra={"shown_when": {"<other field>": [values]}}``: it is shown
+only while each named field of the same model has one of the values. ``{"words": {choice: text}}`` gives the choices of a field other texts.
 
-Each widget is told its value from the settings before it is drawn and writes back on change, so the settings outlive the page.
+Each widget takes its value from the settings before it is drawn and writes changes back, so the settings outlive the page.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COLUMNS = 2
 
 @dataclass(frozen=True)
 class Field:
-    """One option as a form needs it. ``kind``: integer, number, boolean, choice, text or integers (a list)."""
+    """One option of a form. ``kind`` is integer, number, boolean, choice, text or integers (a list)."""
 
     name: str
     kind: str
@@ -44,19 +44,19 @@ class Field:
     shown_when: dict[str, list[Any]] | None = None
     words: dict[str, str] | None = None
 
-    def worded(self, choice: Any) -> str:
-        """A choice for people: in the field's own words, else its name with spaces."""
+    def choice_text(self, choice: Any) -> str:
+        """Text of a choice: the field's own words for it, else its name with spaces."""
         return (self.words or {}).get(choice) or str(choice).replace("_", " ")
 
     @property
     def label(self) -> str:
-        """For people."""
+        """Label on screen, with the unit."""
         text = LABELS.get(self.name, self.name.replace("_", " ").capitalize())
         return f"{text} ({self.unit})" if self.unit else text
 
 
 def describe(model: type[BaseModel]) -> list[Field]:
-    """The fields of a model that a form can show, in order; nested models are left to forms of their own."""
+    """The fields of a model that a form can show, in order. Nested models have forms of their own."""
     schema = model.model_json_schema()
     fields = [_field(name, part, schema.get("$defs", {})) for name, part in schema.get("properties", {}).items()]
     return [field for field in fields if field is not None]
@@ -96,7 +96,7 @@ def _array_kind(rules: dict[str, Any]) -> str | None:
 def options_form(
     model: type[BaseModel], path: tuple[str, ...], *, columns: int = COLUMNS, only: tuple[str, ...] = (), without: tuple[str, ...] = ()
 ) -> None:
-    """Widgets for a model's fields, whose values stand under ``path`` in the settings."""
+    """Draw widgets for a model's fields. Their values are under ``path`` in the settings."""
     every = describe(model)
     values = {field.name: read((*path, field.name), field.default) for field in every}
     fields = [field for field in every if (not only or field.name in only) and field.name not in without and is_shown(field, values)]
@@ -109,12 +109,12 @@ def options_form(
 
 
 def is_shown(field: Field, values: dict[str, Any]) -> bool:
-    """Whether the field does anything under the model's current values (field name -> value)."""
+    """Whether the field has an effect under the model's current values (field name -> value)."""
     return all(values.get(other) in allowed for other, allowed in (field.shown_when or {}).items())
 
 
 def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled: bool = False, hide_label: bool = False) -> None:
-    """One widget for one setting."""
+    """Draw the widget of one setting."""
     key = widget_key(path)
     value = as_shown(field, read(path, field.default))
     hold(key, value)
@@ -131,7 +131,7 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
         st.toggle(label, value, **shared)
     elif field.kind == "choice":
         choices = [*field.choices, *([value] if value not in field.choices else [])]
-        st.selectbox(label, choices, choices.index(value), format_func=field.worded, **shared)
+        st.selectbox(label, choices, choices.index(value), format_func=field.choice_text, **shared)
     elif field.kind in ("integer", "number"):
         _number(field, label, shared)
     else:
@@ -139,7 +139,7 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
 
 
 def _number(field: Field, label: str, shared: dict[str, Any]) -> None:
-    # Without bounds: the browser keeps a number out of them to itself, and the run would start with the old one. The problems say what is wrong.
+    # Without bounds: the browser does not send a number outside them, and the run would start with the old value. The form's problems name it.
     value = st.session_state[shared["key"]]
     extra: dict[str, Any] = {"placeholder": "no limit"} if field.nullable else {}
     step = 1 if field.kind == "integer" else number_step(field)
@@ -147,7 +147,7 @@ def _number(field: Field, label: str, shared: dict[str, Any]) -> None:
 
 
 def number_step(field: Field) -> float:
-    """One click's change: a tenth of the default's order of magnitude up, 0.1 where the default is 0 or 1 and more."""
+    """The change of one click: about the default's order of magnitude; 0.1 for a default of 0, or of 1 and more."""
     default = abs(field.default or 0.0)
     if default == 0 or default >= 1:
         return 0.1
@@ -156,12 +156,12 @@ def number_step(field: Field) -> float:
 
 
 def widget_key(path: tuple[str, ...]) -> str:
-    """Key of the widget of a setting."""
+    """Key of a setting's widget."""
     return "set." + ".".join(path)
 
 
 def as_shown(field: Field, value: Any) -> Any:
-    """A setting as its widget holds it."""
+    """A setting's value as its widget holds it."""
     if field.kind == "integers":
         return ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else str(value or "")
     if field.kind == "text":
@@ -172,7 +172,7 @@ def as_shown(field: Field, value: Any) -> Any:
 
 
 def as_kept(field: Field, value: Any) -> Any:
-    """A widget's value as a setting. A list that is not numbers is kept as it was typed, so that the problems can name it."""
+    """A widget's value as a setting. List entries that are not numbers stay text, so that the problems can name them."""
     if field.kind == "integers":
         parts = [part.strip() for part in str(value).split(",") if part.strip()]
         return [int(part) if part.lstrip("-").isdigit() else part for part in parts]

@@ -1,4 +1,4 @@
-// Thumbnails cut from one picture; a click opens one. Nothing is drawn here: the server sends the picture.
+// Thumbnails cut from one sprite image, which the server draws. A click opens an image.
 
 export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".gallery");
@@ -10,7 +10,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
     const item = document.createElement("button");
     item.type = "button";
     item.className = "item" + (tile.mistake ? " mistake" : "");
-    item.title = [`Open image ${tile.number + 1}`, ...tile.lines].join("\n"); // in full where a line is cut off
+    item.title = [`Open image ${tile.number + 1}`, ...tile.lines].join("\n"); // the full text, also where a line is cut off
     item.dataset.number = tile.number;
     const picture = document.createElement("div");
     picture.className = "picture";

@@ -1,4 +1,4 @@
-"""What the tasks do to the network they share: who pulls against whom, and who owns it."""
+"""Panels on the tasks' gradients: conflict between pairs of tasks, and each task's share of the gradient."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from ui.past import marks_of
 from ui.plot import plot, prepared
 from ui.timeline import follow
 
+SHOWN_SENTENCES = 4  # on pairs of tasks; the others are folded
+
 
 def gradient_panels(run: Any, feed: dict[str, Any], view: View) -> None:
-    """Cosines as a table with a slider through time, and each task's share of the gradient; nothing for a run of one task."""
+    """Draw the cosines as a matrix with a step slider, and each task's share of the gradient; nothing for a run of one task."""
     frame = feed["frame"]
     has_norms = frame["key"].str.startswith("gradient_share/").any()
-    if run.config.update.name == "task_vectors":  # no step has all tasks' gradients at one point
+    if run.config.update.name == "task_vectors":  # no step computes all tasks' gradients at the same weights
         return
     if len(run.info["tasks"]) < 2 or (run.status.is_ended() and not has_norms and not blocks(frame)):
         return
@@ -59,13 +61,23 @@ def _conflict(run: Any, feed: dict[str, Any]) -> None:
     step = _step_slider(run, measured_steps(frame, block or WHOLE))
     figure = cosine_figure(cosines_at(frame, tasks, step, block or WHOLE), tasks, height=120 + 34 * len(tasks))
     plot(prepared(figure, f"Cosines between the tasks' gradients at step {step}"), key="chart.conflict")
-    for sentence in reading(frame, tasks)[:4]:
+    _describe_pairs(run, reading(frame, tasks))
+    st.caption("A cosine below 0 means that a step for one task undoes part of a step for the other. The sentences cover all measured steps.")
+
+
+def _describe_pairs(run: Any, sentences: list[str]) -> None:
+    """A sentence per pair. Beyond ``SHOWN_SENTENCES`` they are folded, so that no pair is left out."""
+    for sentence in sentences[:SHOWN_SENTENCES]:
         st.markdown(f":small[{words.plain(sentence)}]")
-    st.caption("Below 0 a step for one task undoes part of the other's. The sentences are over all steps at which it was measured.")
+    folded = sentences[SHOWN_SENTENCES:]
+    if folded:
+        with st.expander(f"{len(folded)} more, from conflicting to aligned pairs" if len(folded) > 1 else "1 more", key=f"conflict.more.{run.id}"):
+            for sentence in folded:
+                st.markdown(f":small[{words.plain(sentence)}]")
 
 
 def _step_slider(run: Any, steps: list[int]) -> int:
-    """The newest, until the viewer chooses another one; choosing the newest follows again."""
+    """Draw the step slider. It follows the newest step until the viewer chooses another one."""
     if len(steps) == 1:
         st.caption(f"At step {steps[0]:,}")
         return steps[0]

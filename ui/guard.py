@@ -1,4 +1,4 @@
-"""No traceback on screen: what goes wrong becomes a sentence."""
+"""Error boundary of the pages: errors appear as sentences, without a traceback. Also the list of pages."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _log = logging.getLogger(__name__)
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether the error was raised on purpose. By name: after a source file is saved, the class may exist twice."""
+    """Whether the error is an MTLError. The check is by name, because the class can exist twice after a source file was saved."""
     return any(parent.__name__ == "MTLError" for parent in type(error).__mro__)
 
 
 @contextmanager
-def in_words() -> Iterator[None]:
-    """Errors raised inside are shown as a sentence; the traceback of an unexpected one goes to the server's log."""
+def errors_as_text() -> Iterator[None]:
+    """Show errors raised inside as a sentence. The traceback of an unexpected one goes to the server's log."""
     try:
         yield
     except Exception as error:  # Streamlit's own signals are BaseException and pass through
@@ -32,22 +32,22 @@ def in_words() -> Iterator[None]:
         else:
             _log.exception("unexpected error while drawing a page")
             what = f"This part of the page could not be drawn ({type(error).__name__}: {plain(str(error))})."
-            st.error(f"{what} The server's log has the details; reload to try again.")
+            st.error(f"{what} The server's log has the details. Reload the page to try again.")
 
 
 def worded(draw: Callable[..., None]) -> Callable[..., None]:
-    """The same for a function; fragments need it because they run again on their own."""
+    """``errors_as_text`` as a decorator. Fragments need it because they rerun on their own."""
 
     @functools.wraps(draw)
     def guarded(*args: object, **kwargs: object) -> None:
-        with in_words():
+        with errors_as_text():
             draw(*args, **kwargs)
 
     return guarded
 
 
 def page_list() -> list[Any]:
-    """The pages in the order of the menu; the first one opens without an address."""
+    """The pages in the order of the menu. The first one is the start page."""
     return [
         st.Page("pages/train.py", title="Train", icon=":material/play_circle:", default=True),
         st.Page("pages/run.py", title="Run", icon=":material/monitoring:"),
@@ -58,18 +58,18 @@ def page_list() -> list[Any]:
     ]
 
 
-def around_page() -> None:
-    """First line of app.py: the page that it runs is not alone."""
+def mark_inside_app() -> None:
+    """Mark that app.py runs the page. app.py calls it before it runs a page."""
     st.session_state["around"] = True
 
 
-def through_app() -> None:
-    """First line of every page: have app.py run around it.
+def run_inside_app() -> None:
+    """Rerun a page through app.py where it was run alone. Every page calls it first.
 
-    Until ``st.navigation`` has run once in a server, Streamlit takes the folder ``pages`` for its older kind of app, and an address such
+    Until ``st.navigation`` has run once in a server, Streamlit treats the folder ``pages`` as its older kind of app, and an address such
     as ``/run?run=...`` opened right after a restart runs that file alone. Declaring the navigation ends that; the rerun goes through app.py.
     """
     if not st.session_state.pop("around", False):
-        st.set_page_config(page_icon=page_icon())  # else the browser fetches the page's own icon from the internet
+        st.set_page_config(page_icon=page_icon())  # otherwise the browser fetches the page's default icon from the internet
         st.navigation(page_list(), position="hidden")
         st.rerun()

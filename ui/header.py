@@ -1,4 +1,4 @@
-"""The top of a run's page: its name and state, where it came from, what can be done with it, how far it is."""
+"""The top of a run's page: name and state, lineage, actions, progress."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOWN_CHILDREN = 5
 
 
 def header(store: RunStore, run: Any) -> None:
-    """All of it; its height changes only with the run's state."""
+    """Draw the header. Its height changes only with the run's state."""
     colour, icon = words.STATUS_LOOK[str(run.status)]
     known = listing_with(run)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -38,7 +38,7 @@ def header(store: RunStore, run: Any) -> None:
 
 
 def _lineage(run: Any, known: list[dict[str, Any]]) -> None:
-    """Links to the run it was forked from and to those forked from it."""
+    """Draw links to the run's parent and to its forks."""
     children = [other for other in known if other["parent"] == run.id]
     if not run.parent and not children:
         return
@@ -72,5 +72,5 @@ def _progress(run: Any) -> None:
         st.caption(words.in_line(run))
     elif str(run.status) == "finished":
         epochs = "1 epoch" if run.epochs == 1 else f"{run.epochs} epochs"
-        own = f"; its own from epoch {run.parent_epoch} on," if run.parent else ""
+        own = f"; trained here from epoch {run.parent_epoch} on," if run.parent else ""
         st.caption(f"{epochs}, {run.step:,} steps{own} in {words.duration(run.seconds)}")

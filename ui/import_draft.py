@@ -1,4 +1,4 @@
-"""The import that this session is about to make: plain values in the session, the engine's objects in the background's states."""
+"""The import draft of a session: plain values in the session, engine objects in the states of the background jobs."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from ui import background
 from ui.paths import is_allowed
 from ui.state import run_store
 
-RESIZED = {"stretch": "stretched", "pad": "kept whole, with bars", "crop": "cut off at the longer side"}  # pictures of other proportions
+RESIZED = {"stretch": "stretched", "pad": "padded with bars", "crop": "cropped at the longer side"}  # images of another aspect ratio
 
 
 def draft() -> dict[str, Any]:
-    """The import that is being made; empty without one.
+    """The draft as a dict; empty where no import has been started.
 
-    ``path``, ``title`` (what the user calls the files), ``uploaded``, ``spec`` (plain; empty before the proposal), ``name``, ``answers`` (question ->
-    reading), ``described`` (mark of the sources that ``tasks`` were counted for), ``sheets`` (drawn readings).
+    Keys: ``path``, ``title`` (the user's name of the files), ``uploaded``, ``spec`` (plain; empty before the proposal), ``name``, ``answers``
+    (question -> reading), ``described`` (``sources_mark`` of the counted tasks), ``sheets`` (drawn readings).
     """
     return st.session_state.get("import_draft", {})
 
 
 def start(path: str, title: str, *, uploaded: bool = False) -> None:
-    """Look at a folder or zip, in the background."""
-    leave()
+    """Start a draft and scan its folder or zip in the background."""
+    discard_draft()
     token = uuid.uuid4().hex
     st.session_state["import_draft"] = {
         "token": token,
@@ -45,14 +45,14 @@ def start(path: str, title: str, *, uploaded: bool = False) -> None:
     }
 
     def work(progress: background.Progress, cancelled: Any) -> Any:
-        progress(0.0, "looking at the files")
+        progress(0.0, "scanning the files")
         return propose(path)
 
-    background.begin(_key("propose"), work)
+    background.start(_key("propose"), work)
 
 
-def leave() -> None:
-    """Forget the import that was about to be made."""
+def discard_draft() -> None:
+    """Delete the draft and cancel its jobs."""
     if draft():
         for kind in ("propose", "describe", "check", "import"):
             background.drop(_key(kind))
@@ -64,18 +64,18 @@ def _key(kind: str) -> str:
 
 
 def job_key(kind: str) -> str:
-    """Under which the background keeps a work of this draft: ``propose``, ``describe``, ``check``, ``import`` or a drawn reading."""
+    """Key of a background job of this draft: ``propose``, ``describe``, ``check``, ``import`` or a drawn reading."""
     return _key(kind)
 
 
 def result_of(kind: str) -> Any:
-    """What it came to; None before its end, and where it failed."""
+    """Result of a job of this draft; None before its end and after a failure."""
     state = background.state_of(_key(kind)) if draft() else None
     return state["result"] if state and state["done"] else None
 
 
 def take_proposal(proposal: Any, name: str) -> None:
-    """Begin the form with what the look suggests; once."""
+    """Fill the form with the proposal of the scan, once."""
     if not draft()["spec"]:
         draft()["spec"] = proposal.spec.to_dict()
         draft()["name"] = name
@@ -99,13 +99,13 @@ def change(path: tuple[Any, ...], new: Any) -> None:
 
 
 def sources_mark() -> str:
-    """Of the settings that decide which tasks there are: the sources, and which files are images."""
+    """Checksum of the settings that decide the tasks: the sources, and which files are images."""
     images = {key: draft()["spec"]["images"].get(key) for key in ("folders", "files", "exclude", "exclude_suffixes")}
     return hashlib.sha256(json.dumps([images, draft()["spec"]["sources"]], sort_keys=True).encode()).hexdigest()
 
 
 def tasks_now(proposal: Any) -> tuple[Any, bool]:
-    """What the sources give as they are set now, and whether that is known yet. The last known is given until it is."""
+    """Tasks of the sources under the current settings, and whether they are up to date. Until they are counted, the last known ones."""
     state = background.state_of(_key("describe"))
     if state is not None and state["done"] and state["result"] is not None and state["result"][0] == sources_mark():
         return state["result"][1], True
@@ -115,9 +115,9 @@ def tasks_now(proposal: Any) -> tuple[Any, bool]:
     if state is None or (state["done"] and state["asked"] != sources_mark()):
         spec = _spec_or_none()
         if spec is None:
-            return last, True  # the settings are wrong; the page says how
+            return last, True  # the settings are invalid; the page says why
         path, mark = draft()["path"], sources_mark()
-        background.begin(_key("describe"), lambda progress, cancelled: (mark, describe(path, spec)))["asked"] = mark
+        background.start(_key("describe"), lambda progress, cancelled: (mark, describe(path, spec)))["asked"] = mark
     elif state["done"]:
         st.session_state["import_refused"] = state["error"]
         return last, True
@@ -125,19 +125,19 @@ def tasks_now(proposal: Any) -> tuple[Any, bool]:
 
 
 def place_of(proposal: Any, source: int) -> int | None:
-    """Where a source of the look stands in the settings now; None where it was left out, or reads other files by now."""
+    """Current position of a scanned source in the settings; None where it was removed or now reads other files."""
 
     def mark(entry: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(entry.get(key) for key in ("format", "file", "folder", "suffix"))
 
     looked = [mark({"format": entry.format, **entry.options}) for entry in proposal.spec.sources]
-    alike = looked[: source + 1].count(looked[source])  # the first, second ... of those that read the same
+    alike = looked[: source + 1].count(looked[source])  # its number among the sources that read the same files
     places = [place for place, entry in enumerate(draft()["spec"]["sources"]) if mark(entry) == looked[source]]
     return places[alike - 1] if alike <= len(places) else None
 
 
 def rename_task(old: str, new: str) -> None:
-    """A task has another name: also where the settings speak of it."""
+    """Rename a task everywhere in the settings."""
     spec = draft()["spec"]
     if spec.get("tasks") is not None:
         spec["tasks"] = [new if name == old else name for name in spec["tasks"]]
@@ -148,27 +148,27 @@ def rename_task(old: str, new: str) -> None:
 
 
 def fingerprint() -> str:
-    """Of the spec: a report holds for the settings it was made under only."""
+    """Checksum of the spec. A report holds only for the spec it was made with."""
     return hashlib.sha256(json.dumps(draft()["spec"], sort_keys=True).encode()).hexdigest()
 
 
 def spec_of() -> ImportSpec:
-    """The draft's spec, checked. Raises ConfigError."""
+    """The draft's validated spec. Raises ConfigError."""
     return ImportSpec.from_dict(draft()["spec"])
 
 
 def start_check() -> None:
-    """Read every file once; nothing is written. Refuses what is wrong with the settings by leaving a sentence."""
+    """Start the check, which reads every file and writes nothing. Invalid settings leave an error in the session instead."""
     path, spec = draft()["path"], _spec_or_none()
     if spec is None:
         return
     draft()["checked"] = fingerprint()
     background.drop(_key("import"))
-    background.begin(_key("check"), lambda progress, cancelled: examine(path, spec, progress, cancelled))
+    background.start(_key("check"), lambda progress, cancelled: examine(path, spec, progress, cancelled))
 
 
 def start_import() -> None:
-    """Make the import that was checked."""
+    """Start the import that was checked."""
     path, spec, examined, name, home = draft()["path"], _spec_or_none(), result_of("check"), draft()["name"].strip(), run_store().home
     if spec is None or examined is None or fingerprint() != draft()["checked"]:
         return
@@ -177,7 +177,7 @@ def start_import() -> None:
         import_dataset(path, spec, name, home=home, checked=examined, progress=progress, cancelled=cancelled)
         return name
 
-    background.begin(_key("import"), work)
+    background.start(_key("import"), work)
 
 
 def _spec_or_none() -> ImportSpec | None:
@@ -186,7 +186,7 @@ def _spec_or_none() -> ImportSpec | None:
     st.session_state.pop("import_refused", None)
     try:
         if not draft()["uploaded"] and not is_allowed(draft()["path"]):
-            raise ValueError(f"'{draft()['path']}' is outside of the folders that the dashboard may read.")
+            raise ValueError(f"'{draft()['path']}' is outside the folders that the dashboard may read.")
         return spec_of()
     except Exception as error:
         if not is_ours(error) and not isinstance(error, ValueError):

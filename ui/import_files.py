@@ -1,4 +1,4 @@
-"""What the look of an import made of the files: which are read, as what, and which are not, with the reason."""
+"""The table of files in an import: which are read, as what, and which are not read, with the reason."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ ROWS = 400
 
 
 def files_step(proposal: Any) -> None:
-    """A table of files and patterns; open where something is not read."""
+    """Draw the table of files and patterns. It is open where a file is not read."""
     if not proposal.files:
         return
     ordered = sorted(proposal.files, key=lambda note: note.read)
     not_read = sum(note.count for note in ordered if not note.read)
-    title = f"Files: {not_read:,} not read" if not_read else "Files: all that were recognised are read"
+    title = f"Files: {not_read:,} not read" if not_read else "Files: all recognised files are read"
     with st.expander(title, icon=":material/description:", expanded=bool(not_read), key="import.files"):
         rows = [
-            {"": "read" if note.read else "not read", "files": note.files, "number": note.count, "why, or as what": note.reason}
+            {"": "read" if note.read else "not read", "files": note.files, "number": note.count, "read as, or reason": note.reason}
             for note in ordered[:ROWS]
         ]
         st.dataframe(
@@ -31,8 +31,8 @@ def files_step(proposal: Any) -> None:
                 "": st.column_config.TextColumn(width=80),
                 "files": st.column_config.TextColumn(width=300),
                 "number": st.column_config.NumberColumn(format="localized", width=80),
-                "why, or as what": st.column_config.TextColumn(width=700),
+                "read as, or reason": st.column_config.TextColumn(width=700),
             },
         )
         if len(ordered) > ROWS:
-            st.caption(f"The first {ROWS:,} of {len(ordered):,} lines are shown.")
+            st.caption(f"The table shows the first {ROWS:,} of {len(ordered):,} lines.")

@@ -1,4 +1,4 @@
-"""Second step of an import: what the look found, each guess to be corrected before anything is checked."""
+"""Second step of an import: the form with what the scan found, in which every guess can be corrected."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GROUPS = {
 
 
 def form_step(proposal: Any) -> None:
-    """What was found and guessed; tasks, tables, images and splits."""
+    """Draw the findings of the scan and the fields for tasks, tables, images and splits."""
     now, known = tasks_now(proposal)
     st.markdown(f"**{now.images:,} images** in {words.plain(draft()['title'])}")
     if proposal.notes:
@@ -63,12 +63,12 @@ def form_step(proposal: Any) -> None:
 
 
 def _tasks(proposal: Any, known: bool) -> None:
-    about = "which to keep; the counts are from a first look" if known else "counting again with the changed settings..."
+    about = "untick those to leave out; the scan made the counts" if known else "counting again with the changed settings..."
     st.markdown(f"**Tasks** :gray[{about}]")
     if not proposal.tasks:
         st.caption(
-            "No targets were recognised. The images alone can be imported: for self-supervised tasks, whose targets are made of the pixels. "
-            "If there are targets, add their source below, under 'Sources of targets'."
+            "No targets were recognised. The images alone can be imported for self-supervised tasks, whose targets are made from the pixels. "
+            "If the files have targets, add their source below, under 'Sources of targets'."
         )
         return
     kept = value("tasks")
@@ -88,7 +88,7 @@ def _tasks(proposal: Any, known: bool) -> None:
     edited = st.data_editor(
         pd.DataFrame(rows),
         hide_index=True,
-        key=f"import.tasks.{_mark([row['task'] for row in rows])}",  # what was edited belongs to these rows
+        key=f"import.tasks.{_mark([row['task'] for row in rows])}",  # edits belong to these rows only
         disabled=[name for name in rows[0] if name not in ("keep", "title")] if known else True,
         column_config={
             "keep": st.column_config.CheckboxColumn("Keep", width=60),
@@ -97,7 +97,7 @@ def _tasks(proposal: Any, known: bool) -> None:
             "labelled": st.column_config.NumberColumn(format="localized", width=80),
         },
     )
-    if not known:  # these rows have the names from before the settings changed: what they say must not be taken for the names of now
+    if not known:  # the rows have task names from before the settings changed; these must not be taken into the settings
         return
     edited_rows = edited.to_dict("records")
     chosen = [row["task"] for row in edited_rows if row["keep"]]
@@ -119,7 +119,7 @@ def _listed(classes: tuple[str, ...]) -> str:
 
 
 def _table(table: Any) -> None:
-    """How a CSV was read: everything that was guessed about it, and its first rows."""
+    """Draw the guesses about a CSV file and its first rows."""
     where: tuple[Any, ...] = ("sources", table.source)
     left, middle, right = st.columns(3)
     with left:
@@ -133,8 +133,8 @@ def _table(table: Any) -> None:
     if isinstance(columns, list) and all(isinstance(entry, dict) and "column" in entry for entry in columns) and columns:
         st.caption("Columns that become tasks")
         shown = [{"column": entry["column"], "task": entry.get("task", ""), "kind": entry.get("kind", "")} for entry in columns]
-        # An editor keeps its edits by the number of the row. Each is taken into the settings once, and the next editor begins without any:
-        # one kept would go to another column where the columns change, and would undo what an answer or the YAML says later.
+        # An editor stores its edits by row number. Each edit goes into the settings once, and the next editor (another key) starts without edits:
+        # a stored edit would move to another column when the columns change, and would undo a later answer or YAML.
         mark = _mark([table.file, *(text for row in shown for text in row.values())])
         edited = st.data_editor(
             pd.DataFrame(shown),
@@ -157,11 +157,11 @@ def _table(table: Any) -> None:
             entry |= {"task": row["task"], "kind": row["kind"]}
             renamed = True
         if renamed:
-            st.rerun()  # the tasks above were drawn with the settings from before
+            st.rerun()  # the tasks above were drawn with the old settings
 
 
 def _distinct(names: tuple[str, ...]) -> list[str]:
-    """Names as a table on screen needs them: none empty, none twice."""
+    """Column names for a table on screen: not empty, and unique."""
     seen: dict[str, int] = {}
     found = []
     for place, name in enumerate(names):
@@ -186,7 +186,7 @@ def _select(label: str, path: tuple[Any, ...], options: list[str], default: str 
 
 
 def _number(label: str, path: tuple[Any, ...], step: float, about: str = "") -> None:
-    """Without bounds: the browser would keep the old number in place of one outside of them, and the spec says what is wrong with it."""
+    """Draw a number field without bounds: the browser would not send a number outside them. The check of the spec names what is wrong."""
     current = value(*path)
     key = "import." + ".".join(str(part) for part in path)
     hold(key, current)
@@ -211,8 +211,8 @@ def _images() -> None:
     with colour:
         _select("Colour", ("images", "colour"), list(COLOURS), None, COLOURS.get, about=fields["colour"].description)
     with resize:
-        _select("Pictures of other proportions", ("images", "resize"), list(RESIZED), None, lambda how: RESIZED[how].capitalize())
-    st.caption("Every image is brought to this size once, and trained on at it. Larger ones show more and train slower.")
+        _select("Images of another aspect ratio", ("images", "resize"), list(RESIZED), None, lambda how: RESIZED[how].capitalize())
+    st.caption("The import resizes every image to this size, and runs train on it. Larger images show more detail and train slower.")
 
 
 def _splits(proposal: Any, now: Any) -> None:
@@ -226,7 +226,7 @@ def _splits(proposal: Any, now: Any) -> None:
 
     options = list(get_args(SplitSpec.model_fields["how"].annotation))
     st.segmented_control(
-        "Where the parts come from",
+        "How the splits are made",
         options,
         default=value(*path),
         required=True,
@@ -245,11 +245,11 @@ def _splits(proposal: Any, now: Any) -> None:
     if drawn:
         _drawing(proposal, now, drawn, about)
     else:
-        st.caption(f"{HOW_GIVEN[how]} say which image belongs to which part. Nothing is drawn at random.")
+        st.caption(f"{HOW_GIVEN[how]} decide the split of each image. No split is drawn at random.")
 
 
 def _drawing(proposal: Any, now: Any, drawn: list[str], about: dict[str, str]) -> None:
-    """How the parts that are given by nothing are drawn, from all images or from those of train."""
+    """Draw the fields for the splits that are drawn at random, from all images or from those of train."""
     of = "" if value("splits", "how") == "ratio" else " of train"
     shares = [(f"Share{of} for {part}", f"{part}_share", 0.05) for part in drawn]
     for place, (label, name, step) in zip(st.columns(3), [*shares, ("Seed", "seed", 1)], strict=False):
@@ -268,7 +268,7 @@ def _drawing(proposal: Any, now: Any, drawn: list[str], about: dict[str, str]) -
         with left:
             _number("Frames in a block", ("splits", "block"), 1, about["block"])
         with right:
-            _number("Frames left out between parts", ("splits", "gap"), 1, about["gap"])
+            _number("Frames left out between splits", ("splits", "gap"), 1, about["gap"])
 
 
 def _column_of(proposal: Any, file: str, column: str, about: dict[str, str]) -> None:
@@ -292,8 +292,8 @@ def _names(part: str, about: str) -> None:
 
 
 def _yaml() -> None:
-    """The whole description, for everything that has no field above; and to repeat the import from the command line."""
-    with st.expander("All of it as YAML", icon=":material/code:", key="import.yaml"):
+    """Draw the whole spec as YAML: for options without a field, and to repeat the import from the command line."""
+    with st.expander("All settings as YAML", icon=":material/code:", key="import.yaml"):
         with st.form("import_yaml", border=False):
             try:
                 text = ImportSpec.from_dict(draft()["spec"]).to_yaml()
@@ -305,8 +305,8 @@ def _yaml() -> None:
             if text is not None:
                 hold("import.yaml_text", text)
             st.text_area("YAML", text or "", key="import.yaml_text", height=320, label_visibility="collapsed")
-            st.form_submit_button("Use this", icon=":material/check:", on_click=_take_yaml)
-        st.caption("Saved as dataset.yaml beside the data, `python -m mtl_core data import PATH --name NAME` makes the same set.")
+            st.form_submit_button("Use this YAML", icon=":material/check:", on_click=_take_yaml)
+        st.caption("Save this as dataset.yaml beside the data to make the same set with `python -m mtl_core data import PATH --name NAME`.")
 
 
 def _take_yaml() -> None:

@@ -1,4 +1,4 @@
-"""Bring your own images: files -> what was found, to be corrected -> report -> decision -> import. The engine does all of it; this shows it."""
+"""The import panel: choose files, correct what the scan found, read the report, import. The engine does the work; this module draws it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui import background, words
-from ui.import_draft import draft, job_key, leave, result_of, start_check, take_proposal
+from ui.import_draft import discard_draft, draft, job_key, result_of, start_check, take_proposal
 from ui.import_form import form_step
 from ui.import_questions import check_questions_step, open_questions
 from ui.import_report import report_step
@@ -15,17 +15,17 @@ from ui.import_source import source_step, suggested_name
 
 
 def import_panel() -> None:
-    """The step that the import has come to."""
+    """Draw the current step of the import."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Bring your own images", anchor=False, width="content")
         st.space("stretch")
         if draft():
-            st.button("Other files", icon=":material/restart_alt:", key="import.restart", type="tertiary", on_click=leave)
+            st.button("Other files", icon=":material/restart_alt:", key="import.restart", type="tertiary", on_click=discard_draft)
         st.button("Back to the data sets", icon=":material/arrow_back:", key="import.back", type="tertiary", on_click=_back)
     if not draft():
         source_step()
         return
-    if not _ended("propose", "Looking"):
+    if not _ended("propose", "Scanning"):
         return
     proposal = result_of("propose")
     take_proposal(proposal, suggested_name(draft()["title"]))
@@ -46,16 +46,16 @@ def import_panel() -> None:
         left = len(open_questions(proposal))
         st.button(label, type=kind, icon=":material/fact_check:", key="import.check", disabled=left > 0, on_click=start_check)
         if left:
-            st.caption(f":material/help: {left} {'question' if left == 1 else 'questions'} above to answer first.")
+            st.caption(f":material/help: Answer the {'question' if left == 1 else f'{left} questions'} above first.")
         elif report is None:
-            st.caption("Reads every file once and says what is wrong with which. Nothing is made by it.")
+            st.caption("The check reads every file once and lists what is wrong. It writes nothing.")
         else:
             check_questions_step(examined)
             report_step(report)
 
 
 def _ended(kind: str, title: str) -> bool:
-    """Whether this work is not going on; how far it is, or why it failed, is on screen. A failed look leaves nothing to go on with."""
+    """Whether a job of the draft has ended. Draws its progress or its error. False after a failed scan, which leaves nothing to continue with."""
     state = background.state_of(job_key(kind))
     if state is None:
         return kind != "propose"
@@ -63,16 +63,16 @@ def _ended(kind: str, title: str) -> bool:
         background.show_progress(job_key(kind), title)
         return False
     if state["cancelled"]:
-        st.info("It was cancelled; nothing is left of it.", icon=":material/info:")
+        st.info("Cancelled. No files are left of it.", icon=":material/info:")
     elif state["error"]:
-        own = state["error"].replace(Path(draft()["path"]).name, draft()["title"])  # an upload lies under a name made of its content
+        own = state["error"].replace(Path(draft()["path"]).name, draft()["title"])  # an upload is stored under a checksum of its content
         st.error(words.plain(own), icon=":material/error:")
     return kind != "propose" or state["result"] is not None
 
 
 def _finished(name: str) -> None:
-    """To the set's own page."""
-    leave()
+    """Open the page of the new set."""
+    discard_draft()
     st.session_state.setdefault("toasts", []).append(f"{words.plain(name)} is imported")
     st.query_params.clear()
     st.query_params["data"] = f"imported/{name}"

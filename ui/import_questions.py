@@ -1,4 +1,4 @@
-"""What the files of an import leave open: each question with its readings, drawn on pictures. Nothing is checked before each is answered."""
+"""Questions of an import, where the files can be read in several ways: each with its readings drawn on images. The check needs all answers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.data.dataset import in_unit
 from mtl_core.data.imports import answer, preview
 from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.figures.gallery import contact_sheet, png
@@ -23,12 +24,12 @@ TILE_PIXELS = 224
 
 
 def asked(proposal: Any) -> list[Any]:
-    """The questions of the look whose source is still among the settings, each with the place where the source stands now."""
+    """The questions of the scan whose source is still in the settings, each with the source's current position."""
     return _placed(proposal.questions, proposal)
 
 
 def _placed(questions: Any, read_as: Any) -> list[Any]:
-    """Questions about the sources of ``read_as.spec``, about where these stand in the settings now; without those that are gone."""
+    """Questions about the sources of ``read_as.spec`` with the sources' current positions; without those of removed sources."""
     found = []
     for question in questions:
         place = None if question.source is None else place_of(read_as, question.source)
@@ -38,12 +39,12 @@ def _placed(questions: Any, read_as: Any) -> list[Any]:
 
 
 def open_questions(proposal: Any) -> list[Any]:
-    """The questions that this session has not answered yet."""
+    """The questions that this session has not answered."""
     return [question for question in asked(proposal) if question.name not in draft()["answers"]]
 
 
 def questions_step(proposal: Any) -> None:
-    """Every question of the look, those that are answered too."""
+    """Draw all questions of the scan, answered ones included."""
     questions = asked(proposal)
     if not questions:
         return
@@ -54,22 +55,22 @@ def questions_step(proposal: Any) -> None:
             st.markdown(f"**Questions** :gray[the files can be read in more than one way: {said}]", width="content")
             st.space("stretch")
             if any(question.taken for question in open_questions(proposal)):
-                st.button("Take what is suggested", icon=":material/done_all:", key="import.suggested", on_click=_take_suggested, args=(proposal,))
+                st.button("Use the suggestions", icon=":material/done_all:", key="import.suggested", on_click=_take_suggested, args=(proposal,))
         for question in questions:
             _question(question)
 
 
 def check_questions_step(examined: Any) -> None:
-    """What only the check could ask, which reads every file. An answer changes the settings, and the files are checked again with it."""
+    """Draw the questions that only the check found, since it reads every file. An answer changes the settings, and the files need another check."""
     questions = _placed(examined.report.questions, examined)
     if not questions:
         return
-    if fingerprint() == draft()["checked"]:  # what was answered before is asked again: the answer left it open
+    if fingerprint() == draft()["checked"]:  # a question that returns after its answer is open again
         for question in questions:
             if draft()["answers"].pop(question.name, None):
                 st.session_state.pop(f"import.question.{question.name}", None)
     with st.container(border=True, key="import_check_questions"):
-        st.markdown("**Questions of the check** :gray[answer them, then check again]")
+        st.markdown("**Questions of the check** :gray[answer them, then check the files again]")
         for question in questions:
             _question(question)
 
@@ -101,7 +102,7 @@ def _question(question: Any) -> None:
 
 
 def _readings(question: Any) -> None:
-    """The example pictures under each reading, side by side."""
+    """Draw the example images under each reading, side by side."""
     if not torch_is_ready():
         return
     for place, reading in zip(st.columns(min(3, len(question.readings))), question.readings[:3], strict=False):
@@ -115,7 +116,7 @@ def _readings(question: Any) -> None:
 
 
 def _sheet(question: Any, reading: str) -> tuple[bytes | None, list[str]]:
-    """Drawn in the background, once per state of the settings."""
+    """The contact sheet of a reading and its sentences. A background job draws it once per state of the settings."""
     try:
         spec = answer(ImportSpec.from_dict(draft()["spec"]), question, reading)
     except Exception as error:
@@ -130,7 +131,7 @@ def _sheet(question: Any, reading: str) -> tuple[bytes | None, list[str]]:
     state = background.state_of(key)
     if state is None:
         source, examples = question.source, question.examples[:SHOWN]
-        state = background.begin(key, lambda progress, cancelled: _drawn(path, text, examples, source, colour))
+        state = background.start(key, lambda progress, cancelled: _drawn(path, text, examples, source, colour))
     if not state["done"]:
         wait_for("work")
         return None, ["Drawing..."]
@@ -140,13 +141,13 @@ def _sheet(question: Any, reading: str) -> tuple[bytes | None, list[str]]:
 
 
 def _drawn(path: str, text: str, examples: tuple[str, ...], source: int | None, colour: str) -> tuple[bytes | None, list[str]]:
-    """One row of pictures for each task that the source gives."""
+    """Draw one row of images for each task of the source."""
     spec = ImportSpec.from_yaml(text)
     if source is not None:
         spec = spec.model_copy(update={"sources": [spec.sources[source]], "tasks": None})
     found = preview(path, spec, examples)
     if not found.keys:
-        return None, list(found.refused) or ["None of these pictures is read this way"]
+        return None, list(found.refused) or ["None of these images can be read this way"]
     rows = []
     for task in found.tasks or (None,):
         tiles = [drawn_target(found.data, row, task, TILE_PIXELS, small=True) for row in range(len(found.keys))]
@@ -157,9 +158,7 @@ def _drawn(path: str, text: str, examples: tuple[str, ...], source: int | None, 
 
 def _in_words(task: Any) -> str:
     kind = task.kind.replace("_", " ")
-    return f"{task.name}: {kind}" + (
-        f", {len(task.classes)} classes: {', '.join(task.classes)}" if task.classes else f" in {task.unit}" if task.unit else ""
-    )
+    return f"{task.name}: {kind}" + (f", {len(task.classes)} classes: {', '.join(task.classes)}" if task.classes else in_unit(task.unit))
 
 
 def take_answer(question: Any, reading: str) -> None:

@@ -1,4 +1,4 @@
-"""Third step of an import: what the check found, file by file; then the decision."""
+"""Third step of an import: the findings of the check, file by file, and the Import button."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from ui import words
 from ui.import_draft import RESIZED, draft, fingerprint, start_import, value
 from ui.state import hold, run_store
 
-ROWS = 1000  # findings in the table on screen; the CSV has all that are listed
-GROUPS = {  # of findings -> on the button, in the table
+ROWS = 1000  # of the table on screen; the CSV has all listed findings
+GROUPS = {  # group of findings -> text on its button, text in the table
     "image": ("Images that cannot be used", "Image not used"),
     "skipped": ("Targets and rows that are not used", "Target or row not used"),
     "repaired": ("Repaired", "Repaired"),
-    "note": ("Odd, but used", "Odd"),
+    "note": ("Unusual, but used", "Unusual"),
 }
-SORTS = {"picture": "not readable"}  # where a kind's own name says too little
+SORTS = {"picture": "not readable"}  # kind of finding -> text, where the kind's name is unclear
 LEAKS = 10
 SIZES = 6  # the most frequent ones
 
 
 def report_step(report: Any) -> None:
-    """Numbers, findings, leaks, and the button that imports."""
-    left_out = report.found - report.images - report.skipped  # frames between the parts, images in no list
+    """Draw the counts, the findings, the leaks, and the Import button."""
+    left_out = report.found - report.images - report.skipped  # frames between splits, images in no list
     facts = {
         "usable images": f"{report.images:,} of {report.found:,}",
         "images that cannot be used": f"{report.skipped:,}",
         "images repaired": f"{report.repaired:,}",
         **({"left out by the split": f"{left_out:,}"} if left_out > 0 else {}),
         **{split: f"{size:,}" for split, size in report.split_sizes.items()},
-        "once prepared": f"{report.bytes_prepared / 1e6:,.1f} MB",
+        "prepared size": f"{report.bytes_prepared / 1e6:,.1f} MB",
     }
     with st.container(border=True, key="import_report"):
-        st.markdown("**What is in it** :gray[nothing has been prepared yet]")
+        st.markdown("**Result of the check** :gray[nothing is imported yet]")
         cells = "".join(f'<div><div class="fact-name">{name}</div>{text}</div>' for name, text in facts.items())
         st.html(f'<div class="facts">{cells}</div>')
         _tasks(report)
@@ -73,7 +73,7 @@ def _classes(summary: Any) -> str:
 
 def _findings(report: Any) -> None:
     if not report.counts:
-        st.success("Every file is usable as it is.", icon=":material/check:")
+        st.success("Every file can be used unchanged.", icon=":material/check:")
         return
     groups: Counter[str] = Counter()
     for key, count in report.counts.items():
@@ -94,21 +94,21 @@ def _findings(report: Any) -> None:
             "All findings as CSV", report.to_csv(), "findings.csv", "text/csv", icon=":material/download:", key="import.csv", on_click="ignore"
         )
     if groups["skipped"]:
-        st.caption("An image stays usable when one of its targets, or a row that names it, is not: it only lacks that target.")
+        st.caption("An image with an unusable target or table row is still imported, without that target.")
     if not shown:
-        st.caption("Choose above what to list.")
+        st.caption("No findings are selected. Choose above which ones to list.")
         return
     rows = [finding for finding in report.findings if group_of(finding.outcome, finding.kind) in shown]
-    rows.sort(key=lambda row: report.counts[f"{row.outcome}/{row.kind}"])  # what is rare is not buried under what is everywhere
+    rows.sort(key=lambda row: report.counts[f"{row.outcome}/{row.kind}"])  # rare kinds first, so that frequent ones do not hide them
     with_task = any(row.task for row in rows)
     table = pd.DataFrame(
         [
             {
                 "": GROUPS[group_of(row.outcome, row.kind)][1],
-                "sort": f"{SORTS.get(row.kind, row.kind).replace('_', ' ')} ({report.counts[f'{row.outcome}/{row.kind}']:,})",
+                "type": f"{SORTS.get(row.kind, row.kind).replace('_', ' ')} ({report.counts[f'{row.outcome}/{row.kind}']:,})",
                 "file": row.file,
                 **({"task": row.task} if with_task else {}),
-                "what": row.message,
+                "finding": row.message,
             }
             for row in rows[:ROWS]
         ]
@@ -118,7 +118,7 @@ def _findings(report: Any) -> None:
         hide_index=True,
         placeholder="",
         height=min(36 * (len(table) + 1), 320),
-        column_config={"file": st.column_config.TextColumn(width=300), "what": st.column_config.TextColumn(width=480)},
+        column_config={"file": st.column_config.TextColumn(width=300), "finding": st.column_config.TextColumn(width=480)},
     )
     if len(rows) > ROWS or report.left_out:
         st.caption(
@@ -129,21 +129,21 @@ def _findings(report: Any) -> None:
 
 
 def group_of(outcome: str, kind: str) -> str:
-    """Which of ``GROUPS`` a finding belongs to: an image that cannot be used is another matter than a target of one."""
+    """The group (``GROUPS``) of a finding. An unusable image is another group than an unusable target of an image."""
     return "image" if (outcome, kind) == ("skipped", "picture") else outcome
 
 
 def _leaks(report: Any) -> None:
     if not report.leak_count:
-        st.caption(":material/check: No image is in two parts of the data (compared pixel by pixel).")
+        st.caption(":material/check: No image is in two splits (compared pixel by pixel).")
         return
     lines = "".join(
         f"\n- {words.plain(leak.files[0])} ({leak.splits[0]}) is {words.plain(leak.files[1])} ({leak.splits[1]})" for leak in report.leaks[:LEAKS]
     )
     more = f"\n- and {report.leak_count - LEAKS:,} more" if report.leak_count > LEAKS else ""
     st.warning(
-        f"{report.leak_count:,} images are in two parts of the data: results on the second part would be too good. Keep them together with "
-        f"'What stays together' above, or leave one out.{lines}{more}",
+        f"{report.leak_count:,} images are in two splits. Results on the second split would be too good. Keep the copies together with "
+        f"'What stays together' above, or remove one of them.{lines}{more}",
         icon=":material/warning:",
     )
 
@@ -156,7 +156,7 @@ def _sizes(report: Any) -> None:
     listed = ", ".join(sizes)
     colour = "grey" if channels == 1 else "colour"
     other = any(abs(across * height / (down * width) - 1) > 0.02 for across, down in report.original_sizes)
-    how = f"; those of other proportions are {RESIZED[value('images', 'resize')]}" if other else ""
+    how = f"; those of another aspect ratio are {RESIZED[value('images', 'resize')]}" if other else ""
     st.caption(f"Sizes of the files in pixels: {listed}. Prepared: {width} x {height}, {colour}{how}.")
 
 
@@ -165,7 +165,7 @@ def _decision(report: Any) -> None:
     for problem in report.problems:
         st.error(words.plain(problem), icon=":material/block:")
     if changed:
-        st.warning("The settings were changed since this check. Check the files again.", icon=":material/sync_problem:")
+        st.warning("The settings have changed since this check. Check the files again.", icon=":material/sync_problem:")
     with st.container(key="import_decision", horizontal=True, vertical_alignment="bottom"):
         hold("import.name", draft()["name"])
         st.text_input("Name of the data set", draft()["name"], key="import.name", max_chars=60, on_change=_take_name, width=320)

@@ -18,17 +18,17 @@ from ui.import_draft import start
 from ui.paths import VARIABLE, allowed_folders, is_allowed, real
 from ui.state import run_store
 
-KEPT_SECONDS = 24 * 3600.0  # an upload that nothing was made of
+KEPT_SECONDS = 24 * 3600.0  # for an upload that no set was made of
 ENDS = re.compile(r"\.(zip|csv|ya?ml|json)$", re.IGNORECASE)
 
 
 def source_step() -> None:
-    """Two ways to bring files."""
+    """Draw the two ways to bring files: an upload, and a path on the server."""
     st.markdown(
-        "Targets that come with your images are found in the files; those of several files are put together by the images' names, and any image "
-        "may lack any target. Nothing is made before you have seen a report."
+        "The import finds targets in the files that come with your images. It joins several files by the names of the images, and an image may "
+        "lack any target. You see a report before anything is imported."
     )
-    st.caption(f"Read are: {words.plain(', '.join(FORMATS.load(name).title for name in FORMATS))}.")
+    st.caption(f"Supported formats: {words.plain(', '.join(FORMATS.load(name).title for name in FORMATS))}.")
     left, right = st.columns(2, gap="large")
     with left, st.container(border=True):
         _upload()
@@ -48,7 +48,7 @@ def _upload() -> None:
 
 
 def _take_upload(file: Any) -> None:
-    """Write it into the store, under a name made of its content: the user's own name is text only."""
+    """Save the upload in the store under a checksum of its content. The user's file name is used as text only."""
     st.session_state.pop("import_refused", None)
     folder = run_store().home / "uploads"
     try:
@@ -59,13 +59,15 @@ def _take_upload(file: Any) -> None:
         with atomic_write(place) as output:
             output.write(content)
     except OSError as error:
-        st.session_state["import_refused"] = f"the upload could not be kept in '{folder}': {error}. Free some space, or set MTL_HOME to another disk."
+        st.session_state["import_refused"] = (
+            f"The upload could not be saved in '{folder}': {error}. Free some space, or set MTL_HOME to another disk."
+        )
         return
     start(str(place), file.name, uploaded=True)
 
 
 def _sweep(folder: Path) -> None:
-    """Uploads of which nothing was made, or nothing is left. An imported set may need its files again, if its prepared images are lost."""
+    """Delete old uploads that no imported set uses. A set needs its files again if its prepared images are lost."""
     needed = {entry.path for entry in imported(run_store().home)}
     for path in folder.iterdir():
         try:
@@ -78,7 +80,7 @@ def _sweep(folder: Path) -> None:
 def _path() -> None:
     st.markdown("**Or a folder or zip on the server**")
     there = ", ".join(f"`{folder}`" for folder in allowed_folders())
-    st.caption(f"Below {there}. {VARIABLE} in the server's environment names others.")
+    st.caption(f"Allowed folders: {there} and those below them. {VARIABLE} in the server's environment sets others.")
     st.text_input("Path", key="import.path", placeholder="/data/my-pictures", label_visibility="collapsed")
     st.button("Inspect folder", icon=":material/search:", key="import.look_there", type="primary", on_click=_take_path)
 
@@ -87,20 +89,20 @@ def _take_path() -> None:
     st.session_state.pop("import_refused", None)
     typed = (st.session_state.get("import.path") or "").strip()
     if not typed:
-        st.session_state["import_refused"] = "Type the path of a folder or of a zip file first."
+        st.session_state["import_refused"] = "No path was given. Type the path of a folder or of a zip file."
     elif not is_allowed(typed):
         there = ", ".join(f"'{folder}'" for folder in allowed_folders())
         st.session_state["import_refused"] = (
-            f"'{typed}' is outside of the folders that the dashboard may read: {there}. Move the files below one of them, upload a zip, "
-            f"or name their folder in {VARIABLE} and start the dashboard again."
+            f"'{typed}' is outside the folders that the dashboard may read: {there}. Move the files into one of them, upload a zip, "
+            f"or add their folder to {VARIABLE} and restart the dashboard."
         )
     elif not real(typed).exists():
-        st.session_state["import_refused"] = f"There is nothing at '{typed}' on the server."
+        st.session_state["import_refused"] = f"There is no file or folder '{typed}' on the server. Check the path."
     else:
         start(str(real(typed)), Path(typed).name)
 
 
 def suggested_name(title: str) -> str:
-    """A name for the set, from the file's or folder's."""
+    """A name for the set, made from the file's or folder's name."""
     name = re.sub(r"[^a-z0-9]+", "_", ENDS.sub("", title).lower()).strip("_")
     return (name or "my_data")[:40]

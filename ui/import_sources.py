@@ -1,4 +1,4 @@
-"""Every source of an import with a field for each of its options, and for what else a description can say of the images."""
+"""The sources of an import with a field for each option, and the fields that decide which files are images."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ui.forms import Field, describe
 from ui.import_draft import change, draft, value
 from ui.state import hold
 
-_OWN_FORM = ("delimiter", "encoding", "image_column", "columns")  # of a table: shown with its first rows
+_OWN_FORM = ("delimiter", "encoding", "image_column", "columns")  # options of a table that are shown with its first rows
 _IMAGE_FIELDS = ("folders", "files", "exclude", "exclude_suffixes")
 
 
 def sources_step() -> None:
-    """One expander per source, the images' folders, and a way to add a source that the look did not find."""
+    """Draw the fields of every source, a box to add one, and the fields for the image files."""
     with st.expander("Sources of targets, with every option", icon=":material/tune:", key="import.sources"):
         for number, source in enumerate(value("sources")):
             _source(number, source)
@@ -33,7 +33,7 @@ def sources_step() -> None:
 def _source(number: int, source: dict[str, Any]) -> None:
     name = source.get("format", "")
     if name not in FORMATS:
-        st.caption(f":material/block: {words.plain(f'There is no format {name}')}")
+        st.caption(f":material/block: {words.plain(f'There is no format {name!r}')}")
         return
     format_class = FORMATS.load(name)
     where = source.get("file") or source.get("folder") or ""
@@ -48,7 +48,7 @@ def _source(number: int, source: dict[str, Any]) -> None:
 def _remove(number: int) -> None:
     del draft()["spec"]["sources"][number]
     for key in [key for key in st.session_state if str(key).startswith(("import.sources.", "import.columns."))]:
-        del st.session_state[key]  # what the widgets held belongs to other numbers now
+        del st.session_state[key]  # their values belong to sources with other numbers now
 
 
 def _add() -> None:
@@ -62,7 +62,7 @@ def _take_source(name: str) -> None:
 
 
 def _fields(model: Any, path: tuple[Any, ...], only: tuple[str, ...] = (), without: tuple[str, ...] = ()) -> None:
-    """A widget for each option: its own kind of widget where there is one, else a line of YAML."""
+    """Draw a widget for each option: a fitting widget where there is one, else a line of YAML."""
     simple = {field.name: field for field in describe(model)}
     names = [name for name in model.model_fields if (not only or name in only) and name not in without]
     for start in range(0, len(names), 3):
@@ -82,7 +82,7 @@ def _field(field: Field | None, name: str, path: tuple[Any, ...], default: Any, 
     if field is not None and field.kind == "choice":
         choices = [*field.choices, *([current] if current not in field.choices else [])]
         hold(key, current)
-        st.selectbox(label, choices, choices.index(current), format_func=field.worded, on_change=_take, args=(path, key), **shared)
+        st.selectbox(label, choices, choices.index(current), format_func=field.choice_text, on_change=_take, args=(path, key), **shared)
     elif field is not None and field.kind == "boolean":
         hold(key, bool(current))
         st.toggle(label, bool(current), on_change=_take, args=(path, key), **shared)
@@ -102,7 +102,7 @@ def _field(field: Field | None, name: str, path: tuple[Any, ...], default: Any, 
 
 
 def as_text(current: Any) -> str:
-    """A list or mapping on one line, as YAML; nothing for an empty one."""
+    """A list or mapping as YAML on one line; empty text for an empty one."""
     if not current and not isinstance(current, int | float):
         return ""
     if hasattr(current, "model_dump"):

@@ -1,4 +1,4 @@
-"""Which of one's own imported sets is trained on: a list of those that there are."""
+"""The choice of an imported set on the Train form, and facts about imported sets."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from mtl_core.data.imports import ImportedSet, imported
 from ui import words
 from ui.state import hold, read, run_store, write
 
-IMPORTED = "imported"  # name of the source of what users brought
+IMPORTED = "imported"  # name of the data source of all imported sets
 _PATH = ("data", "set")
 
 
 def take_newest() -> None:
-    """The set that was imported last, where none is chosen yet: the form has to begin with one."""
+    """Choose the newest imported set where none is chosen, so that the form starts with one."""
     known = imported(run_store().home)
     if known and not read(_PATH, ""):
         write(_PATH, max(known, key=lambda one: one.created_at).name)
 
 
 def origin_of(name: str) -> str:
-    """Where a set's files were, and when it was imported, as Markdown. Empty for a damaged set."""
+    """Origin and date of an imported set, as Markdown; empty for a damaged set."""
     one = _known(name)
     if one is None:
         return ""
@@ -32,7 +32,7 @@ def origin_of(name: str) -> str:
 
 
 def findings_of(name: str) -> None:
-    """The report of a set's import, to be downloaded; nothing where it found nothing to say."""
+    """Draw the download of the import's findings; nothing where there are none."""
     one = _known(name)
     if one is None or not one.counts:
         return
@@ -53,10 +53,10 @@ def _known(name: str) -> ImportedSet | None:
 
 
 def imported_chooser(changed: Callable[[], None]) -> None:
-    """The sets by name, with what is in them.
+    """Draw the choice among the imported sets.
 
     Args:
-        changed: called after another one was chosen.
+        changed: called after the choice of another set.
     """
     known = {one.name: one for one in imported(run_store().home)}
     current = read(_PATH, "")
@@ -80,7 +80,7 @@ def imported_chooser(changed: Callable[[], None]) -> None:
         names.index(current) if current else None,
         key=key,
         format_func=lambda name: _described(name, known.get(name)),
-        placeholder="Choose one",
+        placeholder="Choose a set",
         on_change=take,
         help="The sets that were imported on the Data page or with 'data import'.",
     )
@@ -88,5 +88,5 @@ def imported_chooser(changed: Callable[[], None]) -> None:
 
 def _described(name: str, one: ImportedSet | None) -> str:
     if one is None:
-        return f"{name} (not there any more)"
+        return f"{name} (no longer exists)"
     return f"{name} · {sum(one.split_sizes.values()):,} images; {words.shortened(', '.join(task.name for task in one.tasks), 60)}"

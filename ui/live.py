@@ -1,4 +1,4 @@
-"""A run's page: the same pieces while it trains, after it has ended, after a reload and in a second tab."""
+"""The page of a run, with the same parts while it trains and after it has ended."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from ui.steering import steering
 from ui.strip import draw_strip, notice_endings, polling_strip
 from ui.task_vectors import task_vector_panels
 
-# A refresh costs the cores that train: about 0.65 s of one where the browser draws in software. So the beginning of a short run, with which
-# somebody tries things out, is shown often, its rest less often, and long runs seldom.
+# A refresh takes time from the cores that train: about 0.65 s of one core where the browser draws in software. So the page refreshes often at
+# the beginning of a short run, less often afterwards, and seldom in a long run.
 BEGINNING, REFRESH_AT_FIRST = 20.0, 2.0
-REFRESH_SECONDS = ((600, 4.0), (float("inf"), 10.0))  # (up to this expected length of the run, every so many seconds)
+REFRESH_SECONDS = ((600, 4.0), (float("inf"), 10.0))  # (expected length of the run in seconds, seconds between refreshes)
 DETAILS_AFTER = 3  # refreshes
-TEST_TILES = 4  # in a row; more of them cut off their words
-SOON_SECONDS = 1.0  # while a request is on its way: somebody waits for it
+TEST_TILES = 4  # in a row; more would cut off their texts
+SOON_SECONDS = 1.0  # between refreshes while a pause or stop is pending
 
 
 def show_run(run_id: str) -> None:
-    """The page. While the run is on, one fragment refreshes what moves and another, less often, what stands below.
+    """Draw the page. While the run is active, one fragment refreshes the live part and another one, less often, the details below.
 
-    Afterwards only the strip is polled.
+    Afterwards only the status bar polls.
     """
     run = run_store().get(run_id)
     view = asked_view()
@@ -73,13 +73,13 @@ def _live(run_id: str, every: float, view: str) -> None:
 @worded
 def _still(run_id: str, view: str) -> None:
     _draw_run(run_id)
-    if not run_store().get(run_id).status.is_ended() or asked_view() != view:  # it was just resumed, or another tab is looked at
+    if not run_store().get(run_id).status.is_ended() or asked_view() != view:  # it was just resumed, or another tab was chosen
         st.rerun()
     whole_page_if_asked()
 
 
 def refresh_seconds(run) -> float:
-    """How often the page of a live run is drawn anew."""
+    """Seconds between refreshes of a live run's page."""
     if run.status in (RunStatus.PAUSING, RunStatus.STOPPING):
         return SOON_SECONDS
     expected = run.seconds + (run.eta_seconds or 0.0)
@@ -91,7 +91,7 @@ def refresh_seconds(run) -> float:
 def _draw_run(run_id: str) -> None:
     store = run_store()
     run = store.get(run_id)
-    # A place of its own: what is drawn above may grow (PyTorch is loaded, the first curves come), and what moves is built anew.
+    # Separate containers: the upper part may grow (when PyTorch is loaded or the first curves come), and elements that move are rebuilt.
     top, rest = st.container(), st.container()
     with top:
         header(store, run)
@@ -114,7 +114,7 @@ def _training(store: RunStore, run) -> None:
         st.caption(f":material/speed: {words.plain(slow)}")
     if str(run.status) == "finished":
         _test_results(run, summary)
-    last = "grey: before the fork" if run.parent else "arrow: which way is better"  # one of them, so that the controls keep their line
+    last = "grey: before the fork" if run.parent else "arrow: which way is better"  # only one of the two, so that the controls stay on one line
     view = view_controls("Curves", f"solid: train · dashed: val · {last}")
     steering(store, run)
     task_panels(run, feed, summary, view)
@@ -126,12 +126,12 @@ def _training(store: RunStore, run) -> None:
 
 def _getting_ready(store: RunStore, run) -> None:
     if str(run.status) == "queued":
-        st.caption("Curves and predictions appear here once it trains.")
+        st.caption("Curves and predictions appear here when the run trains.")
         return
     torch_is_ready()
     lines = store.log(run.id)
-    now = words.plain(lines[-1].text) if lines else "the data, and the first steps are measured"
-    st.markdown(f":material/hourglass_top: **Preparing:** {now}. :gray[Curves appear within a few seconds.]")
+    now = words.plain(lines[-1].text) if lines else "the data are loaded and the first steps are timed"
+    st.markdown(f":material/hourglass_top: **Preparing:** {now}. :gray[Curves appear when training starts.]")
     sample_at_hand(store, run.config)
 
 
@@ -157,12 +157,12 @@ def _facts(run) -> None:
 
 
 def _test_results(run, summary: dict[str, Any]) -> None:
-    """Measured once, at the end, with the checkpoint that was best on val."""
+    """Draw the test results, measured once at the end with the best checkpoint on val."""
     tasks = run.info["tasks"]
     measured = [task for task in tasks if any(key.startswith(f"test/{task}/") for key in summary)]
     if not measured:
         return
-    st.subheader("On the test images", anchor=False, help="Measured once, at the end, with the checkpoint that was best on val.")
+    st.subheader("On the test images", anchor=False, help="Measured once, at the end, with the best checkpoint on val.")
     st.caption(words.ONE_SEED)
     panel_style(tasks, colours_of(run.config), prefix="test")
     for start in range(0, len(tasks), TEST_TILES):
@@ -173,7 +173,7 @@ def _test_results(run, summary: dict[str, Any]) -> None:
 
 def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_labels: bool) -> None:
     metric = info["metrics"][info["main_metric"]]
-    title = f"{words.better(metric['higher_is_better'])} {words.plain(task)}: {metric['title']}".strip()  # a long title is cut at its end
+    title = f"{words.better(metric['higher_is_better'])} {words.plain(task)}: {metric['title']}".strip()  # the end of a long title is cut off
     if not has_labels:
         st.metric(title, "no labels", help="No test image is labelled for this task.")
         return
@@ -185,9 +185,9 @@ def _predictions(store: RunStore, run) -> None:
     epochs = probe_epochs(store.folder(run.id))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         st.subheader("Predictions", anchor=False, width="content")
-        st.page_link("pages/predictions.py", label="All probe images, larger", icon=":material/open_in_full:", query_params={"run": run.id})
+        st.page_link("pages/predictions.py", label="Open all probe images, enlarged", icon=":material/open_in_full:", query_params={"run": run.id})
     if not epochs:
-        st.caption("The first predictions, of the untrained network, appear when the run begins.")
+        st.caption("The first predictions, those of the untrained network, appear when the run starts.")
         return
     if not torch_is_ready():
         return
@@ -205,7 +205,7 @@ def _predictions(store: RunStore, run) -> None:
 
 @worded
 def _details(run_id: str) -> None:
-    """Settings, log and downloads: a third of what a refresh of the page costs the browser, so they are drawn anew less often."""
+    """Draw settings, log and downloads. They make up a third of the browser's cost of a refresh, so they refresh less often."""
     store = run_store()
     run = store.get(run_id)
     tabs = ["Settings", "Log", "Export"]
@@ -214,7 +214,7 @@ def _details(run_id: str) -> None:
         copy_as(store, run)
     lines = store.log(run.id)
     text = "\n".join(f"{words.moment(line.time, '%H:%M:%S')}  {line.level:<7} {line.text}" for line in lines)
-    log.code(text or "Nothing was logged yet.", language=None, height=360 if len(lines) > 12 else "content")
+    log.code(text or "The log is empty so far.", language=None, height=360 if len(lines) > 12 else "content")
     with downloads.container(horizontal=True):
         st.download_button(
             "Scalars as CSV",
@@ -237,7 +237,7 @@ def _details(run_id: str) -> None:
         full_log_button(store, run, key="log.file")
     with downloads:
         take_away(run.id)
-    downloads.caption(f"Predictions and checkpoints lie in `{store.folder(run.id)}`.")
+    downloads.caption(f"Predictions and checkpoints are in `{store.folder(run.id)}`.")
 
 
 def _csv(store: RunStore, run_id: str) -> str:

@@ -1,7 +1,7 @@
-"""The run that the Train form's settings come from: one that is forked, or cloned.
+"""Fork and clone on the Train form: the run that the settings come from.
 
-A fork is asked for by ``?fork=RUN&epoch=K`` in the address, a clone by ``?clone=RUN``, each with any number of ``set=key=value``. The session
-remembers it as plain values, with the settings that stood there before.
+The address ``?fork=RUN&epoch=K`` starts a fork and ``?clone=RUN`` a clone, each with any number of ``set=key=value``. The session stores
+the origin as plain values, with the settings that it replaced.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ui.changes import changes_in_words, nearest_preset, with_changes
 from ui.guard import is_ours
 from ui.state import hold, run_store, settings, write
 
-REPLACED = ("settings", "settings_preset", "tasks_put_aside")  # what of the session a fork or clone takes the place of
+REPLACED = ("settings", "settings_preset", "tasks_put_aside")  # session keys that a fork or clone replaces
 
 
 def origin() -> dict[str, Any]:
@@ -31,20 +31,20 @@ def is_fork() -> bool:
 
 
 def take_origin() -> None:
-    """Begin what the address asks for; keep the address true to what goes on.
+    """Start the fork or clone that the address names, and update the address to the current one.
 
-    A refresh that was on its way brings an address that holds no more. So one that was seen before begins nothing, unless a click led to it.
+    A late refresh can bring an outdated address. So an address that this session has seen starts nothing, unless a click led to it.
     """
     query = st.query_params
     if is_fork() and _is_gone(origin()["run"]):
-        st.session_state["origin_problem"] = f"The run that was to be forked ({origin()['name']}) was deleted."
-        leave()
+        st.session_state["origin_problem"] = f"The run to fork ({origin()['name']}) was deleted."
+        restore_settings()
     kind = next((kind for kind in ("clone", "fork") if kind in query), "")
     by_click = st.session_state.pop("arrived", False)
     if kind:
         changes = query.get_all("set")
         if _is_new([kind, query[kind], query.get("epoch", ""), *changes]) or by_click:
-            _begin(kind, query[kind], query.get("epoch", ""), changes)
+            _apply_origin(kind, query[kind], query.get("epoch", ""), changes)
     true = {"fork": origin()["run"], "epoch": str(origin()["epoch"])} if is_fork() else {}
     if true:
         _is_new(["fork", *true.values()])
@@ -74,8 +74,8 @@ def _is_gone(run_id: str) -> bool:
     return False
 
 
-def _begin(kind: str, run_id: str, epoch: str, changes: list[str]) -> None:
-    """Replace the settings by the run's, with the changes; a sentence where that cannot be done."""
+def _apply_origin(kind: str, run_id: str, epoch: str, changes: list[str]) -> None:
+    """Replace the settings by the run's, with the changes. An error is left in the session."""
     try:
         run = run_store().get(run_id)
         chosen = _epoch_to_fork(run, epoch) if kind == "fork" else None
@@ -97,7 +97,7 @@ def _begin(kind: str, run_id: str, epoch: str, changes: list[str]) -> None:
 
 
 def _without_changes_of(config: RunConfig, assigned: list[str]) -> RunConfig:
-    """A config without live changes of the settings that are given anew: they would take the given value back."""
+    """A config without its live changes of the assigned settings, which would override the assigned values."""
     keys = {each.partition("=")[0].strip() for each in assigned}
     return config.model_copy(update={"changes": [change for change in config.changes if change.key not in keys]})
 
@@ -107,14 +107,14 @@ def _epoch_to_fork(run: Any, asked: str) -> int:
 
 
 def _leave_some_epochs(epochs: int) -> None:
-    """A fork from the last epoch needs more of them: as many again."""
+    """Raise the epochs of a fork from the last epoch by the length of its parent, so that epochs are left to train."""
     fork_epoch = origin()["epoch"]
     if fork_epoch is not None and settings()["epochs"] <= fork_epoch:
         settings()["epochs"] = min(fork_epoch + epochs, 10_000)
 
 
-def leave() -> None:
-    """Back to the settings that stood here before."""
+def restore_settings() -> None:
+    """End the fork or clone and restore the settings that it replaced."""
     before = st.session_state.pop("before_origin", None) or {}
     st.session_state.pop("origin", None)
     for key, value in before.items():
@@ -124,7 +124,7 @@ def leave() -> None:
 
 
 def banner() -> None:
-    """What the settings come from, and the way out."""
+    """Draw where the settings come from, with a button that restores the settings before."""
     if "origin_problem" in st.session_state:
         st.warning(words.plain(st.session_state.pop("origin_problem")), icon=":material/search_off:")
     if origin():
@@ -137,12 +137,14 @@ def banner() -> None:
 
 def _clone_banner() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f":material/content_copy: The settings of **{words.plain(origin()['name'])}**. Change what you like.", width="content")
-        st.button("Undo: previous settings", key="leave", type="tertiary", on_click=leave)
+        st.markdown(
+            f":material/content_copy: These are the settings of **{words.plain(origin()['name'])}**. You can change all of them.", width="content"
+        )
+        st.button("Restore my previous settings", key="leave", type="tertiary", on_click=restore_settings)
 
 
 def _changes_made_again() -> None:
-    """The live changes among the settings, which the run makes at the same steps, and a way to leave them out."""
+    """Draw the live changes in the settings, which the run repeats at the same steps, with a button that drops them."""
     with st.container(key="made_again", border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/tune: {words.plain(changes_in_words(settings()))}", width="content")
         st.button("Leave them out", key="leave_changes", type="tertiary", on_click=write, args=(("changes",), []))
@@ -166,10 +168,10 @@ def _fork_banner() -> None:
             width=190,
         )
         st.space("stretch")
-        st.button("Cancel", key="leave", icon=":material/close:", type="tertiary", on_click=leave)
-    st.caption("A new run that begins with what this one had learnt by then, and goes on with the settings below. The other run stays as it is.")
+        st.button("Cancel", key="leave", icon=":material/close:", type="tertiary", on_click=restore_settings)
+    st.caption("A fork is a new run. It starts from this run's checkpoint and trains on with the settings below. The other run does not change.")
     if run_store().get(origin()["run"]).config.changes:
-        st.caption("The other run was changed while it trained: loss weights and learning rate below begin as they were after this epoch.")
+        st.caption("The other run was changed while it trained. The loss weights and the learning rate below are those after this epoch.")
 
 
 def _epoch_label(checkpoint: Any) -> str:
@@ -181,13 +183,13 @@ def _take_epoch() -> None:
     before = parent_config().to_dict()
     st.session_state["origin"] = {**origin(), "epoch": st.session_state["fork.epoch"]}
     st.query_params["epoch"] = str(origin()["epoch"])
-    _is_new(["fork", origin()["run"], str(origin()["epoch"])])  # it begins nothing: what was typed stays
+    _is_new(["fork", origin()["run"], str(origin()["epoch"])])  # marked as seen, so that it does not reset the form
     _follow_parent(before, parent_config().to_dict())
     _leave_some_epochs(run_store().get(origin()["run"]).epochs)
 
 
 def _follow_parent(before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Give settings that still are the parent's those that it had after another epoch; what was typed here stays."""
+    """Update unchanged settings to the parent's values after the newly chosen epoch. Edited settings stay."""
     for task in before["tasks"]:
         for tasks in (settings()["tasks"], st.session_state.get("tasks_put_aside", {})):
             _follow(tasks.get(task, {}), before["tasks"][task], after["tasks"][task], "loss_weight")
@@ -199,26 +201,23 @@ def _follow(now: dict[str, Any], before: dict[str, Any], after: dict[str, Any], 
         now[key] = after[key]
 
 
-# -- what a fork is and may be
-
-
 def parent_config() -> RunConfig:
-    """The settings that the forked run had after the epoch: what was changed live up to there holds, what was changed later does not."""
+    """The forked run's settings after the epoch, with its live changes up to there."""
     return lineage.config_after(run_store().get(origin()["run"]), origin()["epoch"])
 
 
 def fork_name(config: RunConfig) -> str:
-    """The parent's name, where it is forked, and what was changed."""
+    """The parent's name, the epoch of the fork, and the changes."""
     epochs_aside = parent_config().model_copy(update={"epochs": config.epochs})
     return with_changes(f"{words.shortened(origin()['name'], 60)} · from epoch {origin()['epoch']}", epochs_aside, config)
 
 
 def fork_problems(config: RunConfig) -> list[str]:
-    """Why the run cannot be forked with these settings."""
+    """Reasons why the run cannot be forked with these settings; empty where it can."""
     try:
         lineage.checked_fork(run_store().get(origin()["run"]), origin()["epoch"], config)
     except Exception as error:
         if not is_ours(error):
             raise
-        return [str(problem) for problem in getattr(error, "problems", ())] or ["The run to fork from is gone. Press 'Cancel' to leave."]
+        return [str(problem) for problem in getattr(error, "problems", ())] or ["The run to fork no longer exists. Press 'Cancel' to end the fork."]
     return []

@@ -1,4 +1,4 @@
-"""The selected runs over each other: one scalar as curves, and the settings that differ."""
+"""Comparison of the selected runs: curves of one scalar in one chart, and the settings that differ."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ TITLES = {"optimizer/lr": "Learning rate", "optimizer/loss": "Combined loss of a
 
 
 def overlay(store: RunStore, runs: list[Any], chosen: list[Any]) -> None:
-    """One scalar of all selected runs, a colour each."""
+    """Draw one scalar of all selected runs, with a colour for each run."""
     summaries = {run.id: summary_of(store, run) for run in chosen}
     keys = sorted({key for summary in summaries.values() for key in summary}, key=_importance)
     if not keys:
-        st.info("None of the selected runs has measured anything yet.")
+        st.info("None of the selected runs has any values yet.")
         return
     view = view_controls("Curves", "one colour per run")
     if not st.session_state.get("compare.key_picked") or st.session_state.get("compare.key") not in keys:
@@ -45,7 +45,7 @@ def overlay(store: RunStore, runs: list[Any], chosen: list[Any]) -> None:
 
 
 def first_key(keys: list[str], summaries: dict[str, dict[str, Any]], infos: dict[str, dict[str, Any]]) -> str:
-    """The main metric on val that most of the runs have measured; the first of the keys where there is none."""
+    """The main metric on val that most runs have; the first key where no run has one."""
     mains = {f"val/{task}/{about['main_metric']}" for info in infos.values() for task, about in (info or {}).get("tasks", {}).items()}
     return max((key for key in keys if key in mains), key=lambda key: sum(key in summary for summary in summaries.values()), default=keys[0])
 
@@ -55,7 +55,7 @@ def _key_was_picked() -> None:
 
 
 def _importance(key: str) -> tuple[int, str]:
-    """Held-out metrics first, then losses, then the rest."""
+    """Sort key: held-out metrics first, then losses, then the rest."""
     split, _, rest = key.partition("/")
     order = {"val": 0, "selection": 1, "test": 2, "train": 3}.get(split, 4)
     return (order * 2 + (rest.endswith("/loss")), key)
@@ -74,30 +74,29 @@ def _note(key: str, summaries: dict[str, dict[str, Any]]) -> None:
 
 
 def described(key: str, entry: dict[str, Any]) -> str:
-    """A scalar's title and unit, and which way is better where one is."""
+    """A scalar's title and unit, and whether higher or lower is better."""
     title = TITLES.get(key) or entry.get("title") or key
     if key.startswith("loss_weight/"):
         title = f"Loss weight of {title}"
-    unit = f", in {entry['unit']}" if entry.get("unit") else ""
     way = {True: "; higher is better", False: "; lower is better"}.get(entry["higher_is_better"], "")
-    return f"{words.plain(title + unit)}{way}."
+    return f"{words.plain(words.with_unit(title, entry.get('unit', '')))}{way}."
 
 
 def differences(chosen: list[Any]) -> None:
-    """The settings that are not the same in all selected runs."""
-    st.subheader("What differs in the settings", anchor=False)
+    """Draw a table of the settings that differ between the selected runs."""
+    st.subheader("Settings that differ", anchor=False)
     if len(chosen) < 2:
         st.caption("Select a second run to see which settings differ.")
         return
     table = config_differences(as_trained(chosen))
     if table.empty:
-        st.caption("Nothing: the selected runs have the same settings.")
+        st.caption("No setting differs: the selected runs have the same settings.")
         return
     st.dataframe(table)
 
 
 def as_trained(chosen: list[Any]) -> dict[str, dict[str, Any]]:
-    """Each run's settings, with what it was really computed with in place of ``auto``; once all have begun, also the machine and PyTorch."""
+    """Each run's settings, with the actual device, precision and layout for ``auto``. Once all have started, also machine and PyTorch."""
     found = {_label(run): {**run.config.to_dict(), **run.computed} for run in chosen}
     if all(run.info for run in chosen):
         for run in chosen:
@@ -111,7 +110,7 @@ def _label(run) -> str:
 
 
 def config_differences(configs: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Setting x run, as text, of the dotted keys whose values are not all equal; a dash where a run has no such key, and such rows last."""
+    """Table (dotted key x run, text) of the settings that differ. A dash marks a run without the key; such rows come last."""
     flat = {name: dict(_flat(config)) for name, config in configs.items()}
     keys = list(dict.fromkeys(key for values in flat.values() for key in values))
     rows = {key: {name: str(values.get(key, "–")) for name, values in flat.items()} for key in keys if key != "name"}

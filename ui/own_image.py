@@ -1,4 +1,4 @@
-"""The user's own image: every task of a run predicted on it, and what sharing the backbone costs and saves."""
+"""The user's own image: predictions of all tasks of a run, and the time that sharing the backbone saves."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
 @st.fragment
 @worded
 def own_image(run_id: str) -> None:
-    """Upload, paste or take an example; the predictions below."""
+    """Draw the choice of an image (upload, paste or example) and the predictions on it."""
     run = run_store().get(run_id)
     if not torch_is_ready():
         return
     checkpoint = _checkpoint(run)
     if not checkpoint:
-        st.info(f"{plain(run.name)} has no checkpoint yet: its network can be asked when its first epoch is done.")
+        st.info(f"{plain(run.name)} has no checkpoint yet. Predictions are possible after its first epoch.")
         return
     content, name = _chosen(run)
     if content is None:
-        st.caption("Every task of this run is predicted on your image. It stays on this machine and is not kept.")
+        st.caption("The run predicts all its tasks on your image. The image stays on the server's machine and is not saved.")
         return
     from mtl_core.inference.images import as_image
 
@@ -54,7 +54,7 @@ def own_image(run_id: str) -> None:
 
 
 def _chosen(run: Any) -> tuple[Any, str]:
-    """The image chosen last, as bytes or an array, and what it is called."""
+    """The image chosen last, as bytes or an array, and its name on screen."""
     left, right = st.columns([3, 2], gap="large")
     with left:
         uploaded = st.file_uploader(
@@ -64,7 +64,7 @@ def _chosen(run: Any) -> tuple[Any, str]:
     with right:
         pictures = pictures_of(run, "probe")
         if pictures is not None:
-            st.caption("Or one that this run was not trained on:")
+            st.caption("Or an image that this run was not trained on:")
             with st.container(horizontal=True):
                 for number in range(min(EXAMPLES, len(pictures))):
                     st.button(f"Example {number + 1}", key=f"own.example.{number}", on_click=_take_example, args=(number,))
@@ -95,7 +95,7 @@ def _take_example(number: int) -> None:
 
 
 def _paste() -> str:
-    """What was pasted, as a data address; empty without."""
+    """The pasted image as a data URL; empty without one."""
     return (_paste_component()(key="own.paste", on_image_change=lambda: None, data={"most": MOST_BYTES}) or {}).get("image") or ""
 
 
@@ -144,8 +144,8 @@ def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
     height, width = image.shape[:2]
     fitted = "" if frame.shape[:2] == image.shape[:2] else f", shown to the network as {frame.shape[1]} x {frame.shape[0]} ({predictor.how})"
     st.caption(
-        f"{plain(name)}: {width} x {height} pixels{fitted}. The network answers for every image; for one unlike those that it was trained on, "
-        "its percentages say nothing."
+        f"{plain(name)}: {width} x {height} pixels{fitted}. The network gives a prediction for any image. On an image unlike its training "
+        "images, its percentages mean nothing."
     )
     viewer(
         sample,
@@ -158,11 +158,11 @@ def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
         with_targets=False,
         single=f"best checkpoint, epoch {predictor.description.epoch}",
     )
-    timed = st.session_state.get("own.timed", {})  # measured once for an image: the page is drawn anew at each click
+    timed = st.session_state.get("own.timed", {})  # measured once for an image, because the page reruns at each click
     if timed.get("of") != (run.id, sequence):
         timed = st.session_state["own.timed"] = {"of": (run.id, sequence), **asdict(time_sharing(predictor, frame))}
     _times(timed)
-    if st.toggle("Where does each task look?", key="own.look"):
+    if st.toggle("Show the pixels that each task depends on", key="own.look"):
         look_sheet(shown, saliency(predictor, frame))
 
 
@@ -172,10 +172,9 @@ def _times(times: dict[str, Any]) -> None:
     longer = f"{times['apart_ms'] / times['shared_ms']:.2f} times as long"
     apart.metric(f"One {repeated} per head", f"{times['apart_ms']:.1f} ms", delta=longer, delta_color="off")
     st.caption(
-        f"Forward pass of this image on {times['device']}, without reading and drawing. Both times it is this run's own network: the {repeated} "
-        f"once with all {times['heads']} heads, against the {repeated} anew for each head. So a network per task is taken to be as large as this "
-        f"one; a smaller one that is enough for its task would be faster. Medians of {times['rounds']} turns each, taken in alternation; on a "
-        "machine that trains meanwhile they vary."
+        f"Time of a forward pass of this image on {times['device']}, without reading and drawing. Left: the {repeated} once with all "
+        f"{times['heads']} heads. Right: the {repeated} again for each head, as with one network of this size per task; a smaller network that is "
+        f"enough for its task would be faster. Each value is the median of {times['rounds']} alternating rounds; it varies while the machine trains."
     )
 
 

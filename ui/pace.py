@@ -1,4 +1,4 @@
-"""Whether a run is slower than it was: its last seconds beside its own best, from the recorded rows."""
+"""Detection of a slow run: its speed in the last seconds against its own best, from the recorded scalars."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Any
 
 import pandas as pd
 
-RECENT = 10.0  # seconds of stepping that count as the last ones
-STRETCH = 2.0  # seconds of stepping that a speed is taken over; shorter ones are noise
-STRETCHES = 3  # of them before "usual" means anything
+RECENT = 10.0  # seconds of training steps that count as the last ones
+STRETCH = 2.0  # seconds of training steps per measured speed; shorter stretches are noise
+STRETCHES = 3  # stretches needed for a usual speed
 SLOW = 0.5  # of the best speed
 
 
 def slower_than_usual(run: Any, frame: pd.DataFrame | None) -> str:
-    """A sentence where the last seconds had less than half of the run's own best speed; empty otherwise, and while nothing is stepped.
+    """A sentence where the speed of the last seconds is below half of the run's best speed; empty otherwise, and while no steps are trained.
 
-    Only steps count: what lies between two recorded rows with an epoch's end, a pause or a new start in between is left out, and epochs that train
-    other tasks than this one are.
+    Only training steps count. Intervals with an epoch's end, a pause or a restart between two recorded rows are left out, and so are epochs that
+    train other tasks than the current one.
 
     Args:
         frame: its scalars, see ``RunStore.scalars``.
@@ -25,7 +25,7 @@ def slower_than_usual(run: Any, frame: pd.DataFrame | None) -> str:
         return ""
     rows = frame[frame["key"] == "optimizer/lr"].drop_duplicates("step", keep="last").sort_values("step")
     if len(rows) < 2 or rows["step"].iloc[-1] != frame["step"].max() or _is_whole(rows["epoch"].iloc[-1]):
-        return ""  # it validates now
+        return ""  # the run validates now
     measured = _measured(rows, run)
     if not len(measured):
         return ""
@@ -41,12 +41,12 @@ def slower_than_usual(run: Any, frame: pd.DataFrame | None) -> str:
     best, now = (sums["steps"] / sums["seconds"]).max(), steps[recent].sum() / seconds[recent].sum()
     if now >= SLOW * best:
         return ""
-    return f"Slower than usual: this machine is busy. {now:.3g} steps/s in the last seconds, {best:.3g} at best. Its results do not change by it."
+    return f"Slower than usual: {now:.3g} steps/s in the last seconds, {best:.3g} at best. The machine may be busy; results do not change."
 
 
 def _measured(rows: pd.DataFrame, run: Any) -> pd.DataFrame:
-    """Steps and seconds between neighbouring rows, where nothing but steps of the tasks that are trained now lies between them."""
-    begun = run.training_started_at - (run.started_at - run.seconds_before)  # on the clock of wall_time: the last start, or end of a pause
+    """Steps and seconds between neighbouring rows that have only steps of the currently trained tasks between them."""
+    begun = run.training_started_at - (run.started_at - run.seconds_before)  # last start, or end of a pause, on the clock of wall_time
     pairs = pd.DataFrame({"steps": rows["step"].diff(), "seconds": rows["wall_time"].diff(), "at": rows["wall_time"], "epoch": rows["epoch"]})
     across = rows["epoch"].shift().map(_is_whole) | (rows["wall_time"].shift() < begun)
     epochs = rows["epoch"].map(lambda epoch: int(epoch - 1e-6) + 1)

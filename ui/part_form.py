@@ -1,4 +1,4 @@
-"""A part of the config by name, with its options as a form."""
+"""The choice of a config part by name, with its options as a form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ui import state
 from ui.forms import options_form
 from ui.state import hold, read, torch_is_ready
 
-FEW_OPTIONS = 3  # more are folded
+FEW_OPTIONS = 3  # more options are folded
 
 
 def part_chooser(
@@ -28,16 +28,16 @@ def part_chooser(
     label_of: Callable[[Any], str] = lambda part: part.title,
     about: Callable[[str, Any], str] = lambda _, part: part.summary,
 ) -> None:
-    """A part by name, what it is, and its options. Parts that import torch show titles and options once it is there.
+    """Draw the choice of a part, its summary and its options. Parts that import torch show titles and options once torch is loaded.
 
     Args:
-        key: where the part stands in the settings; dots between the keys.
-        titled: the parts can be loaded without torch.
+        key: dotted key of the part in the settings.
+        titled: whether the parts can be loaded without torch.
         default: the part where the settings name none.
-        changed: called after another part was chosen.
-        own_forms: part's name -> what draws its options, where the fields alone do not tell what there is to choose from.
+        changed: called after the choice of another part.
+        own_forms: part's name -> function that draws its options in place of the generated form.
         label_of: the part's class -> its text in the list.
-        about: name and class of the chosen part -> what is said below it.
+        about: name and class of the chosen part -> text below it.
     """
     from mtl_core.runs.jobs import warmed
 
@@ -45,7 +45,9 @@ def part_chooser(
     path = tuple(key.split("."))
     current = read((*path, "name"), default)
     names = [*registry, *([current] if current not in registry else [])]
-    widget = f"set.{key}.name.{'titled' if loadable else 'named'}"  # another key, or the box would keep the plain name as its text
+    widget = (
+        f"set.{key}.name.{'titled' if loadable else 'named'}"  # a key of its own: with the same key the box would keep the plain name as its text
+    )
     hold(widget, current)
 
     def title(name: str) -> str:
@@ -53,7 +55,7 @@ def part_chooser(
 
     def take() -> None:
         if st.session_state[widget] == read((*path, "name")):
-            return  # the browser told the box's value anew, e.g. after its labels changed: nothing was chosen
+            return  # the browser sent the same value again, for example after the labels changed
         state.choose_part(path, st.session_state[widget])
         if changed:
             changed()

@@ -1,4 +1,4 @@
-"""What was before a run's own curves: its parents' values up to the fork, and where it was forked, resumed or changed."""
+"""Curves of the parent runs up to the fork, and the marks of forks, resumes and live changes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Placed = tuple[float, list[Changed]]
 
 
 def past_of(store: RunStore, run: Any) -> pd.DataFrame:
-    """Scalars of a fork's parents, with ``wall_time`` counted back from the fork: the last one is at 0. Empty for any other run."""
+    """Scalars of a fork's parents. Their ``wall_time`` (s) ends with 0 at the fork. Empty for any other run."""
     return counted_back(lineage.past_of(store, run)) if run.parent else store.scalars(run.id).iloc[:0]
 
 
 def counted_back(past: pd.DataFrame) -> pd.DataFrame:
-    """The same rows, in the order of their steps; each generation's clock begins at 0, here they follow each other."""
+    """The rows in the order of their steps. Each parent's clock starts at 0; here they are joined into one that ends with 0."""
     past = past.sort_values("step", kind="stable")
     times = past["wall_time"].to_numpy(dtype=float)
     elapsed = np.cumsum(np.diff(times, prepend=times[:1]).clip(min=0.0))
@@ -30,9 +30,9 @@ def counted_back(past: pd.DataFrame) -> pd.DataFrame:
 
 
 def marks_of(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]]:
-    """(place on the x axis, words): where the run was forked, and where it was last resumed, and what was changed while it trained.
+    """(position on the x axis, text) of the fork, the last resume and the live changes.
 
-    Where changes follow each other so closely that their words would lie over each other, the first one's say what came of all of them.
+    Where texts of neighbouring changes would overlap, the first one's text gives the total change.
     """
     marks = []
     if run.parent_step:
@@ -45,7 +45,7 @@ def marks_of(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]
 
 
 def _changes(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]]:
-    """What was changed while it trained, up to where the run is; changes at one step share a mark."""
+    """Marks of the live changes so far; changes at one step share a mark."""
     steps: dict[int, list[Changed]] = {}
     now = {"lr": run.config.optimizer.lr, **{name: task.loss_weight for name, task in run.config.tasks.items()}}
     for change in run.config.changes:
@@ -73,7 +73,7 @@ def _near_each_other(placed: list[Placed], room: float) -> list[list[Placed]]:
 
 
 def _words(group: list[Placed]) -> str:
-    """``ink 1 → 2.5``; of several changes of one setting the first value and the last."""
+    """Text such as ``ink 1 → 2.5``, with the first and the last value of each changed setting."""
     ends: dict[str, tuple[float, float]] = {}
     for _, changes in group:
         for name, before, value in changes:
@@ -82,7 +82,7 @@ def _words(group: list[Placed]) -> str:
 
 
 def _place_of(frame: pd.DataFrame, step: int, axis: str) -> float | None:
-    """Where a step lies on the x axis, as near as the scalars know; None where nothing was measured up to it."""
+    """Position of a step on the x axis, as exact as the scalars allow; None where there are none up to the step."""
     if axis == "step":
         return float(step)
     before = frame[frame["step"] <= step]

@@ -1,4 +1,4 @@
-"""Which folders a path typed on the screen may lie in. The command line is not limited: who has a shell needs no leave."""
+"""The folders in which a path typed on a page may lie. The command line has no such limit, because its user can read the files anyway."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ VARIABLE = "MTL_DATA_FOLDERS"
 
 
 def allowed_folders() -> list[Path]:
-    """Those that MTL_DATA_FOLDERS names; without it the home folder, the one the dashboard was started in, MTL_HOME and MTL_MNIST_ROOT."""
+    """The folders in MTL_DATA_FOLDERS; without it the home folder, the working folder of the dashboard, MTL_HOME and MTL_MNIST_ROOT."""
     return list(dict.fromkeys(real(part) for part in data_folders()))
 
 
 def real(path: str) -> Path:
-    """Where a path leads, whatever ``~``, ``..`` and links it goes through. Raises ValueError for what is no path."""
+    """The absolute path with ``~``, ``..`` and links resolved. Raises ValueError for an invalid path."""
     try:
         return Path(path).expanduser().resolve()
-    except (OSError, RuntimeError) as error:  # a circle of links, or a home that nobody knows
+    except (OSError, RuntimeError) as error:  # a loop of links, or an unknown home folder
         raise ValueError(str(error)) from None
 
 
 def is_allowed(path: str) -> bool:
-    """Whether it leads into one of the allowed folders."""
+    """Whether the path leads into one of the allowed folders."""
     try:
         place = real(path)
         return any(place.is_relative_to(folder) for folder in allowed_folders())
@@ -35,7 +35,7 @@ def is_allowed(path: str) -> bool:
 
 
 def path_problems(data: dict[str, Any]) -> list[str]:
-    """A sentence for every option of a data set (``{"name": ..., option: value}``) that is a path out of bounds."""
+    """A sentence for every option of a data set (``{"name": ..., option: value}``) that is a path outside the allowed folders."""
     name = data.get("name")
     if name not in DATA_SOURCES:
         return []
@@ -47,6 +47,6 @@ def path_problems(data: dict[str, Any]) -> list[str]:
 def _sentence(path: str) -> str:
     there = ", ".join(f"'{folder}'" for folder in allowed_folders())
     return (
-        f"'{path}' is outside of the folders that the dashboard may read: {there}. Choose a folder in one of them, or start the "
-        f"dashboard with {VARIABLE} naming the one you need (several are separated by '{os.pathsep}')."
+        f"'{path}' is outside the folders that the dashboard may read: {there}. Choose a folder in one of them, or add yours to "
+        f"{VARIABLE} (several are separated by '{os.pathsep}') and restart the dashboard."
     )

@@ -1,4 +1,4 @@
-"""The images of a run that can be looked at: its probe set at every epoch, or a whole split predicted by its best checkpoint."""
+"""Image sources of the Predictions page: the probe set at every epoch, or a split predicted by the best checkpoint."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def tasks_of(run: Any) -> dict[str, Task]:
 
 
 def film_of(store: RunStore, run: Any) -> Film | None:
-    """The probe images; None where nothing was saved yet."""
+    """The probe images with their predictions; None where none are saved yet."""
     if not run.info or not probe_epochs(store.folder(run.id)):
         return None
     return _film(store.home.as_posix(), run.id, json.dumps(run.info["tasks"], sort_keys=True))
@@ -49,7 +49,7 @@ def _film(home: str, run_id: str, tasks: str) -> Film:
 
 
 def pictures_of(run: Any, source: str) -> Any:
-    """The images chosen; None, with a sentence and what to do, where there are none yet."""
+    """The chosen images; None, with the reason and an action on screen, where there are none yet."""
     store = run_store()
     if source == PROBE:
         return film_of(store, run)
@@ -57,7 +57,7 @@ def pictures_of(run: Any, source: str) -> Any:
         return None
     checkpoint = next((kept.name for kept in kept_checkpoints(store.folder(run.id)) if kept.is_best), None)
     if checkpoint is None:
-        st.info(f"{plain(run.name)} has no checkpoint yet: a split can be predicted when its first epoch is done.")
+        st.info(f"{plain(run.name)} has no checkpoint yet. A split can be predicted after its first epoch.")
         return None
     found = _split_of(store, run, source, checkpoint)
     if found is None:
@@ -66,7 +66,7 @@ def pictures_of(run: Any, source: str) -> Any:
 
 
 def _split_of(store: RunStore, run: Any, split: str, checkpoint: str) -> Any:
-    """What is kept of a split; None where it was not predicted. Opens files only: the data are never prepared anew for it."""
+    """Saved predictions of a split; None where it was not predicted."""
     from mtl_core.inference.split_predictions import open_split
 
     if not (store.folder(run.id) / "predictions" / f"{split}_{checkpoint}").is_dir():
@@ -77,7 +77,7 @@ def _split_of(store: RunStore, run: Any, split: str, checkpoint: str) -> Any:
 
 @st.cache_resource(max_entries=6, show_spinner="Opening the data")
 def split_data(cache: str, data: str, split: str) -> Any:
-    """A split of a run's data; prepared where the cache was emptied."""
+    """A split of a run's data, prepared again if the cache has lost it."""
     from pathlib import Path
 
     from mtl_core.data import open_source
@@ -96,12 +96,9 @@ def _offer(store: RunStore, run: Any, split: str, checkpoint: str) -> None:
         return
     if state and state["error"]:
         st.error(f"The {split} split could not be predicted: {state['error']}", icon=":material/error:")
-    st.info(
-        f"The {split} split has not been predicted with the best checkpoint yet. {_how_many(run, split)} "
-        "It takes some seconds, and is kept with the run."
-    )
+    st.info(f"The {split} split has not been predicted with the best checkpoint yet. {_how_many(run, split)} The predictions are saved with the run.")
     if split == "test":
-        st.caption("Looking at test images and then changing settings spends them: what is chosen by them is no fair measure any more.")
+        st.caption("Test images measure a run fairly only while no choice depends on them. Do not change settings after looking at them.")
     begin = st.button(f"Predict the {split} split", icon=":material/play_arrow:", key=f"predict.{split}", type="primary")
     if begin:
         background.start(key, lambda progress: _work(store, run.id, run.config, split, checkpoint, progress))
@@ -109,14 +106,14 @@ def _offer(store: RunStore, run: Any, split: str, checkpoint: str) -> None:
 
 
 def _how_many(run: Any, split: str) -> str:
-    """What would be predicted: a large split is not predicted as a whole."""
+    """How many images would be predicted. Only a part of a large split is."""
     from mtl_core.inference.split_predictions import images_predicted
 
     count = run.info["images"].get(split, 0)
     chosen = images_predicted(count, tuple(run.info["image_shape"][1:]), len(run.info["tasks"]))
     if chosen == count:
         return f"It has {count:,} images."
-    return f"Of its {count:,} images, {chosen:,} are predicted, evenly spread over it; the run's evaluation tab measures all."
+    return f"Of its {count:,} images, {chosen:,} evenly spaced ones are predicted. The run's Evaluation tab measures all of them."
 
 
 def _work(store: RunStore, run_id: str, config: RunConfig, split: str, checkpoint: str, progress: Progress) -> None:

@@ -23,7 +23,7 @@ function themed(layout, box) {
   return layout;
 }
 
-// Only charts that can be seen are drawn; the others wait until they are scrolled to, or their tab is looked at.
+// Only visible charts are drawn. The others wait until they are scrolled into view or their browser tab becomes visible.
 const seen = new IntersectionObserver((entries) => {
   for (const entry of entries) {
     entry.target.inView = entry.isIntersecting;

@@ -27,11 +27,11 @@ _SCRIPT = Path(__file__).with_name("plot.js")
 
 
 def prepared(figure: go.Figure, alt: str) -> dict[str, Any]:
-    """What is sent to the browser for a figure: made once, shared by all viewers.
+    """The data that the browser gets for a figure; all viewers share it.
 
     Args:
         figure: with ``layout.height``; a constant ``layout.uirevision`` keeps the zoom.
-        alt: what the chart shows, for people who can't see it.
+        alt: text for screen readers.
     """
     text = figure.to_json()
     return {"figure": text, "revision": hashlib.sha1(text.encode()).hexdigest(), "height": figure.layout.height, "alt": alt}
@@ -41,7 +41,7 @@ def plot(chart: dict[str, Any], key: str, clicks: bool = False) -> dict[str, Any
     """Draw a ``prepared`` chart, or update the one that has this key.
 
     Args:
-        clicks: whether a click on a point of it is wanted.
+        clicks: whether to report clicks on points.
 
     Returns:
         The point that was just clicked, with its place on both axes as ``x`` and ``y`` and its ``customdata``; else None.
@@ -60,7 +60,7 @@ def _component() -> Any:
 
 @st.cache_resource(show_spinner=False)
 def _plotly_url() -> str:
-    """Where this server gives out the plotly package's own script."""
+    """URL at which this server serves the plotly package's script."""
     folder = Path(plotly.__file__).parent / "package_data"
     served = components.declare_component("plotly_files", path=str(folder))
     base = st.get_option("server.baseUrlPath").strip("/")

@@ -1,4 +1,4 @@
-"""Beside the form: one sample with its targets drawn, and where the parameters go."""
+"""The preview beside the Train form: a sample with its targets drawn, and the number of parameters."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SAMPLE_PIXELS = 256  # width of one drawn picture before the browser fits it
 
 
 def sample_panel(store: RunStore, config: RunConfig) -> None:
-    """One training image per chosen task, with that task's target over it: as it comes, preprocessed and augmented."""
+    """Draw a training image with the targets of the chosen tasks: original, preprocessed and augmented."""
     data = config.data.model_dump(mode="json", exclude={"preprocessing", "partition"})
     job = _prepared(store, data)
     if job is None:
@@ -49,7 +49,7 @@ def sample_panel(store: RunStore, config: RunConfig) -> None:
     count = len(prepared.split(SPLIT))
     number = min(st.session_state.setdefault("sample", FIRST_SAMPLE), count - 1)
     head, button = st.columns([3, 2], vertical_alignment="center")
-    head.markdown(f"**Sample {number + 1}** of {count:,}, with every target")
+    head.markdown(f"**Sample {number + 1}** of {count:,} training images, with every target")
     if button.button("Another sample", icon=":material/shuffle:", width="stretch"):
         st.session_state["sample"] = number = (number + 7) % count
     if not torch_is_ready():
@@ -57,19 +57,19 @@ def sample_panel(store: RunStore, config: RunConfig) -> None:
     what = (store.cache.as_posix(), json.dumps(data, sort_keys=True), number, tuple(tasks), ink())
     steps, changes = config.data.preprocessing, config.augmentation
     if tasks:
-        _targets_drawn(what, steps, changes)
+        _draw_targets(what, steps, changes)
     made = {name: task.options for name, task in config.tasks.items() if name in SELF_SUPERVISED and name not in prepared.tasks}
     if made:
-        _made_drawn(what, steps, made)
+        _draw_self_supervised(what, steps, made)
     if tasks:
         coverage_panel(prepared, config)
 
 
 def sample_at_hand(store: RunStore, config: RunConfig) -> None:
-    """The sample that the Train form showed, while its run gets ready; nothing where the images are not at hand."""
+    """Draw the sample of the Train form while its run is being prepared; nothing where the images are not loaded."""
     data = config.data.model_dump(mode="json", exclude={"preprocessing", "partition"})
     asked = {json.dumps(data, sort_keys=True)} & set(st.session_state.get("data_asked", []))
-    if not (asked or _made_unasked(data)):
+    if not (asked or _prepares_without_click(data)):
         return
     job = _job(store.cache.as_posix(), json.dumps(data, sort_keys=True))
     if not job["done"] or job["error"] or not jobs.warmed():
@@ -79,11 +79,11 @@ def sample_at_hand(store: RunStore, config: RunConfig) -> None:
     if tasks:
         with st.columns(2)[0]:
             what = (store.cache.as_posix(), json.dumps(data, sort_keys=True), number, tasks, ink())
-            _targets_drawn(what, config.data.preprocessing, AugmentationConfig())
+            _draw_targets(what, config.data.preprocessing, AugmentationConfig())
 
 
-def _targets_drawn(what: tuple, steps: PreprocessingConfig, changes: AugmentationConfig) -> None:
-    """The sample with the data set's targets, a sheet for each stage."""
+def _draw_targets(what: tuple, steps: PreprocessingConfig, changes: AugmentationConfig) -> None:
+    """Draw the sample with the data set's targets, a contact sheet for each stage."""
     shown = [("", PreprocessingConfig(), AugmentationConfig(), "One sample with its targets")]
     if steps.changes_images:
         before, after = "Before preprocessing", "After preprocessing, as the network sees it"
@@ -95,60 +95,60 @@ def _targets_drawn(what: tuple, steps: PreprocessingConfig, changes: Augmentatio
         if title:
             st.caption(title)
         try:
-            sheet, pictures, in_words = _drawn(*what, *(part.model_dump_json() for part in how))
+            sheet, pictures, in_words = _sample_sheet(*what, *(part.model_dump_json() for part in how))
             with room_for(pictures, min(SAMPLE_COLUMNS, pictures + 1)):
                 st.image(sheet, width="stretch", alt=alternative)
             said(in_words)
         except ConfigError:  # the problems say what is wrong with the settings
-            st.caption("Nothing to show with these settings.")
+            st.caption("No sample can be drawn with these settings.")
 
 
-def _made_drawn(what: tuple, steps: PreprocessingConfig, made: dict[str, Any]) -> None:
-    """What the network gets for each self-supervised task, and what it must give."""
+def _draw_self_supervised(what: tuple, steps: PreprocessingConfig, made: dict[str, Any]) -> None:
+    """Draw the network's input and the target of each self-supervised task."""
     cache, data, number, _, colour = what
     try:
-        sheet = _drawn_made(cache, data, number, json.dumps(made, sort_keys=True), colour, steps.model_dump_json())
+        sheet = _self_supervised_sheet(cache, data, number, json.dumps(made, sort_keys=True), colour, steps.model_dump_json())
     except ConfigError:  # the problems say what is wrong with the settings
         return
     if sheet is not None:
-        title = "Self-supervised: what the network gets, and what it must give (drawn anew at each step)"
+        title = "Self-supervised tasks: the network's input and the target (random, new at each step)"
         st.caption(title)
         st.image(sheet, width="stretch", alt=title)
 
 
 def prepared_data(store: RunStore, data: dict[str, Any]) -> Any:
-    """The images of a data set that was trained on; None, with the reason on screen, while they are not at hand."""
+    """The prepared data of a run; None, with the reason on screen, until they are loaded."""
     text = json.dumps(data, sort_keys=True)
     job = _job(store.cache.as_posix(), text)
     job["thread"].join(PATIENCE)
     if not job["done"]:
         st.session_state["preparing"] = [store.cache.as_posix(), text]
         wait_for("data")
-        st.caption(":material/hourglass_top: Opening the data. The images appear by themselves.")
+        st.caption(":material/hourglass_top: Opening the data. The images appear when this is done.")
     elif job["error"]:
         st.caption(f":material/error: No images: {job['error']}")
     return job["result"]
 
 
 def data_progress() -> tuple[float, str] | None:
-    """Share and words of the preparation this page waits for; None when it is done."""
+    """Share (0 to 1) and text of the preparation that this page waits for; None when it is done."""
     job = st.session_state.get("preparing")
     state = _job(job[0], job[1]) if job else None
     return None if state is None or state["done"] else (state["share"], state["text"])
 
 
-def _made_unasked(data: dict[str, Any]) -> bool:
-    """Whether looking is enough to have the images made: for the data one starts with, and where nothing could be downloaded by it."""
+def _prepares_without_click(data: dict[str, Any]) -> bool:
+    """Whether the data are prepared without a click: those of the first preset, and those that need no download."""
     first = next(iter(presets().values())).config.data.model_dump(mode="json", exclude={"preprocessing", "partition"})
     return data == first or "download" not in type(open_source(PartConfig(**data)).options).model_fields
 
 
 def _prepared(store: RunStore, data: dict[str, Any]) -> dict[str, Any] | None:
-    """The finished preparation; None, with the reason on screen, while there is none."""
+    """The finished preparation; None, with the reason on screen, until it is done."""
     text = json.dumps(data, sort_keys=True)
     asked = st.session_state.setdefault("data_asked", [])
-    if not _made_unasked(data) and text not in asked:
-        st.caption("The sample of this data set appears once its images are made.")
+    if not _prepares_without_click(data) and text not in asked:
+        st.caption("The sample of this data set appears once its images are prepared.")
         if not st.button("Prepare data", icon=":material/imagesmode:"):
             return None
         asked.append(text)
@@ -156,7 +156,7 @@ def _prepared(store: RunStore, data: dict[str, Any]) -> dict[str, Any] | None:
     if not job["done"]:
         st.session_state["preparing"] = [store.cache.as_posix(), text]
         wait_for("data")
-        st.caption(":material/hourglass_top: Preparing the data. The sample appears by itself.")
+        st.caption(":material/hourglass_top: Preparing the data. The sample appears when this is done.")
         return None
     if job["error"]:
         st.caption(f":material/error: No sample: {job['error']}")
@@ -200,8 +200,8 @@ def _drawn(cache: str, data: str, number: int, tasks: tuple[str, ...], colour: s
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _drawn_made(cache: str, data: str, number: int, made: str, colour: str, steps: str) -> bytes | None:
-    """A row for each self-supervised task that fits the images; None where none does."""
+def _self_supervised_sheet(cache: str, data: str, number: int, made: str, colour: str, steps: str) -> bytes | None:
+    """PNG with a row for each self-supervised task that fits the images; None where none does."""
     from mtl_core.tasks.sample_views import sample_views
 
     prepared = _job(cache, data)["result"]
@@ -211,18 +211,18 @@ def _drawn_made(cache: str, data: str, number: int, made: str, colour: str, step
     scale = max(1, SAMPLE_PIXELS // plain.shape[1])
     for name, view in sample_views(image, mean, std, json.loads(made), seed=number).items():
         target = view.kind.draw_target(plain, view.target, view.task, scale)
-        gives = f"must say {target.caption}" if target.caption else "must give"
-        rows.append((name, [Tile(enlarge(view.image, scale), "gets"), Tile(target.image, gives)]))
+        gives = f"target: {target.caption}" if target.caption else "target"
+        rows.append((name, [Tile(enlarge(view.image, scale), "input"), Tile(target.image, gives)]))
     return png(contact_sheet(rows, ink=colour, text_height=22)) if rows else None
 
 
 def _per_channel(values: list[float], channels: int) -> list[float]:
-    """A statistic of the images as they come, for as many channels as preprocessing leaves."""
+    """A per-channel statistic of the original images, for the number of channels after preprocessing."""
     return values if len(values) == channels else [sum(values) / len(values)] * channels
 
 
 def sample_tiles(sample: OneSample, tasks: list[Task]) -> list[Tile]:
-    """The image, then each target that it has over it."""
+    """The image, then one picture for each of its targets."""
     from mtl_core.tasks import TASK_KINDS
 
     image = _rgb(sample.image)
@@ -243,7 +243,7 @@ def _rgb(image: Any) -> Any:
 
 
 def parameters_bar(counts: dict[str, Any], all_tasks: list[str]) -> None:
-    """Where the parameters are: shared, and each task's own."""
+    """Draw the numbers of parameters: shared, per task, and frozen."""
     colours = task_colours(all_tasks)
     parts = [("shared", counts["shared"], "#8A93A0"), *((task, number, colours.get(task, "#8A8A8A")) for task, number in counts["tasks"].items())]
     parts += [("frozen", counts["frozen"], "#D5D9DF")] if counts.get("frozen") else []

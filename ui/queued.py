@@ -1,4 +1,4 @@
-"""The queue: what waits, in its order, and how to change it."""
+"""The queue popover: the waiting runs in order, with buttons to move and remove them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import streamlit as st
 from mtl_core.runs import actions
 from ui import words
 from ui.run_actions import place_buttons
-from ui.state import attempt, refusal
+from ui.state import last_refusal, run_action
 
-SHOWN = 12  # of a longer queue only its beginning can be ordered here
+SHOWN = 12  # runs; only the beginning of a longer queue can be reordered here
 
 
 def queue_popover(queued: list[Any]) -> None:
-    """A button that says how many runs wait and opens their list. Everyone who looks sees the same order."""
+    """Draw a button with the number of queued runs that opens their list."""
     with st.popover(f"{len(queued)} queued", icon=":material/queue:", key="queue", type="tertiary"):
-        st.caption("One run at a time trains on each device; the first in line is next.")
+        st.caption("Each device trains one run at a time. The first run in the queue starts next.")
         for run in queued[:SHOWN]:
             _row(run, len(queued))
         if len(queued) > SHOWN:
-            st.caption(f"and {len(queued) - SHOWN} more behind them.")
+            st.caption(f"and {len(queued) - SHOWN} more after them.")
 
 
 def _row(run: Any, waiting: int) -> None:
@@ -30,7 +30,7 @@ def _row(run: Any, waiting: int) -> None:
         name = f"{words.plain(words.shortened(run.name, 44))} :gray[{run.id[-4:]}]"
         st.page_link("pages/run.py", label=name, query_params={"run": run.id}, width=330)
         place_buttons(run, waiting, f"queue.{run.id}")
-        about = "Take it out of the queue"
-        st.button("", icon=":material/close:", key=f"queue.{run.id}.remove", help=about, on_click=attempt, args=(run.id, actions.stop))
-    if refusal(run.id):
-        st.caption(f":red[{words.plain(refusal(run.id))}]")
+        about = "Remove this run from the queue"
+        st.button("", icon=":material/close:", key=f"queue.{run.id}.remove", help=about, on_click=run_action, args=(run.id, actions.stop))
+    if last_refusal(run.id):
+        st.caption(f":red[{words.plain(last_refusal(run.id))}]")

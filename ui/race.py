@@ -1,4 +1,4 @@
-"""The page of a race: its runs side by side while they train and afterwards."""
+"""The page of a race: its runs side by side, while they train and after they have ended."""
 
 from __future__ import annotations
 
@@ -17,13 +17,11 @@ from ui.race_table import results
 from ui.state import hold, hold_first, listing, run_store, whole_page_if_asked
 from ui.strip import draw_strip, notice_endings, polling_strip
 
-NOTHING_YET = (
-    "A race trains the same settings and seed once per balancing method. Its curves, loss weights, results and times stand here side by side."
-)
+NOTHING_YET = "A race trains the same settings and seed once per balancing method. This page compares curves, loss weights, results and times."
 
 
 def races() -> dict[str, str]:
-    """Every race of the store, the newest first, and what it is called."""
+    """Id -> title of every race in the store, the newest first."""
     found: dict[str, str] = {}
     for run in listing(run_store().home.as_posix()):
         race_id = race_in(run["tags"])
@@ -34,12 +32,13 @@ def races() -> dict[str, str]:
 
 
 def no_race(asked: str) -> None:
-    """An empty page says what will appear and offers the one action that makes it appear."""
+    """Draw the page without a race: what will appear, and a link to the Train page."""
     polling_strip()
     st.title("Race", anchor=False)
     if asked:
         st.error(
-            f"There is no race '{words.plain(asked)}' in this store. Its runs may have been deleted, or lost their tag.", icon=":material/search_off:"
+            f"There is no race '{words.plain(asked)}' in this store. Its runs may have been deleted, or their race tag removed.",
+            icon=":material/search_off:",
         )
     else:
         st.info(f"There is no race yet. {NOTHING_YET}", icon=":material/info:")
@@ -47,7 +46,7 @@ def no_race(asked: str) -> None:
 
 
 def show_race(race_id: str) -> None:
-    """While a run of it is on, one fragment refreshes all of it; afterwards only the strip is polled."""
+    """Draw a race. While a run is active, one fragment refreshes the page; afterwards only the status bar polls."""
     entries = entries_of(run_store(), race_id)
     if _has_ended(entries):
         with st.container():
@@ -63,7 +62,7 @@ def _has_ended(entries: list[Entry]) -> bool:
 
 
 def _every(entries: list[Entry]) -> float:
-    """As often as its longest run allows."""
+    """Seconds between refreshes: those of the active run that refreshes least often."""
     return max((refresh_seconds(entry.run) for entry in entries if entry.run.status.is_active()), default=2.0)
 
 
@@ -82,7 +81,7 @@ def _live(race_id: str, every: float) -> None:
 def _still(race_id: str) -> None:
     entries = entries_of(run_store(), race_id)
     _draw(race_id, entries)
-    if not _has_ended(entries):  # one was just resumed
+    if not _has_ended(entries):  # a run was just resumed
         st.rerun()
     whole_page_if_asked()
 
@@ -94,7 +93,7 @@ def _draw(race_id: str, entries: list[Entry]) -> None:
     _heading(race_id, entries)
     whole_race(entries)
     cards(entries)
-    view = view_controls("Curves", "val, after each epoch; one line per method, as in the boxes above")
+    view = view_controls("Curves", "on val, after each epoch; the boxes above show the line of each method")
     kinds = {"metric": "main metric", "loss": "loss"}
     kept = {"label_visibility": "collapsed", "persist_state": "session"}
     shown = hold_first("race.what", "metric")
@@ -114,13 +113,13 @@ def _heading(race_id: str, entries: list[Entry]) -> None:
 
 
 def _what_is_compared(entries: list[Entry]) -> str:
-    """Honest also where someone has tagged other runs, moved a loss weight while one trained, or where runs were computed differently."""
+    """What the race compares. Names other differences, as after tagging other runs, live changes, or on other devices."""
     runs = [entry.run for entry in entries]
     left_out = ("name", "balancing", "device", "precision", "layout")
     settings = [{key: value for key, value in run.config.to_dict().items() if key not in left_out} for run in runs]
     if any(other != settings[0] for other in settings[1:]):
-        return f"these runs differ in more than their method: Compare shows in what.{_computed_differently(entries)}"
-    one_seed = "One seed says little: small differences mean nothing until other seeds agree."
+        return f"these runs differ in more than their method; the Compare page lists the differences.{_computed_differently(entries)}"
+    one_seed = "One seed proves little: small differences mean nothing until other seeds confirm them."
     same = f"same settings, same seed ({runs[0].config.seed})"
     if differently := _computed_differently(entries):
         return f"{same}, but{differently} {one_seed}"
@@ -129,7 +128,7 @@ def _what_is_compared(entries: list[Entry]) -> str:
 
 
 def _computed_differently(entries: list[Entry]) -> str:
-    """Which run was computed how, where it was not the same for all that have begun; else empty."""
+    """Device, precision and layout of each run, where they differ among the started runs; else empty."""
     groups: dict[str, list[str]] = {}
     for entry in entries:
         if entry.run.info:
@@ -137,7 +136,7 @@ def _computed_differently(entries: list[Entry]) -> str:
     if len(groups) < 2:
         return ""
     each = "; ".join(f"{', '.join(methods)} in {how}" for how, methods in groups.items())
-    return f" these runs were computed differently: {each}. So part of the difference may come from that."
+    return f" these runs used different devices or number formats: {each}. This may cause part of the differences."
 
 
 def how_computed(run: Any) -> str:
@@ -155,7 +154,7 @@ def _picker(race_id: str) -> None:
     kept = {"label_visibility": "collapsed", "width": 360}
     st.selectbox("Race", list(names), list(names).index(race_id), key=key, format_func=names.get, on_change=_take_picked, args=(key,), **kept)
     if st.session_state.pop("go_to_race", False):
-        st.rerun()  # also where the box stands in a fragment
+        st.rerun()  # works also inside a fragment
 
 
 def _take_picked(key: str) -> None:

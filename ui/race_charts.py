@@ -17,16 +17,16 @@ from ui.element_keys import element_key
 from ui.plot import plot, prepared
 from ui.race_entries import Entry, line_sample
 
-CHART_SECONDS = 1.5  # a figure that several viewers ask for within this time is made once
+CHART_SECONDS = 1.5  # viewers who ask for the same figure within this time share it
 KEPT_FIGURES = 120
 SMALL = 4  # charts of loss weights in a row
 
 
 def draw_charts(store: RunStore, race_id: str, entries: list[Entry], view: View) -> None:
-    """All of them. Nothing where no run has begun."""
+    """Draw all charts of the race; a caption where no run has started."""
     begun = [entry for entry in entries if entry.run.info]
     if not begun:
-        st.caption("Curves appear here once the first run trains.")
+        st.caption("Curves appear here when the first run trains.")
         return
     feeds = {entry.run.id: scalars_feed(store, entry.run.id) for entry in begun}
     seen = (view, tuple((entry.method, feeds[entry.run.id]["row"]) for entry in begun))
@@ -41,7 +41,7 @@ def _figures(home: str, race_id: str) -> dict[tuple[Any, ...], dict[str, Any]]:
 
 
 def _draw(figures: dict[tuple[Any, ...], dict[str, Any]], key: str, seen: tuple[View, Any], build: Callable[[], Any], alt: str) -> None:
-    """A chart that is built anew only where there is something new in it: sent again as it was, it costs the browser nothing."""
+    """Draw a chart. It is rebuilt only when there are new rows; sending the same figure again costs the browser nothing."""
     view, rows = seen
     asked = (key, view.smoothing, view.axis, view.log_y)
     entry = figures.get(asked)
@@ -72,7 +72,7 @@ def _task_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Ca
 
 
 def _titled(metric: dict[str, Any], name: str) -> str:
-    title = ", in ".join(words.plain(part) for part in (metric.get("title") or name, metric.get("unit", "")) if part)
+    title = words.plain(words.with_unit(metric.get("title") or name, metric.get("unit", "")))
     return f"{title} {words.better(metric.get('higher_is_better'))}"
 
 
@@ -85,7 +85,7 @@ def _weight_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: 
     tasks, colours = begun[0].run.info["tasks"], colours_of(begun[0].run.config)
     st.subheader("Loss weights", anchor=False)
     items = "".join(f'<span><span style="color:{colours[task]}">&#9632;</span> {html.escape(task)}</span>' for task in tasks)
-    st.caption("What multiplied each task's loss or gradient in the step, under each method. Each chart has its own scale.")
+    st.caption("The factor on each task's loss or gradient at each step, per method. Each chart has its own scale.")
     st.html(f'<div class="legend">{items}</div>')
     for start in range(0, len(begun), SMALL):
         for place, entry in zip(st.columns(min(SMALL, len(begun))), begun[start : start + SMALL], strict=False):

@@ -1,4 +1,4 @@
-"""Who takes part in a race: each run with the name of its method and one look on the whole page."""
+"""The runs of a race: each with its method's name and its line style, their cards, and Stop all."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mtl_core.figures.colours import DASHES, run_styles
 from mtl_core.runs import actions, jobs, race
 from mtl_core.runs.store import RunStore
 from ui import words
-from ui.state import attempt, listing, wait_for
+from ui.state import listing, run_action, wait_for
 
 CARDS = 4  # in a row
-STROKES = {"solid": "", "dash": "9,6", "dot": "2,4", "dashdot": "9,4,2,4"}  # Plotly's dashes: ink and gap in pixels
+STROKES = {"solid": "", "dash": "9,6", "dot": "2,4", "dashdot": "9,4,2,4"}  # Plotly's dashes: line and gap in pixels
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One run of a race. ``colour`` is the run's on every page; ``dash`` tells the lines of one chart apart without it."""
+    """One run of a race. ``colour`` is the run's colour on every page; ``dash`` distinguishes its line without colour."""
 
     run: Any
     method: str
@@ -30,7 +30,7 @@ class Entry:
 
 
 def entries_of(store: RunStore, race_id: str) -> list[Entry]:
-    """In the order in which they were queued."""
+    """The runs of a race in the order in which they were queued."""
     runs = race.runs_of(store, race_id)
     known = [run["id"] for run in reversed(listing(store.home.as_posix()))]
     styles = run_styles(list(dict.fromkeys([*known, *(run.id for run in runs)])))
@@ -41,7 +41,7 @@ def entries_of(store: RunStore, race_id: str) -> list[Entry]:
 
 
 def _title(method: str) -> str:
-    """Its plain name until PyTorch is there, which the methods' own modules need."""
+    """Title of a method; its plain name until PyTorch is loaded, which the methods' modules import."""
     if not jobs.warmed():
         wait_for("torch")
         return method
@@ -49,13 +49,13 @@ def _title(method: str) -> str:
 
 
 def line_sample(entry: Entry) -> str:
-    """How this run's lines look, as HTML. A striped box, because Streamlit takes drawings out of HTML."""
+    """A sample of the run's line as HTML. It is a striped box, because Streamlit removes SVG from HTML."""
     look = "display:inline-block;width:38px;height:3px;vertical-align:middle"
     return f'<span style="{look};background:{stripes(entry.colour, STROKES[entry.dash])}"></span>'
 
 
 def stripes(colour: str, stroke: str) -> str:
-    """CSS background of a dash pattern, given as lengths of ink and gap in pixels; all ink where it is empty."""
+    """CSS background of a dash pattern, given as lengths of line and gap in pixels; a solid line for an empty pattern."""
     lengths = [float(part) for part in stroke.replace(",", " ").split() if part.replace(".", "").isdigit()]
     if not lengths:
         return colour
@@ -67,7 +67,7 @@ def stripes(colour: str, stroke: str) -> str:
 
 
 def cards(entries: list[Entry]) -> None:
-    """How far each one is. They are the legend of the charts below, too."""
+    """Draw a card per run with its progress. The cards are also the legend of the charts below."""
     for start in range(0, len(entries), CARDS):
         places = st.columns(min(CARDS, len(entries)))
         for place, entry in zip(places, entries[start : start + CARDS], strict=False):
@@ -90,17 +90,17 @@ def _card(entry: Entry) -> None:
 def _how_far(run: Any) -> str:
     status = str(run.status)
     if status == "queued":
-        return f"number {run.queue_position} in line"
+        return f"number {run.queue_position} in the queue"
     if status == "failed":
-        return words.plain(words.shortened((run.failure or {}).get("message", ""), 90)) or "its page says why"
+        return words.plain(words.shortened((run.failure or {}).get("message", ""), 90)) or "the run's page has the reason"
     if run.status.is_active():
         return f"epoch {min(run.epochs, int(run.epoch) + 1)} of {run.epochs} · {words.time_left(run)}"
-    done = "not begun" if not run.step else f"{run.epoch:.3g} of {run.epochs} epochs"
+    done = "not started" if not run.step else f"{run.epoch:.3g} of {run.epochs} epochs"
     return f"{done} in {words.duration(run.seconds)}" if run.step else done
 
 
 def whole_race(entries: list[Entry]) -> None:
-    """How many have ended, how long it goes on, and Stop all. Nothing once all have ended."""
+    """Draw how many runs have ended, the time left, and Stop all; nothing once all have ended."""
     runs = [entry.run for entry in entries]
     going = [run for run in runs if not run.status.is_ended()]
     if not going:
@@ -116,6 +116,6 @@ def whole_race(entries: list[Entry]) -> None:
 
 
 def _stop_all(ids: list[str]) -> None:
-    """The waiting ones first, so that none of them begins when another one ends."""
+    """Stop the queued runs first, so that none of them starts when another run ends."""
     for run_id in reversed(ids):
-        attempt(run_id, actions.stop)
+        run_action(run_id, actions.stop)

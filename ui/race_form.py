@@ -1,4 +1,4 @@
-"""On the Train page: the same settings raced under several balancing methods, queued with one click."""
+"""The race section of the Train form: queue the same settings with several balancing methods."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from mtl_core.runs import jobs, race
 from ui import state, train_form, words
 from ui.changes import automatic_name
 from ui.guard import is_ours
-from ui.state import go_to, hold_first, listing, request_id, run_store, settings, torch_is_ready, used
+from ui.state import end_request, go_to, hold_first, listing, request_id, run_store, settings, torch_is_ready
 
-USUAL = ("fixed", "uncertainty", "pcgrad")  # beside the chosen one: nothing adapted, losses balanced, gradients combined
+USUAL = ("fixed", "uncertainty", "pcgrad")  # added to the chosen one: fixed weights, weighted losses, combined gradients
 NOT_THE_LENGTH = ("name", "balancing", "epochs", "seed")
 
 
 def race_section(ready: bool) -> None:
-    """Folded: which methods, what it will take, and the button.
+    """Draw the folded section: methods, estimated time, and the button.
 
     Args:
-        ready: the settings were checked and can be trained.
+        ready: whether the settings were checked and are valid.
     """
     with st.expander("Race several methods", icon=":material/flag:", key="race.form"):
         if not torch_is_ready():
             return
         st.caption(
-            "The same settings and seed, trained once per balancing method, and one page that shows them side by side. "
-            "Each method has its default options; the one chosen in the form keeps the options set there."
+            "A race trains the same settings and seed once per balancing method and compares the runs on one page. "
+            "Each method has its default options; the method of the form has the options set there."
         )
         methods = _methods()
         if len(methods) > 1:
             st.caption(_estimate(methods))
         off = not ready or len(methods) < 2
-        label = f"Race {len(methods)} methods" if len(methods) > 1 else "Choose two methods or more"
+        label = f"Race {len(methods)} methods" if len(methods) > 1 else "Choose at least two methods"
         click = {"on_click": _submit, "args": (request_id(),)}
         st.button(label, icon=":material/flag:", width="stretch", disabled=off, key="race.start", **click)
         for problem in st.session_state.pop("race.refused", []):
@@ -56,9 +56,9 @@ def _methods() -> list[str]:
         format_func=_label,
         max_selections=race.MOST,
         filter_mode="contains",
-        select_all=False,  # it stands first in the list, so that Enter after typing a name would take a dozen
+        select_all=False,  # the entry is first in the list, so Enter after typing a name would select all methods
         placeholder="Choose balancing methods",
-        help="Behind each method: time of a step over that of fixed weights, as measured.",
+        help="The number after a method is the measured time of a step relative to fixed weights.",
         persist_state="session",
     )
 
@@ -74,16 +74,19 @@ def _balancing_of(name: str) -> PartConfig:
 
 
 def _estimate(methods: list[str]) -> str:
-    """How long all of them take: in time where the preset's was measured, else in runs with fixed weights."""
+    """The estimated time of the race: in time where the preset's was measured, else in runs with fixed weights."""
     together = sum(race.relative_cost(_balancing_of(name)) for name in methods)
     plain = _plain_seconds()
     if plain is None:
-        return f"One after the other they take about {together:.1f} times as long as one run with fixed weights (an estimate)."
-    return f"One after the other {words.about(plain * together)}, where one run with fixed weights takes {words.about(plain)} (an estimate)."
+        return f"Estimate: one after the other they take about {together:.1f} times as long as one run with fixed weights."
+    return (
+        f"Estimate for the machine on which the presets were timed: {words.about(plain * together)}, one after the other; "
+        f"one run with fixed weights takes {words.about(plain)}."
+    )
 
 
 def _plain_seconds() -> float | None:
-    """Time of these settings with fixed weights, from what was measured for the preset; None once more than its length was changed."""
+    """Seconds of these settings with fixed weights, from the preset's measured time; None where other settings than its length differ."""
     preset = state.presets()[state.preset_name()]
     measured, before = re.match(r"(\d+) s\b", preset.measured), preset.config.to_dict()
     if not measured or any(before[key] != value for key, value in settings().items() if key not in NOT_THE_LENGTH):
@@ -93,7 +96,7 @@ def _plain_seconds() -> float | None:
 
 
 def base_config(config: RunConfig) -> RunConfig:
-    """The form's config under a name that does not speak of its balancing method: each run's name ends with its own."""
+    """The form's config with a name that omits its balancing method, because each run's name ends with its own method."""
     if settings()["name"]:
         return config
     preset = state.presets()[state.preset_name()]
@@ -101,7 +104,7 @@ def base_config(config: RunConfig) -> RunConfig:
 
 
 def _submit(request: str) -> None:
-    """In a callback, as with Train; a second click of the same drawing asks for the same race."""
+    """Start the race. This is a callback, as with Train; a second click sends the same id and opens the same race."""
     config, problems = train_form.check_settings(settings())
     if config is None or problems:
         return
@@ -118,12 +121,12 @@ def _submit(request: str) -> None:
         st.session_state["race.refused"] = [str(error)]
         return
     jobs.start_worker(run_store())
-    used(request)
+    end_request(request)
     listing.clear()
     go_to("race", race=started)
 
 
 def _problems(configs: dict[str, Any]) -> list[str]:
-    """What keeps single methods from running, each once; the settings themselves were checked before."""
+    """Problems of single methods. The settings themselves were checked before."""
     found = [(method, problem) for method, config in configs.items() for problem in train_form.check_settings(config.to_dict())[1]]
     return [f"{words.plain(BALANCERS.load(method).title)}: {problem}" for method, problem in found]

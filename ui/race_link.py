@@ -1,4 +1,4 @@
-"""From runs to the races that they are part of."""
+"""Links from runs to their races."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from mtl_core.runs.race import race_in
 
 
 def race_links(runs: Iterable[Any]) -> None:
-    """A link for each race among these runs; nothing where there is none."""
+    """Draw a link for each race of these runs; nothing where there is none."""
     for race in dict.fromkeys(filter(None, (race_in(run.tags) for run in runs))):
-        st.page_link("pages/race.py", label=f"Side by side: {race}", icon=":material/flag:", query_params={"race": race})
+        st.page_link("pages/race.py", label=f"Compare the methods of {race}", icon=":material/flag:", query_params={"race": race})

@@ -18,15 +18,15 @@ from ui.race_entries import Entry
 from ui.runs_table import summary_of
 
 BEST = "background-color: rgba(0, 158, 115, 0.25)"
-METHOD_PIXELS, NUMBER_PIXELS = 150, 92  # wide; with its title in full, the last columns of a race of four tasks lay outside at 1280 pixels
-AHEAD = 0.02  # of the best value: less than this before the second is told by no star, as another seed may turn it round
-LEAST_SEEDS = 3  # of each method: with fewer the spread between seeds is not known
+METHOD_PIXELS, NUMBER_PIXELS = 150, 92  # widths; with full titles, the last columns of a race of four tasks lay outside a screen of 1280 pixels
+AHEAD = 0.02  # of the best value; a smaller lead gets no star, because another seed may reverse it
+LEAST_SEEDS = 3  # per method; with fewer, the spread between seeds is unknown
 CONSTANT = "○"
 RANK, PACE, TIME = "mean rank ↓", "step time ↓", "total time ↓"
 
 
 def results(store: RunStore, entries: list[Entry]) -> None:
-    """The table, and how it is to be read."""
+    """Draw the table of results and its explanation."""
     reference = next((entry for entry in entries if entry.run.config.balancing.name == "fixed"), entries[0])
     frames = {entry.run.id: scalars_feed(store, entry.run.id)["frame"] for entry in entries}
     summaries = {entry.run.id: summary_of(store, entry.run) for entry in entries}
@@ -36,19 +36,19 @@ def results(store: RunStore, entries: list[Entry]) -> None:
         _styled(table, better, entries), hide_index=True, placeholder="–", height=36 * (len(table) + 1), column_config=_columns(table, entries)
     )
     st.caption(
-        f"{_about_stars(entries)} {CONSTANT} is no better than always answering the mean or the most frequent class. "
-        "**val**: with the checkpoint that val chose, one for all tasks; **best epoch**: where this task alone was best on val. "
-        "**test**: measured once, at the end, with the chosen checkpoint; it has no stars, since test data choose nothing. "
-        f"{_about_ranks(table)}**Step time**: training steps only, relative to {words.plain(reference.method)}; whatever else the machine did "
-        "counts, too."
+        f"{_about_stars(entries)} {CONSTANT} marks a value no better than a constant prediction (the mean or the most frequent class). "
+        "**val**: with the chosen checkpoint, which is the best on val over all tasks. **best epoch**: the epoch in which this task was best on val. "
+        "**test**: measured once, at the end, with the chosen checkpoint; without stars, because test data select nothing. "
+        f"{_about_ranks(table)}**Step time**: training steps only, relative to {words.plain(reference.method)}. Other load on the "
+        "machine increases it."
     )
 
 
 def _about_stars(entries: list[Entry]) -> str:
     if _seeds(entries) < LEAST_SEEDS:
-        return f"No stars and no ranks: fewer than {LEAST_SEEDS} seeds of each method have finished, and another seed may turn the order round."
+        return f"No stars and no ranks: fewer than {LEAST_SEEDS} seeds of each method have finished, and another seed may reverse the order."
     return (
-        f"★ is the best method of a val column over its seeds, where its mean is at least {AHEAD:.0%} better than the second's and that by more than "
+        f"★ marks the best method of a val column: its mean over the seeds is at least {AHEAD:.0%} better than the second's, and by more than "
         "twice the standard error of the difference."
     )
 
@@ -58,12 +58,12 @@ def _about_ranks(table: pd.DataFrame) -> str:
         return ""
     return (
         "**Mean rank**: in each task the finished runs are ranked by val with the chosen checkpoint (1 = best, equal values share a rank), and the "
-        "ranks averaged over the tasks; how far apart they are does not count. "
+        "ranks are averaged over the tasks; the size of the differences does not count. "
     )
 
 
 def _seeds(entries: list[Entry]) -> int:
-    """Seeds that every method has finished at least."""
+    """The smallest number of finished seeds of any method."""
     seeds: dict[str, set[int]] = {entry.run.config.balancing.name: set() for entry in entries}
     for entry in entries:
         if str(entry.run.status) == "finished":
@@ -72,23 +72,23 @@ def _seeds(entries: list[Entry]) -> int:
 
 
 def at_chosen(frame: pd.DataFrame) -> dict[str, float]:
-    """Scalars of val in the epoch whose checkpoint was chosen; nothing before the first."""
+    """Scalars of val in the epoch of the chosen checkpoint; empty before the first epoch."""
     epoch = chosen_epoch(frame)
     rows = frame[frame["key"].str.startswith("val/") & (frame["epoch"] == epoch)] if epoch is not None else frame.iloc[:0]
-    return dict(zip(rows["key"], rows["value"], strict=True))  # what was written again counts as it was last
+    return dict(zip(rows["key"], rows["value"], strict=True))  # a repeated row replaces the earlier one
 
 
 def results_of(
     entries: list[Entry], summaries: dict[str, dict[str, Any]], reference: Entry, chosen: dict[str, dict[str, float]]
 ) -> tuple[pd.DataFrame, dict[str, bool]]:
-    """One row per run, and which way each column is better. NaN where nothing is known yet.
+    """One row per run, and column -> whether higher is better. Unknown values are NaN.
 
     Args:
         chosen: run id -> val scalars with its chosen checkpoint.
     """
     tasks = next((entry.run.info["tasks"] for entry in entries if entry.run.info), {})
     rows = pd.DataFrame([{"method": entry.method, "status": str(entry.run.status), "run": f"run?run={entry.run.id}"} for entry in entries])
-    # A run without a recorded score has no chosen checkpoint: its best values stand there.
+    # A run without a recorded score has no chosen checkpoint: its best values are used.
     best = {entry.run.id: {key: about.get("best") for key, about in summaries[entry.run.id].items()} for entry in entries}
     better: dict[str, bool] = {}
     mains: dict[str, bool] = {}
@@ -105,17 +105,25 @@ def results_of(
             rows[f"{title} {column}"] = [math.nan if value is None else value for value in found]
             better[f"{title} {column}"] = higher
         mains[f"{title} val"] = higher
-    ranked = bool(mains) and _seeds(entries) >= LEAST_SEEDS  # an order that another seed turns round is none
+    ranked = bool(mains) and _seeds(entries) >= LEAST_SEEDS  # with fewer seeds, another seed may reverse the order
     if ranked:
         rows[RANK] = _ranks(rows, mains)
     rows[PACE] = _paces(entries, reference)
     rows[TIME] = [entry.run.seconds or math.nan for entry in entries]
-    order = ["method", "run", "status", *([RANK] if ranked else []), PACE, TIME, *better]  # the metrics last: they are as many as there are tasks
+    order = [
+        "method",
+        "run",
+        "status",
+        *([RANK] if ranked else []),
+        PACE,
+        TIME,
+        *better,
+    ]  # the metrics last, because their number grows with the tasks
     return rows[order], better | ({RANK: False} if ranked else {}) | {PACE: False, TIME: False}
 
 
 def _ranks(rows: pd.DataFrame, mains: dict[str, bool]) -> pd.Series:
-    """Of the finished runs that have a value in every task, where there are two or more."""
+    """Mean ranks of the finished runs with a value in every task; NaN for all where there are fewer than two."""
     ranked = rows[(rows["status"] == "finished") & rows[list(mains)].notna().all(axis=1)]
     if not mains or len(ranked) < 2:
         return pd.Series(math.nan, index=rows.index)
@@ -128,7 +136,7 @@ def _paces(entries: list[Entry], reference: Entry) -> list[float]:
 
 
 def _styled(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) -> Any:
-    """The values of the best method of a val column with a star and a shade: told apart by more than a colour."""
+    """Mark the values of the best method of a val column with a star and a shade, so that colour is not the only mark."""
     constants, styled = constants_of(entries), table.style
     for column, up in better.items():
         starred, text, constant = stars(table, column, up, entries, constants.get(column)), _cell(column), constants.get(column)
@@ -141,7 +149,7 @@ def _styled(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) 
 
 
 def constants_of(entries: list[Entry]) -> dict[str, float]:
-    """Column -> the value of a constant answer, of the tasks where the runs know it."""
+    """Column -> value of a constant prediction, for the tasks whose runs recorded it."""
     tasks = next((entry.run.info["tasks"] for entry in entries if entry.run.info), {})
     found = {}
     for task, info in tasks.items():
@@ -152,13 +160,13 @@ def constants_of(entries: list[Entry]) -> dict[str, float]:
 
 
 def no_better(value: float, constant: float, higher: bool) -> bool:
-    """Whether a value is no better than that of a constant answer."""
+    """Whether a value is no better than that of a constant prediction."""
     return value <= constant if higher else value >= constant
 
 
 def stars(table: pd.DataFrame, column: str, higher: bool, entries: list[Entry], constant: float | None) -> list[bool]:
-    """Which rows of a column have a star: those of one method, in a val column, where its lead is more than noise. None with fewer than
-    ``LEAST_SEEDS`` seeds of each method, and none for a method that is no better than a constant answer."""
+    """Which rows of a column have a star: those of the best method of a val column, where its lead exceeds the noise. None with fewer than
+    ``LEAST_SEEDS`` seeds of each method, and none for a method no better than a constant prediction."""
     nothing = [False] * len(table)
     if not column.endswith(" val") or _seeds(entries) < LEAST_SEEDS:
         return nothing
@@ -176,7 +184,7 @@ def stars(table: pd.DataFrame, column: str, higher: bool, entries: list[Entry], 
 
 
 def clear_best(values: pd.Series, higher: bool) -> float:
-    """The best value where it is at least ``AHEAD`` of its size before the second; else NaN, also where there is no second."""
+    """The best value where its lead over the second is at least ``AHEAD`` of its size; else NaN, also without a second value."""
     known = values.dropna().sort_values(ascending=not higher)
     if len(known) < 2:
         return math.nan
@@ -196,13 +204,13 @@ def _cell(column: str) -> Callable[[float], str]:
 
 
 def _columns(table: pd.DataFrame, entries: list[Entry]) -> dict[str, Any]:
-    """How the columns look. A heading begins with what tells it from the next one, as its end is cut off where the table is narrow."""
+    """Column settings. A heading begins with its distinguishing part, because a narrow table cuts off its end."""
     numbers = {column: (column, column) for column in table if column not in ("method", "run", "status")}
     for task, info in next((entry.run.info["tasks"] for entry in entries if entry.run.info), {}).items():
         main = info["main_metric"]
         metric = info["metrics"][main]
         arrow = words.better(bool(metric["higher_is_better"]))
-        about = ", in ".join(part for part in (f"{task}: {metric['title']}", metric.get("unit", "")) if part)
+        about = words.with_unit(f"{task}: {metric['title']}", metric.get("unit", ""))
         better = "higher is better" if metric["higher_is_better"] else "lower is better"
         for split in ("val", "test"):
             numbers[f"{task} {main} {arrow} {split}"] = (f"{arrow} {split} {task} {main}", f"{about}, on {split}; {better}")

@@ -1,4 +1,4 @@
-"""The library of runs: found by words and state, pinned ones first, and what can be done with the selected ones."""
+"""The table of runs on the Compare page: search and filters, selection, and actions on the selected runs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import streamlit as st
 from mtl_core.runs import actions
 from mtl_core.runs.store import RunStore
 from ui import words
-from ui.state import ask, attempt, go_to, refusal, run_store
+from ui.state import go_to, last_refusal, open_dialog, run_action, run_store
 
-FIRST_SELECTED = 4  # runs selected in the table before the viewer chose any
-OWN_CHOICE = "compare.own_choice"  # in the session: whether the viewer chose the selected runs, by ticking or by the address
-ROWS = 50  # shown at first, and more with each click: every row costs a summary
+FIRST_SELECTED = 4  # runs that are selected before the viewer selects any
+OWN_CHOICE = "compare.own_choice"  # session key: whether the viewer chose the selection, by ticking rows or through the address
+ROWS = 50  # shown at first, and added by each click; every row costs a summary
 CURVE_LIMIT = 12  # more curves in one chart cannot be told apart
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the viewer looks for. Empty means everything."""
+    """The viewer's filters. An empty filter matches every run."""
 
     text: str = ""
     statuses: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ def _matches(run: Any, wanted: Wanted) -> bool:
 
 
 def filters(runs: list[Any]) -> Wanted:
-    """Boxes to look for runs with. Kept while the session lasts."""
+    """Draw the search box and the filters. The session keeps their values."""
     with st.container(key="filters", horizontal=True, vertical_alignment="center", gap="small"):
         kept: dict[str, Any] = {"label_visibility": "collapsed", "persist_state": "session"}
         about = "Search names, tags, notes, tasks"
@@ -55,12 +55,12 @@ def filters(runs: list[Any]) -> Wanted:
         statuses = st.multiselect("State", states, key="filter.status", placeholder="Any state", width=230, **kept)
         sets = sorted({run.config.data.own_name for run in runs})
         data = st.multiselect("Data", sets, key="filter.data", placeholder="Any data set", width=230, **kept)
-        archived = st.toggle("Archived too", key="filter.archived", persist_state="session")
+        archived = st.toggle("Show archived", key="filter.archived", persist_state="session")
     return Wanted(text, tuple(statuses), tuple(data), archived)
 
 
 def runs_table(store: RunStore, runs: list[Any], wanted: Wanted) -> list[Any]:
-    """The table; returns the selected runs in its order. A selection of the viewer's own is in the URL and follows the runs, not the rows."""
+    """Draw the table and return the selected runs in its order. The address holds the ids of a selection that the viewer made."""
     matching = found(runs, wanted)
     tools = st.container(key="selection", horizontal=True, vertical_alignment="center", gap="small")
     limit = st.session_state.setdefault("compare.rows", ROWS)
@@ -69,10 +69,10 @@ def runs_table(store: RunStore, runs: list[Any], wanted: Wanted) -> list[Any]:
     with tools:
         _tools(chosen, len(matching), len(runs), st.session_state.get(OWN_CHOICE, False))
     for run in chosen:
-        if refusal(run.id):
-            st.warning(words.plain(refusal(run.id)), icon=":material/block:")
+        if last_refusal(run.id):
+            st.warning(words.plain(last_refusal(run.id)), icon=":material/block:")
     if not shown:
-        st.info("No run is like that. Change what you look for above.", icon=":material/search_off:")
+        st.info("No run matches these filters. Change them above.", icon=":material/search_off:")
     if len(matching) > limit:
         label = f"Show {min(ROWS, len(matching) - limit)} more of {len(matching)} runs"
         st.button(label, icon=":material/expand_more:", key="compare.more", type="tertiary", on_click=_show_more)
@@ -88,7 +88,7 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
     asked = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id in ids]
     before = asked or [run.id for run in shown if run.step][:FIRST_SELECTED] or ids[:1]
     key = f"compare.table.{hashlib.sha1(','.join(ids).encode()).hexdigest()[:12]}"
-    if key not in st.session_state:  # a table drawn for the first time, or anew: nothing was ticked in it yet
+    if key not in st.session_state:  # a new table, in which nothing was ticked yet
         st.session_state[OWN_CHOICE] = bool(asked)
     preselected = [ids.index(run_id) for run_id in before]
     table = pd.DataFrame([_row(run, summary_of(store, run), shown) for run in shown])
@@ -123,13 +123,13 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
 
 
 def _take_choice(key: str, preselected: list[int]) -> None:
-    """Not where the browser only confirms what it was given."""
+    """Record that the viewer changed the selection. The browser also reports the preselection, which does not count."""
     if set(st.session_state[key].selection.rows) != set(preselected):
         st.session_state[OWN_CHOICE] = True
 
 
 def summary_of(store: RunStore, run: Any) -> dict[str, dict[str, Any]]:
-    """Best and last values; those of a run that has not moved since are not counted anew."""
+    """Best and last values of a run, cached until the run changes."""
     return _summary(store.home.as_posix(), run.id, run.step, str(run.status), run.finished_at)
 
 
@@ -154,11 +154,11 @@ def _row(run: Any, summary: dict[str, dict[str, Any]], shown: list[Any]) -> dict
         row[f"{title} last"] = entry["last"] if entry else None
     settings = {"data": run.config.data.own_name, "tasks": ", ".join(run.config.tasks)}
     settings |= {"backbone": run.config.backbone.name, "balancing": run.config.balancing.name}
-    return row | settings | _about(run, shown)  # the metrics first: they are what runs are compared by
+    return row | settings | _about(run, shown)  # the metrics first, because runs are compared by them
 
 
 def _about(run: Any, shown: list[Any]) -> dict[str, Any]:
-    """Lineage and what people wrote, in columns that are there only where some run shown has them."""
+    """Lineage, tags and note. A column exists only if a shown run has a value for it."""
     about: dict[str, Any] = {"time": words.duration(run.seconds), "made": words.moment(run.created_at)}
     if any(other.parent for other in shown):
         parent = next((other.name for other in shown if other.id == run.parent), run.parent)
@@ -170,29 +170,32 @@ def _about(run: Any, shown: list[Any]) -> dict[str, Any]:
     return about
 
 
-# -- what can be done with the selected runs
-
-
 def _tools(chosen: list[Any], matching: int, every: int, own_choice: bool) -> None:
-    """A row of buttons that is always there, so that selecting moves nothing. What takes runs away waits for a choice of the viewer's own."""
+    """Draw the row of buttons, always, so that a selection moves nothing. Archive and Delete need a selection that the viewer made."""
     ids, one = [run.id for run in chosen], len(chosen) == 1
     count = f"{matching} of {every} runs" if matching < every else (f"{every} runs" if every != 1 else "1 run")
     selected = f"**{len(chosen)}** selected" if own_choice or not chosen else f"the newest **{len(chosen)}** are selected"
     st.markdown(f"{count} · {selected}", width="content")
     st.space("stretch")
     st.button("Open", icon=":material/open_in_new:", key="selection.open", disabled=not one, on_click=_open, args=(ids,))
-    about = "For one selected run."
+    about = "Select one run."
     st.button(
-        "Name, note, tags", icon=":material/edit:", key="selection.describe", help=about, disabled=not one, on_click=ask, args=("describe", ids)
+        "Name, note, tags",
+        icon=":material/edit:",
+        key="selection.describe",
+        help=about,
+        disabled=not one,
+        on_click=open_dialog,
+        args=("describe", ids),
     )
     pinned = bool(chosen) and all(run.pinned for run in chosen)
     icon = ":material/keep_off:" if pinned else ":material/keep:"
     st.button("Unpin" if pinned else "Pin", icon=icon, key="selection.pin", disabled=not chosen, on_click=_each, args=(ids, actions.pin, not pinned))
     archived = bool(chosen) and all(run.archived for run in chosen)
     label, icon = ("Bring back", ":material/unarchive:") if archived else ("Archive", ":material/archive:")
-    off, about = not chosen or not own_choice, None if own_choice else "Tick the runs in the table first: nobody has chosen these yet."
+    off, about = not chosen or not own_choice, None if own_choice else "Tick runs in the table first. The current selection is automatic."
     st.button(label, icon=icon, key="selection.archive", help=about, disabled=off, on_click=_each, args=(ids, actions.archive, not archived))
-    st.button("Delete", icon=":material/delete:", key="selection.delete", help=about, disabled=off, on_click=ask, args=("delete", ids))
+    st.button("Delete", icon=":material/delete:", key="selection.delete", help=about, disabled=off, on_click=open_dialog, args=("delete", ids))
 
 
 def _open(ids: list[str]) -> None:
@@ -202,7 +205,7 @@ def _open(ids: list[str]) -> None:
 def _each(ids: list[str], action: Any, value: bool) -> None:
     refused = None
     for run_id in ids:
-        if not attempt(run_id, action, value):
+        if not run_action(run_id, action, value):
             refused = st.session_state["refused"]
     if refused:
         st.session_state["refused"] = refused

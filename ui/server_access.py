@@ -1,6 +1,6 @@
-"""Who may talk to the server: requests of foreign host names and foreign pages are refused, and no other site may frame the pages.
+"""Access control of the server: it refuses requests with foreign host names or from foreign pages, and forbids other sites to frame its pages.
 
-Streamlit checks host names only for WebSockets and only where ``server.allowedHosts`` is set, and it accepts pages of any other port of this machine.
+Streamlit checks host names only for WebSockets and only if ``server.allowedHosts`` is set, and it accepts pages from any other port of this machine.
 This middleware checks both for every request. It is installed by ``app.py`` through ``st.App``.
 """
 
@@ -33,12 +33,12 @@ _HEADERS = {
 
 
 def middleware() -> list[Middleware]:
-    """What ``st.App`` puts before Streamlit's own request handling."""
+    """The middleware that ``st.App`` runs before Streamlit's own request handling."""
     return [Middleware(ServerAccess)]
 
 
 def end_in_order() -> None:
-    """Let SIGTERM and Ctrl-C end the server with exit code 0 and without cutting off what runs at exit.
+    """Let SIGTERM and Ctrl-C end the server with exit code 0 after all exit handlers have run.
 
     uvicorn raises a signal again once the server has ended. SIGTERM would then kill the process before running trainings have saved their state.
     """
@@ -85,7 +85,7 @@ async def _send_with_headers(message: Message, send: Send) -> None:
 
 
 def refusal_of(headers: Headers, changes: bool) -> str:
-    """Why a request is refused, as a sentence; empty for one that is not.
+    """Why a request is refused, as a sentence; empty for an accepted request.
 
     Args:
         changes: whether the request can change something or opens a session; the origin is checked for these only.
@@ -101,14 +101,14 @@ def refusal_of(headers: Headers, changes: bool) -> str:
     origin = headers.get("origin")
     if changes and origin is not None and not _is_own(origin, hosts[0]):
         return (
-            f"A page of '{origin[:100]}' called the dashboard at '{hosts[0][:100]}'. Only the dashboard's own pages may. "
-            "If this page is meant to, add its address to server.corsAllowedOrigins in .streamlit/config.toml."
+            f"A page of '{origin[:100]}' called the dashboard at '{hosts[0][:100]}'. Only the dashboard's own pages may do so. "
+            "To allow this page, add its address to server.corsAllowedOrigins in .streamlit/config.toml."
         )
     return ""
 
 
 def allowed_hosts() -> tuple[str, ...]:
-    """Host names that the server answers to: ``server.allowedHosts``, else this machine's own and the addresses that it was told to serve at."""
+    """Host names that the server answers to: ``server.allowedHosts``, else this machine's own names and the configured server addresses."""
     given = config.get_option("server.allowedHosts")
     if given:
         return tuple(given)
@@ -117,7 +117,7 @@ def allowed_hosts() -> tuple[str, ...]:
 
 
 def host_name(host: str) -> str | None:
-    """The name in a Host header, lower case, without its port; None where it is not one."""
+    """The name in a Host header, lower case, without its port; None for an invalid header."""
     try:
         parts = urlsplit(f"//{host}")
         _ = parts.port  # raises for a port that is not a number
@@ -145,7 +145,7 @@ def _address(text: str) -> Any:
 
 
 def _is_own(origin: str, host: str) -> bool:
-    """Whether the page that calls is the dashboard's own (same host and port), or one that was allowed."""
+    """Whether the calling page is the dashboard's own (same host and port) or an allowed one."""
     if origin.rstrip("/") in {entry.strip().rstrip("/") for entry in config.get_option("server.corsAllowedOrigins")}:
         return True
     parts = urlsplit(origin)

@@ -1,29 +1,29 @@
-"""Around every page: navigation, status strip, dialogs, toasts."""
+"""The frame around every page: navigation, status bar, dialogs, toasts."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from ui.dialogs import draw_dialog
-from ui.guard import around_page, in_words, page_list
-from ui.state import begin_page, end_page, follow, run_store, start_server, take_queued_runs
+from ui.guard import errors_as_text, mark_inside_app, page_list
+from ui.state import begin_page, end_page, open_asked_page, run_store, start_server, take_queued_runs
 from ui.strip import polling_strip, show_toasts
 from ui.styles import apply_styles, page_icon
 
 
 def draw_app() -> None:
-    """One run of the script: the page that the address names, and what stands around it."""
+    """Run the script once: the page that the address names, and the frame around it."""
     st.set_page_config(page_title="Multi-task vision", page_icon=page_icon(), layout="wide")
-    around_page()
+    mark_inside_app()
     page = st.navigation(page_list(), position="top")
-    follow(page.url_path or "train")
+    open_asked_page(page.url_path or "train")
     begin_page(page.url_path or "train")
     apply_styles()
     st.session_state["waiting"] = []
-    with in_words():
+    with errors_as_text():
         start_server()
         take_queued_runs(run_store().home.as_posix())
-        if page.url_path not in ("run", "race"):  # their live parts hold the strip, so that a page has one poller
+        if page.url_path not in ("run", "race"):  # their live parts draw the status bar, so that a page has one poller
             polling_strip()
         page.run()
         draw_dialog()

@@ -1,6 +1,6 @@
-"""What lives longer than one script run: the process's store, and this session's settings (plain values only).
+"""State beyond one script run: the process's store, and the session's settings, dialogs and navigation.
 
-Saving a source file makes Streamlit load the modules anew, so nothing here keeps objects of our own classes in the session.
+Streamlit reloads the modules after a source file is saved, so the session holds plain values only, no objects of our own classes.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from ui.guard import is_ours
 
 _log = logging.getLogger(__name__)
 MISSING = object()
-MOST_TRIES = 5  # to reach a page
+MOST_TRIES = 5  # attempts to open a page
 
 
 @st.cache_resource(show_spinner=False)
 def start_server() -> bool:
-    """Once per server: PyTorch takes seconds to import, so it starts now, behind the page."""
+    """Once per server: log the problems of the environment and import PyTorch in the background, which takes seconds."""
     for text in (*map(str, problems()), *remarks()):
         _log.warning("%s", text)
     jobs.warm_up()
@@ -36,13 +36,13 @@ def start_server() -> bool:
 
 @st.cache_resource(show_spinner=False)
 def take_queued_runs(home: str) -> bool:
-    """Once per store: runs that were left waiting when a server ended begin now."""
+    """Once per store: start the runs that an earlier server left in the queue."""
     jobs.start_worker(run_store())
     return True
 
 
 def run_store() -> RunStore:
-    """The store that ``MTL_HOME`` names now."""
+    """The store in the folder that ``MTL_HOME`` names."""
     return _open(home_folder().as_posix())
 
 
@@ -51,14 +51,14 @@ def _open(home: str) -> RunStore:
     return open_store()
 
 
-@st.cache_data(ttl=5, max_entries=4, show_spinner=False)  # a live page asks every few seconds, for each viewer
+@st.cache_data(ttl=5, max_entries=4, show_spinner=False)  # a live page reads it every few seconds, for each viewer
 def listing(home: str) -> list[dict[str, Any]]:
-    """What lists and links need to know of every run in the store, newest first, as plain values; up to five seconds old."""
+    """The facts about every run that lists and links need, newest first, as plain values; up to five seconds old."""
     return [_as_plain(run) for run in run_store().runs()]
 
 
 def listing_with(run: Any) -> list[dict[str, Any]]:
-    """The same; this run is among them, also where another process has made it just now."""
+    """``listing`` with this run, even if another process has only just made it."""
     known = listing(run_store().home.as_posix())
     return known if any(other["id"] == run.id for other in known) else [_as_plain(run), *known]
 
@@ -75,14 +75,14 @@ def presets() -> dict[str, Preset]:
 
 
 def settings() -> dict[str, Any]:
-    """The Train form's config as plain values; begins with the first preset."""
+    """The Train form's config as plain values; at first those of the first preset."""
     if "settings" not in st.session_state:
         choose_preset(next(iter(presets())))
     return st.session_state["settings"]
 
 
 def preset_name() -> str:
-    """The preset that the settings began from."""
+    """The preset that the settings started from."""
     settings()
     return st.session_state["settings_preset"]
 
@@ -95,7 +95,7 @@ def choose_preset(name: str) -> None:
 
 
 def nameless(values: dict[str, Any]) -> dict[str, Any]:
-    """The same settings without a name: a run that is changed after choosing a preset must not carry the preset's."""
+    """The settings without a name, because a changed run must not have the preset's name."""
     return {**values, "name": ""}
 
 
@@ -118,12 +118,12 @@ def write(path: tuple[str, ...], value: Any) -> None:
 
 
 def choose_part(path: tuple[str, ...], name: str) -> None:
-    """Another part in this place; its options begin at their defaults."""
+    """Set the part at a path, with its default options."""
     write(path, {"name": name})
 
 
 def keep_task(name: str, chosen: bool, order: list[str]) -> None:
-    """Add or remove a task. A removed one's settings are put aside and come back with it."""
+    """Add or remove a task. The settings of a removed task are kept and restored with it."""
     tasks, aside = settings()["tasks"], st.session_state.setdefault("tasks_put_aside", {})
     if chosen:
         tasks[name] = aside.pop(name, {"loss_weight": 1.0})
@@ -135,10 +135,10 @@ def keep_task(name: str, chosen: bool, order: list[str]) -> None:
 
 
 def hold(key: str, value: Any) -> Any:
-    """Give a widget its value, and give it back. Only when it differs: a value set anew would overwrite what is being typed.
+    """Set a widget's value and return it. It is set only if it differs, because setting it again would overwrite text that is being typed.
 
-    The widget must get the same value as its default. A run that another one cuts short may have set the value without the browser hearing of it;
-    the browser would show the widget's own default then, and report it as the viewer's choice.
+    Pass the same value to the widget as its default. A script run that is interrupted may have set the value without sending it to the browser,
+    which would then show the widget's default and report it as the viewer's choice.
     """
     if st.session_state.get(key, MISSING) != value:
         st.session_state[key] = copy.deepcopy(value)
@@ -146,32 +146,32 @@ def hold(key: str, value: Any) -> Any:
 
 
 def hold_first(key: str, value: Any, allowed: Any = None) -> Any:
-    """The same for a widget that keeps its own value: the first one is given, also in place of one that is no longer ``allowed``."""
+    """``hold`` for a widget that keeps its own value: ``value`` is set only at first, and if the kept one is no longer ``allowed``."""
     kept = st.session_state.get(key, MISSING)
     return hold(key, value if kept is MISSING or (allowed is not None and kept not in allowed) else kept)
 
 
 def wait_for(what: str) -> None:
-    """Have the strip draw the page anew when this is ready: ``torch`` or ``data``."""
+    """Have the status bar rerun the page: when ``torch`` or ``data`` is ready, or at every poll for ``work``."""
     waiting = st.session_state.setdefault("waiting", [])
     if what not in waiting:
         waiting.append(what)
 
 
 def torch_is_ready(place: Any = st) -> bool:
-    """False, with an honest line on screen, while PyTorch is being loaded."""
+    """Whether PyTorch is loaded; if not, draw a line that says so."""
     if jobs.warmed():
         return True
     wait_for("torch")
-    place.caption(":material/hourglass_top: Starting: loading PyTorch. This appears in a few seconds.")
+    place.caption(":material/hourglass_top: Loading PyTorch. This part of the page appears in a few seconds.")
     return False
 
 
-# -- clicks: callbacks run before the page is drawn, in a fragment or not, so they leave notes that the next run acts on
+# Callbacks of clicks run before the page is drawn, so they leave notes in the session on which the next script run acts.
 
 
-def attempt(run_id: str, action: Callable[..., Any], *args: Any) -> bool:
-    """Do something with a run of the store. A refusal is kept as a sentence for ``refusal``, not raised."""
+def run_action(run_id: str, action: Callable[..., Any], *args: Any) -> bool:
+    """Run an action on a run of the store. A refusal is stored as a sentence for ``last_refusal``, not raised."""
     st.session_state.pop("refused", None)
     try:
         action(run_store(), run_id, *args)
@@ -180,29 +180,29 @@ def attempt(run_id: str, action: Callable[..., Any], *args: Any) -> bool:
             raise
         st.session_state["refused"] = {"run": run_id, "text": str(error)}
         return False
-    listing.clear()  # it may have another name now, or be gone
+    listing.clear()  # the run may have another name now, or be deleted
     return True
 
 
-def refusal(run_id: str) -> str:
-    """Why the last thing that was asked of this run was not done; empty when it was."""
+def last_refusal(run_id: str) -> str:
+    """Why the last action on this run was refused; empty if it was not."""
     refused = st.session_state.get("refused") or {}
     return refused.get("text", "") if refused.get("run") == run_id else ""
 
 
 def go_to(page: str, **query: Any) -> None:
-    """Open another page as soon as this one is drawn anew."""
+    """Open another page at the next rerun."""
     st.session_state["go_to"] = {"page": page, "query": query, "tries": 0}
 
 
-def follow(page: str) -> None:
-    """To the page that a click asked for, if one did.
+def open_asked_page(page: str) -> None:
+    """Open the page that a click asked for, if any.
 
-    A refresh of the old page may be asked for at the same moment, and Streamlit then takes the page and address of whichever came last. So the note
-    stays until the page was reached.
+    A refresh of the old page can come at the same moment, and Streamlit then takes the page and address of the later request. So the note stays
+    until the page is reached.
 
     Args:
-        page: the one that is about to be drawn.
+        page: the page that is about to be drawn.
     """
     target = st.session_state.get("go_to")
     if not target:
@@ -225,13 +225,13 @@ def _listed(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def ask(kind: str, run_ids: list[str]) -> None:
-    """Open a dialog on these runs. It is drawn by the whole page, so that no refresh of a part of it can close it."""
+def open_dialog(kind: str, run_ids: list[str]) -> None:
+    """Open a dialog on these runs. The whole page draws it, so that no refresh of a fragment can close it."""
     st.session_state["dialog"] = {"kind": kind, "runs": run_ids, "page": st.session_state.get("page", "")}
 
 
 def begin_page(page: str) -> None:
-    """Once per full run: which page it is, and whether it draws the dialog that was asked for."""
+    """At the start of a full script run: record the page, and whether it draws a dialog."""
     dialog = st.session_state.get("dialog")
     if dialog and dialog["page"] != page:
         st.session_state.pop("dialog")
@@ -243,12 +243,12 @@ def begin_page(page: str) -> None:
 
 
 def end_page() -> None:
-    """Once per full run that came to its end: the address under which the page was drawn."""
+    """At the end of a full script run: record the address under which the page was drawn."""
     st.session_state["address"] = st.query_params.to_dict()
 
 
 def set_address(**query: str | None) -> None:
-    """Change parameters of the address from inside a fragment; None takes one away. The page counts as drawn under the new address."""
+    """Change parameters of the address from inside a fragment; None removes one. The page counts as drawn under the new address."""
     for key, value in query.items():
         if value is None:
             st.query_params.pop(key, None)
@@ -258,23 +258,23 @@ def set_address(**query: str | None) -> None:
         st.session_state["address"] = st.query_params.to_dict()
 
 
-def find_back() -> None:
-    """In the page's poller: draw the page anew where the browser shows another address than the one it was drawn under.
+def return_to_page() -> None:
+    """In the page's poller: reopen the page if the browser shows another address than the one it was drawn under.
 
-    A refresh that the page before had asked for can come right after this page. Streamlit (1.67) then takes back the address and drops all of this
-    page but the poller (seen in Chromium on a busy machine). Twice in a row, because the address may only be on its way.
+    A late refresh of the previous page can come right after this page. Streamlit (1.67) then restores the old address and drops all of this page
+    but the poller (seen in Chromium on a busy machine). The difference must be seen twice, because the new address may still be on its way.
     """
     address = st.session_state.get("address")
     if address is None or address == st.query_params.to_dict():
         st.session_state["astray"] = 0
         return
     st.session_state["astray"] = times = st.session_state.get("astray", 0) + 1
-    if times in (2, 4, 6):  # and no further: something else is wrong
+    if times in (2, 4, 6):  # not more often: the cause is another one then
         st.switch_page(f"pages/{st.session_state['page']}.py", query_params=address)
 
 
 def whole_page_if_asked() -> None:
-    """At the end of a fragment: a click in it may need more than the fragment."""
+    """At the end of a fragment: rerun the whole page if a click needs it."""
     if "go_to" in st.session_state:
         _switch()
     if ("dialog" in st.session_state) != st.session_state.get("dialog_drawn", False):
@@ -282,11 +282,11 @@ def whole_page_if_asked() -> None:
 
 
 def request_id() -> str:
-    """What the form's next click asks with: a second click of the same drawing asks with the same, and gets the same run."""
+    """Id of the form's next request. A second click on the same drawing sends the same id and gets the same run."""
     return st.session_state.setdefault("request_id", uuid.uuid4().hex)
 
 
-def used(request: str) -> None:
-    """The next drawing of the form asks for another run."""
+def end_request(request: str) -> None:
+    """End a request: the next drawing of the form gets a new id."""
     if st.session_state.get("request_id") == request:
         st.session_state.pop("request_id")

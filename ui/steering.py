@@ -1,4 +1,4 @@
-"""Loss weights and the learning rate, moved while a run trains."""
+"""Live changes: sliders for the loss weights and a field for the learning rate while a run trains."""
 
 from __future__ import annotations
 
@@ -11,24 +11,22 @@ from mtl_core.runs import actions
 from mtl_core.runs.store import RunStore
 from ui import words
 from ui.charts import colours_of
-from ui.state import attempt, hold
+from ui.state import hold, run_action
 
-HIGHEST_WEIGHT = 10.0  # of the sliders; twice the present weight where that is more
+HIGHEST_WEIGHT = 10.0  # of the sliders; twice the current weight if that is more
 IN_A_ROW = 5
-SETTLE_SECONDS = 0.7  # a slider under an arrow key, or a hand, passes through many values; what it comes to rest at is the change
+SETTLE_SECONDS = 0.7  # debounce: a moving slider passes through many values; the value at which it rests becomes the change
 LAST_STEP = 2**62
 
 
 def steering(store: RunStore, run: Any) -> None:
-    """A slider for each task and the learning rate, while the run trains."""
+    """Draw a slider for each task and a field for the learning rate while the run trains."""
     if not run.status.is_active() or str(run.status) == "stopping" or not run.info:
         return
     now = run.config.at_step(LAST_STEP)
     colours = colours_of(run.config)
     with st.container(border=True, key="steering"):
-        st.markdown(
-            "**Steer it** :gray[loss weights and learning rate: takes effect at the next step, is marked on the curves, is kept with the run]"
-        )
+        st.markdown("**Live changes** :gray[loss weights and learning rate: take effect at the next step; marked on the curves and recorded]")
         fields = len(now.tasks) + 1
         for start in range(0, fields, IN_A_ROW):
             places = st.columns(min(IN_A_ROW, fields), gap="medium", vertical_alignment="bottom")
@@ -40,7 +38,7 @@ def steering(store: RunStore, run: Any) -> None:
                     else:
                         _learning_rate(run, now.optimizer.lr)
         if str(run.status) in ("paused", "pausing"):
-            st.caption("It is paused: what you change now takes effect when it goes on.")
+            st.caption("The run is paused: a change takes effect when it resumes.")
 
 
 def _loss_weight(run: Any, task: str, value: float, colour: str) -> None:
@@ -56,19 +54,19 @@ def _loss_weight(run: Any, task: str, value: float, colour: str) -> None:
 def _learning_rate(run: Any, value: float) -> None:
     key = f"steer.{run.id}.lr"
     shown = hold(key, _shown(run, "optimizer.lr", value))
-    about = "At the schedule's highest point; the schedule goes on from it."
+    about = "The value at the highest point of the schedule, which scales with it."
     step = value / 10
     st.number_input("Learning rate", 1e-8, 10.0, shown, step, format="%g", key=key, help=about, on_change=_ask, args=(run.id, "optimizer.lr", key))
 
 
 def _ask(run_id: str, setting: str, key: str) -> None:
     value = float(st.session_state[key])
-    if attempt(run_id, actions.change, setting, value, SETTLE_SECONDS):
+    if run_action(run_id, actions.change, setting, value, SETTLE_SECONDS):
         st.session_state.setdefault("steered", {})[f"{run_id} {setting}"] = value
 
 
 def _shown(run: Any, setting: str, value: float) -> float:
-    """What was asked for, until the run has it; else what the run has, whoever changed it."""
+    """The requested value until the run has applied it; afterwards the run's value, which any viewer may have changed."""
     asked = st.session_state.get("steered", {})
     wanted = asked.get(f"{run.id} {setting}")
     if wanted is None or abs(wanted - value) < 1e-12:

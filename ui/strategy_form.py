@@ -1,4 +1,4 @@
-"""How a step changes the network, and each task's own strategy: optimizer, learning rate, first and last epoch."""
+"""The strategy section of the Train form: the update of a step, and each task's own optimizer and epochs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ EPOCHS = ("start_epoch", "stop_epoch")
 
 
 def strategy_section() -> None:
-    """Folded; what is not usual is said on the outside."""
+    """Draw the folded section. Its label names what differs from the defaults."""
     with st.expander(_label(), icon=":material/alt_route:", key="strategies"):
         part_chooser("How tasks share a step", UPDATES, "update", default="joint", columns=3)
-        st.markdown("**Each task's own strategy** :gray[its epochs; and an optimizer of its own, for what only this task uses]")
+        st.markdown("**Each task's own strategy** :gray[its epochs, and an own optimizer for the parameters that only this task uses]")
         fields = {field.name: field for field in describe(TaskConfig)}
         for name in settings()["tasks"]:
             _task(name, fields)
@@ -36,7 +36,7 @@ def _task(name: str, fields: dict[str, Any]) -> None:
         "Own optimizer",
         st.session_state[key],
         key=key,
-        help=fields["optimizer"].help if "optimizer" in fields else "Beside the run's, with a learning rate of its own.",
+        help=fields["optimizer"].help if "optimizer" in fields else "An optimizer with its own learning rate, for this task's own parameters.",
         on_change=lambda: write(path, OptimizerConfig(**settings()["optimizer"]).model_dump() if st.session_state[key] else None),
     )
     for place, field in zip(epochs, EPOCHS, strict=True):

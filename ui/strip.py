@@ -1,4 +1,4 @@
-"""The status strip on every page, and the page's one poller."""
+"""The status bar on every page, which is also the page's only poller."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from ui.guard import is_ours, worded
 from ui.preview import data_progress
 from ui.queued import queue_popover
 from ui.run_actions import pause_button, stop_button
-from ui.state import find_back, run_store, whole_page_if_asked
+from ui.state import return_to_page, run_store, whole_page_if_asked
 
 POLL_SECONDS = 2.0
 
 
 @st.fragment(run_every=POLL_SECONDS)
 def polling_strip(own_run: str = "") -> None:
-    """The strip as a poller of its own, for pages without a live part."""
+    """Draw the status bar as a poller, for pages without a live part."""
     draw_strip(own_run)
-    if _waited_for_is_ready() or notice_endings(run_store()) or _goes_on_again(own_run):
+    if _waited_for_is_ready() or notice_endings(run_store()) or _was_resumed(own_run):
         st.rerun()
     whole_page_if_asked()
-    find_back()
+    return_to_page()
 
 
-def _goes_on_again(run_id: str) -> bool:
-    """Whether the ended run that the page shows was resumed, here or in another tab; or deleted."""
-    run = _get(run_store(), run_id) if run_id else None
+def _was_resumed(run_id: str) -> bool:
+    """Whether the ended run on the page was resumed or deleted, here or in another tab."""
+    run = _run_or_none(run_store(), run_id) if run_id else None
     return bool(run_id) and (run is None or not run.status.is_ended())
 
 
-def _get(store: RunStore, run_id: str):
+def _run_or_none(store: RunStore, run_id: str):
     """The run; None where it was deleted."""
     try:
         return store.get(run_id)
@@ -44,10 +44,10 @@ def _get(store: RunStore, run_id: str):
 
 @worded
 def draw_strip(own_run: str = "") -> None:
-    """The running run, its state, progress and Stop; what is being prepared; how many runs wait.
+    """Draw the active runs with state, progress and Stop, the queue, and the current preparation.
 
     Args:
-        own_run: id of the run that the page itself shows, whose progress is not repeated here.
+        own_run: id of the run that the page itself shows; its progress is not repeated.
     """
     store = run_store()
     active = store.active()
@@ -59,20 +59,20 @@ def draw_strip(own_run: str = "") -> None:
         if not active:
             _idle(store, own_run)
         elif not others:
-            own = {"paused": ":material/pause: This run is paused.", "pausing": ":material/pause: This run is about to pause."}
+            own = {"paused": ":material/pause: This run is paused.", "pausing": ":material/pause: This run is pausing."}
             st.markdown(f":gray[{own.get(str(active[0].status), ':material/bolt: This run is training.')}]", width="content")
         if queued:
             queue_popover(queued)
         _preparing()
     if problem := jobs.queue_problem(store):
-        st.warning(f"No run is started: {words.plain(problem)}", icon=":material/hourglass_disabled:")
+        st.warning(f"Queued runs do not start: {words.plain(problem)}", icon=":material/hourglass_disabled:")
 
 
 def notice_endings(store: RunStore) -> bool:
-    """Whether a run that this session saw waiting or active has ended since; leaves a note that becomes a toast on the next full run."""
+    """Whether a run that this session saw queued or active has ended. Notes it for a toast at the next full rerun."""
     seen: dict[str, str] = st.session_state.setdefault("seen_active", {})
     going = {run.id: run.name for run in (*store.active(), *store.queued())}
-    ended = [_get(store, run_id) for run_id in seen if run_id not in going]
+    ended = [_run_or_none(store, run_id) for run_id in seen if run_id not in going]
     said = [_ended_how(run) for run in ended if run is not None]
     st.session_state["seen_active"] = going
     st.session_state.setdefault("toasts", []).extend(said)
@@ -80,12 +80,12 @@ def notice_endings(store: RunStore) -> bool:
 
 
 def _ended_how(run) -> str:
-    how = "taken out of the queue" if run.started_at is None else str(run.status)
+    how = "removed from the queue" if run.started_at is None else str(run.status)
     return f"{words.plain(run.name)}: {how}"
 
 
 def show_toasts() -> None:
-    """What ended since the last full run of the page."""
+    """Show the collected toasts, such as runs that have ended."""
     for text in st.session_state.pop("toasts", []):
         st.toast(text, icon=":material/flag:")
 
@@ -113,7 +113,7 @@ def _idle(store: RunStore, own_run: str) -> None:
 def _preparing() -> None:
     waiting = st.session_state.get("waiting", [])
     if "torch" in waiting and not jobs.warmed():
-        st.markdown(":gray[:material/hourglass_top: Starting: loading PyTorch]", width="content")
+        st.markdown(":gray[:material/hourglass_top: Loading PyTorch]", width="content")
     progress = data_progress() if "data" in waiting else None
     if progress:
         st.progress(min(1.0, progress[0]), width=140)
@@ -122,6 +122,6 @@ def _preparing() -> None:
 
 def _waited_for_is_ready() -> bool:
     waiting = st.session_state.get("waiting", [])
-    if "work" in waiting:  # the page shows how far its own work is
+    if "work" in waiting:  # the page draws the progress of its job
         return True
     return ("torch" in waiting and jobs.warmed()) or ("data" in waiting and data_progress() is None)

@@ -1,4 +1,4 @@
-"""The little CSS that Streamlit's theme has no setting for. Colours come from the theme, so light and dark both hold."""
+"""CSS that Streamlit's theme has no setting for, and the page icon. Most colours come from the theme, so light and dark both work."""
 
 import numpy as np
 import streamlit as st
@@ -33,8 +33,8 @@ CSS = """
 [class*="st-key-data.open"] button, [class*="st-key-data-open"] button {min-height: 0; padding: 0; margin-top: -.7rem; font-size: .82rem;}
 .fact-name {font-size: .78rem; opacity: .65;}
 .stMainBlockContainer img {border-radius: 4px;}
-/* A live page is drawn anew every few seconds: fading it each time would flicker, and on a machine without a GPU every frame of it is
-   painted by the cores that train. */
+/* A live page reruns every few seconds. Fading it each time would flicker, and without a GPU the cores that train would paint every frame
+   of the fade. */
 [data-stale="true"] {opacity: 1 !important; transition: none !important;}
 .stProgress div {transition: none !important;}
 [data-testid="stStatusWidget"] {display: none;}
@@ -43,7 +43,7 @@ CSS = """
 
 
 def page_icon() -> Image.Image:
-    """Four squares in the task colours. Made here, because Streamlit fetches its own icons for the browser's tab from the internet."""
+    """Four squares in the task colours, (64, 64) RGBA. Streamlit would fetch its own icons for the browser's tab from the internet."""
     icon = np.zeros((64, 64, 4), dtype=np.uint8)
     for place, colour in enumerate(PALETTE[:4]):
         row, column = 34 * (place // 2), 34 * (place % 2)
@@ -52,5 +52,5 @@ def page_icon() -> Image.Image:
 
 
 def apply_styles() -> None:
-    """Once per full run of the page."""
+    """Add the CSS to the page; once per full script run."""
     st.html(CSS)

@@ -1,4 +1,4 @@
-"""Task vectors of a run: how long each one is, and which way they point, round after round."""
+"""Charts of a run's task vectors: their norms and the cosines between them in each round."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ui.past import marks_of
 
 
 def task_vector_panels(run: Any, feed: dict[str, Any], view: View) -> None:
-    """Norms and cosines of the task vectors; nothing for a run that has none."""
+    """Draw norms and cosines of the task vectors; nothing for a run without task vectors."""
     if run.config.update.name != "task_vectors":
         return
     tasks, colours = list(run.info["tasks"]), colours_of(run.config)
@@ -34,11 +34,11 @@ def task_vector_panels(run: Any, feed: dict[str, Any], view: View) -> None:
 
     left, right = st.columns(2)
     with left.container(border=True, key="task_vector_norms"):
-        st.markdown("**Task vectors** :gray[how far each task's copy has moved in a round]")
+        st.markdown("**Task vectors** :gray[how far each task's copy of the shared network moved in a round]")
         draw_chart(feed, "task_vector_norm", view, norms, "Length of each task's vector")
     with right.container(border=True, key="task_vector_cosines"):
-        st.markdown("**Cosines between them** :gray[above 0 two tasks want the same of the shared network, below 0 the opposite]")
+        st.markdown("**Cosines between them** :gray[above 0 two tasks move the shared network in similar directions, below 0 in opposite ones]")
         if pairs:
             draw_chart(feed, "task_vector_cosine", view, cosines, "Cosines between the task vectors")
         else:
-            st.caption("One task has no other to be compared with.")
+            st.caption("Cosines need two tasks; this run has one.")

@@ -1,4 +1,4 @@
-"""A slider through the moments of a run that goes on: it follows the newest one until the viewer chooses another."""
+"""A slider over the epochs or steps of a live run. It follows the newest one until the viewer chooses another one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import streamlit as st
 
 
 def follow(key: str, moments: Sequence[int], label: str, **looks: Any) -> int:
-    """The moment to show: the newest, until the viewer chooses another one; choosing the newest follows again.
+    """Draw the slider and return the moment to show: the newest one until the viewer chooses another. Choosing the newest follows it again.
 
-    The slider is another widget for each newest moment. A browser that has not yet heard of it reports the place of the slider it still shows;
-    with one widget for all of them that counted as the viewer's choice, and the pictures of the moment before stayed under the newest one's mark.
+    The widget's key changes with the newest moment. With one key, a browser that had not yet received the newest moment reported the position of
+    its old slider as the viewer's choice, and the old pictures stayed under the newest mark.
 
     Args:
         moments: in order, two or more.
@@ -26,7 +26,7 @@ def follow(key: str, moments: Sequence[int], label: str, **looks: Any) -> int:
 
 
 def chosen_moment(key: str) -> str:
-    """Where in the session the viewer's choice is kept; None there, or nothing, follows the newest."""
+    """Session key of the viewer's choice. The slider follows the newest moment if it is None or missing."""
     return f"{key}.chosen"
 
 

@@ -1,4 +1,4 @@
-"""The sections of the Train form. Each one reads and writes the settings; none of them holds any."""
+"""The sections of the Train form. Each section reads and writes the session's settings and stores none itself."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ MACHINE = ("device", "precision", "layout", "gradient_clip", "gradient_clip_over
 
 
 def preset_section() -> None:
-    """Which preset the settings began from; choosing one replaces them all."""
+    """Draw the presets. The chosen one is lit; choosing one replaces all settings."""
     presets = state.presets()
-    # Of another data set little of the preset is left: it is not shown as chosen, so that a click on it brings it back.
+    # With another data set, little of the preset is left. It is not shown as chosen, so that a click on it restores it.
     lit = state.preset_name() if settings()["data"]["name"] == presets[state.preset_name()].config.data.name else None
     hold("preset", lit)
     st.pills(
@@ -51,32 +51,32 @@ def preset_section() -> None:
     now, before = state.nameless(settings()), state.nameless(preset.config.to_dict())
     still_holds = {**now, "seed": before["seed"]} == before
     if still_holds:
-        st.markdown(f"{preset.shows}  \n:small[:gray[:material/timer: {preset.measured}]]")
+        st.markdown(f"{preset.shows}  \n:small[:gray[:material/timer: Measured training time: {preset.measured}. Other machines differ.]]")
     if now != before:
-        what = "" if still_holds else " Its description and its measured time no longer hold."
+        what = "" if still_holds else " The preset's description and measured time do not apply."
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f":small[:orange[:material/edit: Based on “{plain(preset.title)}”, changed.{what}]]", width="content")
             st.button("Back to the preset", key="reset", type="tertiary", on_click=state.choose_preset, args=(preset.name,))
 
 
 def _take_preset() -> None:
-    """A click on the preset that is lit already takes the light away: what was changed since is undone by its own button only."""
+    """Take the clicked preset. A click on the lit preset deselects it and changes nothing; 'Back to the preset' undoes changes."""
     if st.session_state["preset"]:
         state.choose_preset(st.session_state["preset"])
 
 
 def fixed_section() -> None:
-    """What a fork shares with the run it is made from, and why."""
+    """Draw what a fork shares with its parent, and why."""
     parts = (("Data set", DATA_SOURCES, "data"), ("Backbone", BACKBONES, "backbone"), ("Sharing", SHARING_SCHEMES, "sharing"))
     lines = [f":gray[{label}:] {_part_in_words(registry, settings()[key])}" for label, registry, key in parts]
     lines.append(f":gray[Batch size:] {settings()['batch_size']}")
-    st.markdown("**As in the run it is forked from** :gray[:material/lock:]")
+    st.markdown("**Fixed: as in the forked run** :gray[:material/lock:]")
     st.markdown("  \n".join(lines))
-    st.caption("The saved state fits this network only, and an epoch must stay as long as it was. To change one of these, clone the run instead.")
+    st.caption("The checkpoint fits only this network, and the length of an epoch must not change. To change one of these, clone the run instead.")
 
 
 def _part_in_words(registry: Registry, part: dict[str, Any]) -> str:
-    """Its title where that is known by now, and the options that differ from their defaults."""
+    """A part's title, or its name until PyTorch is loaded, and the options that differ from their defaults."""
     from mtl_core.runs.jobs import warmed
 
     if part["name"] not in registry or not (registry is DATA_SOURCES or warmed()):
@@ -88,7 +88,7 @@ def _part_in_words(registry: Registry, part: dict[str, Any]) -> str:
 
 
 def network_section() -> None:
-    """Backbone and balancing, side by side; only balancing for a fork."""
+    """Draw backbone and balancing; only balancing for a fork."""
     if origin.is_fork():
         part_chooser("Balancing", BALANCERS, "balancing")
         return
@@ -100,14 +100,14 @@ def network_section() -> None:
 
 
 def about_balancer(name: str, part: Any) -> str:
-    """What a balancing method does, what it costs, and where it comes from."""
+    """A balancing method's summary, cost and paper."""
     cost = cost_of(name)
     facts = [f"Costs {cost.sentence()}." if cost else "", f"[{part.paper.cite()}]({part.paper.url})" if part.paper else ""]
     return " ".join([part.summary, *(fact for fact in facts if fact)])
 
 
 def schedule_section() -> None:
-    """How long, how many at a time, how fast."""
+    """Draw epochs, batch size, learning rate and seed."""
     fields = {field.name: field for field in describe(RunConfig)}
     rate = next(field for field in describe(OptimizerConfig) if field.name == "lr")
     places = st.columns(4)
@@ -125,7 +125,7 @@ def schedule_section() -> None:
 
 
 def _length_in_words() -> str:
-    """What the epochs come to in steps; empty where that is not known."""
+    """The epochs in steps; empty where the number is unknown."""
     source, epochs, size = data_form.offered_source(), settings()["epochs"], settings()["batch_size"]
     said = [f"forked after epoch {origin.origin()['epoch']}"] if origin.is_fork() else []
     images = source.split_sizes()["train"] if source is not None else 0
@@ -137,28 +137,28 @@ def _length_in_words() -> str:
 
 
 def advanced_section() -> None:
-    """Everything else, folded."""
+    """Draw all other settings, folded."""
     with st.expander("Advanced: optimizer, schedule, augmentation, device, precision", icon=":material/tune:", key="advanced"):
         st.markdown("**Optimizer**")
         options_form(OptimizerConfig, ("optimizer",), columns=3, without=("lr",))
         st.markdown("**Learning rate over the run**")
         options_form(ScheduleConfig, ("schedule",))
-        st.markdown("**Augmentation** :gray[of training images only, another one each time; seen beside the form]")
+        st.markdown("**Augmentation** :gray[random changes of the training images; the sample beside the form shows them]")
         options_form(AugmentationConfig.with_installed(), ("augmentation",), columns=4)
         _select_by()
-        st.markdown("**Machine and record**")
+        st.markdown("**Device and records**")
         options_form(RunConfig, (), columns=4, only=MACHINE)
-        if not origin.is_fork() and len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # one scheme is no choice
+        if not origin.is_fork() and len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # with one scheme there is no choice
             part_chooser("Sharing", SHARING_SCHEMES, "sharing")
-        st.markdown("**Where runs train** :gray[for every run of this dashboard, not only this one]")
+        st.markdown("**Where runs train** :gray[for all runs of this dashboard]")
         executor_choice()
 
 
 def _select_by() -> None:
-    """Which tasks choose the best checkpoint."""
+    """Draw the choice of the tasks whose metrics select the best checkpoint."""
     tasks, about = list(settings()["tasks"]), RunConfig.model_fields["select_by"].description
     chosen = [name for name in read(("select_by",), []) if name in tasks]
-    if chosen != read(("select_by",), []):  # a task was left out since
+    if chosen != read(("select_by",), []):  # a task was removed since
         write(("select_by",), chosen)
     hold("select_by", chosen)
     st.multiselect(
@@ -180,7 +180,7 @@ EXECUTOR_TITLES = {"thread": "In this server", "process": "In a process of its o
 
 
 def executor_choice() -> None:
-    """The store's executor: in this server, or in a process of its own."""
+    """Draw the choice of the store's executor: in this server, or in a process of its own."""
     from mtl_core.runs.jobs import EXECUTORS, executor_of
 
     try:
@@ -203,8 +203,8 @@ def executor_choice() -> None:
         label_visibility="collapsed",
     )
     about = "In this server, a run starts at once. In a process of its own it starts some seconds later, but a crash, a hang or lack of memory "
-    about += "cannot take the dashboard down with it. Counts from the next run on. How many processor threads PyTorch takes is set for all runs "
-    about += "at once, with MTL_THREADS in the server's environment: changed for one run, it would change the others' last digits."
+    about += "cannot take the dashboard down with it. The choice applies from the next run on. MTL_THREADS in the server's environment sets the "
+    about += "number of PyTorch's CPU threads for all runs together, because another number changes the last digits of results."
     st.caption(f":material/lock: Fixed by MTL_EXECUTOR={fixed} in the server's environment. {about}" if fixed else about)
 
 
@@ -218,17 +218,17 @@ def _take_executor() -> None:
 
 
 def check_settings(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]:
-    """The config, where there is one, and everything that keeps it from running, in words."""
+    """The config, None if the settings are invalid, and every problem that keeps it from running, in words."""
     from mtl_core.runs.jobs import warmed
 
     if not values["tasks"]:
-        return None, ["Tick at least one task."]
+        return None, ["No task is chosen. Tick at least one task."]
     try:
         config = RunConfig.from_dict(values)
     except ConfigError as error:
         return None, [str(problem) for problem in error.problems]
     found = path_problems(values["data"])
-    if found:  # nothing is looked at there, not even to see what else is wrong
+    if found:  # no file there is read, not even to find further problems
         return config, found
     if origin.is_fork():
         found = origin.fork_problems(config)
@@ -243,7 +243,7 @@ def _automatic_name(config: RunConfig) -> str:
     return origin.fork_name(config) if origin.is_fork() else automatic_name(config)
 
 
-@st.cache_data(ttl=5, max_entries=32, show_spinner=False)  # not longer: what is missing on disk can be put right
+@st.cache_data(ttl=5, max_entries=32, show_spinner=False)  # not longer: a user may add files that are missing on disk
 def _problems(config: str) -> list[str]:
     from mtl_core.training.check import problems
 
@@ -251,14 +251,14 @@ def _problems(config: str) -> list[str]:
 
 
 def remarks(config: RunConfig) -> list[str]:
-    """What one should know of settings that can be trained."""
+    """Remarks on valid settings."""
     from mtl_core.training.check import remarks as found
 
     return found(config)
 
 
 def yaml_section() -> None:
-    """Settings from YAML text, e.g. from another run."""
+    """Draw the field that takes settings as YAML, for example from another run."""
     with st.expander("Use settings from YAML", icon=":material/content_paste:"), st.form("yaml", border=False):
         st.text_area(
             "YAML",
@@ -282,7 +282,7 @@ def _take_yaml() -> None:
 
 
 def _problems_of_yaml(text: str) -> list[Problem]:
-    """Everything that keeps the form from holding these settings: keys, values, parts and their options, all of them at once."""
+    """All problems that keep the form from taking these settings: keys, values, parts and their options."""
     try:
         values = read_yaml(text)
     except ConfigError as error:
@@ -296,7 +296,7 @@ def _problems_of_yaml(text: str) -> list[Problem]:
             found.extend(problem for problem in error.problems if problem not in found)
 
     note(lambda: RunConfig.from_dict(values))
-    if isinstance(values, dict):  # parts are looked at where the config as a whole is none, too
+    if isinstance(values, dict):  # parts are also checked where the config as a whole is invalid
         for field, check in _part_checks().items():
             part = values.get(field)
             if isinstance(part, dict) and isinstance(part.get("name"), str):
@@ -305,7 +305,7 @@ def _problems_of_yaml(text: str) -> list[Problem]:
 
 
 def _part_checks() -> dict[str, Callable[[dict[str, Any]], Any]]:
-    """Field of the config -> what raises where the part, or an option of it, does not exist. Parts that import torch are known once it is there."""
+    """Field of the config -> function that raises for an unknown part or option. Parts that import torch are checked once torch is loaded."""
     from mtl_core.runs.jobs import warmed
 
     def of(registry: Registry, field: str) -> Callable[[dict[str, Any]], Any]:

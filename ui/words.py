@@ -1,4 +1,4 @@
-"""Numbers and states as people read them."""
+"""Formatting of numbers, times, units, states and user text for the screen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import math
 import re
 from datetime import datetime
 
-ONE_SEED = "One run with one seed: another seed gives other values, so a small difference proves nothing."
+from mtl_core.data.dataset import SHARE, in_unit
+
+ONE_SEED = "These values are from one seed. Another seed gives other values, so a small difference proves nothing."
 STATUS_LOOK = {  # status -> (colour of the badge, icon)
     "queued": ("gray", ":material/hourglass_empty:"),
     "running": ("blue", ":material/play_arrow:"),
@@ -21,7 +23,7 @@ STATUS_LOOK = {  # status -> (colour of the badge, icon)
 
 
 def duration(seconds: float | None) -> str:
-    """``8 s``, ``1 min 5 s``, ``2 h 3 min``; a dash when unknown."""
+    """``8 s``, ``1 min 5 s``, ``2 h 3 min``; a dash for an unknown time."""
     if seconds is None or not math.isfinite(seconds):
         return "–"
     seconds = max(0, round(seconds))
@@ -34,7 +36,7 @@ def duration(seconds: float | None) -> str:
 
 
 def about(seconds: float) -> str:
-    """A time that is only estimated, as people say it: ``under a minute``, ``about 3 min``, ``about 30 min``, ``about 2 h``, ``about 3 days``."""
+    """An estimated time, rounded: ``under a minute``, ``about 3 min``, ``about 30 min``, ``about 2 h``, ``about 3 days``."""
     if seconds < 55:
         return "under a minute"
     minutes = seconds / 60
@@ -63,53 +65,58 @@ def count(number: float) -> str:
 
 
 def measured(value: float | None, unit: str = "") -> str:
-    """A metric's value to three digits, with its unit; a dash when there is none."""
+    """A metric's value to three digits, with its unit; a dash for none. A share stays a plain number."""
     if value is None or not math.isfinite(value):
         return "–"
     text = f"{value:.3f}" if 0.1 <= abs(value) < 10 else f"{value:.3g}"
-    return f"{text} {unit}" if unit else text
+    return f"{text} {unit}" if unit and unit != SHARE else text
+
+
+def with_unit(title: str, unit: str) -> str:
+    """A title that names its unit, such as ``Mean absolute error, in degrees``."""
+    return title + in_unit(unit)
 
 
 def how_far(epoch: float) -> str:
-    """How far a run is, in whole words: ``before the first step``, ``in epoch 5``, ``after epoch 5``."""
+    """Progress of a run in words: ``before the first step``, ``in epoch 5``, ``after epoch 5``."""
     if epoch <= 0:
         return "before the first step"
     return f"after epoch {epoch:.0f}" if abs(epoch - round(epoch)) < 1e-6 else f"in epoch {int(epoch) + 1}"
 
 
 def better(higher_is_better: bool | None) -> str:
-    """Which way is good; empty where neither is."""
+    """An arrow to the better values; empty where neither is better."""
     return {True: "↑", False: "↓"}.get(higher_is_better, "")
 
 
 def in_line(run) -> str:
-    """Where a queued run waits."""
-    begun = f" It goes on {how_far(run.epoch)}." if run.step else ""
+    """A queued run's place in the queue, as a sentence."""
+    begun = f" It continues {how_far(run.epoch)}." if run.step else ""
     place = run.queue_position
     if place is None or place == 1:
-        return f"Next in line: it starts as soon as its device is free.{begun}"
-    return f"Number {place} in line.{begun}"
+        return f"Next in the queue: the run starts as soon as its device is free.{begun}"
+    return f"Number {place} in the queue.{begun}"
 
 
 def time_left(run) -> str:
-    """What an active run does now where that is not steps, else the time to go, labelled as an estimate."""
+    """The estimated time left of an active run, or its current activity where that is not training."""
     status = str(run.status)
     if status in ("stopping", "pausing"):
         return "saving the state" if run.info else status
     if status == "paused":
         return "paused"
     if not run.info:
-        return "getting ready"
+        return "preparing"
     if run.steps_total and run.step >= run.steps_total:
         return "measuring on the test images"
     return f"{about(run.eta_seconds)} left (estimate)" if run.eta_seconds is not None else "time left: measuring"
 
 
 def plain(text: str) -> str:
-    """A user's own words, safe where Streamlit reads Markdown."""
+    """User text with Markdown characters escaped."""
     return re.sub(r"([\\`*_{}\[\]()#+\-.!:$|<>~])", r"\\\1", text)
 
 
 def shortened(text: str, longest: int) -> str:
-    """At most so many characters, with an ellipsis where some are missing."""
+    """Text of at most ``longest`` characters, with an ellipsis where it was cut."""
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"

@@ -26,6 +26,7 @@ import numpy as np
 IGNORE = 255  # segmentation pixels that count for nothing
 PADDING = -1.0  # class of a detection row that holds no box
 SINGULAR = {"degrees": "degree", "digits": "digit", "objects": "object", "pixels": "pixel"}  # of the units that our data sets have
+SHARE = "share"  # unit of a number from 0 to 1, such as the part of an image that ink covers
 LEAST_KEPT = 0.25  # of a box's area; with less of it left in the picture the box is dropped
 
 
@@ -68,6 +69,13 @@ class Task:
     edges: tuple[tuple[int, int], ...] = field(default=(), repr=False)
     mirror_points: tuple[int, ...] = field(default=(), repr=False)
     sigmas: tuple[float, ...] = field(default=(), repr=False)
+
+
+def in_unit(unit: str) -> str:
+    """The end of a title that names its unit: ``, in degrees``; ``, as a share (0 to 1)``; empty without a unit."""
+    if not unit:
+        return ""
+    return ", as a share (0 to 1)" if unit == SHARE else f", in {unit}"
 
 
 def read_by(tasks: Mapping[str, Task] | None) -> dict[str, Task]:

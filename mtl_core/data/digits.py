@@ -31,7 +31,7 @@ class Digits(DataSource):
     """8x8 digits with class, slant and ink; also a box from ``image_size`` 16 on."""
 
     title = "Handwritten digits (8x8)"
-    summary = "1,797 real digits that come with scikit-learn. Trains in seconds."
+    summary = "1,797 real digits that come with scikit-learn."
     Options = DigitsOptions
     options: DigitsOptions
 

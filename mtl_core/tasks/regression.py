@@ -148,7 +148,7 @@ class Regression(TaskKind):
     @classmethod
     def draw_target(cls, image: np.ndarray, target: np.ndarray, task: Task, scale: int) -> Drawing:
         number = f"{float(target):.3g}"
-        unit = SINGULAR.get(task.unit, task.unit) if number == "1" else task.unit
+        unit = "" if task.unit == SHARE else SINGULAR.get(task.unit, task.unit) if number == "1" else task.unit
         return Drawing(enlarge(image, scale), f"{number} {unit}".strip())
 
     @classmethod

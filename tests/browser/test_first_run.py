@@ -111,7 +111,7 @@ def test_zoom_survives_new_values_and_stop_keeps_what_was_learnt(page, server):
     page.wait_for_function(f"old => {CHART}.calcdata[0].length > old", arg=points)
     assert page.evaluate(f"{CHART}.layout.xaxis.range") == zoomed
     page.get_by_role("button", name="Stop", exact=True).first.click()
-    expect(page.get_by_text("Resume goes on from the checkpoint")).to_have_count(1, timeout=PATIENCE)
+    expect(page.get_by_text("Resume continues from the checkpoint")).to_have_count(1, timeout=PATIENCE)
     store = open_store(server.home)
     run = store.get(run_id)
     assert str(run.status) == "stopped"

@@ -46,7 +46,7 @@ def test_a_zip_with_broken_files_is_looked_at_imported_and_trained_on(page, serv
     expect(page.get_by_text("Up to 100 MB")).to_be_visible()
     page.locator("input[type=file]").set_input_files({"name": "My days.zip", "mimeType": "application/zip", "buffer": archive})
     page.get_by_role("button", name="Inspect zip").click()
-    proportions = page.get_by_role("combobox", name="Pictures of other proportions")
+    proportions = page.get_by_role("combobox", name="Images of another aspect ratio")
     proportions.fill("Kept whole")
     proportions.press("Enter")
     expect(proportions).to_have_value("Kept whole, with bars")

@@ -279,7 +279,7 @@ def test_a_file_and_everything_in_one_zip_reach_the_users_disk(page, server, dig
     with open(exported(page, "Metrics, JSON", "best and last of each metric"), encoding="utf-8") as file:
         told = json.load(file)
     assert told["run"] == run.id
-    with zipfile.ZipFile(exported(page, "Everything, one zip", "All of the list that this run has something for")) as file:
+    with zipfile.ZipFile(exported(page, "Everything, one zip", "All exports in this list that this run has data for")) as file:
         assert file.testzip() is None
         names = file.namelist()
     for ending in (".onnx", "model.safetensors", ".csv", "report.html", ".yaml", ".svg"):

@@ -80,19 +80,19 @@ def test_wait_pause_resume_stop_resume_finish(page, server, store, busy):
     queue(store, "first", 1)
     run = queue(store, "second", 60)
     page.goto(f"{server.url}/run?run={run.id}")
-    expect(page.get_by_text("Number 2 in line")).to_be_visible()
+    expect(page.get_by_text("Number 2 in the queue")).to_be_visible()
     page.locator(f"[class*='st-key-place-{run.id}-first'] button").first.click()
-    expect(page.get_by_text("Next in line")).to_be_visible()
+    expect(page.get_by_text("Next in the queue")).to_be_visible()
     assert [each.name for each in store.queued()] == ["second", "first"]
 
     busy()
     wait_until(page, lambda: store.get(run.id).status == RunStatus.RUNNING)
     actions.pause(store, run.id)  # by another process, before it can be through; from here on by clicks
-    expect(page.get_by_text("It keeps its device and its memory")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("A paused run keeps its device and memory")).to_be_visible(timeout=PATIENCE)
     click(page, "Resume")
-    expect(page.get_by_text("It keeps its device and its memory")).to_have_count(0)  # seen before the click: it may be paused at once
+    expect(page.get_by_text("A paused run keeps its device and memory")).to_have_count(0)  # seen before the click: it may be paused at once
     click(page, "Pause")
-    expect(page.get_by_text("It keeps its device and its memory")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("A paused run keeps its device and memory")).to_be_visible(timeout=PATIENCE)
     paused = store.get(run.id)
     assert (paused.status, paused.step < paused.steps_total) == (RunStatus.PAUSED, True)
     choose(page, "Name, note, tags")  # a dialog over a page that refreshes
@@ -105,7 +105,7 @@ def test_wait_pause_resume_stop_resume_finish(page, server, store, busy):
 
     click(page, "Resume")
     click(page, "Stop")
-    expect(page.get_by_text("Resume goes on from the checkpoint")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Resume continues from the checkpoint")).to_be_visible(timeout=PATIENCE)
     stopped = store.get(run.id)
     assert 0 < stopped.step < stopped.steps_total
 
@@ -162,7 +162,7 @@ def test_a_loss_weight_is_moved_while_it_trains(page, server, store):
     actions.pause(store, run.id)  # by another process: what is looked at below stands still
     wait_until(page, lambda: store.get(run.id).status == RunStatus.PAUSED)
     page.wait_for_function(MARKED, arg=change.step, timeout=PATIENCE)  # on the task's own curves
-    page.get_by_text("what multiplies each task's loss or gradient now").scroll_into_view_if_needed()  # only charts in view are drawn
+    page.get_by_text("the factor on each task's loss or gradient").scroll_into_view_if_needed()  # only charts in view are drawn
     page.wait_for_function(STEERED, arg=[change.step, 1, 10], timeout=PATIENCE)
     click(page, "Stop")
     wait_until(page, lambda: store.get(run.id).status == RunStatus.STOPPED)
@@ -177,13 +177,13 @@ def test_delete_asks_and_is_refused_while_it_trains(page, server, store):
     page.goto(f"{server.url}/run?run={run.id}")
     page.get_by_role("button", name="Pause", exact=True).first.wait_for(timeout=PATIENCE)
     choose(page, "Delete")
-    expect(page.get_by_role("dialog").get_by_text("cannot be deleted: it is being trained. Stop first.")).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_text("cannot be deleted: it is being trained. Stop it first.")).to_be_visible()
     expect(page.get_by_role("dialog").get_by_role("button", name="Delete")).to_have_count(0)
     page.get_by_role("dialog").get_by_role("button", name="Close").last.click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     wait_until(page, lambda: store.get(run.id).step > 0)  # so that it has something to save
     click(page, "Stop")
-    expect(page.get_by_text("Resume goes on from the checkpoint")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Resume continues from the checkpoint")).to_be_visible(timeout=PATIENCE)
     choose(page, "Delete")
     expect(page.get_by_role("dialog").get_by_text("to be deleted")).to_be_visible()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()

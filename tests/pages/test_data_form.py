@@ -105,5 +105,5 @@ def test_a_fork_says_what_is_done_to_the_images_and_cannot_change_it(store, in_s
     data = {"name": "digits", "preprocessing": {"denoise": {"name": "gaussian"}}, "partition": {"kind": "disjoint"}}
     run = in_state("finished", data=data)
     app = open_page("train", fork=run.id)
-    assert all(part in texts(app) for part in ("denoised", "gaussian", "each task has images of its own"))
+    assert all(part in texts(app) for part in ("denoised", "gaussian", "separate images for each task"))
     assert not [box for box in app.selectbox if box.key and box.key.startswith("set.data.")]

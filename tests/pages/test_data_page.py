@@ -153,7 +153,7 @@ def test_an_import_from_a_folder_shows_its_report_before_anything_is_made(opened
     assert "days" in [heading.value for heading in app.subheader]
 
 
-@pytest.mark.parametrize(("path", "said"), [("/etc", "outside"), ("", "Type the path"), ("{folder}/none", "nothing at")])
+@pytest.mark.parametrize(("path", "said"), [("/etc", "outside"), ("", "Type the path"), ("{folder}/none", "no file or folder")])
 def test_a_path_that_is_none_is_refused(opened, pictures, path, said):
     app = opened(new="1")
     app.text_input(key="import.path").set_value(path.format(folder=pictures)).run()
@@ -174,7 +174,7 @@ def test_parts_that_are_given_leave_nothing_to_be_drawn(opened, pictures, texts)
     assert [number.label for number in app.number_input if number.label.startswith(("Share", "Seed"))] == ["Share of train for test", "Seed"]
     app.text_input(key="import.splits.test").set_value("val/day").run()
     assert [number.label for number in app.number_input if number.label.startswith(("Share", "Seed"))] == []
-    assert "Nothing is drawn at random" in texts(app)
+    assert "No split is drawn at random" in texts(app)
     app.segmented_control(key="import.how").set_value("ratio").run()
     shares = [number.label for number in app.number_input if number.label.startswith(("Share", "Seed"))]
     assert shares == ["Share for val", "Share for test", "Seed"]
@@ -191,9 +191,9 @@ def test_a_row_that_is_not_used_is_not_an_image_that_is_not(opened, pictures, te
     settle(app)
     pills = next(control for control in app.get("button_group") if control.key == "import.outcomes")
     assert list(pills.options) == ["Images that cannot be used: 1", "Targets and rows that are not used: 2"]
-    found = next(frame.value for frame in app.dataframe if "sort" in frame.value.columns)
+    found = next(frame.value for frame in app.dataframe if "type" in frame.value.columns)
     assert list(found[""]) == ["Image not used", "Target or row not used", "Target or row not used"]
-    assert "An image stays usable when one of its targets, or a row that names it, is not" in texts(app)
+    assert "An image with an unusable target or table row is still imported" in texts(app)
 
 
 def test_the_header_of_an_own_set_says_where_it_is_from_and_has_its_report(opened, own_set, pictures, texts):
@@ -241,7 +241,7 @@ def test_a_set_that_is_trained_on_cannot_be_deleted(opened, own_set, store, make
     make_run(filled=False, data={"name": "imported", "set": "days"}, tasks={own_set.tasks[0].name: {}})
     app = opened(data="imported/days")
     app.button(key="data.delete").click().run()
-    assert "cannot be deleted now" in app.warning[-1].value
+    assert "cannot be deleted while runs use it" in app.warning[-1].value
     assert not [button for button in app.button if button.key == "delete_really"]
 
 
@@ -257,7 +257,7 @@ def test_another_image_comes_to_every_image(count):
 def test_preprocessing_is_shown_before_and_after_and_taken_along(opened):
     app = opened(data="digits", view="preprocessing")
     assert [caption.value for caption in app.caption if caption.value.startswith("After")] == [
-        "After: no step is chosen, so nothing changes · 8 x 8 pixels, grey"
+        "After: unchanged, because no step is chosen · 8 x 8 pixels, grey"
     ]
     app.selectbox(key="data.steps.denoise").set_value("median").run()
     app.selectbox(key="data.steps.resize").set_value("pad").run()
@@ -279,4 +279,4 @@ def test_looking_through_the_test_images_is_kept_and_said(opened, store, texts):
     assert looks_at_data(store.home, {"name": "digits"}) == []
     app = opened(data="digits", split="test")
     assert len(looks_at_data(store.home, {"name": "digits"})) == 1
-    assert "that you look at them is kept" in texts(app).replace("\\", "")
+    assert "This look is recorded" in texts(app).replace("\\", "")

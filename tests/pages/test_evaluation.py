@@ -40,13 +40,13 @@ def buttons(app):
 
 def test_nothing_stored_says_what_there_is_to_do(open_page, kept, texts):
     app = open_page("run", run=kept.id, view="evaluation")
-    assert "Not yet evaluated closely on val" in texts(app)
+    assert "This checkpoint has not been evaluated on val" in texts(app)
     assert "Evaluate on val" in buttons(app)
     assert "measured once when the run finished" in texts(app)
 
 
 def test_without_a_checkpoint(open_page, finished):
-    assert "A checkpoint is saved after each epoch" in open_page("run", run=finished.id, view="evaluation").info[0].value
+    assert "No checkpoint has been saved yet" in open_page("run", run=finished.id, view="evaluation").info[0].value
 
 
 def test_stored_results_are_shown_and_the_cell_opens(open_page, store, kept, texts, monkeypatch):

@@ -163,7 +163,7 @@ def test_a_fork_of_a_steered_run_trains_with_what_the_form_says(open_page, store
 def test_a_clone_of_a_steered_run_says_what_it_makes_again(open_page, in_state, store, texts):
     parent = in_state("finished", changes=CHANGES[:2])
     app = open_page("train", clone=parent.id)
-    assert "2 live changes are made again: step 1 slant 1 → 1.25, step 2 learning rate 0.002 → 0.004." in texts(app).replace("\\", "")
+    assert "This run repeats 2 live changes: step 1 slant 1 → 1.25, step 2 learning rate 0.002 → 0.004." in texts(app).replace("\\", "")
     app.button(key="train").click().run()
     assert store.runs()[0].config.changes == parent.config.changes
     assert not any(mark in store.runs()[0].name for mark in ("changes", "{", "[", "="))

@@ -68,7 +68,7 @@ def test_a_question_is_answered_before_anything_is_checked(form):
     settle(form, lambda app: len(app.session_state["import_draft"]["sheets"]) == 2)
     assert form.radio(key="import.question.numbers").value is None
     assert form.button(key="import.check").disabled
-    assert "1 question above to answer first" in " ".join(caption.value for caption in form.caption)
+    assert "Answer the question above first" in " ".join(caption.value for caption in form.caption)
     drawn = form.session_state["import_draft"]["sheets"].values()
     assert all(sheet.startswith(b"\x89PNG") for sheet, _ in drawn)
     assert [said[0] for _, said in drawn] == ["number: classification, 4 classes: 0.5, 1.5, 2.5, 3.5", "number: regression"]
@@ -89,7 +89,7 @@ def test_what_is_suggested_is_taken_with_one_click(form):
 def test_files_that_are_not_read_are_listed_with_the_reason(form):
     files = next(frame.value for frame in form.dataframe if "files" in frame.value.columns)
     row = files.set_index("files").loc["notes.heic"]
-    assert (row[""], row["why, or as what"]) == ("not read", "HEIC is not read; save it as JPEG")
+    assert (row[""], row["read as, or reason"]) == ("not read", "HEIC is not read; save it as JPEG")
 
 
 def test_a_source_that_is_left_out_takes_its_questions_and_tables_along(form):

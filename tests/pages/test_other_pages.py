@@ -11,7 +11,7 @@ def test_predictions_without_runs(open_page, texts):
 
 def test_predictions_of_a_run_that_has_none_say_why(open_page, make_run):
     make_run(filled=False)
-    assert "they appear when it begins to train" in open_page("predictions").info[0].value
+    assert "they appear when training starts" in open_page("predictions").info[0].value
 
 
 def test_compare_without_runs(open_page, texts):
@@ -49,7 +49,7 @@ def test_the_library_finds_runs_by_words_state_and_data(open_page, store, make_r
     app.multiselect(key="filter.status").set_value(["stopped"]).run()
     assert rows(app) == ["small net"]
     app.text_input(key="filter.text").set_value("nothing like it").run()
-    assert "No run is like that" in app.info[0].value
+    assert "No run matches these filters" in app.info[0].value
 
 
 def test_pinned_runs_come_first_and_archived_ones_not(open_page, store, in_state):
@@ -116,7 +116,7 @@ def test_an_unwritable_home_is_a_sentence(open_page, tmp_path, monkeypatch):
 def test_a_store_that_can_only_be_read_is_shown_and_said(open_page, finished, texts, monkeypatch, page):
     monkeypatch.setattr(Database, "read_only", property(lambda self: True, lambda self, value: None), raising=False)
     app = open_page(page, **({"run": finished.id} if page == "run" else {}))
-    assert "No run is started: the run store" in texts(app)
+    assert "Queued runs do not start: the run store" in texts(app)
     assert "can only be read" in texts(app)
     if page == "run":
         assert "a run" in texts(app)

@@ -80,7 +80,7 @@ def test_a_large_split_says_how_many_images_are_predicted(open_page, finished, k
 
     assert _how_many(finished, "val") == "It has 20 images."
     large = replace(finished, info={**finished.info, "images": {"val": 50_000}, "image_shape": [3, 64, 64]})
-    assert _how_many(large, "val").startswith("Of its 50,000 images, 2,000 are predicted, evenly spread")
+    assert _how_many(large, "val").startswith("Of its 50,000 images, 2,000 evenly spaced ones are predicted.")
     keep(finished, 1, best=1)
     assert "It has 20 images" in open_page("predictions", run=finished.id, images="val").info[0].value
     part = Pictures([1] * 3)

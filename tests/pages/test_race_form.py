@@ -55,7 +55,7 @@ def test_a_second_click_of_the_same_drawing_shows_the_same_race(open_page, store
 
 def test_the_estimate_is_time_where_the_preset_was_measured_else_runs(open_page, texts):
     app = open_page()
-    assert "One after the other about" in texts(app)
+    assert "one after the other; one run with fixed weights takes" in texts(app)
     app.number_input(key="set.batch_size").set_value(16).run()
     assert "times as long as one run with fixed weights" in texts(app)
 

@@ -40,7 +40,7 @@ def test_the_newest_race_is_shown_without_an_address(open_page, store, queued, t
     app = open_page("race")
     assert app.query_params["race"] == newest
     assert "Race of 3 methods" in app.title[0].value
-    assert "Curves appear here once the first run trains" in texts(app)
+    assert "Curves appear here when the first run trains" in texts(app)
     assert app.selectbox(key=f"picked_race.{newest}").value == newest
     app.selectbox(key=f"picked_race.{newest}").set_value(queued).run()
     assert app.query_params["race"] == queued
@@ -56,7 +56,7 @@ def test_while_it_trains(open_page, store, queued, texts):
     text = texts(app)
     assert "1 of 3 have ended" in text
     assert "epoch 2 of 3" in text
-    assert "number 1 in line" in text
+    assert "number 1 in the queue" in text
     assert len(app.get("bidi_component")) == 4  # a chart per task, loss weights of the two that have begun
     table = app.dataframe[0].value
     assert list(table["method"]) == ["Fixed weights", "Uncertainty weighting", "PCGrad"]
@@ -101,7 +101,7 @@ def test_runs_that_were_computed_differently_say_so(open_page, store, queued, te
             connection.execute(update(schema.runs).where(schema.runs.c.id == run.id).values(info=json.dumps(info)))
     text = texts(open_page("race", race=queued))
     assert "Fixed weights in fp32, channels last on cpu; Uncertainty weighting, PCGrad in bf16, channels last on cpu" in text
-    assert "part of the difference may come from that" in text
+    assert "This may cause part of the differences" in text
     assert "only the balancing differs" not in text
     with store.database.write() as connection:
         connection.execute(update(schema.runs).values(info=json.dumps(info)))
@@ -126,4 +126,4 @@ def test_before_pytorch_is_there_methods_have_their_plain_names(open_page, queue
 def test_a_runs_page_and_compare_lead_to_the_race(open_page, store, queued):
     run = train(store, race.runs_of(store, queued)[0], end="finished")
     for app in (open_page("run", run=run.id), open_page("compare", runs=run.id)):
-        assert f"Side by side: {queued}" in [link.proto.label for link in app.get("page_link")]
+        assert f"Compare the methods of {queued}" in [link.proto.label for link in app.get("page_link")]

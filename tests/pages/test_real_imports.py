@@ -155,12 +155,12 @@ def test_a_real_data_set_goes_through_the_page(name, real_data, tmp_path, monkey
     assert wanted.labelled.items() <= labelled.to_dict().items()
     for task, classes in wanted.classes.items():
         assert tasks.loc[task, "classes or range"].startswith(classes)
-    found = table(app, "sort")
+    found = table(app, "type")
     for sort, count in wanted.findings.items():
-        assert list(found["sort"]).count(f"{sort} ({count:,})") == count
+        assert list(found["type"]).count(f"{sort} ({count:,})") == count
     for file in wanted.files:
         assert found["file"].str.endswith(file).sum() == 1
-    assert "No image is in two parts" in texts(app)
+    assert "No image is in two splits" in texts(app)
 
     app.text_input(key="import.name").set_value("mine").run()
     app.button(key="import.go").click()

@@ -49,7 +49,7 @@ def test_pause_answers_at_once(open_page, in_state, store):
 def test_a_paused_run_says_what_it_keeps_and_goes_on(open_page, in_state, store, texts):
     run = in_state("paused")
     app = open_page("run", run=run.id)
-    assert "It keeps its device and its memory; Stop frees them." in texts(app)
+    assert "A paused run keeps its device and memory; Stop frees them." in texts(app)
     assert app.get("progress")[0].proto.text == "epoch 3 of 3 · step 4 of 6 · paused"
     app.button(key=f"pause.{run.id}").click().run()
     assert store.get(run.id).status == RunStatus.RUNNING
@@ -92,11 +92,11 @@ def test_a_waiting_run_shows_its_place_and_moves(open_page, store, in_state, tex
     in_state("queued", name="first")
     second = in_state("queued", name="second")
     app = open_page("run", run=second.id)
-    assert "Number 2 in line." in texts(app)
+    assert "Number 2 in the queue." in texts(app)
     assert app.button(key=f"place.{second.id}.later").disabled
     app.button(key=f"place.{second.id}.first").click().run()
     assert [run.name for run in store.queued()] == ["second", "first"]
-    assert "Next in line" in texts(app)
+    assert "Next in the queue" in texts(app)
 
 
 def test_the_queue_stands_in_the_strip_of_every_page(open_page, store, in_state):
@@ -165,7 +165,7 @@ def test_delete_is_refused_in_words_while_it_trains(open_page, in_state):
     run = in_state("running")
     app = open_page("run", run=run.id)
     menu(app, run).set_value("delete").run()
-    assert app.warning[0].value == "**a run** (running) cannot be deleted: it is being trained. Stop first."
+    assert app.warning[0].value == "**a run** (running) cannot be deleted: it is being trained. Stop it first."
     assert "delete_really" not in [button.key for button in app.button]
 
 
@@ -177,7 +177,7 @@ def test_a_silent_run_can_be_given_up(open_page, in_state, store):
         long_ago = {"progress_at": time.time() - 90, "started_at": time.time() - 300}
         connection.execute(update(schema.runs).where(schema.runs.c.id == run.id).values(**long_ago))
     app.run()
-    assert "No sign of life for 1 min 30 s." in app.warning[0].value
+    assert "No heartbeat for 1 min 30 s." in app.warning[0].value
     app.button(key=f"give_up.{run.id}").click().run()
     assert store.get(run.id).status == RunStatus.INTERRUPTED
 

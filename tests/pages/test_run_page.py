@@ -18,7 +18,7 @@ def test_no_runs_offers_the_one_thing_to_do(open_page, texts):
 def test_unknown_run_is_a_sentence(open_page, finished):
     app = open_page("run", run="nothing-like-it")
     assert [error.value for error in app.error] == [
-        "There is no run 'nothing\\-like\\-it' in this store. It may have been made with another MTL_HOME."
+        "There is no run 'nothing\\-like\\-it' in this store. It may have been deleted, or be in the store of another MTL_HOME."
     ]
 
 
@@ -85,12 +85,12 @@ def test_failed_run_names_cause_and_cure(open_page, store, make_run, texts):
 
 @pytest.mark.parametrize(
     ("epochs", "kept"),
-    [((), "No checkpoint had been saved yet: Resume begins anew."), ((1, 2), "Resume goes on from the checkpoint after epoch 2 (step 4).")],
+    [((), "No checkpoint was saved: Resume starts from the beginning."), ((1, 2), "Resume continues from the checkpoint after epoch 2 (step 4).")],
 )
 def test_interrupted_run_says_where_and_what_is_kept(open_page, store, make_run, keep, epochs, kept):
     run = keep(make_run(), *epochs)
     store.end(run.id, RunStatus.INTERRUPTED)
-    assert open_page("run", run=run.id).warning[0].value == f"**Interrupted after epoch 2**: its process is gone. {kept}"
+    assert open_page("run", run=run.id).warning[0].value == f"**Interrupted after epoch 2**: its process has ended. {kept}"
 
 
 def test_the_test_evaluation_is_no_time_left(open_page, make_run, store):
@@ -158,7 +158,7 @@ def test_nothing_needs_torch_but_the_pictures(open_page, finished, monkeypatch, 
     monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)
     app = open_page("run", run=finished.id)
     assert len(charts(app)) == 6
-    assert "Starting: loading PyTorch" in texts(app)
+    assert "Loading PyTorch" in texts(app)
 
 
 def test_strip_on_another_page_names_the_running_run(open_page, make_run):

@@ -69,7 +69,7 @@ def test_a_presets_time_is_shown_only_for_its_own_settings(open_page, texts):
     app.number_input(key="set.epochs").set_value(3000).run()
     assert preset.measured not in texts(app)
     assert preset.shows not in texts(app)
-    assert "no longer hold" in texts(app)
+    assert "do not apply" in texts(app)
     app.button(key="reset").click().run()
     assert preset.measured in texts(app)
 
@@ -109,7 +109,7 @@ def test_no_task_left_is_said_and_train_is_off(open_page):
     for name in load_presets()[0].config.tasks:
         app.checkbox(key=f"task.{name}").uncheck().run()
     assert train_button(app).disabled
-    assert app.error[0].value.replace("\\", "") == "Tick at least one task."
+    assert app.error[0].value.replace("\\", "") == "No task is chosen. Tick at least one task."
 
 
 def test_what_does_not_fit_is_said_before_training(open_page):
@@ -161,8 +161,8 @@ def test_a_preset_is_lit_only_while_its_data_are_chosen_and_a_click_brings_it_ba
 def test_train_waits_for_torch_because_the_checks_need_it(open_page, monkeypatch, texts):
     monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)
     app = open_page()
-    assert "Starting: loading PyTorch" in texts(app)
-    assert "Train can be pressed in a few seconds" in texts(app)
+    assert "Loading PyTorch" in texts(app)
+    assert "Train is enabled in a few seconds" in texts(app)
     assert train_button(app).disabled
     assert "torch" in app.session_state["waiting"]  # the strip draws the page anew when it is there
     monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: True)
@@ -190,13 +190,13 @@ def test_mnist_options_of_the_scenes_are_shown_with_mnist_and_what_is_fetched_is
     assert "MNIST's files" not in texts(app)
     app.selectbox(key="set.data.glyphs").set_value("mnist").run()
     assert {"Folder", "Download"} <= set(labels(app))
-    assert f"MNIST's files are not in `{tmp_path / 'MNIST' / 'raw'}` yet: they are fetched (11 MB) when the run starts." in texts(app)
+    assert f"MNIST's files are not in `{tmp_path / 'MNIST' / 'raw'}` yet. The run downloads them (11 MB) when it starts." in texts(app)
     app.text_input(key="set.data.root").set_value(str(tmp_path / "nowhere")).run()
-    assert "they are fetched" not in texts(app)  # it is a problem instead
+    assert "The run downloads them" not in texts(app)  # it is a problem instead
     app.text_input(key="set.data.root").set_value("").run()
-    assert "they are fetched" in texts(app)
+    assert "The run downloads them" in texts(app)
     app.toggle(key="set.data.download").set_value(False).run()
-    assert "they are fetched" not in texts(app)
+    assert "The run downloads them" not in texts(app)
 
 
 def test_sharing_is_chosen_only_where_there_is_a_choice(open_page, monkeypatch):
@@ -254,5 +254,5 @@ def test_a_path_out_of_bounds_is_said_and_not_looked_at(open_page, store, monkey
             app.run()
         else:
             next(button for button in app.button if button.label == "Use these settings").click().run()
-    assert app.error[0].value.replace("\\", "").startswith("data.root: '/elsewhere' is outside of the folders that the dashboard may read")
+    assert app.error[0].value.replace("\\", "").startswith("data.root: '/elsewhere' is outside the folders that the dashboard may read")
     assert train_button(app).disabled

@@ -4,7 +4,7 @@ import pytest
 
 from mtl_core.config import RunConfig
 from mtl_core.presets import get_preset
-from ui.changes import as_command, in_words, with_changes
+from ui.changes import as_command, differences_in_words, with_changes
 
 QUICK = get_preset("digits-quick")
 
@@ -32,7 +32,7 @@ def test_many_differences_are_left_to_a_file():
     other = RunConfig.from_dict(
         {"data": {"name": "imported", "set": "mine"}, "tasks": {name: {} for name in "abcdefgh"}, "backbone": {"name": "lenet"}}
     )
-    assert as_command(other, QUICK.name, "what “YAML” shows").startswith("# save what “YAML” shows as run.yaml, then:\n")
+    assert as_command(other, QUICK.name, "the text under “YAML”").startswith("# save the text under “YAML” as run.yaml, then:\n")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,6 @@ def test_no_name_has_keys_or_json_in_it():
     other |= {"data": {"name": "digits", "partition": {"kind": "disjoint", "among": ["digit", "depth"]}}, "epochs": 9, "changes": []}
     other["changes"] = [{"step": 3, "key": "tasks.digit.loss_weight", "value": 2.0}]
     after = RunConfig.from_dict(other)
-    said = in_words(QUICK.config.to_dict() | {"changes": []}, after.to_dict() | {"changes": []})
+    said = differences_in_words(QUICK.config.to_dict() | {"changes": []}, after.to_dict() | {"changes": []})
     assert len(said) > 5
     assert [words for words in said if any(mark in words for mark in '={}[]_"') or "." in words.split()[0]] == []

@@ -25,7 +25,7 @@ def test_every_kind_of_failure_has_a_title():
             [2, 4],
             [
                 ("Fork from epoch 4 with learning rate 0.0002", 4, "optimizer.lr=0.0002"),
-                ("Fork from epoch 4, leaving out such steps", 4, "on_non_finite=skip"),
+                ("Fork from epoch 4 and skip such steps", 4, "on_non_finite=skip"),
             ],
         ),
         ("non_finite", {"on_non_finite": "skip"}, [], [("Clone with learning rate 0.0002", None, "optimizer.lr=0.0002")]),
@@ -39,4 +39,4 @@ def test_what_may_cure_it_is_offered(kind, settings, kept, offered):
 def test_a_long_trace_is_cut_to_its_innermost_lines():
     assert short_trace("a\nb\n") == "a\nb"
     cut = short_trace("\n".join(map(str, range(20)))).splitlines()
-    assert cut == ["(8 lines before these are in the full log)", *map(str, range(8, 20))]
+    assert cut == ["(the full log has 8 lines before these)", *map(str, range(8, 20))]

@@ -107,8 +107,8 @@ def test_choices_are_said_in_words():
     from mtl_core.config_sections import PreprocessingConfig
 
     fields = {field.name: field for model in (PreprocessingConfig, RunConfig) for field in describe(model)}
-    assert fields["colour"].worded("as_is") == "As they are"
-    assert fields["resize"].worded("none") != fields["standardise"].worded("none")
-    assert fields["layout"].worded("channels_last") == "channels last"
+    assert fields["colour"].choice_text("as_is") == "As they are"
+    assert fields["resize"].choice_text("none") != fields["standardise"].choice_text("none")
+    assert fields["layout"].choice_text("channels_last") == "channels last"
     for field in fields.values():
         assert set(field.words or {}) <= set(field.choices), field.name

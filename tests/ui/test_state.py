@@ -13,7 +13,7 @@ def poller():
     asked = st.session_state.setdefault("asked", [])
     st.session_state["page"] = "train"
     with patch.object(st, "switch_page", lambda page, query_params: asked.append((page, dict(query_params)))):
-        state.find_back()
+        state.return_to_page()
 
 
 def test_a_page_whose_address_was_taken_back_is_drawn_anew_but_not_for_ever():

@@ -4,7 +4,7 @@ import pytest
 
 from mtl_core.runs.status import RunStatus
 from ui.overlay import as_trained, config_differences, described, first_key
-from ui.words import about, count, duration, how_far, measured, plain, time_left
+from ui.words import about, count, duration, how_far, measured, plain, time_left, with_unit
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_measured(value, unit, text):
 @pytest.mark.parametrize(
     ("status", "step", "info", "eta", "text"),
     [
-        ("running", 0, {}, None, "getting ready"),
+        ("running", 0, {}, None, "preparing"),
         ("running", 0, {"a": 1}, None, "time left: measuring"),
         ("running", 5, {"a": 1}, 8.0, "under a minute left (estimate)"),
         ("running", 5, {"a": 1}, 1751.0, "about 30 min left (estimate)"),
@@ -125,3 +125,10 @@ def test_the_first_chart_is_a_main_metric_that_most_runs_have():
 )
 def test_how_far_a_run_is_in_words(epoch, said):
     assert how_far(epoch) == said
+
+
+@pytest.mark.parametrize(
+    ("unit", "shown", "titled"), [("share", "0.125", "Error, as a share (0 to 1)"), ("m", "0.125 m", "Error, in m"), ("", "0.125", "Error")]
+)
+def test_a_share_is_a_plain_number_that_its_title_explains(unit, shown, titled):
+    assert (measured(0.125, unit), with_unit("Error", unit)) == (shown, titled)

@@ -105,7 +105,7 @@ def test_boxes_classes_and_masks_are_those_that_were_written(tmp_path, kind, how
             assert data.labelled["boxes"][row]
             assert np.allclose(boxes[np.lexsort(boxes.T)], (right := wanted_boxes(things, how, names))[np.lexsort(right.T)], atol=1e-3)
             if kind in WITH_POLYGONS:
-                assert (data.targets["instances"][row] == wanted_mask(things, how, names)).mean() > 0.995
+                assert (data.targets["object_masks"][row] == wanted_mask(things, how, names)).mean() > 0.995
     assert seen == len(meant)
 
 

@@ -250,7 +250,7 @@ def test_f02_cvat(tmp_path):
     write_text(tmp_path / "annotations.xml", f"<annotations><version>1.1</version>{listed}</annotations>")
     _, examined, _ = looked(tmp_path)
     assert boxes_of(examined, "images/0.jpg") == [[20, 16, 60, 50, 0], [1, 1, 9, 9, 0]]
-    assert {target.name for target in examined.targets} == {"boxes", "instances", "tags"}
+    assert {target.name for target in examined.targets} == {"boxes", "object_masks", "tags"}
 
 
 def test_f03_via(tmp_path):
@@ -293,7 +293,7 @@ def test_f07_turned_boxes_of_yolo(tmp_path):
     assert boxes_of(examined, "images/0.jpg") == [[19.2, 14.4, 67.2, 57.6, 0]]
     assert examined.report.counts == {"note/turned_boxes": 1}
     outlined = check(tmp_path, answer(proposal.spec, questions["points"], "outline"))
-    assert [task.task.name for task in outlined.tasks] == ["boxes", "instances"]
+    assert [task.task.name for task in outlined.tasks] == ["boxes", "object_masks"]
 
 
 def test_f08_dota(tmp_path):

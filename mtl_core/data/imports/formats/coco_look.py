@@ -65,7 +65,7 @@ class CocoLook:
         """
         options: dict[str, Any] = {"file": self.file, "images": self.folder, "segments": ""}
         if self.outlines and len(self.names) < IGNORE - 1:
-            options["segments"] = "instances"
+            options["segments"] = "object_masks"
         notes = [f"'{self.file}': {self.images:,} images, {self.objects:,} objects, {len(self.names)} classes"]
         if self.keypoints:
             notes.append(f"'{self.file}': {self.keypoints:,} objects have keypoints: boxes and outlines are read, keypoints are no task here yet")

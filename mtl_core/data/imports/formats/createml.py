@@ -36,7 +36,7 @@ class CreateMl(ObjectFormat):
         for look in found:
             if look:
                 look[0].options.pop("segments", None)
-                look[0].labelled.pop("instances", None)
+                look[0].labelled.pop("object_masks", None)
         return [look[0] for look in found if look]
 
     def collect(self, context: Context, found: Objects) -> None:

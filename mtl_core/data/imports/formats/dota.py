@@ -44,7 +44,7 @@ class Dota(ObjectFormat):
                 found = cls.look(context, {"folder": folder}, f"{folder}/*.txt" if folder else "*.txt", len(files), "text file")
                 if found:
                     found[0].options.pop("segments", None)
-                    found[0].labelled.pop("instances", None)
+                    found[0].labelled.pop("object_masks", None)
                     guesses.append(found[0])
         return guesses
 

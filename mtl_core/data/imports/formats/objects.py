@@ -231,7 +231,7 @@ def options_of(found: Objects, prefix: str = "") -> dict[str, Any]:
     has_objects = any(picture.boxes for picture in found.pictures.values())
     proposed["boxes"] = f"boxes{prefix}" if has_objects else ""
     if any(picture.outlines for picture in found.pictures.values()) and len(found.names) < IGNORE - 1:
-        proposed["segments"] = f"instances{prefix}"
+        proposed["segments"] = f"object_masks{prefix}"
     if has_objects and len(found.names) > 1:
         proposed["present"] = f"present{prefix}"
     if found.tags:

@@ -79,7 +79,7 @@ class Voc(Format):
             if len(seen.names) > 1:
                 options |= {"present": "present", "counts": "count"}
             if seen.outlines:
-                options["segments"] = "instances"
+                options["segments"] = "object_masks"
             questions = [*_origin_question(seen), *_extension_question(seen, options), *unlisted_question(context, seen.keys, "XML")]
             questions += size_question(context, seen.sizes, options)
             where = "with corners from 0" if seen.zeros else "with corners from 1"

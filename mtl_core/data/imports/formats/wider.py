@@ -39,7 +39,7 @@ class Wider(ObjectFormat):
                 found = cls.look(context, {"file": file}, file, what="list")
                 if found:
                     found[0].options.pop("segments", None)
-                    found[0].labelled.pop("instances", None)
+                    found[0].labelled.pop("object_masks", None)
                     guesses.append(found[0])
         return guesses
 

@@ -84,7 +84,7 @@ class Yolo(Format):
         shape = pose_shape(context, options.get("names", ""), folder)
         questions += ask_about_points(lines, shape, options, notes)
         if options.get("points", "outline") in ("outline", "auto") and any(length >= 7 for length in lines.lengths):
-            options["segments"] = "instances"
+            options["segments"] = "object_masks"
         questions += unlisted_question(context, lines.keys, "text file", listed, asked)
         first = f"'{folder or '.'}': {lines.files:,} text files with {lines.objects:,} objects as YOLO writes them"
         notes.insert(0, f"{first}, {lines.empty:,} of them empty: pictures without objects" if lines.empty else first)
