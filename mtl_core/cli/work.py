@@ -94,13 +94,13 @@ class _EndedBeforeTraining(BaseException):
 @contextmanager
 def _ended_by_signals(control: Control, signals: list[int], training: threading.Event) -> Iterator[None]:
     """The first SIGINT or SIGTERM has the run save its state and be interrupted, before ``training`` at once; the next ends the process."""
-    from mtl_core.runs.executor import closing_down
+    from mtl_core.runs.executor import mark_closing
 
     def end(number: int, _frame: Any) -> None:
         for name in before:
             signal.signal(name, signal.SIG_DFL)
         signals.append(number)
-        closing_down()
+        mark_closing()
         control.stop(f"the program was ended by {signal.Signals(number).name}")
         if not training.is_set():
             raise _EndedBeforeTraining

@@ -117,7 +117,7 @@ def test_a_live_change_from_before_the_fork_is_refused(store, parent, step, fits
     if fits:
         assert forked(store, parent, 2, *change).config.changes[0].step == step
     else:
-        with pytest.raises(ConfigError, match=f"at step {step} lies before the fork's first step, 79"):
+        with pytest.raises(ConfigError, match=f"at step {step} is before the fork's first step, 79"):
             forked(store, parent, 2, *change)
 
 
