@@ -51,7 +51,7 @@ def test_what_cannot_be_exported_is_refused(run, arguments, tmp_path, capsys):
 def test_predict_a_folder(run, pictures, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["predict", run, str(pictures), "--out", str(out)]) == 0
-    assert "3 predicted, 0 left out" in capsys.readouterr().out
+    assert "3 predicted, 0 skipped" in capsys.readouterr().out
     assert sorted(path.name for path in out.glob("*.json")) == ["a-2.json", "a.json", "b.json"]
     values = json.loads((out / "a-2.json").read_text())
     assert (values["height"], values["width"]) == (40, 90)
