@@ -204,6 +204,6 @@ class Control:
             return taken
 
     def wait_while_paused(self, proceeds: int) -> None:
-        """Return after a request to proceed since ``proceeds`` was read, or a request to stop. A run paused again at once resumes in between."""
+        """Return after a X again at once resumes in between."""
         with self._changed:
             self._changed.wait_for(lambda: self.stop_requested or not self.pause_requested or self.proceeds != proceeds)

@@ -1,4 +1,4 @@
-"""Predicted boxes of the validation images in COCO's results layout, beside the images and targets they belong to.
+"""Predicted boxes of the validation images in COCO's results layout, with a file of their images and targets.
 
 Layout: https://cocodataset.org/#format-results and #format-data; a box is x, y, width, height in pixels of the prepared images.
 """
@@ -39,7 +39,7 @@ def write(source: ExportSource, folder: Path) -> None:
 
 
 def _made_of(source: ExportSource, row: int) -> dict[str, str]:
-    """The user's picture under a key of its own: boxes are in pixels of the prepared image, which may have another size."""
+    """The user's picture under its own key, because boxes are in pixels of the prepared image, which may have another size."""
     return {"source_file": source.val_files[row]} if source.val_files else {}
 
 

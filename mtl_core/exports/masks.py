@@ -33,7 +33,7 @@ def write(source: ExportSource, folder: Path) -> None:
 
 
 def palette_png(mask: np.ndarray, classes: tuple[str, ...]) -> Image.Image:
-    """Class index (H, W) as a picture whose pixels are the indices, shown in the classes' colours."""
+    """Class indices (H, W) as a palette picture in the classes' colours; the pixel values are the indices."""
     picture = Image.fromarray(mask.astype(np.uint8))
     colours = np.zeros((256, 3), np.uint8)
     colours[: len(classes)] = class_colours(classes)
@@ -43,12 +43,12 @@ def palette_png(mask: np.ndarray, classes: tuple[str, ...]) -> Image.Image:
 
 
 def depth_step(values: np.ndarray) -> float:
-    """Units per level, so that the farthest value is the highest level."""
+    """Units per grey level; the farthest value gets the highest level."""
     known = values[np.isfinite(values)]
     return max(float(known.max()) if known.size else 0.0, 1e-6) / DEEPEST
 
 
 def depth_png(values: np.ndarray, step: float) -> Image.Image:
-    """Depth (H, W) as 16-bit grey: value / step, 0 where it is unknown or not in front of the camera."""
+    """Depth (H, W) as 16-bit grey: value / step, 0 for values that are unknown or not positive."""
     levels = np.where(np.isfinite(values), values, 0.0) / step
     return Image.fromarray(levels.round().clip(0, DEEPEST).astype(np.uint16))

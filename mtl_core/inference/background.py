@@ -1,4 +1,4 @@
-"""Work that a page waits for, in a thread of this process, with progress: predicting a split takes longer than a click should."""
+"""Background threads with progress for work that a page waits for, such as predicting a split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _logger = logging.getLogger(__name__)
 
 
 def start(key: str, work: Callable[[Progress], None]) -> dict[str, Any]:
-    """Begin ``work`` unless it is under way; one that has ended is begun anew. Returns plain values: ``share``, ``text``, ``done``, ``error``."""
+    """Start ``work`` unless it is running; finished work starts again. Returns its state: ``share``, ``text``, ``done``, ``error``."""
     with process_slot("locks").setdefault("predicting", threading.Lock()):
         pieces = process_slot("predicting")
         state = pieces.get(key)
@@ -26,7 +26,7 @@ def start(key: str, work: Callable[[Progress], None]) -> dict[str, Any]:
 
 
 def state_of(key: str) -> dict[str, Any] | None:
-    """How far a piece of work is; None where it was never begun in this process."""
+    """The state of a piece of work; None if this process never started it."""
     return process_slot("predicting").get(key)
 
 
@@ -38,8 +38,8 @@ def _run(work: Callable[[Progress], None], state: dict[str, Any]) -> None:
         work(progress)
     except MTLError as error:
         state["error"] = str(error)
-    except Exception as error:  # nobody but the page that waits would hear of it
+    except Exception as error:  # only the waiting page would see it, so it is logged too
         _logger.exception("background work failed")
-        state["error"] = f"it could not be done ({type(error).__name__}: {error}); the server's log has the details"
+        state["error"] = f"the prediction failed ({type(error).__name__}: {error}); the server's log has the details"
     finally:
         state["done"] = True

@@ -1,4 +1,4 @@
-"""What ``predict`` gives for an image: one typed result per task, in the pixels of the image as it was handed in.
+"""Results of ``predict`` for an image: one typed result per task, in pixels of the given image.
 
 ================ ==================== ===================================================================================
 kind             result               holds
@@ -6,13 +6,13 @@ kind             result               holds
 classification   ``OneClass``         probabilities (K,), the best class's index and name
 multi_label      ``ManyClasses``      probabilities (K,), names of those at 0.5 or more
 regression       ``Number``           value, unit
-segmentation     ``Mask``             classes uint8 (H, W); 255 where the network was not shown that part
-depth            ``DepthMap``         values float32 (H, W), unit; NaN where the network was not shown that part
+segmentation     ``Mask``             classes uint8 (H, W); 255 outside the network's frame
+depth            ``DepthMap``         values float32 (H, W), unit; NaN outside the network's frame
 detection        ``Boxes``            boxes float32 (B, 4) x1, y1, x2, y2 in pixels, classes (B,), scores (B,), best first
-any other        ``Decoded``          what the kind decodes, in the network's own frame
+any other        ``Decoded``          the kind's decoded prediction, in the network's frame
 ================ ==================== ===================================================================================
 
-H and W are those of the image handed in. ``decoded`` of each is the same in the layout of ``mtl_core.tasks.kind``, one row, for drawing.
+H and W are those of the given image. ``decoded`` has the same prediction as one row in the layout of ``mtl_core.tasks.kind``, for drawing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mtl_core.data.dataset import IGNORE, Task
 from mtl_core.inference.fit import Fit, boxes_back, classes_back, values_back
 from mtl_core.registry import unknown_name
 
-PRESENT = 0.5  # probability from which a class of a multi-label task counts as there
+PRESENT = 0.5  # probability from which a class of a multi-label task counts as present
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TaskResult:
     decoded: np.ndarray
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able; without what belongs into a picture."""
+        """The result as JSON-able values, without masks and maps."""
         raise NotImplementedError
 
 
@@ -129,7 +129,7 @@ class DepthMap(TaskResult):
 
 @dataclass(frozen=True)
 class Boxes(TaskResult):
-    """Boxes, best first; all that the run's score threshold lets through."""
+    """Boxes above the run's score threshold, best first."""
 
     @property
     def boxes(self) -> np.ndarray:
@@ -154,7 +154,7 @@ class Boxes(TaskResult):
 
 @dataclass(frozen=True)
 class Decoded(TaskResult):
-    """The prediction of a kind that is not known here, as it decodes it."""
+    """The decoded prediction of a kind without a result type of its own."""
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": self.task.kind, "values": self.decoded.tolist()}
@@ -165,11 +165,11 @@ class ImagePrediction:
     """All tasks of one image.
 
     Attributes:
-        size: (height, width) of the image handed in.
+        size: (height, width) of the given image.
         tasks: result by task name, in the run's order.
-        raw: the same predictions before they were brought back to the image, one row each of the layout of ``mtl_core.tasks.kind``.
-        frame: uint8 (h, w, 3): the image as the network was shown it.
-        fit: where the image stands in that frame.
+        raw: the predictions in the network's frame, one row each in the layout of ``mtl_core.tasks.kind``.
+        frame: uint8 (h, w, 3): the network's input image.
+        fit: place of the image in that frame.
     """
 
     size: tuple[int, int]
@@ -195,7 +195,7 @@ class ImagePrediction:
 
 
 def on_image(task: Task, row: np.ndarray, placed: Fit) -> TaskResult:
-    """One row of decoded predictions, brought back from the network's frame to the image."""
+    """The result of one row of decoded predictions, mapped from the network's frame to the image."""
     result, bring_back = _RESULTS.get(task.kind, (Decoded, _as_it_is))
     return result(task, bring_back(row, placed))
 
@@ -203,7 +203,7 @@ def on_image(task: Task, row: np.ndarray, placed: Fit) -> TaskResult:
 def _boxes(rows: np.ndarray, placed: Fit) -> np.ndarray:
     real = rows[rows[:, 4] >= 0]
     back = np.concatenate([boxes_back(real[:, :4], placed), real[:, 4:]], axis=1).astype(np.float32)
-    return back[(back[:, 2] > back[:, 0]) & (back[:, 3] > back[:, 1])]  # one in a bar beside the image is none
+    return back[(back[:, 2] > back[:, 0]) & (back[:, 3] > back[:, 1])]  # drops boxes that lie in a bar beside the image
 
 
 def _as_it_is(row: np.ndarray, placed: Fit) -> np.ndarray:

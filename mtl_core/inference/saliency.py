@@ -1,8 +1,8 @@
-"""Where each task looks: Grad-CAM (Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391) on the features that the tasks share.
+"""Saliency maps per task: Grad-CAM (Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391) on the shared features.
 
 The weight of a channel is the mean gradient of the task's own score over all places (eq. 1), the map the positive part of the weighted sum of
-channels (eq. 2), here at the coarsest level, enlarged to the image. All tasks read the same features, so their maps stand side by side.
-Deviations: what a task's score is, is ours for all but classification (see ``score``); maps are scaled to their own maximum.
+channels (eq. 2), here at the coarsest level, enlarged to the image. All tasks read the same features, so their maps can be compared.
+Deviations: the scores of all kinds but classification are our own definitions (see ``score``); each map is scaled to its maximum.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mtl_core.inference.predictor import Predictor
 
 
 def saliency(predictor: Predictor, frame: np.ndarray) -> dict[str, np.ndarray]:
-    """float32 (H, W) in 0..1 per task for one image, uint8 (H, W, C) at the network's size; all zeros where nothing speaks for the answer.
+    """float32 (H, W) in 0..1 per task for one image, uint8 (H, W, C) at the network's size; all zeros if no channel raises the score.
 
     Raises:
         NotPossibleError: the network has no feature map that all tasks read.
@@ -27,20 +27,18 @@ def saliency(predictor: Predictor, frame: np.ndarray) -> dict[str, np.ndarray]:
     model = predictor.model
     backbone, heads = getattr(model, "backbone", None), getattr(model, "heads", None)
     if backbone is None or heads is None or not model.has_shared_features or backbone.features[-1].stride is None:
-        raise NotPossibleError(
-            "this network has no feature map that all tasks share, so there is nothing to compare. Hard sharing with a CNN has one."
-        )
+        raise NotPossibleError("this network has no feature map that all tasks share, so maps cannot be compared. Hard sharing with a CNN has one.")
     with torch.enable_grad():
         features = [level.detach().requires_grad_() for level in backbone(predictor.normalised(frame[None]))]
         return {name: _map(score(predictor.kinds[name].task.kind, heads[name](features)), features, frame.shape[:2]) for name in heads}
 
 
 def score(kind: str, output: Any) -> Tensor:
-    """The number whose rise is asked for: the answer that the network gives.
+    """The scalar whose gradient is taken.
 
-    Classification: the logit of the best class. Several labels: the logits of those at 0.5 or more, the best one where there is none.
-    Detection: the logits of places with a score of 0.3 or more, the best one where there is none. Segmentation: the mean of each pixel's best logit.
-    Regression and depth: how far the answer is from the training mean. Others: the mean size of the output.
+    Classification: the logit of the best class. Multi-label: the sum of the logits of classes at 0.5 or more, else the best logit.
+    Detection: the sum of the logits of places with a score of 0.3 or more, else the best logit. Segmentation: the mean of each pixel's best logit.
+    Regression and depth: the distance of the prediction from the training mean. Other kinds: the mean absolute output.
     """
     if kind == "classification":
         return output.max()

@@ -1,4 +1,4 @@
-"""What sharing saves when an image is predicted: the trunk once with every head, against the trunk once for each head."""
+"""Time that sharing saves in prediction: one pass of the trunk for all heads, compared with one pass per head."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ROUNDS = 7
 
 @dataclass(frozen=True)
 class SharingTimes:
-    """Milliseconds of a forward pass of one image, how often it was timed, and what was run: ``repeated`` ("trunk", or "network" where the
-    sharing scheme has no trunk) once for each of ``heads`` heads, against once for all."""
+    """Median milliseconds of a forward pass of one image over ``rounds``: ``shared_ms`` with ``repeated`` ("trunk", or "network" for a sharing
+    scheme without a trunk) once for all ``heads`` heads, ``apart_ms`` with it once per head."""
 
     shared_ms: float
     apart_ms: float
@@ -31,10 +31,10 @@ class SharingTimes:
 
 @torch.inference_mode()
 def time_sharing(predictor: Predictor, frame: np.ndarray, rounds: int = ROUNDS) -> SharingTimes:
-    """Time both on one image, uint8 (H, W, C) at the network's size, in turns after one pass to warm up.
+    """Time both on one image, uint8 (H, W, C) at the network's size, alternating, after one warm-up pass.
 
-    A network per task is taken to be this trunk with one of its heads: the same width, so what is compared is sharing alone. A scheme
-    without a trunk of its own (``backbone`` and ``heads``) is run once per task as it is.
+    The single-task network is this trunk with one of its heads, so the width is equal and only sharing differs. A scheme without a separate trunk
+    (``backbone`` and ``heads``) runs unchanged once per task.
     """
     model, images = predictor.model, predictor.normalised(frame[None])
     has_trunk = hasattr(model, "heads") and hasattr(model, "backbone")
