@@ -1,7 +1,7 @@
-"""Targets and predictions as layers that a browser draws by itself: raw values, packed small, so that opacity, thresholds, zoom and the
-values under the pointer need no further picture from the server.
+"""Targets and predictions as layers that the browser draws: compressed raw values, so that opacity, thresholds, zoom and the values under the
+pointer need no further request to the server.
 
-One layer is one task of one image, JSON-able:
+A layer is one task of one image, JSON-able:
 
 ============== ===========================================================================================================
 kind           layer
@@ -11,9 +11,9 @@ multi_label    ``p``: probabilities (a target has 1 or 0)
 regression     ``v``: the number
 segmentation   ``mask``: packed uint8, row by row, 255 = ignore
 depth          ``depth``: packed uint16, row by row; 0..65534 stand for ``low``..``high``, 65535 = no measurement
-detection      ``boxes``: [x1, y1, x2, y2, class, score]; ``raw`` is True where overlapping ones were not dropped yet
-any other      ``picture``: packed RGB bytes, drawn by its own kind; ``caption``; a self-supervised task's target also ``seen``: packed RGB
-               bytes of the changed image that it is shown
+detection      ``boxes``: [x1, y1, x2, y2, class, score]; ``raw`` is True before suppression of overlapping boxes
+any other      ``picture``: packed RGB bytes, drawn by its kind; ``caption``; a self-supervised task's target also ``seen``: packed RGB
+               bytes of its changed input image
 ============== ===========================================================================================================
 
 Packed: zlib (RFC 1950), then base64.
@@ -35,7 +35,7 @@ Layer = dict[str, Any]
 
 
 def packed(values: np.ndarray) -> str:
-    """Bytes of an array in the order of its rows, compressed, as text."""
+    """Bytes of an array in row-major order, compressed, as base64 text."""
     return base64.b64encode(zlib.compress(np.ascontiguousarray(values).tobytes(), 1)).decode()
 
 
@@ -53,7 +53,7 @@ def target_layer(task: Task, image: np.ndarray, target: np.ndarray) -> Layer:
 
 
 def prediction_layer(task: Task, image: np.ndarray, prediction: np.ndarray, candidates: np.ndarray | None = None) -> Layer:
-    """One image's prediction; of ``candidates``, where there are any, the viewer chooses again."""
+    """One image's prediction. ``candidates``: boxes before thresholds, to which the viewer applies its own thresholds."""
     if task.kind in ("classification", "multi_label"):
         return {"p": _rounded(prediction, 5)}
     if task.kind == "detection":
