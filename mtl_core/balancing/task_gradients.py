@@ -39,7 +39,7 @@ class AtParameters:
         self.model, self.places = model, trained(model.shared_parameters())
 
     def task_gradients(self, losses: Sequence[Tensor], rows: Tensor) -> TaskGradients:
-        """The tasks' gradients; fills ``.grad`` of their own parameters on the way. The graph is used up."""
+        """The tasks' gradients; also fills ``.grad`` of the tasks' own parameters and frees the graph."""
         return _task_gradients(self.model, self.places, losses, rows)
 
     def apply(self, gradient: Tensor) -> None:
@@ -48,7 +48,7 @@ class AtParameters:
             parameter.grad = part.to(memory_format=_memory_format(parameter))
 
     def finish(self) -> None:
-        """After a plain backward pass there is nothing left to do."""
+        """Do nothing: a plain backward pass has filled ``.grad`` already."""
 
 
 class AtFeatures:
@@ -56,7 +56,7 @@ class AtFeatures:
 
     def __init__(self, model: MultiTaskModel):
         self.model = model
-        features, copies = model.take_features()  # taken: nothing is left to hold a step's activations
+        features, copies = model.take_features()  # "take" removes them from the model, so that it does not hold the step's activations
         pairs = [(feature, copy) for feature, copy in zip(features, copies, strict=True) if copy.requires_grad]
         self.features, self.places = [feature for feature, _ in pairs], [copy for _, copy in pairs]
 
@@ -69,7 +69,7 @@ class AtFeatures:
         self._into_trunk([part.to(feature.dtype) for feature, part in zip(self.features, _split(gradient, self.places), strict=True)])
 
     def finish(self) -> None:
-        """Take a plain backward pass, which ended at the features, through the shared network."""
+        """Continue a plain backward pass, which ended at the features, through the shared network."""
         self._into_trunk([place.grad for place in self.places])
 
     def _into_trunk(self, gradients: Sequence[Tensor | None]) -> None:
