@@ -163,7 +163,7 @@ def test_a_killed_predict_goes_on_where_it_stopped(run, photos, tmp_path, capsys
 
     assert main([*arguments, "--json"]) == 0
     said = capsys.readouterr()
-    assert "1 of 3 are done" in said.err
+    assert "1 of 3 images are done" in said.err
     assert len(json.loads(said.out)["images"]) == 3
     assert {path.name: path.stat().st_mtime_ns for path in out.glob("cat*")} == stamps
     assert main(["predict", run, str(photos), "--out", str(whole)]) == 0
