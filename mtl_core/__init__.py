@@ -4,7 +4,7 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    """``mtl_core.load``: imported when it is first asked for, because it brings torch."""
+    """Import ``mtl_core.load`` at its first use, because it imports torch."""
     if name == "load":
         from importlib import import_module
 

@@ -67,10 +67,10 @@ for command in COMMANDS:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code: 0 done, 1 failed, 2 bad config or usage, 130 stopped."""
-    logging.getLogger("mtl_core").addHandler(logging.NullHandler())  # what matters is said by the commands themselves
+    logging.getLogger("mtl_core").addHandler(logging.NullHandler())  # the commands print what matters
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal that has no arrows gets question marks, not a crash
+            stream.reconfigure(errors="replace")  # a terminal without arrows prints question marks instead of failing
     given = sys.argv[1:] if arguments is None else arguments
     try:
         if not {"-h", "--help"} & set(given) and "doctor" not in given[:1]:  # which says itself what is wrong with the settings
@@ -99,7 +99,7 @@ def _program() -> str:
 
 
 def _check_settings(as_json: bool) -> None:
-    """Raise ConfigError for what is wrong in the environment, and say what may be a mistake."""
+    """Raise ConfigError for invalid environment variables, and print a warning for suspicious ones."""
     with json_refusals(as_json):
         settings.check()
     for remark in settings.remarks():
@@ -107,7 +107,7 @@ def _check_settings(as_json: bool) -> None:
 
 
 def _write_trace() -> Path:
-    """A new file, also where someone else has put one of the same name into the folder that all share."""
+    """Write the traceback to a new temporary file and return its path. ``mkstemp`` never opens a file that another user has put there."""
     number, name = tempfile.mkstemp(prefix=f"mtl_core-{time.strftime('%Y%m%d-%H%M%S')}-", suffix=".log")
     with os.fdopen(number, "w", encoding="utf-8") as file:
         file.write(traceback.format_exc())

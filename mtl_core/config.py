@@ -1,4 +1,4 @@
-"""RunConfig: the one description of a run, in and out as YAML.
+"""RunConfig: the complete description of a run, read from and written to YAML.
 
 Everything random in a run is derived from ``seed`` here (and ``data.seed`` for how a data set is composed), so the same config on
 the same machine gives the same numbers. A part (data source, backbone, ...) is written as its ``name`` and its options side by side::
@@ -33,7 +33,7 @@ from mtl_core.names import task_name_problem
 from mtl_core.plain_yaml import LONGEST, read_yaml
 from mtl_core.registry import validated
 
-# Keys under which a part stands by its name.
+# Keys whose value is a part, given by name.
 PARTS = (["data"], ["data", "preprocessing", "denoise"], ["backbone"], ["sharing"], ["balancing"], ["update"])
 
 
@@ -108,7 +108,7 @@ class RunConfig(Strict):
 
     @model_validator(mode="after")
     def _tasks_have_images(self) -> RunConfig:
-        """A disjoint partition names its tasks from here on: a fork, a clone or a baseline with fewer of them keeps each one's images."""
+        """Write the run's tasks into a disjoint partition, so that a fork, a clone or a baseline with fewer tasks keeps each task's images."""
         partition = self.data.partition
         if partition.kind == "disjoint":
             among = list(dict.fromkeys(partition.among or self.tasks))
@@ -139,7 +139,7 @@ class RunConfig(Strict):
         return self
 
     def trains(self, epoch: int) -> list[bool]:
-        """Which tasks are trained in an epoch (1 is the first), in their order."""
+        """Per task, in order: whether it is trained in ``epoch`` (1 is the first)."""
         return [task.start_epoch <= epoch <= (task.stop_epoch or self.epochs) for task in self.tasks.values()]
 
     def _check_epochs(self) -> None:
@@ -166,7 +166,7 @@ class RunConfig(Strict):
 
     @classmethod
     def from_stored(cls, values: Any) -> RunConfig:
-        """The config of a stored run. Keys of augmentations that are no longer installed stay in it, to be read; it cannot be trained with them."""
+        """The config of a stored run. Keys of augmentations that are no longer installed stay readable in it, but it cannot be trained."""
         return validated(cls, values, "", context=STORED)  # type: ignore[return-value]
 
     @classmethod
@@ -187,7 +187,7 @@ class RunConfig(Strict):
         return cls.from_dict(values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, every default written out."""
+        """Plain values, with every default."""
         return self.model_dump(mode="json")
 
     def to_yaml(self) -> str:
@@ -205,30 +205,30 @@ class RunConfig(Strict):
         if isinstance(values["tasks"], dict):
             removed = tuple(f"tasks.{name}." for name, task in values["tasks"].items() if task is None)
             values["tasks"] = {name: task for name, task in values["tasks"].items() if task is not None}
-            if removed and isinstance(values["changes"], list):  # a task that is left out takes its live changes with it
+            if removed and isinstance(values["changes"], list):  # the live changes of a removed task are removed too
                 values["changes"] = [each for each in values["changes"] if not _key_of(each).startswith(removed)]
-            if isinstance(values["select_by"], list):  # a task that is left out no longer chooses
+            if isinstance(values["select_by"], list):  # a removed task no longer chooses the best checkpoint
                 values["select_by"] = [name for name in values["select_by"] if name in values["tasks"] or name not in self.tasks]
         return type(self).from_dict(values)
 
     def at_step(self, step: int) -> RunConfig:
-        """The config with the changes made up to ``step`` carried out, and those left out that come later.
+        """The config with the live changes up to ``step`` applied and later changes dropped.
 
         Raises:
-            ValueError: a change is of a key that cannot change, or to a value it cannot have.
+            ValueError: a change has a key that cannot be changed, or a value out of range.
         """
         tasks = {name: task.model_copy() for name, task in self.tasks.items()}
         optimizer = self.optimizer.model_copy()
         for change in sorted(self.changes, key=lambda change: change.step):
             if change.step <= step:
-                _carry_out(change, tasks, optimizer)
+                _apply_change(change, tasks, optimizer)
         return self.model_copy(update={"tasks": tasks, "optimizer": optimizer, "changes": []})
 
     def with_change(self, step: int, key: str, value: float) -> RunConfig:
-        """The config with one more change at its end.
+        """The config with one more live change appended.
 
         Raises:
-            ConfigError: the key cannot change, or cannot have this value.
+            ConfigError: the key cannot be changed, or the value is out of range.
         """
         values = self.to_dict()
         values["changes"] = [*values["changes"], {"step": step, "key": key, "value": value}]
@@ -241,12 +241,12 @@ class RunConfig(Strict):
         return f"{self.subject()} ({self.backbone.name}, {self.balancing.name})"
 
     def subject(self) -> str:
-        """Data set and tasks in a few words; more than three tasks are only counted."""
+        """Data set and tasks in one phrase; more than three tasks are only counted."""
         return f"{self.data.own_name}: {' + '.join(self.tasks) if len(self.tasks) <= 3 else f'{len(self.tasks)} tasks'}"
 
 
 def task_of(key: str) -> str:
-    """The task that ``tasks.NAME.loss_weight`` is about."""
+    """The task name in a key ``tasks.NAME.loss_weight``."""
     return key.removeprefix("tasks.").removesuffix(".loss_weight")
 
 
@@ -254,7 +254,7 @@ def _key_of(change: Any) -> str:
     return str(change.get("key", "")) if isinstance(change, dict) else ""
 
 
-def _carry_out(change: ChangeConfig, tasks: dict[str, TaskConfig], optimizer: OptimizerConfig) -> None:
+def _apply_change(change: ChangeConfig, tasks: dict[str, TaskConfig], optimizer: OptimizerConfig) -> None:
     changeable = ["optimizer.lr", *(f"tasks.{name}.loss_weight" for name in tasks)]
     if change.key not in changeable:
         raise ValueError(f"changes: '{change.key}' cannot be changed while a run trains. What can: {', '.join(changeable)}")
@@ -271,11 +271,11 @@ def _carry_out(change: ChangeConfig, tasks: dict[str, TaskConfig], optimizer: Op
 
 
 def _assign(values: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key. Choosing another part by its name drops the old part's options, which would not fit it."""
+    """Set a dotted key. A new part name drops the options of the old part, because they would not fit."""
     *parents, last = key.split(".")
     node = values
     for depth, part in enumerate(parents):
-        if node.get(part) is None:  # what was left empty, such as a task's own optimizer, begins with its defaults
+        if node.get(part) is None:  # an empty section, such as a task's own optimizer, starts from its defaults
             node[part] = {}
         node = node[part]
         if not isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""The sections of a run's config: data, tasks, optimizer, schedule, augmentation, and what was changed while it trained."""
+"""The sections of a run's config: data, tasks, optimizer, schedule, augmentation and live changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mtl_core.registry import installed
 
 
 class Strict(BaseModel):
-    """A section that takes no unknown key."""
+    """A section that rejects unknown keys."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
 
@@ -32,7 +32,7 @@ class PartConfig(BaseModel):
 
 
 class PreprocessingConfig(Strict):
-    """What is done once to every image, in this order, before anything is learnt from it; boxes, masks and depth follow the new size."""
+    """Preprocessing of every image, applied once and in this order before training; boxes, masks and depth are adapted to the new size."""
 
     denoise: PartConfig = Field(PartConfig(name="none"), description="How noise is removed from the images, at the size they come in.")
     colour: Literal["as_is", "grey", "colour"] = Field(
@@ -57,7 +57,7 @@ class PreprocessingConfig(Strict):
 
     @property
     def changes_images(self) -> bool:
-        """Whether the prepared images are others than those that the data set gives."""
+        """Whether the prepared images differ from the data set's images."""
         return self.denoise != PartConfig(name="none") or self.colour != "as_is" or self.resize != "none"
 
 
@@ -79,14 +79,14 @@ class PartitionConfig(Strict):
 
 
 class DataConfig(PartConfig):
-    """A data set by name with its options, what is done to its images, and which of them each task may learn from."""
+    """A data set by name with its options, its preprocessing, and the partition of its images among the tasks."""
 
     preprocessing: PreprocessingConfig = PreprocessingConfig()
     partition: PartitionConfig = PartitionConfig()
 
     @property
     def own_name(self) -> str:
-        """What people call the data set: ``name``, of an imported one the name it was imported under."""
+        """The data set's name for people: ``name``, or for an imported set the name given at the import."""
         return str(self.options.get("set") or self.name) if self.name == "imported" else self.name
 
 
@@ -136,21 +136,21 @@ class TaskConfig(BaseModel):
 
 
 class ScheduleConfig(Strict):
-    """How the learning rate moves over the run."""
+    """The learning rate's course over the run."""
 
     name: Literal["constant", "cosine"] = Field("cosine", description="'cosine' falls to 1 % of lr at the last step.")
     warmup_fraction: float = Field(0.05, ge=0, le=0.5, description="Share of all steps in which the learning rate rises linearly to lr.")
 
 
 AUGMENTATION_GROUP = "mtl_core.augmentations"  # of entry points
-STORED = {"stored": True}  # context: a config that was checked when it was written, perhaps with packages that are gone
+STORED = {"stored": True}  # validation context of a config that was checked when it was written, perhaps with packages that are no longer installed
 
 
 class AugmentationConfig(Strict):
-    """Random changes of the training images, drawn per image; boxes, masks and depth follow.
+    """Random changes of the training images, drawn per image; boxes, masks and depth are changed with them.
 
-    Augmentations of installed packages have keys here, too: those of their ``Options``. They stand in a config only where they are not at their
-    defaults, so that installing a package changes no config.
+    Augmentations of installed packages add the keys of their ``Options``. A config has these keys only with values other than the defaults, so
+    that installing a package changes no config.
     """
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, validate_default=True)  # "allow": see ``_with_installed``
@@ -179,7 +179,7 @@ class AugmentationConfig(Strict):
     @model_validator(mode="wrap")
     @classmethod
     def _with_installed(cls, values: Any, handler: ModelWrapValidatorHandler, info: ValidationInfo) -> Any:
-        """Keys that are not ours belong to installed augmentations, or are mistakes."""
+        """Validate the keys of installed augmentations; report other foreign keys as unknown."""
         foreign = {key: value for key, value in values.items() if key not in cls.model_fields} if isinstance(values, dict) else {}
         if not foreign:
             return handler(values)
@@ -206,17 +206,17 @@ class AugmentationConfig(Strict):
 
     @classmethod
     def installed_keys(cls) -> list[str]:
-        """Keys of installed augmentations. Imports them."""
+        """Keys of installed augmentations. Imports their packages."""
         return [key for model in _installed_options() for key in model.model_fields]
 
     @classmethod
     def with_installed(cls) -> type[BaseModel]:
-        """A model with the fields of installed augmentations behind ours, for forms; this one where there are none."""
+        """A model for forms: our fields, then those of installed augmentations; this class if none is installed."""
         fields = {key: (info.annotation, info) for model in _installed_options() for key, info in model.model_fields.items()}
         return create_model(cls.__name__, __base__=cls, **fields) if fields else cls
 
     def missing(self) -> list[str]:
-        """Keys of augmentations that are no longer installed: of a stored run only."""
+        """Keys of augmentations that are no longer installed; only a stored run can have them."""
         return [key for key in self.model_extra or {} if key not in self.installed_keys()]
 
 
@@ -225,7 +225,7 @@ def _installed_options() -> list[type[BaseModel]]:
 
 
 def _lines(error: ValidationError) -> list[InitErrorDetails]:
-    """The lines of an error, to be raised again among others."""
+    """The lines of an error, in the form in which they can be raised together with others."""
     return [
         InitErrorDetails(type=PydanticCustomError(line["type"], line["msg"].replace("{", "{{")), loc=line["loc"], input=line["input"])
         for line in error.errors(include_url=False)
@@ -233,7 +233,7 @@ def _lines(error: ValidationError) -> list[InitErrorDetails]:
 
 
 class ChangeConfig(Strict):
-    """A setting that was changed while the run trained. A run with the same changes in its config makes them at the same steps."""
+    """A live change of a setting. A run with changes in its config replays them at the same steps."""
 
     step: int = Field(ge=0, description="Optimizer steps done when it was changed: it holds from the step after.")
     key: str = Field(description="'tasks.<task>.loss_weight' or 'optimizer.lr'.")

@@ -1,8 +1,7 @@
-"""CSV that a spreadsheet shows as text: no cell of it is run as a formula.
+"""CSV output that is safe to open in a spreadsheet: no cell is run as a formula.
 
 Names of classes, files and tasks come from outside. A cell that begins with one of ``STARTS`` gets a ' before it, as OWASP advises
-(https://owasp.org/www-community/attacks/CSV_Injection); who reads the file with a program takes that one character off again.
-Numbers stay as they are.
+(https://owasp.org/www-community/attacks/CSV_Injection). A program that reads the file must remove that character. Numbers do not change.
 """
 
 from __future__ import annotations
@@ -12,11 +11,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas
 
-STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the last four are full-width: some spreadsheets read them as the others
+STARTS = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "＝",
+    "＋",
+    "－",
+    "＠",
+)  # the last four are full-width; some spreadsheets treat them like the ASCII ones
 
 
 def safe_cell(value: Any) -> Any:
-    """A text that no spreadsheet takes for a formula; anything but a text unchanged."""
+    """A text that no spreadsheet runs as a formula; other values are returned unchanged."""
     return f"'{value}" if isinstance(value, str) and value.startswith(STARTS) else value
 
 

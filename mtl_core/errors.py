@@ -4,13 +4,13 @@ Each message names the thing, what was expected, what was found and what to do. 
 
     MTLError
     ├── ConfigError        the settings are wrong; nothing was started         (exit code 2)
-    │   ├── DeviceError    the device asked for is not on this machine
-    │   └── NotEnoughMemoryError  what a run needs is more than what is free
+    │   ├── DeviceError    this machine does not have the requested device
+    │   └── NotEnoughMemoryError  a run needs more memory than is free
     ├── DataError          the data cannot be read as described                (exit code 2)
     ├── StoreError         the run store cannot be opened or written           (exit code 2)
     │   ├── RunNotFoundError
-    │   ├── RunTakenError  another process or thread holds the run now
-    │   └── NotPossibleError  what was asked of a run does not fit the state it is in
+    │   ├── RunTakenError  another process or thread has claimed the run
+    │   └── NotPossibleError  the run's state does not permit the request
     └── TrainingError      a run that had started failed                       (exit code 1)
         └── NonFiniteLossError
 """
@@ -23,11 +23,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that keeps a run from starting.
+    """One reason why a run cannot start.
 
     Attributes:
         field: dotted key of the config, such as ``tasks.segments.loss_weight``.
-        message: what is wrong with it and what to do, as one sentence.
+        message: one sentence: the fault and its cure.
     """
 
     field: str
@@ -38,7 +38,7 @@ class Problem:
 
 
 class MTLError(Exception):
-    """Root of all errors raised on purpose. ``exit_code`` is what the command line ends with."""
+    """Root of all errors raised on purpose. ``exit_code``: the command line's exit code for it."""
 
     exit_code = 1
 
@@ -58,7 +58,7 @@ class ConfigError(MTLError):
 
 
 class DeviceError(ConfigError):
-    """The device asked for is not available on this machine."""
+    """The requested device is not available on this machine."""
 
 
 class NotEnoughMemoryError(ConfigError):
@@ -82,15 +82,15 @@ class RunNotFoundError(StoreError):
 
 
 class RunTakenError(StoreError):
-    """The run belongs to another process or thread by now: whoever gets this writes nothing more of it."""
+    """Another process or thread has claimed the run, or it was deleted. The caller must stop writing to it."""
 
 
 class NotPossibleError(StoreError):
-    """What was asked of a run does not fit the state it is in, such as deleting one that trains."""
+    """The run's state does not permit the request, such as deleting a run that trains."""
 
 
 class TrainingError(MTLError):
-    """A run that had started could not go on."""
+    """A run failed after it had started."""
 
 
 class NonFiniteLossError(TrainingError):

@@ -1,6 +1,6 @@
-"""What the trainer yields. The executor, the command line and the tests all consume the same stream.
+"""The events that the trainer yields, and Control, which sends requests to it. Executor, command line and tests consume the same stream.
 
-Nothing here imports torch: the run store reads and writes these without it. Scalar keys are ``split/task/name``, e.g.
+This module does not import torch, because the run store uses it without torch. Scalar keys are ``split/task/name``, e.g.
 ``train/segments/loss``, ``val/boxes/map``, ``test/count/r2``, and ``loss_weight/segments``, ``optimizer/lr``.
 """
 
@@ -15,13 +15,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric's number means.
+    """Name, title, unit and direction of a metric.
 
     Attributes:
         name: last part of the scalar key.
-        title: for people.
-        unit: of the value; empty for a share or an index.
-        higher_is_better: direction.
+        title: name for people.
+        unit: unit of the value; empty for a share or an index.
+        higher_is_better: True if a higher value is better.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Metric:
 class RunStarted:
     """The data and the network are ready. ``info`` is JSON-able; see ``mtl_core.training.run_info`` for its keys.
 
-    ``step`` and ``epoch`` are where it goes on from: 0 for a new run, the checkpoint's for one that is resumed or forked.
+    ``step`` and ``epoch``: the starting point, 0 for a new run, the checkpoint's for a resumed or forked run.
     """
 
     steps_total: int
@@ -71,7 +71,7 @@ class ProbesSaved:
 
 @dataclass(frozen=True)
 class CheckpointSaved:
-    """A checkpoint was published; ``best`` says that it is the best on val so far."""
+    """A checkpoint was published. ``best``: it is the best on val so far."""
 
     step: int
     epoch: int
@@ -91,7 +91,7 @@ class Message:
 class SettingChanged:
     """From the step after ``step`` on, ``key`` (``tasks.<task>.loss_weight`` or ``optimizer.lr``) is ``new``.
 
-    ``replayed`` says that the run's config had asked for it at this step; else someone changed it live.
+    ``replayed``: True if the run's config has this change, False if a person made it live.
     """
 
     step: int
@@ -104,7 +104,7 @@ class SettingChanged:
 
 @dataclass(frozen=True)
 class Paused:
-    """The state is saved and nothing is computed until the run is let go on, or stopped."""
+    """The state is saved and the trainer waits until it is asked to proceed or stop."""
 
     step: int
     epoch: float
@@ -112,7 +112,7 @@ class Paused:
 
 @dataclass(frozen=True)
 class Resumed:
-    """A paused run goes on."""
+    """A paused run continues."""
 
     step: int
     epoch: float
@@ -132,20 +132,20 @@ class RunEnded:
 Event = RunStarted | StepScalars | EpochMetrics | ProbesSaved | CheckpointSaved | Message | SettingChanged | Paused | Resumed | RunEnded
 
 
-Settle = Callable[[str, str], tuple[str, str]]  # (precision, layout) as measured -> as they are to be
+Settle = Callable[[str, str], tuple[str, str]]  # measured (precision, layout) -> the ones to train with
 
 
 class Control:
-    """How a run is asked to do something while it trains. Set from any thread; the trainer looks at it before every step and batch.
+    """Requests to a training run. Any thread may set them; the trainer polls them before every step and batch.
 
     Attributes:
-        asked_at: when the trainer last looked (``time.monotonic``): its sign of life.
-        reasons: why it was asked to stop, in order.
-        abandoned: the run belongs to someone else now: end at once and write nothing more.
-        proceeds: how often it was let go on.
-        check_held: called before files are put in their place; raises where the run belongs to someone else by now.
-        settle: called with the precision and layout that were measured where the config leaves one to ``auto``; returns the two to train with.
-            Runs that are compared with each other agree through it.
+        asked_at: time of the trainer's last poll (``time.monotonic``), which shows its progress.
+        reasons: reasons of the requests to stop, in order.
+        abandoned: another process has claimed the run; the trainer must end at once and write nothing more.
+        proceeds: number of requests to proceed.
+        check_held: called before files are published; raises if another process has claimed the run.
+        settle: called with the measured precision and layout if the config has ``auto`` for one of them; returns the two to train with.
+            It gives runs that are compared with each other the same values.
     """
 
     def __init__(self) -> None:
@@ -162,7 +162,7 @@ class Control:
 
     @property
     def interrupted(self) -> bool:
-        """Whether to leave off now, to stop or to pause."""
+        """Whether a stop or a pause was requested. Each call counts as a poll (``asked_at``)."""
         self.asked_at = time.monotonic()
         return self.stop_requested or self.pause_requested
 
@@ -184,7 +184,7 @@ class Control:
             self.pause_requested = True
 
     def proceed(self) -> None:
-        """Let a paused trainer go on."""
+        """Ask a paused trainer to continue."""
         with self._changed:
             self.pause_requested = False
             self.proceeds += 1
@@ -196,14 +196,14 @@ class Control:
             self._settings.append((key, value))
 
     def take_changes(self) -> list[tuple[str, float]]:
-        """What was asked to change since the last call, in order."""
-        if not self._settings:  # asked at every step
+        """The (key, value) changes requested since the last call, in order."""
+        if not self._settings:  # no lock in the common case: this is called at every step
             return []
         with self._changed:
             taken, self._settings = self._settings, []
             return taken
 
     def wait_while_paused(self, proceeds: int) -> None:
-        """Return when it was let go on since ``proceeds`` was read, or asked to stop. One that is paused again at once goes on, and pauses again."""
+        """Return after a X again at once resumes in between."""
         with self._changed:
             self._changed.wait_for(lambda: self.stop_requested or not self.pause_requested or self.proceeds != proceeds)

@@ -1,4 +1,4 @@
-"""How much memory a program may still take here, and whether the system has ended programs for want of it. No torch."""
+"""Free memory of the machine and its control groups, and the count of processes killed for lack of memory. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import psutil
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 SYSTEM_COUNTS = Path("/proc/vmstat")
-_FILES = {  # the file of the limit, of the use, and what of memory.stat is given back as soon as others ask
+_FILES = {  # version -> file of the limit, file of the use, and the reclaimable entries of memory.stat
     2: ("memory.max", "memory.current", ("inactive_file", "active_file")),
     1: ("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")),
 }
-IDLE_BYTES = 1 << 30  # of this program and its workers while nothing trains: torch, the pages, prepared data
+IDLE_BYTES = 1 << 30  # memory of this program and its workers while no run trains: torch, the pages, prepared data
 
 
 def free_bytes() -> int:
-    """What is available on this machine, and in each control group (version 1 and 2) that this process is in: the least of them. Without swap."""
+    """Bytes available on this machine, or in a control group (version 1 or 2) of this process if that is less. Swap does not count."""
     return max(0, min([psutil.virtual_memory().available, *_left_in_cgroups()]))
 
 
 def returning_bytes() -> int:
-    """What this program's own runs hold now, and give back when they end: resident bytes of it and of its workers above ``IDLE_BYTES``."""
+    """Bytes that this program's runs will free when they end: resident bytes of it and its workers above ``IDLE_BYTES``."""
     held = 0
     with suppress(psutil.Error):
         me = psutil.Process()
@@ -35,7 +35,7 @@ def returning_bytes() -> int:
 
 
 def kills() -> int | None:
-    """How many processes the system has ended for want of memory, in this control group or else on the machine; None where nobody counts."""
+    """Number of processes that the system has killed for lack of memory, in this control group or else on the machine; None if there is no count."""
     for folder, version in _cgroups():
         if version == 2 and (count := _counts(folder / "memory.events").get("oom_kill")) is not None:
             return count
@@ -54,8 +54,8 @@ def _left_in_cgroups() -> Iterator[int]:
 
 
 def _cgroups() -> Iterator[tuple[Path, int]]:
-    """Folders of the control groups of this process, the innermost first, with their version. In a container the path may lead nowhere; its own
-    group then is the root."""
+    """Folders of the control groups of this process, innermost first, with their version. In a container the path may not exist; its own group is
+    then the root."""
     with suppress(OSError):
         for line in OWN_CGROUPS.read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
@@ -68,7 +68,7 @@ def _cgroups() -> Iterator[tuple[Path, int]]:
 
 
 def _number(path: Path) -> int | None:
-    """None where there is no such file, or it says ``max``."""
+    """The number in a file; None if the file does not exist or has ``max``."""
     try:
         return int(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -76,7 +76,7 @@ def _number(path: Path) -> int | None:
 
 
 def _counts(path: Path) -> dict[str, int]:
-    """A file with a name and a number on each line."""
+    """Read a file with a name and a number on each line."""
     try:
         pairs = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
         return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}

@@ -1,4 +1,4 @@
-"""Names that people choose for tasks: which are taken, and why others are refused. One rule for config, import, page and command line."""
+"""The rule for task names, shared by config, import, page and command line."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _BESIDE_LETTERS = "_- "  # and digits of any script
 def task_name_problem(name: object) -> str:
     """Why ``name`` cannot name a task, as a sentence; empty if it can.
 
-    A name begins with a letter or digit of any script and has letters, digits, '_', '-' and single spaces. It stands in keys such as
-    ``tasks.NAME.loss_weight`` and ``val/NAME/accuracy``, in file names and on pages, so '.', '/' and signs of markup are left out.
+    A name begins with a letter or digit of any script and has letters, digits, '_', '-' and single spaces. Names are part of keys such as
+    ``tasks.NAME.loss_weight`` and ``val/NAME/accuracy``, of file names and of pages, so '.', '/' and markup characters are not allowed.
     """
     rule = f"expected 1 to {LONGEST_TASK_NAME} letters, digits, '_', '-' or single spaces between them, beginning with a letter or digit"
     if not isinstance(name, str):
@@ -34,7 +34,7 @@ def _is_letter(character: str) -> bool:
 
 
 def suggested_task_name(text: str) -> str:
-    """A task name made of any text, such as a column's title: its letters and digits of any script, '_' for what stands between them."""
+    """A task name made from any text, such as a column's title: its letters and digits of any script, with '_' for other characters."""
     name = "".join(character if _is_letter(character) else "_" for character in unicodedata.normalize("NFC", text.strip())).strip("_")
     while "__" in name:
         name = name.replace("__", "_")

@@ -1,4 +1,4 @@
-"""YAML as people write it: plain values only, every key once, and bounded in length, depth and what aliases expand to."""
+"""Safe YAML reader: plain values only, no duplicate keys, limited length, depth and alias expansion."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ LONGEST = 1 << 18  # characters; a preset written out in full has about 1,500
 DEEPEST = 40  # levels of nesting
 LARGEST = 1 << 128  # whole numbers from here on are no setting, and those of thousands of digits cannot even be shown
 _MERGE = "tag:yaml.org,2002:merge"
-MOST_VALUES = 20_000  # with every alias written out
+MOST_VALUES = 20_000  # with every alias expanded
 
 
 class _KeysOnce(yaml.SafeLoader):
-    """Of a key that stands twice YAML's own reader silently takes the last."""
+    """A loader that rejects duplicate keys; YAML's own loader silently keeps the last."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
-        seen: dict[Any, int] = {}  # looked at here, as written: later, what is merged (<<) stands in the same node
+        seen: dict[Any, int] = {}  # checked here, because later the node also has the merged keys (<<)
         for key_node, _ in node.value:
             line = key_node.start_mark.line + 1
             is_scalar = isinstance(key_node, yaml.ScalarNode) and key_node.tag != _MERGE
-            key = self.construct_object(key_node) if is_scalar else None  # as read: 1 and "1" are two keys, 1 and 0x1 are one
+            key = self.construct_object(key_node) if is_scalar else None  # compare the values: 1 and "1" are two keys, 1 and 0x1 are one
             if is_scalar and key in seen:
                 where = f"in line {line}" if seen[key] == line else f"in lines {seen[key]} and {line}"
-                raise yaml.MarkedYAMLError(problem=f"'{key_node.value}' stands twice, {where}; leave one", problem_mark=key_node.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"the key '{key_node.value}' occurs twice, {where}; remove one", problem_mark=key_node.start_mark)
             if is_scalar:
                 seen[key] = line
         return node
@@ -44,7 +44,7 @@ _KeysOnce.add_constructor("tag:yaml.org,2002:int", _KeysOnce.construct_yaml_int)
 
 
 class _Bounded(_KeysOnce):
-    """Of limited depth."""
+    """A loader with limited depth."""
 
     _aliases, _depth = True, 0
 
@@ -62,7 +62,7 @@ class _Bounded(_KeysOnce):
 
 
 class _NoAliases(_Bounded):
-    """Without ``*aliases``: nested ones make gigabytes of a few lines."""
+    """A loader without ``*aliases``: nested aliases expand a few lines to gigabytes."""
 
     _aliases = False
 
@@ -71,11 +71,11 @@ def read_yaml(text: str, longest: int = LONGEST, aliases: bool = False) -> Any:
     """Plain values of a YAML text.
 
     Args:
-        aliases: whether ``*name`` may stand for what ``&name`` marks: in a file on the own command line, not in what is pasted or brought along.
-        longest: characters of the longest text that is read.
+        aliases: whether ``*name`` may refer to ``&name``: True for a file on the user's own command line, False for pasted or uploaded text.
+        longest: largest number of characters.
 
     Raises:
-        ConfigError: too long, nested too deeply, not valid, a key stands twice, or it holds objects, aliases where there may be none, or too many.
+        ConfigError: the text is too long, nested too deeply or invalid, or has duplicate keys, objects, forbidden aliases or too many values.
     """
     if len(text) > longest:
         raise ConfigError(f"the YAML has {len(text):,} characters; at most {longest:,} are read. Leave out what is not part of the description")
@@ -93,7 +93,7 @@ def read_yaml(text: str, longest: int = LONGEST, aliases: bool = False) -> Any:
 
 
 def _more_than(most: int, values: Any) -> bool:
-    """Whether there are more values than ``most``; an object that stands in several places counts in each."""
+    """Whether there are more values than ``most``; an object in several places counts once for each."""
     count, waiting = 0, [values]
     while waiting:
         value = waiting.pop()

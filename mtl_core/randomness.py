@@ -1,4 +1,4 @@
-"""Random numbers that belong to one run: torch functions draw from the run's own generators, never from the process-wide ones.
+"""Random generators of one run: torch functions draw from the run's own generators, never from the process-wide ones.
 
 torch's global generator belongs to the whole process. A page that builds a network, another run or an export would move it, and a run that draws from
 it would get other numbers. ``Generators.drawing`` is a context of the calling thread. Inside it every random function of torch that is called from
@@ -46,7 +46,7 @@ _DRAWING = frozenset(
     function for function in vars(nn.init).values() if inspect.isfunction(function) and "generator" in inspect.signature(function).parameters
 )
 
-# Functions that draw deep inside and take no generator: the process-wide one is lent to them, with the run's state in it.
+# Functions that draw internally and take no generator: they draw from the process-wide one, set to the run's state.
 _BORROWING = frozenset(
     (
         functional.alpha_dropout,
@@ -61,7 +61,7 @@ _borrowing = threading.Lock()
 
 
 class Generators:
-    """A run's generators: one for the processor, one for its device where that is another.
+    """A run's generators: one for the CPU, and one for its device if that is not the CPU.
 
     Args:
         seed: 0 or more. device: ``cpu``, ``cuda`` or ``mps``.
@@ -72,28 +72,28 @@ class Generators:
         self.seed(seed)
 
     def seed(self, seed: int) -> None:
-        """Begin anew."""
+        """Reset all generators to ``seed``."""
         for generator in self._own.values():
             generator.manual_seed(seed)
 
     def of(self, device: torch.device | str | None) -> torch.Generator:
-        """The generator for tensors of a device; the processor's for devices that the run does not use, such as ``meta``."""
+        """The generator for tensors of a device; the CPU's for devices that the run does not use, such as ``meta``."""
         kind = torch.device(device).type if device is not None else "cpu"
         return self._own.get(kind, self._own["cpu"])
 
     def state(self) -> dict[str, Tensor]:
-        """Device type -> state, to be kept in a checkpoint."""
+        """Device type -> generator state, for a checkpoint."""
         return {kind: generator.get_state() for kind, generator in self._own.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on where ``state`` was taken. Devices that it does not know keep what they have."""
+        """Set the generators to ``state``. Devices that are not in it keep their state."""
         for kind, generator in self._own.items():
             if kind in state:
                 generator.set_state(state[kind].cpu())
 
     @contextlib.contextmanager
     def borrowed(self) -> Iterator[None]:
-        """The process-wide generators stand where these stand, and these go on from there afterwards. One thread at a time."""
+        """Set the process-wide generators to these states inside the block; afterwards keep the advanced states and restore theirs. Takes a lock."""
         modules = {kind: torch if kind == "cpu" else getattr(torch, kind) for kind in self._own}
         with _borrowing:
             before = {kind: module.get_rng_state() for kind, module in modules.items()}
@@ -107,18 +107,18 @@ class Generators:
                     module.set_rng_state(before[kind])
 
     def drawing(self) -> contextlib.AbstractContextManager:
-        """While this is entered, random functions that this thread calls draw from these generators."""
+        """Context in which the random functions that this thread calls draw from these generators."""
         return _Drawing(self)
 
 
 def drawing(generators: Generators | None) -> contextlib.AbstractContextManager:
-    """``generators.drawing()``; nothing for None."""
+    """``generators.drawing()``; a context without effect for None."""
     return contextlib.nullcontext() if generators is None else generators.drawing()
 
 
 @contextlib.contextmanager
 def unnoticed(seed: int = 0) -> Iterator[None]:
-    """Random numbers that nobody remembers, such as those of a network that is about to be loaded: no generator of anybody else moves."""
+    """Context for random numbers that are discarded, such as initial weights that a checkpoint replaces: no other generator advances."""
     with Generators(seed).drawing():
         yield
 
@@ -160,7 +160,7 @@ class _Drawing(TorchFunctionMode):
 
 
 def _device(args: tuple, kwargs: dict[str, Any]) -> torch.device | str | None:
-    """Where a random function makes its numbers: beside its tensor, else where it is told."""
+    """The device of a random function's result: that of its tensor argument, else its ``device`` argument."""
     found = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
     return found.device if found is not None else kwargs.get("device") or torch.get_default_device()
 
@@ -170,7 +170,7 @@ def _dropout(generators: Generators, input: Tensor, p: float = 0.5, training: bo
 
 
 def _feature_dropout(generators: Generators, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Whole channels are dropped, as ``dropout1d``, ``dropout2d`` and ``dropout3d`` do with (N, C, ...)."""
+    """Dropout of whole channels of (N, C, ...), as in ``dropout1d``, ``dropout2d`` and ``dropout3d``."""
     return _dropped(generators, input, p, training, inplace, (*input.shape[:2], *[1] * (input.ndim - 2)))
 
 

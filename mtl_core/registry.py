@@ -1,4 +1,4 @@
-"""Tables of the parts a run is made of: names looked up without importing what they name.
+"""Registry of a run's parts: maps names to classes and imports a class only when it is loaded.
 
 A part (data source, task kind, backbone, sharing scheme, balancer) is one file plus one line in its package's table.
 The table holds ``"module:Class"`` strings, so that listing names costs no import of torch. Parts outside this
@@ -23,18 +23,18 @@ from pydantic import BaseModel, ValidationError
 
 from mtl_core.errors import ConfigError, Problem
 
-LONGEST = 80  # characters of a value that an error repeats
-MOST_PROBLEMS = 50  # of one text; more are counted
+LONGEST = 80  # characters of a value in an error message
+MOST_PROBLEMS = 50  # listed for one config; further ones are only counted
 
-_short = reprlib.Repr()  # of nested values only the beginning
+_short = reprlib.Repr()  # shortens nested values
 _short.maxlevel, _short.maxstring, _short.maxlong, _short.maxother = 3, 2 * LONGEST, 2 * LONGEST, 2 * LONGEST
 
 
 class Registry:
-    """Names of one sort of part and where each one lives.
+    """Names and locations of the parts of one sort.
 
     Args:
-        noun: what a part is called in messages, such as ``"balancer"``.
+        noun: the part's noun in messages, such as ``"balancer"``.
         group: entry-point group through which other packages add parts.
         table: name -> ``"module:Class"``.
     """
@@ -60,7 +60,7 @@ class Registry:
         """The class registered as ``name``; imports its module.
 
         Raises:
-            ConfigError: the name is unknown; says what exists and which name is close. Or it is another package's, and cannot be loaded.
+            ConfigError: the name is unknown (the message lists the names and a close one), or a part of another package cannot be loaded.
         """
         if name not in self._table:
             raise ConfigError(Problem(field, unknown_name(self.noun, name, self._table)))
@@ -74,7 +74,7 @@ class Registry:
 
 @cache
 def installed(group: str) -> dict[str, Any]:
-    """Name -> class of the parts that other packages give to a group of entry points. One that cannot be loaded is left out, with a warning."""
+    """Name -> class of the parts of other packages in an entry-point group. A part that cannot be loaded is skipped, with a warning."""
     found = {}
     for entry in entry_points(group=group):
         try:
@@ -85,7 +85,7 @@ def installed(group: str) -> dict[str, Any]:
 
 
 def _at(place: str) -> Any:
-    """What stands at ``module:attribute``; an attribute may have dots, as in entry points."""
+    """The object at ``module:attribute``; the attribute may have dots, as in entry points."""
     module, _, attribute = place.partition(":")
     found = import_module(module.strip())
     for part in attribute.partition("[")[0].strip().split("."):
@@ -95,12 +95,12 @@ def _at(place: str) -> Any:
 
 def _not_loaded(noun: str, name: str, place: str, error: Exception) -> str:
     return f"the {noun} '{name}', which an installed package gives as {place}, cannot be loaded ({type(error).__name__}: {error}). " + (
-        "Mend or uninstall that package"
+        "Repair or uninstall that package"
     )
 
 
 def unknown_name(noun: str, name: str, available: Any) -> str:
-    """The sentence for a name that does not exist."""
+    """The error text for a name that does not exist."""
     names = list(available)
     name = str(name) if len(str(name)) <= LONGEST else f"{str(name)[:LONGEST]}..."
     close = difflib.get_close_matches(name, names, n=1)
@@ -111,12 +111,12 @@ def unknown_name(noun: str, name: str, available: Any) -> str:
 def validated(
     model: type[BaseModel], values: dict[str, Any], field: str, beside: Iterable[str] = (), context: dict[str, Any] | None = None
 ) -> BaseModel:
-    """``model(**values)``, with pydantic's errors turned into ours.
+    """``model(**values)``, with pydantic's errors converted to ConfigError.
 
     Args:
-        field: dotted config key that the values stand under, put before each problem's own key.
-        beside: keys that may stand there too and are read elsewhere, to be named where one is unknown.
-        context: for the model's own validators.
+        field: dotted config key of the values; a prefix of each problem's key.
+        beside: further keys that are valid there but read elsewhere; the message for an unknown key lists them too.
+        context: context for the model's validators.
 
     Raises:
         ConfigError: one problem per unknown, missing or invalid value.
@@ -152,7 +152,7 @@ def _problems(error: ValidationError, model: type[BaseModel], field: str, beside
 
 
 def _model_at(model: type[BaseModel], location: tuple[Any, ...]) -> type[BaseModel]:
-    """The model nested at ``location`` (the root itself where it can't be told)."""
+    """The model nested at ``location``; the nearest known parent if it cannot be determined."""
     for part in location:
         info = model.model_fields.get(str(part))
         if info is None:

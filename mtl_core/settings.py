@@ -1,4 +1,4 @@
-"""The program's own settings: every environment variable that begins with ``MTL_``, read and checked here and nowhere else.
+"""The program's settings: the environment variables that begin with ``MTL_``. Only this module reads and checks them.
 
 A variable that is empty counts as not set. ``problems`` says what is wrong before anything is begun; a command ends with code 2 then, and queued
 runs wait. The table of them is in ``docs/deploy.md``.
@@ -23,7 +23,7 @@ DATA_CACHE = Path("~/.cache/multitask-vision")
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable: what it sets, in words, and what holds where it is not set."""
+    """One variable, with a description and its default in words."""
 
     name: str
     about: str
@@ -57,7 +57,7 @@ def home(given: Path | str | None = None) -> Path:
 
 
 def executor() -> str:
-    """MTL_EXECUTOR; empty where it is not set. Raises ConfigError for anything but ``EXECUTORS``."""
+    """MTL_EXECUTOR; empty if not set. Raises ConfigError for anything but ``EXECUTORS``."""
     value = _value("MTL_EXECUTOR")
     if problem := _choice_problem(value, EXECUTORS):
         raise ConfigError(Problem("MTL_EXECUTOR", problem))
@@ -70,32 +70,32 @@ def memory_check() -> str:
 
 
 def data_folders() -> list[str]:
-    """Folders that a path typed on the screen may lie in, as they are written; may hold ``~``."""
+    """Folders that paths typed on the screen must be in, as written; they may contain ``~``."""
     named = [part for part in _value("MTL_DATA_FOLDERS").split(os.pathsep) if part.strip()]
     return named or ["~", ".", *filter(None, (_value("MTL_HOME"), _value("MTL_MNIST_ROOT")))]
 
 
 def data_root() -> str:
-    """MTL_DATA_ROOT; empty where it is not set."""
+    """MTL_DATA_ROOT; empty if not set."""
     return _value("MTL_DATA_ROOT")
 
 
 def mnist_root() -> str:
-    """MTL_MNIST_ROOT; empty where it is not set."""
+    """MTL_MNIST_ROOT; empty if not set."""
     return _value("MTL_MNIST_ROOT")
 
 
 def threads() -> int | None:
-    """MTL_THREADS; None where it is not set or no number of threads."""
+    """MTL_THREADS; None if not set or invalid."""
     value = _value("MTL_THREADS")
     return int(value) if value and not _threads_problem(value) else None
 
 
 def use_threads() -> None:
-    """Have PyTorch compute with ``MTL_THREADS`` from now on; does nothing where it is not set.
+    """Make PyTorch compute with ``MTL_THREADS`` threads; does nothing if it is not set.
 
-    To be called once, before anything is computed. The number belongs to the whole process: changed while a run trains, it would change how that
-    run's sums are split, and with them its last digits.
+    Call this once, before any computation. The number holds for the whole process: a change while a run trains would change how that run's sums are
+    split, and with them its last digits.
     """
     if (count := threads()) is None:
         return
@@ -105,13 +105,13 @@ def use_threads() -> None:
 
 
 def check() -> None:
-    """Raise ConfigError, naming every problem, where a variable cannot be used as it is."""
+    """Raise ConfigError with every problem if a variable is invalid."""
     if found := problems():
         raise ConfigError(found)
 
 
 def problems() -> list[Problem]:
-    """What is wrong with the variables: a value that cannot be, or a name that is none and looks like one of ours."""
+    """Problems of the variables: invalid values, and unknown names that are close to one of ours."""
     found = []
     for name, choices in (("MTL_EXECUTOR", EXECUTORS), ("MTL_MEMORY_CHECK", MEMORY_CHECKS)):
         if problem := _choice_problem(_value(name), choices):
@@ -123,12 +123,12 @@ def problems() -> list[Problem]:
             found.append(Problem(name, f"expected a folder, found the file '{_value(name)}'"))
     for name in _unknown():
         if meant := _meant_by(name):
-            found.append(Problem(name, f"there is no such setting; did you mean {meant}? Rename it, or take it out of the environment"))
+            found.append(Problem(name, f"there is no such setting; did you mean {meant}? Rename it, or remove it from the environment"))
     return found
 
 
 def remarks() -> list[str]:
-    """What may be a mistake and keeps nothing from beginning: names that are none of ours, folders that are not there."""
+    """Warnings that do not stop the program: unknown names, and folders that do not exist."""
     found = [f"{name}: there is no such setting. There are {', '.join(_NAMES)}" for name in _unknown() if not _meant_by(name)]
     if _value("MTL_DATA_FOLDERS"):
         found += [f"MTL_DATA_FOLDERS: '{part}' does not exist" for part in data_folders() if not Path(part).expanduser().exists()]

@@ -69,8 +69,8 @@ def test_yaml_with_objects_is_refused_and_not_run():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("epochs: 1\nseed: 2\nepochs: 3", "line 3: 'epochs' stands twice, in lines 1 and 3"),
-        ("tasks: {digit: {}, digit: {loss_weight: 3}}", "line 1: 'digit' stands twice, in line 1"),
+        ("epochs: 1\nseed: 2\nepochs: 3", "line 3: the key 'epochs' occurs twice, in lines 1 and 3"),
+        ("tasks: {digit: {}, digit: {loss_weight: 3}}", "line 1: the key 'digit' occurs twice, in line 1"),
     ],
 )
 def test_a_key_that_stands_twice_is_refused(text, said):

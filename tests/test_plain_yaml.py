@@ -26,8 +26,8 @@ BOMB = "a: &a [x, x, x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n"
         ("seed: " + "1:" * 5_000 + "1", "digits"),
         ("0x" + "f" * 900 + ": 1", "digits"),
         ("a: !!python/object/apply:os.system [x]", "could not determine a constructor"),
-        ("a: 1\na: 2\n", "'a' stands twice, in lines 1 and 2"),
-        ("a: {b: 1, b: 2}", "'b' stands twice, in line 1"),
+        ("a: 1\na: 2\n", "'a' occurs twice, in lines 1 and 2"),
+        ("a: {b: 1, b: 2}", "'b' occurs twice, in line 1"),
     ],
     ids=["bomb", "alias", "merge", "deep", "digits", "base 16", "base 60", "a key", "object", "twice", "twice inside"],
 )
@@ -80,7 +80,7 @@ def test_keys_are_the_same_where_they_are_read_as_the_same():
     assert read_yaml("1: a\n'1': b\n") == {1: "a", "1": "b"}
     assert read_yaml("null: a\n'null': b\n~x: c\n") == {None: "a", "null": "b", "~x": "c"}
     for text, key in (("1: a\n0x1: b\n", "0x1"), ("'a': 1\na: 2\n", "a"), ("1: a\ntrue: b\n", "true"), ("~: a\nnull: b\n", "null")):
-        with pytest.raises(ConfigError, match=f"'{key}' stands twice, in lines 1 and 2"):
+        with pytest.raises(ConfigError, match=f"'{key}' occurs twice, in lines 1 and 2"):
             read_yaml(text)
 
 

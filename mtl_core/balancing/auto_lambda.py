@@ -73,7 +73,7 @@ class AutoLambda(GradientAggregator):
         return Update(weights @ tasks.jacobian, weights, own=weights)
 
     def _exchange_own(self, tasks: TaskGradients) -> Tensor:
-        """Scalar products (T',) of the last step's gradients on each task's own parameters with those of now, which are kept in their place.
+        """Scalar products (T',) of each task's gradients on its own parameters at the last step and now. Stores the present ones for the next step.
 
         0 where a task has no parameters of its own, or is there for the first time.
         """

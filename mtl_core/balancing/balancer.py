@@ -37,7 +37,7 @@ class BalancerOptions(BaseModel):
 
 
 class GradientOptions(BalancerOptions):
-    """Where a gradient method looks at the tasks' gradients."""
+    """Options of a gradient method that can work at the parameters or at the features."""
 
     gradients: Literal["parameters", "features"] = Field(
         "parameters",
@@ -114,7 +114,7 @@ class Balancer(nn.Module, ABC):
 
     @classmethod
     def may_draw(cls) -> bool:
-        """Whether this method may draw without asking for the run's generators, as one from another package does that says nothing of it."""
+        """Whether this method may draw from torch's global generators: True for a class of another package that does not define ``draws``."""
         says = any("draws" in vars(parent) for parent in cls.__mro__ if parent is not Balancer)
         return not says and not cls.__module__.startswith("mtl_core.")
 
@@ -148,7 +148,7 @@ class Balancer(nn.Module, ABC):
         """Called once after each pass over the training split."""
 
     def use_loss_weights(self, weights: Tensor) -> None:
-        """The losses come multiplied by these weights (T,) from now on: called before the first step, and when a weight has changed.
+        """Tell the method that the losses are multiplied by these weights (T,) from now on. Called before the first step and after each change.
 
         A task whose weight is 0 is absent, so what is remembered of it keeps the units of its last weight above 0.
         """
@@ -159,10 +159,10 @@ class Balancer(nn.Module, ABC):
         self.loss_weights = torch.where(weights > 0, weights, self.loss_weights)
 
     def rescale(self, factors: Tensor) -> None:
-        """Bring what is remembered of losses and gradients into the units of losses that are ``factors`` (T,) times as large."""
+        """Rescale remembered losses and gradients to losses that are ``factors`` (T,) times as large."""
 
     def upgrade(self, state: dict[str, Any]) -> None:
-        """Change what an earlier version kept (this module's part of a state_dict) into what this one keeps, in place."""
+        """Convert an earlier version's state (this module's part of a state_dict) to this version's, in place."""
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
         own = {key: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}
@@ -176,11 +176,11 @@ class Balancer(nn.Module, ABC):
         return self.memory
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Go on where ``get_extra_state`` was taken."""
+        """Restore the ``memory`` from ``get_extra_state``."""
         self.memory = dict(state)
 
     def has_state(self) -> bool:
-        """Whether there is anything that a checkpoint must keep."""
+        """Whether the method has state for a checkpoint."""
         return any(bool(value) if isinstance(value, dict) else True for value in self.state_dict().values())
 
     def is_plain(self) -> bool:
@@ -203,7 +203,7 @@ class LossWeighting(Balancer):
         """Losses (T,) and which count (T,) -> one scalar to descend. The losses are leaves: d scalar / d loss_t is what task t is trained with."""
 
     def takes_part(self, task: int) -> bool:
-        """Whether a task (its place) is trained in the step whose losses were combined last. Asked of tasks that are present only."""
+        """Whether a task (by index) is trained in the step whose losses were combined last. Called for present tasks only."""
         return True
 
     def backward(self, losses: Sequence[Tensor], present: Tensor, model: MultiTaskModel) -> tuple[Tensor, Tensor]:
@@ -223,7 +223,7 @@ class LossWeighting(Balancer):
 
 
 class Update(NamedTuple):
-    """What a gradient aggregator decides.
+    """The result of a gradient aggregator.
 
     Attributes:
         gradient: (P,) for the shared part.
@@ -270,7 +270,7 @@ class GradientAggregator(Balancer):
             self.observer(tasks)
         if torch.isfinite(tasks.gramian).all():
             update = self.aggregate(tasks)
-        else:  # solvers answer NaN with an exception or, worse, with numbers
+        else:  # on NaN, solvers raise or, worse, return numbers
             update = Update(torch.full_like(tasks.jacobian[0], NOT_A_NUMBER), torch.full_like(tasks.losses, NOT_A_NUMBER))
             combined = combined * NOT_A_NUMBER
         shared.apply(update.gradient)
@@ -280,7 +280,7 @@ class GradientAggregator(Balancer):
 
 
 class GramianAggregator(GradientAggregator):
-    """A gradient aggregator that needs no more than the gradients' scalar products."""
+    """A gradient aggregator that needs only the gradients' scalar products."""
 
     @abstractmethod
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
@@ -307,7 +307,7 @@ def _that_count(losses: Tensor, present: Tensor) -> Tensor:
 
 
 def _known_rows(losses: Sequence[Tensor], counted: Tensor) -> list[int]:
-    """Places of the tasks that count. A GPU is not waited for: there a loss without a graph is one that does not, as ``JointStep`` gives them."""
+    """Indices of the present tasks, without a GPU synchronisation: on a GPU a task is absent if its loss has no graph (see ``JointStep``)."""
     has_graph = [row for row, loss in enumerate(losses) if loss.requires_grad]
     if counted.device.type != "cpu":
         return has_graph

@@ -1,4 +1,4 @@
-"""What a step costs under each method, as ``benchmarks/balancing.py`` measured it: read from ``costs.json`` beside this file. No torch."""
+"""Measured cost of a step under each method, read from ``costs.json`` (written by ``benchmarks/balancing.py``). Imports no torch."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def measured_on() -> str:
 
 
 def cost_of(name: str) -> Cost | None:
-    """The cost of the method registered as ``name``; None where it was not measured (a method of another package)."""
+    """The cost of the method registered as ``name``; None if it was not measured (a method of another package)."""
     entry = _table()["methods"].get(name)
     return Cost(entry["parameters"], entry.get("features")) if entry else None

@@ -57,7 +57,7 @@ class SmoothedWeights(GramianAggregator):
 
     def __init__(self, options: CRMOGMOptions, task_count: int):
         super().__init__(options, task_count)
-        self.kept = "weights" if options.smooths == "mgda" else "multiples"  # another name, because another thing: a checkpoint of before begins anew
+        self.kept = "weights" if options.smooths == "mgda" else "multiples"  # a name of its own, so that an older checkpoint starts afresh
         self.register_buffer(self.kept, torch.full((task_count,), 1 / task_count if options.smooths == "mgda" else 1.0))
         self.register_buffer("seen", torch.zeros(task_count, dtype=torch.bool))
 
@@ -78,7 +78,7 @@ class SmoothedWeights(GramianAggregator):
         return smoothed if is_simplex else smoothed / count
 
     def _coefficients_of(self, gramian: Tensor) -> Tensor:
-        """Of the other method at this step, (T',)."""
+        """Coefficients (T',) of the other method at this step."""
         if self.options.smooths == "mgda":
             return torch.from_numpy(min_norm(gramian.numpy()))
         if self.options.smooths == "cagrad":

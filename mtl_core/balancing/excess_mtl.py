@@ -82,7 +82,7 @@ class ExcessMTL(GradientAggregator):
         self.age += self.seen > 0
         share_present = (self.seen[rows] / self.age[rows]).to(squares)
         excess = (squares / (self.memory["squares"][rows] / share_present[:, None] + SMALLEST).sqrt()).sum(dim=1)
-        # Without warm-up the first excess risk is the measure of all later ones; with it, their mean in those steps.
+        # Excess risks are relative to the first one, or with warm-up to their mean in the warm-up steps.
         is_measured = seen >= max(warmup, 1)
         self.first[rows] += torch.where(is_measured, 0.0, excess / max(warmup, 1))
         self._follow(rows[is_measured], (excess / (self.first[rows] + SMALLEST))[is_measured])
@@ -102,5 +102,5 @@ class ExcessMTL(GradientAggregator):
             self.memory["squares"] *= factors[:, None] ** 2
 
     def upgrade(self, state: dict[str, Any]) -> None:
-        """Earlier versions did not count the steps since a task was first seen."""
+        """Convert the state of earlier versions, which did not count the steps since a task was first seen."""
         state.setdefault("age", state["seen"].clone())

@@ -62,7 +62,7 @@ class AdaptiveLogLosses(LossWeighting):
         return (shares / normaliser * shifted.log()).sum()
 
     def after_step(self, losses_now: Callable[[], tuple[Tensor, Tensor]]) -> None:
-        if self._before is None:  # one task alone: nothing is weighted
+        if self._before is None:  # a single task has no weights
             return
         before, was_present = self._before
         after, is_present = losses_now()
@@ -81,7 +81,7 @@ class AdaptiveLogLosses(LossWeighting):
         return torch.softmax(self.logits.masked_fill(~present, -math.inf), dim=0)
 
     def upgrade(self, state: dict[str, Any]) -> None:
-        """Earlier versions kept TorchJD's parameter and the state of torch's Adam."""
+        """Convert the state of earlier versions, which had TorchJD's parameter and the state of torch's Adam."""
         if "scalarizer._w" in state:
             state["logits"] = state.pop("scalarizer._w").detach()
             state.pop("scalarizer.min_losses", None)

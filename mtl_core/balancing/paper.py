@@ -1,4 +1,4 @@
-"""Paper: where a method comes from. Shown under its name on screen and in the docs pages."""
+"""Paper: the source of a method, which screen and docs pages show under its name."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class PriorityConstrainedDescent(GramianAggregator):
         return coefficients
 
     def upgrade(self, state: dict[str, Any]) -> None:
-        """Earlier versions had one number of steps for all tasks."""
+        """Convert the state of earlier versions, which had one number of steps for all tasks."""
         if state["steps"].ndim == 0:
             state["steps"] = state["steps"].expand(self.task_count).clone()
 

@@ -97,7 +97,7 @@ class Roulette(LossWeighting):
             return torch.multinomial(self.chances(present).cpu(), count).to(present.device)
 
     def _next_in_turn(self, present: Tensor, count: int) -> Tensor:
-        """The tasks present whose last turn is the longest ago: who is absent when it is its turn has it when it comes back."""
+        """The present tasks whose last turn is the longest ago. A task that is absent at its turn gets it when it is present again."""
         order = self.last_turn.argsort()
         drawn = order[present[order]][:count]
         self.last_turn[drawn] = self.last_turn.max() + 1 + torch.arange(count, device=present.device)
@@ -107,7 +107,7 @@ class Roulette(LossWeighting):
         self.first, self.recent, self.long = self.first * factors, self.recent * factors, self.long * factors
 
     def upgrade(self, state: dict[str, Any]) -> None:
-        """Earlier versions did not count the steps missed, and kept whose turn is next."""
+        """Convert the state of earlier versions, which did not count missed steps and stored the next turn."""
         state.setdefault("missed", torch.zeros_like(self.missed))
         if "turn" in state:
             state["last_turn"] = (torch.arange(self.task_count, device=self.last_turn.device) - state.pop("turn")) % self.task_count - self.task_count

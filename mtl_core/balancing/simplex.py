@@ -1,4 +1,4 @@
-"""Task weights on the simplex, of which only those of the tasks present move."""
+"""Task weights on the simplex; only the weights of present tasks change."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class AtParameters:
                 parameter.grad = part.to(memory_format=_memory_format(parameter))
 
     def finish(self) -> None:
-        """After a plain backward pass there is nothing left to do."""
+        """Do nothing: a plain backward pass has filled ``.grad`` already."""
 
 
 class AtFeatures:
@@ -60,7 +60,7 @@ class AtFeatures:
 
     def __init__(self, model: MultiTaskModel):
         self.model = model
-        features, copies = model.take_features()  # taken: nothing is left to hold a step's activations
+        features, copies = model.take_features()  # "take" removes them from the model, so that it does not hold the step's activations
         pairs = [(feature, copy) for feature, copy in zip(features, copies, strict=True) if copy.requires_grad]
         self.features, self.places = [feature for feature, _ in pairs], [copy for _, copy in pairs]
         self.reached: list[bool] = []
@@ -76,7 +76,7 @@ class AtFeatures:
         self._into_trunk([part.to(feature.dtype) if is_reached else None for feature, part, is_reached in parts])
 
     def finish(self) -> None:
-        """Take a plain backward pass, which ended at the features, through the shared network."""
+        """Continue a plain backward pass, which ended at the features, through the shared network."""
         self._into_trunk([place.grad for place in self.places])
 
     def _into_trunk(self, gradients: Sequence[Tensor | None]) -> None:

@@ -1,1 +1,1 @@
-"""The command line's commands. ``mtl_core.__main__`` puts them together; no torch is imported until something trains."""
+"""The command line's commands. ``mtl_core.__main__`` registers them. No module here imports torch before a command needs it."""

@@ -1,4 +1,4 @@
-"""``pause``, ``proceed`` and ``stop``: requests to a run that trains, in whatever process. They go through the store."""
+"""``pause``, ``proceed`` and ``stop``: requests, through the store, to a run that trains in any process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mtl_core.cli.output import JSON, complain, described, emit, emit_json, headline, json_refusals
+from mtl_core.cli.output import JSON, complain, emit, emit_json, headline, json_refusals, run_as_json
 from mtl_core.runs import actions, holding
 from mtl_core.runs.run import Run
 from mtl_core.runs.status import RunStatus
@@ -21,7 +21,7 @@ _Reached = Callable[[RunStore, Run], bool]
 
 
 def _asks(command: Callable[..., Any]) -> Callable[..., Any]:
-    wait = click.option("--wait", is_flag=True, help="Return when the run has done it, with exit code 1 if it has not.")
+    wait = click.option("--wait", is_flag=True, help="Wait until the run has reached the new state; exit code 1 if it does not.")
     timeout = click.option("--timeout", metavar="SECONDS", default=60.0, show_default=True, type=click.FloatRange(min=0), help="How long to wait.")
     return click.argument("run_id", metavar="RUN")(wait(timeout(JSON(command))))
 
@@ -29,25 +29,25 @@ def _asks(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @_asks
 def pause(run_id: str, **options: Any) -> int:
-    """Ask the running RUN to save its state and wait. It keeps its device; 'proceed' lets it go on."""
+    """Ask the running RUN to save its state and wait. It keeps its device; 'proceed' continues it."""
     return _ask(actions.pause, run_id, "paused", lambda store, run: run.status == RunStatus.PAUSED, **options)
 
 
 @click.command()
 @_asks
 def proceed(run_id: str, **options: Any) -> int:
-    """Let the paused RUN go on where it stands."""
-    return _ask(actions.proceed, run_id, "running", _goes_on, **options)
+    """Continue the paused RUN in place."""
+    return _ask(actions.proceed, run_id, "running", _has_proceeded, **options)
 
 
 @click.command()
 @_asks
 def stop(run_id: str, **options: Any) -> int:
-    """Ask RUN to save its state and end; 'resume' goes on with it later. A queued one leaves the queue, one that has ended stays as it is."""
+    """Ask RUN to save its state and end; 'resume' continues it later. A queued run leaves the queue; an ended run does not change."""
     return _ask(actions.stop, run_id, "stopped", lambda store, run: run.status.is_ended(), **options)
 
 
-def _goes_on(store: RunStore, run: Run) -> bool:
+def _has_proceeded(store: RunStore, run: Run) -> bool:
     return run.status == RunStatus.RUNNING and not holding.is_asked(store, run.id)
 
 
@@ -59,15 +59,15 @@ def _ask(do: Callable[[RunStore, str], Run], run_id: str, wanted: str, reached: 
         done = not wait or _wait(store, run.id, reached, timeout)
         run = store.get(run.id)
     if as_json:
-        emit_json(described(run))
+        emit_json(run_as_json(run))
     else:
-        emit(headline(run) + ("\nit had ended already: nothing was asked of it" if ended_before else ""))
+        emit(headline(run) + ("\nthe run had ended already; no request was sent" if ended_before else ""))
     if done:
         return ASKED
     if run.status.is_ended():
         complain(f"run {run.id} is {run.status}: it ended before it was {wanted}")
     else:
-        complain(f"run {run.id} is {run.status} after {timeout:g} s, not {wanted}. Wait on with --timeout; 'runs interrupt' gives up one that hangs")
+        complain(f"run {run.id} is {run.status} after {timeout:g} s, not {wanted}. Wait longer with --timeout; 'runs interrupt' gives up a hung run")
     return NOT_REACHED
 
 

@@ -1,4 +1,4 @@
-"""``evaluate``: a checkpoint of a run measured closely. What it finds is kept with the run, and shown in the dashboard."""
+"""``evaluate``: detailed metrics of a run's checkpoint. The run's folder keeps the results, and the dashboard shows them."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from mtl_core.training.checkpoint_files import find_checkpoint
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.option("--split", "splits", multiple=True, type=click.Choice(SPLITS), help="Images to measure on; repeatable. Default: val.")
-@click.option("--checkpoint", default="best", show_default=True, metavar="best|last|EPOCH", help="Which kept state of the network.")
-@click.option("--background", is_flag=True, hidden=True, help="Say how far it is in the run's folder, and give way to others.")
+@click.option("--checkpoint", default="best", show_default=True, metavar="best|last|EPOCH", help="The checkpoint to evaluate.")
+@click.option("--background", is_flag=True, hidden=True, help="Write the progress to the run's folder and run at low priority.")
 @JSON
 def evaluate(run_id: str, splits: tuple[str, ...], checkpoint: str, background: bool, as_json: bool) -> int:
-    """Measure a checkpoint of RUN closely: confusion, curves, calibration, every class, the worst images.
+    """Evaluate a checkpoint of RUN in detail: confusion, curves, calibration, every class, the worst images.
 
-    The test images are touched only with --split test; that they were, and when, is kept with the run.
+    The test images are used only with --split test; the run keeps a record of each use.
     """
     with json_refusals(as_json):
         store = open_store()
         run = store.get(run_id)
-        store.database.check_writable()  # before anything is computed: what is found is kept with the run
+        store.database.check_writable()  # before the computation, because the results are written to the run's folder
         name = checkpoint.removeprefix("epoch ").strip()
         asked = list(dict.fromkeys(splits or ("val",)))
-        found = _in_background(store, run, name, asked) if background else [_evaluated(store, run, name, split, _no_progress) for split in asked]
+        found = _in_background(store, run, name, asked) if background else [_evaluate(store, run, name, split, _no_progress) for split in asked]
     if as_json:
         emit_json([evaluation.report for evaluation in found])
     else:
@@ -46,7 +46,7 @@ def _no_progress(share: float, what: str) -> None:
     pass
 
 
-def _evaluated(store: RunStore, run: Run, checkpoint: str, split: str, progress: Any) -> Evaluation:
+def _evaluate(store: RunStore, run: Run, checkpoint: str, split: str, progress: Any) -> Evaluation:
     folder = store.folder(run.id)
     kept = find_checkpoint(folder, checkpoint)
     from mtl_core.training.checkpoint_evaluation import evaluate_checkpoint
@@ -67,10 +67,10 @@ def _in_background(store: RunStore, run: Run, checkpoint: str, splits: list[str]
 
             def progress(share: float, what: str, place: int = place) -> None:
                 if os.getppid() != parent:
-                    raise click.Abort  # the server that asked for it is gone
+                    raise click.Abort  # the server that started this process is gone
                 note.progress((place + share) / len(splits), what)
 
-            found.append(_evaluated(store, run, checkpoint, split, progress))
+            found.append(_evaluate(store, run, checkpoint, split, progress))
     except MTLError as error:
         note.write(state="failed", error=str(error))
         raise
@@ -85,7 +85,7 @@ def _print(evaluation: Evaluation) -> None:
     report = evaluation.report
     emit(f"{report['run']}, epoch {report['epoch']} (step {report['step']}) on {report['split']}: {report['images']} images")
     if report["split"] == "test":
-        emit("The test images were looked at: choose nothing by these numbers.")
+        emit("These are numbers on the test images: choose nothing by them.")
     for name, task in report["tasks"].items():
         emit(f"\n{name} ({task['kind']}), {task['labelled']} labelled images")
         rows = [(entry["title"], ARROWS[entry["higher_is_better"]], number(entry["value"]), entry["unit"]) for entry in task["values"]]

@@ -1,4 +1,4 @@
-"""``export``: a run in other forms: network, numbers, pictures, report."""
+"""``export``: a run's network, metrics, predictions and report as files."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ FORMATS = [*EXPORTS, "zip"]
     metavar="NAME",
     multiple=True,
     required=True,
-    help=f"One of {', '.join(FORMATS)} (all in one file). Repeatable, or with commas.",
+    help=f"One of {', '.join(FORMATS)} (all in one file). Repeatable, or separated by commas.",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("exported"), show_default=True, help="Folder to write into.")
-@click.option("--checkpoint", default="best", show_default=True, metavar="best|last|EPOCH", help="Which network.")
-@click.option("--force", is_flag=True, help="Replace what is there.")
+@click.option("--checkpoint", default="best", show_default=True, metavar="best|last|EPOCH", help="The checkpoint to export.")
+@click.option("--force", is_flag=True, help="Replace existing files.")
 @JSON
 def export(run_id: str, formats: tuple[str, ...], out: Path, checkpoint: str, force: bool, as_json: bool) -> None:
-    """Write RUN (its id, or how that begins) in other forms into a folder.
+    """Export RUN (its id, or the beginning of the id) to files in a folder.
 
-    ONNX and PyTorch programs are checked against the network to 1e-4 before they are handed out.
-    Exit code: 0 written, 1 an exported network did not agree, 2 it cannot be made.
+    The outputs of ONNX and PyTorch programs are compared with the network's, to 1e-4, before the files are published.
+    Exit code: 0 written, 1 an exported program's outputs differ, 2 the export is not possible.
     """
     from mtl_core.exports.source import ExportSource
     from mtl_core.exports.writing import export as write

@@ -1,4 +1,4 @@
-"""Training a run here, in the foreground: Ctrl-C, the progress bar, how it went and the exit code. For ``train``, ``resume`` and ``fork``."""
+"""Training in the foreground for ``train``, ``resume`` and ``fork``: Ctrl-C, progress bar, final report and exit code."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 
 FINISHED, FAILED, REFUSED, STOPPED = 0, 1, 2, 130  # exit codes
-UNWRITTEN_SECONDS = 60.0  # how long it is tried to record how a run ended on a full disk
+UNWRITTEN_SECONDS = 60.0  # time limit for recording a run's end on a full disk
 
 _REPORTED = ("val", "test")  # splits in the final report
 
 
 @dataclass(frozen=True)
-class Beginning:
-    """What is to be trained.
+class ForegroundRun:
+    """A run to train in the foreground.
 
     Attributes:
-        config: with which it will be.
-        take: makes the run, or takes it, with the columns of ``holding.held_by_us``: it is ours from the start, and never stands in the queue.
+        config: the run's config.
+        claim: creates or claims the run, with the columns of ``holding.held_by_us``, so that it is never in the queue.
     """
 
     store: RunStore
     config: RunConfig
-    take: Callable[[dict[str, Any]], Run]
+    claim: Callable[[dict[str, Any]], Run]
 
 
-def in_foreground(prepare: Callable[[], Beginning], as_json: bool) -> int:
-    """Train what ``prepare`` gives to its end, say how it went, and return the exit code. Whatever keeps it from beginning is said, not raised."""
+def train_in_foreground(prepare: Callable[[], ForegroundRun], as_json: bool) -> int:
+    """Train the run of ``prepare`` to its end, print the report, and return the exit code. Errors before the start are printed, not raised."""
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # libraries' remarks are not for the one who runs a command
+        warnings.simplefilter("ignore")  # warnings of libraries do not concern the user of a command
     try:
-        beginning = prepare()
-        run = _train(beginning)
+        foreground_run = prepare()
+        run = _train(foreground_run)
     except MTLError as error:
         complain_of(error)
         if as_json:
@@ -61,11 +61,11 @@ def in_foreground(prepare: Callable[[], Beginning], as_json: bool) -> int:
         if as_json:
             emit_json(_report(None, "stopped"))
         return STOPPED
-    return _say_how_it_went(beginning.store, run, as_json)
+    return _print_result(foreground_run.store, run, as_json)
 
 
-def checked(config: RunConfig) -> RunConfig:
-    """The same config, if it can be trained here. Raises ConfigError, naming everything that keeps it from that."""
+def check_config(config: RunConfig) -> RunConfig:
+    """Return the config if it can be trained on this machine. Raises ConfigError with every problem otherwise."""
     from mtl_core.training.check import problems
 
     found = problems(config)
@@ -74,21 +74,21 @@ def checked(config: RunConfig) -> RunConfig:
     return config
 
 
-def _train(beginning: Beginning) -> Run:
+def _train(foreground_run: ForegroundRun) -> Run:
     from mtl_core.runs.holding import held_by_us
     from mtl_core.runs.jobs import execute, resolve_device
 
     control = Control()
-    with _stop_on_signals(control), _progress(beginning.config) as show:
-        held = held_by_us(resolve_device(beginning.config.device))
-        run = beginning.take(held)
+    with _stop_on_signals(control), _progress(foreground_run.config) as show:
+        held = held_by_us(resolve_device(foreground_run.config.device))
+        run = foreground_run.claim(held)
         unwritten = Unwritten(run.id, control, UNWRITTEN_SECONDS)
-        return execute(beginning.store, run.id, control, show, token=held["owner_token"], on_unwritten=unwritten)
+        return execute(foreground_run.store, run.id, control, show, token=held["owner_token"], on_unwritten=unwritten)
 
 
 @contextmanager
 def _stop_on_signals(control: Control) -> Iterator[None]:
-    """The first Ctrl-C (or SIGTERM) asks the trainer to save its state and end; the next one ends the process."""
+    """On the first Ctrl-C (or SIGTERM) the trainer saves its state and ends; the next one ends the process."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -109,7 +109,7 @@ def _stop_on_signals(control: Control) -> Iterator[None]:
 
 @contextmanager
 def _progress(config: RunConfig) -> Iterator[Callable[[Any], None] | None]:
-    """A progress bar on standard error if that is a terminal; what to call with each event."""
+    """Show a progress bar on standard error if it is a terminal. Yields the function to call with each event, or None."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -131,7 +131,7 @@ def _progress(config: RunConfig) -> Iterator[Callable[[Any], None] | None]:
         yield show
 
 
-def _say_how_it_went(store: RunStore, run: Run, as_json: bool) -> int:
+def _print_result(store: RunStore, run: Run, as_json: bool) -> int:
     summary = {key: entry for key, entry in store.summary(run.id).items() if key.split("/")[0] in _REPORTED}
     if as_json:
         emit_json(_report(run, run.status.value, summary))
@@ -149,7 +149,7 @@ def _say_how_it_went(store: RunStore, run: Run, as_json: bool) -> int:
 
 
 def _report(run: Run | None, status: str, summary: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
-    """The object that ``--json`` prints."""
+    """The report that ``--json`` prints."""
     metrics = {key: {name: entry[name] for name in ("best", "last", "higher_is_better")} for key, entry in (summary or {}).items()}
     report: dict[str, Any] = {"run": run.id if run else None, "status": status, "metrics": metrics}
     report |= {"steps_per_second": run.steps_per_second if run else None, "seconds": run.seconds if run else 0.0}

@@ -1,4 +1,4 @@
-"""``data check``, ``data import``, ``data show`` and ``data delete``: a user's own pictures from the command line."""
+"""``data check``, ``data import``, ``data show`` and ``data delete``: import of a user's own pictures on the command line."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ if TYPE_CHECKING:
     from mtl_core.data.imports.report import Finding
     from mtl_core.data.imports.spec import ImportSpec
 
-SPEC = click.option("--spec", "spec_file", metavar="FILE.yaml", help="How to read it; else dataset.yaml beside the data, or what it looks like.")
+SPEC = click.option(
+    "--spec", "spec_file", metavar="FILE.yaml", help="Description of the data; without it, dataset.yaml beside the data, else a guess."
+)
 ANSWER = click.option("--answer", "answers", multiple=True, metavar="QUESTION=READING", help="Answer a question that 'data check' asks; repeatable.")
 _SHOWN = 25  # findings printed; --csv and --json have all
-_OF_A_KIND = 5  # of them, at most, so that many alike do not hide the others
+_OF_A_KIND = 5  # printed findings of one kind, at most, so that they do not hide the others
 _LONGEST_FILE, _LONGEST_WHY = 50, 110  # characters
 MOST_CLASSES = 12  # in a list
 
 
 @dataclass
 class _Look:
-    """How a path is read.
+    """The description with which a path is read.
 
     Attributes:
-        spec: with the answers that are given. proposal: None with a description of one's own.
-        open: questions of the look without an answer. later: answers to questions that only the check can ask, which reads every file.
+        spec: the description, with the given answers. proposal: None if the user gave a description.
+        open: unanswered questions of the first look. later: answers to questions that only the check of every file can ask.
     """
 
     spec: ImportSpec
@@ -43,8 +45,8 @@ class _Look:
     later: dict[str, str] = field(default_factory=dict)
 
 
-def _looked_at(path: str, spec_file: str | None, answers: Sequence[str]) -> _Look:
-    """The look, answered."""
+def _look_at(path: str, spec_file: str | None, answers: Sequence[str]) -> _Look:
+    """The user's description, or a proposal with the answers applied."""
     from mtl_core.data.imports import ImportSpec, answer, propose
     from mtl_core.errors import ConfigError
 
@@ -69,8 +71,8 @@ def _looked_at(path: str, spec_file: str | None, answers: Sequence[str]) -> _Loo
     return look
 
 
-def _examined(path: str, look: _Look, share: float) -> Examined:
-    """Every file read once; again where an answer is to a question of this check. ``look.spec`` takes the answers."""
+def _examine(path: str, look: _Look, share: float) -> Examined:
+    """Read every file once; twice if an answer belongs to a question of this check. Writes the answers into ``look.spec``."""
     from mtl_core.data.imports import answer, examine
     from mtl_core.errors import ConfigError
     from mtl_core.registry import unknown_name
@@ -91,7 +93,7 @@ def _examined(path: str, look: _Look, share: float) -> Examined:
 
 
 def _emit_look(proposal: Proposal, open_questions: Sequence[Question]) -> None:
-    """Notes, files that are not read with the reason, and the open questions."""
+    """Print notes, files that are not read with the reason, and the open questions."""
     for note in proposal.notes:
         emit(note)
     for file in proposal.files:
@@ -107,7 +109,7 @@ def _emit_questions(questions: Sequence[Question]) -> None:
         if question.evidence:
             emit(textwrap.fill(question.evidence, 140, initial_indent="  ", subsequent_indent="  "))
         for reading in question.readings:
-            taken = " (taken until you answer)" if reading.name == question.taken else ""
+            taken = " (used until you answer)" if reading.name == question.taken else ""
             emit(f"  --answer {question.name}={reading.name}   {reading.title}{taken}")
 
 
@@ -121,18 +123,18 @@ def _progress(share: float, what: str) -> None:
 @SPEC
 @ANSWER
 @click.option("--csv", "as_csv", is_flag=True, help="Print every finding as CSV.")
-@click.option("--yaml", "as_yaml", is_flag=True, help="Print only how it would be read, to save, correct and give to --spec.")
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print only the description, to save, correct and give to --spec.")
 @JSON
 def check_data(path: str, spec_file: str | None, answers: tuple[str, ...], as_csv: bool, as_yaml: bool, as_json: bool) -> int:
-    """Say what the folder or zip PATH holds: tasks, splits, and what is usable, repaired or skipped. Writes nothing.
+    """Print the contents of the folder or zip PATH: tasks, splits, and usable, repaired and skipped images. Writes nothing.
 
-    Where the files can be read in more than one way it asks, and reads them as it says until --answer or a description says otherwise.
+    If the files can be read in more than one way, the command asks, and uses the marked reading until --answer or a description decides.
 
-    Exit code: 0 it can be imported (once its questions are answered), 1 it cannot, 2 it cannot be read at all.
+    Exit code: 0 it can be imported (after its questions are answered), 1 it cannot be imported, 2 it cannot be read at all.
     """
     with json_refusals(as_json):
-        look = _looked_at(path, spec_file, answers)
-        report = None if as_yaml and not look.later else _examined(path, look, 1.0).report
+        look = _look_at(path, spec_file, answers)
+        report = None if as_yaml and not look.later else _examine(path, look, 1.0).report
         if as_yaml:
             emit_data(look.spec.to_yaml())
             return 0
@@ -155,12 +157,12 @@ def check_data(path: str, spec_file: str | None, answers: tuple[str, ...], as_cs
 @click.option("--name", required=True, help="Name of the set: a-z, 0-9, '-' and '_'.")
 @SPEC
 @ANSWER
-@click.option("--accept", is_flag=True, help="Take the first look's reading wherever it asks and one reading is likelier.")
+@click.option("--accept", is_flag=True, help="Answer every question that has a likelier reading with that reading.")
 @JSON
 def import_data(path: str, name: str, spec_file: str | None, answers: tuple[str, ...], accept: bool, as_json: bool) -> None:
     """Prepare the folder or zip PATH as the data set NAME, for 'data: {name: imported, set: NAME}' in a config.
 
-    Where the files can be read in more than one way, nothing is imported before each question is answered: by --answer, --accept or a description.
+    If the files can be read in more than one way, each question needs an answer first: by --answer, --accept or a description.
     """
     from mtl_core.data.imports import import_dataset, name_problem
     from mtl_core.errors import DataError
@@ -170,11 +172,11 @@ def import_data(path: str, name: str, spec_file: str | None, answers: tuple[str,
         problem = name_problem(name)
         if problem:
             raise DataError(problem)
-        look = _looked_at(path, spec_file, answers)
+        look = _look_at(path, spec_file, answers)
         unanswered = [question for question in look.open if not (accept and question.taken)]
         unknown = f". --answer: {unknown_name('question', next(iter(look.later)), [one.name for one in unanswered])}" if look.later else ""
         _refuse_unanswered(unanswered, as_json, unknown)
-        examined = _examined(path, look, 0.5)
+        examined = _examine(path, look, 0.5)
         _refuse_unanswered(examined.report.questions, as_json)
         made = import_dataset(path, look.spec, name, checked=examined, progress=_progress)
     if as_json:
@@ -211,14 +213,14 @@ def show_data(name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 def delete_data(name: str, yes: bool) -> None:
-    """Delete the imported data set NAME from the store. The files it was made from stay."""
+    """Delete the imported data set NAME from the store. The original files stay."""
     from mtl_core.data.imports import delete, get_imported
 
     get_imported(name)
     if not yes and not sys.stdin.isatty():
-        raise click.UsageError("deleting asks first, and there is no terminal to ask on: add --yes")
+        raise click.UsageError("'delete' asks for confirmation, and standard input is no terminal; add --yes")
     if not yes:
-        click.confirm(f"Delete the imported data set '{name}'? Runs that used it can no longer go on", abort=True, err=True)
+        click.confirm(f"Delete the imported data set '{name}'? Runs that used it can no longer be resumed", abort=True, err=True)
     delete(name)
     emit(f"deleted '{name}'")
 
@@ -228,7 +230,7 @@ def _listed_readings(question: Question) -> str:
 
 
 def _refuse_unanswered(questions: Sequence[Question], as_json: bool, also: str = "") -> None:
-    """Raises DataError with the questions, where there are some; ``also``: what is said behind them."""
+    """Raise DataError with the questions, if there are any. ``also``: text after them."""
     from mtl_core.errors import DataError
 
     if not questions:

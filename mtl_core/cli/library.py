@@ -1,4 +1,4 @@
-"""Commands that change what the list of runs says: name, note, tags, pin, archive, order, delete. None of them imports torch."""
+"""Commands that manage runs: rename, note, tag, pin, archive, move, interrupt, delete. None of them imports torch."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _RUNS = click.argument("run_ids", metavar="RUN...", nargs=-1, required=True)
 @_RUNS
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(run_ids: tuple[str, ...], yes: bool) -> None:
-    """Delete runs and their folders for good; asks first, naming each. Refused while one runs. Forks of it stay whole."""
+    """Delete runs and their folders permanently; names each and asks first. A run that trains is not deleted. Forks stay complete."""
     store = open_store()
-    found = _named(store, run_ids)
+    found = _find_all(store, run_ids)
     if not yes:
         _confirm(found)
     for run in found:
@@ -33,7 +33,7 @@ def delete(run_ids: tuple[str, ...], yes: bool) -> None:
 
 def _confirm(found: list[Run]) -> None:
     if not sys.stdin.isatty():
-        raise click.UsageError("deleting asks first, and there is no terminal to ask on: add --yes")
+        raise click.UsageError("'delete' asks for confirmation, and standard input is no terminal; add --yes")
     for run in found:
         say(headline(run))
     click.confirm(f"Delete {'this run' if len(found) == 1 else f'these {len(found)} runs'} and all files of it for good?", abort=True, err=True)
@@ -42,14 +42,14 @@ def _confirm(found: list[Run]) -> None:
 @click.command()
 @_RUNS
 def archive(run_ids: tuple[str, ...]) -> None:
-    """Leave runs out of the lists; nothing of them is lost."""
+    """Hide runs from the lists; their files stay."""
     _each(run_ids, actions.archive, "archived")
 
 
 @click.command()
 @_RUNS
 def unarchive(run_ids: tuple[str, ...]) -> None:
-    """Bring archived runs back into the lists."""
+    """Show archived runs in the lists again."""
     _each(run_ids, lambda store, run_id: actions.archive(store, run_id, False), "listed again")
 
 
@@ -63,7 +63,7 @@ def pin(run_ids: tuple[str, ...]) -> None:
 @click.command()
 @_RUNS
 def unpin(run_ids: tuple[str, ...]) -> None:
-    """Put pinned runs back in their order."""
+    """Unpin runs."""
     _each(run_ids, lambda store, run_id: actions.pin(store, run_id, False), "no longer pinned")
 
 
@@ -71,7 +71,7 @@ def unpin(run_ids: tuple[str, ...]) -> None:
 @_RUN
 @click.argument("title")
 def rename(run_id: str, title: str) -> None:
-    """Give RUN another name; an empty one brings back the name made from its settings."""
+    """Rename RUN; an empty title restores the name made from its settings."""
     run = actions.rename(open_store(), run_id, title)
     emit(f"{run.id}  is now called {run.name}")
 
@@ -89,7 +89,7 @@ def note(run_id: str, text: str) -> None:
 @_RUN
 @click.argument("tags", metavar="[TAG...]", nargs=-1)
 def tag(run_id: str, tags: tuple[str, ...]) -> None:
-    """Replace RUN's tags; none given removes them."""
+    """Replace RUN's tags; without TAG, remove them."""
     run = actions.set_tags(open_store(), run_id, tags)
     emit(f"{run.id}  {'tagged ' + ', '.join(run.tags) if run.tags else 'has no tags now'}")
 
@@ -98,7 +98,7 @@ def tag(run_id: str, tags: tuple[str, ...]) -> None:
 @_RUN
 @click.argument("place", type=click.IntRange(min=1))
 def move(run_id: str, place: int) -> None:
-    """Put the queued RUN at PLACE of the queue: 1 is next, a number beyond the end is last."""
+    """Move the queued RUN to position PLACE of the queue: 1 is next, a number beyond the end is last."""
     run = actions.move(open_store(), run_id, place)
     emit(f"{run.id}  is number {run.queue_position} of the queue")
 
@@ -106,7 +106,7 @@ def move(run_id: str, place: int) -> None:
 @click.command()
 @_RUN
 def interrupt(run_id: str) -> None:
-    """Give up RUN, which hangs: its process lives, but its trainer was silent for a minute. It can then be resumed."""
+    """Mark the hung RUN as interrupted: its process is alive, but its trainer made no progress for a minute. It can then be resumed."""
     emit(headline(holding.give_up(open_store(), run_id)))
 
 
@@ -115,11 +115,11 @@ COMMANDS = (delete, archive, unarchive, pin, unpin, rename, note, tag, move, int
 
 def _each(run_ids: tuple[str, ...], do: Callable[[RunStore, str], Any], now: str) -> None:
     store = open_store()
-    for run in _named(store, run_ids):
+    for run in _find_all(store, run_ids):
         do(store, run.id)
         emit(f"{run.id}  {now}")
 
 
-def _named(store: RunStore, run_ids: tuple[str, ...]) -> list[Run]:
-    """The runs that are meant, each once; all of them are looked up before anything is done to the first."""
+def _find_all(store: RunStore, run_ids: tuple[str, ...]) -> list[Run]:
+    """The runs with these ids, each once. A wrong id raises before any run is changed."""
     return list({run.id: run for run in map(store.get, run_ids)}.values())

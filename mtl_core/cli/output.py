@@ -1,4 +1,4 @@
-"""What the command line prints: JSON, tables, and one clear message when something is wrong."""
+"""Output of the command line: JSON, tables, headlines and error messages."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from mtl_core.runs.schema import finite
 from mtl_core.training.checkpoint_files import KeptCheckpoint
 
 ARROWS = {True: "↑", False: "↓", None: ""}
-PIPE_WIDTH = 200  # characters of a table's line that goes to no terminal
-LEAST_CUT = 20  # characters that a cell is cut to at most
+PIPE_WIDTH = 200  # characters of a table's line if standard output is no terminal
+LEAST_CUT = 20  # characters that remain of a cut cell, at least
 _BETWEEN = "  "  # columns
 # What a terminal acts on instead of showing it: control characters except tab and line end, and marks that turn the writing around.
 _ACTED_ON = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -81,8 +81,8 @@ def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: S
     """Print a table.
 
     Args:
-        numbers: columns that are aligned to the right.
-        cut: the column whose cells are cut where a line would be too long; those of all others are whole, whatever becomes of the lines.
+        numbers: columns aligned to the right.
+        cut: the column whose cells are shortened if a line is too long. Cells of other columns are never shortened.
     """
     rows = [[visible(cell, one_line=True) for cell in row] for row in rows]
     on_terminal = sys.stdout.isatty()
@@ -105,7 +105,7 @@ def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: S
 
 
 def metrics_table(summary: dict[str, dict[str, Any]]) -> None:
-    """Print best and last of every scalar; the arrow says which way is better."""
+    """Print best and last value of every scalar; the arrow shows the better direction."""
     rows = [
         (key, ARROWS[entry["higher_is_better"]], number(entry["best"]), number(entry["last"]), entry["unit"], number(entry["best_epoch"]))
         for key, entry in summary.items()
@@ -121,26 +121,26 @@ def headline(run: Run) -> str:
     return text + (f", {run.steps_per_second:.1f} steps/s" if run.steps_per_second else "")
 
 
-def described(run: Run) -> dict[str, Any]:
-    """What ``--json`` says of a run."""
+def run_as_json(run: Run) -> dict[str, Any]:
+    """The JSON object of a run for ``--json``."""
     plain = ("name", "step", "steps_total", "epoch", "epochs", "steps_per_second", "seconds", "device", "created_at", "started_at", "finished_at")
     plain += ("queue_position", "note", "tags", "pinned", "archived")
     parent = {"run": run.parent, "epoch": run.parent_epoch, "step": run.parent_step} if run.parent else None
     return {"run": run.id, "status": run.status.value, **{name: getattr(run, name) for name in plain}, "parent": parent}
 
 
-def described_checkpoint(checkpoint: KeptCheckpoint) -> dict[str, Any]:
-    """What ``--json`` says of a kept epoch."""
+def checkpoint_as_json(checkpoint: KeptCheckpoint) -> dict[str, Any]:
+    """The JSON object of a kept epoch for ``--json``."""
     return {"epoch": checkpoint.epoch, "step": checkpoint.step, "best": checkpoint.is_best, "last": checkpoint.is_last}
 
 
 def number(value: float | None) -> str:
-    """Four significant digits; a dash where there is none."""
+    """Four significant digits; a dash for None."""
     return "-" if value is None else f"{value:.4g}"
 
 
 def duration(seconds: float) -> str:
-    """Such as ``47 s``, ``3 min 20 s`` or ``2 h 5 min``."""
+    """A duration such as ``47 s``, ``3 min 20 s`` or ``2 h 5 min``."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
@@ -150,7 +150,7 @@ def duration(seconds: float) -> str:
 
 
 def moment(seconds: float | None) -> str:
-    """Local date and time; a dash where there is none."""
+    """Local date and time of seconds since 1970; a dash for None."""
     return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
@@ -160,13 +160,13 @@ def complain(message: str) -> None:
 
 
 def complain_of(error: MTLError) -> None:
-    """The same for one of our errors; several problems of a config stand one a line."""
+    """Print one of our errors to standard error; several problems of a config are printed one per line."""
     lines = str(error).splitlines() or [type(error).__name__]
     complain(lines[0] if len(lines) == 1 else "\n  ".join(["the config cannot be used:", *lines]))
 
 
 def refusal_of(error: MTLError) -> dict[str, Any]:
-    """The same as ``--json`` says it: each problem with the setting, or the thing, that it is about."""
+    """The JSON object of an error for ``--json``: each problem with the setting or object that it concerns."""
     problems = getattr(error, "problems", None)
     if problems:
         return {"status": "refused", "problems": [{"field": problem.field, "message": problem.message} for problem in problems]}
@@ -176,7 +176,7 @@ def refusal_of(error: MTLError) -> dict[str, Any]:
 
 @contextmanager
 def json_refusals(as_json: bool) -> Iterator[None]:
-    """Print a refusal as JSON, too, before it goes on to be said on standard error."""
+    """With ``--json``, print an error as JSON before it propagates (``main`` prints it to standard error)."""
     try:
         yield
     except MTLError as error:

@@ -1,4 +1,4 @@
-"""``predict``: a run's network on image files: a picture and a JSON file for each."""
+"""``predict``: predictions of a run's network for image files, as a picture and a JSON file for each."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
     from mtl_core.inference.predictor import Predictor
     from mtl_core.inference.results import ImagePrediction
 
-SKIPPED = 1  # exit code where a file could not be read
-SHOWN = 480  # pixels; smaller images are enlarged towards this in the pictures, larger ones are reduced to LARGEST
+SKIPPED = 1  # exit code if a file could not be read
+SHOWN = 480  # pixels; the pictures enlarge smaller images towards this and reduce larger ones to LARGEST
 LARGEST = 1600
 
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.argument("images", metavar="IMAGES...", nargs=-1, required=True)
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write into; made where missing.")
-@click.option("--checkpoint", default="best", show_default=True, metavar="best|last|EPOCH", help="Which network of the run.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write into; created if missing.")
+@click.option("--checkpoint", default="best", show_default=True, metavar="best|last|EPOCH", help="The checkpoint to predict with.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, mps or auto.")
-@click.option("--force", is_flag=True, help="Replace files that are there.")
+@click.option("--force", is_flag=True, help="Replace existing files.")
 @JSON
 def predict(run_id: str, images: tuple[str, ...], out: Path, checkpoint: str, device: str, force: bool, as_json: bool) -> int:
     """Predict IMAGES (files, folders, patterns, or - for a list on standard input) with RUN's network.
 
     RUN is a run's id, or the folder of an exported model. Each image gets NAME.json, NAME.png with all tasks drawn, and its masks and depth maps as
-    PNG files. Of a folder, the files that end as images do are taken; those that are no images all the same are named and left out.
-    Nothing is written into a folder that the images come from, and nothing that is there is replaced without --force; the images never are.
-    The same command goes on where one that was ended early has stopped.
-    Exit code: 0 all done, 1 some left out, 2 nothing could begin.
+    PNG files. From a folder, all files with an image suffix are predicted; files that cannot be read as images are named and skipped.
+    The output folder must not contain the images. Existing files are replaced only with --force; the images are never replaced.
+    Repeating the command continues an unfinished one.
+    Exit code: 0 all done, 1 some images were skipped, 2 the command could not start.
     """
     from mtl_core.inference.loading import load
 
@@ -64,12 +64,12 @@ def predict(run_id: str, images: tuple[str, ...], out: Path, checkpoint: str, de
     if as_json:
         emit_json({"images": done, "skipped": skipped})
     else:
-        emit(f"{len(done)} predicted, {len(skipped)} left out; in {out}")
+        emit(f"{len(done)} predicted, {len(skipped)} skipped; in {out}")
     return SKIPPED if skipped else 0
 
 
 def _network(predictor: Predictor) -> dict[str, Any]:
-    """Which network predicts, so that an unfinished attempt of another one is not gone on with."""
+    """Identity of the network, so that only an unfinished attempt of the same network is continued."""
     about = predictor.description
     return {"run": about.run, "epoch": about.epoch, "step": about.step, "config": about.config.to_dict(), "how": predictor.how}
 
@@ -80,7 +80,7 @@ def _with_own_file(predictor: Predictor) -> list[str]:
 
 
 def _files(arguments: tuple[str, ...], out: Path) -> Iterator[Path]:
-    """Image files in the order asked for, each once. Of a folder that ``out`` lies in, what is in ``out`` was written by us and is no input."""
+    """Image files in the order of the arguments, each once. Files in ``out`` are skipped if it lies in an input folder: they are our output."""
     from mtl_core.inference.images import SUFFIXES
 
     seen: set[Path] = set()
@@ -94,7 +94,7 @@ def _files(arguments: tuple[str, ...], out: Path) -> Iterator[Path]:
         elif glob.has_magic(argument) and not Path(argument).exists():
             found = [Path(name) for name in sorted(glob.glob(argument, recursive=True)) if Path(name).is_file()]
         else:
-            found = [Path(argument)]  # also one that is missing: it is named below
+            found = [Path(argument)]  # even if it is missing: a message names it later
         for path in found:
             if path.absolute() not in seen:
                 seen.add(path.absolute())
@@ -121,12 +121,12 @@ def _predict_all(predictor: Predictor, folder: PredictionFolder, quiet: bool) ->
             image = read_image(job.image, predictor.levels)
         except ImageFileError as error:
             skipped.append({"file": str(job.image), "why": str(error)})
-            complain(f"left out: {error}")
+            complain(f"skipped: {error}")
             continue
         prediction = predictor.predict(image)[0]
         done.append(_write(predictor, job, image, prediction, folder))
         if not quiet:
-            emit(f"{job.image}  {_in_short(prediction)}")
+            emit(f"{job.image}  {_summary(prediction)}")
     return done, skipped
 
 
@@ -153,7 +153,7 @@ def _as_png(picture: Any) -> bytes:
 
 
 def _picture(predictor: Predictor, image: np.ndarray, prediction: ImagePrediction) -> Any:
-    """The image, and each task's prediction drawn over it, side by side on white."""
+    """The image and each task's prediction drawn over it, side by side on white."""
     from PIL import Image
 
     from mtl_core.figures.gallery import Tile, contact_sheet

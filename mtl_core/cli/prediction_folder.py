@@ -1,7 +1,7 @@
-"""Where ``predict`` writes: a name for every file before the first is written, nothing of the user's replaced, and a killed one gone on with.
+"""Output folder of ``predict``: plans all file names before writing, replaces no file of the user, and continues an unfinished attempt.
 
-While pictures are predicted the folder holds ``.predicting.jsonl``: its first line says which network writes which files, and each finished picture
-adds a line. It is removed at the end. So a repeated command knows the files that are its own, and what is done already.
+During prediction the folder has a file ``.predicting.jsonl``. Its first line names the network and the files that it writes, and each finished
+picture adds a line. It is removed at the end. A repeated command thereby knows its own files and the finished pictures.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from mtl_core.errors import NotPossibleError
 from mtl_core.runs.owner import Owner, process_lives, this_process
 
 PROGRESS = ".predicting.jsonl"
-LONGEST_NAME = 255  # bytes of a file's name, on all usual file systems
+LONGEST_NAME = 255  # bytes of a file name, on all common file systems
 
 
 @dataclass(frozen=True)
 class Job:
-    """A picture and the files that are written of it: ``values`` (JSON), ``picture`` (PNG), and per task with a mask or a map the task's name."""
+    """A picture and its output files by role: ``values`` (JSON), ``picture`` (PNG), and the task's name for each mask or depth map."""
 
     image: Path
     files: dict[str, str]
@@ -32,11 +32,11 @@ class Job:
 
 @dataclass
 class PredictionFolder:
-    """The folder of one ``predict``. Get it from ``prepare``.
+    """The output folder of one ``predict``; ``prepare`` makes it.
 
     Attributes:
         jobs: all pictures, in order.
-        done: by a picture's absolute path, what an earlier attempt wrote of it.
+        done: a picture's absolute path -> its values, written by an earlier attempt.
     """
 
     out: Path
@@ -44,7 +44,7 @@ class PredictionFolder:
     done: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def write(self, job: Job, role: str, content: bytes) -> None:
-        """Write one of a picture's files, whole or not at all; a link in its place is replaced, never written through."""
+        """Write one of a picture's files atomically. A link in its place is replaced, never followed."""
         path = self.out / job.files[role]
         temporary = _temporary(path, os.getpid())
         try:
@@ -55,48 +55,45 @@ class PredictionFolder:
             raise
 
     def finish(self, job: Job) -> None:
-        """Note that all files of a picture are written."""
+        """Record that all files of a picture are written."""
         written = {name: _stamp(self.out / name) for name in job.files.values()}
         line = {"image": str(job.image.absolute()), "source": _stamp(job.image), "files": written}
         with (self.out / PROGRESS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def close(self) -> None:
-        """All is done: a repeated command replaces nothing any more."""
+        """Remove the progress file: a repeated command owns no files here any more."""
         with contextlib.suppress(OSError):
             (self.out / PROGRESS).unlink()
 
 
 def prepare(images: Sequence[Path], out: Path, network: dict[str, Any], tasks: Iterable[str], force: bool) -> PredictionFolder:
-    """Choose every file's name, look whether anything is in the way, and make the folder.
+    """Choose all file names, check for conflicts with existing files, and create the folder.
 
     Args:
-        network: which one predicts, JSON-able; an unfinished ``predict`` of the same is gone on with.
-        tasks: those that write a file of their own.
-        force: replace files that are there, but never one of ``images``.
+        network: identity of the network, JSON-able; an unfinished ``predict`` of the same network is continued.
+        tasks: the tasks that write a file of their own.
+        force: replace existing files, but never one of ``images``.
 
     Raises:
-        NotPossibleError: a picture's folder is written into, or something is in the way; nothing was written.
-        OSError: the folder cannot be made.
+        NotPossibleError: ``out`` is a folder of the pictures, or an existing file is in the way; nothing was written.
+        OSError: the folder cannot be created.
     """
     _refuse_folder_of(images, out)
-    begun = None if force else _begun(out, network)
-    jobs = _named(images, list(tasks), begun.names if begun else {})
-    folder = PredictionFolder(out, jobs, _still_done(out, begun) if begun else {})
-    _check(folder, images, force, begun.files if begun else set())
+    attempt = None if force else _unfinished_attempt(out, network)
+    jobs = _plan_names(images, list(tasks), attempt.names if attempt else {})
+    folder = PredictionFolder(out, jobs, _finished_pictures(out, attempt) if attempt else {})
+    _check(folder, images, force, attempt.files if attempt else set())
     out.mkdir(parents=True, exist_ok=True)
-    if begun:
-        for name in begun.files:
-            _temporary(out / name, begun.pid).unlink(missing_ok=True)
+    if attempt:
+        for name in attempt.files:
+            _temporary(out / name, attempt.pid).unlink(missing_ok=True)
     _write_plan(folder, network)
     return folder
 
 
-# -- names
-
-
-def _named(images: Sequence[Path], tasks: list[str], known: dict[str, dict[str, str]]) -> list[Job]:
-    """Files for each picture, after its own name; a number is added until none of them is another picture's, capitals or not.
+def _plan_names(images: Sequence[Path], tasks: list[str], known: dict[str, dict[str, str]]) -> list[Job]:
+    """File names for each picture, from its own name. A number makes them unique, also on file systems that ignore capitals.
 
     Args:
         known: names of an earlier attempt, by a picture's absolute path.
@@ -126,7 +123,7 @@ def _files_of(image: Path, tasks: list[str], number: int) -> dict[str, str]:
 
 
 def _key(name: str) -> str:
-    """Equal for names that are one file on a file system that ignores capitals or composes letters."""
+    """A key that is equal for names of the same file on a file system that ignores capitals or normalises Unicode."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
@@ -134,11 +131,8 @@ def _temporary(path: Path, pid: int) -> Path:
     return path.with_name(f".{path.name}.{pid}.tmp")
 
 
-# -- what is in the way
-
-
 def _refuse_folder_of(images: Sequence[Path], out: Path) -> None:
-    """The system is asked whether two folders are one: links, mounts and capitals make the same folder look like two."""
+    """Raise NotPossibleError if ``out`` is a folder of the pictures. Uses ``samefile``, because links, mounts and capitals disguise equal folders."""
     if not out.exists():
         return
     if not out.is_dir():
@@ -149,7 +143,7 @@ def _refuse_folder_of(images: Sequence[Path], out: Path) -> None:
             checked.add(parent)
             if parent.is_dir() and os.path.samefile(parent, out):
                 raise NotPossibleError(
-                    f"'{out}' is the folder of the picture '{image}', and nothing is written among the pictures. Choose another folder with --out"
+                    f"'{out}' is the folder of the picture '{image}'; the output needs a folder without the pictures. Choose another one with --out"
                 )
 
 
@@ -165,9 +159,9 @@ def _check(folder: PredictionFolder, images: Sequence[Path], force: bool, own: s
             if path.exists() and _identity(path) in inputs:
                 raise NotPossibleError(f"'{path}' is one of the pictures to predict and is never replaced. Choose another folder with --out")
             if path.is_dir() and not path.is_symlink():
-                raise NotPossibleError(f"'{path}' is a folder, in the place of a file to write. Choose another folder with --out")
+                raise NotPossibleError(f"'{path}' is a folder where a file is to be written. Choose another folder with --out")
             if not force and name not in own:
-                raise NotPossibleError(f"'{path}' is there already, and nothing was written. Choose another folder, or add --force")
+                raise NotPossibleError(f"'{path}' exists already, and nothing was written. Choose another folder with --out, or add --force")
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -175,19 +169,18 @@ def _identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-# -- what an earlier attempt has left
-
-
 @dataclass
-class _Begun:
+class _Attempt:
+    """The record of an unfinished attempt."""
+
     pid: int
     names: dict[str, dict[str, str]]  # by a picture's absolute path
-    files: set[str]  # that are its own: planned, and not finished and changed since
+    files: set[str]  # its own files: planned names, without finished files that were changed since
     finished: list[dict[str, Any]]
 
 
-def _begun(out: Path, network: dict[str, Any]) -> _Begun | None:
-    """An unfinished attempt of the same network; None where there is none. Raises NotPossibleError where it may still be at work."""
+def _unfinished_attempt(out: Path, network: dict[str, Any]) -> _Attempt | None:
+    """An unfinished attempt of the same network; None if there is none. Raises NotPossibleError if its process may still be running."""
     try:
         head, *rest = (out / PROGRESS).read_text(encoding="utf-8").splitlines()
         plan = json.loads(head)
@@ -199,7 +192,7 @@ def _begun(out: Path, network: dict[str, Any]) -> _Begun | None:
     me = this_process()
     if owner.host != me.host or (owner.pid != me.pid and process_lives(owner)):
         raise NotPossibleError(
-            f"another 'predict' (process {owner.pid} on {owner.host}) writes into '{out}', or was cut short there. "
+            f"another 'predict' (process {owner.pid} on {owner.host}) writes into '{out}', or ended there unfinished. "
             "Wait for it, choose another folder, or add --force"
         )
     if not same:
@@ -209,21 +202,21 @@ def _begun(out: Path, network: dict[str, Any]) -> _Begun | None:
         with contextlib.suppress(ValueError):  # the last line may be half written
             finished.append(json.loads(line))
     whole = [entry for entry in finished if _is_entry(entry)]
-    # Names come from a file that anyone may have changed: only plain ones, which lie in the folder itself.
+    # Anyone may have changed the progress file, so only plain names count, which lie in the folder itself.
     files = {name for own in names.values() for name in own.values() if Path(name).name == name}
     changed = {name for entry in whole for name, stamp in entry["files"].items() if os.path.lexists(out / name) and _stamp(out / name) != stamp}
-    return _Begun(owner.pid, {image: own for image, own in names.items() if set(own.values()) <= files}, files - changed, whole)
+    return _Attempt(owner.pid, {image: own for image, own in names.items() if set(own.values()) <= files}, files - changed, whole)
 
 
 def _is_entry(entry: Any) -> bool:
     return isinstance(entry, dict) and isinstance(entry.get("files"), dict) and isinstance(entry.get("image"), str)
 
 
-def _still_done(out: Path, begun: _Begun) -> dict[str, dict[str, Any]]:
-    """What was written of pictures that are the same still, by their absolute paths."""
+def _finished_pictures(out: Path, attempt: _Attempt) -> dict[str, dict[str, Any]]:
+    """Values of the finished pictures by absolute path, if neither the picture nor its output has changed since."""
     done = {}
-    for entry in begun.finished:
-        files = begun.names.get(entry["image"])
+    for entry in attempt.finished:
+        files = attempt.names.get(entry["image"])
         if files is None or set(files.values()) != set(entry["files"]) or _stamp(Path(entry["image"])) != entry.get("source"):
             continue
         if all(_stamp(out / name) == stamp for name, stamp in entry["files"].items()):
@@ -245,7 +238,7 @@ def _write_plan(folder: PredictionFolder, network: dict[str, Any]) -> None:
 
 
 def _stamp(path: Path) -> list[int] | None:
-    """Size and time of the last change; None where there is no such file."""
+    """Size and modification time (ns) of a file; None if it does not exist."""
     try:
         found = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Commands that only read: ``presets``, ``runs``, ``data``. None of them imports torch. What changes runs is in ``library``."""
+"""Commands that list and show: ``presets``, ``runs``, ``data``. None of them imports torch. Commands that change runs are in ``library``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def presets(as_json: bool) -> None:
 @click.option("--all", "with_archived", is_flag=True, help="List archived runs, too.")
 @click.pass_context
 def runs(context: click.Context, as_json: bool, with_archived: bool) -> None:
-    """List the runs in MTL_HOME (default ./runs), pinned ones first, then the newest; or look at one, or change what is said of it."""
+    """List the runs in MTL_HOME (default ./runs), pinned runs first, then the newest. The subcommands show or change single runs."""
     if context.invoked_subcommand is not None:
         if as_json or with_archived:
             raise click.UsageError(f"put {'--json' if as_json else '--all'} after '{context.invoked_subcommand}'")
@@ -56,7 +56,7 @@ def runs(context: click.Context, as_json: bool, with_archived: bool) -> None:
     every = store.runs()
     found = sorted((run for run in every if with_archived or not run.archived), key=lambda run: not run.pinned)
     if as_json:
-        emit_json([described(run) for run in found])
+        emit_json([run_as_json(run) for run in found])
     elif not every:
         emit(f"No runs yet in {store.home}. Start one with 'train --preset NAME'; 'presets' lists the names.")
     elif not found:
@@ -76,15 +76,15 @@ def _row(run: Run) -> tuple[str, ...]:
 @click.argument("run_id", metavar="RUN")
 @JSON
 def show(run_id: str, as_json: bool) -> None:
-    """Config, status, and best and last of every metric of RUN (its id, or how that begins)."""
+    """Show config, status, and best and last value of every metric of RUN (its id, or the beginning of the id)."""
     store = open_store()
     run = store.get(run_id)
     summary, kept = store.summary(run.id), forkable(store, run.id)
     if as_json:
         failure = {name: run.failure[name] for name in ("kind", "message", "cure")} if run.failure else None
         more = {"config": run.config.to_dict(), "metrics": summary, "failure": failure, "info": run.info}
-        more["kept"] = [described_checkpoint(checkpoint) for checkpoint in kept]
-        emit_json({**described(run), **more, "folder": str(store.folder(run.id))})
+        more["kept"] = [checkpoint_as_json(checkpoint) for checkpoint in kept]
+        emit_json({**run_as_json(run), **more, "folder": str(store.folder(run.id))})
         return
     best = next((checkpoint.epoch for checkpoint in kept if checkpoint.is_best), None)
     emit("\n".join([headline(run), *_remarks(run, [checkpoint.epoch for checkpoint in kept], best)]))
@@ -95,7 +95,7 @@ def show(run_id: str, as_json: bool) -> None:
 
 
 def _remarks(run: Run, kept: list[int], best: int | None) -> list[str]:
-    """What people have said of a run, where it comes from, what 'auto' came to, and what it can be forked from."""
+    """Lines on a run: precision in use, parent, tags, note, kept epochs, marks."""
     info = run.info or {}
     lines = {
         "precision": info.get("precision", ""),
@@ -110,9 +110,9 @@ def _remarks(run: Run, kept: list[int], best: int | None) -> list[str]:
 
 @runs.command()
 @click.argument("run_id", metavar="RUN")
-@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated, every digit; without it a table to read.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with every digit instead of a table.")
 def scalars(run_id: str, as_csv: bool) -> None:
-    """Every recorded value of RUN: step, epoch, key, value, and wall_time in seconds since its start."""
+    """Print every recorded value of RUN: step, epoch, key, value, and wall_time in seconds since its start."""
     store = open_store()
     frame = store.scalars(store.get(run_id).id)[["step", "epoch", "key", "value", "wall_time"]]
     if as_csv:
@@ -123,14 +123,14 @@ def scalars(run_id: str, as_csv: bool) -> None:
 
 @click.group()
 def data() -> None:
-    """Data sets that can be trained on."""
+    """List, check, import, show and delete data sets."""
 
 
 for command in (check_data, import_data, show_data, delete_data):
     data.add_command(command)
 
 
-_TASKS_SHOWN = 4  # a longer line would leave the names no room; --json has all
+_TASKS_SHOWN = 4  # more would leave no room for the names; --json has all
 
 
 def _tasks_of(source: dict[str, Any]) -> str:
@@ -166,6 +166,6 @@ def _source(name: str) -> dict[str, Any]:
     source_class = DATA_SOURCES.load(name)
     try:
         tasks = [{"name": task.name, "kind": task.kind} for task in open_source(PartConfig(name=name)).tasks()]
-    except ConfigError:  # it has options without a default, so its tasks are not known yet
+    except ConfigError:  # the source has options without a default, so its tasks are not known yet
         tasks = []
     return {"name": name, "title": source_class.title, "summary": source_class.summary, "tasks": tasks}

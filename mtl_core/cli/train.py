@@ -1,4 +1,4 @@
-"""``train`` one config here and now, put it into the ``queue`` for a dashboard, or queue a ``race`` of methods."""
+"""``train`` a config in the foreground, ``queue`` it for a dashboard, or queue a ``race`` of balancing methods."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from mtl_core.runs.store import open_store
 
 
 def _takes_a_config(command: Callable[..., Any]) -> Callable[..., Any]:
-    preset = click.option("--preset", metavar="NAME", help="Take a preset instead of a file; 'presets' lists them.")
+    preset = click.option("--preset", metavar="NAME", help="Use a preset instead of a file; 'presets' lists them.")
     return click.argument("config_file", metavar="[CONFIG.yaml]", required=False)(preset(SET(JSON(command))))
 
 
 @click.command()
 @_takes_a_config
 def train(config_file: str | None, preset: str | None, assignments: tuple[str, ...], as_json: bool) -> int:
-    """Train CONFIG.yaml, or a preset, here and now.
+    """Train CONFIG.yaml, or a preset, in the foreground.
 
-    The run appears in the dashboard as it goes. Ctrl-C stops it with its state saved; a second one ends it at once.
+    The dashboard shows the run while it trains. Ctrl-C saves the state and stops it; a second Ctrl-C ends it at once.
 
     Exit code: 0 finished, 1 failed, 2 the config or the data cannot be used, 130 stopped.
     """
     _one_of(config_file, preset)
 
-    def prepare() -> Beginning:
-        config = checked(_config(config_file, preset, assignments))
+    def prepare() -> ForegroundRun:
+        config = check_config(_config(config_file, preset, assignments))
         store = open_store()
-        return Beginning(store, config, lambda held: store.create(config, columns=held, line="started"))
+        return ForegroundRun(store, config, lambda held: store.create(config, columns=held, line="started"))
 
-    return in_foreground(prepare, as_json)
+    return train_in_foreground(prepare, as_json)
 
 
 @click.command()
@@ -42,27 +42,27 @@ def train(config_file: str | None, preset: str | None, assignments: tuple[str, .
 def queue(config_file: str | None, preset: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
     """Put CONFIG.yaml, or a preset, into the queue.
 
-    A dashboard with the same MTL_HOME trains it when its device is free: one whose page was opened since its start, or that was started with
-    'python serve.py'. 'work --queue' needs no dashboard.
+    A dashboard with the same MTL_HOME trains it when the device is free. The dashboard must have been started with 'python serve.py', or a page of it
+    must have been opened since its start. 'work --queue' trains the queue without a dashboard.
     """
     _one_of(config_file, preset)
     with json_refusals(as_json):
-        config = checked(_config(config_file, preset, assignments))
+        config = check_config(_config(config_file, preset, assignments))
         run = open_store().create(config)
     if as_json:
-        emit_json(described(run))
+        emit_json(run_as_json(run))
     else:
         emit(f"{run.id}  queued as number {run.queue_position}  {run.name}")
-        _say_who_trains_it()
+        _print_who_trains()
 
 
 @click.command()
-@click.option("--methods", metavar="NAME,NAME,...", required=True, multiple=True, help="Balancing methods, with commas between them; repeatable.")
+@click.option("--methods", metavar="NAME,NAME,...", required=True, multiple=True, help="Balancing methods, separated by commas; repeatable.")
 @_takes_a_config
 def race(config_file: str | None, preset: str | None, assignments: tuple[str, ...], as_json: bool, methods: tuple[str, ...]) -> None:
     """Queue CONFIG.yaml, or a preset, once per balancing method, with the same seed.
 
-    Each method has its default options; the config's own method keeps those of the config. Prints the race and its runs.
+    Each method has its default options; the config's own method keeps the options of the config. Prints the race's id and its runs.
     """
     from mtl_core.runs import race as races
 
@@ -71,15 +71,15 @@ def race(config_file: str | None, preset: str | None, assignments: tuple[str, ..
         base = _config(config_file, preset, assignments)
         names = [name for group in methods for name in group.replace(",", " ").split()]
         for config in races.configs(base, names).values():
-            checked(config)
+            check_config(config)
         store = open_store()
         started = races.start(store, base, names)
         runs = races.runs_of(store, started)
     if as_json:
-        emit_json({"race": started, "runs": [described(run) for run in runs]})
+        emit_json({"race": started, "runs": [run_as_json(run) for run in runs]})
     else:
         emit("\n".join([started, *(f"{run.id}  queued as number {run.queue_position}  {run.name}" for run in runs)]))
-        _say_who_trains_it()
+        _print_who_trains()
 
 
 def _say_who_trains_it() -> None:

@@ -1,4 +1,4 @@
-"""A run's end that the disk will not take: what the command line says meanwhile, and when it gives up."""
+"""Retries for recording a run's end on a full disk: the command line's messages and its time limit."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from mtl_core.events import Control
 
 
 class Unwritten:
-    """Called after each attempt to record how a run ended that failed; answers whether to try again.
+    """Callback after each failed attempt to record a run's end. Returns whether to try again.
 
     Args:
-        control: once it was asked to stop, nothing is tried again.
-        seconds: for how long it is tried; for as long as it takes where left out.
+        control: after a request to stop, there is no further attempt.
+        seconds: time limit; default none.
     """
 
     def __init__(self, run_id: str, control: Control, seconds: float = math.inf):
@@ -27,11 +27,11 @@ class Unwritten:
             self._say(line, str(error))
         if not self.control.stop_requested and time.monotonic() < self._until:
             return True
-        complain(f"given up: how run {self.run_id} ended is not recorded. It will read 'interrupted'; 'resume {self.run_id}' goes on with it")
+        complain(f"given up: the end of run {self.run_id} is not recorded. Its status will be 'interrupted'; 'resume {self.run_id}' continues it")
         return False
 
     def _say(self, line: str, reason: str) -> None:
         what = f"run {self.run_id} {line}"
         cannot = "This cannot be recorded" + ("" if reason in line else f": {reason}")
-        until = "until it can" if math.isinf(self.seconds) else f"for {self.seconds:.0f} s"
-        complain(f"{what}\n{cannot}. It is tried again {until}: free some space on the disk that holds MTL_HOME, or give up with Ctrl-C")
+        until = "until it works" if math.isinf(self.seconds) else f"for {self.seconds:.0f} s"
+        complain(f"{what}\n{cannot}. The program tries again {until}: free some space on the disk that holds MTL_HOME, or give up with Ctrl-C")

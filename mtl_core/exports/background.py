@@ -1,7 +1,7 @@
-"""Exports made behind a page: one at a time in a thread of this process, kept in the run's folder, found again after a reload.
+"""Background exports for the pages: one at a time in a thread of this process; the files stay in the run's folder.
 
-``<run>/exports/<format>/`` holds ``about.json``, which says which network the export is of, when it was made, and where its one file lies: in a
-folder beside it with a name of its own. A new export is made in another folder; the one before it is removed when the new one is ready.
+``<run>/exports/<format>/about.json`` names the export's network, its time and its file, which is in a folder beside it. A new export is written to
+a new folder; the previous export is removed when the new one is ready.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _JOBS = BackgroundJobs("export", in_turn=True)
 
 @dataclass(frozen=True)
 class Made:
-    """An export that is ready: its format, file, which checkpoint was asked for, the run's step then, and when (seconds since 1970)."""
+    """A finished export: format, file, requested checkpoint, the run's step at the time, and the time (seconds since 1970)."""
 
     name: str
     file: Path
@@ -39,7 +39,7 @@ class Made:
 
 
 def start(store: RunStore, run_id: str, name: str, checkpoint: str = "best") -> None:
-    """Make an export in the background; nothing where the same one is being made. Raises ConfigError for an unknown format."""
+    """Start an export in the background; does nothing if the same export is in progress. Raises ConfigError for an unknown format."""
     if name != "zip":
         format_of(name)
     run = store.get(run_id)
@@ -58,7 +58,7 @@ def under_way(store: RunStore, run_id: str) -> dict[str, dict[str, Any]]:
 
 
 def ready(store: RunStore, run_id: str) -> list[Made]:
-    """Exports of a run that can be downloaded, the newest first."""
+    """Finished exports of a run, newest first."""
     found = []
     for path in (store.folder(run_id) / "exports").glob(f"*/{ABOUT}"):
         try:
@@ -67,7 +67,7 @@ def ready(store: RunStore, run_id: str) -> list[Made]:
             if file.is_file():
                 found.append(Made(path.parent.name, file, str(about["checkpoint"]), int(about["step"]), float(about["made_at"])))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue  # half written by a process that was killed: it is made anew when someone asks
+            continue  # half written by a killed process; the next export replaces it
     return sorted(found, key=lambda made: -made.made_at)
 
 
@@ -86,7 +86,7 @@ def _make_alone(store: RunStore, run_id: str, name: str, checkpoint: str, progre
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    for path in place.iterdir():  # the export before, and what a killed process has left
+    for path in place.iterdir():  # the previous export, and leftovers of a killed process
         if path.is_dir() and path != folder:
             shutil.rmtree(path, ignore_errors=True)
         elif path.is_file() and path.name != ABOUT:
@@ -94,7 +94,7 @@ def _make_alone(store: RunStore, run_id: str, name: str, checkpoint: str, progre
 
 
 def _one_file(source: ExportSource, name: str, folder: Path) -> Path:
-    """The export as one file in ``folder``: as the format writes it, zipped where that is several."""
+    """Write the export as one file in ``folder``; several files are zipped. Returns its path."""
     parts = folder / "parts"
     written, _ = export(source, [name], parts)
     if len(written) == 1 and written[0].is_file():

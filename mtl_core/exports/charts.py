@@ -1,4 +1,4 @@
-"""Curves and the conflict matrix as PNG and SVG files, drawn by matplotlib: no browser is needed, as Plotly's own files would need one."""
+"""Curves and the conflict matrix as PNG and SVG files, drawn by matplotlib, because Plotly's export needs a browser."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from mtl_core.figures.matrix import SCALE
 
 TITLE = "Charts, PNG and SVG"
 SUMMARY = "Each task's loss and main metric, loss weights, learning rate, gradient conflict; on white, for papers and slides."
-SMOOTHING = 0.6  # of curves with a value per step; the faint line is what was measured
-INK = "#010203"  # stands for the colour of text until it is known
+SMOOTHING = 0.6  # of curves with a value per step; the faint line shows the raw values
+INK = "#010203"  # placeholder for the text colour
 
 
 def write(source: ExportSource, folder: Path) -> None:
     """``<run>-charts/<name>.png`` and ``.svg``."""
     place = folder / f"{source.run.id}-charts"
     place.mkdir()
-    for name, _, figure in drawn(source):
+    for name, _, figure in all_charts(source):
         figure.savefig(place / f"{name}.png", dpi=160, facecolor="white")
         (place / f"{name}.svg").write_text(svg(figure).replace(INK, "#222222"), encoding="utf-8")
 
 
-def drawn(source: ExportSource) -> list[tuple[str, str, Any]]:
+def all_charts(source: ExportSource) -> list[tuple[str, str, Any]]:
     """(file name, title, figure) of every chart that the run has values for."""
     charts = [*curve_charts(source), ("conflict", "Cosine between the tasks' gradients, last measured", conflict_figure(source))]
     return [(name, title, figure) for name, title, figure in charts if figure is not None]
 
 
 def curve_charts(source: ExportSource) -> list[tuple[str, str, Any]]:
-    """The charts over time; the figure is None where nothing was recorded."""
+    """The charts over time; a figure is None if nothing was recorded for it."""
     charts, colours = [], colours_of(source)
     for name, info in source.tasks.items():
         for metric in ("loss", info["main_metric"]):
@@ -55,16 +55,16 @@ def curve_charts(source: ExportSource) -> list[tuple[str, str, Any]]:
 
 
 def colours_of(source: ExportSource) -> dict[str, str]:
-    """The same colour per task as on screen."""
+    """Colour of each task, as on screen."""
     try:
         names = [task.name for task in open_source(source.run.config.data).tasks()]
-    except Exception:  # a source that is gone must not keep its runs from being exported
+    except Exception:  # a missing source must not prevent the export of its runs
         names = []
     return task_colours([*names, *source.run.config.tasks])
 
 
 def svg(figure: Any) -> str:
-    """A figure as SVG text on a transparent ground; ``INK`` where text has the page's colour. The same figure gives the same text."""
+    """A figure as SVG text with a transparent background; text has the colour ``INK``, for replacement. Deterministic."""
     import matplotlib
 
     buffer = io.StringIO()
@@ -75,7 +75,7 @@ def svg(figure: Any) -> str:
 
 
 def _figure(width: float = 5.2, height: float = 2.3) -> tuple[Any, Any]:
-    """A figure of its own, without pyplot: that keeps figures in a list for all threads."""
+    """A figure and its axes, made without pyplot, which keeps figures in a process-wide list."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -90,7 +90,7 @@ def _figure(width: float = 5.2, height: float = 2.3) -> tuple[Any, Any]:
 
 
 def _curves(source: ExportSource, lines: list[tuple[str, str, str, str]]) -> Any:
-    """Curves over epochs; None where none of the keys was recorded."""
+    """A figure of curves over epochs; None if none of the keys was recorded."""
     frame, found = source.scalars, []
     for key, label, colour, dash in lines:
         rows = frame[frame["key"] == key].sort_values("step")
@@ -129,7 +129,7 @@ def _curves(source: ExportSource, lines: list[tuple[str, str, str, str]]) -> Any
 
 
 def conflict_figure(source: ExportSource) -> Any:
-    """Cosines between the tasks' gradients, as last measured; None where they never were."""
+    """Matrix of the last measured cosines between the tasks' gradients; None if there is no measurement."""
     frame, tasks = source.scalars, list(source.tasks)
     if len(tasks) < 2 or not blocks(frame):
         return None

@@ -40,7 +40,7 @@ def write(source: ExportSource, folder: Path) -> None:
 
 
 def _made_of(source: ExportSource, row: int) -> dict[str, str]:
-    """The user's picture under a key of its own: boxes are in pixels of the prepared image, which may have another size."""
+    """The user's picture under its own key, because boxes are in pixels of the prepared image, which may have another size."""
     return {"source_file": source.val_files[row]} if source.val_files else {}
 
 

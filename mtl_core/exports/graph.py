@@ -1,4 +1,4 @@
-"""The network as other programs get it: uint8 images in, finished predictions of every task out, all in one graph."""
+"""The network as one graph for other programs: uint8 images in, decoded predictions of every task out."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Graph(nn.Module):
         self.register_buffer("scale", scale.cpu().clone())
         self.register_buffer("offset", offset.cpu().clone())
         with torch.no_grad():
-            self.names = tuple(self._named(torch.zeros(1, *predictor.image_shape, dtype=torch.uint8)))
+            self.names = tuple(self._outputs_by_name(torch.zeros(1, *predictor.image_shape, dtype=torch.uint8)))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self._named(images).values())
+        return tuple(self._outputs_by_name(images).values())
 
-    def _named(self, images: Tensor) -> dict[str, Tensor]:
+    def _outputs_by_name(self, images: Tensor) -> dict[str, Tensor]:
         outputs = self.model(images.to(torch.float32) * self.scale + self.offset)
         found: dict[str, Tensor] = {}
         for name, kind in self.kinds.items():
@@ -42,13 +42,13 @@ class Graph(nn.Module):
 
 
 def example(graph: Graph, shape: tuple[int, int, int], count: int) -> Tensor:
-    """uint8 (count, C, H, W), always the same."""
+    """Example images, uint8 (count, C, H, W), equal at every call."""
     values = np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
     return torch.from_numpy(values)
 
 
-def furthest_apart(wanted: tuple[Tensor, ...], found: list[np.ndarray]) -> float:
-    """The largest |difference| / max(1, |value|) over all outputs; infinite where a shape or a NaN differs."""
+def largest_difference(wanted: tuple[Tensor, ...], found: list[np.ndarray]) -> float:
+    """The largest |difference| / max(1, |value|) over all outputs; infinite if a shape or a non-finite value differs."""
     worst = 0.0
     for one, other in zip(wanted, found, strict=True):
         one = one.detach().cpu().numpy().astype(np.float64)

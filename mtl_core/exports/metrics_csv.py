@@ -1,4 +1,4 @@
-"""Every recorded value as CSV, every digit of it."""
+"""Every recorded value as CSV, with all digits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX: all tasks in one file, any batch size, checked against PyTorch with onnxruntime before it is handed out."""
+"""ONNX export: all tasks in one file, any batch size. onnxruntime's outputs are compared with PyTorch's before the file is published."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mtl_core.exports.source import ExportSource
-from mtl_core.exports.tracing import ExportError, may_disturb, write_apart
+from mtl_core.exports.tracing import ExportError, may_disturb_runs, write_in_process
 
 TITLE = "ONNX"
 SUMMARY = "All tasks in one file, any batch size; checked to agree with PyTorch to 1e-4. Runs in onnxruntime, browsers, phones."
@@ -21,19 +21,19 @@ OPSET = 18
 
 
 def write(source: ExportSource, folder: Path) -> None:
-    """``<run>.onnx``. Raises ExportError where it is further from PyTorch than the tolerance."""
-    if may_disturb():
-        write_apart(source, "onnx", folder)
+    """``<run>.onnx``. Raises ExportError if its outputs differ from PyTorch's by more than the tolerance."""
+    if may_disturb_runs():
+        write_in_process(source, "onnx", folder)
         return
     write_onnx(source.predictor, folder / f"{source.run.id}.onnx")
 
 
 def write_onnx(predictor: Any, path: Path) -> float:
-    """One network as ONNX: input ``images`` uint8 (n, C, H, W), outputs as ``mtl_core.exports.graph.Graph`` says; what the tasks mean is in the
-    metadata ``mtl_core`` as JSON.
+    """Write a network as ONNX: input ``images`` uint8 (n, C, H, W), outputs as in ``mtl_core.exports.graph.Graph``. The metadata entry ``mtl_core``
+    describes the tasks as JSON.
 
     Returns:
-        The largest relative difference to PyTorch that was found.
+        The largest measured relative difference to PyTorch.
     """
     import onnx
     import onnxruntime  # noqa: F401  # missing ones are told before the network is traced
@@ -63,11 +63,11 @@ def write_onnx(predictor: Any, path: Path) -> float:
 
 
 def check(predictor: Any, path: Path) -> float:
-    """Compare a file with the network it was made of, on batches of one and of three. Raises ExportError beyond the tolerance."""
+    """Compare a file with its network on batches of one and of three images. Raises ExportError beyond the tolerance."""
     import onnxruntime
     import torch
 
-    from mtl_core.exports.graph import TOLERANCE, Graph, example, furthest_apart
+    from mtl_core.exports.graph import TOLERANCE, Graph, example, largest_difference
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -79,7 +79,7 @@ def check(predictor: Any, path: Path) -> float:
         with torch.no_grad():
             wanted = graph(images)
         found = session.run(list(graph.names), {"images": images.numpy()})
-        worst = max(worst, furthest_apart(wanted, [np.asarray(values) for values in found]))
+        worst = max(worst, largest_difference(wanted, [np.asarray(values) for values in found]))
     if not worst <= TOLERANCE:
         raise ExportError(f"the ONNX file differs from PyTorch by {worst:.2g}, where {TOLERANCE:g} is allowed, so it was not kept")
     return worst
@@ -94,7 +94,7 @@ def _about(predictor: Any) -> dict[str, Any]:
 
 @contextmanager
 def _quiet():
-    """The exporter talks in warnings and in its log about its own inside. Filters and levels are the process's: see ``mtl_core.exports.tracing``."""
+    """Silence the exporter's internal warnings and log lines. Filters and levels belong to the whole process: see ``mtl_core.exports.tracing``."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

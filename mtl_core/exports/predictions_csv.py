@@ -1,4 +1,4 @@
-"""What is predicted of whole images (classes, numbers), and of boxes, as CSV: one row per validation image, or per box."""
+"""Predictions of classes, numbers and boxes as CSV: one row per validation image, or per box."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SUMMARY = "A file per task: each validation image with its target, prediction, a
 
 
 def write(source: ExportSource, folder: Path) -> None:
-    """``<run>-<task>-predictions.csv``; a target that an image lacks is empty. ``file`` is the picture of an imported set.
+    """``<run>-<task>-predictions.csv``; a missing target is empty. ``file``: the original picture, for an imported set.
 
-    Text that a spreadsheet would take for a formula begins with ' (see ``mtl_core.csv_text``).
+    Text that a spreadsheet would run as a formula begins with ' (see ``mtl_core.csv_text``).
     """
     for name in source.tasks_with("export_rows", "a table"):
         data, predictions = source.val

@@ -1,6 +1,6 @@
-"""A report of the run as one HTML file: opens without a network, runs no code, prints well.
+"""Report of a run as one HTML file without scripts, which opens offline and can be printed.
 
-Charts are SVG drawn by matplotlib, because Plotly's script alone would be 4.7 MB in every report; pictures are PNG inside the file.
+matplotlib draws the charts as SVG, because Plotly's script alone would add 4.7 MB to every report. Pictures are PNG inside the file.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def write(source: ExportSource, folder: Path) -> None:
 
 
 def report(source: ExportSource) -> str:
-    """The whole file. A section appears where the run has something for it."""
+    """The HTML of the report. Sections without content are omitted."""
     run = source.run
     parts = [_head(source), _facts(source)]
     if run.info:
@@ -56,12 +56,12 @@ def report(source: ExportSource) -> str:
 
 
 def text(value: Any) -> str:
-    """What people typed, or files said, as text and nothing else."""
+    """Escape text from people or files for HTML."""
     return html.escape(str(value))
 
 
 def section(title: str, content: str, note: str = "", kind: str = "") -> str:
-    """One titled part; nothing where it has no content."""
+    """A section with a title; empty if ``content`` is empty."""
     if not content:
         return ""
     remark = f'<p class="note">{note}</p>' if note else ""
@@ -69,7 +69,7 @@ def section(title: str, content: str, note: str = "", kind: str = "") -> str:
 
 
 def table(head: list[str], rows: list[list[str]], numbers: tuple[int, ...] = ()) -> str:
-    """Cells are HTML already; columns in ``numbers`` stand to the right."""
+    """An HTML table. Cells are HTML; the columns in ``numbers`` are aligned to the right."""
 
     def cells(tag: str, values: list[str]) -> str:
         return "".join(f"<{tag}{' class=n' if place in numbers else ''}>{value}</{tag}>" for place, value in enumerate(values))
@@ -119,7 +119,7 @@ def _results(source: ExportSource) -> str:
 
 
 def _evaluations(source: ExportSource) -> str:
-    """Evaluations that were asked for and lie in the run's folder as JSON, a table for each checkpoint; nothing where there are none."""
+    """A table for each checkpoint with evaluations in the run's folder; empty if there are none."""
     tables: dict[tuple[int, int], dict[str, dict[tuple[str, str], dict[str, Any]]]] = {}
     for path in sorted((source.folder / "evaluations").glob("epoch_*_*.json")):
         try:
@@ -127,13 +127,15 @@ def _evaluations(source: ExportSource) -> str:
             entries = {(task, entry["name"]): _checked(entry) for task, found in kept["tasks"].items() for entry in found["values"]}
             tables.setdefault((int(kept["epoch"]), int(kept["step"])), {})[str(kept["split"])] = entries
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue  # one that another version wrote must not keep the report from being made
+            continue  # an unreadable evaluation of another version must not prevent the report
     parts = [f"<h3>Epoch {epoch}, step {step:,}</h3>" + _measured(by_split) for (epoch, step), by_split in tables.items()]
-    return section("Evaluation", "".join(parts), "Measured closely on request; the test images only when asked for." if parts else "", kind="dense")
+    return section(
+        "Evaluation", "".join(parts), "Evaluated in detail on request; the test images only on explicit request." if parts else "", kind="dense"
+    )
 
 
 def _checked(entry: dict[str, Any]) -> dict[str, Any]:
-    """What the table needs of a value; raises where it is not there."""
+    """The fields of a value that the table needs. Raises KeyError if one is missing."""
     value = entry["value"]
     return {
         "title": f"{entry['title']}{', ' + entry['unit'] if entry['unit'] else ''}",
@@ -143,7 +145,7 @@ def _checked(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _measured(by_split: dict[str, dict[tuple[str, str], dict[str, Any]]]) -> str:
-    """One checkpoint's metrics as rows, the splits that were measured side by side."""
+    """A table of one checkpoint's metrics, with a column for each evaluated split."""
     splits = [split for split in ("train", "val", "test") if split in by_split]
     about = {key: entry for split in splits for key, entry in by_split[split].items()}
     rows = [
@@ -176,7 +178,7 @@ def _conflict(source: ExportSource) -> str:
 def _pictures(source: ExportSource) -> str:
     try:
         sheets = report_pictures.sheets(source)
-    except StoreError:  # none were saved, or their files are damaged
+    except StoreError:  # no predictions were saved, or their files are damaged
         return ""
     parts = []
     for name, picture, legend in sheets:
@@ -184,7 +186,7 @@ def _pictures(source: ExportSource) -> str:
         dots = "".join(f'<span><span class="dot" style="background:{colour}"></span>{text(label)}</span>' for colour, label in legend)
         image = f'<img alt="Targets and predictions of {text(name)} over the epochs" src="data:image/png;base64,{encoded}">'
         parts.append(f'<figure class="sheet"><figcaption>{text(name)}</figcaption>{image}<div class="legend">{dots}</div></figure>')
-    return section("Predictions while it learnt", "".join(parts), "The same validation images throughout; epoch 0 is before training.")
+    return section("Predictions during training", "".join(parts), "The same validation images in every row; epoch 0 is before training.")
 
 
 def _all_metrics(source: ExportSource) -> str:
@@ -220,7 +222,7 @@ def _log(source: ExportSource) -> str:
 
 
 def number(value: float | None) -> str:
-    """Four significant digits; a dash where there is none."""
+    """Four significant digits; a dash for None."""
     return "–" if value is None else f"{value:.4g}"
 
 

@@ -1,4 +1,4 @@
-"""The report's pictures: a few probe images of each task, their targets, and what was predicted at epochs spread over the run."""
+"""The report's pictures: a few probe images of each task with their targets and their predictions at several epochs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mtl_core.tasks import TASK_KINDS
 
 IMAGES = 6  # in a row
 EPOCHS = 4  # rows of predictions
-TILE = 150  # about, in pixels; small images are enlarged by whole numbers
-INK = "#7A8794"  # readable on white and on black: the report does not know its reader's theme
+TILE = 150  # approximate size in pixels; small images are enlarged by whole factors
+INK = "#7A8794"  # readable on white and on black, because the reader's theme is unknown
 
 
 def sheets(source: ExportSource) -> list[tuple[str, bytes, list[tuple[str, str]]]]:
-    """(task, PNG, legend as (CSS colour, text)) of every task. Raises StoreError where the run's files are damaged."""
+    """(task, PNG, legend as (CSS colour, text)) of every task. Raises StoreError if the run's files are damaged."""
     epochs = spread(probe_epochs(source.folder), EPOCHS)
     if not epochs:
         return []
@@ -38,7 +38,7 @@ def sheets(source: ExportSource) -> list[tuple[str, bytes, list[tuple[str, str]]
 
 
 def spread(values: list[int], count: int) -> list[int]:
-    """At most ``count`` of them, first and last included, evenly."""
+    """At most ``count`` of the values, evenly spread, with the first and the last."""
     places = np.linspace(0, len(values) - 1, min(count, len(values))).round().astype(int)
     return [values[place] for place in dict.fromkeys(places.tolist())]
 

@@ -1,4 +1,4 @@
-"""A Python script that trains the run again with ``mtl_core`` alone, and prints what it measured."""
+"""A Python script that trains the run again with only ``mtl_core`` and prints its metrics."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def write(source: ExportSource, folder: Path) -> None:
 
 
 def script(run: Run) -> str:
-    """The script's text. Precision and layout are those that the run had measured, so that ``auto`` cannot choose others.
+    """The script's text. It states the precision and layout that the run used, so that ``auto`` cannot choose others.
 
-    A fork began from its parent's state: from the beginning its numbers are other ones, which the script says.
+    The script of a fork trains from the beginning, which gives other numbers than training from the parent's state. A remark in it says so.
     """
     settled = {key: run.info[key] for key in ("precision", "layout") if run.info.get(key) and getattr(run.config, key) == "auto"}
     settled |= {"device": run.device} if run.device != "auto" else {}
@@ -61,5 +61,5 @@ def script(run: Run) -> str:
 
 
 def _in_quotes(text: str) -> str:
-    """Text that means the same inside three double quotes."""
+    """Escape text for a string in three double quotes."""
     return text.replace("\\", "\\\\").replace('"', '\\"')

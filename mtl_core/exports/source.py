@@ -1,4 +1,4 @@
-"""What an export is made of: a run and its store, the chosen network, and predictions of a split; each read when first asked for."""
+"""Inputs of an export: the run and its store, the chosen network and its predictions. Each is read at its first use."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Progress = Callable[[float, str], None]
 
 @dataclass
 class ExportSource:
-    """A run as exports see it.
+    """A run to export.
 
     Attributes:
-        checkpoint: ``best``, ``last`` or an epoch's number: which network.
-        progress: told the share done and what is being done; what it raises ends the export.
+        checkpoint: ``best``, ``last`` or an epoch's number.
+        progress: called with the share done (0..1) and a text; an exception from it ends the export.
     """
 
     store: RunStore
@@ -47,20 +47,20 @@ class ExportSource:
 
     @property
     def tasks(self) -> dict[str, Any]:
-        """What the run said of its tasks. Raises NotPossibleError before it has begun."""
+        """``RunStarted.info["tasks"]``. Raises NotPossibleError before training has begun."""
         if not self.run.info:
-            raise NotPossibleError(f"run {self.run.id} has not begun to train, so there is nothing to export of it but its settings")
+            raise NotPossibleError(f"run {self.run.id} has not begun to train, so only its settings can be exported")
         return self.run.info["tasks"]
 
     @cached_property
     def scalars(self) -> pandas.DataFrame:
-        """Every recorded value, the later one where a step was repeated: step, epoch, key, value, wall_time in seconds."""
+        """Every recorded value (of repeated steps the later one): step, epoch, key, value, wall_time in seconds."""
         frame = self.store.scalars(self.run.id).drop_duplicates(["key", "step"], keep="last")
         return frame[["step", "epoch", "key", "value", "wall_time"]].reset_index(drop=True)
 
     @cached_property
     def summary(self) -> dict[str, dict[str, Any]]:
-        """Best and last of every key."""
+        """Best and last value of every key."""
         return self.store.summary(self.run.id)
 
     @cached_property
@@ -87,7 +87,7 @@ class ExportSource:
 
     @cached_property
     def val_files(self) -> list[str]:
-        """The picture that each validation image was made of, where the set was imported; empty otherwise."""
+        """The original picture of each validation image of an imported set; empty for other sets."""
         if self.run.config.data.name != "imported":
             return []
         from mtl_core.data.imports.library import get_imported
@@ -96,7 +96,7 @@ class ExportSource:
 
     @cached_property
     def probes(self) -> tuple[ProbeTargets, dict[str, np.ndarray], int]:
-        """Probe images with targets, what was predicted on them at the newest epoch, and that epoch."""
+        """Probe images with targets, their predictions at the newest epoch, and that epoch."""
         epochs = probe_epochs(self.folder)
         if not epochs:
             raise NotPossibleError(f"run {self.run.id} has no predictions yet; the first are saved when it begins to train")

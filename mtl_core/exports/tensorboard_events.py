@@ -20,7 +20,7 @@ def write(source: ExportSource, folder: Path) -> None:
     begun = (run.started_at or run.created_at) - run.seconds_before
     place = folder / f"{run.id}-tensorboard"
     place.mkdir()
-    # Named by ourselves: the package's own writer puts this machine's name into it.
+    # We choose the file name, because the package's own writer puts this machine's name into it.
     with (place / f"events.out.tfevents.{int(begun)}.{run.id}").open("wb") as file:
         records = RecordWriter(file)
         records.write(Event(wall_time=begun, file_version="brain.Event:2").SerializeToString())

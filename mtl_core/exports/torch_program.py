@@ -6,20 +6,20 @@ import warnings
 from pathlib import Path
 
 from mtl_core.exports.source import ExportSource
-from mtl_core.exports.tracing import ExportError, may_disturb, write_apart
+from mtl_core.exports.tracing import ExportError, may_disturb_runs, write_in_process
 
 TITLE = "PyTorch program (torch.export)"
 SUMMARY = "A .pt2 file for torch.export.load: the same graph as the ONNX file, any batch size."
 
 
 def write(source: ExportSource, folder: Path) -> None:
-    """``<run>.pt2``, checked against the network. Raises ExportError where it differs."""
-    if may_disturb():
-        write_apart(source, "torch_export", folder)
+    """``<run>.pt2``, compared with the network. Raises ExportError if its outputs differ."""
+    if may_disturb_runs():
+        write_in_process(source, "torch_export", folder)
         return
     import torch
 
-    from mtl_core.exports.graph import TOLERANCE, Graph, example, furthest_apart
+    from mtl_core.exports.graph import TOLERANCE, Graph, example, largest_difference
 
     predictor = source.predictor
     graph = Graph(predictor).eval()
@@ -31,6 +31,6 @@ def write(source: ExportSource, folder: Path) -> None:
         torch.export.save(program, path)
         images = example(graph, predictor.image_shape, 3)
         found = [values.numpy() for values in program.module()(images)]
-        worst = furthest_apart(graph(images), found)
+        worst = largest_difference(graph(images), found)
     if not worst <= TOLERANCE:
         raise ExportError(f"the PyTorch program differs from the network by {worst:.2g}, where {TOLERANCE:g} is allowed, so it was not kept")

@@ -1,9 +1,9 @@
-"""Tracing a network for an export, kept away from runs that train in the same process.
+"""Tracing of a network for an export in a separate process, so that it does not affect runs that train in this one.
 
 While ``torch.export`` traces, ``torch.compiler.is_compiling()`` is true in every thread of the process. Optimizers of torch that are not
-fused (Adam and AdamW on ``mps``) take their bias correction in float32 then (``torch/optim/optimizer.py``, ``_get_value``), so the weights
-of a run beside it would differ in their last digits. The exporter also changes warning filters and log levels, which belong to the whole
-process. So where something may train here, a process of its own traces.
+fused (Adam and AdamW on ``mps``) then compute their bias correction in float32 (``torch/optim/optimizer.py``, ``_get_value``), so the weights
+of a concurrent run would differ in their last digits. The exporter also changes warning filters and log levels, which belong to the whole
+process. Therefore a separate process traces whenever a run may train in this one.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ _ROOT = Path(__file__).parents[2]
 
 
 class ExportError(MTLError):
-    """An exported network does not compute what the run's does; nothing was handed out."""
+    """An exported network's outputs differ from the run's network, or the export failed; no file was published."""
 
 
-def may_disturb() -> bool:
-    """Whether a run trains in this process, or may begin to before an export is done: anywhere but in the main thread of a program without runs."""
+def may_disturb_runs() -> bool:
+    """Whether a run trains in this process or may start during an export: True except in the main thread of a program without runs."""
     return threading.current_thread() is not threading.main_thread() or bool(process_slot("executing"))
 
 
-def write_apart(source: ExportSource, name: str, folder: Path) -> None:
-    """Have ``python -m mtl_core export`` write a format into ``folder``.
+def write_in_process(source: ExportSource, name: str, folder: Path) -> None:
+    """Write a format into ``folder`` in a separate process, ``python -m mtl_core export``.
 
     Raises:
-        ExportError: it could not; says what the command said. What is wrong with the run or its checkpoint is raised as ``load`` raises it.
+        ExportError: the command failed; has the command's error message. A faulty run or checkpoint raises the errors of ``load``.
     """
-    from mtl_core.inference.loading import described
+    from mtl_core.inference.loading import find_model
 
-    described(source.run.id, source.checkpoint, home=source.store.home)
+    find_model(source.run.id, source.checkpoint, home=source.store.home)
     path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "MTL_HOME": str(source.store.home), "PYTHONPATH": path}
     command = [sys.executable, "-m", "mtl_core", "export", source.run.id, "--format", name, "--checkpoint", str(source.checkpoint)]

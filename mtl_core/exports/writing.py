@@ -1,4 +1,4 @@
-"""Writing an export: into a temporary folder beside its place, then renamed, so that it is whole or not there."""
+"""Atomic writing of exports: into a temporary folder beside the target, then renamed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ INSTALL_EXPORTS = (
     "Install what exports need: pip install 'multitask-vision-dashboard[export]', or in a checkout pip install -r requirements-export.txt"
 )
 _TEMPORARY = re.compile(r"\.exporting-[0-9a-f]{8}-(?P<owner>\d+-.+)")
-_OLD_TEMPORARY = re.compile(r"\.exporting-(?P<pid>\d+)-[0-9a-f]{8}")  # of earlier versions, which did not name their host
+_OLD_TEMPORARY = re.compile(r"\.exporting-(?P<pid>\d+)-[0-9a-f]{8}")  # names of earlier versions, without the host
 _ABANDONED_SECONDS = 24 * 3600.0
 
 
 def format_of(name: str) -> ModuleType:
-    """The module of a format. Raises ConfigError for an unknown one; says which there are."""
+    """The module of a format. Raises ConfigError, listing the formats, for an unknown one."""
     if name not in EXPORTS:
         raise ConfigError(unknown_name("export format", name, [*EXPORTS, WITH_ALL]))
     return import_module(EXPORTS[name])
@@ -58,14 +58,14 @@ def export(source: ExportSource, formats: Iterable[str], out: Path, *, force: bo
     """Write formats into the folder ``out``, one after another.
 
     Args:
-        formats: names of ``EXPORTS``, or ``zip`` for all that the run has, in one file.
-        force: replace what is there already.
+        formats: names of ``EXPORTS``, or ``zip`` for all formats that the run permits, in one file.
+        force: replace existing files and folders.
 
     Returns:
-        Files and folders written; and, for ``zip`` only, why each format that is not in it could not be made.
+        The written files and folders; and, for ``zip`` only, the reason for each omitted format.
 
     Raises:
-        NotPossibleError: something is in the way, or the run has nothing of this sort.
+        NotPossibleError: a file or folder of that name exists, or the run has nothing for this format.
         StoreError: the disk is full or cannot be written.
     """
     names, skipped, written = list(dict.fromkeys(formats)), {}, []
@@ -94,7 +94,7 @@ def export(source: ExportSource, formats: Iterable[str], out: Path, *, force: bo
 
 
 def _sweep(out: Path) -> None:
-    """Remove what exports left here whose process was killed; those that may still be at work, here or on another host, keep theirs."""
+    """Remove temporary folders of killed processes. Folders of processes that may still run, here or on another host, stay."""
     for path in out.glob(".exporting-*") if out.is_dir() else ():
         if path.is_dir() and not path.is_symlink() and _is_left_over(path):
             shutil.rmtree(path, ignore_errors=True)
@@ -108,7 +108,7 @@ def _is_left_over(path: Path) -> bool:
 
 
 def _all_in_one(source: ExportSource, place: Path) -> dict[str, str]:
-    """Every format that can be made of the run, zipped; why the others could not."""
+    """Write every format that the run permits into one zip. Returns the reason for each omitted format."""
     inside, skipped = place / "files", {}
     for number, name in enumerate(EXPORTS):
         source.progress(number / (len(EXPORTS) + 1), name)
@@ -133,16 +133,16 @@ def _all_in_one(source: ExportSource, place: Path) -> dict[str, str]:
 
 
 def _publish(temporary: Path, out: Path, force: bool) -> list[Path]:
-    """Move what the formats wrote into place; nothing of it where something is in the way."""
+    """Move the written files to their targets. Raises NotPossibleError, and moves nothing, if a target exists and ``force`` is False."""
     made = sorted(path for part in temporary.iterdir() for path in part.iterdir())
     in_the_way = [out / path.name for path in made if (out / path.name).exists() or (out / path.name).is_symlink()]
     if in_the_way and not force:
-        raise NotPossibleError(f"'{in_the_way[0]}' is there already, and nothing was written. Choose another folder, or replace it with --force")
+        raise NotPossibleError(f"'{in_the_way[0]}' exists already, and nothing was written. Choose another folder, or replace it with --force")
     replaced = temporary / "replaced"
     replaced.mkdir()
     for path in made:
         target = out / path.name
-        if target.is_dir() and not target.is_symlink():  # moved aside, not removed: it is still there if what comes now fails
+        if target.is_dir() and not target.is_symlink():  # moved aside instead of removed, so that it can be restored if the next step fails
             os.replace(target, replaced / path.name)
             try:
                 os.replace(path, target)

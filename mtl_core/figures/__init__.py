@@ -1,1 +1,1 @@
-"""Figures and pictures: data in, Plotly figure or image array out. No torch, no streamlit."""
+"""Figures and pictures: functions from data to a Plotly figure or an image array. Import neither torch nor streamlit."""

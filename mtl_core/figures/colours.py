@@ -1,10 +1,10 @@
-"""One colour per task and one per run, the same on every page.
+"""Colours of tasks and runs, equal on every page.
 
-The palette is Okabe and Ito's (https://jfly.uni-koeln.de/color/), told apart with every common colour blindness. Its yellow and black are
-left out: one cannot be read on white, the other not on black. Runs have a grey besides. A task has none: grey means "no label", "shared" or
-"before the fork" wherever tasks are drawn. A data set may have more tasks than six; the further colours for tasks are far (CIELAB) from all
-others, to the eye and as protanopes, deuteranopes and tritanopes see them (simulated as in Machado et al. 2009,
-https://doi.org/10.1109/TVCG.2009.113), and can be read on white and on black.
+The palette is Okabe and Ito's (https://jfly.uni-koeln.de/color/), distinguishable with every common colour blindness, without its yellow and
+black, which cannot be read on white and on black. Runs have a grey in addition. Tasks have none, because grey means "no label", "shared" or
+"before the fork" in charts of tasks. The colours from the seventh task on are far (CIELAB) from all others, for normal vision and for
+protanopes, deuteranopes and tritanopes (simulated as in Machado et al. 2009, https://doi.org/10.1109/TVCG.2009.113), and can be read on
+white and on black.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def task_colours(tasks: Iterable[str]) -> dict[str, str]:
-    """Colour of each task, by its place among all tasks of its data set (chosen or not, so that a smaller run keeps the colours)."""
+    """Colour of each task. ``tasks``: all tasks of the data set in order, chosen or not, so that a run with fewer tasks keeps the colours."""
     return {task: TASK_PALETTE[place % len(TASK_PALETTE)] for place, task in enumerate(dict.fromkeys(tasks))}
 
 

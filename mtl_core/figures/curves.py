@@ -1,4 +1,4 @@
-"""Curves: numbers over a run's time, smoothed, thinned and drawn with Plotly. Data in, figure out."""
+"""Line charts of a run's scalars, smoothed, decimated and drawn with Plotly."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-POINTS = 400  # per trace on screen; the cost of a live refresh grows with it
+POINTS = 400  # per trace on screen; a live refresh costs more with more points
 MARKED = 12  # curves with at most this many points show each of them; with more, markers would fill the gaps of the dashes
-TICKS = 5  # about, on the y axis
-WORDS_HEIGHT = 18  # pixels of the marks' words
-BELOW = 40  # pixels that the x axis and its title take, about
-SHARE_SPAN = 0.1  # a chart of shares shows at least this much of 0..1, so that noise does not fill it; less only close to 1
-OTHER_SPAN = 0.02  # of the values' size: the least that any other chart shows
+TICKS = 5  # approximate number on the y axis
+WORDS_HEIGHT = 18  # pixels of the marks' text
+BELOW = 40  # approximate pixels of the x axis and its title
+SHARE_SPAN = 0.1  # smallest y range of a chart of shares, so that noise does not fill it; smaller only close to 1
+OTHER_SPAN = 0.02  # smallest y range of other charts, relative to the values
 AXES = {"step": "step", "epoch": "epoch", "minutes": "minutes"}
 
 
@@ -30,7 +30,7 @@ class Curve:
         colour: CSS colour.
         dash: Plotly dash style; solid for train, dash for val.
         smooth: whether the smoothing slider applies to it.
-        faint: drawn thin and pale, behind the others: what was before, not what is looked at.
+        faint: drawn thin and pale behind the others, for the parent run's values.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Curve:
 
 
 def ema(values: np.ndarray, smoothing: float) -> np.ndarray:
-    """Exponential moving average without the pull towards a starting value.
+    """Exponential moving average with bias correction at the start.
 
     Args:
-        values: (n,); NaN stays NaN and is left out of the average.
-        smoothing: 0 (none) up to, not including, 1; the share of the past that each new value keeps.
+        values: (n,); NaN stays NaN and does not enter the average.
+        smoothing: from 0 (none) to below 1; the weight of the past in each new value.
     """
     if not 0 <= smoothing < 1:
         raise ValueError(f"smoothing: expected 0 <= smoothing < 1, found {smoothing}")
@@ -58,7 +58,7 @@ def ema(values: np.ndarray, smoothing: float) -> np.ndarray:
 
 
 def decimate(x: np.ndarray, y: np.ndarray, limit: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """At most ``limit`` (at least 4) of the points, in order: both ends, and the lowest and highest of each stretch between them."""
+    """At most ``limit`` (at least 4) of the points, in order: both ends, and the minimum and maximum of each interval between them."""
     x, y = np.asarray(x), np.asarray(y)
     count = len(y)
     if count <= limit:
@@ -70,7 +70,7 @@ def decimate(x: np.ndarray, y: np.ndarray, limit: int = POINTS) -> tuple[np.ndar
     padded[: len(inner)] = inner
     padded = padded.reshape(stretches, size)
     missing = np.isnan(padded)
-    starts = 1 + size * np.arange(stretches)  # a stretch of NaN alone gives its first point, and so a gap in the line
+    starts = 1 + size * np.arange(stretches)  # an interval of only NaN gives its first point, which makes a gap in the line
     lowest = starts + np.where(missing, np.inf, padded).argmin(axis=1)
     highest = starts + np.where(missing, -np.inf, padded).argmax(axis=1)
     kept = np.unique(np.concatenate([[0], lowest, highest, [count - 1]]))
@@ -78,7 +78,7 @@ def decimate(x: np.ndarray, y: np.ndarray, limit: int = POINTS) -> tuple[np.ndar
 
 
 def positions(rows: pd.DataFrame, axis: str) -> np.ndarray:
-    """Place of each row on the x axis.
+    """Position of each row on the x axis.
 
     Args:
         rows: with columns ``step``, ``epoch`` and ``wall_time`` (seconds since the run's start).
@@ -100,14 +100,13 @@ def curve_figure(
     legend: bool = False,
     marks: Iterable[tuple[float, str]] = (),
 ) -> go.Figure:
-    """A line chart of few points. Where a curve is smoothed, its raw values stay visible, faint, behind it.
+    """A line chart with decimated curves. The raw values of a smoothed curve are drawn faint behind it.
 
     Args:
-        share: whether the values are shares of 1. The axis then stays within 0..1, as long as they do.
-        marks: (place on the x axis, words) of what happened then; a vertical line each, without words where they are empty.
+        share: whether the values are shares of 1. The axis then stays within 0..1 if all values do.
+        marks: (position on the x axis, text) of events; each is a vertical line, with its text if that is not empty.
 
-    Smoothing comes before thinning. The constant ``uirevision`` keeps the zoom and the hidden lines where the page
-    updates a chart in place.
+    Smoothing precedes decimation. The constant ``uirevision`` keeps zoom and hidden lines when the page updates a chart in place.
     """
     curves = list(curves)
     traces = [
@@ -143,7 +142,7 @@ def curve_figure(
         "yaxis": y_axis,
     }
     _draw_marks(layout, list(marks))
-    if legend and any(text for _, text in marks):  # the words of the marks stand between the chart and the legend
+    if legend and any(text for _, text in marks):  # the marks' texts are between the chart and the legend
         layout["margin"]["t"] += WORDS_HEIGHT
         layout["legend"]["y"] = 1 + WORDS_HEIGHT / max(height - layout["margin"]["t"] - BELOW, 40)
     if not traces:
@@ -154,9 +153,9 @@ def curve_figure(
 
 
 def _scale(values: np.ndarray, share: bool, log_y: bool) -> dict[str, Any]:
-    """Digits that tell the ticks of the y axis apart, and its range where Plotly's own would magnify noise or leave 0..1.
+    """Tick format with enough digits to distinguish the ticks, and a y range where Plotly's own would magnify noise or exceed 0..1.
 
-    Without a range, ``autorange`` is set: a chart that is updated in place would keep the range it had when it was empty.
+    Without a range, ``autorange`` is set, because a chart that is updated in place would keep the range of the empty chart.
     """
     values = values[np.isfinite(values)]
     if not len(values):
@@ -177,7 +176,7 @@ def _scale(values: np.ndarray, share: bool, log_y: bool) -> dict[str, Any]:
 
 
 def _range(low: float, high: float, least: float, floor: float, ceiling: float) -> list[float]:
-    """Both ends of an axis: around the values, ``least`` or more apart, and beyond floor and ceiling only by half a line's width."""
+    """The range of an axis around the values: at least ``least`` long, and beyond floor and ceiling by only half a line's width."""
     span = max(high - low, least)
     bottom = max(floor, min((low + high - span) / 2, ceiling - span))
     return [max(bottom - 0.05 * span, floor - 0.02 * span), min(bottom + 1.05 * span, ceiling + 0.02 * span)]
@@ -187,14 +186,14 @@ def _draw_marks(layout: dict[str, Any], marks: list[tuple[float, str]]) -> None:
     grey = "rgba(128,128,128,0.8)"
     line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"color": grey, "width": 1, "dash": "dash"}}
     if marks:
-        layout["margin"]["t"] = max(layout["margin"]["t"], 18)  # room for the words
+        layout["margin"]["t"] = max(layout["margin"]["t"], 18)  # room for the texts
     layout["shapes"] = [{**line, "x0": x, "x1": x} for x, _ in marks]
     words = {"yref": "paper", "y": 1, "yanchor": "bottom", "xanchor": "center", "showarrow": False, "font": {"color": grey, "size": 10}}
     layout["annotations"] = [{**words, "x": x, "text": text} for x, text in marks if text]
 
 
 def _widths(curves: list[Curve]) -> list[float]:
-    """Of curves that lie on each other the earlier ones are wider, so that each colour is seen."""
+    """Line width of each curve. Of coinciding curves the earlier ones are wider, so that every colour is visible."""
     widths, later = [], []
     for curve in reversed(curves):
         same = sum(np.array_equal(curve.x, other.x) and np.allclose(curve.y, other.y, rtol=1e-3, atol=0, equal_nan=True) for other in later)

@@ -1,4 +1,4 @@
-"""A data set in pictures: who has which targets, how classes, values and boxes are spread. Counts in, Plotly figure out."""
+"""Charts of a data set: coverage of the tasks' targets, and distributions of classes, values and boxes, as Plotly figures."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ GRID = "rgba(128,128,128,0.18)"
 SPLIT_OPACITY = {"train": 1.0, "val": 0.55, "test": 0.28}  # of a task's colour
 LACKING = "rgba(128,128,128,0.16)"
 MOST_CLASSES = 40  # bars in one chart
-MOST_POINTS = 2000  # boxes drawn in one chart; the count says how many there are
+MOST_POINTS = 2000  # boxes drawn in one chart
 
 
 def coverage_figure(bands: Mapping[str, np.ndarray], sizes: Mapping[str, int], colours: Mapping[str, str]) -> go.Figure:
-    """Images x tasks: a row per task, a stretch of images per column, in the task's colour where the images have its target.
+    """Label coverage: a row per task, a band of images per column, in the task's colour where the images have its target.
 
     Args:
         bands: split -> float (B, T) share of labelled images in 0..1, from ``coverage_bands``.
-        sizes: split -> images; the splits stand side by side, as wide as they are large.
+        sizes: split -> number of images; the splits are side by side, with widths in proportion.
         colours: task -> CSS colour, in the order of the T tasks.
     """
     names = list(colours)
@@ -62,13 +62,13 @@ def _coverage_row(edges: np.ndarray, shares: np.ndarray, place: int, name: str, 
 
 
 def class_figure(classes: Sequence[str], counts: Mapping[str, np.ndarray], totals: Mapping[str, int], colour: str, noun: str = "images") -> go.Figure:
-    """Share of a split's images (or boxes, pixels) per class, a bar per split: how balanced the classes are, and whether the splits are alike.
+    """Share of a split's images (or boxes, pixels) per class, with a bar per split. Shows class balance and differences between the splits.
 
     Args:
         classes: K names; the most frequent ``MOST_CLASSES`` in train are drawn, in the order given.
         counts: split -> int (K,).
-        totals: split -> what 100 % is; splits with 0 are left out.
-        noun: what is counted.
+        totals: split -> the count that is 100 %; splits with 0 are omitted.
+        noun: noun of the counted things.
     """
     reference = next(iter(counts.values()))
     order = np.sort(np.argsort(-reference, kind="stable")[:MOST_CLASSES])
@@ -87,12 +87,12 @@ def class_figure(classes: Sequence[str], counts: Mapping[str, np.ndarray], total
 
 
 def histogram_figure(edges: np.ndarray, counts: Mapping[str, np.ndarray], colour: str, unit: str, noun: str = "images") -> go.Figure:
-    """Spread of a number, each split as shares of its own total, as steps over each other.
+    """Histogram of a number: overlaid step lines, one per split, as shares of the split's total.
 
     Args:
         edges: float (B + 1,).
-        counts: split -> int (B,); splits without values are left out.
-        noun: what has a value.
+        counts: split -> int (B,); splits without values are omitted.
+        noun: noun of the things that have a value.
     """
     traces = []
     for split, numbers in counts.items():
@@ -112,10 +112,10 @@ def histogram_figure(edges: np.ndarray, counts: Mapping[str, np.ndarray], colour
 
 
 def box_figure(boxes: np.ndarray, image_size: tuple[int, int], colour: str) -> go.Figure:
-    """Width against height of boxes, one point each, inside the image's own rectangle.
+    """Scatter plot of the boxes' width and height, with the image's rectangle.
 
     Args:
-        boxes: float (B, 2) width and height in pixels. Of more than ``MOST_POINTS``, evenly spread ones are drawn.
+        boxes: float (B, 2) width and height in pixels. At most about ``MOST_POINTS``, evenly spread, are drawn.
         image_size: (H, W) in pixels.
     """
     height, width = image_size
@@ -134,7 +134,7 @@ def box_figure(boxes: np.ndarray, image_size: tuple[int, int], colour: str) -> g
 
 
 def counts_figure(numbers: Mapping[str, np.ndarray], colour: str, title: str) -> go.Figure:
-    """How often each whole number occurs (boxes per image), each split as shares of its images.
+    """Frequency of each whole number (boxes per image), as shares of each split's images.
 
     Args:
         numbers: split -> int (n,).
@@ -178,5 +178,5 @@ def _faint(colour: str, opacity: float = 0.18) -> str:
 
 
 def _short(text: str, longest: int = 22) -> str:
-    """A name as Plotly may draw it: it reads some HTML, and names come with the data."""
+    """Shorten and escape a name for Plotly, which interprets some HTML; names come from outside."""
     return html.escape(text if len(text) <= longest else text[: longest - 1] + "…", quote=False)

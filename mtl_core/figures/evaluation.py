@@ -1,4 +1,4 @@
-"""Charts of an evaluation: confusion, curves, calibration, scatter, errors by depth, regret. Numbers in, Plotly figures out."""
+"""Charts of an evaluation as Plotly figures: confusion, curves, calibration, scatter, errors by depth, regret."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def confusion_figure(
     height: int = 380,
     uncoloured: str = "",
 ) -> go.Figure:
-    """Share of each row as depth of colour, counts as numbers; on both axes the places of the names.
+    """Confusion matrix: colour shows the share of the row, text the count. Axis values are indices of the names.
 
     Args:
-        titles: of rows and columns.
-        uncoloured: a column that is no part of the shares: it holds nearly everything, and would leave no colour for the rest.
+        titles: axis titles of rows and columns.
+        uncoloured: a column excluded from the shares, because it has nearly all counts and would leave the other cells without colour.
     """
     part = matrix * np.array([name != uncoloured for name in columns])
     total = part.sum(1, keepdims=True)
@@ -71,7 +71,7 @@ def confusion_figure(
 
 
 def _numbers(matrix: np.ndarray, share: np.ndarray, colour: str) -> list[dict[str, object]]:
-    """Counts as text of the page's colour, which suits the theme; on a strong cell, of the colour that can be read on it."""
+    """Annotations with the counts: in the page's text colour, or on a strong cell in the colour that is readable on it."""
     if max(matrix.shape) > SHOWN_NUMBERS:
         return []
     bright = sum(part * value for part, value in zip((0.299, 0.587, 0.114), bytes.fromhex(colour[1:]), strict=True)) > 140
@@ -84,7 +84,7 @@ def _numbers(matrix: np.ndarray, share: np.ndarray, colour: str) -> list[dict[st
 
 
 def short_count(count: float) -> str:
-    """Such as 7, 950, 12.3k, 4.1M."""
+    """A count in short form, such as 7, 950, 12.3k, 4.1M."""
     for size, letter in ((1e6, "M"), (1e4, "k")):
         if count >= size:
             return f"{count / (1e6 if letter == 'M' else 1e3):.3g}{letter}"
@@ -92,10 +92,10 @@ def short_count(count: float) -> str:
 
 
 def class_curves_figure(curves: np.ndarray, names: Sequence[str], shown: int | None, kind: str, colour: str, height: int = 260) -> go.Figure:
-    """Curves of all classes, one in colour.
+    """Curves of all classes, with one class in colour.
 
     Args:
-        curves: (K, 2, P), filled up with NaN. shown: the class in colour; None for all grey.
+        curves: (K, 2, P), padded with NaN. shown: index of the class in colour; None for all grey.
         kind: ``pr`` or ``roc``.
     """
     traces = []
@@ -112,7 +112,7 @@ def class_curves_figure(curves: np.ndarray, names: Sequence[str], shown: int | N
 
 
 def reliability_figure(bins: np.ndarray, colour: str, height: int = 260) -> go.Figure:
-    """How often what is said with some confidence is right; the dotted line is where it should be. ``bins`` (B, 3) as in an evaluation."""
+    """Reliability diagram: accuracy per confidence bin; the dotted line is perfect calibration. ``bins`` (B, 3) as in an evaluation."""
     edges = np.linspace(0, 1, len(bins) + 1)
     filled = bins[:, 0] > 0
     size = bins[:, 0] / max(bins[:, 0].sum(), 1)
@@ -131,7 +131,7 @@ def reliability_figure(bins: np.ndarray, colour: str, height: int = 260) -> go.F
 
 
 def scatter_figure(scatter: np.ndarray, unit: str, colour: str, height: int = 380) -> go.Figure:
-    """Prediction against target, at most ``POINTS`` images evenly taken; the dotted line is where both are equal. ``scatter`` (N, 3)."""
+    """Scatter plot of prediction against target for at most ``POINTS`` images; on the dotted line both are equal. ``scatter`` (N, 3)."""
     taken = scatter[np.linspace(0, len(scatter) - 1, min(POINTS, len(scatter))).astype(int)] if len(scatter) else scatter
     points = go.Scatter(
         x=taken[:, 1],
@@ -162,14 +162,14 @@ def by_depth_figure(stretches: np.ndarray, unit: str, colour: str, height: int =
 
 
 def by_angle_figure(degrees: np.ndarray, colour: str, height: int = 260) -> go.Figure:
-    """How many pixels are how many degrees off. ``degrees`` (180, 2) as in an evaluation."""
+    """Histogram of the pixels' angular errors in degrees. ``degrees`` (180, 2) as in an evaluation."""
     last = int(np.flatnonzero(degrees[:, 1]).max(initial=0)) + 1
     bars = go.Bar(x=degrees[:last, 0], y=degrees[:last, 1], marker={"color": colour}, hovertemplate="about %{x:.1f}°: %{y:,} pixels<extra></extra>")
     return go.Figure([bars], _layout(height, xaxis=_axis("angle, °"), yaxis=_axis("pixels")))
 
 
 def errors_figure(errors: np.ndarray, title: str, colour: str, height: int = 260) -> go.Figure:
-    """How the images' errors are spread."""
+    """Histogram of the images' errors."""
     counts, edges = np.histogram(errors[np.isfinite(errors)], bins=30) if np.isfinite(errors).any() else (np.zeros(1), np.array([0.0, 1.0]))
     bars = go.Bar(
         x=(edges[1:] + edges[:-1]) / 2,
@@ -178,13 +178,13 @@ def errors_figure(errors: np.ndarray, title: str, colour: str, height: int = 260
         marker={"color": colour},
         hovertemplate="about %{x:.3g}: %{y:,} images<extra></extra>",
     )
-    if len(title) > LONG_TITLE:  # four charts stand in a row
+    if len(title) > LONG_TITLE:  # the page has four charts in a row
         title = title.replace(", ", ",<br>", 1)
     return go.Figure([bars], _layout(height, xaxis=_axis(title), yaxis=_axis("images")))
 
 
 def regret_figure(found: Sequence[object], colours: dict[str, str], chosen: int | None, height: int = 230) -> go.Figure:
-    """What each epoch would cost each task, in % of its best value (``mtl_core.analysis.regret``). The axis ends at ``MOST_COST``."""
+    """Regret of each task at each epoch, in % of its best value (``mtl_core.analysis.regret``). The axis ends at ``MOST_COST``."""
     traces, largest = [], 0.0
     for regret in found:
         cost = 100 * np.abs(regret.best - regret.values) / abs(regret.best) if regret.best else np.abs(regret.best - regret.values)
@@ -195,7 +195,7 @@ def regret_figure(found: Sequence[object], colours: dict[str, str], chosen: int 
     words = {"x": chosen, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "text": "chosen", "font": {"color": GREY, "size": 11}}
     marks = {"shapes": [mark], "annotations": [words]} if chosen is not None else {"annotations": []}
     costs = _axis("% worse than its best", rangemode="tozero", nticks=5)
-    if largest > MOST_COST:  # a first epoch, most often: it would press the others flat
+    if largest > MOST_COST:  # usually the first epoch, which would flatten the rest
         costs["range"] = [-0.02 * MOST_COST, MOST_COST]
         place = {"x": 1, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "top", "showarrow": False}
         marks["annotations"].append({**place, "text": f"cut at {MOST_COST} %; the worst is {largest:,.0f} %", "font": {"color": GREY, "size": 11}})

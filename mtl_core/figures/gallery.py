@@ -1,4 +1,4 @@
-"""Contact sheets: many small captioned pictures on one, so that the screen loads one file instead of fifty."""
+"""Contact sheets: many small captioned pictures in one file, so that the page loads one file instead of fifty."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ GAP = 8
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture: uint8 (H, W, 3), with a caption that may be empty."""
+    """One picture, uint8 (H, W, 3), with a caption, which may be empty."""
 
     image: np.ndarray
     caption: str = ""
 
 
 def contact_sheet(rows: Sequence[tuple[str, Sequence[Tile]]], *, ink: str, text_height: int) -> Image.Image:
-    """Titled rows of tiles of one size, on a transparent ground.
+    """Rows of tiles of equal size with titles, on a transparent background.
 
     Args:
-        rows: (title at the row's left, its tiles); the longest row gives the width.
-        ink: CSS colour of titles and captions, readable on the page behind.
-        text_height: of titles and captions, in pixels of the sheet.
+        rows: (title left of the row, its tiles); the longest row determines the width.
+        ink: CSS colour of titles and captions.
+        text_height: height of titles and captions in pixels.
 
     Returns:
-        RGBA picture. A caption wider than its tile takes two lines, and ends in an ellipsis where these are too few; a row without captions has
-        no room for them.
+        RGBA picture. A caption wider than its tile takes two lines and ends in an ellipsis if they are too short. A row without captions has
+        no space for them.
     """
     if not rows or not any(tiles for _, tiles in rows):
         raise ValueError("rows: expected at least one tile, found none")
@@ -56,7 +56,7 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Tile]]], *, ink: str, text_
 
 
 def wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """``text`` in at most two lines of ``width`` pixels, broken after a space, an underscore or a hyphen where there is one; none for no text."""
+    """``text`` in at most two lines of ``width`` pixels, broken after a space, underscore or hyphen if there is one; no line for empty text."""
     if font.getlength(text) <= width:
         return [text] if text else []
     fits = max(end for end in range(1, len(text)) if font.getlength(text[:end]) <= width or end == 1)
@@ -68,7 +68,7 @@ def wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
 
 
 def shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """``text``, cut with an ellipsis where it is wider than ``width`` pixels."""
+    """``text``, cut with an ellipsis if it is wider than ``width`` pixels."""
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:
@@ -77,7 +77,7 @@ def shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
 
 
 def png(picture: Image.Image | np.ndarray) -> bytes:
-    """PNG file of a picture (or of uint8 (H, W, 3 or 4)); the same picture gives the same bytes."""
+    """PNG file of a picture (or of uint8 (H, W, 3 or 4)). Deterministic."""
     if isinstance(picture, np.ndarray):
         picture = Image.fromarray(picture)
     buffer = io.BytesIO()

@@ -1,11 +1,11 @@
-"""A matrix of numbers between -1 and 1 as a coloured table: who agrees with whom."""
+"""Heat map of a matrix of cosines between -1 and 1."""
 
 from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
 
-# Orange against blue, through grey: told apart with every common colour blindness, and readable on white and on black.
+# Orange to blue, through grey: distinguishable with every common colour blindness, and readable on white and on black.
 SCALE = [(0.0, "#E8803A"), (0.5, "#9AA3AE"), (1.0, "#4FA3DB")]
 
 
@@ -17,7 +17,7 @@ def cosine_figure(cosines: np.ndarray, names: list[str], height: int = 260) -> g
         names: of rows and columns.
     """
     shown = cosines.astype(float).copy()
-    np.fill_diagonal(shown, np.nan)  # a task always agrees with itself: no news, and it would set the eye on the diagonal
+    np.fill_diagonal(shown, np.nan)  # always 1, and it would draw attention to the diagonal
     texts = [["" if np.isnan(value) else _signed(value) for value in row] for row in shown]
     trace = go.Heatmap(
         z=shown,

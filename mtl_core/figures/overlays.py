@@ -1,7 +1,7 @@
-"""Targets and predictions drawn over an image: arrays in, arrays out.
+"""Drawing of targets and predictions over an image, from arrays to arrays.
 
-Images are uint8 (H, W, 3); ``scale`` enlarges by a whole number without smoothing, so that a pixel stays a pixel and boxes
-(in image pixels) stay in register.
+Images are uint8 (H, W, 3). ``scale`` enlarges by a whole factor without smoothing, so that pixels stay sharp and boxes
+(in image pixels) stay aligned.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HEAT_SCALE = np.array([hex_to_rgb(colour) for colour in ("#440154", "#3b528b", 
 
 
 def class_colours(classes: Sequence[str]) -> np.ndarray:
-    """uint8 (K, 3): one colour per class; ``background`` takes none, so that class "3" has one colour in boxes and masks alike."""
+    """uint8 (K, 3): one colour per class. ``background`` uses no palette colour, so that class "3" has the same colour in boxes and masks."""
     colours = np.zeros((len(classes), 3), dtype=np.uint8)
     named = [index for index, name in enumerate(classes) if name != "background"]
     for order, index in enumerate(named):
@@ -42,7 +42,7 @@ def depth_legend(near: float, far: float, unit: str) -> list[tuple[str, str]]:
 
 
 def depth_scale(steps: int = 64) -> list[str]:
-    """CSS colours from near to far, evenly spaced: what ``draw_depth`` uses."""
+    """CSS colours of ``draw_depth`` from near to far, evenly spaced."""
     return _css(_scaled(np.linspace(0, 1, steps), _DEPTH_SCALE))
 
 
@@ -56,7 +56,7 @@ def _css(colours: np.ndarray) -> list[str]:
 
 
 def draw_heat(image: np.ndarray, heat: np.ndarray, scale: int) -> np.ndarray:
-    """Heat (H, W) in 0..1 over a grey version of the image; the hotter, the less of the image is seen."""
+    """Heat (H, W) in 0..1 over a grey version of the image; hotter places are more opaque."""
     grey = np.repeat(image.mean(2, keepdims=True), 3, axis=2)
     share = (0.75 * np.clip(heat, 0, 1))[..., None]
     colours = _scaled(np.clip(heat, 0, 1), _HEAT_SCALE)
@@ -69,7 +69,7 @@ def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
 
 
 def draw_boxes(image: np.ndarray, boxes: np.ndarray, captions: Sequence[str], colours: np.ndarray, scale: int) -> np.ndarray:
-    """Boxes (B, 4) as x1, y1, x2, y2 in image pixels, with one caption and one colour (B, 3) each. The first box lies on top."""
+    """Boxes (B, 4) as x1, y1, x2, y2 in image pixels, with one caption and one colour (B, 3) each. The first box is on top."""
     picture = Image.fromarray(enlarge(image, scale))
     pen = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=max(10, 3 * scale))
@@ -89,7 +89,7 @@ def draw_mask(image: np.ndarray, mask: np.ndarray, classes: Sequence[str], scale
     for index, name in enumerate(classes):
         if name == "background":
             shown &= mask != index
-    # In float32 and from tables of the classes: several times as fast as mixing the two pictures.
+    # float32 and a table of class colours are several times as fast as blending two pictures.
     table = np.concatenate([MASK_OPACITY * colours, np.zeros((1, 3))]).astype(np.float32)
     kept = np.where(shown, 1 - MASK_OPACITY, 0.45).astype(np.float32)
     mixed = image * kept[..., None] + table[np.where(shown, mask, len(classes))]
@@ -105,7 +105,7 @@ def draw_depth(depth: np.ndarray, near: float, far: float, scale: int) -> np.nda
 
 
 def _scaled(place: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """uint8 (..., 3): colours at places 0..1 of a scale, from 256 steps."""
+    """uint8 (..., 3): colours at positions 0..1 of a scale, in 256 steps."""
     steps = np.linspace(0, len(scale) - 1, 256)
     table = np.stack([np.interp(steps, np.arange(len(scale)), scale[:, channel]) for channel in range(3)], axis=1).round().astype(np.uint8)
     return table[(place * 255).round().astype(np.uint8)]
@@ -116,7 +116,7 @@ def _caption(pen: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, fill:
     width, height = right - left + 4, bottom - top + 4
     x = int(np.clip(corner[0], 0, max(0, size[0] - width)))
     above = corner[1] - height
-    y = int(np.clip(above if above >= 0 else corner[1], 0, max(0, size[1] - height)))  # inside the box where there is no room above it
+    y = int(np.clip(above if above >= 0 else corner[1], 0, max(0, size[1] - height)))  # inside the box if there is no room above it
     pen.rectangle((x, y, x + width, y + height), fill=fill)
     dark_text = 0.299 * fill[0] + 0.587 * fill[1] + 0.114 * fill[2] > 150
     pen.text((x + 2 - left, y + 2 - top), text, fill=(0, 0, 0) if dark_text else (255, 255, 255), font=font)

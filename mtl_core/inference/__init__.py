@@ -1,1 +1,1 @@
-"""A trained network outside its run: loaded from the store or from an exported folder, asked about any image."""
+"""Inference: loads a trained network from the store or an exported folder and predicts any image."""

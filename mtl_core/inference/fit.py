@@ -1,6 +1,6 @@
-"""An image of any size in the network's frame, and what was predicted there back on the image.
+"""Geometry between an image of any size and the network's frame: places images in the frame and maps predictions back to the image.
 
-One ``Fit`` holds where the resized image stands in the frame; image, masks, depth and boxes all go through it, so they stay in register.
+A ``Fit`` has the place of the resized image in the frame. Image, masks, depth and boxes all use it, so they stay aligned.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ HOW = ("pad", "stretch", "crop")
 
 @dataclass(frozen=True)
 class Fit:
-    """Where an image of ``old`` (height, width) stands in a frame of ``new``.
+    """Place of an image of size ``old`` (height, width) in a frame of size ``new``.
 
     Attributes:
         scaled: (height, width) of the resized image.
-        offset: (down, right) of its upper left corner in the frame; negative where it is cut off.
-        before: how the image came into ``old``, where it was placed twice (by the data set, then by preprocessing); None where ``old`` is its own.
+        offset: (down, right) of its upper left corner in the frame; negative if it is cut off.
+        before: the first placement, if the image was placed twice (by the data set, then by preprocessing); None if ``old`` is the image's own size.
     """
 
     old: tuple[int, int]
@@ -35,12 +35,13 @@ class Fit:
 
     @property
     def factors(self) -> tuple[float, float]:
-        """Pixels of the frame for a pixel of the image, down and across."""
+        """Frame pixels per image pixel, down and across."""
         return self.scaled[0] / self.old[0], self.scaled[1] / self.old[1]
 
 
 def fit(old: tuple[int, int], new: tuple[int, int], how: str) -> Fit:
-    """``pad`` shows the whole image in its proportions, ``stretch`` fills the frame, ``crop`` fills it in the image's proportions."""
+    """Fit an image of size ``old`` into a frame of size ``new``. ``pad`` keeps the whole image and its proportions, ``stretch`` fills the frame,
+    ``crop`` fills it and keeps the proportions."""
     if how not in HOW:
         raise ValueError(f"how: expected one of {', '.join(HOW)}, found '{how}'")
     placement = place(old, new, how)
@@ -48,7 +49,7 @@ def fit(old: tuple[int, int], new: tuple[int, int], how: str) -> Fit:
 
 
 def into_frame(image: np.ndarray, placed: Fit, bars: str = "mean") -> np.ndarray:
-    """uint8 (H, W, C) -> (*new, C), by the function that training images go through; ``bars`` as there."""
+    """uint8 (H, W, C) -> (*new, C), with the function that also resizes training images; ``bars`` as in ``resized_image``."""
     if placed.old == placed.new == placed.scaled:
         return image
     placement = Placement(placed.old, placed.new, placed.scaled, placed.offset)
@@ -77,7 +78,7 @@ def points_back(points: np.ndarray, placed: Fit) -> np.ndarray:
 
 
 def boxes_back(boxes: np.ndarray, placed: Fit) -> np.ndarray:
-    """Boxes (B, 4) in pixels of the frame -> in pixels of the image, cut at its edges."""
+    """Boxes (B, 4) in pixels of the frame -> in pixels of the image, clipped at its edges."""
     (fy, fx), (down, across), (height, width) = placed.factors, placed.offset, placed.old
     moved = (boxes - np.array([across, down, across, down])) / np.array([fx, fy, fx, fy])
     back = moved.clip(0, [width, height, width, height]).astype(np.float32)
@@ -85,13 +86,13 @@ def boxes_back(boxes: np.ndarray, placed: Fit) -> np.ndarray:
 
 
 def classes_back(mask: np.ndarray, placed: Fit) -> np.ndarray:
-    """Class index per pixel of the frame -> per pixel of the image (nearest); ``IGNORE`` where the frame does not show the image."""
+    """Class index per pixel of the frame -> per pixel of the image (nearest); ``IGNORE`` for pixels outside the frame."""
     back = _back(mask, placed, Image.Resampling.NEAREST, IGNORE)
     return back if placed.before is None else classes_back(back, placed.before)
 
 
 def values_back(values: np.ndarray, placed: Fit) -> np.ndarray:
-    """float32 (H, W) of the frame -> of the image (bilinear); NaN where the frame does not show the image."""
+    """float32 (H, W) of the frame -> of the image (bilinear); NaN for pixels outside the frame."""
     back = _back(values.astype(np.float32), placed, Image.Resampling.BILINEAR, np.nan)
     return back if placed.before is None else values_back(back, placed.before)
 
@@ -104,12 +105,12 @@ def _back(values: np.ndarray, placed: Fit, how: Image.Resampling, unknown: float
     down, across = placed.offset
     whole[top - down : bottom - down, left - across : right - across] = values[top:bottom, left:right]
     known = np.asarray(Image.fromarray(whole).resize(placed.old[::-1], how))
-    if np.isnan(unknown) and np.isnan(whole).any():  # bilinear would spread NaN; the edge of what is known is decided pixel by pixel
+    if np.isnan(unknown) and np.isnan(whole).any():  # bilinear spreads NaN, so the nearest pixel decides at the edge
         nearest = np.asarray(Image.fromarray(whole).resize(placed.old[::-1], Image.Resampling.NEAREST))
         known = np.where(np.isnan(known), nearest, known)
     return known
 
 
 def _inside(placed: Fit) -> list[tuple[int, int]]:
-    """Rows and columns of the frame that hold image."""
+    """Ranges of the frame's rows and columns that the image covers."""
     return [(max(0, at), min(frame, at + side)) for at, side, frame in zip(placed.offset, placed.scaled, placed.new, strict=True)]

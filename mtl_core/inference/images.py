@@ -1,4 +1,4 @@
-"""Images from anywhere as uint8 arrays. What comes from outside is bounded before it is decoded: file size, pixels, formats."""
+"""Image files, Pillow images and arrays as uint8 arrays. File size, pixel count and format are checked before decoding."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _DEEP_GREY = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
 class ImageFileError(DataError):
-    """A file is no image that can be read, or too large a one."""
+    """A file is not a readable image, or too large."""
 
 
 def read_image(source: str | Path | bytes, levels: tuple[float, float] | None = None) -> np.ndarray:
-    """uint8 (H, W, 3) of an image file (or its content), upright, the first frame only; transparent parts stand on white.
+    """uint8 (H, W, 3) of an image file (or its content), turned upright, first frame only; transparent parts become white.
 
     Raises:
-        ImageFileError: missing, too large, of an unknown format, or damaged; says which.
+        ImageFileError: the file is missing, too large, of an unknown format, or damaged.
     """
     name = "the image" if isinstance(source, bytes) else f"'{source}'"
     content = source if isinstance(source, bytes) else _content(Path(source), name)
     if len(content) > LARGEST_FILE:
         raise ImageFileError(f"{name} has {len(content) / 2**20:.0f} MB; expected at most {LARGEST_FILE // 2**20}. Make it smaller.")
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:  # Pillow may warn of the size, too: filters are left to the process
-            if picture.width * picture.height > LARGEST_IMAGE:  # known from the header, before anything is decoded
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:  # Pillow may warn of the size too; warning filters belong to the process
+            if picture.width * picture.height > LARGEST_IMAGE:  # the header has the size, so this is before decoding
                 raise ImageFileError(_too_many(name, picture.width, picture.height))
             picture.load()
             return rgb(ImageOps.exif_transpose(picture), levels)
@@ -43,22 +43,22 @@ def read_image(source: str | Path | bytes, levels: tuple[float, float] | None = 
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise ImageFileError(f"{name} has more than {LARGEST_IMAGE:,} pixels. Make it smaller.") from None
-    except Exception as error:  # Pillow's decoders raise whatever they like on damaged data
+    except Exception as error:  # Pillow's decoders raise many types of exceptions on damaged data
         what = "no image of a known format" if isinstance(error, Image.UnidentifiedImageError) else f"a damaged image ({error})"
         raise ImageFileError(f"{name} is {what}; expected one of {', '.join(FORMATS)}.") from None
 
 
 def rgb(picture: Image.Image, levels: tuple[float, float] | None = None) -> np.ndarray:
-    """uint8 (H, W, 3) of a Pillow image of any mode, as imported pictures are read: 16-bit grey becomes the nearest of 256 levels.
+    """uint8 (H, W, 3) of a Pillow image of any mode, converted like imported pictures: 16-bit grey becomes the nearest of 256 levels.
 
-    ``levels``: numbers of 16-bit and float pictures that are black and white, where a set of imported pictures has its own.
+    ``levels``: the values that mean black and white in 16-bit and float pictures, if an imported set has its own.
     """
     if levels is not None and (picture.mode.startswith("I") or picture.mode == "F"):
         return np.asarray(eight_bits(picture, levels)[0].convert("RGB"))
     if picture.mode in _DEEP_GREY or (picture.mode == "I" and picture.format in ("PNG", "TIFF", "PPM")):
         levels = np.asarray(picture).astype(np.int64).clip(0, 65535)
         return np.repeat(upper_eight_bits(levels)[..., None], 3, axis=2)
-    if picture.mode in ("I", "F"):  # not of a file: numbers that only Pillow knows how to take
+    if picture.mode in ("I", "F"):  # not from a file; only Pillow knows the range of these numbers
         return np.asarray(picture.convert("RGB"))
     return np.asarray(eight_bits(picture)[0].convert("RGB"))
 
@@ -67,8 +67,8 @@ def as_image(image: Any, levels: tuple[float, float] | None = None) -> np.ndarra
     """uint8 (H, W, 3) of a path, a Pillow image, or an array: uint8 (H, W), (H, W, 1), (H, W, 3), or floats in 0..1 of these shapes.
 
     Raises:
-        ImageFileError: it is a file that cannot be read.
-        DataError: it is none of these; says what was found.
+        ImageFileError: the file cannot be read.
+        DataError: the value is none of these.
     """
     if isinstance(image, str | Path | bytes):
         return read_image(image, levels)

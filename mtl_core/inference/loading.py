@@ -1,6 +1,6 @@
-"""``load``: a trained network by its run or its exported folder.
+"""``load``: loads a trained network from a run or an exported folder.
 
-Nothing is unpickled: tensors come from safetensors files whose SHA-256 is checked, everything else from JSON.
+No file is unpickled: tensors come from safetensors files with a checked SHA-256, everything else from JSON.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ def load(
     """A run's network, ready to predict: ``load("20261123-141502-3fa9").predict(["a.jpg"])``.
 
     Args:
-        run_or_folder: a run's id (or how it begins) in the store; or a folder: an exported model's or a run's own.
+        run_or_folder: a run's id in the store (or the beginning of the id); or the folder of an exported model or of a run.
         checkpoint: ``best`` (on val), ``last``, or a kept epoch's number. An exported folder holds one only, and this is ignored.
         device: ``cpu``, ``cuda``, ``mps`` or ``auto``.
-        fit: how images of another size are brought to the network's: ``pad``, ``stretch`` or ``crop``; None as its training data were, else ``pad``.
+        fit: how images are resized to the network's size: ``pad``, ``stretch`` or ``crop``; None: as in training, else ``pad``.
         home: the store's folder; None for MTL_HOME, else ``./runs``.
 
     Raises:
-        RunNotFoundError: no such run or folder.
-        NotPossibleError: the run has no such checkpoint; says which it has.
-        ModelFileError, StoreError: files are missing, damaged, or not what was written.
+        RunNotFoundError: the run or folder does not exist.
+        NotPossibleError: the run has no such checkpoint; the message lists those that it has.
+        ModelFileError, StoreError: files are missing, damaged or changed.
     """
-    description, tensors = described(run_or_folder, checkpoint, home=home)
+    description, tensors = find_model(run_or_folder, checkpoint, home=home)
     return Predictor(description, tensors, device=device, fit=fit)
 
 
-def described(run_or_folder: str | Path, checkpoint: str | int = "best", *, home: str | Path | None = None) -> tuple[ModelDescription, bytes]:
-    """What ``load`` builds the network from: its description, and its tensors as the content of a safetensors file."""
+def find_model(run_or_folder: str | Path, checkpoint: str | int = "best", *, home: str | Path | None = None) -> tuple[ModelDescription, bytes]:
+    """The description of a network and its tensors, as the content of a safetensors file. Arguments and errors as for ``load``."""
     folder = Path(run_or_folder)
     if (folder / DESCRIPTION).is_file():
         return read_model(folder)
@@ -74,7 +74,7 @@ def _from_run(folder: Path, config: RunConfig, cache: Path, run: dict[str, str],
     for attempt in (1, 2):
         chosen = find_checkpoint(folder, wanted)
         path = folder / "checkpoints" / chosen.name
-        if attempt == 2 or path.is_dir():  # one that trains may have replaced its last checkpoint since the index was read
+        if attempt == 2 or path.is_dir():  # a training run may have replaced its last checkpoint since the index was read
             break
     try:
         meta = read_meta(folder, chosen.name)

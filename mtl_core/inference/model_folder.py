@@ -1,6 +1,6 @@
-"""A model's folder: ``model.safetensors`` (numbers only) and ``model.json`` (everything else, with the SHA-256 of the first). No torch, no code.
+"""A model's folder: ``model.safetensors`` (tensors) and ``model.json`` (the rest, with the SHA-256 of the first). Imports no torch, runs no code.
 
-``config.yaml`` beside them is the run's config for people and for training it again; loading does not read it.
+``config.yaml`` beside them is the run's config, for people and for training again; loading does not read it.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ LARGEST_SIDE = 4096  # pixels; a description from elsewhere must not make a netw
 
 
 class ModelFileError(DataError):
-    """A model's files are missing, damaged, or not what they should be."""
+    """A model's files are missing, damaged or inconsistent."""
 
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """All that is needed to build a network and to read what it says.
+    """All data needed to build a network and to decode its outputs.
 
     Attributes:
-        config: of its run.
-        tasks: of the run, by name, in its order.
-        statistics: ``PreparedData.statistics`` of the training split: how images are normalised, what numbers are standardised with.
-        run: id and name of the run it comes from; empty where unknown.
-        epoch, step: how far it was trained.
-        epoch_is_whole: the checkpoint stands at the end of ``epoch`` epochs and not within the next one.
+        config: the run's config.
+        tasks: the run's tasks by name, in its order.
+        statistics: ``PreparedData.statistics`` of the training split: normalisation of images, mean and std of numbers.
+        run: id and name of its run; empty if unknown.
+        epoch, step: position of the checkpoint in training.
+        epoch_is_whole: True if the checkpoint is from the end of epoch ``epoch``, False if it is from within the next one.
     """
 
     config: RunConfig
@@ -50,18 +50,18 @@ class ModelDescription:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) that the network takes."""
+        """(C, H, W) of the network's input."""
         return tuple(self.statistics["image_shape"])
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """The description as JSON-able values."""
         tasks = [asdict(task) for task in self.tasks.values()]
         place = {"run": self.run, "epoch": self.epoch, "step": self.step, "epoch_is_whole": self.epoch_is_whole}
         return {"format": FORMAT, **place, "config": self.config.to_dict(), "tasks": tasks, "statistics": self.statistics}
 
 
 def model_files(description: ModelDescription, tensors: bytes) -> dict[str, bytes]:
-    """The folder's files by name."""
+    """The contents of the folder's files by name."""
     whole = {**description.to_dict(), "sha256": {TENSORS: hashlib.sha256(tensors).hexdigest()}}
     return {
         TENSORS: tensors,
@@ -74,26 +74,26 @@ def read_model(folder: Path) -> tuple[ModelDescription, bytes]:
     """Description and tensors (the content of a safetensors file) of a model's folder.
 
     Raises:
-        ModelFileError: a file is missing or not what was written; says which.
+        ModelFileError: a file is missing, damaged or changed; the message names it.
     """
     path = folder / DESCRIPTION
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelFileError(f"'{path}' cannot be read ({error}); expected the description of an exported model. Export the run again.") from None
-    description = _described(values, path)
+    description = _parse_description(values, path)
     wanted = values.get("sha256", {}).get(TENSORS) if isinstance(values.get("sha256"), dict) else None
     return description, read_tensors(folder / TENSORS, wanted)
 
 
 def read_tensors(path: Path, sha256: str | None, *, unchecked: bool = False) -> bytes:
-    """A safetensors file's content. Hashed and used from one reading, so that nothing can change in between.
+    """A safetensors file's content. It is read once, so that the hashed content is the content in use.
 
     Args:
-        sha256: what was written beside it; None is an error, unless ``unchecked``: our own first checkpoints had none.
+        sha256: the expected SHA-256; None is an error, unless ``unchecked`` (our first checkpoints had no SHA-256).
 
     Raises:
-        ModelFileError: it is missing, or its SHA-256 is another one.
+        ModelFileError: the file is missing, or its SHA-256 differs.
     """
     try:
         content = path.read_bytes()
@@ -107,7 +107,7 @@ def read_tensors(path: Path, sha256: str | None, *, unchecked: bool = False) -> 
 
 
 def tasks_of(values: list[Mapping[str, Any]]) -> dict[str, Task]:
-    """Tasks as ``dataclasses.asdict`` and JSON have left them."""
+    """Tasks by name, from the values that ``dataclasses.asdict`` wrote to JSON."""
     known = Task.__dataclass_fields__
     tasks = [Task(**{key: _plain(value) for key, value in each.items() if key in known}) for each in values]
     return {task.name: task for task in tasks}
@@ -141,7 +141,7 @@ def _plain(value: Any) -> Any:
     return tuple(_plain(each) for each in value) if isinstance(value, list | tuple) else value
 
 
-def _described(values: Any, path: Path) -> ModelDescription:
+def _parse_description(values: Any, path: Path) -> ModelDescription:
     try:
         written = int(values["format"])
         if written > FORMAT:

@@ -1,4 +1,4 @@
-"""Predictor: a network with everything around it: image in, typed predictions out."""
+"""Predictor: a trained network with preprocessing and decoding, from images to typed predictions."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from mtl_core.training.parts import network_parts
 
 
 class Predictor:
-    """A trained network. Get one from ``mtl_core.load``. Computes in float32, with batch normalisation's running statistics.
+    """A trained network; ``mtl_core.load`` makes it. Computes in float32, with batch normalisation's running statistics.
 
     Attributes:
-        description: config, tasks, statistics, and how far it was trained.
-        kinds: the run's tasks, each with all that its kind knows (decode, draw).
+        description: config, tasks, statistics and position in training.
+        kinds: task name -> ``TaskKind``, which decodes and draws.
         model: the network in evaluation mode; normalised images (n, C, H, W) -> raw output per task.
-        device: where it computes.
+        device: the device in use.
         how: ``pad``, ``stretch`` or ``crop``.
 
     Raises:
-        ModelFileError: the tensors are not those of this network.
-        ConfigError: a part of it does not exist here, or ``fit`` is unknown.
+        ModelFileError: the tensors do not fit the network.
+        ConfigError: a part of the config is not installed, or ``fit`` is unknown.
     """
 
     def __init__(self, description: ModelDescription, tensors: bytes, device: str = "cpu", fit: str | None = None):
@@ -64,23 +64,23 @@ class Predictor:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) that the network takes."""
+        """(C, H, W) of the network's input."""
         return self.description.image_shape
 
     def predict(self, images: Any, batch_size: int = 16) -> list[ImagePrediction]:
-        """Predictions of every image, in order, each in the pixels of the image as it was handed in; see ``mtl_core.inference.results``.
+        """Predictions of every image, in order, each in pixels of the given image; see ``mtl_core.inference.results``.
 
         Args:
             images: one image or several (a list, or an array (N, H, W, 3)). An image is a path, a file's content as bytes, a Pillow image, or an
                 array: uint8, or float in 0..1, of shape (H, W), (H, W, 1) or (H, W, 3). They may differ in size.
 
         Raises:
-            ImageFileError, DataError: one of them is no image; nothing is predicted then.
+            ImageFileError, DataError: one of them is not an image; no predictions are returned then.
         """
         return list(self.predict_each(_several(images), batch_size))
 
     def predict_each(self, images: Iterable[Any], batch_size: int = 16) -> Iterator[ImagePrediction]:
-        """The same for any number of images, ``batch_size`` of them in memory at a time."""
+        """``predict`` for any number of images, with ``batch_size`` of them in memory at a time."""
         source = iter(images)
         while batch := [as_image(image, self.levels) for image in islice(source, batch_size)]:
             yield from self._predict(batch)
@@ -91,7 +91,7 @@ class Predictor:
         return self._framed(image)
 
     def normalised(self, frames: np.ndarray) -> Tensor:
-        """uint8 (n, h, w, C) at the network's size -> float32 (n, C, h, w) as it was trained on, on its device."""
+        """uint8 (n, h, w, C) at the network's size -> float32 (n, C, h, w), normalised as in training, on its device."""
         pixels = torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2))).to(self.device, torch.float32)
         scale, offset = self.normalisation
         return pixels.mul_(scale).add_(offset)
@@ -102,15 +102,15 @@ class Predictor:
         return self.model(self.normalised(frames))
 
     def decode(self, outputs: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Predictions per task, n rows as in ``mtl_core.tasks.kind``, in the network's frame. A task that only compares images with each other
-        (contrastive) says nothing of one, and is left out."""
+        """Predictions per task, n rows as in ``mtl_core.tasks.kind``, in the network's frame. Without tasks that only compare images with each other
+        (contrastive), because they have no prediction for one image."""
         comparing = {name for name, kind in self.kinds.items() if kind.is_self_supervised and kind.images_at_least > 1}
         return {name: kind.decode(outputs[name]) for name, kind in self.kinds.items() if name not in comparing}
 
     def draw(self, image: np.ndarray, prediction: ImagePrediction, task: str, scale: int = 1) -> Drawing:
-        """A task's prediction drawn over the image handed in, uint8 (H, W, 3)."""
+        """A task's prediction drawn over the given image, uint8 (H, W, 3)."""
         kind, result = self.kinds[task], prediction[task]
-        if type(result).__name__ == "Decoded":  # of a kind that only knows its own frame
+        if type(result).__name__ == "Decoded":  # an unknown kind, which is drawn in the network's frame
             return kind.draw_prediction(prediction.frame, result.decoded, kind.task, scale)
         return kind.draw_prediction(image, result.decoded, kind.task, scale)
 
@@ -124,7 +124,7 @@ class Predictor:
             yield ImagePrediction(size, results, raw, np.repeat(frame, 3 // frame.shape[2], axis=2), placed)
 
     def _framed(self, image: np.ndarray) -> np.ndarray:
-        """The way of a training image: as the data set reads and places it, then noise, colour and size as preprocessing has them."""
+        """Process an image like a training image: placement by the data set, then denoising, colour and size of preprocessing."""
         placed, steps = self._fit(image.shape[:2]), self.description.config.data.preprocessing
         if self._places_first():
             image, placed = into_frame(image, placed.before or placed, self._bars), placed if placed.before else None
@@ -134,7 +134,7 @@ class Predictor:
         return np.ascontiguousarray(image if placed is None else into_frame(image, placed))
 
     def _places_first(self) -> bool:
-        """Whether the data set brought its pictures to a size, before preprocessing."""
+        """Whether the data set resized its pictures before preprocessing."""
         return self._source_how != "none"
 
     def _fit(self, size: tuple[int, int]) -> Fit:
@@ -158,7 +158,7 @@ def _several(images: Any) -> list[Any]:
     if isinstance(images, np.ndarray):
         if images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3)):
             return [images]
-        if images.ndim != 4:  # (3, H, W) would be taken for three grey images
+        if images.ndim != 4:  # (3, H, W) would be read as three grey images
             raise DataError(
                 f"expected an array (H, W), (H, W, 1), (H, W, 3) or (N, H, W, 3), found {images.shape}. Channels come last; grey images go in a list"
             )
@@ -174,15 +174,15 @@ def _how(description: ModelDescription, asked: str | None) -> str:
 
 
 def _placed(description: ModelDescription) -> tuple[str, str, tuple[int, int, int]]:
-    """What the data set did to its pictures before preprocessing: how they were resized, the colour of their bars, and their shape (C, H, W) then.
+    """The data set's treatment of its pictures before preprocessing: resize mode, colour of the bars, and resulting shape (C, H, W).
 
-    Models of earlier versions say less. Imported pictures had black bars then; a size is the data set's where preprocessing has none.
+    Models of earlier versions do not record it: imported pictures had black bars, and without a resize in preprocessing the size is the data set's.
     """
     known, steps, shape = description.statistics.get("placed"), description.config.data.preprocessing, description.image_shape
     if known:
         return known["how"], known["bars"], tuple(known["shape"])
     how = description.statistics.get("resized", "none") if steps.resize == "none" else "none"
-    channels = 1 if shape[0] == 1 and steps.colour != "grey" else 3  # grey images that nothing made grey came so
+    channels = 1 if shape[0] == 1 and steps.colour != "grey" else 3  # grey input without conversion means a grey data set
     return how, "black" if description.config.data.name == "imported" else "mean", (channels, *shape[1:])
 
 

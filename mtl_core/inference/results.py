@@ -1,4 +1,4 @@
-"""What ``predict`` gives for an image: one typed result per task, in the pixels of the image as it was handed in.
+"""Results of ``predict`` for an image: one typed result per task, in pixels of the given image.
 
 ================ ==================== ===================================================================================
 kind             result               holds
@@ -6,14 +6,14 @@ kind             result               holds
 classification   ``OneClass``         probabilities (K,), the best class's index and name
 multi_label      ``ManyClasses``      probabilities (K,), names of those at 0.5 or more
 regression       ``Number``           value, unit
-segmentation     ``Mask``             classes uint8 (H, W); 255 where the network was not shown that part
-depth            ``DepthMap``         values float32 (H, W), unit; NaN where the network was not shown that part
+segmentation     ``Mask``             classes uint8 (H, W); 255 outside the network's frame
+depth            ``DepthMap``         values float32 (H, W), unit; NaN outside the network's frame
 detection        ``Boxes``            boxes float32 (B, 4) x1, y1, x2, y2 in pixels, classes (B,), scores (B,), best first
 keypoints        ``NamedPoints``      points float32 (K, 2) x, y as shares of the image's width and height, scores (K,)
 any other        ``Decoded``          what the kind decodes, in the network's own frame
 ================ ==================== ===================================================================================
 
-H and W are those of the image handed in. ``decoded`` of each is the same in the layout of ``mtl_core.tasks.kind``, one row, for drawing.
+H and W are those of the given image. ``decoded`` has the same prediction as one row in the layout of ``mtl_core.tasks.kind``, for drawing.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class ImagePrediction:
     """All tasks of one image.
 
     Attributes:
-        size: (height, width) of the image handed in.
+        size: (height, width) of the given image.
         tasks: result by task name, in the run's order.
-        raw: the same predictions before they were brought back to the image, one row each of the layout of ``mtl_core.tasks.kind``.
-        frame: uint8 (h, w, 3): the image as the network was shown it.
-        fit: where the image stands in that frame.
+        raw: the predictions in the network's frame, one row each in the layout of ``mtl_core.tasks.kind``.
+        frame: uint8 (h, w, 3): the network's input image.
+        fit: place of the image in that frame.
     """
 
     size: tuple[int, int]

@@ -17,7 +17,7 @@ from mtl_core.inference.predictor import Predictor
 
 
 def saliency(predictor: Predictor, frame: np.ndarray) -> dict[str, np.ndarray]:
-    """float32 (H, W) in 0..1 per task for one image, uint8 (H, W, C) at the network's size; all zeros where nothing speaks for the answer.
+    """float32 (H, W) in 0..1 per task for one image, uint8 (H, W, C) at the network's size; all zeros if no channel raises the score.
 
     Raises:
         NotPossibleError: the heads read a vector, which has no places.

@@ -1,8 +1,8 @@
-"""Predictions of a whole split by one checkpoint of a run: made on demand, kept in the run's folder, read without computing anything.
+"""Predictions of a whole split by one checkpoint: computed on demand, stored in the run's folder, read again without computation.
 
 ``<run>/predictions/<split>_epoch_<k>_step_<s>/``: ``meta.json`` and numbered ``.npy`` files: the rows of the split, and one array per task (and its
-candidates), as in a probe file. Images and targets stay in the prepared data, but for self-supervised tasks: what they were shown and were to find
-is kept beside their predictions (``input/<task>``, ``target/<task>``). The folder is written under a temporary name and renamed when whole.
+candidates), as in a probe file. Images and targets stay in the prepared data, except that inputs and targets of self-supervised tasks are stored
+with their predictions (``input/<task>``, ``target/<task>``). The folder is written under a temporary name and renamed when complete.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _FOLDER = re.compile(r"(train|val|test)_epoch_(\d{4,})_step_(\d{8,})")
 
 @dataclass(frozen=True)
 class SplitPredictions:
-    """The stored predictions of one split; answers what a ``Film`` does, with one epoch.
+    """The stored predictions of one split, with the interface of a ``Film`` of one epoch.
 
     Attributes:
         split: ``train``, ``val`` or ``test``.
-        epoch: of the checkpoint that predicted.
+        epoch: epoch of the checkpoint.
         index: int64 (n,), the rows of the split that were predicted.
         data: the split.
         tasks: the run's tasks by name.
@@ -58,7 +58,7 @@ class SplitPredictions:
         return len(self.index)
 
     def epochs(self) -> list[int]:
-        """The one epoch there is."""
+        """The one epoch, as a list."""
         return [self.epoch]
 
     def image(self, number: int) -> np.ndarray:
@@ -67,11 +67,11 @@ class SplitPredictions:
         return np.repeat(image, 3 // len(image), axis=0).transpose(1, 2, 0)
 
     def row(self, number: int) -> int:
-        """Where the image stands in its split."""
+        """Row of the image in its split."""
         return int(self.index[number])
 
     def truth(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Targets by task, and bool (n,) where there are any."""
+        """Targets by task, and by task bool (n,): whether the image has a target."""
         names = {name: task.target for name, task in self.tasks.items() if task.target in self.data.targets}
         targets = {name: self.data.targets[target][self.index] for name, target in names.items()}
         labelled = {name: np.asarray(self.data.labelled[target][self.index]) for name, target in names.items()}
@@ -83,7 +83,7 @@ class SplitPredictions:
         return dict(self.predictions)
 
     def targets(self, number: int) -> str:
-        """JSON: each task's target of one image; null where it has none."""
+        """JSON: each task's target of one image; null if the image has none."""
         row = self.row(number)
         read = {name: task.target for name, task in self.tasks.items() if task.target in self.data.targets}
         targets = {name: self.data.targets[target][row : row + 1] for name, target in read.items()}
@@ -95,7 +95,7 @@ class SplitPredictions:
         return json.dumps(target_layers(self.tasks, self.image(number), 0, targets, labelled, inputs))
 
     def seen(self, task: str, number: int) -> np.ndarray:
-        """uint8 (H, W, 3): the image as a task is shown it; a self-supervised one sees a changed copy."""
+        """uint8 (H, W, 3): a task's input image; a self-supervised task has a changed copy."""
         inputs = self._inputs()
         return inputs[task][number] if task in inputs else self.image(number)
 
@@ -111,12 +111,11 @@ Pictures = Film | SplitPredictions
 
 
 def predict_split(predictor: Predictor, data: MultiTaskDataset, split: str, checkpoint: str, run_folder: Path, progress: Progress) -> None:
-    """Predict the images of a split, evenly spread ones where there are too many (``images_predicted``), and keep the predictions. What is there
-    already is left alone.
+    """Predict a split's images (at most ``images_predicted``, evenly spread) and store the predictions. Does nothing if they are stored already.
 
     Args:
-        checkpoint: name of the checkpoint that ``predictor`` was loaded from.
-        progress: told the share done; what it raises ends the work, and nothing is kept.
+        checkpoint: name of the predictor's checkpoint.
+        progress: called with the share done (0..1); an exception from it ends the work, and nothing is stored.
     """
     place = Path(run_folder) / "predictions" / f"{split}_{checkpoint}"
     if (place / "meta.json").is_file():
@@ -133,13 +132,13 @@ def predict_split(predictor: Predictor, data: MultiTaskDataset, split: str, chec
 
 
 def images_predicted(images: int, size: tuple[int, int], tasks: int) -> int:
-    """How many of a split's images are predicted: all, but at most ``MOST_IMAGES`` and what ``MOST_BYTES`` hold of this size (H, W)."""
+    """Number of predicted images of a split: all, limited by ``MOST_IMAGES`` and by ``MOST_BYTES`` for images of this size (H, W)."""
     return min(images, MOST_IMAGES, max(1, MOST_BYTES // (5 * size[0] * size[1] * max(1, tasks))))
 
 
 @torch.inference_mode()
 def _predicted(predictor: Predictor, frames: np.ndarray, start: int) -> dict[str, np.ndarray]:
-    """What is kept of a batch. Self-supervised tasks are shown views of their own, the same ones every time."""
+    """The stored arrays of a batch. Self-supervised tasks get their own views, equal at every call."""
     batch = Batch(predictor.normalised(frames), {}, {}, torch.arange(len(frames)))
     made = {name: kind for name, kind in predictor.kinds.items() if kind.is_self_supervised}
     seen = with_views(batch, predictor.kinds, seed=0, epoch=0, step=start)
@@ -153,14 +152,14 @@ def _predicted(predictor: Predictor, frames: np.ndarray, start: int) -> dict[str
 
 
 def kept_splits(run_folder: Path) -> list[tuple[str, int]]:
-    """(split, epoch) of all that was predicted, newest epoch last."""
+    """(split, epoch) of all stored predictions, newest epoch last."""
     parent = Path(run_folder) / "predictions"
     found = [_FOLDER.fullmatch(path.name) for path in parent.iterdir()] if parent.is_dir() else []
     return sorted(((match[1], int(match[2])) for match in found if match), key=lambda each: each[1])
 
 
 def open_split(run_folder: Path, split: str, checkpoint: str, data: MultiTaskDataset, tasks: Mapping[str, Task]) -> SplitPredictions | None:
-    """What ``predict_split`` kept; None where it has not.
+    """The predictions stored by ``predict_split``; None if there are none.
 
     Raises:
         StoreError: the files are damaged, or belong to other data.

@@ -31,7 +31,7 @@ class SharingTimes:
 
 @torch.inference_mode()
 def time_sharing(predictor: Predictor, frame: np.ndarray, rounds: int = ROUNDS) -> SharingTimes:
-    """Time both on one image, uint8 (H, W, C) at the network's size, in turns after one pass to warm up.
+    """Time both on one image, uint8 (H, W, C) at the network's size, alternating, after one warm-up pass.
 
     A network per task is taken to be what this one computes for that task alone: the same width, so what is compared is sharing alone.
     """

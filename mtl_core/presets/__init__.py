@@ -1,4 +1,4 @@
-"""Presets: complete configs that show something. One preset is one YAML file in this folder; the number in its name orders the list."""
+"""Presets: complete example configs. Each is one YAML file in this folder; the number in its file name sets its place in the list."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Preset:
-    """A config with what it is for.
+    """A config with its purpose.
 
     Attributes:
-        name: for the command line.
-        title: for people.
-        shows: what one sees in it.
-        measured: how long it took and where that was measured.
+        name: name on the command line.
+        title: title on screen.
+        shows: what the run demonstrates.
+        measured: training time and the machine on which it was measured.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Preset:
 
 
 def load_presets() -> list[Preset]:
-    """All presets in order; the first is the one to start with."""
+    """All presets in order; the first one is meant for beginners."""
     return [_read(path) for path in sorted(_FOLDER.glob("*.yaml"))]
 
 
@@ -41,7 +41,7 @@ def get_preset(name: str) -> Preset:
     """The preset called ``name``.
 
     Raises:
-        ConfigError: there is none; says which there are.
+        ConfigError: there is no such preset; the message lists the names.
     """
     presets = {preset.name: preset for preset in load_presets()}
     if name not in presets:

@@ -1,1 +1,1 @@
-"""The run store, jobs that fill it, and what can be read back. Importing anything here costs no torch."""
+"""The run store, the queue that fills it, and its readers. No module here imports torch when it is imported."""

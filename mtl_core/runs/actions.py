@@ -1,7 +1,7 @@
-"""What a person can do with a run: stop, pause, let go on, name, describe, put in order, delete.
+"""Actions of a person on a run: stop, pause, proceed, rename, annotate, reorder, archive, delete.
 
-Each function checks the run's state in the same transaction in which it changes it, so two people, two tabs or a page and the command line can
-ask at once. What goes on with a run or begins another one from it is in ``mtl_core.runs.lineage``.
+Each function checks the run's state and changes it in one transaction, so two people, two tabs, or a page and the command line can act at the
+same time. Resume, train on and fork are in ``mtl_core.runs.lineage``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _runs, _controls = schema.runs, schema.controls
 
 
 def stop(store: RunStore, run_id: str) -> Run:
-    """Ask a run to save its state and end. A queued one is stopped at once; one that has ended stays as it is."""
+    """Ask a run to save its state and end. A queued run is stopped at once; an ended run does not change."""
     run = store.get(run_id)
     with store.database.write() as connection:
         queued = update(_runs).where(_runs.c.id == run.id, _runs.c.status == RunStatus.QUEUED.value)
@@ -40,10 +40,10 @@ def stop(store: RunStore, run_id: str) -> Run:
 
 
 def pause(store: RunStore, run_id: str) -> Run:
-    """Ask a running run to save its state and wait. It keeps its device; ``proceed`` lets it go on where it stands.
+    """Ask a running run to save its state and wait. It keeps its device; ``proceed`` continues it in place.
 
     Raises:
-        NotPossibleError: it is not running.
+        NotPossibleError: the run is not running.
     """
     run = store.get(run_id)
     with store.database.write() as connection:
@@ -55,10 +55,10 @@ def pause(store: RunStore, run_id: str) -> Run:
 
 
 def proceed(store: RunStore, run_id: str) -> Run:
-    """Let a paused run go on.
+    """Continue a paused run.
 
     Raises:
-        NotPossibleError: it is not paused.
+        NotPossibleError: the run is not paused.
     """
     run = store.get(run_id)
     with store.database.write() as connection:
@@ -69,7 +69,7 @@ def proceed(store: RunStore, run_id: str) -> Run:
 
 
 def _ask(connection: Connection, run_id: str, kind: str, from_statuses: tuple[str, ...], to_status: RunStatus) -> bool:
-    """Leave a request to a run in one of these states; a second click leaves no second one."""
+    """Store a request to a run that is in one of ``from_statuses``; a second click stores no second request."""
     changed = update(_runs).where(_runs.c.id == run_id, _runs.c.status.in_(from_statuses)).values(status=to_status.value)
     if connection.execute(changed).rowcount == 0:
         return False
@@ -80,15 +80,15 @@ def _ask(connection: Connection, run_id: str, kind: str, from_statuses: tuple[st
 def change(store: RunStore, run_id: str, key: str, value: float, settle: float = 0.0) -> Run:
     """Change a loss weight (``tasks.<task>.loss_weight``) or the learning rate (``optimizer.lr``) of a run from its next step on.
 
-    The change becomes part of the run's config, so that a resumed run, a clone and a fork make it too. A change of the same key that still waits
-    gives way to this one.
+    The change becomes part of the run's config, so that a resumed run, a clone and a fork replay it. This change replaces a pending change of the
+    same key.
 
     Args:
-        settle: seconds that it waits for a further one, so that a slider moved through ten values makes one change. Any other request ends the wait.
+        settle: seconds of debounce: a slider moved through ten values makes one change. Any other request ends the wait.
 
     Raises:
-        NotPossibleError: no process trains it.
-        ConfigError: the key cannot change, or cannot have this value.
+        NotPossibleError: no process trains the run.
+        ConfigError: the key cannot be changed, or the value is out of range.
     """
     run = store.get(run_id)
     run.config.at_step(run.step).with_change(run.step, key, value)
@@ -104,14 +104,11 @@ def change(store: RunStore, run_id: str, key: str, value: float, settle: float =
     return store.get(run.id)
 
 
-# -- the queue
-
-
 def move(store: RunStore, run_id: str, to: int) -> Run:
-    """Put a queued run at place ``to`` of the line (1 is next); beyond the end means last.
+    """Move a queued run to position ``to`` of the queue (1 is next); a position beyond the end means last.
 
     Raises:
-        NotPossibleError: it is not queued (any more).
+        NotPossibleError: the run is not queued (any more).
     """
     run = store.get(run_id)
     with store.database.write() as connection:
@@ -120,17 +117,14 @@ def move(store: RunStore, run_id: str, to: int) -> Run:
             raise NotPossibleError(f"run {run.id} is not in the queue (any more); it is {run.status}")
         line.remove(run.id)
         line.insert(max(to, 1) - 1, run.id)
-        first = time.time() - len(line)  # ranks are times, so that what is queued later comes behind
+        first = time.time() - len(line)  # ranks are times, so that a run queued later sorts behind these
         for place, each in enumerate(line):
             connection.execute(update(_runs).where(_runs.c.id == each).values(queue_rank=first + place / 1000))
     return store.get(run.id)
 
 
-# -- names and notes
-
-
 def rename(store: RunStore, run_id: str, title: str) -> Run:
-    """Give a run another name; an empty one brings back the name made from its settings.
+    """Rename a run; an empty name restores the name made from its settings.
 
     Raises:
         ConfigError: the name is too long or has a line break.
@@ -139,14 +133,14 @@ def rename(store: RunStore, run_id: str, title: str) -> Run:
 
 
 def set_note(store: RunStore, run_id: str, note: str) -> Run:
-    """Replace a run's note. Raises ConfigError where it is too long."""
+    """Replace a run's note. Raises ConfigError if it is too long."""
     if len(note) > LONGEST_NOTE:
         raise ConfigError(Problem("note", f"expected at most {LONGEST_NOTE} characters, found {len(note)}; shorten it"))
     return _describe(store, run_id, note=note.strip())
 
 
 def set_tags(store: RunStore, run_id: str, tags: Iterable[str]) -> Run:
-    """Replace a run's tags; each is kept once. Raises ConfigError where one is too long or has a comma."""
+    """Replace a run's tags; duplicates are dropped. Raises ConfigError if a tag is too long or has a comma."""
     found = list(dict.fromkeys(filter(None, (_line("tags", tag, LONGEST_TAG) for tag in tags))))
     if any("," in tag for tag in found):
         raise ConfigError(Problem("tags", "a tag cannot have a comma in it; give several tags one by one"))
@@ -154,15 +148,15 @@ def set_tags(store: RunStore, run_id: str, tags: Iterable[str]) -> Run:
 
 
 def pin(store: RunStore, run_id: str, pinned: bool = True) -> Run:
-    """Keep a run at the top of every list, or not any more."""
+    """Pin a run to the top of every list, or unpin it."""
     return _describe(store, run_id, pinned=int(pinned))
 
 
 def archive(store: RunStore, run_id: str, archived: bool = True) -> Run:
-    """Leave a run out of the lists without losing anything of it, or bring it back.
+    """Hide a run from the lists without deleting anything, or show it again.
 
     Raises:
-        NotPossibleError: it has not ended.
+        NotPossibleError: the run has not ended.
     """
     run = store.get(run_id)
     if archived and not run.status.is_ended():
@@ -184,17 +178,14 @@ def _line(field: str, text: str, longest: int) -> str:
     return text
 
 
-# -- deleting
-
-
 def delete_run(store: RunStore, run_id: str) -> None:
-    """Delete a run and its folder for good. Runs forked from it stay whole.
+    """Delete a run and its folder permanently. Its forks stay complete.
 
     Raises:
-        NotPossibleError: a process holds it.
-        StoreError: its folder cannot be removed; then the run is still there.
+        NotPossibleError: a process holds the run.
+        StoreError: the folder cannot be removed; the run is not deleted then.
     """
-    run = store.get(run_id)  # a run whose process is gone becomes interrupted here, and can be deleted
+    run = store.get(run_id)  # ``get`` marks a run whose process is gone as interrupted, so it can be deleted
     thrown = None
     try:
         with store.database.write() as connection:
@@ -204,9 +195,9 @@ def delete_run(store: RunStore, run_id: str) -> None:
             for table in (schema.scalars, schema.log, schema.controls):
                 connection.execute(delete(table).where(table.c.run_id == run.id))
             connection.execute(delete(_runs).where(_runs.c.id == run.id))
-            thrown = throw(store.folder(run.id))  # last, so that a failure of it undoes the rest
+            thrown = move_to_trash(store.folder(run.id))  # last, so that its failure rolls back the rest
     except BaseException:
         if thrown:
-            put_back(thrown)
+            restore_from_trash(thrown)
         raise
     remove(thrown)

@@ -1,4 +1,4 @@
-"""Files in a run's folder: written atomically, read without torch and without unpickling anything."""
+"""Probe predictions and text files in a run's folder, written atomically and read without torch and without unpickling."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _EPOCH_FILE = re.compile(r"epoch_(\d{4,})\.npz")
 
 @dataclass(frozen=True)
 class ProbeTargets:
-    """The fixed images predicted at every epoch.
+    """The fixed validation images that are predicted at every epoch.
 
     Attributes:
         images: uint8 (n, H, W, 3).
         index: (n,) rows of the validation split.
         targets: task -> array of n rows, as in ``mtl_core.data.dataset``.
         labelled: task -> bool (n,).
-        inputs: self-supervised task -> uint8 (n, H, W, 3), the changed images that it sees.
+        inputs: self-supervised task -> uint8 (n, H, W, 3), the changed images that are its input.
     """
 
     images: np.ndarray
@@ -35,7 +35,7 @@ class ProbeTargets:
 
 
 def probe_epochs(folder: Path) -> list[int]:
-    """Epochs whose predictions are saved, in order; 0 is before training. Empty for a run that has none yet."""
+    """Epochs with saved predictions, in order; 0 is before training. Empty if the run has saved none yet."""
     probes = Path(folder) / "probes"
     if not probes.is_dir():
         return []
@@ -65,9 +65,9 @@ def read_probes(folder: Path, epoch: int) -> dict[str, np.ndarray]:
 
 
 def read_probe_file(folder: Path, epoch: int) -> dict[str, np.ndarray]:
-    """The same, and under ``candidates/<task>`` what thresholds chose the predictions from (see ``TaskKind.candidates``).
+    """``read_probes`` plus, under ``candidates/<task>``, the candidates before any threshold (see ``TaskKind.candidates``).
 
-    Runs of earlier versions kept no candidates.
+    Runs of earlier versions have no candidates.
     """
     return _read_npz(Path(folder) / "probes" / f"epoch_{epoch:04d}.npz")
 
@@ -83,4 +83,4 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise StoreError(f"'{path}' does not exist: the run has not saved these predictions (yet)") from None
     except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise StoreError(f"'{path}' cannot be read: {error}. The file is damaged; train the run again to make it anew.") from None
+        raise StoreError(f"'{path}' cannot be read: {error}. The file is damaged; train the run again to write it again.") from None

@@ -1,7 +1,7 @@
-"""The connection to the store's database: one writer per process, short transactions, errors as sentences.
+"""The connection to the store's SQLite database: one writer per process, short transactions, readable errors.
 
-SQLite before 3.51.3 has a rare fault when two connections of one process write and tidy the log at once; so all writing of a
-process goes through one connection behind a lock. Readers have their own and never wait for the writer (WAL).
+SQLite before 3.51.3 has a rare bug when two connections of one process write and checkpoint the write-ahead log at the same time. All writes of a
+process therefore go through one connection behind a lock. Readers have their own connections and never wait for the writer (WAL).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ BUSY_SECONDS = 15  # how long a statement waits for another process's transactio
 
 
 class Database:
-    """One SQLite file. Make it with ``open_database``. ``read_only``: nothing can be written."""
+    """One SQLite file; ``open_database`` makes it. ``read_only``: every write raises StoreError."""
 
     def __init__(self, path: Path, writer: Engine, reader: Engine, lock: threading.RLock, is_read_only: bool = False):
         self.path, self._writer, self._reader, self._lock, self.read_only = path, writer, reader, lock, is_read_only
 
     def check_writable(self) -> None:
-        """Raise StoreError where the store can only be read."""
+        """Raise StoreError if the store is read-only."""
         if self.read_only:
             raise StoreError(read_only.sentence(self.path))
 
@@ -43,22 +43,22 @@ class Database:
         Raises:
             StoreError: the file cannot be read.
         """
-        with self._sentences(), self._reader.connect() as connection:
+        with self._translate_errors(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that holds the write lock from its start; committed on leaving, rolled back on an exception.
+        """A transaction that holds the write lock from its start. It is committed at the end and rolled back on an exception.
 
         Raises:
             StoreError: the file cannot be written.
         """
         self.check_writable()
-        with self._lock, self._sentences(), self._writer.begin() as connection:
+        with self._lock, self._translate_errors(), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
-    def _sentences(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
@@ -66,16 +66,16 @@ class Database:
 
 
 def check_folder(folder: Path, database: str) -> bool:
-    """Make the store's folder if it is missing.
+    """Create the store's folder if it is missing.
 
     Args:
-        database: name of the file in it that holds the runs.
+        database: name of the database file in the folder.
 
     Returns:
-        Whether it can be written; False where there is a store in it that can only be read.
+        Whether the store can be written; False if the folder has a store that can only be read.
 
     Raises:
-        StoreError: it cannot be made or written, and there is nothing to read in it.
+        StoreError: the folder cannot be created or written, and has no store to read.
     """
     advice = "Set MTL_HOME to a folder that you may write."
     try:
@@ -92,13 +92,13 @@ def check_folder(folder: Path, database: str) -> bool:
 
 
 def open_database(path: Path, writable: bool = True) -> Database:
-    """The database in ``path``, made if it is missing. Calling it again in one process gives the same connections.
+    """The database in ``path``, created if it is missing. A second call in one process returns the same connections.
 
     Args:
-        writable: False to open one that can only be read.
+        writable: False opens the database read-only.
 
     Raises:
-        StoreError: the file is damaged, not ours, made by a newer version, or cannot be written. It is never deleted.
+        StoreError: the file is damaged, not a run store, of a newer version, or cannot be written. It is never deleted.
     """
     path = path.resolve()
     if not writable:
@@ -106,9 +106,9 @@ def open_database(path: Path, writable: bool = True) -> Database:
     opened = process_slot("databases")
     with process_slot("locks").setdefault("databases", threading.RLock()):
         entry = opened.get(str(path))
-        if entry is None or entry["file"] != _file_identity(path):  # not yet open, or the file was replaced below us
+        if entry is None or entry["file"] != _file_identity(path):  # not open yet, or the file was replaced
             if not path.exists() or path.stat().st_size == 0:
-                _refuse_emptied(path)  # before SQLite makes an empty database of it
+                _refuse_emptied(path)  # before SQLite turns it into an empty database
             entry = _connect(path)
             _prepare(Database(path, entry["writer"], entry["reader"], entry["lock"]))
             entry["file"] = _file_identity(path)
@@ -125,9 +125,11 @@ def _open_read_only(path: Path) -> Database:
             entry = {"writer": reader, "reader": reader, "lock": threading.RLock(), "file": file}
             if reader is None:
                 try:
-                    copy = read_only.copied(path)
+                    copy = read_only.copy_to_temporary(path)
                 except OSError as error:
-                    raise StoreError(f"the run store '{path}' cannot be copied to be read: {error.strerror or error}") from error
+                    raise StoreError(
+                        f"the run store '{path}' is read-only, and a copy to read from cannot be made: {error.strerror or error}"
+                    ) from error
                 entry |= _connect(copy)
                 _prepare(Database(copy, entry["writer"], entry["reader"], entry["lock"]), shown=path)
             opened[key] = entry
@@ -145,13 +147,13 @@ def _connect(path: Path) -> dict[str, Any]:
 
 
 def _set_up_connection(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions begin where we say, not where sqlite3 guesses
+    connection.isolation_level = None  # our "BEGIN" starts each transaction, not the sqlite3 module
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
 
 
 def _prepare(database: Database, shown: Path | None = None) -> None:
-    """Make or check the tables. ``shown``: the file to name, where this is a copy of it."""
+    """Create, migrate or check the tables. ``shown``: the path that errors name if ``database`` is a copy."""
     path = shown or database.path
     _switch_to_wal(database)
     with database.write() as connection:
@@ -177,18 +179,20 @@ def _prepare(database: Database, shown: Path | None = None) -> None:
 
 
 def _refuse_emptied(path: Path) -> None:
-    """A database without tables is a new one, unless runs lie beside it: then its content was lost."""
+    """Raise StoreError if run folders exist beside a database without tables: its content was lost."""
     runs = path.parent / "runs"
     left = len(list(runs.glob("????????-??????-????")))
     if left:
         raise StoreError(
             f"the run store '{path}' is {'empty' if path.exists() else 'missing'}, but {left} {'run folders lie' if left > 1 else 'run folder lies'} "
-            f"in '{runs}'. Nothing was deleted. Put back a copy of the file, or move '{runs}' elsewhere to begin with an empty list of runs."
+            f"in '{runs}'. Nothing was deleted. Restore a copy of the file, or move '{runs}' elsewhere to start with an empty list of runs."
         )
 
 
 def _switch_to_wal(database: Database) -> None:
-    """Readers beside a writer. Two processes that open a new store at once may find it locked for a moment, whatever the timeout."""
+    """Switch to the write-ahead log, so that readers do not block the writer.
+
+    Two processes that open a new store at the same time may find it locked, whatever the timeout, so this retries."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -213,14 +217,14 @@ def _sentence(path: Path, error: Exception) -> str:
     reason = str(getattr(error, "orig", None) or error)
     if "not a database" in reason or "malformed" in reason:
         return (
-            f"the run store '{path}' is damaged ({reason}). Nothing was deleted. Put back a copy of it, or move '{path.name}' and the files "
-            f"'{path.name}-wal' and '{path.name}-shm' elsewhere and start again: the folders of the runs stay, the list of runs starts empty."
+            f"the run store '{path}' is damaged ({reason}). Nothing was deleted. Restore a copy of it, or move '{path.name}' and the files "
+            f"'{path.name}-wal' and '{path.name}-shm' elsewhere and start again: the run folders stay, the list of runs starts empty."
         )
     if "full" in reason:
         return f"the disk that holds the run store '{path}' is full ({reason}). Free some space, then start the run again."
-    if "disk I/O error" in reason:  # what SQLite says of all but the plainest kind of full
+    if "disk I/O error" in reason:  # SQLite reports most kinds of a full disk this way
         return (
-            f"the run store '{path}' cannot be read or written ({reason}). The disk is perhaps full, or a quota on it used up, or it has a fault. "
+            f"the run store '{path}' cannot be read or written ({reason}). The disk or a quota on it may be full, or the disk has a fault. "
             "Free some space, then start the run again."
         )
     if "locked" in reason:

@@ -1,7 +1,7 @@
-"""An evaluation computed behind the pages: a process of its own, which says how far it is in ``evaluations/job.json`` of the run's folder.
+"""An evaluation in a background process, which writes its progress to ``evaluations/job.json`` of the run's folder.
 
-A process and not a thread: decoding and COCO's counting are long Python work, which in the server would slow a training thread and
-every page, and what it used goes back to the system when it ends. Queue and executor know nothing of it.
+A process instead of a thread: decoding and COCO's matching are long Python work that would slow training and pages in the server, and
+the process returns its memory when it ends. It does not pass through the queue or the executor.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from mtl_core.runs.owner import Owner, process_lives, this_process
 from mtl_core.runs.process import process_slot
 from mtl_core.runs.store import RunStore
 
-LEAST_SECONDS = 0.3  # between two notes of progress
+LEAST_SECONDS = 0.3  # between two progress writes
 NICENESS = 10  # training and pages come first
 
 _ROOT = Path(__file__).parents[2]
 
 
 class JobNote:
-    """What the evaluating process writes of itself."""
+    """The state file that the evaluating process writes."""
 
     def __init__(self, folder: Path, splits: list[str]):
         self.path = folder / "evaluations" / "job.json"
@@ -40,7 +40,7 @@ class JobNote:
         self.write()
 
     def progress(self, share: float, text: str) -> None:
-        """At most every ``LEAST_SECONDS``."""
+        """Write the progress, at most every ``LEAST_SECONDS``. ``share``: 0..1."""
         if time.monotonic() - self.written >= LEAST_SECONDS:
             self.write(share=share, text=text)
 
@@ -51,11 +51,11 @@ class JobNote:
 
 
 def start(store: RunStore, run_id: str, splits: list[str], checkpoint: str = "best") -> None:
-    """Have a process evaluate a run. Returns at once.
+    """Start a process that evaluates a run. Returns at once.
 
     Raises:
-        NotPossibleError: one is at it already.
-        ConfigError: an environment variable cannot be used, so that the process would end at once.
+        NotPossibleError: an evaluation of the run is in progress.
+        ConfigError: an environment variable is invalid, so the process would end at once.
     """
     settings.check()
     folder = store.folder(run_id)
@@ -70,13 +70,13 @@ def start(store: RunStore, run_id: str, splits: list[str], checkpoint: str = "be
     started = this_process()
     note = {"host": started.host, "pid": process.pid, "process_started": time.time(), "splits": splits}
     (folder / "evaluations").mkdir(exist_ok=True)
-    # Until it writes itself. Its start time is known to within the tolerance that process_lives allows.
+    # The process replaces this note with its own. Its start time here is exact to the tolerance of process_lives.
     write_text(folder / "evaluations" / "job.json", json.dumps({**note, "share": 0.0, "text": "loading PyTorch", "state": "running", "error": ""}))
-    process_slot("evaluations")[process.pid] = process  # kept, so that one that has ended is waited for
+    process_slot("evaluations")[process.pid] = process  # kept so that ``poll`` reaps it after it ends
 
 
 def state(folder: Path) -> dict[str, Any] | None:
-    """How the last evaluation of a run goes or went: ``state`` (running, done, failed, gone), ``share``, ``text``, ``error``, ``splits``."""
+    """State of the last evaluation of a run: ``state`` (running, done, failed, gone), ``share``, ``text``, ``error``, ``splits``."""
     for pid, process in list(process_slot("evaluations").items()):
         if process.poll() is not None:
             process_slot("evaluations").pop(pid, None)
@@ -91,7 +91,7 @@ def state(folder: Path) -> dict[str, Any] | None:
 
 
 def end(folder: Path) -> None:
-    """Ask the running evaluation to end, if there is one on this machine. What is kept stays."""
+    """Terminate the running evaluation, if this process started one. Earlier results stay."""
     note = state(folder)
     if note and note["state"] == "running" and (process := process_slot("evaluations").get(note["pid"])) is not None:
         process.terminate()

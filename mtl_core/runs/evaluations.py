@@ -1,7 +1,7 @@
-"""Evaluations of a run, kept in its folder: ``evaluations/<checkpoint>_<split>.json`` and the arrays it names. Read without torch.
+"""Evaluations in a run's folder: ``evaluations/<checkpoint>_<split>.json`` and the arrays file that it names. Read without torch.
 
-A newer evaluation of the same checkpoint and split takes the older one's place: its arrays are written first, the JSON that names them is
-replaced as a whole, so a reader sees the one or the other.
+A newer evaluation of the same checkpoint and split replaces the older one: its arrays are written first, then the JSON that names them is
+replaced atomically, so a reader sees one or the other.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NAME = re.compile(r"epoch_\d{4,}_step_\d{8,}_(train|val|test)\.json")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One checkpoint on one split. ``report`` is what ``mtl_core.training.checkpoint_evaluation`` says, with the run's id and the format."""
+    """One checkpoint on one split. ``report``: the report of ``mtl_core.training.checkpoint_evaluation`` plus run id and format."""
 
     report: dict[str, Any]
     folder: Path
@@ -44,37 +44,37 @@ class Evaluation:
         return self.report["checkpoint"]
 
     def value(self, task: str, name: str) -> float | None:
-        """A task's metric; None where it is not defined or not measured."""
+        """A task's metric; None if it is undefined or was not measured."""
         found = self.report["tasks"].get(task, {}).get("values", [])
         return next((entry["value"] for entry in found if entry["name"] == name), None)
 
     def arrays(self, task: str) -> dict[str, np.ndarray]:
-        """Arrays of one task, without its name.
+        """Arrays of one task; the task's name is cut from their keys.
 
         Raises:
-            StoreError: they are missing or damaged.
+            StoreError: the file is missing or damaged.
         """
         path = self.folder / self.report["arrays"]
         try:
             with np.load(path, allow_pickle=False) as file:
                 return {key.removeprefix(f"{task}/"): file[key] for key in file.files if key.startswith(f"{task}/")}
         except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-            raise StoreError(f"'{path}' cannot be read ({error}). Evaluate the checkpoint again to make it anew.") from None
+            raise StoreError(f"'{path}' cannot be read ({error}). Evaluate the checkpoint again to write it again.") from None
 
     def cells(self, task: str, arrays: dict[str, np.ndarray]) -> Cells | None:
-        """The task's confusion matrix, out of its arrays."""
+        """The task's confusion matrix, from its arrays; None for a task without one."""
         about = self.report["tasks"][task]["cells"]
         return Cells(tuple(about["rows"]), tuple(about["columns"]), about["counted"], arrays["cells"].astype(np.int64)) if about else None
 
 
 def write_evaluation(folder: Path, run_id: str, report: dict[str, Any], arrays: dict[str, np.ndarray]) -> Evaluation:
-    """Keep an evaluation in the run's folder.
+    """Save an evaluation in the run's folder.
 
     Raises:
-        StoreError: it cannot be written; the one before stays.
+        StoreError: it cannot be written; the earlier evaluation stays.
     """
     if report["split"] == "test":
-        with contextlib.suppress(OSError):  # what follows says that the folder cannot be written
+        with contextlib.suppress(OSError):  # the write below raises for a folder that cannot be written
             note_look(folder, "evaluated", report["epoch"])
     parent = folder / "evaluations"
     name = f"{report['checkpoint']}_{report['split']}"
@@ -87,7 +87,7 @@ def write_evaluation(folder: Path, run_id: str, report: dict[str, Any], arrays: 
         write_text(parent / f"{name}.json", json.dumps(report, allow_nan=False))
     except OSError as error:
         path.unlink(missing_ok=True)
-        raise StoreError(f"cannot keep the evaluation in '{parent}': {error.strerror or error}. Make room and evaluate again.") from error
+        raise StoreError(f"cannot save the evaluation in '{parent}': {error.strerror or error}. Free some space and evaluate again.") from error
     for old in parent.glob(f"{name}.*.npz"):
         if old != path:
             with contextlib.suppress(OSError):
@@ -96,7 +96,7 @@ def write_evaluation(folder: Path, run_id: str, report: dict[str, Any], arrays: 
 
 
 def evaluations(folder: Path) -> list[Evaluation]:
-    """All that are kept and can be read, the newest first."""
+    """All readable evaluations of a run, newest first."""
     parent, found = folder / "evaluations", []
     for path in parent.iterdir() if parent.is_dir() else ():
         if _NAME.fullmatch(path.name):

@@ -1,6 +1,6 @@
-"""Training one run in the calling thread: the same for the dashboard's background thread and the command line.
+"""Training of one run in the calling thread, for the dashboard's background thread and for the command line.
 
-What is kept here across a reload of our modules (``process_slot``) is plain data: how many runs train, which controls to stop when the
+State that must survive a reload of our modules (``process_slot``) is plain data: how many runs train, and which controls to stop when the
 program closes.
 """
 
@@ -32,15 +32,15 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 
 HEARTBEAT_SECONDS = 2.0
-CONTROL_SECONDS = 0.25  # how often requests from outside are looked for
+CONTROL_SECONDS = 0.25  # between two polls for requests in the store
 SWITCH_INTERVAL = 1e-4  # seconds; at Python's 5 ms, one busy page makes every step several times slower
-CLOSING_SECONDS = 4.0  # how long a closing program waits for its runs to save their state
-RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)  # between attempts to write how a run ended
+CLOSING_SECONDS = 4.0  # a closing program waits this long for its runs to save their state
+RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)  # between attempts to record a run's end
 
 _logger = logging.getLogger(__name__)
 
 Observer = Callable[[Any], None]  # called with each event after it was recorded
-Unwritten = Callable[[str, StoreError], bool]  # called with the end that could not be recorded, and why; whether to try again
+Unwritten = Callable[[str, StoreError], bool]  # called with the log line of an end that could not be recorded and the error; True: try again
 
 
 def execute(
@@ -51,15 +51,15 @@ def execute(
     token: str = "",
     on_unwritten: Unwritten | None = None,
 ) -> Run:
-    """Train a run to its end in this thread and return it as it then is.
+    """Train a run to its end in this thread and return its new state.
 
-    A queued run is taken first; if someone else was faster, or it was stopped, nothing happens. Whatever goes wrong in training is
+    A queued run is claimed first; if another process has claimed it, or it was stopped, nothing happens. An error in training is
     recorded as the run's ``failure``, not raised.
 
     Args:
-        control: to stop it from this process; requests made through the store reach it too.
-        token: what the run was taken with, where the caller has taken it.
-        on_unwritten: asked when the disk would not take how the run ended. Without it, it is tried for as long as it takes.
+        control: stops the run from this process; it also receives the requests made through the store.
+        token: token of the claim, if the caller has claimed the run.
+        on_unwritten: called when the store cannot record the run's end; decides whether to retry. Without it, recording is retried without limit.
 
     Raises:
         KeyboardInterrupt, SystemExit: after the run was marked as interrupted.
@@ -69,7 +69,7 @@ def execute(
     if run.status == RunStatus.QUEUED and not token:
         token = holding.claim(store, run.id, resolve_device(run.config.device), alone=False)
     if token:
-        with _held_once(store, run.id, token, control) as ours:
+        with _one_thread_per_token(store, run.id, token, control) as ours:
             if ours:
                 _Training(store, store.get(run.id), token, control, on_event or (lambda event: None), on_unwritten or _always).run()
     return store.get(run.id)
@@ -80,7 +80,7 @@ def _always(_line: str, _error: StoreError) -> bool:
 
 
 def resolve_device(name: str) -> str:
-    """``cpu``, ``cuda`` or ``mps`` for a config's ``device``. Only ``auto`` has to import torch; others are checked by the trainer."""
+    """``cpu``, ``cuda`` or ``mps`` for a config's ``device``. Only ``auto`` imports torch; the trainer checks the others."""
     if name != "auto":
         return name
     from mtl_core.training.execution import resolve_device as best_of
@@ -89,7 +89,7 @@ def resolve_device(name: str) -> str:
 
 
 class _Training:
-    """One attempt at a run: what it trains, and the right to write of it."""
+    """One attempt to train a run, with the token that permits writing to it."""
 
     def __init__(self, store: RunStore, run: Run, token: str, control: Control, on_event: Observer, on_unwritten: Unwritten):
         self.store, self.trained, self.token, self.control = store, run, token, control
@@ -98,16 +98,16 @@ class _Training:
         control.settle = lambda precision, layout: race.settle(store, run.id, precision, layout)
 
     def run(self) -> None:
-        """Train, and write how it ended whatever happens."""
+        """Train the run and record its end in every case."""
         run_id = self.trained.id
         try:
-            with self._attended():
+            with self._heartbeats():
                 trainer = import_module("mtl_core.training.trainer")
                 stop_at_exit()
-                with _undisturbed():
+                with _process_tuned_for_training():
                     ended = self._record(trainer)
             if not ended and not self.control.abandoned:
-                raise RuntimeError("the trainer ended without saying how")
+                raise RuntimeError("the trainer ended without a RunEnded event")
         except Exception as error:
             if type(error).__name__ == "RunTakenError":
                 _logger.warning("run %s was given up here: %s", run_id, error)
@@ -120,14 +120,14 @@ class _Training:
             raise
 
     def _record(self, trainer: Any) -> bool:
-        """Append every event of the trainer; True when the last one said how the run ended."""
+        """Append every event of the trainer to the store. Returns whether a RunEnded was among them."""
         ended = False
         store, run = self.store, self.trained
         with closing(trainer.train(run.config, store.folder(run.id), store.cache, self.control)) as events:
             for event in events:
                 kind = type(event).__name__
                 if kind == "RunStarted":
-                    freeze_after_imports()  # what the run's parts have imported since
+                    freeze_after_imports()  # the run's parts have imported more modules
                 if kind == "RunEnded":
                     ended = True
                     if is_closing() and event.status == RunStatus.STOPPED:  # nobody asked this run to stop
@@ -137,8 +137,7 @@ class _Training:
         return ended
 
     def _end(self, status: RunStatus, line: str, failure: dict[str, Any] | None = None) -> None:
-        """Write how the run ended, for as long as it takes: the disk may be full. Until then, or where that is given up, this process shows it all
-        the same."""
+        """Record the run's end, with retries: the disk may be full. Readers in this process see the end even while it is not recorded."""
         unwritten = process_slot("unwritten_ends")
         unwritten[self.token] = {"status": status.value, "finished_at": time.time(), "failure": failure}
         pauses = chain(RETRY_SECONDS, repeat(RETRY_SECONDS[-1]))
@@ -151,15 +150,13 @@ class _Training:
                     break
                 _logger.error("cannot record that run %s %s: %s", self.trained.id, line, error)
                 if is_closing() or status == RunStatus.INTERRUPTED or not self.on_unwritten(line, error):
-                    return  # its heartbeat ends with the process, which says to others that it is interrupted
+                    return  # the heartbeat ends with the process, so others see the run as interrupted
                 time.sleep(next(pauses))
         unwritten.pop(self.token, None)
 
-    # -- attending to the run while it trains
-
     @contextmanager
-    def _attended(self) -> Iterator[None]:
-        """A thread that writes heartbeats and hands requests from the store to ``control``, until the block ends."""
+    def _heartbeats(self) -> Iterator[None]:
+        """Run a thread that writes heartbeats and passes requests from the store to ``control``, until the block ends."""
         done = threading.Event()
         thread = threading.Thread(target=self._attend, args=(done,), name=f"attend-{self.trained.id}", daemon=True)
         thread.start()
@@ -172,9 +169,9 @@ class _Training:
     def _attend(self, done: threading.Event) -> None:
         store, run_id, control, beat_at = self.store, self.trained.id, self.control, 0.0
         while not done.wait(CONTROL_SECONDS):
-            with suppress(StoreError):  # a store busy for a moment: the next round comes soon
+            with suppress(StoreError):  # the store may be busy; the next round follows soon
                 for record in holding.take_controls(store, run_id, self.token):
-                    obey(control, record)
+                    apply_control(control, record)
                 if time.monotonic() - beat_at >= HEARTBEAT_SECONDS:
                     beat_at = time.monotonic()
                     progress_at = time.time() - (time.monotonic() - control.asked_at)
@@ -190,8 +187,8 @@ class _Training:
             return False
 
 
-def obey(control: Control, record: holding.ControlRecord) -> None:
-    """Do what a control record of the store asks for."""
+def apply_control(control: Control, record: holding.ControlRecord) -> None:
+    """Apply a request from the store to ``control``."""
     kind = record.kind
     if kind == "stop":
         control.stop("asked to stop")
@@ -204,8 +201,8 @@ def obey(control: Control, record: holding.ControlRecord) -> None:
 
 
 @contextmanager
-def _held_once(store: RunStore, run_id: str, token: str, control: Control) -> Iterator[bool]:
-    """False where the run is not held with this token, or another thread trains it with the same."""
+def _one_thread_per_token(store: RunStore, run_id: str, token: str, control: Control) -> Iterator[bool]:
+    """Register this thread as the trainer. Yields False if this process does not hold the run with the token, or another thread trains with it."""
     jobs = process_slot("executing")
     with process_slot("locks").setdefault("executing", threading.Lock()):
         ours = token not in jobs and holding.is_held_with(store, run_id, token)
@@ -218,12 +215,9 @@ def _held_once(store: RunStore, run_id: str, token: str, control: Control) -> It
             jobs.pop(token)["done"].set()
 
 
-# -- the rest of the process while a run trains
-
-
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keep Python's collector off torch's objects and let the training thread have the interpreter soon when it asks."""
+def _process_tuned_for_training() -> Iterator[None]:
+    """Keep torch's objects out of the garbage collector and shorten the thread switch interval while a run trains."""
     state = process_slot("training")
     lock = process_slot("locks").setdefault("training", threading.Lock())
     freeze_after_imports()
@@ -263,7 +257,7 @@ def _give_memory_back() -> None:
 
 
 def freeze_after_imports() -> None:
-    """Take everything alive out of Python's garbage collector's sight, if a good number of modules was imported since the last time.
+    """Freeze all live objects for the garbage collector, if more than 50 modules were imported since the last freeze.
 
     Streamlit runs a full collection after every page run; over torch's objects it holds the interpreter so long that training starves.
     """
@@ -277,27 +271,27 @@ def freeze_after_imports() -> None:
 
 
 def _unfreeze_at_exit() -> None:
-    """Extensions may complain at exit about objects that the collector was not let near. Where a run was cut short there is no time for it:
-    over PyTorch's objects that takes seconds, and a server has five to end."""
+    """Unfreeze before the interpreter ends, because extensions may report frozen objects as leaks. Skipped where a run was cut short: a collection
+    over PyTorch's objects takes seconds, and a server has five seconds to end."""
     if not (process_slot("training").get("cut_short") or process_slot("executing") or process_slot("worker processes")):
         gc.unfreeze()
 
 
 def is_closing() -> bool:
-    """True once the program is ending: nothing new begins here any more."""
+    """True once the program is ending; no run starts in this process then."""
     return process_slot("training").get("closing", False)
 
 
 def stop_at_exit() -> None:
-    """Have runs save their state when the program closes. Registered once, after torch, so that it runs before torch's own hooks."""
+    """Make runs save their state when the program closes. Registered once, after torch, so that it runs before torch's own exit hooks."""
     state = process_slot("training")
     if not state.get("at_exit"):
         state["at_exit"] = True
         atexit.register(_close)
 
 
-def closing_down() -> None:
-    """From now on a run that stops was not asked to by anyone: it is interrupted."""
+def mark_closing() -> None:
+    """Mark the program as ending: a run that stops from now on is recorded as interrupted, because nobody asked it to stop."""
     process_slot("training").update(closing=True, cut_short=True)
 
 
@@ -307,23 +301,23 @@ def _close() -> None:
     jobs = [job for job in list(process_slot("executing").values()) if not job["control"].abandoned]
     for job in jobs:
         job["control"].stop("the program is closing")
-    with workers_lock():  # none is just being started
+    with workers_lock():  # so that no worker is being started
         workers = [worker["process"] for worker in process_slot("worker processes").values()]
     if jobs or workers:
-        closing_down()
+        mark_closing()
     for worker in workers:
-        worker.terminate()  # it saves its state as this process does
+        worker.terminate()  # the worker saves its state as this process does
     for job in jobs:
         job["done"].wait(max(deadline - time.monotonic(), 0.0))
     for worker in workers:
         try:
             worker.wait(max(deadline - time.monotonic(), 0.01))
         except subprocess.TimeoutExpired:
-            worker.kill()  # it hangs; its last checkpoint is what there is
+            worker.kill()  # it hangs; its last checkpoint stays
     if process_slot("training").get("cut_short"):
-        gc.freeze()  # see _unfreeze_at_exit: PyTorch may have been imported, in part, since the last time
+        gc.freeze()  # see _unfreeze_at_exit: PyTorch may have been partly imported since the last freeze
 
 
 def workers_lock() -> Any:
-    """Held while a worker process is started or the list of them is read."""
+    """The lock for starting worker processes and for reading their list."""
     return process_slot("locks").setdefault("worker processes", threading.Lock())

@@ -1,4 +1,4 @@
-"""What made a run fail, in words: its kind, what happened, and what to do about it."""
+"""The failure record of a run: kind, message, cure and trace of the exception that ended it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _CURES = {
     "config": "Clone the run, change the setting named above, and train again.",
-    "data": "Check that the data set is where the config says and complete, then resume the run.",
+    "data": "Check that the data set is complete and in the place that the config names, then resume the run.",
     "out_of_memory": "Clone the run with a lower batch_size or a smaller backbone. Or end other programs that use the memory, then resume it.",
-    "non_finite": "Fork the run from its last good epoch (clone it where none is kept) with a lower optimizer.lr, a gradient_clip, or a lower "
-    "loss_weight of the task named above. With on_non_finite: skip, single steps like this one are left out.",
+    "non_finite": "Fork the run from its last good epoch (clone it if no epoch is kept) with a lower optimizer.lr, a gradient_clip, or a lower "
+    "loss_weight of the task named above. With on_non_finite: skip, the run skips single steps like this one.",
     "disk_full": "Free some space on the disk that holds MTL_HOME, then resume the run. What was saved before is kept.",
     "store": "Check the folder that MTL_HOME names, then resume the run.",
     "file": "Check that the file named above exists and that this program may use it, then resume the run.",
@@ -23,7 +23,7 @@ _CURES = {
     "Resume tries again from the last checkpoint.",
 }
 
-_KINDS_BY_CLASS = (  # first match wins; names, because after a reload of our modules the trainer's classes are not ours
+_KINDS_BY_CLASS = (  # first match wins; matched by name, because after a reload the trainer's classes are other objects
     ("NotEnoughMemoryError", "out_of_memory"),
     ("ConfigError", "config"),
     ("DataError", "data"),

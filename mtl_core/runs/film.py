@@ -1,7 +1,7 @@
-"""A run's probe images through training, cut by image: what one slider moves through. Reads no torch for the kinds of this repository.
+"""Predictions of a run's probe images at every epoch, grouped by image for the epoch slider. Imports no torch for the built-in task kinds.
 
-A probe file holds all images of one epoch; a viewer wants one image at all epochs. So the files are read once, and kept packed, about as large
-as they are on disk.
+A probe file holds all images of one epoch; a viewer needs one image at all epochs. The files are therefore read once and kept in memory, packed
+to about their size on disk.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from mtl_core.data.dataset import Task
 from mtl_core.figures.layers import packed, prediction_layer, target_layer
 from mtl_core.runs.artifacts import probe_epochs, read_probe_file, read_probe_targets
 
-MOST_CHARACTERS = 20_000_000  # sent for one image; beyond, epochs are left out evenly
+MOST_CHARACTERS = 20_000_000  # sent for one image; above this, epochs are dropped evenly
 
 
 class Film:
-    """The probe set of one run. Any thread may ask.
+    """The probe set of one run, with its predictions at every saved epoch. Thread-safe.
 
     Args:
         folder: the run's folder.
@@ -45,19 +45,19 @@ class Film:
         return self.probes.images[number]
 
     def row(self, number: int) -> int:
-        """Where the image stands in its split."""
+        """Row of the image in its split."""
         return int(self.probes.index[number])
 
     def truth(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Targets by task, and bool (n,) where there are any."""
+        """Targets by task, and by task bool (n,): whether the image has a target."""
         return self.probes.targets, self.probes.labelled
 
     def arrays(self, epoch: int) -> dict[str, np.ndarray]:
-        """Predictions of all images by task, as in a probe file. Read anew at each call."""
+        """Predictions of all images by task, as in a probe file. Each call reads the file."""
         return read_probe_file(self.folder, epoch)
 
     def epochs(self) -> list[int]:
-        """Epochs whose predictions are saved now; reads those that are new."""
+        """Epochs with saved predictions; reads the files of new epochs."""
         epochs = probe_epochs(self.folder)
         with self._lock:
             for epoch in epochs:
@@ -66,16 +66,16 @@ class Film:
         return epochs
 
     def targets(self, number: int) -> str:
-        """JSON: each task's target of one image; null where it has none."""
+        """JSON: each task's target of one image; null if the image has none."""
         probes = self.probes
         return json.dumps(target_layers(self.tasks, probes.images[number], number, probes.targets, probes.labelled, probes.inputs))
 
     def seen(self, task: str, number: int) -> np.ndarray:
-        """uint8 (H, W, 3): the image as a task is shown it; a self-supervised one sees a changed copy."""
+        """uint8 (H, W, 3): a task's input image; a self-supervised task has a changed copy."""
         return self.probes.inputs.get(task, self.probes.images)[number]
 
     def frames(self, number: int) -> tuple[list[int], str]:
-        """Epochs, and a JSON list with each task's prediction of one image after each of them."""
+        """Epochs, and a JSON list with the predictions of all tasks for one image after each of these epochs."""
         epochs = self.epochs()
         chosen = thinned(epochs, [len(self._frames[epoch][number]) for epoch in epochs])
         return chosen, f"[{','.join(self._frames[epoch][number] for epoch in chosen)}]"
@@ -93,7 +93,7 @@ def target_layers(
     labelled: Mapping[str, np.ndarray],
     inputs: Mapping[str, np.ndarray],
 ) -> dict[str, dict | None]:
-    """One image's targets by task; None where the image has none. ``inputs``: the changed images that self-supervised tasks see."""
+    """One image's targets by task; None if the image has no target. ``inputs``: the changed input images of self-supervised tasks."""
     layers: dict[str, dict | None] = {}
     for name, task in tasks.items():
         layers[name] = None
@@ -119,7 +119,7 @@ def prediction_layers(
 
 
 def thinned(epochs: Sequence[int], sizes: Sequence[int]) -> list[int]:
-    """As many epochs, evenly spread and with the first and the last, as ``MOST_CHARACTERS`` allow."""
+    """As many epochs as ``MOST_CHARACTERS`` allow, evenly spread, with the first and the last."""
     total = sum(sizes)
     if total <= MOST_CHARACTERS or len(epochs) <= 2:
         return list(epochs)

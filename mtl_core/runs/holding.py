@@ -1,7 +1,7 @@
-"""Who trains a run: taking it, saying that it still goes on, handing requests to it, giving it up.
+"""Claims on runs: claim, heartbeat, delivery of requests, release of a hung run.
 
-A run is taken by one thread of one process at a time, in one transaction. Each time it gets a new token; whoever writes with an older one is
-refused (``RunTakenError``), so that a trainer that was given up for dead and wakes again cannot spoil what its successor writes.
+One thread of one process claims a run, in one transaction. Each claim gets a new token. A write with an older token raises ``RunTakenError``, so a
+trainer that was declared dead and wakes up again cannot corrupt the data of its successor.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from mtl_core.runs.store import RunStore
 
 _runs = schema.runs
 _controls = schema.controls
-LONGEST_WAIT = 10.0  # seconds; a change that seems to wait longer was asked for before the clock was put back
+LONGEST_WAIT = 10.0  # seconds; a change with a longer wait was stored before the clock was set back
 
 
 @dataclass(frozen=True)
 class ControlRecord:
-    """One request to a run that trains: ``kind`` is stop, pause, proceed or change; ``payload`` is what a change needs: key and value."""
+    """One request to a training run: ``kind`` is stop, pause, proceed or change; ``payload`` is the key and value of a change."""
 
     kind: str
     payload: dict[str, Any]
 
 
 def held_by_us(device: str) -> dict[str, Any]:
-    """Columns of a run that this thread has just taken."""
+    """Column values of a claim by this thread, with a new token."""
     me, now = this_process(), time.time()
     owner = {"owner_host": me.host, "owner_pid": me.pid, "owner_started": me.started, "owner_token": secrets.token_hex(8)}
     return {"status": RunStatus.RUNNING.value, "device": device, "started_at": now, "heartbeat_at": now, "progress_at": now, **owner}
 
 
 def claim(store: RunStore, run_id: str, device: str, alone: bool = True) -> str:
-    """Take a queued run. The token to write with; empty when someone else has it, it was stopped, or its device is busy.
+    """Claim a queued run. Returns the token to write with; empty if another process has the run, it was stopped, or its device is busy.
 
     Args:
         device: resolved, never ``auto``.
-        alone: refuse while a live run on this host holds the device, or one whose device is not known yet.
+        alone: refuse while a live run on this host holds the device, or a live run's device is not known yet.
     """
     values = held_by_us(device)
     with store.database.write() as connection:
@@ -61,7 +61,7 @@ def claim(store: RunStore, run_id: str, device: str, alone: bool = True) -> str:
 
 
 def is_busy(store: RunStore, device: str) -> bool:
-    """Whether a live run on this host holds the device, or one whose device is not known yet. Other hosts have devices of their own."""
+    """Whether a live run on this host holds the device, or its device is not known yet. Other hosts have their own devices."""
     with store.database.read() as connection:
         return _is_busy(connection, device, this_process().host)
 
@@ -71,23 +71,23 @@ def _is_busy(connection: Connection, device: str, host: str) -> bool:
 
 
 def forget_requests(connection: Connection, run_id: str) -> None:
-    """Mark what was asked of a run as applied: it was meant for an earlier attempt."""
+    """Mark all pending requests to a run as applied: they were meant for an earlier attempt."""
     connection.execute(update(_controls).where(_controls.c.run_id == run_id, _controls.c.applied_at.is_(None)).values(applied_at=time.time()))
 
 
 def heartbeat(store: RunStore, run_id: str, token: str, progress_at: float | None = None) -> bool:
-    """Say that the run is still trained, and commit scalars that waited too long. False when it is no longer ours.
+    """Write the run's heartbeat and commit scalars that are due. Returns False if the token no longer holds the run.
 
-    A run that another host gave up for interrupted while this machine was suspended is running again, unless someone took it meanwhile.
+    If another host marked the run as interrupted while this machine was suspended, the run becomes running again, unless it was claimed meanwhile.
 
     Args:
-        progress_at: when the trainer last gave a sign of life, in seconds since 1970; now when left out.
+        progress_at: time of the trainer's last step or batch, in seconds since 1970; default now.
     """
     store.commit_if_due(run_id, token)
     now = time.time()
     ours = (_runs.c.id == run_id, _runs.c.owner_token == token)
     with store.database.write() as connection:
-        silent = _runs.c.heartbeat_at < now - 10  # one that ended just now was not given up for silence
+        silent = _runs.c.heartbeat_at < now - 10  # a run with a recent heartbeat was not interrupted for silence
         wrongly = update(_runs).where(*ours, silent, _runs.c.status == RunStatus.INTERRUPTED.value)
         connection.execute(wrongly.values(status=RunStatus.RUNNING.value, finished_at=None))
         beat = update(_runs).where(*ours, _runs.c.status.in_(ACTIVE)).values(heartbeat_at=now, progress_at=progress_at or now)
@@ -95,7 +95,7 @@ def heartbeat(store: RunStore, run_id: str, token: str, progress_at: float | Non
 
 
 def is_held_with(store: RunStore, run_id: str, token: str) -> bool:
-    """True where the run was taken by this process with ``token`` and has not ended."""
+    """True if this process claimed the run with ``token`` and the run has not ended."""
     me = this_process()
     here = (_runs.c.owner_host == me.host, _runs.c.owner_pid == me.pid, func.abs(_runs.c.owner_started - me.started) < 2.0)
     held = select(_runs.c.id).where(_runs.c.id == run_id, _runs.c.owner_token == token, *here, _runs.c.status.in_(ACTIVE))
@@ -104,13 +104,13 @@ def is_held_with(store: RunStore, run_id: str, token: str) -> bool:
 
 
 def is_asked(store: RunStore, run_id: str) -> bool:
-    """True while a request to the run waits to be handed out."""
+    """True while a request to the run is due."""
     with store.database.read() as connection:
         return bool(_due(connection, run_id))
 
 
 def _due(connection: Connection, run_id: str) -> list[Row]:
-    """Requests to hand out now, oldest first: none while all that waits are changes that may still be replaced (``actions.change``)."""
+    """Requests that are due, oldest first. A change is due after its debounce (``actions.change``) or with any other request."""
     waiting = (_controls.c.run_id == run_id, _controls.c.applied_at.is_(None))
     rows = list(connection.execute(select(_controls).where(*waiting).order_by(_controls.c.number)))
     now = time.time()
@@ -119,7 +119,7 @@ def _due(connection: Connection, run_id: str) -> list[Row]:
 
 
 def check_held(store: RunStore, run_id: str, token: str) -> None:
-    """Raise RunTakenError where the run was taken again, or given up, since it was taken with ``token``."""
+    """Raise RunTakenError if the claim with ``token`` has ended: the run was claimed again or released."""
     with store.database.read() as connection:
         if _token_of(connection, run_id) != token:
             raise RunTakenError(f"run {run_id} is no longer held here")
@@ -130,12 +130,12 @@ def _token_of(connection: Connection, run_id: str) -> str | None:
 
 
 def take_controls(store: RunStore, run_id: str, token: str | None = None) -> list[ControlRecord]:
-    """Requests that were not handed out yet, oldest first; marks them as applied. For whoever trains the run.
+    """Return the due requests, oldest first, and mark them as applied. The trainer of the run calls this.
 
     Args:
-        token: with which the run was taken. One who was given up, and wakes again, takes nothing that is asked of its successor.
+        token: token of the claim. With an outdated token the result is empty, so the requests stay for the present trainer.
     """
-    if not is_asked(store, run_id):  # so that looking, four times a second, does not write
+    if not is_asked(store, run_id):  # so that polling four times a second does not write
         return []
     with store.database.write() as connection:
         if token is not None and _token_of(connection, run_id) != token:
@@ -147,22 +147,22 @@ def take_controls(store: RunStore, run_id: str, token: str | None = None) -> lis
 
 
 def give_up(store: RunStore, run_id: str) -> Run:
-    """Mark a run that hangs as interrupted: what still trains it, if anything does, may write nothing more.
+    """Mark a hung run as interrupted and end its claim: its trainer, if it still exists, can write nothing more.
 
     Raises:
-        NotPossibleError: its trainer gave a sign of life just now, or no process holds it.
+        NotPossibleError: the trainer made progress recently, or no process holds the run.
     """
     run = store.get(run_id)
     if not run.status.is_active():
-        raise NotPossibleError(f"run {run.id} is {run.status}: nothing trains it that could be given up")
+        raise NotPossibleError(f"run {run.id} is {run.status}, so no process trains it; only a hung run can be given up")
     if not run.is_hung:
-        raise NotPossibleError(f"run {run.id} was heard of {run.silent_seconds:.0f} s ago, so it is not hung; stop it instead")
+        raise NotPossibleError(f"run {run.id} made progress {run.silent_seconds:.0f} s ago, so it is not hung; stop it instead")
     with store.database.write() as connection:
         seen = update(_runs).where(_runs.c.id == run.id, _runs.c.owner_token == run.holder, _runs.c.status.in_(ACTIVE))
         values = {"status": RunStatus.INTERRUPTED.value, "finished_at": run.progress_at or time.time(), "owner_token": ""}
         given_up = connection.execute(seen.values(**values)).rowcount == 1
-    if given_up:  # and not by someone else, or ended, in this very moment
-        store.note(run.id, "error", f"interrupted at epoch {run.epoch:.4g}: given up by hand after {run.silent_seconds:.0f} s of silence")
+    if given_up:  # False if another process did it, or the run ended, at the same moment
+        store.note(run.id, "error", f"interrupted at epoch {run.epoch:.4g}: given up by hand after {run.silent_seconds:.0f} s without progress")
     return store.get(run.id)
 
 

@@ -1,12 +1,11 @@
-"""The queue: runs wait in the store, one at a time per device trains in a background thread of this process, or in a process of its own.
+"""The queue: one run at a time per device trains in a background thread of this process, or in a process of its own.
 
-Who takes a queued run: the worker thread of any process that has called ``submit`` or ``start_worker`` on that store, first come first
-served, whoever submitted it. So a run whose submitter is gone is trained as soon as a dashboard lives. The command line's ``train`` never
-queues: it holds its run from the start. A worker leaves a run waiting while another live run on its host, of whatever process, holds
-the same device.
+The worker thread of any process that has called ``submit`` or ``start_worker`` on a store claims queued runs, first come first served, whoever
+submitted them. A run whose submitter is gone therefore trains as soon as a dashboard is open. The command line's ``train`` never queues: it claims
+its run from the start. A run waits while another live run on this host, of any process, holds the same device.
 
-Streamlit reloads our modules when a file is saved. The threads then run on with the old code, found again through plain data that no
-reload touches; the next run imports the trainer anew.
+Streamlit reloads our modules when a file is saved. The threads then continue with the old code; the new code finds them through plain data that a
+reload does not touch. The next run imports the trainer again.
 """
 
 from __future__ import annotations
@@ -36,24 +35,24 @@ from mtl_core.settings import EXECUTORS
 
 __all__ = ["EXECUTORS", "execute", "executor_of", "queue_problem", "resolve_device", "start_worker", "submit", "warm_up", "warmed"]
 
-# Exit codes of a worker process: the run says how it went; it waits on in the queue; store or settings cannot be used. Anything else may be a fault.
+# Exit codes of a worker process: the store has the run's outcome; the run stays queued; store or settings cannot be used. Any other code: a crash.
 TAKEN, NOT_TAKEN, REFUSED = 0, 3, 2
-REFUSED_SECONDS = 30.0  # after a worker process that could not begin, before another one is tried
+REFUSED_SECONDS = 30.0  # between a worker process that could not start and the next attempt
 
-POLL_SECONDS = 2.0  # how often a worker looks for runs of others, or for a device that another process has left
+POLL_SECONDS = 2.0  # between two polls for runs of other processes and for devices that they have released
 
 _ROOT = Path(__file__).parents[2]
 _logger = logging.getLogger(__name__)
 
 
 def submit(store: RunStore, config: RunConfig, request_id: str | None = None) -> Run:
-    """Queue a run and see to it that this process works on the queue. Returns at once.
+    """Queue a run and start this process's worker. Returns at once.
 
     Args:
-        request_id: what asks for it; asked again with the same one, no second run is made.
+        request_id: id of the request; a second call with the same id makes no second run.
 
     Raises:
-        StoreError: the run could not be written; nothing is queued then.
+        StoreError: the run cannot be written; nothing is queued then.
     """
     run = store.create(config, request_id=request_id)
     start_worker(store)
@@ -61,11 +60,11 @@ def submit(store: RunStore, config: RunConfig, request_id: str | None = None) ->
 
 
 def executor_of(store: RunStore) -> str:
-    """``thread``: runs train in a thread of the process that takes them. ``process``: each in a process of its own, which a crash in native code,
-    a hang or running out of memory cannot take down with the dashboard. MTL_EXECUTOR decides, else the store's setting.
+    """``thread``: runs train in a thread of the process that claims them. ``process``: each run has its own process, so that a crash in native code,
+    a hang or running out of memory does not end the dashboard. MTL_EXECUTOR decides, else the store's setting.
 
     Raises:
-        ConfigError: MTL_EXECUTOR, or what the store says, is neither.
+        ConfigError: MTL_EXECUTOR, or the store's setting, is neither.
     """
     if name := settings.executor():
         return name
@@ -79,7 +78,7 @@ def executor_of(store: RunStore) -> str:
 
 
 def queue_problem(store: RunStore) -> str:
-    """Why no run is started though nothing is before it: a setting or the store cannot be used. Empty where nothing is wrong. Runs stay queued."""
+    """Why the queue does not start runs: a setting or the store cannot be used. Empty if nothing is wrong. The runs stay queued."""
     found = [str(problem) for problem in settings.problems()]
     if store.database.read_only:
         found.append(read_only.sentence(store.database.path))
@@ -88,7 +87,7 @@ def queue_problem(store: RunStore) -> str:
 
 
 def start_worker(store: RunStore) -> None:
-    """Have this process take queued runs of ``store``, now and until it ends. Calling it again only wakes the worker."""
+    """Start a worker thread that claims queued runs of ``store`` until this process ends. A second call only wakes the worker."""
     workers = process_slot("workers")
     with process_slot("locks").setdefault("workers", threading.Lock()):
         worker = workers.get(str(store.home))
@@ -101,7 +100,7 @@ def start_worker(store: RunStore) -> None:
 
 
 def warm_up() -> None:
-    """Import torch and the trainer in the background, so that the first run starts at once. Calling it again does nothing."""
+    """Import torch and the trainer in the background, so that the first run starts at once. A second call does nothing."""
     state = process_slot("warm")
     with process_slot("locks").setdefault("warm", threading.Lock()):
         if "thread" not in state:
@@ -121,7 +120,7 @@ def _import_engine(done: threading.Event) -> None:
         for name in ("torch", "torchvision", "mtl_core.training.trainer"):
             import_module(name)
         freeze_after_imports()
-    except Exception:  # a run will fail with the same error, and say it where the user looks
+    except Exception:  # a run will fail with the same error and show it to the user
         _logger.exception("the engine cannot be imported")
     finally:
         done.set()
@@ -132,7 +131,7 @@ def _work(store: RunStore, wake: threading.Event) -> None:
         wake.wait(POLL_SECONDS)
         wake.clear()
         try:
-            _look_after_workers(store)
+            _supervise_workers(store)
             waiting = store.queued()
             if not waiting:
                 _note_problem(store, None)
@@ -142,7 +141,7 @@ def _work(store: RunStore, wake: threading.Event) -> None:
                 for run in waiting:
                     _start(store, run, executor, wake)
                 _note_problem(store, None)
-        except Exception as error:  # of the machine and not of a run: the runs wait on, and so does the worker
+        except Exception as error:  # an error of the machine, not of a run: runs and worker keep waiting
             _note_problem(store, error)
 
 
@@ -152,10 +151,10 @@ def _is_held_up(store: RunStore) -> bool:
 
 
 def _note_problem(store: RunStore, error: Exception | None, seconds: float = 0.0) -> None:
-    """Keep for the pages why the queue waits, and say it once in the log; None: it goes on.
+    """Store for the pages why the queue waits, and log it once. ``error`` None clears it.
 
     Args:
-        seconds: for which nothing is tried again.
+        seconds: pause until the next attempt.
     """
     problems, home = process_slot("queue problems"), str(store.home)
     if error is None:
@@ -169,9 +168,9 @@ def _note_problem(store: RunStore, error: Exception | None, seconds: float = 0.0
 
 
 def _start(store: RunStore, run: Run, executor: str, wake: threading.Event) -> None:
-    """Train a queued run, if its device is free and nobody else takes it."""
+    """Train a queued run, if its device is free and no other process claims it."""
     device = resolve_device(run.config.device)
-    if is_closing():  # it stays queued for the next start
+    if is_closing():  # the run stays queued for the next start of the program
         return
     if executor == "process":
         _start_process(store, run, device, wake)
@@ -180,7 +179,7 @@ def _start(store: RunStore, run: Run, executor: str, wake: threading.Event) -> N
 
 
 def _fail(store: RunStore, run_id: str, error: Exception) -> None:
-    """Write that a queued run could not even begin."""
+    """Record that a queued run failed before it began."""
     if token := holding.claim(store, run_id, "cpu", alone=False):
         store.end(run_id, RunStatus.FAILED, failure_of(error), token)
 
@@ -194,17 +193,17 @@ def _train_then_wake(store: RunStore, run_id: str, token: str, wake: threading.E
         wake.set()
 
 
-# -- worker processes: plain data in the slot "worker processes", by process id
+# Worker processes are plain data in the slot "worker processes", by process id.
 
 
-def _look_after_workers(store: RunStore) -> None:
-    """Note which workers have taken their run, and end those whose run waits again: it was given up because they hang, or they are at their end."""
+def _supervise_workers(store: RunStore) -> None:
+    """Mark workers that have claimed their run. Kill workers whose run is queued again: they hang and the run was given up, or they are ending."""
     for worker in list(process_slot("worker processes").values()):
         if worker["home"] == str(store.home):
             try:
                 status = store.get(worker["run"]).status
             except RunNotFoundError:
-                status = RunStatus.QUEUED  # deleted, so nothing is left to train
+                status = RunStatus.QUEUED  # the run was deleted, so the worker has nothing to train
             if status.is_active():
                 worker["taken"] = True
             elif status == RunStatus.QUEUED and worker["taken"]:
@@ -213,7 +212,8 @@ def _look_after_workers(store: RunStore) -> None:
 
 
 def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event) -> None:
-    """A process that takes the run itself, so that the store names the one that really trains it. Until it has, none is started on its device."""
+    """Start a process that claims the run itself, so that the store names the process that trains it. Until the claim, no other process is started on
+    the device."""
     workers = process_slot("worker processes")
     if any(worker["run"] == run.id or (worker["device"] == device and _is_starting(store, worker)) for worker in list(workers.values())):
         return
@@ -227,7 +227,7 @@ def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event
     with workers_lock():
         if is_closing():
             return
-        # In a session of its own: Ctrl-C in the server's terminal reaches it through stop_at_exit, once, and not as a second signal.
+        # In its own session: Ctrl-C in the server's terminal reaches it only through stop_at_exit, not as a second signal.
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
         worker = {"process": process, "device": device, "run": run.id, "home": str(store.home), "taken": False, "unwanted": False}
         worker["kills"] = killed_before
@@ -236,16 +236,16 @@ def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event
 
 
 def why_killed(kills_before: int | None) -> str:
-    """What is known of who sent SIGKILL, as sentences.
+    """Sentences on the likely sender of a SIGKILL.
 
     Args:
-        kills_before: ``free_memory.kills()`` as the process was started.
+        kills_before: ``free_memory.kills()`` at the start of the process.
     """
     kills = free_memory.kills()
     if kills is None or kills_before is None:
-        return " The system may have run out of memory; nothing here counts that."
+        return " The system may have run out of memory; this machine does not count such kills."
     if kills == kills_before:
-        return " The system may have run out of memory, though it counted no process that it ended for that: it may have been ended by hand."
+        return " The system counted no process that it ended for lack of memory, so the process may have been ended by hand."
     return " The system ran out of memory and ended a process. Resume the run with more memory free, or clone it with a lower batch_size."
 
 
@@ -255,22 +255,22 @@ def _is_starting(store: RunStore, worker: dict[str, Any]) -> bool:
 
 
 def _await_process(store: RunStore, worker: dict[str, Any], wake: threading.Event) -> None:
-    """Wait for a worker's end; where it died before or while it trained, say so in the run's log."""
+    """Wait until a worker ends; if it died before or during training, write that to the run's log."""
     run_id, code = worker["run"], worker["process"].wait()
     process_slot("worker processes").pop(worker["process"].pid, None)
     try:
-        run = store.get(run_id)  # a run whose process is gone becomes interrupted here
+        run = store.get(run_id)  # ``get`` marks a run whose process is gone as interrupted
         if code < 0 and run.status == RunStatus.INTERRUPTED and not worker["unwanted"] and not is_closing():
             why = why_killed(worker.get("kills")) if code == -signal.SIGKILL else ""
             store.note(run_id, "error", f"its worker process was ended by signal {-code}.{why}")
         elif code == REFUSED and run.status == RunStatus.QUEUED:
-            reason = "its worker process cannot use the settings or the run store (exit code 2); the server's log says why"
-            _note_problem(store, ConfigError(f"run {run_id} waits: {reason}. It is tried again"), REFUSED_SECONDS)
+            reason = "its worker process cannot use the settings or the run store (exit code 2); the server's log has the reason"
+            _note_problem(store, ConfigError(f"run {run_id} waits: {reason}. The queue tries again"), REFUSED_SECONDS)
         elif code not in (TAKEN, NOT_TAKEN, -signal.SIGTERM) and run.status == RunStatus.QUEUED and not worker["taken"] and not is_closing():
             why = f".{why_killed(worker.get('kills'))}" if code == -signal.SIGKILL else ""
-            _fail(store, run_id, RuntimeError(f"its worker process ended with code {code} before it took the run{why}"))
+            _fail(store, run_id, RuntimeError(f"its worker process ended with code {code} before it claimed the run{why}"))
     except RunNotFoundError:
         _logger.warning("run %s was deleted as its worker process ended", run_id)
     except Exception:
-        _logger.exception("cannot say how the worker process of run %s ended", run_id)
+        _logger.exception("cannot record how the worker process of run %s ended", run_id)
     wake.set()

@@ -1,4 +1,4 @@
-"""When a run's test images were looked at, and by what: ``<run>/looks_at_test.jsonl``, one line each, beside what evaluations and predictions keep.
+"""The log of looks at a run's test images: ``<run>/looks_at_test.jsonl``, one line per evaluation or prediction on the test split.
 
 Every way to learn something of a run from its test images writes a line: an evaluation, predictions of the split, a model's answer to a question.
 A line stays when the evaluation or the predictions are made anew or deleted: what was seen was seen.
@@ -33,7 +33,7 @@ class Look:
 
 
 def note_look(run_folder: Path, what: str, epoch: int) -> None:
-    """Write down that the test images were looked at.
+    """Append one look at the test images to the log.
 
     Raises:
         OSError: the run's folder cannot be written.
@@ -101,7 +101,7 @@ def _append(path: Path, entry: dict[str, Any]) -> None:
 
 
 def looks(run_folder: Path) -> list[Look]:
-    """All of them, the oldest first; of earlier versions the predictions and evaluations that are still there. Damaged lines are left out."""
+    """All looks, oldest first. Runs of earlier versions have no log; their existing evaluations and predictions count. Damaged lines are skipped."""
     found = []
     for line in _lines(Path(run_folder) / NAME):
         try:

@@ -1,4 +1,4 @@
-"""Who holds a run, and whether that process still lives."""
+"""Identity of a process (host, process id, start time), and whether it is still alive."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from urllib.parse import quote, unquote
 
 import psutil
 
-SILENCE_ON_OTHER_HOST = 15.0  # seconds without a heartbeat (one is written every 2 s) after which a process elsewhere counts as gone
+SILENCE_ON_OTHER_HOST = 15.0  # seconds without a heartbeat (one every 2 s) after which a process on another host counts as gone
 _IN_A_NAME = re.compile(r"(?P<pid>\d+)-(?P<started>\d+\.\d+)-(?P<host>.+)")
 START_TOLERANCE = 2.0  # seconds; a process's start time moves a little when the clock is set
 
 
 @dataclass(frozen=True)
 class Owner:
-    """One process: host name, process id, and its start time, because process ids are used again."""
+    """One process: host name, process id, and start time, because the system reuses process ids."""
 
     host: str
     pid: int
@@ -25,19 +25,19 @@ class Owner:
 
 
 def this_process() -> Owner:
-    """The process we are in."""
+    """The current process."""
     pid = os.getpid()
     return Owner(socket.gethostname(), pid, psutil.Process(pid).create_time())
 
 
 def owner_in_name() -> str:
-    """This process as a part of a file's name, which ``is_gone`` reads."""
+    """The current process as part of a file name, in the format that ``is_gone`` reads."""
     me = this_process()
     return f"{me.pid}-{me.started:.3f}-{quote(me.host, safe='')}"
 
 
 def is_gone(name: str) -> bool:
-    """True where ``name`` (see ``owner_in_name``) is a process of this host that runs no more. Those of other hosts cannot be seen from here."""
+    """True if ``name`` (see ``owner_in_name``) is a process of this host that has ended. False for other hosts, whose processes are not visible."""
     found = _IN_A_NAME.fullmatch(name)
     if not found or unquote(found["host"]) != socket.gethostname():
         return False
@@ -45,7 +45,7 @@ def is_gone(name: str) -> bool:
 
 
 def process_lives(owner: Owner) -> bool:
-    """True where ``owner``, on this host, runs. A killed child that nobody has waited for yet counts as gone."""
+    """True if ``owner``, on this host, is alive. A zombie (a dead child that was not waited for) counts as gone."""
     try:
         process = psutil.Process(owner.pid)
         return abs(process.create_time() - owner.started) < START_TOLERANCE and process.status() != psutil.STATUS_ZOMBIE
@@ -56,11 +56,11 @@ def process_lives(owner: Owner) -> bool:
 
 
 def is_alive(owner: Owner, heartbeat_at: float, now: float) -> bool:
-    """Whether a run held by ``owner`` can still be going on.
+    """Whether a run held by ``owner`` can still be training.
 
-    On this host the process must exist: one that lives but is silent hangs or was suspended, and only a person can tell (``Run.is_hung``).
-    On another host, whose processes we cannot see, its last heartbeat must be younger than ``SILENCE_ON_OTHER_HOST`` (so hosts that share a store
-    must agree on the time).
+    On this host the process must exist. A process that exists without heartbeats hangs or was suspended; a person decides which (``Run.is_hung``).
+    On another host, whose processes are not visible, the last heartbeat must be younger than ``SILENCE_ON_OTHER_HOST``. Hosts that share a store
+    must therefore agree on the time.
     """
     if owner.host != socket.gethostname():
         return now - heartbeat_at <= SILENCE_ON_OTHER_HOST

@@ -1,4 +1,4 @@
-"""A race: the same config and seed queued once per balancing method, its runs held together by a tag. Costs no torch until methods are named."""
+"""A race: the same config and seed, queued once per balancing method; a tag joins its runs. Imports no torch until a method is loaded."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from mtl_core.runs.run import Run
 from mtl_core.runs.store import RunStore
 
 TAG = re.compile(r"race-[0-9a-f]{4,}")
-MOST = 12  # more lines in one chart cannot be told apart
-SEPARATOR = " · "  # between what the runs share in their names and the method
+MOST = 12  # a reader cannot tell more lines in one chart apart
+SEPARATOR = " · "  # between the common part of the runs' names and the method
 
 
 def configs(base: RunConfig, methods: Iterable[str]) -> dict[str, RunConfig]:
-    """The config of each method, in this order: ``base`` with that method at its default options. The method of ``base`` keeps its options.
+    """The config of each method, in the given order: ``base`` with the method at its default options. The method of ``base`` keeps its options.
 
     Args:
-        methods: names of balancing methods; one that is named twice counts once.
+        methods: names of balancing methods; duplicates are dropped.
 
     Raises:
-        ConfigError: a method does not exist, or there are fewer than two or more than ``MOST`` of them.
+        ConfigError: a method does not exist, or there are fewer than two or more than ``MOST`` methods.
     """
     wanted = list(dict.fromkeys(methods))
     titles = {name: BALANCERS.load(name, "methods").title for name in wanted}
@@ -44,7 +44,7 @@ def configs(base: RunConfig, methods: Iterable[str]) -> dict[str, RunConfig]:
     return {
         method: base.model_copy(
             update={
-                "name": _named(name, titles[method]),
+                "name": _run_name(name, titles[method]),
                 "balancing": base.balancing if method == base.balancing.name else PartConfig(name=method),
             }
         )
@@ -52,38 +52,38 @@ def configs(base: RunConfig, methods: Iterable[str]) -> dict[str, RunConfig]:
     }
 
 
-def _named(name: str, title: str) -> str:
+def _run_name(name: str, title: str) -> str:
     room = LONGEST_TITLE - len(SEPARATOR) - len(title)
     return f"{name if len(name) <= room else name[: room - 1].rstrip() + '…'}{SEPARATOR}{title}"
 
 
 def start(store: RunStore, base: RunConfig, methods: Iterable[str], request_id: str | None = None) -> str:
-    """Queue one run per method and return the race's id. Nobody is told to train them: see ``jobs.start_worker``.
+    """Queue one run per method and return the race's id. This starts no worker: see ``jobs.start_worker``.
 
     Args:
-        request_id: what asks for it; asked again with the same one, no second set of runs is made.
+        request_id: id of the request; a second call with the same id makes no second set of runs.
 
     Raises:
-        ConfigError: see ``configs``; then nothing is queued.
-        StoreError: a run could not be written. Asked again with the same ``request_id``, only what is missing is made.
+        ConfigError: see ``configs``; nothing is queued then.
+        StoreError: a run cannot be written. A second call with the same ``request_id`` makes only the missing runs.
     """
     race = _new_id(store)
     for method, config in configs(base, methods).items():
         request = f"{request_id}.{method}" if request_id else None
-        # With the run, and not set afterwards: nobody sees a run of a race without it.
+        # The tag is written together with the run, so that no reader sees a run of a race without it.
         run = store.create(config, request_id=request, columns={"tags": json.dumps([race])})
-        race = race_in(run.tags) or race  # an earlier click has made this one: the others belong to its race
+        race = race_in(run.tags) or race  # if an earlier click made this run, the others join its race
     return race
 
 
 def settle(store: RunStore, run_id: str, precision: str, layout: str) -> tuple[str, str]:
-    """Precision and layout for a run whose config leaves one of them to ``auto``: the same for all runs of its race.
+    """Precision and layout for a run whose config has ``auto`` for one of them: equal for all runs of its race.
 
-    The first run of a race that has measured decides, and its answer is written into the configs of all. Runs that are begun at the same time, by
-    whatever processes, take over what stands there: looking and writing are one transaction.
+    The first run of a race that has measured decides, and its result is written into the configs of all runs. Runs of other processes that start at
+    the same time adopt it: reading and writing are one transaction.
 
     Args:
-        precision, layout: what was measured for this run.
+        precision, layout: the values measured for this run.
     """
     measured = {"precision": precision, "layout": layout}
     with store.database.write() as connection:
@@ -94,11 +94,11 @@ def settle(store: RunStore, run_id: str, precision: str, layout: str) -> tuple[s
         rows = connection.execute(_of_race(schema.runs.c.id, schema.runs.c.config, schema.runs.c.info, race=race)).all()
         configs, infos = {row.id: json.loads(row.config) for row in rows}, {row.id: json.loads(row.info or "{}") for row in rows}
         settled = {key: _known(key, configs, infos) or value for key, value in measured.items()}
-        written = [each for each, config in configs.items() if _take_over(config, settled)]
+        written = [each for each, config in configs.items() if _fill_auto(config, settled)]
         for each in written:
             connection.execute(update(schema.runs).where(schema.runs.c.id == each).values(config=schema.to_json(configs[each])))
     for each in written:
-        with contextlib.suppress(OSError):  # a copy for people; it may be deleted in this moment
+        with contextlib.suppress(OSError):  # a copy for people; the run may be deleted at this moment
             write_text(store.folder(each) / "config.yaml", RunConfig.from_dict(configs[each]).to_yaml())
     if written:
         store.note(run_id, "info", f"all runs of {race} are computed in {settled['precision']}, {settled['layout']}")
@@ -106,14 +106,14 @@ def settle(store: RunStore, run_id: str, precision: str, layout: str) -> tuple[s
 
 
 def _known(key: str, configs: dict[str, dict[str, Any]], infos: dict[str, dict[str, Any]]) -> str | None:
-    """What the first run that has begun was computed in, else what the first config says that says it; None where all leave it open."""
+    """The value of the first run that has started, else of the first config that is not ``auto``; None if there is neither."""
     begun = [info[key] for info in infos.values() if key in info]
     said = [config[key] for config in configs.values() if config.get(key, "auto") != "auto"]
     return next(iter([*begun, *said]), None)
 
 
-def _take_over(config: dict[str, Any], settled: dict[str, str]) -> bool:
-    """Put the settled values where a config says ``auto``; whether it did anywhere."""
+def _fill_auto(config: dict[str, Any], settled: dict[str, str]) -> bool:
+    """Replace ``auto`` in a config by the settled values. Returns whether anything changed."""
     left = {key: value for key, value in settled.items() if config.get(key, "auto") == "auto"}
     config.update(left)
     return bool(left)
@@ -124,12 +124,12 @@ def _of_race(*columns: Any, race: str) -> Any:
 
 
 def race_in(tags: Sequence[str]) -> str | None:
-    """The race that these tags name; None where there is none."""
+    """The race id among these tags; None if there is none."""
     return next((tag for tag in tags if TAG.fullmatch(tag)), None)
 
 
 def runs_of(store: RunStore, race: str) -> list[Run]:
-    """The runs of a race in the order in which they were queued; empty where there are none (any more)."""
+    """The runs of a race in queue order; empty if there are none (any more)."""
     if not TAG.fullmatch(race):
         return []
     with store.database.read() as connection:
@@ -138,7 +138,7 @@ def runs_of(store: RunStore, race: str) -> list[Run]:
 
 
 def _new_id(store: RunStore) -> str:
-    """Short, to be read and typed; longer only where a short one is taken."""
+    """A new race id: short, because people type it; longer only if the short ones are taken."""
     size = 2
     while runs_of(store, race := f"race-{secrets.token_hex(size)}"):
         size += 1
@@ -146,7 +146,7 @@ def _new_id(store: RunStore) -> str:
 
 
 def relative_cost(balancing: PartConfig) -> float:
-    """Time of a step over that of fixed weights, as measured; 1 where it was not."""
+    """Measured time of a step relative to fixed weights; 1 for a method that was not measured."""
     cost = cost_of(balancing.name)
     if cost is None:
         return 1.0
@@ -155,9 +155,9 @@ def relative_cost(balancing: PartConfig) -> float:
 
 
 def seconds_left(runs: Sequence[Run]) -> float | None:
-    """Estimated time until the last run has ended where they train one after the other, from the pace of those that have begun.
+    """Estimated seconds until the last run ends if they train one after the other, from the pace of the runs that have started.
 
-    None while none has begun, or none is left.
+    None while no run has started, or if all have ended.
     """
     expected = {run.id: run.seconds + (run.eta_seconds or 0.0) for run in runs if str(run.status) == "finished" or run.eta_seconds is not None}
     waiting = [run for run in runs if not run.status.is_ended()]

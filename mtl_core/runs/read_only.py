@@ -1,7 +1,7 @@
-"""A store that can only be read: a read-only disk or mount, or a folder of someone else's.
+"""Reading a read-only store: on a read-only disk or mount, or in a folder of another user.
 
-SQLite reads a database with a write-ahead log in place only where it may keep an index beside it. Where it may not, the file is read as one that does
-not change, if its log is empty, and else (or where it is of an older version) a copy of both is read from a temporary folder.
+SQLite reads a database with a write-ahead log in place only if it can create an index file beside it. Otherwise, if the log is empty, the file is
+opened as immutable. If the log is not empty, or the store is of an older version, a copy of both in a temporary folder is read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def sentence(path: Path) -> str:
-    """What is said to whoever wants to write."""
+    """The error text for a write to a read-only store."""
     return (
         f"the run store '{path}' can only be read: its file or folder is read-only. Nothing was changed. "
         "Make it writable, or set MTL_HOME to another folder."
@@ -31,7 +31,7 @@ def sentence(path: Path) -> str:
 
 
 def readable_in_place(path: Path, busy_seconds: float) -> Engine | None:
-    """An engine that reads the file where it lies; None where that is not possible, or its version is an older one."""
+    """An engine that reads the file in place; None if that is not possible, or the store's version is older."""
     uris = [f"file:{quote(str(path))}?mode=ro"]
     if not _wal_of(path).exists() or _wal_of(path).stat().st_size == 0:
         uris.append(f"file:{quote(str(path))}?mode=ro&immutable=1")
@@ -47,8 +47,8 @@ def readable_in_place(path: Path, busy_seconds: float) -> Engine | None:
     return None
 
 
-def copied(path: Path) -> Path:
-    """A copy of the file and its log in a temporary folder, which is removed when this process ends."""
+def copy_to_temporary(path: Path) -> Path:
+    """Copy the file and its log to a temporary folder, which is removed when this process ends. Returns the copy's path."""
     folder = Path(tempfile.mkdtemp(prefix="mtl_store-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for source in (path, _wal_of(path)):
@@ -58,7 +58,7 @@ def copied(path: Path) -> Path:
 
 
 def state_of(path: Path) -> tuple[Any, ...]:
-    """Changes whenever the file or its log does: what was opened then is opened anew."""
+    """Inode, size and modification time of the file and its log: a changed value means that the store must be opened again."""
     return tuple((found.st_ino, found.st_size, found.st_mtime_ns) for each in (path, _wal_of(path)) if each.exists() and (found := each.stat()))
 
 

@@ -1,4 +1,4 @@
-"""How a run's events become rows. Written in the training thread, so cheap: step scalars are kept and committed once a second."""
+"""Writing of a run's events to the store. It happens in the training thread, so step scalars are buffered and committed once a second."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from mtl_core.runs import schema
 
 COMMIT_SECONDS = 1.0
-PACE_MEMORY = 10.0  # seconds of stepping that the shown pace is taken over
+PACE_MEMORY = 10.0  # seconds of training over which the displayed pace is averaged
 
 
 @dataclass
 class Pending:
-    """What one run has not committed yet, and its pace.
+    """The uncommitted scalars of one run, and its pace.
 
     Attributes:
         started_at: the zero of wall_time.
-        reached: step and epoch that the kept rows say the run is at; None where they say nothing of it, and then what is in the store stays.
+        position: (step, epoch) of the run according to the buffered rows; None if no row gives it, and then the store keeps its value.
     """
 
     started_at: float
     rows: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
-    reached: tuple[int, float] | None = None
+    position: tuple[int, float] | None = None
     committed: float = field(default_factory=time.monotonic)
-    last_seen: tuple[int, float] | None = None  # step and time of the step scalars just before, with nothing in between
+    last_seen: tuple[int, float] | None = None  # step and time of the previous event, if it was step scalars
     paced_steps: float = 0.0
     paced_seconds: float = 0.0
 
     def is_due(self) -> bool:
-        """True when rows have waited long enough."""
+        """True when rows have waited for ``COMMIT_SECONDS``."""
         return bool(self.rows) and time.monotonic() - self.committed >= COMMIT_SECONDS
 
     def take(self, run_id: str, event: Any) -> None:
-        """Keep the scalars of a StepScalars or EpochMetrics; a value written again replaces the old one."""
+        """Buffer the scalars of a StepScalars or EpochMetrics; a value of the same key and step replaces the earlier one."""
         now = time.time()
         for key, value in event.scalars.items():
             self.rows[(key, event.step)] = {
@@ -49,11 +49,11 @@ class Pending:
                 "wall_time": max(now - self.started_at, 0.0),
                 "created_at": now,
             }
-        if not all(key.startswith("test/") for key in event.scalars):  # those stand at the epoch that val chose, long done
-            self.reached = event.step, float(event.epoch)
+        if not all(key.startswith("test/") for key in event.scalars):  # test metrics carry the epoch that val chose, not the present one
+            self.position = event.step, float(event.epoch)
 
     def pace(self, step: int | None) -> None:
-        """Note that steps up to ``step`` are done; None: something else than stepping happened, which must not count."""
+        """Update the pace: steps up to ``step`` are done. None: something other than training happened; its time must not count."""
         now = time.monotonic()
         if step is not None and self.last_seen is not None and step > self.last_seen[0]:
             steps, seconds = step - self.last_seen[0], now - self.last_seen[1]
@@ -67,9 +67,9 @@ class Pending:
 
 
 def write_pending(connection: Connection, run_id: str, pending: Pending) -> None:
-    """Write the kept rows and how far the run is. Rows of the same key and step (a replay after a resume) are replaced.
+    """Write the buffered rows and the run's position. They replace rows of the same key and step (a resumed run repeats steps).
 
-    It is no sign of life: rows that a trainer left behind are written by its attendant, too.
+    This does not update ``progress_at``: the heartbeat thread also writes rows that a hung trainer left.
     """
     if not pending.rows:
         return
@@ -79,26 +79,26 @@ def write_pending(connection: Connection, run_id: str, pending: Pending) -> None
     connection.execute(delete(scalars).where(*same), [{"old_key": row["key"], "old_step": row["step"]} for row in rows])
     connection.execute(insert(scalars), rows)
     values: dict[str, Any] = {}
-    if pending.reached is not None:
-        values["step"], values["epoch"] = pending.reached
+    if pending.position is not None:
+        values["step"], values["epoch"] = pending.position
     if pending.steps_per_second is not None:
         values["steps_per_second"] = pending.steps_per_second
     if values:
         connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(**values))
 
 
-def write_sign_of_life(connection: Connection, run_id: str) -> None:
-    """The trainer itself has just said something."""
+def write_progress_time(connection: Connection, run_id: str) -> None:
+    """Set ``heartbeat_at`` and ``progress_at`` to now: the trainer has just sent an event."""
     now = time.time()
     connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(heartbeat_at=now, progress_at=now))
 
 
 def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, str] | None:
-    """Write what an event other than scalars changes in the run's row.
+    """Update the run's row for an event other than scalars.
 
     Returns:
-        (level, text) of its line in the log, or None where it has none. Events are told apart by name, because after a
-        reload of our modules the running trainer's classes are not ours.
+        (level, text) of the event's log line, or None for an event without one. Events are recognised by class name, because after a
+        reload of our modules the running trainer's classes are other objects.
     """
     kind = type(event).__name__
     runs = schema.runs
@@ -109,10 +109,10 @@ def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, s
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values, **({"device": device} if device else {})))
         where = event.info.get("device_name") or device or "this machine"
         if event.step:
-            return "info", f"training goes on at step {event.step} of {event.steps_total} on {where}"
+            return "info", f"training continues at step {event.step} of {event.steps_total} on {where}"
         return "info", f"training starts on {where}: {event.steps_total} steps"
     if kind == "SettingChanged":
-        if not event.replayed:  # part of the run's config from now on: a resumed run, a clone and a fork make it again
+        if not event.replayed:  # the change becomes part of the run's config: a resumed run, a clone and a fork replay it
             config = json.loads(connection.execute(select(runs.c.config).where(runs.c.id == run_id)).scalar())
             config.setdefault("changes", []).append({"step": event.step, "key": event.key, "value": event.new})
             connection.execute(update(runs).where(runs.c.id == run_id).values(config=schema.to_json(config)))
@@ -122,15 +122,15 @@ def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, s
         if kind == "Resumed":
             before, after = ("paused", "pausing", "running"), "running"
         values = {"status": after, "step": event.step, "epoch": event.epoch}
-        if kind == "Resumed":  # the pace is measured anew: the pause was no training
+        if kind == "Resumed":  # the pace is measured from here, because the pause must not count
             values |= {"training_started_at": time.time(), "resumed_step": event.step}
-        # Not where a stop was asked for meanwhile.
+        # No change if a stop was requested meanwhile.
         connection.execute(update(runs).where(runs.c.id == run_id, runs.c.status.in_(before)).values(**values))
         return "info", f"{kind.lower()} at step {event.step} (epoch {event.epoch:.4g})"
     if kind == "RunEnded":
         values = {"status": str(event.status), "finished_at": time.time(), "heartbeat_at": time.time()}
         if connection.execute(select(runs.c.training_started_at).where(runs.c.id == run_id)).scalar() is not None:
-            pace = event.steps_per_second  # an attempt that never came to train leaves what the ones before it had reached
+            pace = event.steps_per_second  # an attempt without training keeps the position of the attempts before it
             values |= {"step": event.step, "epoch": float(event.epoch), "steps_per_second": pace if pace == pace else None}
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
         return "info", f"{event.status} after {event.step} steps ({event.epoch:.4g} epochs) in {event.seconds:.1f} s"
@@ -147,4 +147,4 @@ def _line(kind: str, event: Any) -> tuple[str, str] | None:
         return "info", f"epoch {event.epoch}: checkpoint saved{' (best so far)' if event.best else ''}"
     if kind == "Message":
         return event.level, event.text
-    return None  # step scalars and probes: the curves and the files say it
+    return None  # step scalars and probes appear in curves and files

@@ -1,4 +1,4 @@
-"""Rows of the ``runs`` table as Run objects."""
+"""Conversion of rows of the ``runs`` table to Run objects."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _PLAIN = (
 
 
 def run_of(row: Row, status: RunStatus, finished_at: float | None, queue: list[str], failure: dict[str, Any] | None = None) -> Run:
-    """The run in ``row``, with the status and end that were found to hold.
+    """The run in ``row``, with the given status and end.
 
     Raises:
-        StoreError: its config was written by another version and cannot be read.
+        StoreError: the config was written by another version and cannot be read.
     """
     config = _config(row.config, row.id)
     if failure is None and row.failure:
@@ -53,19 +53,19 @@ def run_of(row: Row, status: RunStatus, finished_at: float | None, queue: list[s
 
 
 def is_held(row: Row) -> bool:
-    """True while the process that took the run can still be training it."""
+    """True while the process that claimed the run can still be training it."""
     if row.owner_pid is None or row.heartbeat_at is None:
         return False
     return is_alive(Owner(row.owner_host, row.owner_pid, row.owner_started), row.heartbeat_at, time.time())
 
 
 def is_in_store(connection: Connection, run_id: str) -> bool:
-    """Whether there is a run with exactly this id."""
+    """Whether a run with exactly this id exists."""
     return connection.execute(select(_runs.c.id).where(_runs.c.id == run_id)).first() is not None
 
 
 def queue_of(connection: Connection) -> list[str]:
-    """Ids of the waiting runs, the next one first."""
+    """Ids of the queued runs, the next one first."""
     waiting = select(_runs.c.id).where(_runs.c.status == RunStatus.QUEUED.value).order_by(*QUEUE_ORDER)
     return list(connection.execute(waiting).scalars())
 
@@ -85,8 +85,8 @@ def _config(text: str, run_id: str) -> RunConfig:
 
 
 def not_found(connection: Connection, run_id: str, matching: list[str]) -> str:
-    """The sentence for an id that matches no run, or ``matching`` several."""
+    """The error text for an id that matches no run, or several (``matching``)."""
     if matching:
         return f"'{run_id}' could be any of {', '.join(matching[:5])}{' ...' if len(matching) > 5 else ''}; give more of the id"
     known = list(connection.execute(select(_runs.c.id).order_by(_runs.c.number.desc()).limit(5)).scalars())
-    return f"no run '{run_id}'. The newest are: {', '.join(known)}" if known else f"no run '{run_id}': there are no runs yet"
+    return f"no run '{run_id}'. The newest runs are: {', '.join(known)}" if known else f"no run '{run_id}': there are no runs yet"

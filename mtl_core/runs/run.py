@@ -1,4 +1,4 @@
-"""Run: one row of the store, as the screen and the command line see it."""
+"""Run: one row of the store, for the screen and the command line."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from mtl_core.config import RunConfig
 from mtl_core.runs.status import RunStatus
 
-HUNG_SECONDS = 60.0  # the trainer gives a sign of life at every step, every batch of an evaluation, and while data are prepared
+HUNG_SECONDS = 60.0  # the trainer reports progress at every step, every batch of an evaluation, and while data are prepared
 
-LEAST_STEPS, LEAST_SECONDS = 10, 5.0  # of training before a pace is worth telling
+LEAST_STEPS, LEAST_SECONDS = 10, 5.0  # of training before the pace is shown
 
 
 @dataclass(frozen=True)
@@ -25,23 +25,23 @@ class LogLine:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it was when it was read.
+    """The state of a run at the time of reading.
 
     Attributes:
-        status: honest: a run whose process is gone is ``interrupted``, with the step and epoch it had reached.
-        created_at, started_at, training_started_at, finished_at, heartbeat_at: seconds since 1970; None where it has not happened.
-            ``started_at`` is when a process took it, ``training_started_at`` when its data were ready.
+        status: checked against the process: a run whose process is gone is ``interrupted``, with its last step and epoch.
+        created_at, started_at, training_started_at, finished_at, heartbeat_at: seconds since 1970; None if it has not happened.
+            ``started_at``: a process claimed the run. ``training_started_at``: its data were ready.
         epoch: passes over the training split so far, with the fraction of the current one.
-        steps_per_second: recent pace while it trains, of the whole run when it has ended; training steps only.
-        info: what RunStarted said; empty before.
+        steps_per_second: recent pace during training, mean pace of the whole run after its end; training steps only.
+        info: ``RunStarted.info``; empty before.
         failure: ``kind``, ``message``, ``cure``, ``trace``; None unless failed.
-        device: the device it runs on; what the config asks for until that is known.
-        queue_position: 1 for the next one; None unless queued.
-        holder: token of the process's thread that holds or held it; empty for one that was never taken.
-        progress_at: when its trainer last gave a sign of life.
-        seconds_before: time it was trained before ``started_at``, in earlier attempts. ``resumed_step``: its step at ``training_started_at``.
-        note, tags, pinned, archived: what people added.
-        parent, parent_epoch, parent_step: the run it was forked from, which may have been deleted, and where.
+        device: the device in use; until it is known, the device of the config.
+        queue_position: 1 for the next run; None unless queued.
+        holder: token of the present or last claim; empty if the run was never claimed.
+        progress_at: time of the trainer's last step or batch, seconds since 1970.
+        seconds_before: seconds of training in earlier attempts, before ``started_at``. ``resumed_step``: the step at ``training_started_at``.
+        note, tags, pinned, archived: set by people.
+        parent, parent_epoch, parent_step: the run from which it was forked (it may have been deleted), and the epoch and step of the fork.
     """
 
     id: str
@@ -76,21 +76,21 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """Share of the steps done, 0..1."""
+        """Share of the steps that are done, 0..1."""
         if self.status == RunStatus.FINISHED:
             return 1.0
         return min(self.step / self.steps_total, 1.0) if self.steps_total else 0.0
 
     @property
     def computed(self) -> dict[str, str]:
-        """Device, precision and layout that it was really computed with; before it has begun what its config says, which may be ``auto``.
+        """Device, precision and layout in use; before the start those of the config, which may be ``auto``.
 
-        A run that is to be compared with this one takes these into its config."""
+        A run that is compared with this one copies them into its config."""
         return {key: self.info.get(key) or getattr(self.config, key) for key in ("device", "precision", "layout")}
 
     @property
     def seconds(self) -> float:
-        """Time in which a process held it, all attempts together; 0 before."""
+        """Seconds during which a process held the run, over all attempts; 0 before the first."""
         if self.started_at is None:
             return self.seconds_before
         end = self.finished_at if self.finished_at is not None else time.time()
@@ -98,9 +98,9 @@ class Run:
 
     @property
     def eta_seconds(self) -> float | None:
-        """Seconds to go at the pace since it was last started or went on after a pause, validation included.
+        """Estimated seconds left, from the pace since the last start or the end of the last pause, validation included.
 
-        None while it is paused, and until 10 steps or 5 seconds have been measured."""
+        None while the run is paused, and until 10 steps or 5 seconds have been measured."""
         if not self.status.is_active() or self.status == RunStatus.PAUSED or self.training_started_at is None or not self.steps_total:
             return None
         done = self.step - self.resumed_step
@@ -111,7 +111,7 @@ class Run:
 
     @property
     def silent_seconds(self) -> float:
-        """How long nothing was heard of the trainer of a run that should be computing; 0 for any other."""
+        """Seconds since the trainer's last progress; 0 for a run that is paused or not active."""
         if not self.status.is_active() or self.status == RunStatus.PAUSED:
             return 0.0
         heard = [moment for moment in (self.progress_at, self.started_at) if moment is not None]
@@ -119,5 +119,5 @@ class Run:
 
     @property
     def is_hung(self) -> bool:
-        """True where its process lives, but its trainer has been silent for longer than any step or batch should take."""
+        """True if the process is alive but the trainer has made no progress for ``HUNG_SECONDS``."""
         return self.silent_seconds > HUNG_SECONDS

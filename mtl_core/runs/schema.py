@@ -1,4 +1,4 @@
-"""Tables of the run store. Only portable SQL: nothing here is particular to SQLite but the hint on row numbers."""
+"""Tables of the run store. Portable SQL; only ``sqlite_autoincrement`` is specific to SQLite."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ runs = Table(
     Column("status", String(16), nullable=False, index=True),
     Column("config", Text, nullable=False),  # JSON
     Column("created_at", Float, nullable=False),  # all times: seconds since 1970
-    Column("started_at", Float),  # taken by a process
-    Column("training_started_at", Float),  # data prepared, first step comes
+    Column("started_at", Float),  # claimed by a process
+    Column("training_started_at", Float),  # data are prepared; the first step follows
     Column("finished_at", Float),
     Column("step", Integer, nullable=False, default=0),
     Column("steps_total", Integer),
@@ -38,20 +38,20 @@ runs = Table(
     Column("owner_started", Float),
     Column("heartbeat_at", Float),
     # since version 2
-    Column("owner_token", String(32)),  # made anew each time a run is taken: who has an older one may write nothing more
-    Column("progress_at", Float),  # the trainer's last sign of life; the heartbeat is its attendant's
-    Column("seconds_before", Float, nullable=False, server_default="0"),  # of the times it was trained before started_at
+    Column("owner_token", String(32)),  # new at each claim; a holder of an older token cannot write
+    Column("progress_at", Float),  # last step or batch of the trainer; a separate thread writes heartbeat_at
+    Column("seconds_before", Float, nullable=False, server_default="0"),  # seconds of training in attempts before started_at
     Column("resumed_step", Integer, nullable=False, server_default="0"),  # step at training_started_at
     Column("queue_rank", Float),  # lower is earlier; NULL counts as created_at
-    Column("title", Text),  # given by hand; NULL for the config's
+    Column("title", Text),  # given by a person; NULL for the config's title
     Column("note", Text, nullable=False, server_default=""),
     Column("tags", Text, nullable=False, server_default="[]"),  # JSON
     Column("pinned", Integer, nullable=False, server_default="0"),
     Column("archived", Integer, nullable=False, server_default="0"),
-    Column("parent_id", String(64)),  # the run it was forked from, which may be gone
+    Column("parent_id", String(64)),  # the run from which it was forked; it may be deleted
     Column("parent_epoch", Integer),
     Column("parent_step", Integer),
-    Column("request_id", String(64)),  # what asked for it: a second click of the same form finds this run
+    Column("request_id", String(64)),  # id of the form's request: a second click on the same form finds this run
     Index("runs_by_request", "request_id", unique=True),
     sqlite_autoincrement=True,
 )
@@ -59,7 +59,7 @@ runs = Table(
 scalars = Table(
     "scalars",
     metadata,
-    Column("row", Integer, primary_key=True),  # grows with every write, also when a value is written again: readers ask for what is new
+    Column("row", Integer, primary_key=True),  # grows with every write, also for a replaced value, so readers can ask for new rows
     Column("run_id", String(64), ForeignKey("runs.id"), nullable=False),
     Column("key", String(255), nullable=False),  # split/task/name
     Column("step", Integer, nullable=False),
@@ -67,7 +67,7 @@ scalars = Table(
     Column("value", Float),  # NULL is NaN
     Column("wall_time", Float, nullable=False),  # seconds since started_at
     Column("created_at", Float, nullable=False),
-    UniqueConstraint("run_id", "key", "step"),  # the split is the key's first part
+    UniqueConstraint("run_id", "key", "step"),  # the split is the first part of the key
     Index("scalars_by_row", "run_id", "row"),
     sqlite_autoincrement=True,
 )
@@ -93,7 +93,7 @@ controls = Table(
     Column("payload", Text),  # JSON; since version 2
 )
 
-_ADDED = {  # version -> table -> the columns it brought
+_ADDED = {  # version -> table -> new columns
     2: {
         runs: (
             "owner_token",
@@ -117,7 +117,7 @@ _ADDED = {  # version -> table -> the columns it brought
 
 
 def migrate(connection: Connection, found: int) -> None:
-    """Bring a store of an older version to this one, inside the caller's transaction. Nothing is ever dropped."""
+    """Migrate a store from version ``found`` to the present one, inside the caller's transaction. No data are dropped."""
     for version in range(found + 1, SCHEMA_VERSION + 1):
         for table, names in _ADDED[version].items():
             for name in names:
@@ -129,12 +129,12 @@ def migrate(connection: Connection, found: int) -> None:
 
 
 def to_json(value: Any) -> str:
-    """Strict JSON: NaN and infinities, which JSON has no words for, become null."""
+    """Strict JSON: NaN and infinities, which JSON cannot express, become null."""
     return json.dumps(finite(value), allow_nan=False, ensure_ascii=False)
 
 
 def finite(value: Any) -> Any:
-    """The same plain value with None for every number that is not finite."""
+    """The plain value with None for every number that is not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""RunStatus: where a run is in its life."""
+"""RunStatus: the states of a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class RunStatus(StrEnum):
-    """Compare by value: after a reload of this module the members are new objects, equal to the old ones and to plain text."""
+    """State of a run. Compare with ``==``: after a reload of this module the members are new objects, equal to the old ones and to plain text."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -23,7 +23,7 @@ class RunStatus(StrEnum):
         return self in (RunStatus.RUNNING, RunStatus.PAUSING, RunStatus.PAUSED, RunStatus.STOPPING)
 
     def is_ended(self) -> bool:
-        """True when nothing will happen any more unless someone asks."""
+        """True if the run is neither queued nor held by a process."""
         return not self.is_active() and self != RunStatus.QUEUED
 
 

@@ -1,4 +1,4 @@
-"""RunStore: the only channel between training and those who watch it.
+"""RunStore: the only channel between training and the screen or the command line.
 
 One SQLite file and one folder per run, under one home::
 
@@ -6,9 +6,8 @@ One SQLite file and one folder per run, under one home::
     home/data/                   prepared data sets
     home/runs/<run id>/          config.yaml, log.txt, probes/, checkpoints/
 
-Scalars come from the training thread through ``append``; requests to it go in through
-``mtl_core.runs.actions``; who trains a run is in ``mtl_core.runs.holding``. Any number of processes may have
-the same home open.
+The training thread writes through ``append``. Requests to a run go through ``mtl_core.runs.actions``, claims through
+``mtl_core.runs.holding``. Any number of processes may open the same home.
 """
 
 from __future__ import annotations
@@ -39,13 +38,13 @@ from mtl_core.runs.run import LogLine, Run
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.summary import summarise
 from mtl_core.runs.trash import sweep
-from mtl_core.runs.unfinished import begin, finish, sweep_unfinished
+from mtl_core.runs.unfinished import make_marked_folder, remove_mark, sweep_unfinished
 from mtl_core.settings import home as home_folder
 
 if TYPE_CHECKING:
     import pandas
 
-RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")  # UTC date and time of submission, then chance
+RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")  # UTC date and time of submission, then random digits
 
 DATABASE = "store.sqlite"
 
@@ -54,12 +53,12 @@ _logger = logging.getLogger(__name__)
 
 
 def open_store(home: Path | str | None = None) -> RunStore:
-    """The run store in ``home``, else in the folder MTL_HOME names, else in ``./runs``; made if it is missing. Cheap when called again.
+    """The run store in ``home``, else in the folder that MTL_HOME names, else in ``./runs``; created if it is missing. Repeated calls are cheap.
 
-    One that can only be read is opened, too: whatever reads works, whatever writes raises StoreError.
+    A read-only store opens too: reading works, writing raises StoreError.
 
     Raises:
-        StoreError: the folder cannot be made, or the database in it is damaged or newer than this program.
+        StoreError: the folder cannot be created, or its database is damaged or newer than this program.
     """
     folder = home_folder(home)
     writable = check_folder(folder, DATABASE)
@@ -72,27 +71,25 @@ def open_store(home: Path | str | None = None) -> RunStore:
 
 
 class RunStore:
-    """Runs, their scalars, logs and folders. Get one from ``open_store``; safe to use from any thread.
+    """Runs, their scalars, logs and folders. ``open_store`` makes one. Thread-safe.
 
     Attributes:
-        home: the folder of everything.
-        cache: where prepared data sets lie, for all runs.
+        home: the store's folder.
+        cache: folder of the prepared data sets of all runs.
     """
 
     def __init__(self, home: Path, database: Database):
         self.home = home
         self.cache = home / "data"
         self.database = database
-        self._pending: dict[tuple[str, str | None], Pending] = {}  # by run and token: a new attempt does not write what an old one left
+        self._pending: dict[tuple[str, str | None], Pending] = {}  # by run and token, so that a new attempt does not write rows of an old one
         self._pending_lock = threading.RLock()
 
     def folder(self, run_id: str) -> Path:
-        """The run's artifact folder. Raises RunNotFoundError for what is no run id, so that no text from outside becomes a path."""
+        """The run's artifact folder. Raises RunNotFoundError for anything but a run id, so that no text from outside becomes a path."""
         if not RUN_ID.fullmatch(run_id):
-            raise RunNotFoundError(f"'{run_id}' is no run id; one looks like 20261123-141502-3fa9")
+            raise RunNotFoundError(f"'{run_id}' is not a run id; a run id looks like 20261123-141502-3fa9")
         return self.home / "runs" / run_id
-
-    # -- making and holding runs
 
     def create(
         self,
@@ -106,15 +103,15 @@ class RunStore:
         """Add a run with its folder and config.yaml. It is queued, unless ``columns`` say otherwise.
 
         Args:
-            request_id: what asks for it; asked again with the same one, the run that was made then is returned.
-            columns: more of its row, see ``schema.runs``.
+            request_id: id of the request; a second call with the same id returns the run of the first.
+            columns: further columns of its row, see ``schema.runs``.
             line: first line of its log.
-            fill: puts files into its folder before anyone can see the run.
+            fill: writes files into its folder before any reader can see the run.
 
         Raises:
-            StoreError: nothing could be written; then nothing is left behind.
+            StoreError: the run cannot be written; no part of it stays.
         """
-        if request_id and (made := self._made_for(request_id)):
+        if request_id and (made := self._run_of_request(request_id)):
             return made
         self.database.check_writable()
         folder, mark = self._new_folder()
@@ -137,36 +134,36 @@ class RunStore:
                 connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level="info", text=line))
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
-            finish(mark, folder)
-            if request_id and (made := self._made_for(request_id)):  # by another session in this very moment
+            remove_mark(mark, folder)
+            if request_id and (made := self._run_of_request(request_id)):  # another session made it at the same moment
                 return made
             if isinstance(error, OSError):
                 raise StoreError(f"cannot write the run's folder '{folder}': {error.strerror or error}") from error
             raise
-        finish(mark)
+        remove_mark(mark)
         self._append_to_log_file(run_id, "info", line)
         return self.get(run_id)
 
     def settings(self) -> dict[str, str]:
-        """What was set for the whole store, such as ``executor``."""
+        """Settings of the whole store, such as ``executor``."""
         with self.database.read() as connection:
             return {row.key: row.value for row in connection.execute(select(schema.meta)) if row.key != "schema_version"}
 
     def set(self, key: str, value: str) -> None:
-        """Change one of the store's own settings."""
+        """Change a setting of the whole store."""
         with self.database.write() as connection:
             connection.execute(delete(schema.meta).where(schema.meta.c.key == key))
             connection.execute(insert(schema.meta).values(key=key, value=value))
 
     def end(self, run_id: str, status: RunStatus, failure: dict[str, Any] | None = None, token: str | None = None, line: str | None = None) -> None:
-        """Write how a run ended where no RunEnded says it: failed, interrupted, or stopped before it began. One transaction: all of it or nothing.
+        """Record the end of a run without a RunEnded event: failed, interrupted, or stopped before it began. All in one transaction.
 
         Args:
-            token: what the run was taken with. None where no trainer holds it.
-            line: of its log, too.
+            token: token of the claim. None if no trainer holds the run.
+            line: line for the run's log.
 
         Raises:
-            RunTakenError: it was taken again since, or deleted; nothing is written.
+            RunTakenError: the run was claimed again or deleted; nothing is written.
         """
 
         def write(connection: Connection) -> tuple[str, str] | None:
@@ -179,21 +176,19 @@ class RunStore:
         if said:
             self._append_to_log_file(run_id, *said)
         if failure:
-            self._append_to_log_file(run_id, "error", failure["trace"])  # the whole of it only here: no traceback on screen
-
-    # -- writing what happens
+            self._append_to_log_file(run_id, "error", failure["trace"])  # the full trace is only in log.txt: no traceback on screen
 
     def append(self, run_id: str, event: Any, token: str | None = None) -> None:
         """Record one event of ``mtl_core.events``.
 
-        Step scalars are committed about once a second; everything else at once, with all that waited, before this returns: a trainer
-        that publishes a checkpoint afterwards can rely on the metrics being safe.
+        Step scalars are committed about once a second. Every other event is committed, with all buffered rows, before this returns: a trainer
+        that publishes a checkpoint afterwards can rely on the metrics being stored.
 
         Args:
-            token: what the run was taken with. None for whoever fills a run that nobody trains.
+            token: token of the claim. None when no trainer holds the run (imports, tests).
 
         Raises:
-            RunTakenError: it was taken again since.
+            RunTakenError: the run was claimed again.
         """
         kind = type(event).__name__
         with self._pending_lock:
@@ -202,19 +197,19 @@ class RunStore:
             if kind in ("StepScalars", "EpochMetrics"):
                 pending.take(run_id, event)
             if kind == "StepScalars":
-                self.commit_if_due(run_id, token, write_sign_of_life)
+                self.commit_if_due(run_id, token, write_progress_time)
                 return
-            line = self._commit(run_id, token, lambda connection, run_id=run_id: _write_alive(connection, run_id, event))
+            line = self._commit(run_id, token, lambda connection, run_id=run_id: _write_event_and_time(connection, run_id, event))
             if kind == "RunEnded":
                 self._pending.pop((run_id, token), None)
         if line:
             self._append_to_log_file(run_id, *line)
 
     def commit_if_due(self, run_id: str, token: str | None, write: Callable[[Connection, str], None] | None = None) -> None:
-        """Write step scalars that have waited long enough. A store that is busy or full for a moment must not end a run: they wait on.
+        """Write step scalars that have waited for a second. If the store is busy or full they stay buffered, because this must not end a run.
 
         Args:
-            write: writes something more in the same transaction.
+            write: writes more in the same transaction.
         """
         with self._pending_lock:
             pending = self._pending.get((run_id, token))
@@ -233,14 +228,12 @@ class RunStore:
             connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level=level, text=text))
         self._append_to_log_file(run_id, level, text)
 
-    # -- reading
-
     def get(self, run_id: str) -> Run:
         """The run with this id, or the only one whose id begins with it.
 
         Raises:
-            RunNotFoundError: none or several match.
-            StoreError: its config was written by another version and cannot be read.
+            RunNotFoundError: no run matches, or several do.
+            StoreError: the config was written by another version and cannot be read.
         """
         with self.database.read() as connection:
             rows = connection.execute(select(_runs).where(_runs.c.id.startswith(run_id, autoescape=True)).order_by(_runs.c.number)).all()
@@ -251,11 +244,11 @@ class RunStore:
         return self._run(exact[0], queue)
 
     def find(self, run_id: str) -> Run | None:
-        """The run with exactly this id; None where it was deleted, or its config cannot be read (the program's log says so)."""
+        """The run with exactly this id; None if it does not exist, or its config cannot be read (a warning is logged)."""
         return next(iter(self._select(_runs.c.id == run_id)), None)
 
     def runs(self) -> list[Run]:
-        """Every run, newest first. One whose config this version cannot read is left out, with a warning in the program's log."""
+        """Every run, newest first. A run whose config this version cannot read is skipped, with a warning in the program's log."""
         return self._select()
 
     def active(self) -> list[Run]:
@@ -263,13 +256,13 @@ class RunStore:
         return [run for run in self._select(_runs.c.status.in_(ACTIVE)) if run.status.is_active()]
 
     def queued(self) -> list[Run]:
-        """Waiting runs, the next one first."""
+        """Queued runs, the next one first."""
         return sorted(self._select(_runs.c.status == RunStatus.QUEUED.value), key=lambda run: run.queue_position or 0)
 
     def scalars(self, run_id: str, after: int = 0) -> pandas.DataFrame:
-        """Rows written after row ``after``, in that order: columns row, step, epoch, key, value, wall_time (seconds since the run's start).
+        """Rows written after row ``after``, in order: columns row, step, epoch, key, value, wall_time (seconds since the run's start).
 
-        A value that was written again (a resumed run repeats steps) comes again with a higher row: the later one holds.
+        A replaced value (a resumed run repeats steps) appears again with a higher row; the later row is valid.
         """
         import pandas
 
@@ -281,7 +274,7 @@ class RunStore:
         return frame.astype({"row": "int64", "step": "int64", "epoch": "float64", "value": "float64", "wall_time": "float64"})
 
     def summary(self, run_id: str) -> dict[str, dict[str, Any]]:
-        """Best and last of every scalar key; see ``mtl_core.runs.summary``."""
+        """Best and last value of every scalar key; see ``mtl_core.runs.summary``."""
         with self.database.read() as connection:
             info = connection.execute(select(_runs.c.info).where(_runs.c.id == run_id)).scalar()
             return summarise(connection, run_id, json.loads(info or "{}"))
@@ -293,13 +286,11 @@ class RunStore:
             rows = connection.execute(select(log.c.time, log.c.level, log.c.text).where(log.c.run_id == run_id).order_by(log.c.number))
             return [LogLine(*row) for row in rows]
 
-    # -- inside
-
     def _new_folder(self) -> tuple[Path, Path]:
         while True:
             folder = self.folder(f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}")
             try:
-                return folder, begin(folder)
+                return folder, make_marked_folder(folder)
             except FileExistsError:
                 continue
             except OSError as error:
@@ -315,10 +306,10 @@ class RunStore:
         return self._pending[run_id, token]
 
     def _commit(self, run_id: str, token: str | None, write: Callable[[Connection], tuple[str, str] | None] | None = None) -> tuple[str, str] | None:
-        """Write what waits, and what ``write`` writes, in one transaction; the line (level and text) that it adds to the log.
+        """Write the buffered rows and run ``write`` in one transaction. Returns the log line (level, text) from ``write``.
 
         Raises:
-            RunTakenError: the run was taken again since it was taken with ``token``, or deleted; nothing is written.
+            RunTakenError: the run was claimed again since the claim with ``token``, or deleted; nothing is written.
         """
         with self._pending_lock:
             pending = self._pending_of(run_id, token)
@@ -336,7 +327,7 @@ class RunStore:
     def _append_to_log_file(self, run_id: str, level: str, text: str) -> None:
         line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:7} {text}\n"
         with contextlib.suppress(OSError), open(self.folder(run_id) / "log.txt", "a", encoding="utf-8") as file:
-            file.write(line)  # a copy for people; the database has the same line, and complains when the disk is full
+            file.write(line)  # a copy for people; the database has the same line and raises if the disk is full
 
     def _select(self, *conditions: Any) -> list[Run]:
         with self.database.read() as connection:
@@ -354,19 +345,19 @@ class RunStore:
         status, finished_at, failure = RunStatus(row.status), row.finished_at, None
         if status.is_active():
             unwritten = process_slot("unwritten_ends").get(row.owner_token or "")
-            if unwritten:  # it has ended here, but the disk would not take it yet
+            if unwritten:  # the run has ended in this process, but its end could not be recorded yet
                 status, finished_at, failure = RunStatus(unwritten["status"]), unwritten["finished_at"], unwritten["failure"]
             elif not is_held(row):
-                status, finished_at = self._interrupted(row)
+                status, finished_at = self._mark_interrupted(row)
         return run_of(row, status, finished_at, queue, failure)
 
-    def _made_for(self, request_id: str) -> Run | None:
+    def _run_of_request(self, request_id: str) -> Run | None:
         with self.database.read() as connection:
             found = connection.execute(select(_runs.c.id).where(_runs.c.request_id == request_id)).scalar()
         return self.get(found) if found else None
 
-    def _interrupted(self, row: Row) -> tuple[RunStatus, float]:
-        """Write that the run's process is gone, unless the run has moved on since ``row`` was read."""
+    def _mark_interrupted(self, row: Row) -> tuple[RunStatus, float]:
+        """Record that the run's process is gone, unless the run has changed since ``row`` was read. Returns its status and end."""
         if self.database.read_only:
             return RunStatus.INTERRUPTED, row.heartbeat_at
         seen = (_runs.c.id == row.id, _runs.c.status == row.status, _runs.c.heartbeat_at == row.heartbeat_at)
@@ -376,16 +367,16 @@ class RunStore:
                 changed = connection.execute(given_up).rowcount == 1
             if changed:
                 self.note(row.id, "error", f"interrupted at epoch {row.epoch:.4g}: the process that trained it is gone")
-            else:  # it ended, or was given up by another reader, between our read and now
+            else:  # since our read the run has ended, or another reader has marked it
                 with self.database.read() as connection:
                     row = connection.execute(select(_runs).where(_runs.c.id == row.id)).one()
                 return RunStatus(row.status), row.finished_at
-        except StoreError as error:  # a full disk must not hide the truth
+        except StoreError as error:  # the status is right even if a full disk prevents recording it
             _logger.warning("%s", error)
         return RunStatus.INTERRUPTED, row.heartbeat_at
 
 
-def _write_alive(connection: Connection, run_id: str, event: Any) -> tuple[str, str] | None:
-    """What an event changes; that the trainer has said it is a sign of life."""
-    write_sign_of_life(connection, run_id)
+def _write_event_and_time(connection: Connection, run_id: str, event: Any) -> tuple[str, str] | None:
+    """Write an event and the time of progress."""
+    write_progress_time(connection, run_id)
     return write_event(connection, run_id, event)

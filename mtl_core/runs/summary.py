@@ -1,4 +1,4 @@
-"""Best and last value of every scalar of a run, and which way each is better."""
+"""Best and last value of every scalar of a run, and whether higher is better."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, case, func, or_, select
 
 from mtl_core.runs.schema import scalars
 
-# Settings, and what is seen of the gradients: neither up nor down is better.
+# First parts of keys for which neither higher nor lower is better: settings and gradient statistics.
 _NO_BEST = ("optimizer", "loss_weight", "gradient_norm", "gradient_share", "conflict", "conflict_share", "task_vector_norm", "task_vector_cosine")
 _BIGGEST = 1.7e308
 
@@ -16,8 +16,8 @@ _BIGGEST = 1.7e308
 def summarise(connection: Connection, run_id: str, info: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """``{key: {"best", "last", "best_epoch", "higher_is_better", "title", "unit"}}``, sorted by key.
 
-    NaN and infinite values are never best; a last value that is not finite is None. Where no direction is known, ``best``, ``best_epoch``
-    and ``higher_is_better`` are None. ``info`` is RunStarted's. The database does the counting, so a long run costs little.
+    NaN and infinite values are never best; a last value that is not finite is None. If no direction is known, ``best``, ``best_epoch``
+    and ``higher_is_better`` are None. ``info``: ``RunStarted.info``. The database finds the extremes, so a long run costs little.
     """
     found: dict[str, dict[str, Any]] = {}
     for row in connection.execute(_extremes(run_id)):
@@ -26,7 +26,7 @@ def summarise(connection: Connection, run_id: str, info: dict[str, Any]) -> dict
             entry["values"][row.value] = row.first_epoch
         if row.last_step == row.step:
             entry["last"] = row.value if row.value is not None and abs(row.value) <= _BIGGEST else None
-    return {key: _described(key, entry, info) for key, entry in sorted(found.items())}
+    return {key: _entry_of(key, entry, info) for key, entry in sorted(found.items())}
 
 
 def direction(key: str, info: dict[str, Any]) -> tuple[bool | None, str, str]:
@@ -44,7 +44,7 @@ def direction(key: str, info: dict[str, Any]) -> tuple[bool | None, str, str]:
 
 
 def _extremes(run_id: str) -> Any:
-    """For every key the rows that hold its lowest, highest and last value; equal values of a key as one row."""
+    """Query for the rows with the lowest, highest and last value of every key; equal values of a key form one row."""
     finite = case((func.abs(scalars.c.value) <= _BIGGEST, scalars.c.value))
     ends = (
         select(scalars.c.key, func.min(finite).label("low"), func.max(finite).label("high"), func.max(scalars.c.step).label("step"))
@@ -63,7 +63,7 @@ def _extremes(run_id: str) -> Any:
     )
 
 
-def _described(key: str, entry: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
+def _entry_of(key: str, entry: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
     higher, title, unit = direction(key, info)
     best = None if higher is None else entry["high" if higher else "low"]
     best_epoch = None if best is None else entry["values"][best]

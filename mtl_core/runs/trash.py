@@ -1,7 +1,7 @@
-"""Folders of deleted runs: moved out of sight by the transaction that deletes the rows, and removed after it.
+"""Trash for folders of deleted runs: the transaction that deletes the rows moves the folder here, and the folder is removed after it.
 
-A process can be killed between any two of these steps, so what lies in the trash is looked at again when a store is opened: the folder of
-a run that is still in the store is put back, any other is removed.
+A process can be killed between any two of these steps. Therefore the trash is swept when a store is opened: the folder of a run that is still in
+the store is restored, any other is removed.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from mtl_core.runs.rows import is_in_store
 _PREFIX = ".deleted-"
 
 
-def throw(folder: Path) -> Path:
-    """Move a run's folder into the trash; where it lies there. A folder that is gone already is no error.
+def move_to_trash(folder: Path) -> Path:
+    """Move a run's folder into the trash and return its new path. A missing folder is no error.
 
     Raises:
-        StoreError: it cannot be moved.
+        StoreError: the folder cannot be moved.
     """
     thrown = folder.with_name(f"{_PREFIX}{folder.name}")
     try:
@@ -30,13 +30,14 @@ def throw(folder: Path) -> Path:
             os.replace(folder, thrown)
     except OSError as error:
         raise StoreError(
-            f"the run's folder '{folder}' cannot be deleted: {error.strerror or error}. Close what uses it and try again; the run is still there."
+            f"the run's folder '{folder}' cannot be deleted: {error.strerror or error}. "
+            "Close the programs that use it and try again; the run was not deleted."
         ) from error
     return thrown
 
 
-def put_back(thrown: Path) -> None:
-    """Undo ``throw``, if the folder lies there."""
+def restore_from_trash(thrown: Path) -> None:
+    """Undo ``move_to_trash``. Does nothing if the folder is not there."""
     with contextlib.suppress(FileNotFoundError):
         os.replace(thrown, thrown.with_name(thrown.name.removeprefix(_PREFIX)))
 
@@ -50,12 +51,12 @@ def remove(thrown: Path) -> None:
 
 
 def sweep(home: Path, database: Database) -> None:
-    """Finish or undo deletions that were cut short. A disk that is full or read-only keeps them for the next time."""
+    """Finish or undo interrupted deletions. On a full or read-only disk they stay for the next sweep."""
     if not any((home / "runs").glob(f"{_PREFIX}*")):
         return
-    with contextlib.suppress(StoreError, OSError), database.write() as connection:  # so not in the middle of another process's deletion
+    with contextlib.suppress(StoreError, OSError), database.write() as connection:  # the write lock excludes deletions of other processes
         for thrown in (home / "runs").glob(f"{_PREFIX}*"):
             if is_in_store(connection, thrown.name.removeprefix(_PREFIX)):
-                put_back(thrown)
+                restore_from_trash(thrown)
             else:
                 remove(thrown)

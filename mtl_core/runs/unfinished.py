@@ -1,8 +1,7 @@
-"""Folders of runs that are just being made: a mark beside each says which process makes it, so that a killed one's folder can be told and removed.
+"""Marks beside the folders of runs that are being created; a mark names the creating process, so that leftovers of a killed process can be removed.
 
-A run's folder is filled before its row is written (nobody may see a run without its files), so a process that is killed between the two leaves a
-folder that belongs to no run. The mark is an empty file whose name says everything: it exists whole or not at all. A folder without one is never
-touched.
+A run's folder is filled before its row is written, so that no reader sees a run without its files. A process that is killed between the two leaves
+a folder without a run. The mark is an empty file with all data in its name, so it is never half written. A folder without a mark is never removed.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ _PREFIX = ".making-"
 _MARK = re.compile(rf"{re.escape(_PREFIX)}(?P<run>\d{{8}}-\d{{6}}-[0-9a-f]{{4}})-(?P<owner>.+)")
 
 
-def begin(folder: Path) -> Path:
-    """Make a run's folder with its mark; the mark.
+def make_marked_folder(folder: Path) -> Path:
+    """Create a run's folder and its mark. Returns the mark's path.
 
     Raises:
-        FileExistsError: there is such a folder, or one is being made.
-        OSError: it cannot be made.
+        FileExistsError: the folder or its mark exists.
+        OSError: the folder or its mark cannot be created.
     """
     with contextlib.suppress(FileExistsError):
         folder.parent.mkdir(parents=True)
@@ -36,31 +35,31 @@ def begin(folder: Path) -> Path:
     try:
         folder.mkdir()
     except BaseException:
-        finish(mark)
+        remove_mark(mark)
         raise
     return mark
 
 
-def finish(mark: Path, removed: Path | None = None) -> None:
-    """Take the mark away: the run is in the store, or the folder ``removed`` is really gone."""
+def remove_mark(mark: Path, removed: Path | None = None) -> None:
+    """Remove the mark after the run is in the store, or after the folder ``removed`` was removed. Keeps it while ``removed`` exists."""
     if removed is None or not removed.exists():
         with contextlib.suppress(OSError):
             mark.unlink()
 
 
 def sweep_unfinished(home: Path, database: Database) -> None:
-    """Remove what processes that are gone had begun to make. Those of other hosts, which cannot be seen from here, are left for these to sweep."""
+    """Remove unfinished folders of processes that have ended. Folders of other hosts stay, because their processes are not visible from here."""
     marks = [path for path in (home / "runs").glob(f"{_PREFIX}*") if _is_left_over(path)]
     if not marks:
         return
     with contextlib.suppress(StoreError, OSError), database.write() as connection:
         for mark in marks:
             folder = mark.with_name(_MARK.fullmatch(mark.name)["run"])
-            if is_in_store(connection, folder.name):  # killed after the row was written: a run like any other
-                finish(mark)
+            if is_in_store(connection, folder.name):  # the process was killed after it wrote the row: the run is complete
+                remove_mark(mark)
             else:
                 shutil.rmtree(folder, ignore_errors=True)
-                finish(mark, folder)
+                remove_mark(mark, folder)
 
 
 def _is_left_over(mark: Path) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mtl_core.__main__ import main
-from mtl_core.inference.loading import described
+from mtl_core.inference.loading import find_model
 from mtl_core.inference.model_folder import model_files
 
 
@@ -51,7 +51,7 @@ def test_what_cannot_be_exported_is_refused(run, arguments, tmp_path, capsys):
 def test_predict_a_folder(run, pictures, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["predict", run, str(pictures), "--out", str(out)]) == 0
-    assert "3 predicted, 0 left out" in capsys.readouterr().out
+    assert "3 predicted, 0 skipped" in capsys.readouterr().out
     assert sorted(path.name for path in out.glob("*.json")) == ["a-2.json", "a.json", "b.json"]
     values = json.loads((out / "a-2.json").read_text())
     assert (values["height"], values["width"]) == (40, 90)
@@ -78,7 +78,7 @@ def test_bad_files_are_named_and_the_rest_is_done(run, pictures, tmp_path, capsy
 def test_a_list_on_standard_input_and_an_exported_model(trained, pictures, tmp_path, monkeypatch, capsys):
     model = tmp_path / "model"
     model.mkdir()
-    for name, content in model_files(*described(trained.run.id, home=trained.store.home)).items():
+    for name, content in model_files(*find_model(trained.run.id, home=trained.store.home)).items():
         (model / name).write_bytes(content)
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{pictures / 'a.png'}\n\n{pictures / 'b.bmp'}\n{pictures / 'a.png'}\n"))
     assert main(["predict", str(model), "-", "--out", str(tmp_path / "out")]) == 0

@@ -63,7 +63,7 @@ def test_a_failure_exits_1_as_with_train(engine, ended, capsys):
 def test_a_finished_run_is_trained_on_to_more_epochs(store, engine, ended, capsys):
     run = ended(status="finished")
     assert main(["resume", run.id]) == 2
-    assert f"run {run.id} is finished; to go on with it, train it on to more than its 2 epochs" in capsys.readouterr().err
+    assert f"run {run.id} is finished; to continue it, train it on to more than its 2 epochs" in capsys.readouterr().err
     assert main(["resume", run.id, "--epochs", "2"]) == 2
     assert "epochs: expected more than the run's 2, found 2; give the new total" in capsys.readouterr().err
     assert store.get(run.id).status == "finished"
@@ -76,7 +76,7 @@ def test_a_run_that_is_held_is_refused_and_nothing_changes(store, engine, config
     assert main(["resume", run.id, "--json"]) == 2
     report, err = said(capsys)
     assert (report["run"], report["status"], report["problems"][0]["field"]) == (None, "refused", "RUN")
-    assert f"run {run.id} is running; only a run that has ended can be gone on with" in err
+    assert f"run {run.id} is running; only a run that has ended can be resumed or trained on" in err
     assert store.get(run.id).holder == run.holder
 
 

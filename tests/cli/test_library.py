@@ -117,7 +117,7 @@ def test_deleting_asks_on_a_terminal_and_names_each_run(store, stopped, capsys, 
 def test_deleting_without_a_terminal_needs_yes(store, stopped, capsys):
     run = stopped()
     assert main(["runs", "delete", run.id]) == 2
-    assert "there is no terminal to ask on: add --yes" in capsys.readouterr().err
+    assert "standard input is no terminal; add --yes" in capsys.readouterr().err
     assert store.folder(run.id).is_dir()
     assert main(["runs", "delete", run.id, "--yes"]) == 0
     assert not store.folder(run.id).exists()

@@ -107,7 +107,7 @@ def test_any_file_in_the_way_is_seen_before_the_first_is_written(run, photos, tm
     out = tmp_path / "out"
     out.mkdir()
     (out / name).write_text("mine")
-    assert f"'{out / name}' is there already, and nothing was written" in refused([run, photos, "--out", out], capsys)
+    assert f"'{out / name}' exists already, and nothing was written" in refused([run, photos, "--out", out], capsys)
     assert contents(out) == {name: b"mine"}
     assert main(["predict", run, str(photos), "--out", str(out), "--force"]) == 0
     assert (out / name).read_bytes() != b"mine"
@@ -163,15 +163,15 @@ def test_a_killed_predict_goes_on_where_it_stopped(run, photos, tmp_path, capsys
 
     assert main([*arguments, "--json"]) == 0
     said = capsys.readouterr()
-    assert "1 of 3 are done" in said.err
+    assert "1 of 3 images are done" in said.err
     assert len(json.loads(said.out)["images"]) == 3
     assert {path.name: path.stat().st_mtime_ns for path in out.glob("cat*")} == stamps
     assert main(["predict", run, str(photos), "--out", str(whole)]) == 0
     assert contents(out) == contents(whole)
-    assert "is there already" in refused(arguments[1:], capsys)  # it is finished: nothing is replaced
+    assert "exists already" in refused(arguments[1:], capsys)  # it is finished: nothing is replaced
 
     (copy / "cat.png").write_bytes(b"mine")  # written by the user since
-    assert f"'{copy / 'cat.png'}' is there already" in refused([run, photos, "--out", copy], capsys)
+    assert f"'{copy / 'cat.png'}' exists already" in refused([run, photos, "--out", copy], capsys)
     assert (copy / "cat.png").read_bytes() == b"mine"
 
 
@@ -180,7 +180,7 @@ def test_another_network_does_not_go_on_with_it(tmp_path):
     folder = prepare(images, out, {"epoch": 1}, [], False)
     folder.write(folder.jobs[0], "picture", b"one")
     assert prepare(images, out, {"epoch": 1}, [], False).jobs == folder.jobs
-    with pytest.raises(NotPossibleError, match="is there already"):
+    with pytest.raises(NotPossibleError, match="exists already"):
         prepare(images, out, {"epoch": 2}, [], False)
 
 

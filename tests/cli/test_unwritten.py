@@ -73,8 +73,8 @@ def test_it_is_said_once_tried_for_a_while_and_exits_1(store, disk, written, cap
     assert (run.status, run.failure["kind"]) == ("failed", "disk_full")
     assert json.loads(out)["failure"]["kind"] == "disk_full"
     assert err.startswith(f"error: run {run.id} failed: the disk that holds the run store")
-    assert err.count("It is tried again for 0 s: free some space on the disk that holds MTL_HOME, or give up with Ctrl-C") == 1
-    assert f"given up: how run {run.id} ended is not recorded. It will read 'interrupted'; 'resume {run.id}' goes on with it" in err
+    assert err.count("The program tries again for 0 s: free some space on the disk that holds MTL_HOME, or give up with Ctrl-C") == 1
+    assert f"given up: the end of run {run.id} is not recorded. Its status will be 'interrupted'; 'resume {run.id}' continues it" in err
     assert recorded(store) == [("running", None)]
 
 
@@ -82,7 +82,7 @@ def test_with_room_again_it_is_recorded(store, disk, written, capsys):
     disk(3)
     assert main(["train", written]) == 1
     err = capsys.readouterr().err
-    assert err.count("It is tried again") == 1
+    assert err.count("The program tries again") == 1
     assert "given up" not in err
     assert recorded(store) == [("failed", "disk_full")]
 
@@ -91,7 +91,7 @@ def test_a_worker_says_it_too_and_never_gives_up_by_itself(store, disk, config, 
     run = store.create(config("fine"))
     disk(9)
     assert main(["work", run.id]) == 1
-    assert "It is tried again until it can: free some space" in capsys.readouterr().err
+    assert "The program tries again until it works: free some space" in capsys.readouterr().err
     assert recorded(store) == [("failed", "disk_full")]
 
 
@@ -99,7 +99,7 @@ def test_ctrl_c_gives_up(capsys):
     control = Control()
     unwritten = Unwritten("20260102-030405-abcd", control)
     assert unwritten("failed: a loss became nan", StoreError("the disk is full"))
-    assert "failed: a loss became nan\nThis cannot be recorded: the disk is full. It is tried again until it can" in capsys.readouterr().err
+    assert "failed: a loss became nan\nThis cannot be recorded: the disk is full. The program tries again until it works" in capsys.readouterr().err
     control.stop("Ctrl-C")
     assert not unwritten("failed: a loss became nan", StoreError("the disk is full"))
     assert "given up" in capsys.readouterr().err

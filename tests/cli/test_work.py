@@ -44,7 +44,7 @@ def test_one_run_is_trained_or_says_why_not(store, engine, config, capsys):
     assert main(["work", run.id]) == 0
     assert store.get(run.id).status == "finished"
     assert main(["work", run.id]) == NOT_TAKEN
-    assert capsys.readouterr().err.startswith(f"error: run {run.id} was not taken: it is finished")
+    assert capsys.readouterr().err.startswith(f"error: run {run.id} cannot be claimed: it is finished")
     assert main(["work", store.create(config("nan")).id]) == 1
 
 

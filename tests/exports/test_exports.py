@@ -104,7 +104,7 @@ def test_what_stands_in_an_exports_place_is_there_still_if_that_fails(source, tm
 
 def test_nothing_is_replaced_without_force(source, tmp_path):
     (tmp_path / f"{source.run.id}.yaml").write_text("mine")
-    with pytest.raises(NotPossibleError, match="is there already, and nothing was written"):
+    with pytest.raises(NotPossibleError, match="exists already, and nothing was written"):
         export(source, ["csv", "yaml"], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [f"{source.run.id}.yaml"]
     export(source, ["csv", "yaml"], tmp_path, force=True)

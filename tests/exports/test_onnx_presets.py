@@ -16,7 +16,7 @@ from mtl_core.data.dataset import Task
 from mtl_core.data.imports import examine, import_dataset, propose
 from mtl_core.data.prepare import prepare
 from mtl_core.exports import coco, predictions_csv
-from mtl_core.exports.graph import TOLERANCE, Graph, furthest_apart
+from mtl_core.exports.graph import TOLERANCE, Graph, largest_difference
 from mtl_core.exports.onnx_model import write_onnx
 from mtl_core.exports.source import ExportSource
 from mtl_core.inference.loading import load
@@ -104,7 +104,7 @@ def test_pets_imported_trained_and_asked_about_real_photographs(real_data, home,
         wanted = graph(torch.from_numpy(images.copy()))
     found = onnxruntime.InferenceSession(str(tmp_path / "pets.onnx"), providers=["CPUExecutionProvider"]).run(list(graph.names), {"images": images})
     assert set(graph.names) == {"breed", "trimap", "head.boxes", "head.scores"}
-    assert furthest_apart(wanted, found) <= TOLERANCE
+    assert largest_difference(wanted, found) <= TOLERANCE
     source = ExportSource(store, run)
     predictions_csv.write(source, tmp_path)
     coco.write(source, tmp_path)

@@ -38,7 +38,7 @@ def page(trained):
 def test_it_holds_the_run(page, trained):
     found = Elements(page)
     words = " ".join(found.text)
-    for title in ("Results", "Curves", "Gradient conflict", "Predictions while it learnt", "All metrics", "Settings", "Environment", "Log"):
+    for title in ("Results", "Curves", "Gradient conflict", "Predictions during training", "All metrics", "Settings", "Environment", "Log"):
         assert title in words
     assert trained.run.config.to_yaml() in found.text
     summary = trained.store.summary(trained.run.id)

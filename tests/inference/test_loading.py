@@ -10,7 +10,7 @@ import pytest
 import mtl_core
 from mtl_core.errors import ConfigError, DataError, NotPossibleError, RunNotFoundError
 from mtl_core.inference.images import ImageFileError
-from mtl_core.inference.loading import described
+from mtl_core.inference.loading import find_model
 from mtl_core.inference.model_folder import ModelFileError, model_files
 from mtl_core.inference.predictor import Predictor
 from mtl_core.runs.artifacts import read_probe_targets, read_probes
@@ -21,7 +21,7 @@ def folder(trained, tmp_path):
     """The run's network as an exported folder."""
     place = tmp_path / "model"
     place.mkdir()
-    for name, content in model_files(*described(trained.run.id, home=trained.store.home)).items():
+    for name, content in model_files(*find_model(trained.run.id, home=trained.store.home)).items():
         (place / name).write_bytes(content)
     return place
 
@@ -46,7 +46,7 @@ def test_a_loaded_run_predicts_what_the_run_saw(trained, checkpoint, epoch):
 
 @pytest.mark.parametrize(("resized", "how"), [("none", "pad"), ("stretch", "stretch"), ("crop", "crop")])
 def test_images_are_brought_to_size_as_the_training_images_were(trained, resized, how):
-    description, tensors = described(trained.run.id, home=trained.store.home)
+    description, tensors = find_model(trained.run.id, home=trained.store.home)
     assert description.statistics["resized"] == "none"  # the scenes are made at their size
     assert Predictor(replace(description, statistics={**description.statistics, "resized": resized}), tensors).how == how
 

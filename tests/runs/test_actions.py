@@ -252,7 +252,7 @@ def test_a_folder_that_cannot_be_moved_leaves_everything(store, run_that_is, mon
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(StoreError, match=rf"folder '.*{run.id}' cannot be deleted: Permission denied.*still there"):
+    with pytest.raises(StoreError, match=rf"folder '.*{run.id}' cannot be deleted: Permission denied.*not deleted"):
         actions.delete_run(store, run.id)
     assert rows_of(store, run.id) == before
     assert (store.folder(run.id) / "config.yaml").is_file()
@@ -260,13 +260,13 @@ def test_a_folder_that_cannot_be_moved_leaves_everything(store, run_that_is, mon
 
 def test_a_transaction_that_fails_after_the_move_puts_the_folder_back(store, run_that_is, monkeypatch):
     run = run_that_is("stopped")
-    throw = actions.throw
+    move = actions.move_to_trash
 
-    def throw_then_fail(folder):
-        throw(folder)
+    def move_then_fail(folder):
+        move(folder)
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr(actions, "throw", throw_then_fail)
+    monkeypatch.setattr(actions, "move_to_trash", move_then_fail)
     with pytest.raises(StoreError, match="the disk is full"):
         actions.delete_run(store, run.id)
     monkeypatch.undo()

@@ -97,7 +97,7 @@ def test_a_damaged_index_is_made_anew(store, wholes, interrupted, damage):
     damage(checkpoints / "index.json")
     resume(store, run.id)
     execute(store, run.id)
-    assert "training goes on at step 117 of 195" in " ".join(line.text for line in store.log(run.id))
+    assert "training continues at step 117 of 195" in " ".join(line.text for line in store.log(run.id))
     wholes.assert_same(store, run.id)
 
 

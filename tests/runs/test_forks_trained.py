@@ -9,7 +9,7 @@ from evidence import rows_of, small, weights_of
 from mtl_core.__main__ import main
 from mtl_core.errors import ConfigError, MTLError
 from mtl_core.events import Control
-from mtl_core.inference.loading import described, load
+from mtl_core.inference.loading import find_model, load
 from mtl_core.inference.predictor import Predictor
 from mtl_core.runs import actions, lineage
 from mtl_core.runs.jobs import execute
@@ -101,7 +101,7 @@ def test_another_network_is_said_in_one_way(store, parent):
     for use in (
         lambda: evaluate_checkpoint(other, store.folder(parent.id), store.cache, "epoch_0002_step_00000078", "val"),
         lambda: list(train(other, store.folder(parent.id), store.cache, Control())),
-        lambda: Predictor(replace(described(parent.id, home=store.home)[0], config=other), described(parent.id, home=store.home)[1]),
+        lambda: Predictor(replace(find_model(parent.id, home=store.home)[0], config=other), find_model(parent.id, home=store.home)[1]),
     ):
         with pytest.raises(MTLError) as caught:
             use()
@@ -117,7 +117,7 @@ def test_a_live_change_from_before_the_fork_is_refused(store, parent, step, fits
     if fits:
         assert forked(store, parent, 2, *change).config.changes[0].step == step
     else:
-        with pytest.raises(ConfigError, match=f"at step {step} lies before the fork's first step, 79"):
+        with pytest.raises(ConfigError, match=f"at step {step} is before the fork's first step, 79"):
             forked(store, parent, 2, *change)
 
 

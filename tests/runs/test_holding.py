@@ -58,16 +58,16 @@ def test_a_run_that_hangs_is_given_up_as_interrupted_when_it_was_last_heard_of(s
     assert (given_up.status, given_up.finished_at) == ("interrupted", hung.progress_at)
     assert given_up.holder == ""
     assert [line.text.split(":")[0] for line in store.log(hung.id) if line.level == "error"] == ["interrupted at epoch 0"]
-    with pytest.raises(NotPossibleError, match="is interrupted: nothing trains it"):
+    with pytest.raises(NotPossibleError, match="is interrupted, so no process trains it"):
         give_up(store, hung.id)
 
 
 def test_a_run_that_was_heard_of_is_not_given_up(store, config):
     run = store.create(config(), columns=held_by_us("cpu"))
-    with pytest.raises(NotPossibleError, match=f"run {run.id} was heard of 0 s ago, so it is not hung; stop it instead"):
+    with pytest.raises(NotPossibleError, match=f"run {run.id} made progress 0 s ago, so it is not hung; stop it instead"):
         give_up(store, run.id)
     waiting = store.create(config())
-    with pytest.raises(NotPossibleError, match=f"run {waiting.id} is queued: nothing trains it"):
+    with pytest.raises(NotPossibleError, match=f"run {waiting.id} is queued, so no process trains it"):
         give_up(store, waiting.id)
     assert store.get(run.id).status == "running"
 

@@ -172,7 +172,7 @@ def test_a_stop_through_the_store_reaches_the_trainer(store, config, engine):
         ("nan", "non_finite", "the loss of task 'digit' became nan at step 2"),
         ("memory", "out_of_memory", "can't allocate memory"),
         ("fault", "bug", "KeyError: 'surprise'"),
-        ("silent", "bug", "the trainer ended without saying how"),
+        ("silent", "bug", "the trainer ended without a RunEnded event"),
     ],
 )
 def test_a_failure_says_what_kind_it_is_and_what_to_do(store, config, engine, name, kind, message):
@@ -433,9 +433,9 @@ def test_a_worker_process_that_did_not_take_its_run_leaves_it_waiting_unless_it_
     ("before", "after", "said"),
     [
         (3, 4, "The system ran out of memory and ended a process. Resume the run with more memory free, or clone it with a lower batch_size."),
-        (3, 3, "The system may have run out of memory, though it counted no process that it ended for that: it may have been ended by hand."),
-        (None, None, "The system may have run out of memory; nothing here counts that."),
-        (3, None, "The system may have run out of memory; nothing here counts that."),
+        (3, 3, "The system counted no process that it ended for lack of memory, so the process may have been ended by hand."),
+        (None, None, "The system may have run out of memory; this machine does not count such kills."),
+        (3, None, "The system may have run out of memory; this machine does not count such kills."),
     ],
 )
 def test_a_worker_that_was_killed_says_what_is_known_of_it(store, config, monkeypatch, before, after, said):

@@ -67,7 +67,7 @@ def test_it_waits_behind_those_who_wait_already(store, ended, config):
 @pytest.mark.parametrize("status", ["queued", "running", "pausing", "paused", "stopping"])
 def test_a_run_that_has_not_ended_is_not_resumed(store, config, status):
     run = store.create(config(), columns={} if status == "queued" else {**held_by_us("cpu"), "status": status})
-    with pytest.raises(NotPossibleError, match=f"run {run.id} is {status}; only a run that has ended can be gone on with"):
+    with pytest.raises(NotPossibleError, match=f"run {run.id} is {status}; only a run that has ended can be resumed or trained on"):
         lineage.resume(store, run.id)
     with pytest.raises(NotPossibleError, match="only a run that has ended"):
         lineage.train_on(store, run.id, 99)
@@ -76,7 +76,7 @@ def test_a_run_that_has_not_ended_is_not_resumed(store, config, status):
 
 def test_a_finished_run_is_not_resumed_and_says_how_to_go_on(store, ended):
     run = ended("finished")
-    with pytest.raises(NotPossibleError, match="is finished; to go on with it, train it on to more than its 2 epochs"):
+    with pytest.raises(NotPossibleError, match="is finished; to continue it, train it on to more than its 2 epochs"):
         lineage.resume(store, run.id)
 
 
@@ -158,7 +158,7 @@ def test_a_config_file_that_cannot_be_written_leaves_the_run_as_it_was(store, en
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(lineage, "write_text", full)
-    with pytest.raises(StoreError, match=r"cannot write '.*config.yaml': No space left on device. The run is as it was"):
+    with pytest.raises(StoreError, match=r"cannot write '.*config.yaml': No space left on device. The run is unchanged"):
         lineage.train_on(store, run.id, 4)
     assert store.get(run.id) == run
     assert len(store.scalars(run.id)) == 2

@@ -120,7 +120,7 @@ def test_an_end_written_meanwhile_is_not_overwritten(store, home, config):
     change(store, run.id, heartbeat_at=time.time() - 3600, owner_host="elsewhere")
     seen = stored(store, run.id)
     open_store(home).end(run.id, RunStatus.FAILED, {"trace": ""})
-    assert store._interrupted(seen)[0] == "failed"
+    assert store._mark_interrupted(seen)[0] == "failed"
     assert stored(store, run.id).status == "failed"
 
 

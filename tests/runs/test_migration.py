@@ -147,7 +147,7 @@ def test_a_store_file_that_was_emptied_or_lost_beside_runs_is_refused_and_left_a
     if left is not None:
         (home / "store.sqlite").write_bytes(left)
     before = bytes_of(home)
-    with pytest.raises(StoreError, match=rf"store.sqlite' is {word}, but 1 run folder lies in '.*runs'. Nothing was deleted. Put back a copy"):
+    with pytest.raises(StoreError, match=rf"store.sqlite' is {word}, but 1 run folder lies in '.*runs'. Nothing was deleted. Restore a copy"):
         open_store(home)
     assert bytes_of(home) == before
 
@@ -184,7 +184,7 @@ def test_a_store_file_that_was_cut_off_is_refused_in_words(whole, tmp_path, shar
     (home / "runs" / run_id).mkdir(parents=True)
     cut = content[: int(len(content) * share)]
     (home / "store.sqlite").write_bytes(cut)
-    with pytest.raises(StoreError, match=r"store.sqlite' is damaged \(.*\). Nothing was deleted. Put back a copy of it, or move 'store.sqlite'"):
+    with pytest.raises(StoreError, match=r"store.sqlite' is damaged \(.*\). Nothing was deleted. Restore a copy of it, or move 'store.sqlite'"):
         read_everything(home, run_id)
     assert (home / "store.sqlite").read_bytes() == cut
 

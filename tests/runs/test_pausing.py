@@ -7,7 +7,7 @@ from evidence import small
 
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Paused, Resumed, RunEnded, RunStarted, StepScalars
 from mtl_core.runs import actions
-from mtl_core.runs.executor import obey
+from mtl_core.runs.executor import apply_control
 from mtl_core.runs.holding import ControlRecord
 from mtl_core.runs.jobs import execute
 from mtl_core.runs.lineage import resume
@@ -92,7 +92,7 @@ def test_let_go_on_and_paused_again_before_it_noticed(store, wholes):
         seen.append(type(event))
         if isinstance(event, Paused) and seen.count(Paused) == 1:
             for kind in ("proceed", "pause"):
-                obey(control, ControlRecord(kind, {}))
+                apply_control(control, ControlRecord(kind, {}))
         elif isinstance(event, Paused):
             control.proceed()
 

@@ -18,7 +18,7 @@ die = lambda *_: os.kill(os.getpid(), 9)
 """
 IN_ITS_FILES = MAKE + "store.create(config, fill=lambda folder: ((folder / 'half').write_text('x'), die()))"
 BEFORE_THE_COMMIT = MAKE + "import sqlalchemy\nsqlalchemy.event.listen(store.database._writer, 'commit', die)\nstore.create(config)"
-AFTER_THE_COMMIT = MAKE + "module.finish = die\nstore.create(config)"
+AFTER_THE_COMMIT = MAKE + "module.remove_mark = die\nstore.create(config)"
 WAITING = MAKE + "store.create(config, fill=lambda folder: (print(folder.name, flush=True), sys.stdin.readline()))"
 
 

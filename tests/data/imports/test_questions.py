@@ -100,7 +100,7 @@ def test_the_command_line_asks_before_it_imports(folder, tmp_path, monkeypatch, 
     assert main(["data", "check", str(folder)]) == 0
     said = capsys.readouterr().out
     assert "question numbers: Are the numbers classes or amounts?" in said
-    assert "--answer numbers=amounts   the numbers are amounts (taken until you answer)" in said
+    assert "--answer numbers=amounts   the numbers are amounts (used until you answer)" in said
     assert main(["data", "import", str(folder), "--name", "asked"]) == 2
     captured = capsys.readouterr()
     assert "nothing is imported" in captured.err
