@@ -24,7 +24,7 @@ from mtl_core.exports import EXPORTS
 from mtl_core.registry import Registry
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
-from mtl_core.training.updates import UPDATES
+from mtl_core.training import UPDATES
 
 REGISTRIES: dict[str, Registry] = {  # a test compares this with every registry in the code
     "data": DATA_SOURCES,

@@ -11,10 +11,12 @@ import pytest
 
 from mtl_core.csv_text import STARTS, csv_of, safe_cell
 from mtl_core.data.dataset import Task
-from mtl_core.exports import predictions_csv
+from mtl_core.tasks import TASK_KINDS
+from mtl_core.tasks.kind import TaskKind
 
 ROOT = Path(__file__).parents[1]
 FORMULA = "=cmd|'/C calc'!A0"
+WITH_ROWS = [name for name in TASK_KINDS if TASK_KINDS.load(name).export_rows.__func__ is not TaskKind.export_rows.__func__]
 
 
 @pytest.mark.parametrize("start", STARTS)
@@ -34,14 +36,21 @@ def test_a_table_keeps_its_numbers():
     assert csv_of(pd.DataFrame([[1, "=2"]], columns=["a", "a"])) == "a,a\n1,'=2\n"
 
 
-@pytest.mark.parametrize("kind", predictions_csv.KINDS)
+@pytest.mark.parametrize("kind", WITH_ROWS)
 def test_names_of_classes_and_files_are_text_in_every_table_of_predictions(kind):
     classes = (FORMULA, "@x", "+1")
     task = Task("t", kind, "T", classes=classes, unit=FORMULA)
+    points = np.full((2, 3, 3), 0.5, dtype=np.float32)
     targets = {"classification": np.array([0, 1]), "multi_label": np.eye(3, dtype=np.uint8)[:2], "regression": np.array([1.0, -2.0])}
     box = np.array([[[0, 0, 1, 1, 0, 0.5]], [[0, 0, 1, 1, 2, 0.5]]], dtype=np.float32)
-    predicted = {"classification": np.eye(3)[:2], "multi_label": np.eye(3)[:2], "regression": np.array([1.0, -2.0]), "detection": box}
-    table = predictions_csv._TABLES[kind](task, predicted[kind], targets.get(kind), np.ones(2, bool))
+    predicted = {
+        "classification": np.eye(3)[:2],
+        "multi_label": np.eye(3)[:2],
+        "regression": np.array([1.0, -2.0]),
+        "detection": box,
+        "keypoints": points,
+    }
+    table = pd.DataFrame(TASK_KINDS.load(kind).export_rows(task, predicted[kind], targets.get(kind, points), np.ones(2, bool)))
     table.insert(1, "file", [FORMULA, "-a.png"])
     cells = [cell for row in csv.reader(io.StringIO(csv_of(table))) for cell in row]
     assert [cell for cell in cells if cell.startswith(STARTS) and not _is_number(cell)] == []

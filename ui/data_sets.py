@@ -231,4 +231,4 @@ def _start_preparing(part: dict[str, Any]) -> dict[str, Any]:
         data = prepare(open_source(PartConfig(**part)), cache, lambda share, what: progress(0.9 * share, what))
         return {"data": data, "report": dataset_report(data, lambda share, what: progress(0.9 + 0.1 * share, what))}
 
-    return background.start(work_key(part), work)
+    return background.begin(work_key(part), work)

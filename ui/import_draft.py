@@ -48,7 +48,7 @@ def start(path: str, title: str, *, uploaded: bool = False) -> None:
         progress(0.0, "scanning the files")
         return propose(path)
 
-    background.start(_key("propose"), work)
+    background.begin(_key("propose"), work)
 
 
 def discard_draft() -> None:
@@ -117,7 +117,7 @@ def tasks_now(proposal: Any) -> tuple[Any, bool]:
         if spec is None:
             return last, True  # the settings are invalid; the page says why
         path, mark = draft()["path"], sources_mark()
-        background.start(_key("describe"), lambda progress, cancelled: (mark, describe(path, spec)))["asked"] = mark
+        background.begin(_key("describe"), lambda progress, cancelled: (mark, describe(path, spec)))["asked"] = mark
     elif state["done"]:
         st.session_state["import_refused"] = state["error"]
         return last, True
@@ -164,7 +164,7 @@ def start_check() -> None:
         return
     draft()["checked"] = fingerprint()
     background.drop(_key("import"))
-    background.start(_key("check"), lambda progress, cancelled: examine(path, spec, progress, cancelled))
+    background.begin(_key("check"), lambda progress, cancelled: examine(path, spec, progress, cancelled))
 
 
 def start_import() -> None:
@@ -177,7 +177,7 @@ def start_import() -> None:
         import_dataset(path, spec, name, home=home, checked=examined, progress=progress, cancelled=cancelled)
         return name
 
-    background.start(_key("import"), work)
+    background.begin(_key("import"), work)
 
 
 def _spec_or_none() -> ImportSpec | None:

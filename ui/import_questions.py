@@ -131,7 +131,7 @@ def _sheet(question: Any, reading: str) -> tuple[bytes | None, list[str]]:
     state = background.state_of(key)
     if state is None:
         source, examples = question.source, question.examples[:SHOWN]
-        state = background.start(key, lambda progress, cancelled: _drawn(path, text, examples, source, colour))
+        state = background.begin(key, lambda progress, cancelled: _drawn(path, text, examples, source, colour))
     if not state["done"]:
         wait_for("work")
         return None, ["Drawing..."]

@@ -180,7 +180,7 @@ def _prepare(cache: str, data: str, progress: Progress) -> Any:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _drawn(cache: str, data: str, number: int, tasks: tuple[str, ...], colour: str, steps: str, changes: str) -> tuple[bytes, int, list[str]]:
+def _sample_sheet(cache: str, data: str, number: int, tasks: tuple[str, ...], colour: str, steps: str, changes: str) -> tuple[bytes, int, list[str]]:
     """One sample after preprocessing, its pictures, and the targets that are words only; under augmentation a few of its variants, a row each."""
     prepared = _job(cache, data)["result"]
     chosen = [prepared.tasks[name] for name in tasks]

@@ -183,7 +183,7 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> Any:
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)) if image.shape[1::-1] != size else image
 
 
-def _in_short(prediction: ImagePrediction) -> str:
+def _summary(prediction: ImagePrediction) -> str:
     """What can be said of it in one line."""
     said = {task: result.in_short() for task, result in prediction.tasks.items()}
     return " · ".join(f"{task}: {text}" for task, text in said.items() if text)

@@ -9,8 +9,7 @@ import click
 from mtl_core.cli.imports import check_data, delete_data, import_data, show_data
 from mtl_core.cli.output import (
     JSON,
-    described,
-    described_checkpoint,
+    checkpoint_as_json,
     duration,
     emit,
     emit_data,
@@ -19,6 +18,7 @@ from mtl_core.cli.output import (
     headline,
     metrics_table,
     moment,
+    run_as_json,
 )
 from mtl_core.config_sections import PartConfig
 from mtl_core.csv_text import csv_of

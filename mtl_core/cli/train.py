@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from mtl_core.cli.foreground import Beginning, checked, in_foreground
-from mtl_core.cli.output import JSON, SET, described, emit, emit_json, json_refusals, say
+from mtl_core.cli.output import JSON, SET, emit, emit_json, json_refusals, run_as_json, say
 from mtl_core.config import RunConfig
 from mtl_core.runs.store import open_store
 
@@ -82,7 +81,7 @@ def race(config_file: str | None, preset: str | None, assignments: tuple[str, ..
         _print_who_trains()
 
 
-def _say_who_trains_it() -> None:
+def _print_who_trains() -> None:
     """On standard error. A server cannot be asked, and one that nobody has visited does nothing yet."""
     say("waits for a dashboard that was opened in a browser since its start, or started with serve.py; or train the queue with 'work --queue'")
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from mtl_core.analysis.conflict import WHOLE, blocks, cosines_at, measured_steps
 from mtl_core.data import open_source
-from mtl_core.data.dataset import in_unit
 from mtl_core.exports.source import ExportSource
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.curves import decimate, ema

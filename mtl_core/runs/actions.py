@@ -19,7 +19,7 @@ from mtl_core.runs.rows import QUEUE_ORDER
 from mtl_core.runs.run import Run
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.store import RunStore
-from mtl_core.runs.trash import put_back, remove, throw
+from mtl_core.runs.trash import move_to_trash, remove, restore_from_trash
 
 LONGEST_TITLE, LONGEST_NOTE, LONGEST_TAG = 120, 4000, 40  # characters
 

@@ -32,7 +32,7 @@ from mtl_core.errors import RunNotFoundError, RunTakenError, StoreError
 from mtl_core.runs import schema
 from mtl_core.runs.database import Database, check_folder, open_database
 from mtl_core.runs.process import process_slot
-from mtl_core.runs.recording import Pending, write_event, write_pending, write_sign_of_life
+from mtl_core.runs.recording import Pending, write_event, write_pending, write_progress_time
 from mtl_core.runs.rows import end_of_queue, is_held, not_found, queue_of, run_of
 from mtl_core.runs.run import LogLine, Run
 from mtl_core.runs.status import ACTIVE, RunStatus

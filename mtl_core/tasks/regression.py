@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from mtl_core.data.dataset import SINGULAR, Task
+from mtl_core.data.dataset import SHARE, SINGULAR, Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
 from mtl_core.figures.primitives import Number as NumberLayer
