@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mtl_core.cli.foreground import ForegroundRun, check_config, train_in_foreground
 from mtl_core.cli.output import JSON, SET, emit, emit_json, json_refusals, run_as_json, say
 from mtl_core.config import RunConfig
 from mtl_core.runs.store import open_store
