@@ -137,10 +137,10 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers, the journeys of one file share a server, so one worker runs them; they begin first, because they take longest."""
+    """With several workers, one runs all journeys, one after another: two browsers beside two trainings starve each other. They begin first."""
     for item in items:
         if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+            item.add_marker(pytest.mark.xdist_group("browser"))
     items.sort(key=lambda item: item.get_closest_marker("browser") is None)
 
 
