@@ -136,6 +136,7 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several workers, one runs all journeys, one after another: two browsers beside two trainings starve each other. They begin first."""
     for item in items:

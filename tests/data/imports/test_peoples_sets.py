@@ -322,6 +322,19 @@ def test_pictures_without_a_mask_are_asked_and_can_be_all_background(tmp_path):
     assert len(chosen.targets[0].values) == 12
 
 
+def test_pictures_without_a_mask_are_no_question_where_black_is_ignored(tmp_path):
+    spot = np.zeros((18, 24), np.uint8)
+    spot[4:12, 6:14] = 1
+    masks(tmp_path, [spot] * 9 + [None] * 3)
+    (tmp_path / "masks" / "classes.yaml").write_text("classes:\n  0: unlabeled\n  1: person\n")
+    proposal = propose(tmp_path)
+    [source] = proposal.spec.sources
+    assert (source.options["ignore"], "unmasked" in [question.name for question in proposal.questions]) == ([0, 255], False)
+    source.options["unmasked"] = "first"
+    with pytest.raises(DataError, match="'unlabeled', but these pixels are ignored"):
+        examine(tmp_path, proposal.spec)
+
+
 def test_parts_that_leave_a_task_without_targets_in_train_are_asked(tmp_path):
     """Defects are marked in test only, as in sets of anomalies."""
     for n in range(8):

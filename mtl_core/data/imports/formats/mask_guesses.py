@@ -51,7 +51,8 @@ def _ask_unmasked(context: Context, guess: Guess, pairs: list[Pair], source: Cal
         iter({**guess.options.get("values", {}), **guess.options.get("colours", {}), **({"": ""} if guess.options.get("per_class") else {})}), None
     )
     keys = [key for key in context.index.keys if not is_inner(key) and all(pair.files.core(key) is None for pair in pairs)]
-    if first not in (0, "#000000", "") or not keys:
+    ignored = first in guess.options.get("ignore", []) or guess.options.get("colours", {}).get(first, "first") == ""
+    if first not in (0, "#000000", "") or ignored or not keys:  # where black is ignored, the first class is an object's
         return
     masked = {key for target in source(guess.options).read(Context(context.tree, ImageIndex(keys), Findings())) for key in target.values}
     without = [key for key in keys if key not in masked]

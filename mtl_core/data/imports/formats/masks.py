@@ -81,6 +81,11 @@ class Masks(Format):
             what = "No 'values' (number in the mask -> class name) and no 'colours' (colour -> class name)"
             raise DataError(f"masks '{options.folder or options.suffix}': no classes. {what}. Give one of them.")
         ignored = [number for number, name in listed.items() if not name] if coloured else self._ignored()
+        if options.unmasked == "first" and next(iter(listed)) in ignored:
+            raise DataError(
+                f"masks '{options.folder or options.suffix}': unmasked: first makes pictures without a mask all '{next(iter(listed.values()))}', but "
+                "these pixels are ignored. List the class of the background first, or take unmasked: unlabelled."
+            )
         names = tuple(dict.fromkeys(name for number, name in listed.items() if number not in ignored))
         if len(names) > IGNORE - 1:
             raise DataError(f"masks '{options.folder}': {len(names)} classes; at most {IGNORE - 1}")
