@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from mtl_core.data.imports import answer, examine, propose
+from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.data.imports.tables import table_reading
 from mtl_core.errors import DataError
 
@@ -330,9 +331,10 @@ def test_pictures_without_a_mask_are_no_question_where_black_is_ignored(tmp_path
     proposal = propose(tmp_path)
     [source] = proposal.spec.sources
     assert (source.options["ignore"], "unmasked" in [question.name for question in proposal.questions]) == ([0, 255], False)
-    source.options["unmasked"] = "first"
+    values = proposal.spec.model_dump()
+    values["sources"][0]["unmasked"] = "first"
     with pytest.raises(DataError, match="'unlabeled', but these pixels are ignored"):
-        examine(tmp_path, proposal.spec)
+        examine(tmp_path, ImportSpec.model_validate(values))
 
 
 def test_parts_that_leave_a_task_without_targets_in_train_are_asked(tmp_path):
