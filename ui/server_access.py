@@ -48,8 +48,9 @@ def end_in_order() -> None:
 
     def end(number: int, frame: FrameType | None) -> None:
         if server.should_exit and number == signal.SIGINT:
-            for connection in list(server.server_state.connections):  # a second Ctrl-C does not wait for open connections
-                connection.transport.abort()  # uvicorn's force_exit would skip the app's own shutdown and print a traceback
+            # A second Ctrl-C does not wait for open connections. uvicorn's force_exit would skip the app's shutdown and print a traceback.
+            for connection in list(server.server_state.connections):
+                connection.transport.abort()
         server.should_exit = True
 
     signal.signal(signal.SIGTERM, end)

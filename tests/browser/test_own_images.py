@@ -15,7 +15,7 @@ from mtl_core.runs.store import open_store
 
 pytestmark = pytest.mark.browser
 
-PATIENCE = 180_000  # milliseconds; a bound for slow machines, not a claim
+PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
 
 
 def picture(random: np.random.Generator, bright: bool) -> bytes:

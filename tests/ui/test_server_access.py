@@ -87,7 +87,7 @@ def call(scope: dict) -> list[dict]:
     async def send(message):
         sent.append(message)
 
-    with ThreadPoolExecutor(1) as thread:  # a thread of its own: the browser's driver keeps a loop in the main one
+    with ThreadPoolExecutor(1) as thread:  # Playwright keeps an event loop running in the main thread
         thread.submit(asyncio.run, ServerAccess(app)(scope, receive, send)).result()
     return sent
 
