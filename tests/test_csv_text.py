@@ -51,7 +51,7 @@ def test_names_of_classes_and_files_are_text_in_every_table_of_predictions(kind)
         "keypoints": points,
     }
     table = pd.DataFrame(TASK_KINDS.load(kind).export_rows(task, predicted[kind], targets.get(kind, points), np.ones(2, bool)))
-    table.insert(1, "file", [FORMULA, "-a.png"])
+    table.insert(1, "file", [(FORMULA, "-a.png")[image] for image in table["image"]])
     cells = [cell for row in csv.reader(io.StringIO(csv_of(table))) for cell in row]
     assert [cell for cell in cells if cell.startswith(STARTS) and not _is_number(cell)] == []
     assert f"'{FORMULA}" in cells

@@ -56,7 +56,7 @@ def predict(run_id: str, images: tuple[str, ...], out: Path, checkpoint: str, de
         try:
             folder = prepare(paths, out, _network(predictor), _with_own_file(predictor), force)
             if folder.done:
-                say(f"going on where an earlier 'predict' was ended: {len(folder.done)} of {len(paths)} are done")
+                say(f"going on where an earlier 'predict' was ended: {len(folder.done)} of {len(paths)} images are done")
             done, skipped = _predict_all(predictor, folder, quiet=as_json)
             folder.close()
         except OSError as error:

@@ -16,10 +16,10 @@ from typing import Any
 from mtl_core.config import RunConfig
 from mtl_core.data.dataset import Task
 from mtl_core.errors import ConfigError, DataError
+from mtl_core.tasks import kind_of
 
 FORMAT = 1
 DESCRIPTION, TENSORS, CONFIG = "model.json", "model.safetensors", "config.yaml"
-_STANDARDISED = ("regression", "depth")  # kinds whose answers are in units of their targets' mean and deviation
 LARGEST_SIDE = 4096  # pixels; a description from elsewhere must not make a network of any size
 
 
@@ -126,7 +126,7 @@ def statistics_problem(statistics: Any, tasks: Mapping[str, Task]) -> str:
         return f"statistics.placed: expected an object or null, found {statistics['placed']!r:.60}"
     for task in tasks.values():
         own = targets.get(task.target, {})
-        if task.kind in _STANDARDISED and not _are_numbers([own.get("mean"), own.get("std")], 2):
+        if kind_of(task.kind).standardises and not _are_numbers([own.get("mean"), own.get("std")], 2):
             return f"statistics.targets.{task.target}: expected 'mean' and 'std' as finite numbers, found {own!r:.60}"
         if not isinstance(task.classes, tuple) or not all(isinstance(name, str) for name in (task.unit, *task.classes)):
             return f"tasks.{task.name}: expected class names and a unit that are text, found {task.classes!r:.60}, {task.unit!r:.60}"

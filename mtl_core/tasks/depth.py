@@ -72,6 +72,7 @@ class Depth(TaskKind):
     Options = DepthOptions
     geometry: ClassVar[str] = "depth"
     layer: ClassVar[str] = Heat.type
+    standardises: ClassVar[bool] = True
     valued: ClassVar[str] = "pixels"
     map_files: ClassVar[MapFiles] = ValueMaps()
     Result: ClassVar[type[TaskResult]] = DepthMap

@@ -87,6 +87,7 @@ class TaskKind(ABC):
         several: its classes are of the whole image, any number of them at once.
         stratifies: each image has exactly one class, so that the parts of a data set can be drawn with equal shares of each.
         needs_classes: a task without classes can't be learnt.
+        standardises: its answers are in units of its targets' mean and standard deviation.
         map_files: how its predictions are written as pictures of their own; None for kinds that have none.
         Result: what ``predict`` gives of an image.
         confusion_titles: of the rows and the columns of its confusion matrix.
@@ -108,6 +109,7 @@ class TaskKind(ABC):
     several: ClassVar[bool] = False
     stratifies: ClassVar[bool] = False
     needs_classes: ClassVar[bool] = False
+    standardises: ClassVar[bool] = False
     map_files: ClassVar[MapFiles | None] = None
     Result: ClassVar[type[TaskResult]] = Decoded
     confusion_titles: ClassVar[tuple[str, str]] = ("true", "predicted")
@@ -231,10 +233,8 @@ class TaskKind(ABC):
 
     @classmethod
     def evaluation(cls, task: Task) -> KindEvaluation | None:
-        """A new, empty evaluation; None where there is none. By default one that an installed package gives for the kind."""
-        from mtl_core.analysis.evaluation import EVALUATIONS
-
-        return EVALUATIONS.load(task.kind)(task) if task.kind in EVALUATIONS else None
+        """A new, empty evaluation; None where there is none. Callers use ``mtl_core.analysis.evaluation.evaluation_of``."""
+        return None
 
     @classmethod
     def export_rows(cls, task: Task, predictions: np.ndarray, targets: np.ndarray, labelled: np.ndarray) -> dict[str, Any] | None:

@@ -62,6 +62,7 @@ class Regression(TaskKind):
     selection_metric: ClassVar[str] = "r2"
     mixes: ClassVar[bool] = True
     layer: ClassVar[str] = NumberLayer.type
+    standardises: ClassVar[bool] = True
     valued: ClassVar[str] = "images"
     Result: ClassVar[type[TaskResult]] = Number
 

@@ -17,7 +17,7 @@ from mtl_core.names import task_name_problem
 from mtl_core.registry import unknown_name
 from mtl_core.tasks import SELF_SUPERVISED
 from mtl_core.training import memory
-from mtl_core.training.build import check_kinds, sized_network, stated
+from mtl_core.training.build import build_balancer, check_kinds, sized_network, stated
 from mtl_core.training.execution import resolve_device
 from mtl_core.training.parts import NetworkParts, Parts, balancing_part, network_parts, update_part
 from mtl_core.training.run_info import parameter_counts as _count
@@ -45,6 +45,8 @@ def problems(config: RunConfig) -> list[Problem]:
         found += resize_misfits(steps.resize, _tasks_of(config, source), old, source.image_shape()[1:], {task.name: task for task in source.tasks()})
     network = _try(lambda: _network(config, source), found)
     if found or device is None or network is None or balancing is None or update is None:
+        return found
+    if _try(lambda: build_balancer(balancing, len(config.tasks)), found) is None:
         return found
     return memory.problems(Parts(config, device, source, network, balancing, update), later=True)
 

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from mtl_core.analysis.evaluation import evaluation_of
 from mtl_core.analysis.evaluation.findings import Findings, KindEvaluation
 from mtl_core.analysis.sample_errors import SampleErrors, per_sample_errors
 from mtl_core.config import RunConfig
@@ -72,7 +73,7 @@ def evaluate_checkpoint(
     model = _loaded(config, folder, checkpoint, kinds, data.statistics, execution)
     dataset = data.split(split)
     kinds = {name: kind for name, kind in kinds.items() if kind.task.target in dataset.targets}  # not those that make their targets themselves
-    passes = {name: TaskPass(kind, kind.evaluation(kind.task)) for name, kind in kinds.items()}
+    passes = {name: TaskPass(kind, evaluation_of(kind)) for name, kind in kinds.items()}
     for task in passes.values():
         if task.evaluation is not None:
             task.evaluation.size = task.kind.image_size

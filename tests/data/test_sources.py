@@ -55,6 +55,7 @@ def check_layout(task, values, shape):
         "depth": (np.float32, (count, height, width)),
         "normals": (np.float16, (count, 3, height, width)),
         "detection": (np.float32, (count, values.shape[1] if values.ndim > 1 else 0, 5)),
+        "keypoints": (np.float32, (count, len(task.classes), 3)),
     }
     dtype, expected = layouts[task.kind]
     assert (values.dtype, values.shape) == (dtype, expected), task.name

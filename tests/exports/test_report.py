@@ -94,7 +94,7 @@ def test_evaluations_appear_when_there_are_some(home, trained):
         (folder / f"epoch_0002_step_00001006_{split}.json").write_text(json.dumps(kept))
     (folder / "epoch_0001_step_00000003_val.json").write_text("{")
     words = " ".join(" ".join(Elements(report(ExportSource(store, store.get(run.id)))).text).split())
-    assert "Evaluation Measured closely" in words
+    assert "Evaluation Evaluated in detail on request" in words
     assert "Epoch 2, step 1,006 task metric train val test segments Mean <IoU> ↑ 0.8 – 0.4321" in words
 
 

@@ -87,7 +87,7 @@ def test_of_imported_pictures(pictures, home, tmp_path, how):
     for steps in PREPROCESSING.values():
         data_config = {"name": "imported", "set": "pictures", "preprocessing": steps}
         config = RunConfig.from_dict({"data": data_config, "tasks": {task: {}}, "backbone": {"name": "small_cnn", "width": 8}})
-        data = training_data(config, tmp_path / "cache")
+        data = training_data(config, open_source(config.data), tmp_path / "cache")
         predictor = predictor_of(config, data)
         for split in ("train", "val", "test"):
             for row, file in enumerate(known.files(split)):
@@ -103,7 +103,7 @@ def test_a_set_that_was_imported_with_black_bars_is_predicted_with_them(pictures
     config = RunConfig.from_dict(
         {"data": {"name": "imported", "set": "pictures"}, "tasks": {task: {}}, "backbone": {"name": "small_cnn", "width": 8}}
     )
-    data = training_data(config, tmp_path / "cache")
+    data = training_data(config, open_source(config.data), tmp_path / "cache")
     assert data.statistics["placed"] == {"how": "pad", "bars": "mean", "shape": [3, 32, 48], "levels": None}
     monkeypatch.setattr(import_source, "_MEAN_BARS", 10**6)
     assert open_source(config.data).bars == "black"
@@ -136,7 +136,7 @@ def test_boxes_come_back_through_both_sizes(pictures, home, tmp_path):
     [task] = [task.name for task in known.tasks]
     data_config = {"name": "imported", "set": "pictures", "preprocessing": PREPROCESSING["twice resized"]}
     config = RunConfig.from_dict({"data": data_config, "tasks": {task: {}}, "backbone": {"name": "small_cnn", "width": 8}})
-    predictor = predictor_of(config, training_data(config, tmp_path / "cache"))
+    predictor = predictor_of(config, training_data(config, open_source(config.data), tmp_path / "cache"))
     placed = predictor.predict((pictures / known.files("train")[0]).read_bytes())[0].fit
     down, across = placed.offset
     box = np.array([[across, down, across + placed.scaled[1], down + placed.scaled[0]]], np.float32)

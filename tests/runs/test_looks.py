@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mtl_core.config_sections import DataConfig
+from mtl_core.data import open_source
 from mtl_core.runs.evaluations import write_evaluation
 from mtl_core.runs.looks import looks, looks_at_data, note_look, note_look_at_data
 
@@ -77,7 +78,7 @@ def test_predictions_of_the_test_split_are_one(trained):
     from mtl_core.training.checkpoint_files import kept_checkpoints
 
     run, store = trained.run, trained.store
-    data = training_data(run.config, store.cache)
+    data = training_data(run.config, open_source(run.config.data), store.cache)
     name = kept_checkpoints(store.folder(run.id))[0].name
     folder = Path(tempfile.mkdtemp())
     try:

@@ -3,6 +3,20 @@
 The table holds what installed packages give for kinds of theirs, through entry points.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from mtl_core.registry import Registry
 
+if TYPE_CHECKING:
+    from mtl_core.analysis.evaluation.findings import KindEvaluation
+    from mtl_core.tasks.kind import TaskKind
+
 EVALUATIONS = Registry("evaluation of a task kind", "mtl_core.evaluations", {})
+
+
+def evaluation_of(kind: TaskKind) -> KindEvaluation | None:
+    """A new, empty evaluation of a task: that of an installed package for its kind, else the kind's own; None where there is none."""
+    name = kind.task.kind
+    return EVALUATIONS.load(name)(kind.task) if name in EVALUATIONS else kind.evaluation(kind.task)

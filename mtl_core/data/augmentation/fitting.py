@@ -40,7 +40,7 @@ def misfits(config: AugmentationConfig, tasks: Sequence[Task], size: tuple[int, 
 
 def not_installed(config: AugmentationConfig) -> list[Problem]:
     """Keys of augmentations whose package is no longer installed."""
-    message = "no installed augmentation has this key; install its package, or leave the key out"
+    message = "no installed augmentation has this key; install the package, or leave the key out"
     return [Problem(f"augmentation.{name}", message) for name in config.missing()]
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from mtl_core.data.imports.formats import Targets
 from mtl_core.data.imports.images import Facts
 from mtl_core.data.imports.report import Findings
+from mtl_core.tasks import kind_of
 
-_CLASSES = ("classification", "multi_label", "detection")
 _MOST_SAID = 50  # most pictures of two classes that are listed
 _FEW_BOXES = 4
 
@@ -29,23 +29,21 @@ def say_doubts(findings: Findings, facts: Mapping[str, Facts], split: Mapping[st
         split: image -> part.
     """
     for target in targets:
-        if target.kind in (*_CLASSES, "segmentation"):
-            for names in same_spelling(target.classes):
-                listed = " and ".join(f"'{name}'" for name in names)
-                findings.add("note", "spelling", target.name, f"{listed} are classes of their own; rename them where they mean the same", target.name)
-        if target.kind in _CLASSES:
-            _say_absent(findings, split, target)
-        if target.kind == "classification":
+        for names in same_spelling(target.classes):
+            listed = " and ".join(f"'{name}'" for name in names)
+            findings.add("note", "spelling", target.name, f"{listed} are classes of their own; rename them where they mean the same", target.name)
+        _say_absent(findings, split, target)
+        if kind_of(target.kind).stratifies:  # each image has exactly one class
             _say_contradictions(findings, facts, target)
 
 
 def _say_absent(findings: Findings, split: Mapping[str, str], target: Targets) -> None:
     """Add a note for each class that occurs, but not in train: it cannot be learnt."""
+    kind = kind_of(target.kind)
     counts: dict[str, Counter[int]] = {"train": Counter(), "val": Counter(), "test": Counter()}
     for key, value in target.values.items():
         if key in split:
-            classes = [value] if target.kind == "classification" else value if target.kind == "multi_label" else value[:, 4].astype(int).tolist()
-            counts[split[key]].update(classes)
+            counts[split[key]].update(kind.imported_classes(value))
     for index, name in enumerate(target.classes):
         elsewhere = {part: counts[part][index] for part in ("val", "test") if counts[part][index]}
         if elsewhere and not counts["train"][index] and counts["train"]:

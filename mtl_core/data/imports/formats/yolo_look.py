@@ -170,7 +170,7 @@ def ask_about_points(lines: TextLines, shape: list[int], options: dict, notes: l
     [(length, count)] = long.items()
     if length % 2 and length not in (7, 9) and (not lines.inside or lines.lengths[5]):
         return []  # keypoints lie in their box, and every line has them
-    readings = [Reading("outline", f"outlines of {(length - 1) // 2} points", {"points": "outline", "segments": "instances"})]
+    readings = [Reading("outline", f"outlines of {(length - 1) // 2} points", {"points": "outline", "segments": "object_masks"})]
     evidence = f"All {count:,} such lines have {length} numbers. "
     taken = "outline"
     if length == 9:
@@ -185,7 +185,9 @@ def ask_about_points(lines: TextLines, shape: list[int], options: dict, notes: l
     if length == 7:
         readings.append(Reading("track", "a box, a confidence and a track number: the box is read", {"points": "track", "segments": ""}))
     if length % 2 == 0:
-        readings[0] = Reading("outline", f"outlines of {(length - 2) // 2} points and a confidence", {"points": "outline", "segments": "instances"})
+        readings[0] = Reading(
+            "outline", f"outlines of {(length - 2) // 2} points and a confidence", {"points": "outline", "segments": "object_masks"}
+        )
     poses = [reading.name for reading in readings if reading.name.startswith("pose")]
     evidence += f"In {lines.inside:,} the points lie in the box that the first four numbers make."
     if poses and (lines.inside > 0.8 * count or length % 2 == 0):
