@@ -8,12 +8,12 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 if get_script_run_ctx(suppress_warning=True) is None:
     from mtl_core.settings import use_threads
-    from ui.server_access import end_in_order, middleware
+    from ui.shell.server_access import end_in_order, middleware
 
     use_threads()
     end_in_order()
     app = st.App(__file__, middleware=middleware())
 else:
-    from ui.shell import draw_app
+    from ui.shell.app_frame import draw_app
 
     draw_app()

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from mtl_core.runs.lineage import resume
+from mtl_core.runs.resume_and_fork import resume
 from mtl_core.runs.store import RunStore, open_store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "runs"))

@@ -30,8 +30,8 @@ from mtl_core.config_sections import DataConfig, PartConfig
 from mtl_core.data import open_source
 from mtl_core.data.batches import Batches
 from mtl_core.data.imports import ImportSpec, examine, import_dataset, propose
-from mtl_core.data.imports.library import get_imported
-from mtl_core.data.imports.source import PreparedSource
+from mtl_core.data.imports.import_library import get_imported
+from mtl_core.data.imports.imported_source import PreparedSource
 from mtl_core.data.prepare import prepare
 from mtl_core.events import Control, EpochMetrics, RunEnded
 from mtl_core.training.trainer import train

@@ -27,7 +27,7 @@ from typing import Any
 
 from mtl_core.config import RunConfig
 from mtl_core.runs.jobs import EXECUTORS
-from mtl_core.runs.lineage import resume
+from mtl_core.runs.resume_and_fork import resume
 from mtl_core.runs.store import open_store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "runs"))

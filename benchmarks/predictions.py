@@ -20,11 +20,11 @@ from mtl_core.data import open_source
 from mtl_core.data.dataset import PADDING, Task
 from mtl_core.data.prepare import prepare
 from mtl_core.events import ProbesSaved, RunEnded, RunStarted
-from mtl_core.runs.film import Film
-from mtl_core.runs.holding import held_by_us
+from mtl_core.runs.claims import held_by_us
+from mtl_core.runs.prediction_timeline import Film
 from mtl_core.runs.store import open_store
 from mtl_core.training.build import evenly_spaced_rows, rows_of
-from ui.viewer import sample_json
+from ui.drawing.viewer import sample_json
 
 EPOCHS, IMAGES, MOVES = 50, 32, 500
 TASKS = ("present", "boxes", "segments", "depth")

@@ -21,7 +21,7 @@ from signal import SIGINT, SIGTERM
 from mtl_core.config import RunConfig
 from mtl_core.runs import actions
 from mtl_core.runs.jobs import EXECUTORS
-from mtl_core.runs.lineage import resume
+from mtl_core.runs.resume_and_fork import resume
 from mtl_core.runs.store import RunStore, open_store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "runs"))

@@ -23,8 +23,8 @@ from torch.utils.data import DataLoader, Dataset
 from mtl_core.events import Control
 from mtl_core.presets import get_preset
 from mtl_core.training.build import Setup, build
-from mtl_core.training.changes import Changes
 from mtl_core.training.execution import tune_allocator
+from mtl_core.training.live_changes import Changes
 from mtl_core.training.optimizers import build_optimizer, schedule_of
 from mtl_core.training.parts import resolve
 from mtl_core.training.trainer import _train_epoch

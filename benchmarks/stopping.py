@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mtl_core.runs import actions
 from mtl_core.runs.jobs import execute
-from mtl_core.runs.lineage import resume
+from mtl_core.runs.resume_and_fork import resume
 from mtl_core.runs.store import RunStore, open_store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "runs"))

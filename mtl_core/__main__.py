@@ -15,19 +15,19 @@ from pathlib import Path
 import click
 
 from mtl_core import settings
-from mtl_core.cli.act import pause, proceed, stop
+from mtl_core.cli.control_commands import pause, proceed, stop
 from mtl_core.cli.dashboard import serve, ui
 from mtl_core.cli.doctor import doctor
-from mtl_core.cli.evaluate import evaluate
-from mtl_core.cli.export import export
-from mtl_core.cli.go_on import fork, resume
-from mtl_core.cli.library import COMMANDS
+from mtl_core.cli.evaluate_commands import evaluate
+from mtl_core.cli.export_commands import export
+from mtl_core.cli.library_commands import COMMANDS
+from mtl_core.cli.list_commands import data, presets, runs
 from mtl_core.cli.output import complain, complain_of, json_refusals, say
-from mtl_core.cli.parts import parts
-from mtl_core.cli.predict import predict
-from mtl_core.cli.show import data, presets, runs
-from mtl_core.cli.train import queue, race, train
-from mtl_core.cli.work import work
+from mtl_core.cli.part_commands import parts
+from mtl_core.cli.predict_commands import predict
+from mtl_core.cli.resume_commands import fork, resume
+from mtl_core.cli.train_commands import queue, race, train
+from mtl_core.cli.work_commands import work
 from mtl_core.errors import MTLError
 
 

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from ui.guard import run_inside_app
-from ui.library import no_runs
-from ui.overlay import differences, overlay
-from ui.race_link import race_links
-from ui.runs_table import CURVE_LIMIT, filters, runs_table
-from ui.state import run_store
+from ui.compare.compare_curves import differences, overlay
+from ui.compare.race_link import race_links
+from ui.compare.runs_table import CURVE_LIMIT, filters, runs_table
+from ui.shell.error_boundary import run_inside_app
+from ui.shell.run_picker import no_runs
+from ui.shell.state import run_store
 
 
 def main() -> None:

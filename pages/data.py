@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from ui.data_gallery import gallery
-from ui.data_numbers import numbers
-from ui.data_preprocessing import preprocessing_view
-from ui.data_sets import chosen_set, known_sets, prepared_set, set_header
-from ui.guard import run_inside_app
-from ui.import_panel import import_panel
-from ui.state import hold
+from ui.data.data_gallery import gallery
+from ui.data.data_numbers import numbers
+from ui.data.data_sets import chosen_set, known_sets, prepared_set, set_header
+from ui.data.preprocessing_preview import preprocessing_view
+from ui.importing.import_panel import import_panel
+from ui.shell.error_boundary import run_inside_app
+from ui.shell.state import hold
 
 VIEWS = {"images": "Images", "numbers": "In numbers", "preprocessing": "Preprocessing"}
 

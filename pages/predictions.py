@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from ui.error_gallery import error_gallery
-from ui.guard import run_inside_app
-from ui.library import asked_run, no_runs, run_picker
-from ui.own_image import own_image
-from ui.pictures import PROBE, SPLITS, pictures_of, tasks_of
-from ui.sample_view import sample_view
-from ui.sheets import epoch_slider
-from ui.state import hold, hold_first, listing_with, run_store, torch_is_ready
-from ui.timeline import chosen_moment
-from ui.words import plain
+from ui.drawing.contact_sheets import epoch_slider
+from ui.predictions.error_gallery import error_gallery
+from ui.predictions.image_source import PROBE, SPLITS, pictures_of, tasks_of
+from ui.predictions.own_image import own_image
+from ui.predictions.sample_view import sample_view
+from ui.shell.error_boundary import run_inside_app
+from ui.shell.run_picker import asked_run, no_runs, run_picker
+from ui.shell.state import hold, hold_first, listing_with, run_store, torch_is_ready
+from ui.shell.timeline import chosen_moment
+from ui.shell.words import plain
 
 VIEWS = {"gallery": "Gallery", "sample": "One image", "own": "Your image"}
 

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from mtl_core.runs.race import runs_of
-from ui.guard import run_inside_app
-from ui.race import no_race, races, show_race
-from ui.state import run_store
+from mtl_core.runs.method_race import runs_of
+from ui.compare.race_view import no_race, races, show_race
+from ui.shell.error_boundary import run_inside_app
+from ui.shell.state import run_store
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
 """Run: one run, while it trains and after it has ended."""
 
-from ui.guard import run_inside_app
-from ui.library import asked_run, no_runs
-from ui.live import show_run
-from ui.state import run_store
-from ui.strip import polling_strip
+from ui.run.run_page import show_run
+from ui.shell.error_boundary import run_inside_app
+from ui.shell.run_picker import asked_run, no_runs
+from ui.shell.state import run_store
+from ui.shell.status_bar import polling_strip
 
 
 def main() -> None:

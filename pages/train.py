@@ -5,15 +5,15 @@ import json
 import streamlit as st
 
 from mtl_core.config import RunConfig
-from mtl_core.runs import jobs, lineage
-from ui import data_form, origin, strategy_form, train_form
-from ui.changes import as_command, as_fork_command
-from ui.draft import keep_draft
-from ui.guard import is_ours, run_inside_app
-from ui.preview import parameter_counts, parameters_bar, sample_panel
-from ui.race_form import race_section
-from ui.state import end_request, go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, wait_for
-from ui.words import plain
+from mtl_core.runs import jobs, resume_and_fork
+from ui.shell.error_boundary import is_ours, run_inside_app
+from ui.shell.state import end_request, go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, wait_for
+from ui.shell.words import plain
+from ui.train import clone_and_fork, data_form, strategy_form, train_form
+from ui.train.form_autosave import keep_draft
+from ui.train.preset_changes import as_command, as_fork_command
+from ui.train.race_form import race_section
+from ui.train.sample_preview import parameter_counts, parameters_bar, sample_panel
 
 
 def main() -> None:
@@ -21,15 +21,15 @@ def main() -> None:
         st.error(f"The run was not started. {plain(st.session_state.pop('not_submitted'))}", icon=":material/block:")
     form, beside = st.columns([11, 8], gap="large")
     with form:
-        st.title("Fork a run" if origin.is_fork() else "Train several tasks in one network", anchor=False)
-        origin.banner()
-        if not origin.is_fork():
+        st.title("Fork a run" if clone_and_fork.is_fork() else "Train several tasks in one network", anchor=False)
+        clone_and_fork.banner()
+        if not clone_and_fork.is_fork():
             train_form.preset_section()
         with st.container(border=True):
-            section = train_form.fixed_section if origin.is_fork() else data_form.data_section
+            section = train_form.fixed_section if clone_and_fork.is_fork() else data_form.data_section
             section()
         with st.container(border=True):
-            less = "; a fork can drop tasks but not add any" if origin.is_fork() else ""
+            less = "; a fork can drop tasks but not add any" if clone_and_fork.is_fork() else ""
             st.markdown(f"**Tasks** :gray[and the weight of each task's loss{less}]")
             data_form.tasks_section()
         with st.container(border=True):
@@ -38,7 +38,7 @@ def main() -> None:
             train_form.schedule_section()
         strategy_form.strategy_section()
         train_form.advanced_section()
-        if not origin.is_fork():
+        if not clone_and_fork.is_fork():
             train_form.yaml_section()
     with beside, st.container(key="beside"):
         config = _side_panel()
@@ -51,7 +51,7 @@ def _side_panel() -> RunConfig | None:
     config, problems = train_form.check_settings(settings())
     with st.container(border=True):
         _train_button(config, problems, checkable)
-    if not origin.is_fork():
+    if not clone_and_fork.is_fork():
         race_section(ready=config is not None and not problems and checkable)
     if config is not None:
         if not problems and torch_is_ready():
@@ -66,8 +66,8 @@ def _side_panel() -> RunConfig | None:
 
 def _command(config) -> str:
     """The command line that starts the same run as the button."""
-    if origin.is_fork():
-        return as_fork_command(config, origin.parent_config(), origin.origin()["run"], origin.origin()["epoch"])
+    if clone_and_fork.is_fork():
+        return as_fork_command(config, clone_and_fork.parent_config(), clone_and_fork.origin()["run"], clone_and_fork.origin()["epoch"])
     return as_command(config, preset_name(), "the settings above")
 
 
@@ -91,7 +91,7 @@ def _train_button(config, problems: list[str], checkable: bool) -> None:
         help="Optional. An empty field takes the name shown in it, which is made from the settings.",
     )
     off = config is None or bool(problems) or not checkable
-    label, icon = ("Fork and train", "fork_right") if origin.is_fork() else ("Train", "play_arrow")
+    label, icon = ("Fork and train", "fork_right") if clone_and_fork.is_fork() else ("Train", "play_arrow")
     click = {"on_click": _submit, "args": (request_id(),)}
     st.button(label, type="primary", icon=f":material/{icon}:", width="stretch", disabled=off, key="train", **click)
     for remark in train_form.remarks(config) if config and not problems and checkable else []:
@@ -128,11 +128,11 @@ def _submit(request: str) -> None:
 
 def _start_run(config, request: str):
     store = run_store()
-    if not origin.is_fork():
+    if not clone_and_fork.is_fork():
         return jobs.submit(store, config, request_id=request)
-    run = lineage.fork(store, origin.origin()["run"], origin.origin()["epoch"], config, request_id=request)
+    run = resume_and_fork.fork(store, clone_and_fork.origin()["run"], clone_and_fork.origin()["epoch"], config, request_id=request)
     jobs.start_worker(store)
-    origin.restore_settings()
+    clone_and_fork.restore_settings()
     return run
 
 
@@ -141,6 +141,6 @@ def _take_name() -> None:
 
 
 run_inside_app()
-origin.take_origin()
+clone_and_fork.take_origin()
 hold("set.name", settings()["name"])
 main()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mtl_core.runs.process import process_slot
+from mtl_core.runs.process_singletons import process_slot
 from mtl_core.training import checkpoint_files
 
 # One thread per process, before torch is imported and for every process that a test starts: two workers share two cores.

@@ -19,17 +19,17 @@ from mtl_core.backbones.mlp import MLP
 from mtl_core.balancing.balancer import LossWeighting
 from mtl_core.config import RunConfig
 from mtl_core.data.augmentation.augmentation import Augmentation, AugmentationOptions
+from mtl_core.data.data_source import DataSource, SourceOptions
 from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.imports.formats import Format, FormatOptions, Guess, Targets
 from mtl_core.data.preprocessing.denoiser import Denoiser, DenoiserOptions
-from mtl_core.data.source import DataSource, SourceOptions
 from mtl_core.data.target_geometry import GEOMETRIES
 from mtl_core.errors import ConfigError
 from mtl_core.events import Control, Metric
 from mtl_core.sharing.hard import HardSharing
 from mtl_core.tasks.kind import TaskKind
+from mtl_core.tasks.pretext.rotation import Rotation
 from mtl_core.tasks.regression import Regression
-from mtl_core.tasks.rotation import Rotation
 from mtl_core.training.step import JointStep
 
 USED: set[str] = set()

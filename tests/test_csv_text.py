@@ -74,4 +74,4 @@ def test_nothing_writes_csv_past_it():
                 named = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
                 if (named == "to_csv" and node.keywords) or named in ("writer", "DictWriter"):
                     found.add(path.relative_to(ROOT).as_posix())
-    assert found == {"mtl_core/csv_text.py", "mtl_core/data/imports/report.py", "mtl_core/data/imports/importing.py"}
+    assert found == {"mtl_core/csv_text.py", "mtl_core/data/imports/checking/check_report.py", "mtl_core/data/imports/importing.py"}

@@ -124,7 +124,7 @@ def test_core_never_imports_streamlit():
         "mtl_core.runs.artifacts",
         "mtl_core.figures.curves",
         "mtl_core.figures.overlays",
-        "mtl_core.analysis.conflict",
+        "mtl_core.analysis.conflict_summary",
         "mtl_core",
     ],
 )

@@ -19,17 +19,17 @@ SAYS_THE_KIND = {
     "mtl_core/data/imports/tables/": "a table's columns are proposed as kinds",
     "mtl_core/presets/": "a preset names self-supervised tasks",
     **{f"{TABLE.partition(':')[0].replace('.', '/')}.py": "a data source states the kinds of its tasks" for TABLE in DATA_SOURCES.table.values()},
-    "mtl_core/data/digit_pixels.py": "tasks that several digit sources share",
-    "mtl_core/data/idx_sets.py": "parent of data sources",
+    "mtl_core/data/sources/digit_pixels.py": "tasks that several digit sources share",
+    "mtl_core/data/sources/idx_sets.py": "parent of data sources",
 }
 # Where a word that is also a kind means something else.
 OTHER_MEANING = {
     "mtl_core/data/target_geometry.py": ("depth", "normals"),  # geometries of targets, which a config may name
     "mtl_core/data/moves.py": ("depth",),  # the same
-    "mtl_core/data/imports/contents.py": ("depth", "normals"),  # what a picture file looks like
-    "mtl_core/data/imports/pairing.py": ("depth", "normals"),  # the same
-    "mtl_core/data/imports/propose.py": ("depth",),  # the format of that name
-    "mtl_core/data/imports/dense.py": ("depth",),  # the name of a finding
+    "mtl_core/data/imports/looking/picture_contents.py": ("depth", "normals"),  # what a picture file looks like
+    "mtl_core/data/imports/looking/pairing.py": ("depth", "normals"),  # the same
+    "mtl_core/data/imports/looking/first_look.py": ("depth",),  # the format of that name
+    "mtl_core/data/imports/checking/dense.py": ("depth",),  # the name of a finding
 }
 SETTINGS = {"rotation"}  # an augmentation of that name stands in every config, so the word says nothing
 NAMES = sorted(set(TASK_KINDS) - SETTINGS)

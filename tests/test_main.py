@@ -174,7 +174,7 @@ def test_an_unexpected_error_is_short_and_its_log_is_named(home, monkeypatch, ca
     def surprise():
         raise ZeroDivisionError("surprise")
 
-    monkeypatch.setattr("mtl_core.cli.show.open_store", surprise)
+    monkeypatch.setattr("mtl_core.cli.list_commands.open_store", surprise)
     assert main(["runs"]) == 1
     err = capsys.readouterr().err
     assert err.startswith("error: an unexpected ZeroDivisionError: surprise. ")

@@ -165,7 +165,7 @@ def test_an_engine_without_pages_says_so(monkeypatch, tmp_path):
 )
 def test_a_package_that_only_exports_need_may_be_missing(trained, tmp_path, monkeypatch, name, package):
     """The export says what to install; ``zip`` makes the others and says the same of this one."""
-    from mtl_core.exports.source import ExportSource
+    from mtl_core.exports.export_source import ExportSource
 
     for module in [module for module in sys.modules if module.partition(".")[0] == package]:
         monkeypatch.setitem(sys.modules, module, None)

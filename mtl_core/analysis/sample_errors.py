@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from mtl_core.tasks import kind_of
-from mtl_core.tasks.image_errors import SampleErrors
+from mtl_core.tasks.metrics.image_errors import SampleErrors
 
 __all__ = ["SampleErrors", "per_sample_errors", "worst_first"]
 

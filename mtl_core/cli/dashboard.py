@@ -26,7 +26,7 @@ def app_folder() -> Path:
     """
     beside = Path(__file__).resolve().parents[2]
     for folder in (beside, beside / INSTALLED):
-        if (folder / "app.py").is_file() and (folder / "ui" / "shell.py").is_file():
+        if (folder / "app.py").is_file() and (folder / "ui" / "shell" / "app_frame.py").is_file():
             return folder
     raise NotPossibleError(
         f"the dashboard's pages are not installed: neither '{beside}' nor '{beside / INSTALLED}' has app.py. Install the package again"

@@ -15,12 +15,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from mtl_core.cli.disk_full import Unwritten
 from mtl_core.cli.output import complain, complain_of, emit, emit_json, headline, metrics_table, refusal_of, say, visible
-from mtl_core.cli.unwritten import Unwritten
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError
 from mtl_core.events import Control
-from mtl_core.runs.run import Run
+from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 
@@ -75,7 +75,7 @@ def check_config(config: RunConfig) -> RunConfig:
 
 
 def _train(foreground_run: ForegroundRun) -> Run:
-    from mtl_core.runs.holding import held_by_us
+    from mtl_core.runs.claims import held_by_us
     from mtl_core.runs.jobs import execute, resolve_device
 
     control = Control()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mtl_core.errors import NotPossibleError
-from mtl_core.runs.owner import Owner, process_lives, this_process
+from mtl_core.runs.process_identity import Owner, process_lives, this_process
 
 PROGRESS = ".predicting.jsonl"
 LONGEST_NAME = 255  # bytes of a file name, on all common file systems

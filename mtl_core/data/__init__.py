@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from mtl_core.config_sections import DataConfig, PartConfig, PreprocessingConfig
-from mtl_core.data.source import DataSource
+from mtl_core.data.data_source import DataSource
 from mtl_core.registry import Registry, validated
 
 DATA_SOURCES = Registry(
     "data set",
     "mtl_core.data_sources",
     {
-        "digit_scenes": "mtl_core.data.digit_scenes:DigitScenes",
-        "digits": "mtl_core.data.digits:Digits",
-        "imported": "mtl_core.data.imports.source:Imported",
-        "mnist": "mtl_core.data.mnist:MNIST",
-        "multi_mnist": "mtl_core.data.multi_mnist:MultiMNIST",
-        "fashion_mnist": "mtl_core.data.idx_sets:FashionMNIST",
-        "kmnist": "mtl_core.data.idx_sets:KMNIST",
-        "emnist": "mtl_core.data.idx_sets:EMNIST",
-        "cifar10": "mtl_core.data.cifar:CIFAR10",
-        "cifar100": "mtl_core.data.cifar:CIFAR100",
-        "svhn": "mtl_core.data.svhn:SVHN",
-        "oxford_pets": "mtl_core.data.oxford_pets:OxfordPets",
-        "voc": "mtl_core.data.voc:VOC",
-        "celeba": "mtl_core.data.celeba:CelebA",
-        "nyuv2": "mtl_core.data.mtl_folders:NYUv2",
-        "cityscapes": "mtl_core.data.mtl_folders:Cityscapes",
+        "digit_scenes": "mtl_core.data.sources.digit_scenes:DigitScenes",
+        "digits": "mtl_core.data.sources.digits:Digits",
+        "imported": "mtl_core.data.imports.imported_source:Imported",
+        "mnist": "mtl_core.data.sources.mnist:MNIST",
+        "multi_mnist": "mtl_core.data.sources.multi_mnist:MultiMNIST",
+        "fashion_mnist": "mtl_core.data.sources.idx_sets:FashionMNIST",
+        "kmnist": "mtl_core.data.sources.idx_sets:KMNIST",
+        "emnist": "mtl_core.data.sources.idx_sets:EMNIST",
+        "cifar10": "mtl_core.data.sources.cifar:CIFAR10",
+        "cifar100": "mtl_core.data.sources.cifar:CIFAR100",
+        "svhn": "mtl_core.data.sources.svhn:SVHN",
+        "oxford_pets": "mtl_core.data.sources.oxford_pets:OxfordPets",
+        "voc": "mtl_core.data.sources.pascal_voc:VOC",
+        "celeba": "mtl_core.data.sources.celeba:CelebA",
+        "nyuv2": "mtl_core.data.sources.mtl_folders:NYUv2",
+        "cityscapes": "mtl_core.data.sources.mtl_folders:Cityscapes",
     },
 )
 

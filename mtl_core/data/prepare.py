@@ -24,10 +24,10 @@ import numpy as np
 import psutil
 
 from mtl_core.atomic_files import sync_folder, write_synced
+from mtl_core.data.data_source import DataSource, Layout, Progress, Rows
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData
-from mtl_core.data.identity import FORMAT, identity
+from mtl_core.data.prepared_identity import FORMAT, identity
 from mtl_core.data.preprocessing.preprocessed import Preprocessed
-from mtl_core.data.source import DataSource, Layout, Progress, Rows
 from mtl_core.data.statistics import measure
 from mtl_core.errors import DataError, StoreError
 

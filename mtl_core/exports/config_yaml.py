@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtl_core.exports.source import ExportSource
+from mtl_core.exports.export_source import ExportSource
 
 TITLE = "Settings, YAML"
 SUMMARY = "For python -m mtl_core train, or the Train page."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mtl_core.csv_text import csv_of
-from mtl_core.exports.source import ExportSource
+from mtl_core.exports.export_source import ExportSource
 
 TITLE = "Metrics, CSV"
 SUMMARY = "One row per recorded value: step, epoch, key, value, seconds since the start."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtl_core.exports.source import ExportSource
+from mtl_core.exports.export_source import ExportSource
 
 TITLE = "Metrics, Parquet"
 SUMMARY = "The same rows as in the CSV, for pandas, DuckDB, Spark."

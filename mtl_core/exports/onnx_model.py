@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mtl_core.exports.source import ExportSource
+from mtl_core.exports.export_source import ExportSource
 from mtl_core.exports.tracing import ExportError, may_disturb_runs, write_in_process
 
 TITLE = "ONNX"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from mtl_core.csv_text import csv_of
-from mtl_core.exports.source import ExportSource
+from mtl_core.exports.export_source import ExportSource
 
 TITLE = "Predictions, CSV"
 SUMMARY = "A file per task: each validation image with its target, prediction, and probabilities; boxes and points one a row."

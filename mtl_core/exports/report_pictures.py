@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mtl_core.data.dataset import Task
-from mtl_core.exports.source import ExportSource
+from mtl_core.exports.export_source import ExportSource
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.inference.model_folder import tasks_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtl_core.exports.source import ExportSource
-from mtl_core.runs.run import Run
+from mtl_core.exports.export_source import ExportSource
+from mtl_core.runs.run_record import Run
 
 TITLE = "Python script"
 SUMMARY = "Trains the same run again from Python; on the same machine the numbers are the same."

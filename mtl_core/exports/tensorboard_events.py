@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtl_core.exports.source import ExportSource
+from mtl_core.exports.export_source import ExportSource
 
 TITLE = "TensorBoard"
 SUMMARY = "A folder for tensorboard --logdir: every curve over steps, with its time."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from mtl_core.exports.source import ExportSource
+from mtl_core.exports.export_source import ExportSource
 from mtl_core.exports.tracing import ExportError, may_disturb_runs, write_in_process
 
 TITLE = "PyTorch program (torch.export)"

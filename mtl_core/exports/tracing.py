@@ -15,8 +15,8 @@ import threading
 from pathlib import Path
 
 from mtl_core.errors import MTLError
-from mtl_core.exports.source import ExportSource
-from mtl_core.runs.process import process_slot
+from mtl_core.exports.export_source import ExportSource
+from mtl_core.runs.process_singletons import process_slot
 
 _ROOT = Path(__file__).parents[2]
 

@@ -17,9 +17,9 @@ import psutil
 
 from mtl_core.errors import ConfigError, MTLError, NotPossibleError, StoreError
 from mtl_core.exports import EXPORTS
-from mtl_core.exports.source import ExportSource
+from mtl_core.exports.export_source import ExportSource
 from mtl_core.registry import unknown_name
-from mtl_core.runs.owner import is_gone, owner_in_name
+from mtl_core.runs.process_identity import is_gone, owner_in_name
 
 WITH_ALL = "zip"
 INSTALL_EXPORTS = (

@@ -20,7 +20,7 @@ from mtl_core.data.preprocessing import open_denoiser
 from mtl_core.data.preprocessing.recolour import recoloured
 from mtl_core.errors import ConfigError, DataError
 from mtl_core.inference.fit import HOW, Fit, fit, into_frame
-from mtl_core.inference.images import as_image
+from mtl_core.inference.image_reading import as_image
 from mtl_core.inference.model_folder import ModelDescription, ModelFileError
 from mtl_core.inference.results import ImagePrediction, on_image
 from mtl_core.randomness import unnoticed

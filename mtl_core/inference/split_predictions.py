@@ -18,13 +18,13 @@ import torch
 
 from mtl_core.atomic_files import atomic_folder, write_text
 from mtl_core.data.batches import Batch
+from mtl_core.data.data_source import Progress
 from mtl_core.data.dataset import MultiTaskDataset, Task
-from mtl_core.data.source import Progress
 from mtl_core.errors import StoreError
 from mtl_core.inference.predictor import Predictor
-from mtl_core.runs.film import Film, prediction_layers, target_layers
 from mtl_core.runs.looks import note_look
-from mtl_core.tasks.self_supervised import drawn_views, with_views
+from mtl_core.runs.prediction_timeline import Film, prediction_layers, target_layers
+from mtl_core.tasks.pretext.self_supervised import drawn_views, with_views
 from mtl_core.training.build import evenly_spaced_rows
 from mtl_core.training.probe_set import decoded, joined
 

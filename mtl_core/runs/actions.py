@@ -1,7 +1,7 @@
 """Actions of a person on a run: stop, pause, proceed, rename, annotate, reorder, archive, delete.
 
 Each function checks the run's state and changes it in one transaction, so two people, two tabs, or a page and the command line can act at the
-same time. Resume, train on and fork are in ``mtl_core.runs.lineage``.
+same time. Resume, train on and fork are in ``mtl_core.runs.resume_and_fork``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from mtl_core.errors import ConfigError, NotPossibleError, Problem
 from mtl_core.runs import schema
-from mtl_core.runs.rows import QUEUE_ORDER
-from mtl_core.runs.run import Run
+from mtl_core.runs.run_record import Run
+from mtl_core.runs.run_rows import QUEUE_ORDER
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.runs.trash import move_to_trash, remove, restore_from_trash

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from mtl_core.data.source import Progress
-from mtl_core.runs.process import process_slot
+from mtl_core.data.data_source import Progress
+from mtl_core.runs.process_singletons import process_slot
 
 _logger = logging.getLogger(__name__)
 Cancelled = Callable[[], bool]

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from mtl_core.errors import StoreError
 from mtl_core.runs import read_only, schema
-from mtl_core.runs.process import process_slot
+from mtl_core.runs.process_singletons import process_slot
 
 BUSY_SECONDS = 15  # how long a statement waits for another process's transaction
 

@@ -17,8 +17,8 @@ from typing import Any
 from mtl_core import settings
 from mtl_core.atomic_files import write_text
 from mtl_core.errors import NotPossibleError
-from mtl_core.runs.owner import Owner, process_lives, this_process
-from mtl_core.runs.process import process_slot
+from mtl_core.runs.process_identity import Owner, process_lives, this_process
+from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.store import RunStore
 
 LEAST_SECONDS = 0.3  # between two progress writes

@@ -24,10 +24,10 @@ from typing import Any
 
 from mtl_core.errors import StoreError
 from mtl_core.events import Control
-from mtl_core.runs import holding, race
+from mtl_core.runs import claims, method_race
 from mtl_core.runs.failures import failure_of
-from mtl_core.runs.process import process_slot
-from mtl_core.runs.run import Run
+from mtl_core.runs.process_singletons import process_slot
+from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 
@@ -67,7 +67,7 @@ def execute(
     run = store.get(run_id)
     control = control or Control()
     if run.status == RunStatus.QUEUED and not token:
-        token = holding.claim(store, run.id, resolve_device(run.config.device), alone=False)
+        token = claims.claim(store, run.id, resolve_device(run.config.device), alone=False)
     if token:
         with _one_thread_per_token(store, run.id, token, control) as ours:
             if ours:
@@ -94,8 +94,8 @@ class _Training:
     def __init__(self, store: RunStore, run: Run, token: str, control: Control, on_event: Observer, on_unwritten: Unwritten):
         self.store, self.trained, self.token, self.control = store, run, token, control
         self.on_event, self.on_unwritten = on_event, on_unwritten
-        control.check_held = lambda: holding.check_held(store, run.id, token)
-        control.settle = lambda precision, layout: race.settle(store, run.id, precision, layout)
+        control.check_held = lambda: claims.check_held(store, run.id, token)
+        control.settle = lambda precision, layout: method_race.settle(store, run.id, precision, layout)
 
     def run(self) -> None:
         """Train the run and record its end in every case."""
@@ -170,7 +170,7 @@ class _Training:
         store, run_id, control, beat_at = self.store, self.trained.id, self.control, 0.0
         while not done.wait(CONTROL_SECONDS):
             with suppress(StoreError):  # the store may be busy; the next round follows soon
-                for record in holding.take_controls(store, run_id, self.token):
+                for record in claims.take_controls(store, run_id, self.token):
                     apply_control(control, record)
                 if time.monotonic() - beat_at >= HEARTBEAT_SECONDS:
                     beat_at = time.monotonic()
@@ -180,14 +180,14 @@ class _Training:
 
     def _still_ours(self, progress_at: float) -> bool:
         try:
-            return holding.heartbeat(self.store, self.trained.id, self.token, progress_at) or self.store.get(self.trained.id).holder == self.token
+            return claims.heartbeat(self.store, self.trained.id, self.token, progress_at) or self.store.get(self.trained.id).holder == self.token
         except StoreError as error:
             if type(error).__name__ != "RunTakenError":
                 raise
             return False
 
 
-def apply_control(control: Control, record: holding.ControlRecord) -> None:
+def apply_control(control: Control, record: claims.ControlRecord) -> None:
     """Apply a request from the store to ``control``."""
     kind = record.kind
     if kind == "stop":
@@ -205,7 +205,7 @@ def _one_thread_per_token(store: RunStore, run_id: str, token: str, control: Con
     """Register this thread as the trainer. Yields False if this process does not hold the run with the token, or another thread trains with it."""
     jobs = process_slot("executing")
     with process_slot("locks").setdefault("executing", threading.Lock()):
-        ours = token not in jobs and holding.is_held_with(store, run_id, token)
+        ours = token not in jobs and claims.is_held_with(store, run_id, token)
         if ours:
             jobs[token] = {"run": run_id, "control": control, "done": threading.Event()}
     try:

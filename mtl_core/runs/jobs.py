@@ -24,11 +24,11 @@ from typing import Any
 from mtl_core import free_memory, settings
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError, RunNotFoundError
-from mtl_core.runs import holding, read_only
+from mtl_core.runs import claims, read_only
 from mtl_core.runs.executor import execute, freeze_after_imports, is_closing, resolve_device, stop_at_exit, workers_lock
 from mtl_core.runs.failures import failure_of
-from mtl_core.runs.process import process_slot
-from mtl_core.runs.run import Run
+from mtl_core.runs.process_singletons import process_slot
+from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.settings import EXECUTORS
@@ -174,13 +174,13 @@ def _start(store: RunStore, run: Run, executor: str, wake: threading.Event) -> N
         return
     if executor == "process":
         _start_process(store, run, device, wake)
-    elif token := holding.claim(store, run.id, device):
+    elif token := claims.claim(store, run.id, device):
         threading.Thread(target=_train_then_wake, args=(store, run.id, token, wake), name=f"train-{run.id}", daemon=True).start()
 
 
 def _fail(store: RunStore, run_id: str, error: Exception) -> None:
     """Record that a queued run failed before it began."""
-    if token := holding.claim(store, run_id, "cpu", alone=False):
+    if token := claims.claim(store, run_id, "cpu", alone=False):
         store.end(run_id, RunStatus.FAILED, failure_of(error), token)
 
 
@@ -217,7 +217,7 @@ def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event
     workers = process_slot("worker processes")
     if any(worker["run"] == run.id or (worker["device"] == device and _is_starting(store, worker)) for worker in list(workers.values())):
         return
-    if holding.is_busy(store, device):
+    if claims.is_busy(store, device):
         return
     path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "MTL_HOME": str(store.home), "PYTHONPATH": path}

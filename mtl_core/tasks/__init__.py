@@ -15,11 +15,11 @@ SELF_SUPERVISED = Registry(
     "self-supervised task",
     "mtl_core.self_supervised_tasks",
     {
-        "reconstruction": "mtl_core.tasks.reconstruction:Reconstruction",
-        "rotation": "mtl_core.tasks.rotation:Rotation",
-        "jigsaw": "mtl_core.tasks.jigsaw:Jigsaw",
-        "colourisation": "mtl_core.tasks.colourisation:Colourisation",
-        "contrastive": "mtl_core.tasks.contrastive:Contrastive",
+        "reconstruction": "mtl_core.tasks.pretext.reconstruction:Reconstruction",
+        "rotation": "mtl_core.tasks.pretext.rotation:Rotation",
+        "jigsaw": "mtl_core.tasks.pretext.jigsaw:Jigsaw",
+        "colourisation": "mtl_core.tasks.pretext.colourisation:Colourisation",
+        "contrastive": "mtl_core.tasks.pretext.contrastive:Contrastive",
     },
 )
 

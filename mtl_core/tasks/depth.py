@@ -17,16 +17,16 @@ from mtl_core.events import Metric
 from mtl_core.figures.overlays import depth_legend, draw_depth
 from mtl_core.figures.primitives import Heat
 from mtl_core.tasks.contents import TargetLayout, moments
-from mtl_core.tasks.image_errors import SampleErrors, of_each
 from mtl_core.tasks.kind import Drawing, KindOptions, Measurement, TaskKind
 from mtl_core.tasks.lazy_torch import torch
 from mtl_core.tasks.map_files import MapFiles, ValueMaps
+from mtl_core.tasks.metrics.image_errors import SampleErrors, of_each
 from mtl_core.tasks.task_result import TaskResult
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from mtl_core.analysis.evaluation.depth import DepthEvaluation
+    from mtl_core.analysis.evaluation.depth_evaluation import DepthEvaluation
     from mtl_core.backbones.backbone import FeatureInfo
     from mtl_core.tasks.kind import Answer
 
@@ -83,7 +83,7 @@ class Depth(TaskKind):
         self.std = max(float(self.target_statistics["std"]), 1e-6)
 
     def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:
-        from mtl_core.tasks.dense_head import DenseHead
+        from mtl_core.tasks.heads.dense_head import DenseHead
 
         return DenseHead(features, 1, self.image_size, self.options.channels)
 
@@ -104,7 +104,7 @@ class Depth(TaskKind):
         return self._in_units(output).cpu().numpy()
 
     def measurement(self) -> Measurement:
-        from mtl_core.tasks.depth_metrics import DepthMeasurement
+        from mtl_core.tasks.metrics.depth_metrics import DepthMeasurement
 
         return DepthMeasurement(self._in_units)
 
@@ -137,7 +137,7 @@ class Depth(TaskKind):
 
     @classmethod
     def evaluation(cls, task: Task) -> DepthEvaluation:
-        from mtl_core.analysis.evaluation.depth import DepthEvaluation
+        from mtl_core.analysis.evaluation.depth_evaluation import DepthEvaluation
 
         return DepthEvaluation(task)
 

@@ -24,17 +24,17 @@ from mtl_core.events import Metric
 from mtl_core.figures.overlays import class_colours, class_legend, draw_boxes
 from mtl_core.figures.primitives import Boxes as BoxesLayer
 from mtl_core.tasks.contents import Contents, TargetLayout, chunks, class_presence
-from mtl_core.tasks.image_errors import SampleErrors
 from mtl_core.tasks.kind import Drawing, KindOptions, TaskKind
 from mtl_core.tasks.lazy_torch import torch
+from mtl_core.tasks.metrics.image_errors import SampleErrors
 from mtl_core.tasks.task_result import TaskResult
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from mtl_core.analysis.evaluation.detection import DetectionEvaluation
+    from mtl_core.analysis.evaluation.detection_evaluation import DetectionEvaluation
     from mtl_core.backbones.backbone import FeatureInfo
-    from mtl_core.tasks.detection_metrics import MeanAveragePrecisionMeasurement
+    from mtl_core.tasks.metrics.detection_metrics import MeanAveragePrecisionMeasurement
 
 FEW_NAMES = 4  # boxes whose names a thumbnail has room for
 
@@ -106,7 +106,7 @@ class Detection(TaskKind):
         return BoxLinearCoder(normalize_by_size=True)
 
     def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:
-        from mtl_core.tasks.fcos import DetectionHead
+        from mtl_core.tasks.heads.fcos import DetectionHead
 
         return DetectionHead(features, len(self.task.classes), self.options.channels, self.options.convolutions)
 
@@ -119,7 +119,7 @@ class Detection(TaskKind):
         from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
         from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
-        from mtl_core.tasks.fcos import anchors_of, assign, centreness_of
+        from mtl_core.tasks.heads.fcos import anchors_of, assign, centreness_of
 
         places, boxes, classes = output["places"], target[..., :4], target[..., 4].long()
         box_of_place = assign(places, boxes, classes)  # (n, A), -1 = background
@@ -159,7 +159,7 @@ class Detection(TaskKind):
         """float32 (n, 4 * max_boxes or fewer, 6): the places and classes with the highest scores, best first."""
         from torchvision.ops import clip_boxes_to_image
 
-        from mtl_core.tasks.fcos import anchors_of
+        from mtl_core.tasks.heads.fcos import anchors_of
 
         scores = _scores(output)  # (n, A, K)
         _, places, classes = scores.shape
@@ -194,7 +194,7 @@ class Detection(TaskKind):
         return padded
 
     def measurement(self) -> MeanAveragePrecisionMeasurement:
-        from mtl_core.tasks.detection_metrics import MeanAveragePrecisionMeasurement
+        from mtl_core.tasks.metrics.detection_metrics import MeanAveragePrecisionMeasurement
 
         return MeanAveragePrecisionMeasurement(self.boxes)
 
@@ -247,7 +247,7 @@ class Detection(TaskKind):
 
     @classmethod
     def imported_row(cls, row: np.ndarray, value: np.ndarray, place: Any) -> np.ndarray:
-        from mtl_core.data.imports.geometry import place_boxes
+        from mtl_core.data.imports.checking.frames import place_boxes
 
         boxes = place_boxes(value, place)
         row[: len(boxes)] = boxes
@@ -267,7 +267,7 @@ class Detection(TaskKind):
 
     @classmethod
     def evaluation(cls, task: Task) -> DetectionEvaluation:
-        from mtl_core.analysis.evaluation.detection import DetectionEvaluation
+        from mtl_core.analysis.evaluation.detection_evaluation import DetectionEvaluation
 
         return DetectionEvaluation(task)
 

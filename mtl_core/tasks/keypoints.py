@@ -9,7 +9,7 @@ Gaussian around the point; or coordinates from the pooled features, with the dis
 https://arxiv.org/abs/1312.4659, without its cascade). Both learn from labelled points only. Whether a point is there is learnt over all points.
 
 Metrics: PCK (Yang and Ramanan 2013, https://doi.org/10.1109/TPAMI.2012.261) against a tenth of the frame's longer side, and AP over OKS by COCO's
-rules (https://cocodataset.org/#keypoints-eval), see ``mtl_core.tasks.point_metrics``.
+rules (https://cocodataset.org/#keypoints-eval), see ``mtl_core.tasks.metrics.point_metrics``.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from mtl_core.events import Metric
 from mtl_core.figures.overlays import class_colours, class_legend, draw_points
 from mtl_core.figures.primitives import Points
 from mtl_core.tasks.contents import TargetLayout
-from mtl_core.tasks.image_errors import SampleErrors
 from mtl_core.tasks.kind import Drawing, KindOptions, Measurement, TaskKind
 from mtl_core.tasks.lazy_torch import torch
-from mtl_core.tasks.point_metrics import METRICS, NEAR, Found, KeypointsEvaluation, sigmas_of
+from mtl_core.tasks.metrics.image_errors import SampleErrors
+from mtl_core.tasks.metrics.point_metrics import METRICS, NEAR, Found, KeypointsEvaluation, sigmas_of
 from mtl_core.tasks.task_result import TaskResult
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Keypoints(TaskKind):
     # -- learning
 
     def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:
-        from mtl_core.tasks.point_heads import CoordinateHead, HeatMapHead
+        from mtl_core.tasks.heads.point_heads import CoordinateHead, HeatMapHead
 
         count = len(self.task.classes)
         if self.options.head == "coordinates":

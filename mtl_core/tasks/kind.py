@@ -20,8 +20,8 @@ from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.figures.primitives import Picture, Primitive
 from mtl_core.tasks.contents import Contents, TargetLayout
-from mtl_core.tasks.image_errors import SampleErrors
 from mtl_core.tasks.map_files import MapFiles
+from mtl_core.tasks.metrics.image_errors import SampleErrors
 from mtl_core.tasks.task_result import Decoded, TaskResult
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class TaskKind(ABC):
         metrics: what ``Measurement.compute`` gives; the first is the main one.
         selection_metric: name of a metric that is at most 1 and higher when better. Its mean over tasks chooses the best checkpoint.
         keeps_halves: an evaluation keeps the predictions of its worst images as float16: maps that are only drawn. False where digits would be lost.
-        is_self_supervised: its targets are made from the pixels (``mtl_core.tasks.self_supervised``), not read from the data set.
+        is_self_supervised: its targets are made from the pixels (``mtl_core.tasks.pretext.self_supervised``), not read from the data set.
         geometry: what a target says about places, a name in ``mtl_core.data.target_geometry.GEOMETRIES``, where the task itself does not say;
             empty where nothing is known: then a change of the picture is refused.
         mixes: the losses of two images laid over each other (mixup) can be mixed, whatever the geometry.
@@ -217,7 +217,7 @@ class TaskKind(ABC):
         Args:
             row: empty, as ``layout`` says.
             value: as an import format gives it; what is drawn has ``render(place)``.
-            place: ``mtl_core.data.imports.geometry.Placement``, how the picture came to its size.
+            place: ``mtl_core.data.imports.checking.frames.Placement``, how the picture came to its size.
         """
         if hasattr(value, "render"):
             return value.render(place)

@@ -17,18 +17,18 @@ from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
 from mtl_core.figures.primitives import Shares
 from mtl_core.tasks.contents import TargetLayout
-from mtl_core.tasks.image_errors import SampleErrors
 from mtl_core.tasks.kind import Drawing, TaskKind
 from mtl_core.tasks.lazy_torch import torch
+from mtl_core.tasks.metrics.image_errors import SampleErrors
 from mtl_core.tasks.task_result import TaskResult, by_class
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from mtl_core.analysis.evaluation.multi_label import MultiLabelEvaluation
+    from mtl_core.analysis.evaluation.multi_label_evaluation import MultiLabelEvaluation
     from mtl_core.backbones.backbone import FeatureInfo
     from mtl_core.tasks.kind import Answer
-    from mtl_core.tasks.measurement import TorchMetrics
+    from mtl_core.tasks.metrics.measurement import TorchMetrics
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class MultiLabel(TaskKind):
     # -- learning
 
     def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:
-        from mtl_core.tasks.pooled_head import PooledHead
+        from mtl_core.tasks.heads.pooled_head import PooledHead
 
         return PooledHead(features, len(self.task.classes))
 
@@ -87,8 +87,8 @@ class MultiLabel(TaskKind):
     def measurement(self) -> TorchMetrics:
         from torchmetrics.classification import MultilabelExactMatch
 
-        from mtl_core.tasks.class_means import MeanAveragePrecision, MeanLabelF1
-        from mtl_core.tasks.measurement import TorchMetrics
+        from mtl_core.tasks.metrics.class_means import MeanAveragePrecision, MeanLabelF1
+        from mtl_core.tasks.metrics.measurement import TorchMetrics
 
         classes = len(self.task.classes)
         return TorchMetrics(
@@ -152,7 +152,7 @@ class MultiLabel(TaskKind):
 
     @classmethod
     def evaluation(cls, task: Task) -> MultiLabelEvaluation:
-        from mtl_core.analysis.evaluation.multi_label import MultiLabelEvaluation
+        from mtl_core.analysis.evaluation.multi_label_evaluation import MultiLabelEvaluation
 
         return MultiLabelEvaluation(task)
 

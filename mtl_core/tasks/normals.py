@@ -17,14 +17,14 @@ from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
 from mtl_core.tasks.contents import TargetLayout
-from mtl_core.tasks.image_errors import SampleErrors, angles, of_each
 from mtl_core.tasks.kind import Drawing, KindOptions, Measurement, TaskKind
 from mtl_core.tasks.lazy_torch import torch
+from mtl_core.tasks.metrics.image_errors import SampleErrors, angles, of_each
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from mtl_core.analysis.evaluation.normals import NormalsEvaluation
+    from mtl_core.analysis.evaluation.normals_evaluation import NormalsEvaluation
     from mtl_core.backbones.backbone import FeatureInfo
     from mtl_core.tasks.kind import Answer
 
@@ -80,7 +80,7 @@ class Normals(TaskKind):
     geometry: ClassVar[str] = "normals"
 
     def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:
-        from mtl_core.tasks.dense_head import DenseHead
+        from mtl_core.tasks.heads.dense_head import DenseHead
 
         return DenseHead(features, 3, self.image_size, self.options.channels)
 
@@ -118,7 +118,7 @@ class Normals(TaskKind):
 
     @classmethod
     def evaluation(cls, task: Task) -> NormalsEvaluation:
-        from mtl_core.analysis.evaluation.normals import NormalsEvaluation
+        from mtl_core.analysis.evaluation.normals_evaluation import NormalsEvaluation
 
         return NormalsEvaluation(task)
 

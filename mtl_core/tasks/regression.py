@@ -16,18 +16,18 @@ from mtl_core.events import Metric
 from mtl_core.figures.overlays import enlarge
 from mtl_core.figures.primitives import Number as NumberLayer
 from mtl_core.tasks.contents import TargetLayout, moments
-from mtl_core.tasks.image_errors import SampleErrors
 from mtl_core.tasks.kind import Drawing, KindOptions, TaskKind
 from mtl_core.tasks.lazy_torch import torch
+from mtl_core.tasks.metrics.image_errors import SampleErrors
 from mtl_core.tasks.task_result import TaskResult
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from mtl_core.analysis.evaluation.regression import RegressionEvaluation
+    from mtl_core.analysis.evaluation.regression_evaluation import RegressionEvaluation
     from mtl_core.backbones.backbone import FeatureInfo
     from mtl_core.tasks.kind import Answer
-    from mtl_core.tasks.measurement import TorchMetrics
+    from mtl_core.tasks.metrics.measurement import TorchMetrics
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Regression(TaskKind):
     # -- learning
 
     def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:
-        from mtl_core.tasks.pooled_head import PooledHead
+        from mtl_core.tasks.heads.pooled_head import PooledHead
 
         return PooledHead(features, 1)
 
@@ -90,7 +90,7 @@ class Regression(TaskKind):
     def measurement(self) -> TorchMetrics:
         from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
 
-        from mtl_core.tasks.measurement import R2, TorchMetrics, doubled
+        from mtl_core.tasks.metrics.measurement import R2, TorchMetrics, doubled
 
         return TorchMetrics(
             {"mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False), "r2": R2()},
@@ -127,7 +127,7 @@ class Regression(TaskKind):
 
     @classmethod
     def evaluation(cls, task: Task) -> RegressionEvaluation:
-        from mtl_core.analysis.evaluation.regression import RegressionEvaluation
+        from mtl_core.analysis.evaluation.regression_evaluation import RegressionEvaluation
 
         return RegressionEvaluation(task)
 

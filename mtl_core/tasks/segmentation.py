@@ -17,19 +17,19 @@ from mtl_core.events import Metric
 from mtl_core.figures.overlays import class_legend, draw_mask
 from mtl_core.figures.primitives import Mask as MaskLayer
 from mtl_core.tasks.contents import Contents, TargetLayout, class_presence, level_counts
-from mtl_core.tasks.image_errors import SampleErrors, of_each
 from mtl_core.tasks.kind import Drawing, KindOptions, TaskKind
 from mtl_core.tasks.lazy_torch import torch
 from mtl_core.tasks.map_files import ClassMaps, MapFiles
+from mtl_core.tasks.metrics.image_errors import SampleErrors, of_each
 from mtl_core.tasks.task_result import TaskResult
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from mtl_core.analysis.evaluation.segmentation import SegmentationEvaluation
+    from mtl_core.analysis.evaluation.segmentation_evaluation import SegmentationEvaluation
     from mtl_core.backbones.backbone import FeatureInfo
     from mtl_core.tasks.kind import Answer
-    from mtl_core.tasks.measurement import TorchMetrics
+    from mtl_core.tasks.metrics.measurement import TorchMetrics
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Segmentation(TaskKind):
     # -- learning
 
     def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:
-        from mtl_core.tasks.dense_head import DenseHead
+        from mtl_core.tasks.heads.dense_head import DenseHead
 
         return DenseHead(features, len(self.task.classes), self.image_size, self.options.channels)
 
@@ -94,8 +94,8 @@ class Segmentation(TaskKind):
     def measurement(self) -> TorchMetrics:
         from torchmetrics.classification import MulticlassJaccardIndex
 
-        from mtl_core.tasks.class_means import Accuracy
-        from mtl_core.tasks.measurement import TorchMetrics
+        from mtl_core.tasks.metrics.class_means import Accuracy
+        from mtl_core.tasks.metrics.measurement import TorchMetrics
 
         classes = len(self.task.classes)
         return TorchMetrics(
@@ -144,7 +144,7 @@ class Segmentation(TaskKind):
 
     @classmethod
     def evaluation(cls, task: Task) -> SegmentationEvaluation:
-        from mtl_core.analysis.evaluation.segmentation import SegmentationEvaluation
+        from mtl_core.analysis.evaluation.segmentation_evaluation import SegmentationEvaluation
 
         return SegmentationEvaluation(task)
 

@@ -17,13 +17,13 @@ from mtl_core.balancing.balancer import Balancer
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import TaskConfig
 from mtl_core.data.batches import Batch, Batches
+from mtl_core.data.data_source import DataSource
+from mtl_core.data.data_source import Progress as Told
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
 from mtl_core.data.partition import partitioned
 from mtl_core.data.prepare import prepare
 from mtl_core.data.preprocessing.preprocessed import Preprocessed
 from mtl_core.data.preprocessing.standardise import standardised
-from mtl_core.data.source import DataSource
-from mtl_core.data.source import Progress as Told
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.events import Settle
 from mtl_core.randomness import Generators, unnoticed
@@ -31,13 +31,13 @@ from mtl_core.registry import unknown_name, validated
 from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
 from mtl_core.tasks.kind import TaskKind
-from mtl_core.tasks.self_supervised import SEEN_IMAGES, SelfSupervised
+from mtl_core.tasks.pretext.self_supervised import SEEN_IMAGES, SelfSupervised
 from mtl_core.training.execution import Execution, choose
 from mtl_core.training.losses import task_losses
 from mtl_core.training.optimizers import LearningRate, optimizer_of, schedule_of
 from mtl_core.training.parts import NetworkParts, Part, Parts
 from mtl_core.training.setup import Network, Progress, Run, Setup, read_targets, views_of
-from mtl_core.training.window import Window
+from mtl_core.training.step_averages import Window
 
 TRAIN_PART = 128  # training images on which the metrics are measured too, to show the gap to val
 

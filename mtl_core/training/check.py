@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.data.augmentation import fitting
+from mtl_core.data.data_source import DataSource
 from mtl_core.data.dataset import Task
 from mtl_core.data.preprocessing.preprocessed import Preprocessed
-from mtl_core.data.source import DataSource
 from mtl_core.data.target_geometry import resize_misfits
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.names import task_name_problem

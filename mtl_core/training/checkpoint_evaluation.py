@@ -18,8 +18,8 @@ from mtl_core.analysis.sample_errors import SampleErrors, per_sample_errors
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.data.batches import Batches
+from mtl_core.data.data_source import Progress
 from mtl_core.data.dataset import MultiTaskDataset
-from mtl_core.data.source import Progress
 from mtl_core.randomness import unnoticed
 from mtl_core.tasks.kind import TaskKind
 from mtl_core.training.build import build_kinds, build_model, training_data

@@ -129,7 +129,7 @@ class LearningRate:
 
     Attributes:
         factor: of the number of steps done.
-        highest: what the schedule's factor multiplies; changed while a run trains, see ``mtl_core.training.changes``.
+        highest: what the schedule's factor multiplies; changed while a run trains, see ``mtl_core.training.live_changes``.
     """
 
     factor: Callable[[int], float]

@@ -10,7 +10,7 @@ from mtl_core.balancing import BALANCERS
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
-from mtl_core.data.source import DataSource
+from mtl_core.data.data_source import DataSource
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.registry import Registry, validated
 from mtl_core.sharing import SHARING_SCHEMES

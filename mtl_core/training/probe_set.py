@@ -14,7 +14,7 @@ from mtl_core.data.dataset import PADDING, MultiTaskDataset
 from mtl_core.events import ProbesSaved
 from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks.kind import TaskKind
-from mtl_core.tasks.self_supervised import drawn_views
+from mtl_core.tasks.pretext.self_supervised import drawn_views
 from mtl_core.training.build import evenly_spaced_rows, rows_of
 from mtl_core.training.setup import Run
 

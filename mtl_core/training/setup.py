@@ -17,10 +17,10 @@ from mtl_core.data.dataset import MultiTaskDataset, PreparedData
 from mtl_core.randomness import Generators, draws
 from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks.kind import TaskKind
-from mtl_core.tasks.self_supervised import with_views
+from mtl_core.tasks.pretext.self_supervised import with_views
 from mtl_core.training.execution import Execution
 from mtl_core.training.optimizers import LearningRate, RunOptimizer
-from mtl_core.training.window import StepResult, Window
+from mtl_core.training.step_averages import StepResult, Window
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
 from mtl_core.errors import NonFiniteLossError, Problem
-from mtl_core.training.conflict import ConflictProbe, FeatureNorms
+from mtl_core.training.conflict_probe import ConflictProbe, FeatureNorms
 from mtl_core.training.losses import separate_losses, task_losses
 from mtl_core.training.setup import Network, Run
-from mtl_core.training.window import StepResult
+from mtl_core.training.step_averages import StepResult
 
 MOST_SKIPPED = 10  # steps in a row that 'skip' leaves out before it gives up: by then the network itself holds NaN
 

@@ -25,7 +25,7 @@ from mtl_core.training.losses import separate_losses
 from mtl_core.training.optimizers import algorithms, make_optimizer
 from mtl_core.training.setup import Network, Run
 from mtl_core.training.step import UpdateOptions
-from mtl_core.training.window import StepResult
+from mtl_core.training.step_averages import StepResult
 
 
 class TaskVectorsOptions(UpdateOptions):

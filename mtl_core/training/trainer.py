@@ -12,14 +12,14 @@ from pathlib import Path
 
 from mtl_core.config import RunConfig
 from mtl_core.data.augmentation import fitting
-from mtl_core.data.source import Progress as Told
+from mtl_core.data.data_source import Progress as Told
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
 from mtl_core.training import checkpoints, memory
 from mtl_core.training.build import TRAIN_PART, build, measured_rows, rows_of
-from mtl_core.training.changes import Changes
 from mtl_core.training.checkpoint_files import reached
 from mtl_core.training.evaluation import evaluate, selection_score
 from mtl_core.training.execution import tune_allocator
+from mtl_core.training.live_changes import Changes
 from mtl_core.training.parts import Parts, resolve
 from mtl_core.training.probe_set import ProbeSet
 from mtl_core.training.run_info import run_info

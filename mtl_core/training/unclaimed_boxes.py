@@ -7,7 +7,7 @@ import torch
 
 from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks.detection import Detection
-from mtl_core.tasks.fcos import assign
+from mtl_core.tasks.heads.fcos import assign
 from mtl_core.training.build import evenly_spaced_rows
 from mtl_core.training.setup import Run
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtl_core.analysis.conflict import WHOLE, block_titles, blocks, cosines_at, measured_steps, pairs, reading, why_no_norms, why_none
+from mtl_core.analysis.conflict_summary import WHOLE, block_titles, blocks, cosines_at, measured_steps, pairs, reading, why_no_norms, why_none
 from mtl_core.config import RunConfig
 
 TASKS = ["a", "b", "c"]

@@ -12,7 +12,7 @@ from mtl_core.balancing import BALANCERS
 from mtl_core.config import RunConfig
 from mtl_core.training import checkpoints
 from mtl_core.training.build import build
-from mtl_core.training.changes import Changes
+from mtl_core.training.live_changes import Changes
 from mtl_core.training.parts import resolve
 
 # Everything that a method remembers between steps: in which power of the loss weight it is, or why a change leaves it as it is.

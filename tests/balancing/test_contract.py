@@ -13,7 +13,7 @@ from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.balancer import GradientAggregator, LossWeighting
 from mtl_core.balancing.solvers import min_norm
 from mtl_core.errors import NonFiniteLossError
-from mtl_core.training.window import StepResult, Window
+from mtl_core.training.step_averages import StepResult, Window
 
 CLASSES = {name: BALANCERS.load(name) for name in BALANCERS}
 every = pytest.mark.parametrize("name", list(BALANCERS))

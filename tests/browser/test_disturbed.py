@@ -115,7 +115,7 @@ def test_saving_source_files_neither_stops_nor_doubles_a_run(page, server):
     page.goto(f"{server.url}/run?run={run_id}")
     expect(page.get_by_role("heading", name="saved over")).to_be_visible()
     wait_for(lambda: store.get(run_id).epoch >= 1)
-    for name in ("ui/words.py", "mtl_core/runs/jobs.py"):
+    for name in ("ui/shell/words.py", "mtl_core/runs/jobs.py"):
         threads = imported_anew(page, server.copy / name, server.home / f"{Path(name).stem}.json")
         assert [thread for thread in threads if thread.startswith("train-")] == [f"train-{run_id}"]
         assert threads.count("mtl-queue") == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtl_core.exports.source import ExportSource
+from mtl_core.exports.export_source import ExportSource
 from mtl_core.exports.writing import export
 
 pytestmark = pytest.mark.browser

@@ -9,7 +9,7 @@ from mtl_core.config import RunConfig
 from mtl_core.events import RunEnded
 from mtl_core.presets import get_preset
 from mtl_core.runs import actions
-from mtl_core.runs.holding import held_by_us
+from mtl_core.runs.claims import held_by_us
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 

@@ -8,7 +8,7 @@ import pytest
 from mtl_core.__main__ import main
 from mtl_core.events import RunEnded
 from mtl_core.runs import actions
-from mtl_core.runs.holding import held_by_us, take_controls
+from mtl_core.runs.claims import held_by_us, take_controls
 
 WAIT = 60  # seconds; a process that has not answered by then never will
 

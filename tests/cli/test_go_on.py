@@ -8,8 +8,8 @@ import pytest
 
 from mtl_core.__main__ import main
 from mtl_core.events import RunEnded, RunStarted
-from mtl_core.runs import actions, lineage
-from mtl_core.runs.holding import claim, held_by_us
+from mtl_core.runs import actions, resume_and_fork
+from mtl_core.runs.claims import claim, held_by_us
 
 WAIT = 60  # seconds; a process that has not answered by then never will
 
@@ -85,14 +85,14 @@ def test_what_trains_here_never_stands_in_the_queue(store, engine, parent, ended
     """A dashboard that looks at the queue the moment the run is made or resumed finds nothing to take."""
     seen = []
     for name in ("resume", "fork"):
-        original = getattr(lineage, name)
+        original = getattr(resume_and_fork, name)
 
         def and_look(*arguments, original=original, **named):
             run = original(*arguments, **named)
             seen.append((run.status.value, claim(store, run.id, "cpu", alone=False)))
             return run
 
-        monkeypatch.setattr(lineage, name, and_look)
+        monkeypatch.setattr(resume_and_fork, name, and_look)
     arguments = {"resume": ["resume", ended().id], "fork": ["fork", parent.id, "--epoch", "1"]}[command]
     assert main(arguments) == 0
     assert seen == [("running", "")]

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from mtl_core.__main__ import main
 from mtl_core.runs import actions
-from mtl_core.runs.holding import held_by_us
+from mtl_core.runs.claims import held_by_us
 
 
 class Terminal(io.StringIO):

@@ -7,10 +7,10 @@ import pytest
 
 from mtl_core.__main__ import main
 from mtl_core.cli import foreground
-from mtl_core.cli.unwritten import Unwritten
+from mtl_core.cli.disk_full import Unwritten
 from mtl_core.errors import StoreError
 from mtl_core.events import Control
-from mtl_core.runs import executor, recording, schema
+from mtl_core.runs import event_writer, executor, schema
 from mtl_core.runs.database import Database
 
 
@@ -41,7 +41,7 @@ def disk(engine, monkeypatch):
     trainer = sys.modules["mtl_core.training.trainer"]
     monkeypatch.setattr(executor, "RETRY_SECONDS", (0.01,))
     monkeypatch.setattr(executor, "HEARTBEAT_SECONDS", 1e12)  # on a slow machine heartbeats and waiting rows would use up the refusals
-    monkeypatch.setattr(recording, "COMMIT_SECONDS", 1e12)
+    monkeypatch.setattr(event_writer, "COMMIT_SECONDS", 1e12)
     monkeypatch.setattr(foreground, "UNWRITTEN_SECONDS", 0.05)
 
     def put_in(attempts):

@@ -8,7 +8,7 @@ import pytest
 
 from mtl_core.__main__ import main
 from mtl_core.events import RunEnded
-from mtl_core.runs.holding import held_by_us
+from mtl_core.runs.claims import held_by_us
 from mtl_core.runs.jobs import NOT_TAKEN
 
 WAIT = 60  # seconds; a process that has not answered by then never will
@@ -65,7 +65,7 @@ def test_a_busy_device_is_waited_for(store, engine, config, capsys, monkeypatch)
         looks.append(store.get(waiting.id).status.value)
         store.append(busy.id, RunEnded("finished", 1, 1.0, 1.0, 1.0))
 
-    monkeypatch.setattr("mtl_core.cli.work.time.sleep", it_ends)
+    monkeypatch.setattr("mtl_core.cli.work_commands.time.sleep", it_ends)
     assert main(["work", "--queue"]) == 0
     assert (looks, store.get(waiting.id).status) == (["queued"], "finished")
 

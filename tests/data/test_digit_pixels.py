@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mtl_core.data.digit_pixels import BOX_TASK, DIGIT_TASK, ink, measured_digits, slant, tight_boxes
+from mtl_core.data.sources.digit_pixels import BOX_TASK, DIGIT_TASK, ink, measured_digits, slant, tight_boxes
 
 
 def picture(*rows: str) -> np.ndarray:

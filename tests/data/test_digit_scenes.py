@@ -3,8 +3,8 @@ import pytest
 
 from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
-from mtl_core.data.digits import load_digits
-from mtl_core.data.scene_layout import FARTHEST, LEAST_VISIBLE, NEAREST, WALL_DISTANCE
+from mtl_core.data.sources.digits import load_digits
+from mtl_core.data.sources.scene_layout import FARTHEST, LEAST_VISIBLE, NEAREST, WALL_DISTANCE
 
 SPLITS = ("train", "val", "test")
 SMALL = {"train_size": 150, "val_size": 40, "test_size": 40}

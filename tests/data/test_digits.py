@@ -3,7 +3,7 @@ import pytest
 
 from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
-from mtl_core.data.digits import load_digits
+from mtl_core.data.sources.digits import load_digits
 from mtl_core.errors import ConfigError
 
 SPLITS = ("train", "val", "test")

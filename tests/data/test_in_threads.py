@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mtl_core.data.in_threads import _AHEAD, WORKERS, in_threads, one_by_one
+from mtl_core.data.parallel_map import _AHEAD, WORKERS, in_threads, one_by_one
 
 both = pytest.mark.parametrize("each", [in_threads, one_by_one])
 

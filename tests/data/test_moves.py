@@ -12,7 +12,7 @@ from PIL import Image
 from mtl_core.config_sections import AugmentationConfig, PreprocessingConfig
 from mtl_core.data.augmentation.pipeline import Pipeline
 from mtl_core.data.dataset import PADDING, Task
-from mtl_core.data.imports.geometry import RESIZES, place_boxes, place_image, place_map, placement
+from mtl_core.data.imports.checking.frames import RESIZES, place_boxes, place_image, place_map, placement
 from mtl_core.data.moves import moved
 from mtl_core.data.preprocessing.steps import preprocessing
 from mtl_core.data.target_geometry import FOLLOWING, GEOMETRIES, refusal

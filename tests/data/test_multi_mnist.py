@@ -4,7 +4,7 @@ from PIL import Image
 
 from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
-from mtl_core.data.multi_mnist import overlaid
+from mtl_core.data.sources.multi_mnist import overlaid
 from mtl_core.errors import DataError
 
 

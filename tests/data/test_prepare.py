@@ -11,9 +11,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from mtl_core.data.data_source import DataSource, SourceOptions
 from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.prepare import prepare
-from mtl_core.data.source import DataSource, SourceOptions
 from mtl_core.errors import DataError, StoreError
 
 

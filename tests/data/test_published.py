@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from mtl_core.config_sections import PartConfig
-from mtl_core.data import cifar, open_source, stored_set
+from mtl_core.data import open_source
 from mtl_core.data.dataset import IGNORE
-from mtl_core.data.stored_set import Resource, fetch, spread
+from mtl_core.data.sources import cifar, published_set
+from mtl_core.data.sources.published_set import Resource, fetch, spread
 from mtl_core.errors import DataError
 from tests.data.published_sets import WRITERS
 
@@ -98,14 +99,14 @@ def test_what_was_unpacked_when_it_is_killed_is_whole_or_not_there(tmp_path, whe
     found = {path.name: path.read_bytes() for path in (folder / "images").iterdir()} if (folder / "images").exists() else None
     assert found in ([whole, whole | {"mine.txt": b"mine"}, old, None] if there else [whole, None])
 
-    stored_set._unpack(archive, folder, archive.name)  # fetched again
+    published_set._unpack(archive, folder, archive.name)  # fetched again
     assert {path.name: path.read_bytes() for path in (folder / "images").iterdir()} == whole | ({"mine.txt": b"mine"} if there else {})
     assert [path.name for path in folder.iterdir()] == ["images"]
 
 
 @pytest.mark.parametrize("name", [name for name in WRITERS if name not in ("nyuv2", "cityscapes", "celeba")])
 def test_missing_files_are_named_with_their_place_and_nothing_is_fetched_unasked(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(stored_set, "fetch", None)
+    monkeypatch.setattr(published_set, "fetch", None)
     source = open_source(PartConfig(name=name, root=str(tmp_path), download=False))
     (option, sentence), *_ = source.problems()
     assert option == "root"

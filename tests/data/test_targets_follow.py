@@ -15,10 +15,10 @@ from mtl_core.data.augmentation import AUGMENTATIONS, fitting
 from mtl_core.data.augmentation.augmentation import Augmentation
 from mtl_core.data.augmentation.pipeline import Pipeline
 from mtl_core.data.batches import Batches
-from mtl_core.data.celeba import POINTS
 from mtl_core.data.dataset import MultiTaskDataset, Task
-from mtl_core.data.digit_pixels import BOX_TASK, DIGIT_TASK, INK_TASK, SLANT_TASK, ink, slant
 from mtl_core.data.preprocessing.steps import preprocessing
+from mtl_core.data.sources.celeba import POINTS
+from mtl_core.data.sources.digit_pixels import BOX_TASK, DIGIT_TASK, INK_TASK, SLANT_TASK, ink, slant
 from mtl_core.data.target_geometry import FOLLOWING, GEOMETRIES, geometry_of, refusal, resize_misfits
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
 from mtl_core.training.check import problems

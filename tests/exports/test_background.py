@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from mtl_core.errors import ConfigError, StoreError
-from mtl_core.exports import background
-from mtl_core.exports.background import ready, start, under_way
+from mtl_core.exports import export_jobs
+from mtl_core.exports.export_jobs import ready, start, under_way
 from mtl_core.runs.store import open_store
 
 
@@ -51,7 +51,7 @@ def test_asked_twice_while_it_works_it_is_made_once(store, run, monkeypatch):
         begun.release()
         assert go.wait(30)
 
-    monkeypatch.setattr(background, "_make_alone", slow)
+    monkeypatch.setattr(export_jobs, "_make_alone", slow)
     start(store, run.id, "csv")
     assert begun.acquire(timeout=30)
     start(store, run.id, "csv")
@@ -82,7 +82,7 @@ def test_the_export_before_stays_until_another_is_ready(store, run, monkeypatch,
         raise StoreError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(background, step, fail)
+        patch.setattr(export_jobs, step, fail)
         start(store, run.id, "yaml")
         wait(run.id)
     assert under_way(store, run.id)["yaml"]["problem"] == "the disk is full"

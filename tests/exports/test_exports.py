@@ -21,7 +21,7 @@ from pycocotools.coco import COCO
 import mtl_core
 from mtl_core.errors import ConfigError, NotPossibleError, StoreError
 from mtl_core.exports import EXPORTS
-from mtl_core.exports.source import ExportSource
+from mtl_core.exports.export_source import ExportSource
 from mtl_core.exports.writing import export, format_of
 
 ROOT = Path(__file__).parents[2]

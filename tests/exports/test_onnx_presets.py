@@ -15,10 +15,10 @@ from mtl_core.data import open_source
 from mtl_core.data.dataset import Task
 from mtl_core.data.imports import examine, import_dataset, propose
 from mtl_core.data.prepare import prepare
-from mtl_core.exports import coco, predictions_csv
+from mtl_core.exports import coco_results, predictions_csv
+from mtl_core.exports.export_source import ExportSource
 from mtl_core.exports.graph import TOLERANCE, Graph, largest_difference
 from mtl_core.exports.onnx_model import write_onnx
-from mtl_core.exports.source import ExportSource
 from mtl_core.inference.loading import load
 from mtl_core.inference.model_folder import ModelDescription
 from mtl_core.inference.predictor import Predictor
@@ -107,7 +107,7 @@ def test_pets_imported_trained_and_asked_about_real_photographs(real_data, home,
     assert largest_difference(wanted, found) <= TOLERANCE
     source = ExportSource(store, run)
     predictions_csv.write(source, tmp_path)
-    coco.write(source, tmp_path)
+    coco_results.write(source, tmp_path)
     breeds = pd.read_csv(tmp_path / f"{run.id}-breed-predictions.csv")
     assert breeds["target"].str.lower().tolist() == [Path(file).stem.rsplit("_", 1)[0].lower() for file in breeds["file"]]  # Abyssinian_12.jpg
     told = json.loads((tmp_path / f"{run.id}-head-targets.json").read_text())

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import pytest
 
 from mtl_core.events import RunStarted
-from mtl_core.exports.report import report
+from mtl_core.exports.export_source import ExportSource
+from mtl_core.exports.html_report import report
 from mtl_core.exports.report_pictures import spread
-from mtl_core.exports.source import ExportSource
 from mtl_core.runs.store import open_store
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mtl_core.figures.dataset import MOST_CLASSES, MOST_POINTS, box_figure, class_figure, counts_figure, coverage_figure, histogram_figure
+from mtl_core.figures.data_set_charts import MOST_CLASSES, MOST_POINTS, box_figure, class_figure, counts_figure, coverage_figure, histogram_figure
 
 COLOUR = "#0072B2"
 

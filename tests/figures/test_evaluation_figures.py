@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtl_core.analysis.regret import Regret
-from mtl_core.figures import evaluation as figures
+from mtl_core.figures import evaluation_charts as figures
 
 COLOUR = "#0072B2"
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtl_core.inference import images
-from mtl_core.inference.images import ImageFileError, as_image, read_image
+from mtl_core.inference import image_reading
+from mtl_core.inference.image_reading import ImageFileError, as_image, read_image
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (6, 9, 3), dtype=np.uint8)
 
@@ -75,7 +75,7 @@ def test_what_is_no_image_is_refused_by_name(content, message, tmp_path):
 
 
 def test_a_large_file_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "LARGEST_FILE", 100)
+    monkeypatch.setattr(image_reading, "LARGEST_FILE", 100)
     (tmp_path / "large.png").write_bytes(bytes(101))
     with pytest.raises(ImageFileError, match="has 0 MB; expected at most"):
         read_image(tmp_path / "large.png")

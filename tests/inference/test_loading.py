@@ -9,7 +9,7 @@ import pytest
 
 import mtl_core
 from mtl_core.errors import ConfigError, DataError, NotPossibleError, RunNotFoundError
-from mtl_core.inference.images import ImageFileError
+from mtl_core.inference.image_reading import ImageFileError
 from mtl_core.inference.loading import find_model
 from mtl_core.inference.model_folder import ModelFileError, model_files
 from mtl_core.inference.predictor import Predictor

@@ -9,13 +9,13 @@ import torch
 from mtl_core.data import open_source
 from mtl_core.data.prepare import prepare
 from mtl_core.errors import NotPossibleError, StoreError
-from mtl_core.inference import background
+from mtl_core.inference import prediction_jobs
 from mtl_core.inference.loading import load
 from mtl_core.inference.saliency import saliency
 from mtl_core.inference.split_predictions import kept_splits, open_split, predict_split
 from mtl_core.inference.timing import time_sharing
 from mtl_core.runs.artifacts import read_probe_file, read_probes
-from mtl_core.runs.film import MOST_CHARACTERS, Film, thinned
+from mtl_core.runs.prediction_timeline import MOST_CHARACTERS, Film, thinned
 from mtl_core.training.checkpoint_files import find_checkpoint
 
 
@@ -112,7 +112,7 @@ def test_background_work_tells_its_error_in_words():
     def fail(progress):
         raise NotPossibleError("there is no such thing")
 
-    state = background.start("a test", fail)
+    state = prediction_jobs.start("a test", fail)
     state["thread"].join(30)
     assert (state["done"], state["error"]) == (True, "there is no such thing")
 

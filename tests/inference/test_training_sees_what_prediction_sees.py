@@ -12,7 +12,7 @@ from safetensors.torch import save
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.data.imports import ImportSpec, import_dataset
-from mtl_core.data.imports import source as import_source
+from mtl_core.data.imports import imported_source as import_source
 from mtl_core.inference.model_folder import ModelDescription
 from mtl_core.inference.predictor import Predictor
 from mtl_core.training.build import build_kinds, build_model, training_data
@@ -116,12 +116,12 @@ def test_a_set_that_was_imported_with_black_bars_is_predicted_with_them(pictures
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "turned.jpg"])  # boxes of published sets belong to the pictures as stored
 def test_of_published_pictures(tmp_path, name):
-    from mtl_core.data.stored_set import picture
+    from mtl_core.data.sources.published_set import picture
 
     path = tmp_path / name
     path.write_bytes(content(name, 1))
     from mtl_core.inference.fit import fit, into_frame
-    from mtl_core.inference.images import read_image
+    from mtl_core.inference.image_reading import read_image
 
     image = read_image(path)
     made = into_frame(image, fit(image.shape[:2], (64, 64), "stretch"))

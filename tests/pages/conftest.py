@@ -13,12 +13,12 @@ from mtl_core.config import RunConfig
 from mtl_core.data.prepare import prepare
 from mtl_core.events import EpochMetrics, Message, Paused, ProbesSaved, RunEnded, RunStarted, StepScalars
 from mtl_core.runs import actions, jobs
-from mtl_core.runs.holding import held_by_us
-from mtl_core.runs.process import process_slot
+from mtl_core.runs.claims import held_by_us
+from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 from mtl_core.training.checkpoint_files import FILES, name_of, update_index
-from ui import background
+from ui.shell import page_jobs
 
 WAIT = 60  # seconds; a bound for slow machines
 APP = str(Path(__file__).parents[2] / "app.py")
@@ -132,11 +132,11 @@ def _what_is_being_made_ends_with_its_test(monkeypatch):
 
         return prepare(source, cache, report)
 
-    monkeypatch.setattr("ui.preview.prepare", until_over)
+    monkeypatch.setattr("ui.train.sample_preview.prepare", until_over)
     yield
     over.set()
-    for key in list(background.JOBS.all()):
-        background.cancel(key)
+    for key in list(page_jobs.JOBS.all()):
+        page_jobs.cancel(key)
     for thread in threading.enumerate():
         if thread.name in ("prepare-sample", "page-work"):
             thread.join(WAIT)

@@ -17,7 +17,7 @@ def train_page(open_page):
 
 def drawn(app):
     """Waits for the sample of this session, which a thread prepares."""
-    from ui.preview import _job
+    from ui.train.sample_preview import _job
 
     for _ in range(200):
         if any(caption.value.startswith(("Every image", "Each column")) for caption in app.caption):

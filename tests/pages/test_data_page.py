@@ -10,7 +10,7 @@ from mtl_core.data import DATA_SOURCES
 from mtl_core.data.imports import examine, import_dataset, imported, propose
 from mtl_core.errors import DataError
 from mtl_core.runs.looks import looks_at_data
-from ui.data_preprocessing import stride
+from ui.data.preprocessing_preview import stride
 
 PATIENCE = 60  # seconds; a bound for slow machines
 
@@ -117,7 +117,7 @@ def test_what_cannot_be_prepared_is_a_sentence_and_can_be_tried_again(opened, mo
         raise DataError("no pictures in this test")
 
     with monkeypatch.context() as patched:
-        patched.setattr("ui.data_sets.prepare", refuse)
+        patched.setattr("ui.data.data_sets.prepare", refuse)
         app = opened(data="digits")
         assert "no pictures in this test" in app.error[0].value
     app.button(key="data.again").click()

@@ -1,14 +1,14 @@
 """What a widget shows is its default too.
 
 A script run that another one cuts short may have set a widget's value without the browser hearing of it. The browser then shows the widget's own
-default and reports it as the viewer's choice: sliders at their lowest value have set loss weights to 0 that way (ui/state.py, hold).
+default and reports it as the viewer's choice: sliders at their lowest value have set loss weights to 0 that way (ui/shell/state.py, hold).
 """
 
 import time
 
 import pytest
 
-from mtl_core.runs import race
+from mtl_core.runs import method_race
 from tests.pages.conftest import config
 from tests.pages.test_evaluation import stored
 
@@ -49,8 +49,8 @@ def shown_and_default(app):
 
 @pytest.mark.parametrize(("page", "state", "query"), PAGES, ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else value)
 def test_what_a_widget_shows_is_its_default(store, in_state, open_page, page, state, query):
-    first = race.start(store, config(name="base"), ["fixed", "pcgrad"])
-    race.start(store, config(name="another"), ["fixed", "pcgrad"])
+    first = method_race.start(store, config(name="base"), ["fixed", "pcgrad"])
+    method_race.start(store, config(name="another"), ["fixed", "pcgrad"])
     run = in_state(state, tasks={"digit": {"loss_weight": 2.5}, "slant": {}}, optimizer={"lr": 0.02})
     if query.get("view") == "evaluation":
         stored(store, run)

@@ -6,7 +6,7 @@ import pytest
 from mtl_core.runs import evaluation_job
 from mtl_core.runs.evaluations import write_evaluation
 from mtl_core.runs.looks import note_look_at_data
-from ui.evaluation_task import _most_wrong
+from ui.evaluation.evaluation_task import _most_wrong
 
 CHECKPOINT = "epoch_0002_step_00000004"
 NAMES = [str(number) for number in range(10)]

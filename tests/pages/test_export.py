@@ -2,7 +2,7 @@
 
 import threading
 
-from mtl_core.exports.background import ready
+from mtl_core.exports.export_jobs import ready
 
 
 def codes(app):
@@ -45,7 +45,7 @@ def test_copy_as(open_page, finished):
 
 
 def test_a_fork_is_copied_as_a_fork(open_page, store, finished, keep):
-    from mtl_core.runs.lineage import fork, fork_config
+    from mtl_core.runs.resume_and_fork import fork, fork_config
 
     keep(store.get(finished.id), 1, 2, best=1)
     run = fork(store, finished.id, 1, fork_config(finished, 1, ["optimizer.lr=0.5"]))

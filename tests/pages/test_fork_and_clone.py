@@ -8,10 +8,10 @@ from mtl_core.__main__ import main
 from mtl_core.config import RunConfig
 from mtl_core.errors import DataError
 from mtl_core.presets import load_presets
-from mtl_core.runs import actions, lineage
+from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.jobs import execute
 from mtl_core.runs.status import RunStatus
-from ui.state import listing
+from ui.shell.state import listing
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def no_pictures(monkeypatch):
     def refuse(*_):
         raise DataError("no pictures in this test")
 
-    monkeypatch.setattr("ui.preview.prepare", refuse)
+    monkeypatch.setattr("ui.train.sample_preview.prepare", refuse)
 
 
 def errors(app):
@@ -126,7 +126,7 @@ def test_the_command_beside_the_form_makes_the_same_fork(open_page, in_state, st
     assert words[:7] == ["python", "-m", "mtl_core", "fork", parent.id, "--epoch", "2"]
     app.button(key="train").click().run()
     made = store.runs()[0]
-    assert lineage.fork_config(parent, 2, words[8::2]) == made.config
+    assert resume_and_fork.fork_config(parent, 2, words[8::2]) == made.config
     assert made.name == "a run · from epoch 2 · digit ×5"
     assert (made.config.tasks["slant"].loss_weight, made.config.changes) == (8.0, [])
 
@@ -249,7 +249,7 @@ def test_a_cure_changes_one_setting(open_page, store, make_run, keep):
 
 def test_the_header_links_parent_and_children(open_page, in_state, store, texts):
     parent = in_state("finished", name="the parent")
-    child = lineage.fork(store, parent.id, 1, lineage.fork_config(parent, 1, ["tasks.slant.loss_weight=2"]))
+    child = resume_and_fork.fork(store, parent.id, 1, resume_and_fork.fork_config(parent, 1, ["tasks.slant.loss_weight=2"]))
     links = [link.label for link in open_page("run", run=child.id).get("page_link")]
     assert "the parent" in links
     app = open_page("run", run=parent.id)

@@ -115,7 +115,7 @@ def test_every_option_of_a_source_has_a_field(form):
 
 
 def test_a_question_of_the_check_blocks_until_it_is_answered(open_page, tmp_path, monkeypatch):
-    monkeypatch.setattr("mtl_core.data.imports.formats.mask_classes._MOST_SCANNED", 6)
+    monkeypatch.setattr("mtl_core.data.imports.formats.maps.mask_classes._MOST_SCANNED", 6)
     root = tmp_path / "brought" / "masked"
     for place in range(12):
         mask = np.zeros((36, 48), np.uint8)

@@ -1,6 +1,6 @@
 import pytest
 
-from mtl_core.runs import actions, lineage
+from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.database import Database
 from tests.pages.conftest import config
 
@@ -88,7 +88,7 @@ def test_what_nobody_has_ticked_is_neither_deleted_nor_archived(open_page, in_st
 
 def test_a_fork_names_its_parent_in_the_library(open_page, store, in_state):
     parent = in_state("finished", name="the parent")
-    lineage.fork(store, parent.id, 1, lineage.fork_config(parent, 1, []))
+    resume_and_fork.fork(store, parent.id, 1, resume_and_fork.fork_config(parent, 1, []))
     table = open_page("compare").dataframe[0].value
     assert list(table["forked from"]) == ["the parent, epoch 1", ""]
 

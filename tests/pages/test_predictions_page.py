@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from ui.error_gallery import mistaken, with_class
-from ui.sample_view import same_image
+from ui.predictions.error_gallery import mistaken, with_class
+from ui.predictions.sample_view import same_image
 
 
 def data_of(app, place=0):
@@ -75,8 +75,8 @@ def test_a_split_without_a_checkpoint_says_what_it_needs(open_page, finished):
 def test_a_large_split_says_how_many_images_are_predicted(open_page, finished, keep):
     from dataclasses import replace
 
-    from ui.error_gallery import chosen_part
-    from ui.pictures import _how_many
+    from ui.predictions.error_gallery import chosen_part
+    from ui.predictions.image_source import _how_many
 
     assert _how_many(finished, "val") == "It has 20 images."
     large = replace(finished, info={**finished.info, "images": {"val": 50_000}, "image_shape": [3, 64, 64]})

@@ -4,7 +4,7 @@ import pytest
 
 from mtl_core.errors import DataError
 from mtl_core.presets import load_presets
-from mtl_core.runs import race
+from mtl_core.runs import method_race
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,7 @@ def no_pictures(monkeypatch):
     def refuse(*_):
         raise DataError("no pictures in this test")
 
-    monkeypatch.setattr("ui.preview.prepare", refuse)
+    monkeypatch.setattr("ui.train.sample_preview.prepare", refuse)
 
 
 def test_one_click_queues_the_usual_methods_and_opens_the_race(open_page, store):
@@ -22,7 +22,7 @@ def test_one_click_queues_the_usual_methods_and_opens_the_race(open_page, store)
     assert app.button(key="race.start").label == "Race 3 methods"
     app.button(key="race.start").click().run()
     assert not app.exception
-    runs = race.runs_of(store, app.query_params["race"])
+    runs = method_race.runs_of(store, app.query_params["race"])
     title = load_presets()[0].title
     assert [run.name for run in runs] == [f"{title} · {method}" for method in ("Fixed weights", "Uncertainty weighting", "PCGrad")]
     assert {run.config.seed for run in runs} == {load_presets()[0].config.seed}
@@ -35,7 +35,7 @@ def test_the_chosen_method_keeps_its_options_and_names_no_other_run(open_page, s
     app.number_input(key="set.balancing.temperature").set_value(3.5).run()
     app.multiselect(key="race.methods").set_value(["dwa", "mgda"]).run()
     app.button(key="race.start").click().run()
-    runs = race.runs_of(store, app.query_params["race"])
+    runs = method_race.runs_of(store, app.query_params["race"])
     assert [run.config.balancing.model_dump() for run in runs] == [{"name": "dwa", "temperature": 3.5}, {"name": "mgda"}]
     assert [run.name for run in runs] == [f"{load_presets()[0].title} · {method}" for method in ("Dynamic weight average", "MGDA")]
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from sqlalchemy import update
 
-from mtl_core.runs import actions, race, schema
-from mtl_core.runs.holding import claim
+from mtl_core.runs import actions, method_race, schema
+from mtl_core.runs.claims import claim
 from mtl_core.runs.status import RunStatus
 from tests.pages.conftest import config, fill
 
@@ -16,7 +16,7 @@ METHODS = ["fixed", "uncertainty", "pcgrad"]
 @pytest.fixture
 def queued(store):
     """A race whose runs all wait."""
-    return race.start(store, config(name="base"), METHODS)
+    return method_race.start(store, config(name="base"), METHODS)
 
 
 def train(store, run, **how):
@@ -36,7 +36,7 @@ def test_an_unknown_race_is_a_sentence(open_page, queued):
 
 
 def test_the_newest_race_is_shown_without_an_address(open_page, store, queued, texts):
-    newest = race.start(store, config(name="another"), METHODS)
+    newest = method_race.start(store, config(name="another"), METHODS)
     app = open_page("race")
     assert app.query_params["race"] == newest
     assert "Race of 3 methods" in app.title[0].value
@@ -47,7 +47,7 @@ def test_the_newest_race_is_shown_without_an_address(open_page, store, queued, t
 
 
 def test_while_it_trains(open_page, store, queued, texts):
-    runs = race.runs_of(store, queued)
+    runs = method_race.runs_of(store, queued)
     train(store, runs[0], end="finished")
     train(store, runs[1], epochs=1)
     app = open_page("race", race=queued)
@@ -63,12 +63,12 @@ def test_while_it_trains(open_page, store, queued, texts):
     assert list(table["digit accuracy ↑ val"].round(2)[:2]) == [0.6, 0.5]
     assert "mean rank ↓" not in table  # of one seed
     app.button(key="race.stop").click().run()
-    assert [str(run.status) for run in race.runs_of(store, queued)] == ["finished", "stopping", "stopped"]
+    assert [str(run.status) for run in method_race.runs_of(store, queued)] == ["finished", "stopping", "stopped"]
     assert app.button(key="race.stop").disabled
 
 
 def test_when_it_has_ended(open_page, store, queued, texts):
-    runs = race.runs_of(store, queued)
+    runs = method_race.runs_of(store, queued)
     train(store, runs[0], end="finished")
     train(store, runs[1], epochs=3, end="finished")
     train(store, runs[2], epochs=1)
@@ -93,7 +93,7 @@ def test_runs_that_differ_in_more_are_not_called_the_same(open_page, store, queu
 
 def test_runs_that_were_computed_differently_say_so(open_page, store, queued, texts):
     """Races of earlier versions: each method had measured for itself."""
-    runs = race.runs_of(store, queued)
+    runs = method_race.runs_of(store, queued)
     for run, precision in zip(runs, ("fp32", "bf16", "bf16"), strict=True):
         train(store, run, end="finished")
         info = {**store.get(run.id).info, "device": "cpu", "precision": precision, "layout": "channels_last"}
@@ -110,7 +110,7 @@ def test_runs_that_were_computed_differently_say_so(open_page, store, queued, te
 
 
 def test_losses_instead_of_main_metrics(open_page, store, queued, texts):
-    train(store, race.runs_of(store, queued)[0], end="finished")
+    train(store, method_race.runs_of(store, queued)[0], end="finished")
     app = open_page("race", race=queued)
     assert "Accuracy ↑" in texts(app)
     app.button_group(key="race.what").set_value("loss").run()
@@ -124,6 +124,6 @@ def test_before_pytorch_is_there_methods_have_their_plain_names(open_page, queue
 
 
 def test_a_runs_page_and_compare_lead_to_the_race(open_page, store, queued):
-    run = train(store, race.runs_of(store, queued)[0], end="finished")
+    run = train(store, method_race.runs_of(store, queued)[0], end="finished")
     for app in (open_page("run", run=run.id), open_page("compare", runs=run.id)):
         assert f"Compare the methods of {queued}" in [link.proto.label for link in app.get("page_link")]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from mtl_core.data.imports import get_imported
+from mtl_core.data.imports.checking.check_report import Findings
 from mtl_core.data.imports.formats.idx import numbers
-from mtl_core.data.imports.report import Findings
 from mtl_core.data.imports.tree import Tree
 
 pytestmark = pytest.mark.data

@@ -185,9 +185,9 @@ def test_a_silent_run_can_be_given_up(open_page, in_state, store):
 def test_an_ended_run_that_another_tab_resumed_is_drawn_as_waiting(open_page, in_state, store):
     run = in_state("stopped")
     app = open_page("run", run=run.id)
-    from mtl_core.runs import lineage
+    from mtl_core.runs import resume_and_fork
 
-    lineage.resume(store, run.id)
+    resume_and_fork.resume(store, run.id)
     app.run()
     assert app.button(key=f"stop.{run.id}").label == "Remove from queue"
 

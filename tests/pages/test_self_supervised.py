@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ def no_pictures(monkeypatch):
     def refuse(*_):
         raise DataError("no pictures in this test")
 
-    monkeypatch.setattr("ui.preview.prepare", refuse)
+    monkeypatch.setattr("ui.train.sample_preview.prepare", refuse)
 
 
 def test_self_supervised_tasks_are_offered_beside_the_data_sets_own(open_page):
@@ -39,9 +41,9 @@ def test_what_does_not_fit_the_data_is_said(open_page):
 def test_a_sheet_has_a_row_for_what_the_task_sees(tmp_path, monkeypatch):
     from PIL import Image
 
-    from ui import sheets
+    from ui.drawing import contact_sheets
 
-    monkeypatch.setattr(sheets, "ink", lambda: "#000000")
+    monkeypatch.setattr(contact_sheets, "ink", lambda: "#000000")
     (tmp_path / "probes").mkdir()
     images = np.zeros((2, 8, 8, 3), np.uint8)
     seen = np.full((2, 8, 8, 3), 200, np.uint8)
@@ -49,5 +51,5 @@ def test_a_sheet_has_a_row_for_what_the_task_sees(tmp_path, monkeypatch):
     np.savez(tmp_path / "probes" / "targets.npz", **arrays)
     np.savez(tmp_path / "probes" / "epoch_0001.npz", rotation=np.full((2, 4), 0.25, np.float32))
     info = {"kind": "rotation", "classes": ["0°", "90°", "180°", "270°"], "target": "made/rotation"}
-    sheet = np.asarray(Image.open(__import__("io").BytesIO(sheets.probe_sheet(tmp_path, 1, "rotation", info, columns=2, width=160, text_height=10))))
+    sheet = np.asarray(Image.open(io.BytesIO(contact_sheets.probe_sheet(tmp_path, 1, "rotation", info, columns=2, width=160, text_height=10))))
     assert (sheet[..., :3] == 200).all(-1).sum() >= 3 * 2 * 80 * 80  # input, target and prediction, two images, drawn 10 times as large

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mtl_core.runs.holding import take_controls
-from ui import steering
+from mtl_core.runs.claims import take_controls
+from ui.run import steering
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ def no_pictures(monkeypatch):
     def refuse(*_):
         raise DataError("no pictures in this test")
 
-    monkeypatch.setattr("ui.preview.prepare", refuse)
+    monkeypatch.setattr("ui.train.sample_preview.prepare", refuse)
 
 
 def train_button(app):
@@ -242,7 +242,7 @@ def test_an_executor_of_the_environment_is_shown_as_fixed(open_page, monkeypatch
 @pytest.mark.parametrize("way", ["typed", "pasted", "in the address"])
 def test_a_path_out_of_bounds_is_said_and_not_looked_at(open_page, store, monkeypatch, tmp_path, finished, way):
     monkeypatch.setenv("MTL_DATA_FOLDERS", str(tmp_path / "data"))
-    monkeypatch.setattr("mtl_core.data.mnist_files.MNISTFiles.path", lambda *_: pytest.fail("it was looked at"))
+    monkeypatch.setattr("mtl_core.data.sources.mnist_files.MNISTFiles.path", lambda *_: pytest.fail("it was looked at"))
     if way == "in the address":
         query = {"clone": finished.id, "set": ["data.name=mnist", "data.root=/elsewhere"]}
         app = open_page("train", **query)

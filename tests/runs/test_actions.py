@@ -9,8 +9,8 @@ from sqlalchemy import func, select, update
 from mtl_core.errors import ConfigError, NotPossibleError, RunNotFoundError, StoreError
 from mtl_core.events import EpochMetrics
 from mtl_core.runs import actions, schema
-from mtl_core.runs.holding import held_by_us, take_controls
-from mtl_core.runs.process import process_slot
+from mtl_core.runs.claims import held_by_us, take_controls
+from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 from mtl_core.runs.trash import sweep
@@ -21,7 +21,7 @@ HELD = ("running", "pausing", "paused", "stopping")
 HOLD = """
 import sys
 from mtl_core.config import RunConfig
-from mtl_core.runs.holding import held_by_us
+from mtl_core.runs.claims import held_by_us
 from mtl_core.runs.store import open_store
 config = {"data": {"name": "digits"}, "tasks": {"digit": {}}, "backbone": {"name": "mlp"}, "device": "cpu"}
 print(open_store().create(RunConfig.from_dict(config), columns=held_by_us("cpu")).id, flush=True)
@@ -377,5 +377,5 @@ def test_a_change_waits_no_longer_than_asked_after_the_clock_was_put_back(store,
     run = store.create(config(), columns=held_by_us("cpu"))
     actions.change(store, run.id, "optimizer.lr", 0.02, settle=0.7)
     now = time.time()
-    monkeypatch.setattr("mtl_core.runs.holding.time.time", lambda: now - 3600)
+    monkeypatch.setattr("mtl_core.runs.claims.time.time", lambda: now - 3600)
     assert [record.payload["value"] for record in take_controls(store, run.id)] == [0.02]

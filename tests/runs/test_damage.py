@@ -10,7 +10,7 @@ from evidence import small
 
 from mtl_core.events import Control, EpochMetrics
 from mtl_core.runs.jobs import execute
-from mtl_core.runs.lineage import resume
+from mtl_core.runs.resume_and_fork import resume
 from mtl_core.training.checkpoint_files import read_index, sha256
 
 EPOCHS = 5

@@ -7,7 +7,7 @@ import pytest
 from mtl_core.errors import NotPossibleError
 from mtl_core.runs import evaluation_job
 from mtl_core.runs.evaluation_job import JobNote
-from mtl_core.runs.owner import this_process
+from mtl_core.runs.process_identity import this_process
 
 
 def test_a_note_is_read_back_and_a_second_one_refused(store, config):

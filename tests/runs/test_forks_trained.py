@@ -11,9 +11,9 @@ from mtl_core.errors import ConfigError, MTLError
 from mtl_core.events import Control
 from mtl_core.inference.loading import find_model, load
 from mtl_core.inference.predictor import Predictor
-from mtl_core.runs import actions, lineage
+from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.jobs import execute
-from mtl_core.runs.lineage import fork, fork_config, forkable, past_of
+from mtl_core.runs.resume_and_fork import fork, fork_config, forkable, past_of
 from mtl_core.training.checkpoint_evaluation import evaluate_checkpoint
 from mtl_core.training.checkpoint_files import read_index
 from mtl_core.training.trainer import train
@@ -124,7 +124,7 @@ def test_a_live_change_from_before_the_fork_is_refused(store, parent, step, fits
 def test_training_on_keeps_no_more_than_the_limit(store, one_thread):
     run = execute(store, store.create(small(epochs=4, keep_checkpoints=4)).id)
     assert [kept.epoch for kept in forkable(store, run.id)] == [1, 2, 3, 4]
-    lineage.train_on(store, run.id, 12)
+    resume_and_fork.train_on(store, run.id, 12)
     run = execute(store, run.id)
     kept = forkable(store, run.id)
     must = {each.epoch for each in kept if each.is_best or each.is_last} | {11}

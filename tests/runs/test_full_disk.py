@@ -15,7 +15,7 @@ from mtl_core.events import EpochMetrics
 from mtl_core.runs import executor
 from mtl_core.runs.database import Database
 from mtl_core.runs.jobs import execute
-from mtl_core.runs.lineage import resume
+from mtl_core.runs.resume_and_fork import resume
 from mtl_core.training.checkpoint_files import read_index
 
 

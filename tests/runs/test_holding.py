@@ -9,9 +9,9 @@ from sqlalchemy import update
 
 from mtl_core.errors import NotPossibleError, RunTakenError
 from mtl_core.events import EpochMetrics, StepScalars
-from mtl_core.runs import actions, lineage, recording, schema
-from mtl_core.runs.holding import claim, give_up, heartbeat, held_by_us, is_asked, is_held_with, take_controls
-from mtl_core.runs.run import HUNG_SECONDS
+from mtl_core.runs import actions, event_writer, resume_and_fork, schema
+from mtl_core.runs.claims import claim, give_up, heartbeat, held_by_us, is_asked, is_held_with, take_controls
+from mtl_core.runs.run_record import HUNG_SECONDS
 
 WAIT = 30  # seconds; an event that has not come by then never will
 
@@ -32,7 +32,7 @@ def hung(store, config):
 
 def test_who_was_given_up_may_write_nothing_more(store, config, hung):
     give_up(store, hung.id)
-    lineage.resume(store, hung.id)
+    resume_and_fork.resume(store, hung.id)
     successor = claim(store, hung.id, "cpu")
     store.append(hung.id, EpochMetrics(1, 1, {"val/a/loss": 1.0}), successor)
     with pytest.raises(RunTakenError, match=f"run {hung.id} is no longer held here"):
@@ -44,10 +44,10 @@ def test_who_was_given_up_may_write_nothing_more(store, config, hung):
 
 
 def test_step_scalars_that_wait_are_refused_when_they_are_due(store, hung, monkeypatch):
-    monkeypatch.setattr(recording, "COMMIT_SECONDS", 1e9)
+    monkeypatch.setattr(event_writer, "COMMIT_SECONDS", 1e9)
     store.append(hung.id, StepScalars(1, 0.5, {"train/a/loss": 9.0}), hung.holder)
     give_up(store, hung.id)
-    monkeypatch.setattr(recording, "COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(event_writer, "COMMIT_SECONDS", 0.0)
     with pytest.raises(RunTakenError):
         heartbeat(store, hung.id, hung.holder)
     assert len(store.scalars(hung.id)) == 0
@@ -82,7 +82,7 @@ def test_what_was_asked_of_an_earlier_attempt_is_not_meant_for_the_next(store, c
     actions.stop(store, hung.id)
     give_up(store, hung.id)
     assert is_asked(store, hung.id)
-    lineage.resume(store, hung.id)
+    resume_and_fork.resume(store, hung.id)
     assert claim(store, hung.id, "cpu")
     assert not is_asked(store, hung.id)
     assert take_controls(store, hung.id) == []
@@ -91,7 +91,7 @@ def test_what_was_asked_of_an_earlier_attempt_is_not_meant_for_the_next(store, c
 
 def test_who_was_given_up_takes_nothing_that_is_asked_of_its_successor(store, config, hung):
     give_up(store, hung.id)
-    lineage.resume(store, hung.id)
+    resume_and_fork.resume(store, hung.id)
     successor = claim(store, hung.id, "cpu")
     actions.stop(store, hung.id)
     assert take_controls(store, hung.id, hung.holder) == []

@@ -8,10 +8,10 @@ from evidence import rows_of, small
 
 from mtl_core.errors import NotPossibleError
 from mtl_core.runs import actions, executor
-from mtl_core.runs import run as run_module
-from mtl_core.runs.holding import give_up
+from mtl_core.runs import run_record as run_module
+from mtl_core.runs.claims import give_up
 from mtl_core.runs.jobs import execute
-from mtl_core.runs.lineage import resume
+from mtl_core.runs.resume_and_fork import resume
 from mtl_core.training import checkpoints
 from mtl_core.training import step as step_module
 

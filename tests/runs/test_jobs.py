@@ -10,9 +10,9 @@ import pytest
 from mtl_core.errors import StoreError
 from mtl_core.events import Control, RunEnded, RunStarted
 from mtl_core.runs import actions, jobs
+from mtl_core.runs.claims import claim, held_by_us
 from mtl_core.runs.executor import SWITCH_INTERVAL
-from mtl_core.runs.holding import claim, held_by_us
-from mtl_core.runs.process import process_slot
+from mtl_core.runs.process_singletons import process_slot
 
 WAIT = 30  # seconds; an event that has not come by then never will
 
@@ -286,7 +286,7 @@ import sys, types
 for name in ("torch", "torchvision", "mtl_core.training.trainer"):
     sys.modules[name] = types.ModuleType(name)
 from mtl_core.runs import jobs
-from mtl_core.runs.process import process_slot
+from mtl_core.runs.process_singletons import process_slot
 print(jobs.warmed())
 jobs.warm_up()
 thread = process_slot("warm")["thread"]

@@ -9,7 +9,7 @@ import pytest
 from evidence import assert_kept, assert_whole, rows_of, small
 from victims import PATIENCE, ended
 
-from mtl_core.runs.lineage import resume
+from mtl_core.runs.resume_and_fork import resume
 
 STRIKES = [
     ("thread", "plain", None),

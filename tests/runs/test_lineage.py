@@ -9,8 +9,8 @@ from sqlalchemy import update
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, NotPossibleError, StoreError
 from mtl_core.events import EpochMetrics, RunEnded, RunStarted
-from mtl_core.runs import actions, lineage, schema
-from mtl_core.runs.holding import claim, held_by_us
+from mtl_core.runs import actions, resume_and_fork, schema
+from mtl_core.runs.claims import claim, held_by_us
 from mtl_core.runs.status import RunStatus
 from mtl_core.training.checkpoint_files import DamagedCheckpointError, kept_checkpoints, read_index, read_meta
 
@@ -51,7 +51,7 @@ def change(store, run_id, **values):
 @pytest.mark.parametrize("status", ["stopped", "interrupted", "failed"])
 def test_a_run_that_ended_early_waits_again_where_it_stands(store, ended, status):
     run = ended(status)
-    again = lineage.resume(store, run.id)
+    again = resume_and_fork.resume(store, run.id)
     assert (again.status, again.queue_position, again.step, again.failure, again.finished_at) == ("queued", 1, 6, None, None)
     assert store.log(run.id)[-1].text == f"resumed after it was {status}"
     assert claim(store, run.id, "cpu")
@@ -60,7 +60,7 @@ def test_a_run_that_ended_early_waits_again_where_it_stands(store, ended, status
 def test_it_waits_behind_those_who_wait_already(store, ended, config):
     run = ended()
     first = store.create(config())
-    lineage.resume(store, run.id)
+    resume_and_fork.resume(store, run.id)
     assert [each.id for each in store.queued()] == [first.id, run.id]
 
 
@@ -68,28 +68,28 @@ def test_it_waits_behind_those_who_wait_already(store, ended, config):
 def test_a_run_that_has_not_ended_is_not_resumed(store, config, status):
     run = store.create(config(), columns={} if status == "queued" else {**held_by_us("cpu"), "status": status})
     with pytest.raises(NotPossibleError, match=f"run {run.id} is {status}; only a run that has ended can be resumed or trained on"):
-        lineage.resume(store, run.id)
+        resume_and_fork.resume(store, run.id)
     with pytest.raises(NotPossibleError, match="only a run that has ended"):
-        lineage.train_on(store, run.id, 99)
+        resume_and_fork.train_on(store, run.id, 99)
     assert (store.get(run.id).status, store.get(run.id).epochs) == (status, 2)
 
 
 def test_a_finished_run_is_not_resumed_and_says_how_to_go_on(store, ended):
     run = ended("finished")
     with pytest.raises(NotPossibleError, match="is finished; to continue it, train it on to more than its 2 epochs"):
-        lineage.resume(store, run.id)
+        resume_and_fork.resume(store, run.id)
 
 
 def test_a_second_click_resumes_nothing_twice(store, ended):
     run = ended()
-    lineage.resume(store, run.id)
+    resume_and_fork.resume(store, run.id)
     with pytest.raises(NotPossibleError, match="is queued; only a run that has ended"):
-        lineage.resume(store, run.id)
+        resume_and_fork.resume(store, run.id)
 
 
 def test_who_trains_it_himself_holds_it_at_once(store, ended):
     run, held = ended(), held_by_us("cpu")
-    again = lineage.resume(store, run.id, held)
+    again = resume_and_fork.resume(store, run.id, held)
     assert (again.status, again.holder, store.queued()) == ("running", held["owner_token"], [])
     assert claim(store, run.id, "cpu", alone=False) == ""
     store.append(run.id, EpochMetrics(8, 2, {"val/a/loss": 0.5}), held["owner_token"])
@@ -98,7 +98,7 @@ def test_who_trains_it_himself_holds_it_at_once(store, ended):
 def test_an_archived_run_that_goes_on_is_listed_again(store, ended):
     run = ended()
     actions.archive(store, run.id)
-    assert lineage.resume(store, run.id).archived is False
+    assert resume_and_fork.resume(store, run.id).archived is False
 
 
 def test_time_adds_up_over_attempts_and_the_curves_go_on(store, config, clock):
@@ -109,7 +109,7 @@ def test_time_adds_up_over_attempts_and_the_curves_go_on(store, config, clock):
     store.append(run.id, RunEnded("stopped", 4, 1.0, 1.0, 60.0), run.holder)
     clock[0] = 9000.0
     assert store.get(run.id).seconds == 60.0
-    assert lineage.resume(store, run.id).seconds == 60.0
+    assert resume_and_fork.resume(store, run.id).seconds == 60.0
     token = claim(store, run.id, "cpu")
     clock[0] = 9005.0
     store.append(run.id, EpochMetrics(8, 2, {"val/a/loss": 0.5}), token)
@@ -117,7 +117,7 @@ def test_time_adds_up_over_attempts_and_the_curves_go_on(store, config, clock):
     assert store.get(run.id).seconds == 65.0
     store.append(run.id, RunEnded("stopped", 8, 2.0, 1.0, 5.0), token)
     clock[0] = 20000.0
-    lineage.resume(store, run.id, held_by_us("cpu"))
+    resume_and_fork.resume(store, run.id, held_by_us("cpu"))
     clock[0] = 20001.0
     assert store.get(run.id).seconds == 66.0
 
@@ -128,7 +128,7 @@ def test_time_adds_up_over_attempts_and_the_curves_go_on(store, config, clock):
 @pytest.mark.parametrize("status", ["stopped", "interrupted", "failed", "finished"])
 def test_training_on_makes_the_run_longer(store, ended, status):
     run = ended(status)
-    longer = lineage.train_on(store, run.id, 4)
+    longer = resume_and_fork.train_on(store, run.id, 4)
     assert (longer.status, longer.epochs, longer.steps_total, longer.progress) == ("queued", 4, 16, 6 / 16)
     assert RunConfig.from_file(store.folder(run.id) / "config.yaml") == longer.config == run.config.model_copy(update={"epochs": 4})
     assert list(store.scalars(run.id)["key"]) == ["val/a/loss"]  # test is measured anew at the new end
@@ -139,7 +139,7 @@ def test_training_on_makes_the_run_longer(store, ended, status):
 def test_training_on_to_fewer_or_as_many_epochs_is_refused(store, ended, epochs):
     run = ended("finished")
     with pytest.raises(ConfigError, match=f"epochs: expected more than the run's 2, found {epochs}; give the new total"):
-        lineage.train_on(store, run.id, epochs)
+        resume_and_fork.train_on(store, run.id, epochs)
     assert store.get(run.id) == run
     assert len(store.scalars(run.id)) == 2
 
@@ -147,7 +147,7 @@ def test_training_on_to_fewer_or_as_many_epochs_is_refused(store, ended, epochs)
 def test_training_on_beyond_what_a_config_allows_is_refused(store, ended):
     run = ended("finished")
     with pytest.raises(ConfigError, match="epochs"):
-        lineage.train_on(store, run.id, 10_001)
+        resume_and_fork.train_on(store, run.id, 10_001)
     assert store.get(run.id) == run
 
 
@@ -157,9 +157,9 @@ def test_a_config_file_that_cannot_be_written_leaves_the_run_as_it_was(store, en
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(lineage, "write_text", full)
+    monkeypatch.setattr(resume_and_fork, "write_text", full)
     with pytest.raises(StoreError, match=r"cannot write '.*config.yaml': No space left on device. The run is unchanged"):
-        lineage.train_on(store, run.id, 4)
+        resume_and_fork.train_on(store, run.id, 4)
     assert store.get(run.id) == run
     assert len(store.scalars(run.id)) == 2
 
@@ -186,12 +186,12 @@ def files_of(folder):
 
 
 def test_whole_epochs_can_be_forked_from(store, parent):
-    assert [(kept.epoch, kept.step, kept.is_best) for kept in lineage.forkable(store, parent.id)] == [(1, 2, True), (2, 4, False)]
+    assert [(kept.epoch, kept.step, kept.is_best) for kept in resume_and_fork.forkable(store, parent.id)] == [(1, 2, True), (2, 4, False)]
 
 
 def test_a_fork_holds_what_it_needs_and_leaves_its_parent_alone(store, parent):
     before = files_of(store.folder(parent.id))
-    run = lineage.fork(store, parent.id, 1, lineage.fork_config(parent, 1, ["optimizer.lr=0.5"]))
+    run = resume_and_fork.fork(store, parent.id, 1, resume_and_fork.fork_config(parent, 1, ["optimizer.lr=0.5"]))
     folder, source = store.folder(run.id), store.folder(parent.id)
     assert (run.status, run.parent, run.parent_epoch, run.parent_step, run.step, run.epoch) == ("queued", parent.id, 1, 2, 2, 1.0)
     assert (run.config.optimizer.lr, run.name) == (0.5, "parent · from epoch 1")
@@ -208,7 +208,7 @@ def test_a_fork_holds_what_it_needs_and_leaves_its_parent_alone(store, parent):
 
 
 def test_deleting_the_parent_leaves_the_fork_whole(store, parent):
-    run = lineage.fork(store, parent.id, 2, lineage.fork_config(parent, 2, []))
+    run = resume_and_fork.fork(store, parent.id, 2, resume_and_fork.fork_config(parent, 2, []))
     before = files_of(store.folder(run.id))
     actions.delete_run(store, parent.id)
     assert files_of(store.folder(run.id)) == before
@@ -217,22 +217,22 @@ def test_deleting_the_parent_leaves_the_fork_whole(store, parent):
 
 def test_a_fork_trained_here_is_held_at_once(store, parent):
     held = held_by_us("cpu")
-    run = lineage.fork(store, parent.id, 1, lineage.fork_config(parent, 1, []), held=held)
+    run = resume_and_fork.fork(store, parent.id, 1, resume_and_fork.fork_config(parent, 1, []), held=held)
     assert (run.status, run.holder, store.queued()) == ("running", held["owner_token"], [])
 
 
 def test_one_click_forks_once(store, parent):
-    config = lineage.fork_config(parent, 1, [])
-    first = lineage.fork(store, parent.id, 1, config, "click")
-    assert lineage.fork(store, parent.id, 1, config, "click").id == first.id
+    config = resume_and_fork.fork_config(parent, 1, [])
+    first = resume_and_fork.fork(store, parent.id, 1, config, "click")
+    assert resume_and_fork.fork(store, parent.id, 1, config, "click").id == first.id
     assert len(store.runs()) == 2
 
 
 @pytest.mark.parametrize("epoch", [0, 3, 4])
 def test_an_epoch_that_is_not_kept_is_refused_and_the_kept_ones_named(store, parent, epoch):
-    config = lineage.fork_config(parent, 1, ["epochs=9"])
+    config = resume_and_fork.fork_config(parent, 1, ["epochs=9"])
     with pytest.raises(NotPossibleError, match=rf"has no state of epoch {epoch}. Kept epochs: 1, 2 \(see keep_checkpoints\)"):
-        lineage.fork(store, parent.id, epoch, config)
+        resume_and_fork.fork(store, parent.id, epoch, config)
     assert [path.name for path in (store.home / "runs").iterdir()] == [parent.id]
 
 
@@ -240,7 +240,7 @@ def test_a_damaged_state_makes_no_run(store, parent):
     path = store.folder(parent.id) / "checkpoints" / "epoch_0001_step_00000002" / "state.pt"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DamagedCheckpointError, match=r"state.pt' is not what was written"):
-        lineage.fork(store, parent.id, 1, lineage.fork_config(parent, 1, []))
+        resume_and_fork.fork(store, parent.id, 1, resume_and_fork.fork_config(parent, 1, []))
     assert [run.id for run in store.runs()] == [parent.id]
     assert [each.name for each in (store.home / "runs").iterdir()] == [parent.id]
 
@@ -260,14 +260,14 @@ def test_a_damaged_state_makes_no_run(store, parent):
 )
 def test_what_a_fork_cannot_change_is_named(parent, assignments, fields):
     with pytest.raises(ConfigError) as caught:
-        lineage.fork_config(parent, 1, assignments)
+        resume_and_fork.fork_config(parent, 1, assignments)
     assert [problem.field for problem in caught.value.problems] == fields
 
 
 def test_what_a_fork_can_change(store, ended):
     parent = ended(tasks={"digit": {}, "ink": {}}, epochs=4)
     changes = ["tasks.digit.loss_weight=3", "tasks.ink=null", "balancing.name=dwa", "optimizer.name=sgd", "schedule.name=constant", "name=mine"]
-    config = lineage.fork_config(parent, 1, [*changes, "epochs=2", "augmentation.shift=1", "seed=5"])
+    config = resume_and_fork.fork_config(parent, 1, [*changes, "epochs=2", "augmentation.shift=1", "seed=5"])
     assert (list(config.tasks), config.tasks["digit"].loss_weight, config.balancing.name, config.name) == (["digit"], 3.0, "dwa", "mine")
 
 
@@ -283,7 +283,7 @@ def measured(store, config, steps, offset, **columns):
 
 
 def past(store, run):
-    return [(row.step, row.value) for row in lineage.past_of(store, run).itertuples()]
+    return [(row.step, row.value) for row in resume_and_fork.past_of(store, run).itertuples()]
 
 
 @pytest.fixture
@@ -301,7 +301,8 @@ def test_the_past_gives_each_step_once(store, family):
     assert past(store, child) == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 105.0), (6, 106.0)]
     assert past(store, parent) == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
     assert past(store, grandparent) == []
-    assert list(lineage.past_of(store, child).columns) == list(lineage.past_of(store, grandparent).columns) == list(store.scalars(child.id).columns)
+    columns = [list(resume_and_fork.past_of(store, run).columns) for run in (child, grandparent)]
+    assert columns[0] == columns[1] == list(store.scalars(child.id).columns)
 
 
 def test_a_fork_from_where_its_parent_was_forked_has_only_the_grandparents_past(store, config, family):
@@ -321,7 +322,7 @@ def test_the_past_ends_at_a_run_that_this_version_cannot_read(store, family):
     grandparent, parent, child = family
     change(store, grandparent.id, config='{"novelty": 1}')
     assert past(store, child) == [(5, 105.0), (6, 106.0)]
-    assert [run.id for run, _ in lineage.ancestors(store, store.get(child.id))] == [parent.id]
+    assert [run.id for run, _ in resume_and_fork.ancestors(store, store.get(child.id))] == [parent.id]
 
 
 def test_a_parent_that_is_gone_is_no_error_also_for_a_store_from_before_a_reload(store, family, monkeypatch):
@@ -330,20 +331,20 @@ def test_a_parent_that_is_gone_is_no_error_also_for_a_store_from_before_a_reload
     actions.stop(store, family[1].id)
     actions.delete_run(store, family[1].id)
     monkeypatch.setattr("mtl_core.runs.store.RunNotFoundError", type("RunNotFoundError", (Exception,), {}))
-    assert lineage.ancestors(store, child) == []
+    assert resume_and_fork.ancestors(store, child) == []
 
 
 def test_runs_that_name_each_other_as_parents_do_not_hang(store, family):
     grandparent, parent, child = family
     change(store, grandparent.id, parent_id=child.id, parent_epoch=9, parent_step=9)
-    assert [run.id for run, _ in lineage.ancestors(store, store.get(child.id))] == [parent.id, grandparent.id]
+    assert [run.id for run, _ in resume_and_fork.ancestors(store, store.get(child.id))] == [parent.id, grandparent.id]
 
 
 def test_children_come_oldest_first(store, config, family):
     grandparent, parent, child = family
     late = measured(store, config, [], 0, parent_id=grandparent.id, parent_epoch=1, parent_step=1)
-    assert [run.id for run in lineage.children(store, grandparent.id)] == [parent.id, late.id]
-    assert lineage.children(store, child.id) == []
+    assert [run.id for run in resume_and_fork.children(store, grandparent.id)] == [parent.id, late.id]
+    assert resume_and_fork.children(store, child.id) == []
 
 
 def test_an_old_checkpoint_without_a_position_inside_an_epoch_counts_as_whole(store, parent):

@@ -10,8 +10,8 @@ from sqlalchemy import select, update
 
 from mtl_core.events import EpochMetrics
 from mtl_core.runs import schema
-from mtl_core.runs.holding import claim, heartbeat, held_by_us
-from mtl_core.runs.owner import process_lives, this_process
+from mtl_core.runs.claims import claim, heartbeat, held_by_us
+from mtl_core.runs.process_identity import process_lives, this_process
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 
@@ -19,7 +19,7 @@ HOLD = """
 import sys
 from mtl_core.config import RunConfig
 from mtl_core.events import EpochMetrics, RunStarted
-from mtl_core.runs.holding import held_by_us
+from mtl_core.runs.claims import held_by_us
 from mtl_core.runs.store import open_store
 store = open_store()
 config = {"data": {"name": "digits"}, "tasks": {"digit": {}}, "backbone": {"name": "mlp"}, "device": "cpu"}
@@ -32,7 +32,7 @@ sys.stdin.read()
 
 CLAIM = """
 import sys
-from mtl_core.runs.holding import claim
+from mtl_core.runs.claims import claim
 from mtl_core.runs.store import open_store
 store = open_store()
 print("ready", flush=True)

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from mtl_core.config import RunConfig
 from mtl_core.errors import StoreError
 from mtl_core.events import Control, EpochMetrics, StepScalars
-from mtl_core.runs import actions, lineage
-from mtl_core.runs.holding import claim, take_controls
+from mtl_core.runs import actions, resume_and_fork
+from mtl_core.runs.claims import claim, take_controls
 from mtl_core.runs.store import open_store
 from mtl_core.training.checkpoint_files import read_index, read_meta
 from mtl_core.training.trainer import train
@@ -99,8 +99,8 @@ def test_old_runs_are_read(old):
 
 def test_old_runs_are_gone_on_with(old, config):
     store = open_store(old)
-    lineage.train_on(store, FINISHED, 4)
-    lineage.resume(store, CUT_OFF)
+    resume_and_fork.train_on(store, FINISHED, 4)
+    resume_and_fork.resume(store, CUT_OFF)
     new = store.create(config(), request_id="click")
     assert [run.id for run in store.queued()] == [FINISHED, CUT_OFF, new.id]
     assert claim(store, CUT_OFF, "cpu")

@@ -7,10 +7,10 @@ from evidence import small
 
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Paused, Resumed, RunEnded, RunStarted, StepScalars
 from mtl_core.runs import actions
+from mtl_core.runs.claims import ControlRecord
 from mtl_core.runs.executor import apply_control
-from mtl_core.runs.holding import ControlRecord
 from mtl_core.runs.jobs import execute
-from mtl_core.runs.lineage import resume
+from mtl_core.runs.resume_and_fork import resume
 
 EPOCHS = 2
 STEPS = 39 * EPOCHS

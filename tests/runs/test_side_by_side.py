@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from mtl_core.config import RunConfig
-from mtl_core.exports.source import ExportSource
+from mtl_core.exports.export_source import ExportSource
 from mtl_core.exports.writing import export
 from mtl_core.inference.loading import load
 from mtl_core.runs.jobs import execute

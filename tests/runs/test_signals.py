@@ -8,7 +8,7 @@ from evidence import assert_whole, small
 
 from mtl_core.runs import actions
 from mtl_core.runs.jobs import execute
-from mtl_core.runs.lineage import resume
+from mtl_core.runs.resume_and_fork import resume
 
 LONG = small("pcgrad", epochs=400, keep_checkpoints=0)
 

@@ -12,9 +12,9 @@ from sqlalchemy import update
 
 from mtl_core.errors import RunNotFoundError, RunTakenError, StoreError
 from mtl_core.events import CheckpointSaved, EpochMetrics, Message, ProbesSaved, RunEnded, RunStarted, StepScalars
-from mtl_core.runs import actions, lineage, recording, schema
+from mtl_core.runs import actions, event_writer, resume_and_fork, schema
+from mtl_core.runs.claims import claim, heartbeat, held_by_us, take_controls
 from mtl_core.runs.database import open_database
-from mtl_core.runs.holding import claim, heartbeat, held_by_us, take_controls
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 
@@ -47,7 +47,7 @@ class StoreContract:
             monkeypatch.setattr("time.time", lambda now=now: now)
             ids.append(store.create(config()).id)
         store.end(ids[0], RunStatus.STOPPED)
-        lineage.resume(store, ids[0])
+        resume_and_fork.resume(store, ids[0])
         assert [run.id for run in store.queued()] == [*ids[1:], ids[0]]
 
     def test_a_run_is_found_by_a_unique_beginning_of_its_id(self, store, config):
@@ -138,7 +138,7 @@ class StoreContract:
         assert [line[28:] for line in written] == [text for _, text in lines]
 
     def test_metrics_are_safe_when_append_returns(self, store, config, home, monkeypatch):
-        monkeypatch.setattr(recording, "COMMIT_SECONDS", 1e9)
+        monkeypatch.setattr(event_writer, "COMMIT_SECONDS", 1e9)
         run = store.create(config(), columns=held_by_us("cpu"))
         store.append(run.id, StepScalars(1, 0.5, {"train/a/loss": 2.0}))
         assert len(store.scalars(run.id)) == 0  # waits for company
@@ -146,10 +146,10 @@ class StoreContract:
         assert list(open_store(home).scalars(run.id)["key"]) == ["train/a/loss", "val/a/loss"]
 
     def test_a_heartbeat_commits_what_waited_too_long(self, store, config, monkeypatch):
-        monkeypatch.setattr(recording, "COMMIT_SECONDS", 1e9)
+        monkeypatch.setattr(event_writer, "COMMIT_SECONDS", 1e9)
         run = store.create(config(), columns=held_by_us("cpu"))
         store.append(run.id, StepScalars(1, 0.5, {"train/a/loss": 2.0}), run.holder)
-        monkeypatch.setattr(recording, "COMMIT_SECONDS", 0.0)
+        monkeypatch.setattr(event_writer, "COMMIT_SECONDS", 0.0)
         assert heartbeat(store, run.id, run.holder)
         assert list(store.scalars(run.id)["value"]) == [2.0]
 
@@ -245,7 +245,7 @@ def resumed(store, config):
     store.append(run.id, RunStarted(8, {}), token)
     store.append(run.id, EpochMetrics(8, 4, {"val/a/loss": 1.0}), token)
     store.append(run.id, RunEnded("stopped", 8, 4.0, 3.0, 1.0), token)
-    lineage.resume(store, run.id)
+    resume_and_fork.resume(store, run.id)
     return run.id, claim(store, run.id, "cpu")
 
 
@@ -288,7 +288,7 @@ def test_committing_what_waited_is_no_sign_of_life(store, config, monkeypatch):
     token = store.get(run.id).holder
     store.append(run.id, RunStarted(8, {}), token)
     store.append(run.id, StepScalars(1, 0.5, {"train/a/loss": 1.0}), token)  # it waits
-    monkeypatch.setattr(recording, "COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(event_writer, "COMMIT_SECONDS", 0.0)
     assert heartbeat(store, run.id, token, progress_at=5.0)
     seen = []
     real = store.database.write

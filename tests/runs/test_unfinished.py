@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from mtl_core.runs.process import process_slot
+from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.store import open_store
 from mtl_core.runs.unfinished import sweep_unfinished
 

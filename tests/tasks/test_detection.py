@@ -10,7 +10,7 @@ from torchvision.models.detection.image_list import ImageList
 
 from mtl_core.data.dataset import PADDING, Task
 from mtl_core.tasks.detection import Detection, DetectionOptions
-from mtl_core.tasks.fcos import anchors_of, assign, grid
+from mtl_core.tasks.heads.fcos import anchors_of, assign, grid
 
 CLASSES = tuple("0123456789")
 STATISTICS = {"image_shape": (3, 64, 64), "targets": {"boxes": {"class_counts": [1] * 10}}}

@@ -15,7 +15,7 @@ from mtl_core.backbones.backbone import FeatureInfo
 from mtl_core.data.dataset import Task
 from mtl_core.figures.layers import prediction_layer, target_layer
 from mtl_core.tasks.keypoints import Keypoints, KeypointsOptions
-from mtl_core.tasks.point_metrics import Found, average_precision, sigmas_of
+from mtl_core.tasks.metrics.point_metrics import Found, average_precision, sigmas_of
 
 SIZE = (40, 60)  # height, width: an exchange shows
 NAMES = ("left", "right", "top")
@@ -121,7 +121,7 @@ def test_the_divergence_is_that_of_its_definition():
 
 
 def test_the_mean_place_of_a_heat_map_is_the_point():
-    from mtl_core.tasks.point_heads import HeatMapHead
+    from mtl_core.tasks.heads.point_heads import HeatMapHead
 
     head = HeatMapHead([FeatureInfo(8, 4)], 1, SIZE, 8)
     logits = torch.full((1, 1, 20, 30), -1e4)

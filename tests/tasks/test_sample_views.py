@@ -5,7 +5,7 @@ import pytest
 
 from mtl_core.errors import ConfigError
 from mtl_core.tasks import SELF_SUPERVISED
-from mtl_core.tasks.sample_views import sample_views
+from mtl_core.tasks.pretext.sample_views import sample_views
 
 MEAN, STD = [0.5, 0.4, 0.6], [0.25, 0.2, 0.3]
 

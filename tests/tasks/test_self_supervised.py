@@ -15,9 +15,9 @@ from mtl_core.errors import ConfigError
 from mtl_core.sharing.hard import HardSharing
 from mtl_core.sharing.model import SharingOptions
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
-from mtl_core.tasks.colour_space import colour_bins, lab_to_rgb, nearest_bin, rgb_to_lab
-from mtl_core.tasks.jigsaw import orders
-from mtl_core.tasks.self_supervised import drawn_views, with_views
+from mtl_core.tasks.pretext.colour_space import colour_bins, lab_to_rgb, nearest_bin, rgb_to_lab
+from mtl_core.tasks.pretext.jigsaw import orders
+from mtl_core.tasks.pretext.self_supervised import drawn_views, with_views
 from mtl_core.training import check
 
 SHAPE = (3, 32, 32)

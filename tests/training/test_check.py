@@ -32,7 +32,7 @@ def test_presets_that_need_no_files_can_run(preset):
 
 def test_a_source_is_asked_once_what_is_wrong_with_it(monkeypatch):
     """It may have to look at many files, and the form asks at every change."""
-    from mtl_core.data.digits import Digits
+    from mtl_core.data.sources.digits import Digits
 
     asked = []
     monkeypatch.setattr(Digits, "problems", lambda self: asked.append(self) or [])

@@ -21,8 +21,8 @@ from mtl_core.events import Control, EpochMetrics, Paused, Resumed, RunEnded, St
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.training import UPDATES, trainer
 from mtl_core.training.build import build
-from mtl_core.training.changes import Changes
 from mtl_core.training.checkpoint_files import read_index, sha256
+from mtl_core.training.live_changes import Changes
 from mtl_core.training.losses import separate_losses
 from mtl_core.training.optimizers import LearningRate, make_optimizer, schedule_of
 from mtl_core.training.parts import resolve

@@ -12,7 +12,7 @@ from mtl_core.config_sections import OptimizerConfig
 from mtl_core.errors import ConfigError
 from mtl_core.events import Control, EpochMetrics, StepScalars
 from mtl_core.training.build import build
-from mtl_core.training.changes import Changes
+from mtl_core.training.live_changes import Changes
 from mtl_core.training.optimizers import JoinedOptimizer, algorithms, make_optimizer
 from mtl_core.training.parts import resolve
 from mtl_core.training.trainer import train

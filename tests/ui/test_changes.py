@@ -4,7 +4,7 @@ import pytest
 
 from mtl_core.config import RunConfig
 from mtl_core.presets import get_preset
-from ui.changes import as_command, differences_in_words, with_changes
+from ui.train.preset_changes import as_command, differences_in_words, with_changes
 
 QUICK = get_preset("digits-quick")
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ui.element_keys import component_key, element_key
+from ui.shell.element_keys import component_key, element_key
 
 NAMES = ["digit", "a b", "A", "b__c", "x{}body", "<style>", "分类", "a.b", "a/b", "", "__", "_a", "a_"]
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from mtl_core.runs.failures import _CURES
-from ui.failure import TITLES, cures, short_trace
+from ui.run.failure_card import TITLES, cures, short_trace
 
 
 def config(batch_size=64, lr=0.002, on_non_finite="stop"):

@@ -10,7 +10,7 @@ from mtl_core.config_sections import AugmentationConfig, OptimizerConfig, Schedu
 from mtl_core.data import DATA_SOURCES
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.tasks import TASK_KINDS
-from ui.forms import as_kept, as_shown, describe, is_shown, number_step
+from ui.shell.model_forms import as_kept, as_shown, describe, is_shown, number_step
 
 PARTS = [(registry, name) for registry in (DATA_SOURCES, BACKBONES, BALANCERS, SHARING_SCHEMES, TASK_KINDS) for name in registry]
 

@@ -7,7 +7,7 @@ import pytest
 
 from mtl_core.config import RunConfig
 from mtl_core.runs.status import RunStatus
-from ui.pace import slower_than_usual
+from ui.run.pace import slower_than_usual
 
 CONFIG = {"data": {"name": "digits"}, "tasks": {"digit": {}, "ink": {}}, "backbone": {"name": "mlp"}, "epochs": 10}
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from ui.past import counted_back, marks_of
+from ui.run.parent_curves import counted_back, marks_of
 
 
 def frame(*rows):

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from ui.paths import allowed_folders, is_allowed, path_problems
+from ui.shell.server_paths import allowed_folders, is_allowed, path_problems
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The line samples that serve as the legend of a race."""
 
-from ui.race_entries import STROKES, stripes
+from ui.compare.race_entries import STROKES, stripes
 
 
 def test_stripes_follow_the_dash():

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from ui.race_entries import Entry
-from ui.race_table import RANK, _columns, at_chosen, constants_of, no_better, results_of, stars
+from ui.compare.race_entries import Entry
+from ui.compare.race_table import RANK, _columns, at_chosen, constants_of, no_better, results_of, stars
 
 INFO = {"tasks": {"present": {"main_metric": "f1", "constant": 0.31, "metrics": {"f1": {"title": "F1", "higher_is_better": True}}}}}
 

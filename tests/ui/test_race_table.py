@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from ui.race_table import clear_best
+from ui.compare.race_table import clear_best
 
 
 @pytest.mark.parametrize(

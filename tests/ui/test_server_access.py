@@ -7,7 +7,7 @@ import pytest
 from starlette.datastructures import Headers
 from streamlit import config
 
-from ui.server_access import LOCAL, ServerAccess, allowed_hosts, host_name, refusal_of
+from ui.shell.server_access import LOCAL, ServerAccess, allowed_hosts, host_name, refusal_of
 
 
 @pytest.fixture

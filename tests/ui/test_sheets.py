@@ -2,7 +2,7 @@ import numpy as np
 
 from mtl_core.data.dataset import PADDING, Task
 from mtl_core.tasks.detection import FEW_NAMES
-from ui.sheets import for_thumbnails
+from ui.drawing.contact_sheets import for_thumbnails
 
 CELLS = Task("cells", "detection", "cells", ("RBC", "background", "WBC"))
 

@@ -8,7 +8,7 @@ def poller():
 
     import streamlit as st
 
-    from ui import state
+    from ui.shell import state
 
     asked = st.session_state.setdefault("asked", [])
     st.session_state["page"] = "train"

@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import pytest
 
 from mtl_core.runs.status import RunStatus
-from ui.overlay import as_trained, config_differences, described, first_key
-from ui.words import about, count, duration, how_far, measured, plain, time_left, with_unit
+from ui.compare.compare_curves import as_trained, config_differences, described, first_key
+from ui.shell.words import about, count, duration, how_far, measured, plain, time_left, with_unit
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from mtl_core.data.imports.examine import Cancelled, Examined, examine
+from mtl_core.data.imports.checking.check_report import Finding, Leak, Report, TaskSummary
+from mtl_core.data.imports.checking.scan import Cancelled, Examined, examine
+from mtl_core.data.imports.import_library import ImportedSet, get_imported, imported, name_problem
 from mtl_core.data.imports.importing import delete, import_dataset
-from mtl_core.data.imports.library import ImportedSet, get_imported, imported, name_problem
-from mtl_core.data.imports.preview import preview
-from mtl_core.data.imports.proposal import CsvTable, Proposal, ProposedTask
-from mtl_core.data.imports.propose import describe, propose
-from mtl_core.data.imports.questions import FileNote, Question, Reading, answer
-from mtl_core.data.imports.report import Finding, Leak, Report, TaskSummary
+from mtl_core.data.imports.looking.first_look import describe, propose
+from mtl_core.data.imports.looking.import_preview import preview
+from mtl_core.data.imports.looking.proposal import CsvTable, Proposal, ProposedTask
+from mtl_core.data.imports.looking.questions import FileNote, Question, Reading, answer
 from mtl_core.data.imports.spec import ImageSpec, ImportSpec, SourceSpec, SplitSpec
 
 __all__ = [

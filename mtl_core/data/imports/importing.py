@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from mtl_core.data.imports.examine import PREPARATION, Cancelled, Examined, examine
-from mtl_core.data.imports.library import FILES_NAME, ImportedSet, get_imported, home_folder, imported, name_problem
-from mtl_core.data.imports.report import Report
-from mtl_core.data.imports.source import PreparedSource, cache_name
+from mtl_core.data.imports.checking.check_report import Report
+from mtl_core.data.imports.checking.scan import PREPARATION, Cancelled, Examined, examine
+from mtl_core.data.imports.import_library import FILES_NAME, ImportedSet, get_imported, home_folder, imported, name_problem
+from mtl_core.data.imports.imported_source import PreparedSource, cache_name
 from mtl_core.data.imports.spec import SPEC_NAME, ImportSpec
 from mtl_core.data.prepare import SPLITS, prepare, remove_prepared
 from mtl_core.errors import DataError, StoreError

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from mtl_core.data.imports.report import Findings
+from mtl_core.data.imports.checking.check_report import Findings
 from mtl_core.errors import DataError
 
 MOST_FILES = 500_000

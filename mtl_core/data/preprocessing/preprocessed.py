@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from mtl_core.config_sections import PreprocessingConfig
+from mtl_core.data.data_source import DataSource, Layout, Progress, Rows
 from mtl_core.data.dataset import MultiTaskDataset, Task
-from mtl_core.data.identity import identity
-from mtl_core.data.in_threads import in_threads
+from mtl_core.data.parallel_map import in_threads
+from mtl_core.data.prepared_identity import identity
 from mtl_core.data.preprocessing.steps import preprocessing, shape_after
-from mtl_core.data.source import DataSource, Layout, Progress, Rows
 
 FORMAT = 2  # raise it when the same settings give other images
 _ROWS = 128  # images written at once

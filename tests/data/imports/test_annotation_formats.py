@@ -8,8 +8,8 @@ from pycocotools import mask as coco_mask
 
 from mtl_core.data.dataset import IGNORE, PADDING
 from mtl_core.data.imports import ImportSpec, examine, propose
-from mtl_core.data.imports.geometry import RESIZES
-from mtl_core.data.imports.source import PreparedSource
+from mtl_core.data.imports.checking.frames import RESIZES
+from mtl_core.data.imports.imported_source import PreparedSource
 from tests.data.imports.annotation_writers import CLASSES, WITH_POLYGONS, WRITERS, Pictures, Thing, write_set
 
 SIZE, WANTED = (96, 72), (40, 48)  # (width, height) of the pictures; (height, width) that they are brought to

@@ -8,7 +8,7 @@ from PIL import Image
 
 from mtl_core.__main__ import main
 from mtl_core.data.imports import get_imported
-from mtl_core.data.imports.formats import mask_classes
+from mtl_core.data.imports.formats.maps import mask_classes
 
 
 @pytest.fixture

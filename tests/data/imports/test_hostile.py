@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from mtl_core.data.imports import ImportSpec, check, examine, propose
-from mtl_core.data.imports.source import PreparedSource
+from mtl_core.data.imports.imported_source import PreparedSource
 from mtl_core.errors import ConfigError, DataError
 
 SMOOTH = Image.fromarray(np.add.outer(np.arange(40), 3 * np.arange(50)).astype(np.uint8)).convert("RGB")
@@ -134,7 +134,7 @@ def test_a_turned_picture_stands_upright(tmp_path):
 
 
 def test_sixteen_bits_keep_their_order(tmp_path):
-    from mtl_core.data.imports.pictures import read_picture
+    from mtl_core.data.imports.picture_reading import read_picture
 
     values = np.asarray(read_picture(png(SIXTEEN), "x.png").image).astype(int).ravel()
     assert (np.diff(values) >= 0).all()

@@ -9,8 +9,8 @@ import pytest
 
 from mtl_core.data.imports import ImportSpec, check, examine, propose
 from mtl_core.data.imports.formats import FORMATS
-from mtl_core.data.imports.json_stream import JsonError, JsonReader
-from mtl_core.data.imports.source import PreparedSource
+from mtl_core.data.imports.imported_source import PreparedSource
+from mtl_core.data.imports.looking.json_stream import JsonError, JsonReader
 from mtl_core.errors import MTLError
 from tests.data.imports.annotation_writers import WITH_POLYGONS, WRITERS, Thing, write_picture, write_set, write_text
 
@@ -113,8 +113,8 @@ def test_values_of_other_types_anywhere(tmp_path, kind):
     [file] = sorted(root.rglob("*.json"))[:1]
     whole = json.loads(file.read_text())
     [source] = spec.sources
+    from mtl_core.data.imports.checking.check_report import Findings
     from mtl_core.data.imports.formats import Context, ImageIndex, read_source
-    from mtl_core.data.imports.report import Findings
     from mtl_core.data.imports.tree import Tree
 
     format_class, refused = FORMATS.load(kind), 0
@@ -244,7 +244,7 @@ def test_json_in_pieces_is_what_json_reads(monkeypatch):
     value = {"a": [1, -2.5e3, 'é\\"\u2028', None, True, {"b": [[], {}]}, 12345678901234567890], "c": {"d": "x" * 50}, "e": [], "f": 7}
     content = json.dumps(value, indent=1).encode()
     for piece in (1, 2, 3, 7, 64, 10_000):
-        monkeypatch.setattr("mtl_core.data.imports.json_stream._PIECE", piece)
+        monkeypatch.setattr("mtl_core.data.imports.looking.json_stream._PIECE", piece)
         assert read_whole(content) == value
         with pytest.raises(JsonError, match="ends in the middle"):
             read_whole(content[:-3])

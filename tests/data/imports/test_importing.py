@@ -12,10 +12,10 @@ from PIL import Image
 from mtl_core.config_sections import DataConfig, PartConfig, PreprocessingConfig
 from mtl_core.data import open_source
 from mtl_core.data.imports import Cancelled, ImportSpec, check, delete, examine, import_dataset, imported, propose
-from mtl_core.data.imports.examine import PREPARATION
-from mtl_core.data.imports.geometry import RESIZES, place_boxes, place_map
-from mtl_core.data.imports.images import image_keys
-from mtl_core.data.imports.source import PreparedSource
+from mtl_core.data.imports.checking.frames import RESIZES, place_boxes, place_map
+from mtl_core.data.imports.checking.scan import PREPARATION
+from mtl_core.data.imports.image_keys import image_keys
+from mtl_core.data.imports.imported_source import PreparedSource
 from mtl_core.data.prepare import prepare
 from mtl_core.errors import DataError
 
@@ -256,8 +256,8 @@ def test_memory_stays_flat_however_many_pictures_there_are(home):
 
 
 def test_keys_of_the_images(make_shapes):
-    from mtl_core.data.imports.images import ImageReader
-    from mtl_core.data.imports.report import Findings
+    from mtl_core.data.imports.checking.check_report import Findings
+    from mtl_core.data.imports.image_keys import ImageReader
     from mtl_core.data.imports.spec import ImageSpec
     from mtl_core.data.imports.tree import Tree
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mtl_core.data.imports import ImportSpec, answer, examine, propose
-from mtl_core.data.imports.source import PreparedSource
+from mtl_core.data.imports.imported_source import PreparedSource
 from mtl_core.errors import DataError
 
 W, H = 24, 18
@@ -126,7 +126,7 @@ def test_descriptions_of_masks_that_are_refused(tmp_path, options):
 
 def test_looking_and_checking_reads_each_name_few_times(tmp_path, monkeypatch):
     """600 folders: the number of files' names that are compared grows with the files, not with their square."""
-    from mtl_core.data.imports import matching, pairing
+    from mtl_core.data.imports.looking import matching, pairing
 
     compared = []
     monkeypatch.setattr(pairing, "plain_part", lambda name: compared.append(name) or name.lower())

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports import ImportSpec, answer, check, examine, propose
-from mtl_core.data.imports.geometry import stretch
+from mtl_core.data.imports.checking.frames import stretch
 from tests.data.imports.annotation_writers import write_json, write_picture, write_text
 
 COUNT = 6

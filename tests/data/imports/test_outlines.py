@@ -11,9 +11,9 @@ from pycocotools import mask as judge
 
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports import ImportSpec, examine
-from mtl_core.data.imports.formats.outlines import Shapes, bitmap, ellipse, polygon, polygons, rectangle, run_lengths
-from mtl_core.data.imports.geometry import RESIZES, Placement, stretch
-from mtl_core.data.imports.source import PreparedSource
+from mtl_core.data.imports.checking.frames import RESIZES, Placement, stretch
+from mtl_core.data.imports.formats.annotations.outlines import Shapes, bitmap, ellipse, polygon, polygons, rectangle, run_lengths
+from mtl_core.data.imports.imported_source import PreparedSource
 
 
 def blob(rng: np.random.Generator, width: int, height: int) -> np.ndarray:

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image, features
 
 from mtl_core.data.imports import ImportSpec, answer, examine, propose
-from mtl_core.data.imports.pictures import read_picture
-from mtl_core.data.imports.source import PreparedSource
-from mtl_core.inference.images import as_image, read_image
+from mtl_core.data.imports.imported_source import PreparedSource
+from mtl_core.data.imports.picture_reading import read_picture
+from mtl_core.inference.image_reading import as_image, read_image
 
 
 def classes(root, one, ending: str = "png", count: int = 8):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtl_core.cli.imports import check_data, import_data
+from mtl_core.cli.import_commands import check_data, import_data
 from mtl_core.data.imports import ImportSpec, Question, Reading, answer, describe, examine, get_imported, preview, propose
 from mtl_core.data.imports.formats.csv_table import CsvFormat
-from mtl_core.data.imports.source import PreparedSource
+from mtl_core.data.imports.imported_source import PreparedSource
 from mtl_core.errors import ConfigError, DataError
 
 READINGS = (
@@ -119,7 +119,7 @@ def test_the_command_line_asks_before_it_imports(folder, tmp_path, monkeypatch, 
 
 
 def test_one_format_that_fails_does_not_block_the_others(folder, monkeypatch):
-    from mtl_core.data.imports.formats.coco import Coco
+    from mtl_core.data.imports.formats.annotations.coco_json import Coco
 
     def fails(cls, context, images):
         raise DataError("the JSON ends in its middle")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_core.data.imports import examine, propose
-from mtl_core.data.imports.source import PreparedSource
+from mtl_core.data.imports.imported_source import PreparedSource
 
 pytestmark = pytest.mark.data
 
@@ -66,9 +66,9 @@ def test_outlines_agree_with_pycocotools(real_data):
     """Drawn at the pictures' own size they are the same, pixel by pixel."""
     from pycocotools.coco import COCO
 
-    from mtl_core.data.imports.formats.coco import outline_of
-    from mtl_core.data.imports.formats.outlines import Shapes
-    from mtl_core.data.imports.geometry import stretch
+    from mtl_core.data.imports.checking.frames import stretch
+    from mtl_core.data.imports.formats.annotations.coco_json import outline_of
+    from mtl_core.data.imports.formats.annotations.outlines import Shapes
 
     for part in ("train2017", "val2017"):
         other = COCO(str(real_data / "coco_mini" / "annotations" / f"instances_{part}.json"))

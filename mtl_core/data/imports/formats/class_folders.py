@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import Field
 
-from mtl_core.data.imports.doubts import same_spelling
+from mtl_core.data.imports.checking.doubts import same_spelling
 from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets, stem_of
-from mtl_core.data.imports.formats.boxes import in_order
+from mtl_core.data.imports.formats.annotations.boxes import in_order
 from mtl_core.data.imports.formats.image_index import is_idx_row
-from mtl_core.data.imports.questions import Question, Reading
+from mtl_core.data.imports.looking.questions import Question, Reading
 from mtl_core.data.imports.spec import ImageSpec
 
 PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}

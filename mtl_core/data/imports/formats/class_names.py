@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from mtl_core.data.imports.formats import Context
-from mtl_core.data.imports.json_files import load
-from mtl_core.data.imports.pictures import is_picture
+from mtl_core.data.imports.looking.json_files import load
+from mtl_core.data.imports.picture_reading import is_picture
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import ConfigError, DataError
 from mtl_core.plain_yaml import read_yaml

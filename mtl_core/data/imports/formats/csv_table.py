@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from mtl_core.data.imports.formats import Context, Format, Guess, Targets
-from mtl_core.data.imports.formats.boxes import in_order
+from mtl_core.data.imports.formats.annotations.boxes import in_order
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tables.cells import is_missing, labels, number
 from mtl_core.data.imports.tables.table_boxes import box_targets

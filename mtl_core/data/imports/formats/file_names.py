@@ -9,9 +9,9 @@ from functools import lru_cache
 from pydantic import Field, field_validator
 
 from mtl_core.data.imports.formats import Context, Format, FormatOptions, Guess, Targets, stem_of
-from mtl_core.data.imports.formats.boxes import in_order
+from mtl_core.data.imports.formats.annotations.boxes import in_order
 from mtl_core.data.imports.formats.image_index import is_idx_row, is_inner
-from mtl_core.data.imports.questions import Question, Reading
+from mtl_core.data.imports.looking.questions import Question, Reading
 from mtl_core.data.imports.spec import ImageSpec
 
 _PLAIN = frozenset(

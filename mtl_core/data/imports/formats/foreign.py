@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mtl_core.data.imports.formats import Context
-from mtl_core.data.imports.formats.xml_files import roots
-from mtl_core.data.imports.json_files import Head, heads
+from mtl_core.data.imports.formats.annotations.xml_files import roots
+from mtl_core.data.imports.looking.json_files import Head, heads
 
 _READ = "COCO, LabelMe, Label Studio, VIA or CreateML, or a table: a list of objects that name pictures"
 

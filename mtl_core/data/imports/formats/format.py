@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from mtl_core.data.dataset import Task
+from mtl_core.data.imports.checking.check_report import Findings
 from mtl_core.data.imports.formats.image_index import AmbiguousImageError, Claims, ImageIndex
-from mtl_core.data.imports.questions import FileNote, Question
-from mtl_core.data.imports.report import Findings
+from mtl_core.data.imports.looking.questions import FileNote, Question
 from mtl_core.data.imports.spec import ImageSpec, Strict
 from mtl_core.data.imports.tree import Tree, same_name
 from mtl_core.errors import DataError
@@ -23,19 +23,19 @@ FORMATS = Registry(
     "format",
     "mtl_core.import_formats",
     {  # masks and depth come first: their files are no pictures that a file of boxes can name
-        "masks": "mtl_core.data.imports.formats.masks:Masks",
-        "depth": "mtl_core.data.imports.formats.depth_maps:DepthMaps",
-        "voc": "mtl_core.data.imports.formats.voc:Voc",
-        "coco": "mtl_core.data.imports.formats.coco:Coco",
-        "yolo": "mtl_core.data.imports.formats.yolo:Yolo",
-        "labelme": "mtl_core.data.imports.formats.labelme:LabelMe",
-        "cvat": "mtl_core.data.imports.formats.cvat:Cvat",
-        "label_studio": "mtl_core.data.imports.formats.label_studio:LabelStudio",
-        "via": "mtl_core.data.imports.formats.via:Via",
-        "kitti": "mtl_core.data.imports.formats.kitti:Kitti",
-        "wider": "mtl_core.data.imports.formats.wider:Wider",
-        "dota": "mtl_core.data.imports.formats.dota:Dota",
-        "createml": "mtl_core.data.imports.formats.createml:CreateMl",
+        "masks": "mtl_core.data.imports.formats.maps.masks:Masks",
+        "depth": "mtl_core.data.imports.formats.maps.depth_maps:DepthMaps",
+        "voc": "mtl_core.data.imports.formats.annotations.voc_xml:Voc",
+        "coco": "mtl_core.data.imports.formats.annotations.coco_json:Coco",
+        "yolo": "mtl_core.data.imports.formats.annotations.yolo:Yolo",
+        "labelme": "mtl_core.data.imports.formats.annotations.labelme:LabelMe",
+        "cvat": "mtl_core.data.imports.formats.annotations.cvat:Cvat",
+        "label_studio": "mtl_core.data.imports.formats.annotations.label_studio:LabelStudio",
+        "via": "mtl_core.data.imports.formats.annotations.via:Via",
+        "kitti": "mtl_core.data.imports.formats.annotations.kitti:Kitti",
+        "wider": "mtl_core.data.imports.formats.annotations.wider:Wider",
+        "dota": "mtl_core.data.imports.formats.annotations.dota:Dota",
+        "createml": "mtl_core.data.imports.formats.annotations.createml:CreateMl",
         "idx": "mtl_core.data.imports.formats.idx:Idx",
         "csv": "mtl_core.data.imports.formats.csv_table:CsvFormat",
         "class_folders": "mtl_core.data.imports.formats.class_folders:ClassFolders",

@@ -13,7 +13,7 @@ from functools import cached_property
 from posixpath import normpath, splitext
 from urllib.parse import unquote, urlsplit
 
-from mtl_core.data.imports.pictures import EXTENSIONS
+from mtl_core.data.imports.picture_reading import EXTENSIONS
 from mtl_core.data.imports.tree import same_name
 
 _WITH_EXTENSION = {*EXTENSIONS, ".npy", ".xml", ".txt", ".json"}

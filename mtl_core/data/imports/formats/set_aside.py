@@ -6,14 +6,14 @@ import re
 from collections import Counter, defaultdict
 
 from mtl_core.data.dataset import IGNORE
-from mtl_core.data.imports.contents import MASKS, content_of
 from mtl_core.data.imports.formats import Context
-from mtl_core.data.imports.formats.mask_class_lists import ClassList
-from mtl_core.data.imports.name_roles import Role
-from mtl_core.data.imports.number_maps import is_map
-from mtl_core.data.imports.pairing import Pair
-from mtl_core.data.imports.pictures import is_picture
-from mtl_core.data.imports.questions import Question, Reading
+from mtl_core.data.imports.formats.maps.mask_class_lists import ClassList
+from mtl_core.data.imports.looking.name_roles import Role
+from mtl_core.data.imports.looking.number_maps import is_map
+from mtl_core.data.imports.looking.pairing import Pair
+from mtl_core.data.imports.looking.picture_contents import MASKS, content_of
+from mtl_core.data.imports.looking.questions import Question, Reading
+from mtl_core.data.imports.picture_reading import is_picture
 
 _DEPTH = re.compile(r"depth|dispar|(?<![a-z])disp|z_?map|distance|range_?map")
 _INSTANCES = re.compile(r"instance|object|(?<![a-z])inst(?![a-z])|panoptic", re.IGNORECASE)

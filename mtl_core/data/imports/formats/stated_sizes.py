@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mtl_core.data.imports.checking.frames import in_proportion
 from mtl_core.data.imports.formats import Context
-from mtl_core.data.imports.geometry import in_proportion
-from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
-from mtl_core.data.imports.questions import Question, Reading
+from mtl_core.data.imports.looking.questions import Question, Reading
+from mtl_core.data.imports.picture_reading import MOST_BYTES, read_picture
 from mtl_core.data.imports.tree import UnreadableError
 
 _LOOKED_AT = 24

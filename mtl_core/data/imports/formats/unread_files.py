@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from posixpath import splitext
 
-from mtl_core.data.imports.levels import UNREAD_PICTURES
-from mtl_core.data.imports.number_maps import is_map
-from mtl_core.data.imports.questions import FileNote
+from mtl_core.data.imports.looking.levels import UNREAD_PICTURES
+from mtl_core.data.imports.looking.number_maps import is_map
+from mtl_core.data.imports.looking.questions import FileNote
 from mtl_core.data.imports.spec import SourceSpec, SplitSpec
 from mtl_core.data.imports.tree import Tree
 

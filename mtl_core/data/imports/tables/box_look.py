@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mtl_core.data.imports.questions import Question, Reading
+from mtl_core.data.imports.looking.questions import Question, Reading
 from mtl_core.data.imports.tables.cells import listed
 from mtl_core.data.imports.tables.column_sample import Sample
 from mtl_core.data.imports.tables.column_words import words_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mtl_core.data.imports.questions import Question, Reading
+from mtl_core.data.imports.looking.questions import Question, Reading
 from mtl_core.data.imports.tables.column_sample import Found, Sample
 from mtl_core.data.imports.tables.column_words import CLASSES, PROVENANCE, is_group, is_identifier, is_quantity, means, words_of
 from mtl_core.data.imports.tables.table_options import MISSING, Column

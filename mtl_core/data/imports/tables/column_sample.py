@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mtl_core.data.imports.questions import Question
+from mtl_core.data.imports.looking.questions import Question
 from mtl_core.data.imports.tables.cells import number
 from mtl_core.data.imports.tables.table_options import Column
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtl_core.data.imports.questions import Question, Reading
+from mtl_core.data.imports.looking.questions import Question, Reading
 from mtl_core.data.imports.tables.column_words import CLASSES, means
 from mtl_core.data.imports.tables.table_options import NO, YES, Indicators
 from mtl_core.names import suggested_task_name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtl_core.data.imports.natural_order import natural
+from mtl_core.data.imports.looking.natural_order import natural
 from mtl_core.data.imports.tables.cells import number
 from mtl_core.data.imports.tables.column_words import FOLDS, SPLITS, is_group, means, part_of, words_of
 

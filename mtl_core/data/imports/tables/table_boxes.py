@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mtl_core.data.imports.formats import Context, Targets
-from mtl_core.data.imports.formats.boxes import Boxes, in_order
+from mtl_core.data.imports.formats.annotations.boxes import Boxes, in_order
 from mtl_core.data.imports.tables.cells import as_text, is_missing, listed, number
 from mtl_core.data.imports.tables.table_options import MISSING, CsvOptions
 from mtl_core.data.imports.tables.via_regions import enclosing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mtl_core.data.imports.formats import AmbiguousImageError, Context, stem_of
 from mtl_core.data.imports.formats.foreign import is_foreign
-from mtl_core.data.imports.json_files import heads
+from mtl_core.data.imports.looking.json_files import heads
 from mtl_core.data.imports.tables.table_reading import JSON_LINES
 
 _TABLES = (".csv", ".tsv", ".xlsx", ".xlsm", ".parquet", *JSON_LINES)

@@ -11,10 +11,10 @@ from typing import Any
 
 from mtl_core.data.imports.formats import Context, Guess
 from mtl_core.data.imports.formats.image_index import is_idx_row
-from mtl_core.data.imports.images import ImageReader
-from mtl_core.data.imports.pictures import MOST_BYTES, read_picture
-from mtl_core.data.imports.proposal import CsvTable
-from mtl_core.data.imports.questions import Question
+from mtl_core.data.imports.image_keys import ImageReader
+from mtl_core.data.imports.looking.proposal import CsvTable
+from mtl_core.data.imports.looking.questions import Question
+from mtl_core.data.imports.picture_reading import MOST_BYTES, read_picture
 from mtl_core.data.imports.tables.box_look import BoxColumns, look_at_boxes
 from mtl_core.data.imports.tables.class_lists import ClassLists
 from mtl_core.data.imports.tables.column_look import look_at_column

@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from mtl_core.data.imports.checking.check_report import Findings
 from mtl_core.data.imports.formats import AmbiguousImageError, Context
-from mtl_core.data.imports.pictures import is_picture
-from mtl_core.data.imports.report import Findings
+from mtl_core.data.imports.picture_reading import is_picture
 from mtl_core.data.imports.tables.cells import number
 from mtl_core.data.imports.tables.column_words import part_of_file, words_of
 from mtl_core.data.imports.tables.record_rows import sheets

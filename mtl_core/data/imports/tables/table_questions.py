@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mtl_core.data.imports.formats import AmbiguousImageError, Context, Guess
-from mtl_core.data.imports.questions import Question, Reading
+from mtl_core.data.imports.looking.questions import Question, Reading
 from mtl_core.data.imports.tables.column_sample import Sample
 from mtl_core.data.imports.tables.table_opening import Opened
 from mtl_core.data.imports.tables.table_options import Column, CsvOptions

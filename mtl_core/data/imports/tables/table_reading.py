@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from mtl_core.data.imports.checking.check_report import Findings
 from mtl_core.data.imports.formats import Context
-from mtl_core.data.imports.report import Findings
 from mtl_core.data.imports.tables.record_rows import json_lines_table, json_table, parquet_table, xlsx_table
 from mtl_core.data.imports.tables.table_options import CsvOptions
 from mtl_core.data.imports.tables.text_rows import ENCODINGS, text_rows

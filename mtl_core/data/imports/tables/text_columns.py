@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mtl_core.data.imports.questions import Question, Reading
+from mtl_core.data.imports.looking.questions import Question, Reading
 from mtl_core.data.imports.tables.cells import labels, listed
 from mtl_core.data.imports.tables.column_sample import Found, Sample
 from mtl_core.data.imports.tables.column_words import CLASSES, is_identifier, means

@@ -1,0 +1,189 @@
+"""How tasks get on over the network they share, read from a run's recorded cosines (``mtl_core.training.conflict_probe``)."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mtl_core.config import RunConfig
+
+WHOLE = "all shared layers"
+STRONG = 0.2  # of a mean cosine: from here on a pair is aligned, or in conflict, without "slightly"
+PLACES = {2: ("early", "late"), 3: ("early", "middle", "late")}  # by the number of blocks
+STEMS = ("stem", "conv1", "bn1")  # kinds of blocks that come before all numbered ones
+ENOUGH = 3  # measurements before anything is said
+SEEN = 0.05  # a mean cosine nearer to 0 is hardly a relation: gradients of single batches then point against each other in half of the steps
+
+
+def blocks(frame: pd.DataFrame) -> list[str]:
+    """What cosines were measured on: the whole shared network first, then its blocks."""
+    keys = frame.loc[frame["key"].str.startswith("conflict/"), "key"].unique()
+    return [WHOLE, *sorted({key.split("/", 3)[3] for key in keys if key.count("/") >= 3})] if len(keys) else []
+
+
+def why_none(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -> str:
+    """Why no cosine was recorded, in a sentence: what is still to come, or what cannot.
+
+    Args:
+        info: the run's facts (``run_info``), with its counts of trained parameters.
+    """
+    if config.conflict_every == 0:
+        return "It was switched off (conflict_every is 0)."
+    if _shares_nothing(info):
+        return "The tasks share no parameters, so there is no angle to measure."
+    if _is_frozen(info):
+        return "The shared network is frozen: no task's gradient moves it, so there is no angle to measure."
+    if not _has_trained(frame):
+        return "Measured at the first step, and then again and again."
+    if config.balancing.options.get("gradients") == "features":
+        return "Not measured so far. Runs with gradients at the features that were trained with an earlier version have no angles."
+    return (
+        "Not measured so far: at the steps looked at, no two tasks had targets in the same batch, or their gradients there were zero. "
+        f"It is looked at every {config.conflict_every:,} steps at least."
+    )
+
+
+def why_no_norms(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -> str:
+    """As ``why_none``, of the gradients' norms at the shared features, or on the shared parameters where there are no such features."""
+    if not config.gradient_norms:
+        return "It was switched off (gradient_norms is off)."
+    if _shares_nothing(info):
+        return "The tasks share no parameters, so there is nothing to own."
+    if _is_frozen(info):
+        return "The shared network is frozen: no task's gradient reaches it."
+    if info.get("tasks_share") == "parameters":
+        if config.conflict_every == 0:
+            return (
+                "Under this sharing scheme it is measured together with the angles, and those are switched off (conflict_every is 0). "
+                "Only balancing methods that have the tasks' gradients anyway measure it all the same."
+            )
+        if _has_trained(frame):
+            return "Not measured so far: at the steps looked at, no two tasks had targets in the same batch."
+    return "Not measured: no task's gradient reached the shared features so far." if _has_trained(frame) else "Measured from the first step on."
+
+
+def _shares_nothing(info: dict[str, Any]) -> bool:
+    """Runs of earlier versions say nothing here: their tasks shared a backbone."""
+    return info.get("tasks_share") == "nothing"
+
+
+def _is_frozen(info: dict[str, Any]) -> bool:
+    return info.get("parameters", {}).get("shared") == 0
+
+
+def _has_trained(frame: pd.DataFrame) -> bool:
+    """Whether there is a point of the curves after a training step."""
+    return bool((frame["key"] == "optimizer/loss").any())
+
+
+def measured_steps(frame: pd.DataFrame, block: str = WHOLE) -> list[int]:
+    """Steps at which cosines of this block were recorded, in order."""
+    rows = frame[_is_of(frame, block)]
+    return sorted(int(step) for step in rows["step"].unique())
+
+
+def cosines_at(frame: pd.DataFrame, tasks: list[str], step: int, block: str = WHOLE) -> np.ndarray:
+    """(T, T) cosines between the tasks' gradients as recorded at ``step``; 1 on the diagonal, NaN where a pair was not measured."""
+    matrix = np.full((len(tasks), len(tasks)), np.nan)
+    np.fill_diagonal(matrix, 1.0)
+    rows = frame[_is_of(frame, block) & (frame["step"] == step)]
+    values = dict(zip(rows["key"], rows["value"], strict=True))
+    for one, other in combinations(range(len(tasks)), 2):
+        value = values.get(_key(tasks[one], tasks[other], block))
+        if value is not None:
+            matrix[one, other] = matrix[other, one] = value
+    return matrix
+
+
+def pairs(frame: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
+    """A row for each pair of tasks: ``one``, ``other``, ``cosine`` (mean over the run so far), ``share`` of the steps with a negative cosine, and
+    ``points``, how many recorded points that is over. Only over the whole shared network."""
+    found = []
+    for one, other in combinations(tasks, 2):
+        cosines = _values(frame, _key(one, other, WHOLE))
+        shares = _values(frame, f"conflict_share/{one}/{other}")
+        if len(cosines):
+            share = shares.mean() if len(shares) else np.nan
+            found.append({"one": one, "other": other, "cosine": cosines.mean(), "share": share, "points": len(cosines)})
+    return pd.DataFrame(found, columns=["one", "other", "cosine", "share", "points"])
+
+
+def reading(frame: pd.DataFrame, tasks: list[str]) -> list[str]:
+    """What the cosines say, in plain sentences, the strongest conflict first; empty before anything was measured."""
+    table = pairs(frame, tasks)
+    if table.empty:
+        return []
+    if table["points"].max() < ENOUGH:
+        return ["It was measured only once or twice: too little to say who gets on with whom."]
+    order = table.sort_values("cosine")
+    told = pd.concat([order[order["cosine"] < -SEEN], order[order["cosine"] > SEEN][::-1]])
+    sentences = [
+        f"{row.one} and {row.other} are {_relation(row.cosine)} (mean cosine {row.cosine:+.2f}; below 0 in {row.share:.0%} of the measurements)."
+        for row in told.itertuples()
+    ]
+    rest = len(table) - len(told)
+    if rest:
+        whose = "All pairs are" if rest > 1 else "The tasks are"
+        if sentences:
+            whose = f"The other {rest} pairs are" if rest > 1 else "The other pair is"
+        sentences.append(f"{whose} unrelated (mean cosine within {SEEN:g} of 0).")
+    return sentences
+
+
+def _relation(cosine: float) -> str:
+    slightly = "" if abs(cosine) >= STRONG else "slightly "
+    return slightly + ("aligned" if cosine > 0 else "in conflict")
+
+
+def block_titles(names: list[str]) -> dict[str, str]:
+    """Blocks (``blocks``) for people, in the network's order: the whole, then where in the network each lies, such as ``early``, or ``layer 2``.
+
+    Names that are no places in a sequence, such as ``column of digit``, stay as they are.
+    """
+    parts = sorted((name for name in names if name != WHOLE), key=_place)
+    if all(_is_in_sequence(name) for name in parts):
+        titles = dict(zip(parts, PLACES[len(parts)] if len(parts) in PLACES else _numbered(parts), strict=True))
+    else:
+        titles = {name: name for name in parts}
+    return {WHOLE: WHOLE} | titles if WHOLE in names else titles
+
+
+def _is_in_sequence(block: str) -> bool:
+    """Whether a block is called by its place in a backbone: ``stages.0`` or a stem."""
+    kind, _, number = block.partition(".")
+    return kind in STEMS or (kind.isidentifier() and number.isdigit())
+
+
+def _place(block: str) -> tuple[int, str, int]:
+    """The stem is first; ``stages.10`` lies behind ``stages.2``."""
+    kind, _, number = block.partition(".")
+    return (0 if kind in STEMS else 1, kind, int(number) if number.isdigit() else 0)
+
+
+def _numbered(blocks: list[str]) -> list[str]:
+    """``stages.0`` -> ``stage 1``. Counted anew within each kind: the numbers in between belong to layers without parameters."""
+    kinds = [block.partition(".")[0] for block in blocks]
+    words = [kind.removesuffix("s").replace("_", " ") for kind in kinds]
+    return [
+        f"{word} {kinds[: place + 1].count(kind)}" if kinds.count(kind) > 1 else word
+        for place, (word, kind) in enumerate(zip(words, kinds, strict=True))
+    ]
+
+
+def _key(one: str, other: str, block: str) -> str:
+    return f"conflict/{one}/{other}" + ("" if block == WHOLE else f"/{block}")
+
+
+def _is_of(frame: pd.DataFrame, block: str) -> pd.Series:
+    keys = frame["key"]
+    if block == WHOLE:
+        return keys.str.startswith("conflict/") & (keys.str.count("/") == 2)
+    # With its two tasks: a pair whose second task is called like a block has no block.
+    return keys.str.startswith("conflict/") & keys.str.endswith(f"/{block}") & (keys.str.count("/") == 3 + block.count("/"))
+
+
+def _values(frame: pd.DataFrame, key: str) -> np.ndarray:
+    return frame.loc[frame["key"] == key].drop_duplicates("step", keep="last")["value"].dropna().to_numpy(dtype=float)

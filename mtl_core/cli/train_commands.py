@@ -1,0 +1,100 @@
+"""``train`` a config in the foreground, ``queue`` it for a dashboard, or queue a ``race`` of balancing methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from mtl_core.cli.foreground import ForegroundRun, check_config, train_in_foreground
+from mtl_core.cli.output import JSON, SET, emit, emit_json, json_refusals, run_as_json, say
+from mtl_core.config import RunConfig
+from mtl_core.runs.store import open_store
+
+
+def _takes_a_config(command: Callable[..., Any]) -> Callable[..., Any]:
+    preset = click.option("--preset", metavar="NAME", help="Use a preset instead of a file; 'presets' lists them.")
+    return click.argument("config_file", metavar="[CONFIG.yaml]", required=False)(preset(SET(JSON(command))))
+
+
+@click.command()
+@_takes_a_config
+def train(config_file: str | None, preset: str | None, assignments: tuple[str, ...], as_json: bool) -> int:
+    """Train CONFIG.yaml, or a preset, in the foreground.
+
+    The dashboard shows the run while it trains. Ctrl-C saves the state and stops it; a second Ctrl-C ends it at once.
+
+    Exit code: 0 finished, 1 failed, 2 the config or the data cannot be used, 130 stopped.
+    """
+    _one_of(config_file, preset)
+
+    def prepare() -> ForegroundRun:
+        config = check_config(_config(config_file, preset, assignments))
+        store = open_store()
+        return ForegroundRun(store, config, lambda held: store.create(config, columns=held, line="started"))
+
+    return train_in_foreground(prepare, as_json)
+
+
+@click.command()
+@_takes_a_config
+def queue(config_file: str | None, preset: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
+    """Put CONFIG.yaml, or a preset, into the queue.
+
+    A dashboard with the same MTL_HOME trains it when the device is free. The dashboard must have been started with 'python serve.py', or a page of it
+    must have been opened since its start. 'work --queue' trains the queue without a dashboard.
+    """
+    _one_of(config_file, preset)
+    with json_refusals(as_json):
+        config = check_config(_config(config_file, preset, assignments))
+        run = open_store().create(config)
+    if as_json:
+        emit_json(run_as_json(run))
+    else:
+        emit(f"{run.id}  queued as number {run.queue_position}  {run.name}")
+        _print_who_trains()
+
+
+@click.command()
+@click.option("--methods", metavar="NAME,NAME,...", required=True, multiple=True, help="Balancing methods, separated by commas; repeatable.")
+@_takes_a_config
+def race(config_file: str | None, preset: str | None, assignments: tuple[str, ...], as_json: bool, methods: tuple[str, ...]) -> None:
+    """Queue CONFIG.yaml, or a preset, once per balancing method, with the same seed.
+
+    Each method has its default options; the config's own method keeps the options of the config. Prints the race's id and its runs.
+    """
+    from mtl_core.runs import method_race as races
+
+    _one_of(config_file, preset)
+    with json_refusals(as_json):
+        base = _config(config_file, preset, assignments)
+        names = [name for group in methods for name in group.replace(",", " ").split()]
+        for config in races.configs(base, names).values():
+            check_config(config)
+        store = open_store()
+        started = races.start(store, base, names)
+        runs = races.runs_of(store, started)
+    if as_json:
+        emit_json({"race": started, "runs": [run_as_json(run) for run in runs]})
+    else:
+        emit("\n".join([started, *(f"{run.id}  queued as number {run.queue_position}  {run.name}" for run in runs)]))
+        _print_who_trains()
+
+
+def _print_who_trains() -> None:
+    """On standard error. A server cannot be asked, and one that nobody has visited does nothing yet."""
+    say("waits for a dashboard that was opened in a browser since its start, or started with serve.py; or train the queue with 'work --queue'")
+
+
+def _one_of(config_file: str | None, preset: str | None) -> None:
+    if (config_file is None) == (preset is None):
+        raise click.UsageError(f"give either a CONFIG.yaml or --preset NAME; found {'both' if preset else 'neither'}")
+
+
+def _config(config_file: str | None, preset: str | None, assignments: tuple[str, ...]) -> RunConfig:
+    if preset is not None:
+        from mtl_core.presets import get_preset
+
+        return get_preset(preset).config.with_overrides(assignments)
+    return RunConfig.from_file(config_file).with_overrides(assignments)  # type: ignore[arg-type]

@@ -1,0 +1,114 @@
+"""``work``: train one queued run in this process, as the dashboard's process executor does, or the whole queue."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from mtl_core.cli.disk_full import Unwritten
+from mtl_core.cli.output import complain, emit, headline
+from mtl_core.events import Control
+from mtl_core.runs.jobs import NOT_TAKEN
+from mtl_core.runs.run_record import Run
+from mtl_core.runs.status import RunStatus
+from mtl_core.runs.store import RunStore, open_store
+
+DONE, FAILED, STOPPED = 0, 1, 130  # exit codes, beside NOT_TAKEN
+POLL_SECONDS = 0.5  # between two checks whether a device is free
+
+
+@click.command()
+@click.argument("run_id", metavar="[RUN]", required=False)
+@click.option("--queue", "whole_queue", is_flag=True, help="Train every queued run, one after another, until the queue is empty.")
+def work(run_id: str | None, whole_queue: bool) -> int:
+    """Claim the queued RUN and train it in this process, or train the whole queue.
+
+    The dashboard starts this for each run when its executor is 'process'. SIGTERM and Ctrl-C save the state and mark the run as interrupted, so that
+    it can be resumed. Exit code: 0 it ended, 1 it (or one of the queue) failed, 3 it was not queued, or its device is busy, 130 after Ctrl-C.
+    """
+    if (run_id is None) != whole_queue:
+        raise click.UsageError("give either a RUN or --queue")
+    store = open_store()
+    return _train_queue(store) if run_id is None else _one(store, run_id)
+
+
+def _one(store: RunStore, run_id: str) -> int:
+    run, signals = store.get(run_id), []
+    ended = _train(store, run, signals)
+    if ended is None:
+        complain(f"run {run.id} cannot be claimed: it is {store.get(run.id).status}, or another run holds its device")
+        return _code(NOT_TAKEN, signals)
+    return _code(FAILED if ended.status == RunStatus.FAILED else DONE, signals)
+
+
+def _code(code: int, signals: list[int]) -> int:
+    """The exit code after these signals. SIGTERM is no failure, because a service manager ends a service with it."""
+    return STOPPED if signal.SIGINT in signals else code
+
+
+def _train_queue(store: RunStore) -> int:
+    """Train the queue in its order until it is empty or a signal arrives. Waits for a busy device."""
+    code, signals = DONE, []
+    while not signals and (waiting := store.queued()):
+        ended = next((run for run in (_train(store, each, signals) for each in waiting) if run), None)
+        if ended is None:
+            time.sleep(POLL_SECONDS)
+            continue
+        emit(headline(ended))
+        if ended.status == RunStatus.FAILED:
+            code = FAILED
+    return _code(code, signals)
+
+
+def _train(store: RunStore, run: Run, signals: list[int]) -> Run | None:
+    """Train a run and return it after its end; None if it cannot be claimed."""
+    from mtl_core.runs import claims
+    from mtl_core.runs.executor import execute, resolve_device
+
+    token = claims.claim(store, run.id, resolve_device(run.config.device))
+    if not token:
+        return None
+    control, training = Control(), threading.Event()
+
+    def look(event: Any) -> None:
+        if type(event).__name__ == "RunStarted":
+            training.set()
+
+    try:
+        with _end_on_signals(control, signals, training):
+            return execute(store, run.id, control, look, token=token, on_unwritten=Unwritten(run.id, control))
+    except _EndedBeforeTraining:
+        return store.get(run.id)
+
+
+class _EndedBeforeTraining(BaseException):
+    """A signal arrived during the import of PyTorch or the preparation of data. There is no state to save, and both may outlast the time limit."""
+
+
+@contextmanager
+def _end_on_signals(control: Control, signals: list[int], training: threading.Event) -> Iterator[None]:
+    """On the first SIGINT or SIGTERM the run saves its state (nothing before ``training`` is set) and is interrupted; the next ends the process."""
+    from mtl_core.runs.executor import mark_closing
+
+    def end(number: int, _frame: Any) -> None:
+        for name in before:
+            signal.signal(name, signal.SIG_DFL)
+        signals.append(number)
+        mark_closing()
+        control.stop(f"the program was ended by {signal.Signals(number).name}")
+        if not training.is_set():
+            raise _EndedBeforeTraining
+
+    names = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {name: signal.signal(name, end) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

@@ -1,0 +1,1 @@
+"""Every file read once: records, splits, and the report of what was found."""

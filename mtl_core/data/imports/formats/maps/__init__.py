@@ -1,0 +1,1 @@
+"""Masks and depth maps: a value for every pixel."""

@@ -1,0 +1,1 @@
+"""Data sources, one per file, and what several of them share."""

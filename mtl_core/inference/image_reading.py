@@ -1,0 +1,103 @@
+"""Image files, Pillow images and arrays as uint8 arrays. File size, pixel count and format are checked before decoding."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from mtl_core.data.imports.picture_reading import eight_bits, upper_eight_bits
+from mtl_core.errors import DataError
+
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+LARGEST_FILE = 64 * 2**20  # bytes
+LARGEST_IMAGE = 40_000_000  # pixels; 40 megapixels are 120 MB once decoded
+_DEEP_GREY = ("I;16", "I;16B", "I;16L", "I;16N")
+
+
+class ImageFileError(DataError):
+    """A file is not a readable image, or too large."""
+
+
+def read_image(source: str | Path | bytes, levels: tuple[float, float] | None = None) -> np.ndarray:
+    """uint8 (H, W, 3) of an image file (or its content), turned upright, first frame only; transparent parts become white.
+
+    Raises:
+        ImageFileError: the file is missing, too large, of an unknown format, or damaged.
+    """
+    name = "the image" if isinstance(source, bytes) else f"'{source}'"
+    content = source if isinstance(source, bytes) else _content(Path(source), name)
+    if len(content) > LARGEST_FILE:
+        raise ImageFileError(f"{name} has {len(content) / 2**20:.0f} MB; expected at most {LARGEST_FILE // 2**20}. Make it smaller.")
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:  # Pillow may warn of the size too; warning filters belong to the process
+            if picture.width * picture.height > LARGEST_IMAGE:  # the header has the size, so this is before decoding
+                raise ImageFileError(_too_many(name, picture.width, picture.height))
+            picture.load()
+            return rgb(ImageOps.exif_transpose(picture), levels)
+    except ImageFileError:
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise ImageFileError(f"{name} has more than {LARGEST_IMAGE:,} pixels. Make it smaller.") from None
+    except Exception as error:  # Pillow's decoders raise many types of exceptions on damaged data
+        what = "no image of a known format" if isinstance(error, Image.UnidentifiedImageError) else f"a damaged image ({error})"
+        raise ImageFileError(f"{name} is {what}; expected one of {', '.join(FORMATS)}.") from None
+
+
+def rgb(picture: Image.Image, levels: tuple[float, float] | None = None) -> np.ndarray:
+    """uint8 (H, W, 3) of a Pillow image of any mode, converted like imported pictures: 16-bit grey becomes the nearest of 256 levels.
+
+    ``levels``: the values that mean black and white in 16-bit and float pictures, if an imported set has its own.
+    """
+    if levels is not None and (picture.mode.startswith("I") or picture.mode == "F"):
+        return np.asarray(eight_bits(picture, levels)[0].convert("RGB"))
+    if picture.mode in _DEEP_GREY or (picture.mode == "I" and picture.format in ("PNG", "TIFF", "PPM")):
+        levels = np.asarray(picture).astype(np.int64).clip(0, 65535)
+        return np.repeat(upper_eight_bits(levels)[..., None], 3, axis=2)
+    if picture.mode in ("I", "F"):  # not from a file; only Pillow knows the range of these numbers
+        return np.asarray(picture.convert("RGB"))
+    return np.asarray(eight_bits(picture)[0].convert("RGB"))
+
+
+def as_image(image: Any, levels: tuple[float, float] | None = None) -> np.ndarray:
+    """uint8 (H, W, 3) of a path, a Pillow image, or an array: uint8 (H, W), (H, W, 1), (H, W, 3), or floats in 0..1 of these shapes.
+
+    Raises:
+        ImageFileError: the file cannot be read.
+        DataError: the value is none of these.
+    """
+    if isinstance(image, str | Path | bytes):
+        return read_image(image, levels)
+    if isinstance(image, Image.Image):
+        return rgb(image, levels)
+    values = np.asarray(image)
+    if levels is not None and values.ndim == 2 and values.dtype in (np.uint16, np.int32):
+        return rgb(Image.fromarray(values.astype(np.int32)), levels)
+    if values.dtype.kind == "f" and values.size and np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1:
+        values = (values * 255).round().astype(np.uint8)
+    if values.ndim == 2:
+        values = values[..., None]
+    if values.dtype != np.uint8 or values.ndim != 3 or values.shape[2] not in (1, 3) or not values.size:
+        raise DataError(
+            f"expected an image as uint8 (or float in 0..1) of shape (H, W), (H, W, 1) or (H, W, 3), found {values.dtype} of shape {values.shape}"
+        )
+    return np.ascontiguousarray(np.repeat(values, 3 // values.shape[2], axis=2))
+
+
+def _content(path: Path, name: str) -> bytes:
+    try:
+        if not path.is_file():
+            raise ImageFileError(f"{name} {'is a folder' if path.is_dir() else 'does not exist'}; expected an image file.")
+        if path.stat().st_size > LARGEST_FILE:
+            raise ImageFileError(f"{name} has {path.stat().st_size / 2**20:.0f} MB; expected at most {LARGEST_FILE // 2**20}. Make it smaller.")
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageFileError(f"{name} cannot be read: {error.strerror or error}.") from None
+
+
+def _too_many(name: str, width: int, height: int) -> str:
+    return f"{name} has {width} x {height} pixels; expected at most {LARGEST_IMAGE:,} in all. Make it smaller."

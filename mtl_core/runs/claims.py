@@ -1,0 +1,172 @@
+"""Claims on runs: claim, heartbeat, delivery of requests, release of a hung run.
+
+One thread of one process claims a run, in one transaction. Each claim gets a new token. A write with an older token raises ``RunTakenError``, so a
+trainer that was declared dead and wakes up again cannot corrupt the data of its successor.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from mtl_core.errors import NotPossibleError, RunTakenError
+from mtl_core.runs import schema
+from mtl_core.runs.process_identity import this_process
+from mtl_core.runs.run_record import Run
+from mtl_core.runs.run_rows import is_held
+from mtl_core.runs.status import ACTIVE, RunStatus
+from mtl_core.runs.store import RunStore
+
+_runs = schema.runs
+_controls = schema.controls
+LONGEST_WAIT = 10.0  # seconds; a change with a longer wait was stored before the clock was set back
+
+
+@dataclass(frozen=True)
+class ControlRecord:
+    """One request to a training run: ``kind`` is stop, pause, proceed or change; ``payload`` is the key and value of a change."""
+
+    kind: str
+    payload: dict[str, Any]
+
+
+def held_by_us(device: str) -> dict[str, Any]:
+    """Column values of a claim by this thread, with a new token."""
+    me, now = this_process(), time.time()
+    owner = {"owner_host": me.host, "owner_pid": me.pid, "owner_started": me.started, "owner_token": secrets.token_hex(8)}
+    return {"status": RunStatus.RUNNING.value, "device": device, "started_at": now, "heartbeat_at": now, "progress_at": now, **owner}
+
+
+def claim(store: RunStore, run_id: str, device: str, alone: bool = True) -> str:
+    """Claim a queued run. Returns the token to write with; empty if another process has the run, it was stopped, or its device is busy.
+
+    Args:
+        device: resolved, never ``auto``.
+        alone: refuse while a live run on this host holds the device, or a live run's device is not known yet.
+    """
+    values = held_by_us(device)
+    with store.database.write() as connection:
+        if alone and _is_busy(connection, device, values["owner_host"]):
+            return ""
+        queued = update(_runs).where(_runs.c.id == run_id, _runs.c.status == RunStatus.QUEUED.value)
+        taken = connection.execute(queued.values(**values, finished_at=None, training_started_at=None, failure=None)).rowcount == 1
+        if taken:
+            forget_requests(connection, run_id)
+    return values["owner_token"] if taken else ""
+
+
+def is_busy(store: RunStore, device: str) -> bool:
+    """Whether a live run on this host holds the device, or its device is not known yet. Other hosts have their own devices."""
+    with store.database.read() as connection:
+        return _is_busy(connection, device, this_process().host)
+
+
+def _is_busy(connection: Connection, device: str, host: str) -> bool:
+    return any(row.device in (device, None) for row in _held_on(connection, host))
+
+
+def forget_requests(connection: Connection, run_id: str) -> None:
+    """Mark all pending requests to a run as applied: they were meant for an earlier attempt."""
+    connection.execute(update(_controls).where(_controls.c.run_id == run_id, _controls.c.applied_at.is_(None)).values(applied_at=time.time()))
+
+
+def heartbeat(store: RunStore, run_id: str, token: str, progress_at: float | None = None) -> bool:
+    """Write the run's heartbeat and commit scalars that are due. Returns False if the token no longer holds the run.
+
+    If another host marked the run as interrupted while this machine was suspended, the run becomes running again, unless it was claimed meanwhile.
+
+    Args:
+        progress_at: time of the trainer's last step or batch, in seconds since 1970; default now.
+    """
+    store.commit_if_due(run_id, token)
+    now = time.time()
+    ours = (_runs.c.id == run_id, _runs.c.owner_token == token)
+    with store.database.write() as connection:
+        silent = _runs.c.heartbeat_at < now - 10  # a run with a recent heartbeat was not interrupted for silence
+        wrongly = update(_runs).where(*ours, silent, _runs.c.status == RunStatus.INTERRUPTED.value)
+        connection.execute(wrongly.values(status=RunStatus.RUNNING.value, finished_at=None))
+        beat = update(_runs).where(*ours, _runs.c.status.in_(ACTIVE)).values(heartbeat_at=now, progress_at=progress_at or now)
+        return connection.execute(beat).rowcount == 1
+
+
+def is_held_with(store: RunStore, run_id: str, token: str) -> bool:
+    """True if this process claimed the run with ``token`` and the run has not ended."""
+    me = this_process()
+    here = (_runs.c.owner_host == me.host, _runs.c.owner_pid == me.pid, func.abs(_runs.c.owner_started - me.started) < 2.0)
+    held = select(_runs.c.id).where(_runs.c.id == run_id, _runs.c.owner_token == token, *here, _runs.c.status.in_(ACTIVE))
+    with store.database.read() as connection:
+        return connection.execute(held).first() is not None
+
+
+def is_asked(store: RunStore, run_id: str) -> bool:
+    """True while a request to the run is due."""
+    with store.database.read() as connection:
+        return bool(_due(connection, run_id))
+
+
+def _due(connection: Connection, run_id: str) -> list[Row]:
+    """Requests that are due, oldest first. A change is due after its debounce (``actions.change``) or with any other request."""
+    waiting = (_controls.c.run_id == run_id, _controls.c.applied_at.is_(None))
+    rows = list(connection.execute(select(_controls).where(*waiting).order_by(_controls.c.number)))
+    now = time.time()
+    settled = [row for row in rows if row.kind != "change" or not now < row.created_at <= now + LONGEST_WAIT]
+    return rows if any(row.kind != "change" for row in settled) else settled
+
+
+def check_held(store: RunStore, run_id: str, token: str) -> None:
+    """Raise RunTakenError if the claim with ``token`` has ended: the run was claimed again or released."""
+    with store.database.read() as connection:
+        if _token_of(connection, run_id) != token:
+            raise RunTakenError(f"run {run_id} is no longer held here")
+
+
+def _token_of(connection: Connection, run_id: str) -> str | None:
+    return connection.execute(select(_runs.c.owner_token).where(_runs.c.id == run_id)).scalar()
+
+
+def take_controls(store: RunStore, run_id: str, token: str | None = None) -> list[ControlRecord]:
+    """Return the due requests, oldest first, and mark them as applied. The trainer of the run calls this.
+
+    Args:
+        token: token of the claim. With an outdated token the result is empty, so the requests stay for the present trainer.
+    """
+    if not is_asked(store, run_id):  # so that polling four times a second does not write
+        return []
+    with store.database.write() as connection:
+        if token is not None and _token_of(connection, run_id) != token:
+            return []
+        rows = _due(connection, run_id)
+        numbers = [row.number for row in rows]
+        connection.execute(update(_controls).where(_controls.c.number.in_(numbers)).values(applied_at=time.time()))
+    return [ControlRecord(row.kind, json.loads(row.payload or "{}")) for row in rows]
+
+
+def give_up(store: RunStore, run_id: str) -> Run:
+    """Mark a hung run as interrupted and end its claim: its trainer, if it still exists, can write nothing more.
+
+    Raises:
+        NotPossibleError: the trainer made progress recently, or no process holds the run.
+    """
+    run = store.get(run_id)
+    if not run.status.is_active():
+        raise NotPossibleError(f"run {run.id} is {run.status}, so no process trains it; only a hung run can be given up")
+    if not run.is_hung:
+        raise NotPossibleError(f"run {run.id} made progress {run.silent_seconds:.0f} s ago, so it is not hung; stop it instead")
+    with store.database.write() as connection:
+        seen = update(_runs).where(_runs.c.id == run.id, _runs.c.owner_token == run.holder, _runs.c.status.in_(ACTIVE))
+        values = {"status": RunStatus.INTERRUPTED.value, "finished_at": run.progress_at or time.time(), "owner_token": ""}
+        given_up = connection.execute(seen.values(**values)).rowcount == 1
+    if given_up:  # False if another process did it, or the run ended, at the same moment
+        store.note(run.id, "error", f"interrupted at epoch {run.epoch:.4g}: given up by hand after {run.silent_seconds:.0f} s without progress")
+    return store.get(run.id)
+
+
+def _held_on(connection: Connection, host: str) -> list[Row]:
+    """Runs that live processes of ``host`` hold."""
+    active = select(_runs).where(_runs.c.status.in_(ACTIVE), _runs.c.owner_host == host)
+    return [row for row in connection.execute(active) if is_held(row)]

@@ -1,0 +1,1 @@
+"""Heads: modules from the backbone's features to a task's output."""

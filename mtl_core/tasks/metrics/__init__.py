@@ -1,0 +1,1 @@
+"""What predictions are measured by while a run trains."""

@@ -1,0 +1,1 @@
+"""Self-supervised tasks: the target is made from the image."""

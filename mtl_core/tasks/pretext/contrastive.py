@@ -1,0 +1,165 @@
+"""Contrastive: of all other views in the batch, which one is of the same image?
+
+Source: Chen, Kornblith, Norouzi and Hinton 2020, "A Simple Framework for Contrastive Learning of Visual Representations" (SimCLR,
+https://arxiv.org/abs/2002.05709): two random views of each image, a projection head, the NT-Xent loss (eq. 1).
+
+Deviations: views are cropped, mirrored (an option: it changes digits), made lighter or darker and of more or less contrast; no blur, and for
+colour images a random grey in place of the paper's full colour jitter. The loss and the metric depend on how many images a batch holds: compare
+them only at one batch size. The last batch of an evaluation may hold fewer, and is easier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import affine_grid, cross_entropy, grid_sample, normalize, relu
+
+from mtl_core.backbones.backbone import FeatureInfo
+from mtl_core.data.dataset import Task
+from mtl_core.events import Metric
+from mtl_core.figures.overlays import enlarge
+from mtl_core.tasks.heads.pooled_head import PooledHead
+from mtl_core.tasks.kind import Drawing, KindOptions, Measurement
+from mtl_core.tasks.pretext.self_supervised import SelfSupervised, View
+
+
+class ContrastiveOptions(KindOptions):
+    """Options of contrastive learning."""
+
+    temperature: float = Field(0.2, gt=0, le=2, description="Divides the cosines; smaller looks harder at the most alike. The paper tries 0.05 to 1.")
+    projection: int = Field(64, ge=8, le=512, description="Numbers in which two views are compared; the paper has 128.")
+    smallest_crop: float = Field(0.5, gt=0, le=1, description="Smallest share of the image's area in a view; the paper has 0.08.")
+    mirror: bool = Field(False, description="Mirror views left-right at random. Not for digits or text: it changes what they are.")
+    jitter: float = Field(0.4, ge=0, le=1, description="Largest change of brightness and of contrast.")
+
+
+class ProjectionHead(nn.Module):
+    """Pooled features -> hidden layer -> unit vectors, float32 (m, projection)."""
+
+    def __init__(self, features: Sequence[FeatureInfo], projection: int):
+        super().__init__()
+        hidden = max(features[-1].channels, projection)
+        self.hidden = PooledHead(features, hidden)
+        self.project = nn.Linear(hidden, projection)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        return normalize(self.project(relu(self.hidden(features))).float(), dim=1)
+
+
+class PairMeasurement(Measurement):
+    """How often the other view is the nearest of its batch, and how near it is."""
+
+    def __init__(self) -> None:
+        self.found = self.rows = 0
+        self.cosines = 0.0
+
+    def update(self, output: Tensor, target: Tensor) -> None:
+        if len(target) <= 2:
+            return  # one image: there is nothing to confuse it with
+        similar, partner = _cosines(output), _partners(target)
+        self.found += int((similar.argmax(1) == partner).sum())
+        self.cosines += float(similar.gather(1, partner[:, None]).sum())
+        self.rows += len(target)
+
+    def compute(self) -> dict[str, float]:
+        rows = self.rows or float("nan")
+        return {"found": self.found / rows, "alignment": self.cosines / rows}
+
+
+class Contrastive(SelfSupervised):
+    """NT-Xent: each view's cosine with its other view against those with all others of the batch."""
+
+    title: ClassVar[str] = "Contrastive"
+    summary: ClassVar[str] = "Two random views of each image: which of all views in the batch belong together?"
+    needs_map: ClassVar[bool] = False
+    images_at_least: ClassVar[int] = 2
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("found", "Other view found in the batch", "", True),
+        Metric("alignment", "Cosine of two views of an image", "", True),
+    )
+    selection_metric: ClassVar[str] = "found"
+    Options = ContrastiveOptions
+
+    def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:
+        return ProjectionHead(features, self.options.projection)
+
+    def view(self, images: Tensor, generator: torch.Generator) -> View:
+        both = torch.cat([self._changed(images, generator), self._changed(images, generator)])
+        return View(both, torch.arange(len(images), device=images.device).repeat(2))
+
+    def _changed(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        options, count, device = self.options, len(images), images.device
+
+        def drawn(low: float, high: float, *shape: int) -> Tensor:
+            return low + (high - low) * torch.rand(count, *shape, generator=generator)
+
+        side = drawn(options.smallest_crop, 1.0).sqrt()
+        centre = drawn(-1, 1, 2) * (1 - side)[:, None]
+        sign = torch.where(drawn(0, 1) < 0.5, -1.0, 1.0) if options.mirror else torch.ones(count)
+        theta = torch.zeros(count, 2, 3)
+        theta[:, 0, 0], theta[:, 1, 1], theta[:, :, 2] = side * sign, side, centre
+        seen = grid_sample(images, affine_grid(theta.to(device), list(images.shape), align_corners=False), padding_mode="border", align_corners=False)
+        contrast, brightness, grey = drawn(1 - options.jitter, 1 + options.jitter, 1, 1, 1), drawn(-1, 1, 1, 1, 1), drawn(0, 1, 1, 1, 1)
+        pixels = self.in_range(seen)
+        mean = pixels.mean((1, 2, 3), keepdim=True)
+        pixels = (pixels - mean) * contrast.to(device) + mean + 0.5 * options.jitter * brightness.to(device)
+        if self.channels == 3:
+            pixels = torch.where(grey.to(device) < 0.2, pixels.mean(1, keepdim=True).expand_as(pixels), pixels)
+        return (pixels.clamp(0, 1) - self.mean.to(device)) / self.std.to(device)
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Every image's two views are among the rows; ``target`` (m,) says which image a row shows."""
+        return cross_entropy(_cosines(output) / self.options.temperature, _partners(target))
+
+    def select(self, output: Tensor, rows: Tensor) -> Tensor:
+        return output[rows]
+
+    def first_views(self, output: Tensor, count: int) -> Tensor:
+        return output  # each is compared with all others
+
+    def decode(self, output: Tensor) -> np.ndarray:
+        """float32 (n, 3): cosine with the other view, the largest one with a view of another image, and which image that is."""
+        count = len(output) // 2
+        similar = _cosines(output.float())[:count]
+        rows = torch.arange(count, device=output.device)
+        own = similar[rows, rows + count]
+        others = similar.clone()
+        others[rows, rows + count] = -torch.inf
+        nearest, which = others.max(1)
+        return torch.stack([own, nearest.clamp(min=-1), which % count], dim=1).float().cpu().numpy()
+
+    def numbered(self, predictions: np.ndarray, start: int) -> np.ndarray:
+        return predictions + np.array([0, 0, start], dtype=predictions.dtype)
+
+    def measurement(self) -> Measurement:
+        return PairMeasurement()
+
+    def drawn_target(self, view: View, count: int) -> np.ndarray:
+        """The other views, uint8 (n, H, W, 3)."""
+        return self.pixels(view.images[count:])
+
+    @classmethod
+    def draw_target(cls, image: np.ndarray, target: np.ndarray, task: Task, scale: int) -> Drawing:
+        return Drawing(enlarge(target, scale), "other view")
+
+    @classmethod
+    def draw_prediction(cls, image: np.ndarray, prediction: np.ndarray, task: Task, scale: int) -> Drawing:
+        own, nearest, which = prediction.tolist()
+        return Drawing(enlarge(image, scale), f"found ({own:.2f})" if own > nearest else f"took image {int(which) + 1} ({nearest:.2f})")
+
+
+def _cosines(output: Tensor) -> Tensor:
+    """(m, m) cosines of unit vectors; a view is never compared with itself."""
+    similar = output @ output.T
+    return similar.masked_fill(torch.eye(len(output), dtype=torch.bool, device=output.device), -torch.inf)
+
+
+def _partners(target: Tensor) -> Tensor:
+    """(m,) the row that shows the same image as each row."""
+    same = (target[:, None] == target[None, :]).fill_diagonal_(False)
+    return same.to(torch.uint8).argmax(1)

@@ -1,0 +1,223 @@
+"""The results of a race as a table: best values, rank, time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.analysis.regret import chosen_epoch
+from mtl_core.runs.method_race import mean_ranks
+from mtl_core.runs.store import RunStore
+from ui.compare.race_entries import Entry
+from ui.compare.runs_table import summary_of
+from ui.drawing.run_charts import scalars_feed
+from ui.shell import words
+
+BEST = "background-color: rgba(0, 158, 115, 0.25)"
+METHOD_PIXELS, NUMBER_PIXELS = 150, 92  # widths; with full titles, the last columns of a race of four tasks lay outside a screen of 1280 pixels
+AHEAD = 0.02  # of the best value; a smaller lead gets no star, because another seed may reverse it
+LEAST_SEEDS = 3  # per method; with fewer, the spread between seeds is unknown
+CONSTANT = "○"
+RANK, PACE, TIME = "mean rank ↓", "step time ↓", "total time ↓"
+
+
+def results(store: RunStore, entries: list[Entry]) -> None:
+    """Draw the table of results and its explanation."""
+    reference = next((entry for entry in entries if entry.run.config.balancing.name == "fixed"), entries[0])
+    frames = {entry.run.id: scalars_feed(store, entry.run.id)["frame"] for entry in entries}
+    summaries = {entry.run.id: summary_of(store, entry.run) for entry in entries}
+    table, better = results_of(entries, summaries, reference, {run: at_chosen(frame) for run, frame in frames.items()})
+    st.subheader("Results", anchor=False)
+    st.dataframe(
+        _styled(table, better, entries), hide_index=True, placeholder="–", height=36 * (len(table) + 1), column_config=_columns(table, entries)
+    )
+    st.caption(
+        f"{_about_stars(entries)} {CONSTANT} marks a value no better than a constant prediction (the mean or the most frequent class). "
+        "**val**: with the chosen checkpoint, which is the best on val over all tasks. **best epoch**: the epoch in which this task was best on val. "
+        "**test**: measured once, at the end, with the chosen checkpoint; without stars, because test data select nothing. "
+        f"{_about_ranks(table)}**Step time**: training steps only, relative to {words.plain(reference.method)}. Other load on the "
+        "machine increases it."
+    )
+
+
+def _about_stars(entries: list[Entry]) -> str:
+    if _seeds(entries) < LEAST_SEEDS:
+        return f"No stars and no ranks: fewer than {LEAST_SEEDS} seeds of each method have finished, and another seed may reverse the order."
+    return (
+        f"★ marks the best method of a val column: its mean over the seeds is at least {AHEAD:.0%} better than the second's, and by more than "
+        "twice the standard error of the difference."
+    )
+
+
+def _about_ranks(table: pd.DataFrame) -> str:
+    if RANK not in table:
+        return ""
+    return (
+        "**Mean rank**: in each task the finished runs are ranked by val with the chosen checkpoint (1 = best, equal values share a rank), and the "
+        "ranks are averaged over the tasks; the size of the differences does not count. "
+    )
+
+
+def _seeds(entries: list[Entry]) -> int:
+    """The smallest number of finished seeds of any method."""
+    seeds: dict[str, set[int]] = {entry.run.config.balancing.name: set() for entry in entries}
+    for entry in entries:
+        if str(entry.run.status) == "finished":
+            seeds[entry.run.config.balancing.name].add(entry.run.config.seed)
+    return min(map(len, seeds.values()), default=0)
+
+
+def at_chosen(frame: pd.DataFrame) -> dict[str, float]:
+    """Scalars of val in the epoch of the chosen checkpoint; empty before the first epoch."""
+    epoch = chosen_epoch(frame)
+    rows = frame[frame["key"].str.startswith("val/") & (frame["epoch"] == epoch)] if epoch is not None else frame.iloc[:0]
+    return dict(zip(rows["key"], rows["value"], strict=True))  # a repeated row replaces the earlier one
+
+
+def results_of(
+    entries: list[Entry], summaries: dict[str, dict[str, Any]], reference: Entry, chosen: dict[str, dict[str, float]]
+) -> tuple[pd.DataFrame, dict[str, bool]]:
+    """One row per run, and column -> whether higher is better. Unknown values are NaN.
+
+    Args:
+        chosen: run id -> val scalars with its chosen checkpoint.
+    """
+    tasks = next((entry.run.info["tasks"] for entry in entries if entry.run.info), {})
+    rows = pd.DataFrame([{"method": entry.method, "status": str(entry.run.status), "run": f"run?run={entry.run.id}"} for entry in entries])
+    # A run without a recorded score has no chosen checkpoint: its best values are used.
+    best = {entry.run.id: {key: about.get("best") for key, about in summaries[entry.run.id].items()} for entry in entries}
+    better: dict[str, bool] = {}
+    mains: dict[str, bool] = {}
+    for task, info in tasks.items():
+        main = info["main_metric"]
+        higher = bool(info["metrics"][main]["higher_is_better"])
+        title = f"{task} {main} {words.better(higher)}"
+        columns = {
+            "val": [(chosen[entry.run.id] or best[entry.run.id]).get(f"val/{task}/{main}") for entry in entries],
+            "best epoch": [summaries[entry.run.id].get(f"val/{task}/{main}", {}).get("best_epoch") for entry in entries],
+            "test": [summaries[entry.run.id].get(f"test/{task}/{main}", {}).get("last") for entry in entries],
+        }
+        for column, found in columns.items():
+            rows[f"{title} {column}"] = [math.nan if value is None else value for value in found]
+            better[f"{title} {column}"] = higher
+        mains[f"{title} val"] = higher
+    ranked = bool(mains) and _seeds(entries) >= LEAST_SEEDS  # with fewer seeds, another seed may reverse the order
+    if ranked:
+        rows[RANK] = _ranks(rows, mains)
+    rows[PACE] = _paces(entries, reference)
+    rows[TIME] = [entry.run.seconds or math.nan for entry in entries]
+    order = [
+        "method",
+        "run",
+        "status",
+        *([RANK] if ranked else []),
+        PACE,
+        TIME,
+        *better,
+    ]  # the metrics last, because their number grows with the tasks
+    return rows[order], better | ({RANK: False} if ranked else {}) | {PACE: False, TIME: False}
+
+
+def _ranks(rows: pd.DataFrame, mains: dict[str, bool]) -> pd.Series:
+    """Mean ranks of the finished runs with a value in every task; NaN for all where there are fewer than two."""
+    ranked = rows[(rows["status"] == "finished") & rows[list(mains)].notna().all(axis=1)]
+    if not mains or len(ranked) < 2:
+        return pd.Series(math.nan, index=rows.index)
+    return pd.Series(mean_ranks(ranked[list(mains)].to_numpy().tolist(), list(mains.values())), index=ranked.index).reindex(rows.index)
+
+
+def _paces(entries: list[Entry], reference: Entry) -> list[float]:
+    plain = reference.run.steps_per_second
+    return [plain / entry.run.steps_per_second if plain and entry.run.steps_per_second else math.nan for entry in entries]
+
+
+def _styled(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) -> Any:
+    """Mark the values of the best method of a val column with a star and a shade, so that colour is not the only mark."""
+    constants, styled = constants_of(entries), table.style
+    for column, up in better.items():
+        starred, text, constant = stars(table, column, up, entries, constants.get(column)), _cell(column), constants.get(column)
+        for row, star in zip(table.index, starred, strict=True):
+            behind = constant is not None and no_better(table.at[row, column], constant, up)
+            mark = " ★" if star else f" {CONSTANT}" if behind else ""
+            styled = styled.format(lambda value, text=text, mark=mark: f"{text(value)}{mark}", subset=([row], [column]))
+        styled = styled.apply(lambda values, starred=starred: [BEST if star else "" for star in starred], subset=[column])
+    return styled
+
+
+def constants_of(entries: list[Entry]) -> dict[str, float]:
+    """Column -> value of a constant prediction, for the tasks whose runs recorded it."""
+    tasks = next((entry.run.info["tasks"] for entry in entries if entry.run.info), {})
+    found = {}
+    for task, info in tasks.items():
+        if info.get("constant") is not None:
+            title = f"{task} {info['main_metric']} {words.better(bool(info['metrics'][info['main_metric']]['higher_is_better']))}"
+            found |= {f"{title} val": info["constant"], f"{title} test": info["constant"]}
+    return found
+
+
+def no_better(value: float, constant: float, higher: bool) -> bool:
+    """Whether a value is no better than that of a constant prediction."""
+    return value <= constant if higher else value >= constant
+
+
+def stars(table: pd.DataFrame, column: str, higher: bool, entries: list[Entry], constant: float | None) -> list[bool]:
+    """Which rows of a column have a star: those of the best method of a val column, where its lead exceeds the noise. None with fewer than
+    ``LEAST_SEEDS`` seeds of each method, and none for a method no better than a constant prediction."""
+    nothing = [False] * len(table)
+    if not column.endswith(" val") or _seeds(entries) < LEAST_SEEDS:
+        return nothing
+    methods = pd.Series([entry.run.config.balancing.name for entry in entries], index=table.index)
+    finished = (table["status"] == "finished") & table[column].notna()
+    groups = table[column][finished].groupby(methods[finished])
+    means, errors, counts = groups.mean(), groups.sem(), groups.count()
+    best = clear_best(means, higher)
+    if math.isnan(best) or (counts < LEAST_SEEDS).any() or (constant is not None and no_better(best, constant, higher)):
+        return nothing
+    first, second = means.sort_values(ascending=not higher).index[:2]
+    if abs(means[first] - means[second]) <= 2 * math.hypot(errors[first], errors[second]):
+        return nothing
+    return list(finished & (methods == first))
+
+
+def clear_best(values: pd.Series, higher: bool) -> float:
+    """The best value where its lead over the second is at least ``AHEAD`` of its size; else NaN, also without a second value."""
+    known = values.dropna().sort_values(ascending=not higher)
+    if len(known) < 2:
+        return math.nan
+    best, second = known.iloc[0], known.iloc[1]
+    return float(best) if best != second and abs(best - second) >= AHEAD * abs(best) else math.nan
+
+
+def _cell(column: str) -> Callable[[float], str]:
+    shown = {RANK: lambda value: f"{value:.2f}", PACE: lambda value: f"{value:.2f}x", TIME: words.duration}.get(column, words.measured)
+    if column.endswith(" best epoch"):
+        shown = "{:.0f}".format
+
+    def text(value: float) -> str:
+        return "–" if math.isnan(value) else shown(value)
+
+    return text
+
+
+def _columns(table: pd.DataFrame, entries: list[Entry]) -> dict[str, Any]:
+    """Column settings. A heading begins with its distinguishing part, because a narrow table cuts off its end."""
+    numbers = {column: (column, column) for column in table if column not in ("method", "run", "status")}
+    for task, info in next((entry.run.info["tasks"] for entry in entries if entry.run.info), {}).items():
+        main = info["main_metric"]
+        metric = info["metrics"][main]
+        arrow = words.better(bool(metric["higher_is_better"]))
+        about = words.with_unit(f"{task}: {metric['title']}", metric.get("unit", ""))
+        better = "higher is better" if metric["higher_is_better"] else "lower is better"
+        for split in ("val", "test"):
+            numbers[f"{task} {main} {arrow} {split}"] = (f"{arrow} {split} {task} {main}", f"{about}, on {split}; {better}")
+        numbers[f"{task} {main} {arrow} best epoch"] = (f"epoch {task}", f"The epoch in which {task} was best on val")
+    return {
+        "method": st.column_config.TextColumn("method", pinned=True, width=METHOD_PIXELS),
+        "run": st.column_config.LinkColumn("run", display_text="open", width=58),
+        "status": st.column_config.TextColumn("status", width=78),
+        **{column: st.column_config.Column(label, help=words.plain(about), width=NUMBER_PIXELS) for column, (label, about) in numbers.items()},
+    }

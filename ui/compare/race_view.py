@@ -1,0 +1,163 @@
+"""The page of a race: its runs side by side, while they train and after they have ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.runs.method_race import SEPARATOR, race_in
+from ui.compare.race_charts import draw_charts
+from ui.compare.race_entries import Entry, cards, entries_of, whole_race
+from ui.compare.race_table import results
+from ui.drawing.run_charts import view_controls
+from ui.run.run_page import refresh_seconds
+from ui.shell import words
+from ui.shell.error_boundary import worded
+from ui.shell.state import hold, hold_first, listing, run_store, whole_page_if_asked
+from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
+
+NOTHING_YET = "A race trains the same settings and seed once per balancing method. This page compares curves, loss weights, results and times."
+
+
+def races() -> dict[str, str]:
+    """Id -> title of every race in the store, the newest first."""
+    found: dict[str, str] = {}
+    for run in listing(run_store().home.as_posix()):
+        race_id = race_in(run["tags"])
+        if race_id:
+            name = run["name"].rpartition(SEPARATOR)[0] or run["name"]
+            found.setdefault(race_id, f"{name}  ·  {words.moment(run['created_at'])}  ·  {race_id}")
+    return found
+
+
+def no_race(asked: str) -> None:
+    """Draw the page without a race: what will appear, and a link to the Train page."""
+    polling_strip()
+    st.title("Race", anchor=False)
+    if asked:
+        st.error(
+            f"There is no race '{words.plain(asked)}' in this store. Its runs may have been deleted, or their race tag removed.",
+            icon=":material/search_off:",
+        )
+    else:
+        st.info(f"There is no race yet. {NOTHING_YET}", icon=":material/info:")
+    st.page_link("pages/train.py", label="Open Train and its “Race several methods”", icon=":material/flag:")
+
+
+def show_race(race_id: str) -> None:
+    """Draw a race. While a run is active, one fragment refreshes the page; afterwards only the status bar polls."""
+    entries = entries_of(run_store(), race_id)
+    if _has_ended(entries):
+        with st.container():
+            polling_strip()
+            st.fragment(_still)(race_id)
+    else:
+        every = _every(entries)
+        st.fragment(_live, run_every=every)(race_id, every)
+
+
+def _has_ended(entries: list[Entry]) -> bool:
+    return all(entry.run.status.is_ended() for entry in entries)
+
+
+def _every(entries: list[Entry]) -> float:
+    """Seconds between refreshes: those of the active run that refreshes least often."""
+    return max((refresh_seconds(entry.run) for entry in entries if entry.run.status.is_active()), default=2.0)
+
+
+@worded
+def _live(race_id: str, every: float) -> None:
+    draw_strip()
+    entries = entries_of(run_store(), race_id)
+    with st.container():
+        _draw(race_id, entries)
+    if notice_endings(run_store()) or _has_ended(entries) or _every(entries) > every:
+        st.rerun()
+    whole_page_if_asked()
+
+
+@worded
+def _still(race_id: str) -> None:
+    entries = entries_of(run_store(), race_id)
+    _draw(race_id, entries)
+    if not _has_ended(entries):  # a run was just resumed
+        st.rerun()
+    whole_page_if_asked()
+
+
+def _draw(race_id: str, entries: list[Entry]) -> None:
+    if not entries:
+        st.info("The runs of this race were deleted.", icon=":material/info:")
+        return
+    _heading(race_id, entries)
+    whole_race(entries)
+    cards(entries)
+    view = view_controls("Curves", "on val, after each epoch; the boxes above show the line of each method")
+    kinds = {"metric": "main metric", "loss": "loss"}
+    kept = {"label_visibility": "collapsed", "persist_state": "session"}
+    shown = hold_first("race.what", "metric")
+    st.segmented_control("What is shown", list(kinds), default=shown, key="race.what", format_func=kinds.get, required=True, **kept)
+    draw_charts(run_store(), race_id, entries, view)
+    results(run_store(), entries)
+
+
+def _heading(race_id: str, entries: list[Entry]) -> None:
+    runs = [entry.run for entry in entries]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.title(f"Race of {len(runs)} methods", anchor=False, width="content")
+            st.badge(race_id, color="violet")
+        _picker(race_id)
+    st.markdown(f"{words.plain(runs[0].name.rpartition(SEPARATOR)[0] or runs[0].name)} :gray[· {_what_is_compared(entries)}]")
+
+
+def _what_is_compared(entries: list[Entry]) -> str:
+    """What the race compares. Names other differences, as after tagging other runs, live changes, or on other devices."""
+    runs = [entry.run for entry in entries]
+    left_out = ("name", "balancing", "device", "precision", "layout")
+    settings = [{key: value for key, value in run.config.to_dict().items() if key not in left_out} for run in runs]
+    if any(other != settings[0] for other in settings[1:]):
+        return f"these runs differ in more than their method; the Compare page lists the differences.{_computed_differently(entries)}"
+    one_seed = "One seed proves little: small differences mean nothing until other seeds confirm them."
+    same = f"same settings, same seed ({runs[0].config.seed})"
+    if differently := _computed_differently(entries):
+        return f"{same}, but{differently} {one_seed}"
+    begun = [how_computed(run) for run in runs if run.info]
+    return f"{same}{f', all in {begun[0]}' if begun else ''}, only the balancing differs. {one_seed}"
+
+
+def _computed_differently(entries: list[Entry]) -> str:
+    """Device, precision and layout of each run, where they differ among the started runs; else empty."""
+    groups: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.run.info:
+            groups.setdefault(how_computed(entry.run), []).append(words.plain(entry.method))
+    if len(groups) < 2:
+        return ""
+    each = "; ".join(f"{', '.join(methods)} in {how}" for how, methods in groups.items())
+    return f" these runs used different devices or number formats: {each}. This may cause part of the differences."
+
+
+def how_computed(run: Any) -> str:
+    """Such as ``bf16, channels last on cpu``."""
+    computed = run.computed
+    return f"{computed['precision']}, {computed['layout'].replace('_', ' ')} on {computed['device']}"
+
+
+def _picker(race_id: str) -> None:
+    names = races()
+    if len(names) < 2 or race_id not in names:
+        return
+    key = f"picked_race.{race_id}"
+    hold(key, race_id)
+    kept = {"label_visibility": "collapsed", "width": 360}
+    st.selectbox("Race", list(names), list(names).index(race_id), key=key, format_func=names.get, on_change=_take_picked, args=(key,), **kept)
+    if st.session_state.pop("go_to_race", False):
+        st.rerun()  # works also inside a fragment
+
+
+def _take_picked(key: str) -> None:
+    if st.session_state[key] in races():
+        st.query_params["race"] = st.session_state[key]
+        st.session_state["go_to_race"] = True

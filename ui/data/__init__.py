@@ -1,0 +1,1 @@
+"""The Data page: sets, pictures, numbers, preprocessing."""

@@ -1,0 +1,53 @@
+"""The dialog that deletes an imported data set. It names the set and the runs trained on it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mtl_core.data.imports import delete
+from ui.shell import page_jobs, words
+from ui.shell.error_boundary import is_ours
+from ui.shell.state import run_store
+
+SHOWN_RUNS = 5
+
+
+def delete_data(name: str) -> None:
+    """Draw the content of the dialog."""
+    if "dialog" not in st.session_state:
+        st.rerun()
+    runs = [run for run in run_store().runs() if run.config.data.name == "imported" and run.config.data.options.get("set") == name]
+    going = [run for run in runs if not run.status.is_ended()]
+    st.markdown(f"**{words.plain(name)}**")
+    if going:
+        names = ", ".join(words.plain(run.name) for run in going[:SHOWN_RUNS])
+        st.warning(f"This data set cannot be deleted while runs use it. Stop these first: {names}.", icon=":material/block:")
+    else:
+        trained = f" {len(runs)} ended runs on it keep their curves and predictions, but cannot be resumed or forked." if runs else ""
+        st.caption(f"Its prepared images and targets are deleted for good. The files that it was imported from stay.{trained}")
+    if "data_not_deleted" in st.session_state:
+        st.error(words.plain(st.session_state.pop("data_not_deleted")))
+    with st.container(horizontal=True):
+        if not going:
+            st.button("Delete", type="primary", icon=":material/delete:", key="delete_really", on_click=_really, args=(name,))
+        st.button("Close" if going else "Cancel", key="delete.keep", on_click=_close)
+
+
+def _close() -> None:
+    st.session_state.pop("dialog", None)
+
+
+def _really(name: str) -> None:
+    from ui.data.data_sets import work_key
+
+    try:
+        delete(name, run_store().home)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state["data_not_deleted"] = str(error)
+        return
+    page_jobs.drop(work_key({"name": "imported", "set": name}))
+    st.session_state.setdefault("toasts", []).append(f"Deleted: {words.plain(name)}")
+    _close()
+    st.query_params.clear()

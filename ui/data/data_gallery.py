@@ -1,0 +1,232 @@
+"""The gallery of a data set: its images with a task's targets drawn, filters, pages, and one enlarged image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from mtl_core.analysis.dataset_report import SPLITS, class_presence, find_rows, with_targets
+from mtl_core.data.dataset import MultiTaskDataset, PreparedData, Task
+from mtl_core.figures.gallery import Tile, contact_sheet, png
+from mtl_core.figures.overlays import enlarge
+from mtl_core.runs.looks import note_look_at_data
+from ui.data.data_sets import DataSet, work_key
+from ui.drawing.contact_sheets import drawn_and_said, for_thumbnails, ink, legend, room_for, said
+from ui.shell import page_jobs, words
+from ui.shell.state import hold, run_store, torch_is_ready
+
+PER_PAGE = 24
+COLUMNS = 8
+TILE_PIXELS = 224  # about; enlarged by a whole number
+LARGE_PIXELS = 420
+LARGE_COLUMNS = 4
+HAS = {"all": "All", "yes": "With target", "no": "Without"}
+
+
+def gallery(entry: DataSet, data: PreparedData) -> None:
+    """Draw the filters and the page of images that match them."""
+    tasks = with_targets(data)
+    split, task, rows = _filters(entry, data, tasks)
+    if not torch_is_ready():
+        return
+    if split == "test":
+        _report_look(entry)
+    _sample(entry, data, tasks, split, rows)
+    if not len(rows):
+        st.info("No image matches these filters. Change them above.", icon=":material/search_off:")
+        return
+    page = _pages(len(rows), len(data.split(split)), f"{entry.name}.{split}")
+    shown = rows[page * PER_PAGE : (page + 1) * PER_PAGE]
+    for start in range(0, len(shown), COLUMNS):
+        for place, row in zip(st.columns(COLUMNS, gap="small"), shown[start : start + COLUMNS], strict=False):
+            with place:
+                _tile(entry, data, split, task, int(row))
+    if task is not None:
+        legend(task)
+
+
+def _report_look(entry: DataSet) -> None:
+    """Record that the test images were shown, and say so."""
+    store = run_store()
+    try:
+        note_look_at_data(store.home, entry.part)
+        kept = "This look is recorded, and the Evaluation of each run on this data set shows it."
+    except OSError as error:
+        kept = f"This look could not be recorded in '{store.home}': {error.strerror or error}. Free some space, or set MTL_HOME."
+    st.caption(f":material/lock: Test images measure a run fairly only while no choice depends on them. {words.plain(kept)}")
+
+
+def _filters(entry: DataSet, data: PreparedData, tasks: dict[str, Task]) -> tuple[str, Task | None, np.ndarray]:
+    """Draw the filters for split, task, class and target, which the address holds. Returns the split, the task and the matching rows."""
+    with st.container(key="data_filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
+        split = _choice("split", "Split", [name for name in SPLITS if len(data.split(name))], entry.name)
+        name = _choice("task", "Targets of", list(tasks), entry.name)
+        task = tasks.get(name or "")
+        chosen, has = None, "all"
+        if task is not None:
+            has = _choice("has", "Targets", list(HAS), entry.name, HAS.get)
+            if task.classes:
+                chosen = _class_filter(task, f"{entry.name}.{name}")
+    part = data.split(split)
+    presence = None
+    if task is not None and chosen is not None:
+        presence = _presence(work_key(entry.part), split, name)[:, chosen]
+    return split, task, find_rows(part, task, has_target={"yes": True, "no": False}.get(has), presence=presence)
+
+
+def _choice(key: str, label: str, options: list[str], name: str, words_of: Any = str) -> str:
+    """Draw a row of options whose choice the address holds."""
+    asked = st.query_params.get(key)
+    value = asked if asked in options else (options[0] if options else None)
+    widget = f"data.{key}.{name}"
+
+    def take() -> None:
+        st.query_params[key] = st.session_state[widget]
+        _begin_at_first_page()
+
+    hold(widget, value)
+    st.segmented_control(label, options, default=value, required=True, key=widget, format_func=words_of, on_change=take)
+    return value or ""
+
+
+def _class_filter(task: Task, name: str) -> int | None:
+    asked, widget, choices = st.query_params.get("class"), f"data.class.{name}", ["", *task.classes]
+    value = asked if asked in choices else ""
+
+    def take() -> None:
+        st.query_params.pop("class", None)
+        if st.session_state[widget]:
+            st.query_params["class"] = st.session_state[widget]
+        _begin_at_first_page()
+
+    hold(widget, value)
+    st.selectbox("Class", choices, choices.index(value), key=widget, format_func=lambda text: text or "Any class", on_change=take, width=220)
+    return task.classes.index(value) if value else None
+
+
+def _begin_at_first_page() -> None:
+    for key in ("sheet", "sample"):
+        st.query_params.pop(key, None)
+
+
+def _pages(count: int, every: int, name: str) -> int:
+    """Draw the number of images and the page buttons. Returns the page shown, counted from 0."""
+    pages = -(-count // PER_PAGE)
+    asked = st.query_params.get("sheet", "1")
+    page = min(max(1, int(asked)), pages) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 1
+    with st.container(key="data_pages", horizontal=True, vertical_alignment="center", gap="small"):
+        of = f" of {every:,}" if count < every else ""
+        st.markdown(f"**{count:,}**{of} images · page {page:,} of {pages:,}", width="content")
+        st.space("stretch")
+        for label, icon, to in (
+            ("First", "first_page", 1),
+            ("Previous", "chevron_left", page - 1),
+            ("Next", "chevron_right", page + 1),
+            ("Last", "last_page", pages),
+        ):
+            off = not 1 <= to <= pages or to == page
+            st.button(label, icon=f":material/{icon}:", key=f"data.page.{label}", type="tertiary", disabled=off, on_click=_turn, args=(to,))
+    return page - 1
+
+
+def _turn(page: int) -> None:
+    st.query_params["sheet"] = str(page)
+
+
+def _tile(entry: DataSet, data: PreparedData, split: str, task: Task | None, row: int) -> None:
+    picture, caption = _drawn(work_key(entry.part), split, task.name if task else "", row)
+    st.image(picture, width="stretch", alt=f"Image {row + 1} of {split}")
+    label = words.plain(words.shortened(f"{row + 1}: {caption}" if caption else f"{row + 1}", 34))
+    st.button(label, key=f"data.open.{split}.{row}", type="tertiary", help="Enlarge this image, with every target", on_click=_show, args=(row,))
+
+
+def _show(row: int) -> None:
+    st.query_params["sample"] = str(row + 1)
+
+
+def _close() -> None:
+    st.query_params.pop("sample", None)
+
+
+def _sample(entry: DataSet, data: PreparedData, tasks: dict[str, Task], split: str, rows: np.ndarray) -> None:
+    """Draw the image that the address names, enlarged, with the target of every task."""
+    asked = st.query_params.get("sample", "")
+    if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:9]) <= len(data.split(split))):
+        st.query_params.pop("sample", None)
+        return
+    row = int(asked) - 1
+    before, after = rows[rows < row], rows[rows > row]
+    with st.container(border=True, key="data_sample"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            lacking = [name for name, task in tasks.items() if not data.split(split).labelled[task.target][row]]
+            without = f" :gray[no target for {words.plain(', '.join(lacking))}]" if lacking else ""
+            st.markdown(f"**Image {row + 1:,} of {split}**{without}", width="content")
+            st.space("stretch")
+            st.button(
+                "Previous", icon=":material/chevron_left:", key="data.previous", disabled=not len(before), on_click=_show, args=(_last(before),)
+            )
+            st.button("Next", icon=":material/chevron_right:", key="data.next", disabled=not len(after), on_click=_show, args=(_first(after),))
+            st.button("Close", icon=":material/close:", key="data.close", on_click=_close)
+        sheet, pictures, in_words = _large(work_key(entry.part), split, row, ink())
+        said(in_words)
+        with room_for(pictures, LARGE_COLUMNS):
+            st.image(sheet, width="stretch", alt=f"Image {row + 1} of {split} with every target")
+
+
+def _last(rows: np.ndarray) -> int:
+    return int(rows[-1]) if len(rows) else 0
+
+
+def _first(rows: np.ndarray) -> int:
+    return int(rows[0]) if len(rows) else 0
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _presence(key: str, split: str, task_name: str) -> np.ndarray:
+    data = page_jobs.state_of(key)["result"]["data"]
+    task, part = data.tasks[task_name], data.split(split)
+    return class_presence(task, part.targets[task.target], part.labelled[task.target])
+
+
+@st.cache_data(max_entries=800, show_spinner=False)
+def _drawn(key: str, split: str, task_name: str, row: int) -> tuple[bytes, str]:
+    data = page_jobs.state_of(key)["result"]["data"]
+    tile = drawn_target(data.split(split), row, data.tasks.get(task_name), TILE_PIXELS, small=True)
+    return png(tile.image), tile.caption
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _large(key: str, split: str, row: int, colour: str) -> tuple[bytes, int, list[str]]:
+    """The contact sheet as PNG, its number of pictures, and the targets that are text only."""
+    data = page_jobs.state_of(key)["result"]["data"]
+    part = data.split(split)
+    image = Tile(drawn_target(part, row, None, LARGE_PIXELS).image, "image")
+    targets = []
+    for name, task in with_targets(data).items():
+        tile = drawn_target(part, row, task, LARGE_PIXELS)
+        targets.append(Tile(tile.image, f"{name}: {tile.caption}" if tile.caption else name))
+    drawn, in_words = drawn_and_said(image, targets)
+    tiles = [image, *drawn]
+    rows = [("", tiles[start : start + LARGE_COLUMNS]) for start in range(0, len(tiles), LARGE_COLUMNS)]
+    return png(contact_sheet(rows, ink=colour, text_height=24)), len(tiles), in_words
+
+
+def drawn_target(part: MultiTaskDataset, row: int, task: Task | None, pixels: int, small: bool = False) -> Tile:
+    """One image, about ``pixels`` wide, with a task's target drawn on it (None: the image alone) and in words below it.
+
+    A ``small`` image with many boxes has no class names on them.
+    """
+    from mtl_core.tasks import TASK_KINDS
+
+    picture = np.moveaxis(np.asarray(part.images[row]), 0, -1)
+    picture = np.repeat(picture, 3, axis=-1) if picture.shape[-1] == 1 else np.ascontiguousarray(picture)
+    scale = max(1, pixels // picture.shape[1])
+    if task is None:
+        return Tile(enlarge(picture, scale), "")
+    if not part.labelled[task.target][row]:
+        return Tile(enlarge(picture, scale), "no target")
+    target = part.targets[task.target][row]
+    drawing = TASK_KINDS.load(task.kind).draw_target(picture, target, for_thumbnails(task, target) if small else task, scale)
+    return Tile(drawing.image, drawing.caption)

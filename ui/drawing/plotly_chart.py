@@ -1,0 +1,67 @@
+"""Plotly charts that are updated in place.
+
+Streamlit 1.67 takes a chart's identity from its figure, so ``st.plotly_chart`` builds a new chart at each change: the zoom is lost and each
+refresh costs the browser several times as much (seen in Chromium; ``docs/decisions.md``). This component keeps the chart and gives it the new
+lines. Plotly's script is the one that the plotly package ships, served by this server: nothing is fetched from elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import plotly
+import plotly.graph_objects as go
+import streamlit as st
+import streamlit.components.v1 as components
+
+from ui.shell.element_keys import component_key
+
+_CONFIG = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "sendChartToCloud"],  # nothing leaves this machine
+    "toImageButtonOptions": {"format": "svg"},
+}
+_SCRIPT = Path(__file__).with_name("plotly_chart.js")
+
+
+def prepared(figure: go.Figure, alt: str) -> dict[str, Any]:
+    """The data that the browser gets for a figure; all viewers share it.
+
+    Args:
+        figure: with ``layout.height``; a constant ``layout.uirevision`` keeps the zoom.
+        alt: text for screen readers.
+    """
+    text = figure.to_json()
+    return {"figure": text, "revision": hashlib.sha1(text.encode()).hexdigest(), "height": figure.layout.height, "alt": alt}
+
+
+def plot(chart: dict[str, Any], key: str, clicks: bool = False) -> dict[str, Any] | None:
+    """Draw a ``prepared`` chart, or update the one that has this key.
+
+    Args:
+        clicks: whether to report clicks on points.
+
+    Returns:
+        The point that was just clicked, with its place on both axes as ``x`` and ``y`` and its ``customdata``; else None.
+    """
+    data = {**chart, "config": _CONFIG, "plotly": _plotly_url()}
+    if not clicks:
+        _component()(key=component_key(key), data=data)
+        return None
+    return _component()(key=component_key(key), data={**data, "clicks": True}, on_clicked_change=lambda: None).clicked
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    return st.components.v2.component("live_plot", html='<div class="live-plot"></div>', js=_SCRIPT.read_text(encoding="utf-8"), isolate_styles=False)
+
+
+@st.cache_resource(show_spinner=False)
+def _plotly_url() -> str:
+    """URL at which this server serves the plotly package's script."""
+    folder = Path(plotly.__file__).parent / "package_data"
+    served = components.declare_component("plotly_files", path=str(folder))
+    base = st.get_option("server.baseUrlPath").strip("/")
+    return f"{'/' + base if base else ''}/component/{served.name}/plotly.min.js"

@@ -1,0 +1,204 @@
+"""Charts of a run's scalars: reading them, the view controls, and one panel per task."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.config import RunConfig
+from mtl_core.data import open_source
+from mtl_core.figures.colours import task_colours
+from mtl_core.figures.curves import Curve, curve_figure, positions
+from mtl_core.runs.store import RunStore
+from mtl_core.tasks import SELF_SUPERVISED
+from ui.drawing.plotly_chart import plot, prepared
+from ui.run.parent_curves import marks_of, past_of
+from ui.shell import words
+from ui.shell.element_keys import element_key
+
+CHART_SECONDS = 1.5  # viewers who ask for the same figure within this time share it
+KEPT_FIGURES = 80
+SPLIT_DASH = {"train": "solid", "val": "dash"}
+PER_STEP = ("optimizer/", "loss_weight/", "gradient_norm/", "gradient_share/", "task_vector_norm/", "task_vector_cosine/")
+PAST_COLOUR, PAST_DASH = "#8A8A8A", "dot"
+
+
+@dataclass(frozen=True)
+class View:
+    """Smoothing and axes of the curves, shared by all charts of a page."""
+
+    smoothing: float
+    axis: str
+    log_y: bool
+
+
+def view_controls(title: str, note: str) -> View:
+    """Draw a heading with the controls for smoothing, x axis and log y. The session keeps their values."""
+    with st.container(key="view", horizontal=True, vertical_alignment="center", gap="medium"):
+        st.subheader(title, anchor=False, width="content")
+        st.caption(note, width="content")
+        st.space("stretch")
+        axis = st.segmented_control(
+            "x axis",
+            ["step", "epoch", "minutes"],
+            default="step",
+            required=True,
+            key="view.axis",
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+        log_y = st.toggle("log y", key="view.log", help="Logarithmic y axis of the loss curves.", persist_state="session")
+        about = "Moving average of the step curves. The faint line shows the measured values."
+        smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="view.smoothing", width=220, help=about, persist_state="session")
+    return View(smoothing, axis or "step", log_y)
+
+
+def scalars_feed(store: RunStore, run_id: str) -> dict[str, Any]:
+    """All scalars of a run so far, as ``feed["frame"]``. Each call reads only the new rows from the store.
+
+    ``feed["past"]`` has the scalars of its parents up to the fork; it is empty for a run that is no fork.
+    """
+    feed = _feed(store.home.as_posix(), run_id)
+    with feed["lock"]:
+        if feed["past"] is None:
+            feed["past"] = past_of(store, store.get(run_id))
+        new = store.scalars(run_id, after=feed["row"])
+        if len(new):
+            feed["row"] = int(new["row"].max())
+            new = new if feed["frame"] is None else pd.concat([feed["frame"], new], ignore_index=True)
+        if feed["frame"] is None or len(new) > 0:
+            feed["frame"] = new
+    return feed
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _feed(home: str, run_id: str) -> dict[str, Any]:
+    return {"frame": None, "past": None, "row": 0, "figures": {}, "lock": threading.Lock()}
+
+
+def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.DataFrame], Any], alt: str) -> None:
+    """Draw a chart of a run's scalars. Its figure is rebuilt only when there are new rows, and at most every ``CHART_SECONDS``.
+
+    In between, the same figure is sent again, which costs the browser nothing. All viewers of a run share it.
+    """
+    figures, frame, asked = feed["figures"], feed["frame"], (key, view.smoothing, view.axis, view.log_y)
+    entry = figures.get(asked)
+    if entry is None or (entry["row"] != feed["row"] and time.monotonic() - entry["built"] > CHART_SECONDS):
+        if len(figures) >= KEPT_FIGURES:
+            figures.clear()
+        entry = figures[asked] = {"row": feed["row"], "built": time.monotonic(), "chart": prepared(build(frame), alt)}
+    plot(entry["chart"], key=f"chart.{key}")
+
+
+def colours_of(config: RunConfig) -> dict[str, str]:
+    """Task colours of a run. They follow the order of all tasks of the data set, then the self-supervised ones, so all runs on it agree."""
+    try:
+        names = [task.name for task in open_source(config.data).tasks()]
+    except Exception:  # a missing data set must not hide its runs
+        names = []
+    return task_colours([*names, *(name for name in (*SELF_SUPERVISED, *config.tasks) if name not in names)])
+
+
+def task_panels(run, feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View) -> None:
+    """Draw a panel per task, in two columns, with its loss and its main metric."""
+    colours, tasks = colours_of(run.config), run.info["tasks"]
+    panel_style(tasks, colours)
+    for start in range(0, len(tasks), 2):
+        places = st.columns(2) if len(tasks) > 1 else [st.container()]
+        for place, name in zip(places, list(tasks)[start : start + 2], strict=False):
+            with place, st.container(border=True, key=element_key("panel", name), gap="small"):
+                _task_panel(run, name, feed, summary, view, colours[name])
+
+
+def panel_style(tasks: Any, colours: dict[str, str], prefix: str = "panel") -> None:
+    """Give the top edge of each task's panel the task's colour."""
+    rules = (f".st-key-{element_key(prefix, name)}{{border-top:3px solid {colours[name]}!important}}" for name in tasks)
+    st.html(f"<style>{''.join(rules)}</style>")
+
+
+def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View, colour: str) -> None:
+    info = run.info["tasks"][name]
+    main = info["main_metric"]
+    metric = info["metrics"][main]
+    arrow = words.better(metric["higher_is_better"])
+    st.markdown(f"**{words.plain(name)}** :gray[{words.plain(info.get('title') or info['kind'])}]")
+    left, right = st.columns(2, gap="small")
+    left.markdown(f":small[:gray[Loss ↓]]  \n:small[{_best_and_last(summary.get(f'val/{name}/loss'))}]")
+    with left:
+
+        def losses(frame: pd.DataFrame) -> Any:
+            curves = [*past_curves(feed, f"{name}/loss", view.axis), *split_curves(frame, f"{name}/loss", colour, view.axis)]
+            return curve_figure(curves, smoothing=view.smoothing, log_y=view.log_y, marks=marks_of(run, frame, view.axis))
+
+        draw_chart(feed, f"{name}.loss", view, losses, f"Loss of {name}")
+    title = words.plain(words.with_unit(metric["title"], metric.get("unit", "")))
+    right.markdown(f":small[:gray[{title} {arrow}]]  \n:small[{_best_and_last(summary.get(f'val/{name}/{main}'))}]")
+    with right:
+
+        def metrics(frame: pd.DataFrame) -> Any:
+            curves = [*past_curves(feed, f"{name}/{main}", view.axis), *split_curves(frame, f"{name}/{main}", colour, view.axis)]
+            return curve_figure(curves, share=is_share(metric), marks=marks_of(run, frame, view.axis))
+
+        draw_chart(feed, f"{name}.{main}", view, metrics, f"{metric['title']} of {name}")
+
+
+def is_share(metric: dict[str, Any]) -> bool:
+    """Whether a metric lies between 0 and 1, such as accuracy. An index that can fall below 0, such as R2, counts as one, too."""
+    return bool(metric.get("higher_is_better")) and not metric.get("unit")
+
+
+def _best_and_last(entry: dict[str, Any] | None) -> str:
+    if not entry:
+        return ":gray[val: after each epoch]"
+    last = f"val: last **{words.measured(entry['last'])}**"
+    if entry["best"] is None:  # no finite value was measured yet
+        return last
+    return f"{last} · best **{words.measured(entry['best'])}** :gray[(epoch {entry['best_epoch']:g})]"
+
+
+def split_curves(frame: pd.DataFrame, name: str, colour: str, axis: str) -> list[Curve]:
+    """Train (solid) and val (dashed) of ``<task>/<metric>``."""
+    return [curve for split, dash in SPLIT_DASH.items() if len((curve := one_curve(frame, f"{split}/{name}", split, colour, axis, dash)).x)]
+
+
+def past_curves(feed: dict[str, Any], name: str, axis: str, splits: tuple[str, ...] = ("train", "val")) -> list[Curve]:
+    """The parents' curves of ``name`` before the fork: grey, behind the run's own curves."""
+    past = feed["past"]
+    curves = [one_curve(past, f"{split}/{name}", f"{split}, before the fork", PAST_COLOUR, axis, PAST_DASH) for split in splits]
+    return [replace(curve, faint=True) for curve in curves if len(curve.x)]
+
+
+def one_curve(frame: pd.DataFrame, key: str, name: str, colour: str, axis: str, dash: str = "solid") -> Curve:
+    """One scalar key as a curve. Values per step can be smoothed; values per epoch cannot."""
+    rows = frame[frame["key"] == key].drop_duplicates("step", keep="last")  # a repeated step replaces its earlier row
+    per_step = key.startswith(PER_STEP) or (key.startswith("train/") and key.endswith("/loss"))
+    return Curve(name, positions(rows, axis), rows["value"].to_numpy(dtype=float), colour, dash, smooth=per_step)
+
+
+def training_charts(run, feed: dict[str, Any], view: View) -> None:
+    """Draw the loss weights and the learning rate over time."""
+    colours = colours_of(run.config)
+
+    def loss_weights(frame: pd.DataFrame) -> Any:
+        curves = [one_curve(frame, f"loss_weight/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
+        return curve_figure(curves, legend=True, height=190, marks=marks_of(run, frame, view.axis))
+
+    def rate(frame: pd.DataFrame) -> Any:
+        curves = [*past_curves(feed, "lr", view.axis, splits=("optimizer",)), one_curve(frame, "optimizer/lr", "learning rate", "#56B4E9", view.axis)]
+        return curve_figure(curves, height=190, marks=marks_of(run, frame, view.axis))
+
+    left, right = st.columns(2)
+    with left.container(border=True):
+        st.markdown("**Loss weights** :gray[the factor on each task's loss or gradient]")
+        draw_chart(feed, "loss_weights", view, loss_weights, "Loss weights")
+        if run.info.get("heads"):
+            st.caption(f"These weights apply to the shared network. {run.info['heads']}")
+    with right.container(border=True):
+        st.markdown("**Learning rate** :gray[of the optimizer, at each step]")
+        draw_chart(feed, "lr", view, rate, "Learning rate")

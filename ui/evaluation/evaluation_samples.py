@@ -1,0 +1,57 @@
+"""Images of an evaluation with target and prediction, each with a link to the Predictions page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from mtl_core.data.dataset import Task
+from mtl_core.figures.gallery import Tile, contact_sheet, png
+from mtl_core.figures.overlays import enlarge
+from mtl_core.runs.evaluations import Evaluation
+from mtl_core.runs.store import RunStore
+from ui.drawing.contact_sheets import ink, task_of
+from ui.shell.state import torch_is_ready
+from ui.train.sample_preview import prepared_data
+
+COLUMNS, PIXELS = 6, 230
+
+
+def sample_row(
+    store: RunStore, run: Any, evaluation: Evaluation, task: str, arrays: dict[str, np.ndarray], rows: list[int], notes: list[str]
+) -> None:
+    """Draw the images, ``COLUMNS`` a row: target above prediction, a note, and a link."""
+    if not rows or not torch_is_ready():
+        return
+    data = prepared_data(store, run.config.data.model_dump(mode="json", exclude={"partition"}))
+    if data is None:
+        return
+    own = task_of(task, run.info["tasks"][task])
+    split = data.split(evaluation.split)
+    st.caption("Above: the target. Below: the prediction.")
+    for start in range(0, len(rows), COLUMNS):
+        for place, row, note in zip(st.columns(COLUMNS), rows[start : start + COLUMNS], notes[start : start + COLUMNS], strict=False):
+            with place:
+                st.image(_drawn(split, own, row, arrays), width="stretch", alt=f"Image {row} of {evaluation.split}: target and prediction of {task}")
+                query = {"run": run.id, "epoch": str(evaluation.report["epoch"]), "images": evaluation.split, "sample": str(row)}
+                st.page_link("pages/predictions.py", label=f"image {row} · {note}", query_params=query)
+
+
+def _drawn(split: Any, task: Task, row: int, arrays: dict[str, np.ndarray]) -> bytes:
+    from mtl_core.tasks import TASK_KINDS
+
+    kind = TASK_KINDS.load(task.kind)
+    image = np.ascontiguousarray(np.repeat(split.images[row], 3 // split.images.shape[1], axis=0).transpose(1, 2, 0))
+    scale = max(1, PIXELS // image.shape[1])
+    target = kind.draw_target(image, split.targets[task.target][row], task, scale)
+    tiles = [("", [Tile(target.image, target.caption or "target")])]
+    place = np.flatnonzero(arrays["kept"] == row)
+    if len(place):
+        prediction = arrays["predictions"][place[0]]
+        drawing = kind.draw_prediction(image, prediction.astype(np.float32) if prediction.dtype == np.float16 else prediction, task, scale)
+        tiles.append(("", [Tile(drawing.image, drawing.caption or "predicted")]))
+    else:
+        tiles.append(("", [Tile(enlarge(image, scale), "prediction not saved")]))
+    return png(contact_sheet(tiles, ink=ink(), text_height=max(14, scale * image.shape[1] // 14)))

@@ -1,0 +1,196 @@
+"""The Evaluation tab of a run: the choice of checkpoint and images, the gaps between splits, and the cost of one checkpoint for all tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.analysis.regret import chosen_epoch, course, regrets
+from mtl_core.data.dataset import SHARE
+from mtl_core.figures.evaluation_charts import regret_figure
+from mtl_core.runs.evaluations import SPLITS, Evaluation, evaluations
+from mtl_core.runs.looks import Look, looks, looks_at_data
+from mtl_core.runs.store import RunStore
+from mtl_core.training.checkpoint_files import KeptCheckpoint, kept_checkpoints
+from ui.drawing.plotly_chart import plot, prepared
+from ui.drawing.run_charts import colours_of, panel_style, scalars_feed
+from ui.evaluation.evaluation_request import job_controls
+from ui.evaluation.evaluation_task import task_evaluation
+from ui.shell import words
+from ui.shell.element_keys import element_key
+from ui.shell.state import hold_first
+
+TRAIN_PART = 128  # as in mtl_core.training.build, which imports torch
+VIEW = "run.view"  # key in the session
+VIEWS = {"training": "Training", "evaluation": "Evaluation"}
+
+
+def asked_view() -> str:
+    """The open tab of the run's page: the chosen one, at first the one in the address."""
+    asked = st.session_state.get(VIEW) or st.query_params.get("view", "training")
+    return asked if asked in VIEWS else "training"
+
+
+def view_choice() -> str:
+    """Draw the choice of the tab, which the address holds. Returns the chosen tab."""
+    held = hold_first(VIEW, asked_view())
+    view = st.segmented_control("View", list(VIEWS), default=held, format_func=VIEWS.get, key=VIEW, required=True, label_visibility="collapsed")
+    view = view or "training"
+    if view == "training":
+        for name in ("view", "images", "task", "checkpoint", "cell"):
+            st.query_params.pop(name, None)
+    else:
+        st.query_params["view"] = view
+    return view
+
+
+def evaluation_tab(store: RunStore, run: Any) -> None:
+    """Draw the tab. It reads stored results only and does not import torch."""
+    folder = store.folder(run.id)
+    kept = kept_checkpoints(folder)
+    if not kept:
+        st.info("No checkpoint has been saved yet. One is saved after each epoch and can then be evaluated here.")
+        return
+    found = evaluations(folder)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        checkpoint = _checkpoint_choice(run, kept)
+        split = _split_choice(run)
+    of_checkpoint = {one.split: one for one in found if one.checkpoint == checkpoint.name}
+    job_controls(store, run, checkpoint, split, of_checkpoint.get(split))
+    frame = scalars_feed(store, run.id)["frame"]
+    _test_line(frame, looks(store.folder(run.id)), looks_at_data(store.home, run.config.data.model_dump(mode="json")), run.created_at)
+    shown = of_checkpoint.get(split)
+    if shown is not None:
+        _tasks(store, run, shown)
+    st.subheader("From train to val to test", anchor=False)
+    _gaps(run, frame, checkpoint, of_checkpoint)
+    st.subheader("What one checkpoint for all tasks costs", anchor=False)
+    _regret(run, frame)
+
+
+def _checkpoint_choice(run: Any, kept: list[KeptCheckpoint]) -> KeptCheckpoint:
+    by_name = {checkpoint.name: checkpoint for checkpoint in reversed(kept)}
+    best = next((name for name, checkpoint in by_name.items() if checkpoint.is_best), next(iter(by_name)))
+
+    def title(name: str) -> str:
+        checkpoint = by_name[name]
+        marks = [word for word, there in (("best on val", checkpoint.is_best and checkpoint.whole_epoch), ("last", checkpoint.is_last)) if there]
+        where = f"epoch {checkpoint.epoch}" if checkpoint.whole_epoch else f"step {checkpoint.step:,}, in epoch {checkpoint.epoch + 1}"
+        return f"{where} ({', '.join(marks)})" if marks else where
+
+    key = f"evaluation.checkpoint.{run.id}"
+    asked = st.query_params.get("checkpoint", "")
+    held = hold_first(key, asked if asked in by_name else best, by_name)
+    name = st.selectbox("Checkpoint", list(by_name), list(by_name).index(held), format_func=title, key=key, width=280)
+    if name == best:
+        st.query_params.pop("checkpoint", None)
+    else:
+        st.query_params["checkpoint"] = name
+    return by_name[name]
+
+
+def _split_choice(run: Any) -> str:
+    key = f"evaluation.split.{run.id}"
+    asked = st.query_params.get("images", "val")
+    held = hold_first(key, asked if asked in SPLITS else "val")
+    split = st.segmented_control("Images", list(SPLITS), default=held, required=True, key=key) or "val"
+    st.query_params["images"] = split
+    return split
+
+
+def _test_line(frame: pd.DataFrame, seen: list[Look], in_data: list[float], begun: float) -> None:
+    """Say when the test images were used or seen. ``in_data`` has the times at which the Data page showed them."""
+    said, at_the_end = [], frame["key"].str.startswith("test/").any()
+    if at_the_end:
+        said.append("measured once when the run finished, with the best checkpoint on val")
+    said += [f"{look.what} on {words.moment(look.at)}, with epoch {look.epoch}" for look in seen]
+    said += [f"shown on the Data page on {words.moment(at)}, {'before' if at < begun else 'after'} this run was made" for at in in_data]
+    text = f"The test images were used: {'; '.join(said)}." if said else "The test images have not been used."
+    further = "Beyond that" if at_the_end else "Before the run finishes"
+    st.caption(f":material/lock: {text} {further} they are used only on your request. They never choose a checkpoint.")
+
+
+def _tasks(store: RunStore, run: Any, evaluation: Evaluation) -> None:
+    report = evaluation.report
+    st.caption(
+        f"Epoch {report['epoch']} on {report['split']}: {report['images']:,} images, measured {words.moment(report['created_at'])} "
+        f"in {words.duration(report['seconds'])} ({report['device']}, {report['precision']})."
+    )
+    names = list(report["tasks"])
+    asked = st.query_params.get("task")
+    key = f"evaluation.task.{run.id}"
+    held = hold_first(key, asked if asked in names else names[0])
+    chosen = st.pills("Task", names, default=held, key=key, required=True, label_visibility="collapsed") or names[0]
+    st.query_params["task"] = chosen
+    colours = colours_of(run.config)
+    panel_style(names, colours, prefix="evaluation")
+    with st.container(border=True, key=element_key("evaluation", chosen)):
+        task_evaluation(store, run, evaluation, chosen, colours[chosen])
+
+
+def _gaps(run: Any, frame: pd.DataFrame, checkpoint: KeptCheckpoint, found: dict[str, Evaluation]) -> None:
+    rows, parts = [], []
+    chosen = chosen_epoch(frame)
+    for task, info in run.info["tasks"].items():
+        for name, metric in info["metrics"].items():
+            if name == "loss":
+                continue
+            values = {split: found[split].value(task, name) if split in found else None for split in SPLITS}
+            for split in SPLITS:
+                if split not in found:
+                    values[split] = _recorded(frame, split, f"{split}/{task}/{name}", checkpoint, chosen)
+            if "train" not in found and values["train"] is not None:
+                parts.append("train")
+            rows.append({"Task": task, "Metric": f"{words.better(metric['higher_is_better'])} {metric['title']}", **_shown(values, metric)})
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height="content", key="evaluation.gaps", row_height=30)
+    note = "Lost: how much worse val is than train, and test than val. A negative value means better. "
+    if parts and run.info["images"]["train"] > TRAIN_PART:
+        note += f"Train is measured on {TRAIN_PART} fixed images until the whole split is evaluated. "
+    st.caption(note + words.ONE_SEED)
+
+
+def _recorded(frame: pd.DataFrame, split: str, key: str, checkpoint: KeptCheckpoint, chosen: int | None) -> float | None:
+    """The value that the run recorded for this checkpoint. Its test values belong to the best checkpoint."""
+    epochs, values = course(frame, key)
+    if split == "test":
+        return float(values[-1]) if len(values) and checkpoint.epoch == chosen and checkpoint.whole_epoch else None
+    there = values[epochs == checkpoint.epoch] if checkpoint.whole_epoch else values[:0]
+    return float(there[-1]) if len(there) else None
+
+
+def _shown(values: dict[str, float | None], metric: dict[str, Any]) -> dict[str, str]:
+    sign = 1 if metric["higher_is_better"] else -1
+
+    def lost(before: str, after: str) -> str:
+        one, other = values[before], values[after]
+        return "–" if one is None or other is None else f"{sign * (one - other):+.3g}{shown_unit}"
+
+    unit = metric.get("unit", "")
+    shown_unit = f" {unit}" if unit and unit != SHARE else ""
+    texts = {split: words.measured(value, unit) for split, value in values.items()}
+    return {**texts, "lost train to val": lost("train", "val"), "lost val to test": lost("val", "test")}
+
+
+def _regret(run: Any, frame: pd.DataFrame) -> None:
+    chosen, found = chosen_epoch(frame), regrets(frame, run.info["tasks"])
+    if chosen is None or not found:
+        st.caption("The best epoch of each task appears here after the first epoch.")
+        return
+    left, right = st.columns([6, 5], gap="medium")
+    rows = [
+        {
+            "Task": one.task,
+            "Cost": f"{one.cost:.3g} ({one.share:.1f} %)" if one.share == one.share else f"{one.cost:.3g}",
+            "Its best epoch": one.best_epoch,
+            "Best": words.measured(one.best, one.metric.get("unit", "")),
+            f"Epoch {chosen}": words.measured(one.chosen, one.metric.get("unit", "")),
+            "Metric on val": f"{words.better(one.metric['higher_is_better'])} {one.metric['title']}",
+        }
+        for one in found
+    ]
+    left.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height="content", key="evaluation.regret", row_height=30)
+    left.caption(f"Epoch {chosen} has the highest mean score over the tasks on val. A task trained alone would keep its own best epoch.")
+    with right:
+        plot(prepared(regret_figure(found, colours_of(run.config), chosen), "What each epoch costs each task"), key="chart.evaluation.regret")

@@ -1,0 +1,231 @@
+"""One task's evaluation: metrics, classes, confusion whose cells open their images, curves, worst images."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from mtl_core.analysis.box_matching import SHOWN_SCORE
+from mtl_core.analysis.evaluation.findings import OUTCOMES, Cells
+from mtl_core.analysis.sample_errors import worst_first
+from mtl_core.figures import evaluation_charts as figures
+from mtl_core.runs.evaluations import Evaluation
+from mtl_core.runs.store import RunStore
+from mtl_core.tasks import kind_of
+from ui.drawing.plotly_chart import plot, prepared
+from ui.evaluation.evaluation_samples import sample_row
+from ui.shell import words
+
+SHORT = {  # title of a column -> what fits over numbers
+    "Average precision": "AP",
+    "Precision": "Prec.",
+    "Recall": "Recall",
+    "Specificity": "Spec.",
+    "Sensitivity": "Sens.",
+    "Images with it": "Images",
+    "Intersection over union": "IoU",
+}
+LETTER_PIXELS = 7
+NUMBER_PIXELS = 62  # wide is a column of the class table
+COLUMN_ORDER = {"ap": 0, "iou": 0, "support": 2}  # the main value next to the name, the rest (1), how many there are
+SHOWN = 6  # images of a cell or of the worst
+
+
+def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str, colour: str) -> None:
+    """All that is stored of one task on one split."""
+    about = evaluation.report["tasks"][task]
+    st.markdown(f"**{words.plain(task)}** :gray[{words.plain(about['title'] or about['kind'])} · {about['labelled']:,} labelled images]")
+    if not about["values"]:
+        st.caption("Nothing is known about how to evaluate this kind of task.")
+        return
+    _values(about)
+    arrays = _arrays(evaluation, task)
+    key = f"{run.id}.{evaluation.split}.{task}"
+    cells = evaluation.cells(task, arrays)
+    if cells is not None:
+        left, right = st.columns([6, 5], gap="large")
+        with left:
+            chosen = _confusion(cells, kind_of(about["kind"]).confusion_titles, colour, key, task)
+        st.query_params["cell"] = f"{task}.{chosen[0]}.{chosen[1]}"
+        with right:
+            shown = _class_table(about, key, curves="pr" in arrays or "roc" in arrays)
+        _cell_images(store, run, evaluation, task, arrays, cells, chosen)
+    else:
+        shown = None
+        st.query_params.pop("cell", None)
+    _charts(about, arrays, shown, colour, key)
+    _worst(store, run, evaluation, task, arrays, about)
+
+
+def _arrays(evaluation: Evaluation, task: str) -> dict[str, np.ndarray]:
+    return _read(evaluation.folder.as_posix(), evaluation.report["arrays"], task, evaluation)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _read(folder: str, name: str, task: str, _evaluation: Evaluation) -> dict[str, np.ndarray]:
+    return _evaluation.arrays(task)
+
+
+def _values(about: dict[str, Any]) -> None:
+    cells = "".join(
+        f'<div><div class="fact-name">{words.better(entry["higher_is_better"])} {html.escape(entry["title"])}</div>'
+        f"<div>{html.escape(words.measured(entry['value'], entry['unit']))}</div></div>"
+        for entry in about["values"]
+    )
+    st.html(f'<div class="facts">{cells}</div>')
+
+
+def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str, task: str) -> tuple[int, int]:
+    """The matrix; which cell is open: clicked, chosen below it, or named in the address."""
+    without = f" without its {OUTCOMES[-1]}s" if cells.columns == OUTCOMES else ""
+    which = f" with a score of {SHOWN_SCORE:g} or more" if cells.counted == "boxes" else ""
+    st.markdown(f":small[:gray[Confusion: {cells.counted}{which}; colour is the share of a row{without}. Click a cell to see its images.]]")
+    matrix = cells.matrix()
+    quiet = OUTCOMES[-1] if cells.columns == OUTCOMES else ""
+    figure = figures.confusion_figure(matrix, cells.rows, cells.columns, cells.counted, colour, titles, uncoloured=quiet)
+    clicked = plot(prepared(figure, "Confusion matrix"), key=f"chart.confusion.{key}", clicks=True)
+    row_key, column_key = f"evaluation.row.{key}", f"evaluation.column.{key}"
+    if clicked:
+        st.session_state[row_key], st.session_state[column_key] = int(clicked["y"]), int(clicked["x"])
+    if row_key not in st.session_state:
+        opened = _asked_cell(task, matrix.shape) or _most_wrong(matrix, cells.columns == OUTCOMES)
+        st.session_state[row_key], st.session_state[column_key] = opened
+    with st.container(horizontal=True):
+        row = _cell_choice(titles[0], cells.rows, row_key)
+        column = _cell_choice(titles[1], cells.columns, column_key)
+    return row, column
+
+
+def _cell_choice(title: str, names: Any, key: str) -> int:
+    return st.selectbox(title.capitalize(), range(len(names)), st.session_state[key], format_func=lambda place: names[place], key=key)
+
+
+def _asked_cell(task: str, shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """The cell that the address names, where it is one of this task's."""
+    name, _, place = st.query_params.get("cell", "").partition(f"{task}.")
+    row, _, column = place.partition(".")
+    if name or len(place) > 20 or not (row.isdecimal() and column.isdecimal()):
+        return None
+    return (int(row), int(column)) if int(row) < shape[0] and int(column) < shape[1] else None
+
+
+def _most_wrong(matrix: np.ndarray, of_outcomes: bool) -> tuple[int, int]:
+    """The largest cell that holds mistakes."""
+    wrong = matrix.copy()
+    if of_outcomes:
+        wrong[:, [0, 3]] = 0  # what was found, and what is absent and was not predicted
+    else:
+        np.fill_diagonal(wrong, 0)
+    row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    return int(row), int(column)
+
+
+def _cell_images(
+    store: RunStore, run: Any, evaluation: Evaluation, task: str, arrays: dict[str, np.ndarray], cells: Cells, chosen: tuple[int, int]
+) -> None:
+    images, counts = cells.images(*chosen)
+    what = f"{words.plain(cells.rows[chosen[0]])} → {words.plain(cells.columns[chosen[1]])}"
+    if not len(images):
+        st.caption(f"{what}: no image.")
+        return
+    total = _counted(int(counts.sum()), cells.counted) + ("" if cells.counted == "images" else f" in {_counted(len(images), 'images')}")
+    st.markdown(f"**{what}**: {total}" + (f" :gray[· the first {SHOWN}]" if len(images) > SHOWN else ""))
+    notes = [_counted(int(count), cells.counted) if cells.counted != "images" else "" for count in counts[:SHOWN]]
+    notes = [note or f"error {arrays['errors'][image]:.2g}" for note, image in zip(notes, images, strict=False)]
+    sample_row(store, run, evaluation, task, arrays, [int(image) for image in images[:SHOWN]], notes)
+
+
+def _counted(count: int, plural: str) -> str:
+    return f"{count:,} {plural.removesuffix('es' if plural == 'boxes' else 's') if count == 1 else plural}"
+
+
+def _class_table(about: dict[str, Any], key: str, curves: bool) -> int | None:
+    """Every class; where there are curves, the one that is chosen has its own in colour."""
+    st.markdown(f":small[:gray[Each class; a dash where it is not defined.{' Choose a row to colour its curves.' if curves else ''}]]")
+    columns = {"Class": about["classes"]}
+    for entry in sorted(about["class_values"], key=lambda entry: COLUMN_ORDER.get(entry["name"], 1)):
+        whole = entry["name"] == "support"
+        title = entry["title"] if whole else f"{words.better(entry['higher_is_better'])} {entry['title']}"  # the arrow first: a long title is cut
+        columns[title] = [None if value is None else int(value) if whole else round(value, 3) for value in entry["values"]]
+    picked = st.dataframe(
+        pd.DataFrame(columns),
+        hide_index=True,
+        width="stretch",
+        height=min(430, 38 + 32 * len(about["classes"])),
+        row_height=32,
+        placeholder="–",
+        on_select="rerun" if curves else "ignore",
+        selection_mode="single-row",
+        column_config=_narrow(columns),
+        key=f"evaluation.classes.{key}",
+    )
+    _absent(about)
+    rows = picked.selection.rows if curves and picked else []
+    return rows[0] if rows else None
+
+
+def _narrow(columns: dict[str, Any]) -> dict[str, Any]:
+    """Columns as wide as numbers need: with titles in full, the last ones lay outside the table. They are read on hover."""
+    return {
+        title: st.column_config.NumberColumn(label, width=max(NUMBER_PIXELS, 22 + LETTER_PIXELS * len(label)), help=title)
+        for title, label in ((title, _short(title)) for title in columns if title != "Class")
+    }
+
+
+def _short(title: str) -> str:
+    """A column's head that is not cut: long titles in a word or two, in full on hover."""
+    for long, short in SHORT.items():
+        title = title.replace(long, short)
+    return title
+
+
+def _absent(about: dict[str, Any]) -> None:
+    """Which classes these images do not hold, and what becomes of them in the means."""
+    support = next((entry["values"] for entry in about["class_values"] if entry["name"] == "support"), [])
+    names = [words.plain(name) for name, count in zip(about["classes"], support, strict=False) if count == 0]
+    if not names:
+        return
+    shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    has_curves = any(entry["name"] == "ap" for entry in about["class_values"])
+    left_out = " Without a case to find there is no average precision: its mean leaves them out." if has_curves else ""
+    st.caption(f"Not in these images: {shown}.{left_out}")
+
+
+def _charts(about: dict[str, Any], arrays: dict[str, np.ndarray], shown: int | None, colour: str, key: str) -> None:
+    unit, charts = about["unit"], []
+    if "pr" in arrays:
+        title = "Precision over recall" + kind_of(about["kind"]).curve_note
+        charts.append((title, "pr", figures.class_curves_figure(arrays["pr"], about["classes"], shown, "pr", colour)))
+    if "roc" in arrays:
+        charts.append(("ROC", "roc", figures.class_curves_figure(arrays["roc"], about["classes"], shown, "roc", colour)))
+    if "reliability" in arrays:
+        charts.append(("Calibration: honest bars end on the line", "reliability", figures.reliability_figure(arrays["reliability"], colour)))
+    if "scatter" in arrays:
+        charts.append(("Predicted against target", "scatter", figures.scatter_figure(arrays["scatter"], unit, colour, height=260)))
+    if "by_depth" in arrays:
+        charts.append(("Error by depth", "by_depth", figures.by_depth_figure(arrays["by_depth"], unit, colour)))
+    if "by_angle" in arrays:
+        charts.append(("Angles of the pixels", "by_angle", figures.by_angle_figure(arrays["by_angle"], colour)))
+    if about["errors"]:
+        errors = about["errors"]
+        title = ", ".join(filter(None, (errors["title"], errors["unit"])))
+        charts.append(("Errors of single images", "errors", figures.errors_figure(arrays["errors"], title, colour)))
+    for start in range(0, len(charts), 4):
+        row = charts[start : start + 4]
+        for place, (title, name, figure) in zip(st.columns(max(2, len(row))), row, strict=False):
+            with place:
+                st.markdown(f":small[:gray[{title}]]")
+                plot(prepared(figure, title), key=f"chart.evaluation.{name}.{key}")
+
+
+def _worst(store: RunStore, run: Any, evaluation: Evaluation, task: str, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> None:
+    if not about["errors"]:
+        return
+    errors = arrays["errors"]
+    rows = [int(row) for row in worst_first(errors)[:SHOWN]]
+    st.markdown(f"**Worst images** :gray[by {words.plain(about['errors']['title'])} ↓]")
+    sample_row(store, run, evaluation, task, arrays, rows, [words.measured(float(errors[row]), about["errors"]["unit"]) for row in rows])

@@ -1,0 +1,1 @@
+"""The steps of an import, from files to a set in the store."""

@@ -1,0 +1,83 @@
+"""The import panel: choose files, correct what the scan found, read the report, import. The engine does the work; this module draws it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from ui.importing.import_draft import discard_draft, draft, job_key, result_of, start_check, take_proposal
+from ui.importing.import_form import form_step
+from ui.importing.import_questions import check_questions_step, open_questions
+from ui.importing.import_report import report_step
+from ui.importing.import_source import source_step, suggested_name
+from ui.shell import page_jobs, words
+
+
+def import_panel() -> None:
+    """Draw the current step of the import."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Bring your own images", anchor=False, width="content")
+        st.space("stretch")
+        if draft():
+            st.button("Other files", icon=":material/restart_alt:", key="import.restart", type="tertiary", on_click=discard_draft)
+        st.button("Back to the data sets", icon=":material/arrow_back:", key="import.back", type="tertiary", on_click=_back)
+    if not draft():
+        source_step()
+        return
+    if not _ended("propose", "Scanning"):
+        return
+    proposal = result_of("propose")
+    take_proposal(proposal, suggested_name(draft()["title"]))
+    state = page_jobs.state_of(job_key("import"))
+    if state is not None and state["done"] and state["result"]:
+        _finished(state["result"])
+        return
+    if not _ended("import", "Importing"):
+        return
+    form_step(proposal)
+    if "import_refused" in st.session_state:
+        st.error(words.plain(st.session_state["import_refused"]), icon=":material/block:")
+    if _ended("check", "Checking"):
+        examined = result_of("check")
+        report = examined.report if examined is not None else None
+        label = "Check the files" if report is None else "Check again"
+        kind = "primary" if report is None else "secondary"
+        left = len(open_questions(proposal))
+        st.button(label, type=kind, icon=":material/fact_check:", key="import.check", disabled=left > 0, on_click=start_check)
+        if left:
+            st.caption(f":material/help: Answer the {'question' if left == 1 else f'{left} questions'} above first.")
+        elif report is None:
+            st.caption("The check reads every file once and lists what is wrong. It writes nothing.")
+        else:
+            check_questions_step(examined)
+            report_step(report)
+
+
+def _ended(kind: str, title: str) -> bool:
+    """Whether a job of the draft has ended. Draws its progress or its error. False after a failed scan, which leaves nothing to continue with."""
+    state = page_jobs.state_of(job_key(kind))
+    if state is None:
+        return kind != "propose"
+    if not state["done"]:
+        page_jobs.show_progress(job_key(kind), title)
+        return False
+    if state["cancelled"]:
+        st.info("Cancelled. No files are left of it.", icon=":material/info:")
+    elif state["error"]:
+        own = state["error"].replace(Path(draft()["path"]).name, draft()["title"])  # an upload is stored under a checksum of its content
+        st.error(words.plain(own), icon=":material/error:")
+    return kind != "propose" or state["result"] is not None
+
+
+def _finished(name: str) -> None:
+    """Open the page of the new set."""
+    discard_draft()
+    st.session_state.setdefault("toasts", []).append(f"{words.plain(name)} is imported")
+    st.query_params.clear()
+    st.query_params["data"] = f"imported/{name}"
+    st.rerun()
+
+
+def _back() -> None:
+    st.query_params.pop("new", None)

@@ -1,0 +1,137 @@
+"""Image sources of the Predictions page: the probe set at every epoch, or a split predicted by the best checkpoint."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import PartConfig
+from mtl_core.data.data_source import Progress
+from mtl_core.data.dataset import Task
+from mtl_core.runs.artifacts import probe_epochs
+from mtl_core.runs.prediction_timeline import Film
+from mtl_core.runs.store import RunStore
+from mtl_core.training.checkpoint_files import kept_checkpoints
+from ui.drawing.contact_sheets import task_of
+from ui.shell.state import run_store, torch_is_ready
+from ui.shell.words import plain
+
+PROBE = "probe"
+SPLITS = {
+    PROBE: "Probe images (of val), every epoch",
+    "val": "Validation split, best checkpoint",
+    "train": "Training split, best checkpoint",
+    "test": "Test split, best checkpoint",
+}
+POLL_SECONDS = 1.0
+
+
+def tasks_of(run: Any) -> dict[str, Task]:
+    """The run's tasks as it recorded them."""
+    return {name: task_of(name, info) for name, info in run.info["tasks"].items()}
+
+
+def film_of(store: RunStore, run: Any) -> Film | None:
+    """The probe images with their predictions; None where none are saved yet."""
+    if not run.info or not probe_epochs(store.folder(run.id)):
+        return None
+    return _film(store.home.as_posix(), run.id, json.dumps(run.info["tasks"], sort_keys=True))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the predictions of every epoch")
+def _film(home: str, run_id: str, tasks: str) -> Film:
+    film = Film(run_store().folder(run_id), {name: task_of(name, info) for name, info in json.loads(tasks).items()})
+    film.epochs()
+    return film
+
+
+def pictures_of(run: Any, source: str) -> Any:
+    """The chosen images; None, with the reason and an action on screen, where there are none yet."""
+    store = run_store()
+    if source == PROBE:
+        return film_of(store, run)
+    if not torch_is_ready():
+        return None
+    checkpoint = next((kept.name for kept in kept_checkpoints(store.folder(run.id)) if kept.is_best), None)
+    if checkpoint is None:
+        st.info(f"{plain(run.name)} has no checkpoint yet. A split can be predicted after its first epoch.")
+        return None
+    found = _split_of(store, run, source, checkpoint)
+    if found is None:
+        _offer(store, run, source, checkpoint)
+    return found
+
+
+def _split_of(store: RunStore, run: Any, split: str, checkpoint: str) -> Any:
+    """Saved predictions of a split; None where it was not predicted."""
+    from mtl_core.inference.split_predictions import open_split
+
+    if not (store.folder(run.id) / "predictions" / f"{split}_{checkpoint}").is_dir():
+        return None
+    data = split_data(store.cache.as_posix(), json.dumps(run.config.to_dict()["data"], sort_keys=True), split)
+    return open_split(store.folder(run.id), split, checkpoint, data, tasks_of(run))
+
+
+@st.cache_resource(max_entries=6, show_spinner="Opening the data")
+def split_data(cache: str, data: str, split: str) -> Any:
+    """A split of a run's data, prepared again if the cache has lost it."""
+    from pathlib import Path
+
+    from mtl_core.data import open_source
+    from mtl_core.data.prepare import prepare
+
+    return prepare(open_source(PartConfig.model_validate(json.loads(data))), Path(cache)).split(split)
+
+
+def _offer(store: RunStore, run: Any, split: str, checkpoint: str) -> None:
+    from mtl_core.inference import prediction_jobs
+
+    key = f"{store.home}/{run.id}/{split}_{checkpoint}"
+    state = prediction_jobs.state_of(key)
+    if state and not state["done"]:
+        _progress(key)
+        return
+    if state and state["error"]:
+        st.error(f"The {split} split could not be predicted: {state['error']}", icon=":material/error:")
+    st.info(f"The {split} split has not been predicted with the best checkpoint yet. {_how_many(run, split)} The predictions are saved with the run.")
+    if split == "test":
+        st.caption("Test images measure a run fairly only while no choice depends on them. Do not change settings after looking at them.")
+    begin = st.button(f"Predict the {split} split", icon=":material/play_arrow:", key=f"predict.{split}", type="primary")
+    if begin:
+        prediction_jobs.start(key, lambda progress: _work(store, run.id, run.config, split, checkpoint, progress))
+        st.rerun()
+
+
+def _how_many(run: Any, split: str) -> str:
+    """How many images would be predicted. Only a part of a large split is."""
+    from mtl_core.inference.split_predictions import images_predicted
+
+    count = run.info["images"].get(split, 0)
+    chosen = images_predicted(count, tuple(run.info["image_shape"][1:]), len(run.info["tasks"]))
+    if chosen == count:
+        return f"It has {count:,} images."
+    return f"Of its {count:,} images, {chosen:,} evenly spaced ones are predicted. The run's Evaluation tab measures all of them."
+
+
+def _work(store: RunStore, run_id: str, config: RunConfig, split: str, checkpoint: str, progress: Progress) -> None:
+    from mtl_core.data import open_source
+    from mtl_core.data.prepare import prepare
+    from mtl_core.inference.loading import load
+    from mtl_core.inference.split_predictions import predict_split
+
+    predictor = load(run_id, "best", home=store.home)
+    data = prepare(open_source(config.data), store.cache, progress).split(split)
+    predict_split(predictor, data, split, checkpoint, store.folder(run_id), progress)
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _progress(key: str) -> None:
+    from mtl_core.inference import prediction_jobs
+
+    state = prediction_jobs.state_of(key)
+    if state is None or state["done"]:
+        st.rerun()
+    st.progress(state["share"], text=state["text"])

@@ -1,0 +1,184 @@
+"""The user's own image: predictions of all tasks of a run, and the time that sharing the backbone saves."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from ui.drawing.run_charts import colours_of
+from ui.drawing.viewer import sample_json, viewer
+from ui.predictions.image_source import pictures_of, tasks_of
+from ui.predictions.sample_view import look_sheet, predictor_of
+from ui.shell.error_boundary import is_ours, worded
+from ui.shell.state import run_store, torch_is_ready
+from ui.shell.words import plain
+
+EXAMPLES = 4
+MOST_BYTES = 20 * 2**20
+TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
+
+
+@st.fragment
+@worded
+def own_image(run_id: str) -> None:
+    """Draw the choice of an image (upload, paste or example) and the predictions on it."""
+    run = run_store().get(run_id)
+    if not torch_is_ready():
+        return
+    checkpoint = _checkpoint(run)
+    if not checkpoint:
+        st.info(f"{plain(run.name)} has no checkpoint yet. Predictions are possible after its first epoch.")
+        return
+    content, name = _chosen(run)
+    if content is None:
+        st.caption("The run predicts all its tasks on your image. The image stays on the server's machine and is not saved.")
+        return
+    from mtl_core.inference.image_reading import as_image
+
+    predictor = predictor_of(run_store().home.as_posix(), run.id, checkpoint)
+    try:
+        image = as_image(content, predictor.levels)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.error(f"{plain(name)}: {plain(str(error))}", icon=":material/broken_image:")
+        return
+    _predicted(run, predictor, image, name)
+
+
+def _chosen(run: Any) -> tuple[Any, str]:
+    """The image chosen last, as bytes or an array, and its name on screen."""
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        uploaded = st.file_uploader(
+            "Your image", type=TYPES, key="own.upload", help="Drop a file here, choose one, or copy an image and press Ctrl+V.", max_upload_size=20
+        )
+        pasted = _paste()
+    with right:
+        pictures = pictures_of(run, "probe")
+        if pictures is not None:
+            st.caption("Or an image that this run was not trained on:")
+            with st.container(horizontal=True):
+                for number in range(min(EXAMPLES, len(pictures))):
+                    st.button(f"Example {number + 1}", key=f"own.example.{number}", on_click=_take_example, args=(number,))
+    if uploaded is not None:
+        if st.session_state.get("own.seen") != uploaded.file_id:
+            st.session_state["own.seen"] = uploaded.file_id
+            st.session_state.pop("own.taken", None)
+    elif st.session_state.get("own.seen"):
+        st.session_state.pop("own.seen")
+    if pasted and pasted != st.session_state.get("own.pasted"):
+        st.session_state["own.pasted"] = pasted
+        st.session_state["own.taken"] = "paste"
+    taken = st.session_state.get("own.taken")
+    if taken == "paste" and pasted:
+        try:
+            return base64.b64decode(pasted.partition(",")[2], validate=True), "the pasted image"
+        except binascii.Error:
+            return None, ""
+    if isinstance(taken, int) and pictures is not None and taken < len(pictures):
+        return pictures.image(taken), f"example {taken + 1}"
+    if uploaded is not None:
+        return uploaded.getvalue(), uploaded.name
+    return None, ""
+
+
+def _take_example(number: int) -> None:
+    st.session_state["own.taken"] = number
+
+
+def _paste() -> str:
+    """The pasted image as a data URL; empty without one."""
+    return (_paste_component()(key="own.paste", on_image_change=lambda: None, data={"most": MOST_BYTES}) or {}).get("image") or ""
+
+
+@st.cache_resource(show_spinner=False)
+def _paste_component() -> Any:
+    script = """
+export default function ({ parentElement, data, setStateValue }) {
+  const said = parentElement.querySelector(".paste");
+  said.latest = { data, setStateValue };
+  if (said.listens) return;
+  said.listens = true;
+  document.addEventListener("paste", (event) => {
+    if (!said.isConnected) return;
+    const file = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
+    if (!file) return;
+    if (file.size > said.latest.data.most) { said.textContent = "The pasted image is larger than 20 MB."; return; }
+    const reader = new FileReader();
+    reader.onload = () => { said.textContent = "Pasted."; said.latest.setStateValue("image", reader.result); };
+    reader.readAsDataURL(file);
+  });
+}"""
+    return st.components.v2.component(
+        "paste_image",
+        html='<div class="paste" style="font-size:.82rem;opacity:.7">Ctrl+V pastes a copied image.</div>',
+        js=script,
+        isolate_styles=False,
+    )
+
+
+def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
+    from mtl_core.figures.layers import prediction_layer
+    from mtl_core.inference.saliency import saliency
+    from mtl_core.inference.timing import time_sharing
+
+    tasks = tasks_of(run)
+    frame = predictor.framed(image)
+    shown = np.repeat(frame, 3 // frame.shape[2], axis=2)
+    outputs = predictor.outputs(frame[None])
+    decoded = predictor.decode(outputs)
+    layers = {}
+    for task, prediction in decoded.items():
+        candidates = predictor.kinds[task].candidates(outputs[task])
+        layers[task] = prediction_layer(tasks[task], shown, prediction[0], None if candidates is None else candidates[0])
+    sample = sample_json(0, shown, json.dumps(dict.fromkeys(tasks)), [([0], json.dumps([layers]))])
+    sequence = hashlib.sha1(shown.tobytes()).hexdigest()
+    height, width = image.shape[:2]
+    fitted = "" if frame.shape[:2] == image.shape[:2] else f", shown to the network as {frame.shape[1]} x {frame.shape[0]} ({predictor.how})"
+    st.caption(
+        f"{plain(name)}: {width} x {height} pixels{fitted}. The network gives a prediction for any image. On an image unlike its training "
+        "images, its percentages mean nothing."
+    )
+    viewer(
+        sample,
+        tasks,
+        colours_of(run.config),
+        [run.name],
+        key=f"own.viewer.{run.id}",
+        sequence=f"own/{sequence}",
+        epoch=0,
+        with_targets=False,
+        single=f"best checkpoint, epoch {predictor.description.epoch}",
+    )
+    timed = st.session_state.get("own.timed", {})  # measured once for an image, because the page reruns at each click
+    if timed.get("of") != (run.id, sequence):
+        timed = st.session_state["own.timed"] = {"of": (run.id, sequence), **asdict(time_sharing(predictor, frame))}
+    _times(timed)
+    if st.toggle("Show the pixels that each task depends on", key="own.look"):
+        look_sheet(shown, saliency(predictor, frame))
+
+
+def _times(times: dict[str, Any]) -> None:
+    shared, apart, repeated = *st.columns(2), times["repeated"].replace("trunk", "backbone")
+    shared.metric(f"One {repeated}, every head", f"{times['shared_ms']:.1f} ms")
+    longer = f"{times['apart_ms'] / times['shared_ms']:.2f} times as long"
+    apart.metric(f"One {repeated} per head", f"{times['apart_ms']:.1f} ms", delta=longer, delta_color="off")
+    st.caption(
+        f"Time of a forward pass of this image on {times['device']}, without reading and drawing. Left: the {repeated} once with all "
+        f"{times['heads']} heads. Right: the {repeated} again for each head, as with one network of this size per task; a smaller network that is "
+        f"enough for its task would be faster. Each value is the median of {times['rounds']} alternating rounds; it varies while the machine trains."
+    )
+
+
+def _checkpoint(run: Any) -> str:
+    from mtl_core.training.checkpoint_files import kept_checkpoints
+
+    return next((kept.name for kept in kept_checkpoints(run_store().folder(run.id)) if kept.is_best), "")

@@ -1,0 +1,192 @@
+"""One image large, beside a second run where one is chosen; what each task looks at."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from mtl_core.data.imports.import_library import ImportedSet, get_imported
+from mtl_core.figures.gallery import Tile, contact_sheet, png
+from mtl_core.figures.overlays import draw_heat, enlarge
+from mtl_core.figures.primitives import Boxes
+from mtl_core.tasks import kind_of
+from ui.drawing.contact_sheets import ink
+from ui.drawing.run_charts import colours_of
+from ui.drawing.viewer import sample_json, viewer
+from ui.predictions.error_gallery import chosen_part
+from ui.predictions.image_source import PROBE, pictures_of, tasks_of
+from ui.shell.error_boundary import is_ours, worded
+from ui.shell.state import hold_first, listing, run_store, set_address, torch_is_ready
+from ui.shell.words import moment, plain
+
+LOOK_PIXELS = 260
+
+
+@st.fragment
+@worded
+def sample_view(run_id: str, source: str) -> None:
+    """The image that the address names. Moving to another one draws this part only."""
+    run = run_store().get(run_id)
+    pictures = pictures_of(run, source)
+    if pictures is None:
+        return
+    number = _number(len(pictures))
+    other, other_pictures, other_number = _second(run, source, pictures, number)
+    tasks = tasks_of(run)
+    runs = [pictures.frames(number)] + ([other_pictures.frames(other_number)] if other_pictures else [])
+    sample = sample_json(number, pictures.image(number), pictures.targets(number), runs)
+    # The id first: a fork is called as its parent, and long names are cut off at their end.
+    names = [f"{each.id[-4:]} {each.name}" for each in (run, other)] if other_pictures else [run.name]
+    epochs = pictures.epochs()
+    asked = st.query_params.get("epoch", "")
+    key = f"viewer.{run_id}.{source}"
+
+    def stay(key: str = key) -> None:
+        epoch = (st.session_state.get(key) or {}).get("epoch")
+        if epoch is not None:
+            set_address(epoch=str(int(epoch)))
+
+    def move(key: str = key, count: int = len(pictures), now: int = number) -> None:
+        by = (st.session_state.get(key) or {}).get("move")
+        if by is not None:
+            set_address(sample=str(_neighbour(now, int(by), count)))
+
+    viewer(
+        sample,
+        tasks,
+        colours_of(run.config),
+        names,
+        key=key,
+        sequence="/".join([source, run_id, other.id if other_pictures else ""]),
+        epoch=int(asked) if asked in map(str, epochs) else epochs[-1],
+        suppression=_suppression(run, tasks),
+        single="" if source == PROBE else f"best checkpoint, epoch {epochs[-1]}",
+        on_epoch=stay,
+        on_move=move,
+    )
+    where = "validation" if source == PROBE else source
+    file = _file_of(run, "val" if source == PROBE else source, pictures.row(number))
+    made_of = f", made of {plain(file)}" if file else ""
+    st.caption(f"Image {number + 1} of {len(pictures):,}: row {pictures.row(number):,} of the {where} split{chosen_part(pictures)}{made_of}.")
+    _look(run, pictures, number)
+
+
+def _file_of(run: Any, split: str, row: int) -> str:
+    """The user's picture behind a row of an imported set; empty where it is not known."""
+    if run.config.data.name != "imported":
+        return ""
+    try:
+        files = _files(get_imported(run.config.data.own_name, run_store().home), split)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        return ""  # it was deleted
+    return files[row] if row < len(files) else ""
+
+
+@st.cache_data(max_entries=6, show_spinner=False, hash_funcs={ImportedSet: lambda found: (str(found.folder), found.created_at)})
+def _files(found: ImportedSet, split: str) -> list[str]:
+    return found.files(split)
+
+
+def _number(count: int) -> int:
+    asked = st.query_params.get("sample", "")
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0
+    if number >= count:
+        st.warning(f"There is no image {number + 1}: this set has {count:,}. The last one is shown.")
+    return min(number, count - 1)
+
+
+def _neighbour(now: int, by: int, count: int) -> int:
+    """The next image in the gallery's order, as it was last shown."""
+    order = [number for number in st.session_state.get("predictions.order", []) if number < count]
+    if now not in order:
+        order = list(range(count))
+    return order[(order.index(now) + by) % len(order)]
+
+
+def _suppression(run: Any, tasks: dict[str, Any]) -> float:
+    """Overlap above which this run's detection drops a box."""
+    options = [run.config.tasks[name].options for name, task in tasks.items() if kind_of(task.kind).layer == Boxes.type and name in run.config.tasks]
+    return float(options[0].get("nms_threshold", 0.6)) if options else 0.6
+
+
+def _second(run: Any, source: str, pictures: Any, number: int) -> tuple[Any, Any, int]:
+    """The run beside it, its images, and which of them is the same one; (None, None, 0) without."""
+    others = {each["id"]: each for each in listing(run_store().home.as_posix()) if each["id"] != run.id and not each["archived"]}
+    if not others:
+        return None, None, 0
+    asked = st.query_params.get("beside", "")
+    names = {"": "none"} | {each: f"{about['name']}  ·  {moment(about['created_at'])}  ·  {each[-4:]}" for each, about in others.items()}
+    key = f"beside.{run.id}"
+    held = hold_first(key, asked if asked in names else "", names)
+    chosen = st.selectbox("Compare with", list(names), list(names).index(held), format_func=names.get, key=key, width=460)
+    set_address(beside=chosen or None)
+    if not chosen:
+        return None, None, 0
+    other = run_store().get(chosen)
+    if not other.info or set(tasks_of(other)).isdisjoint(tasks_of(run)):
+        st.info(f"{plain(other.name)} has no task in common with this run, or has not begun to train.")
+        return None, None, 0
+    found = pictures_of(other, source)
+    same = same_image(found, pictures.image(number), pictures.row(number)) if found is not None else None
+    if same is None:
+        if found is not None:
+            st.info(f"{plain(other.name)} has no prediction of this image: it was trained on other data, or with another probe set.")
+        return None, None, 0
+    return other, found, same
+
+
+def same_image(pictures: Any, image: np.ndarray, row: int) -> int | None:
+    """Which of another run's images is this very one; looked for where it stands first."""
+    numbers = sorted(range(len(pictures)), key=lambda number: pictures.row(number) != row)
+    return next((number for number in numbers[:200] if np.array_equal(pictures.image(number), image)), None)
+
+
+def _look(run: Any, pictures: Any, number: int) -> None:
+    """Grad-CAM of every task, on request: it needs the network."""
+    if not st.toggle("Where does each task look? (best checkpoint)", key="predictions.look", persist_state="session") or not torch_is_ready():
+        return
+    heats = _heats(run_store().home.as_posix(), run.id, _best(run), json.dumps([number, pictures.row(number)]), pictures.image(number))
+    image = pictures.image(number)
+    look_sheet(image, heats)
+
+
+def look_sheet(image: np.ndarray, heats: dict[str, np.ndarray]) -> None:
+    """Image and heat maps side by side, with what they mean."""
+    scale = max(1, LOOK_PIXELS // image.shape[1])
+    flat = [name for name, heat in heats.items() if not heat.any()]
+    shown = {name: heat for name, heat in heats.items() if name not in flat}  # a map without any heat would be an empty tile
+    tiles = [Tile(enlarge(image, scale), "image"), *(Tile(draw_heat(image, heat, scale), name) for name, heat in shown.items())]
+    width = sum(tile.image.shape[1] + 8 for tile in tiles)
+    st.image(png(contact_sheet([("", tiles)], ink=ink(), text_height=16)), width=min(width, 1700), alt="Where each task looks, one picture per task")
+    st.caption(
+        "Grad-CAM (Selvaraju et al. 2017) on the features that all tasks share: yellow places speak most for the task's own answer. "
+        "Each map is scaled to its own maximum."
+        + (f" No map for {', '.join(plain(name) for name in flat)}: no place of the features raises its answer on this image." if flat else "")
+    )
+
+
+def _best(run: Any) -> str:
+    from mtl_core.training.checkpoint_files import kept_checkpoints
+
+    return next((kept.name for kept in kept_checkpoints(run_store().folder(run.id)) if kept.is_best), "")
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the network")
+def predictor_of(home: str, run_id: str, checkpoint: str) -> Any:
+    """The network of a run's best checkpoint; ``checkpoint`` names it, so that a newer one is loaded anew."""
+    from mtl_core.inference.loading import load
+
+    return load(run_id, "best", home=home)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _heats(home: str, run_id: str, checkpoint: str, which: str, _image: np.ndarray) -> dict[str, np.ndarray]:
+    from mtl_core.inference.saliency import saliency
+
+    predictor = predictor_of(home, run_id, checkpoint)
+    return saliency(predictor, predictor.framed(_image))

@@ -1,0 +1,120 @@
+"""Export of a run: files created in the background and offered as downloads, and its settings as YAML, command or script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.exports import EXPORTS
+from mtl_core.exports.export_jobs import ready, start, under_way
+from mtl_core.exports.script import script
+from mtl_core.exports.writing import format_of
+from mtl_core.runs import resume_and_fork
+from mtl_core.runs.store import RunStore
+from ui.shell import words
+from ui.shell.error_boundary import is_ours, worded
+from ui.shell.state import run_store
+from ui.train.preset_changes import as_command, as_fork_command, nearest_preset
+
+POLL_SECONDS = 1.0
+NETWORKS = ("model", "onnx", "torch_export", "coco", "masks", "predictions", "zip")  # formats that depend on the checkpoint
+EVERYTHING = ("Everything, one zip", "All exports in this list that this run has data for.")
+
+
+def take_away(run_id: str) -> None:
+    """Draw the export form and the downloads. They refresh every second while a file is being created."""
+    busy = any(job["state"] == "working" for job in under_way(run_store(), run_id).values())
+    st.fragment(_exports, run_every=POLL_SECONDS if busy else None)(run_id, busy)
+
+
+def copy_as(store: RunStore, run: Any) -> None:
+    """Draw the run's settings as text to copy."""
+    form = st.segmented_control(
+        "Copy as", ["YAML", "Command", "Python script"], default="YAML", required=True, key=f"copy_as.{run.id}", label_visibility="collapsed"
+    )
+    if form == "Command":
+        st.code(_command(store, run), language="bash", height=360)
+    elif form == "Python script":
+        st.code(script(run), language="python", height=360)
+    else:
+        st.code(run.config.to_yaml(), language="yaml", height=360)
+
+
+def _command(store: RunStore, run: Any) -> str:
+    """The command that trains the same run."""
+    alone = as_command(run.config, nearest_preset(run.config), "the text under “YAML”")
+    if run.parent:
+        try:
+            parent = store.get(run.parent)
+        except Exception as error:
+            if not is_ours(error):
+                raise
+            return "# The run that this fork started from was deleted. This command trains from the beginning:\n" + alone
+        return as_fork_command(run.config, resume_and_fork.config_after(parent, run.parent_epoch), parent.id, run.parent_epoch)
+    return alone
+
+
+@worded
+def _exports(run_id: str, was_busy: bool) -> None:
+    store = run_store()
+    jobs = under_way(store, run_id)
+    busy = any(job["state"] == "working" for job in jobs.values())
+    if busy != was_busy:
+        st.rerun()  # before a download is drawn: a rerun just after a click on its button would lose the file
+    _choice(run_id, jobs)
+    for name, job in jobs.items():
+        title = _about(name)[0]
+        if job["state"] == "working":
+            st.progress(job["share"], text=f"{title}: {words.plain(job['what'])}")
+        else:
+            st.warning(f"{title}: {words.plain(job['problem'])}", icon=":material/block:")
+    for made in ready(store, run_id):
+        _download(made)
+
+
+def _choice(run_id: str, jobs: dict[str, Any]) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox("Export", [*EXPORTS, "zip"], format_func=lambda name: _about(name)[0], key=f"export.format.{run_id}", width=340)
+        checkpoint = "best"
+        if name in NETWORKS:
+            checkpoint = st.segmented_control("Network", ["best", "last"], default="best", required=True, key=f"export.checkpoint.{run_id}")
+        working = jobs.get(name, {}).get("state") == "working"
+        label = "Creating…" if working else "Create file"
+        st.button(label, key=f"export.make.{run_id}", icon=":material/archive:", disabled=working, on_click=_start, args=(run_id, name, checkpoint))
+    st.caption(_about(name)[1])
+
+
+def _start(run_id: str, name: str, checkpoint: str) -> None:
+    try:
+        start(run_store(), run_id, name, checkpoint or "best")
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.toast(words.plain(str(error)), icon=":material/block:")
+
+
+def _download(made: Any) -> None:
+    title = _about(made.name)[0]
+    size = made.file.stat().st_size
+    which = f", {made.checkpoint} network" if made.name in NETWORKS else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            title,
+            lambda: Path(made.file).read_bytes(),
+            file_name=made.file.name,
+            mime="application/octet-stream",  # the browser saves the file and does not open it
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"export.download.{made.name}.{made.made_at}",
+        )
+        st.caption(f"{size / 1e6:.1f} MB · created {words.moment(made.made_at)} after step {made.step:,}{which}")
+
+
+def _about(name: str) -> tuple[str, str]:
+    """Title and summary."""
+    if name == "zip":
+        return EVERYTHING
+    module = format_of(name)
+    return module.TITLE, module.SUMMARY

@@ -1,0 +1,146 @@
+"""Cards of runs that failed, stopped, hang or were interrupted: the reason, and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.runs import resume_and_fork
+from mtl_core.runs.store import RunStore
+from mtl_core.training.checkpoint_files import kept_checkpoints
+from ui.run.run_actions import clone_of, fork_of, give_up_button
+from ui.shell import words
+
+TITLES = {
+    "config": "The settings are invalid",
+    "data": "The data could not be read",
+    "out_of_memory": "Out of memory",
+    "non_finite": "The loss became NaN or infinite",
+    "disk_full": "The disk is full",
+    "store": "The run store could not be written",
+    "file": "A file could not be used",
+    "training": "Training could not continue",
+    "bug": "An error in the program",
+}
+TRACE_LINES = 12  # the innermost ones; the log file has the whole traceback
+
+
+def ending_card(store: RunStore, run: Any) -> None:
+    """Draw why the run ended early or hangs; nothing for any other run."""
+    status = str(run.status)
+    if status == "failed":
+        _failed(store, run)
+    elif status == "interrupted":
+        st.warning(f"**Interrupted {words.how_far(run.epoch)}**: its process has ended. {what_is_kept(store, run)}", icon=":material/power_off:")
+    elif status == "stopped":
+        st.info(_stopped(store, run), icon=":material/stop:")
+    elif run.is_hung:
+        _hung(run)
+
+
+def _stopped(store: RunStore, run: Any) -> str:
+    if not run.step:
+        return "Stopped before the first step. Resume puts the run back into the queue."
+    return f"Stopped {words.how_far(run.epoch)} of {run.epochs}. {what_is_kept(store, run)}"
+
+
+def what_is_kept(store: RunStore, run: Any) -> str:
+    """The checkpoint that Resume continues from, in words."""
+    last = next((checkpoint for checkpoint in reversed(kept_checkpoints(store.folder(run.id)))), None)
+    if last is None:
+        return "No checkpoint was saved: Resume starts from the beginning."
+    where = f"after epoch {last.epoch}" if last.whole_epoch else f"in epoch {last.epoch + 1}"
+    return f"Resume continues from the checkpoint {where} (step {last.step:,})."
+
+
+def _hung(run: Any) -> None:
+    with st.container(border=True, key="failure"):
+        st.warning(
+            f"**No heartbeat for {words.duration(run.silent_seconds)}.** The process of this run exists, but its training does not report.",
+            icon=":material/heart_broken:",
+        )
+        st.markdown(
+            "The training may be waiting for a slow disk or a busy machine. If no heartbeat comes, mark the run interrupted: the hanging "
+            "training can then write nothing more, and Resume continues from the last checkpoint."
+        )
+        give_up_button(run)
+
+
+def _failed(store: RunStore, run: Any) -> None:
+    failure = run.failure or {}
+    with st.container(border=True, key="failure"):
+        title = TITLES.get(failure.get("kind", ""), "The run failed")
+        where = f" {words.how_far(run.epoch) if run.step else words.how_far(0)}"
+        message = words.plain(what_happened(failure))
+        st.error(f"**{title}**{where}.  \n{message}", icon=":material/error:")
+        advice = [f":material/healing: {words.plain(failure['cure'])}"] if failure.get("cure") else []
+        advice += [f":material/save: {what_is_kept(store, run)}"] if run.step else []
+        st.markdown("  \n".join(advice))
+        _cures(store, run, failure.get("kind", ""))
+        _trace(store, run, failure.get("trace", ""))
+
+
+def what_happened(failure: dict[str, Any]) -> str:
+    """The recorded message as a sentence, without its advice where the card gives its own."""
+    message = failure.get("message") or "No reason was recorded."
+    if failure.get("kind") == "non_finite":
+        message = message.partition(". ")[0].rstrip(".") + "."
+    return message[:1].upper() + message[1:]
+
+
+def _cures(store: RunStore, run: Any, kind: str) -> None:
+    """Draw a button for each change that may help."""
+    kept = [checkpoint.epoch for checkpoint in resume_and_fork.forkable(store, run.id)]
+    now = resume_and_fork.config_after(run, kept[-1]) if kept else run.config.at_step(run.step)  # with the live changes until then
+    offered = cures(now, kind, kept)
+    if not offered:
+        return
+    with st.container(horizontal=True, gap="small"):
+        for number, (label, epoch, change) in enumerate(offered):
+            icon, go, args = ":material/content_copy:", clone_of, (run.id, change)
+            if epoch is not None:
+                icon, go, args = ":material/fork_right:", fork_of, (run.id, epoch, change)
+            first = "primary" if number == 0 else "secondary"
+            st.button(label, type=first, icon=icon, key=f"cure.{number}.{run.id}", on_click=go, args=args)
+
+
+def cures(config: Any, kind: str, kept: list[int]) -> list[tuple[str, int | None, str]]:
+    """Changes that may prevent a failure of this kind: (label, epoch to fork from or None for a clone, ``key=value``)."""
+    if kind == "out_of_memory" and config.batch_size > 1:
+        return [(f"Clone with batch size {config.batch_size // 2}", None, f"batch_size={config.batch_size // 2}")]
+    if kind == "non_finite":
+        epoch = kept[-1] if kept else None
+        begin = "Clone" if epoch is None else f"Fork from epoch {epoch}"
+        slower = f"{config.optimizer.lr / 10:.3g}"
+        found = [(f"{begin} with learning rate {slower}", epoch, f"optimizer.lr={slower}")]
+        if config.on_non_finite == "stop":
+            found.append((f"{begin} and skip such steps", epoch, "on_non_finite=skip"))
+        return found
+    return []
+
+
+def _trace(store: RunStore, run: Any, trace: str) -> None:
+    if not trace:
+        return
+    with st.expander("Details for a bug report", icon=":material/bug_report:"):
+        st.code(short_trace(trace), language=None)
+        full_log_button(store, run, key="failure.log")
+
+
+def short_trace(trace: str) -> str:
+    """The innermost lines of a traceback."""
+    lines = trace.rstrip().splitlines()
+    left_out = len(lines) - TRACE_LINES
+    return "\n".join(([f"(the full log has {left_out} lines before these)"] if left_out > 0 else []) + lines[-TRACE_LINES:])
+
+
+def full_log_button(store: RunStore, run: Any, key: str) -> None:
+    """Draw the download of the run's log file, which has whole tracebacks."""
+    path = store.folder(run.id) / "log.txt"
+
+    def read() -> str:
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+    name = f"{run.id}-log.txt"
+    st.download_button("Full log", read, file_name=name, mime="text/plain", icon=":material/download:", on_click="ignore", key=key)

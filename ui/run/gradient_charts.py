@@ -1,0 +1,106 @@
+"""Panels on the tasks' gradients: conflict between pairs of tasks, and each task's share of the gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.analysis.conflict_summary import WHOLE, block_titles, blocks, cosines_at, measured_steps, reading, why_no_norms, why_none
+from mtl_core.figures.curves import curve_figure
+from mtl_core.figures.matrix import cosine_figure
+from ui.drawing.plotly_chart import plot, prepared
+from ui.drawing.run_charts import View, colours_of, draw_chart, one_curve
+from ui.run.parent_curves import marks_of
+from ui.shell import words
+from ui.shell.timeline import follow
+
+SHOWN_SENTENCES = 4  # on pairs of tasks; the others are folded
+
+
+def gradient_panels(run: Any, feed: dict[str, Any], view: View) -> None:
+    """Draw the cosines as a matrix with a step slider, and each task's share of the gradient; nothing for a run of one task."""
+    frame = feed["frame"]
+    has_norms = frame["key"].str.startswith("gradient_share/").any()
+    if run.config.update.name == "task_vectors":  # no step computes all tasks' gradients at the same weights
+        return
+    if len(run.info["tasks"]) < 2 or (run.status.is_ended() and not has_norms and not blocks(frame)):
+        return
+    left, right = st.columns(2)
+    with left.container(border=True, key="conflict"):
+        _conflict(run, feed)
+    with right.container(border=True, key="ownership"):
+        network = "shared network" if run.info.get("tasks_share") == "parameters" else "backbone"
+        st.markdown(f"**Who owns the {network}** :gray[each task's share of the gradient {_measured_at(run)}]")
+        if has_norms:
+            _ownership(run, feed, view)
+        else:
+            st.caption(why_no_norms(run.config, run.info, frame))
+
+
+def _conflict(run: Any, feed: dict[str, Any]) -> None:
+    frame, tasks = feed["frame"], list(run.info["tasks"])
+    st.markdown("**Gradient conflict** :gray[cosine between the tasks' gradients on the shared parameters]")
+    measured_on = blocks(frame)
+    if not measured_on:
+        st.caption(why_none(run.config, run.info, frame))
+        return
+    block = WHOLE
+    if len(measured_on) > 2:
+        titles = block_titles(measured_on)
+        block = st.segmented_control(
+            "Part of the network",
+            list(titles),
+            default=WHOLE,
+            required=True,
+            key=f"conflict.block.{run.id}",
+            format_func=titles.get,
+            label_visibility="collapsed",
+        )
+    step = _step_slider(run, measured_steps(frame, block or WHOLE))
+    figure = cosine_figure(cosines_at(frame, tasks, step, block or WHOLE), tasks, height=120 + 34 * len(tasks))
+    plot(prepared(figure, f"Cosines between the tasks' gradients at step {step}"), key="chart.conflict")
+    _describe_pairs(run, reading(frame, tasks))
+    st.caption("A cosine below 0 means that a step for one task undoes part of a step for the other. The sentences cover all measured steps.")
+
+
+def _describe_pairs(run: Any, sentences: list[str]) -> None:
+    """A sentence per pair. Beyond ``SHOWN_SENTENCES`` they are folded, so that no pair is left out."""
+    for sentence in sentences[:SHOWN_SENTENCES]:
+        st.markdown(f":small[{words.plain(sentence)}]")
+    folded = sentences[SHOWN_SENTENCES:]
+    if folded:
+        with st.expander(f"{len(folded)} more, from conflicting to aligned pairs" if len(folded) > 1 else "1 more", key=f"conflict.more.{run.id}"):
+            for sentence in folded:
+                st.markdown(f":small[{words.plain(sentence)}]")
+
+
+def _step_slider(run: Any, steps: list[int]) -> int:
+    """Draw the step slider. It follows the newest step until the viewer chooses another one."""
+    if len(steps) == 1:
+        st.caption(f"At step {steps[0]:,}")
+        return steps[0]
+    return follow(f"conflict.step.{run.id}", steps, "Step", format_func=lambda step: f"step {step:,}", label_visibility="collapsed")
+
+
+def _measured_at(run: Any) -> str:
+    """Runs of earlier versions do not say it: their tasks shared features."""
+    return "on the shared parameters" if run.info.get("tasks_share") == "parameters" else "that reaches the shared features"
+
+
+def _ownership(run: Any, feed: dict[str, Any], view: View) -> None:
+    colours = colours_of(run.config)
+
+    def shares(frame: pd.DataFrame) -> Any:
+        curves = [one_curve(frame, f"gradient_share/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
+        return curve_figure(curves, smoothing=view.smoothing, legend=True, height=230, marks=marks_of(run, frame, view.axis))
+
+    def norms(frame: pd.DataFrame) -> Any:
+        curves = [one_curve(frame, f"gradient_norm/{task}", task, colours[task], view.axis) for task in run.info["tasks"]]
+        return curve_figure(curves, smoothing=view.smoothing, log_y=True, height=170, marks=marks_of(run, frame, view.axis))
+
+    where = _measured_at(run)
+    draw_chart(feed, "gradient_share", view, shares, f"Share of the gradient {where}, by task")
+    st.markdown(":small[:gray[Norm of the gradient, logarithmic]]")
+    draw_chart(feed, "gradient_norm", view, norms, f"Norm of each task's gradient {where}")

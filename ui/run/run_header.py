@@ -1,0 +1,76 @@
+"""The top of a run's page: name and state, lineage, actions, progress."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.runs.store import RunStore
+from ui.run.run_actions import action_bar
+from ui.shell import words
+from ui.shell.run_picker import run_picker
+from ui.shell.state import listing_with
+
+SHOWN_CHILDREN = 5
+
+
+def header(store: RunStore, run: Any) -> None:
+    """Draw the header. Its height changes only with the run's state."""
+    colour, icon = words.STATUS_LOOK[str(run.status)]
+    known = listing_with(run)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.title(words.plain(run.name), anchor=False, width="content")
+            st.badge(str(run.status), icon=icon, color=colour)
+            if run.pinned:
+                st.badge("pinned", icon=":material/keep:", color="gray")
+            if run.archived:
+                st.badge("archived", icon=":material/archive:", color="gray")
+            for tag in run.tags:
+                st.badge(words.plain(tag), color="violet")
+        run_picker(known, run.id, width=340)
+    _lineage(run, known)
+    if run.note:
+        st.caption(words.plain(run.note).replace("\n", "  \n"))
+    action_bar(store, run)
+    _progress(run)
+
+
+def _lineage(run: Any, known: list[dict[str, Any]]) -> None:
+    """Draw links to the run's parent and to its forks."""
+    children = [other for other in known if other["parent"] == run.id]
+    if not run.parent and not children:
+        return
+    with st.container(key="lineage", horizontal=True, vertical_alignment="center", gap="xsmall"):
+        if run.parent:
+            parent = next((other for other in known if other["id"] == run.parent), None)
+            st.markdown(":gray[:material/fork_right: forked from]", width="content")
+            if parent:
+                _link(parent)
+            else:
+                st.markdown(":gray[a run that was deleted]", width="content")
+            st.markdown(f":gray[after epoch {run.parent_epoch}]", width="content")
+        if children:
+            st.markdown(f":gray[:material/alt_route: {'fork' if len(children) == 1 else 'forks'}:]", width="content")
+            for child in children[:SHOWN_CHILDREN]:
+                _link(child)
+            if len(children) > SHOWN_CHILDREN:
+                st.markdown(f":gray[and {len(children) - SHOWN_CHILDREN} more]", width="content")
+
+
+def _link(other: dict[str, Any]) -> None:
+    st.page_link("pages/run.py", label=words.plain(words.shortened(other["name"], 60)), query_params={"run": other["id"]})
+
+
+def _progress(run: Any) -> None:
+    if run.status.is_active():
+        epoch = min(run.epochs, int(run.epoch) + 1)
+        text = f"epoch {epoch} of {run.epochs} · step {run.step:,} of {run.steps_total or 0:,} · {words.time_left(run)}"
+        st.progress(run.progress, text=text if run.info else words.time_left(run))
+    elif str(run.status) == "queued":
+        st.caption(words.in_line(run))
+    elif str(run.status) == "finished":
+        epochs = "1 epoch" if run.epochs == 1 else f"{run.epochs} epochs"
+        own = f"; trained here from epoch {run.parent_epoch} on," if run.parent else ""
+        st.caption(f"{epochs}, {run.step:,} steps{own} in {words.duration(run.seconds)}")

@@ -1,0 +1,244 @@
+"""The page of a run, with the same parts while it trains and after it has ended."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.csv_text import csv_of
+from mtl_core.runs.artifacts import probe_epochs
+from mtl_core.runs.status import RunStatus
+from mtl_core.runs.store import RunStore
+from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
+from ui.drawing.run_charts import colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
+from ui.evaluation.evaluation_tab import asked_view, evaluation_tab, view_choice
+from ui.run.export_panel import copy_as, take_away
+from ui.run.failure_card import ending_card, full_log_button
+from ui.run.gradient_charts import gradient_panels
+from ui.run.pace import slower_than_usual
+from ui.run.run_header import header
+from ui.run.steering import steering
+from ui.run.task_vector_charts import task_vector_panels
+from ui.shell import words
+from ui.shell.element_keys import element_key
+from ui.shell.error_boundary import worded
+from ui.shell.state import run_store, torch_is_ready, whole_page_if_asked
+from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
+from ui.train.sample_preview import sample_at_hand
+
+# A refresh takes time from the cores that train: about 0.65 s of one core where the browser draws in software. So the page refreshes often at
+# the beginning of a short run, less often afterwards, and seldom in a long run.
+BEGINNING, REFRESH_AT_FIRST = 20.0, 2.0
+REFRESH_SECONDS = ((600, 4.0), (float("inf"), 10.0))  # (expected length of the run in seconds, seconds between refreshes)
+DETAILS_AFTER = 3  # refreshes
+TEST_TILES = 4  # in a row; more would cut off their texts
+SOON_SECONDS = 1.0  # between refreshes while a pause or stop is pending
+
+
+def show_run(run_id: str) -> None:
+    """Draw the page. While the run is active, one fragment refreshes the live part and another one, less often, the details below.
+
+    Afterwards only the status bar polls.
+    """
+    run = run_store().get(run_id)
+    view = asked_view()
+    every = None if run.status.is_ended() else refresh_seconds(run)
+    with st.container():
+        if every is None:
+            with st.container():
+                polling_strip(run.id)
+                st.fragment(_still)(run.id, view)
+        else:
+            st.fragment(_live, run_every=every)(run.id, every, view)
+    if view == "training" or not run.info:
+        with st.container():
+            st.fragment(_details, run_every=every and DETAILS_AFTER * every)(run.id)
+
+
+@worded
+def _live(run_id: str, every: float, view: str) -> None:
+    draw_strip(own_run=run_id)
+    with st.container():
+        _draw_run(run_id)
+    run = run_store().get(run_id)
+    now = refresh_seconds(run)
+    slower, sooner = now > every, now == SOON_SECONDS != every
+    if notice_endings(run_store()) or run.status.is_ended() or slower or sooner or asked_view() != view:
+        st.rerun()
+    whole_page_if_asked()
+
+
+@worded
+def _still(run_id: str, view: str) -> None:
+    _draw_run(run_id)
+    if not run_store().get(run_id).status.is_ended() or asked_view() != view:  # it was just resumed, or another tab was chosen
+        st.rerun()
+    whole_page_if_asked()
+
+
+def refresh_seconds(run) -> float:
+    """Seconds between refreshes of a live run's page."""
+    if run.status in (RunStatus.PAUSING, RunStatus.STOPPING):
+        return SOON_SECONDS
+    expected = run.seconds + (run.eta_seconds or 0.0)
+    if run.seconds < BEGINNING and expected < REFRESH_SECONDS[0][0]:
+        return REFRESH_AT_FIRST
+    return next(seconds for longest, seconds in REFRESH_SECONDS if expected < longest)
+
+
+def _draw_run(run_id: str) -> None:
+    store = run_store()
+    run = store.get(run_id)
+    # Separate containers: the upper part may grow (when PyTorch is loaded or the first curves come), and elements that move are rebuilt.
+    top, rest = st.container(), st.container()
+    with top:
+        header(store, run)
+        ending_card(store, run)
+        view = view_choice() if run.info else "training"
+    with rest:
+        if view == "evaluation":
+            evaluation_tab(store, run)
+        elif run.info:
+            _training(store, run)
+        elif not run.status.is_ended():
+            _getting_ready(store, run)
+
+
+def _training(store: RunStore, run) -> None:
+    summary = store.summary(run.id)
+    feed = scalars_feed(store, run.id)
+    _facts(run)
+    if slow := slower_than_usual(run, feed["frame"]):
+        st.caption(f":material/speed: {words.plain(slow)}")
+    if str(run.status) == "finished":
+        _test_results(run, summary)
+    last = "grey: before the fork" if run.parent else "arrow: which way is better"  # only one of the two, so that the controls stay on one line
+    view = view_controls("Curves", f"solid: train · dashed: val · {last}")
+    steering(store, run)
+    task_panels(run, feed, summary, view)
+    _predictions(store, run)
+    task_vector_panels(run, feed, view)
+    gradient_panels(run, feed, view)
+    training_charts(run, feed, view)
+
+
+def _getting_ready(store: RunStore, run) -> None:
+    if str(run.status) == "queued":
+        st.caption("Curves and predictions appear here when the run trains.")
+        return
+    torch_is_ready()
+    lines = store.log(run.id)
+    now = words.plain(lines[-1].text) if lines else "the data are loaded and the first steps are timed"
+    st.markdown(f":material/hourglass_top: **Preparing:** {now}. :gray[Curves appear when training starts.]")
+    sample_at_hand(store, run.config)
+
+
+def _and_frozen(counts: dict) -> str:
+    return f" · {words.count(counts['frozen'])} frozen" if counts.get("frozen") else ""
+
+
+def _facts(run) -> None:
+    info = run.info
+    counts = info["parameters"]
+    total = counts["shared"] + sum(counts["tasks"].values())
+    images = info["images"]
+    facts = {
+        "Device": info.get("device_name") or info["device"],
+        "Precision": info["precision"],
+        "Parameters": f"{words.count(total)} ({counts['shared'] / max(1, total):.0%} shared){_and_frozen(counts)}",
+        "Images": f"{images['train']:,} train · {images['val']:,} val · {images['test']:,} test",
+        "Speed": f"{run.steps_per_second:.1f} steps/s" if run.steps_per_second else "measuring",
+        "Time": words.duration(run.seconds),
+    }
+    cells = "".join(f'<div><div class="fact-name">{name}</div><div>{html.escape(str(value))}</div></div>' for name, value in facts.items())
+    st.html(f'<div class="facts">{cells}</div>')
+
+
+def _test_results(run, summary: dict[str, Any]) -> None:
+    """Draw the test results, measured once at the end with the best checkpoint on val."""
+    tasks = run.info["tasks"]
+    measured = [task for task in tasks if any(key.startswith(f"test/{task}/") for key in summary)]
+    if not measured:
+        return
+    st.subheader("On the test images", anchor=False, help="Measured once, at the end, with the best checkpoint on val.")
+    st.caption(words.ONE_SEED)
+    panel_style(tasks, colours_of(run.config), prefix="test")
+    for start in range(0, len(tasks), TEST_TILES):
+        for place, task in zip(st.columns(TEST_TILES), list(tasks)[start : start + TEST_TILES], strict=False):
+            with place.container(border=True, key=element_key("test", task)):
+                _test_tile(task, tasks[task], summary, has_labels=task in measured)
+
+
+def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_labels: bool) -> None:
+    metric = info["metrics"][info["main_metric"]]
+    title = f"{words.better(metric['higher_is_better'])} {words.plain(task)}: {metric['title']}".strip()  # the end of a long title is cut off
+    if not has_labels:
+        st.metric(title, "no labels", help="No test image is labelled for this task.")
+        return
+    entry = summary.get(f"test/{task}/{info['main_metric']}")
+    st.metric(title, words.measured(entry["last"] if entry else None, metric.get("unit", "")))
+
+
+def _predictions(store: RunStore, run) -> None:
+    epochs = probe_epochs(store.folder(run.id))
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        st.subheader("Predictions", anchor=False, width="content")
+        st.page_link("pages/predictions.py", label="Open all probe images, enlarged", icon=":material/open_in_full:", query_params={"run": run.id})
+    if not epochs:
+        st.caption("The first predictions, those of the untrained network, appear when the run starts.")
+        return
+    if not torch_is_ready():
+        return
+    epoch = epoch_slider(run.id, epochs, key="run.epoch")
+    tasks, colours = run.info["tasks"], colours_of(run.config)
+    panel_style(tasks, colours, prefix="probe")
+    for start in range(0, len(tasks), 2):
+        for place, name in zip(st.columns(2), list(tasks)[start : start + 2], strict=False):
+            with place.container(border=True, key=element_key("probe", name), gap="small"):
+                st.markdown(f"**{words.plain(name)}** :gray[after epoch {epoch}]")
+                sheet = probe_sheet(store.folder(run.id), epoch, name, tasks[name], columns=5, rows=1, width=640, text_height=17)
+                st.image(sheet, width="stretch", alt=f"Targets and predictions of {name} after epoch {epoch}")
+                legend(task_of(name, tasks[name]))
+
+
+@worded
+def _details(run_id: str) -> None:
+    """Draw settings, log and downloads. They make up a third of the browser's cost of a refresh, so they refresh less often."""
+    store = run_store()
+    run = store.get(run_id)
+    tabs = ["Settings", "Log", "Export"]
+    settings, log, downloads = st.tabs(tabs, default=tabs[0] if run.info or run.status.is_ended() else "Log")
+    with settings:
+        copy_as(store, run)
+    lines = store.log(run.id)
+    text = "\n".join(f"{words.moment(line.time, '%H:%M:%S')}  {line.level:<7} {line.text}" for line in lines)
+    log.code(text or "The log is empty so far.", language=None, height=360 if len(lines) > 12 else "content")
+    with downloads.container(horizontal=True):
+        st.download_button(
+            "Scalars as CSV",
+            lambda: _csv(store, run.id),
+            file_name=f"{run.id}-scalars.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key="csv",
+        )
+        st.download_button(
+            "Settings as YAML",
+            run.config.to_yaml(),
+            file_name=f"{run.id}.yaml",
+            mime="text/yaml",
+            icon=":material/download:",
+            on_click="ignore",
+            key="yaml",
+        )
+        full_log_button(store, run, key="log.file")
+    with downloads:
+        take_away(run.id)
+    downloads.caption(f"Predictions and checkpoints are in `{store.folder(run.id)}`.")
+
+
+def _csv(store: RunStore, run_id: str) -> str:
+    return csv_of(store.scalars(run_id)[["step", "epoch", "key", "value", "wall_time"]])

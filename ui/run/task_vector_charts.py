@@ -1,0 +1,44 @@
+"""Charts of a run's task vectors: their norms and the cosines between them in each round."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.figures.colours import run_styles
+from mtl_core.figures.curves import curve_figure
+from ui.drawing.run_charts import View, colours_of, draw_chart, one_curve
+from ui.run.parent_curves import marks_of
+
+
+def task_vector_panels(run: Any, feed: dict[str, Any], view: View) -> None:
+    """Draw norms and cosines of the task vectors; nothing for a run without task vectors."""
+    if run.config.update.name != "task_vectors":
+        return
+    tasks, colours = list(run.info["tasks"]), colours_of(run.config)
+    pairs = [f"{one}/{other}" for one, other in combinations(tasks, 2)]
+
+    def norms(frame: pd.DataFrame) -> Any:
+        curves = [one_curve(frame, f"task_vector_norm/{task}", task, colours[task], view.axis) for task in tasks]
+        return curve_figure(curves, smoothing=view.smoothing, legend=True, height=220, marks=marks_of(run, frame, view.axis))
+
+    def cosines(frame: pd.DataFrame) -> Any:
+        curves = [
+            one_curve(frame, f"task_vector_cosine/{pair}", pair.replace("/", " and "), colour, view.axis, dash)
+            for pair, (colour, dash) in run_styles(pairs).items()
+        ]
+        return curve_figure(curves, smoothing=view.smoothing, legend=True, height=220, marks=marks_of(run, frame, view.axis))
+
+    left, right = st.columns(2)
+    with left.container(border=True, key="task_vector_norms"):
+        st.markdown("**Task vectors** :gray[how far each task's copy of the shared network moved in a round]")
+        draw_chart(feed, "task_vector_norm", view, norms, "Length of each task's vector")
+    with right.container(border=True, key="task_vector_cosines"):
+        st.markdown("**Cosines between them** :gray[above 0 two tasks move the shared network in similar directions, below 0 in opposite ones]")
+        if pairs:
+            draw_chart(feed, "task_vector_cosine", view, cosines, "Cosines between the task vectors")
+        else:
+            st.caption("Cosines need two tasks; this run has one.")

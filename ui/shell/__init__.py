@@ -1,0 +1,1 @@
+"""Around every page: frame, status bar, session state, forms, words for numbers."""

@@ -1,0 +1,31 @@
+"""The frame around every page: navigation, status bar, dialogs, toasts."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.shell.error_boundary import errors_as_text, mark_inside_app, page_list
+from ui.shell.run_dialogs import draw_dialog
+from ui.shell.state import begin_page, end_page, open_asked_page, run_store, start_server, take_queued_runs
+from ui.shell.status_bar import polling_strip, show_toasts
+from ui.shell.styles import apply_styles, page_icon
+
+
+def draw_app() -> None:
+    """Run the script once: the page that the address names, and the frame around it."""
+    st.set_page_config(page_title="Multi-task vision", page_icon=page_icon(), layout="wide")
+    mark_inside_app()
+    page = st.navigation(page_list(), position="top")
+    open_asked_page(page.url_path or "train")
+    begin_page(page.url_path or "train")
+    apply_styles()
+    st.session_state["waiting"] = []
+    with errors_as_text():
+        start_server()
+        take_queued_runs(run_store().home.as_posix())
+        if page.url_path not in ("run", "race"):  # their live parts draw the status bar, so that a page has one poller
+            polling_strip()
+        page.run()
+        draw_dialog()
+    show_toasts()
+    end_page()

@@ -1,0 +1,185 @@
+"""Forms made from pydantic models: description -> help, range -> range, Literal -> choice.
+
+A field that has no effect under some settings states ``json_schema_extra={"shown_when": {"<other field>": [values]}}``: it is shown
+only while each named field of the same model has one of the values. ``{"words": {choice: text}}`` gives the choices of a field other texts.
+
+Each widget takes its value from the settings before it is drawn and writes changes back, so the settings outlive the page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+from pydantic import BaseModel
+
+from ui.shell.state import hold, read, write
+
+LABELS = {
+    "on_non_finite": "If a loss becomes NaN",
+    "lr": "Learning rate",
+    "name": "Method",
+    "seed": "Seed",
+    "root": "Folder",
+    "probe_samples": "Probe images",
+}
+LABELS_AT = {("seed",): "Seed of the run", ("data", "seed"): "Seed of the images", ("data", "partition", "seed"): "Seed of the partition"}
+COLUMNS = 2
+
+
+@dataclass(frozen=True)
+class Field:
+    """One option of a form. ``kind`` is integer, number, boolean, choice, text or integers (a list)."""
+
+    name: str
+    kind: str
+    default: Any
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Any, ...] = ()
+    unit: str = ""
+    nullable: bool = False
+    shown_when: dict[str, list[Any]] | None = None
+    words: dict[str, str] | None = None
+
+    def choice_text(self, choice: Any) -> str:
+        """Text of a choice: the field's own words for it, else its name with spaces."""
+        return (self.words or {}).get(choice) or str(choice).replace("_", " ")
+
+    @property
+    def label(self) -> str:
+        """Label on screen, with the unit."""
+        text = LABELS.get(self.name, self.name.replace("_", " ").capitalize())
+        return f"{text} ({self.unit})" if self.unit else text
+
+
+def describe(model: type[BaseModel]) -> list[Field]:
+    """The fields of a model that a form can show, in order. Nested models have forms of their own."""
+    schema = model.model_json_schema()
+    fields = [_field(name, part, schema.get("$defs", {})) for name, part in schema.get("properties", {}).items()]
+    return [field for field in fields if field is not None]
+
+
+def _field(name: str, schema: dict[str, Any], definitions: dict[str, Any]) -> Field | None:
+    kinds = schema.get("anyOf", [schema])
+    real = [kind for kind in kinds if kind.get("type") != "null"]
+    nullable = len(real) < len(kinds)
+    rules = dict(real[0]) | {key: value for key, value in schema.items() if key != "anyOf"}
+    if "$ref" in rules:
+        rules = definitions.get(rules["$ref"].rpartition("/")[2], {}) | rules
+    choices = tuple(rules.get("enum", ())) or ((rules["const"],) if "const" in rules else ())
+    kind = "choice" if choices else {"string": "text", "array": _array_kind(rules)}.get(rules.get("type", ""), rules.get("type"))
+    if kind not in ("integer", "number", "boolean", "choice", "text", "integers"):
+        return None
+    return Field(
+        name=name,
+        kind=kind,
+        default=schema.get("default"),
+        help=schema.get("description", ""),
+        low=rules.get("minimum", rules.get("exclusiveMinimum")),
+        high=rules.get("maximum", rules.get("exclusiveMaximum")),
+        choices=choices,
+        unit=rules.get("unit", ""),
+        nullable=nullable,
+        shown_when=rules.get("shown_when"),
+        words=rules.get("words"),
+    )
+
+
+def _array_kind(rules: dict[str, Any]) -> str | None:
+    items = rules.get("items") or (rules.get("prefixItems") or [{}])[0]
+    return "integers" if items.get("type") == "integer" else None
+
+
+def options_form(
+    model: type[BaseModel], path: tuple[str, ...], *, columns: int = COLUMNS, only: tuple[str, ...] = (), without: tuple[str, ...] = ()
+) -> None:
+    """Draw widgets for a model's fields. Their values are under ``path`` in the settings."""
+    every = describe(model)
+    values = {field.name: read((*path, field.name), field.default) for field in every}
+    fields = [field for field in every if (not only or field.name in only) and field.name not in without and is_shown(field, values)]
+    places: list[Any] = []
+    for index, field in enumerate(fields):
+        if index % columns == 0:
+            places = st.columns(columns, vertical_alignment="bottom")
+        with places[index % columns]:
+            draw_field(field, (*path, field.name))
+
+
+def is_shown(field: Field, values: dict[str, Any]) -> bool:
+    """Whether the field has an effect under the model's current values (field name -> value)."""
+    return all(values.get(other) in allowed for other, allowed in (field.shown_when or {}).items())
+
+
+def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled: bool = False, hide_label: bool = False) -> None:
+    """Draw the widget of one setting."""
+    key = widget_key(path)
+    value = as_shown(field, read(path, field.default))
+    hold(key, value)
+    shared: dict[str, Any] = {
+        "key": key,
+        "help": field.help or None,
+        "on_change": _write_back,
+        "args": (field, path),
+        "disabled": disabled,
+        "label_visibility": "collapsed" if hide_label else "visible",
+    }
+    label = label or LABELS_AT.get(path) or field.label
+    if field.kind == "boolean":
+        st.toggle(label, value, **shared)
+    elif field.kind == "choice":
+        choices = [*field.choices, *([value] if value not in field.choices else [])]
+        st.selectbox(label, choices, choices.index(value), format_func=field.choice_text, **shared)
+    elif field.kind in ("integer", "number"):
+        _number(field, label, shared)
+    else:
+        st.text_input(label, value, placeholder="none" if field.nullable else None, **shared)
+
+
+def _number(field: Field, label: str, shared: dict[str, Any]) -> None:
+    # Without bounds: the browser does not send a number outside them, and the run would start with the old value. The form's problems name it.
+    value = st.session_state[shared["key"]]
+    extra: dict[str, Any] = {"placeholder": "no limit"} if field.nullable else {}
+    step = 1 if field.kind == "integer" else number_step(field)
+    st.number_input(label, value=value, step=step, format="%d" if field.kind == "integer" else "%g", **extra, **shared)
+
+
+def number_step(field: Field) -> float:
+    """The change of one click: about the default's order of magnitude; 0.1 for a default of 0, or of 1 and more."""
+    default = abs(field.default or 0.0)
+    if default == 0 or default >= 1:
+        return 0.1
+    magnitude = float(f"1e{f'{default:e}'.split('e')[1]}")
+    return magnitude if default > magnitude else magnitude / 2
+
+
+def widget_key(path: tuple[str, ...]) -> str:
+    """Key of a setting's widget."""
+    return "set." + ".".join(path)
+
+
+def as_shown(field: Field, value: Any) -> Any:
+    """A setting's value as its widget holds it."""
+    if field.kind == "integers":
+        return ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else str(value or "")
+    if field.kind == "text":
+        return "" if value is None else str(value)
+    if value is None:
+        return None
+    return {"integer": int, "number": float, "boolean": bool}.get(field.kind, lambda same: same)(value)
+
+
+def as_kept(field: Field, value: Any) -> Any:
+    """A widget's value as a setting. List entries that are not numbers stay text, so that the problems can name them."""
+    if field.kind == "integers":
+        parts = [part.strip() for part in str(value).split(",") if part.strip()]
+        return [int(part) if part.lstrip("-").isdigit() else part for part in parts]
+    if field.kind == "text" and field.nullable and not value:
+        return None
+    return value
+
+
+def _write_back(field: Field, path: tuple[str, ...]) -> None:
+    write(path, as_kept(field, st.session_state[widget_key(path)]))

@@ -1,0 +1,26 @@
+"""The jobs of pages, which all sessions see: see ``BackgroundJobs``. ``begin`` starts one in the place of what was there."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mtl_core.data.data_source import Progress
+from mtl_core.runs.background_jobs import BackgroundJobs, Work
+from ui.shell.state import wait_for
+
+__all__ = ["JOBS", "Progress", "Work", "begin", "cancel", "drop", "show_progress", "state_of"]
+
+JOBS = BackgroundJobs("page-work")
+begin, state_of, cancel, drop = JOBS.replace, JOBS.state_of, JOBS.cancel, JOBS.drop
+
+
+def show_progress(key: str, title: str) -> None:
+    """Draw a job's progress with a Cancel button. The page reruns every few seconds while this is shown."""
+    state = state_of(key)
+    if state is None:
+        return
+    with st.container(border=True, key=f"work_{title.split()[0].lower()}"):
+        st.progress(min(1.0, max(0.0, state["share"])), text=f"{title}: {state['text'] or 'starting'}")
+        label = "Cancelling..." if state["cancel"] else "Cancel"
+        st.button(label, icon=":material/close:", key=f"cancel.{title}", disabled=state["cancel"], on_click=cancel, args=(key,))
+    wait_for("work")

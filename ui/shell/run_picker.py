@@ -1,0 +1,62 @@
+"""The choice of a run, from the address and from a box, and the text of a page without runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.runs.store import RUN_ID
+from ui.shell import words
+from ui.shell.state import hold
+
+OFFERED = 100  # runs in the box; Compare lists all of them
+
+
+def no_runs(what_appears: str) -> None:
+    """Draw the empty state: what will appear here, and a link to the Train page."""
+    st.info(f"There are no runs yet. {what_appears}", icon=":material/info:")
+    st.page_link("pages/train.py", label="Train the first run", icon=":material/play_arrow:")
+
+
+def asked_run(runs: list[Any]) -> str | None:
+    """Id of the run in the address, else of the newest run; None, with an error on screen, where it does not exist."""
+    asked = st.query_params.get("run")
+    ids = [run.id for run in runs]
+    newest = next((run.id for run in runs if not run.archived), ids[0])
+    matches = [run_id for run_id in ids if asked and run_id.startswith(asked)]
+    known = newest if not asked else (matches[0] if len(matches) == 1 else (asked if asked in ids else None))
+    if known is None:
+        st.error(
+            f"There is no run '{words.plain(asked or '')}' in this store. It may have been deleted, or be in the store of another MTL_HOME.",
+            icon=":material/search_off:",
+        )
+        st.page_link("pages/run.py", label="Open the newest run", icon=":material/arrow_forward:", query_params={"run": newest})
+        return None
+    st.query_params["run"] = known
+    return known
+
+
+def run_picker(known: list[dict[str, Any]], current: str, width: Any = "stretch") -> bool:
+    """Draw a box to open another run, pinned ones first, then the newest. False, without a box, where there is no other run."""
+    shown = sorted((run for run in known if not run["archived"] or run["id"] == current), key=lambda run: not run["pinned"])
+    offered = [run for place, run in enumerate(shown) if place < OFFERED or run["id"] == current]
+    if len(offered) < 2:
+        return False
+    # Streamlit stores a choice by its text, so the text has only facts that do not change by themselves; a renamed run gets another box.
+    names = {run["id"]: f"{run['name']}  ·  {words.moment(run['created_at'])}  ·  {run['id'][-4:]}" for run in offered}
+    key = f"picked_run.{names.get(current, '')}"
+    hold(key, current)
+    kept = {"label_visibility": "collapsed", "width": width}
+    st.selectbox("Run", list(names), list(names).index(current), key=key, format_func=names.get, on_change=_go_to_picked, args=(key,), **kept)
+    if st.session_state.pop("go_to_run", False):
+        st.rerun()  # works also inside a fragment
+    return True
+
+
+def _go_to_picked(key: str) -> None:
+    picked = st.session_state[key]
+    if RUN_ID.fullmatch(picked or ""):  # otherwise the browser sent the text of a name that has changed since
+        st.query_params["run"] = picked
+        st.query_params.pop("epoch", None)
+        st.session_state["go_to_run"] = True

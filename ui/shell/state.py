@@ -1,0 +1,292 @@
+"""State beyond one script run: the process's store, and the session's settings, dialogs and navigation.
+
+Streamlit reloads the modules after a source file is saved, so the session holds plain values only, no objects of our own classes.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.presets import Preset, load_presets
+from mtl_core.runs import jobs
+from mtl_core.runs.store import RunStore, open_store
+from mtl_core.settings import home as home_folder
+from mtl_core.settings import problems, remarks
+from ui.shell.error_boundary import is_ours
+
+_log = logging.getLogger(__name__)
+MISSING = object()
+MOST_TRIES = 5  # attempts to open a page
+
+
+@st.cache_resource(show_spinner=False)
+def start_server() -> bool:
+    """Once per server: log the problems of the environment and import PyTorch in the background, which takes seconds."""
+    for text in (*map(str, problems()), *remarks()):
+        _log.warning("%s", text)
+    jobs.warm_up()
+    return True
+
+
+@st.cache_resource(show_spinner=False)
+def take_queued_runs(home: str) -> bool:
+    """Once per store: start the runs that an earlier server left in the queue."""
+    jobs.start_worker(run_store())
+    return True
+
+
+def run_store() -> RunStore:
+    """The store in the folder that ``MTL_HOME`` names."""
+    return _open(home_folder().as_posix())
+
+
+@st.cache_resource(show_spinner=False)
+def _open(home: str) -> RunStore:
+    return open_store()
+
+
+@st.cache_data(ttl=5, max_entries=4, show_spinner=False)  # a live page reads it every few seconds, for each viewer
+def listing(home: str) -> list[dict[str, Any]]:
+    """The facts about every run that lists and links need, newest first, as plain values; up to five seconds old."""
+    return [_as_plain(run) for run in run_store().runs()]
+
+
+def listing_with(run: Any) -> list[dict[str, Any]]:
+    """``listing`` with this run, even if another process has only just made it."""
+    known = listing(run_store().home.as_posix())
+    return known if any(other["id"] == run.id for other in known) else [_as_plain(run), *known]
+
+
+def _as_plain(run: Any) -> dict[str, Any]:
+    fields = ("id", "name", "created_at", "pinned", "archived", "parent", "tags")
+    return {field: getattr(run, field) for field in fields}
+
+
+@st.cache_data(show_spinner=False)
+def presets() -> dict[str, Preset]:
+    """All presets by name, in order. Their files are read once."""
+    return {preset.name: preset for preset in load_presets()}
+
+
+def settings() -> dict[str, Any]:
+    """The Train form's config as plain values; at first those of the first preset."""
+    if "settings" not in st.session_state:
+        choose_preset(next(iter(presets())))
+    return st.session_state["settings"]
+
+
+def preset_name() -> str:
+    """The preset that the settings started from."""
+    settings()
+    return st.session_state["settings_preset"]
+
+
+def choose_preset(name: str) -> None:
+    """Replace all settings by a preset's."""
+    st.session_state["settings"] = nameless(presets()[name].config.to_dict())
+    st.session_state["settings_preset"] = name
+    st.session_state["tasks_put_aside"] = {}
+
+
+def nameless(values: dict[str, Any]) -> dict[str, Any]:
+    """The settings without a name, because a changed run must not have the preset's name."""
+    return {**values, "name": ""}
+
+
+def read(path: tuple[str, ...], default: Any = None) -> Any:
+    """The setting at a path of keys."""
+    node: Any = settings()
+    for key in path:
+        if not isinstance(node, dict) or key not in node:
+            return default
+        node = node[key]
+    return node
+
+
+def write(path: tuple[str, ...], value: Any) -> None:
+    """Change one setting and leave the others."""
+    node = settings()
+    for key in path[:-1]:
+        node = node.setdefault(key, {})
+    node[path[-1]] = value
+
+
+def choose_part(path: tuple[str, ...], name: str) -> None:
+    """Set the part at a path, with its default options."""
+    write(path, {"name": name})
+
+
+def keep_task(name: str, chosen: bool, order: list[str]) -> None:
+    """Add or remove a task. The settings of a removed task are kept and restored with it."""
+    tasks, aside = settings()["tasks"], st.session_state.setdefault("tasks_put_aside", {})
+    if chosen:
+        tasks[name] = aside.pop(name, {"loss_weight": 1.0})
+        place = {task: index for index, task in enumerate(order)}
+        settings()["tasks"] = dict(sorted(tasks.items(), key=lambda item: place.get(item[0], len(place))))
+    elif name in tasks:
+        aside[name] = tasks.pop(name)
+        settings()["changes"] = [change for change in settings().get("changes", []) if not change["key"].startswith(f"tasks.{name}.")]
+
+
+def hold(key: str, value: Any) -> Any:
+    """Set a widget's value and return it. It is set only if it differs, because setting it again would overwrite text that is being typed.
+
+    Pass the same value to the widget as its default. A script run that is interrupted may have set the value without sending it to the browser,
+    which would then show the widget's default and report it as the viewer's choice.
+    """
+    if st.session_state.get(key, MISSING) != value:
+        st.session_state[key] = copy.deepcopy(value)
+    return value
+
+
+def hold_first(key: str, value: Any, allowed: Any = None) -> Any:
+    """``hold`` for a widget that keeps its own value: ``value`` is set only at first, and if the kept one is no longer ``allowed``."""
+    kept = st.session_state.get(key, MISSING)
+    return hold(key, value if kept is MISSING or (allowed is not None and kept not in allowed) else kept)
+
+
+def wait_for(what: str) -> None:
+    """Have the status bar rerun the page: when ``torch`` or ``data`` is ready, or at every poll for ``work``."""
+    waiting = st.session_state.setdefault("waiting", [])
+    if what not in waiting:
+        waiting.append(what)
+
+
+def torch_is_ready(place: Any = st) -> bool:
+    """Whether PyTorch is loaded; if not, draw a line that says so."""
+    if jobs.warmed():
+        return True
+    wait_for("torch")
+    place.caption(":material/hourglass_top: Loading PyTorch. This part of the page appears in a few seconds.")
+    return False
+
+
+# Callbacks of clicks run before the page is drawn, so they leave notes in the session on which the next script run acts.
+
+
+def run_action(run_id: str, action: Callable[..., Any], *args: Any) -> bool:
+    """Run an action on a run of the store. A refusal is stored as a sentence for ``last_refusal``, not raised."""
+    st.session_state.pop("refused", None)
+    try:
+        action(run_store(), run_id, *args)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state["refused"] = {"run": run_id, "text": str(error)}
+        return False
+    listing.clear()  # the run may have another name now, or be deleted
+    return True
+
+
+def last_refusal(run_id: str) -> str:
+    """Why the last action on this run was refused; empty if it was not."""
+    refused = st.session_state.get("refused") or {}
+    return refused.get("text", "") if refused.get("run") == run_id else ""
+
+
+def go_to(page: str, **query: Any) -> None:
+    """Open another page at the next rerun."""
+    st.session_state["go_to"] = {"page": page, "query": query, "tries": 0}
+
+
+def open_asked_page(page: str) -> None:
+    """Open the page that a click asked for, if any.
+
+    A refresh of the old page can come at the same moment, and Streamlit then takes the page and address of the later request. So the note stays
+    until the page is reached.
+
+    Args:
+        page: the page that is about to be drawn.
+    """
+    target = st.session_state.get("go_to")
+    if not target:
+        return
+    there = page == target["page"] and all(st.query_params.get_all(key) == _listed(value) for key, value in target["query"].items())
+    if there or target["tries"] >= MOST_TRIES:
+        st.session_state.pop("go_to")
+        st.session_state["arrived"] = True
+        return
+    _switch()
+
+
+def _switch() -> None:
+    target = st.session_state["go_to"]
+    st.session_state["go_to"] = {**target, "tries": target["tries"] + 1}
+    st.switch_page(f"pages/{target['page']}.py", query_params=target["query"])
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def open_dialog(kind: str, run_ids: list[str]) -> None:
+    """Open a dialog on these runs. The whole page draws it, so that no refresh of a fragment can close it."""
+    st.session_state["dialog"] = {"kind": kind, "runs": run_ids, "page": st.session_state.get("page", "")}
+
+
+def begin_page(page: str) -> None:
+    """At the start of a full script run: record the page, and whether it draws a dialog."""
+    dialog = st.session_state.get("dialog")
+    if dialog and dialog["page"] != page:
+        st.session_state.pop("dialog")
+    if st.session_state.get("page") != page:
+        st.session_state.pop("refused", None)
+    st.session_state["page"] = page
+    st.session_state.pop("address", None)
+    st.session_state["dialog_drawn"] = "dialog" in st.session_state
+
+
+def end_page() -> None:
+    """At the end of a full script run: record the address under which the page was drawn."""
+    st.session_state["address"] = st.query_params.to_dict()
+
+
+def set_address(**query: str | None) -> None:
+    """Change parameters of the address from inside a fragment; None removes one. The page counts as drawn under the new address."""
+    for key, value in query.items():
+        if value is None:
+            st.query_params.pop(key, None)
+        elif st.query_params.get(key) != value:
+            st.query_params[key] = value
+    if "address" in st.session_state:
+        st.session_state["address"] = st.query_params.to_dict()
+
+
+def return_to_page() -> None:
+    """In the page's poller: reopen the page if the browser shows another address than the one it was drawn under.
+
+    A late refresh of the previous page can come right after this page. Streamlit (1.67) then restores the old address and drops all of this page
+    but the poller (seen in Chromium on a busy machine). The difference must be seen twice, because the new address may still be on its way.
+    """
+    address = st.session_state.get("address")
+    if address is None or address == st.query_params.to_dict():
+        st.session_state["astray"] = 0
+        return
+    st.session_state["astray"] = times = st.session_state.get("astray", 0) + 1
+    if times in (2, 4, 6):  # not more often: the cause is another one then
+        st.switch_page(f"pages/{st.session_state['page']}.py", query_params=address)
+
+
+def whole_page_if_asked() -> None:
+    """At the end of a fragment: rerun the whole page if a click needs it."""
+    if "go_to" in st.session_state:
+        _switch()
+    if ("dialog" in st.session_state) != st.session_state.get("dialog_drawn", False):
+        st.rerun()
+
+
+def request_id() -> str:
+    """Id of the form's next request. A second click on the same drawing sends the same id and gets the same run."""
+    return st.session_state.setdefault("request_id", uuid.uuid4().hex)
+
+
+def end_request(request: str) -> None:
+    """End a request: the next drawing of the form gets a new id."""
+    if st.session_state.get("request_id") == request:
+        st.session_state.pop("request_id")

@@ -1,0 +1,127 @@
+"""The status bar on every page, which is also the page's only poller."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mtl_core.runs import jobs
+from mtl_core.runs.store import RunStore
+from ui.run.run_actions import pause_button, stop_button
+from ui.shell import words
+from ui.shell.error_boundary import is_ours, worded
+from ui.shell.queue_list import queue_popover
+from ui.shell.state import return_to_page, run_store, whole_page_if_asked
+from ui.train.sample_preview import data_progress
+
+POLL_SECONDS = 2.0
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def polling_strip(own_run: str = "") -> None:
+    """Draw the status bar as a poller, for pages without a live part."""
+    draw_strip(own_run)
+    if _waited_for_is_ready() or notice_endings(run_store()) or _was_resumed(own_run):
+        st.rerun()
+    whole_page_if_asked()
+    return_to_page()
+
+
+def _was_resumed(run_id: str) -> bool:
+    """Whether the ended run on the page was resumed or deleted, here or in another tab."""
+    run = _run_or_none(run_store(), run_id) if run_id else None
+    return bool(run_id) and (run is None or not run.status.is_ended())
+
+
+def _run_or_none(store: RunStore, run_id: str):
+    """The run; None where it was deleted."""
+    try:
+        return store.get(run_id)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        return None
+
+
+@worded
+def draw_strip(own_run: str = "") -> None:
+    """Draw the active runs with state, progress and Stop, the queue, and the current preparation.
+
+    Args:
+        own_run: id of the run that the page itself shows; its progress is not repeated.
+    """
+    store = run_store()
+    active = store.active()
+    queued = store.queued()
+    others = [run for run in active if run.id != own_run]
+    with st.container(key="strip", horizontal=True, vertical_alignment="center", gap="small"):
+        for run in others:
+            _active_run(store, run)
+        if not active:
+            _idle(store, own_run)
+        elif not others:
+            own = {"paused": ":material/pause: This run is paused.", "pausing": ":material/pause: This run is pausing."}
+            st.markdown(f":gray[{own.get(str(active[0].status), ':material/bolt: This run is training.')}]", width="content")
+        if queued:
+            queue_popover(queued)
+        _preparing()
+    if problem := jobs.queue_problem(store):
+        st.warning(f"Queued runs do not start: {words.plain(problem)}", icon=":material/hourglass_disabled:")
+
+
+def notice_endings(store: RunStore) -> bool:
+    """Whether a run that this session saw queued or active has ended. Notes it for a toast at the next full rerun."""
+    seen: dict[str, str] = st.session_state.setdefault("seen_active", {})
+    going = {run.id: run.name for run in (*store.active(), *store.queued())}
+    ended = [_run_or_none(store, run_id) for run_id in seen if run_id not in going]
+    said = [_ended_how(run) for run in ended if run is not None]
+    st.session_state["seen_active"] = going
+    st.session_state.setdefault("toasts", []).extend(said)
+    return bool(said)
+
+
+def _ended_how(run) -> str:
+    how = "removed from the queue" if run.started_at is None else str(run.status)
+    return f"{words.plain(run.name)}: {how}"
+
+
+def show_toasts() -> None:
+    """Show the collected toasts, such as runs that have ended."""
+    for text in st.session_state.pop("toasts", []):
+        st.toast(text, icon=":material/flag:")
+
+
+def _active_run(store: RunStore, run) -> None:
+    colour, icon = words.STATUS_LOOK[str(run.status)]
+    st.badge(str(run.status), icon=icon, color=colour)
+    st.page_link("pages/run.py", label=f"**{words.plain(words.shortened(run.name, 60))}**", query_params={"run": run.id})
+    st.progress(run.progress, width=160)
+    st.markdown(f":gray[{run.progress:.0%} · {words.time_left(run)}]", width="content")
+    if str(run.status) == "paused":
+        pause_button(run, key=f"strip.pause.{run.id}")
+    stop_button(run, key=f"strip.stop.{run.id}")
+
+
+def _idle(store: RunStore, own_run: str) -> None:
+    ended = [run for run in store.runs() if run.status.is_ended() and not run.archived]
+    last = max(ended, key=lambda run: run.finished_at or run.created_at, default=None)
+    st.markdown(":gray[:material/bedtime: Nothing is training.]", width="content")
+    if last is not None and last.id != own_run:
+        st.markdown(":gray[Last:]", width="content")
+        st.page_link("pages/run.py", label=f"{words.plain(words.shortened(last.name, 60))} ({last.status})", query_params={"run": last.id})
+
+
+def _preparing() -> None:
+    waiting = st.session_state.get("waiting", [])
+    if "torch" in waiting and not jobs.warmed():
+        st.markdown(":gray[:material/hourglass_top: Loading PyTorch]", width="content")
+    progress = data_progress() if "data" in waiting else None
+    if progress:
+        st.progress(min(1.0, progress[0]), width=140)
+        st.markdown(f":gray[Preparing data: {progress[1] or 'starting'}]", width="content")
+
+
+def _waited_for_is_ready() -> bool:
+    waiting = st.session_state.get("waiting", [])
+    if "work" in waiting:  # the page draws the progress of its job
+        return True
+    return ("torch" in waiting and jobs.warmed()) or ("data" in waiting and data_progress() is None)

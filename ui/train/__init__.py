@@ -1,0 +1,1 @@
+"""The Train page: sections of its form, the sample beside it, clones and forks."""

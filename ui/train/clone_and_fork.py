@@ -1,0 +1,223 @@
+"""Fork and clone on the Train form: the run that the settings come from.
+
+The address ``?fork=RUN&epoch=K`` starts a fork and ``?clone=RUN`` a clone, each with any number of ``set=key=value``. The session stores
+the origin as plain values, with the settings that it replaced.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.config import RunConfig
+from mtl_core.runs import resume_and_fork
+from ui.shell import state, words
+from ui.shell.error_boundary import is_ours
+from ui.shell.state import hold, run_store, settings, write
+from ui.train.preset_changes import changes_in_words, nearest_preset, with_changes
+
+REPLACED = ("settings", "settings_preset", "tasks_put_aside")  # session keys that a fork or clone replaces
+
+
+def origin() -> dict[str, Any]:
+    """``{"kind": "fork" or "clone", "run", "name", "epoch"}``; empty where the settings come from a preset."""
+    return st.session_state.get("origin", {})
+
+
+def is_fork() -> bool:
+    """Whether Train makes a fork."""
+    return origin().get("kind") == "fork"
+
+
+def take_origin() -> None:
+    """Start the fork or clone that the address names, and update the address to the current one.
+
+    A late refresh can bring an outdated address. So an address that this session has seen starts nothing, unless a click led to it.
+    """
+    query = st.query_params
+    if is_fork() and _is_gone(origin()["run"]):
+        st.session_state["origin_problem"] = f"The run to fork ({origin()['name']}) was deleted."
+        restore_settings()
+    kind = next((kind for kind in ("clone", "fork") if kind in query), "")
+    by_click = st.session_state.pop("arrived", False)
+    if kind:
+        changes = query.get_all("set")
+        if _is_new([kind, query[kind], query.get("epoch", ""), *changes]) or by_click:
+            _apply_origin(kind, query[kind], query.get("epoch", ""), changes)
+    true = {"fork": origin()["run"], "epoch": str(origin()["epoch"])} if is_fork() else {}
+    if true:
+        _is_new(["fork", *true.values()])
+    for key in ("clone", "set", "fork", "epoch"):
+        if key in query and key not in true:
+            del query[key]
+        elif key in true and query.get(key) != true[key]:
+            query[key] = true[key]
+
+
+def _is_new(address: list[str]) -> bool:
+    """Whether this session sees an address for the first time."""
+    seen = st.session_state.setdefault("origins_seen", [])
+    if address in seen:
+        return False
+    seen.append(address)
+    return True
+
+
+def _is_gone(run_id: str) -> bool:
+    try:
+        run_store().get(run_id)
+    except Exception as error:
+        if type(error).__name__ != "RunNotFoundError":
+            raise
+        return True
+    return False
+
+
+def _apply_origin(kind: str, run_id: str, epoch: str, changes: list[str]) -> None:
+    """Replace the settings by the run's, with the changes. An error is left in the session."""
+    try:
+        run = run_store().get(run_id)
+        chosen = _epoch_to_fork(run, epoch) if kind == "fork" else None
+        config = _without_changes_of(run.config, changes) if chosen is None else resume_and_fork.config_after(run, chosen)
+        config = config.with_overrides(changes)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state["origin_problem"] = str(error)
+        return
+    if not origin():
+        settings()
+        st.session_state["before_origin"] = {key: st.session_state[key] for key in REPLACED}
+    st.session_state["settings"] = state.nameless(config.to_dict())
+    st.session_state["settings_preset"] = nearest_preset(config)
+    st.session_state["tasks_put_aside"] = {}
+    st.session_state["origin"] = {"kind": kind, "run": run.id, "name": run.name, "epoch": chosen}
+    _leave_some_epochs(run.epochs)
+
+
+def _without_changes_of(config: RunConfig, assigned: list[str]) -> RunConfig:
+    """A config without its live changes of the assigned settings, which would override the assigned values."""
+    keys = {each.partition("=")[0].strip() for each in assigned}
+    return config.model_copy(update={"changes": [change for change in config.changes if change.key not in keys]})
+
+
+def _epoch_to_fork(run: Any, asked: str) -> int:
+    return resume_and_fork.kept_at(run_store(), run.id, asked or "last").epoch
+
+
+def _leave_some_epochs(epochs: int) -> None:
+    """Raise the epochs of a fork from the last epoch by the length of its parent, so that epochs are left to train."""
+    fork_epoch = origin()["epoch"]
+    if fork_epoch is not None and settings()["epochs"] <= fork_epoch:
+        settings()["epochs"] = min(fork_epoch + epochs, 10_000)
+
+
+def restore_settings() -> None:
+    """End the fork or clone and restore the settings that it replaced."""
+    before = st.session_state.pop("before_origin", None) or {}
+    st.session_state.pop("origin", None)
+    for key, value in before.items():
+        st.session_state[key] = value
+    for key in ("fork", "epoch"):
+        st.query_params.pop(key, None)
+
+
+def banner() -> None:
+    """Draw where the settings come from, with a button that restores the settings before."""
+    if "origin_problem" in st.session_state:
+        st.warning(words.plain(st.session_state.pop("origin_problem")), icon=":material/search_off:")
+    if origin():
+        with st.container(key="origin", border=True):
+            draw = _fork_banner if is_fork() else _clone_banner
+            draw()
+    if settings().get("changes"):
+        _changes_made_again()
+
+
+def _clone_banner() -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f":material/content_copy: These are the settings of **{words.plain(origin()['name'])}**. You can change all of them.", width="content"
+        )
+        st.button("Restore my previous settings", key="leave", type="tertiary", on_click=restore_settings)
+
+
+def _changes_made_again() -> None:
+    """Draw the live changes in the settings, which the run repeats at the same steps, with a button that drops them."""
+    with st.container(key="made_again", border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(f":material/tune: {words.plain(changes_in_words(settings()))}", width="content")
+        st.button("Leave them out", key="leave_changes", type="tertiary", on_click=write, args=(("changes",), []))
+
+
+def _fork_banner() -> None:
+    kept = resume_and_fork.forkable(run_store(), origin()["run"])
+    labels = {checkpoint.epoch: _epoch_label(checkpoint) for checkpoint in kept}
+    labels.setdefault(origin()["epoch"], f"epoch {origin()['epoch']}")
+    hold("fork.epoch", origin()["epoch"])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f":material/fork_right: Fork of **{words.plain(origin()['name'])}** after", width="content")
+        st.selectbox(
+            "Epoch",
+            list(labels),
+            list(labels).index(origin()["epoch"]),
+            key="fork.epoch",
+            format_func=labels.__getitem__,
+            on_change=_take_epoch,
+            label_visibility="collapsed",
+            width=190,
+        )
+        st.space("stretch")
+        st.button("Cancel", key="leave", icon=":material/close:", type="tertiary", on_click=restore_settings)
+    st.caption("A fork is a new run. It starts from this run's checkpoint and trains on with the settings below. The other run does not change.")
+    if run_store().get(origin()["run"]).config.changes:
+        st.caption("The other run was changed while it trained. The loss weights and the learning rate below are those after this epoch.")
+
+
+def _epoch_label(checkpoint: Any) -> str:
+    marks = [mark for mark, holds in (("best", checkpoint.is_best), ("last", checkpoint.is_last)) if holds]
+    return f"epoch {checkpoint.epoch}" + (f" ({', '.join(marks)})" if marks else "")
+
+
+def _take_epoch() -> None:
+    before = parent_config().to_dict()
+    st.session_state["origin"] = {**origin(), "epoch": st.session_state["fork.epoch"]}
+    st.query_params["epoch"] = str(origin()["epoch"])
+    _is_new(["fork", origin()["run"], str(origin()["epoch"])])  # marked as seen, so that it does not reset the form
+    _follow_parent(before, parent_config().to_dict())
+    _leave_some_epochs(run_store().get(origin()["run"]).epochs)
+
+
+def _follow_parent(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Update unchanged settings to the parent's values after the newly chosen epoch. Edited settings stay."""
+    for task in before["tasks"]:
+        for tasks in (settings()["tasks"], st.session_state.get("tasks_put_aside", {})):
+            _follow(tasks.get(task, {}), before["tasks"][task], after["tasks"][task], "loss_weight")
+    _follow(settings()["optimizer"], before["optimizer"], after["optimizer"], "lr")
+
+
+def _follow(now: dict[str, Any], before: dict[str, Any], after: dict[str, Any], key: str) -> None:
+    if now.get(key) == before[key]:
+        now[key] = after[key]
+
+
+def parent_config() -> RunConfig:
+    """The forked run's settings after the epoch, with its live changes up to there."""
+    return resume_and_fork.config_after(run_store().get(origin()["run"]), origin()["epoch"])
+
+
+def fork_name(config: RunConfig) -> str:
+    """The parent's name, the epoch of the fork, and the changes."""
+    epochs_aside = parent_config().model_copy(update={"epochs": config.epochs})
+    return with_changes(f"{words.shortened(origin()['name'], 60)} · from epoch {origin()['epoch']}", epochs_aside, config)
+
+
+def fork_problems(config: RunConfig) -> list[str]:
+    """Reasons why the run cannot be forked with these settings; empty where it can."""
+    try:
+        resume_and_fork.checked_fork(run_store().get(origin()["run"]), origin()["epoch"], config)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        return [str(problem) for problem in getattr(error, "problems", ())] or ["The run to fork no longer exists. Press 'Cancel' to end the fork."]
+    return []

@@ -1,0 +1,236 @@
+"""The data sections of the Train form: data set, preprocessing, partition, and the tasks with their labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.config_sections import DataConfig, PartConfig, PartitionConfig, PreprocessingConfig, TaskConfig
+from mtl_core.data import DATA_SOURCES, open_source
+from mtl_core.data.data_source import DataSource
+from mtl_core.data.dataset import Task, in_unit
+from mtl_core.data.preprocessing import DENOISERS
+from mtl_core.data.sources.mnist_files import MNISTFiles, mnist_root, root_problem
+from mtl_core.data.sources.published_set import StoredSet
+from mtl_core.errors import ConfigError
+from mtl_core.figures.colours import task_colours
+from mtl_core.tasks import SELF_SUPERVISED
+from ui.shell import state
+from ui.shell.element_keys import element_key
+from ui.shell.model_forms import describe, draw_field, options_form, widget_key
+from ui.shell.server_paths import path_problems
+from ui.shell.state import hold, read, settings, write
+from ui.shell.words import plain
+from ui.train import clone_and_fork
+from ui.train.imported_sets import IMPORTED, imported_chooser, take_newest
+from ui.train.part_form import part_chooser
+
+
+def data_section() -> None:
+    """Draw the data set and its options."""
+    own_forms = {IMPORTED: lambda: imported_chooser(_take_all_tasks)}
+    part_chooser("Data set", DATA_SOURCES, "data", titled=True, changed=_take_data_set, own_forms=own_forms)
+    source = offered_source()
+    if source is not None:
+        sizes = " · ".join(f"{count:,} {split}" for split, count in source.split_sizes().items())
+        channels, height, width = source.image_shape()
+        st.markdown(f":small[:gray[{sizes} images, {width} x {height} pixels, {'grey' if channels == 1 else 'colour'}]]")
+        folder = mnist_to_fetch(source)
+        if folder is not None:
+            st.caption(f":material/download: MNIST's files are not in `{folder}` yet. The run downloads them (11 MB) when it starts.")
+        fetch = source.to_fetch() if isinstance(source, StoredSet) else None
+        if fetch is not None:
+            st.caption(f":material/download: The files are not in `{fetch[0]}` yet. The run downloads them ({fetch[1]:,} MB) when it starts.")
+    with st.expander(_options_label(), icon=":material/photo_filter:", key="data_options"):
+        _preprocessing_form()
+        _partition_form()
+
+
+def mnist_to_fetch(source: DataSource) -> Path | None:
+    """The folder that a run would download MNIST's files into; None where it needs no files or they are there. Checks file names only."""
+    uses_mnist = settings()["data"]["name"] in ("mnist", "multi_mnist") or getattr(source.options, "glyphs", "") == "mnist"
+    if not uses_mnist or not source.options.download or root_problem(source.options.root, download=True):
+        return None
+    files = MNISTFiles(mnist_root(source.options.root))
+    return files.folder if files.missing() else None
+
+
+def _take_data_set() -> None:
+    if settings()["data"]["name"] == IMPORTED:
+        take_newest()
+    _take_all_tasks()
+
+
+def _take_all_tasks() -> None:
+    """Take all tasks of the chosen data set, and reset its preprocessing and partition."""
+    settings()["data"] = DataConfig(**settings()["data"]).model_dump(mode="json")
+    settings()["tasks"] = {task.name: {"loss_weight": 1.0} for task in offered_tasks()}
+    st.session_state["tasks_put_aside"] = {}
+
+
+def offered_source() -> DataSource | None:
+    """The chosen data set; None while its options are invalid or name a folder outside the allowed ones. The form's problems say why."""
+    if path_problems(settings()["data"]):
+        return None
+    try:
+        return open_source(PartConfig(**settings()["data"]))
+    except (ConfigError, TypeError, ValueError):
+        return None
+
+
+def offered_tasks() -> tuple[Task, ...]:
+    """The tasks of the chosen data set."""
+    source = offered_source()
+    return source.tasks() if source is not None else ()
+
+
+def task_names() -> list[str]:
+    """Tasks of the data set in its order, then the self-supervised ones, then chosen tasks that are neither."""
+    return list(dict.fromkeys([*(task.name for task in offered_tasks()), *SELF_SUPERVISED, *settings()["tasks"]]))
+
+
+def tasks_section() -> None:
+    """Draw a checkbox and a loss weight for each task of the data set and each self-supervised task."""
+    offered = {task.name: task for task in offered_tasks()}
+    names, colours = task_names(), task_colours(task_names())
+    if clone_and_fork.is_fork():
+        known = clone_and_fork.parent_config().tasks
+        names = [name for name in names if name in known]
+    made = [name for name in names if name in SELF_SUPERVISED and name not in offered]
+    rules = (f".st-key-{element_key('task', name)}{{border-left:4px solid {colours[name]};padding-left:.7rem}}" for name in names)
+    st.html(f"<style>{''.join(rules)}</style>")
+    loss_weight = next(field for field in describe(TaskConfig) if field.name == "loss_weight")
+    for name in names:
+        if name not in made:
+            with st.container(key=element_key("task", name)):
+                _task_row(name, offered.get(name), names, loss_weight)
+    if made:
+        chosen = any(name in settings()["tasks"] for name in made)
+        with st.expander(
+            "Self-supervised tasks: their targets are made from the pixels, without labels",
+            icon=":material/auto_fix_high:",
+            expanded=chosen,
+            key="made",
+        ):
+            for name in made:
+                with st.container(key=element_key("task", name)):
+                    _task_row(name, None, names, loss_weight, made=True)
+
+
+def _made_task(name: str) -> str:
+    """What a self-supervised task does; known once PyTorch is loaded."""
+    from mtl_core.runs.jobs import warmed
+
+    return plain(SELF_SUPERVISED.load(name).summary) if warmed() else "its targets are made from the pixels"
+
+
+def _made_options(name: str) -> None:
+    from mtl_core.runs.jobs import warmed
+
+    if warmed():
+        options_form(SELF_SUPERVISED.load(name).Options, ("tasks", name), columns=3)
+
+
+def _task_row(name: str, task: Task | None, names: list[str], loss_weight: Any, made: bool = False) -> None:
+    check, what, number = st.columns([3, 5, 3], vertical_alignment="center")
+    key = f"task.{name}"
+    chosen = name in settings()["tasks"]
+    hold(key, chosen)
+    check.checkbox(name, chosen, key=key, on_change=lambda: state.keep_task(name, st.session_state[key], names))
+    if made:
+        what.markdown(f":small[{_made_task(name)}]")
+    elif task is None:
+        what.markdown(":orange[the data set above has no such task]")
+    else:
+        of = f", {len(task.classes)} classes" if task.classes else in_unit(task.unit)
+        what.markdown(f":small[{task.title or name}] :small[:gray[{task.kind.replace('_', ' ')}{of}]]")
+    with number:
+        if chosen:
+            draw_field(loss_weight, ("tasks", name, "loss_weight"), f"Loss weight of {name}", hide_label=True)
+        else:
+            st.markdown(":small[:gray[not trained]]")
+    if made and chosen:
+        _made_options(name)
+
+
+def _options_label() -> str:
+    """The label of the folded options. It names every option that differs from its default."""
+    words = data_in_words(settings()["data"])
+    fewer = [f"{name} {task['label_fraction']:.0%}" for name, task in settings()["tasks"].items() if task.get("label_fraction", 1) < 1]
+    if fewer:
+        words.append("labels: " + ", ".join(fewer))
+    return "Preprocessing, partition, labels used" + (f" · {plain('; '.join(words))}" if words else "")
+
+
+def data_in_words(data: dict[str, Any]) -> list[str]:
+    """Preprocessing and partition in words, as far as they differ from the defaults."""
+    steps, partition = data.get("preprocessing", {}), data.get("partition", {})
+    words = []
+    if steps.get("denoise", {}).get("name", "none") != "none":
+        words.append(f"denoised ({steps['denoise']['name'].replace('_', ' ')})")
+    if steps.get("colour", "as_is") != "as_is":
+        words.append("grey" if steps["colour"] == "grey" else "three channels")
+    if steps.get("resize", "none") != "none":
+        words.append(f"{steps['width']} x {steps['height']} ({steps['resize']})")
+    if steps.get("standardise", "channels") != "channels":
+        words.append("not standardised" if steps["standardise"] == "none" else "standardised together")
+    if partition.get("kind") == "disjoint":
+        words.append("separate images for each task")
+    return words
+
+
+def _preprocessing_form() -> None:
+    st.markdown("**Preprocessing** :gray[done once, before training; the sample beside the form shows its effect]")
+    part_chooser("Denoise", DENOISERS, "data.preprocessing.denoise", titled=True, default="none", about=_about_denoiser)
+    options_form(PreprocessingConfig, ("data", "preprocessing"), columns=2)
+
+
+def _about_denoiser(name: str, part: Any) -> str:
+    return f"{part.summary} Source: {part.source}." if part.source else part.summary
+
+
+def _partition_form() -> None:
+    st.markdown("**Partition** :gray[which images have labels for which task]")
+    options_form(PartitionConfig, ("data", "partition"), columns=2)
+    _among_note()
+    st.markdown(f"**Labels used for training** :gray[{_label_note()}]")
+    offered = {task.name for task in offered_tasks()}
+    chosen = [name for name in task_names() if name in settings()["tasks"] and (name in offered or name not in SELF_SUPERVISED)]
+    places = st.columns(3)
+    for index, name in enumerate(chosen):
+        with places[index % 3]:
+            _fraction_slider(name)
+
+
+def _label_note() -> str:
+    if settings()["data"].get("partition", {}).get("kind") == "disjoint":
+        return "a share of each task's own training images; val and test images keep all labels"
+    return "a share of the training images; val and test images keep all labels"
+
+
+def _among_note() -> None:
+    """Say that the images are divided among other tasks than the chosen ones, as in a clone with fewer tasks."""
+    partition = settings()["data"].get("partition", {})
+    if partition.get("kind") != "disjoint" or not partition.get("among") or set(partition["among"]) == set(settings()["tasks"]):
+        return
+    st.caption(f"The images are divided among {plain(', '.join(partition['among']))}, as in the run whose settings these are.")
+    st.button("Divide them among the chosen tasks", key="among", type="tertiary", on_click=lambda: write(("data", "partition", "among"), []))
+
+
+def _fraction_slider(name: str) -> None:
+    path = ("tasks", name, "label_fraction")
+    key = widget_key(path)
+    hold(key, max(1, round(100 * float(read(path, 1.0)))))
+    field = next(field for field in describe(TaskConfig) if field.name == "label_fraction")
+    st.slider(
+        plain(name),
+        1,
+        100,
+        st.session_state[key],
+        key=key,
+        format="%d %%",
+        help=field.help,
+        on_change=lambda: write(path, st.session_state[key] / 100),
+    )

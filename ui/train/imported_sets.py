@@ -1,0 +1,92 @@
+"""The choice of an imported set on the Train form, and facts about imported sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from mtl_core.data.imports import ImportedSet, imported
+from ui.shell import words
+from ui.shell.state import hold, read, run_store, write
+
+IMPORTED = "imported"  # name of the data source of all imported sets
+_PATH = ("data", "set")
+
+
+def take_newest() -> None:
+    """Choose the newest imported set where none is chosen, so that the form starts with one."""
+    known = imported(run_store().home)
+    if known and not read(_PATH, ""):
+        write(_PATH, max(known, key=lambda one: one.created_at).name)
+
+
+def origin_of(name: str) -> str:
+    """Origin and date of an imported set, as Markdown; empty for a damaged set."""
+    one = _known(name)
+    if one is None:
+        return ""
+    uploaded = Path(one.path).parent == run_store().home.absolute() / "uploads"
+    return f"Imported on {words.moment(one.created_at, '%d %b %Y')} from {'an uploaded zip' if uploaded else f'`{one.path}`'}"
+
+
+def findings_of(name: str) -> None:
+    """Draw the download of the import's findings; nothing where there are none."""
+    one = _known(name)
+    if one is None or not one.counts:
+        return
+    st.download_button(
+        f"Findings of the import ({sum(one.counts.values()):,}) as CSV",
+        one.report_csv,
+        f"{name}-findings.csv",
+        "text/csv",
+        icon=":material/download:",
+        key="data.findings",
+        type="tertiary",
+        on_click="ignore",
+    )
+
+
+def _known(name: str) -> ImportedSet | None:
+    return next((one for one in imported(run_store().home) if one.name == name), None)
+
+
+def imported_chooser(changed: Callable[[], None]) -> None:
+    """Draw the choice among the imported sets.
+
+    Args:
+        changed: called after the choice of another set.
+    """
+    known = {one.name: one for one in imported(run_store().home)}
+    current = read(_PATH, "")
+    if not known and not current:
+        st.page_link(
+            "pages/data.py", label="Bring your own images on the Data page", icon=":material/add_photo_alternate:", query_params={"new": "1"}
+        )
+        return
+    names = [*known, *([current] if current and current not in known else [])]
+    key = "set.data.set"
+    hold(key, current or None)
+
+    def take() -> None:
+        if st.session_state[key] not in (None, read(_PATH, "")):
+            write(_PATH, st.session_state[key])
+            changed()
+
+    st.selectbox(
+        "Set",
+        names,
+        names.index(current) if current else None,
+        key=key,
+        format_func=lambda name: _described(name, known.get(name)),
+        placeholder="Choose a set",
+        on_change=take,
+        help="The sets that were imported on the Data page or with 'data import'.",
+    )
+
+
+def _described(name: str, one: ImportedSet | None) -> str:
+    if one is None:
+        return f"{name} (no longer exists)"
+    return f"{name} · {sum(one.split_sizes.values()):,} images; {words.shortened(', '.join(task.name for task in one.tasks), 60)}"

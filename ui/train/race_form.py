@@ -1,0 +1,133 @@
+"""The race section of the Train form: queue the same settings with several balancing methods."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.balancing import BALANCERS
+from mtl_core.balancing.cost import cost_of
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import PartConfig
+from mtl_core.runs import jobs, method_race
+from ui.shell import state, words
+from ui.shell.error_boundary import is_ours
+from ui.shell.state import end_request, go_to, hold_first, listing, request_id, run_store, settings, torch_is_ready
+from ui.train import train_form
+from ui.train.preset_changes import automatic_name
+
+USUAL = ("fixed", "uncertainty", "pcgrad")  # added to the chosen one: fixed weights, weighted losses, combined gradients
+NOT_THE_LENGTH = ("name", "balancing", "epochs", "seed")
+
+
+def race_section(ready: bool) -> None:
+    """Draw the folded section: methods, estimated time, and the button.
+
+    Args:
+        ready: whether the settings were checked and are valid.
+    """
+    with st.expander("Race several methods", icon=":material/flag:", key="race.form"):
+        if not torch_is_ready():
+            return
+        st.caption(
+            "A race trains the same settings and seed once per balancing method and compares the runs on one page. "
+            "Each method has its default options; the method of the form has the options set there."
+        )
+        methods = _methods()
+        if len(methods) > 1:
+            st.caption(_estimate(methods))
+        off = not ready or len(methods) < 2
+        label = f"Race {len(methods)} methods" if len(methods) > 1 else "Choose at least two methods"
+        click = {"on_click": _submit, "args": (request_id(),)}
+        st.button(label, icon=":material/flag:", width="stretch", disabled=off, key="race.start", **click)
+        for problem in st.session_state.pop("race.refused", []):
+            st.error(problem, icon=":material/block:")
+
+
+def _methods() -> list[str]:
+    current = settings()["balancing"]["name"]
+    first = hold_first("race.methods", list(dict.fromkeys([*([current] if current in BALANCERS else []), *USUAL])))
+    return st.multiselect(
+        "Methods",
+        [*BALANCERS],
+        first,
+        key="race.methods",
+        format_func=_label,
+        max_selections=method_race.MOST,
+        filter_mode="contains",
+        select_all=False,  # the entry is first in the list, so Enter after typing a name would select all methods
+        placeholder="Choose balancing methods",
+        help="The number after a method is the measured time of a step relative to fixed weights.",
+        persist_state="session",
+    )
+
+
+def _label(name: str) -> str:
+    method, cost = BALANCERS.load(name), cost_of(name)
+    return " · ".join([method.title, method.family, *([f"{cost.parameters:.1f}x"] if cost else [])])
+
+
+def _balancing_of(name: str) -> PartConfig:
+    own = settings()["balancing"]
+    return PartConfig(**own) if own["name"] == name else PartConfig(name=name)
+
+
+def _estimate(methods: list[str]) -> str:
+    """The estimated time of the race: in time where the preset's was measured, else in runs with fixed weights."""
+    together = sum(method_race.relative_cost(_balancing_of(name)) for name in methods)
+    plain = _plain_seconds()
+    if plain is None:
+        return f"Estimate: one after the other they take about {together:.1f} times as long as one run with fixed weights."
+    return (
+        f"Estimate for the machine on which the presets were timed: {words.about(plain * together)}, one after the other; "
+        f"one run with fixed weights takes {words.about(plain)}."
+    )
+
+
+def _plain_seconds() -> float | None:
+    """Seconds of these settings with fixed weights, from the preset's measured time; None where other settings than its length differ."""
+    preset = state.presets()[state.preset_name()]
+    measured, before = re.match(r"(\d+) s\b", preset.measured), preset.config.to_dict()
+    if not measured or any(before[key] != value for key, value in settings().items() if key not in NOT_THE_LENGTH):
+        return None
+    epochs = settings()["epochs"] / preset.config.epochs if isinstance(settings()["epochs"], int) else 1.0
+    return int(measured[1]) * epochs / method_race.relative_cost(preset.config.balancing)
+
+
+def base_config(config: RunConfig) -> RunConfig:
+    """The form's config with a name that omits its balancing method, because each run's name ends with its own method."""
+    if settings()["name"]:
+        return config
+    preset = state.presets()[state.preset_name()]
+    return config.model_copy(update={"name": automatic_name(config.model_copy(update={"name": "", "balancing": preset.config.balancing}))})
+
+
+def _submit(request: str) -> None:
+    """Start the race. This is a callback, as with Train; a second click sends the same id and opens the same race."""
+    config, problems = train_form.check_settings(settings())
+    if config is None or problems:
+        return
+    base = base_config(config)
+    try:
+        refused = _problems(method_race.configs(base, st.session_state["race.methods"]))
+        if refused:
+            st.session_state["race.refused"] = refused
+            return
+        started = method_race.start(run_store(), base, st.session_state["race.methods"], request)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state["race.refused"] = [str(error)]
+        return
+    jobs.start_worker(run_store())
+    end_request(request)
+    listing.clear()
+    go_to("race", race=started)
+
+
+def _problems(configs: dict[str, Any]) -> list[str]:
+    """Problems of single methods. The settings themselves were checked before."""
+    found = [(method, problem) for method, config in configs.items() for problem in train_form.check_settings(config.to_dict())[1]]
+    return [f"{words.plain(BALANCERS.load(method).title)}: {problem}" for method, problem in found]

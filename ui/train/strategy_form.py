@@ -1,0 +1,58 @@
+"""The strategy section of the Train form: the update of a step, and each task's own optimizer and epochs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.config_sections import OptimizerConfig, TaskConfig
+from mtl_core.training import UPDATES
+from ui.shell.model_forms import describe, draw_field, options_form
+from ui.shell.state import hold, read, settings, write
+from ui.shell.words import plain
+from ui.train.part_form import part_chooser
+
+EPOCHS = ("start_epoch", "stop_epoch")
+
+
+def strategy_section() -> None:
+    """Draw the folded section. Its label names what differs from the defaults."""
+    with st.expander(_label(), icon=":material/alt_route:", key="strategies"):
+        part_chooser("How tasks share a step", UPDATES, "update", default="joint", columns=3)
+        st.markdown("**Each task's own strategy** :gray[its epochs, and an own optimizer for the parameters that only this task uses]")
+        fields = {field.name: field for field in describe(TaskConfig)}
+        for name in settings()["tasks"]:
+            _task(name, fields)
+
+
+def _task(name: str, fields: dict[str, Any]) -> None:
+    title, own, *epochs = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
+    title.markdown(f"{plain(name)}")
+    path = ("tasks", name, "optimizer")
+    key = f"own_optimizer.{name}"
+    hold(key, read(path) is not None)
+    own.toggle(
+        "Own optimizer",
+        st.session_state[key],
+        key=key,
+        help=fields["optimizer"].help if "optimizer" in fields else "An optimizer with its own learning rate, for this task's own parameters.",
+        on_change=lambda: write(path, OptimizerConfig(**settings()["optimizer"]).model_dump() if st.session_state[key] else None),
+    )
+    for place, field in zip(epochs, EPOCHS, strict=True):
+        with place:
+            label = {"start_epoch": "From epoch", "stop_epoch": "Through epoch"}[field]
+            draw_field(fields[field], ("tasks", name, field), label)
+    if read(path) is not None:
+        options_form(OptimizerConfig, path, columns=4)
+
+
+def _label() -> str:
+    said = [] if read(("update", "name"), "joint") == "joint" else [plain(read(("update", "name")).replace("_", " "))]
+    for name, task in settings()["tasks"].items():
+        own = [f"own {task['optimizer'].get('name', 'optimizer')}"] if task.get("optimizer") else []
+        if task.get("start_epoch", 1) != 1 or task.get("stop_epoch") is not None:
+            own.append(f"epochs {task.get('start_epoch', 1)} to {task.get('stop_epoch') or 'the last'}")
+        if own:
+            said.append(f"{plain(name)}: {', '.join(own)}")
+    return "How tasks share a step, and each task's own strategy" + (f" · {'; '.join(said)}" if said else "")

@@ -1,0 +1,323 @@
+"""The sections of the Train form. Each section reads and writes the session's settings and stores none itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from mtl_core import settings as mtl_settings
+from mtl_core.backbones import BACKBONES
+from mtl_core.balancing import BALANCERS
+from mtl_core.balancing.cost import cost_of
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import AugmentationConfig, DataConfig, OptimizerConfig, ScheduleConfig
+from mtl_core.data import DATA_SOURCES, open_source
+from mtl_core.errors import ConfigError, Problem
+from mtl_core.plain_yaml import read_yaml
+from mtl_core.registry import Registry, validated
+from mtl_core.sharing import SHARING_SCHEMES
+from ui.shell import state
+from ui.shell.error_boundary import is_ours
+from ui.shell.model_forms import describe, draw_field, options_form
+from ui.shell.server_paths import path_problems
+from ui.shell.state import hold, read, run_store, settings, write
+from ui.shell.words import plain
+from ui.train import clone_and_fork, data_form
+from ui.train.data_form import data_in_words
+from ui.train.part_form import part_chooser
+from ui.train.preset_changes import automatic_name
+
+MACHINE = ("device", "precision", "layout", "gradient_clip", "gradient_clip_over", "on_non_finite", "probe_samples", "keep_checkpoints")
+
+
+def preset_section() -> None:
+    """Draw the presets. The chosen one is lit; choosing one replaces all settings."""
+    presets = state.presets()
+    # With another data set, little of the preset is left. It is not shown as chosen, so that a click on it restores it.
+    lit = state.preset_name() if settings()["data"]["name"] == presets[state.preset_name()].config.data.name else None
+    hold("preset", lit)
+    st.pills(
+        "Preset",
+        list(presets),
+        default=lit,
+        key="preset",
+        format_func=lambda name: presets[name].title,
+        on_change=_take_preset,
+        label_visibility="collapsed",
+        wrap=True,
+    )
+    preset = presets[state.preset_name()]
+    now, before = state.nameless(settings()), state.nameless(preset.config.to_dict())
+    still_holds = {**now, "seed": before["seed"]} == before
+    if still_holds:
+        st.markdown(f"{preset.shows}  \n:small[:gray[:material/timer: Measured training time: {preset.measured}. Other machines differ.]]")
+    if now != before:
+        what = "" if still_holds else " The preset's description and measured time do not apply."
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f":small[:orange[:material/edit: Based on “{plain(preset.title)}”, changed.{what}]]", width="content")
+            st.button("Back to the preset", key="reset", type="tertiary", on_click=state.choose_preset, args=(preset.name,))
+
+
+def _take_preset() -> None:
+    """Take the clicked preset. A click on the lit preset deselects it and changes nothing; 'Back to the preset' undoes changes."""
+    if st.session_state["preset"]:
+        state.choose_preset(st.session_state["preset"])
+
+
+def fixed_section() -> None:
+    """Draw what a fork shares with its parent, and why."""
+    parts = (("Data set", DATA_SOURCES, "data"), ("Backbone", BACKBONES, "backbone"), ("Sharing", SHARING_SCHEMES, "sharing"))
+    lines = [f":gray[{label}:] {_part_in_words(registry, settings()[key])}" for label, registry, key in parts]
+    lines.append(f":gray[Batch size:] {settings()['batch_size']}")
+    st.markdown("**Fixed: as in the forked run** :gray[:material/lock:]")
+    st.markdown("  \n".join(lines))
+    st.caption("The checkpoint fits only this network, and the length of an epoch must not change. To change one of these, clone the run instead.")
+
+
+def _part_in_words(registry: Registry, part: dict[str, Any]) -> str:
+    """A part's title, or its name until PyTorch is loaded, and the options that differ from their defaults."""
+    from mtl_core.runs.jobs import warmed
+
+    if part["name"] not in registry or not (registry is DATA_SOURCES or warmed()):
+        return plain(part["name"])
+    loaded = registry.load(part["name"])
+    defaults = {field.name: field.default for field in describe(loaded.Options)}
+    changed = [f"{key.replace('_', ' ')} {value}" for key, value in part.items() if key in defaults and value != defaults[key]]
+    return plain(", ".join([loaded.title, *changed, *(data_in_words(part) if registry is DATA_SOURCES else [])]))
+
+
+def network_section() -> None:
+    """Draw backbone and balancing; only balancing for a fork."""
+    if clone_and_fork.is_fork():
+        part_chooser("Balancing", BALANCERS, "balancing")
+        return
+    left, right = st.columns(2)
+    with left:
+        part_chooser("Backbone", BACKBONES, "backbone")
+    with right:
+        part_chooser("Balancing", BALANCERS, "balancing", label_of=lambda part: f"{part.title} · {part.family}", about=about_balancer)
+
+
+def about_balancer(name: str, part: Any) -> str:
+    """A balancing method's summary, cost and paper."""
+    cost = cost_of(name)
+    facts = [f"Costs {cost.sentence()}." if cost else "", f"[{part.paper.cite()}]({part.paper.url})" if part.paper else ""]
+    return " ".join([part.summary, *(fact for fact in facts if fact)])
+
+
+def schedule_section() -> None:
+    """Draw epochs, batch size, learning rate and seed."""
+    fields = {field.name: field for field in describe(RunConfig)}
+    rate = next(field for field in describe(OptimizerConfig) if field.name == "lr")
+    places = st.columns(4)
+    for place, name in zip(places, ("epochs", "batch_size", None, "seed"), strict=True):
+        with place:
+            if name is None:
+                draw_field(rate, ("optimizer", "lr"))
+            else:
+                label = "Epochs in all" if name == "epochs" and clone_and_fork.is_fork() else ""
+                draw_field(fields[name], (name,), label, disabled=name == "batch_size" and clone_and_fork.is_fork())
+
+    said = _length_in_words()
+    if said:
+        st.caption(said)
+
+
+def _length_in_words() -> str:
+    """The epochs in steps; empty where the number is unknown."""
+    source, epochs, size = data_form.offered_source(), settings()["epochs"], settings()["batch_size"]
+    said = [f"forked after epoch {clone_and_fork.origin()['epoch']}"] if clone_and_fork.is_fork() else []
+    images = source.split_sizes()["train"] if source is not None else 0
+    partition = settings()["data"].get("partition", {})
+    if images and isinstance(epochs, int) and isinstance(size, int) and 0 < size <= images and partition.get("kind") != "disjoint":
+        each = images // size
+        said.insert(0, f"{epochs:,} epochs of {each:,} steps = {epochs * each:,} steps")
+    return " · ".join(said)
+
+
+def advanced_section() -> None:
+    """Draw all other settings, folded."""
+    with st.expander("Advanced: optimizer, schedule, augmentation, device, precision", icon=":material/tune:", key="advanced"):
+        st.markdown("**Optimizer**")
+        options_form(OptimizerConfig, ("optimizer",), columns=3, without=("lr",))
+        st.markdown("**Learning rate over the run**")
+        options_form(ScheduleConfig, ("schedule",))
+        st.markdown("**Augmentation** :gray[random changes of the training images; the sample beside the form shows them]")
+        options_form(AugmentationConfig.with_installed(), ("augmentation",), columns=4)
+        _select_by()
+        st.markdown("**Device and records**")
+        options_form(RunConfig, (), columns=4, only=MACHINE)
+        if not clone_and_fork.is_fork() and len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # with one scheme there is no choice
+            part_chooser("Sharing", SHARING_SCHEMES, "sharing")
+        st.markdown("**Where runs train** :gray[for all runs of this dashboard]")
+        executor_choice()
+
+
+def _select_by() -> None:
+    """Draw the choice of the tasks whose metrics select the best checkpoint."""
+    tasks, about = list(settings()["tasks"]), RunConfig.model_fields["select_by"].description
+    chosen = [name for name in read(("select_by",), []) if name in tasks]
+    if chosen != read(("select_by",), []):  # a task was removed since
+        write(("select_by",), chosen)
+    hold("select_by", chosen)
+    st.multiselect(
+        "Tasks that choose the best checkpoint",
+        tasks,
+        chosen,
+        key="select_by",
+        help=about,
+        placeholder="The supervised tasks",
+        on_change=_take_select_by,
+    )
+
+
+def _take_select_by() -> None:
+    write(("select_by",), list(st.session_state["select_by"]))
+
+
+EXECUTOR_TITLES = {"thread": "In this server", "process": "In a process of its own"}
+
+
+def executor_choice() -> None:
+    """Draw the choice of the store's executor: in this server, or in a process of its own."""
+    from mtl_core.runs.jobs import EXECUTORS, executor_of
+
+    try:
+        fixed, current = mtl_settings.executor(), executor_of(run_store())
+    except ConfigError as error:
+        st.error(str(error))
+        return
+    hold("executor", current)
+    if refused := st.session_state.pop("executor_refused", ""):
+        st.error(plain(refused), icon=":material/block:")
+    st.segmented_control(
+        "Where runs train",
+        EXECUTORS,
+        default=current,
+        required=True,
+        key="executor",
+        format_func=EXECUTOR_TITLES.__getitem__,
+        disabled=bool(fixed),
+        on_change=_take_executor,
+        label_visibility="collapsed",
+    )
+    about = "In this server, a run starts at once. In a process of its own it starts some seconds later, but a crash, a hang or lack of memory "
+    about += "cannot take the dashboard down with it. The choice applies from the next run on. MTL_THREADS in the server's environment sets the "
+    about += "number of PyTorch's CPU threads for all runs together, because another number changes the last digits of results."
+    st.caption(f":material/lock: Fixed by MTL_EXECUTOR={fixed} in the server's environment. {about}" if fixed else about)
+
+
+def _take_executor() -> None:
+    try:
+        run_store().set("executor", st.session_state["executor"])
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state["executor_refused"] = str(error)
+
+
+def check_settings(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]:
+    """The config, None if the settings are invalid, and every problem that keeps it from running, in words."""
+    from mtl_core.runs.jobs import warmed
+
+    if not values["tasks"]:
+        return None, ["No task is chosen. Tick at least one task."]
+    try:
+        config = RunConfig.from_dict(values)
+    except ConfigError as error:
+        return None, [str(problem) for problem in error.problems]
+    found = path_problems(values["data"])
+    if found:  # no file there is read, not even to find further problems
+        return config, found
+    if clone_and_fork.is_fork():
+        found = clone_and_fork.fork_problems(config)
+    if not found or not clone_and_fork.is_fork():
+        config = config.model_copy(update={"name": config.name or _automatic_name(config)})
+    if not warmed() or found:
+        return config, found
+    return config, _problems(config.to_yaml())
+
+
+def _automatic_name(config: RunConfig) -> str:
+    return clone_and_fork.fork_name(config) if clone_and_fork.is_fork() else automatic_name(config)
+
+
+@st.cache_data(ttl=5, max_entries=32, show_spinner=False)  # not longer: a user may add files that are missing on disk
+def _problems(config: str) -> list[str]:
+    from mtl_core.training.check import problems
+
+    return [str(problem) for problem in problems(RunConfig.from_yaml(config))]
+
+
+def remarks(config: RunConfig) -> list[str]:
+    """Remarks on valid settings."""
+    from mtl_core.training.check import remarks as found
+
+    return found(config)
+
+
+def yaml_section() -> None:
+    """Draw the field that takes settings as YAML, for example from another run."""
+    with st.expander("Use settings from YAML", icon=":material/content_paste:"), st.form("yaml", border=False):
+        st.text_area(
+            "YAML",
+            key="yaml_text",
+            height=180,
+            label_visibility="collapsed",
+            placeholder="data: {name: digits}\ntasks: {digit: {}}\nbackbone: {name: small_cnn}",
+        )
+        st.form_submit_button("Use these settings", icon=":material/check:", on_click=_take_yaml)
+        for problem in st.session_state.pop("yaml_problems", []):
+            st.error(problem)
+
+
+def _take_yaml() -> None:
+    text = st.session_state["yaml_text"]
+    found = _problems_of_yaml(text)
+    if found:
+        st.session_state["yaml_problems"] = [plain(str(problem)) for problem in found]
+    else:
+        st.session_state["settings"] = RunConfig.from_yaml(text).to_dict()
+
+
+def _problems_of_yaml(text: str) -> list[Problem]:
+    """All problems that keep the form from taking these settings: keys, values, parts and their options."""
+    try:
+        values = read_yaml(text)
+    except ConfigError as error:
+        return list(error.problems)
+    found: list[Problem] = []
+
+    def note(check: Callable[[], Any]) -> None:
+        try:
+            check()
+        except ConfigError as error:
+            found.extend(problem for problem in error.problems if problem not in found)
+
+    note(lambda: RunConfig.from_dict(values))
+    if isinstance(values, dict):  # parts are also checked where the config as a whole is invalid
+        for field, check in _part_checks().items():
+            part = values.get(field)
+            if isinstance(part, dict) and isinstance(part.get("name"), str):
+                note(lambda part=part, check=check: check(part))
+    return found
+
+
+def _part_checks() -> dict[str, Callable[[dict[str, Any]], Any]]:
+    """Field of the config -> function that raises for an unknown part or option. Parts that import torch are checked once torch is loaded."""
+    from mtl_core.runs.jobs import warmed
+
+    def of(registry: Registry, field: str) -> Callable[[dict[str, Any]], Any]:
+        def check(part: dict[str, Any]) -> None:
+            options = {key: value for key, value in part.items() if key != "name"}
+            validated(registry.load(part["name"], f"{field}.name").Options, options, field)
+
+        return check
+
+    checks: dict[str, Callable[[dict[str, Any]], Any]] = {"data": lambda part: open_source(validated(DataConfig, part, "data"))}
+    if warmed():
+        registries = {"backbone": BACKBONES, "balancing": BALANCERS, "sharing": SHARING_SCHEMES}
+        checks |= {field: of(registry, field) for field, registry in registries.items()}
+    return checks
