@@ -73,13 +73,13 @@ class AtFeatures:
     def apply(self, gradient: Tensor) -> None:
         """The flat update (P,) -> ``.grad`` of the shared parameters, through the shared network. Features that no head read send nothing."""
         parts = zip(self.features, _split(gradient, self.places), self.reached, strict=True)
-        self._into_trunk([part.to(feature.dtype) if is_reached else None for feature, part, is_reached in parts])
+        self._into_shared([part.to(feature.dtype) if is_reached else None for feature, part, is_reached in parts])
 
     def finish(self) -> None:
         """Continue a plain backward pass, which ended at the features, through the shared network."""
-        self._into_trunk([place.grad for place in self.places])
+        self._into_shared([place.grad for place in self.places])
 
-    def _into_trunk(self, gradients: Sequence[Tensor | None]) -> None:
+    def _into_shared(self, gradients: Sequence[Tensor | None]) -> None:
         pairs = [(feature, gradient) for feature, gradient in zip(self.features, gradients, strict=True) if gradient is not None]
         if pairs:
             torch.autograd.backward([feature for feature, _ in pairs], [gradient for _, gradient in pairs])
