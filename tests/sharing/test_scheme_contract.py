@@ -206,7 +206,7 @@ def test_a_run_is_trained_kept_and_used(scheme, tmp_path, shared_cache):
         for task, output in again.eval()(normalised).items():
             assert torch.equal(output, model(normalised)[task])
     times = time_sharing(predictor, image, rounds=1)
-    assert (times.heads, times.repeated) == (3, "trunk" if model.has_shared_features else "network")
+    assert (times.heads, times.repeated) == (3, "backbone" if model.has_shared_features else "network")
     assert min(times.shared_ms, times.apart_ms) > 0
     heats = saliency(predictor, image)
     with torch.no_grad():  # a pooled head's gradient is known by hand: mean part / places everywhere, maximum part at the maximum's place
