@@ -1,4 +1,4 @@
-// Values of layers and what follows from them: overlaps, pairs of boxes, places of captions. No page is needed: tests/javascript runs this file in Node.
+// Values of layers and what follows from them: overlaps, pairs of boxes, places of captions. No page is needed: tests run this file in Node.
 
 export const UNKNOWN = 65535, IGNORE = 255, MATCHING = 0.5, NEAR = 0.1, MOST_ZOOM = 24, PLAY_MS = 260, REPORT_MS = 450;
 export const GREEN = "#2ca25f", RED = "#e34a33", AMBER = "#e6a100", QUIET = "rgba(128,128,128,0.55)";

@@ -1,4 +1,4 @@
-"""The large view of one image. The browser draws it from raw values (``viewer.js`` and what it imports); the server is asked for another image only."""
+"""The large view of one image: the browser draws it from raw values (``viewer.js`` and what that imports); another image asks the server."""
 
 from __future__ import annotations
 
