@@ -19,7 +19,9 @@ def test_a_file_name_occurs_once():
 
 def test_no_folder_is_crowded():
     counts = Counter(path.parent for path in PRODUCT)
-    crowded = {folder.relative_to(ROOT).as_posix(): count for folder, count in counts.items() if count > MOST_FILES and folder not in ONE_FILE_A_METHOD}
+    crowded = {
+        folder.relative_to(ROOT).as_posix(): count for folder, count in counts.items() if count > MOST_FILES and folder not in ONE_FILE_A_METHOD
+    }
     assert crowded == {}
 
 
