@@ -20,6 +20,7 @@ LAYERS = [
         "mtl_core.free_memory",
         "mtl_core.randomness",
         "mtl_core.settings",
+        "mtl_core.terminal_text",
         "mtl_core",
     },
     {"mtl_core.config"},

@@ -40,6 +40,7 @@ from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.trash import sweep
 from mtl_core.runs.unfinished import make_marked_folder, remove_mark, sweep_unfinished
 from mtl_core.settings import home as home_folder
+from mtl_core.terminal_text import visible
 
 if TYPE_CHECKING:
     import pandas
@@ -325,7 +326,7 @@ class RunStore:
         return line
 
     def _append_to_log_file(self, run_id: str, level: str, text: str) -> None:
-        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:7} {text}\n"
+        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:7} {visible(text)}\n"
         with contextlib.suppress(OSError), open(self.folder(run_id) / "log.txt", "a", encoding="utf-8") as file:
             file.write(line)  # a copy for people; the database has the same line and raises if the disk is full
 
