@@ -79,7 +79,7 @@ class TaskVectors:
 
     @classmethod
     def problems(cls, config: RunConfig) -> list[Problem]:
-        """Problems with balancing and ``on_non_finite``: a step has no combined loss to balance, and makes several updates, so none is skipped whole."""
+        """Problems with balancing and ``on_non_finite``: a step has no combined loss, and makes several updates, so it cannot be skipped."""
         found = []
         if config.balancing.name != "fixed":
             message = f"'{config.balancing.name}' combines losses or gradients, and under 'update: task_vectors' each task has its own. Take 'fixed'"
