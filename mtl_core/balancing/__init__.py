@@ -1,4 +1,4 @@
-"""Balancing methods: how losses or gradients of several tasks become one update. To add one: a file here and a line in this table."""
+"""The registry of balancing methods. To add one: a file here and a line in this table."""
 
 from mtl_core.registry import Registry
 

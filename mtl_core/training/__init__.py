@@ -1,4 +1,4 @@
-"""Training: the loop, evaluation, probes, checkpoints. No torch is imported here: run readers do without it.
+"""Training: the loop, evaluation, probes, checkpoints. Imports no torch, so that pages that only read runs stay light.
 
 ``UPDATES`` names the updates: how one batch changes the network. To add one: a file here and a line in this table.
 """

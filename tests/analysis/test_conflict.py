@@ -69,7 +69,7 @@ def test_the_reading_is_plain(frame):
         "The other pair is unrelated (mean cosine within 0.05 of 0).",
     ]
     once = frame_of((1, "conflict/a/b", -0.3), (1, "conflict_share/a/b", 1.0))
-    assert reading(once, ["a", "b"]) == ["It was measured only once or twice: too little to say who gets on with whom."]
+    assert reading(once, ["a", "b"]) == ["It was measured only once or twice, which is too little for a conclusion."]
     calm = frame_of(*((step, key, value) for step in (1, 51, 101) for key, value in (("conflict/a/b", 0.01), ("conflict_share/a/b", 0.0))))
     assert reading(calm, ["a", "b"]) == ["The tasks are unrelated (mean cosine within 0.05 of 0)."]
     assert reading(frame_of(), TASKS) == []
