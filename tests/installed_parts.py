@@ -26,6 +26,9 @@ from mtl_core.data.preprocessing.denoiser import Denoiser, DenoiserOptions
 from mtl_core.data.target_geometry import GEOMETRIES
 from mtl_core.errors import ConfigError
 from mtl_core.events import Control, Metric
+from mtl_core.plane import LANDSCAPES
+from mtl_core.plane.landscape import Landscape
+from mtl_core.plane.walk import Walk
 from mtl_core.sharing.hard import HardSharing
 from mtl_core.tasks.kind import TaskKind
 from mtl_core.tasks.pretext.rotation import Rotation
@@ -169,6 +172,19 @@ class Negative(Augmentation):
         sample.images = torch.where(drawn["negative"][:, None, None, None], 255 - sample.images, sample.images)
 
 
+class Plain(Landscape):
+    """A slope for each task."""
+
+    title, summary, bounds, starts, step = "Theirs", "Theirs.", (-1.0, 1.0, -1.0, 1.0), ((0.0, 0.0),), 0.1
+
+    def losses(self, points):
+        USED.add("mtl_core.landscapes")
+        return points
+
+    def lowest(self):
+        return -100.0, -100.0
+
+
 ENTRIES = {
     "mtl_core.balancers": {"theirs": "Balancer"},
     "mtl_core.backbones": {"theirs": "Backbone"},
@@ -181,6 +197,7 @@ ENTRIES = {
     "mtl_core.data_sources": {"theirs": "Source"},
     "mtl_core.import_formats": {"theirs": "Shapes"},
     "mtl_core.augmentations": {"negative": "Negative"},
+    "mtl_core.landscapes": {"theirs": "Plain"},
 }
 PLAIN = {
     **{"data": {"name": "theirs"}, "tasks": {"level": {}}, "backbone": {"name": "mlp"}, "batch_size": 16, "epochs": 1, "device": "cpu"},
@@ -216,6 +233,10 @@ def use(group: str, folder: Path) -> None:
     """Use the part of a group, and fail where that is not so."""
     if group == "mtl_core.import_formats":
         _import(folder)
+    elif group == "mtl_core.landscapes":
+        walk = Walk(LANDSCAPES.load("theirs")(), "mean", (0.0, 0.0), optimizer="sgd")
+        walk.advance(1)
+        assert [round(value, 6) for value in walk.points[1]] == [-0.05, -0.05]
     else:
         config = trained(CONFIGS[group], folder)
     if group == "mtl_core.evaluations":

@@ -30,6 +30,7 @@ LAYERS = [
         "mtl_core.backbones",
         "mtl_core.sharing",
         "mtl_core.balancing",
+        "mtl_core.plane",
         "mtl_core.figures",
         "mtl_core.presets",
         "mtl_core.analysis",

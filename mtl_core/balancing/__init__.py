@@ -43,3 +43,6 @@ BALANCERS = Registry(
         "auto_lambda": "mtl_core.balancing.auto_lambda:AutoLambda",
     },
 )
+
+# What a comparison on the Learn page begins with: the plain sum, and methods of four different ideas.
+SHOWN_FIRST = ("fixed", "mgda", "pcgrad", "cagrad", "nash_mtl")
