@@ -99,6 +99,7 @@ class RunStore:
         columns: Mapping[str, Any] | None = None,
         line: str = "queued",
         fill: Callable[[Path], None] | None = None,
+        link: Callable[[Connection, str], None] | None = None,
     ) -> Run:
         """Add a run with its folder and config.yaml. It is queued, unless ``columns`` say otherwise.
 
@@ -107,6 +108,7 @@ class RunStore:
             columns: further columns of its row, see ``schema.runs``.
             line: first line of its log.
             fill: writes files into its folder before any reader can see the run.
+            link: writes further rows about it, given the run's id, in the transaction that makes it.
 
         Raises:
             StoreError: the run cannot be written; no part of it stays.
@@ -132,6 +134,8 @@ class RunStore:
             with self.database.write() as connection:
                 connection.execute(insert(_runs).values(queue_rank=end_of_queue(connection), **values))
                 connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level="info", text=line))
+                if link:
+                    link(connection, run_id)
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
             remove_mark(mark, folder)
