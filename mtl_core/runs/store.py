@@ -20,7 +20,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -250,6 +250,10 @@ class RunStore:
     def find(self, run_id: str) -> Run | None:
         """The run with exactly this id; None if it does not exist, or its config cannot be read (a warning is logged)."""
         return next(iter(self._select(_runs.c.id == run_id)), None)
+
+    def several(self, run_ids: Sequence[str]) -> list[Run]:
+        """The runs with these ids, newest first; ids without a run are left out."""
+        return self._select(_runs.c.id.in_(run_ids))
 
     def runs(self) -> list[Run]:
         """Every run, newest first. A run whose config this version cannot read is skipped, with a warning in the program's log."""

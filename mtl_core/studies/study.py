@@ -290,8 +290,16 @@ def run_ids(store: RunStore, study_id: str) -> dict[tuple[str, int], str]:
 
 def runs_of(store: RunStore, study: Study) -> dict[tuple[str, int], Run]:
     """(cell key, seed) -> run, for the runs that there are."""
-    found = {place: store.find(run_id) for place, run_id in run_ids(store, study.id).items()}
-    return {place: run for place, run in found.items() if run is not None}
+    places = {run_id: place for place, run_id in run_ids(store, study.id).items()}
+    return {places[run.id]: run for run in store.several(list(places))}
+
+
+def is_going(store: RunStore, study: Study) -> bool:
+    """Whether one of its runs is queued or active."""
+    with store.database.read() as connection:
+        joined = _cells.join(_runs, _runs.c.id == _cells.c.run_id)
+        statuses = connection.execute(select(_runs.c.status).select_from(joined).where(_cells.c.study_id == study.id).distinct()).scalars().all()
+    return any(not RunStatus(status).is_ended() for status in statuses)
 
 
 def _study_of(row: Any) -> Study:
