@@ -220,7 +220,7 @@ def verdict(study_id: str, on_test: bool, as_json: bool) -> None:
         lines = [line for line in answer.lines if line.label == label]
         emit_table(("task", "metric", "baseline", "value", "better by", "95 % interval", "n", "p (Holm)", "verdict"), [_row(line) for line in lines])
     for cell, (beyond, seeds, of) in answer.front.beyond.items() if answer.front else ():
-        emit(f"{cell}: {'beyond' if beyond else 'not beyond'} the front of the fixed weights (means over the seeds); in {seeds} of {of} seeds")
+        emit(f"{cell}: {'no' if beyond else 'some'} fixed weights are better in every task (means over the seeds); none are in {seeds} of {of} seeds")
     for budget, grouping in answer.groupings.items():
         names = "; ".join(answer.group_names[place] for place in grouping.networks)
         emit(f"best with {budget} network{'' if budget == 1 else 's'}: {names} (mean gain {-grouping.total / len(grouping.serves):+.2f} %)")
@@ -276,13 +276,15 @@ def _how(answer: Answer) -> str:
 
 
 def _row(line: Line) -> tuple[str, ...]:
+    from mtl_core.studies.verdict import Word
+
     name = line.task or "overall"
     metric = f"{line.metric.name} {'↑' if line.metric.higher_is_better else '↓'}" if line.metric else "mean gain in %"
     if line.verdict is None:
         return name, metric, "-", "-", "-", "-", "0", "-", "no run of both sides has finished"
     said = line.verdict.difference
-    interval = "-" if said.n < 2 else f"{said.low:+.4g} to {said.high:+.4g}"
-    p = "-" if said.n < 2 else f"{line.verdict.p_corrected:.3g}"
+    interval = "-" if line.verdict.word == Word.NONE else f"{said.low:+.4g} to {said.high:+.4g}"
+    p = "-" if line.verdict.word == Word.NONE else f"{line.verdict.p_corrected:.3g}"
     baseline, value = ("-", "-") if line.metric is None else (number(line.baseline), number(line.value))
     return name, metric, baseline, value, f"{said.mean:+.4g}", interval, str(said.n), p, line.verdict.text
 

@@ -21,7 +21,7 @@ from mtl_core.studies.front import dominates, front, hypervolume
 from mtl_core.studies.grouping import Grouping, Network, best_grouping
 from mtl_core.studies.paired import PairedDifference, holm, paired_difference, t_interval
 from mtl_core.studies.study import Study
-from mtl_core.studies.verdict import Verdict, verdict
+from mtl_core.studies.verdict import LEAST_SEEDS, Verdict, verdict
 
 OVERALL = ""  # in place of a task's name: the mean relative gain over the tasks
 
@@ -81,7 +81,8 @@ class Front:
         tasks: the columns. ``points``: cell -> values in the metric's unit, a lower-is-better metric with a minus.
         on_front: cells that no other point dominates.
         volume: of the sweep of weights, as a share of the box between the worst and the best value of each task; NaN below two points.
-        beyond: method -> whether no point of the sweep dominates it, and in how many of its seeds none does: (yes, seeds, of).
+        beyond: method -> whether no point of the sweep dominates it in the means, and in how many of its seeds none does: (yes, seeds, of). With
+            many tasks few points dominate, so this alone is no lead: the comparison with the best of the sweep has the verdict.
     """
 
     tasks: tuple[str, ...]
@@ -305,11 +306,11 @@ def _delta_m(
 
 
 def _robust(study: Study, comparison: Comparison, values: Values, metrics: Mapping[str, TaskMetric]) -> tuple[float, float, float, float] | None:
-    """Interquartile mean of the relative gains + 100 %, its stratified interval, and the probability of improvement; None below two common seeds."""
+    """Interquartile mean of value / baseline, its stratified interval, and the probability of improvement; None below three common seeds."""
     pairs = _pairs(study, comparison, values)
     common = sorted(set.intersection(*(set(each) for each in pairs.values()))) if pairs else []
     scores = np.array([[1 + _gain(each[seed], metrics[task]) / 100 for task, each in pairs.items()] for seed in common])
-    if len(common) < 2 or not np.isfinite(scores).all():
+    if len(common) < LEAST_SEEDS or not np.isfinite(scores).all():
         return None
     sides = [
         np.array([[each[seed][side] * (1 if metrics[task].higher_is_better else -1) for task, each in pairs.items()] for seed in common])

@@ -83,7 +83,7 @@ def seeds_missing(difference: PairedDifference, comparisons: int = 1) -> int | N
 
 
 def _advice(more: int | None) -> str:
-    return f"about {_seeds(more)} more" if more is not None else f"more than {MOST_SEEDS} seeds would be needed"
+    return f"about {more} more seed{'' if more == 1 else 's'}" if more is not None else f"more than {MOST_SEEDS} seeds would be needed"
 
 
 def _seeds(number: int) -> str:

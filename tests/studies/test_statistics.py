@@ -161,7 +161,7 @@ def test_words_never_contradict_the_numbers(pairs, band, corrected_by, higher):
         assert found.mean > 0
         assert found.p_better >= found.p_worse
     if said.word == Word.UNKNOWN:
-        assert f"about {said.more_seeds} seed" in said.text if said.more_seeds else f"more than {MOST_SEEDS}" in said.text
+        assert f"about {said.more_seeds} more seed" in said.text if said.more_seeds else f"more than {MOST_SEEDS}" in said.text
     else:
         assert said.more_seeds is None
 

@@ -158,7 +158,7 @@ def _cells(answer: Answer) -> None:
             link = f"run?run={run_id}" if run_id else None
             rows.append({"cell": cell.label, "seed": seed, "run": link, "status": answer.statuses.get((cell.key, seed), "not queued"), **values})
     columns = {"run": st.column_config.LinkColumn("run", display_text=r"run=(.+)$")}
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns, height=min(36 * (len(rows) + 1), 420))
+    st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(rows) + 1), 420))
 
 
 def _act(study_id: str, action: Any) -> None:

@@ -23,7 +23,7 @@ def results(answer: Answer) -> None:
         st.caption("The table appears when the first run has finished.")
         return
     table = table_of(answer)
-    st.dataframe(table, hide_index=True, height=36 * (len(table) + 1) if len(table) < 16 else 560)
+    st.dataframe(table, hide_index=True, placeholder="–", height=36 * (len(table) + 1) if len(table) < 16 else 560)
     st.caption(
         f"Mean over the seeds ± half of Student's 95 % interval of the mean, on {answer.split}. Cells share their seeds, so read "
         "differences above and not from these intervals. Δm, tasks: mean over the tasks of the mean relative gain of a "
@@ -42,7 +42,10 @@ def table_of(answer: Answer) -> pd.DataFrame:
     rows = []
     for cell in answer.study.cells:
         row = {"cell": cell.label}
-        row |= {heading(metric): number(answer.spreads.get(cell.key, {}).get(task)) for task, metric in answer.metrics.items()}
+        row |= {
+            f"{task} {metric.name} {words.better(metric.higher_is_better)}": number(answer.spreads.get(cell.key, {}).get(task))
+            for task, metric in answer.metrics.items()
+        }
         gains, drops = answer.delta_m.get(cell.key, (math.nan, math.nan))
         row |= {
             "Δm, tasks (%) ↑": f"{gains:+.2f}" if math.isfinite(gains) else "–",
@@ -76,25 +79,31 @@ def _front(answer: Answer) -> None:
     if math.isfinite(front.volume):
         st.caption(f"The fixed weights dominate {front.volume:.1%} of the box between the worst and the best value of each task (hypervolume).")
     for key, (beyond, free, of) in front.beyond.items():
-        said = "is beyond" if beyond else "is **not** beyond"
-        st.markdown(f"{words.plain(labels[key])} {said} the front of the fixed weights (means over the seeds), and in {free} of {of} seeds.")
+        said = "No fixed weights are" if beyond else "Some fixed weights are"
+        st.markdown(f"{said} better than {words.plain(labels[key])} in every task, in the means over the seeds; in {free} of {of} seeds none are.")
+    if front.beyond:
+        st.caption(
+            "With several tasks few cells are better in every one, so this is no lead yet. The comparison with the best of the sweep has the verdict."
+        )
 
 
 def _front_figure(answer: Answer, labels: dict[str, str]) -> go.Figure:
     front = answer.front
     metrics = [answer.metrics[task] for task in front.tasks[:2]]
     figure = go.Figure()
-    methods = set(front.beyond)
-    for name, keys, symbol in (
-        ("fixed weights", [key for key in front.points if key not in methods], "circle"),
-        ("methods", [key for key in front.points if key in methods], "diamond"),
-    ):
-        if keys:
-            at = [
-                [abs(front.points[key][axis]) if not metrics[axis].higher_is_better else front.points[key][axis] for key in keys] for axis in (0, 1)
-            ]
-            marker = {"symbol": symbol, "size": 11, "line": {"width": [2 if key in front.on_front else 0 for key in keys]}}
-            figure.add_scatter(x=at[0], y=at[1], mode="markers", name=name, text=[labels[key] for key in keys], marker=marker)
+    methods, lower = list(front.beyond), [not metric.higher_is_better for metric in metrics]
+    groups = (
+        ("fixed weights", [key for key in front.points if key not in methods], "circle", "#0072B2"),
+        ("methods", [*methods], "diamond", "#D55E00"),
+    )
+    for name, keys, symbol, colour in groups:
+        for on_front in (True, False):
+            shown = [key for key in keys if (key in front.on_front) == on_front]
+            if shown:
+                x, y = ([-front.points[key][axis] if lower[axis] else front.points[key][axis] for key in shown] for axis in (0, 1))
+                marker = {"symbol": symbol if on_front else f"{symbol}-open", "size": 11, "color": colour}
+                label = f"{name}, {'on the front' if on_front else 'not on it'}"
+                figure.add_scatter(x=x, y=y, mode="markers", name=label, text=[labels[key] for key in shown], marker=marker)
     for axis, metric in zip(("xaxis", "yaxis"), metrics, strict=True):
         figure.update_layout({axis: {"title": {"text": heading(metric)}}})
     figure.update_layout(height=380, uirevision="front", margin={"l": 60, "r": 20, "t": 20, "b": 50})

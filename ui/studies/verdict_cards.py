@@ -42,7 +42,7 @@ def verdicts(answer: Answer) -> None:
                 _card(answer, line)
     if len(labels) > 1:
         with st.expander("All comparisons"):
-            st.dataframe([_row(line) for line in answer.lines], hide_index=True)
+            st.dataframe([_row(line) for line in answer.lines], hide_index=True, placeholder="–")
     st.caption(_explained(answer))
 
 
@@ -54,11 +54,18 @@ def _card(answer: Answer, line: Line) -> None:
         return
     said = line.verdict
     colour, icon = LOOK[said.word]
-    st.badge(said.text, icon=icon, color=colour)
+    advice = said.text.partition(", ")[2]
+    st.badge(str(said.word), icon=icon, color=colour)
     difference = said.difference
-    if difference.n < 2:
-        st.markdown(f"{_signed(difference.mean, line)} :gray[· one seed]")
+    if said.word == Word.NONE:
+        st.markdown(f"**{_signed(difference.mean, line)}**")
+        missing = f"{said.more_seeds} more seed{'' if said.more_seeds == 1 else 's'}"
+        st.caption(f"{difference.n} seed{'' if difference.n == 1 else 's'}: a difference, no verdict. {missing} give one.")
         return
+    if advice:
+        st.caption(
+            words.plain(f"{advice[:1].upper()}{advice[1:]} may decide (estimate)." if said.more_seeds else f"{advice[:1].upper()}{advice[1:]}.")
+        )
     st.markdown(
         f"**{_signed(difference.mean, line)}** :gray[{words.plain(f'from {_signed(difference.low, line)} to {_signed(difference.high, line)}')}]"
     )
@@ -92,7 +99,7 @@ def _bar(worse: float, equal: float, better: float) -> str:
 
 def _row(line: Line) -> dict[str, Any]:
     said = line.verdict
-    known = said is not None and said.difference.n > 1
+    known = said is not None and said.word != Word.NONE
     return {
         "comparison": line.label,
         "task": line.task or "overall",
