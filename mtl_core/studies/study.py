@@ -203,8 +203,12 @@ def studies(store: RunStore) -> list[Study]:
     return found
 
 
-def add_seeds(store: RunStore, study_id: str, more: int) -> Study:
-    """Extend a study by the next ``more`` seeds after its highest. Nothing is queued."""
+def add_seeds(store: RunStore, study_id: str, more: int, had: int | None = None) -> Study:
+    """Extend a study by the next ``more`` seeds after its highest. Nothing is queued.
+
+    Args:
+        had: number of seeds that the caller saw. If the study has another number by now, as after a second click, nothing is added.
+    """
     if more < 1:
         raise ConfigError(Problem("seeds", f"expected at least one more seed, found {more}"))
     with store.database.write() as connection:
@@ -212,8 +216,9 @@ def add_seeds(store: RunStore, study_id: str, more: int) -> Study:
         if text is None:
             raise StoreError(f"no study '{study_id}'")
         seeds = json.loads(text)
-        seeds += range(max(seeds) + 1, max(seeds) + 1 + more)
-        connection.execute(update(_studies).where(_studies.c.id == study_id).values(seeds=json.dumps(seeds)))
+        if had in (None, len(seeds)):
+            seeds += range(max(seeds) + 1, max(seeds) + 1 + more)
+            connection.execute(update(_studies).where(_studies.c.id == study_id).values(seeds=json.dumps(seeds)))
     return get(store, study_id)
 
 

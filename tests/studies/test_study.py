@@ -53,6 +53,15 @@ def test_a_second_click_finds_the_same_study(store, base):
     assert len(studies.studies(store)) == 1
 
 
+def test_seeds_are_added_once_for_a_click_that_runs_twice(store, made):
+    for _ in range(2):
+        found = studies.add_seeds(store, made.id, 3, had=3)
+    assert found.seeds == (0, 1, 2, 3, 4, 5)
+    assert studies.add_seeds(store, made.id, 1).seeds[-1] == 6
+    with pytest.raises(ConfigError, match="at least one more seed"):
+        studies.add_seeds(store, made.id, 0)
+
+
 def test_all_cells_are_computed_alike(store, made, engine):
     studies.start(store, made.id)
     first = store.queued()[0]

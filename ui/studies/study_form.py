@@ -57,7 +57,7 @@ def study_form() -> None:
     band = middle.number_input(
         "Difference that does not matter (%)", 0.0, 100.0, hold_first("study.band", 1.0), step=0.5, key="study.band", help=model["band"].help
     )
-    value = _choice(model["value"], "study.value", right)
+    value = _choice(model["value"], "study.value", right, "Values of")
     title = st.text_input("Title", hold_first("study.title", ""), key="study.title", placeholder=base.name or base.subject(), max_chars=120)
     draft = None
     if not problems:
@@ -133,10 +133,10 @@ def _label(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def _choice(field: Field, key: str, place: Any) -> Any:
+def _choice(field: Field, key: str, place: Any, label: str = "") -> Any:
     choices = list(field.choices)
     kept = hold_first(key, field.default, choices)
-    return place.selectbox(field.label, choices, choices.index(kept), key=key, format_func=field.choice_text, help=field.help)
+    return place.selectbox(label or field.label, choices, choices.index(kept), key=key, format_func=field.choice_text, help=field.help)
 
 
 def _axes(key: str, about: str, problems: list[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -133,7 +134,7 @@ def _progress(study: studies.Study, answer: Answer, stage: str, finished: int) -
             label = "Start" if stage == "new" else "Go on"
             click = {"on_click": _act, "args": (study.id, _start_all)}
             st.button(label, icon=":material/play_arrow:", type="primary", key=f"go_on.{study.id}", **click)
-        more = {"on_click": _act, "args": (study.id, _add_seeds)}
+        more = {"on_click": _act, "args": (study.id, partial(_add_seeds, had=len(study.seeds)))}
         st.button(f"{MORE} more seeds", icon=":material/add:", key=f"more.{study.id}", help="Queues the same cells with new seeds.", **more)
         with st.popover("Equivalence", icon=":material/drag_handle:", key=f"band_popover.{study.id}"):
             key = f"band.{study.id}"
@@ -178,8 +179,9 @@ def _start_all(store: Any, study_id: str) -> None:
     jobs.start_worker(store)
 
 
-def _add_seeds(store: Any, study_id: str) -> None:
-    studies.add_seeds(store, study_id, MORE)
+def _add_seeds(store: Any, study_id: str, had: int) -> None:
+    """Add seeds once: Streamlit may run a callback again when a refresh interrupts it, and people click twice."""
+    studies.add_seeds(store, study_id, MORE, had)
     _start_all(store, study_id)
 
 

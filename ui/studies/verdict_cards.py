@@ -59,8 +59,8 @@ def _card(answer: Answer, line: Line) -> None:
     difference = said.difference
     if said.word == Word.NONE:
         st.markdown(f"**{_signed(difference.mean, line)}**")
-        missing = f"{said.more_seeds} more seed{'' if said.more_seeds == 1 else 's'}"
-        st.caption(f"{difference.n} seed{'' if difference.n == 1 else 's'}: a difference, no verdict. {missing} give one.")
+        missing = f"{said.more_seeds} more seed{' is' if said.more_seeds == 1 else 's are'} needed for one."
+        st.caption(f"{difference.n} seed{'' if difference.n == 1 else 's'}: a difference, no verdict; {missing}")
         return
     if advice:
         st.caption(
