@@ -37,7 +37,7 @@ LAYERS = [
     },
     {"mtl_core.training"},
     {"mtl_core.runs"},
-    {"mtl_core.inference"},
+    {"mtl_core.studies", "mtl_core.inference"},
     {"mtl_core.exports"},
     {"mtl_core.catalogue"},
     {"mtl_core.cli", "mtl_core.__main__"},
