@@ -21,7 +21,7 @@ CONFIG = {
     "device": "cpu",
     "seed": 3,
 }
-LENET = {"backbone": {"name": "lenet", "hidden": 8}, "data": {"name": "digits", "preprocessing": {"resize": {"height": 16, "width": 16}}}}
+LENET = {"backbone": {"name": "lenet", "hidden": 8}, "data": {"name": "digits", "preprocessing": {"resize": "stretch", "height": 16, "width": 16}}}
 CNN = {"backbone": {"name": "small_cnn", "width": 8, "stages": 2}}
 
 
