@@ -10,7 +10,17 @@ from sqlalchemy import Connection, and_, case, func, or_, select
 from mtl_core.runs.schema import scalars
 
 # First parts of keys for which neither higher nor lower is better: settings and gradient statistics.
-_NO_BEST = ("optimizer", "loss_weight", "gradient_norm", "gradient_share", "conflict", "conflict_share", "task_vector_norm", "task_vector_cosine")
+_NO_BEST = (
+    "sharing",
+    "optimizer",
+    "loss_weight",
+    "gradient_norm",
+    "gradient_share",
+    "conflict",
+    "conflict_share",
+    "task_vector_norm",
+    "task_vector_cosine",
+)
 _BIGGEST = 1.7e308
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -28,6 +29,22 @@ class SharingOptions(BaseModel):
 def trained(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
     """The trained parameters among some, without frozen ones (``requires_grad`` off)."""
     return [parameter for parameter in parameters if parameter.requires_grad]
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """A matrix of numbers that a scheme learns, to be looked at.
+
+    Attributes:
+        name: what one number says, in human words, such as ``mean gate weight``; unlike that of every other matrix of the network.
+        rows: names of the rows; columns: names of the columns.
+        values: (rows, columns), on the CPU; NaN where there is nothing to learn.
+    """
+
+    name: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +97,7 @@ class MultiTaskModel(nn.Module, ABC):
         self.watch_features: Callable[[str, Sequence[Tensor]], Sequence[Tensor]] | None = None
         self._taken: tuple[list[Tensor], list[Tensor]] | None = None
         self.feature_info = tuple(self.build_features(make_backbone, options))
-        self.heads = Heads({name: kind.build_head(self.feature_info) for name, kind in kinds.items()})
+        self.heads = Heads(self.build_heads(kinds))
 
     @abstractmethod
     def build_features(self, make_backbone: Callable[[], Backbone], options: SharingOptions) -> Sequence[FeatureInfo]:
@@ -94,6 +111,28 @@ class MultiTaskModel(nn.Module, ABC):
     def groups(self) -> list[Group]:
         """All parameters, each in exactly one group, in the network's order; ``head_groups`` has those of the heads."""
 
+    def build_heads(self, kinds: Mapping[str, TaskKind]) -> dict[str, nn.Module]:
+        """Each task's head, with random initial values."""
+        return {name: kind.build_head(self.feature_info) for name, kind in kinds.items()}
+
+    def load_pretrained(self, cache: Path, progress: Callable[[float, str], None] | None = None) -> None:
+        """Let every backbone load its pretrained weights, where it has some; ``Backbone.load_pretrained`` says how."""
+        for backbone in [module for module in self.modules() if isinstance(module, Backbone)]:
+            backbone.load_pretrained(cache, progress)
+
+    def learnt(self, images: Tensor) -> list[Learnt]:
+        """What the scheme has learnt about the tasks, shown on the run's page after each epoch; nothing unless a scheme says so.
+
+        Args:
+            images: normalised (n, C, H, W), over which what depends on the image is averaged. Called in evaluation mode, without gradients.
+        """
+        return []
+
+    def read(self, images: Tensor, tasks: Sequence[str], parts: Mapping[str, slice]) -> dict[str, list[Tensor]]:
+        """What the head of each of ``tasks`` reads: the features, of the rows that are its own."""
+        features = self._cut(self.features(images, tasks))
+        return {task: [feature[parts[task]] for feature in features[task]] for task in tasks} if parts else features
+
     def head_groups(self) -> list[Group]:
         """A group for each head, with its task as the only user."""
         return [Group(f"head of {task}", head.parameters(), [task]) for task, head in self.heads.items()]
@@ -105,10 +144,9 @@ class MultiTaskModel(nn.Module, ABC):
             parts: the rows that each head reads, if tasks have images of their own; None or empty for all rows.
         """
         tasks = [task for task in self.tasks if self.only is None or task in self.only]
-        features = self._cut(self.features(images, tasks))
-        outputs = {}
+        outputs, features = {}, self.read(images, tasks, parts or {})
         for task in tasks:
-            read = [feature[parts[task]] for feature in features[task]] if parts else features[task]
+            read = features[task]
             if self.watch_features is not None and any(feature.requires_grad for feature in read):
                 read = self.watch_features(task, read)
             outputs[task] = self.heads[task](read)

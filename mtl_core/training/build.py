@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from mtl_core.backbones import BACKBONES
-from mtl_core.backbones.backbone import Backbone
 from mtl_core.balancing.balancer import Balancer
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import TaskConfig
@@ -61,8 +60,7 @@ def build(parts: Parts, cache: Path, progress: Told | None = None, settle: Settl
     random = Generators(config.seed, device)
     with random.drawing():
         model = build_model(parts.network, kinds, data.statistics)
-        for backbone in (module for module in model.modules() if isinstance(module, Backbone)):
-            backbone.load_pretrained(cache, progress)
+        model.load_pretrained(cache, progress)
     model = model.to(device)
     train_batches = _train_batches(config, data, kinds, Execution(device, "fp32", "contiguous"))
     with unnoticed():  # the timed steps may draw random numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,21 @@ class ProbeSet:
         path = self.folder / f"epoch_{epoch:04d}.npz"
         _write(path, joined(parts))
         return ProbesSaved(epoch, f"probes/{path.name}")
+
+    @torch.no_grad()
+    def learnt(self) -> dict[str, float]:
+        """What the sharing scheme has learnt, as ``sharing/<matrix>/<row>/<column>``; over the probe images where it depends on images."""
+        self.model.eval()
+        batch = next(iter(self.batches.epoch(0)))
+        with self.run.execution.autocast():
+            found = self.model.learnt(batch.images)
+        return {
+            f"sharing/{matrix.name}/{row}/{column}": value
+            for matrix in found
+            for row, values in zip(matrix.rows, matrix.values.tolist(), strict=True)
+            for column, value in zip(matrix.columns, values, strict=True)
+            if math.isfinite(value)
+        }
 
 
 def decoded(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any]) -> dict[str, np.ndarray]:

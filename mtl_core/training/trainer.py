@@ -170,7 +170,7 @@ def _end_epoch(setup: Setup, measured: dict[str, float], probes: ProbeSet, folde
     with setup.drawing():
         setup.network.balancer.end_epoch()
     position.epoch, position.step_in_epoch, position.best_score = position.epoch + 1, 0, max(score, position.best_score)
-    yield EpochMetrics(position.step, position.epoch, measured)
+    yield EpochMetrics(position.step, position.epoch, {**measured, **probes.learnt()})
     yield probes.save(position.epoch)
     path = checkpoints.publish(folder, setup, is_best, control.check_held)
     yield CheckpointSaved(position.step, position.epoch, path, is_best)

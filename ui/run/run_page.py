@@ -19,6 +19,7 @@ from ui.run.failure_card import ending_card, full_log_button
 from ui.run.gradient_charts import gradient_panels
 from ui.run.pace import slower_than_usual
 from ui.run.run_header import header
+from ui.run.sharing_panel import sharing_panel
 from ui.run.steering import steering
 from ui.run.task_vector_charts import task_vector_panels
 from ui.shell import words
@@ -120,6 +121,7 @@ def _training(store: RunStore, run) -> None:
     task_panels(run, feed, summary, view)
     _predictions(store, run)
     task_vector_panels(run, feed, view)
+    sharing_panel(run, feed)
     gradient_panels(run, feed, view)
     training_charts(run, feed, view)
 
