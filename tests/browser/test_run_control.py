@@ -26,7 +26,7 @@ STEERED = """([step, before, after]) => [...document.querySelectorAll('.js-plotl
     (plot.calcdata || []).some(points => points.length >= 4 && points[0].trace.name === 'digit' &&
         Math.abs(points[0].y - before) < 0.01 && Math.abs(points.at(-1).y - after) < 0.01))"""
 MARKED = """step => [...document.querySelectorAll('.st-key-panel_digit .js-plotly-plot')].some(plot =>
-    (plot.layout.shapes || []).some(shape => shape.x0 === step) && plot.layout.annotations.some(words => words.text === 'digit 1 → 10'))"""
+    (plot.layout.shapes || []).some(shape => shape.x0 === step) && plot.layout.annotations.some(words => words.text === 'digit 1 → 100'))"""
 
 
 def config(name: str, epochs: int) -> RunConfig:
@@ -150,15 +150,15 @@ def test_a_loss_weight_is_moved_while_it_trains(page, server, store):
     slider.press("End")
     wait_until(page, lambda: store.get(run.id).config.changes)
     [change] = store.get(run.id).config.changes
-    assert (change.key, change.value) == ("tasks.digit.loss_weight", 10.0)
-    said = f"step {change.step}: tasks.digit.loss_weight changed from 1 to 10"
+    assert (change.key, change.value) == ("tasks.digit.loss_weight", 100.0)
+    said = f"step {change.step}: tasks.digit.loss_weight changed from 1 to 100"
     wait_until(page, lambda: said in [line.text for line in store.log(run.id)])
     wait_until(page, lambda: store.get(run.id).step > change.step + 20)  # an after
     actions.pause(store, run.id)  # by another process: what is looked at below stands still
     wait_until(page, lambda: store.get(run.id).status == RunStatus.PAUSED)
     page.wait_for_function(MARKED, arg=change.step, timeout=PATIENCE)  # on the task's own curves
     page.get_by_text("the factor on each task's loss or gradient").scroll_into_view_if_needed()  # only charts in view are drawn
-    page.wait_for_function(STEERED, arg=[change.step, 1, 10], timeout=PATIENCE)
+    page.wait_for_function(STEERED, arg=[change.step, 1, 100], timeout=PATIENCE)
     click(page, "Stop")
     wait_until(page, lambda: store.get(run.id).status == RunStatus.STOPPED)
     used = store.scalars(run.id).query("key == 'loss_weight/digit'").set_index("step")["value"]

@@ -20,23 +20,34 @@ SHOWN_SENTENCES = 4  # on pairs of tasks; the others are folded
 
 
 def gradient_panels(run: Any, feed: dict[str, Any], view: View) -> None:
-    """Draw the cosines as a matrix with a step slider, and each task's share of the gradient; nothing for a run of one task."""
+    """Draw the cosines between the tasks' gradients; nothing for a run of one task."""
+    if _is_shown(run, feed["frame"]):
+        with st.container(border=True, key="conflict"):
+            _conflict(run, feed)
+
+
+def ownership_panel(run: Any, feed: dict[str, Any], view: View) -> None:
+    """Draw each task's share of the gradient and its norm; nothing for a run of one task."""
     frame = feed["frame"]
-    has_norms = frame["key"].str.startswith("gradient_share/").any()
-    if run.config.update.name == "task_vectors":  # no step computes all tasks' gradients at the same weights
+    if not _is_shown(run, frame):
         return
-    if len(run.info["tasks"]) < 2 or (run.status.is_ended() and not has_norms and not blocks(frame)):
-        return
-    left, right = st.columns(2)
-    with left.container(border=True, key="conflict"):
-        _conflict(run, feed)
-    with right.container(border=True, key="ownership"):
+    with st.container(border=True, key="ownership"):
         network = "shared network" if run.info.get("tasks_share") == "parameters" else "backbone"
         st.markdown(f"**Who owns the {network}** :gray[each task's share of the gradient {_measured_at(run)}]")
-        if has_norms:
+        if _has_norms(frame):
             _ownership(run, feed, view)
         else:
             st.caption(why_no_norms(run.config, run.info, frame))
+
+
+def _is_shown(run: Any, frame: pd.DataFrame) -> bool:
+    if run.config.update.name == "task_vectors":  # no step computes all tasks' gradients at the same weights
+        return False
+    return len(run.info["tasks"]) >= 2 and (not run.status.is_ended() or _has_norms(frame) or bool(blocks(frame)))
+
+
+def _has_norms(frame: pd.DataFrame) -> bool:
+    return bool(frame["key"].str.startswith("gradient_share/").any())
 
 
 def _conflict(run: Any, feed: dict[str, Any]) -> None:
