@@ -44,5 +44,7 @@ BALANCERS = Registry(
     },
 )
 
+PLAIN = "fixed"  # the weighted sum of the losses, which other methods are compared with
+RACED_AT_FIRST = ("fixed", "uncertainty", "pcgrad")  # fixed weights, weighted losses, combined gradients
 # What a comparison on the Learn page begins with: the plain sum, and methods of four different ideas.
 SHOWN_FIRST = ("fixed", "mgda", "pcgrad", "cagrad", "nash_mtl")

@@ -10,3 +10,5 @@ UPDATES = Registry(
     "mtl_core.updates",
     {"joint": "mtl_core.training.step:JointStep", "task_vectors": "mtl_core.training.task_vectors:TaskVectors"},
 )
+
+JOINT, TASK_VECTORS = "joint", "task_vectors"  # one step for all tasks; a copy of the shared network for each task

@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from mtl_core.balancing import PLAIN
 from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
 from mtl_core.errors import Problem
@@ -81,8 +82,10 @@ class TaskVectors:
     def problems(cls, config: RunConfig) -> list[Problem]:
         """Problems with balancing and ``on_non_finite``: a step has no combined loss, and makes several updates, so it cannot be skipped."""
         found = []
-        if config.balancing.name != "fixed":
-            message = f"'{config.balancing.name}' combines losses or gradients, and under 'update: task_vectors' each task has its own. Take 'fixed'"
+        if config.balancing.name != PLAIN:
+            message = (
+                f"'{config.balancing.name}' combines losses or gradients, and under 'update: task_vectors' each task has its own. Take '{PLAIN}'"
+            )
             found.append(Problem("balancing.name", message))
         if config.on_non_finite != "stop":
             found.append(Problem("on_non_finite", "'skip' needs one update for all tasks. Take 'stop', or 'update: joint'"))

@@ -10,6 +10,7 @@ import streamlit as st
 from mtl_core.analysis.conflict_summary import WHOLE, block_titles, blocks, cosines_at, measured_steps, reading, why_no_norms, why_none
 from mtl_core.figures.curves import curve_figure
 from mtl_core.figures.matrix import cosine_figure
+from mtl_core.training import TASK_VECTORS
 from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import View, colours_of, draw_chart, one_curve
 from ui.run.parent_curves import marks_of
@@ -41,7 +42,7 @@ def ownership_panel(run: Any, feed: dict[str, Any], view: View) -> None:
 
 
 def _is_shown(run: Any, frame: pd.DataFrame) -> bool:
-    if run.config.update.name == "task_vectors":  # no step computes all tasks' gradients at the same weights
+    if run.config.update.name == TASK_VECTORS:  # no step computes all tasks' gradients at the same weights
         return False
     return len(run.info["tasks"]) >= 2 and (not run.status.is_ended() or _has_norms(frame) or bool(blocks(frame)))
 
