@@ -83,9 +83,7 @@ class TaskVectors:
         """Problems with balancing and ``on_non_finite``: a step has no combined loss, and makes several updates, so it cannot be skipped."""
         found = []
         if config.balancing.name != PLAIN:
-            message = (
-                f"'{config.balancing.name}' combines losses or gradients, and under 'update: task_vectors' each task has its own. Take '{PLAIN}'"
-            )
+            message = f"'{config.balancing.name}' combines losses or gradients; under 'update: task_vectors' each task has its own. Take '{PLAIN}'"
             found.append(Problem("balancing.name", message))
         if config.on_non_finite != "stop":
             found.append(Problem("on_non_finite", "'skip' needs one update for all tasks. Take 'stop', or 'update: joint'"))
