@@ -24,6 +24,7 @@ from mtl_core.exports import EXPORTS
 from mtl_core.plane import LANDSCAPES
 from mtl_core.registry import Registry
 from mtl_core.sharing import SHARING_SCHEMES
+from mtl_core.studies.kinds import STUDY_KINDS
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
 from mtl_core.training import UPDATES
 
@@ -40,6 +41,7 @@ REGISTRIES: dict[str, Registry] = {  # a test compares this with every registry 
     "import_formats": FORMATS,
     "evaluations": EVALUATIONS,
     "landscapes": LANDSCAPES,
+    "study_kinds": STUDY_KINDS,
 }
 EXPORT_FORMATS = "exports"  # a table of modules
 SORTS = [*REGISTRIES, EXPORT_FORMATS]
