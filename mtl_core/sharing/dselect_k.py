@@ -64,7 +64,7 @@ class SparseGate(nn.Module):
         steps = smooth_step(bits.float(), self.gamma).unflatten(1, (self.chosen, -1))[:, :, None]  # (n or 1, k, 1, bits)
         each = torch.where(self.codes, steps, 1 - steps).prod(-1)
         weights = (shares.float().softmax(1)[..., None] * each).sum(1)
-        return weights.expand(len(feature), -1)
+        return weights.expand(feature.shape[0], -1)  # not len(): an export would fix the number of images
 
 
 def smooth_step(value: Tensor, gamma: float) -> Tensor:

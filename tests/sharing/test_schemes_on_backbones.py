@@ -70,3 +70,13 @@ def test_work_and_parameters_are_those_of_the_parts(backbone):
     first, plain = counter.get_total_flops(), flops(alone)
     assert flops(model_of("separate", backbone)) == 2 * plain
     assert flops(model_of("branched", backbone)) == 2 * plain - first
+
+
+@pytest.mark.parametrize("scheme", list(SHARING_SCHEMES))
+def test_a_traced_network_takes_any_number_of_images(scheme):
+    """As an export to ONNX traces it."""
+    model = model_of(scheme, "lenet").eval()
+    traced = torch.export.export(model, (torch.rand(2, *SHAPE),), dynamic_shapes={"images": {0: torch.export.Dim("n")}}).module()
+    images = torch.rand(5, *SHAPE)
+    for task, output in model(images).items():
+        torch.testing.assert_close(traced(images)[task], output)
