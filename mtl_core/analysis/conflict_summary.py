@@ -133,6 +133,35 @@ def reading(frame: pd.DataFrame, tasks: list[str]) -> list[str]:
     return sentences
 
 
+def share_interval(share: float, points: int) -> tuple[float, float]:
+    """95 % interval of a share of ``points`` measurements that are taken as independent (Wilson 1927): in 0..1, also for 0 and 1."""
+    z = 1.96
+    middle = (share + z * z / (2 * points)) / (1 + z * z / points)
+    half = z / (1 + z * z / points) * np.sqrt(share * (1 - share) / points + z * z / (4 * points * points))
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def meaning(frame: pd.DataFrame, tasks: list[str]) -> str:
+    """What the measurements so far mean for this run, in one sentence with the share below 0 of the pair with the largest one; empty without any.
+
+    A pair is in conflict if the whole interval of its share lies above one half, and it is not if the whole interval lies below.
+    """
+    table = pairs(frame, tasks).dropna(subset=["share"])
+    if table.empty:
+        return ""
+    worst = table.loc[table["share"].idxmax()]
+    low, high = share_interval(worst["share"], int(worst["points"]))
+    measured = (
+        f"{worst['one']} and {worst['other']} are below 0 in {worst['share']:.0%} of {int(worst['points'])} measurements "
+        f"(95 % interval {low:.0%} to {high:.0%}, measurements taken as independent)"
+    )
+    if low > 0.5:
+        return f"Tasks work against each other in this run: {measured}. A method against conflict can make a difference here."
+    if all(share_interval(row.share, int(row.points))[1] < 0.5 for row in table.itertuples()):
+        return f"No two tasks are in conflict in most measurements of this run; the most frequent: {measured}."
+    return f"It is open so far whether tasks are in conflict in this run: {measured}."
+
+
 def _relation(cosine: float) -> str:
     slightly = "" if abs(cosine) >= STRONG else "slightly "
     return slightly + ("aligned" if cosine > 0 else "in conflict")

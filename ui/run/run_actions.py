@@ -41,9 +41,7 @@ def action_bar(store: RunStore, run: Any) -> None:
 
 
 def refusal(run: Any) -> None:
-    """Draw why the last action on the run was not possible, and what a paused run occupies; nothing else."""
-    if str(run.status) == "paused":
-        st.caption("A paused run keeps its device and memory; Stop frees them.")
+    """Draw why the last action on the run was not possible; otherwise nothing."""
     if last_refusal(run.id):
         st.warning(words.plain(last_refusal(run.id)), icon=":material/block:")
 

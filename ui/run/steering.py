@@ -49,9 +49,11 @@ def steering(store: RunStore, run: Any, frame: pd.DataFrame | None = None) -> No
 
 def _title(run: Any, now: Any) -> None:
     with st.container(key="steering_title", horizontal=True, vertical_alignment="center", gap="small"):
-        paused = str(run.status) in ("paused", "pausing")
-        when = "take effect when the run resumes" if paused else "take effect at the next step"
-        st.markdown(f"**Live changes** :gray[loss weights, 0 and 0.01 to 100, {when}; below: share of the gradient, dashed: equal]", width="stretch")
+        when = "take effect when the run resumes" if str(run.status) in ("paused", "pausing") else "take effect at the next step"
+        about_it = f"loss weights, 0 and 0.01 to 100, {when}; below: share of the gradient, dashed: equal"
+        if str(run.status) == "paused":
+            about_it = f"{when}. A paused run keeps its device and memory; Stop frees them."
+        st.markdown(f"**Live changes** :gray[{about_it}]", width="stretch")
         about = "Sets all loss weights to those that the run began with."
         begun = {name: task.loss_weight for name, task in run.config.tasks.items()}
         as_begun = all(_shown(run, f"tasks.{name}.loss_weight", task.loss_weight) == begun[name] for name, task in now.tasks.items())
