@@ -26,7 +26,7 @@ from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.runs.study_cells import OPEN
-from mtl_core.studies.cells import Cell, Comparison, StudyKind, fingerprint
+from mtl_core.studies.study_kind import Cell, Comparison, StudyKind, fingerprint
 from mtl_core.studies.kinds import STUDY_KINDS
 
 STUDY_ID = re.compile(r"study-[0-9a-f]{4,}")

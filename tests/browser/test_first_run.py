@@ -89,17 +89,18 @@ def test_train_watch_reload_finish(page, server):
     assert (read_probes(folder, 0)["segments"] != read_probes(folder, run.epochs)["segments"]).any()
 
 
-CHART = "document.querySelector('.js-plotly-plot')"
+CHART = "document.querySelectorAll('.js-plotly-plot')[1]"  # the first task's loss, which has values from the first steps on
 
 
 def zoom_in(page: Page) -> list[float]:
-    """Drag over the first chart; gives its new x range."""
-    place = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    """Drag over a chart; gives its new x range."""
+    place = page.locator(".js-plotly-plot").nth(1).locator(".nsewdrag").bounding_box()
+    before = page.evaluate(f"{CHART}.layout.xaxis.range")
     page.mouse.move(place["x"] + 20, place["y"] + 10)
     page.mouse.down()
     page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] - 10, steps=5)
     page.mouse.up()
-    page.wait_for_function(f"() => {CHART}.layout.xaxis.autorange === false")
+    page.wait_for_function(f"before => {CHART}.layout.xaxis.range[1] < before[1]", arg=before)
     return page.evaluate(f"{CHART}.layout.xaxis.range")
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mtl_core.studies import study as studies
-from mtl_core.studies.cells import fingerprint, simplex
+from mtl_core.studies.study_kind import fingerprint, simplex
 from mtl_core.studies.kinds import STUDY_KINDS
 
 EXAMPLES = {
