@@ -104,8 +104,8 @@ def dataset_report(data: PreparedData, progress: Progress | None = None) -> Data
 
 
 def with_targets(data: PreparedData) -> dict[str, Task]:
-    """The tasks whose targets lie beside the images; others make theirs from the image itself."""
-    return {name: task for name, task in data.tasks.items() if task.target in data.train.targets}
+    """The tasks on offer whose targets lie beside the images; others make theirs from the image itself."""
+    return {name: task for name, task in data.tasks.items() if task.target in data.train.targets and not task.superseded}
 
 
 def labelled_matrix(split: MultiTaskDataset, tasks: Mapping[str, Task]) -> tuple[np.ndarray, list[str]]:

@@ -51,6 +51,7 @@ class Task:
         edges: of named points (``classes``): pairs of their numbers between which a line is drawn.
         mirror_points: of named points: for each, the number of the one that stands in its place in a mirror; empty for itself.
         sigmas: of named points: how far each may be off, as a share of the object's size, as COCO's OKS has them; empty for the kind's default.
+        superseded: another task of the data set says the same in a better way. Configs that name this one work; nothing else offers it.
         value_range: (nearest, farthest) depth for its colour scale; unused by other kinds.
     """
 
@@ -70,6 +71,7 @@ class Task:
     edges: tuple[tuple[int, int], ...] = field(default=(), repr=False)
     mirror_points: tuple[int, ...] = field(default=(), repr=False)
     sigmas: tuple[float, ...] = field(default=(), repr=False)
+    superseded: bool = field(default=False, repr=False)
 
 
 def in_unit(unit: str) -> str:
