@@ -21,7 +21,7 @@ _EDGE = 1.0  # pixels by which a point may lie outside and still be moved to the
 class PointTask(Strict):
     """One task of named points."""
 
-    task: str = Field(description="Name of the task.")
+    task: str = Field(description="Name of the task; empty for none.")
     classes: list[str] = Field(default_factory=list, description="Classes of the objects whose points these are; empty for all.")
     names: list[str] = Field(description="Names of the points, in the order of the file.")
     edges: list[tuple[int, int]] = Field(default_factory=list, description="Pairs of points that a line joins in drawings; points count from 0.")
@@ -153,7 +153,7 @@ class PointSets:
 
     def targets(self, pictures: Mapping[str, Picture]) -> list[Targets]:
         """The tasks. ``pictures``: every image that the source names; one without any object of a task has all points absent."""
-        return [self._task(task, seen, pictures) for task, seen in zip(self.options.named_points, self.seen, strict=True)]
+        return [self._task(task, seen, pictures) for task, seen in zip(self.options.named_points, self.seen, strict=True) if task.task]
 
     def _task(self, task: PointTask, seen: Mapping[str, _Seen], pictures: Mapping[str, Picture]) -> Targets:
         findings, keep_largest = self.context.findings, self.options.several_objects == "largest"
