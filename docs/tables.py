@@ -49,7 +49,7 @@ def overview() -> str:
         ("data sets", _own("data"), "docs/data.md#data-sets"),
         ("balancing: loss weighting", methods[False], "docs/balancing-loss-weighting.md"),
         ("balancing: gradients", methods[True], "docs/balancing-gradients.md"),
-        ("sharing schemes", _own("sharing"), "docs/train.md#what-the-tasks-share"),
+        ("sharing schemes", _own("sharing"), "docs/sharing.md"),
         ("backbones", _own("backbones"), "docs/train.md#what-the-tasks-share"),
         ("updates", _own("updates"), "docs/task-vectors.md"),
         ("import formats", _own("import_formats"), "docs/importing.md"),
@@ -80,12 +80,20 @@ def data_sets() -> str:
 
 
 def backbones() -> str:
-    """Every backbone and sharing scheme with its options."""
+    """Every backbone with its options."""
+    return _with_options("backbone", "backbones")
+
+
+def sharing_schemes() -> str:
+    """Every sharing scheme with its options."""
+    return _with_options("sharing", "sharing")
+
+
+def _with_options(setting: str, sort: str) -> str:
     lines = ["| setting | name | | options |", "|---|---|---|---|"]
-    for setting, sort in (("backbone", "backbones"), ("sharing", "sharing")):
-        for entry in _own(sort):
-            options = "; ".join(f"`{own['name']}`: {own['type']} {own['range']}".strip() for own in entry["options"])
-            lines.append(f"| `{setting}` | `{entry['name']}` | {entry['title']}. {entry['summary']} | {options} |")
+    for entry in _own(sort):
+        options = "; ".join(f"`{own['name']}`: {own['type']} {own['range']}".strip() for own in entry["options"])
+        lines.append(f"| `{setting}` | `{entry['name']}` | {entry['title']}. {entry['summary']} | {options} |")
     return "\n".join(lines)
 
 
@@ -116,6 +124,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "variables": variables,
     "data-sets": data_sets,
     "backbones": backbones,
+    "sharing": sharing_schemes,
     "exports": exports,
     "presets": presets,
 }

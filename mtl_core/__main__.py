@@ -26,6 +26,7 @@ from mtl_core.cli.output import complain, complain_of, json_refusals, say
 from mtl_core.cli.part_commands import parts
 from mtl_core.cli.predict_commands import predict
 from mtl_core.cli.resume_commands import fork, resume
+from mtl_core.cli.study_commands import study
 from mtl_core.cli.train_commands import queue, race, train
 from mtl_core.cli.work_commands import work
 from mtl_core.errors import MTLError
@@ -50,6 +51,7 @@ for command in (
     stop,
     queue,
     race,
+    study,
     work,
     evaluate,
     presets,

@@ -21,8 +21,10 @@ from mtl_core.data.imports.formats import FORMATS
 from mtl_core.data.preprocessing import DENOISERS
 from mtl_core.errors import ConfigError
 from mtl_core.exports import EXPORTS
+from mtl_core.plane import LANDSCAPES
 from mtl_core.registry import Registry
 from mtl_core.sharing import SHARING_SCHEMES
+from mtl_core.studies.kinds import STUDY_KINDS
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
 from mtl_core.training import UPDATES
 
@@ -38,6 +40,8 @@ REGISTRIES: dict[str, Registry] = {  # a test compares this with every registry 
     "augmentations": AUGMENTATIONS,
     "import_formats": FORMATS,
     "evaluations": EVALUATIONS,
+    "landscapes": LANDSCAPES,
+    "study_kinds": STUDY_KINDS,
 }
 EXPORT_FORMATS = "exports"  # a table of modules
 SORTS = [*REGISTRIES, EXPORT_FORMATS]

@@ -116,6 +116,24 @@ def drawing(generators: Generators | None) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext() if generators is None else generators.drawing()
 
 
+_running = threading.local()  # the generators that this thread draws from, innermost last
+
+
+def random_state() -> dict[str, Tensor]:
+    """Where the generators stand that this thread draws from: those of ``drawing``, else torch's own for the CPU."""
+    stack = getattr(_running, "stack", [])
+    return stack[-1].state() if stack else {"cpu": torch.get_rng_state()}
+
+
+def draw_again_from(state: dict[str, Tensor]) -> None:
+    """Let what is drawn next be what was drawn after ``random_state`` gave this state."""
+    stack = getattr(_running, "stack", [])
+    if stack:
+        stack[-1].restore(state)
+    else:
+        torch.set_rng_state(state["cpu"])
+
+
 @contextlib.contextmanager
 def unnoticed(seed: int = 0) -> Iterator[None]:
     """Context for random numbers that are discarded, such as initial weights that a checkpoint replaces: no other generator advances."""
@@ -146,6 +164,14 @@ class _Drawing(TorchFunctionMode):
     def __init__(self, generators: Generators):
         super().__init__()
         self.generators = generators
+
+    def __enter__(self) -> Any:
+        _running.__dict__.setdefault("stack", []).append(self.generators)
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> Any:
+        _running.stack.pop()
+        return super().__exit__(*error)
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
         kwargs = kwargs or {}

@@ -26,7 +26,11 @@ from mtl_core.data.preprocessing.denoiser import Denoiser, DenoiserOptions
 from mtl_core.data.target_geometry import GEOMETRIES
 from mtl_core.errors import ConfigError
 from mtl_core.events import Control, Metric
+from mtl_core.plane import LANDSCAPES
+from mtl_core.plane.landscape import Landscape
+from mtl_core.plane.walk import Walk
 from mtl_core.sharing.hard import HardSharing
+from mtl_core.studies.study_kind import Cell, Comparison, StudyKind
 from mtl_core.tasks.kind import TaskKind
 from mtl_core.tasks.pretext.rotation import Rotation
 from mtl_core.tasks.regression import Regression
@@ -169,6 +173,34 @@ class Negative(Augmentation):
         sample.images = torch.where(drawn["negative"][:, None, None, None], 255 - sample.images, sample.images)
 
 
+class Plain(Landscape):
+    """A slope for each task."""
+
+    title, summary, bounds, starts, step = "Theirs", "Theirs.", (-1.0, 1.0, -1.0, 1.0), ((0.0, 0.0),), 0.1
+
+    def losses(self, points):
+        USED.add("mtl_core.landscapes")
+        return points
+
+    def lowest(self):
+        return -100.0, -100.0
+
+
+class Question(StudyKind):
+    """One cell more for twice the epochs."""
+
+    title, summary = "Are more epochs better?", "Trains the config as it is and with twice its epochs."
+
+    @staticmethod
+    def cells(base, options):
+        USED.add("mtl_core.study_kinds")
+        return [Cell("once", "once", base), Cell("twice", "twice", base.with_overrides([f"epochs={2 * base.epochs}"]))]
+
+    @staticmethod
+    def comparisons(base, options, cells):
+        return [Comparison("twice", "twice against once", dict.fromkeys(base.tasks, "once"))]
+
+
 ENTRIES = {
     "mtl_core.balancers": {"theirs": "Balancer"},
     "mtl_core.backbones": {"theirs": "Backbone"},
@@ -181,6 +213,8 @@ ENTRIES = {
     "mtl_core.data_sources": {"theirs": "Source"},
     "mtl_core.import_formats": {"theirs": "Shapes"},
     "mtl_core.augmentations": {"negative": "Negative"},
+    "mtl_core.landscapes": {"theirs": "Plain"},
+    "mtl_core.study_kinds": {"theirs": "Question"},
 }
 PLAIN = {
     **{"data": {"name": "theirs"}, "tasks": {"level": {}}, "backbone": {"name": "mlp"}, "batch_size": 16, "epochs": 1, "device": "cpu"},
@@ -216,6 +250,14 @@ def use(group: str, folder: Path) -> None:
     """Use the part of a group, and fail where that is not so."""
     if group == "mtl_core.import_formats":
         _import(folder)
+    elif group == "mtl_core.landscapes":
+        walk = Walk(LANDSCAPES.load("theirs")(), "mean", (0.0, 0.0), optimizer="sgd")
+        walk.advance(1)
+        assert [round(value, 6) for value in walk.points[1]] == [-0.05, -0.05]
+    elif group == "mtl_core.study_kinds":
+        from mtl_core.studies.study import draft
+
+        assert [cell.config.epochs for cell in draft("theirs", RunConfig.from_dict(PLAIN), {}, [0]).cells] == [1, 2]
     else:
         config = trained(CONFIGS[group], folder)
     if group == "mtl_core.evaluations":

@@ -1,4 +1,4 @@
-"""No module but a task kind's own asks for a kind by its name: everything else asks the kind (``mtl_core.tasks.kind``)."""
+"""No module but a task kind's own asks for a kind by its name: everything else asks the kind (``mtl_core.tasks.kind``). Other parts likewise."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from mtl_core.backbones import BACKBONES
+from mtl_core.balancing import BALANCERS
 from mtl_core.data import DATA_SOURCES
+from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.tasks import TASK_KINDS
+from mtl_core.training import UPDATES
 
 ROOT = Path(__file__).parents[1]
 OWN = "mtl_core/tasks/"
@@ -69,3 +73,27 @@ def test_the_search_finds_what_it_is_for(tmp_path, text):
         path = tmp_path / f"asks.{ending}"
         path.write_text(text)
         assert _quoted(path)
+
+
+# Names of other parts, and where they may stand in quotes: in their package, in presets, and in the schema of a config, which states the defaults.
+OTHER_PARTS = {
+    "mtl_core/balancing/": BALANCERS,
+    "mtl_core/sharing/": SHARING_SCHEMES,
+    "mtl_core/backbones/": BACKBONES,
+    "mtl_core/training/": UPDATES,
+}
+WORDS_OF_THE_LANGUAGE = {"mean", "config", "random", "separate", "joint"}  # names of parts that also mean something else
+MAY_NAME_THEM = ("mtl_core/presets/", "mtl_core/config.py")
+
+
+def test_no_module_asks_for_another_part_by_its_name():
+    found = []
+    for path in _files():
+        place = path.relative_to(ROOT).as_posix()
+        if path.suffix != ".py" or place.startswith(MAY_NAME_THEM):
+            continue
+        quoted = {node.value for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant)}
+        for package, registry in OTHER_PARTS.items():
+            own = place.startswith(package)
+            found += [(place, name) for name in registry if name in quoted and not own and name not in WORDS_OF_THE_LANGUAGE]
+    assert found == []

@@ -1,1 +1,1 @@
-"""What runs say when they are looked at together or closely. Data in, numbers and sentences out; no torch."""
+"""Analysis of runs and data sets: numbers and sentences from recorded data. Imports no torch."""

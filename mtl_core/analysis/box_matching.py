@@ -1,4 +1,4 @@
-"""Which predicted box found which target box of one image, whatever their classes. No torch."""
+"""Matching of predicted boxes to target boxes of one image, whatever their classes. No torch."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SHOWN_SCORE = 0.3  # predictions below are kept for the metrics but not drawn, so they are no false alarms either
+SHOWN_SCORE = 0.3  # predictions with lower scores count in the metrics but are not drawn, so they are no false alarms
 MATCHING_IOU = 0.5
 
 
 @dataclass(frozen=True)
 class Matches:
-    """Pairs of one image's boxes.
+    """Matched boxes of one image.
 
     Attributes:
         predicted, target: int64 (P,), rows of the two arrays given, pair by pair, the best overlap first.
         iou: float64 (P,).
-        false_alarms: int64, rows of the predictions that found nothing.
-        missed: int64, rows of the targets that nothing found.
+        false_alarms: int64, rows of the predictions without a pair.
+        missed: int64, rows of the targets without a pair.
     """
 
     predicted: np.ndarray
@@ -39,7 +39,7 @@ def box_iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def match_boxes(predicted: np.ndarray, target: np.ndarray, least_iou: float = 0.5) -> Matches:
-    """Pairs of boxes that overlap by at least ``least_iou``, each box in one pair at most: always the best overlap that is left.
+    """Pairs of boxes that overlap by at least ``least_iou``, each box in one pair at most. Pairs are taken greedily by overlap.
 
     Args:
         predicted: (P, >= 4) boxes. target: (G, >= 4) boxes. Neither holds padding.

@@ -1,4 +1,4 @@
-"""How tasks get on over the network they share, read from a run's recorded cosines (``mtl_core.training.conflict_probe``)."""
+"""Summary of the conflict between tasks, from a run's recorded cosines (``mtl_core.training.conflict_probe``)."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import pandas as pd
 from mtl_core.config import RunConfig
 
 WHOLE = "all shared layers"
-STRONG = 0.2  # of a mean cosine: from here on a pair is aligned, or in conflict, without "slightly"
-PLACES = {2: ("early", "late"), 3: ("early", "middle", "late")}  # by the number of blocks
-STEMS = ("stem", "conv1", "bn1")  # kinds of blocks that come before all numbered ones
-ENOUGH = 3  # measurements before anything is said
-SEEN = 0.05  # a mean cosine nearer to 0 is hardly a relation: gradients of single batches then point against each other in half of the steps
+STRONG = 0.2  # mean cosine from which a pair is aligned, or in conflict, without "slightly"
+PLACES = {2: ("early", "late"), 3: ("early", "middle", "late")}  # names by the number of blocks
+STEMS = ("stem", "conv1", "bn1")  # blocks that come before all numbered ones
+ENOUGH = 3  # smallest number of measurements for a sentence
+SEEN = 0.05  # mean cosines nearer to 0 count as unrelated: gradients of single batches then point against each other in half of the steps
 
 
 def blocks(frame: pd.DataFrame) -> list[str]:
-    """What cosines were measured on: the whole shared network first, then its blocks."""
+    """The measured parts of the network: the whole shared network first, then its blocks."""
     keys = frame.loc[frame["key"].str.startswith("conflict/"), "key"].unique()
     return [WHOLE, *sorted({key.split("/", 3)[3] for key in keys if key.count("/") >= 3})] if len(keys) else []
 
 
 def why_none(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -> str:
-    """Why no cosine was recorded, in a sentence: what is still to come, or what cannot.
+    """A sentence on why no cosine was recorded: not yet, or not possible.
 
     Args:
         info: the run's facts (``run_info``), with its counts of trained parameters.
@@ -37,36 +37,36 @@ def why_none(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -> st
     if _is_frozen(info):
         return "The shared network is frozen: no task's gradient moves it, so there is no angle to measure."
     if not _has_trained(frame):
-        return "Measured at the first step, and then again and again."
+        return "Measured at the first step, and then at intervals."
     if config.balancing.options.get("gradients") == "features":
         return "Not measured so far. Runs with gradients at the features that were trained with an earlier version have no angles."
     return (
-        "Not measured so far: at the steps looked at, no two tasks had targets in the same batch, or their gradients there were zero. "
-        f"It is looked at every {config.conflict_every:,} steps at least."
+        "Not measured so far: at the measured steps, no two tasks had targets in the same batch, or their gradients there were zero. "
+        f"It is measured at least every {config.conflict_every:,} steps."
     )
 
 
 def why_no_norms(config: RunConfig, info: dict[str, Any], frame: pd.DataFrame) -> str:
-    """As ``why_none``, of the gradients' norms at the shared features, or on the shared parameters where there are no such features."""
+    """A sentence on why no gradient norm was recorded, at the shared features, or on the shared parameters if there are no such features."""
     if not config.gradient_norms:
         return "It was switched off (gradient_norms is off)."
     if _shares_nothing(info):
-        return "The tasks share no parameters, so there is nothing to own."
+        return "The tasks share no parameters, so there are no gradients on shared ones."
     if _is_frozen(info):
         return "The shared network is frozen: no task's gradient reaches it."
     if info.get("tasks_share") == "parameters":
         if config.conflict_every == 0:
             return (
-                "Under this sharing scheme it is measured together with the angles, and those are switched off (conflict_every is 0). "
-                "Only balancing methods that have the tasks' gradients anyway measure it all the same."
+                "Under this sharing scheme it is measured together with the angles, which are switched off (conflict_every is 0). "
+                "Only balancing methods that compute the tasks' gradients measure it all the same."
             )
         if _has_trained(frame):
-            return "Not measured so far: at the steps looked at, no two tasks had targets in the same batch."
+            return "Not measured so far: at the measured steps, no two tasks had targets in the same batch."
     return "Not measured: no task's gradient reached the shared features so far." if _has_trained(frame) else "Measured from the first step on."
 
 
 def _shares_nothing(info: dict[str, Any]) -> bool:
-    """Runs of earlier versions say nothing here: their tasks shared a backbone."""
+    """Whether the tasks share no parameters. Runs of earlier versions record nothing here: their tasks shared a backbone."""
     return info.get("tasks_share") == "nothing"
 
 
@@ -75,7 +75,7 @@ def _is_frozen(info: dict[str, Any]) -> bool:
 
 
 def _has_trained(frame: pd.DataFrame) -> bool:
-    """Whether there is a point of the curves after a training step."""
+    """Whether the curves have a point after a training step."""
     return bool((frame["key"] == "optimizer/loss").any())
 
 
@@ -100,7 +100,7 @@ def cosines_at(frame: pd.DataFrame, tasks: list[str], step: int, block: str = WH
 
 def pairs(frame: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
     """A row for each pair of tasks: ``one``, ``other``, ``cosine`` (mean over the run so far), ``share`` of the steps with a negative cosine, and
-    ``points``, how many recorded points that is over. Only over the whole shared network."""
+    ``points``, the number of recorded points. Over the whole shared network only."""
     found = []
     for one, other in combinations(tasks, 2):
         cosines = _values(frame, _key(one, other, WHOLE))
@@ -112,12 +112,12 @@ def pairs(frame: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
 
 
 def reading(frame: pd.DataFrame, tasks: list[str]) -> list[str]:
-    """What the cosines say, in plain sentences, the strongest conflict first; empty before anything was measured."""
+    """Sentences on the cosines, the strongest conflict first; empty before the first measurement."""
     table = pairs(frame, tasks)
     if table.empty:
         return []
     if table["points"].max() < ENOUGH:
-        return ["It was measured only once or twice: too little to say who gets on with whom."]
+        return ["It was measured only once or twice, which is too little for a conclusion."]
     order = table.sort_values("cosine")
     told = pd.concat([order[order["cosine"] < -SEEN], order[order["cosine"] > SEEN][::-1]])
     sentences = [
@@ -133,15 +133,44 @@ def reading(frame: pd.DataFrame, tasks: list[str]) -> list[str]:
     return sentences
 
 
+def share_interval(share: float, points: int) -> tuple[float, float]:
+    """95 % interval of a share of ``points`` measurements that are taken as independent (Wilson 1927): in 0..1, also for 0 and 1."""
+    z = 1.96
+    middle = (share + z * z / (2 * points)) / (1 + z * z / points)
+    half = z / (1 + z * z / points) * np.sqrt(share * (1 - share) / points + z * z / (4 * points * points))
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def meaning(frame: pd.DataFrame, tasks: list[str]) -> str:
+    """What the measurements so far mean for this run, in one sentence with the share below 0 of the pair with the largest one; empty without any.
+
+    A pair is in conflict if the whole interval of its share lies above one half, and it is not if the whole interval lies below.
+    """
+    table = pairs(frame, tasks).dropna(subset=["share"])
+    if table.empty:
+        return ""
+    worst = table.loc[table["share"].idxmax()]
+    low, high = share_interval(worst["share"], int(worst["points"]))
+    measured = (
+        f"{worst['one']} and {worst['other']} are below 0 in {worst['share']:.0%} of {int(worst['points'])} measurements "
+        f"(95 % interval {low:.0%} to {high:.0%}, measurements taken as independent)"
+    )
+    if low > 0.5:
+        return f"Tasks work against each other in this run: {measured}. A method against conflict can make a difference here."
+    if all(share_interval(row.share, int(row.points))[1] < 0.5 for row in table.itertuples()):
+        return f"No two tasks are in conflict in most measurements of this run; the most frequent: {measured}."
+    return f"It is open so far whether tasks are in conflict in this run: {measured}."
+
+
 def _relation(cosine: float) -> str:
     slightly = "" if abs(cosine) >= STRONG else "slightly "
     return slightly + ("aligned" if cosine > 0 else "in conflict")
 
 
 def block_titles(names: list[str]) -> dict[str, str]:
-    """Blocks (``blocks``) for people, in the network's order: the whole, then where in the network each lies, such as ``early``, or ``layer 2``.
+    """Titles of the ``blocks``, in the network's order: the whole, then each block's place in the network, such as ``early`` or ``layer 2``.
 
-    Names that are no places in a sequence, such as ``column of digit``, stay as they are.
+    Names without a place in a sequence, such as ``column of digit``, are not changed.
     """
     parts = sorted((name for name in names if name != WHOLE), key=_place)
     if all(_is_in_sequence(name) for name in parts):
@@ -152,19 +181,19 @@ def block_titles(names: list[str]) -> dict[str, str]:
 
 
 def _is_in_sequence(block: str) -> bool:
-    """Whether a block is called by its place in a backbone: ``stages.0`` or a stem."""
+    """Whether a block's name is a place in a backbone: ``stages.0`` or a stem."""
     kind, _, number = block.partition(".")
     return kind in STEMS or (kind.isidentifier() and number.isdigit())
 
 
 def _place(block: str) -> tuple[int, str, int]:
-    """The stem is first; ``stages.10`` lies behind ``stages.2``."""
+    """Sort key: the stem is first; ``stages.10`` comes after ``stages.2``."""
     kind, _, number = block.partition(".")
     return (0 if kind in STEMS else 1, kind, int(number) if number.isdigit() else 0)
 
 
 def _numbered(blocks: list[str]) -> list[str]:
-    """``stages.0`` -> ``stage 1``. Counted anew within each kind: the numbers in between belong to layers without parameters."""
+    """``stages.0`` -> ``stage 1``. Counts within each kind, because the numbers between belong to layers without parameters."""
     kinds = [block.partition(".")[0] for block in blocks]
     words = [kind.removesuffix("s").replace("_", " ") for kind in kinds]
     return [
@@ -181,7 +210,7 @@ def _is_of(frame: pd.DataFrame, block: str) -> pd.Series:
     keys = frame["key"]
     if block == WHOLE:
         return keys.str.startswith("conflict/") & (keys.str.count("/") == 2)
-    # With its two tasks: a pair whose second task is called like a block has no block.
+    # Compared with both tasks' names, because a pair whose second task is named like a block has no block.
     return keys.str.startswith("conflict/") & keys.str.endswith(f"/{block}") & (keys.str.count("/") == 3 + block.count("/"))
 
 

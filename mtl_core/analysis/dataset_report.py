@@ -1,7 +1,7 @@
-"""What a prepared data set holds: which images have which targets, how often each class occurs, how values and boxes are spread.
+"""Statistics of a prepared data set: label coverage, class counts, histograms of values and boxes.
 
-Everything is counted over all rows, in pieces, so that memory-mapped arrays larger than memory work. An image that lacks a target counts for
-nothing in it.
+Everything is counted over all rows, in chunks, so that memory-mapped arrays may be larger than memory. An image without a target is left out of
+that task's counts.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from mtl_core.tasks import kind_of
 from mtl_core.tasks.contents import chunks
 
 SPLITS = ("train", "val", "test")
-BINS = 32  # of value histograms
-MOST_WHOLE = 60  # whole numbers that have a bin each
+BINS = 32  # bins of value histograms
+MOST_WHOLE = 60  # largest range of whole numbers with one bin each
 Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """How often values fall between edges.
+    """A histogram of values.
 
     Attributes:
         edges: float (B + 1,), the same for every split of a task.
         counts: int64 (B,).
-        low, high, mean: of the known values; NaN where there is none.
+        low, high, mean: of the known values; NaN if there is none.
     """
 
     edges: np.ndarray
@@ -40,14 +40,14 @@ class Histogram:
 
 @dataclass(frozen=True)
 class TaskCounts:
-    """One task in one split.
+    """Counts of one task in one split.
 
     Attributes:
-        images: in the split.
+        images: number of images in the split.
         labelled: images that have the target.
         images_per_class: int64 (K,) images in which the class occurs; empty for kinds without classes.
         amount_per_class: int64 (K,) boxes (detection) or pixels (segmentation); empty for other kinds.
-        values: of regression (one per image) and depth (one per measured pixel).
+        values: histogram of regression (one value per image) and depth (one per measured pixel).
         boxes: float32 (B, 2) width and height in pixels of every box; (0, 2) for other kinds.
         boxes_per_image: int64 (labelled,); empty for other kinds.
         unknown: pixels without a class or a measurement, of labelled images.
@@ -70,13 +70,13 @@ class TaskCounts:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """A data set in numbers.
+    """The statistics of a data set.
 
     Attributes:
-        tasks: those that have targets, by name.
+        tasks: tasks with targets, by name.
         sizes: images per split.
         counts: task -> split -> its counts.
-        label_sets: split -> (tasks that an image has targets for, how many images have just these), most frequent first.
+        label_sets: split -> (set of tasks with targets, number of images with exactly this set), most frequent first.
     """
 
     tasks: Mapping[str, Task]
@@ -89,7 +89,7 @@ def dataset_report(data: PreparedData, progress: Progress | None = None) -> Data
     """Count everything in a prepared data set.
 
     Args:
-        progress: told the share done in 0..1 and what is being counted.
+        progress: called with the share done in 0..1 and a text.
     """
     progress = progress or (lambda share, what: None)
     tasks = with_targets(data)
@@ -104,7 +104,7 @@ def dataset_report(data: PreparedData, progress: Progress | None = None) -> Data
 
 
 def with_targets(data: PreparedData) -> dict[str, Task]:
-    """The tasks on offer whose targets lie beside the images; others make theirs from the image itself."""
+    """The tasks on offer with stored targets, without self-supervised tasks."""
     return {name: task for name, task in data.tasks.items() if task.target in data.train.targets and not task.superseded}
 
 
@@ -115,7 +115,7 @@ def labelled_matrix(split: MultiTaskDataset, tasks: Mapping[str, Task]) -> tuple
 
 
 def label_sets(labelled: np.ndarray, names: Sequence[str]) -> list[tuple[tuple[str, ...], int]]:
-    """Which combinations of targets occur, most frequent first.
+    """The combinations of targets that occur, most frequent first.
 
     Args:
         labelled: bool (N, T).
@@ -127,13 +127,13 @@ def label_sets(labelled: np.ndarray, names: Sequence[str]) -> list[tuple[tuple[s
 
 
 def coverage_bands(labelled: np.ndarray, most: int) -> np.ndarray:
-    """Share of labelled images per task, over at most ``most`` stretches of neighbouring images of about one length.
+    """Share of labelled images per task, over at most ``most`` bands of neighbouring images of about equal length.
 
     Args:
         labelled: bool (N, T).
 
     Returns:
-        float64 (min(N, most), T) in 0..1. With no more images than stretches, each is an image of its own.
+        float64 (min(N, most), T) in 0..1. If there are no more images than bands, each band is one image.
     """
     bands = min(len(labelled), most)
     starts = np.linspace(0, len(labelled), bands, endpoint=False).astype(np.int64)
@@ -159,7 +159,7 @@ def find_rows(split: MultiTaskDataset, task: Task | None = None, *, has_target: 
     """Rows of a split, ascending.
 
     Args:
-        task: whose target is asked about; None for all rows.
+        task: the task of ``has_target``; None for all rows.
         has_target: only rows that have (True) or lack (False) it.
         presence: bool (N,), a column of ``class_presence``: only rows where it is True.
     """
@@ -172,7 +172,7 @@ def find_rows(split: MultiTaskDataset, task: Task | None = None, *, has_target: 
 
 
 def warnings(report: DatasetReport) -> list[str]:
-    """What a person should know before training on it, as sentences; empty when nothing stands out."""
+    """Sentences on unusual findings that matter for training; empty if there are none."""
     found = []
     for split in ("val", "test"):
         if not report.sizes[split]:
@@ -180,7 +180,7 @@ def warnings(report: DatasetReport) -> list[str]:
     for name, counts in report.counts.items():
         empty = [split for split in SPLITS if counts[split].images and not counts[split].labelled]
         if empty:
-            found.append(f"'{name}' has no target in {' and '.join(empty)}: nothing can be {'learnt or ' if 'train' in empty else ''}measured there.")
+            found.append(f"'{name}' has no target in {' and '.join(empty)}: it cannot be {'learnt or ' if 'train' in empty else ''}measured there.")
         found += _class_warnings(report.tasks[name], counts)
     return found
 
@@ -217,7 +217,7 @@ def _count(split: MultiTaskDataset, task: Task, edges: np.ndarray | None) -> Tas
 
 
 def _known(values: np.ndarray, rows: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-    """The known values, some rows at a time, and how many are unknown there."""
+    """The known values in chunks, each with its number of unknown values."""
     for chunk in chunks(rows):
         piece = np.asarray(values[chunk], dtype=np.float64).ravel()
         known = piece[np.isfinite(piece)]
@@ -225,7 +225,7 @@ def _known(values: np.ndarray, rows: np.ndarray) -> Iterator[tuple[np.ndarray, i
 
 
 def _edges(data: PreparedData, task: Task) -> np.ndarray | None:
-    """Bins from the lowest to the highest known value of all splits; None where there are no values to bin."""
+    """Edges of the bins, from the lowest to the highest known value of all splits; None if there are no values."""
     if not kind_of(task.kind).valued:
         return None
     low, high, whole = np.inf, -np.inf, True
@@ -237,7 +237,7 @@ def _edges(data: PreparedData, task: Task) -> np.ndarray | None:
                 whole = whole and not (known % 1).any()
     if not np.isfinite(low):
         return None
-    if whole and high - low < MOST_WHOLE:  # counts: other bins would hold one number here, two or none there
+    if whole and high - low < MOST_WHOLE:  # counts: bins of another width would hold one number, two or none
         return np.arange(low - 0.5, high + 1)
     if low == high:
         low, high = low - 0.5, high + 0.5

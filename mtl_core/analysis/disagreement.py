@@ -1,6 +1,6 @@
-"""Where the tasks of one network contradict each other on an image: nobody needs a target to see it. No torch.
+"""Contradictions between the predictions of several tasks on an image, found without targets. No torch.
 
-Each check gives float32 (n,) between 0 (they agree) and 1; NaN where it says nothing about an image.
+Each check returns float32 (n,) between 0 (they agree) and 1; NaN if it does not apply to an image.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from mtl_core.data.dataset import IGNORE, Task
 from mtl_core.figures.primitives import Boxes, Heat, Mask, Number
 from mtl_core.tasks import kind_of
 
-LEAST_MASK = 0.05  # of a box's pixels: with fewer of the box's class in it, the mask says that nothing is there
-COUNT_OFF = 0.5  # a regressed number that is nearer to another whole number than the boxes counted
-EDGE_REACH = 2  # pixels that a depth edge may lie off a segment's edge
-EDGE_SHARE = 0.05  # of all pixels: the steepest steps in depth are its edges
-SAID = 2  # boxes that a sentence names
-EDGE_STEP = 0.05  # of the depth's range: smaller steps are no edges
+LEAST_MASK = 0.05  # smallest share of a box's pixels with the box's class; below it, the mask contradicts the box
+COUNT_OFF = 0.5  # difference from which a regressed number rounds to another count
+EDGE_REACH = 2  # tolerated distance in pixels between an edge of depth and an edge of a segment
+EDGE_SHARE = 0.05  # the steepest share of all depth steps counts as edges
+SAID = 2  # number of boxes that a sentence names
+EDGE_STEP = 0.05  # smallest step of an edge, as a share of the depth's range
 
 
 @dataclass(frozen=True)
 class Check:
-    """One way in which tasks can contradict each other.
+    """One kind of contradiction between tasks.
 
     Attributes:
-        values: float32 (n,), 0 (they agree) to 1; NaN where the check says nothing about an image.
-        say: row -> what contradicts what in this image, with the numbers.
+        values: float32 (n,), 0 (they agree) to 1; NaN if the check does not apply to an image.
+        say: row -> sentence on the contradiction in this image, with the numbers.
     """
 
     values: np.ndarray
@@ -39,11 +39,11 @@ class Check:
 def disagreements(
     tasks: Mapping[str, Task], predictions: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray], labelled: Mapping[str, np.ndarray]
 ) -> dict[str, Check]:
-    """Every check that these tasks allow, by a sentence that names them.
+    """Every check that applies to these tasks, by its title.
 
     Args:
         tasks: the run's tasks by name; predictions as in ``mtl_core.tasks.kind``, targets as in ``mtl_core.data.dataset``.
-        targets: only used to see which number counts the boxes.
+        targets: used only to find the regression that counts the boxes.
     """
     checks: dict[str, Check] = {}
     drawn_as = {
@@ -86,7 +86,7 @@ def _edge_check(depth: str, depths: np.ndarray, mask: str, masks: np.ndarray, sp
 
 
 def boxes_without_mask(boxes: np.ndarray, box_classes: tuple[str, ...], masks: np.ndarray, mask_classes: tuple[str, ...]) -> np.ndarray:
-    """Share of an image's boxes in which hardly a pixel has the box's class; NaN where no box is shown."""
+    """Share of an image's boxes in which hardly any pixel has the box's class; NaN if no box is shown."""
     place = {name: index for index, name in enumerate(mask_classes)}
     shares = []
     for rows, mask in zip(boxes, masks, strict=True):
@@ -96,7 +96,7 @@ def boxes_without_mask(boxes: np.ndarray, box_classes: tuple[str, ...], masks: n
 
 
 def _empty_boxes(rows: np.ndarray, box_classes: tuple[str, ...], mask: np.ndarray, place: Mapping[str, int]) -> list[tuple[str, float, bool]]:
-    """Class, score, and whether hardly a pixel has the box's class, of each shown box whose class the mask knows."""
+    """(class, score, whether hardly any pixel has the box's class) of each shown box whose class is a class of the mask."""
     found = []
     for x1, y1, x2, y2, index, score in _shown(rows):
         name = box_classes[int(index)]
@@ -107,7 +107,7 @@ def _empty_boxes(rows: np.ndarray, box_classes: tuple[str, ...], mask: np.ndarra
 
 
 def counts_boxes(number: str, boxes: str, targets: Mapping[str, np.ndarray], labelled: Mapping[str, np.ndarray]) -> bool:
-    """Whether a regression's target is the number of boxes in every image that has both: then the two tasks answer one question."""
+    """Whether a regression's target equals the number of boxes in every image with both targets."""
     if number not in targets or boxes not in targets:
         return False
     both = labelled[number] & labelled[boxes]
@@ -115,14 +115,14 @@ def counts_boxes(number: str, boxes: str, targets: Mapping[str, np.ndarray], lab
 
 
 def count_off(boxes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """How far the regressed number is from the number of boxes, as a share of a whole one; 1 from one on."""
+    """Absolute difference between the regressed number and the number of boxes, at most 1."""
     counted = np.array([len(_shown(rows)) for rows in boxes], dtype=np.float32)
     off = np.abs(counted - numbers)
     return np.where(off < COUNT_OFF, 0.0, np.minimum(off, 1.0)).astype(np.float32)
 
 
 def edges_off(depth: np.ndarray, masks: np.ndarray, span: float) -> np.ndarray:
-    """Share of a depth map's edge pixels with no edge of a segment near; NaN where the depth has no edge."""
+    """Share of a depth map's edge pixels without a segment's edge nearby; NaN if the depth has no edge."""
     return np.array([_edges_off(*pair, span) for pair in zip(depth, masks, strict=True)], dtype=np.float32)
 
 

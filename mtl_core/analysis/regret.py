@@ -1,4 +1,4 @@
-"""What one checkpoint for all tasks costs each of them: its best epoch against the chosen one. From recorded scalars; no torch."""
+"""Regret of each task: the difference between its best epoch and the epoch of the one checkpoint for all tasks. From scalars; no torch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Regret:
-    """One task's main metric on val.
+    """The regret of one task in its main metric on val.
 
     Attributes:
-        best_epoch, best: where it was best, the first of equals.
-        chosen: its value at the chosen epoch; NaN where it was not defined there.
-        cost: how much worse the chosen epoch is, in the metric's unit, never negative.
-        share: ``cost`` in % of the best value's size; NaN where that is 0.
-        epochs, values: float (E,), its course.
+        best_epoch, best: epoch (the first of equals) and value of the best result.
+        chosen: value at the chosen epoch; NaN if it is not defined there.
+        cost: difference between the best and the chosen value, in the metric's unit, never negative.
+        share: ``cost`` in % of the absolute best value; NaN if that is 0.
+        epochs, values: float (E,), the curve.
     """
 
     task: str
@@ -33,13 +33,13 @@ class Regret:
 
 
 def course(frame: pd.DataFrame, key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs and values of a key that is written once an epoch; what was written again counts as it was last."""
+    """Epochs and values of a key that is written once per epoch. Of an epoch that was written twice, the last value counts."""
     rows = frame[(frame["key"] == key) & frame["value"].notna()].drop_duplicates("step", keep="last").sort_values("step")
     return rows["epoch"].to_numpy(dtype=float), rows["value"].to_numpy(dtype=float)
 
 
 def chosen_epoch(frame: pd.DataFrame) -> int | None:
-    """The epoch whose checkpoint is the best one: the first with the highest score. None before the first."""
+    """The epoch of the best checkpoint: the first with the highest score. None before the first epoch ends."""
     epochs, scores = course(frame, "selection/score")
     return int(epochs[scores.argmax()]) if len(scores) else None
 

@@ -1,6 +1,6 @@
-"""How wrong a prediction is, image by image: one number each, larger is worse. What pages sort by. No torch.
+"""The error of each image's prediction, by which pages sort images; larger is worse. No torch.
 
-Predictions are decoded ones, targets as in ``mtl_core.data.dataset``; what the number is, each task kind says (``sample_errors``).
+Predictions are decoded, targets as in ``mtl_core.data.dataset``. Each task kind defines its error (``sample_errors``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def per_sample_errors(kind: str, predictions: np.ndarray, targets: np.ndarray, l
         labelled: bool (n,), False where the image lacks the target; None where all have it.
 
     Returns:
-        None for a kind that says nothing about it.
+        None for a kind that defines no error.
     """
     if len(predictions) != len(targets):
         raise ValueError(f"{kind}: expected as many predictions as targets, found {len(predictions)} and {len(targets)}")
@@ -42,6 +42,6 @@ def per_sample_errors(kind: str, predictions: np.ndarray, targets: np.ndarray, l
 
 
 def worst_first(values: np.ndarray) -> np.ndarray:
-    """int64: rows by falling error, equal ones in their order; rows without an error (NaN) are left out."""
+    """int64: rows by falling error, equal errors in their order; rows without an error (NaN) are left out."""
     order = np.argsort(-np.where(np.isnan(values), -np.inf, values), kind="stable")
     return order[: int((~np.isnan(values)).sum())]

@@ -1,4 +1,4 @@
-"""Backbone: images in, features out. One family is one file in this package."""
+"""Backbone: the network part from images to features. One family is one file in this package."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class BackboneOptions(BaseModel):
 
 @dataclass(frozen=True)
 class FeatureInfo:
-    """What a stage gives, or one entry of a backbone's feature list.
+    """Description of a stage's output, or of one entry of a backbone's feature list.
 
     Attributes:
         channels: size of dimension 1.
-        stride: image pixels per feature pixel; None for a vector (n, channels) without place.
+        stride: image pixels per feature pixel; None for a vector (n, channels).
     """
 
     channels: int
@@ -32,12 +32,12 @@ class FeatureInfo:
 
 
 class Stage(nn.Sequential):
-    """A piece of a backbone: modules that run one after another, a tensor in and a tensor out.
+    """A part of a backbone: modules that run one after another, from one tensor to one tensor.
 
     Attributes:
-        name: the path of its tensors inside the backbone, such as ``stem`` or ``stages.0``. Curves by block carry it.
-        gives: what comes out.
-        is_feature: whether the heads read what comes out.
+        name: the path of its tensors inside the backbone, such as ``stem`` or ``stages.0``. The keys of curves by block contain it.
+        gives: description of the output.
+        is_feature: whether the heads read the output.
     """
 
     def __init__(self, name: str, gives: FeatureInfo, *modules: nn.Module, is_feature: bool = True):
@@ -46,8 +46,8 @@ class Stage(nn.Sequential):
 
 
 class Stages(nn.Module):
-    """A backbone's stages in the order in which they run, as a sequence. It is a module, because tensors called ``stages.0...`` are found through it;
-    its own children are only the stages with such names."""
+    """A backbone's stages as a sequence, in the order in which they run. It is a module, because tensors called ``stages.0...`` belong to it; only
+    stages with such names are its children."""
 
     def __init__(self, stages: Sequence[Stage]):
         super().__init__()
@@ -66,17 +66,17 @@ class Stages(nn.Module):
 class Backbone(nn.Module, ABC):
     """The part of the network that turns images into features.
 
-    Building one loads and fetches nothing: networks are built on the meta device to be checked, and again to be loaded from a checkpoint. The
-    constructor takes the options and the images' shape (C, H, W).
+    The constructor takes the options and the images' shape (C, H, W). It loads and fetches nothing, because networks are also built on the meta
+    device for checks, and for loading a checkpoint.
 
-    A backbone says its stages with ``set_stages``, which also sets ``features``. One that cannot be cut into stages sets ``features`` and writes
-    ``forward`` itself; it then counts as a single stage.
+    A backbone sets its stages with ``set_stages``, which also sets ``features``. A backbone that cannot be cut into stages sets ``features`` and
+    overrides ``forward``; it then counts as a single stage.
 
     Class attributes:
-        gives_map: False where the only feature is a vector.
+        gives_map: False if the only feature is a vector.
 
     Attributes:
-        features: what ``forward`` gives, finest first.
+        features: descriptions of the outputs of ``forward``, finest first.
     """
 
     title: ClassVar[str]
@@ -87,30 +87,30 @@ class Backbone(nn.Module, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.__dict__["_stages"] = Stages(())  # past torch's registering: the stages' tensors belong to the backbone under their own names
+        self.__dict__["_stages"] = Stages(())  # not registered by torch: the stages' tensors belong to the backbone under their own names
 
     @classmethod
     def problem(cls, options: BackboneOptions, image_shape: tuple[int, int, int]) -> str:
-        """Why images of this shape (C, H, W) do not fit, in words; empty where they do. Asked before the backbone is built."""
+        """Why images of this shape (C, H, W) do not fit; empty if they fit. Called before the backbone is built."""
         return ""
 
     def load_pretrained(self, cache: Path, progress: Callable[[float, str], None] | None = None) -> None:
         """Replace the random initial values by pretrained ones. ``build()`` calls it once for each backbone, before a checkpoint is restored.
 
         Args:
-            cache: folder in which fetched files are kept.
-            progress: told the share that is done and what is done; what it raises ends it.
+            cache: folder for fetched files.
+            progress: called with the share done and a text; an exception that it raises ends the loading.
         """
 
     @property
     def stages(self) -> Stages:
-        """The pieces of the network in the order in which they run. Every parameter is in exactly one of them."""
+        """The stages in the order in which they run. Every parameter is in exactly one of them."""
         return self._stages if len(self._stages) else Stages([_Whole(self)])
 
     def set_stages(self, stages: Sequence[Stage]) -> None:
-        """Let the backbone be these stages, one after another. The last one gives a feature.
+        """Make these stages, one after another, the backbone. The last one must be a feature.
 
-        A stage becomes a part of the module under its name, unless its modules are parts of it already.
+        A stage is registered under its name, unless its modules are registered already.
         """
         known = set(self.modules())
         self.__dict__["_stages"] = Stages(stages)
@@ -135,12 +135,12 @@ class Backbone(nn.Module, ABC):
         place: nn.Module = self
         for part in path:
             made = self._stages if place is self and part == "stages" else nn.Module()
-            place = place._modules.setdefault(part, made)  # type: ignore[assignment] - not by attribute: "stages" is a property, too
+            place = place._modules.setdefault(part, made)  # type: ignore[assignment] - not by attribute, because "stages" is also a property
         place.add_module(last, stage)
 
 
 class _Whole(Stage):
-    """A backbone that says no stages, as its own single stage."""
+    """A backbone without stages, as a single stage."""
 
     def __init__(self, backbone: Backbone):
         super().__init__("network", backbone.features[-1], backbone)
@@ -148,5 +148,5 @@ class _Whole(Stage):
     def forward(self, images: Tensor) -> Tensor:
         features = self[0](images)
         if len(features) > 1:
-            raise NotImplementedError(f"{type(self[0]).__name__} gives several features and says no stages, so it cannot be run stage by stage")
+            raise NotImplementedError(f"{type(self[0]).__name__} has several features and no stages, so it cannot be run stage by stage")
         return features[0]

@@ -16,17 +16,17 @@ CHANNELS = (10, 20)
 class LeNetOptions(BackboneOptions):
     """Options of LeNet."""
 
-    hidden: int = Field(50, ge=1, le=4096, description="Units of the fully connected layer, and so of what the heads read. The paper has 50.")
+    hidden: int = Field(50, ge=1, le=4096, description="Units of the fully connected layer, which the heads read. The paper uses 50.")
     dropout: float = Field(
-        0.5, ge=0, lt=1, description="Share of the second convolution's channels that is left out in training. The authors' code has 0.5; 0 for none."
+        0.5, ge=0, lt=1, description="Share of the second convolution's channels that is dropped in training. The authors' code uses 0.5; 0 for none."
     )
 
 
 class LeNet(Backbone):
     """Two 5x5 convolutions of 10 and 20 channels, each with 2x2 maximum pooling and ReLU, then one fully connected layer with ReLU.
 
-    Deviations from the authors' code: dropout leaves out other channels for each image and scales up those that stay; theirs leaves out the same
-    ones for the whole batch and scales nothing. Channels and size of the images may be others than MNIST's.
+    Deviations from the authors' code: dropout drops channels per image and scales up the others; theirs drops the same channels
+    for the whole batch without scaling. Channels and size of the images may differ from MNIST's.
     """
 
     title: ClassVar[str] = "LeNet"
@@ -51,7 +51,7 @@ class LeNet(Backbone):
             nn.Linear(second * height * width, options.hidden),
             nn.ReLU(),
         )
-        # Each is named after the layer with parameters in it.
+        # Each stage has the name of its layer with parameters.
         self.set_stages(
             [
                 Stage("layers.0", FeatureInfo(first, 2), *self.layers[:3], is_feature=False),
@@ -69,11 +69,11 @@ class LeNet(Backbone):
 
 
 def _sides(image_shape: tuple[int, int, int]) -> tuple[int, int]:
-    """Height and width of the second convolution's maps, pooled; below 1 where the images are too small."""
+    """Height and width of the second convolution's maps after pooling; below 1 if the images are too small."""
     height, width = (_pooled(_pooled(side)) for side in image_shape[1:])
     return height, width
 
 
 def _pooled(side: int) -> int:
-    """Pixels left of a side after one convolution and its pooling."""
+    """Length of a side after one convolution and its pooling."""
     return (side - KERNEL + 1) // 2

@@ -20,7 +20,7 @@ class MLPOptions(BackboneOptions):
 
 
 class MLP(Backbone):
-    """Linear layers with ReLU. Gives one vector, so tasks that need places in the image do not fit."""
+    """Linear layers with ReLU. The only feature is a vector, so tasks that need feature maps do not fit."""
 
     title: ClassVar[str] = "MLP"
     summary: ClassVar[str] = "Fully connected layers on the flattened pixels, as in the article. For whole-image tasks only."
@@ -35,7 +35,7 @@ class MLP(Backbone):
         for inputs, outputs in itertools.pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
-        # Each is named after its linear layer, the only one with parameters. The first one flattens the image, too.
+        # Each stage has the name of its linear layer, the only one with parameters. The first stage also flattens the image.
         places = range(1, len(layers), 2)
         self.set_stages(
             [

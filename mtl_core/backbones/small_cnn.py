@@ -25,7 +25,7 @@ class SmallCNN(Backbone):
     """
 
     title: ClassVar[str] = "Small CNN"
-    summary: ClassVar[str] = "Two convolutions a stage. Fits every task; small enough to learn on a CPU."
+    summary: ClassVar[str] = "Two convolutions per stage. Fits every task; small enough to train on a CPU."
     gives_map: ClassVar[bool] = True
     Options = SmallCNNOptions
 

@@ -1,4 +1,4 @@
-"""Balancing methods: how losses or gradients of several tasks become one update. To add one: a file here and a line in this table."""
+"""The registry of balancing methods. To add one: a file here and a line in this table."""
 
 from mtl_core.registry import Registry
 
@@ -43,3 +43,8 @@ BALANCERS = Registry(
         "auto_lambda": "mtl_core.balancing.auto_lambda:AutoLambda",
     },
 )
+
+PLAIN = "fixed"  # the weighted sum of the losses, which other methods are compared with
+RACED_AT_FIRST = ("fixed", "uncertainty", "pcgrad")  # fixed weights, weighted losses, combined gradients
+# What a comparison on the Learn page begins with: the plain sum, and methods of four different ideas.
+SHOWN_FIRST = ("fixed", "mgda", "pcgrad", "cagrad", "nash_mtl")

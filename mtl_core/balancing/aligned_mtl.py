@@ -30,7 +30,7 @@ class AlignedMTL(GramianAggregator):
     )
     formula: ClassVar[str] = "d = 1/T' sum_i w_i g_i,   w = sigma_min V S^(-1) V' 1,   G = V S^2 V'"
     when_to_use: ClassVar[str] = (
-        "When some gradients dominate and others conflict with them. Steps are short near conflict, as long as the smallest component."
+        "When some gradients dominate and others conflict with them. Near conflict steps are short: they have the length of the smallest component."
     )
     deviations: ClassVar[str] = (
         "The mean of the aligned gradients is taken, as in the paper with equal preferences; the authors' code takes their sum, T' times as much. "
@@ -44,5 +44,5 @@ class AlignedMTL(GramianAggregator):
         self.weighting = AlignedMTLWeighting(scale_mode=options.scale)
 
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
-        # float32: its tolerance for a component that is not there is that of the scalar products' rounding
+        # float32: TorchJD's tolerance for a zero component then matches the rounding of the scalar products
         return self.weighting((gramian / gramian.trace().clamp(min=1e-300)).float())

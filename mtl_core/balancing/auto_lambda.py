@@ -1,4 +1,4 @@
-"""Auto-Lambda (Liu et al. 2022, https://arxiv.org/abs/2202.03091): loss weights from how much each task's step helps on other images."""
+"""Auto-Lambda (Liu et al. 2022, https://arxiv.org/abs/2202.03091): loss weights that follow how much each task's step helps on other images."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class AutoLambdaOptions(BalancerOptions):
 
 
 class AutoLambda(GradientAggregator):
-    """d = sum_t w_t g_t, the heads' gradients times w_t too; w_t rises while task t's last step pointed where the new batch wants to go.
+    """d = sum_t w_t g_t, the heads' gradients times w_t too. w_t rises if task t's last gradient agrees with the gradients on the new batch.
 
     The weights enter a step of gradient descent linearly. So the derivative of the held-out losses after it by w_t is
     -lr (g_t . sum_i g_i' + h_t . h_t'), with g_t and h_t the gradients of the step on the shared parameters and on the task's own, g_i' and h_t'
     those after it. No second derivative and no extra pass is needed: g_t and h_t are the last step's, the others this step's. For plain SGD that is
-    the derivative up to the factor lr, which Adam takes out; for a run's optimizer with moments or clipping it is an approximation.
+    the derivative up to the factor lr, which Adam cancels; for a run's optimizer with moments or clipping it is an approximation.
 
-    State: the last step's gradients, shared (T, P) and own; the weights, Adam's moments. An absent task's wait.
+    State: the last step's gradients, shared (T, P) and own; the weights, Adam's moments. The state of an absent task does not change.
     """
 
     title: ClassVar[str] = "Auto-Lambda"
@@ -43,15 +43,15 @@ class AutoLambda(GradientAggregator):
     needs: ClassVar[str] = (
         "As many numbers as the Jacobian and all heads, in memory and in each checkpoint. Only at 'parameters': it compares gradients of two batches."
     )
-    when_to_use: ClassVar[str] = "To find out which tasks help the others: a weight that falls belongs to a task that does not."
+    when_to_use: ClassVar[str] = "To find out which tasks help the others: the weight of a task that does not help falls."
     deviations: ClassVar[str] = (
-        "The paper looks one step of plain SGD ahead on a second batch, by finite differences; ours looks back at the step that was really taken, "
-        "with the next batch as the one held out. Its derivative is that of plain SGD, and an approximation under AdamW, momentum or clipping. Every "
-        "task is a primary task. Weights stay at or above 1e-4."
+        "The paper looks one step of plain SGD ahead on a second batch, by finite differences. Ours evaluates the last step taken, with the next "
+        "batch as the held-out one. The derivative is exact for plain SGD and an approximation under AdamW, momentum or clipping. Every task is a "
+        "primary task. Weights stay at or above 1e-4."
     )
-    alone: ClassVar[str] = "The weight starts at 'start' and moves, a single task's too."
+    alone: ClassVar[str] = "The weight of a single task starts at 'start' and moves too."
     uneven: ClassVar[str] = (
-        "The weights begin small and move in the steps that their task takes part in: one that is often absent stays nearer to 'start'."
+        "The weights start small, and each moves only in steps with its task present: that of a task that is often absent stays nearer to 'start'."
     )
     heads: ClassVar[str] = ""
     jacobians_kept: ClassVar[int] = 1
@@ -75,7 +75,7 @@ class AutoLambda(GradientAggregator):
     def _exchange_own(self, tasks: TaskGradients) -> Tensor:
         """Scalar products (T',) of each task's gradients on its own parameters at the last step and now. Stores the present ones for the next step.
 
-        0 where a task has no parameters of its own, or is there for the first time.
+        0 for a task without parameters of its own, and for a task that is present for the first time.
         """
         kept = self.memory.setdefault("own", {})
         products = torch.zeros_like(tasks.losses)

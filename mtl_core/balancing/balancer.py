@@ -1,15 +1,15 @@
-"""Balancer: how the losses of several tasks become one update. Two families, one method ``backward`` for the training loop.
+"""Balancer: parent of the methods that combine the losses or gradients of several tasks into one update. The training loop calls ``backward``.
 
 - ``LossWeighting`` combines the losses (T,) into one scalar, and a single backward pass follows.
-- ``GradientAggregator`` takes every task's own gradient on the shared parameters, the Jacobian (T, P), and combines its rows.
+- ``GradientAggregator`` computes every task's own gradient on the shared parameters, the Jacobian (T, P), and combines its rows.
 
-The losses given to a balancer are already multiplied by the config's ``loss_weight``, a prior factor under every method. A task
-without any labelled image in the batch is marked absent: it takes no part in that update. Nor does a task whose loss is exactly 0 (a
-``loss_weight`` of 0): it has nothing to say, and its logarithm or its gradient's direction does not exist. Nothing of such a task is trained: its
-own parameters get no gradient at all, because a gradient of zeros would let momentum and weight decay move them.
+The losses given to a balancer are already multiplied by the config's ``loss_weight``, under every method. A task
+without any labelled image in the batch is marked absent and takes no part in that update. A task whose loss is exactly 0 (a ``loss_weight``
+of 0) takes no part either, because the logarithm of its loss and the direction of its gradient do not exist. The own parameters of such a task
+get no gradient at all, because a gradient of zeros would let momentum and weight decay move them.
 
-What a method remembers of losses and gradients is in units of the weighted losses. ``use_loss_weights`` rescales it when a weight changes, so that
-a change is never taken for progress or for the lack of it.
+Stored losses and gradients are in units of the weighted losses. ``use_loss_weights`` rescales them when a weight changes, so that a method does
+not mistake the change for progress or the lack of it.
 """
 
 from __future__ import annotations
@@ -53,28 +53,28 @@ class Balancer(nn.Module, ABC):
     Args:
         task_count: T.
 
-    Class attributes say what a method is and what it promises; the form, the docs pages and the contract tests are made from them.
+    Class attributes describe a method and its promises. The form, the docs pages and the contract tests read them.
 
     Attributes:
-        paper: the source; None where there is nothing to cite.
+        paper: the source; None if there is none.
         formula: the method in a few lines of plain text.
-        needs: what it keeps or computes beyond its family's usual.
+        needs: memory and computation beyond the family's usual.
         when_to_use: one or two sentences of advice.
-        deviations: from the paper; empty for none.
-        alone: why the method changes the update even where there is one task only; empty where that is plain training.
-        uneven: why two tasks that are alike get unequal coefficients where one of them is absent from many batches; empty where they do not.
-        inexact: why ``coefficients @ jacobian`` is not the update; empty where it is.
-        pareto_stationary: it comes to a point where no direction helps every task.
-        scale_invariant: a positive factor on one task's loss leaves the update's direction as it is.
+        deviations: deviations from the paper; empty for none.
+        alone: why the method changes the update of a single task; empty if a single task trains plainly.
+        uneven: why two equal tasks get unequal coefficients if one of them is absent from many batches; empty if they do not.
+        inexact: why ``coefficients @ jacobian`` is not the update; empty if it is.
+        pareto_stationary: it converges to a point where no direction helps every task.
+        scale_invariant: a positive factor on one task's loss does not change the update's direction.
         no_conflict: a small step along the update raises no task's loss.
         simplex: the coefficients are at least 0 and sum to 1.
-        heads: how the tasks' own parameters are trained, in a sentence, where it is not with the coefficients shown; empty where it is.
-        only_with: claims among those above that hold under some options alone: claim -> option -> the values under which it holds.
-        jacobians_kept: how many matrices of the Jacobian's size it remembers from step to step.
-        draws: it draws random numbers, within ``with drawing(self.generators)``, so that they come from the run's own generators. A method from
-            another package need not know of that: its whole step draws from them, unless it says ``draws = False``.
-        generators: the run's; None outside of a run.
-        memory: what it remembers beside buffers and parameters: tensors, numbers, lists and dicts of them.
+        heads: a sentence on the training of the tasks' own parameters if it does not use the coefficients shown; empty if it does.
+        only_with: those of the claims above that hold under some options only: claim -> option -> the values under which it holds.
+        jacobians_kept: number of matrices of the Jacobian's size that it stores from step to step.
+        draws: it draws random numbers, within ``with drawing(self.generators)``, so that they come from the run's own generators. A method of
+            another package need not define it: its whole step draws from them, unless it says ``draws = False``.
+        generators: the run's generators; None outside of a run.
+        memory: state beside buffers and parameters: tensors, numbers, lists and dicts of them.
     """
 
     title: ClassVar[str]
@@ -104,7 +104,7 @@ class Balancer(nn.Module, ABC):
         self.task_count = task_count
         self.memory: dict[str, Any] = {}
         self.generators: Generators | None = None
-        # Not in the state_dict: checkpoints keep them, and a method without a memory has no state.
+        # Not in the state_dict: checkpoints hold the generators elsewhere, and a method without a memory has no state.
         self.register_buffer("loss_weights", torch.ones(task_count), persistent=False)
 
     @classmethod
@@ -120,7 +120,7 @@ class Balancer(nn.Module, ABC):
 
     @property
     def at_features(self) -> bool:
-        """Whether it works on the gradients at the shared features; the model must then split there (``MultiTaskModel.split_features``)."""
+        """Whether it works on the gradients at the shared features; the model must then cut the graph there (``MultiTaskModel.split_features``)."""
         return getattr(self.options, "gradients", "parameters") == "features"
 
     @abstractmethod
@@ -133,7 +133,7 @@ class Balancer(nn.Module, ABC):
 
         Returns:
             The combined loss (a detached scalar) and the coefficients (T,) that multiplied the tasks' losses or gradients, 0 where absent. A
-            gradient that is not finite makes the combined loss NaN, which ends the run as a loss would (``training/window.py``).
+            gradient that is not finite makes the combined loss NaN, which ends the run as a loss would (``training/step_averages.py``).
         """
 
     def after_step(self, losses_now: Callable[[], tuple[Tensor, Tensor]]) -> None:
@@ -150,7 +150,7 @@ class Balancer(nn.Module, ABC):
     def use_loss_weights(self, weights: Tensor) -> None:
         """Tell the method that the losses are multiplied by these weights (T,) from now on. Called before the first step and after each change.
 
-        A task whose weight is 0 is absent, so what is remembered of it keeps the units of its last weight above 0.
+        A task whose weight is 0 is absent, so its stored values keep the units of its last weight above 0.
         """
         weights = weights.detach().to(self.loss_weights)
         factors = torch.where((weights > 0) & (self.loss_weights > 0), weights / self.loss_weights, 1.0)
@@ -159,7 +159,7 @@ class Balancer(nn.Module, ABC):
         self.loss_weights = torch.where(weights > 0, weights, self.loss_weights)
 
     def rescale(self, factors: Tensor) -> None:
-        """Rescale remembered losses and gradients to losses that are ``factors`` (T,) times as large."""
+        """Rescale stored losses and gradients to losses that are ``factors`` (T,) times as large."""
 
     def upgrade(self, state: dict[str, Any]) -> None:
         """Convert an earlier version's state (this module's part of a state_dict) to this version's, in place."""
@@ -184,15 +184,15 @@ class Balancer(nn.Module, ABC):
         return any(bool(value) if isinstance(value, dict) else True for value in self.state_dict().values())
 
     def is_plain(self) -> bool:
-        """A run of one task has nothing to balance."""
+        """Whether the run has a single task, which needs no balancing."""
         return self.task_count == 1 and not self.alone
 
 
 class LossWeighting(Balancer):
-    """Combines the losses themselves: costs one backward pass, through the tasks that take part.
+    """Parent of the methods that combine the losses. They cost one backward pass, through the tasks that take part.
 
     Attributes:
-        rows: places of the tasks that count in the present step, known without waiting for a GPU.
+        rows: indices of the tasks that take part in the present step, known without a GPU synchronisation.
     """
 
     family: ClassVar[str] = "loss weighting"
@@ -200,7 +200,7 @@ class LossWeighting(Balancer):
 
     @abstractmethod
     def combine(self, losses: Tensor, present: Tensor) -> Tensor:
-        """Losses (T,) and which count (T,) -> one scalar to descend. The losses are leaves: d scalar / d loss_t is what task t is trained with."""
+        """Losses (T,) and counting tasks (T,) bool -> a scalar to descend. The losses are leaves; task t is trained with d scalar / d loss_t."""
 
     def takes_part(self, task: int) -> bool:
         """Whether a task (by index) is trained in the step whose losses were combined last. Called for present tasks only."""
@@ -214,9 +214,9 @@ class LossWeighting(Balancer):
         counted = _that_count(values, present)
         self.rows = _known_rows(losses, counted)
         combined = self.combine(values, counted)
-        combined.backward()  # as far as the losses, and into what the method learns
+        combined.backward()  # fills the gradients of the losses and of the method's own parameters
         coefficients = torch.where(counted, values.grad, 0.0)
-        # Not through a stack of all losses: it would send zeros into the heads of the tasks left out.
+        # Not through a stack of all losses, which would send zeros into the heads of the tasks left out.
         rows = [row for row in self.rows if self.takes_part(row)]
         torch.autograd.backward([losses[row] for row in rows], [coefficients[row].to(losses[row].dtype) for row in rows])
         return combined.detach(), coefficients
@@ -227,7 +227,7 @@ class Update(NamedTuple):
 
     Attributes:
         gradient: (P,) for the shared part.
-        coefficients: (T',) on the rows of the Jacobian; what the curves show.
+        coefficients: (T',) factors on the rows of the Jacobian, shown in the curves.
         own: (T',) factors on the gradients of each task's own parameters; None for 1.
     """
 
@@ -237,8 +237,8 @@ class Update(NamedTuple):
 
 
 class GradientAggregator(Balancer):
-    """Combines the tasks' gradients on the shared parameters: costs one backward pass per task. Heads get their own task's gradient, times
-    the config's loss weight, and where the method says so (``heads``) times a weight of its own.
+    """Parent of the methods that combine the tasks' gradients on the shared parameters. They cost one backward pass per task. A head gets its own
+    task's gradient times the config's loss weight, and times a weight of the method's own if ``heads`` says so.
     """
 
     family: ClassVar[str] = "gradient aggregation"
@@ -248,10 +248,10 @@ class GradientAggregator(Balancer):
 
     @abstractmethod
     def aggregate(self, tasks: TaskGradients) -> Update:
-        """The tasks present, with finite gradients -> their update."""
+        """The update from the tasks present. All gradients are finite."""
 
     def rescale(self, factors: Tensor) -> None:
-        """The last step's gradients and running means of gradients, as ``task_gradients`` keeps them."""
+        """Rescale the last step's gradients and the running means that ``task_gradients`` stores."""
         for name in ("last", "mean"):
             if name in self.memory:
                 self.memory[name] *= factors[:, None].to(self.memory[name])
@@ -270,7 +270,7 @@ class GradientAggregator(Balancer):
             self.observer(tasks)
         if torch.isfinite(tasks.gramian).all():
             update = self.aggregate(tasks)
-        else:  # on NaN, solvers raise or, worse, return numbers
+        else:  # on NaN, solvers raise or return wrong numbers
             update = Update(torch.full_like(tasks.jacobian[0], NOT_A_NUMBER), torch.full_like(tasks.losses, NOT_A_NUMBER))
             combined = combined * NOT_A_NUMBER
         shared.apply(update.gradient)
@@ -280,11 +280,11 @@ class GradientAggregator(Balancer):
 
 
 class GramianAggregator(GradientAggregator):
-    """A gradient aggregator that needs only the gradients' scalar products."""
+    """Parent of the gradient aggregators that need only the gradients' scalar products."""
 
     @abstractmethod
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
-        """Gramian (T', T') of the tasks present, float64 on the CPU, and their places (T',) among all tasks -> coefficients (T',)."""
+        """Gramian (T', T') of the tasks present, float64 on the CPU, and their indices (T',) among all tasks -> coefficients (T',)."""
 
     def aggregate(self, tasks: TaskGradients) -> Update:
         coefficients = self.coefficients(tasks.gramian.cpu().double(), tasks.rows.cpu()).to(tasks.jacobian)
@@ -295,19 +295,19 @@ def shortened(update: Update, limit: float) -> Update:
     """The update with a norm of at most ``limit``; 0 for no limit."""
     if not limit:
         return update
-    # Of the update itself: where gradients cancel out, the Gramian's rounding errors are larger than its norm.
+    # The norm of the update itself: if gradients cancel out, the Gramian's rounding errors exceed it.
     shrink = (limit / torch.linalg.vector_norm(update.gradient)).clamp(max=1.0)
     return Update(update.gradient * shrink, update.coefficients * shrink, update.own)
 
 
 def _that_count(losses: Tensor, present: Tensor) -> Tensor:
-    """The tasks present (T,) less those whose loss is exactly 0, unless that is all of them."""
+    """The tasks present (T,) without those whose loss is exactly 0; all present tasks if every loss is 0."""
     counted = present & (losses.detach() != 0)
     return torch.where(counted.any(), counted, present)
 
 
 def _known_rows(losses: Sequence[Tensor], counted: Tensor) -> list[int]:
-    """Indices of the present tasks, without a GPU synchronisation: on a GPU a task is absent if its loss has no graph (see ``JointStep``)."""
+    """Indices of the present tasks, without a GPU synchronisation: on a GPU, a task is absent if its loss has no graph (see ``JointStep``)."""
     has_graph = [row for row, loss in enumerate(losses) if loss.requires_grad]
     if counted.device.type != "cpu":
         return has_graph

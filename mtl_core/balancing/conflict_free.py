@@ -16,12 +16,12 @@ from mtl_core.balancing.solvers import cosines
 class ConFIG(GramianAggregator):
     """The direction with the same cosine to every task's gradient; its length is the sum of the gradients' components along it.
 
-    The paper's pseudoinverse of the unit gradients U (T', P) is taken as U' (U U')^+, from the cosines: the same vector without a
+    The paper's pseudoinverse of the unit gradients U (T', P) is computed as U' (U U')^+ from the cosines: the same vector without a
     singular value decomposition of a matrix with P columns. A task with a zero gradient gets coefficient 0.
     """
 
     title: ClassVar[str] = "ConFIG"
-    summary: ClassVar[str] = "The direction at the same angle to every task's gradient, as long as the gradients reach along it."
+    summary: ClassVar[str] = "The direction at the same angle to every task's gradient; its length is the sum of the gradients' components along it."
     paper: ClassVar[Paper] = Paper(
         "ConFIG: Towards Conflict-free Training of Physics Informed Neural Networks",
         "Liu, Chu and Thuerey",

@@ -20,7 +20,7 @@ class COSMOSOptions(BalancerOptions):
         0.01,
         ge=0,
         le=100,
-        description="lambda: how strongly the losses are drawn towards equal sizes. The paper uses 0.01 to 8; 0 is the mean. A large one raises "
+        description="lambda: strength of the pull towards equal losses. The paper uses 0.01 to 8; 0 is the mean. A large value raises "
         "small losses instead of lowering large ones.",
     )
 
@@ -29,7 +29,7 @@ class CosinePenalty(LossWeighting):
     """r . L - lambda cos(r, L) over the T' tasks present, with the equal preferences r_t = 1/T'."""
 
     title: ClassVar[str] = "COSMOS"
-    summary: ClassVar[str] = "The mean of the losses less a reward for losses of the same size."
+    summary: ClassVar[str] = "The mean of the losses minus a reward for losses of the same size."
     paper: ClassVar[Paper] = Paper(
         "Scalable Pareto Front Approximation for Deep Multi-Objective Learning", "Ruchte and Grabocka", 2021, "https://arxiv.org/abs/2103.13392"
     )

@@ -16,7 +16,7 @@ class Cost:
 
     Attributes:
         parameters: with gradients at the shared parameters (or of a loss weighting).
-        features: with gradients at the features; None where the method cannot.
+        features: with gradients at the features; None if the method cannot work there.
     """
 
     parameters: float

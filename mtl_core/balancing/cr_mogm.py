@@ -24,20 +24,20 @@ class CRMOGMOptions(GradientOptions):
     smooths: Literal["mgda", "cagrad", "upgrad"] = Field(
         "mgda", description="Whose coefficients are smoothed: MGDA's, CAGrad's (c = 0.4), or UPGrad's."
     )
-    alpha: float = Field(0.9, ge=0, lt=1, description="Share of the old weights at each step; 0 smooths nothing.")
+    alpha: float = Field(0.9, ge=0, lt=1, description="Share of the old weights at each step; 0 for no smoothing.")
 
 
 class SmoothedWeights(GramianAggregator):
     """w <- alpha w + (1 - alpha) w_hat, w_hat the coefficients of another method at this step, with which its update is d = sum_i w_hat_i g_i.
 
-    State: the coefficients (T,), each from the first step that its task is present at; those of an absent task wait. They are kept in a form that
-    does not depend on how many tasks are present, so that absence costs a task nothing: under "mgda" as shares of the simplex, of which the tasks
-    present share what they had together; under "cagrad" and "upgrad", whose coefficients hold a factor 1 / T', as multiples of it.
+    State: the coefficients (T,), each from the first step with its task present. The coefficients of an absent task do not change. They are stored
+    in a form that does not depend on the number of tasks present: under "mgda" as shares of the simplex, of which the tasks present redistribute
+    their joint share; under "cagrad" and "upgrad", whose coefficients hold a factor 1 / T', as multiples of it.
     TorchJD's ``CRMOGMWeighting`` raises when a task is absent.
     """
 
     title: ClassVar[str] = "CR-MOGM"
-    summary: ClassVar[str] = "Another method's coefficients, smoothed over time, so that a noisy batch moves them little."
+    summary: ClassVar[str] = "Smooths another method's coefficients over time, so that a noisy batch moves them little."
     paper: ClassVar[Paper] = Paper(
         "On the Convergence of Stochastic Multi-Objective Gradient Manipulation and Beyond",
         "Zhou et al.",
@@ -48,16 +48,16 @@ class SmoothedWeights(GramianAggregator):
     needs: ClassVar[str] = "One running weight per task."
     when_to_use: ClassVar[str] = "Instead of MGDA, CAGrad or UPGrad, when batches are small and the weights jump."
     deviations: ClassVar[str] = (
-        "alpha stays as it is; the paper lets it grow as the learning rate falls. What is smoothed is the composite weights, the factors on the "
-        "gradients in the update, so under 'cagrad' those of CAGrad's whole direction, its mean gradient included. The first weights are the first "
-        "step's."
+        "alpha is constant; in the paper it grows as the learning rate falls. The smoothed weights are the composite ones, the factors on the "
+        "gradients in the update, so under 'cagrad' those of CAGrad's whole direction, its mean gradient included. The initial weights are those of "
+        "the first step."
     )
     pareto_stationary: ClassVar[bool] = True
     Options = CRMOGMOptions
 
     def __init__(self, options: CRMOGMOptions, task_count: int):
         super().__init__(options, task_count)
-        self.kept = "weights" if options.smooths == "mgda" else "multiples"  # a name of its own, so that an older checkpoint starts afresh
+        self.kept = "weights" if options.smooths == "mgda" else "multiples"  # a new name, so that the state of older checkpoints is not loaded
         self.register_buffer(self.kept, torch.full((task_count,), 1 / task_count if options.smooths == "mgda" else 1.0))
         self.register_buffer("seen", torch.zeros(task_count, dtype=torch.bool))
 

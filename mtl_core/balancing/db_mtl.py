@@ -24,7 +24,8 @@ class DBMTLOptions(BalancerOptions):
 class DualBalancing(GradientAggregator):
     """d = a sum_t m_t / |m_t|: m_t the running mean of the gradient of log L_t, a the largest of their norms. Heads get log L_t's gradient.
 
-    State: the running means (T, P). An absent task's waits. The coefficients shown are those on the losses' own gradients (their running means).
+    State: the running means (T, P); an absent task's does not change. The coefficients shown are the factors on the running means of the losses' own
+    gradients.
     """
 
     title: ClassVar[str] = "DB-MTL"
@@ -32,14 +33,14 @@ class DualBalancing(GradientAggregator):
     paper: ClassVar[Paper] = Paper("Dual-Balancing for Multi-Task Learning", "Lin et al.", 2023, "https://arxiv.org/abs/2308.12029", "algorithm 1")
     formula: ClassVar[str] = "m_t <- beta m_t + (1 - beta) grad log(L_t + 1e-8);   d = max_i |m_i| sum_t m_t / |m_t|"
     needs: ClassVar[str] = (
-        "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters': it follows each number through time."
+        "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters', because it averages each entry over time."
     )
     when_to_use: ClassVar[str] = "When losses and gradients both differ in size and no task is to be preferred."
-    deviations: ClassVar[str] = "The running means start at the first gradient instead of 0. beta stays as it is; in LibMTL it falls with the steps."
+    deviations: ClassVar[str] = "The running means start at the first gradient instead of 0. beta is constant; in LibMTL it falls with the steps."
     alone: ClassVar[str] = "It descends the logarithm of a single loss too."
-    inexact: ClassVar[str] = "From the second step on the coefficients are on running means of the gradients."
+    inexact: ClassVar[str] = "From the second step on, the coefficients are factors on running means of the gradients."
     scale_invariant: ClassVar[bool] = True
-    heads: ClassVar[str] = "Each head descends the logarithm of its loss: its own task's gradient, over the loss."
+    heads: ClassVar[str] = "Each head descends the logarithm of its loss: its own task's gradient divided by the loss."
     jacobians_kept: ClassVar[int] = 1
     Options = DBMTLOptions
 
@@ -51,4 +52,4 @@ class DualBalancing(GradientAggregator):
         return Update(factors @ means, factors * per_loss, own=per_loss)
 
     def rescale(self, factors: Tensor) -> None:
-        """Nothing: a factor on a loss is no factor on the gradient of its logarithm."""
+        """Do nothing: a factor on a loss does not change the gradient of its logarithm."""

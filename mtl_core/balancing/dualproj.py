@@ -22,7 +22,7 @@ class DualProj(GramianAggregator):
         "Gradient Episodic Memory for Continual Learning", "Lopez-Paz and Ranzato", 2017, "https://arxiv.org/abs/1706.08840", "eq. 11"
     )
     formula: ClassVar[str] = "d = P(1/T' sum_i g_i),   P(g) = the nearest vector to g with P(g) . g_j >= 0 for all j"
-    when_to_use: ClassVar[str] = "As UPGrad; a task with a large gradient has more of a say."
+    when_to_use: ClassVar[str] = "As UPGrad, but a task with a large gradient has more influence."
     deviations: ClassVar[str] = (
         "Made for continual learning, where the other gradients are those of earlier tasks' memories. Solved exactly, as UPGrad."
     )

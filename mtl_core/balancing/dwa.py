@@ -11,7 +11,7 @@ from torch import Tensor
 from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
 from mtl_core.balancing.paper import Paper
 
-SMALLEST = 1e-12  # in place of a mean loss of 0, whose ratio would not exist
+SMALLEST = 1e-12  # replaces a mean loss of 0, for which the ratio does not exist
 
 
 class DWAOptions(BalancerOptions):
@@ -23,8 +23,8 @@ class DWAOptions(BalancerOptions):
 class DynamicWeightAverage(LossWeighting):
     """lambda_t = T softmax(r_t / temperature), r_t = mean loss of the last epoch over that of the one before; 1 until there are two.
 
-    The means are over the steps in which the task is present. An epoch without any leaves its two means as they are. State: this epoch's sums and
-    counts, and the last two means, all (T,).
+    The means are over the steps in which the task is present. An epoch without such a step does not change the task's means. State:
+    this epoch's sums and counts, and the last two means, all (T,).
     """
 
     title: ClassVar[str] = "Dynamic weight average"
@@ -35,9 +35,7 @@ class DynamicWeightAverage(LossWeighting):
     formula: ClassVar[str] = "L = sum_t lambda_t L_t,   lambda = T softmax(r / temperature),  r_t = mean loss of the last epoch / of the one before"
     needs: ClassVar[str] = "The mean losses of two epochs; equal weights until then."
     when_to_use: ClassVar[str] = "In runs of many epochs, when some tasks learn much faster than others. Costs nothing; its effect is mild."
-    deviations: ClassVar[str] = (
-        "In an epoch's mean a task's loss counts in the steps with a label for it. A task that has no two epochs yet has r = 1."
-    )
+    deviations: ClassVar[str] = "In an epoch's mean a task's loss counts in the steps with a label for it. A task without two epochs has r = 1."
     Options = DWAOptions
 
     def __init__(self, options: DWAOptions, task_count: int):

@@ -23,8 +23,8 @@ class ExcessMTLOptions(BalancerOptions):
         0.01,
         gt=0,
         le=100,
-        description="eta: how fast the weights follow the excess risks. The authors' code has 0.01, and 1 for Office-Home; with 1 all the weight "
-        "soon goes to one task.",
+        description="eta: learning rate of the weights. The authors' code uses 0.01, and 1 for Office-Home; with 1 one task "
+        "soon gets all the weight.",
     )
     warmup_steps: int = Field(
         0,
@@ -37,14 +37,14 @@ class ExcessMTLOptions(BalancerOptions):
 class ExcessMTL(GradientAggregator):
     """Weights on the simplex that grow with each task's excess risk g' H^-1 g, H an AdaGrad estimate of the loss's curvature. Heads get them too.
 
-    State: the squared gradients' sums (T, P), the weights, each task's first excess risk, in how many steps it was present and how many have
-    passed since the first of them. What a task is worth stays as it is while it is absent or in its first steps. Its sum of squared gradients counts
-    for all steps since it was first seen: else a task that is often absent would look as if it had more left to learn. Ours and not TorchJD's: that
-    one's state has no room for an absent task, and its first step moves the weights by a risk that nothing has been compared to.
+    State: the squared gradients' sums (T, P), the weights, each task's first excess risk, the number of its steps and of all steps since
+    its first. A task's weight does not change while it is absent or in its warm-up. Its sum of squared gradients is scaled to all
+    steps since its first; otherwise a task that is often absent would seem to have a larger excess risk. TorchJD's version is not used: its state
+    does not handle absent tasks, and its first step moves the weights by risks without a reference value.
     """
 
     title: ClassVar[str] = "ExcessMTL"
-    summary: ClassVar[str] = "Gives weight to the tasks that are furthest from what they could reach, not to those with noisy labels."
+    summary: ClassVar[str] = "Gives weight to the tasks whose loss is furthest above the lowest that they can reach, not to those with noisy labels."
     paper: ClassVar[Paper] = Paper(
         "Robust Multi-Task Learning with Excess Risks", "He et al.", 2024, "https://proceedings.mlr.press/v235/he24n.html", "eq. 6, 7 and 9"
     )

@@ -18,7 +18,7 @@ class FairGradOptions(GradientOptions):
     """Options of FairGrad."""
 
     alpha: float = Field(
-        2.0, ge=0.2, le=20, description="Fairness: 1 is Nash-MTL without its norm limit; larger gives more to the task that gains least."
+        2.0, ge=0.2, le=20, description="Fairness: 1 is Nash-MTL without its norm limit; larger values favour the task that gains least."
     )
     max_norm: float = Field(
         1.0,
@@ -36,10 +36,10 @@ class FairGrad(GramianAggregator):
     """
 
     title: ClassVar[str] = "FairGrad"
-    summary: ClassVar[str] = "Shares the step's gain among the tasks as fairly as alpha asks for."
+    summary: ClassVar[str] = "Divides the step's gain among the tasks by alpha-fairness."
     paper: ClassVar[Paper] = Paper("Fair Resource Allocation in Multi-Task Learning", "Ban and Ji", 2024, "https://arxiv.org/abs/2402.15638", "eq. 4")
     formula: ClassVar[str] = "d = T' sum_i w_i g_i,   G w = w^(-1/alpha) elementwise with w > 0,  G_ij = g_i . g_j;   d shortened to max_norm"
-    when_to_use: ClassVar[str] = "As Nash-MTL, with a knob between equal progress and help for the weakest."
+    when_to_use: ClassVar[str] = "As Nash-MTL, with an option between equal progress and help for the task that gains least."
     deviations: ClassVar[str] = (
         "Solved by Newton's method on the equivalent convex problem; the authors (and TorchJD) use a bounded least-squares solver. The factor T' and "
         "max_norm are those of the authors' code; the paper's equation has neither."

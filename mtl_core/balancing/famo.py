@@ -14,7 +14,7 @@ from mtl_core.balancing.balancer import BalancerOptions, LossWeighting
 from mtl_core.balancing.own_adam import adam_step
 from mtl_core.balancing.paper import Paper
 
-SMALLEST = 1e-8  # beside each loss, as in the authors' code
+SMALLEST = 1e-8  # added to each loss, as in the authors' code
 
 
 class FAMOOptions(BalancerOptions):
@@ -25,10 +25,10 @@ class FAMOOptions(BalancerOptions):
 
 
 class AdaptiveLogLosses(LossWeighting):
-    """sum_t c z_t log L_t with z = softmax(w): every loss is to fall by the same factor; w rises for a task whose loss fell too little.
+    """sum_t c z_t log L_t with z = softmax(w): every loss should fall by the same factor; w rises for a task whose loss fell less.
 
-    How much each loss fell is seen by a second forward pass on the same batch, after the step. z is over the tasks present. The others' share of all
-    weights stays as it is: w means nothing but its differences, so theirs moves along with what the present tasks' weights have in common.
+    A second forward pass on the same batch, after the step, measures how much each loss fell. z is over the tasks present. The absent tasks' share
+    of all weights does not change: only differences of w matter, so the absent tasks' w moves by the common change of the present tasks' w.
 
     State: w and Adam's moments, all (T,).
     """
@@ -52,7 +52,7 @@ class AdaptiveLogLosses(LossWeighting):
     def __init__(self, options: FAMOOptions, task_count: int):
         super().__init__(options, task_count)
         self.register_buffer("logits", torch.zeros(task_count))
-        self._before: tuple[Tensor, Tensor] | None = None  # losses and who was present, between a backward pass and the step after it
+        self._before: tuple[Tensor, Tensor] | None = None  # losses and present tasks, between a backward pass and its optimizer step
 
     def combine(self, losses: Tensor, present: Tensor) -> Tensor:
         self._before = losses.detach().clone(), present

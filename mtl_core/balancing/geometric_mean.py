@@ -12,13 +12,13 @@ from mtl_core.balancing.paper import Paper
 
 
 class GeometricMeanOfLosses(LossWeighting):
-    """(prod_t L_t)^(1/T') over the T' tasks present: each task's weight is the combined loss over its own, divided by T'.
+    """(prod_t L_t)^(1/T') over the T' tasks present: each task's weight is the combined loss divided by T' times its own loss.
 
-    Losses must be positive, which all of this project's task kinds are.
+    Losses must be positive, as those of all of this project's task kinds are.
     """
 
     title: ClassVar[str] = "Geometric mean"
-    summary: ClassVar[str] = "The geometric mean of the losses: what counts is by which factor each loss falls, not by how much."
+    summary: ClassVar[str] = "The geometric mean of the losses: the factor by which a loss falls counts, not the amount."
     paper: ClassVar[Paper] = Paper(
         "MultiNet++: Multi-Stream Feature Aggregation and Geometric Loss Strategy for Multi-Task Learning",
         "Chennupati et al.",

@@ -18,19 +18,19 @@ from mtl_core.randomness import drawing
 class GradDropOptions(GradientOptions):
     """Options of GradDrop."""
 
-    leak: float = Field(0.0, ge=0, le=1, description="Share of each gradient that passes whatever sign was picked. 1 is the plain sum.")
+    leak: float = Field(0.0, ge=0, le=1, description="Share of each gradient that is kept whichever sign was picked. 1 is the plain sum.")
 
 
 class GradDrop(GradientAggregator):
-    """For each number, one sign is picked at random, the more likely the more the tasks pull that way; gradients of the other sign are dropped.
+    """For each entry of the gradient, a random sign is drawn, with a probability that grows with the gradients of that sign; the others are dropped.
 
-    The update is no combination of the tasks' gradients. The coefficients shown are those of the combination that comes closest
-    (least squares; the smallest of several). The draws come from torch's global generator.
+    The update is not a combination of the tasks' gradients. The coefficients shown are those of the closest combination (least squares; the
+    smallest of several). The draws come from torch's global generator, which a run replaces by its own.
     """
 
     title: ClassVar[str] = "GradDrop"
     draws: ClassVar[bool] = True
-    summary: ClassVar[str] = "Picks a sign for each number of the gradient at random, in favour of the majority, and drops what has the other."
+    summary: ClassVar[str] = "Picks a random sign for each entry of the gradient, in favour of the majority, and drops gradients of the other sign."
     paper: ClassVar[Paper] = Paper(
         "Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign Dropout",
         "Chen et al.",
@@ -41,11 +41,11 @@ class GradDrop(GradientAggregator):
     formula: ClassVar[str] = (
         "P = 1/2 (1 + sum_i g_i / sum_i |g_i|);  u ~ U(0, 1);  keep g_i > 0 where P > u, g_i < 0 where P < u;  d = sum of what is kept"
     )
-    when_to_use: ClassVar[str] = "As a regulariser, when tasks conflict in single numbers rather than as a whole. The paper applies it at features."
+    when_to_use: ClassVar[str] = "As a regulariser, when tasks conflict in single entries rather than as a whole. The paper applies it at features."
     deviations: ClassVar[str] = (
-        "At 'features' the paper first multiplies by the sign of the features and sums over the batch; ours looks at each number by itself."
+        "At 'features' the paper first multiplies by the sign of the features and sums over the batch; ours treats each entry by itself."
     )
-    inexact: ClassVar[str] = "The update is made number by number; the coefficients are the least-squares ones."
+    inexact: ClassVar[str] = "The update is computed entry by entry; the coefficients are the least-squares ones."
     Options = GradDropOptions
 
     def __init__(self, options: GradDropOptions, task_count: int):

@@ -1,4 +1,4 @@
-"""GradNorm (Chen et al. 2018, https://arxiv.org/abs/1711.02257, algorithm 1): loss weights that bring the tasks' gradients to one size."""
+"""GradNorm (Chen et al. 2018, https://arxiv.org/abs/1711.02257, algorithm 1): loss weights that equalise the norms of the tasks' gradients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class GradNormOptions(GradientOptions):
         1.5,
         ge=0,
         le=10,
-        description="Asymmetry: how much more a task gets that learns slowly. 0 makes all gradients equal; the paper uses 0.12 to 1.5.",
+        description="Asymmetry: how much a task that learns slowly is favoured. 0 makes all gradients equal; the paper uses 0.12 to 1.5.",
     )
     weights_lr: float = Field(0.025, gt=0, le=1, description="Learning rate of the task weights (Adam). The paper uses 0.025.")
 
@@ -32,11 +32,11 @@ class GradNorm(GradientAggregator):
     """d = sum_t w_t g_t, the heads' gradients times w_t too; then one step on w towards |w_t g_t| = mean norm * r_t^alpha.
 
     r_t is the task's loss over its first one, relative to the mean of that over the tasks. The weights start at 1 and sum to T. State: weights,
-    first losses, Adam's moments. An absent task's wait; the means are over the tasks present, whose weights sum to what they summed to before.
+    first losses, Adam's moments. An absent task's state does not change; the means are over the tasks present, and their weights keep their sum.
     """
 
     title: ClassVar[str] = "GradNorm"
-    summary: ClassVar[str] = "Learns loss weights that bring the tasks' gradients to one size, larger for tasks that learn slowly."
+    summary: ClassVar[str] = "Learns loss weights that equalise the norms of the tasks' gradients, larger for tasks that learn slowly."
     paper: ClassVar[Paper] = Paper(
         "GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep Multitask Networks",
         "Chen et al.",
@@ -53,7 +53,7 @@ class GradNorm(GradientAggregator):
         "When some tasks learn much faster than others. At 'features' it costs next to nothing, and norms there are good proxies."
     )
     deviations: ClassVar[str] = (
-        "Norms over the whole shared network (or at the features), where the paper looks at its last layer only. Weights stay at or above 1e-4."
+        "Norms over the whole shared network (or at the features), where the paper uses its last layer only. Weights stay at or above 1e-4."
     )
     heads: ClassVar[str] = ""
     Options = GradNormOptions

@@ -17,13 +17,13 @@ from mtl_core.randomness import drawing
 class GradVacOptions(GradientOptions):
     """Options of GradVac."""
 
-    beta: float = Field(0.01, ge=0, le=1, description="Share of the newest cosine in the running mean that is aimed at. The paper uses 0.01.")
+    beta: float = Field(0.01, ge=0, le=1, description="Share of the newest cosine in the running mean, which is the target. The paper uses 0.01.")
 
 
 class GradVac(GramianAggregator):
-    """Each task's gradient is turned towards the others until its cosine with each is at least the running mean of what it was.
+    """Each task's gradient is turned towards the others until its cosine with each is at least the running mean of that cosine.
 
-    State: the (T, T) running means. Those of an absent task wait. The random order is drawn by torch, from the run's own generator in a run.
+    State: the (T, T) running means; those of an absent task do not change. torch draws the random order, in a run from the run's own generator.
     """
 
     title: ClassVar[str] = "GradVac"
@@ -42,8 +42,8 @@ class GradVac(GramianAggregator):
     needs: ClassVar[str] = "A running mean of the cosine for each pair of tasks."
     when_to_use: ClassVar[str] = "When PCGrad does too little because the tasks mostly agree, but not always as much as they could."
     deviations: ClassVar[str] = (
-        "One cosine per pair of tasks, over all that they share; the paper compares layer by layer or by encoder and decoder, and each group has "
-        "targets of its own. TorchJD adds 1e-8 to denominators, which blurs the target for a gradient 1e6 times smaller than the largest."
+        "One cosine per pair of tasks, over all shared parameters; the paper compares by layer, or by encoder and decoder, each with its own "
+        "targets. TorchJD adds 1e-8 to denominators, which makes the target inexact for a gradient 1e6 times smaller than the largest."
     )
     Options = GradVacOptions
 
@@ -53,7 +53,7 @@ class GradVac(GramianAggregator):
         self.register_buffer("usual", torch.zeros(task_count, task_count))
 
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
-        scaled = gramian / gramian.trace().clamp(min=1e-300)  # TorchJD adds 1e-8 to denominators, which is much beside small gradients
+        scaled = gramian / gramian.trace().clamp(min=1e-300)  # TorchJD adds 1e-8 to denominators, which is too much for small gradients
         among = (rows[:, None], rows[None, :])
         self.weighting._phi_t = self.usual.cpu()[among].double()
         self.weighting._state_key = (len(rows), gramian.dtype)

@@ -16,8 +16,8 @@ from mtl_core.balancing.solvers import cosines
 class ImpartialGradients(GramianAggregator):
     """The combination, with coefficients that sum to 1 (or -1), that has the same component along every task's gradient.
 
-    TorchJD's weighting is given the cosines instead of the scalar products and its answer is divided by the norms: the same equations, but
-    gradients of very different norms lose no digits. Coefficients may be negative. A task with a zero gradient gets coefficient 0.
+    TorchJD's weighting gets the cosines instead of the scalar products, and its result is divided by the norms: the same equations, without a
+    loss of digits for gradients of very different norms. Coefficients may be negative. A task with a zero gradient gets coefficient 0.
     """
 
     title: ClassVar[str] = "IMTL-G"
@@ -26,7 +26,7 @@ class ImpartialGradients(GramianAggregator):
     formula: ClassVar[str] = "d = sum_i w_i g_i,   sum_i w_i = 1,  d . g_i / |g_i| the same for all i"
     when_to_use: ClassVar[str] = "When losses have different scales and no task is to be preferred. With IMTL-L it is the paper's full method."
     deviations: ClassVar[str] = (
-        "Where coefficients that sum to 1 would give an update along which every loss rises, its opposite is taken: the coefficients sum to -1."
+        "If coefficients that sum to 1 give an update along which every loss rises, the update is negated: its coefficients sum to -1."
     )
     pareto_stationary: ClassVar[bool] = True
     scale_invariant: ClassVar[bool] = True
@@ -38,7 +38,7 @@ class ImpartialGradients(GramianAggregator):
 
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
         cosine, norms = (torch.from_numpy(array) for array in cosines(gramian.numpy()))
-        # float32: its tolerance for what counts as linearly dependent is that of the scalar products' rounding
+        # float32: TorchJD's tolerance for linear dependence then matches the rounding of the scalar products
         weights = self.weighting(cosine.float()).double() * torch.where(norms > 0, norms[norms > 0].min() / norms, 0.0) if norms.any() else norms
         total = weights.sum()
         return weights / total.abs() if total.abs() > 1e-12 * weights.abs().max() else torch.zeros_like(weights)

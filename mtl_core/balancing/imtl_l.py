@@ -13,9 +13,9 @@ from mtl_core.balancing.paper import Paper
 
 
 class ImpartialLosses(LossWeighting):
-    """sum_t exp(s_t) L_t - s_t with a learnt s_t per task, starting at 0: each scaled loss is drawn towards 1.
+    """sum_t exp(s_t) L_t - s_t with a learnt s_t per task, starting at 0: each scaled loss moves towards 1.
 
-    The s_t are trained by the run's optimizer, without weight decay. An absent task's stays, and its optimizer's moments with it.
+    The s_t are trained by the run's optimizer, without weight decay. The s_t of an absent task and its optimizer state do not change.
     """
 
     title: ClassVar[str] = "IMTL-L"
@@ -26,8 +26,8 @@ class ImpartialLosses(LossWeighting):
     when_to_use: ClassVar[str] = (
         "As uncertainty weighting, from which it differs by a factor of 2 and the sign of s. With IMTL-G it is the paper's full method."
     )
-    deviations: ClassVar[str] = "A loss weight scales the loss that s_t is learnt from, so in time s_t takes a change of it back."
-    uneven: ClassVar[str] = "s_t is learnt in the steps with a label for the task: where labels are rare it follows the task's loss more slowly."
+    deviations: ClassVar[str] = "A loss weight scales the loss that s_t is learnt from, so s_t cancels a change of the loss weight in time."
+    uneven: ClassVar[str] = "s_t is learnt in the steps with a label for the task, so with rare labels it follows the task's loss more slowly."
     alone: ClassVar[str] = "The learnt scale applies to a single loss too; it starts at 1 and moves."
 
     def __init__(self, options: BalancerOptions, task_count: int):

@@ -1,4 +1,4 @@
-"""One learnt number per task, as uncertainty weighting and IMTL-L have it, trained by the run's optimizer."""
+"""One learnt number per task, trained by the run's optimizer. Uncertainty weighting and IMTL-L use it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import nn
 class LearntScales(nn.ParameterList):
     """T numbers that start at 0, each a parameter of its own.
 
-    An optimizer leaves a parameter without a gradient alone. In one vector the number of an absent task would have a gradient of 0, and momentum
-    would go on moving it.
+    An optimizer does not change a parameter without a gradient. In one vector the number of an absent task would have a gradient of 0, and momentum
+    would still move it.
     """
 
     def __init__(self, task_count: int):

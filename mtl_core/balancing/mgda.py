@@ -20,7 +20,7 @@ class MGDAOptions(GradientOptions):
 
     normalise: Literal["none", "l2", "loss", "loss+"] = Field(
         "none",
-        description="What each gradient is divided by before the weights are sought: nothing, its norm, its task's loss, or both. "
+        description="Divisor of each gradient when the weights are computed: none, its norm, its task's loss, or both. "
         "With 'none' the task with the smallest gradient gets nearly all the weight; with the others a step may raise a task's loss.",
     )
 

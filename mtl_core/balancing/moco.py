@@ -19,13 +19,13 @@ class MoCoOptions(BalancerOptions):
 
     tracking: float = Field(0.5, gt=0, le=1, description="beta: share of the newest gradient in each running mean.")
     weights_lr: float = Field(0.1, gt=0, le=100, description="gamma: step of the task weights towards the shortest convex combination.")
-    regularisation: float = Field(0.0, ge=0, le=100, description="rho: draws the weights towards equality.")
+    regularisation: float = Field(0.0, ge=0, le=100, description="rho: pulls the weights towards equality.")
 
 
 class MoCo(GradientAggregator):
     """MGDA for noisy gradients: running means y_t of the gradients, and weights that take one step a batch towards MGDA's for them.
 
-    State: the running means (T, P) and the weights. An absent task's wait. The coefficients shown are those on the running means.
+    State: the running means (T, P) and the weights; an absent task's do not change. The coefficients shown are the factors on the running means.
     """
 
     title: ClassVar[str] = "MoCo"
@@ -39,16 +39,16 @@ class MoCo(GradientAggregator):
     )
     formula: ClassVar[str] = "y_t <- y_t - beta (y_t - g_t);   w <- simplex projection of w - gamma (Y Y' + rho I) w;   d = sum_t w_t y_t"
     needs: ClassVar[str] = (
-        "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters': it follows each number through time."
+        "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters', because it averages each entry over time."
     )
     when_to_use: ClassVar[str] = "Instead of MGDA, when batches are small."
     deviations: ClassVar[str] = (
-        "The running means start at the first gradient. beta and gamma stay as they are; the paper lets them fall. The authors' code (in LibMTL) is "
-        "another method than the paper's and ours: it tracks each gradient over its norm, times its loss, takes a softmax instead of the projection, "
-        "and lets beta and gamma fall with the root of the step number."
+        "The running means start at the first gradient. beta and gamma are constant; in the paper they fall. The authors' code (in LibMTL) "
+        "differs from the paper and from ours: it averages each gradient divided by its norm and times its loss, takes a softmax instead of the "
+        "projection, and lets beta and gamma fall with the root of the step number."
     )
-    alone: ClassVar[str] = "The update is a running mean of the gradient, a single task's too."
-    inexact: ClassVar[str] = "From the second step on the coefficients are on running means of the gradients."
+    alone: ClassVar[str] = "The update of a single task is a running mean of its gradient too."
+    inexact: ClassVar[str] = "From the second step on, the coefficients are factors on running means of the gradients."
     pareto_stationary: ClassVar[bool] = True
     simplex: ClassVar[bool] = True
     jacobians_kept: ClassVar[int] = 1

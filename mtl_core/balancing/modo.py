@@ -18,13 +18,13 @@ class MoDoOptions(BalancerOptions):
     """Options of MoDo."""
 
     weights_lr: float = Field(0.1, gt=0, le=100, description="gamma: step of the task weights towards the shortest convex combination.")
-    regularisation: float = Field(0.1, ge=0, le=100, description="rho: draws the weights towards equality.")
+    regularisation: float = Field(0.1, ge=0, le=100, description="rho: pulls the weights towards equality.")
 
 
 class MoDo(GradientAggregator):
     """MGDA by one stochastic step a batch: the weights' gradient is J_1 J_2' w with Jacobians of two independent batches, so it is not biased.
 
-    J_1 is the last step's. State: it (T, P), and the weights. An absent task's wait.
+    J_1 is the last step's. State: J_1 (T, P) and the weights; an absent task's do not change.
     """
 
     title: ClassVar[str] = "MoDo"
@@ -38,11 +38,11 @@ class MoDo(GradientAggregator):
     )
     formula: ClassVar[str] = "w <- simplex projection of w - gamma (J_1 J_2' + rho I) w;   d = sum_t w_t g_t"
     needs: ClassVar[str] = (
-        "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters': it compares gradients of two batches."
+        "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters', because it compares gradients of two batches."
     )
     when_to_use: ClassVar[str] = "Instead of MGDA, when batches are small. With small gamma it is near the mean loss, with large gamma near MGDA."
     deviations: ClassVar[str] = (
-        "The second batch is the last step's, with parameters one step older; the update is of the new batch alone. gamma is 0.1 as in TorchJD; "
+        "The second batch is the last step's, with parameters one step older; the update uses the new batch only. gamma is 0.1 as in TorchJD; "
         "LibMTL has 1e-3, with which the weights hardly move in short runs."
     )
     pareto_stationary: ClassVar[bool] = True

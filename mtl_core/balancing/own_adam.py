@@ -12,8 +12,8 @@ def adam_step(memory: dict[str, Any], weights: Tensor, gradient: Tensor, rows: T
     """One step of Adam (Kingma and Ba 2015, algorithm 1, with its usual constants) on some of the weights (T,), in place.
 
     Args:
-        memory: has, or gets, the moments (T,) and each weight's number of steps (T,).
-        gradient: (T',) of the weights ``rows`` (T',); the others and their moments stay as they are.
+        memory: holds the moments (T,) and each weight's number of steps (T,); they are created if missing.
+        gradient: (T',) of the weights ``rows`` (T',); the other weights and their moments do not change.
     """
     if "steps" not in memory:
         memory.update({name: torch.zeros_like(weights) for name in ("first_moment", "second_moment", "steps")})
@@ -26,7 +26,7 @@ def adam_step(memory: dict[str, Any], weights: Tensor, gradient: Tensor, rows: T
 
 
 def rescale_moments(memory: dict[str, Any], factors: Tensor) -> None:
-    """Adam's moments as if each of the weights' gradients had been ``factors`` (T,) times as large from the beginning, in place."""
+    """Rescale Adam's moments, in place, to gradients that had been ``factors`` (T,) times as large from the first step on."""
     if "steps" in memory:
         memory["first_moment"] *= factors
         memory["second_moment"] *= factors**2

@@ -1,4 +1,4 @@
-"""Paper: the source of a method, which screen and docs pages show under its name."""
+"""Paper: the source of a method, shown on screen and in the docs."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class PBIOptions(BalancerOptions):
         0.5,
         ge=0,
         le=100,
-        description="theta: how strongly losses are drawn towards equal sizes. Above 1 / sqrt(T - 1) a small loss may rise. The paper: 5.",
+        description="theta: strength of the pull towards equal losses. Above 1 / sqrt(T - 1) a small loss may rise. The paper uses 5.",
     )
 
 

@@ -17,23 +17,23 @@ from mtl_core.errors import ConfigError, Problem
 class PCDOptions(GradientOptions):
     """Options of PCD."""
 
-    primary: int = Field(1, ge=1, le=100, description="Which task comes first: its number in the order of the run's tasks, from 1.")
-    tau: float = Field(0.02, ge=0, le=1, description="Progress promised to every other task, as a share of what a step of its own would give it.")
+    primary: int = Field(1, ge=1, le=100, description="Number of the primary task in the order of the run's tasks, from 1.")
+    tau: float = Field(0.02, ge=0, le=1, description="Smallest progress of every other task, as a share of the progress of its own step.")
     beta: float = Field(0.999, ge=0, lt=1, description="Memory of the running mean of the squared gradient norms.")
 
 
 class PriorityConstrainedDescent(GramianAggregator):
-    """As close to the primary task's gradient as possible while every other task makes a share tau of the progress of a step of its own.
+    """The direction nearest to the primary task's gradient along which every other task makes a share tau of the progress of its own step.
 
-    State: the running means of the squared norms (T,), and in how many steps each task was present. In a batch without the primary task, the first
-    task present leads.
+    State: the running means of the squared norms (T,), and the number of steps in which each task was present. In a batch without the primary task,
+    the first task present is primary.
 
     Raises:
         ConfigError: there are fewer tasks than ``primary``.
     """
 
     title: ClassVar[str] = "PCD"
-    summary: ClassVar[str] = "Follows one primary task, and sees to it that the others make some progress too."
+    summary: ClassVar[str] = "Follows one primary task and ensures that the others make some progress too."
     paper: ClassVar[Paper] = Paper(
         "Not All Objectives Are Born Equal: Priority-Constrained Descent for Hierarchical Multi-Objective Optimization",
         "Varam and AlHajri",
@@ -42,7 +42,7 @@ class PriorityConstrainedDescent(GramianAggregator):
     )
     formula: ClassVar[str] = "d = argmin |d - g_1|^2 with d . g_j >= tau |g_j|^2 for j > 1, all g over their running norms;  then |d| = |g_1|"
     needs: ClassVar[str] = "A running mean of each task's squared gradient norm."
-    when_to_use: ClassVar[str] = "When one task is what counts and the others are there to help it."
+    when_to_use: ClassVar[str] = "When one task counts and the others are there to help it."
     Options = PCDOptions
 
     def __init__(self, options: PCDOptions, task_count: int):
@@ -60,8 +60,8 @@ class PriorityConstrainedDescent(GramianAggregator):
         means = beta * self.squared_norms.cpu()[ordered].double() + (1 - beta) * newest
         self.squared_norms[ordered] = means.to(self.squared_norms)
         self.steps[ordered] += 1
-        # TorchJD has one number of steps for all tasks, and would take a task that is often absent for one of small gradients. So it is given what
-        # comes to our means, each without the bias of its own steps, in TorchJD's first step.
+        # TorchJD counts steps for all tasks together, and would treat a task that is often absent as one of small gradients. So it gets inputs that
+        # reproduce our means, each corrected for the bias of its own steps, in TorchJD's first step.
         unbiased = means / (1 - beta ** self.steps.cpu()[ordered])
         weighting._sq_norm_ema = (1 - beta) * (unbiased - newest) / beta if beta else torch.zeros_like(newest)
         weighting._n_steps, weighting._state_key = torch.tensor(0), len(rows)

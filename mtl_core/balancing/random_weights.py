@@ -13,14 +13,14 @@ from mtl_core.randomness import drawing
 
 
 class RandomLossWeighting(LossWeighting):
-    """Weights softmax(z), z drawn from a normal distribution anew at each step, over the tasks present.
+    """Weights softmax(z), z drawn from a normal distribution at each step, over the tasks present.
 
-    The draws come from torch's global generator, which the run seeds and its checkpoints keep.
+    The draws come from torch's global generator, which a run replaces by its own; checkpoints hold it.
     """
 
     title: ClassVar[str] = "Random loss weighting"
     draws: ClassVar[bool] = True
-    summary: ClassVar[str] = "New random weights at every step: the baseline that every clever method should beat."
+    summary: ClassVar[str] = "New random weights at every step. A baseline for every other method."
     paper: ClassVar[Paper] = Paper(
         "Reasonable Effectiveness of Random Weighting: A Litmus Test for Multi-Task Learning",
         "Lin et al.",
@@ -29,7 +29,7 @@ class RandomLossWeighting(LossWeighting):
         "algorithm 2",
     )
     formula: ClassVar[str] = "L = sum_t w_t L_t,   w = softmax(z),  z ~ N(0, 1) at each step"
-    when_to_use: ClassVar[str] = "As a litmus test: a method that does not beat it has not shown anything."
+    when_to_use: ClassVar[str] = "As a baseline: a method that does not beat it has no measurable benefit."
     simplex: ClassVar[bool] = True
 
     def __init__(self, options: BalancerOptions, task_count: int):

@@ -1,4 +1,4 @@
-"""Roulette: each step trains one task, or a few, drawn with probability proportional to a fitness (the article's "roulette" strategy)."""
+"""Roulette: each step trains one task, or a few, drawn with a probability proportional to a fitness (the article's "roulette" strategy)."""
 
 from __future__ import annotations
 
@@ -20,35 +20,34 @@ class RouletteOptions(BalancerOptions):
 
     fitness: Literal["relative_loss", "inverse_rate", "labelled", "uniform", "round_robin"] = Field(
         "relative_loss",
-        description="What a task's chance is proportional to. relative_loss: its loss over its first one, so what has learnt least is trained most. "
-        "inverse_rate: its recent loss over that of a longer time, so what stands still is trained most. labelled: how often it has targets. "
-        "uniform: all alike. round_robin: no chance, one after the other; who is absent keeps its turn.",
+        description="Fitness, to which a task's probability is proportional. relative_loss: loss over first loss, so the task that has learnt "
+        "least is drawn most. inverse_rate: its recent loss over its long-term mean, so a task without progress is drawn most. labelled: how often "
+        "it has targets. uniform: equal. round_robin: no random draw, one task after another; an absent task keeps its turn.",
     )
-    tasks_per_step: int = Field(1, ge=1, le=64, description="How many tasks a step trains; all of them where there are not more.")
+    tasks_per_step: int = Field(1, ge=1, le=64, description="Number of tasks that a step trains; all tasks if there are fewer.")
 
 
 class Roulette(LossWeighting):
     """The sum of the losses of the tasks drawn, without replacement, among those present; nothing of the others is trained in that step.
 
-    The running means forget by steps of the run, whether the task was present in them or not: else those of a task that is often absent would lag
-    behind. The draws come from torch's global generator, which the run seeds and its checkpoints keep. State: first losses, two running means of the
-    losses, how often each task was present and how many steps it has missed since, when each had its last turn under round_robin.
+    The running means decay at every step of the run, whether the task was present or not; otherwise those of a task that is often absent would lag
+    behind. The draws come from torch's global generator, which a run replaces by its own; checkpoints hold it. State: first losses, two running
+    means of the losses, each task's number of steps present and of steps missed since, and its last turn under round_robin.
     """
 
     title: ClassVar[str] = "Roulette"
     draws: ClassVar[bool] = True
-    summary: ClassVar[str] = "Each step trains one task (or a few), drawn by a roulette wheel: what has learnt least is drawn most often."
+    summary: ClassVar[str] = "Each step trains one task (or a few), drawn at random: the task that has learnt least is drawn most often."
     formula: ClassVar[str] = "S ~ k tasks drawn with p_t = f_t / sum_i f_i;   d = sum_(t in S) g_t;   f_t = L_t / L_t(first), or one of the others"
     needs: ClassVar[str] = (
-        "Every head's forward pass, so that all losses are known and drawn; only the drawn tasks' heads and gradients are computed backwards."
+        "The forward pass of every head, for the losses and the curves; the backward pass runs through the drawn tasks' heads only."
     )
     when_to_use: ClassVar[str] = (
-        "To see what happens when tasks take turns instead of sharing each step: no two of them ever meet in one update, so they cannot conflict "
-        "within a step, only from step to step."
+        "To compare taking turns with sharing each step: with one task per step, tasks cannot conflict within a step, only from step to step."
     )
     deviations: ClassVar[str] = (
-        "The article names roulette and says no more. Fitness-proportionate choice is the usual meaning; what fitness is, is chosen here. Losses "
-        "used as fitness carry their loss weight only through its share: relative_loss and inverse_rate do not depend on it, nor on its changes."
+        "The article names roulette without a definition. Fitness-proportionate selection is the usual meaning; the fitness functions are ours. "
+        "relative_loss and inverse_rate are ratios of a task's own losses, so they do not depend on its loss weight, nor on changes of it."
     )
     Options = RouletteOptions
 

@@ -17,23 +17,21 @@ from mtl_core.balancing.task_gradients import TaskGradients, exchange_last
 class SDMGradOptions(BalancerOptions):
     """Options of SDMGrad."""
 
-    pull: float = Field(
-        0.3, ge=0, le=100, description="lambda: how strongly the update is drawn towards the mean gradient. 0 is MGDA; the authors use 0.3."
-    )
+    pull: float = Field(0.3, ge=0, le=100, description="lambda: strength of the pull towards the mean gradient. 0 is MGDA; the authors use 0.3.")
     weights_lr: float = Field(
         1.0,
         gt=0,
         le=1000,
-        description="Learning rate of the inner steps on the task weights. The authors' code has 10, at which the steps jump from one corner of the "
-        "simplex to another instead of coming to the smallest value.",
+        description="Learning rate of the inner steps on the task weights. The authors' code uses 10, at which the steps jump from one corner of the "
+        "simplex to another instead of converging.",
     )
     inner_steps: int = Field(20, ge=1, le=1000, description="Inner steps on the task weights at each step.")
 
 
 class SDMGrad(GradientAggregator):
-    """MGDA drawn towards the mean gradient, by some stochastic steps a batch with Jacobians of two independent batches.
+    """MGDA pulled towards the mean gradient, by several stochastic steps per batch with Jacobians of two independent batches.
 
-    The other batch's Jacobian is the last step's. State: it (T, P), and the weights. An absent task's wait.
+    The other batch's Jacobian is the last step's. State: that Jacobian (T, P) and the weights; an absent task's do not change.
     """
 
     title: ClassVar[str] = "SDMGrad"
@@ -48,13 +46,13 @@ class SDMGrad(GradientAggregator):
         "w <- simplex projection of w - lr J_1 J_2' (w + lambda / T), some times;   d = sum_t (w_t + lambda / T) / (1 + lambda) g_t"
     )
     needs: ClassVar[str] = (
-        "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters': it compares gradients of two batches."
+        "As many numbers as the Jacobian, in memory and in each checkpoint. Only at 'parameters', because it compares gradients of two batches."
     )
     when_to_use: ClassVar[str] = "When MGDA is too cautious: the pull keeps the mean loss falling."
     deviations: ClassVar[str] = (
         "The second batch is the last step's, with parameters one step older. Momentum 0.5 in the inner steps, as in the authors' code. The inner "
-        "learning rate is 1, where the 20 steps come to within 1 % of the smallest value for gradients of similar norms; at the authors' 10 they end "
-        "above it by half or more, with nearly all weight on one task."
+        "learning rate is 1: 20 steps reach the minimum to within 1 % for gradients of similar norms. With the authors' 10 they end 50 % or "
+        "more above it, with nearly all weight on one task."
     )
     pareto_stationary: ClassVar[bool] = True
     simplex: ClassVar[bool] = True

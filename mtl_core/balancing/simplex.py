@@ -13,6 +13,6 @@ def among(weights: Tensor, rows: Tensor) -> Tensor:
 
 
 def put_back(weights: Tensor, rows: Tensor, chosen: Tensor) -> None:
-    """Write the weights (T',) of the tasks ``rows`` into ``weights`` (T,), in place; they share what these tasks had together."""
+    """Write the weights (T',) of the tasks ``rows`` into ``weights`` (T,), in place; they are scaled to the sum that these tasks had before."""
     share = weights[rows].sum() if len(rows) < len(weights) else 1.0
     weights[rows] = (chosen * share).to(weights)

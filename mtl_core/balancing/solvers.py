@@ -1,7 +1,7 @@
 """Exact solvers of the small problems inside MGDA, CAGrad, UPGrad, DualProj, Nash-MTL and FairGrad: T unknowns, from the Gramian alone.
 
-All work on the cosines of the gradients and put the norms back afterwards, so that gradients of norms 1e-4 and 1e4 side by side cost no accuracy.
-Everything is float64 numpy on a (T, T) matrix.
+All solvers work on the cosines of the gradients and rescale by the norms afterwards, so that norms of 1e-4 and 1e4 together cost no accuracy.
+All arrays are float64 numpy.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 RIDGE = 1e-12  # keeps linearly dependent gradients solvable; the cosines' diagonal is 1
-BARGAIN_RIDGE = 1e-8  # larger: where gradients cancel out, the bargain's weights would grow until they multiply rounding errors
+BARGAIN_RIDGE = 1e-8  # larger: if gradients cancel out, the bargain's weights would grow until they amplify rounding errors
 SMALLEST_NORM = 1e-150
 MAX_STEPS = 200
 
@@ -56,7 +56,7 @@ def nonnegative_quadratic(matrix: np.ndarray, linear: np.ndarray) -> np.ndarray:
             blocked = is_free & (solution <= 0)
             if not blocked.any():
                 break
-            # As far towards the solution as everything stays nonnegative; what reaches 0 leaves.
+            # Step towards the solution until a component reaches 0; that component leaves the active set.
             steps = x[blocked] / np.maximum(x[blocked] - solution[blocked], SMALLEST_NORM)
             x = np.where(is_free, x + steps.min() * (solution - x), 0.0)
             is_free &= x > 0
@@ -72,7 +72,7 @@ def nonnegative_quadratic(matrix: np.ndarray, linear: np.ndarray) -> np.ndarray:
 def min_norm(gramian: np.ndarray) -> np.ndarray:
     """Weights (T,) on the simplex of the shortest vector in the gradients' convex hull: the smallest w'Gw.
 
-    With v = norm * w it is, up to scale, the smallest 1/2 v'Cv - sum_i v_i / norm_i over v >= 0. Among several answers, any.
+    With v = norm * w they are, up to scale, the minimum of 1/2 v'Cv - sum_i v_i / norm_i over v >= 0. If there are several solutions, any of them.
     """
     cosine, norms = cosines(gramian)
     if (norms == 0).any():
@@ -99,8 +99,8 @@ def dual_cone(gramian: np.ndarray, preference: np.ndarray) -> np.ndarray:
 def conflict_averse(gramian: np.ndarray, radius: float) -> np.ndarray:
     """Weights (T,) on the simplex with the smallest g_w . g_0 + c |g_0| |g_w|, g_0 the mean gradient (Liu et al. 2021, algorithm 1).
 
-    For |g_w| = t that is the shortest convex combination of the gradients g_i + s g_0 with s = t / (c |g_0|), so what is left to find is the
-    one s that gives back its own t.
+    For |g_w| = t this is the shortest convex combination of the gradients g_i + s g_0 with s = t / (c |g_0|). A root search finds the s that
+    is consistent with its own t.
 
     Args:
         radius: c, above 0.
@@ -160,7 +160,7 @@ def fair(gramian: np.ndarray, alpha: float) -> np.ndarray:
         shrinking = step < 0
         length = min(1.0, 0.95 / np.max(-step[shrinking] / x[shrinking])) if shrinking.any() else 1.0
         start = objective(x)
-        rounding = 1e-12 * abs(start)  # near the end the objective no longer shows what a step gains
+        rounding = 1e-12 * abs(start)  # near the minimum, rounding hides the decrease of the objective
         while objective(x + length * step) > start - 1e-4 * length * decrease + rounding and length > 1e-12:
             length /= 2
         x = x + length * step
@@ -169,7 +169,7 @@ def fair(gramian: np.ndarray, alpha: float) -> np.ndarray:
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    """Where a decreasing function is 0, by false position with halving (Illinois), to 1e-10."""
+    """The root of a decreasing function, by the Illinois variant of false position, to 1e-10."""
     at_low, at_high = function(low), function(high)
     if at_low <= 0:
         return low

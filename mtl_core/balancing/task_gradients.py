@@ -1,4 +1,4 @@
-"""Each task's own gradient on what the tasks share, taken at the shared parameters or at the features that the heads read."""
+"""The tasks' gradients, computed at the shared parameters or at the features that the heads read."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class TaskGradients:
     """Gradients of the T' tasks that take part in an update.
 
     Attributes:
-        jacobian: (T', P), one task's flat gradient a row.
+        jacobian: (T', P), one task's flat gradient per row.
         gramian: (T', T'), the rows' scalar products.
         losses: (T',), detached.
-        rows: (T',) places of these tasks among all tasks of the run.
-        own: of each of these tasks, its gradients on the parameters that only it uses; None where it has none. What ``.grad`` holds, not copies.
+        rows: (T',) indices of these tasks among all tasks of the run.
+        own: per task, its gradients on the parameters that only it uses; None for a parameter without gradient. The tensors of ``.grad``, not copies.
     """
 
     jacobian: Tensor
@@ -33,20 +33,20 @@ class TaskGradients:
 
 
 class AtParameters:
-    """On all shared parameters that are trained, as in the papers: one backward pass through everything per task."""
+    """Gradients on all trained shared parameters, as in the papers: one backward pass through the whole network per task."""
 
     def __init__(self, model: MultiTaskModel):
         self.model, self.places = model, trained(model.shared_parameters())
         self.reached: list[bool] = []
 
     def task_gradients(self, losses: Sequence[Tensor], rows: Tensor) -> TaskGradients:
-        """The tasks' gradients; fills ``.grad`` of their own parameters on the way. The graph is used up."""
+        """Compute the tasks' gradients and fill ``.grad`` of their own parameters. Frees the graph."""
         tasks, self.reached = _task_gradients(self.model, self.places, losses, rows)
         return tasks
 
     def apply(self, gradient: Tensor) -> None:
-        """The flat update (P,) -> ``.grad`` of the shared parameters. What none of these tasks uses has none, as after a plain backward pass: zeros
-        would let momentum and weight decay move it."""
+        """Write the flat update (P,) into ``.grad`` of the shared parameters. Parameters that none of these tasks uses get None, as after a plain
+        backward pass, because zeros would let momentum and weight decay move them."""
         for parameter, part, is_reached in zip(self.places, _split(gradient, self.places), self.reached, strict=True):
             if is_reached:
                 parameter.grad = part.to(memory_format=_memory_format(parameter))
@@ -56,7 +56,7 @@ class AtParameters:
 
 
 class AtFeatures:
-    """At the features that the heads read: a backward pass through each head, and one through the shared network with what was combined."""
+    """Gradients at the features that the heads read: a backward pass through each head, and one through the shared network for the update."""
 
     def __init__(self, model: MultiTaskModel):
         self.model = model
@@ -71,23 +71,23 @@ class AtFeatures:
         return tasks
 
     def apply(self, gradient: Tensor) -> None:
-        """The flat update (P,) -> ``.grad`` of the shared parameters, through the shared network. Features that no head read send nothing."""
+        """Propagate the flat update (P,) through the shared network into ``.grad`` of its parameters. Features that no head read are left out."""
         parts = zip(self.features, _split(gradient, self.places), self.reached, strict=True)
-        self._into_trunk([part.to(feature.dtype) if is_reached else None for feature, part, is_reached in parts])
+        self._into_shared([part.to(feature.dtype) if is_reached else None for feature, part, is_reached in parts])
 
     def finish(self) -> None:
         """Continue a plain backward pass, which ended at the features, through the shared network."""
-        self._into_trunk([place.grad for place in self.places])
+        self._into_shared([place.grad for place in self.places])
 
-    def _into_trunk(self, gradients: Sequence[Tensor | None]) -> None:
+    def _into_shared(self, gradients: Sequence[Tensor | None]) -> None:
         pairs = [(feature, gradient) for feature, gradient in zip(self.features, gradients, strict=True) if gradient is not None]
         if pairs:
             torch.autograd.backward([feature for feature, _ in pairs], [gradient for _, gradient in pairs])
 
 
 def shared_gradients(model: MultiTaskModel, loss: Tensor) -> list[Tensor | None]:
-    """One task's gradient on each shared parameter that is trained, None where it has none; at the parameters even where the graph is cut at
-    the features. The graph, and the cut, stay as they are for the update.
+    """One task's gradient on each shared parameter that is trained, None where it has none; at the parameters even if the graph is cut at
+    the features. The graph and the cut stay usable for the update.
     """
     parameters = trained(model.shared_parameters())
     cut = model.cut_features()
@@ -103,14 +103,14 @@ def shared_gradients(model: MultiTaskModel, loss: Tensor) -> list[Tensor | None]
 def _gradients(
     outputs: Sequence[Tensor], inputs: Sequence[Tensor], at_outputs: Sequence[Tensor] | None = None, keep: bool = True
 ) -> list[Tensor | None]:
-    """As ``torch.autograd.grad``, which refuses an empty list and an output without a graph."""
+    """``torch.autograd.grad`` that also accepts an empty list and an output without a graph."""
     if not inputs or not any(output.requires_grad for output in outputs):
         return [None] * len(inputs)
     return list(torch.autograd.grad(outputs, inputs, at_outputs, retain_graph=keep, allow_unused=True))
 
 
 def _task_gradients(model: MultiTaskModel, places: Sequence[Tensor], losses: Sequence[Tensor], rows: Tensor) -> tuple[TaskGradients, list[bool]]:
-    """The tasks' gradients, and which of ``places`` any of these tasks uses."""
+    """The tasks' gradients, and for each of ``places`` whether any of these tasks uses it."""
     jacobian = torch.zeros((len(rows), sum(place.numel() for place in places)), device=losses[0].device)
     own_gradients, reached = [], [False] * len(places)
     for index, row in enumerate(rows.tolist()):
@@ -140,9 +140,9 @@ def _memory_format(parameter: nn.Parameter) -> torch.memory_format:
 
 
 def exchange_last(memory: dict[str, Any], tasks: TaskGradients, task_count: int) -> Tensor:
-    """Keep these tasks' gradients in ``memory`` and take out what was kept of them before: (T', P), from another batch and parameters one step older.
+    """Store these tasks' gradients in ``memory`` and return the stored ones (T', P), from another batch and parameters one step older.
 
-    A task that is there for the first time gives its gradient of now.
+    The first time that a task is present, its present gradient is returned.
 
     Args:
         memory: has, or gets, ``last`` (T, P) and ``has_last`` (T,).
@@ -157,7 +157,7 @@ def exchange_last(memory: dict[str, Any], tasks: TaskGradients, task_count: int)
 
 
 def running_mean(memory: dict[str, Any], tasks: TaskGradients, newest: Tensor, share: float, task_count: int) -> Tensor:
-    """Running means (T', P) of the rows ``newest`` (T', P), kept in ``memory``; each starts at its first value, an absent task's waits.
+    """Running means (T', P) of the rows ``newest`` (T', P), stored in ``memory``. Each starts at its first value; an absent task's does not change.
 
     Args:
         memory: has, or gets, ``mean`` (T, P) and ``has_mean`` (T,).

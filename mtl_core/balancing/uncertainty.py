@@ -15,7 +15,7 @@ from mtl_core.balancing.paper import Paper
 class UncertaintyWeighting(LossWeighting):
     """sum_t 1/2 exp(-s_t) L_t + 1/2 s_t with a learnt s_t = log sigma_t^2 per task, starting at 0.
 
-    The s_t are trained by the run's optimizer, without weight decay. An absent task's stays, and its optimizer's moments with it.
+    The s_t are trained by the run's optimizer, without weight decay. The s_t of an absent task and its optimizer state do not change.
     """
 
     title: ClassVar[str] = "Uncertainty weighting"
@@ -32,9 +32,9 @@ class UncertaintyWeighting(LossWeighting):
     when_to_use: ClassVar[str] = "When losses have different units or scales and there is no time to tune weights. Costs nothing."
     deviations: ClassVar[str] = (
         "The paper has no factor 1/2 on classification losses; ours has it for every task, as LibMTL and TorchJD do: each weight starts at half its "
-        "loss weight. A loss weight scales the loss that s_t is learnt from, so in time s_t takes a change of it back."
+        "loss weight. A loss weight scales the loss that s_t is learnt from, so s_t cancels a change of the loss weight in time."
     )
-    uneven: ClassVar[str] = "s_t is learnt in the steps with a label for the task: where labels are rare it follows the task's loss more slowly."
+    uneven: ClassVar[str] = "s_t is learnt in the steps with a label for the task, so with rare labels it follows the task's loss more slowly."
     alone: ClassVar[str] = "The learnt noise level scales a single loss too; its weight starts at 1/2."
 
     def __init__(self, options: BalancerOptions, task_count: int):

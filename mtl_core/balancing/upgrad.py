@@ -24,7 +24,7 @@ class UPGrad(GramianAggregator):
     formula: ClassVar[str] = "d = 1/T' sum_i P(g_i),   P(g) = the nearest vector to g with P(g) . g_j >= 0 for all j"
     when_to_use: ClassVar[str] = "A good first gradient method: no task is hurt, and each contributes in proportion to its gradient."
     deviations: ClassVar[str] = (
-        "TorchJD's regularised quadprog is replaced by an exact active-set method on the cosines, which holds for gradients of very different norms."
+        "TorchJD's regularised quadprog is replaced by an exact active-set method on the cosines, accurate for gradients of very different norms."
     )
     pareto_stationary: ClassVar[bool] = True
     no_conflict: ClassVar[bool] = True

@@ -16,13 +16,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from mtl_core.cli.disk_full import Unwritten
-from mtl_core.cli.output import complain, complain_of, emit, emit_json, headline, metrics_table, refusal_of, say, visible
+from mtl_core.cli.output import complain, complain_of, emit, emit_json, headline, metrics_table, refusal_of, say
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError
 from mtl_core.events import Control
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
+from mtl_core.terminal_text import visible
 
 FINISHED, FAILED, REFUSED, STOPPED = 0, 1, 2, 130  # exit codes
 UNWRITTEN_SECONDS = 60.0  # time limit for recording a run's end on a full disk

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtl_core.cli.output import JSON, emit, emit_data, emit_json, emit_table, json_refusals, visible
+from mtl_core.cli.output import JSON, emit, emit_data, emit_json, emit_table, json_refusals
+from mtl_core.terminal_text import visible
 
 if TYPE_CHECKING:
     from mtl_core.data.imports.checking.check_report import Finding

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import shutil
 import sys
 import time
@@ -22,29 +21,18 @@ from rich.text import Text
 from mtl_core.errors import MTLError, NotPossibleError, RunNotFoundError, StoreError
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.schema import finite
+from mtl_core.terminal_text import ACTED_ON, visible
 from mtl_core.training.checkpoint_files import KeptCheckpoint
 
 ARROWS = {True: "↑", False: "↓", None: ""}
 PIPE_WIDTH = 200  # characters of a table's line if standard output is no terminal
 LEAST_CUT = 20  # characters that remain of a cut cell, at least
 _BETWEEN = "  "  # columns
-# What a terminal acts on instead of showing it: control characters except tab and line end, and marks that turn the writing around.
-_ACTED_ON = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 SET = click.option(
     "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Change a setting, e.g. --set epochs=3 --set optimizer.lr=0.01. Repeatable."
 )
-
-
-def visible(text: str, one_line: bool = False) -> str:
-    """Text whose control characters are written out (``\\x1b``): names from outside must not command the terminal.
-
-    Args:
-        one_line: line ends and tabs become spaces, too, so that a name cannot look like another line.
-    """
-    text = " ".join(text.split()) if one_line else text.replace("\r\n", "\n")
-    return _ACTED_ON.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def emit(text: str) -> None:
@@ -74,7 +62,7 @@ def _write(text: str) -> None:
 def emit_json(value: Any) -> None:
     """Print one JSON value; numbers that are not finite become null."""
     text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
-    _write(_ACTED_ON.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    _write(ACTED_ON.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[str] = (), cut: str = "") -> None:

@@ -27,10 +27,10 @@ def train(config_file: str | None, preset: str | None, assignments: tuple[str, .
 
     Exit code: 0 finished, 1 failed, 2 the config or the data cannot be used, 130 stopped.
     """
-    _one_of(config_file, preset)
+    check_one_given(config_file, preset)
 
     def prepare() -> ForegroundRun:
-        config = check_config(_config(config_file, preset, assignments))
+        config = check_config(read_config(config_file, preset, assignments))
         store = open_store()
         return ForegroundRun(store, config, lambda held: store.create(config, columns=held, line="started"))
 
@@ -45,15 +45,15 @@ def queue(config_file: str | None, preset: str | None, assignments: tuple[str, .
     A dashboard with the same MTL_HOME trains it when the device is free. The dashboard must have been started with 'python serve.py', or a page of it
     must have been opened since its start. 'work --queue' trains the queue without a dashboard.
     """
-    _one_of(config_file, preset)
+    check_one_given(config_file, preset)
     with json_refusals(as_json):
-        config = check_config(_config(config_file, preset, assignments))
+        config = check_config(read_config(config_file, preset, assignments))
         run = open_store().create(config)
     if as_json:
         emit_json(run_as_json(run))
     else:
         emit(f"{run.id}  queued as number {run.queue_position}  {run.name}")
-        _print_who_trains()
+        print_who_trains()
 
 
 @click.command()
@@ -66,9 +66,9 @@ def race(config_file: str | None, preset: str | None, assignments: tuple[str, ..
     """
     from mtl_core.runs import method_race as races
 
-    _one_of(config_file, preset)
+    check_one_given(config_file, preset)
     with json_refusals(as_json):
-        base = _config(config_file, preset, assignments)
+        base = read_config(config_file, preset, assignments)
         names = [name for group in methods for name in group.replace(",", " ").split()]
         for config in races.configs(base, names).values():
             check_config(config)
@@ -79,20 +79,20 @@ def race(config_file: str | None, preset: str | None, assignments: tuple[str, ..
         emit_json({"race": started, "runs": [run_as_json(run) for run in runs]})
     else:
         emit("\n".join([started, *(f"{run.id}  queued as number {run.queue_position}  {run.name}" for run in runs)]))
-        _print_who_trains()
+        print_who_trains()
 
 
-def _print_who_trains() -> None:
+def print_who_trains() -> None:
     """On standard error. A server cannot be asked, and one that nobody has visited does nothing yet."""
     say("waits for a dashboard that was opened in a browser since its start, or started with serve.py; or train the queue with 'work --queue'")
 
 
-def _one_of(config_file: str | None, preset: str | None) -> None:
+def check_one_given(config_file: str | None, preset: str | None) -> None:
     if (config_file is None) == (preset is None):
         raise click.UsageError(f"give either a CONFIG.yaml or --preset NAME; found {'both' if preset else 'neither'}")
 
 
-def _config(config_file: str | None, preset: str | None, assignments: tuple[str, ...]) -> RunConfig:
+def read_config(config_file: str | None, preset: str | None, assignments: tuple[str, ...]) -> RunConfig:
     if preset is not None:
         from mtl_core.presets import get_preset
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,7 +35,7 @@ def work(run_id: str | None, whole_queue: bool) -> int:
     if (run_id is None) != whole_queue:
         raise click.UsageError("give either a RUN or --queue")
     store = open_store()
-    return _train_queue(store) if run_id is None else _one(store, run_id)
+    return train_queue(store) if run_id is None else _one(store, run_id)
 
 
 def _one(store: RunStore, run_id: str) -> int:
@@ -52,15 +52,20 @@ def _code(code: int, signals: list[int]) -> int:
     return STOPPED if signal.SIGINT in signals else code
 
 
-def _train_queue(store: RunStore) -> int:
-    """Train the queue in its order until it is empty or a signal arrives. Waits for a busy device."""
+def train_queue(store: RunStore, wanted: Callable[[], list[Run]] | None = None, report: Callable[[str], None] = emit) -> int:
+    """Train queued runs in their order until none is left or a signal arrives. Waits for a busy device. Returns the exit code.
+
+    Args:
+        wanted: the queued runs that are trained; None for the whole queue.
+        report: prints a line for each run that has ended.
+    """
     code, signals = DONE, []
-    while not signals and (waiting := store.queued()):
+    while not signals and (waiting := (wanted or store.queued)()):
         ended = next((run for run in (_train(store, each, signals) for each in waiting) if run), None)
         if ended is None:
             time.sleep(POLL_SECONDS)
             continue
-        emit(headline(ended))
+        report(headline(ended))
         if ended.status == RunStatus.FAILED:
             code = FAILED
     return _code(code, signals)

@@ -94,6 +94,8 @@ def curve_figure(
     *,
     smoothing: float = 0.0,
     x_title: str = "",
+    x_range: tuple[float, float] | None = None,
+    y_title: str = "",
     log_y: bool = False,
     share: bool = False,
     height: int = 200,
@@ -103,6 +105,7 @@ def curve_figure(
     """A line chart with decimated curves. The raw values of a smoothed curve are drawn faint behind it.
 
     Args:
+        x_range: ends of the x axis, for charts with a common one; None takes the curves' own.
         share: whether the values are shares of 1. The axis then stays within 0..1 if all values do.
         marks: (position on the x axis, text) of events; each is a vertical line, with its text if that is not empty.
 
@@ -118,8 +121,10 @@ def curve_figure(
         "zeroline": False,
         "rangemode": "tozero",
         "nticks": 6,
-        "autorange": True,
         "title": {"text": x_title, "standoff": 4},
+        "autorange": True,
+        # Not a range: it changes as the run goes on, and Plotly would take back a zoom with every change.
+        **({"autorangeoptions": {"include": list(x_range)}} if x_range else {}),
     }
     y_axis = {
         "automargin": True,
@@ -127,6 +132,7 @@ def curve_figure(
         "nticks": TICKS,
         "gridcolor": "rgba(128,128,128,0.18)",
         "type": "log" if log_y else "linear",
+        **({"title": {"text": y_title, "standoff": 2, "font": {"size": 10, "color": "#8A8A8A"}}} if y_title else {}),
         **_scale(np.concatenate([np.asarray(curve.y, dtype=float) for curve in curves] or [np.zeros(0)]), share, log_y),
     }
     layout = {

@@ -18,7 +18,7 @@ ROUNDS = 7
 
 @dataclass(frozen=True)
 class SharingTimes:
-    """Milliseconds of a forward pass of one image, how often it was timed, and what was run: ``repeated`` ("trunk", or "network" where the
+    """Milliseconds of a forward pass of one image, how often it was timed, and what was run: ``repeated`` ("backbone", or "network" where the
     tasks share no features) once for each of ``heads`` heads, against once for all."""
 
     shared_ms: float
@@ -51,7 +51,7 @@ def time_sharing(predictor: Predictor, frame: np.ndarray, rounds: int = ROUNDS) 
             if turn:
                 times[name].append(1000 * seconds)
     medians = (statistics.median(times[name]) for name in ("shared", "apart"))
-    return SharingTimes(*medians, rounds, predictor.device, len(predictor.kinds), "trunk" if model.has_shared_features else "network")
+    return SharingTimes(*medians, rounds, predictor.device, len(predictor.kinds), "backbone" if model.has_shared_features else "network")
 
 
 def _timed(work: Callable[[], None], device: str) -> float:

@@ -192,7 +192,7 @@ def delete_run(store: RunStore, run_id: str) -> None:
             status = connection.execute(select(_runs.c.status).where(_runs.c.id == run.id)).scalar()
             if status in ACTIVE:
                 raise NotPossibleError(f"run {run.id} ({run.name}) is {status}; stop it before it is deleted")
-            for table in (schema.scalars, schema.log, schema.controls):
+            for table in (schema.scalars, schema.log, schema.controls, schema.run_results, schema.study_runs):
                 connection.execute(delete(table).where(table.c.run_id == run.id))
             connection.execute(delete(_runs).where(_runs.c.id == run.id))
             thrown = move_to_trash(store.folder(run.id))  # last, so that its failure rolls back the rest

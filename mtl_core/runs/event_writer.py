@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from mtl_core.runs import schema
+from mtl_core.runs.run_results import write_results
 
 COMMIT_SECONDS = 1.0
 PACE_MEMORY = 10.0  # seconds of training over which the displayed pace is averaged
@@ -133,6 +134,7 @@ def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, s
             pace = event.steps_per_second  # an attempt without training keeps the position of the attempts before it
             values |= {"step": event.step, "epoch": float(event.epoch), "steps_per_second": pace if pace == pace else None}
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
+        write_results(connection, run_id)
         return "info", f"{event.status} after {event.step} steps ({event.epoch:.4g} epochs) in {event.seconds:.1f} s"
     return _line(kind, event)
 

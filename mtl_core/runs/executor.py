@@ -24,7 +24,7 @@ from typing import Any
 
 from mtl_core.errors import StoreError
 from mtl_core.events import Control
-from mtl_core.runs import claims, method_race
+from mtl_core.runs import claims, method_race, study_cells
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import Run
@@ -95,7 +95,7 @@ class _Training:
         self.store, self.trained, self.token, self.control = store, run, token, control
         self.on_event, self.on_unwritten = on_event, on_unwritten
         control.check_held = lambda: claims.check_held(store, run.id, token)
-        control.settle = lambda precision, layout: method_race.settle(store, run.id, precision, layout)
+        control.settle = lambda precision, layout: study_cells.settle(store, run.id, *method_race.settle(store, run.id, precision, layout))
 
     def run(self) -> None:
         """Train the run and record its end in every case."""

@@ -24,7 +24,7 @@ from typing import Any
 from mtl_core import free_memory, settings
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError, RunNotFoundError
-from mtl_core.runs import claims, read_only
+from mtl_core.runs import claims, read_only, study_cells
 from mtl_core.runs.executor import execute, freeze_after_imports, is_closing, resolve_device, stop_at_exit, workers_lock
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process_singletons import process_slot
@@ -132,6 +132,8 @@ def _work(store: RunStore, wake: threading.Event) -> None:
         wake.clear()
         try:
             _supervise_workers(store)
+            if not store.database.read_only and not is_closing():
+                study_cells.resume_interrupted(store)
             waiting = store.queued()
             if not waiting:
                 _note_problem(store, None)

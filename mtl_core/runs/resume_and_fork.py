@@ -21,6 +21,7 @@ from mtl_core.errors import ConfigError, NotPossibleError, Problem, StoreError
 from mtl_core.runs import schema
 from mtl_core.runs.claims import forget_requests
 from mtl_core.runs.run_record import Run
+from mtl_core.runs.run_results import forget_results
 from mtl_core.runs.run_rows import end_of_queue
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
@@ -76,6 +77,7 @@ def _requeue(store: RunStore, run: Run, line: str, held: Mapping[str, Any] | Non
         taken = connection.execute(ended.values(queue_rank=end_of_queue(connection), **again)).rowcount == 1
         if taken:
             forget_requests(connection, run.id)
+            forget_results(connection, run.id)
         if taken and config is not None:
             _lengthen(connection, store, run, config)
     if not taken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, or_, select
@@ -9,18 +10,29 @@ from sqlalchemy import Connection, and_, case, func, or_, select
 from mtl_core.runs.schema import scalars
 
 # First parts of keys for which neither higher nor lower is better: settings and gradient statistics.
-_NO_BEST = ("optimizer", "loss_weight", "gradient_norm", "gradient_share", "conflict", "conflict_share", "task_vector_norm", "task_vector_cosine")
+_NO_BEST = (
+    "sharing",
+    "optimizer",
+    "loss_weight",
+    "gradient_norm",
+    "gradient_share",
+    "conflict",
+    "conflict_share",
+    "task_vector_norm",
+    "task_vector_cosine",
+)
 _BIGGEST = 1.7e308
 
 
-def summarise(connection: Connection, run_id: str, info: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def summarise(connection: Connection, run_id: str, info: dict[str, Any], splits: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
     """``{key: {"best", "last", "best_epoch", "higher_is_better", "title", "unit"}}``, sorted by key.
 
     NaN and infinite values are never best; a last value that is not finite is None. If no direction is known, ``best``, ``best_epoch``
     and ``higher_is_better`` are None. ``info``: ``RunStarted.info``. The database finds the extremes, so a long run costs little.
+    ``splits``: first parts of the keys that are wanted; empty for all keys.
     """
     found: dict[str, dict[str, Any]] = {}
-    for row in connection.execute(_extremes(run_id)):
+    for row in connection.execute(_extremes(run_id, splits)):
         entry = found.setdefault(row.key, {"values": {}, "last": None, "low": row.low, "high": row.high})
         if row.value is not None:
             entry["values"][row.value] = row.first_epoch
@@ -43,12 +55,13 @@ def direction(key: str, info: dict[str, Any]) -> tuple[bool | None, str, str]:
     return (False, "Loss", "") if name == "loss" else (None, name, "")
 
 
-def _extremes(run_id: str) -> Any:
+def _extremes(run_id: str, splits: Sequence[str]) -> Any:
     """Query for the rows with the lowest, highest and last value of every key; equal values of a key form one row."""
+    wanted_keys = [or_(*(scalars.c.key.startswith(f"{split}/") for split in splits))] if splits else []
     finite = case((func.abs(scalars.c.value) <= _BIGGEST, scalars.c.value))
     ends = (
         select(scalars.c.key, func.min(finite).label("low"), func.max(finite).label("high"), func.max(scalars.c.step).label("step"))
-        .where(scalars.c.run_id == run_id)
+        .where(scalars.c.run_id == run_id, *wanted_keys)
         .group_by(scalars.c.key)
         .cte("ends")
     )

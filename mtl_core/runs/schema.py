@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 from sqlalchemy.schema import CreateColumn
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -93,7 +93,55 @@ controls = Table(
     Column("payload", Text),  # JSON; since version 2
 )
 
-_ADDED = {  # version -> table -> new columns
+# The tables below exist since version 3.
+
+run_results = Table(
+    "run_results",
+    metadata,
+    Column("run_id", String(64), ForeignKey("runs.id"), primary_key=True),
+    Column("task", String(255), primary_key=True),
+    Column("metric", String(255), primary_key=True),
+    Column("split", String(16), primary_key=True),  # val or test
+    Column("best", Float),
+    Column("last", Float),
+    Column("chosen", Float),  # with the checkpoint that is the best on val over all tasks
+    Column("best_epoch", Float),
+    Column("chosen_epoch", Float),
+    Column("higher_is_better", Integer),  # NULL if unknown
+)
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("number", Integer, primary_key=True),  # order of creation
+    Column("id", String(64), nullable=False, unique=True),
+    Column("kind", String(32), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("state", String(16), nullable=False),  # new, running or stopped; whether all cells have ended is said by their runs
+    Column("base", Text, nullable=False),  # JSON: the base config
+    Column("settings", Text, nullable=False),  # JSON: axes and the other settings of its kind
+    Column("seeds", Text, nullable=False),  # JSON: list of seeds
+    Column("precision", String(16)),  # of all cells; NULL until the first cell has measured it
+    Column("layout", String(16)),
+    Column("request_id", String(64), unique=True),  # id of the form's request: a second click finds this study
+    sqlite_autoincrement=True,
+)
+
+study_runs = Table(
+    "study_runs",
+    metadata,
+    Column("study_id", String(64), ForeignKey("studies.id"), primary_key=True),
+    Column("cell", String(255), primary_key=True),
+    Column("seed", Integer, primary_key=True),
+    Column("run_id", String(64), ForeignKey("runs.id"), nullable=False, index=True),
+    Column("is_reused", Integer, nullable=False, server_default="0"),  # the run existed before the study asked for it
+    Column("resumptions", Integer, nullable=False, server_default="0"),  # how often the study resumed it after its process was gone
+)
+
+_CREATED = {3: (run_results, studies, study_runs)}  # version -> new tables
+
+_ADDED: dict[int, dict[Table, tuple[str, ...]]] = {  # version -> table -> new columns
     2: {
         runs: (
             "owner_token",
@@ -119,7 +167,9 @@ _ADDED = {  # version -> table -> new columns
 def migrate(connection: Connection, found: int) -> None:
     """Migrate a store from version ``found`` to the present one, inside the caller's transaction. No data are dropped."""
     for version in range(found + 1, SCHEMA_VERSION + 1):
-        for table, names in _ADDED[version].items():
+        for table in _CREATED.get(version, ()):
+            table.create(connection, checkfirst=True)
+        for table, names in _ADDED.get(version, {}).items():
             for name in names:
                 described = CreateColumn(table.c[name]).compile(dialect=connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {described}")

@@ -20,7 +20,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.trash import sweep
 from mtl_core.runs.unfinished import make_marked_folder, remove_mark, sweep_unfinished
 from mtl_core.settings import home as home_folder
+from mtl_core.terminal_text import visible
 
 if TYPE_CHECKING:
     import pandas
@@ -99,6 +100,7 @@ class RunStore:
         columns: Mapping[str, Any] | None = None,
         line: str = "queued",
         fill: Callable[[Path], None] | None = None,
+        link: Callable[[Connection, str], None] | None = None,
     ) -> Run:
         """Add a run with its folder and config.yaml. It is queued, unless ``columns`` say otherwise.
 
@@ -107,6 +109,7 @@ class RunStore:
             columns: further columns of its row, see ``schema.runs``.
             line: first line of its log.
             fill: writes files into its folder before any reader can see the run.
+            link: writes further rows about it, given the run's id, in the transaction that makes it.
 
         Raises:
             StoreError: the run cannot be written; no part of it stays.
@@ -132,6 +135,8 @@ class RunStore:
             with self.database.write() as connection:
                 connection.execute(insert(_runs).values(queue_rank=end_of_queue(connection), **values))
                 connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level="info", text=line))
+                if link:
+                    link(connection, run_id)
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
             remove_mark(mark, folder)
@@ -247,6 +252,10 @@ class RunStore:
         """The run with exactly this id; None if it does not exist, or its config cannot be read (a warning is logged)."""
         return next(iter(self._select(_runs.c.id == run_id)), None)
 
+    def several(self, run_ids: Sequence[str]) -> list[Run]:
+        """The runs with these ids, newest first; ids without a run are left out."""
+        return self._select(_runs.c.id.in_(run_ids))
+
     def runs(self) -> list[Run]:
         """Every run, newest first. A run whose config this version cannot read is skipped, with a warning in the program's log."""
         return self._select()
@@ -325,7 +334,7 @@ class RunStore:
         return line
 
     def _append_to_log_file(self, run_id: str, level: str, text: str) -> None:
-        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:7} {text}\n"
+        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:7} {visible(text)}\n"
         with contextlib.suppress(OSError), open(self.folder(run_id) / "log.txt", "a", encoding="utf-8") as file:
             file.write(line)  # a copy for people; the database has the same line and raises if the disk is full
 

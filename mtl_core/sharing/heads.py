@@ -1,4 +1,4 @@
-"""Heads: the tasks' own parts by task name. A task may have any name, also one that torch uses for something else, such as ``type`` or ``values``."""
+"""Heads: the tasks' own modules by task name. Any task name works, also names of torch's attributes such as ``type`` or ``values``."""
 
 from __future__ import annotations
 

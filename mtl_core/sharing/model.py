@@ -1,4 +1,4 @@
-"""MultiTaskModel: several tasks, one network. One sharing scheme is one file in this package."""
+"""MultiTaskModel: parent of the sharing schemes, networks for several tasks. One scheme is one file in this package."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -26,8 +27,24 @@ class SharingOptions(BaseModel):
 
 
 def trained(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-    """Those of some parameters that training changes: a frozen one (``requires_grad`` off) has no gradient to ask for."""
+    """The trained parameters among some, without frozen ones (``requires_grad`` off)."""
     return [parameter for parameter in parameters if parameter.requires_grad]
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """A matrix of numbers that a scheme learns, to be looked at.
+
+    Attributes:
+        name: what one number says, in human words, such as ``mean gate weight``; unlike that of every other matrix of the network.
+        rows: names of the rows; columns: names of the columns.
+        values: (rows, columns), on the CPU; NaN where there is nothing to learn.
+    """
+
+    name: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +52,9 @@ class Group:
     """Parameters that the same tasks use.
 
     Attributes:
-        name: in human words; unlike that of every other group of the network. Curves by block carry it.
-        parameters: frozen ones too.
-        users: the tasks whose outputs depend on them, at least one. A head may leave a feature unread all the same.
+        name: readable name, unique in the network. The keys of curves by block contain it.
+        parameters: trained and frozen parameters.
+        users: the tasks whose outputs depend on them, at least one. A head need not read every feature.
     """
 
     name: str
@@ -50,21 +67,21 @@ class Group:
 
 
 class MultiTaskModel(nn.Module, ABC):
-    """A network with one output per task. It owns the heads; a scheme says what each of them reads.
+    """A network with one output per task. It owns the heads; a scheme computes the features that each head reads.
 
-    A scheme writes ``build_features``, ``features`` and ``groups``.
+    A scheme implements ``build_features``, ``features`` and ``groups``.
 
     Args:
-        make_backbone: builds a backbone with random initial values of its own at every call.
+        make_backbone: builds a new backbone with its own random initial values at every call.
         kinds: the run's tasks by name; each builds its own head.
 
     Attributes:
-        has_shared_features: ``features`` gives every task the same tensors, so that gradients can be combined there.
+        has_shared_features: ``features`` returns the same tensors for every task, so that gradients can be combined there.
         tasks: names, in the order of ``kinds``.
-        feature_info: what each head reads, finest first.
-        watch_features: while training, gives each task the features that it reads, so that its gradient there can be looked at.
+        feature_info: description of the features that each head reads, finest first.
+        watch_features: while training, wraps the features that each task reads, to measure its gradient there.
         only: the tasks whose outputs the next forward passes compute; None for all.
-        split_features: while training, cut the graph at the shared features; the balancer that set this joins it again.
+        split_features: while training, cut the graph at the shared features; the balancer that sets this propagates across the cut.
     """
 
     title: ClassVar[str]
@@ -80,54 +97,75 @@ class MultiTaskModel(nn.Module, ABC):
         self.watch_features: Callable[[str, Sequence[Tensor]], Sequence[Tensor]] | None = None
         self._taken: tuple[list[Tensor], list[Tensor]] | None = None
         self.feature_info = tuple(self.build_features(make_backbone, options))
-        self.heads = Heads({name: kind.build_head(self.feature_info) for name, kind in kinds.items()})
+        self.heads = Heads(self.build_heads(kinds))
 
     @abstractmethod
     def build_features(self, make_backbone: Callable[[], Backbone], options: SharingOptions) -> Sequence[FeatureInfo]:
-        """Build what makes the features, with one backbone or several, and return what each head reads. ``tasks`` is known by now."""
+        """Build the part that computes the features, from one backbone or several, and describe each head's features. ``tasks`` is set before."""
 
     @abstractmethod
     def features(self, images: Tensor, tasks: Sequence[str]) -> dict[str, list[Tensor]]:
-        """Normalised images (n, C, H, W) -> what the head of each of ``tasks`` reads. A task's features are the same whatever else is asked for."""
+        """Normalised images (n, C, H, W) -> the features of each of ``tasks``. A task's features do not depend on the other tasks in ``tasks``."""
 
     @abstractmethod
     def groups(self) -> list[Group]:
-        """All parameters, each in exactly one group, in the network's order; ``head_groups`` gives those of the heads."""
+        """All parameters, each in exactly one group, in the network's order; ``head_groups`` has those of the heads."""
+
+    def build_heads(self, kinds: Mapping[str, TaskKind]) -> dict[str, nn.Module]:
+        """Each task's head, with random initial values."""
+        return {name: kind.build_head(self.feature_info) for name, kind in kinds.items()}
+
+    def load_pretrained(self, cache: Path, progress: Callable[[float, str], None] | None = None) -> None:
+        """Let every backbone load its pretrained weights, where it has some; ``Backbone.load_pretrained`` says how."""
+        for backbone in [module for module in self.modules() if isinstance(module, Backbone)]:
+            backbone.load_pretrained(cache, progress)
+
+    def learnt(self, images: Tensor) -> list[Learnt]:
+        """What the scheme has learnt about the tasks, shown on the run's page after each epoch; nothing unless a scheme says so.
+
+        Args:
+            images: normalised (n, C, H, W), over which what depends on the image is averaged. Called in evaluation mode, without gradients.
+        """
+        return []
+
+    def read(self, images: Tensor, tasks: Sequence[str], parts: Mapping[str, slice]) -> dict[str, list[Tensor]]:
+        """What the head of each of ``tasks`` reads: the features, of the rows that are its own."""
+        features = self._cut(self.features(images, tasks))
+        return {task: [feature[parts[task]] for feature in features[task]] for task in tasks} if parts else features
 
     def head_groups(self) -> list[Group]:
         """A group for each head, with its task as the only user."""
         return [Group(f"head of {task}", head.parameters(), [task]) for task, head in self.heads.items()]
 
     def forward(self, images: Tensor, parts: Mapping[str, slice] | None = None) -> dict[str, Any]:
-        """Normalised images (n, C, H, W) -> raw output per task, of those in ``only``.
+        """Normalised images (n, C, H, W) -> raw output of each task in ``only``.
 
         Args:
-            parts: which rows each head reads, where tasks see images of their own; None or empty for all rows.
+            parts: the rows that each head reads, if tasks have images of their own; None or empty for all rows.
         """
         tasks = [task for task in self.tasks if self.only is None or task in self.only]
-        features = self._cut(self.features(images, tasks))
-        outputs = {}
+        outputs, features = {}, self.read(images, tasks, parts or {})
         for task in tasks:
-            read = [feature[parts[task]] for feature in features[task]] if parts else features[task]
+            read = features[task]
             if self.watch_features is not None and any(feature.requires_grad for feature in read):
                 read = self.watch_features(task, read)
             outputs[task] = self.heads[task](read)
         return outputs
 
     def shared_groups(self) -> list[Group]:
-        """Groups that more than one task uses. In a network of one task: all but its head's, as with hard sharing, so that every scheme is plain
-        training there."""
+        """Groups that more than one task uses. In a network of one task: all groups except its head's, as with hard sharing, so that every scheme
+        trains plainly there."""
         if len(self.tasks) > 1:
             return [group for group in self._checked_groups if len(group.users) > 1]
         own = {id(parameter) for parameter in self.heads.parameters()}
         return [group for group in self._checked_groups if not own.issuperset(map(id, group.parameters))]
 
     def shared_parameters(self) -> list[nn.Parameter]:
-        """Parameters of ``shared_groups``, in their order, frozen ones too; ``trained`` leaves those out."""
+        """Parameters of ``shared_groups``, in their order, including frozen ones; ``trained`` leaves frozen ones out."""
         return list(self._divided[0])
 
     def task_parameters(self, task: str) -> list[nn.Parameter]:
-        """Parameters of the groups that only this task uses, frozen ones too."""
+        """Parameters of the groups that only this task uses, including frozen ones."""
         return list(self._divided[1][task])
 
     def tasks_share(self) -> str:
@@ -137,13 +175,13 @@ class MultiTaskModel(nn.Module, ABC):
         return "features" if self.has_shared_features else "parameters"
 
     def cut_features(self) -> tuple[list[Tensor], list[Tensor]] | None:
-        """As ``take_features``, but they stay to be taken; None where the last forward pass did not cut the graph."""
+        """The features of ``take_features`` without removing them; None if the last forward pass did not cut the graph."""
         return self._taken
 
     def take_features(self) -> tuple[list[Tensor], list[Tensor]]:
-        """Features of the last forward pass as the shared part made them, and the cut-off copies that the heads read. Kept no longer.
+        """Return and remove the features of the last forward pass: the shared part's outputs, and the detached copies that the heads read.
 
-        A copy requires a gradient where its feature does: nothing before a frozen part could use one.
+        A copy requires a gradient only if its feature does.
 
         Raises:
             NotImplementedError: the scheme has no shared features.
@@ -156,7 +194,7 @@ class MultiTaskModel(nn.Module, ABC):
         return taken
 
     def _cut(self, features: dict[str, list[Tensor]]) -> dict[str, list[Tensor]]:
-        """The features as they are, or their cut-off copies where the graph is to be split."""
+        """The features, or detached copies of them if the graph is to be cut."""
         self._taken = None
         if not (self.split_features and self.has_shared_features and self.training and torch.is_grad_enabled()):
             return features
@@ -167,10 +205,10 @@ class MultiTaskModel(nn.Module, ABC):
 
     @cached_property
     def _checked_groups(self) -> list[Group]:
-        """The scheme's groups, found once.
+        """The scheme's groups, checked once.
 
         Raises:
-            ConfigError: they are not a division of the network's parameters; says which parameter or name is wrong.
+            ConfigError: the groups do not partition the network's parameters; the message names the wrong parameter or name.
         """
         groups, names = self.groups(), {id(parameter): name for name, parameter in self.named_parameters()}
         counts = Counter(id(parameter) for group in groups for parameter in group.parameters)

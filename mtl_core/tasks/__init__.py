@@ -10,7 +10,7 @@ from mtl_core.registry import Registry
 if TYPE_CHECKING:
     from mtl_core.tasks.kind import TaskKind
 
-# Targets made from the pixels: such a task fits any data set, under its own name.
+# Self-supervised kinds make their targets from the pixels: such a task fits any data set, under its own name.
 SELF_SUPERVISED = Registry(
     "self-supervised task",
     "mtl_core.self_supervised_tasks",
@@ -41,7 +41,7 @@ TASK_KINDS = Registry(
 
 
 def kind_of(name: str) -> type[TaskKind]:
-    """The class of a kind, for what reads; the parent of all, which counts and compares nothing, where the kind is not installed any more."""
+    """The class of a kind, for code that reads runs; ``TaskKind`` itself, which counts and compares nothing, if the kind is no longer installed."""
     from mtl_core.tasks.kind import TaskKind
 
     try:

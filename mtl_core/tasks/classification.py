@@ -140,7 +140,7 @@ class Classification(TaskKind):
 
     @classmethod
     def sample_errors(cls, predictions: np.ndarray, targets: np.ndarray) -> SampleErrors:
-        """1 minus the probability given to the right class. A mistake where another class got more."""
+        """1 minus the probability of the right class. A mistake if another class has a higher probability."""
         right = predictions[np.arange(len(targets)), targets]
         return SampleErrors(1.0 - right, predictions.argmax(1) != targets, "1 - probability of the right class", "")
 

@@ -1,4 +1,4 @@
-"""How targets are laid out, and what a split's targets hold. No torch."""
+"""The layout of targets in arrays, and statistics of a split's targets. No torch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _STATISTICS_CHUNK, _CHUNK = 512, 256  # images at a time
 
 @dataclass(frozen=True)
 class TargetLayout:
-    """One row of targets.
+    """The layout of one row of targets.
 
     Attributes:
-        shape: of the row. A row that holds a list has its length as the first side, which is the longest list of the data set (at least 1).
-        dtype: of its numbers.
-        empty: what fills the row of an image without a target; a number, or an array of ``shape``.
-        is_list: rows are lists of things, of which images have any number.
+        shape: shape of the row. The first side of a list is the length of the longest list of the data set (at least 1).
+        dtype: type of its numbers.
+        empty: content of the row of an image without a target; a number, or an array of ``shape``.
+        is_list: rows are lists, such as boxes, of which images have any number.
     """
 
     shape: tuple[int, ...]
@@ -32,7 +32,7 @@ class TargetLayout:
         return np.broadcast_to(np.asarray(self.empty, self.dtype), shape).copy()
 
     def stacked(self, rows: list[np.ndarray | None]) -> np.ndarray:
-        """Rows side by side; None is an image without the target, and lists are made as long as the longest."""
+        """The rows stacked; None is an image without the target, and lists are padded to the longest."""
         if not self.is_list:
             blank = self.row()
             filled = [blank if row is None else np.asarray(row, self.dtype) for row in rows]
@@ -47,10 +47,10 @@ class TargetLayout:
 
 @dataclass(frozen=True)
 class Contents:
-    """What the labelled images of a split hold.
+    """Statistics of the labelled images of a split.
 
     Attributes:
-        amount_per_class: int64 (K,) boxes or pixels; empty for kinds whose classes are there or not.
+        amount_per_class: int64 (K,) boxes or pixels; empty for kinds whose classes are present or absent.
         unknown: pixels without a class.
         boxes: float32 (B, 2) width and height in pixels of every box.
         boxes_per_image: int64 (labelled,); empty for kinds without boxes.
@@ -63,14 +63,14 @@ class Contents:
 
 
 def chunks(rows: np.ndarray, size: int = 0) -> Iterator[np.ndarray]:
-    """Some rows at a time, for arrays larger than memory."""
+    """Split rows into chunks, for arrays larger than memory."""
     size = size or _CHUNK
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
 
 
 def class_presence(values: np.ndarray, classes: int, of_one: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """bool (n, classes): which class numbers ``of_one`` finds in each row."""
+    """bool (n, classes): the class numbers that ``of_one`` finds in each row."""
     present = np.zeros((len(values), classes), bool)
     for place, row in enumerate(values):
         found = of_one(row).ravel()
@@ -79,7 +79,7 @@ def class_presence(values: np.ndarray, classes: int, of_one: Callable[[np.ndarra
 
 
 def moments(values: np.ndarray, rows: np.ndarray) -> dict[str, float]:
-    """Mean and spread of the known values of some rows; 0 and 1 where there is none."""
+    """Mean and standard deviation of the known values of some rows; 0 and 1 if there is none."""
     count, total, squares = 0, 0.0, 0.0
     parts = list(chunks(rows, _STATISTICS_CHUNK))
     for chunk in parts:
@@ -89,7 +89,7 @@ def moments(values: np.ndarray, rows: np.ndarray) -> dict[str, float]:
     if count == 0:
         return {"mean": 0.0, "std": 1.0}
     mean = total / count
-    for chunk in parts:  # a second pass, because the difference of large sums would lose the digits that matter
+    for chunk in parts:  # a second pass, because a difference of large sums would lose precision
         known = values[chunk].astype(np.float64)
         squares += float(((known[np.isfinite(known)] - mean) ** 2).sum())
     return {"mean": mean, "std": (squares / count) ** 0.5}

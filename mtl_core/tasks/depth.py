@@ -39,7 +39,7 @@ class DepthOptions(KindOptions):
 
 @dataclass(frozen=True)
 class DepthMap(TaskResult):
-    """``values``: distance per pixel in the task's unit, float32 (H, W); NaN where the network was not shown that part."""
+    """``values``: distance per pixel in the task's unit, float32 (H, W); NaN in parts of the image that the network did not see."""
 
     @property
     def values(self) -> np.ndarray:

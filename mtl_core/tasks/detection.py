@@ -1,11 +1,11 @@
 """Detection: boxes with classes, by FCOS (Tian et al. 2019, https://arxiv.org/abs/1904.01355) with torchvision's parts.
 
 Targets float32 (n, M, 5): x1, y1, x2, y2 in pixels (x2, y2 exclusive), class index; class -1 = padding.
-Predictions float32 (n, M, 6): a score besides.
+Predictions float32 (n, M, 6): the same, and a score.
 
-torchvision gives the head, the focal and GIoU losses, the box coding and the non-maximum suppression. Which place of the feature maps is
-responsible for which box follows torchvision's FCOS, but for a whole batch at once (``fcos.assign``): its loop over images takes longer than
-the rest of a step at 64 x 64 pixels.
+Head, focal and GIoU losses, box coding and non-maximum suppression are torchvision's. The assignment of places of the feature maps to boxes
+follows torchvision's FCOS, but for a whole batch at once (``fcos.assign``): torchvision's loop over images takes longer than the rest of a step
+at 64 x 64 pixels.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from mtl_core.backbones.backbone import FeatureInfo
     from mtl_core.tasks.metrics.detection_metrics import MeanAveragePrecisionMeasurement
 
-FEW_NAMES = 4  # boxes whose names a thumbnail has room for
+FEW_NAMES = 4  # boxes with names that fit into a thumbnail
 
 
 @dataclass(frozen=True)
 class Boxes(TaskResult):
-    """Boxes, best first; all that the run's score threshold lets through."""
+    """Boxes, best first, from the run's score threshold on."""
 
     @property
     def boxes(self) -> np.ndarray:
@@ -71,10 +71,10 @@ class DetectionOptions(KindOptions):
     """Options of detection."""
 
     channels: int = Field(64, ge=32, le=256, multiple_of=32, description="Channels of the feature pyramid and the FCOS head.")
-    convolutions: int = Field(1, ge=1, le=4, description="3x3 convolutions before each of the FCOS head's outputs; the paper has 4.")
+    convolutions: int = Field(1, ge=1, le=4, description="3x3 convolutions before each of the FCOS head's outputs; the paper uses 4.")
     score_threshold: float = Field(0.05, ge=0, lt=1, description="Boxes below this score are dropped before the metrics.")
     nms_threshold: float = Field(0.6, gt=0, le=1, description="Of two boxes of one class that overlap (IoU) more than this, the better stays.")
-    one_class_per_place: bool = Field(False, description="Of boxes that overlap more, only the best stays, also where their classes differ.")
+    one_class_per_place: bool = Field(False, description="Of overlapping boxes only the best stays, also if their classes differ.")
     max_boxes: int = Field(32, ge=1, le=300, description="Boxes kept per image.")
 
 
@@ -100,7 +100,7 @@ class Detection(TaskKind):
 
     @cached_property
     def coder(self) -> Any:
-        """torchvision's box coding: distances to the sides in units of the place's square."""
+        """torchvision's box coding: distances to the sides in strides of the place."""
         from torchvision.models.detection._utils import BoxLinearCoder
 
         return BoxLinearCoder(normalize_by_size=True)
@@ -146,7 +146,7 @@ class Detection(TaskKind):
         strong = self._strong(rows.flatten(0, 1)).view(images, -1)
         most = int(strong.sum(1).max()) if images else 0
         rows[..., 4].masked_fill_(~strong, PADDING)
-        first = (~strong).int().argsort(dim=1, stable=True)[:, :most]  # strong ones first, in the order of their scores
+        first = (~strong).int().argsort(dim=1, stable=True)[:, :most]  # strong candidates first, by score
         return rows.gather(1, first[..., None].expand(-1, -1, 6)).cpu().numpy()
 
     def boxes(self, output: dict[str, Tensor]) -> Tensor:
@@ -176,7 +176,7 @@ class Detection(TaskKind):
         return (rows[:, 5] > self.options.score_threshold) & (box_area(rows[:, :4]) > 0)
 
     def _suppress(self, rows: Tensor, image: Tensor, images: int) -> Tensor:
-        """Drop weak and doubled boxes of all images at once; pad to ``max_boxes`` each."""
+        """Drop weak and overlapping boxes of all images at once; pad to ``max_boxes`` each."""
         from torchvision.ops import batched_nms
 
         strong = self._strong(rows)
@@ -199,7 +199,7 @@ class Detection(TaskKind):
         return MeanAveragePrecisionMeasurement(self.boxes)
 
     def constant_score(self) -> float:
-        """No box: 0."""
+        """0, the score of predicting no box."""
         return 0.0
 
     def finished(self, output: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -211,7 +211,7 @@ class Detection(TaskKind):
         return {"boxes": torch.stack(sides, dim=2), "scores": _scores(output)}
 
     def score(self, output: dict[str, Tensor]) -> Tensor:
-        """The logits of places with a score of 0.3 or more; the best one where there is none."""
+        """The logits of places with a score of 0.3 or more; the best logit if there is none."""
         logits, strong = output["cls_logits"], _scores(output) >= SHOWN_SCORE
         return logits[strong].sum() if bool(strong.any()) else logits.max()
 
@@ -259,8 +259,8 @@ class Detection(TaskKind):
     def sample_errors(cls, predictions: np.ndarray, targets: np.ndarray) -> SampleErrors:
         """1 minus the panoptic quality (Kirillov et al. 2019, https://arxiv.org/abs/1801.00868, eq. 1) of the boxes with a score of at least 0.3.
 
-        So boxes that are missed, made up, of the wrong class or badly placed all count; an image without boxes in which none was found has 0.
-        Deviation: boxes for masks, and over all classes at once. A mistake where a box is missed, made up or of the wrong class.
+        Missed boxes, false positives, wrong classes and bad overlap all count. An image without boxes and without predictions has error 0.
+        Deviation: boxes instead of masks, over all classes at once. A mistake if a box is missed, a false positive or of the wrong class.
         """
         found = np.array([_error(*pair) for pair in zip(predictions, targets, strict=True)]).reshape(-1, 2)
         return SampleErrors(found[:, 0], found[:, 1] > 0, "1 - quality of the boxes", "")
@@ -315,9 +315,9 @@ class Detection(TaskKind):
 
     @classmethod
     def for_thumbnails(cls, task: Task, row: np.ndarray) -> Task:
-        """Without the classes' names where more than ``FEW_NAMES`` boxes would be drawn: in a small picture they bury the objects.
+        """The task without class names if more than ``FEW_NAMES`` boxes would be drawn: in a small picture the names cover the objects.
 
-        The colours stay, and the legend names them.
+        The colours stay, and the legend names the classes.
         """
         shown = row[:, 4] >= 0
         if row.shape[1] > 5:
@@ -326,7 +326,7 @@ class Detection(TaskKind):
 
 
 def _scores(output: dict[str, Tensor]) -> Tensor:
-    """(n, A, K): the geometric mean of class and centre-ness."""
+    """Scores (n, A, K): the geometric mean of class probability and centre-ness."""
     return (output["cls_logits"].sigmoid() * output["bbox_ctrness"].sigmoid()).sqrt()
 
 

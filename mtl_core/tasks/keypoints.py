@@ -1,12 +1,12 @@
-"""Keypoints: where the named points of one object are (eyes and mouth of a face, joints of a body, the middle of each digit).
+"""Keypoints: places of the named points of one object (eyes and mouth of a face, joints of a body, the middle of each digit).
 
 Targets float32 (n, K, 3): x and y as shares of width and height in 0..1, and visibility: 0 absent or not known, 1 hidden, 2 visible. Predictions
-float32 (n, K, 3): x and y likewise, and the probability that the point is there. The task's ``classes`` name the points.
+float32 (n, K, 3): x and y likewise, and the probability that the point is present. The task's ``classes`` name the points.
 
-Heads: heat maps whose mean place is the answer (soft-argmax), with the loss of Nibali et al. 2018, "Numerical Coordinate Regression with
+Heads: heat maps whose mean place is the prediction (soft-argmax), with the loss of Nibali et al. 2018, "Numerical Coordinate Regression with
 Convolutional Neural Networks" (https://arxiv.org/abs/1801.07372, eq. 8): the distance, and the Jensen-Shannon divergence of the map from a
 Gaussian around the point; or coordinates from the pooled features, with the distance alone (in the manner of Toshev and Szegedy 2014, "DeepPose",
-https://arxiv.org/abs/1312.4659, without its cascade). Both learn from labelled points only. Whether a point is there is learnt over all points.
+https://arxiv.org/abs/1312.4659, without its cascade). Both learn from labelled points only. Presence is learnt from all points.
 
 Metrics: PCK (Yang and Ramanan 2013, https://doi.org/10.1109/TPAMI.2012.261) against a tenth of the frame's longer side, and AP over OKS by COCO's
 rules (https://cocodataset.org/#keypoints-eval), see ``mtl_core.tasks.metrics.point_metrics``.
@@ -45,16 +45,16 @@ class KeypointsOptions(KindOptions):
     """Options of keypoints."""
 
     head: Literal["heat_maps", "coordinates"] = Field(
-        "heat_maps", description="'heat_maps': a map for each point, whose mean place is the answer; 'coordinates': two numbers from pooled features."
+        "heat_maps", description="'heat_maps': a map for each point; its mean place is the prediction. 'coordinates': two numbers, pooled features."
     )
     channels: int = Field(32, ge=8, le=256, description="Channels of the decoder of heat maps.")
-    spread: float = Field(0.03, gt=0, le=0.5, description="Spread of the Gaussian that a heat map is drawn to, as a share of the frame.")
-    presence_weight: float = Field(0.2, ge=0, le=10, description="Weight of learning whether a point is there; 0 for points that always are.")
+    spread: float = Field(0.03, gt=0, le=0.5, description="Standard deviation of the Gaussian that is a heat map's target, as a share of the frame.")
+    presence_weight: float = Field(0.2, ge=0, le=10, description="Weight of the loss of each point's presence; 0 for points that are always present.")
 
 
 @dataclass(frozen=True)
 class NamedPoints(TaskResult):
-    """``points`` float32 (K, 2): x and y as shares of the image's width and height; ``scores`` (K,): probability that each is there."""
+    """``points`` float32 (K, 2): x and y as shares of the image's width and height; ``scores`` (K,): probability that each is present."""
 
     @property
     def points(self) -> np.ndarray:
@@ -90,7 +90,7 @@ class KeypointsMeasurement(Measurement):
 
 
 class Keypoints(TaskKind):
-    """Distances of labelled points from where they should be, and whether each point is there."""
+    """Distances of predicted points from labelled ones, and presence of each point."""
 
     title: ClassVar[str] = "Keypoints"
     needs_map: ClassVar[bool] = True
@@ -104,7 +104,7 @@ class Keypoints(TaskKind):
 
     def __init__(self, task: Task, options: KindOptions, statistics: dict[str, Any]):
         super().__init__(task, options, statistics)
-        self.needs_map = options.head == "heat_maps"  # type: ignore[misc] - coordinates do with a vector
+        self.needs_map = options.head == "heat_maps"  # type: ignore[misc] - coordinates need only a vector
 
     # -- learning
 
@@ -121,7 +121,7 @@ class Keypoints(TaskKind):
         return total / points.clamp(min=1)
 
     def loss_parts(self, output: Mapping[str, Tensor], target: Tensor) -> tuple[Tensor, Tensor]:
-        """Summed over labelled points; whether points are there is summed over all, and divided by the same number (as FCOS divides its classes)."""
+        """Sum over labelled points. The presence loss is summed over all points and divided by the same number (as FCOS divides its class loss)."""
         labelled = target[..., 2] > 0
         off = 2 * (output["points"] - target[..., :2])  # the paper's frame is -1..1
         error = (off.square().sum(-1) + 1e-12).sqrt()
@@ -151,7 +151,7 @@ class Keypoints(TaskKind):
         return KeypointsMeasurement(self)
 
     def constant_answers(self) -> list[Answer]:
-        """Each point where it is on average."""
+        """Each point at its mean place."""
         places = torch.tensor(self.target_statistics["mean_points"], dtype=torch.float32)
         return [lambda count: {"points": places.expand(count, *places.shape), "there": torch.zeros(count, len(places))}]
 
@@ -159,7 +159,7 @@ class Keypoints(TaskKind):
         return {"": torch.cat([output["points"], output["there"].sigmoid()[..., None]], dim=-1).float()}
 
     def score(self, output: Mapping[str, Tensor]) -> Tensor:
-        """The strongest place of each point's heat map; of coordinates, the logits of the points that are there, or the best one."""
+        """The largest logit of each point's heat map; for coordinates, the logits of the points present, or the best logit."""
         if "logits" in output:
             return output["logits"].amax((-2, -1)).sum()
         there = output["there"] >= 0
@@ -173,7 +173,7 @@ class Keypoints(TaskKind):
 
     @classmethod
     def statistics(cls, task: Task, values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
-        """How many images have each point, and where it is on average (the middle where it never is)."""
+        """Number of images with each point, and its mean place (the middle if no image has it)."""
         chosen = np.asarray(values[rows], np.float64)
         labelled = chosen[..., 2] > 0
         sums = np.where(labelled[..., None], chosen[..., :2], 0.0).sum(0)
@@ -236,7 +236,7 @@ class Keypoints(TaskKind):
 
     @classmethod
     def sample_errors(cls, predictions: np.ndarray, targets: np.ndarray) -> SampleErrors:
-        """Mean distance of the labelled points, as a share of the frame. A mistake where one is off by more than a tenth."""
+        """Mean distance of the labelled points, as a share of the frame. A mistake if a point is off by more than a tenth."""
         off = predictions[..., :2].astype(np.float64) - targets[..., :2]
         distances, labelled = np.sqrt((off**2).sum(-1)), targets[..., 2] > 0
         values = ratio(np.where(labelled, distances, 0).sum(1), labelled.sum(1))
@@ -264,7 +264,7 @@ class Keypoints(TaskKind):
 
     @classmethod
     def coco_annotations(cls, task: Task, image: int, row: np.ndarray, size: tuple[int, int], predicted: bool) -> list[dict[str, Any]]:
-        """One object an image, its points in pixels; its box and area are the frame's. None for a target without any labelled point."""
+        """One object per image, its points in pixels; its box and area are the frame's. No entry for a target without any labelled point."""
         height, width = size
         visible = np.where(row[:, 2] >= THRESHOLD, 2, 0) if predicted else row[:, 2]
         if not predicted and not (visible > 0).any():

@@ -1,9 +1,9 @@
-"""TaskKind: all that is special about one kind of task. One kind is one file in this package, and no other module asks for a kind by its name.
+"""TaskKind: everything specific to one kind of task. One kind is one file in this package, and no other module names a kind.
 
-What must be said is said in abstract methods: head, loss, decoding, measuring. Everything else has a default, so that a kind is small at first:
-it is drawn by itself, nothing is counted, exported or compared. Whatever only reads (class attributes and class methods) works without torch.
+Abstract methods are head, loss, decoding and measurement. Everything else has a default, so that a new kind is small: by default it is drawn, and
+nothing is counted, exported or compared. Class attributes and class methods work without torch, for code that only reads runs.
 
-Outputs are what a head gives (raw tensors). Predictions are decoded, in the same units as targets; their layout stands in each kind's docstring.
+Outputs are a head's raw tensors. Predictions are decoded, in the same units as targets; each kind's docstring describes their layout.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Drawing:
 
     Attributes:
         image: uint8 (H * scale, W * scale, 3).
-        caption: the part that is said rather than drawn, e.g. ``"3 (98 %)"``; may be empty.
+        caption: text beside the picture, e.g. ``"3 (98 %)"``; may be empty.
     """
 
     image: np.ndarray
@@ -53,19 +53,19 @@ class Drawing:
 
 
 class Measurement(ABC):
-    """Metrics of one task over one pass; built on torchmetrics."""
+    """Metrics of one task over one pass over a split; built on torchmetrics."""
 
     @abstractmethod
     def update(self, output: Any, target: Tensor) -> None:
-        """Add a batch. Every row is labelled: the caller has left out the others."""
+        """Add a batch, of which every row is labelled."""
 
     @abstractmethod
     def compute(self) -> dict[str, float]:
-        """Values by metric name, over everything added; NaN where a metric is not defined."""
+        """Values by metric name, over all batches; NaN if a metric is not defined."""
 
 
 class TaskKind(ABC):
-    """One task of a run, with everything its kind knows how to do.
+    """One task of a run, with the operations of its kind.
 
     Args:
         task: name, classes, unit.
@@ -73,25 +73,25 @@ class TaskKind(ABC):
         statistics: ``PreparedData.statistics`` (measured on train only).
 
     Class attributes:
-        needs_map: True where the head needs feature maps, so that a backbone giving a vector does not fit.
-        metrics: what ``Measurement.compute`` gives; the first is the main one.
+        needs_map: the head needs feature maps, so that a backbone with a vector does not fit.
+        metrics: the metrics of ``Measurement.compute``; the first is the main one.
         selection_metric: name of a metric that is at most 1 and higher when better. Its mean over tasks chooses the best checkpoint.
-        keeps_halves: an evaluation keeps the predictions of its worst images as float16: maps that are only drawn. False where digits would be lost.
+        keeps_halves: an evaluation stores predictions of its worst images as float16, for maps that are only drawn. False if precision matters.
         is_self_supervised: its targets are made from the pixels (``mtl_core.tasks.pretext.self_supervised``), not read from the data set.
-        geometry: what a target says about places, a name in ``mtl_core.data.target_geometry.GEOMETRIES``, where the task itself does not say;
-            empty where nothing is known: then a change of the picture is refused.
-        mixes: the losses of two images laid over each other (mixup) can be mixed, whatever the geometry.
-        layer: which primitive it is drawn as (``mtl_core.figures.primitives``).
-        counted: what a class can have several of in one image, in the plural (boxes, pixels); empty where it is there or not.
-        valued: what has one number each, in the plural (images, pixels), for a histogram; empty for other kinds.
-        several: its classes are of the whole image, any number of them at once.
-        stratifies: each image has exactly one class, so that the parts of a data set can be drawn with equal shares of each.
-        needs_classes: a task without classes can't be learnt.
-        standardises: its answers are in units of its targets' mean and standard deviation.
-        map_files: how its predictions are written as pictures of their own; None for kinds that have none.
-        Result: what ``predict`` gives of an image.
-        confusion_titles: of the rows and the columns of its confusion matrix.
-        curve_note: what to add to the title of its precision-recall curves.
+        geometry: how a target moves with the picture, a name in ``mtl_core.data.target_geometry.GEOMETRIES``; used if the task states none.
+            Empty if unknown: then changes of the picture are refused.
+        mixes: the losses of two blended images (mixup) can be mixed, whatever the geometry.
+        layer: the primitive that draws it (``mtl_core.figures.primitives``).
+        counted: plural noun for the items of a class in one image (boxes, pixels); empty if a class is present or absent.
+        valued: plural noun for the items with one number each (images, pixels), for a histogram; empty for other kinds.
+        several: an image can have any number of its classes.
+        stratifies: each image has exactly one class, so that splits can be stratified by it.
+        needs_classes: the task needs at least one class.
+        standardises: its outputs are standardised by its targets' mean and standard deviation.
+        map_files: how its predictions are written as image files; None for kinds that are not.
+        Result: the result class of ``predict``.
+        confusion_titles: titles of the rows and the columns of its confusion matrix.
+        curve_note: suffix of the title of its precision-recall curves.
     """
 
     title: ClassVar[str]
@@ -132,23 +132,23 @@ class TaskKind(ABC):
         """Mean loss over the rows given, all of them labelled. A scalar in float32."""
 
     def loss_parts(self, output: Any, target: Tensor) -> tuple[Tensor, Tensor | int]:
-        """The same loss as a sum and the number of things summed over: images, known pixels, responsible places.
+        """The same loss as a sum and the number of items summed: images, known pixels, responsible places.
 
-        Sums and numbers of several batches add up, so that the loss of a split does not depend on the batch size. The kinds that count something
-        else than images say so here; the number may be 0.
+        Sums and numbers of several batches add up, so that the loss of a split does not depend on the batch size. Kinds that do not count images
+        override this method; the number may be 0.
         """
         return self.loss(output, target) * len(target), len(target)
 
     @abstractmethod
     def select(self, output: Any, rows: Tensor) -> Any:
-        """The output of some images only: ``rows`` holds their indices."""
+        """The output of the images with the indices ``rows``."""
 
     @abstractmethod
     def decode(self, output: Any) -> np.ndarray:
         """Predictions of n images, one row each."""
 
     def candidates(self, output: Any) -> np.ndarray | None:
-        """What ``decode`` chooses from by thresholds that a viewer may want to move; None for kinds without any.
+        """Candidates from which ``decode`` chooses by thresholds, for a viewer that moves the thresholds; None for kinds without thresholds.
 
         Boxes: float32 (n, M, 6), laid out as predictions, before overlapping boxes are dropped.
         """
@@ -159,19 +159,19 @@ class TaskKind(ABC):
         """A new, empty measurement."""
 
     def constant_answers(self) -> list[Answer] | None:
-        """Outputs that ignore the image, as the training targets suggest them: number of images -> output. None where nobody knows any."""
+        """Constant outputs derived from the training targets: functions from number of images to output. None if the kind has none."""
         return None
 
     def constant_score(self) -> float | None:
-        """The main metric of the best constant answer where that needs no measuring; None where it does."""
+        """The main metric of the best constant answer if it is known without measuring, otherwise None."""
         return None
 
     def finished(self, output: Any) -> dict[str, Tensor]:
-        """What an exported network gives of an output: part -> tensor; the part ``""`` is called as the task."""
+        """The outputs of an exported network: part -> tensor. The part ``""`` is named like the task."""
         return output if isinstance(output, dict) else {"": output}
 
     def score(self, output: Any) -> Tensor:
-        """The number whose rise Grad-CAM asks for: the answer that the network gives. By default the mean size of the output."""
+        """The score that Grad-CAM differentiates: that of the network's own prediction. By default the mean absolute output."""
         parts = list(output.values()) if isinstance(output, Mapping) else [output]
         total = parts[0].float().abs().mean()
         for each in parts[1:]:
@@ -182,32 +182,32 @@ class TaskKind(ABC):
 
     @classmethod
     def layout(cls, task: Task, size: tuple[int, int]) -> TargetLayout | None:
-        """How one row of targets is laid out at this image size (height, width); None for a kind whose targets lie in no file."""
+        """The layout of one row of targets at this image size (height, width); None for a kind without stored targets."""
         return None
 
     @classmethod
     def statistics(cls, task: Task, values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
-        """What is measured on the labelled ``rows`` of the training targets, JSON-able; ``target_statistics`` later."""
+        """JSON-able statistics of the labelled ``rows`` of the training targets; ``target_statistics`` later."""
         return {}
 
     @classmethod
     def presence(cls, task: Task, values: np.ndarray) -> np.ndarray | None:
-        """bool (n, K): which classes are in the images that these labelled targets belong to; None for kinds without classes."""
+        """bool (n, K): the classes present in the images of these labelled targets; None for kinds without classes."""
         return None
 
     @classmethod
     def contents(cls, task: Task, values: np.ndarray, rows: np.ndarray) -> Contents:
-        """What the labelled ``rows`` of a split hold, besides ``presence`` and numbers."""
+        """Statistics of the labelled ``rows`` of a split, beside ``presence`` and values."""
         return Contents()
 
     @classmethod
     def imported_classes(cls, value: Any) -> Sequence[int]:
-        """Class numbers in a target as an import format gives it, for counting."""
+        """Class numbers in a target from an import format, for counting."""
         return ()
 
     @classmethod
     def renumbered(cls, value: Any, place: Sequence[int]) -> Any:
-        """A target as an import format gives it, its class c called ``place[c]`` from now on. Boxes and what is drawn are renumbered already."""
+        """A target from an import format with class c renumbered to ``place[c]``. Boxes and masks are renumbered elsewhere."""
         return value
 
     @classmethod
@@ -224,12 +224,12 @@ class TaskKind(ABC):
 
     @classmethod
     def imported_row(cls, row: np.ndarray, value: Any, place: Any) -> np.ndarray:
-        """The target of one image as it is stored.
+        """The target of one image in its stored form.
 
         Args:
-            row: empty, as ``layout`` says.
-            value: as an import format gives it; what is drawn has ``render(place)``.
-            place: ``mtl_core.data.imports.checking.frames.Placement``, how the picture came to its size.
+            row: an empty row of ``layout``.
+            value: the target from an import format; masks and maps have ``render(place)``.
+            place: ``mtl_core.data.imports.checking.frames.Placement``, the resizing of the picture.
         """
         if hasattr(value, "render"):
             return value.render(place)
@@ -240,34 +240,34 @@ class TaskKind(ABC):
 
     @classmethod
     def sample_errors(cls, predictions: np.ndarray, targets: np.ndarray) -> SampleErrors | None:
-        """How wrong each of n labelled images is; None where nothing is known about it."""
+        """The error of each of n labelled images; None for kinds that define none."""
         return None
 
     @classmethod
     def evaluation(cls, task: Task) -> KindEvaluation | None:
-        """A new, empty evaluation; None where there is none. Callers use ``mtl_core.analysis.evaluation.evaluation_of``."""
+        """A new, empty evaluation; None if the kind has none. Callers use ``mtl_core.analysis.evaluation.evaluation_of``."""
         return None
 
     @classmethod
     def export_rows(cls, task: Task, predictions: np.ndarray, targets: np.ndarray, labelled: np.ndarray) -> dict[str, Any] | None:
-        """Columns of a table of predictions: name -> values. ``image`` is the row of the split. None for kinds that no table can hold."""
+        """Columns of a table of predictions: name -> values. ``image`` is the row of the split. None for kinds that do not fit a table."""
         return None
 
     @classmethod
     def coco_annotations(cls, task: Task, image: int, row: np.ndarray, size: tuple[int, int], predicted: bool) -> list[dict[str, Any]] | None:
-        """COCO's entries for one row of targets, or of predictions (these with ``score``); None for kinds that COCO has no entries for."""
+        """COCO annotations of one row of targets, or of predictions (with ``score``); None for kinds without COCO annotations."""
         return None
 
     @classmethod
     def coco_categories(cls, task: Task) -> list[dict[str, Any]]:
-        """COCO's entries for what ``category_id`` of the annotations names."""
+        """COCO categories, which ``category_id`` of the annotations refers to."""
         return [{"id": index, "name": name} for index, name in enumerate(task.classes)]
 
     # -- drawing
 
     @classmethod
     def legend(cls, task: Task) -> list[tuple[str, str]]:
-        """What the colours drawn mean: (CSS colour, text) pairs; empty where nothing is drawn in colour."""
+        """The legend of the colours: (CSS colour, text) pairs; empty if nothing is drawn in colour."""
         return []
 
     @classmethod
@@ -278,7 +278,7 @@ class TaskKind(ABC):
 
     @classmethod
     def prediction_layer(cls, task: Task, image: np.ndarray, prediction: np.ndarray, candidates: np.ndarray | None = None) -> Primitive:
-        """One image's prediction for the viewer; of ``candidates``, where there are any, the viewer chooses again."""
+        """One image's prediction for the viewer, which chooses again from ``candidates`` if there are any."""
         drawing = cls.draw_prediction(image, prediction, task, 1)
         return Picture(drawing.image, drawing.caption)
 
@@ -290,9 +290,9 @@ class TaskKind(ABC):
     @classmethod
     @abstractmethod
     def draw_prediction(cls, image: np.ndarray, prediction: np.ndarray, task: Task, scale: int) -> Drawing:
-        """The same for a prediction."""
+        """One image (uint8 (H, W, 3)) with its prediction, enlarged by the whole number ``scale``."""
 
     @classmethod
     def for_thumbnails(cls, task: Task, row: np.ndarray) -> Task:
-        """The task as it is drawn in a small picture of this target or prediction."""
+        """The task for drawing this target or prediction in a small picture."""
         return task

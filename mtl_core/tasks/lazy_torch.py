@@ -1,6 +1,6 @@
-"""``torch``, imported when something of it is first used. What only reads runs opens a kind's file too, and does without it.
+"""Lazy import of torch: the module is imported at the first use. Code that only reads runs imports a kind's file without importing torch.
 
-A kind's file says ``from mtl_core.tasks.lazy_torch import torch`` in place of ``import torch``, and imports heads and measurements inside methods.
+A kind's file uses ``from mtl_core.tasks.lazy_torch import torch`` in place of ``import torch``, and imports heads and measurements inside methods.
 A kind in a package of its own may import torch as usual: pages that read its runs then load it.
 """
 

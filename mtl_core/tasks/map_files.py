@@ -1,4 +1,4 @@
-"""Predicted maps as pictures of their own: class masks with a palette, numbers as 16-bit grey. No torch."""
+"""Image files of predicted maps: class masks with a palette, numbers as 16-bit grey. No torch."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ DEEPEST = 65535  # levels of 16-bit grey; 0 means unknown
 
 
 class MapFiles(ABC):
-    """How a kind's predictions are written. ``key`` is what the file's name stands under in the JSON of ``predict``."""
+    """How a kind's predictions are written. ``key`` is the key of the file name in the JSON of ``predict``."""
 
     key: str
 
     @abstractmethod
     def scale(self, predictions: np.ndarray) -> dict[str, Any]:
-        """What a reader must know of the levels; chosen so that every prediction given fits. Arguments of ``picture``."""
+        """The scale of the levels, chosen so that every given prediction fits: keyword arguments of ``picture``, for readers of the file too."""
 
     @abstractmethod
     def about(self, task: Task) -> dict[str, Any]:
-        """What a reader must know besides."""
+        """Further facts for readers of the file."""
 
     @abstractmethod
     def picture(self, task: Task, values: np.ndarray, **scale: Any) -> Image.Image:
-        """One prediction (H, W)."""
+        """The image of one prediction (H, W)."""
 
 
 class ClassMaps(MapFiles):
@@ -63,7 +63,7 @@ class ValueMaps(MapFiles):
 
 
 def palette_png(mask: np.ndarray, classes: tuple[str, ...]) -> Image.Image:
-    """Class index (H, W) as a picture whose pixels are the indices, shown in the classes' colours."""
+    """Class index (H, W) as a palette image: its pixels are the indices, its palette has the classes' colours."""
     picture = Image.fromarray(mask.astype(np.uint8))
     colours = np.zeros((256, 3), np.uint8)
     colours[: len(classes)] = class_colours(classes)

@@ -51,7 +51,7 @@ class ManyClasses(TaskResult):
 
 
 class MultiLabel(TaskKind):
-    """One independent yes or no per class, binary cross-entropy loss."""
+    """An independent binary decision per class, binary cross-entropy loss."""
 
     title: ClassVar[str] = "Multi-label classification"
     needs_map: ClassVar[bool] = False
@@ -101,7 +101,7 @@ class MultiLabel(TaskKind):
         )
 
     def constant_answers(self) -> list[Answer]:
-        """F1 rewards claiming everything: nothing, what is in at least half of the images, everything."""
+        """No class, the classes of at least half of the images, and all classes, because F1 rewards predicting everything."""
         counts = torch.tensor(self.target_statistics["class_counts"], dtype=torch.float32)
         images = float(self.target_statistics.get("count") or 2 * counts.max())
         said = [torch.full_like(counts, -1.0), torch.where(counts * 2 >= images, 1.0, -1.0), torch.full_like(counts, 1.0)]
@@ -111,7 +111,7 @@ class MultiLabel(TaskKind):
         return {"": output.sigmoid()}
 
     def score(self, output: Tensor) -> Tensor:
-        """The logits of the classes at 0.5 or more; the best one where there is none."""
+        """The logits of the classes with a probability of 0.5 or more; the best logit if there is none."""
         there = output >= 0
         return output[there].sum() if bool(there.any()) else output.max()
 
@@ -146,7 +146,7 @@ class MultiLabel(TaskKind):
 
     @classmethod
     def sample_errors(cls, predictions: np.ndarray, targets: np.ndarray) -> SampleErrors:
-        """Mean over classes of the distance between probability and truth. A mistake where a class is on the wrong side of one half."""
+        """Mean over classes of the distance between probability and truth. A mistake if a class is on the wrong side of 0.5."""
         wrong = ((predictions >= THRESHOLD) != (targets > 0)).any(1)
         return SampleErrors(np.abs(predictions - targets).mean(1), wrong, "Error, mean over classes (0 = perfect)", "")
 

@@ -1,6 +1,6 @@
-"""Surface normals: which way each pixel's surface faces (dense regression of unit vectors).
+"""Surface normals: the direction of each pixel's surface (dense regression of unit vectors).
 
-Targets float16 (n, 3, H, W): unit vectors that point out of the surface, a zero vector is missing. Predictions likewise.
+Targets float16 (n, 3, H, W): unit vectors that point out of the surface; a zero vector is a missing normal. Predictions have the same layout.
 Metrics as in Eigen and Fergus 2015 (https://arxiv.org/abs/1411.4734): mean and median angle, share of pixels within 11.25, 22.5 and 30 degrees.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mtl_core.backbones.backbone import FeatureInfo
     from mtl_core.tasks.kind import Answer
 
-_PER_DEGREE = 100  # of the histogram that the median is read from
+_PER_DEGREE = 100  # bins of the histogram from which the median is read
 _LIMITS = {"within_11": 11.25, "within_22": 22.5, "within_30": 30.0}
 
 
@@ -64,7 +64,7 @@ class AngleMeasurement(Measurement):
 
 
 class Normals(TaskKind):
-    """One minus the cosine between predicted and true normal, over the pixels that have one (a zero vector is a missing one)."""
+    """Loss: one minus the cosine between predicted and true normal, over the pixels with a true normal."""
 
     title: ClassVar[str] = "Surface normals"
     needs_map: ClassVar[bool] = True
@@ -103,7 +103,7 @@ class Normals(TaskKind):
         return AngleMeasurement()
 
     def constant_answers(self) -> list[Answer]:
-        """Each of the six directions along the axes, everywhere."""
+        """Each of the six directions along the axes, at all pixels."""
         ways = [sign * torch.eye(3)[axis].view(1, 3, 1, 1) for axis in range(3) for sign in (1, -1)]
         return [lambda count, way=way: way.expand(count, 3, *self.image_size) for way in ways]
 

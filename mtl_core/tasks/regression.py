@@ -102,7 +102,7 @@ class Regression(TaskKind):
         return output[:, 0] * self.std + self.mean
 
     def constant_answers(self) -> list[Answer]:
-        """The mean: standardised numbers have the mean 0."""
+        """The mean, which is 0 after standardisation."""
         return [lambda count: torch.zeros(count, 1)]
 
     def finished(self, output: Tensor) -> dict[str, Tensor]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mask(TaskResult):
-    """``classes``: class index per pixel, uint8 (H, W); 255 where the network was not shown that part."""
+    """``classes``: class index per pixel, uint8 (H, W); 255 in parts of the image that the network did not see."""
 
     @property
     def classes(self) -> np.ndarray:
@@ -78,7 +78,7 @@ class Segmentation(TaskKind):
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         total, counted = self.loss_parts(output, target)
-        return total / counted.clamp(min=1)  # all ignored: a loss of 0, not 0/0
+        return total / counted.clamp(min=1)  # if all pixels are ignored the loss is 0, not 0/0
 
     def loss_parts(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         target = target.long()
@@ -139,7 +139,7 @@ class Segmentation(TaskKind):
 
     @classmethod
     def sample_errors(cls, predictions: np.ndarray, targets: np.ndarray) -> SampleErrors:
-        """1 minus the mean IoU over the classes that the image has or was said to have, over pixels that are not ignored."""
+        """1 minus the mean IoU over the classes in target or prediction, over pixels that are not ignored."""
         return SampleErrors(of_each(_error, predictions, targets), None, "1 - IoU, mean over the image's classes", "")
 
     @classmethod

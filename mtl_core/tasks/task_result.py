@@ -1,4 +1,4 @@
-"""TaskResult: what ``predict`` gives of one task of one image. No torch."""
+"""TaskResult: the result of ``predict`` for one task of one image. No torch."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from mtl_core.data.dataset import Task
 
 @dataclass(frozen=True)
 class TaskResult:
-    """Parent of every result: the task, and its prediction as the kind draws it, in the pixels of the image handed in."""
+    """Parent of every result: the task and its decoded prediction, in pixels of the given image."""
 
     task: Task
     decoded: np.ndarray
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able; without what belongs into a picture."""
+        """JSON-able values, without maps that belong into image files."""
         raise NotImplementedError
 
     def in_short(self) -> str:
-        """What can be said of it in a few words; empty for nothing."""
+        """A summary in a few words; may be empty."""
         return ""
 
 
 @dataclass(frozen=True)
 class Decoded(TaskResult):
-    """The prediction of a kind that says no more about it, as it decodes it, in the network's own frame."""
+    """The decoded prediction of a kind without a result class of its own, in the network's frame."""
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": self.task.kind, "values": self.decoded.tolist()}

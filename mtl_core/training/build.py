@@ -1,4 +1,4 @@
-"""From a config's parts to everything a run needs: data, task kinds, model, balancer, optimizer, update."""
+"""Builds everything a run needs from a config's parts: data, task kinds, model, balancer, optimizer, update."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from mtl_core.backbones import BACKBONES
-from mtl_core.backbones.backbone import Backbone
 from mtl_core.balancing.balancer import Balancer
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import TaskConfig
@@ -43,11 +42,11 @@ TRAIN_PART = 128  # training images on which the metrics are measured too, to sh
 
 
 def build(parts: Parts, cache: Path, progress: Told | None = None, settle: Settle | None = None) -> Setup:
-    """Prepare the data (once; it is kept in ``cache``) and make everything else from the config's seed.
+    """Prepare the data (once; ``cache`` keeps them) and build everything else from the config's seed.
 
     Args:
-        progress: told how far the preparation is; what it raises ends it.
-        settle: asked where the config leaves precision or layout to ``auto``, see ``Control.settle``.
+        progress: called with the share done and a text; an exception that it raises ends the preparation.
+        settle: chooses precision and layout where the config says ``auto``, see ``Control.settle``.
 
     Raises:
         ConfigError, DataError: something in the config does not fit the data.
@@ -61,11 +60,10 @@ def build(parts: Parts, cache: Path, progress: Told | None = None, settle: Settl
     random = Generators(config.seed, device)
     with random.drawing():
         model = build_model(parts.network, kinds, data.statistics)
-        for backbone in (module for module in model.modules() if isinstance(module, Backbone)):
-            backbone.load_pretrained(cache, progress)
+        model.load_pretrained(cache, progress)
     model = model.to(device)
     train_batches = _train_batches(config, data, kinds, Execution(device, "fp32", "contiguous"))
-    with unnoticed():  # the steps that are timed may draw
+    with unnoticed():  # the timed steps may draw random numbers
         execution = _choose_execution(config, device, model, kinds, train_batches, cache, progress)
     if settle and "auto" in (config.precision, config.layout):
         execution = Execution(device, *settle(execution.precision, execution.layout))
@@ -73,29 +71,29 @@ def build(parts: Parts, cache: Path, progress: Told | None = None, settle: Settl
     with random.drawing():
         balancer = build_balancer(parts.balancing, len(kinds)).to(device)
     balancer.generators = random
-    model.split_features = balancer.at_features  # only now: what was timed above is a plain backward pass
+    model.split_features = balancer.at_features  # set after the timing, which runs plain backward passes
     train_batches = _train_batches(config, data, kinds, execution)
     made = {kind.task.target for kind in kinds.values() if kind.is_self_supervised}
     run = Run(config, data, kinds, execution, train_batches, complete_targets(data) | made)
     rate = LearningRate(schedule_of(config.schedule, config.epochs * len(train_batches)), config.optimizer.lr)
     loss_weights = torch.ones(len(kinds), device=device)
     network = Network(model, balancer, optimizer_of(config, model, balancer), rate, loss_weights, [True] * len(kinds))
-    random.seed(config.seed)  # what the network was made with does not move where training begins
+    random.seed(config.seed)  # training starts from the same random state whatever the construction drew
     network.weigh([task.loss_weight for task in config.tasks.values()])
     update = parts.update.type(run, network, parts.update.options)
     return Setup(run, network, Progress(Window(kinds, loss_weights), random), update)
 
 
 def training_data(config: RunConfig, source: DataSource, cache: Path, progress: Told | None = None) -> PreparedData:
-    """The data as a run sees them: prepared, standardised as the config says, and with the labels that it leaves each task.
+    """The prepared data of a run: standardised and with each task's share of the labels, as the config says.
 
     Raises:
-        ConfigError: a task is left without any label to learn from.
+        ConfigError: a task has no labelled training image.
     """
     data = prepare(source, cache, progress)
     statistics = standardised(data.statistics, config.data.preprocessing.standardise)
-    # What is blanked out or hidden has the mean colour, whatever standardisation subtracts.
-    # For whoever shows the network pictures of other sizes: what the data set did to its pictures, before preprocessing.
+    # Blanked and hidden pixels have the mean colour, whatever standardisation subtracts.
+    # Prediction on pictures of other sizes needs the data set's own resizing, before preprocessing.
     base = source.source if isinstance(source, Preprocessed) else source
     placed = {"how": base.resized, "bars": base.bars, "shape": list(base.image_shape()), "levels": base.levels}
     data = replace(data, statistics={**statistics, "resized": source.resized, "placed": placed, "mean_colour": data.statistics["mean"]})
@@ -113,10 +111,10 @@ def stated(task: Task, config: TaskConfig) -> Task:
 
 
 def build_kinds(config: RunConfig, tasks: dict[str, Task], statistics: dict[str, Any]) -> dict[str, TaskKind]:
-    """The config's tasks, in its order. A name that the data set does not offer may be that of a self-supervised task.
+    """The kinds of the config's tasks, in the config's order. A name that the data set does not have may name a self-supervised task.
 
     Raises:
-        ConfigError: a task that neither has, options that are wrong, or images that a self-supervised task can't learn from.
+        ConfigError: a task's name is unknown, its options are wrong, or a self-supervised task cannot learn from these images.
     """
     kinds, found = {}, []
     for name, task_config in config.tasks.items():
@@ -143,8 +141,8 @@ def _misfits(name: str, kind_class: type[SelfSupervised], options: Any, config: 
 
 
 def sized_network(config: RunConfig, parts: NetworkParts, source: DataSource) -> tuple[MultiTaskModel, dict[str, TaskKind]]:
-    """The network of a config on the meta device, sizes without numbers, and its tasks. Nothing is measured or drawn: torch's one random generator
-    stays where a run that trains in this process has it.
+    """The network of a config on the meta device (shapes without values) and its task kinds. Draws nothing: torch's global random generator
+    keeps its state for a run that trains in this process.
 
     Raises:
         ConfigError: it cannot be built.
@@ -155,7 +153,7 @@ def sized_network(config: RunConfig, parts: NetworkParts, source: DataSource) ->
 
 
 def check_kinds(config: RunConfig, source: DataSource) -> None:
-    """Raise ConfigError where a task cannot be learnt from this source, as ``build_kinds`` says."""
+    """Raise ConfigError where ``build_kinds`` would for this source."""
     _unmeasured(config, source)
 
 
@@ -167,10 +165,10 @@ def _unmeasured(config: RunConfig, source: DataSource) -> tuple[dict[str, TaskKi
 
 
 def build_model(parts: NetworkParts, kinds: dict[str, TaskKind], statistics: dict[str, Any]) -> MultiTaskModel:
-    """Backbone, heads and the way they are joined, with random initial values.
+    """The network of backbone, heads and sharing scheme, with random initial values.
 
     Raises:
-        ConfigError: a task needs feature maps and the backbone gives none, or the backbone cannot take the images.
+        ConfigError: a task needs feature maps and the backbone has none, or the images do not fit the backbone.
     """
     backbone_class, options = parts.backbone.type, parts.backbone.options
     misfits = [name for name, kind in kinds.items() if kind.needs_map and not backbone_class.gives_map]
@@ -191,19 +189,19 @@ def build_model(parts: NetworkParts, kinds: dict[str, TaskKind], statistics: dic
 
 
 def build_balancer(part: Part, task_count: int) -> Balancer:
-    """The balancing method, as it begins."""
+    """The balancing method in its initial state."""
     return part.type(part.options, task_count)
 
 
 def evenly_spaced_rows(dataset: MultiTaskDataset, count: int) -> np.ndarray:
-    """Indices of at most ``count`` images spread over a data set, always the same ones."""
+    """Indices of at most ``count`` images spread evenly over a data set; the same indices in every call."""
     return np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
 
 
 def measured_rows(data: MultiTaskDataset, kinds: Mapping[str, TaskKind], count: int) -> np.ndarray:
-    """Indices of images spread over a data set so that each task's target is known of ``count`` of them, or of all it has; ascending.
+    """Ascending indices of images spread over a data set. Each task has ``count`` labelled images among them, or all that it has.
 
-    Where every image has every target these are ``evenly_spaced_rows``.
+    Where every image has every target the result is ``evenly_spaced_rows``.
     """
     targets = read_targets(kinds)
     needs_none = any(kind.is_self_supervised for kind in kinds.values()) or not targets
@@ -241,7 +239,7 @@ def _train_batches(config: RunConfig, data: PreparedData, kinds: dict[str, TaskK
         shuffle=True,
         augmentation=config.augmentation,
         channels_last=execution.layout == "channels_last",
-        # A last batch of one image would make batch normalisation meaningless. What is left out differs at each epoch.
+        # A last batch of one image would make batch normalisation meaningless. Each epoch leaves out other images.
         drop_last=config.batch_size <= len(data.train),
         views=views_of(kinds),
         tasks={**data.tasks, **{name: kind.task for name, kind in kinds.items()}},

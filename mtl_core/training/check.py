@@ -1,4 +1,4 @@
-"""What keeps a config from running, in words, before anything is started."""
+"""Checks of a config before a run starts: problems that stop it, and remarks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def problems(config: RunConfig) -> list[Problem]:
-    """Everything that is wrong with a config on this machine; empty when it can be trained. Reads no images."""
+    """Every problem that keeps a config from training on this machine; empty if there is none. Reads no images."""
     found = [Problem("tasks", problem) for name in config.tasks if (problem := task_name_problem(name))]
     device = _try(lambda: resolve_device(config.device), found)
     balancing, update = _try(lambda: balancing_part(config), found), _try(lambda: update_part(config), found)
@@ -34,9 +34,9 @@ def problems(config: RunConfig) -> list[Problem]:
         source = open_source(config.data)
     except ConfigError as error:
         return [*error.problems, *found]
-    missing = source.problems()  # asked once: it may look at many files
+    missing = source.problems()  # called once, because it may check many files
     found += [Problem(f"data.{option}", message) for option, message in missing]
-    if missing and not source.tasks():  # data that are not there have no tasks to check
+    if missing and not source.tasks():  # missing data have no tasks to check
         return found
     found += _too_few_images(config, source) + _among_others(config, source) + _self_supervised(config, source)
     found += fitting.misfits(config.augmentation, _tasks_of(config, source), source.image_shape()[1:])
@@ -61,7 +61,7 @@ def parameter_counts(config: RunConfig) -> dict[str, Any]:
 
 
 def _try(make: Callable[[], T], found: list[Problem]) -> T | None:
-    """What is made; None where it cannot be, and then ``found`` has the problems as well."""
+    """The result of ``make``; None where it raises ConfigError, whose problems are added to ``found``."""
     try:
         return make()
     except ConfigError as error:
@@ -71,34 +71,34 @@ def _try(make: Callable[[], T], found: list[Problem]) -> T | None:
 
 def _too_few_images(config: RunConfig, source: DataSource) -> list[Problem]:
     images = source.split_sizes()["train"]
-    if config.batch_size > images > 0:  # none at all: the source says why
+    if config.batch_size > images > 0:  # for 0 images the source reports the problem
         return [Problem("batch_size", f"{config.batch_size} is more than the {images} training images; choose at most {images}")]
     return []
 
 
 def remarks(config: RunConfig) -> list[str]:
-    """What one should know of a config that can be trained. Reads no images."""
+    """Remarks on a config that can be trained. Reads no images."""
     source = open_source(config.data)
     return fitting.remarks(config.augmentation, _tasks_of(config, source), source.image_shape()[0])
 
 
 def _tasks_of(config: RunConfig, source: DataSource) -> list[Task]:
-    """The run's tasks. Where the data set doesn't say what a target is in a picture that moves, the config may."""
+    """The run's tasks, with the geometry from the config where the data set states none."""
     return [stated(task, config.tasks[task.name]) for task in source.tasks() if task.name in config.tasks]
 
 
 def _among_others(config: RunConfig, source: DataSource) -> list[Problem]:
-    """Tasks to divide the images among that the data set doesn't have."""
+    """Problems of ``data.partition.among``: names of tasks that the data set does not have."""
     partition, known = config.data.partition, [task.name for task in source.tasks()]
     unknown = [name for name in partition.among if name not in known and name not in SELF_SUPERVISED] if partition.kind == "disjoint" else []
     return [Problem("data.partition.among", unknown_name(f"task of data set '{config.data.name}'", name, known)) for name in unknown]
 
 
 def _self_supervised(config: RunConfig, source: DataSource) -> list[Problem]:
-    """Settings that mean nothing to tasks whose targets are made from the pixels."""
+    """Problems of settings that do not apply to self-supervised tasks, whose targets are made from the pixels."""
     known = [task.name for task in source.tasks()]
     made = [name for name in config.tasks if name in SELF_SUPERVISED and name not in known]
-    message = "it needs no labels, so there is no share of them to take; leave label_fraction at 1"
+    message = "it needs no labels, so label_fraction does not apply; leave label_fraction at 1"
     found = [Problem(f"tasks.{name}.label_fraction", message) for name in made if config.tasks[name].label_fraction < 1]
     if made and config.augmentation.mixup:
         message = f"{', '.join(made)} would be learnt from images laid over each other, not from images. Switch it off or leave out the task"
@@ -107,7 +107,7 @@ def _self_supervised(config: RunConfig, source: DataSource) -> list[Problem]:
 
 
 def _network(config: RunConfig, source: DataSource) -> NetworkParts:
-    """The network's parts. Sizes go through it in training mode, as of a small batch: what torch can't do, it says here."""
+    """The network's parts, checked by a forward pass of shapes in training mode. An error of torch becomes a problem of the config."""
     check_kinds(config, source)
     network = network_parts(config)
     try:

@@ -1,4 +1,4 @@
-"""A run's checkpoint measured closely on one split: every task's findings, and how wrong each image is."""
+"""Evaluation of a run's checkpoint on one split: every task's findings and each image's error."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from mtl_core.training.network_tensors import fitting_tensors
 from mtl_core.training.parts import network_parts
 from mtl_core.training.setup import evaluation_batch_size
 
-KEPT_BYTES = 32 * 2**20  # of each task's predictions, the worst ones first: enough for every image of most splits
+KEPT_BYTES = 32 * 2**20  # per task, for the predictions with the largest errors; enough for every image of most splits
 
 
 @dataclass
 class TaskPass:
-    """One task during the pass. ``rows`` of the split, their errors and predictions, batch by batch."""
+    """One task during the pass: ``rows`` of the split, their errors and predictions, batch by batch."""
 
     kind: TaskKind
     evaluation: KindEvaluation | None
@@ -49,21 +49,23 @@ class TaskPass:
 def evaluate_checkpoint(
     config: RunConfig, folder: Path, cache: Path, checkpoint: str, split: str, progress: Progress = lambda share, what: None
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Predict every image of a split with a checkpoint, computed as the run computes, and measure.
+    """Predict every image of a split with a checkpoint, in the run's precision and layout, and compute the metrics.
 
     Args:
-        config: the run's. folder: the run's. cache: of prepared data.
+        config: the run's config.
+        folder: the run's folder.
+        cache: folder of prepared data.
         checkpoint: name of one of the run's checkpoints.
-        split: train (as it is, without augmentation), val or test.
-        progress: told the share done and what is being done; what it raises ends it.
+        split: train (without augmentation), val or test.
+        progress: called with the share done and a text; an exception that it raises ends the evaluation.
 
     Returns:
         A JSON-able report and arrays, as ``mtl_core.runs.evaluations`` keeps them.
 
     Raises:
-        DamagedCheckpointError: the checkpoint's files are not what was written.
-        OtherNetworkError: it holds another network.
-        ConfigError, DataError: the data or a part are no longer there.
+        DamagedCheckpointError: the checkpoint's files are damaged.
+        OtherNetworkError: the checkpoint holds another network.
+        ConfigError, DataError: the data or a part of the config no longer exist.
     """
     started = time.time()
     data = training_data(config, open_source(config.data), cache, lambda share, what: progress(0.0, f"preparing the data: {what}"))
@@ -72,7 +74,7 @@ def evaluate_checkpoint(
     kinds = build_kinds(config, data.tasks, data.statistics)
     model = _loaded(config, folder, checkpoint, kinds, data.statistics, execution)
     dataset = data.split(split)
-    kinds = {name: kind for name, kind in kinds.items() if kind.task.target in dataset.targets}  # not those that make their targets themselves
+    kinds = {name: kind for name, kind in kinds.items() if kind.task.target in dataset.targets}  # without self-supervised tasks
     passes = {name: TaskPass(kind, evaluation_of(kind)) for name, kind in kinds.items()}
     for task in passes.values():
         if task.evaluation is not None:
@@ -104,7 +106,7 @@ def _loaded(
 
 
 def _batches(config: RunConfig, dataset: MultiTaskDataset, kinds: dict[str, TaskKind], statistics: dict[str, Any], execution: Execution) -> Batches:
-    """As ``Run.evaluation_batches`` makes them, so that the numbers are those of the curves."""
+    """The batches of ``Run.evaluation_batches``, so that the numbers equal those of the curves."""
     size = evaluation_batch_size(config)
     targets = sorted({kind.task.target for kind in kinds.values()})
     return Batches(dataset, targets, statistics, size, execution.device, channels_last=execution.layout == "channels_last")
@@ -143,7 +145,7 @@ def _add(task: TaskPass, predictions: np.ndarray, dataset: MultiTaskDataset, row
 
 
 def _drop_the_best(task: TaskPass) -> None:
-    """Keep the predictions that are most wrong, in the order of the split."""
+    """Keep the predictions with the largest errors, in the order of the split."""
     most = max(1, KEPT_BYTES // max(1, task.kept[0].nbytes))
     chosen = np.sort(np.argsort(-task.kept_errors, kind="stable")[:most])
     task.rows, task.kept, task.kept_errors = task.rows[chosen], task.kept[chosen], task.kept_errors[chosen]

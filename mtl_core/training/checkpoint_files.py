@@ -1,10 +1,10 @@
-"""The files of a run's checkpoints: which there are, which can be trusted. Imports no torch, so that pages and the store can ask.
+"""The files of a run's checkpoints: index, checksums, copies for forks. Imports no torch, because pages and the store read it.
 
-``checkpoints/index.json`` names the best, the last and the one before it, and those that are kept to fork from. Each checkpoint is a folder
-with ``model.safetensors``, ``state.pt`` and ``meta.json`` (position, how it was computed, SHA-256 of the other two files). A checkpoint is a new
-folder that is renamed into its place, and the index is replaced as a whole: a crash leaves the old ones or the new one.
+``checkpoints/index.json`` names the best checkpoint, the last, the one before it, and those kept for forks. Each checkpoint is a folder
+with ``model.safetensors``, ``state.pt`` and ``meta.json`` (position, how it was computed, SHA-256 of the other two files). A checkpoint is written
+to a temporary folder and renamed, and the index is replaced atomically: after a crash the old state or the new one is there.
 
-A damaged checkpoint is never deleted: its folder gets ``.damaged`` behind its name.
+A damaged checkpoint is never deleted: its folder is renamed to end in ``.damaged``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from mtl_core.atomic_files import atomic_folder, write_synced, write_text
 from mtl_core.errors import ConfigError, NotPossibleError, Problem, TrainingError
 
-FORMAT = 2  # 1 had no checksums
+FORMAT = 2  # format 1 had no checksums
 INDEX = "index.json"
 FILES = ("model.safetensors", "state.pt")
 
@@ -30,17 +30,17 @@ _NAME = re.compile(r"epoch_(\d{4,})_step_(\d{8,})")
 
 
 class DamagedCheckpointError(TrainingError):
-    """A checkpoint's files are not what was written."""
+    """A checkpoint's files are missing, unreadable or do not match their checksums."""
 
 
 @dataclass(frozen=True)
 class KeptCheckpoint:
-    """A checkpoint that is there.
+    """A checkpoint on disk.
 
     Attributes:
         epoch, step: whole epochs and optimizer steps done.
-        whole_epoch: it was saved after an epoch's evaluation, not in the middle of an epoch.
-        is_best, is_last: what the index calls it.
+        whole_epoch: the checkpoint was saved after an epoch's evaluation, not in the middle of an epoch.
+        is_best, is_last: the index names it as best or last.
     """
 
     name: str
@@ -57,9 +57,9 @@ def name_of(epoch: int, step: int) -> str:
 
 
 def read_index(folder: Path) -> dict[str, Any]:
-    """``{"best": name, "last": name, "previous": name, "kept": [names]}``; empty where nothing was published.
+    """``{"best": name, "last": name, "previous": name, "kept": [names]}``; empty if there is no checkpoint.
 
-    An index that cannot be read is made anew from the checkpoints that lie there.
+    An unreadable index is rebuilt from the checkpoints in the folder.
     """
     path = folder / "checkpoints" / INDEX
     try:
@@ -77,7 +77,7 @@ def _is_index(value: Any) -> bool:
     if not isinstance(value, dict) or "last" not in value or not isinstance(value.get("kept", []), list):
         return False
     names = (*value.get("kept", []), *(value[key] for key in ("best", "last", "previous") if key in value))
-    return all(isinstance(name, str) and _NAME.fullmatch(name) for name in names)  # a path would lead out of the run's folder
+    return all(isinstance(name, str) and _NAME.fullmatch(name) for name in names)  # a path could leave the run's folder
 
 
 def _index_of_folder(parent: Path) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def named(index: dict[str, Any]) -> set[str]:
 
 
 def newest_first(folder: Path) -> list[str]:
-    """Checkpoints to go on from: the last, then ever older ones."""
+    """Names of the checkpoints that a run can resume from, newest first."""
     index = read_index(folder)
     return sorted(named(index), key=_place, reverse=True)
 
@@ -105,7 +105,7 @@ def _place(name: str) -> tuple[int, int]:
 
 
 def kept_checkpoints(folder: Path) -> list[KeptCheckpoint]:
-    """What there is to go on or to fork from, oldest first. Says nothing on whether the files are whole."""
+    """The checkpoints that a run can resume or fork from, oldest first. Does not check the files."""
     index = read_index(folder)
     found = []
     for name in sorted(named(index), key=_place):
@@ -117,14 +117,14 @@ def kept_checkpoints(folder: Path) -> list[KeptCheckpoint]:
 
 
 def find_checkpoint(folder: Path, wanted: str | int, *, whole: bool = False) -> KeptCheckpoint:
-    """The checkpoint of a run's folder that ``best`` (on val), ``last``, or an epoch's number means.
+    """The checkpoint of a run's folder that ``best`` (on val), ``last`` or an epoch's number names.
 
     Args:
-        whole: only states after whole epochs count, which a fork can begin from; ``last`` is the last one of these.
+        whole: consider only checkpoints after whole epochs, from which a fork can start; ``last`` is the newest of these.
 
     Raises:
         ConfigError: ``wanted`` is none of the three.
-        NotPossibleError: there is no such checkpoint; says which there are.
+        NotPossibleError: there is no such checkpoint; the message lists those that exist.
     """
     asked = str(wanted).strip()
     if asked not in ("best", "last") and not (asked.isdecimal() and len(asked) < 10):
@@ -147,14 +147,14 @@ def find_checkpoint(folder: Path, wanted: str | int, *, whole: bool = False) -> 
 
 
 def reached(folder: Path) -> tuple[int, float]:
-    """Step of the last checkpoint, and epochs with the fraction of the one it stands in; zeros where there is none."""
+    """Step and epoch (with the fraction of an unfinished one) of the last checkpoint; zeros if there is none."""
     last = next(iter(newest_first(folder)), "")
     if not last:
         return 0, 0.0
     step, epoch = _place(last)
     meta = _meta_or_empty(folder / "checkpoints" / last)
     within = int(meta.get("position", {}).get("step_in_epoch", 0))
-    # Checkpoints of earlier versions do not say how long an epoch is: it follows from those that are done.
+    # Checkpoints of earlier versions do not hold the length of an epoch: it is computed from the finished epochs.
     per_epoch = meta.get("steps_per_epoch") or ((step - within) / epoch if epoch else 0)
     return step, epoch + (within / per_epoch if per_epoch else 0.0)
 
@@ -182,7 +182,7 @@ def read_meta(folder: Path, name: str) -> dict[str, Any]:
 
 
 def check_files(folder: Path, name: str) -> None:
-    """Compare a checkpoint's files with the sums written beside them.
+    """Compare a checkpoint's files with their checksums in ``meta.json``.
 
     Raises:
         DamagedCheckpointError: a file is missing, cut off or changed.
@@ -195,17 +195,17 @@ def check_files(folder: Path, name: str) -> None:
         except OSError as error:
             raise DamagedCheckpointError(f"'{path}' cannot be read ({error.strerror or error})") from None
         if file in sums and found != sums[file]:
-            raise DamagedCheckpointError(f"'{path}' is not what was written ({path.stat().st_size:,} bytes, and another SHA-256)")
+            raise DamagedCheckpointError(f"'{path}' is not what was written (its {path.stat().st_size:,} bytes have another SHA-256)")
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content, in hexadecimal."""
+    """SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def put_aside(folder: Path, name: str) -> None:
-    """Keep a damaged checkpoint under a name that nothing reads or deletes."""
+    """Rename a damaged checkpoint so that nothing reads or deletes it."""
     source = folder / "checkpoints" / name
     target, number = source.with_name(f"{name}.damaged"), 1
     while target.exists():
@@ -216,11 +216,11 @@ def put_aside(folder: Path, name: str) -> None:
 
 
 def update_index(folder: Path, name: str, *, best: bool, keep: bool, limit: tuple[int, int] | None = None) -> None:
-    """Make ``name`` the last checkpoint, and drop the ones that nothing names any more.
+    """Make ``name`` the last checkpoint, and delete the checkpoints that the index no longer names.
 
     Args:
-        keep: it is one of those that are kept to fork from.
-        limit: the run's epochs, and how many are kept at most: what was kept for a shorter run makes room. None for no limit.
+        keep: keep ``name`` for forks.
+        limit: the run's epochs and the largest number of kept checkpoints; surplus ones of a run that was shorter are deleted. None for no limit.
     """
     parent = folder / "checkpoints"
     index = read_index(folder)
@@ -231,7 +231,7 @@ def update_index(folder: Path, name: str, *, best: bool, keep: bool, limit: tupl
     index["last"] = name
     if best or index.get("best") not in there:
         index["best"] = name
-    # A missing index was made of what lies there, this one included: the first checkpoint is kept only if it is to be.
+    # A rebuilt index names every checkpoint in the folder, this one included; ``keep`` decides on this one.
     made_anew = not (parent / INDEX).exists()
     kept = {kept for kept in index.get("kept", []) if kept in there and not (made_anew and kept == name)}
     kept |= {name} if keep else set()
@@ -245,7 +245,7 @@ def update_index(folder: Path, name: str, *, best: bool, keep: bool, limit: tupl
 
 
 def _within(kept: set[str], parent: Path, epochs: int, most: int) -> set[str]:
-    """At most ``most`` of the kept ones, beside the one that a fork began from: the oldest that a run of so many epochs would not keep go first."""
+    """At most ``most`` kept checkpoints, besides the one that a fork started from. Drops first the oldest that a run of ``epochs`` would not keep."""
     stay = {name for name in kept if _is_origin(parent / name)}
     free = sorted(kept - stay, key=_place)
     while len(free) > most:
@@ -254,13 +254,13 @@ def _within(kept: set[str], parent: Path, epochs: int, most: int) -> set[str]:
 
 
 def _is_origin(path: Path) -> bool:
-    """Whether this run began from it: ``copy_for_fork`` unsets the best score of its parent's state."""
+    """Whether this run is a fork that started from the checkpoint: ``copy_for_fork`` unsets its best score."""
     position = _meta_or_empty(path).get("position", {})
     return position.get("best_score") == -1.0 and position.get("epoch", 0) > 0 and position.get("step_in_epoch") == 0
 
 
 def is_kept(epoch: int, epochs: int, keep: int) -> bool:
-    """Whether the checkpoint after ``epoch`` of ``epochs`` is kept to fork from, so that at most ``keep`` are: every 1st, 2nd, 5th, 10th, ..."""
+    """Whether the checkpoint after ``epoch`` of ``epochs`` is kept for forks: every 1st, 2nd, 5th, 10th, ..., at most ``keep`` in all."""
     return keep > 0 and epoch > 0 and epoch % _stride(epochs, keep) == 0
 
 
@@ -274,7 +274,7 @@ def _stride(epochs: int, keep: int) -> int:
 
 
 def copy_for_fork(source: Path, name: str, target: Path) -> None:
-    """Give another run's folder a checkpoint to begin from. The files are shared on disk where the file system can.
+    """Copy a checkpoint into the folder of a fork. Hard links share the files where the file system supports them.
 
     Raises:
         DamagedCheckpointError: the checkpoint is not whole.
@@ -282,7 +282,7 @@ def copy_for_fork(source: Path, name: str, target: Path) -> None:
     """
     check_files(source, name)
     meta = read_meta(source, name)
-    meta["position"]["best_score"] = -1.0  # the best of the new run is chosen among its own epochs
+    meta["position"]["best_score"] = -1.0  # the fork chooses its best checkpoint among its own epochs
     meta["best"] = False
     parent = target / "checkpoints"
     with atomic_folder(parent / name) as temporary:
@@ -293,7 +293,7 @@ def copy_for_fork(source: Path, name: str, target: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """A second name for a file that is never changed in place; a copy where the file system has no such thing."""
+    """Hard-link a file that is never changed in place; copy it where the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:

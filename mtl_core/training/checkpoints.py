@@ -1,9 +1,9 @@
-"""Checkpoints: the whole state of a run, published whole or not at all, and put back.
+"""Checkpoints: saving the whole state of a run atomically, and restoring it.
 
-``model.safetensors`` is the network, ``state.pt`` the optimizer, balancer, random generators and the curves' open window (tensors and plain values
-only, read with ``weights_only``). The optimizer's state is kept by parameter name, and the learning rate follows from the step
-(``mtl_core.training.optimizers``): so the same code goes on with a run, trains it for more epochs, and begins a fork whose tasks, balancing or
-optimizer are other ones.
+``model.safetensors`` holds the network. ``state.pt`` holds optimizer, balancer, random generators and the sums of the curves' unfinished window
+(tensors and plain values only, read with ``weights_only``). The optimizer's state is stored by parameter name, and the learning rate follows
+from the step (``mtl_core.training.optimizers``). So the same code resumes a run, trains it for more epochs, and starts a fork with other tasks,
+balancing or optimizer.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def publish(folder: Path, setup: Setup, best: bool, check_held: Callable[[], Non
 
     Args:
         folder: the run's folder.
-        best: it is the best so far.
-        check_held: asked before anything is put in its place; what it raises leaves all as it was.
+        best: this is the best checkpoint so far.
+        check_held: raises if another process has claimed the run. Called before the rename, so that an error changes nothing.
 
     Returns:
         The checkpoint's path inside the run's folder.
@@ -63,7 +63,7 @@ def publish(folder: Path, setup: Setup, best: bool, check_held: Callable[[], Non
     position = setup.progress.position
     name = name_of(position.epoch, position.step)
     if (parent / name).exists() and name not in named(read_index(folder)):
-        shutil.rmtree(parent / name)  # whoever wrote it was ended before the index: since then the settings may have changed (more epochs)
+        shutil.rmtree(parent / name)  # left by a process that ended before it wrote the index; the settings may have changed since (more epochs)
     if not (parent / name).exists():
         with atomic_folder(parent / name) as temporary:
             _write_files(temporary, setup, best)
@@ -77,25 +77,25 @@ def publish(folder: Path, setup: Setup, best: bool, check_held: Callable[[], Non
 
 
 def restore(folder: Path, setup: Setup) -> list[str]:
-    """Put the newest checkpoint's state that can be read into ``setup``, its position included; nothing where there is no checkpoint. Damaged ones
-    are put aside, never deleted.
+    """Load the newest readable checkpoint into ``setup``, its position included. Does nothing without a checkpoint. Damaged checkpoints are
+    renamed, never deleted.
 
     Returns:
         Remarks for the log.
 
     Raises:
-        TrainingError: there are checkpoints but none can be read, or they are of another network or a newer version.
+        TrainingError: no checkpoint can be read, or they belong to another network or a newer version.
     """
     remarks = []
     for name in newest_first(folder):
         try:
             loaded = _load(folder, name, setup.run.execution.device)
         except DamagedCheckpointError as error:
-            remarks.append(f"checkpoint {name} is damaged and was put aside: {error}")
+            remarks.append(f"checkpoint {name} is damaged and is kept under a name that ends in .damaged: {error}")
             put_aside(folder, name)
             continue
         if remarks:
-            remarks.append(f"going on from the checkpoint before it, {name}")
+            remarks.append(f"the run resumes from the checkpoint before it, {name}")
         return remarks + _put_back(loaded, setup)
     if remarks:
         raise TrainingError(f"none of the run's checkpoints can be read. {'; '.join(remarks)}. Start a new run with the same settings.")
@@ -103,24 +103,24 @@ def restore(folder: Path, setup: Setup) -> list[str]:
 
 
 def load_best(folder: Path, setup: Setup) -> tuple[dict[str, Any], list[str]]:
-    """Put the network of the best checkpoint into the run's; where it is damaged, leave the network as it is.
+    """Load the network of the best checkpoint; if the checkpoint is damaged, leave the network unchanged.
 
     Returns:
-        The position of the state that the network has now, and remarks for the log.
+        The position of the network's present state, and remarks for the log.
     """
     name = read_index(folder)["best"]
     try:
         tensors, _, meta = _load(folder, name, setup.run.execution.device)
     except DamagedCheckpointError as error:
         put_aside(folder, name)
-        remark = f"the best checkpoint, {name}, is damaged and was put aside: {error}. Test is measured with the last state instead"
+        remark = f"the best checkpoint, {name}, is damaged and was renamed: {error}. Test is measured with the last state instead"
         return setup.progress.position.as_dict(), [remark]
     _put_back_model(tensors, setup.network)
     return meta["position"], []
 
 
 def as_begun(folder: Path, config: RunConfig) -> RunConfig:
-    """The config with precision and layout as the run's last checkpoint was trained, so that ``auto`` cannot change within a run."""
+    """The config with the precision and layout of the run's last checkpoint, so that ``auto`` cannot change within a run."""
     for name in newest_first(folder):
         try:
             execution = read_meta(folder, name)["execution"]
@@ -131,7 +131,7 @@ def as_begun(folder: Path, config: RunConfig) -> RunConfig:
 
 
 def _load(folder: Path, name: str, device: str) -> Loaded:
-    """Everything that is in a checkpoint, before any of it is used."""
+    """The whole content of a checkpoint, read and checked before any of it is used."""
     path = folder / "checkpoints" / name
     check_files(folder, name)
     try:
@@ -139,13 +139,13 @@ def _load(folder: Path, name: str, device: str) -> Loaded:
         state = torch.load(path / FILES[1], map_location=device, weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
         raise DamagedCheckpointError(f"'{path}' cannot be read ({str(error).splitlines()[0] if str(error) else type(error).__name__})") from None
-    except Exception as error:  # whatever the unpickler says of bytes that are none of its own
+    except Exception as error:  # the unpickler raises many types of errors on damaged bytes
         raise DamagedCheckpointError(f"'{path / FILES[1]}' cannot be read ({type(error).__name__})") from None
     return tensors, state, read_meta(folder, name)
 
 
 def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
-    """The state of a checkpoint into ``setup``; remarks on what of it does not fit the config (a fork's) and begins anew."""
+    """Load a checkpoint's state into ``setup``. Returns remarks on parts that do not fit a fork's config and start afresh."""
     tensors, state, meta = loaded
     run, network, progress = setup.run, setup.network, setup.progress
     remarks = []
@@ -156,14 +156,14 @@ def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
         progress.window.load_state_dict(state["window"])
     goes_on = same_tasks and same_balancing and _put_back_balancer(state, meta, run.config, network.balancer)
     if not goes_on and network.balancer.has_state():
-        remarks.append(f"the balancing method '{run.config.balancing.name}' begins anew")
+        remarks.append(f"the balancing method '{run.config.balancing.name}' starts without its saved state")
     if same_tasks and meta.get("update", "joint") == run.config.update.name:
         setup.update.load_state_dict(state.get("update", {}))
     if meta.get("optimizer", run.config.optimizer.name) == run.config.optimizer.name:
         _put_back_optimizer(state, network, goes_on)
     else:
-        remarks.append(f"the optimizer '{run.config.optimizer.name}' begins anew")
-    # Earlier versions drew from torch's global generators and kept those; the run's own go on where they stood.
+        remarks.append(f"the optimizer '{run.config.optimizer.name}' starts without its saved state")
+    # Earlier versions saved the state of torch's global generators; the run's own generators continue from it.
     earlier = {"cpu": state.get("generator"), "cuda": state.get("device_generator")}
     progress.random.restore(state["random"] if "random" in state else {kind: kept for kind, kept in earlier.items() if kept is not None})
     progress.position.move_to(meta["position"])
@@ -175,15 +175,15 @@ def _put_back_model(tensors: dict[str, Any], network: Network) -> None:
 
 
 def _put_back_balancer(state: dict[str, Any], meta: dict[str, Any], config: RunConfig, balancer: Balancer) -> bool:
-    """False where an earlier version of the program kept other things of this method."""
+    """Load the balancer's state. False if an earlier version stored another state for this method."""
     fresh = copy.deepcopy(balancer.state_dict())
     try:
-        balancer.load_state_dict({"_extra_state": {}, **state["balancer"]})  # the first version kept none for most methods
+        balancer.load_state_dict({"_extra_state": {}, **state["balancer"]})  # the first version stored none for most methods
     except (RuntimeError, KeyError, TypeError, AttributeError):
         balancer.load_state_dict(fresh)
         return False
-    # What it remembers is in units of the weights at that step. Those of this config follow (``Changes``): a fork may have other ones. An earlier
-    # version did not write them down: they are taken to be this config's.
+    # The state is in units of the loss weights at that step. ``Changes`` then sets this config's weights, which may differ in a fork.
+    # Earlier versions did not save the weights: they are assumed to be this config's.
     at_step = config.at_step(meta["position"]["step"])
     kept = state.get("loss_weights", [task.loss_weight for task in at_step.tasks.values()])
     balancer.loss_weights = balancer.loss_weights.new_tensor(kept)
@@ -191,7 +191,7 @@ def _put_back_balancer(state: dict[str, Any], meta: dict[str, Any], config: RunC
 
 
 def _put_back_optimizer(state: dict[str, Any], network: Network, with_balancer: bool) -> None:
-    """Each parameter's state by its name. A parameter that the checkpoint does not know begins without one, and so do a new balancer's."""
+    """Load each parameter's state by its name. Parameters that are not in the checkpoint, and those of a new balancer, start without state."""
     now, rules = _parameter_names(network), algorithms(network.optimizer)
     before = state.get("optimizer_names", now)
     old = state["optimizer"]["state"]
@@ -200,14 +200,14 @@ def _put_back_optimizer(state: dict[str, Any], network: Network, with_balancer: 
     ours = {number: name for number, name in enumerate(now) if with_balancer or not name.startswith("balancer.")}
     known = ((number, place[name]) for number, name in ours.items() if place.get(name) in old)
     kept = {number: old[there] for number, there in known if rules[number] == old_rules[there]}
-    # Earlier versions kept the numbers that a balancing method learns, a task each, in one vector under another path.
+    # Earlier versions stored a balancing method's learnt numbers, one per task, in one vector under another path.
     vectors = {name.rpartition(".")[2]: there for name, there in place.items() if name.startswith("balancer.")}
     for number, name in ours.items():
         *path, row = name.split(".")
         there = vectors.get(path[-1]) if path and path[0] == "balancer" and row.isdigit() and number not in kept else None
         if there in old and rules[number] == old_rules[there]:
             kept[number] = {key: value[int(row)].clone() if torch.is_tensor(value) and value.ndim else value for key, value in old[there].items()}
-    # Learning rate, decay and momentum are the config's: only what was accumulated comes from the checkpoint.
+    # Learning rate, decay and momentum come from the config; only the accumulated state comes from the checkpoint.
     network.optimizer.load_state_dict({"state": kept, "param_groups": network.optimizer.state_dict()["param_groups"]})
 
 
@@ -232,7 +232,7 @@ def _write_files(folder: Path, setup: Setup, best: bool) -> None:
         "random": progress.random.state(),
         "window": progress.window.state_dict(),
     }
-    buffer = io.BytesIO()  # torch's own writing hides from us why it failed: a full disk must be told apart
+    buffer = io.BytesIO()  # torch's own file writing hides the cause of an error, and a full disk must be recognised
     torch.save(state, buffer)
     write_synced(folder / FILES[1], buffer.getbuffer())
     meta = {
@@ -246,7 +246,7 @@ def _write_files(folder: Path, setup: Setup, best: bool) -> None:
         "update": run.config.update.name,
         "execution": {"precision": run.execution.precision, "layout": run.execution.layout},
         "sha256": {file: sha256(folder / file) for file in FILES},
-        # So that the network can be used where its data are not.
+        # The network can then be used without its data set.
         "statistics": run.data.statistics,
         "described_tasks": [asdict(kind.task) for kind in run.kinds.values()],
     }

@@ -1,8 +1,8 @@
-"""What the tasks do to the network they share: angles between their gradients on its parameters, and how large each one's gradient is.
+"""Measurement of task conflict: cosines between the tasks' gradients on the shared parameters, and the norms of the gradients.
 
-Cosines are of the tasks' own gradients on the shared parameters, never of those at the features: their sign agrees with it no better than a
-coin (``docs/decisions.md``). Norms are measured at the features, where they are good proxies and cost next to nothing. Where a sharing scheme has
-no features that all tasks share, they are measured on the shared parameters: what a task sends into its own features may end in its own part.
+Cosines are always those of the gradients on the shared parameters. The sign of a cosine at the features agrees with them in only about half of
+the cases (``docs/decisions.md``). Norms are measured at the features, where they are good proxies and cost next to nothing. If a sharing scheme
+has no features that all tasks share, norms are measured on the shared parameters: a gradient at a task's own features may end in its own part.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from mtl_core.config import RunConfig
 from mtl_core.sharing.model import MultiTaskModel, trained
 from mtl_core.training.setup import Network
 
-Noted = dict[str, Tensor]  # scalar key -> 0-d tensor, or the first part of several keys -> (T,), a task each
+Noted = dict[str, Tensor]  # scalar key -> 0-d tensor, or the first part of several keys -> (T,), one entry per task
 
 
 class ConflictProbe:
-    """Cosines between the tasks' gradients on the shared parameters, whole and by block: the sharing scheme's groups that several tasks use.
+    """Cosines between the tasks' gradients on the shared parameters, whole and by block. Blocks are the groups that several tasks use.
 
-    Under a method that has the tasks' gradients anyway: at every step, for nothing. Under any other: every ``conflict_every`` steps, by one more
-    backward pass through the shared network per task, from the same graph. It reads and changes nothing that the update uses. A method that
-    looks at the features has cut the graph there; the probe goes on behind the cut, so its cosines are those of every other method.
+    A method that computes the tasks' gradients is measured at every step, at no cost. Every other method is measured every ``conflict_every``
+    steps, by one more backward pass through the shared network per task, on the same graph. The probe changes nothing that the update uses. A
+    method that works at the features has cut the graph there; the probe continues behind the cut, so its cosines compare with other methods'.
 
-    Under a scheme without shared features it measures the gradients' norms, too, from the same gradients: each is the task's own, times its loss
+    Under a scheme without shared features the probe measures norms too, from the same gradients: each is the task's own gradient times its loss
     weight, before the method combines or weighs it.
 
-    Frozen parameters count for nothing. Where no shared parameter is trained, nothing is measured.
+    Frozen parameters are left out. If no shared parameter is trained, nothing is measured.
     """
 
     def __init__(self, config: RunConfig, network: Network):
@@ -49,7 +49,7 @@ class ConflictProbe:
             network.balancer.observer = self._observe
 
     def before_update(self, losses: Sequence[Tensor], present: Tensor, step: int) -> None:
-        """Called with the losses' graphs alive, before the balancer's backward pass."""
+        """Measure, if due. Call before the balancer's backward pass, which frees the losses' graphs."""
         self.noted, self._step = {}, step
         if self._gives_gradients or not self._is_due() or not self.parameters:
             return
@@ -69,10 +69,10 @@ class ConflictProbe:
             self._note(tasks.rows.tolist(), tasks.jacobian, self._is_due(), tasks.gramian)
 
     def _note(self, rows: list[int], jacobian: Tensor, by_block: bool, gramian: Tensor | None = None, loss_weights: Tensor | float = 1.0) -> None:
-        """Cosines of every pair; those by block only when due, because each block's scalar products cost as much as its share of the network.
+        """Record cosines of every pair, and by block if due, because each block's scalar products cost as much as its share of the network.
 
         Args:
-            loss_weights: by which the gradients are not multiplied yet.
+            loss_weights: factors by which the gradients are not multiplied yet.
         """
         gramian = jacobian @ jacobian.T if gramian is None else gramian
         if self.every:
@@ -92,7 +92,7 @@ class ConflictProbe:
         for one, other in combinations(range(len(rows)), 2):
             pair = f"{tasks[rows[one]]}/{tasks[rows[other]]}{block}"
             cosine = cosines[one, other].clamp(-1, 1)
-            self.noted[f"conflict/{pair}"] = cosine  # NaN where a gradient is zero: the window leaves it out
+            self.noted[f"conflict/{pair}"] = cosine  # NaN if a gradient is zero; the window skips NaN
             if not block:
                 self.noted[f"conflict_share/{pair}"] = torch.where(cosine.isnan(), cosine, (cosine < 0).to(cosine))
 
@@ -103,7 +103,7 @@ def _lengths(gramian: Tensor) -> Tensor:
 
 
 def _with_shares(norms: Tensor) -> Noted:
-    """Norms (T,), NaN for a task that took no part, and each one's share of their sum."""
+    """Norms (T,), NaN for an absent task, and each norm's share of their sum."""
     return {"gradient_norm": norms, "gradient_share": norms / norms.nansum()}
 
 
@@ -113,7 +113,7 @@ def _flat(gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> T
 
 
 def _blocks(model: MultiTaskModel) -> dict[str, slice]:
-    """Names of the shared groups in which something is trained, and where each one's numbers stand in the flat gradient."""
+    """Names of the shared groups with trained parameters, and the slice of each in the flat gradient."""
     blocks: dict[str, slice] = {}
     start = 0
     for group in model.shared_groups():
@@ -125,30 +125,30 @@ def _blocks(model: MultiTaskModel) -> dict[str, slice]:
 
 
 class FeatureNorms:
-    """Norm of each task's gradient at the shared features, as its backward pass comes by: nothing more is computed. In bf16 right to 0.4 %.
+    """Norm of each task's gradient at the shared features, measured during its backward pass. Exact to 0.4 % in bf16.
 
-    Under a loss weighting it is the gradient that really goes into the shared network, loss weight and method included; under a gradient method
-    it is the task's own gradient, times its loss weight, before the method combines it.
+    Under a loss weighting it is the gradient that enters the shared network, including loss weight and method. Under a gradient method it is the
+    task's own gradient times its loss weight, before the method combines it.
     """
 
     def __init__(self, config: RunConfig, network: Network):
         self.tasks = network.model.tasks
-        self.parts: dict[str, list[Tensor]] = {}  # a task's norms at each feature that it reads, (N,) each: an image's own
+        self.parts: dict[str, list[Tensor]] = {}  # task -> its norms at each feature that it reads, (N,) each, one per image
         self.present: Sequence[str] = ()
         self.is_on = config.gradient_norms and network.model.has_shared_features and len(self.tasks) > 1
         if self.is_on:
             network.model.watch_features = lambda task, features: _Watched.apply(partial(self._note, task), *features)
 
     def begin(self, present: Sequence[str] = ()) -> None:
-        """Before the update's own backward pass: what came before it, such as the conflict probe's, does not count.
+        """Start a measurement. Call just before the update's backward pass, so that earlier passes (the conflict probe's) do not count.
 
         Args:
-            present: tasks with a loss in this step. One that the update leaves out all the same (roulette, a loss weight of 0) pulls with 0.
+            present: tasks with a loss in this step. If the update leaves one out (roulette, a loss weight of 0), its norm is 0.
         """
         self.parts, self.present = {}, present
 
     def noted(self) -> Noted:
-        """``gradient_norm`` and ``gradient_share`` (of the norms' sum), each (T,), NaN for a task that took no part; nothing where it is off."""
+        """``gradient_norm`` and ``gradient_share`` (of the norms' sum), each (T,), NaN for an absent task; empty if switched off."""
         if not self.parts:
             return {}
         lengths = {task: sum(map(len, own)) for task, own in self.parts.items()}
@@ -163,13 +163,13 @@ class FeatureNorms:
         return _with_shares(norms)
 
     def _note(self, task: str, gradients: Sequence[Tensor | None]) -> None:
-        # Image by image, because the norm of a whole tensor is computed by one thread only, while the others wait.
+        # Image by image, because torch computes the norm of a whole tensor in one thread.
         norms = [torch.linalg.vector_norm(each, dim=list(range(1, each.ndim))) for each in gradients if each is not None]
         self.parts.setdefault(task, []).extend(norms)
 
 
 class _Watched(torch.autograd.Function):
-    """The features as one task reads them. One node for all of them: a hook on each would take a percent of a small network's step."""
+    """Identity on the features that one task reads. One node for all of them: a hook on each costs 1 % of a small network's step."""
 
     @staticmethod
     def forward(ctx: Any, note: Callable[[Sequence[Tensor | None]], None], *features: Tensor) -> tuple[Tensor, ...]:
@@ -179,6 +179,6 @@ class _Watched(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        # A feature that nothing trained made (a frozen stage's) takes no gradient on: what arrives there moves no shared parameter.
+        # A feature of a frozen stage passes no gradient on, so a gradient there moves no shared parameter.
         ctx.note([gradient if is_needed else None for gradient, is_needed in zip(gradients, ctx.needs_input_grad[1:], strict=True)])
         return None, *gradients

@@ -1,6 +1,6 @@
-"""What a task's main metric on val is for who always answers the same: the mean, the most frequent class. No task is learnt that is no better.
+"""The main metric of a constant answer (the mean, the most frequent class) on val. A network that is not better has not learnt the task.
 
-The answers are those that the training images suggest, as each task kind says (``TaskKind.constant_answers``); the best of them counts.
+Each task kind derives its constant answers from the training targets (``TaskKind.constant_answers``); the best of them counts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _BATCH = 16
 
 
 def constant_answer(kind: TaskKind, val: MultiTaskDataset) -> float | None:
-    """The main metric of the best constant answer; None where that is not known (self-supervised, kinds from outside) or not defined."""
+    """The main metric of the best constant answer; None if it is unknown (self-supervised tasks, kinds of other packages) or not defined."""
     if (known := kind.constant_score()) is not None:
         return known
     answers, target = kind.constant_answers(), kind.task.target

@@ -19,11 +19,11 @@ from mtl_core.training.setup import Run
 
 @torch.no_grad()
 def evaluate(run: Run, model: MultiTaskModel, batches: Batches, control: Control) -> dict[str, float] | None:
-    """``{"<task>/loss": ..., "<task>/<metric>": ...}`` over all images of ``batches``; the loss is the mean over what counts in it
-    (images, known pixels, responsible places) and does not depend on the batch size, but for contrastive learning.
+    """``{"<task>/loss": ..., "<task>/<metric>": ...}`` over all images of ``batches``; the loss is the mean over the counted
+    items (images, known pixels, responsible places). It does not depend on the batch size, except in contrastive learning.
 
     Returns:
-        None if a stop or a pause was asked for meanwhile. A metric that is not defined (no image has the target) is left out.
+        None if a stop or a pause was requested meanwhile. A metric that is not defined (no image has the target) is left out.
     """
     model.eval()
     measurements = {name: kind.measurement() for name, kind in run.kinds.items()}
@@ -37,7 +37,7 @@ def evaluate(run: Run, model: MultiTaskModel, batches: Batches, control: Control
             output, target = labelled_part(kind, outputs[name], batch, run.complete)
             if len(target):
                 measurements[name].update(output, target)
-                parts[name].append(kind.loss_parts(output, target))  # read at the end: asked for here, the device would be waited for
+                parts[name].append(kind.loss_parts(output, target))  # read at the end, because reading here would synchronise the GPU
     scalars = {f"{name}/loss": _mean_loss(found) for name, found in parts.items() if found}
     for name, measurement in measurements.items():
         if control.interrupted:  # matching boxes over a large split takes seconds
@@ -47,15 +47,15 @@ def evaluate(run: Run, model: MultiTaskModel, batches: Batches, control: Control
 
 
 def _mean_loss(parts: list[Any]) -> float:
-    """Of (sum, number) of each batch, added up in double precision; NaN where nothing was counted."""
+    """Mean over batches of (sum, number), in double precision; NaN if the numbers are all 0."""
     total, count = (math.fsum(float(value) for value in column) for column in zip(*parts, strict=True))
     return total / count if count else math.nan
 
 
 def selection_score(config: RunConfig, kinds: Mapping[str, TaskKind], scalars: Mapping[str, float]) -> float:
-    """Mean over ``selecting_tasks`` of each one's selection metric on val, each at most 1; below 0, or not defined, counts as 0.
+    """Mean over ``selecting_tasks`` of each one's selection metric on val, each at most 1; a value below 0 or undefined counts as 0.
 
-    So one lost task can't drown the others, and scores of all epochs are means over the same tasks.
+    The floor keeps one failed task from outweighing the others, and scores of all epochs are means over the same tasks.
     """
     chosen = {name: kinds[name] for name in selecting_tasks(config, kinds)}
     values = [scalars.get(f"{name}/{kind.selection_metric}", 0.0) for name, kind in chosen.items()]
@@ -63,10 +63,10 @@ def selection_score(config: RunConfig, kinds: Mapping[str, TaskKind], scalars: M
 
 
 def selecting_tasks(config: RunConfig, kinds: Mapping[str, TaskKind]) -> list[str]:
-    """The tasks whose metrics choose the best checkpoint, the same ones in every epoch.
+    """The tasks whose metrics choose the best checkpoint; the same tasks in every epoch.
 
-    ``select_by`` where the config says it. Else the tasks that the run is about: not those that make their targets themselves, whose loss weight is
-    0, or that are not trained to the end. Where none of these is left, those trained to the end with a loss weight; then all.
+    ``select_by`` if the config has it. Otherwise all tasks that are supervised, have a loss weight above 0 and are trained to the last epoch. If
+    there is none, the tasks with a loss weight above 0 that are trained to the last epoch; if there is none, all tasks.
     """
     if config.select_by:
         return list(config.select_by)

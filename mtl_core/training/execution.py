@@ -1,4 +1,4 @@
-"""Where and how a model is computed: device, precision, memory layout, and the allocator's settings."""
+"""Execution of a model: device, precision, memory layout, and the allocator's settings."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from mtl_core.atomic_files import write_text
 from mtl_core.config import RunConfig
 from mtl_core.errors import DeviceError, Problem
 
-WORTH_IT = 0.95  # a setting must take at most this share of the time of the best before it, or noise would decide
+WORTH_IT = 0.95  # a setting must take at most this share of the best earlier time, or noise would decide
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How a run computes. ``precision`` is fp32 or bf16 (autocast), ``layout`` contiguous or channels_last."""
+    """Precision (fp32, or bf16 by autocast) and memory layout (contiguous or channels_last) of a run."""
 
     device: str
     precision: str
     layout: str
 
     def autocast(self) -> contextlib.AbstractContextManager:
-        """The context the model's forward pass runs in."""
+        """The autocast context of the model's forward pass."""
         return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """Of images and of the model's convolutions."""
+        """Memory format of the images and of the model's convolutions."""
         return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
 
 
@@ -45,7 +45,7 @@ def resolve_device(name: str) -> str:
     """``auto`` -> the best device of this machine; any other name is checked.
 
     Raises:
-        DeviceError: the device asked for is not there.
+        DeviceError: this machine does not have the device.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
@@ -59,7 +59,7 @@ def resolve_device(name: str) -> str:
 
 
 def device_name(device: str) -> str:
-    """What the device calls itself, as people read it: the GPU's own name, ``CPU (x86_64), 2 threads``, ``Apple GPU (MPS)``."""
+    """The device's name for display: the GPU's product name, ``CPU (x86_64), 2 threads``, ``Apple GPU (MPS)``."""
     if device == "cuda":
         return torch.cuda.get_device_name()
     threads = torch.get_num_threads()
@@ -67,10 +67,10 @@ def device_name(device: str) -> str:
 
 
 def choose(config: RunConfig, device: str, model: nn.Module, step: Callable[[nn.Module, Execution], None], memory: Path) -> Execution:
-    """Settle what the config leaves to ``auto`` by timing a few steps, and remember the answer in the file ``memory``.
+    """Choose precision and layout where the config says ``auto``, by timing a few steps. The file ``memory`` caches the choice.
 
     Args:
-        model: timed on copies; left as it is.
+        model: timed on copies; not changed.
         step: one forward and backward pass of the given model.
     """
     precisions = [config.precision] if config.precision != "auto" else ["fp32", "bf16"]
@@ -89,17 +89,17 @@ def choose(config: RunConfig, device: str, model: nn.Module, step: Callable[[nn.
 
 
 def tune_allocator() -> None:
-    """Keep glibc from handing memory back and faulting it in again at every step (a quarter of the time at 64 x 64); elsewhere, do nothing."""
+    """Keep glibc from returning memory and faulting it in again at every step (a quarter of the time at 64 x 64). No effect without glibc."""
     if platform.libc_ver()[0] != "glibc":
         return
     libc = ctypes.CDLL(None)
     trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
     libc.mallopt(trim_threshold, 2**31 - 1)
-    libc.mallopt(mmap_threshold, 32 * 2**20)  # the largest that glibc takes
+    libc.mallopt(mmap_threshold, 32 * 2**20)  # the largest value that glibc accepts
 
 
 def _fastest(candidates: list[Execution], model: nn.Module, step: Callable[[nn.Module, Execution], None]) -> Execution:
-    """By each one's fastest of three steps after one to warm up; in turn, so that what else the machine does for a moment falls on all."""
+    """The candidate with the fastest of three steps, after one to warm up. Candidates take turns, so that other load slows all alike."""
     timed = [copy.deepcopy(model).to(memory_format=candidate.memory_format) for candidate in candidates]
     rounds = [[_time(candidate, copied, step) for candidate, copied in zip(candidates, timed, strict=True)] for _ in range(4)]
     seconds = [min(own) for own in zip(*rounds[1:], strict=True)]
@@ -119,7 +119,7 @@ def _time(execution: Execution, model: nn.Module, step: Callable[[nn.Module, Exe
 
 
 def wait_for_device(device: str) -> None:
-    """Until the device has done what it was given."""
+    """Synchronise: return when the device has finished its queued work."""
     if device == "cuda":
         torch.cuda.synchronize()
     elif device == "mps":
@@ -127,7 +127,7 @@ def wait_for_device(device: str) -> None:
 
 
 def _key(config: RunConfig, device: str) -> str:
-    """What the fastest setting depends on: the machine and everything that shapes the network and its batch."""
+    """Cache key of the fastest setting: the machine and everything that shapes the network and its batch."""
     shape = config.model_dump(mode="json", include={"data", "tasks", "backbone", "sharing", "batch_size", "precision", "layout"})
     for task in shape["tasks"].values():
         task.pop("loss_weight")
@@ -139,10 +139,10 @@ def _read(memory: Path) -> dict[str, dict[str, str]]:
     try:
         remembered = json.loads(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}  # nothing remembered yet, or a torn file: measure again
+        return {}  # no file yet, or a damaged one: measure again
     return remembered if isinstance(remembered, dict) else {}
 
 
 def _remember(memory: Path, key: str, chosen: Execution) -> None:
-    with contextlib.suppress(OSError):  # a folder that can only be read: measured again next time
+    with contextlib.suppress(OSError):  # in a read-only folder the next run measures again
         write_text(memory, json.dumps({**_read(memory), key: asdict(chosen)}, indent=1))

@@ -1,4 +1,4 @@
-"""Settings that change while a run trains: loss weights and the learning rate, asked for live or replayed from the config."""
+"""Changes of loss weights and learning rate while a run trains, requested live or replayed from the config."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mtl_core.training.setup import Network
 class Changes:
     """The run's changes, in order of their steps.
 
-    Changes up to the step that the run stands at are carried out at once, without an event: they have been recorded before.
+    Changes up to the run's present step are applied at once, without an event, because they are already recorded.
     """
 
     def __init__(self, config: RunConfig, network: Network, step: int):
@@ -24,14 +24,14 @@ class Changes:
         self._apply()
 
     def due(self, control: Control, step: int, epoch: float) -> Iterator[SettingChanged | Message]:
-        """Carry out what is due before the step after ``step``: first what the config says, then what was asked for live."""
+        """Apply the changes that are due before the step after ``step``: first those of the config, then live requests."""
         while self.coming and self.coming[0].step <= step:
             change = self.coming.pop(0)
             yield self._carry_out(change, epoch, replayed=True)
         for key, value in control.take_changes():
             try:
                 yield self._carry_out(ChangeConfig(step=step, key=key, value=value), epoch, replayed=False)
-            except (ConfigError, ValueError) as error:  # checked where it was asked for; what it was checked against may have changed since
+            except (ConfigError, ValueError) as error:  # the request was checked, but the settings may have changed since
                 yield Message(f"not changed: {error}", "warning")
 
     def _carry_out(self, change: ChangeConfig, epoch: float, replayed: bool) -> SettingChanged:

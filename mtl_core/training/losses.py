@@ -1,4 +1,4 @@
-"""The losses of all tasks on one batch, whatever targets it lacks."""
+"""The losses of all tasks on one batch, also where images lack targets."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def task_losses(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any], batch
 
 
 def separate_losses(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any], batch: Batch, complete: Set[str]) -> tuple[list[Tensor], Tensor]:
-    """Each task's mean loss over the images labelled for it. Kept apart, because a backward pass from one entry of a stack visits every head.
+    """Each task's mean loss over the images labelled for it. Not stacked, because a backward pass from one entry of a stack visits every head.
 
     Args:
-        complete: targets that every image of the data set has; for them nothing needs to be looked up (on a GPU: waited for).
+        complete: targets that every image of the data set has; skipping the look-up for them avoids a GPU synchronisation.
 
     Returns:
         T scalars in the order of ``kinds``, the constant 0 for a task without a labelled image here; present (T,) bool.
@@ -38,7 +38,7 @@ def separate_losses(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any], b
 
 
 def _as_seen(batch: Batch) -> list[tuple[float, Batch]]:
-    """The batch with its share; where images were laid over each other, once with each one's own targets and once with its partner's."""
+    """The batch with share 1; after mixup, the batch with its own targets and again with the partners' targets, each with its share."""
     mix = batch.mix
     if mix is None:
         return [(1.0, batch)]
@@ -47,7 +47,7 @@ def _as_seen(batch: Batch) -> list[tuple[float, Batch]]:
 
 
 def _mean(parts: list[tuple[float, Tensor]]) -> Tensor:
-    """Of losses, each with how much it counts."""
+    """Weighted mean of (weight, loss) pairs."""
     if len(parts) == 1:
         return parts[0][1]
     total = sum(count for count, _ in parts)

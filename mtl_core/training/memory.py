@@ -1,7 +1,7 @@
-"""How much memory training a config takes, estimated before it starts, and whether that much is free.
+"""Estimate of the memory that training a config takes, compared with the free memory before the run starts.
 
-What the network keeps for its backward pass is measured without computing anything: on the meta device PyTorch follows shapes alone, and says
-which tensors it saves. The rest is counted: parameters, gradients, optimizer state, the Jacobian of gradient methods, the copies that are timed.
+The activations saved for the backward pass are measured on the meta device, where PyTorch tracks shapes only and reports the tensors it saves.
+The rest is counted: parameters, gradients, optimizer state, the Jacobian of gradient methods, the copies that are timed.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from mtl_core.tasks.pretext.self_supervised import with_views
 from mtl_core.training.build import build_balancer, sized_network
 from mtl_core.training.parts import NetworkParts, Parts
 
-USABLE = 0.9  # share of what is free that a run may be planned to take: the estimate is not exact, and others want memory, too
+USABLE = 0.9  # share of the free memory that a run may take: the estimate is not exact, and other programs need memory too
 FLOAT = 4  # bytes
 BF16_SHARE = 0.6  # of fp32's activations that are left under bf16: normalisation and losses stay in fp32
-WORKSPACE = 60 << 20  # bytes of a library's own: code that is loaded at the first step, scratch
-ALLOCATED = {"cpu": 1.6}  # times what lives at once, measured: glibc's gaps and what oneDNN reorders. On other devices ELSEWHERE, not measured
+WORKSPACE = 60 << 20  # bytes that libraries take at the first step: code, scratch buffers
+ALLOCATED = {"cpu": 1.6}  # measured factor on the live bytes: glibc's gaps, oneDNN's reordering. Other devices use ELSEWHERE, which is not measured
 ELSEWHERE = 1.25
 PER_OUTPUT = 6  # times a head's output: itself, what its loss keeps (log-probabilities, targets in their shape, masks), its gradients
 PER_LARGEST = 2  # times the largest tensor kept: gradients of two neighbours live at once, and so do a convolution's reordered input and output
-AUGMENTED_PIXEL = 40  # bytes a pixel while images are moved: where each comes from, as numbers and as an index
+AUGMENTED_PIXEL = 40  # bytes per pixel while images are moved: source positions as numbers and as an index
 EVALUATED = (64, 256)  # images in a batch of an evaluation, at least and at most, see ``Setup.evaluation_batches``
 EVALUATED_LARGEST = 3  # times the largest tensor: without a backward pass only neighbours live at once
 
@@ -45,8 +45,8 @@ class NetworkSizes:
     """Bytes of a network; ``kept``, ``largest``, ``outputs`` and ``features`` are for each image of a batch, ``has_maps``: it has convolutions."""
 
     parameters: int
-    shared: int  # of them, trained
-    own: tuple[int, ...]  # of them, trained by one task alone
+    shared: int  # trained parameters of the shared part
+    own: tuple[int, ...]  # trained parameters that one task alone uses
     kept: float
     largest: float
     outputs: float
@@ -56,13 +56,13 @@ class NetworkSizes:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes that training takes at its highest point, beside what the program itself takes.
+    """Peak bytes that training takes, in addition to the program itself.
 
     Attributes:
-        fixed: whatever the batch: parameters, gradients, optimizer state, Jacobian, copies.
-        jacobian: of it, the tasks' gradients and what the method or update keeps like them.
-        per_image: for each image of a batch.
-        evaluation: of an evaluation, which has batches of its own size.
+        fixed: bytes for any batch size: parameters, gradients, optimizer state, Jacobian, copies.
+        jacobian: the part of ``fixed`` for the tasks' gradients and the method's copies of them.
+        per_image: bytes per image of a batch.
+        evaluation: bytes of an evaluation, which has its own batch size.
     """
 
     fixed: int
@@ -71,7 +71,7 @@ class Estimate:
     evaluation: float
 
     def total(self, batch_size: int) -> float:
-        """With batches of this size."""
+        """Bytes with batches of this size."""
         evaluated = min(max(batch_size, EVALUATED[0]), EVALUATED[1])
         return self.fixed + max(batch_size * self.per_image, evaluated * self.evaluation)
 
@@ -87,16 +87,16 @@ class Estimate:
 
 
 def check(parts: Parts) -> None:
-    """Raise NotEnoughMemoryError where a run that begins now would not fit."""
+    """Raise NotEnoughMemoryError if a run that starts now would not fit."""
     if found := problems(parts):
         raise NotEnoughMemoryError(found)
 
 
 def problems(parts: Parts, later: bool = False) -> list[Problem]:
-    """Why a config does not fit into the memory that is free; empty where it does, or where ``MTL_MEMORY_CHECK`` is off.
+    """Problems if a config does not fit into the free memory; empty if it fits or ``MTL_MEMORY_CHECK`` is off.
 
     Args:
-        later: it waits for the run that trains now, so what this program holds counts as free.
+        later: the run waits for the run that trains now, so the memory of this program counts as free.
     """
     if settings.memory_check() == "off":
         return []
@@ -108,7 +108,7 @@ def problems(parts: Parts, later: bool = False) -> list[Problem]:
 
 
 def estimate(parts: Parts) -> Estimate:
-    """What training a config takes.
+    """The memory that training a config takes.
 
     Raises:
         ConfigError: the network cannot be built.
@@ -123,7 +123,7 @@ def estimate(parts: Parts) -> Estimate:
     jacobian = 0 if at_features else rows * sizes.shared
     state = _state(config, sizes, is_task_vectors)
     timed = _candidates(config, sizes.has_maps)
-    # The copies that are timed are gone before there is an optimizer; gradients are there at both times.
+    # The timed copies are freed before the optimizer exists; gradients exist at both times.
     fixed = WORKSPACE + whole + gradients + max(state + jacobian, timed * whole if timed > 1 else 0)
     channels, height, width = source.image_shape()
     share = BF16_SHARE if config.precision == "bf16" else 1.0
@@ -141,9 +141,9 @@ def copies_kept(config: RunConfig, balancer: Balancer) -> int:
     """How many flat gradients (P,) of the shared network a step holds at once, beside ``.grad``."""
     count = len(config.tasks)
     if config.update.name == "task_vectors":
-        return 2 * count + 1  # each task's copy, and at a round's end its difference; the network itself is counted
+        return 2 * count + 1  # each task's copy, and its difference at the end of a round; the network itself is counted elsewhere
     if isinstance(balancer, GradientAggregator) and not balancer.is_plain():
-        return (2 + balancer.jacobians_kept) * count + 2  # the Jacobian, what the method makes of it and remembers; one task's parts; the update
+        return (2 + balancer.jacobians_kept) * count + 2  # the Jacobian, the method's result and stored Jacobians; one task's parts; the update
     if config.conflict_every and count > 1:
         return 2 * count  # each task's parts, then stacked
     return 0
@@ -155,7 +155,7 @@ def free_on(device: str, later: bool = False) -> int:
         held = torch.cuda.memory_reserved() if later else torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
         return torch.cuda.mem_get_info()[0] + held
     free = free_memory.free_bytes() + (free_memory.returning_bytes() if later else 0)
-    if device == "mps":  # it shares the machine's memory, and takes no more than a part of it
+    if device == "mps":  # it shares the machine's memory and may use only a part of it
         held = 0 if later else torch.mps.driver_allocated_memory()
         return min(free, torch.mps.recommended_max_memory() - held)
     return free
@@ -182,7 +182,7 @@ def _candidates(config: RunConfig, has_maps: bool) -> int:
 
 
 def _augmented(config: RunConfig, channels: int, height: int, width: int) -> float:
-    """Bytes an image while it is changed."""
+    """Bytes per image during augmentation."""
     changes = config.augmentation.model_dump()
     if not any(changes.values()):
         return 0.0
@@ -190,10 +190,10 @@ def _augmented(config: RunConfig, channels: int, height: int, width: int) -> flo
 
 
 def network_sizes(config: RunConfig, network: NetworkParts, source: DataSource) -> NetworkSizes:
-    """Sizes of the network of a config, remembered for as long as nothing that shapes it changes.
+    """Sizes of the network of a config, cached until something that shapes the network changes.
 
     Raises:
-        ConfigError: it cannot be built, or cannot take the images.
+        ConfigError: the network cannot be built, or the images do not fit it.
     """
     shape = config.model_dump_json(include={"data", "tasks", "backbone", "sharing"})
     return _measured(_Key(f"{shape} {source.image_shape()} {source.tasks()} {config.batch_size == 1}", (config, network, source)))
@@ -201,7 +201,7 @@ def network_sizes(config: RunConfig, network: NetworkParts, source: DataSource) 
 
 @dataclass(frozen=True)
 class _Key:
-    """What a network's sizes depend on, as text; ``of`` is the config, its network's parts and its source."""
+    """Cache key of a network's sizes, as text; ``of`` holds config, network parts and source."""
 
     text: str
     of: Any
@@ -225,7 +225,7 @@ def _measured(key: _Key) -> NetworkSizes:
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage  # each once; held, so that no other takes its address
+        kept[storage._cdata] = storage  # each storage once; holding it keeps its address from being reused
         return tensor
 
     model.split_features = model.has_shared_features
@@ -260,7 +260,7 @@ def _tensors(nested: Any) -> list[Tensor]:
 
 
 def _refusal(config: RunConfig, needs: Estimate, free: int, device: str) -> Problem:
-    """What is missing, and which settings make it less."""
+    """The problem: the missing memory, and the settings that reduce the need."""
     where = "is free" if device == "cpu" else "is free on the GPU"
     said = f"the run needs about {_gigabytes(needs.total(config.batch_size))} of memory, and {_gigabytes(free)} {where}"
     width = next((name for name in ("width", "hidden") if name in config.backbone.options or _has_option(config, name)), "")

@@ -1,4 +1,4 @@
-"""The tensors of a saved network that a network to be used needs: one rule for resuming, evaluating, predicting and exporting."""
+"""Matching of a checkpoint's tensors to a network. Resuming, evaluating, predicting and exporting use it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from mtl_core.errors import TrainingError
 
 
 class OtherNetworkError(TrainingError):
-    """A checkpoint's tensors are not those of the network that is to take them."""
+    """A checkpoint's tensors do not fit the network."""
 
 
 def fitting_tensors(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of ``saved`` that ``wanted`` (a ``state_dict``) names. More may be saved: a fork may leave tasks of its parent out.
+    """The tensors of ``saved`` that ``wanted`` (a ``state_dict``) names. ``saved`` may hold more: a fork may leave out tasks of its parent.
 
     Raises:
-        OtherNetworkError: one is missing or of another shape; says which.
+        OtherNetworkError: a tensor is missing or has another shape; the message names it.
     """
     for name, tensor in wanted.items():
         if name not in saved or saved[name].shape != tensor.shape:

@@ -1,4 +1,4 @@
-"""Optimizers and the learning rate: the run's for the shared network, and a task's own where it has one."""
+"""Optimizers and the learning rate: the run's optimizer, and optimizers of single tasks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mtl_core.config import RunConfig
 from mtl_core.config_sections import OptimizerConfig, ScheduleConfig
 from mtl_core.sharing.model import MultiTaskModel
 
-LOWEST_LR = 0.01  # of the cosine schedule, as a share of lr
+LOWEST_LR = 0.01  # lowest value of the cosine schedule, as a share of lr
 
 
 def optimizer_of(config: RunConfig, model: MultiTaskModel, balancer: nn.Module) -> RunOptimizer:
-    """The run's optimizer. A task with an optimizer of its own updates with it what only this task uses."""
+    """The run's optimizer. A task's own optimizer updates the parameters that only this task uses."""
     own = {name: task.optimizer for name, task in config.tasks.items() if task.optimizer is not None}
     if not own:
         return build_optimizer(config.optimizer, model, balancer)
@@ -32,18 +32,18 @@ def optimizer_of(config: RunConfig, model: MultiTaskModel, balancer: nn.Module) 
 
 
 def build_optimizer(config: OptimizerConfig, model: nn.Module, balancer: nn.Module) -> torch.optim.Optimizer:
-    """One optimizer for the network and for what the balancer learns."""
+    """One optimizer for the parameters of the network and of the balancer."""
     return make_optimizer(config, list(model.parameters()), list(balancer.parameters()))
 
 
 def make_optimizer(
     config: OptimizerConfig, parameters: Sequence[Tensor], undecayed: Sequence[Tensor] = (), own_lr: float | None = None
 ) -> torch.optim.Optimizer:
-    """An optimizer with decay on matrices and kernels only.
+    """An optimizer with weight decay on matrices and kernels only.
 
     Args:
-        undecayed: more parameters, none of which decay.
-        own_lr: its learning rate does not follow the run's, only its schedule.
+        undecayed: further parameters, without weight decay.
+        own_lr: the learning rate is independent of the run's and follows only the schedule.
     """
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
@@ -57,14 +57,14 @@ def make_optimizer(
 
 
 class JoinedOptimizer:
-    """Several optimizers as one. Its parameters are numbered through, part after part, as if all were one optimizer's."""
+    """Several optimizers as one. Parameters are numbered consecutively, part after part, as in one optimizer."""
 
     def __init__(self, parts: Sequence[torch.optim.Optimizer]):
         self.parts = list(parts)
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """Those of all parts, in order; the parts' own, not copies."""
+        """The groups of all parts, in order; the parts' own dicts, not copies."""
         return [group for part in self.parts for group in part.param_groups]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -103,7 +103,7 @@ RunOptimizer = torch.optim.Optimizer | JoinedOptimizer
 
 
 def algorithms(optimizer: RunOptimizer) -> list[str]:
-    """Which update rule each parameter has, in the optimizer's order: one rule's state means nothing to another."""
+    """The update rule of each parameter, in the optimizer's order. A state fits only the rule that wrote it."""
     parts = optimizer.parts if isinstance(optimizer, JoinedOptimizer) else [optimizer]
     return [type(part).__name__ for part in parts for group in part.param_groups for _ in group["params"]]
 
@@ -125,22 +125,22 @@ def schedule_of(config: ScheduleConfig, steps_total: int) -> Callable[[int], flo
 
 @dataclass
 class LearningRate:
-    """The learning rate of every step: ``highest`` times the schedule's factor. Nothing else is remembered.
+    """The learning rate of every step: ``highest`` times the schedule's factor. Has no other state.
 
     Attributes:
-        factor: of the number of steps done.
-        highest: what the schedule's factor multiplies; changed while a run trains, see ``mtl_core.training.live_changes``.
+        factor: the schedule, number of steps done -> factor.
+        highest: the base learning rate; may change while a run trains, see ``mtl_core.training.live_changes``.
     """
 
     factor: Callable[[int], float]
     highest: float
 
     def at(self, number: int) -> float:
-        """Of step ``number`` (1 is the first)."""
+        """The learning rate of step ``number`` (1 is the first)."""
         return self.highest * self.factor(number - 1)
 
     def use(self, optimizer: RunOptimizer, number: int) -> None:
-        """Let an optimizer do step ``number`` with its rate. Groups with a learning rate of their own follow the schedule with that."""
+        """Set an optimizer's learning rate for step ``number``. The schedule also scales groups with a learning rate of their own."""
         factor = self.factor(number - 1)
         for group in optimizer.param_groups:
             group["lr"] = group.get("own_lr", self.highest) * factor

@@ -1,4 +1,4 @@
-"""A config resolved: each part that it names is looked up once and its options are checked. What builds a run takes these parts, never names."""
+"""Resolved configs: each named part is looked up once and its options are checked. Code that builds a run takes these parts, not names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Part:
 
 @dataclass(frozen=True)
 class NetworkParts:
-    """What a network is made of, beside its tasks. Needs no data set: a trained network is used where there is none."""
+    """Backbone and sharing scheme of a network. Needs no data set, because a trained network is also used without one."""
 
     backbone: Part
     sharing: Part
@@ -37,10 +37,10 @@ class NetworkParts:
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything that a config names. Its tasks are looked up when the data set's are known (``build_kinds``).
+    """All parts that a config names, except the tasks, which ``build_kinds`` looks up when the data set's tasks are known.
 
     Attributes:
-        device: ``cpu``, ``cuda`` or ``mps``; it is there.
+        device: ``cpu``, ``cuda`` or ``mps``; available on this machine.
         source: the data set, not prepared.
     """
 
@@ -56,8 +56,8 @@ def resolve(config: RunConfig) -> Parts:
     """Look up everything that a config names on this machine.
 
     Raises:
-        ConfigError: a part does not exist, its options are wrong, or it does not go together with the rest of the config.
-        DeviceError: the device is not there.
+        ConfigError: a part does not exist, its options are wrong, or it does not fit the rest of the config.
+        DeviceError: this machine does not have the device.
     """
     device = resolve_device(config.device)
     return Parts(config, device, open_source(config.data), network_parts(config), balancing_part(config), update_part(config))
@@ -72,7 +72,7 @@ def balancing_part(config: RunConfig) -> Part:
     """The balancing method.
 
     Raises:
-        ConfigError: it does not exist, its options are wrong, or it wants features that the sharing scheme does not have.
+        ConfigError: the method does not exist, its options are wrong, or it needs features that the sharing scheme does not have.
     """
     found = _part(BALANCERS, config.balancing, "balancing")
     at_features = getattr(found.options, "gradients", "parameters") == "features"
@@ -84,7 +84,7 @@ def balancing_part(config: RunConfig) -> Part:
 
 
 def update_part(config: RunConfig) -> Part:
-    """How a step changes the network. Raises ConfigError where it does not exist, its options are wrong, or the rest of the config rules it out."""
+    """The update. Raises ConfigError if it does not exist, its options are wrong, or it does not fit the rest of the config."""
     found = _part(UPDATES, config.update, "update")
     if problems := found.type.problems(config):
         raise ConfigError(problems)

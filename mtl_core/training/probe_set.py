@@ -1,7 +1,8 @@
-"""The probe set: a few validation images, the same through the whole run, predicted at every epoch and kept."""
+"""The probe set: a few fixed validation images whose predictions are saved at every epoch."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,14 @@ class ProbeSet:
 
     ``targets.npz``: ``images`` uint8 (n, H, W, 3), ``index`` (n,) its rows in val, and per task ``target/<task>`` and ``labelled/<task>``;
     for a self-supervised task also ``input/<task>`` uint8 (n, H, W, 3), the changed images that it sees.
-    ``epoch_<k>.npz``: per task its predictions, see ``mtl_core.tasks.kind``; ``candidates/<task>`` where the kind has some.
+    ``epoch_<k>.npz``: per task its predictions, see ``mtl_core.tasks.kind``; ``candidates/<task>`` if the kind has candidates.
     """
 
     def __init__(self, run: Run, model: MultiTaskModel, folder: Path):
         self.run, self.model = run, model
         self.folder = folder / "probes"
         self.folder.mkdir(exist_ok=True)
-        for left in self.folder.glob(".*.tmp"):  # of a process that was killed while it wrote
+        for left in self.folder.glob(".*.tmp"):  # left by a process that was killed while writing
             left.unlink(missing_ok=True)
         rows = evenly_spaced_rows(run.data.val, run.config.probe_samples)
         dataset = rows_of(run.data.val, rows)
@@ -47,7 +48,7 @@ class ProbeSet:
         _write(self.folder / "targets.npz", arrays)
 
     def _made(self, dataset: MultiTaskDataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """What each self-supervised task sees of the probe images, and its targets: those of the evaluation that predicts them."""
+        """Each self-supervised task's views of the probe images and its targets, as the evaluation draws them."""
         if self.batches.views is None:
             return {}
         plain = self.run.evaluation_batches(dataset)
@@ -56,7 +57,7 @@ class ProbeSet:
 
     @torch.no_grad()
     def save(self, epoch: int) -> ProbesSaved:
-        """Predict and keep the state after ``epoch`` epochs."""
+        """Predict the probe images after ``epoch`` epochs and save the predictions."""
         self.model.eval()
         parts = []
         for batch in self.batches.epoch(0):
@@ -70,9 +71,24 @@ class ProbeSet:
         _write(path, joined(parts))
         return ProbesSaved(epoch, f"probes/{path.name}")
 
+    @torch.no_grad()
+    def learnt(self) -> dict[str, float]:
+        """What the sharing scheme has learnt, as ``sharing/<matrix>/<row>/<column>``; over the probe images where it depends on images."""
+        self.model.eval()
+        batch = next(iter(self.batches.epoch(0)))
+        with self.run.execution.autocast():
+            found = self.model.learnt(batch.images)
+        return {
+            f"sharing/{matrix.name}/{row}/{column}": value
+            for matrix in found
+            for row, values in zip(matrix.rows, matrix.values.tolist(), strict=True)
+            for column, value in zip(matrix.columns, values, strict=True)
+            if math.isfinite(value)
+        }
+
 
 def decoded(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """What a probe file keeps of a batch: predictions by task, and ``candidates/<task>`` where its kind has some."""
+    """The arrays that a probe file holds for a batch: predictions by task, and ``candidates/<task>`` if the kind has candidates."""
     arrays = {name: kind.decode(outputs[name]) for name, kind in kinds.items()}
     for name, kind in kinds.items():
         if (candidates := kind.candidates(outputs[name])) is not None:
@@ -81,7 +97,7 @@ def decoded(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any]) -> dict[s
 
 
 def joined(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The same of several batches in a row. Rows of candidates are as long as the longest batch has them."""
+    """The arrays of several batches concatenated. Rows of candidates are padded to the longest batch's."""
     arrays = {}
     for name in parts[0]:
         rows = [part[name] for part in parts]

@@ -1,4 +1,4 @@
-"""What a run says of itself when it starts: device, sizes, and what each task's metrics mean."""
+"""Facts that a run records when it starts: device, sizes, and the meaning of each task's metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mtl_core.training.setup import Setup
 
 
 def run_info(setup: Setup) -> dict[str, Any]:
-    """JSON-able facts about a run that the screen shows: device, sizes, and what each task's metrics mean."""
+    """JSON-able facts that pages show about a run: device, sizes, and the meaning of each task's metrics."""
     run, network = setup.run, setup.network
     return {
         "device": run.execution.device,
@@ -36,7 +36,7 @@ def run_info(setup: Setup) -> dict[str, Any]:
 
 
 def parameter_counts(model: Any) -> dict[str, Any]:
-    """Numbers that are trained in the shared part and in each task's own; where some of the network is frozen, how many that are."""
+    """Counts of trained parameters in the shared part and in each task's own; with frozen parameters, their count too."""
     frozen = sum(parameter.numel() for parameter in model.parameters() if not parameter.requires_grad)
     return {
         "shared": sum(parameter.numel() for parameter in trained(model.shared_parameters())),

@@ -1,4 +1,4 @@
-"""What a run's loop works with: the run itself, its network, and how far it has come. All of it is made by ``mtl_core.training.build``."""
+"""Setup: the objects of the training loop (run, network, progress). ``mtl_core.training.build`` makes them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from mtl_core.training.step_averages import StepResult, Window
 
 @dataclass(frozen=True)
 class Run:
-    """What is trained, on what and how. Nothing of it changes while it trains.
+    """Config, data, task kinds and execution of a run. They do not change while the run trains.
 
     Attributes:
-        config: as it was asked for; ``Changes`` knows what was changed since.
+        config: the config at the start; ``Changes`` holds later changes.
         complete: targets that every image of every split has.
     """
 
@@ -49,7 +49,7 @@ class Run:
         return self.config.trains((step - 1) // self.steps_per_epoch + 1)
 
     def evaluation_batches(self, dataset: MultiTaskDataset) -> Batches:
-        """The images of ``dataset`` in order, as they are."""
+        """The images of ``dataset`` in order, without augmentation."""
         return Batches(
             dataset,
             targets=read_targets(self.kinds),
@@ -67,12 +67,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Network:
-    """What a step changes: the network, its balancing method, and the optimizer of both.
+    """The objects that a step changes: the network, its balancing method, and the optimizer of both.
 
     Attributes:
         rate: the learning rate of a step.
-        loss_weights: (T,) as they are now. One tensor for the whole run, changed in place.
-        weighted: whose loss weight is above 0 now; as many.
+        loss_weights: (T,) current loss weights. One tensor for the whole run, changed in place.
+        weighted: T flags, True for a loss weight above 0.
     """
 
     model: MultiTaskModel
@@ -90,33 +90,33 @@ class Network:
 
     @cached_property
     def draws(self) -> bool:
-        """Whether a step may draw without asking for the generators itself. The context costs a little at each call of torch."""
+        """Whether a step may draw random numbers without opening the run's generators itself. Their context slows each call of torch a little."""
         return draws(self.model) or self.balancer.may_draw()
 
 
 @dataclass
 class Position:
-    """Where a run stands; all of it is in the checkpoint."""
+    """A run's position. The checkpoint holds all of it."""
 
     epoch: int = 0  # whole epochs, evaluation included
     step_in_epoch: int = 0
     step: int = 0
     best_score: float = -1.0
-    training_seconds: float = 0.0  # in training steps only
+    training_seconds: float = 0.0  # time in training steps, without evaluation
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
         return asdict(self)
 
     def move_to(self, values: Mapping[str, Any]) -> None:
-        """Stand where ``as_dict`` was taken."""
+        """Restore the values of ``as_dict``."""
         for name, value in values.items():
             setattr(self, name, value)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come. ``random`` holds the generators of everything that is drawn while it trains."""
+    """A run's position, curves and random state. ``random`` holds the generators of everything that is drawn while it trains."""
 
     window: Window
     random: Generators
@@ -133,12 +133,12 @@ class Update(Protocol):
         """What it remembers from step to step, for the checkpoint."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where ``state_dict`` was taken."""
+        """Restore the state of ``state_dict``."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A run, made ready to train."""
+    """A run that is ready to train."""
 
     run: Run
     network: Network
@@ -146,18 +146,18 @@ class Setup:
     update: Update
 
     def drawing(self) -> contextlib.AbstractContextManager:
-        """The context of a step: what the network draws, or a balancing method from elsewhere, comes from this run's generators."""
+        """The context of a step, in which the network and balancing methods of other packages draw from this run's generators."""
         return self.progress.random.drawing() if self.network.draws else contextlib.nullcontext()
 
     @property
     def epochs_done(self) -> float:
-        """Whole epochs, and the fraction of the one that it stands in."""
+        """Finished epochs, plus the fraction of the present one."""
         position = self.progress.position
         return position.epoch + position.step_in_epoch / self.run.steps_per_epoch
 
 
 def evaluation_batch_size(config: RunConfig) -> int:
-    """Large enough to be fast, small enough to stop between two."""
+    """Batch size of evaluations: large enough to be fast, small enough to stop between two batches."""
     return min(max(config.batch_size, 64), 256)
 
 
@@ -167,7 +167,7 @@ def read_targets(kinds: Mapping[str, TaskKind]) -> list[str]:
 
 
 def views_of(kinds: Mapping[str, TaskKind]) -> Callable[[Batch, int, int, int], Batch] | None:
-    """What gives a batch the views of the self-supervised tasks; None where there are none."""
+    """The function that adds the self-supervised tasks' views to a batch; None if no task is self-supervised."""
     if not any(kind.is_self_supervised for kind in kinds.values()):
         return None
     return lambda batch, seed, epoch, step: with_views(batch, kinds, seed, epoch, step)

@@ -1,4 +1,4 @@
-"""One joint optimizer step over all tasks, and what happens when its numbers are not finite."""
+"""One joint optimizer step over all tasks, and the handling of losses and gradients that are not finite."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from mtl_core.training.losses import separate_losses, task_losses
 from mtl_core.training.setup import Network, Run
 from mtl_core.training.step_averages import StepResult
 
-MOST_SKIPPED = 10  # steps in a row that 'skip' leaves out before it gives up: by then the network itself holds NaN
+MOST_SKIPPED = 10  # consecutive skipped steps before the run fails: by then the network itself holds NaN
 
 
 class SkippedStep(Exception):  # noqa: N818 - not an error: the run goes on
-    """A step whose loss or gradient was not finite, and which changed nothing."""
+    """A step was skipped because its loss or gradient was not finite. It changed nothing."""
 
 
 class UpdateOptions(BaseModel):
@@ -31,7 +31,7 @@ class UpdateOptions(BaseModel):
 
 
 class JointStep:
-    """Every task's loss on one batch, one update of all parameters. A task outside its own epochs counts as absent.
+    """One update of all parameters from every task's loss on one batch. A task outside its own epochs counts as absent.
 
     With ``on_non_finite: skip`` a step with a NaN or infinite loss or gradient leaves parameters, optimizer state and running means of
     normalisation as they were; only the schedule moves on.
@@ -43,7 +43,7 @@ class JointStep:
 
     def __init__(self, run: Run, network: Network, options: UpdateOptions | None = None):
         self.run, self.network, self.options = run, network, options
-        self.on: list[bool] = []  # which tasks are in their own epochs at the present step
+        self.on: list[bool] = []  # the tasks within their own epochs at the present step
         self.skipped_in_a_row = 0
         self.conflict, self.norms = ConflictProbe(run.config, network), FeatureNorms(run.config, network)
 
@@ -51,8 +51,8 @@ class JointStep:
         """Do step ``number`` (1 is the first).
 
         Raises:
-            SkippedStep: nothing was changed.
-            NonFiniteLossError: too many in a row were skipped.
+            SkippedStep: the step changed nothing.
+            NonFiniteLossError: too many consecutive steps were skipped.
         """
         if self.run.config.on_non_finite != "skip":
             return self._step(batch, number)
@@ -68,15 +68,15 @@ class JointStep:
 
     @classmethod
     def problems(cls, config: RunConfig) -> list[Problem]:
-        """What in a config does not go together with this update."""
+        """Settings of a config that do not fit this update."""
         return []
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: a step changes the network, its balancing method and its optimizer, and these are in the checkpoint."""
+        """Empty: the update has no state beside network, balancing method and optimizer."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to put back."""
+        """Do nothing: ``state_dict`` is empty."""
 
     def _step(self, batch: Batch, number: int, must_be_finite: bool = False) -> StepResult:
         run, network = self.run, self.network
@@ -92,7 +92,7 @@ class JointStep:
         # A task of loss weight 0 has no graph: a gradient of zeros would let momentum and weight decay move its head.
         factors = zip(losses, network.loss_weights, network.weighted, strict=True)
         weighted = [loss * loss_weight if is_weighted else loss.new_zeros(()) for loss, loss_weight, is_weighted in factors]
-        if not any(loss.requires_grad for loss in weighted):  # no image of this batch has any target: there is nothing to learn
+        if not any(loss.requires_grad for loss in weighted):  # no image of this batch has a target
             return StepResult(values, present, values.sum(), torch.zeros_like(values))
         if must_be_finite:
             self._check_losses(values, number)
@@ -111,7 +111,7 @@ class JointStep:
 
     @torch.no_grad()
     def _losses_now(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The weighted losses (T,) of a batch as they are, and which tasks are present (T,)."""
+        """The present weighted losses (T,) of a batch, and the tasks present (T,) bool."""
         with self.run.execution.autocast():
             outputs = self.network.model(batch.images, batch.parts)
         losses, present = task_losses(self.run.kinds, outputs, batch, self.run.complete)

@@ -1,4 +1,4 @@
-"""Means over the steps since the last point of the curves."""
+"""Means of step results over the steps since the last point of the curves."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mtl_core.errors import NonFiniteLossError
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step gives for the curves; nothing in it has a graph.
+    """The results of a step for the curves, detached from the graph.
 
     Attributes:
         losses: (T,) each task's loss, 0 where absent.
         present: (T,) bool, the tasks with a loss in this step.
-        combined: scalar, the loss that the method made of them.
-        coefficients: (T,) that multiplied the tasks' weighted losses or gradients.
-        extras: what else was seen: the first part of a scalar's key -> a 0-d tensor, or (T,) with a number for each task. NaN for nothing seen.
+        combined: scalar, the loss that the method combined them to.
+        coefficients: (T,) factors on the tasks' weighted losses or gradients.
+        extras: other measurements: the first part of a scalar's key -> a 0-d tensor, or (T,) one number per task. NaN if not measured.
     """
 
     losses: Tensor
@@ -33,11 +33,11 @@ class StepResult:
 
 
 class Window:
-    """Sums kept on the device, so that a GPU is not waited for at each step. Part of the checkpoint: a run stopped inside a window goes on in it.
+    """Sums on the device, so that a step needs no GPU synchronisation. The checkpoint holds them, so that a resumed run continues the window.
 
     Args:
         tasks: names, in the order of the losses.
-        loss_weights: (T,) the factors as they are now; a task's effective weight at a step is this times the balancer's coefficient.
+        loss_weights: (T,) current loss weights; a task's effective weight at a step is its loss weight times the balancer's coefficient.
     """
 
     def __init__(self, tasks: Sequence[str], loss_weights: Tensor):
@@ -48,11 +48,11 @@ class Window:
         zeros = torch.zeros_like(self.loss_weights)
         self.losses, self.present, self.coefficients, self.combined = zeros, zeros.clone(), zeros.clone(), zeros.sum()
         self.steps = 0
-        self.noted: dict[str, list[Tensor]] = {}  # a step each, put together at the window's end: many small sums would cost more than what they sum
-        self._each: list[Tensor] = []  # every step's own losses, to name the first bad one
+        self.noted: dict[str, list[Tensor]] = {}  # one entry per step; a sum at each step would cost more than the measurement
+        self._each: list[Tensor] = []  # every step's losses, to find the first that is not finite
 
     def add(self, result: StepResult) -> None:
-        """One step. NaN in its extras is not seen; the rest's mean is one point."""
+        """Add one step. NaN in its extras is left out of the means."""
         self.losses = self.losses + result.losses
         self.present = self.present + result.present
         self.coefficients = self.coefficients + result.coefficients * self.loss_weights
@@ -63,7 +63,7 @@ class Window:
             self.noted.setdefault(key, []).append(value.detach())
 
     def check(self, step: int) -> None:
-        """Raise NonFiniteLossError, with its first step, if a task's loss or the combined one was NaN or infinite. ``step`` is the newest."""
+        """Raise NonFiniteLossError, naming the first such step, if a task's loss or the combined loss was NaN or infinite. ``step`` is the newest."""
         named = (*zip(self.tasks, self.losses.tolist(), strict=True), ("", float(self.combined)))
         if all(total - total == 0.0 for _, total in named):
             return
@@ -75,13 +75,13 @@ class Window:
         raise NonFiniteLossError(task, step, total)
 
     def close(self, step: int) -> dict[str, float]:
-        """The means; starts a new window. A task that was in none of its steps is left out.
+        """Return the means and start a new window. Tasks that were absent in all steps are left out.
 
         Raises:
             NonFiniteLossError: as ``check``.
         """
         self.check(step)
-        if not self.steps:  # every one of them was skipped
+        if not self.steps:  # every step was skipped
             return {}
         scalars: dict[str, float] = {}
         sums = (self.losses.tolist(), self.present.tolist(), self.coefficients.tolist())
@@ -99,13 +99,13 @@ class Window:
         return scalars
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and a count, for the checkpoint."""
+        """The sums (tensors) and the number of steps, for the checkpoint."""
         names = ("losses", "present", "coefficients", "combined", "steps", "noted")
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where ``state_dict`` was taken."""
+        """Restore the state of ``state_dict``."""
         for name, value in state.items():
             setattr(self, name, value)
-        # Older checkpoints hold a sum and a count here; one mean on the curves is less without them.
+        # Older checkpoints hold a sum and a count here, which are dropped: one mean on the curves covers fewer steps.
         self.noted = {key: steps for key, steps in self.noted.items() if all(torch.is_tensor(step) and step.is_floating_point() for step in steps)}

@@ -1,9 +1,9 @@
-"""Task vectors: each task trains its own copy of the shared network for some steps, then the differences are added up.
+"""Task vectors: each task trains its own copy of the shared network for some steps; then the differences are added up.
 
-The article's update, theta(t+1) = theta(t) + alpha * sum_i theta_i. Read literally, with theta_i the parameters that task i has come to, it
-multiplies the network by 1 + alpha T in every round and diverges (docs/task-vectors.md has a run that shows it). Read with theta_i as the
-task vector, the difference of task i's copy to where it began (Ilharco et al. 2023, "Editing Models with Task Arithmetic"), it is a method; with
-alpha = 1/T it is local averaging, as federated averaging does over clients (McMahan et al. 2017, algorithm 1), T the tasks that took a step.
+The article's update, theta(t+1) = theta(t) + alpha * sum_i theta_i. With theta_i the parameters of task i's copy, the formula
+multiplies the network by 1 + alpha T in every round and diverges (docs/task-vectors.md shows a run). With theta_i the task vector, the difference
+between task i's copy and its start (Ilharco et al. 2023, "Editing Models with Task Arithmetic"), the formula is a working method. With
+alpha = 1/T it is local averaging, like federated averaging over clients (McMahan et al. 2017, algorithm 1). T counts the tasks that took a step.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from mtl_core.balancing import PLAIN
 from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
 from mtl_core.errors import Problem
@@ -39,29 +40,29 @@ class TaskVectorsOptions(UpdateOptions):
         "copies.",
     )
     local_steps: int = Field(
-        10, ge=1, le=10_000, description="Steps that each task takes on its own copy before they are put together. A round also ends with its epoch."
+        10, ge=1, le=10_000, description="Steps that each task takes on its own copy before copies are combined. A round also ends with an epoch."
     )
     vector: Literal["difference", "parameters"] = Field(
         "difference",
-        description="What is summed. 'difference': what each copy has learnt, the task vector. 'parameters': the copies themselves, the article's "
-        "formula to the letter: it diverges, and is here to be seen doing so.",
+        description="What is summed. 'difference': the change of each copy, its task vector. 'parameters': the copies themselves, the article's "
+        "literal formula; it diverges, and is offered to demonstrate that.",
     )
 
 
 class TaskVectors:
-    """One call is one batch: every task takes one step on its own copy, with its own optimizer, and at a round's end the copies are put together.
+    """In each call every task takes one step on its own copy, with its own optimizer. At the end of a round the copies are combined.
 
-    What only one task uses (its head) has no copy; its task trains it in place. The tasks take their steps one after another on the one device, from
-    the same batch; nothing that one does is seen by another before the round's end, so the result is that of training them at the same time.
+    Parameters that only one task uses (its head) have no copy; the task trains them in place. The tasks take their steps one after another on one
+    device, from the same batch. No task sees another's step before the round ends, so the result equals simultaneous training.
 
-    Deviations and choices. Running means of normalisation are averaged over the copies, never summed: they are measurements. Each
-    task's optimizer keeps its moments over the rounds. A task that is absent from a batch, outside its epochs or of loss weight 0 takes no step in
-    it, and a task without any step in a round counts neither in its sum nor in its averages.
+    Deviations and choices. Running means of normalisation are averaged over the copies, never summed, because they are measurements. Each
+    task's optimizer keeps its moments over the rounds. A task that is absent from a batch, outside its epochs or of loss weight 0 takes no step. A
+    task without a step in a round is left out of the round's sum and averages.
     """
 
     title: ClassVar[str] = "Task vectors"
     summary: ClassVar[str] = (
-        "Each task trains its own copy of the shared network for some steps; then what the copies have learnt is added up: "
+        "Each task trains its own copy of the shared network for some steps; then the changes of the copies are added up: "
         "theta += alpha * sum_i (theta_i - theta)."
     )
     heads: ClassVar[str] = "Each head is trained with its own task's gradient, times the loss weight that was set."
@@ -79,10 +80,10 @@ class TaskVectors:
 
     @classmethod
     def problems(cls, config: RunConfig) -> list[Problem]:
-        """Nothing is combined within a step, so a balancing method would have no say; and a step is many, so none can be skipped whole."""
+        """Problems with balancing and ``on_non_finite``: a step has no combined loss, and makes several updates, so it cannot be skipped."""
         found = []
-        if config.balancing.name != "fixed":
-            message = f"'{config.balancing.name}' combines losses or gradients, and under 'update: task_vectors' each task has its own. Take 'fixed'"
+        if config.balancing.name != PLAIN:
+            message = f"'{config.balancing.name}' combines losses or gradients; under 'update: task_vectors' each task has its own. Take '{PLAIN}'"
             found.append(Problem("balancing.name", message))
         if config.on_non_finite != "stop":
             found.append(Problem("on_non_finite", "'skip' needs one update for all tasks. Take 'stop', or 'update: joint'"))
@@ -114,17 +115,17 @@ class TaskVectors:
         return self.options.alpha or 1 / max(1, len(self.moved))
 
     def state_dict(self) -> dict[str, Any]:
-        """The optimizers, and the copies where a round has begun."""
+        """The optimizers' states, and within a round the copies."""
         optimizers = {name: {"rules": algorithms(optimizer), **optimizer.state_dict()} for name, optimizer in self.optimizers.items()}
         copies = self.copies if self.in_round else {}
         return {"in_round": self.in_round, "moved": sorted(self.moved), "copies": copies, "optimizers": optimizers}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where ``state_dict`` was taken. An optimizer with another update rule begins anew."""
+        """Restore the state of ``state_dict``. An optimizer with another update rule starts without state."""
         self.in_round = state["in_round"]
         for name, tensors in state["copies"].items():
             _copy(self.copies[name], tensors)
-        # Earlier versions did not keep who had taken a step: whose copy is another one than the network.
+        # Earlier versions did not save which tasks had taken a step: those whose copy differs from the network.
         self.moved = set(state["moved"]) if "moved" in state else {name for name in state["copies"] if self._has_moved(name)}
         for name, optimizer in self.optimizers.items():
             kept = state["optimizers"][name]
@@ -135,7 +136,7 @@ class TaskVectors:
         return any(not torch.equal(own, tensor) for own, tensor in zip(self.copies[task], self.shared, strict=False))
 
     def _tensors(self) -> list[Tensor]:
-        """What a task has a copy of."""
+        """The tensors of which each task has a copy."""
         return [*self.shared, *self.measured]
 
     def _own_optimizer(self, task: str) -> torch.optim.Optimizer:
@@ -144,12 +145,12 @@ class TaskVectors:
         return make_optimizer(config, [*self.shared, *self.model.task_parameters(task)], own_lr=own.lr if own else None)
 
     def _lend(self, tensors: Sequence[Tensor]) -> None:
-        """Let the network's shared part be these: the same parameters to its optimizers, other numbers."""
+        """Point the shared parameters at these tensors; the parameter objects, which the optimizers hold, stay the same."""
         for tensor, lent in zip(self._tensors(), tensors, strict=True):
             tensor.data = lent
 
     def _local_step(self, task: str, place: int, batch: Batch, number: int) -> Tensor | None:
-        """One step of a task on its own copy, unless its loss weight is 0; its loss, or None where the batch has no target for it."""
+        """One step of a task on its own copy, unless its loss weight is 0. Returns its loss, or None if the batch has no target for it."""
         run, network, optimizer = self.run, self.network, self.optimizers[task]
         self._lend(self.copies[task])
         self.model.only = (task,)
@@ -158,7 +159,7 @@ class TaskVectors:
         [loss], present = separate_losses({task: run.kinds[task]}, outputs, batch, run.complete)  # mixed images included
         if not bool(present):
             return None
-        if not network.weighted[place] or not loss.requires_grad:  # in the second case all that this task uses is frozen
+        if not network.weighted[place] or not loss.requires_grad:  # in the second case all parameters of this task are frozen
             return loss.detach()
         optimizer.zero_grad(set_to_none=True)
         (loss * network.loss_weights[place]).backward()
@@ -179,7 +180,7 @@ class TaskVectors:
 
     @torch.no_grad()
     def _put_together(self) -> dict[str, Tensor]:
-        """End the round; norms of the task vectors and cosines between them."""
+        """End the round. Returns norms of the task vectors and cosines between them."""
         count = len(self.shared)
         vectors = {name: [own - tensor for own, tensor in zip(copy[:count], self.shared, strict=True)] for name, copy in self.copies.items()}
         seen = _norms_and_cosines(vectors)
@@ -209,7 +210,7 @@ def _copy(to: Sequence[Tensor], tensors: Sequence[Tensor]) -> None:
 
 
 def _norms_and_cosines(vectors: dict[str, list[Tensor]]) -> dict[str, Tensor]:
-    """``task_vector_norm`` (T,) and a cosine for each pair; NaN where a vector is zero, which the curves leave out. Nothing where all is frozen."""
+    """``task_vector_norm`` (T,) and a cosine for each pair; NaN for a zero vector, which the curves leave out. Empty if all is frozen."""
     if not any(vectors.values()):
         return {}
     flat = {name: torch.cat([part.reshape(-1) for part in parts]) for name, parts in vectors.items()}

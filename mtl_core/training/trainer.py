@@ -1,4 +1,4 @@
-"""The training loop: a generator of events. It reads top to bottom as what happens in a run.
+"""The training loop: a generator of events. The functions stand in the order of a run.
 
 The same config on the same machine gives the same numbers. If the run's folder holds a checkpoint, training resumes from it.
 """
@@ -27,11 +27,11 @@ from mtl_core.training.setup import Position, Run, Setup
 from mtl_core.training.step import SkippedStep
 from mtl_core.training.unclaimed_boxes import unclaimed_boxes
 
-CURVE_POINTS = 50  # step scalars are means over so many steps that an epoch has about this many
+CURVE_POINTS = 50  # points of the curves per epoch, about; each is a mean over the steps between
 
 
 class Outcome(Enum):
-    """How a part of a run ended: it was done, or a pause or a stop that was asked for came before."""
+    """How a part of a run ended: done, or interrupted by a requested pause or stop."""
 
     DONE = auto()
     PAUSED = auto()
@@ -39,19 +39,19 @@ class Outcome(Enum):
 
 
 def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Iterator[Event]:
-    """Train as ``config`` says, yielding what happens.
+    """Train as ``config`` says and yield the run's events.
 
-    The consumer should have committed each event before it asks for the next: metrics are yielded before the checkpoint of the same
-    epoch is published, so a crash between the two repeats an epoch rather than losing one.
+    The consumer should commit each event before it requests the next. Metrics are yielded before the checkpoint of the same
+    epoch is published, so a crash between the two repeats an epoch and loses none.
 
     Args:
         folder: the run's folder, for probes and checkpoints.
         cache: folder for prepared data, shared by all runs.
-        control: asked before every step and batch.
+        control: polled before every step and batch for stops, pauses and changes.
 
     Raises:
         ConfigError, DataError: before ``RunStarted``; the run cannot start.
-        TrainingError: it started and could not go on.
+        TrainingError: the run started and failed.
     """
     started = time.perf_counter()
     tune_allocator()
@@ -90,8 +90,8 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
 
 
 def _check_memory(parts: Parts) -> None:
-    """Again at the beginning: since the run was queued, others may have taken memory."""
-    if not parts.source.problems():  # else building it says more
+    """Check the memory again at the start, because other programs may have taken memory since the run was queued."""
+    if not parts.source.problems():  # if there are problems, building reports them
         memory.check(parts)
 
 
@@ -100,7 +100,7 @@ def _remarks_on_augmentation(run: Run) -> list[str]:
 
 
 class _PreparationStoppedError(Exception):
-    """A stop was asked for while the data were being prepared."""
+    """A stop was requested during the preparation of the data."""
 
 
 def _unless_stopped(control: Control) -> Told:
@@ -112,7 +112,7 @@ def _unless_stopped(control: Control) -> Told:
 
 
 def _train_epoch(setup: Setup, changes: Changes, control: Control) -> Generator[Event, None, Outcome]:
-    """The rest of one pass over the training split."""
+    """Train on the rest of one pass over the training split."""
     run, network, window, position = setup.run, setup.network, setup.progress.window, setup.progress.position
     network.model.train()
     every = max(1, run.steps_per_epoch // CURVE_POINTS)
@@ -135,7 +135,7 @@ def _train_epoch(setup: Setup, changes: Changes, control: Control) -> Generator[
 
 
 def _timed(events: Generator[Event, None, Outcome], position: Position) -> Generator[Event, None, Outcome]:
-    """The same events. Training time passes while the next one is awaited, and not while the consumer handles one."""
+    """Pass the events on and add up training time: the time until each next event, without the consumer's own."""
     while True:
         started = time.perf_counter()
         try:
@@ -148,7 +148,7 @@ def _timed(events: Generator[Event, None, Outcome], position: Position) -> Gener
 
 
 def _measurement(setup: Setup, control: Control) -> Callable[[], dict[str, float] | None]:
-    """What measures every task on val and on a fixed part of the training images; gives None when it was interrupted."""
+    """A function that measures every task on val and on a fixed part of the training images. It returns None if interrupted."""
     run, model = setup.run, setup.network.model
     val_batches = run.evaluation_batches(run.data.val)
     train_part = run.evaluation_batches(rows_of(run.data.train, measured_rows(run.data.train, run.kinds, TRAIN_PART)))
@@ -164,23 +164,23 @@ def _measurement(setup: Setup, control: Control) -> Callable[[], dict[str, float
 
 
 def _end_epoch(setup: Setup, measured: dict[str, float], probes: ProbeSet, folder: Path, control: Control) -> Iterator[Event]:
-    """An epoch is whole, its evaluation included: tell of it, then keep it."""
+    """End an epoch after its evaluation: yield its events, then save the checkpoint."""
     position, score = setup.progress.position, measured["selection/score"]
     is_best = score > position.best_score
     with setup.drawing():
         setup.network.balancer.end_epoch()
     position.epoch, position.step_in_epoch, position.best_score = position.epoch + 1, 0, max(score, position.best_score)
-    yield EpochMetrics(position.step, position.epoch, measured)
+    yield EpochMetrics(position.step, position.epoch, {**measured, **probes.learnt()})
     yield probes.save(position.epoch)
     path = checkpoints.publish(folder, setup, is_best, control.check_held)
     yield CheckpointSaved(position.step, position.epoch, path, is_best)
 
 
 def _pause(setup: Setup, control: Control, folder: Path | None = None) -> Generator[Event, None, Outcome]:
-    """After an interruption. STOPPED where a stop was asked for, also during the pause; PAUSED where the run was let go on and repeats what it left.
+    """Wait after an interruption. Returns STOPPED after a stop request, PAUSED if the run continues and repeats the interrupted part.
 
     Args:
-        folder: where the state is saved before the wait, so that nothing is lost whatever happens meanwhile; None where it is saved already.
+        folder: folder in which the state is saved before the wait, so that a crash loses nothing; None if it is saved already.
     """
     if control.stop_requested:
         return Outcome.STOPPED
@@ -196,7 +196,7 @@ def _pause(setup: Setup, control: Control, folder: Path | None = None) -> Genera
 
 
 def _finish(setup: Setup, folder: Path, control: Control) -> Generator[Event, None, str]:
-    """Keep the state of a stopped run; measure a finished one on test, once, with the checkpoint that val chose. Gives the run's status."""
+    """Save the state of a stopped run; measure a finished run on test, once, with the checkpoint chosen on val. Returns the run's status."""
     run, model = setup.run, setup.network.model
     if setup.progress.position.epoch < run.config.epochs:
         yield _saved(setup, folder, control)
@@ -212,7 +212,7 @@ def _finish(setup: Setup, folder: Path, control: Control) -> Generator[Event, No
 
 def _saved(setup: Setup, folder: Path, control: Control) -> CheckpointSaved:
     position = setup.progress.position
-    setup.progress.window.check(position.step)  # numbers that have gone wrong are not worth keeping over the last good checkpoint
+    setup.progress.window.check(position.step)  # values that are not finite must not replace the last good checkpoint
     path = checkpoints.publish(folder, setup, best=False, check_held=control.check_held)
     return CheckpointSaved(position.step, position.epoch, path, best=False)
 

@@ -1,4 +1,4 @@
-"""Boxes that no place of the feature maps is responsible for: nothing is learnt from them, so a run says how many there are before it begins."""
+"""Warning about training boxes that no place of the feature maps is responsible for. The network learns nothing from them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mtl_core.training.build import evenly_spaced_rows
 from mtl_core.training.setup import Run
 
 MOST_IMAGES = 500  # of the training split, evenly spread
-WORTH_SAYING = 0.01  # share of the boxes
+WORTH_SAYING = 0.01  # share of unclaimed boxes from which a run warns
 
 
 def unclaimed_boxes(run: Run, model: MultiTaskModel) -> list[str]:
-    """A sentence for each detection task of which more than ``WORTH_SAYING`` of the training boxes are too small for the network's maps."""
+    """A sentence for each detection task in which more than ``WORTH_SAYING`` of the training boxes are too small for the network's maps."""
     said = []
     for name, kind in run.kinds.items():
         if not isinstance(kind, Detection):
@@ -27,7 +27,7 @@ def unclaimed_boxes(run: Run, model: MultiTaskModel) -> list[str]:
         if boxes and unclaimed > WORTH_SAYING * boxes:
             said.append(
                 f"{name}: no place of the network's maps is responsible for {unclaimed:,} of {boxes:,} training boxes "
-                f"looked at ({unclaimed / boxes:.0%}), so nothing is learnt from them. "
+                f"checked ({unclaimed / boxes:.0%}), so the network learns nothing from them. "
                 "They are too small or lie under smaller ones; larger images help"
             )
     return said
@@ -35,7 +35,7 @@ def unclaimed_boxes(run: Run, model: MultiTaskModel) -> list[str]:
 
 @torch.no_grad()
 def _places(run: Run, model: MultiTaskModel, name: str) -> torch.Tensor:
-    """(A, 3) on the CPU; where the maps' places are depends on the image size only."""
+    """Places (A, 3) of the maps, on the CPU. They depend on the image size only."""
     was_training = model.training
     model.eval()
     blank = torch.zeros(1, *run.data.statistics["image_shape"], device=run.execution.device)
@@ -45,7 +45,7 @@ def _places(run: Run, model: MultiTaskModel, name: str) -> torch.Tensor:
 
 
 def unclaimed_of(places: torch.Tensor, targets: torch.Tensor) -> tuple[int, int]:
-    """(unclaimed, all) boxes of targets (n, M, 5). Places (A, 3) as in ``assign``."""
+    """Numbers of (unclaimed, all) boxes of targets (n, M, 5). Places (A, 3) as in ``assign``."""
     unclaimed = total = 0
     for start in range(0, len(targets), 32):
         rows = targets[start : start + 32]

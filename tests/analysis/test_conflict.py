@@ -6,7 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtl_core.analysis.conflict_summary import WHOLE, block_titles, blocks, cosines_at, measured_steps, pairs, reading, why_no_norms, why_none
+from mtl_core.analysis.conflict_summary import (
+    WHOLE,
+    block_titles,
+    blocks,
+    cosines_at,
+    meaning,
+    measured_steps,
+    pairs,
+    reading,
+    share_interval,
+    why_no_norms,
+    why_none,
+)
 from mtl_core.config import RunConfig
 
 TASKS = ["a", "b", "c"]
@@ -69,7 +81,7 @@ def test_the_reading_is_plain(frame):
         "The other pair is unrelated (mean cosine within 0.05 of 0).",
     ]
     once = frame_of((1, "conflict/a/b", -0.3), (1, "conflict_share/a/b", 1.0))
-    assert reading(once, ["a", "b"]) == ["It was measured only once or twice: too little to say who gets on with whom."]
+    assert reading(once, ["a", "b"]) == ["It was measured only once or twice, which is too little for a conclusion."]
     calm = frame_of(*((step, key, value) for step in (1, 51, 101) for key, value in (("conflict/a/b", 0.01), ("conflict_share/a/b", 0.0))))
     assert reading(calm, ["a", "b"]) == ["The tasks are unrelated (mean cosine within 0.05 of 0)."]
     assert reading(frame_of(), TASKS) == []
@@ -121,3 +133,26 @@ def test_a_panel_without_norms_says_why():
 def test_blocks_in_human_words_and_in_the_networks_order(names, expected):
     titles = block_titles([WHOLE, *names])
     assert list(titles.items()) == [(WHOLE, WHOLE), *expected.items()]
+
+
+@pytest.mark.parametrize(("share", "points", "expected"), [(0.5, 10, (0.2366, 0.7634)), (0.0, 10, (0.0, 0.2775)), (1.0, 10, (0.7225, 1.0))])
+def test_the_interval_of_a_share_is_wilsons(share, points, expected):
+    assert share_interval(share, points) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("below", "begins"),
+    [
+        (19, "Tasks work against each other in this run: a and b are below 0 in 95% of 20 measurements (95 % interval 76% to 99%"),
+        (10, "It is open so far whether tasks are in conflict in this run: a and b are below 0 in 50% of 20 measurements"),
+        (1, "No two tasks are in conflict in most measurements of this run; the most frequent: a and b are below 0 in 5% of 20 measurements"),
+    ],
+)
+def test_the_meaning_names_the_pair_with_the_largest_share(below, begins):
+    rows = [(step, key, value) for step in range(20) for key, value in (("conflict/a/b", 0.1), ("conflict_share/a/b", float(step < below)))]
+    rows += [(step, key, value) for step in range(20) for key, value in (("conflict/a/c", 0.1), ("conflict_share/a/c", 0.0))]
+    assert meaning(frame_of(*rows), TASKS).startswith(begins)
+
+
+def test_nothing_measured_means_nothing():
+    assert meaning(frame_of(), TASKS) == ""

@@ -147,7 +147,7 @@ def test_a_network_in_one_piece_is_one_stage():
     assert torch.equal(stage(images), backbone(images)[0])
     assert stage.gives == backbone.features[-1]
     assert {id(parameter) for parameter in stage.parameters()} == {id(parameter) for parameter in backbone.parameters()}
-    with pytest.raises(NotImplementedError, match="several features and says no stages"):
+    with pytest.raises(NotImplementedError, match="several features and no stages"):
         InOnePiece(BackboneOptions(), SHAPE, features=2).stages[0](images)
     model = HardSharing(lambda: InOnePiece(BackboneOptions(), SHAPE, features=2), {}, SharingOptions())
     assert [group.name for group in model.groups()] == ["network"]

@@ -95,7 +95,8 @@ def test_it_comes_to_where_no_direction_helps_every_task(name, options, toy):
         weights = min_norm(jacobian @ jacobian.T)
         return float(np.linalg.norm(weights @ jacobian))
 
-    assert stationarity(descend(toy, name, 300, lr=0.1, **options)) < 0.02 * stationarity(toy.TwoParts(2))
+    steps = 300 if "tracking" in options else 120  # a slow running mean needs longer
+    assert stationarity(descend(toy, name, steps, lr=0.1, **options)) < 0.02 * stationarity(toy.TwoParts(2))
 
 
 @every

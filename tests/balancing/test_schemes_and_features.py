@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from mtl_core.backbones.backbone import Backbone, FeatureInfo
+from mtl_core.backbones.backbone import Backbone, FeatureInfo, Stage
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.solvers import min_norm
 from mtl_core.config import RunConfig
@@ -27,11 +27,9 @@ class TwoLevels(Backbone):
     def __init__(self):
         super().__init__()
         self.first, self.second = nn.Conv2d(1, 3, 3), nn.Conv2d(3, 4, 3)
-        self.features = (FeatureInfo(3, 1), FeatureInfo(4, 1))
-
-    def forward(self, images):
-        first = self.first(images).tanh()
-        return [first, self.second(first).tanh()]
+        self.set_stages(
+            [Stage("first", FeatureInfo(3, 1), self.first, nn.Tanh()), Stage("second", FeatureInfo(4, 1), self.second, nn.Tanh())],
+        )
 
 
 class Head(nn.Module):

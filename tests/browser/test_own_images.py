@@ -47,9 +47,9 @@ def test_a_zip_with_broken_files_is_looked_at_imported_and_trained_on(page, serv
     page.locator("input[type=file]").set_input_files({"name": "My days.zip", "mimeType": "application/zip", "buffer": archive})
     page.get_by_role("button", name="Inspect zip").click()
     proportions = page.get_by_role("combobox", name="Images of another aspect ratio")
-    proportions.fill("Kept whole")
+    proportions.fill("Padded")
     proportions.press("Enter")
-    expect(proportions).to_have_value("Kept whole, with bars")
+    expect(proportions).to_have_value("Padded with bars")
     page.get_by_role("button", name="Check the files").click()
 
     report = page.locator(".st-key-import_report")

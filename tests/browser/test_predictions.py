@@ -188,7 +188,7 @@ def test_an_image_of_ones_own_and_bad_ones_in_words(page, server, runs):
         expect(page.get_by_text(said).last).to_be_visible()
         if "90" in said:
             page.wait_for_selector(DRAWN)
-            expect(page.get_by_text("One trunk per head")).to_be_visible()
+            expect(page.get_by_text("One backbone per head")).to_be_visible()
         else:
             expect(page.get_by_role("alert")).to_contain_text(name)
 

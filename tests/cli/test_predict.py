@@ -135,15 +135,15 @@ def test_a_folder_inside_the_pictures_is_no_input(run, photos, capsys):
 
 KILLED = """
 import os, sys
-from mtl_core.cli import predict
-real, done = predict._write, []
+from mtl_core.cli import predict_commands
+real, done = predict_commands._write, []
 def write(predictor, job, image, prediction, folder):
     if len(done) == 1:  # in the middle of the second picture's files
         folder.write(job, "picture", b"half")
         os.kill(os.getpid(), 9)
     done.append(job)
     return real(predictor, job, image, prediction, folder)
-predict._write = write
+predict_commands._write = write
 from mtl_core.__main__ import main
 main(sys.argv[1:])
 """

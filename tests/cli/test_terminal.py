@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from mtl_core.__main__ import main
-from mtl_core.cli.output import emit_data, visible
+from mtl_core.cli.output import emit_data
 from mtl_core.presets import get_preset
 from mtl_core.runs import actions
 from mtl_core.runs.store import open_store
+from mtl_core.terminal_text import visible
 
 TITLE = "\x1b]0;owned\x07"  # would change the window's title
 CLEAR = "\x9b2J"  # would clear the screen
@@ -103,3 +104,12 @@ def test_ordinary_text_stays():
     assert visible(text) == text
     assert visible("a\r\nb\rc") == "a\nb\\rc"
     assert visible(" a\n b\t", one_line=True) == "a b"
+
+
+def test_the_log_file_of_a_run_commands_nothing(tmp_path):
+    store = open_store(tmp_path)
+    run = store.create(get_preset("digits-quick").config)
+    store.note(run.id, "warning", f"image '{HOSTILE}' left out")
+    written = (store.folder(run.id) / "log.txt").read_text(encoding="utf-8")
+    assert acted_on(written) == []
+    assert r"\x1b]0;owned\x07\x9b2J\u202egnp.exe" in written

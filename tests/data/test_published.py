@@ -59,7 +59,7 @@ def test_train_and_val_share_no_image_and_test_is_the_published_one(name, opened
 KILLED = """
 import os, sys, tarfile, zipfile
 from pathlib import Path
-from mtl_core.data import stored_set
+from mtl_core.data.sources import published_set
 when, archive, folder = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 if when == "unpacking":
     real, left = tarfile.TarFile._extract_one, [3]
@@ -77,7 +77,7 @@ else:
             os.kill(os.getpid(), 9)
         return real(*arguments)
     setattr(os, when, rename)
-stored_set._unpack(archive, folder, archive.name)
+published_set._unpack(archive, folder, archive.name)
 """
 
 

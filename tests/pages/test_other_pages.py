@@ -112,7 +112,7 @@ def test_an_unwritable_home_is_a_sentence(open_page, tmp_path, monkeypatch):
     assert "Set MTL_HOME" in open_page("compare").error[0].value.replace("\\", "")
 
 
-@pytest.mark.parametrize("page", ["", "run", "predictions", "compare", "race", "data"])
+@pytest.mark.parametrize("page", ["", "run", "predictions", "compare", "race", "studies", "data"])
 def test_a_store_that_can_only_be_read_is_shown_and_said(open_page, finished, texts, monkeypatch, page):
     monkeypatch.setattr(Database, "read_only", property(lambda self: True, lambda self, value: None), raising=False)
     app = open_page(page, **({"run": finished.id} if page == "run" else {}))

@@ -82,9 +82,9 @@ def test_the_checkpoint_before_a_damaged_one_is_used(store, wholes, interrupted,
     resume(store, run.id)
     execute(store, run.id)
     warnings = [line.text for line in store.log(run.id) if line.level == "warning"]
-    assert warnings[0].startswith(f"checkpoint {index['last']} is damaged and was put aside: ")
+    assert warnings[0].startswith(f"checkpoint {index['last']} is damaged and is kept under a name that ends in .damaged: ")
     assert file in warnings[0]
-    assert warnings[1] == f"going on from the checkpoint before it, {index['previous']}"
+    assert warnings[1] == f"the run resumes from the checkpoint before it, {index['previous']}"
     aside = checkpoints / f"{index['last']}.damaged"
     assert {path.name: path.read_bytes() for path in aside.iterdir()} == damaged
     aside.rename(checkpoints.parent / "aside")

@@ -65,9 +65,9 @@ def test_an_unchanged_fork_repeats_its_parent_also_when_that_is_gone(store, pare
     [
         (["optimizer.lr=0.01"], []),
         (["tasks.ink.loss_weight=3"], []),
-        (["balancing.name=dwa"], ["the balancing method 'dwa' begins anew"]),
-        (["tasks.slant=null"], ["the balancing method 'uncertainty' begins anew"]),
-        (["optimizer.name=sgd"], ["the optimizer 'sgd' begins anew"]),
+        (["balancing.name=dwa"], ["the balancing method 'dwa' starts without its saved state"]),
+        (["tasks.slant=null"], ["the balancing method 'uncertainty' starts without its saved state"]),
+        (["optimizer.name=sgd"], ["the optimizer 'sgd' starts without its saved state"]),
     ],
     ids=lambda value: value[0] if value and "=" in value[0] else "",
 )

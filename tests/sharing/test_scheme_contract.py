@@ -127,6 +127,8 @@ def test_each_head_reads_its_own_rows(scheme, shared_cache):
 
 @every_scheme
 def test_columns_begin_different(scheme, shared_cache):
+    if scheme == "separate":  # its columns begin as in runs of one task, which all have the same seed
+        return
     columns = backbones_of(built(scheme, shared_cache)[0].network.model)
     for one, other in combinations(columns, 2):
         assert not torch.equal(next(one.parameters()), next(other.parameters()))
@@ -166,7 +168,7 @@ def test_cosines_and_norms_are_those_of_separately_computed_gradients(scheme, ba
         return
     alone = {task: {"": torch.cat(list(own.values())), **own} for task, own in alone.items()}
     for one, other in combinations(setup.run.kinds, 2):
-        for block in ["", *(group.name for group in groups)]:
+        for block in ["", *(group.name for group in groups if len(groups) > 1)]:  # the only one is the whole
             first, second = alone[one][block], alone[other][block]
             key = f"conflict/{one}/{other}" + (f"/{block}" if block else "")
             assert float(noted[key]) == pytest.approx(float(first @ second / (first.norm() * second.norm())), abs=2e-5), key
@@ -206,7 +208,7 @@ def test_a_run_is_trained_kept_and_used(scheme, tmp_path, shared_cache):
         for task, output in again.eval()(normalised).items():
             assert torch.equal(output, model(normalised)[task])
     times = time_sharing(predictor, image, rounds=1)
-    assert (times.heads, times.repeated) == (3, "trunk" if model.has_shared_features else "network")
+    assert (times.heads, times.repeated) == (3, "backbone" if model.has_shared_features else "network")
     assert min(times.shared_ms, times.apart_ms) > 0
     heats = saliency(predictor, image)
     with torch.no_grad():  # a pooled head's gradient is known by hand: mean part / places everywhere, maximum part at the maximum's place
@@ -242,7 +244,7 @@ def test_a_resumed_run_goes_on_bit_by_bit(scheme, update, tmp_path, shared_cache
     whole, keys = trained_weights(config, tmp_path / "whole", shared_cache)
     resumed, _ = trained_weights(config, tmp_path / "resumed", shared_cache, stop_at=3)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    shares = scheme != "separate_networks"
+    shares = scheme not in ("separate", "separate_networks")
     assert any(key.startswith("conflict/" if update == "joint" else "task_vector_norm/") for key in keys) == shares
 
 

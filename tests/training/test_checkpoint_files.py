@@ -261,7 +261,7 @@ def test_whole_files_pass(folder, three):
 def test_a_changed_file_is_noticed(folder, three, file, spoil):
     path = folder / "checkpoints" / three[2] / file
     path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(DamagedCheckpointError, match=rf"{file}' is not what was written \({path.stat().st_size:,} bytes, and another SHA-256\)"):
+    with pytest.raises(DamagedCheckpointError, match=rf"{file}' is not what was written \(its {path.stat().st_size:,} bytes have another SHA-256\)"):
         check_files(folder, three[2])
     check_files(folder, three[1])
 

@@ -114,18 +114,20 @@ class StopAt(Control):
 
 
 @pytest.mark.parametrize("balancer", ["fixed", "uncertainty", "dwa", "pcgrad"])
-@pytest.mark.parametrize("looks", [5, 170, 200])  # in an epoch and inside a window of the curves, in its evaluation, in the next epoch
-def test_a_stopped_run_goes_on_bit_by_bit(balancer, looks, tmp_path, shared_cache):
+def test_a_stopped_run_goes_on_bit_by_bit(balancer, tmp_path, shared_cache):
     config = config_of(balancing={"name": balancer}, tasks={"digit": {}, "ink": {}, "slant": {}}, batch_size=8, epochs=2)
     whole = run(config, tmp_path / "whole", shared_cache)
-    first = run(config, tmp_path / "cut", shared_cache, StopAt(looks))
-    assert first[-1].status == "stopped"
-    assert first[-1].step < whole[-1].step
-    second = run(config, tmp_path / "cut", shared_cache)
-    assert second[-1].status == "finished"
-    assert scalars_of(first) | scalars_of(second) == scalars_of(whole)
-    whole_weights, cut_weights = weights_of(tmp_path / "whole"), weights_of(tmp_path / "cut")
-    assert all(torch.equal(whole_weights[name], cut_weights[name]) for name in whole_weights)
+    whole_weights = weights_of(tmp_path / "whole")
+    for looks in (5, 170, 200):  # in an epoch and inside a window of the curves, in its evaluation, in the next epoch
+        folder = tmp_path / f"cut after {looks}"
+        first = run(config, folder, shared_cache, StopAt(looks))
+        assert first[-1].status == "stopped"
+        assert first[-1].step < whole[-1].step
+        second = run(config, folder, shared_cache)
+        assert second[-1].status == "finished"
+        assert scalars_of(first) | scalars_of(second) == scalars_of(whole), looks
+        cut_weights = weights_of(folder)
+        assert all(torch.equal(whole_weights[name], cut_weights[name]) for name in whole_weights), looks
 
 
 def test_best_checkpoint_is_the_one_with_the_highest_score(tmp_path, shared_cache):

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.analysis.regret import chosen_epoch
+from mtl_core.balancing import PLAIN
 from mtl_core.runs.method_race import mean_ranks
 from mtl_core.runs.store import RunStore
 from ui.compare.race_entries import Entry
@@ -27,7 +28,7 @@ RANK, PACE, TIME = "mean rank ↓", "step time ↓", "total time ↓"
 
 def results(store: RunStore, entries: list[Entry]) -> None:
     """Draw the table of results and its explanation."""
-    reference = next((entry for entry in entries if entry.run.config.balancing.name == "fixed"), entries[0])
+    reference = next((entry for entry in entries if entry.run.config.balancing.name == PLAIN), entries[0])
     frames = {entry.run.id: scalars_feed(store, entry.run.id)["frame"] for entry in entries}
     summaries = {entry.run.id: summary_of(store, entry.run) for entry in entries}
     table, better = results_of(entries, summaries, reference, {run: at_chosen(frame) for run, frame in frames.items()})

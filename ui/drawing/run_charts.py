@@ -36,27 +36,38 @@ class View:
     smoothing: float
     axis: str
     log_y: bool
+    compact: bool = False
 
 
-def view_controls(title: str, note: str) -> View:
-    """Draw a heading with the controls for smoothing, x axis and log y. The session keeps their values."""
+def view_controls(title: str, note: str, sizes: bool = False) -> View:
+    """Draw a heading with the controls for smoothing, x axis and log y. The session keeps their values.
+
+    Args:
+        sizes: whether to offer the choice between compact and large panels.
+    """
     with st.container(key="view", horizontal=True, vertical_alignment="center", gap="medium"):
         st.subheader(title, anchor=False, width="content")
         st.caption(note, width="content")
         st.space("stretch")
-        axis = st.segmented_control(
-            "x axis",
-            ["step", "epoch", "minutes"],
-            default="step",
-            required=True,
-            key="view.axis",
-            label_visibility="collapsed",
-            persist_state="session",
-        )
-        log_y = st.toggle("log y", key="view.log", help="Logarithmic y axis of the loss curves.", persist_state="session")
-        about = "Moving average of the step curves. The faint line shows the measured values."
-        smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="view.smoothing", width=220, help=about, persist_state="session")
-    return View(smoothing, axis or "step", log_y)
+        size = "large"
+        if sizes:
+            size = st.segmented_control(
+                "Size of the charts",
+                ["compact", "large"],
+                default="compact",
+                required=True,
+                key="view.size",
+                label_visibility="collapsed",
+                persist_state="session",
+            )
+        with st.popover("View", icon=":material/tune:"):
+            axis = st.segmented_control(
+                "x axis", ["step", "epoch", "minutes"], default="step", required=True, key="view.axis", persist_state="session"
+            )
+            log_y = st.toggle("log y", key="view.log", help="Logarithmic y axis of the loss curves.", persist_state="session")
+            about = "Moving average of the step curves. The faint line shows the measured values."
+            smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="view.smoothing", help=about, persist_state="session")
+    return View(smoothing, axis or "step", log_y, size == "compact")
 
 
 def scalars_feed(store: RunStore, run_id: str) -> dict[str, Any]:
@@ -129,7 +140,7 @@ def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[st
     arrow = words.better(metric["higher_is_better"])
     st.markdown(f"**{words.plain(name)}** :gray[{words.plain(info.get('title') or info['kind'])}]")
     left, right = st.columns(2, gap="small")
-    left.markdown(f":small[:gray[Loss ↓]]  \n:small[{_best_and_last(summary.get(f'val/{name}/loss'))}]")
+    left.markdown(f":small[:gray[Loss ↓]]  \n:small[{best_and_last(summary.get(f'val/{name}/loss'))}]")
     with left:
 
         def losses(frame: pd.DataFrame) -> Any:
@@ -138,7 +149,7 @@ def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[st
 
         draw_chart(feed, f"{name}.loss", view, losses, f"Loss of {name}")
     title = words.plain(words.with_unit(metric["title"], metric.get("unit", "")))
-    right.markdown(f":small[:gray[{title} {arrow}]]  \n:small[{_best_and_last(summary.get(f'val/{name}/{main}'))}]")
+    right.markdown(f":small[:gray[{title} {arrow}]]  \n:small[{best_and_last(summary.get(f'val/{name}/{main}'))}]")
     with right:
 
         def metrics(frame: pd.DataFrame) -> Any:
@@ -153,7 +164,8 @@ def is_share(metric: dict[str, Any]) -> bool:
     return bool(metric.get("higher_is_better")) and not metric.get("unit")
 
 
-def _best_and_last(entry: dict[str, Any] | None) -> str:
+def best_and_last(entry: dict[str, Any] | None) -> str:
+    """The last and the best value on val, in words."""
     if not entry:
         return ":gray[val: after each epoch]"
     last = f"val: last **{words.measured(entry['last'])}**"

@@ -1,4 +1,4 @@
-"""The large view of one image, drawn in the browser from raw values (``viewer.js``): the server is asked for another image only."""
+"""The large view of one image: the browser draws it from raw values (``viewer.js`` and what that imports); another image asks the server."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mtl_core.figures.layers import packed
 from mtl_core.figures.overlays import class_colours, depth_scale, error_scale
 from mtl_core.figures.primitives import WORDS
 from mtl_core.tasks import kind_of
+from ui.drawing.script_files import joined_script
 from ui.shell.element_keys import component_key
 
 CONFIDENCE = 0.3  # boxes below are not shown at first, as on the sheets
@@ -106,6 +107,6 @@ def _component() -> Any:
         "sample_viewer",
         html='<div class="viewer"></div>',
         css=here.with_suffix(".css").read_text(encoding="utf-8"),
-        js=here.with_suffix(".js").read_text(encoding="utf-8"),
+        js=joined_script(here.with_suffix(".js")),
         isolate_styles=False,
     )

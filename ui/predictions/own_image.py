@@ -167,7 +167,7 @@ def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
 
 
 def _times(times: dict[str, Any]) -> None:
-    shared, apart, repeated = *st.columns(2), times["repeated"].replace("trunk", "backbone")
+    shared, apart, repeated = *st.columns(2), times["repeated"]
     shared.metric(f"One {repeated}, every head", f"{times['shared_ms']:.1f} ms")
     longer = f"{times['apart_ms'] / times['shared_ms']:.2f} times as long"
     apart.metric(f"One {repeated} per head", f"{times['apart_ms']:.1f} ms", delta=longer, delta_color="off")

@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from mtl_core.analysis.conflict_summary import WHOLE, block_titles, blocks, cosines_at, measured_steps, reading, why_no_norms, why_none
+from mtl_core.analysis.conflict_summary import WHOLE, block_titles, blocks, cosines_at, meaning, measured_steps, reading, why_no_norms, why_none
+from mtl_core.figures.colours import run_styles
 from mtl_core.figures.curves import curve_figure
 from mtl_core.figures.matrix import cosine_figure
+from mtl_core.training import TASK_VECTORS
 from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import View, colours_of, draw_chart, one_curve
 from ui.run.parent_curves import marks_of
 from ui.shell import words
 from ui.shell.timeline import follow
 
+MOST_NAMED = 10  # pairs in the legend; with more, the names are shown on hover
 SHOWN_SENTENCES = 4  # on pairs of tasks; the others are folded
 
 
 def gradient_panels(run: Any, feed: dict[str, Any], view: View) -> None:
-    """Draw the cosines as a matrix with a step slider, and each task's share of the gradient; nothing for a run of one task."""
+    """Draw the cosines between the tasks' gradients; nothing for a run of one task."""
+    if _is_shown(run, feed["frame"]):
+        with st.container(border=True, key="conflict"):
+            _conflict(run, feed, view)
+
+
+def ownership_panel(run: Any, feed: dict[str, Any], view: View) -> None:
+    """Draw each task's share of the gradient and its norm; nothing for a run of one task."""
     frame = feed["frame"]
-    has_norms = frame["key"].str.startswith("gradient_share/").any()
-    if run.config.update.name == "task_vectors":  # no step computes all tasks' gradients at the same weights
+    if not _is_shown(run, frame):
         return
-    if len(run.info["tasks"]) < 2 or (run.status.is_ended() and not has_norms and not blocks(frame)):
-        return
-    left, right = st.columns(2)
-    with left.container(border=True, key="conflict"):
-        _conflict(run, feed)
-    with right.container(border=True, key="ownership"):
+    with st.container(border=True, key="ownership"):
         network = "shared network" if run.info.get("tasks_share") == "parameters" else "backbone"
         st.markdown(f"**Who owns the {network}** :gray[each task's share of the gradient {_measured_at(run)}]")
-        if has_norms:
+        if _has_norms(frame):
             _ownership(run, feed, view)
         else:
             st.caption(why_no_norms(run.config, run.info, frame))
 
 
-def _conflict(run: Any, feed: dict[str, Any]) -> None:
+def _is_shown(run: Any, frame: pd.DataFrame) -> bool:
+    if run.config.update.name == TASK_VECTORS:  # no step computes all tasks' gradients at the same weights
+        return False
+    return len(run.info["tasks"]) >= 2 and (not run.status.is_ended() or _has_norms(frame) or bool(blocks(frame)))
+
+
+def _has_norms(frame: pd.DataFrame) -> bool:
+    return bool(frame["key"].str.startswith("gradient_share/").any())
+
+
+def _conflict(run: Any, feed: dict[str, Any], view: View) -> None:
     frame, tasks = feed["frame"], list(run.info["tasks"])
     st.markdown("**Gradient conflict** :gray[cosine between the tasks' gradients on the shared parameters]")
     measured_on = blocks(frame)
     if not measured_on:
         st.caption(why_none(run.config, run.info, frame))
         return
+    _cosines_over_time(run, feed, view)
+    if sentence := meaning(frame, tasks):
+        st.markdown(f":small[{words.plain(sentence)}]")
     block = WHOLE
     if len(measured_on) > 2:
         titles = block_titles(measured_on)
@@ -63,6 +81,22 @@ def _conflict(run: Any, feed: dict[str, Any]) -> None:
     plot(prepared(figure, f"Cosines between the tasks' gradients at step {step}"), key="chart.conflict")
     _describe_pairs(run, reading(frame, tasks))
     st.caption("A cosine below 0 means that a step for one task undoes part of a step for the other. The sentences cover all measured steps.")
+
+
+def _cosines_over_time(run: Any, feed: dict[str, Any], view: View) -> None:
+    """Draw a line for each pair of tasks, with the zero below which the two are in conflict."""
+    together = list(combinations(run.info["tasks"], 2))
+    styles = run_styles([f"{one}/{other}" for one, other in together])
+
+    def cosines(frame: pd.DataFrame) -> Any:
+        curves = [
+            one_curve(frame, f"conflict/{pair}", pair.replace("/", " and "), colour, view.axis, dash) for pair, (colour, dash) in styles.items()
+        ]
+        figure = curve_figure(curves, legend=len(together) <= MOST_NAMED, height=190, marks=marks_of(run, frame, view.axis))
+        figure.add_hline(0, line={"color": "#8A8A8A", "width": 1.5})
+        return figure
+
+    draw_chart(feed, "conflict_lines", view, cosines, "Cosines between the tasks' gradients over time; below 0 two tasks are in conflict")
 
 
 def _describe_pairs(run: Any, sentences: list[str]) -> None:

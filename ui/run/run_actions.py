@@ -26,9 +26,9 @@ MENU = {
 
 
 def action_bar(store: RunStore, run: Any) -> None:
-    """Draw the buttons for the run's state and the menu, with the last last_refusal below."""
+    """Draw the buttons for the run's state and the menu."""
     status = str(run.status)
-    with st.container(key="actions", horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(key="actions", horizontal=True, vertical_alignment="center", gap="small", width="content"):
         if run.status.is_active():
             _pause_and_stop(run)
         elif status == "queued":
@@ -38,8 +38,10 @@ def action_bar(store: RunStore, run: Any) -> None:
             _resume_fork_and_clone(store, run, status)
         _menu(store, run)
         race_links([run])
-        if status == "paused":
-            st.markdown(":small[:gray[A paused run keeps its device and memory; Stop frees them.]]", width="content")
+
+
+def refusal(run: Any) -> None:
+    """Draw why the last action on the run was not possible; otherwise nothing."""
     if last_refusal(run.id):
         st.warning(words.plain(last_refusal(run.id)), icon=":material/block:")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import streamlit as st
 
 from mtl_core.runs.store import RunStore
-from ui.run.run_actions import action_bar
+from ui.run.run_actions import action_bar, refusal
 from ui.shell import words
 from ui.shell.run_picker import run_picker
 from ui.shell.state import listing_with
@@ -33,8 +34,13 @@ def header(store: RunStore, run: Any) -> None:
     _lineage(run, known)
     if run.note:
         st.caption(words.plain(run.note).replace("\n", "  \n"))
-    action_bar(store, run)
-    _progress(run)
+    with st.container(key="state", horizontal=True, vertical_alignment="center", gap="medium"):
+        _progress(run)
+        action_bar(store, run)
+        if run.info:
+            with st.popover("Details", icon=":material/info:"):
+                _facts(run)
+    refusal(run)
 
 
 def _lineage(run: Any, known: list[dict[str, Any]]) -> None:
@@ -74,3 +80,24 @@ def _progress(run: Any) -> None:
         epochs = "1 epoch" if run.epochs == 1 else f"{run.epochs} epochs"
         own = f"; trained here from epoch {run.parent_epoch} on," if run.parent else ""
         st.caption(f"{epochs}, {run.step:,} steps{own} in {words.duration(run.seconds)}")
+
+
+def _and_frozen(counts: dict) -> str:
+    return f" · {words.count(counts['frozen'])} frozen" if counts.get("frozen") else ""
+
+
+def _facts(run) -> None:
+    info = run.info
+    counts = info["parameters"]
+    total = counts["shared"] + sum(counts["tasks"].values())
+    images = info["images"]
+    facts = {
+        "Device": info.get("device_name") or info["device"],
+        "Precision": info["precision"],
+        "Parameters": f"{words.count(total)} ({counts['shared'] / max(1, total):.0%} shared){_and_frozen(counts)}",
+        "Images": f"{images['train']:,} train · {images['val']:,} val · {images['test']:,} test",
+        "Speed": f"{run.steps_per_second:.1f} steps/s" if run.steps_per_second else "measuring",
+        "Time": words.duration(run.seconds),
+    }
+    cells = "".join(f'<div><div class="fact-name">{name}</div><div>{html.escape(str(value))}</div></div>' for name, value in facts.items())
+    st.html(f'<div class="facts">{cells}</div>')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import streamlit as st
@@ -16,10 +15,12 @@ from ui.drawing.run_charts import colours_of, panel_style, scalars_feed, task_pa
 from ui.evaluation.evaluation_tab import asked_view, evaluation_tab, view_choice
 from ui.run.export_panel import copy_as, take_away
 from ui.run.failure_card import ending_card, full_log_button
-from ui.run.gradient_charts import gradient_panels
+from ui.run.gradient_charts import gradient_panels, ownership_panel
 from ui.run.pace import slower_than_usual
 from ui.run.run_header import header
+from ui.run.sharing_panel import sharing_panel
 from ui.run.steering import steering
+from ui.run.task_rows import task_rows
 from ui.run.task_vector_charts import task_vector_panels
 from ui.shell import words
 from ui.shell.element_keys import element_key
@@ -109,18 +110,25 @@ def _draw_run(run_id: str) -> None:
 def _training(store: RunStore, run) -> None:
     summary = store.summary(run.id)
     feed = scalars_feed(store, run.id)
-    _facts(run)
     if slow := slower_than_usual(run, feed["frame"]):
         st.caption(f":material/speed: {words.plain(slow)}")
     if str(run.status) == "finished":
         _test_results(run, summary)
     last = "grey: before the fork" if run.parent else "arrow: which way is better"  # only one of the two, so that the controls stay on one line
-    view = view_controls("Curves", f"solid: train · dashed: val · {last}")
-    steering(store, run)
-    task_panels(run, feed, summary, view)
-    _predictions(store, run)
+    steering(store, run, feed["frame"])
+    view = view_controls("Curves", f"solid: train · dashed: val · {last}", sizes=True)
+    if view.compact:
+        task_rows(run, feed, summary, view)
+    else:
+        task_panels(run, feed, summary, view)
+    with st.container(key="below_tasks"):  # beside each other on wide screens
+        with st.container():
+            gradient_panels(run, feed, view)
+        with st.container():
+            _predictions(store, run)
     task_vector_panels(run, feed, view)
-    gradient_panels(run, feed, view)
+    sharing_panel(run, feed)
+    ownership_panel(run, feed, view)
     training_charts(run, feed, view)
 
 
@@ -133,27 +141,6 @@ def _getting_ready(store: RunStore, run) -> None:
     now = words.plain(lines[-1].text) if lines else "the data are loaded and the first steps are timed"
     st.markdown(f":material/hourglass_top: **Preparing:** {now}. :gray[Curves appear when training starts.]")
     sample_at_hand(store, run.config)
-
-
-def _and_frozen(counts: dict) -> str:
-    return f" · {words.count(counts['frozen'])} frozen" if counts.get("frozen") else ""
-
-
-def _facts(run) -> None:
-    info = run.info
-    counts = info["parameters"]
-    total = counts["shared"] + sum(counts["tasks"].values())
-    images = info["images"]
-    facts = {
-        "Device": info.get("device_name") or info["device"],
-        "Precision": info["precision"],
-        "Parameters": f"{words.count(total)} ({counts['shared'] / max(1, total):.0%} shared){_and_frozen(counts)}",
-        "Images": f"{images['train']:,} train · {images['val']:,} val · {images['test']:,} test",
-        "Speed": f"{run.steps_per_second:.1f} steps/s" if run.steps_per_second else "measuring",
-        "Time": words.duration(run.seconds),
-    }
-    cells = "".join(f'<div><div class="fact-name">{name}</div><div>{html.escape(str(value))}</div></div>' for name, value in facts.items())
-    st.html(f'<div class="facts">{cells}</div>')
 
 
 def _test_results(run, summary: dict[str, Any]) -> None:

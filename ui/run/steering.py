@@ -5,28 +5,35 @@ from __future__ import annotations
 import html
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
+from mtl_core.figures.sparkline import share_sparkline
 from mtl_core.runs import actions
 from mtl_core.runs.store import RunStore
-from ui.drawing.run_charts import colours_of
+from ui.drawing.run_charts import colours_of, one_curve
 from ui.shell import words
 from ui.shell.state import hold, run_action
 
-HIGHEST_WEIGHT = 10.0  # of the sliders; twice the current weight if that is more
+PER_DECADE = (1, 1.2, 1.5, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)
+LOSS_WEIGHTS = (0.0, *(float(f"{step * 10.0**power:.3g}") for power in (-2, -1, 0, 1) for step in PER_DECADE), 100.0)  # 0, then 0.01 to 100
 IN_A_ROW = 5
 SETTLE_SECONDS = 0.7  # debounce: a moving slider passes through many values; the value at which it rests becomes the change
 LAST_STEP = 2**62
 
 
-def steering(store: RunStore, run: Any) -> None:
-    """Draw a slider for each task and a field for the learning rate while the run trains."""
+def steering(store: RunStore, run: Any, frame: pd.DataFrame | None = None) -> None:
+    """Draw a slider for each task, with the task's share of the gradient below it, and a field for the learning rate while the run trains.
+
+    Args:
+        frame: the run's scalars.
+    """
     if not run.status.is_active() or str(run.status) == "stopping" or not run.info:
         return
     now = run.config.at_step(LAST_STEP)
     colours = colours_of(run.config)
     with st.container(border=True, key="steering"):
-        st.markdown("**Live changes** :gray[loss weights and learning rate: take effect at the next step; marked on the curves and recorded]")
+        _title(run, now)
         fields = len(now.tasks) + 1
         for start in range(0, fields, IN_A_ROW):
             places = st.columns(min(IN_A_ROW, fields), gap="medium", vertical_alignment="bottom")
@@ -35,20 +42,53 @@ def steering(store: RunStore, run: Any) -> None:
                     if number < len(now.tasks):
                         name = list(now.tasks)[number]
                         _loss_weight(run, name, now.tasks[name].loss_weight, colours[name])
+                        _gradient_share(name, frame, colours[name], len(now.tasks))
                     else:
                         _learning_rate(run, now.optimizer.lr)
-        if str(run.status) in ("paused", "pausing"):
-            st.caption("The run is paused: a change takes effect when it resumes.")
+
+
+def _title(run: Any, now: Any) -> None:
+    with st.container(key="steering_title", horizontal=True, vertical_alignment="center", gap="small"):
+        when = "take effect when the run resumes" if str(run.status) in ("paused", "pausing") else "take effect at the next step"
+        about_it = f"loss weights, 0 and 0.01 to 100, {when}; below: share of the gradient, dashed: equal"
+        if str(run.status) == "paused":
+            about_it = f"{when}. A paused run keeps its device and memory; Stop frees them."
+        st.markdown(f"**Live changes** :gray[{about_it}]", width="stretch")
+        about = "Sets all loss weights to those that the run began with."
+        begun = {name: task.loss_weight for name, task in run.config.tasks.items()}
+        as_begun = all(_shown(run, f"tasks.{name}.loss_weight", task.loss_weight) == begun[name] for name, task in now.tasks.items())
+        st.button("Reset all", key=f"steer.{run.id}.reset", type="tertiary", help=about, disabled=as_begun, on_click=_reset, args=(run.id, begun))
 
 
 def _loss_weight(run: Any, task: str, value: float, colour: str) -> None:
     key = f"steer.{run.id}.{task}"
     setting = f"tasks.{task}.loss_weight"
-    shown = hold(key, _shown(run, setting, value))
-    highest = max(HIGHEST_WEIGHT, 2 * value, shown)
+    shown = hold(key, float(_shown(run, setting, value)))
     label = f"Loss weight of {words.plain(task)}"
     st.html(f'<div class="steer-name"><span style="color:{colour}">●</span> {html.escape(task)}</div>')
-    st.slider(label, 0.0, float(highest), float(shown), 0.05, key=key, label_visibility="collapsed", on_change=_ask, args=(run.id, setting, key))
+    stops = sorted({*LOSS_WEIGHTS, shown})  # another viewer, a command or the form may have set a weight between two stops
+    asked = {"on_change": _ask, "args": (run.id, setting, key)}
+    st.select_slider(label, stops, shown, key=key, label_visibility="collapsed", format_func=lambda weight: f"{weight:g}", **asked)
+
+
+def _gradient_share(task: str, frame: pd.DataFrame | None, colour: str, tasks: int) -> None:
+    """Draw the task's share of the gradient as a small line (an image costs less than a chart); nothing for runs without it."""
+    if frame is None:
+        return
+    shares = one_curve(frame, f"gradient_share/{task}", task, colour, "step").y
+    if not len(shares):
+        return
+    text = f"{task}: {shares[-1]:.0%} of the gradient"
+    image = share_sparkline(shares, colour, 1 / tasks)
+    st.html(f'<div class="share"><img src="{image}" alt="{html.escape(text, quote=True)}"><span>{shares[-1]:.0%}</span></div>')
+
+
+def _reset(run_id: str, weights: dict[str, float]) -> None:
+    for task, weight in weights.items():
+        key = f"steer.{run_id}.{task}"
+        if st.session_state.get(key) != weight:
+            st.session_state[key] = weight
+            _ask(run_id, f"tasks.{task}.loss_weight", key)
 
 
 def _learning_rate(run: Any, value: float) -> None:

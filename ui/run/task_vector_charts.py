@@ -10,13 +10,14 @@ import streamlit as st
 
 from mtl_core.figures.colours import run_styles
 from mtl_core.figures.curves import curve_figure
+from mtl_core.training import TASK_VECTORS
 from ui.drawing.run_charts import View, colours_of, draw_chart, one_curve
 from ui.run.parent_curves import marks_of
 
 
 def task_vector_panels(run: Any, feed: dict[str, Any], view: View) -> None:
     """Draw norms and cosines of the task vectors; nothing for a run without task vectors."""
-    if run.config.update.name != "task_vectors":
+    if run.config.update.name != TASK_VECTORS:
         return
     tasks, colours = list(run.info["tasks"]), colours_of(run.config)
     pairs = [f"{one}/{other}" for one, other in combinations(tasks, 2)]

@@ -54,7 +54,9 @@ def page_list() -> list[Any]:
         st.Page("pages/predictions.py", title="Predictions", icon=":material/imagesmode:"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
         st.Page("pages/race.py", title="Race", icon=":material/flag:"),
+        st.Page("pages/studies.py", title="Studies", icon=":material/science:"),
         st.Page("pages/data.py", title="Data", icon=":material/photo_library:"),
+        st.Page("pages/learn.py", title="Learn", icon=":material/school:"),
     ]
 
 

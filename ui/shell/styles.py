@@ -28,6 +28,28 @@ CSS = """
 .st-key-beside {max-height: calc(100vh - 5rem); overflow-y: auto; padding: 2px 4px 8px 2px;}
 .facts {display: flex; flex-wrap: wrap; gap: .35rem 2.2rem; font-size: .92rem; padding: .1rem 0 .2rem;}
 .steer-name {font-size: .85rem; margin-bottom: -.6rem;}
+/* The sliders stay in view while a run trains. Their background hides what scrolls below them. */
+[data-testid="stLayoutWrapper"]:has(> .st-key-steering) {position: sticky; top: 3.75rem; z-index: 20;}
+.st-key-steering {padding: .4rem .8rem .5rem; gap: .2rem; background: light-dark(#FFFFFF, #10151C);}
+.st-key-steering [data-testid="stSliderTickBar"] {display: none;}
+.st-key-steering [data-testid="stVerticalBlock"] {gap: .15rem;}
+.st-key-steering [data-testid="stHorizontalBlock"] {row-gap: .2rem;}
+.st-key-steering_title p {margin: 0; font-size: .9rem;}
+.st-key-steering_title button {min-height: 0; padding: 0;}
+.share {display: flex; align-items: center; gap: .5rem; font-size: .8rem; font-variant-numeric: tabular-nums;}
+.share img {flex: 1; height: 26px; min-width: 0; width: 100%;}
+.st-key-state .stProgress {flex: 1 1 18rem; padding: 0;}
+.st-key-state > div:first-child {flex: 1 1 18rem;}
+.st-key-state p {margin: 0; font-size: .9rem;}
+.st-key-task_rows {display: grid; grid-template-columns: 1fr; gap: .4rem;}
+.st-key-task_rows [class*="st-key-panel"] {display: grid; grid-template-columns: 13.5rem 3fr 2fr; gap: .6rem;
+  align-items: center; padding: .1rem .6rem;}
+.st-key-below_tasks {display: grid; grid-template-columns: 1fr; gap: .8rem;}
+@media (min-width: 1700px) {
+  .st-key-task_rows {grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr));}
+  .st-key-task_rows [class*="st-key-panel"] {grid-template-columns: 1fr; gap: .2rem; padding: .4rem .6rem;}
+  .st-key-below_tasks {grid-template-columns: 1fr 1fr;}
+}
 .legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
 .live-plot.clickable .nsewdrag {cursor: pointer;}
 [class*="st-key-data.open"] button, [class*="st-key-data-open"] button {min-height: 0; padding: 0; margin-top: -.7rem; font-size: .82rem;}

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.balancing import BALANCERS
+from mtl_core.balancing import BALANCERS, RACED_AT_FIRST
 from mtl_core.balancing.cost import cost_of
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
@@ -18,7 +18,6 @@ from ui.shell.state import end_request, go_to, hold_first, listing, request_id, 
 from ui.train import train_form
 from ui.train.preset_changes import automatic_name
 
-USUAL = ("fixed", "uncertainty", "pcgrad")  # added to the chosen one: fixed weights, weighted losses, combined gradients
 NOT_THE_LENGTH = ("name", "balancing", "epochs", "seed")
 
 
@@ -48,7 +47,7 @@ def race_section(ready: bool) -> None:
 
 def _methods() -> list[str]:
     current = settings()["balancing"]["name"]
-    first = hold_first("race.methods", list(dict.fromkeys([*([current] if current in BALANCERS else []), *USUAL])))
+    first = hold_first("race.methods", list(dict.fromkeys([*([current] if current in BALANCERS else []), *RACED_AT_FIRST])))
     return st.multiselect(
         "Methods",
         [*BALANCERS],

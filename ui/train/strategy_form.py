@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.config_sections import OptimizerConfig, TaskConfig
-from mtl_core.training import UPDATES
+from mtl_core.training import JOINT, UPDATES
 from ui.shell.model_forms import describe, draw_field, options_form
 from ui.shell.state import hold, read, settings, write
 from ui.shell.words import plain
@@ -19,7 +19,7 @@ EPOCHS = ("start_epoch", "stop_epoch")
 def strategy_section() -> None:
     """Draw the folded section. Its label names what differs from the defaults."""
     with st.expander(_label(), icon=":material/alt_route:", key="strategies"):
-        part_chooser("How tasks share a step", UPDATES, "update", default="joint", columns=3)
+        part_chooser("How tasks share a step", UPDATES, "update", default=JOINT, columns=3)
         st.markdown("**Each task's own strategy** :gray[its epochs, and an own optimizer for the parameters that only this task uses]")
         fields = {field.name: field for field in describe(TaskConfig)}
         for name in settings()["tasks"]:
@@ -48,7 +48,7 @@ def _task(name: str, fields: dict[str, Any]) -> None:
 
 
 def _label() -> str:
-    said = [] if read(("update", "name"), "joint") == "joint" else [plain(read(("update", "name")).replace("_", " "))]
+    said = [] if read(("update", "name"), JOINT) == JOINT else [plain(read(("update", "name")).replace("_", " "))]
     for name, task in settings()["tasks"].items():
         own = [f"own {task['optimizer'].get('name', 'optimizer')}"] if task.get("optimizer") else []
         if task.get("start_epoch", 1) != 1 or task.get("stop_epoch") is not None:

@@ -1,6 +1,6 @@
-"""What a network's predictions on one split are worth; a task kind names its evaluation (``TaskKind.evaluation``).
+"""Evaluation of a network's predictions on one split. A task kind names its evaluation (``TaskKind.evaluation``).
 
-The table holds what installed packages give for kinds of theirs, through entry points.
+The table holds evaluations of installed packages, registered through entry points.
 """
 
 from __future__ import annotations
@@ -17,6 +17,6 @@ EVALUATIONS = Registry("evaluation of a task kind", "mtl_core.evaluations", {})
 
 
 def evaluation_of(kind: TaskKind) -> KindEvaluation | None:
-    """A new, empty evaluation of a task: that of an installed package for its kind, else the kind's own; None where there is none."""
+    """A new, empty evaluation of a task: that of an installed package for its kind, otherwise the kind's own; None if there is none."""
     name = kind.task.kind
     return EVALUATIONS.load(name)(kind.task) if name in EVALUATIONS else kind.evaluation(kind.task)

@@ -58,7 +58,7 @@ class ClassificationEvaluation(KindEvaluation):
 
 
 def class_table(said: np.ndarray, targets: np.ndarray, matrix: np.ndarray, classes: int) -> list[tuple[Metric, np.ndarray]]:
-    """Precision, recall, F1 and support of each class; NaN where it is 0 / 0: never predicted, never there, neither."""
+    """Precision, recall, F1 and support of each class; NaN for 0 / 0 (class never predicted, never present, or both)."""
     predicted, there = matrix.sum(0), matrix.sum(1)
     parts = (
         (Metric("precision", "Precision", "", True), MulticlassPrecision, predicted > 0),

@@ -1,6 +1,6 @@
 """Depth: errors over all pixels with a measurement.
 
-Arrays: ``by_depth`` float64 (B, 3): middle of a stretch of true depths, how many pixels, their mean absolute error (NaN in an empty one).
+Arrays: ``by_depth`` float64 (B, 3): middle of a bin of true depths, number of pixels, their mean absolute error (NaN in an empty bin).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CLOSE = 1.25  # the base of the deltas: Eigen et al. 2014, https://arxiv.org/abs
 
 
 class DepthEvaluation(KindEvaluation):
-    """Pixels of all images together. What is relative to the true depth leaves out pixels with a depth of 0 or less."""
+    """Over the pixels of all images together. Relative metrics leave out pixels with a true depth of 0 or less."""
 
     def __init__(self, task: Task):
         super().__init__(task)

@@ -1,4 +1,4 @@
-"""Detection: COCO's average precision, whole, of each class and of each size; what is confused, missed and made up.
+"""Detection: COCO's average precision overall, of each class and of each size; a confusion matrix with missed boxes and false positives.
 
 Arrays: ``pr`` float32 (K, 2, 101): recall and precision at IoU 0.50, NaN for a class that no image has.
 """
@@ -16,12 +16,12 @@ from mtl_core.events import Metric
 from mtl_core.tasks.metrics.detection_metrics import THRESHOLDS
 
 SIZES = ("small", "medium", "large")  # COCO's: below 32², below 96², from 96² square pixels on
-SIZE_TITLES = {"small": "under 32² pixels", "medium": "32² to 96² pixels", "large": "over 96² pixels"}  # of the prepared images, not of the files
+SIZE_TITLES = {"small": "under 32² pixels", "medium": "32² to 96² pixels", "large": "over 96² pixels"}  # in the prepared images, not in the files
 MISSED, MADE_UP = "missed", "false positive"
 
 
 class DetectionEvaluation(KindEvaluation):
-    """Average precision over all boxes; the confusion of boxes that would be drawn (score of 0.3 or more) and overlap by half."""
+    """Average precision over all boxes; confusion over boxes with a score of 0.3 or more and an IoU of at least 0.5."""
 
     def __init__(self, task: Task):
         super().__init__(task)
@@ -75,10 +75,10 @@ class DetectionEvaluation(KindEvaluation):
         names = ("map", "map_50", "map_75", *(f"map_{size}" for size in SIZES), "mar_100")
         values = self._measured()
         found = {name: float(values[name]) if values else -1.0 for name in names}
-        return {name: value if value >= 0 else float("nan") for name, value in found.items()}  # COCO says -1 where there is nothing to find
+        return {name: value if value >= 0 else float("nan") for name, value in found.items()}  # COCO gives -1 if there are no true boxes
 
     def _precision(self) -> np.ndarray:
-        """float64 (10 IoUs, 101 recalls, K classes, 4 sizes: all, small, medium, large); NaN where there is nothing to find."""
+        """float64 (10 IoUs, 101 recalls, K classes, 4 sizes: all, small, medium, large); NaN without true boxes."""
         found = np.full((10, 101, len(self.boxes), 1 + len(SIZES)), np.nan)
         values = self._measured()
         if values:
@@ -88,11 +88,11 @@ class DetectionEvaluation(KindEvaluation):
         return found
 
     def _measured(self) -> dict[str, torch.Tensor]:
-        return self.metric.compute() if self.boxes.sum() else {}  # torchmetrics keeps what it computed
+        return self.metric.compute() if self.boxes.sum() else {}  # torchmetrics caches the result
 
 
 def _mean_of(precision: np.ndarray) -> np.ndarray:
-    """(K,): over IoUs and recalls; NaN where there is nothing to find, which is so for a class as a whole."""
+    """(K,): mean over IoUs and recalls; NaN for a class without true boxes."""
     return precision.mean((0, 1))
 
 

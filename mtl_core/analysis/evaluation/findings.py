@@ -1,4 +1,4 @@
-"""KindEvaluation: predictions and targets in, batch by batch; Findings out. What a number means is said once, by a Metric. No torch."""
+"""KindEvaluation and Findings: evaluation of one task's predictions, batch by batch, and its results. A Metric describes each number. No torch."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 
-THRESHOLD = 0.5  # of a probability; from here on a class is said to be there
-OUTCOMES = ("found", "missed", "false positive", "true negative")  # columns where each class is a yes or no
+THRESHOLD = 0.5  # probability from which a class counts as predicted
+OUTCOMES = ("found", "missed", "false positive", "true negative")  # columns of a multi-label matrix
 
 
 @dataclass(frozen=True)
 class Cells:
-    """A confusion matrix that remembers which images each cell is made of.
+    """A confusion matrix that also holds the images of each cell.
 
     Attributes:
-        rows, columns: names of what was true and of what was predicted.
-        counted: what is counted, in the plural: images, pixels, boxes.
+        rows, columns: names of the true and of the predicted classes.
+        counted: plural noun of the counted items: images, pixels, boxes.
         entries: int64 (E, 4): image (row of the split), row, column, count.
     """
 
@@ -36,7 +36,7 @@ class Cells:
         return found
 
     def images(self, row: int, column: int) -> tuple[np.ndarray, np.ndarray]:
-        """The images of a cell and how much of it each holds, most first."""
+        """The images of a cell and each one's count, largest first."""
         chosen = self.entries[(self.entries[:, 1] == row) & (self.entries[:, 2] == column)]
         images, place = np.unique(chosen[:, 0], return_inverse=True)
         counts = np.bincount(place, weights=chosen[:, 3], minlength=len(images)).astype(np.int64)
@@ -46,13 +46,13 @@ class Cells:
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found for one task.
+    """The results of the evaluation of one task.
 
     Attributes:
-        values: (Metric, value) for the task as a whole; NaN where it is not defined.
-        class_values: (Metric, (K,)) for each class; NaN where it is not defined.
-        cells: a confusion matrix; None where there are no classes.
-        arrays: what charts are drawn from; names and shapes as each kind's file says.
+        values: (Metric, value) for the task as a whole; NaN if not defined.
+        class_values: (Metric, (K,)) for each class; NaN if not defined.
+        cells: a confusion matrix; None without classes.
+        arrays: arrays for charts; the module docstring of each evaluation gives names and shapes.
     """
 
     values: list[tuple[Metric, float]]
@@ -62,7 +62,7 @@ class Findings:
 
 
 class KindEvaluation(ABC):
-    """One task's evaluation over one pass. ``size``: (height, width) of the images, set by whoever evaluates."""
+    """One task's evaluation over one pass. ``size``: (height, width) of the images, set by the caller."""
 
     size: tuple[int, int] = (1, 1)
 
@@ -75,7 +75,7 @@ class KindEvaluation(ABC):
 
     @abstractmethod
     def compute(self) -> Findings:
-        """Over everything added. Never raises for want of images: what is not defined is NaN."""
+        """The results over all batches. Values that are not defined are NaN, also without any image."""
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -84,11 +84,11 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def mean(values: np.ndarray) -> float:
-    """Over the values that are defined; NaN where none is."""
+    """Mean over the values that are not NaN; NaN if all are."""
     defined = values[np.isfinite(values)]
     return float(defined.mean()) if len(defined) else float("nan")
 
 
 def joined(parts: list[np.ndarray], empty: tuple[int, ...], kind: type = float) -> np.ndarray:
-    """One array of all batches; one of the shape ``empty`` where there were none."""
+    """The arrays of all batches concatenated; an array of the shape ``empty`` without batches."""
     return np.concatenate(parts) if parts else np.zeros(empty, dtype=kind)

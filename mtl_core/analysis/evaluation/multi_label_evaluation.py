@@ -1,4 +1,4 @@
-"""Multi-label: average precision and ROC area of each class, what is missed and made up, calibration.
+"""Multi-label: average precision, ROC area and outcomes of each class, calibration.
 
 Arrays: ``pr``, ``roc`` (K, 2, P) and ``reliability`` (15, 3), see ``probabilities``; calibration is over all classes at once.
 """
@@ -22,7 +22,7 @@ from mtl_core.tasks.metrics.class_means import MeanLabelF1
 
 
 class MultiLabelEvaluation(KindEvaluation):
-    """Each class is a yes or no; its row in ``cells`` says how often which of the four outcomes came."""
+    """Each class is a binary decision; its row in ``cells`` counts the four outcomes."""
 
     def __init__(self, task: Task):
         super().__init__(task)
@@ -45,7 +45,7 @@ class MultiLabelEvaluation(KindEvaluation):
         return Findings(
             [
                 *self._whole(probabilities, truth),
-                # as the curves' mean: without the classes that no image has
+                # as in the curves: mean without the classes that no image has
                 (Metric("map", "Average precision, mean over the classes that occur", "", True), mean(precision)),
                 (Metric("auc", "Area under the ROC curve, mean over the classes that occur", "", True), mean(area)),
                 (Metric("ece", "Expected calibration error", "", False), error),
@@ -72,7 +72,7 @@ class MultiLabelEvaluation(KindEvaluation):
 
 
 def _sided(probabilities: np.ndarray) -> np.ndarray:
-    """float64, with one half itself moved up: a class is there from one half on, torchmetrics asks for more than that."""
+    """float64, with exactly 0.5 moved up: here a class is predicted from 0.5 on, torchmetrics requires more than 0.5."""
     return np.where(probabilities == THRESHOLD, np.nextafter(THRESHOLD, 1.0), probabilities.astype(np.float64))
 
 

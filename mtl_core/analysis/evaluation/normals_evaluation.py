@@ -1,6 +1,6 @@
 """Surface normals: angles between predicted and true ones, over all pixels that have one (Eigen and Fergus 2015, https://arxiv.org/abs/1411.4734).
 
-Arrays: ``by_angle`` float64 (180, 2): middle of a degree, how many pixels are that far off.
+Arrays: ``by_angle`` float64 (180, 2): middle of a bin of one degree, number of pixels with this error.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from mtl_core.events import Metric
 from mtl_core.tasks.metrics.image_errors import angles
 
 LIMITS = {"within_11": 11.25, "within_22": 22.5, "within_30": 30.0}
-PER_DEGREE = 100  # of the histogram that the median is read from: exact to 1/100 of a degree
+PER_DEGREE = 100  # bins of the histogram from which the median is read, exact to 1/100 of a degree
 
 
 class NormalsEvaluation(KindEvaluation):
-    """Pixels of all images together."""
+    """Over the pixels of all images together."""
 
     def __init__(self, task: Task):
         super().__init__(task)

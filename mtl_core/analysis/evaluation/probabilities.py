@@ -18,7 +18,7 @@ _BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
 def ranking(probabilities: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """How well each class's probability ranks the images.
+    """Ranking metrics of each class's probabilities.
 
     Args:
         probabilities: (N, K) in 0..1. truth: bool (N, K).
@@ -47,7 +47,7 @@ def ranking(probabilities: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _keep(place: np.ndarray, x: torch.Tensor, y: torch.Tensor) -> None:
-    """Points of a curve evenly spaced along it, both ends included."""
+    """Write points of a curve, evenly spaced along it, both ends included, into ``place``."""
     points = torch.stack([x, y]).numpy()
     if points.shape[1] > place.shape[1]:
         way = np.concatenate([[0.0], np.abs(np.diff(points)).sum(0).cumsum()])
@@ -57,13 +57,13 @@ def _keep(place: np.ndarray, x: torch.Tensor, y: torch.Tensor) -> None:
 
 
 def calibration(confidence: np.ndarray, right: np.ndarray) -> tuple[float, np.ndarray]:
-    """Expected calibration error (Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 3), and what the reliability diagram shows.
+    """Expected calibration error (Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 3), and the bins of the reliability diagram.
 
     Args:
-        confidence: (N,) in 0..1. right: bool (N,), whether what was said with it is true.
+        confidence: (N,) in 0..1. right: bool (N,), whether each prediction is right.
 
     Returns:
-        The error, NaN without a sample; and (BINS, 3): how many, mean confidence, share that is right; NaN in an empty bin.
+        The error, NaN without a sample; and (BINS, 3): count, mean confidence, share of right predictions; NaN in an empty bin.
     """
     if not len(confidence):
         return float("nan"), np.column_stack([np.zeros(BINS), np.full((BINS, 2), np.nan)])

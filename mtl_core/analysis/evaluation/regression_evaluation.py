@@ -13,7 +13,7 @@ from mtl_core.analysis.evaluation.findings import Findings, KindEvaluation, join
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 
-UNIT = "unit"  # stands for the task's own
+UNIT = "unit"  # placeholder for the task's own unit
 
 
 class RegressionEvaluation(KindEvaluation):

@@ -12,7 +12,7 @@ from mtl_core.events import Metric
 
 
 class SegmentationEvaluation(KindEvaluation):
-    """Pixels of all images together, as is usual: an image with more pixels of a class counts more."""
+    """Over the pixels of all images together, as is usual, so that an image with more pixels of a class counts more."""
 
     def __init__(self, task: Task):
         super().__init__(task)

@@ -103,7 +103,7 @@ class PreparedSource(DataSource):
 
 
 def _length(target: Targets) -> int:
-    """Of the longest list of things in an image."""
+    """Length of the longest list in an image."""
     known = target.__dict__.get("_longest")
     if known is None:
         lists = kind_of(target.kind).layout(target.task, (1, 1)).is_list

@@ -234,7 +234,8 @@ def _refusal(entry: zipfile.ZipInfo, files: dict[str, int]) -> tuple[str, str] |
 
 def same_name(name: str) -> str:
     """A name in its compared form: composed Unicode, '/' between parts, no leading './'."""
-    return unicodedata.normalize("NFC", name.strip()).replace("\\", "/").removeprefix("./")
+    composed = name if name.isascii() else unicodedata.normalize("NFC", name)
+    return composed.strip().replace("\\", "/").removeprefix("./")
 
 
 Progress = Callable[[float, str], None]

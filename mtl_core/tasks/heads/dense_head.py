@@ -1,4 +1,4 @@
-"""The head of tasks that say something about every pixel."""
+"""The head of tasks with a prediction per pixel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class DenseHead(nn.Module):
 
     1x1 convolutions bring every level to the same channels, coarse levels are enlarged and added to finer ones, one 3x3
     convolution smooths the finest, a 1x1 convolution gives the outputs, enlarged bilinearly to the image.
-    torchvision's FeaturePyramidNetwork smooths every level; only the finest is used here, so its others would never be trained.
+    torchvision's FeaturePyramidNetwork smooths every level; this head reads only the finest, so the other convolutions would never be trained.
     """
 
     def __init__(self, features: Sequence[FeatureInfo], outputs: int, image_size: tuple[int, int], channels: int):

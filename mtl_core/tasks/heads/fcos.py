@@ -1,4 +1,4 @@
-"""FCOS (Tian et al. 2019, https://arxiv.org/abs/1904.01355): its head, and which place of the feature maps is responsible for which box.
+"""FCOS (Tian et al. 2019, https://arxiv.org/abs/1904.01355): its head, and the assignment of places of the feature maps to boxes.
 
 Deviation: batch normalisation in the pyramid, none in the head, instead of group normalisation in the head. On a CPU in bf16, group
 normalisation alone took 30 % of the step; batch normalisation in the head would mix the statistics of the levels that share it.
@@ -15,12 +15,12 @@ from torchvision.ops import FeaturePyramidNetwork, box_area
 
 from mtl_core.backbones.backbone import FeatureInfo
 
-FINEST_STRIDE = 8  # as in the paper (P3); finer maps cost much
+FINEST_STRIDE = 8  # as in the paper (P3); finer maps are slow
 CENTRE_RADIUS = 1.5  # in strides; FCOS's centre sampling
 
 
 class DetectionHead(nn.Module):
-    """Feature pyramid, and FCOS's classification and regression heads shared by its levels.
+    """Feature pyramid with FCOS's classification and regression heads, which all levels share.
 
     Output: ``cls_logits`` (n, A, K), ``bbox_regression`` (n, A, 4) as distances left, top, right, bottom in strides, ``bbox_ctrness``
     (n, A, 1), all float32, for the A places of all levels, and ``places`` (A, 3): x and y of the place in pixels and its stride.
@@ -50,11 +50,11 @@ class DetectionHead(nn.Module):
 
 
 def assign(places: Tensor, boxes: Tensor, classes: Tensor) -> Tensor:
-    """Which box each place is responsible for.
+    """The box that each place is responsible for.
 
-    A place takes a box if it lies inside it and within ``CENTRE_RADIUS`` strides of its centre, and if the box's size suits its
-    level (largest distance to a side between 4 and 8 strides; below 4 for the finest level, above 8 for the coarsest). Of several,
-    the smallest box. The rule of torchvision's ``FCOS.compute_loss``.
+    A place takes a box if it lies inside the box and within ``CENTRE_RADIUS`` strides of the box's centre, and if the box's size fits the
+    place's level: largest distance to a side from 4 to 8 strides; below 4 at the finest level, above 8 at the coarsest. Of several boxes
+    it takes the smallest. The rule of torchvision's ``FCOS.compute_loss``.
 
     Args:
         places: (A, 3) x, y, stride.
@@ -86,7 +86,7 @@ def grid(size: torch.Size, stride: int, device: torch.device) -> Tensor:
 
 
 def anchors_of(places: Tensor) -> Tensor:
-    """(A, 4): a square of one stride around each place; what torchvision's coder measures distances from."""
+    """(A, 4): a square of one stride around each place. torchvision's coder measures distances from its centre."""
     centre, half = places[:, :2], places[:, 2:] / 2
     return torch.cat([centre - half, centre + half], dim=1)
 

@@ -1,4 +1,4 @@
-"""Heads of tasks that say where named points are. Output: ``points`` (n, K, 2) shares of width and height, ``there`` (n, K) logits."""
+"""Heads of tasks that locate named points. Output: ``points`` (n, K, 2) shares of width and height, ``there`` (n, K) logits."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mtl_core.backbones.backbone import FeatureInfo
 from mtl_core.tasks.heads.dense_head import DenseHead
 from mtl_core.tasks.heads.pooled_head import PooledHead
 
-FINER = 2  # pixels of the image that a place of a heat map stands for; the mean place is finer than that
+FINER = 2  # image pixels per place of a heat map; the mean place has a finer resolution
 
 
 class HeatMapHead(nn.Module):
-    """A heat map for each point, and its mean place: soft-argmax. ``logits`` (n, K, h, w) besides."""
+    """A heat map for each point, and its mean place (soft-argmax). The output also has ``logits`` (n, K, h, w)."""
 
     def __init__(self, features: Sequence[FeatureInfo], points: int, image_size: tuple[int, int], channels: int):
         super().__init__()
@@ -34,7 +34,7 @@ class HeatMapHead(nn.Module):
 
 
 class CoordinateHead(nn.Module):
-    """Two numbers for each point from the pooled features; 0 is the middle of the frame before the first step."""
+    """Two numbers for each point, from the pooled features. 0 is the middle of the frame, so points start near it."""
 
     def __init__(self, features: Sequence[FeatureInfo], points: int):
         super().__init__()

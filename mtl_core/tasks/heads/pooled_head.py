@@ -1,4 +1,4 @@
-"""The head of tasks that say one thing about the whole image."""
+"""The head of tasks with one prediction for the whole image."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mtl_core.backbones.backbone import FeatureInfo
 
 
 class PooledHead(nn.Module):
-    """One linear layer on the coarsest feature: a vector as it is, a map as its mean and maximum over places, side by side.
+    """One linear layer on the coarsest feature: a vector unchanged, a map as its mean and maximum over places, concatenated.
 
-    The maximum says that something is there at all, the mean how much of it; counting needs the one, recognising the other.
+    The maximum shows whether something is present, which recognising needs; the mean shows how much, which counting needs.
     """
 
     def __init__(self, features: Sequence[FeatureInfo], outputs: int):

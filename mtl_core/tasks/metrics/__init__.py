@@ -1,1 +1,1 @@
-"""What predictions are measured by while a run trains."""
+"""Metrics that measure predictions while a run trains."""

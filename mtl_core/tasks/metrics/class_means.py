@@ -1,9 +1,9 @@
-"""Metrics of classes, by torchmetrics, without the classes of which nothing can be said.
+"""Means of torchmetrics' metrics over classes, without the classes for which a metric is not defined.
 
-Where several labels are possible, torchmetrics' mean F1 counts a class that no image has as 0: perfect predictions of a small split, which lacks one,
-do not reach 1. Such a class is left out, as in ``MeanAveragePrecision`` and COCO's mAP. What is wrongly said of it counts in ``exact``.
-Where each image or pixel has one class, torchmetrics, scikit-learn and the papers on segmentation leave out a class that is neither there nor
-predicted; one that is predicted only counts as 0. So it is here.
+With several labels per image, torchmetrics' mean F1 counts a class that no image has as 0, so perfect predictions of a small split that lacks a
+class do not reach 1. Such a class is left out, as in ``MeanAveragePrecision`` and COCO's mAP. False predictions of it count in ``exact``.
+With one class per image or pixel, a class that is neither present nor predicted is left out, and one that is only predicted counts as 0, as in
+torchmetrics, scikit-learn and the papers on segmentation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torchmetrics.utilities.data import dim_zero_cat
 
 
 class Accuracy(MulticlassAccuracy):
-    """Share of right answers; NaN where nothing counts (every pixel is ignored)."""
+    """Share of right predictions; NaN if nothing counts (every pixel is ignored)."""
 
     def __init__(self, classes: int, ignore_index: int | None = None):
         super().__init__(classes, average="micro", ignore_index=ignore_index, validate_args=False)
@@ -35,9 +35,9 @@ class MeanLabelF1(MultilabelF1Score):
 
 
 class MeanAveragePrecision(MultilabelAveragePrecision):
-    """torchmetrics' average precision of each class; their mean without the classes that no image has, where it is not defined.
+    """Mean of torchmetrics' average precision over the classes that occur in some image. For the others it is not defined.
 
-    torchmetrics' own mean counts such a class as 0. NaN where no image has any class.
+    torchmetrics' own mean counts such a class as 0. NaN if no image has any class.
     """
 
     def __init__(self, classes: int):

@@ -1,4 +1,4 @@
-"""Depth's metrics over one pass."""
+"""Depth metrics over one pass over a split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtl_core.tasks.metrics.measurement import R2, doubled
 class DepthMeasurement(Measurement):
     """RMSE, MAE and R2 by torchmetrics; the share of pixels within 25 % as in Eigen et al. 2014 (https://arxiv.org/abs/1406.2283).
 
-    Sums are kept in float64. The share leaves out pixels whose true depth is 0 or less, as the evaluation does: a ratio to it is not defined.
+    Sums are kept in float64. The share leaves out pixels with a true depth of 0 or less, for which the ratio is not defined, as the evaluation does.
     """
 
     def __init__(self, in_units: Callable[[Tensor], Tensor]):

@@ -12,7 +12,7 @@ from torchmetrics.detection import MeanAveragePrecision
 
 from mtl_core.tasks.kind import Measurement
 
-# As in pycocotools. torchmetrics' own are rounded to float32, which moves a recall such as 4 / 20 past its threshold: up to 0.002 off.
+# Recall thresholds as in pycocotools. torchmetrics rounds them to float32, which moves a recall such as 4 / 20 past its threshold (up to 0.002 off).
 THRESHOLDS = {"iou_thresholds": np.linspace(0.5, 0.95, 10).tolist(), "rec_thresholds": np.linspace(0.0, 1.0, 101).tolist()}
 
 
@@ -39,7 +39,7 @@ class MeanAveragePrecisionMeasurement(Measurement):
         self.metric.update(predictions, targets)
 
     def compute(self) -> dict[str, float]:
-        if self.true_boxes == 0:  # COCO gives -1 where there is nothing to find
+        if self.true_boxes == 0:  # COCO gives -1 if there are no true boxes
             return {"map": float("nan"), "map_50": float("nan")}
         with torch.no_grad():
             values = self.metric.compute()

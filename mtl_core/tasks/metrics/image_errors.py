@@ -1,4 +1,4 @@
-"""SampleErrors: how wrong the predictions of some images are, one number each. No torch."""
+"""SampleErrors: one error per image. No torch."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class SampleErrors:
     """One task's errors on n images.
 
     Attributes:
-        values: float32 (n,), 0 where all is right; NaN where there is nothing to be right about (no target, every pixel ignored).
-        mistakes: bool (n,), True where the prediction is plainly wrong (class, set of classes, a box missed or made up);
-            None for kinds that only know more or less.
-        title: what the number is, for people.
-        unit: of the values: empty for a share of 1, ``"unit"`` for the task's own unit, or a unit such as ``"degrees"``.
+        values: float32 (n,), 0 for a perfect prediction; NaN if not defined (no target, every pixel ignored).
+        mistakes: bool (n,), True for a wrong prediction (class, set of classes, missed box or false positive);
+            None for kinds with continuous targets.
+        title: the error's name on screen.
+        unit: unit of the values: empty for a share of 1, ``"unit"`` for the task's own unit, or a unit such as ``"degrees"``.
     """
 
     values: np.ndarray
@@ -32,7 +32,7 @@ def of_each(error: Callable[[np.ndarray, np.ndarray], float], predictions: np.nd
 
 
 def angles(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """float64 (P,): degrees between two maps of vectors (3, H, W), at the pixels where the target has one (it is neither zero nor NaN)."""
+    """float64 (P,): angles in degrees between two maps of vectors (3, H, W), at pixels with a target (neither zero nor NaN)."""
     target = np.nan_to_num(target.astype(float))
     known = np.square(target).sum(0) > 0.25  # between no vector and a unit vector
     said, true = predicted[:, known].astype(float), target[:, known]

@@ -1,4 +1,4 @@
-"""Measurements made of torchmetrics."""
+"""Measurements built on torchmetrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mtl_core.tasks.kind import Measurement
 
 
 class R2(R2Score):
-    """torchmetrics' R2, NaN instead of an error where fewer than two values were seen: it is not defined there."""
+    """torchmetrics' R2; NaN instead of an error for fewer than two values, for which it is not defined."""
 
     def compute(self) -> Tensor:
         if self.total < 2:
@@ -23,7 +23,7 @@ class R2(R2Score):
 
 
 def doubled(values: Tensor) -> Tensor:
-    """The values in float64; on the CPU where their device has no such numbers (mps)."""
+    """The values in float64; on the CPU if their device has no float64 (mps)."""
     return (values.cpu() if values.device.type == "mps" else values).double()
 
 
@@ -31,9 +31,9 @@ class TorchMetrics(Measurement):
     """Several torchmetrics metrics fed with the same (prediction, target) pairs.
 
     Args:
-        metrics: name -> metric giving one number.
-        prepare: (output, target) -> what the metrics' ``update`` takes; by default both as they are.
-        exact: sums are kept in float64, for metrics that add up squares. ``prepare`` gives float64 (``doubled``).
+        metrics: name -> metric with one number as its value.
+        prepare: (output, target) -> arguments of the metrics' ``update``; by default both unchanged.
+        exact: sums are in float64, for metrics that add up squares. ``prepare`` returns float64 (``doubled``).
     """
 
     def __init__(self, metrics: dict[str, Any], prepare: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None, exact: bool = False):

@@ -1,6 +1,6 @@
-"""How well named points were found: PCK, OKS AP by COCO's rules, distances. No torch.
+"""Metrics of named points: PCK, OKS AP by COCO's rules, distances. No torch.
 
-Targets know one object an image and no area of it: its area is the frame's. Rows are laid out as in ``mtl_core.tasks.keypoints``.
+Targets have one object per image and no area, so the frame's area is used. Rows are laid out as in ``mtl_core.tasks.keypoints``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mtl_core.analysis.evaluation.findings import THRESHOLD, Findings, KindEvalu
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
 
-NEAR = 0.1  # of the frame's longer side: PCK's limit
+NEAR = 0.1  # PCK's limit, as a share of the frame's longer side
 OKS_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
 METRICS = (
@@ -26,10 +26,10 @@ METRICS = (
 
 
 class Found:
-    """Points and targets of one pass, in pixels, and what is measured of them.
+    """Points and targets of one pass, in pixels, and their metrics.
 
     Args:
-        sigmas: (K,), how far each point may be off as a share of the object's size; COCO's kappa is twice as large.
+        sigmas: (K,), tolerance of each point as a share of the object's size; COCO's kappa is twice as large.
     """
 
     def __init__(self, sigmas: np.ndarray):
@@ -48,7 +48,7 @@ class Found:
         self.scores.append(predictions[..., 2].astype(np.float64))
 
     def measured(self) -> dict[str, Any]:
-        """By metric name; ``pck_of_each``, ``error_of_each`` and ``support`` (K,) besides. NaN where nothing is labelled."""
+        """Values by metric name, and ``pck_of_each``, ``error_of_each`` and ``support`` (K,). NaN if nothing is labelled."""
         count = len(self.sigmas)
         distances, labelled, scores = joined(self.distances, (0, count)), joined(self.labelled, (0, count), bool), joined(self.scores, (0, count))
         near = (distances <= NEAR * max(self.size)) & labelled
@@ -65,9 +65,9 @@ class Found:
         }
 
     def _precisions(self, distances: np.ndarray, labelled: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """(10,): average precision at each OKS. One object and one answer an image; an image without a labelled point counts for nothing.
+        """(10,): average precision at each OKS. Each image has one object and one prediction; images without a labelled point are left out.
 
-        An answer's score is the mean over its points, as in COCO's results.
+        A prediction's score is the mean over its points, as in COCO's results.
         """
         counted = labelled.any(1)
         if not counted.any():
@@ -82,7 +82,7 @@ class Found:
 
 
 def average_precision(right: np.ndarray) -> float:
-    """COCO's: the precision at 101 recalls, each the best at that recall or beyond. ``right``: bool (n,), best answer first, one object each."""
+    """COCO's average precision: mean over 101 recalls of the best precision from there on. ``right``: bool (n,), best first, one object each."""
     hits = np.cumsum(right)
     recall, precision = hits / len(right), hits / np.arange(1, len(right) + 1)
     best = np.maximum.accumulate(precision[::-1])[::-1]
@@ -91,7 +91,7 @@ def average_precision(right: np.ndarray) -> float:
 
 
 class KeypointsEvaluation(KindEvaluation):
-    """The same on a whole split, and for each point."""
+    """The metrics on a whole split, and for each point."""
 
     def __init__(self, task: Task):
         super().__init__(task)
@@ -113,6 +113,6 @@ class KeypointsEvaluation(KindEvaluation):
 
 
 def sigmas_of(task: Task) -> np.ndarray:
-    """(K,): the task's, or 1 / K for each point where it says nothing (as Ultralytics' pose validation has it)."""
+    """(K,): the task's sigmas, or 1 / K for each point if it has none (as in Ultralytics' pose validation)."""
     count = max(1, len(task.classes))
     return np.asarray(task.sigmas, float) if task.sigmas else np.full(count, 1 / count)

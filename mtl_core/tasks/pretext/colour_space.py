@@ -1,4 +1,4 @@
-"""sRGB and CIE L*a*b* (D65), both ways; the colours that a screen can show, as a grid of bins."""
+"""Conversion between sRGB and CIE L*a*b* (D65), and a grid of bins over the sRGB colours."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 
 
 def lab_to_rgb(lab: Tensor) -> Tensor:
-    """The inverse; colours that a screen can't show are cut off at 0 and 1."""
+    """The inverse of ``rgb_to_lab``; colours outside of sRGB are clipped to 0..1."""
     light, a, b = lab.unbind(-3)
     y = (light + 16) / 116
     root = torch.stack([y + a / 500, y, y - b / 200], dim=-3)
@@ -36,7 +36,7 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 
 @cache
 def colour_bins(step: int) -> Tensor:
-    """(K, 2) float32: the points (a, b) of a grid of this step that some colour of the screen is nearest to, in a fixed order."""
+    """(K, 2) float32: the points (a, b) of a grid of this step that are nearest to some sRGB colour, in a fixed order."""
     side = torch.linspace(0, 1, 33, device="cpu")
     cube = torch.stack(torch.meshgrid(side, side, side, indexing="ij")).view(3, -1, 1)
     ab = rgb_to_lab(cube)[1:, :, 0].T
@@ -45,7 +45,7 @@ def colour_bins(step: int) -> Tensor:
 
 @cache
 def _bin_table(step: int) -> Tensor:
-    """(M, M) int64: index of the bin nearest to each point of the grid, also of those that are no bin themselves."""
+    """(M, M) int64: index of the bin nearest to each point of the grid."""
     bins, reach = colour_bins(step), 128 // step + 1
     side = torch.arange(-reach, reach + 1, dtype=torch.float32, device="cpu") * step
     grid = torch.stack(torch.meshgrid(side, side, indexing="ij"), dim=-1).view(-1, 2)

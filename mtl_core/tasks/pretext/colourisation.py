@@ -1,10 +1,10 @@
-"""Colourisation: which colours had this image before it was made grey?
+"""Colourisation: predicts the colours of an image from its grey version.
 
-Source: Zhang, Isola and Efros 2016, "Colorful Image Colorization" (https://arxiv.org/abs/1603.08511): each pixel's (a, b) of CIE Lab as one of
-a grid of bins, rare colours counting for more (eq. 4), the annealed mean of the bins as the prediction (eq. 5).
+Source: Zhang, Isola and Efros 2016, "Colorful Image Colorization" (https://arxiv.org/abs/1603.08511): the class of a pixel is a bin of a grid over
+(a, b) of CIE Lab, rare colours have a higher weight (eq. 4), and the prediction is the annealed mean of the bins (eq. 5).
 
-Deviations: each pixel has its nearest bin as its class, where the paper spreads it over the five nearest; the grid's step is an option (the paper's
-is 10); how often each bin occurs is counted in up to 512 training images and smoothed only by mixing with the uniform distribution;
+Deviations: each pixel's class is its nearest bin, where the paper spreads it over the five nearest; the grid's step is an option (the paper's
+is 10); the frequency of each bin is counted in up to 512 training images and smoothed only by mixing with the uniform distribution;
 the network reads the grey image in all three channels; colours are predicted at half the image's height and width (the paper: a quarter).
 """
 
@@ -36,16 +36,16 @@ _LUMA = (0.299, 0.587, 0.114)
 class ColourisationOptions(KindOptions):
     """Options of colourisation."""
 
-    step: int = Field(20, ge=10, le=40, description="Distance between two colours that are told apart; the paper has 10, for 313 colours.")
+    step: int = Field(20, ge=10, le=40, description="Distance between neighbouring bins of colour; the paper uses 10, for 313 bins.")
     rebalance: float = Field(
-        0.5, ge=0, le=1, description="How much more rare colours count: 0 not at all, 1 as if all were equally frequent; the paper has 0.5."
+        0.5, ge=0, le=1, description="Weight of rare colours: 0 weighs all pixels equally, 1 all colours equally; the paper uses 0.5."
     )
-    temperature: float = Field(0.38, gt=0, le=1, description="Of the annealed mean: towards 0 the likeliest colour, at 1 the mean, which is dull.")
+    temperature: float = Field(0.38, gt=0, le=1, description="Of the annealed mean: near 0 the likeliest colour, at 1 the mean, which is greyish.")
     channels: int = Field(32, ge=8, le=256, description="Channels of the decoder.")
 
 
 class ColourMeasurement(Measurement):
-    """Distances between predicted and true (a, b)."""
+    """Metrics of the distances between predicted and true (a, b)."""
 
     def __init__(self, kind: Colourisation):
         self.kind = kind
@@ -65,10 +65,10 @@ class ColourMeasurement(Measurement):
 
 
 class Colourisation(SelfSupervised):
-    """Cross-entropy over bins of colour per pixel, rare colours counting for more."""
+    """Cross-entropy over bins of colour per pixel; rare colours have a higher weight."""
 
     title: ClassVar[str] = "Colourisation"
-    summary: ClassVar[str] = "The image is shown in grey: which colour was each pixel? For colour images."
+    summary: ClassVar[str] = "Predicts each pixel's colour from the grey image. For colour images."
     needs_map: ClassVar[bool] = True
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("distance", "Distance of the colours (a, b), mean", "", False),
@@ -87,7 +87,7 @@ class Colourisation(SelfSupervised):
     def misfit(cls, options: KindOptions, image_shape: tuple[int, int, int]) -> str:
         if image_shape[0] == 3:
             return ""
-        return "the images of this data set are grey: there is no colour to be found. Choose a data set in colour, or leave this task out"
+        return "the images of this data set are grey, so there is no colour to predict. Choose a data set in colour, or leave this task out"
 
     def measure(self, images: np.ndarray) -> None:
         counts = torch.zeros(len(self.bins), dtype=torch.float64)
@@ -113,7 +113,7 @@ class Colourisation(SelfSupervised):
         return torch.cat([nearest_bin(ab, self.options.step)[:, None].to(ab.dtype), ab], dim=1)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Weighted by a pixel's colour and divided by the number of pixels: the weights' mean over training pixels is 1."""
+        """Mean over pixels, weighted by colour. The weights' mean over training pixels is 1."""
         total, pixels = self.loss_parts(output, target)
         return total / pixels
 
@@ -142,7 +142,7 @@ class Colourisation(SelfSupervised):
 
     @classmethod
     def draw_target(cls, image: np.ndarray, target: np.ndarray, task: Task, scale: int) -> Drawing:
-        """The grey image with these colours."""
+        """The grey image, coloured with the target."""
         grey = torch.from_numpy(image.astype(np.float32) / 255).permute(2, 0, 1)
         lab = torch.cat([rgb_to_lab(grey)[:1], torch.from_numpy(target.astype(np.float32))])
         return Drawing(enlarge(lab_to_rgb(lab).mul(255).round().byte().permute(1, 2, 0).numpy(), scale), "")

@@ -1,11 +1,11 @@
-"""Contrastive: of all other views in the batch, which one is of the same image?
+"""Contrastive: finds the other view of the same image among all views of the batch.
 
 Source: Chen, Kornblith, Norouzi and Hinton 2020, "A Simple Framework for Contrastive Learning of Visual Representations" (SimCLR,
 https://arxiv.org/abs/2002.05709): two random views of each image, a projection head, the NT-Xent loss (eq. 1).
 
 Deviations: views are cropped, mirrored (an option: it changes digits), made lighter or darker and of more or less contrast; no blur, and for
-colour images a random grey in place of the paper's full colour jitter. The loss and the metric depend on how many images a batch holds: compare
-them only at one batch size. The last batch of an evaluation may hold fewer, and is easier.
+colour images a random grey in place of the paper's full colour jitter. The loss and the metric depend on the batch size: compare
+them only at one batch size. The last batch of an evaluation may hold fewer images, and is easier.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from mtl_core.tasks.pretext.self_supervised import SelfSupervised, View
 class ContrastiveOptions(KindOptions):
     """Options of contrastive learning."""
 
-    temperature: float = Field(0.2, gt=0, le=2, description="Divides the cosines; smaller looks harder at the most alike. The paper tries 0.05 to 1.")
-    projection: int = Field(64, ge=8, le=512, description="Numbers in which two views are compared; the paper has 128.")
-    smallest_crop: float = Field(0.5, gt=0, le=1, description="Smallest share of the image's area in a view; the paper has 0.08.")
-    mirror: bool = Field(False, description="Mirror views left-right at random. Not for digits or text: it changes what they are.")
+    temperature: float = Field(0.2, gt=0, le=2, description="Divisor of the cosines; lower weighs similar views more. The paper tries 0.05 to 1.")
+    projection: int = Field(64, ge=8, le=512, description="Length of the vectors that are compared; the paper uses 128.")
+    smallest_crop: float = Field(0.5, gt=0, le=1, description="Smallest share of the image's area in a view; the paper uses 0.08.")
+    mirror: bool = Field(False, description="Mirror views left-right at random. Not for digits or text, whose meaning it changes.")
     jitter: float = Field(0.4, ge=0, le=1, description="Largest change of brightness and of contrast.")
 
 
@@ -52,7 +52,7 @@ class ProjectionHead(nn.Module):
 
 
 class PairMeasurement(Measurement):
-    """How often the other view is the nearest of its batch, and how near it is."""
+    """Share of views whose other view is the nearest in the batch, and the mean cosine of the two."""
 
     def __init__(self) -> None:
         self.found = self.rows = 0
@@ -60,7 +60,7 @@ class PairMeasurement(Measurement):
 
     def update(self, output: Tensor, target: Tensor) -> None:
         if len(target) <= 2:
-            return  # one image: there is nothing to confuse it with
+            return  # with one image there is no other view to compare with
         similar, partner = _cosines(output), _partners(target)
         self.found += int((similar.argmax(1) == partner).sum())
         self.cosines += float(similar.gather(1, partner[:, None]).sum())
@@ -72,10 +72,10 @@ class PairMeasurement(Measurement):
 
 
 class Contrastive(SelfSupervised):
-    """NT-Xent: each view's cosine with its other view against those with all others of the batch."""
+    """NT-Xent loss: each view's cosine with its other view against the cosines with all other views of the batch."""
 
     title: ClassVar[str] = "Contrastive"
-    summary: ClassVar[str] = "Two random views of each image: which of all views in the batch belong together?"
+    summary: ClassVar[str] = "Finds the two random views of each image among all views in the batch."
     needs_map: ClassVar[bool] = False
     images_at_least: ClassVar[int] = 2
     metrics: ClassVar[tuple[Metric, ...]] = (
@@ -113,17 +113,17 @@ class Contrastive(SelfSupervised):
         return (pixels.clamp(0, 1) - self.mean.to(device)) / self.std.to(device)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Every image's two views are among the rows; ``target`` (m,) says which image a row shows."""
+        """NT-Xent over rows that hold two views of every image; ``target`` (m,) is the image of each row."""
         return cross_entropy(_cosines(output) / self.options.temperature, _partners(target))
 
     def select(self, output: Tensor, rows: Tensor) -> Tensor:
         return output[rows]
 
     def first_views(self, output: Tensor, count: int) -> Tensor:
-        return output  # each is compared with all others
+        return output  # decoding compares each view with all others
 
     def decode(self, output: Tensor) -> np.ndarray:
-        """float32 (n, 3): cosine with the other view, the largest one with a view of another image, and which image that is."""
+        """float32 (n, 3): cosine with the other view, the largest cosine with a view of another image, and the index of that image."""
         count = len(output) // 2
         similar = _cosines(output.float())[:count]
         rows = torch.arange(count, device=output.device)
@@ -154,12 +154,12 @@ class Contrastive(SelfSupervised):
 
 
 def _cosines(output: Tensor) -> Tensor:
-    """(m, m) cosines of unit vectors; a view is never compared with itself."""
+    """(m, m) cosines of unit vectors; the diagonal is excluded."""
     similar = output @ output.T
     return similar.masked_fill(torch.eye(len(output), dtype=torch.bool, device=output.device), -torch.inf)
 
 
 def _partners(target: Tensor) -> Tensor:
-    """(m,) the row that shows the same image as each row."""
+    """(m,) for each row, the row of the other view of its image."""
     same = (target[:, None] == target[None, :]).fill_diagonal_(False)
     return same.to(torch.uint8).argmax(1)

@@ -1,11 +1,11 @@
-"""Jigsaw: in which order were the image's pieces laid?
+"""Jigsaw: predicts the order of an image's shuffled pieces.
 
 Source: Noroozi and Favaro 2016, "Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles"
-(https://arxiv.org/abs/1603.09246). The permutations are chosen as there, each new one as far as possible (Hamming distance) from those chosen;
-pieces are smaller than their cells and lie in them at random, so that edges that fit do not give the answer away.
+(https://arxiv.org/abs/1603.09246). The permutations are chosen as in the paper, each new one with the largest Hamming distance from the earlier ones.
+Pieces are smaller than their cells and lie in them at random, so that matching edges do not reveal the order.
 
-Deviations: the pieces are laid side by side as one picture, which goes through the shared backbone like any other (as in Carlucci et al. 2019,
-https://arxiv.org/abs/1903.06864), where the paper sends each piece through a branch of its own; pieces are not normalised one by one.
+Deviations: the pieces form one picture, which goes through the shared backbone like any other (as in Carlucci et al. 2019,
+https://arxiv.org/abs/1903.06864), where the paper sends each piece through its own branch; pieces are not normalised one by one.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from mtl_core.tasks.pretext.pretext_class import PretextClass
 from mtl_core.tasks.pretext.self_supervised import View
 
 SMALLEST_CELL = 4  # pixels
-_CANDIDATES = 4096  # permutations of 9 pieces that are looked at; all 24 of 4 pieces
+_CANDIDATES = 4096  # permutations of 9 pieces among which is chosen; for 4 pieces all 24
 
 
 class JigsawOptions(KindOptions):
     """Options of the jigsaw."""
 
-    grid: int = Field(2, ge=2, le=3, description="Pieces in a row and in a column; the paper has 3.")
-    permutations: int = Field(24, ge=2, le=100, description="Orders to tell apart, chosen to differ as much as they can; a grid of 2 has 24 in all.")
-    gap: int = Field(1, ge=0, le=16, description="Pixels by which a piece is smaller than its cell; it lies in it at random.")
+    grid: int = Field(2, ge=2, le=3, description="Pieces in a row and in a column; the paper uses 3.")
+    permutations: int = Field(24, ge=2, le=100, description="Number of orders, chosen to differ as much as possible; a grid of 2 has 24 in all.")
+    gap: int = Field(1, ge=0, le=16, description="Pixels by which a piece is smaller than its cell; its place in the cell is random.")
 
 
 class Jigsaw(PretextClass):
     """Cross-entropy over a fixed set of orders of the pieces."""
 
     title: ClassVar[str] = "Jigsaw"
-    summary: ClassVar[str] = "The image is cut into pieces and shuffled: in which order do they lie?"
+    summary: ClassVar[str] = "Predicts the order of the image's shuffled pieces."
     Options = JigsawOptions
 
     @classmethod
@@ -63,7 +63,7 @@ class Jigsaw(PretextClass):
 
     @staticmethod
     def _ways_out(options: JigsawOptions, side: int) -> list[str]:
-        """What would make the pieces fit, each by itself: larger images always would, a smaller gap and a smaller grid not on every image."""
+        """Changes of which each alone makes the pieces fit. Larger images always do; a smaller gap or grid does not on every image."""
         ways = ["larger images"]
         widest, widest_of_two = side // options.grid - SMALLEST_CELL, side // 2 - SMALLEST_CELL
         if widest >= 0:
@@ -77,12 +77,12 @@ class Jigsaw(PretextClass):
         channels, height, width = images.shape[1:]
         table = orders(grid, self.options.permutations)
         chosen = torch.randint(len(table), (count,), generator=generator)
-        offsets = torch.randint(gap + 1, (2, count, grid * grid, 2), generator=generator)  # where a piece is cut, and where it is laid
+        offsets = torch.randint(gap + 1, (2, count, grid * grid, 2), generator=generator)  # where a piece is cut, and where it is placed
         rows, columns = height // grid, width // grid
         top, left = (height - grid * rows) // 2, (width - grid * columns) // 2
         device = images.device
         place = torch.arange(grid * grid)
-        piece = torch.from_numpy(table)[chosen]  # (n, cells): which piece lies in each cell
+        piece = torch.from_numpy(table)[chosen]  # (n, cells): the piece in each cell
         take, lay = offsets[0].gather(1, piece[..., None].expand(-1, -1, 2)), offsets[1]
         # For each pixel of each cell: whether a piece covers it, and which pixel of the image it shows.
         y, x = torch.arange(rows), torch.arange(columns)
@@ -102,7 +102,7 @@ class Jigsaw(PretextClass):
 
 @cache
 def orders(grid: int, count: int) -> np.ndarray:
-    """int64 (K, grid * grid): at most ``count`` orders, the first one sorted, each next one the farthest from those before (Hamming distance)."""
+    """int64 (K, grid * grid): at most ``count`` orders, the first sorted, each next one with the largest Hamming distance from those before."""
     pieces = grid * grid
     if pieces <= 4:
         every = np.array(list(permutations(range(pieces))))

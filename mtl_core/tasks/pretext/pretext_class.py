@@ -1,4 +1,4 @@
-"""Self-supervised tasks that are answered by one class per view."""
+"""PretextClass: parent of the self-supervised tasks with one class per view."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Reconstruction: give back the image, from itself, from a noisy copy, or from a copy of which parts are hidden.
+"""Reconstruction: predicts the image from itself, from a noisy copy, or from a copy with hidden patches.
 
 Sources: Vincent et al. 2008, "Extracting and Composing Robust Features with Denoising Autoencoders" (https://doi.org/10.1145/1390156.1390294);
 He et al. 2022, "Masked Autoencoders Are Scalable Vision Learners" (https://arxiv.org/abs/2111.06377).
 
 Deviations: Gaussian noise (the first paper blanks inputs); hidden patches are filled with the mean colour and go through the convolutional
-backbone with the rest, where the second paper leaves them out of a transformer; as there, only hidden pixels count in the loss.
-The decoder reads the coarsest feature only: with the finer ones beside it, copying would be too easy.
+backbone with the rest, where the second paper leaves them out of a transformer; as in that paper, only hidden pixels count in the loss.
+The decoder reads the coarsest feature only, because finer features would make copying too easy.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from mtl_core.tasks.pretext.self_supervised import SelfSupervised, View
 class ReconstructionOptions(KindOptions):
     """Options of reconstruction. With neither noise nor hidden patches it is a plain autoencoder."""
 
-    noise: float = Field(0.0, ge=0, le=1, description="Spread of the noise added to the input, as a share of the full range (denoising).")
-    mask_ratio: float = Field(0.5, ge=0, le=0.95, description="Share of the patches that is hidden; 0 for none. Only hidden ones count then.")
+    noise: float = Field(0.0, ge=0, le=1, description="Standard deviation of the noise added to the input, as a share of the full range (denoising).")
+    mask_ratio: float = Field(0.5, ge=0, le=0.95, description="Share of hidden patches, which alone count in the loss; 0 for none.")
     patch: int = Field(4, ge=1, le=64, description="Side of a patch that is hidden.", json_schema_extra={"unit": "pixels"})
     channels: int = Field(64, ge=8, le=256, description="Channels of the decoder.")
 
 
 class BottleneckDecoder(nn.Module):
-    """From the coarsest feature alone to the pixels: doubled in size and smoothed until it is as large as the image; float32 (m, C, H, W).
+    """Decodes the coarsest feature to pixels, by upsampling by 2 and smoothing up to the image's size. Output float32 (m, C, H, W).
 
-    A vector is first laid out by one linear layer as a map of an eighth of the image's size.
+    A vector is first mapped by one linear layer to a map of an eighth of the image's size.
     """
 
     def __init__(self, features: Sequence[FeatureInfo], channels: int, image_shape: tuple[int, int, int]):
@@ -73,11 +73,11 @@ class BottleneckDecoder(nn.Module):
 class PixelMeasurement(Measurement):
     """R2 and PSNR over the pixels that count (those of the target that are not NaN).
 
-    R2 is taken against the spread about each channel's mean over everything added, so that predicting the mean colour gives 0 whatever the
-    pixels were standardised by.
+    R2 is relative to the variance about each channel's mean over all batches, so that predicting the mean colour gives 0, whatever the
+    standardisation.
 
     Args:
-        std: (1, C, 1, 1), takes normalised errors to shares of the full range.
+        std: (1, C, 1, 1), factor from normalised errors to shares of the full range.
     """
 
     def __init__(self, std: Tensor):
@@ -100,15 +100,15 @@ class PixelMeasurement(Measurement):
         if not self.pixels:
             return {"r2": math.nan, "psnr": math.nan}
         spread = float((self.square_sums - self.sums.square() / self.count.clamp(min=1)).clamp(min=0).sum())
-        r2 = 1 - self.errors / spread if spread > 1e-9 * float(self.square_sums.sum()) else math.nan  # less is rounding: every pixel is the same
+        r2 = 1 - self.errors / spread if spread > 1e-9 * float(self.square_sums.sum()) else math.nan  # below: rounding, all pixels are equal
         return {"r2": r2, "psnr": -10 * math.log10(max(self.squares / self.pixels, 1e-12))}
 
 
 class Reconstruction(SelfSupervised):
-    """Mean squared error of the normalised pixels: all of them, or the hidden ones where some are hidden."""
+    """Mean squared error of the normalised pixels: all pixels, or only the hidden ones if some are hidden."""
 
     title: ClassVar[str] = "Reconstruction"
-    summary: ClassVar[str] = "Give back the image from a copy that is noisy or of which parts are hidden (or from itself: an autoencoder)."
+    summary: ClassVar[str] = "Predicts the image from a noisy copy or a copy with hidden patches (or from itself: an autoencoder)."
     needs_map: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("r2", "R2 of the pixels (1 exact, 0 no better than the mean colour)", "", True),
@@ -144,7 +144,7 @@ class Reconstruction(SelfSupervised):
         return View(changed, target)
 
     def _hidden(self, count: int, generator: torch.Generator) -> Tensor:
-        """bool (n, 1, H, W): of every image as many patches, drawn at random; at least one is hidden and one is not."""
+        """bool (n, 1, H, W): the same number of random patches in every image; at least one is hidden and one is not."""
         patch = self.options.patch
         rows, columns = (math.ceil(side / patch) for side in self.image_size)
         chosen = min(max(1, round(self.options.mask_ratio * rows * columns)), rows * columns - 1)

@@ -1,10 +1,10 @@
-"""Rotation: by which quarter turn was the image turned?
+"""Rotation: predicts by which quarter turn the image was turned.
 
 Source: Gidaris, Singh and Komodakis 2018, "Unsupervised Representation Learning by Predicting Image Rotations"
 (https://arxiv.org/abs/1803.07728).
 
-Deviations: one random turn per image by default, where the paper shows all four of every image (``all_turns``), which costs four forward
-passes. Images that are not square show their largest square in the middle, with the mean colour beside it.
+Deviations: one random turn per image by default, where the paper shows every image in all four turns (``all_turns``), which costs four forward
+passes. Of an image that is not square the largest central square is turned, and the rest has the mean colour.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Rotation(PretextClass):
     """Cross-entropy over four quarter turns, counter-clockwise."""
 
     title: ClassVar[str] = "Rotation"
-    summary: ClassVar[str] = "By which quarter turn was the image turned? To say, one must know what is in it."
+    summary: ClassVar[str] = "Predicts by which quarter turn the image was turned, which requires recognising its content."
     Options = RotationOptions
 
     @classmethod

@@ -1,4 +1,4 @@
-"""One image as self-supervised tasks see it, made by the very code that training uses: what the Train form shows."""
+"""One image with its self-supervised views and targets for the Train form, made by the code that training uses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mtl_core.tasks.pretext.self_supervised import SelfSupervised, drawn_views
 
 
 class SampleView(NamedTuple):
-    """What the network gets (uint8 (H, W, 3)), and what it must give (a row as the kind's ``draw_target`` takes it)."""
+    """The network's input (uint8 (H, W, 3)) and its target (a row for the kind's ``draw_target``)."""
 
     kind: type[SelfSupervised]
     task: Task
@@ -28,7 +28,7 @@ class SampleView(NamedTuple):
 def sample_views(
     image: np.ndarray, mean: list[float], std: list[float], options: Mapping[str, dict[str, Any]], seed: int = 0
 ) -> dict[str, SampleView]:
-    """By task; one that can't be learnt from such an image is left out.
+    """Views by task. Tasks that cannot be learnt from such an image are left out.
 
     Args:
         image: preprocessed, uint8 (C, H, W).

@@ -1,9 +1,8 @@
-"""Self-supervised tasks: their targets are made from the pixels, so that they fit any data set and need no label.
+"""SelfSupervised: parent of the tasks whose targets are made from the pixels. They fit any data set and need no labels.
 
-A task of this sort changes the images first (turns, shuffles or hides parts of them), so it sees *views* of its own: in a joint step the
-views of all such tasks go through the shared network together with the batch's own images (``with_views``), and each head reads its own
-rows. What is drawn is a function of (seed, epoch, step, task name) alone: a resumed run sees the same views, and an evaluation sees the
-same ones every time.
+Such a task changes the images (turns, shuffles or hides parts of them), so it has its own *views*. In a joint step the views of all such tasks
+go through the shared network together with the batch's own images (``with_views``), and each head reads its own rows. Random numbers depend on
+(seed, epoch, step, task name) alone: a resumed run has the same views, and every evaluation has the same views.
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ from mtl_core.data.batches import Batch
 from mtl_core.data.dataset import Task
 from mtl_core.tasks.kind import KindOptions, TaskKind
 
-_VIEWS = 5  # stream of random numbers, beside those of ``mtl_core.data.batches``
-_SMALLEST_STD = 1 / 255  # of a constant channel, as batches are normalised
-SEEN_IMAGES = 512  # training images at most that ``measure`` is shown
+_VIEWS = 5  # number of the random stream; ``mtl_core.data.batches`` has the others
+_SMALLEST_STD = 1 / 255  # std of a constant channel, as in the normalisation of batches
+SEEN_IMAGES = 512  # largest number of training images for ``measure``
 
 
 @dataclass(frozen=True)
 class View:
-    """What one self-supervised task makes of n images.
+    """The views of n images for one self-supervised task.
 
     Attributes:
-        images: normalised (m, C, H, W), m a multiple of n: first one view of every image, then the next of every image; None for the
-            images as they are.
-        target: m rows.
+        images: normalised (m, C, H, W), m a multiple of n: first one view of every image, then the next of every image; None for unchanged
+            images.
+        target: m rows of targets.
     """
 
     images: Tensor | None
@@ -46,7 +45,7 @@ class SelfSupervised(TaskKind):
 
     Class attributes:
         summary: one sentence for the form.
-        images_at_least: the smallest batch from which there is something to learn.
+        images_at_least: smallest batch size that the loss needs.
     """
 
     is_self_supervised: ClassVar[bool] = True
@@ -65,16 +64,16 @@ class SelfSupervised(TaskKind):
 
     @classmethod
     def task_of(cls, name: str, options: KindOptions) -> Task:
-        """The task as the run records it. Its target is made, not read."""
+        """The task as the run records it. Its target is made from the pixels, not read."""
         return Task(name, name, f"made/{name}", title=cls.title)
 
     @classmethod
     def misfit(cls, options: KindOptions, image_shape: tuple[int, int, int]) -> str:
-        """Why it can't be learnt from images of this shape (C, H, W), as a sentence that says what to do; empty where it can."""
+        """Why the task does not fit images of this shape (C, H, W), as a sentence with advice; empty if it fits."""
         return ""
 
     def measure(self, images: np.ndarray) -> None:
-        """Look at some training images, uint8 (n, C, H, W), before the run begins."""
+        """Measure statistics of some training images, uint8 (n, C, H, W), before the run starts."""
 
     @abstractmethod
     def view(self, images: Tensor, generator: torch.Generator) -> View:
@@ -82,19 +81,19 @@ class SelfSupervised(TaskKind):
 
         Args:
             images: normalised, float32 (n, C, H, W).
-            generator: everything random is drawn from it, on the CPU, so that every device draws the same.
+            generator: source of all random numbers, on the CPU, so that every device draws the same.
         """
 
     def drawn_target(self, view: View, count: int) -> np.ndarray:
-        """The target of the first view of each of ``count`` images, as ``draw_target`` takes it."""
+        """The target of the first view of each of ``count`` images, for ``draw_target``."""
         return view.target[:count].cpu().numpy()
 
     def first_views(self, output: Any, count: int) -> Any:
-        """What ``decode`` needs of the output to say something about the first view of each of ``count`` images."""
+        """The part of the output that ``decode`` needs for the first view of each of ``count`` images."""
         return self.select(output, torch.arange(count))
 
     def numbered(self, predictions: np.ndarray, start: int) -> np.ndarray:
-        """Predictions of a batch whose first image has the number ``start``; for kinds that name another image of the batch."""
+        """The predictions of a batch whose first image has the number ``start``. Kinds that refer to other images of the batch renumber them."""
         return predictions
 
     def pixels(self, images: Tensor) -> np.ndarray:
@@ -108,9 +107,9 @@ class SelfSupervised(TaskKind):
 
 
 def with_views(batch: Batch, kinds: Mapping[str, TaskKind], seed: int, epoch: int, step: int) -> Batch:
-    """The batch with every self-supervised task's views behind its own images, which rows each task reads, and the targets made.
+    """The batch with the views of every self-supervised task appended to its own images, the rows of each task, and the targets.
 
-    The batch itself where no task is self-supervised. Own images that no task reads are left out.
+    Returns the batch itself if no task is self-supervised. Own images that no task reads are left out.
     """
     made = {name: _view(kind, batch, seed, epoch, step) for name, kind in kinds.items() if kind.is_self_supervised}
     if not made:
@@ -130,7 +129,7 @@ def with_views(batch: Batch, kinds: Mapping[str, TaskKind], seed: int, epoch: in
     joined = joined.contiguous(memory_format=layout or torch.contiguous_format)
     targets = {kinds[name].task.target: view.target for name, view in made.items()}
     if all(part == slice(0, start) for part in parts.values()):
-        parts = {}  # everybody reads everything
+        parts = {}  # every task reads all rows
     return replace(batch, images=joined, targets={**batch.targets, **targets}, parts=parts)
 
 
@@ -141,13 +140,13 @@ def _view(kind: SelfSupervised, batch: Batch, seed: int, epoch: int, step: int) 
 
 
 def drawn_views(kinds: Mapping[str, TaskKind], batch: Batch, seed: int = 0, step: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """What each self-supervised task sees of a batch of an evaluation (the first one, unless ``step`` says which), and its targets, for drawing.
+    """The views of each self-supervised task in a batch of an evaluation (number ``step``), and its targets, for drawing.
 
     Args:
         batch: without views.
 
     Returns:
-        Task -> its input as uint8 (n, H, W, 3) and its target as ``draw_target`` takes it, of the first view of each image.
+        Task -> its input, uint8 (n, H, W, 3), and its target for ``draw_target``, of the first view of each image.
     """
     drawn = {}
     for name, kind in kinds.items():

@@ -132,7 +132,7 @@ def test_lost_arrays_are_made_again_from_unchanged_files_only(import_shapes, mak
 
 def test_another_way_of_preparing_gives_other_arrays_and_never_passes_for_the_old_one(import_shapes, make_shapes, home, monkeypatch):
     old = import_shapes("old")
-    for module in ("examine", "importing", "source"):
+    for module in ("checking.scan", "importing", "imported_source"):
         monkeypatch.setattr(sys.modules[f"mtl_core.data.imports.{module}"], "PREPARATION", PREPARATION + 1)
     new = import_dataset(old.path, old.spec(), "new")
     assert (old.preparation, new.preparation) == (PREPARATION, PREPARATION + 1)

@@ -1,1 +1,1 @@
-"""Every file read once: records, splits, and the report of what was found."""
+"""The check of an import: it reads every file once and gives records, splits and the report."""

@@ -188,7 +188,7 @@ class Claims:
         """Record a reference. Two references of one image are disputed if one agrees only in the base name."""
         reference = same_name(reference)
         other, other_agrees = self._first.setdefault(key, (reference, agrees))
-        if _whole_stem(other) != _whole_stem(reference):
+        if other != reference and _whole_stem(other) != _whole_stem(reference):  # mostly equal, and a table may have a million rows
             self.disputed |= {name for name, fits in ((other, other_agrees), (reference, agrees)) if not fits}
             if agrees and not other_agrees:
                 self._first[key] = (reference, agrees)

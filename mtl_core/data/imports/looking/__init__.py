@@ -1,1 +1,1 @@
-"""The first look at a folder or zip: what is there, what it seems to be, what has to be asked."""
+"""The first look at a folder or zip: its files, the guessed formats and tasks, the open questions."""

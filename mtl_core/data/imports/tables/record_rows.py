@@ -14,9 +14,9 @@ from mtl_core.errors import DataError
 
 _MOST_UNPACKED = 1 << 30  # bytes of an xlsx's or parquet's content
 _MOST_COLUMNS = 2000
-_MOST_CELLS = 30_000_000  # rows times columns: a row that holds nothing still gets a cell for each column
-_MOST_EXCEL_ROWS = 1 << 20  # that Excel itself can have; a file may say any number
-_BATCH, _NESTED_BATCH = 1024, 16  # rows of a parquet that are decoded at once; fewer where lists hold texts, which are written out for each row
+_MOST_CELLS = 30_000_000  # rows times columns, because an empty row still gets a cell for each column
+_MOST_EXCEL_ROWS = 1 << 20  # Excel's own limit; a file may state any number
+_BATCH, _NESTED_BATCH = 1024, 16  # rows of a parquet per batch; fewer for lists of texts, which are copied for each row
 _Table = tuple[list[str], list[tuple[int, list[str]]]]
 
 
@@ -27,7 +27,7 @@ def xlsx_table(content: bytes, file: str, sheet: str) -> _Table:
         if sheet and sheet not in book.sheetnames:
             raise DataError(f"'{file}' has no sheet '{sheet}'; it has {', '.join(book.sheetnames)}")
         page = book[sheet or book.sheetnames[0]]
-        page.reset_dimensions()  # what the file says of its extent may be anything; rows would be filled up to it
+        page.reset_dimensions()  # the stated extent may be wrong, and openpyxl would pad rows up to it
         found = [(line, _without_end([_of_excel(cell) for cell in row])) for line, row in _filled_rows(page)]
         book.close()
     except DataError:
@@ -43,10 +43,10 @@ def xlsx_table(content: bytes, file: str, sheet: str) -> _Table:
 
 
 def sheets(content: bytes) -> list[str]:
-    """Names of an xlsx's sheets; empty where it cannot be read."""
+    """Names of an xlsx's sheets; empty if it cannot be read."""
     try:
         return list(_book(content, "").sheetnames)
-    except Exception:  # said when its rows are read
+    except Exception:  # the error is reported when its rows are read
         return []
 
 
@@ -60,7 +60,7 @@ def _book(content: bytes, file: str) -> Any:
 
 
 def _filled_rows(page: Any) -> Iterator[tuple[int, tuple]]:
-    """Rows with their number. For those that a sheet leaves out, up to any number, openpyxl gives one and the same row of nothing."""
+    """Rows with their numbers. For rows that a sheet leaves out, of any number, openpyxl yields the same empty row object."""
     before = None
     for line, row in enumerate(page.iter_rows(max_row=_MOST_EXCEL_ROWS, max_col=_MOST_COLUMNS, values_only=True), 1):
         if row is not before and any(cell is not None for cell in row):
@@ -69,7 +69,7 @@ def _filled_rows(page: Any) -> Iterator[tuple[int, tuple]]:
 
 
 def _without_end(cells: list[str]) -> list[str]:
-    """Cells up to the last that holds something."""
+    """Cells up to the last one that is not empty."""
     width = len(cells)
     while width and not cells[width - 1]:
         width -= 1
@@ -106,19 +106,19 @@ def parquet_table(content: bytes, file: str) -> _Table:
 
 
 def _texts(schema: Any) -> list[str]:
-    """Columns of text. A text that a million rows share stands once in the file, and is to be there once in memory, too."""
+    """Columns of text. A text that a million rows share is stored once in the file, and must be stored once in memory too."""
     import pyarrow as pa
 
     return [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
 
 
 def _rows_of_parquet(source: Any, names: list[str], file: str) -> list[dict]:
-    """Rows, decoded a batch at a time: what the file says of its own size may be untrue."""
+    """Rows, decoded batch by batch, because the file's stated size may be wrong."""
     import pyarrow as pa
 
     _check_cells(source.metadata.num_rows, len(names), file)
     rows: list[dict] = []
-    known: dict[str, str] = {}  # equal texts are one
+    known: dict[str, str] = {}  # equal texts share one object
     decoded = 0
     nested = any(pa.types.is_nested(source.schema_arrow.field(name).type) for name in names)
     for batch in source.iter_batches(batch_size=_NESTED_BATCH if nested else _BATCH, columns=names):

@@ -1,0 +1,1 @@
+"""Studies: questions that several runs with several seeds answer, with intervals."""

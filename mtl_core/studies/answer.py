@@ -1,0 +1,388 @@
+"""The answer of a study: its values per cell and task, differences paired by seed with their verdicts, fronts and groupings. Reads no scalars."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+
+from mtl_core.runs import schema
+from mtl_core.runs.run_results import Result, results_of
+from mtl_core.runs.status import RunStatus
+from mtl_core.runs.store import RunStore
+from mtl_core.studies import aggregates
+from mtl_core.studies.front import dominates, front, hypervolume
+from mtl_core.studies.grouping import Grouping, Network, best_grouping
+from mtl_core.studies.paired import PairedDifference, holm, paired_difference, t_interval
+from mtl_core.studies.study import Study
+from mtl_core.studies.study_kind import Comparison
+from mtl_core.studies.verdict import LEAST_SEEDS, Verdict, verdict
+
+OVERALL = ""  # in place of a task's name: the mean relative gain over the tasks
+
+
+@dataclass(frozen=True)
+class TaskMetric:
+    """The main metric of a task."""
+
+    task: str
+    name: str
+    title: str
+    unit: str
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A cell's values of one task over its seeds. ``low``, ``high``: Student's 95 % interval of the mean; NaN below two seeds."""
+
+    values: dict[int, float]
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One comparison with its verdict.
+
+    Attributes:
+        cell: key of the cell. ``label``: of the comparison.
+        task: ``OVERALL`` for the mean relative gain over the tasks, in %.
+        value, baseline: means over the paired seeds, in the metric's unit; NaN for ``OVERALL``.
+        seeds: those that both sides have finished.
+        verdict: None if there is no pair yet.
+    """
+
+    cell: str
+    label: str
+    task: str
+    metric: TaskMetric | None
+    value: float
+    baseline: float
+    seeds: tuple[int, ...]
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True)
+class Front:
+    """Points of fixed weights and of methods, means over the seeds, higher is better.
+
+    Attributes:
+        tasks: the columns. ``points``: cell -> values in the metric's unit, a lower-is-better metric with a minus.
+        on_front: cells that no other point dominates.
+        volume: of the sweep of weights, as a share of the box between the worst and the best value of each task; NaN below two points.
+        beyond: method -> whether no point of the sweep dominates it in the means, and in how many of its seeds none does: (yes, seeds, of). With
+            many tasks few points dominate, so this alone is no lead: the comparison with the best of the sweep has the verdict.
+    """
+
+    tasks: tuple[str, ...]
+    points: dict[str, tuple[float, ...]]
+    on_front: tuple[str, ...]
+    volume: float
+    beyond: dict[str, tuple[bool, int, int]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """All that a study says so far.
+
+    Attributes:
+        split: ``val``, or ``test`` where a final table was asked for.
+        spreads: cell -> task -> values of the main metric over the seeds.
+        delta_m: cell -> (mean over tasks, higher is better; mean over metrics, lower is better), in %, against the first comparison's baseline.
+        robust: cell -> (interquartile mean of value / baseline, its interval's ends, probability of improvement).
+        groupings: number of networks -> the best division of the tasks; for studies of groups.
+        statuses: (cell, seed) -> status of its run.
+        notes: what a reader must know, such as runs that do not count.
+    """
+
+    study: Study
+    split: str
+    metrics: dict[str, TaskMetric]
+    spreads: dict[str, dict[str, Spread]]
+    lines: list[Line]
+    delta_m: dict[str, tuple[float, float]]
+    robust: dict[str, tuple[float, float, float, float]]
+    front: Front | None
+    groupings: dict[int, Grouping]
+    group_names: list[str]
+    statuses: dict[tuple[str, int], str]
+    run_ids: dict[tuple[str, int], str]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """Number of runs that the study consists of."""
+        return len(self.study.cells) * len(self.study.seeds)
+
+    def count(self, *statuses: str) -> int:
+        """Number of its runs in one of these states."""
+        return sum(status in statuses for status in self.statuses.values())
+
+
+def answer_of(store: RunStore, study: Study, split: str = "val") -> Answer:
+    """The answer from the runs that have finished.
+
+    Args:
+        split: ``val`` selects and decides. ``test`` is for a final table only; its lines say how the cells compare there.
+    """
+    runs, notes = _runs_of(store, study)
+    finished = {place: run for place, run in runs.items() if run["status"] == RunStatus.FINISHED.value and not run["differs"]}
+    for place, run in runs.items():
+        if run["differs"]:
+            notes.append(f"run {run['id']} ({place[0]}, seed {place[1]}) does not count: {run['differs']}")
+    results = results_of(store.database, [run["id"] for run in finished.values()])
+    metrics = _metrics(run["info"] for run in finished.values())
+    values = {place: _values(results[run["id"]], metrics, split, study.settings.value) for place, run in finished.items()}
+    every = {place: _all_metrics(results[run["id"]], split, study.settings.value) for place, run in finished.items()}
+    spreads = {cell.key: _spreads(cell.key, study.seeds, metrics, values) for cell in study.cells}
+    comparisons = [(comparison, True) for comparison in study.comparisons]
+    swept = _best_weights(study, values, metrics)
+    if swept:
+        label = next(cell.label for cell in study.cells if cell.key == swept)
+        for comparison in study.comparisons:
+            rival = replace(
+                comparison, label=f"{comparison.cell} against the best of the sweep ({label})", baselines=dict.fromkeys(comparison.baselines, swept)
+            )
+            comparisons.append((rival, False))
+    lines = _lines(study, comparisons, values, metrics)
+    return Answer(
+        study,
+        split,
+        metrics,
+        spreads,
+        lines,
+        {comparison.cell: _delta_m(study, comparison, every) for comparison in study.comparisons},
+        {comparison.cell: found for comparison in study.comparisons if (found := _robust(study, comparison, values, metrics))},
+        _front(study, values, metrics),
+        *_groupings(study, values, metrics),
+        {place: run["status"] for place, run in runs.items()},
+        {place: run["id"] for place, run in runs.items()},
+        notes,
+    )
+
+
+def _runs_of(store: RunStore, study: Study) -> tuple[dict[tuple[str, int], dict[str, Any]], list[str]]:
+    """(cell, seed) -> id, status, info and what makes the run differ from its cell, in one query."""
+    cells, runs = schema.study_runs, schema.runs
+    columns = (cells.c.cell, cells.c.seed, runs.c.id, runs.c.status, runs.c.info, runs.c.config)
+    query = select(*columns).select_from(cells.join(runs, runs.c.id == cells.c.run_id)).where(cells.c.study_id == study.id)
+    with store.database.read() as connection:
+        rows = connection.execute(query).all()
+    wanted, notes, found = {cell.key: cell for cell in study.cells}, [], {}
+    for row in rows:
+        if row.cell not in wanted or row.seed not in study.seeds:
+            continue
+        config, cell = json.loads(row.config), wanted[row.cell].config
+        differs = ""
+        if len(config.get("changes", [])) != len(cell.changes):
+            differs = "settings were changed while it trained"
+        elif config.get("epochs") != cell.epochs:
+            differs = f"it was trained on to {config.get('epochs')} epochs"
+        found[row.cell, row.seed] = {"id": row.id, "status": row.status, "info": json.loads(row.info or "{}"), "differs": differs}
+    return found, notes
+
+
+def _metrics(infos: Any) -> dict[str, TaskMetric]:
+    found: dict[str, TaskMetric] = {}
+    for info in infos:
+        for task, about in info.get("tasks", {}).items():
+            main = about["main_metric"]
+            said = about["metrics"][main]
+            metric = TaskMetric(task, main, said.get("title") or main, said.get("unit") or "", bool(said["higher_is_better"]))
+            found.setdefault(task, metric)
+    return found
+
+
+def _read(result: Result, which: str) -> float | None:
+    return result.best if which == "best" and result.split == "val" else result.chosen if result.chosen is not None else result.best
+
+
+def _values(results: Sequence[Result], metrics: Mapping[str, TaskMetric], split: str, which: str) -> dict[str, float]:
+    """Task -> value of its main metric."""
+    wanted = {(task, metric.name) for task, metric in metrics.items()}
+    found = {each.task: _read(each, which) for each in results if each.split == split and (each.task, each.metric) in wanted}
+    return {task: value for task, value in found.items() if value is not None}
+
+
+def _all_metrics(results: Sequence[Result], split: str, which: str) -> dict[tuple[str, str], tuple[float, bool]]:
+    """(task, metric) -> (value, higher is better) of every metric but the loss."""
+    found = {}
+    for each in results:
+        value = _read(each, which)
+        if each.split == split and each.metric != "loss" and value is not None and each.higher_is_better is not None:
+            found[each.task, each.metric] = (value, each.higher_is_better)
+    return found
+
+
+Values = Mapping[tuple[str, int], Mapping[str, float]]
+
+
+def _spreads(cell: str, seeds: Sequence[int], metrics: Mapping[str, TaskMetric], values: Values) -> dict[str, Spread]:
+    found = {}
+    for task in metrics:
+        known = {seed: values[cell, seed][task] for seed in seeds if task in values.get((cell, seed), {})}
+        if known:
+            numbers = list(known.values())
+            low, high = t_interval(numbers) if len(numbers) > 1 else (math.nan, math.nan)
+            found[task] = Spread(known, float(np.mean(numbers)), low, high)
+    return found
+
+
+def _pairs(study: Study, comparison: Comparison, values: Values) -> dict[str, dict[int, tuple[float, float]]]:
+    """Task -> seed -> (value, baseline), for the seeds that both sides have."""
+    found: dict[str, dict[int, tuple[float, float]]] = {}
+    for task, baseline in comparison.baselines.items():
+        found[task] = {
+            seed: (values[comparison.cell, seed][task], values[baseline, seed][task])
+            for seed in study.seeds
+            if task in values.get((comparison.cell, seed), {}) and task in values.get((baseline, seed), {})
+        }
+    return found
+
+
+def _gain(pair: tuple[float, float], metric: TaskMetric) -> float:
+    value, up = aggregates.dividable(metric.name, pair[0], metric.higher_is_better)
+    return aggregates.relative_gain(value, aggregates.dividable(metric.name, pair[1], metric.higher_is_better)[0], up)
+
+
+def _overall(pairs: Mapping[str, Mapping[int, tuple[float, float]]], metrics: Mapping[str, TaskMetric]) -> dict[int, float]:
+    """Seed -> mean relative gain over all tasks, in %, for the seeds in which every task has a gain."""
+    common = set.intersection(*(set(each) for each in pairs.values())) if pairs else set()
+    found = {seed: float(np.mean([_gain(each[seed], metrics[task]) for task, each in pairs.items()])) for seed in sorted(common)}
+    return {seed: gain for seed, gain in found.items() if math.isfinite(gain)}
+
+
+def _lines(study: Study, comparisons: Sequence[tuple[Comparison, bool]], values: Values, metrics: Mapping[str, TaskMetric]) -> list[Line]:
+    """Every comparison; ``bool``: with its tasks, not only overall. Holm's correction is over all of them."""
+    drafts: list[tuple[Comparison, str, TaskMetric | None, float, float, tuple[int, ...], PairedDifference | None]] = []
+    band, interval = study.settings.band, study.settings.interval
+    for comparison, with_tasks in comparisons:
+        pairs = _pairs(study, comparison, values)
+        for task, each in pairs.items() if with_tasks else ():
+            metric = metrics.get(task)
+            if not each or metric is None:
+                drafts.append((comparison, task, metric, math.nan, math.nan, (), None))
+                continue
+            value, baseline = (float(np.mean(side)) for side in zip(*each.values(), strict=True))
+            size = band if metric.name == "r2" else band * abs(baseline)  # R2 has no zero: its band is in its own unit
+            difference = paired_difference(*zip(*each.values(), strict=True), metric.higher_is_better, size, interval)
+            drafts.append((comparison, task, metric, value, baseline, tuple(each), difference))
+        if comparison.has_overall and (len(pairs) > 1 or not with_tasks):
+            gains = _overall(pairs, metrics)
+            difference = paired_difference(list(gains.values()), [0.0] * len(gains), True, 100 * band, interval) if gains else None
+            drafts.append((comparison, OVERALL, None, math.nan, math.nan, tuple(gains), difference))
+    corrected = holm([draft[-1].p_value if draft[-1] else math.nan for draft in drafts])
+    count = len(drafts)
+    return [
+        Line(comparison.cell, comparison.label, task, metric, value, baseline, seeds, verdict(difference, p, count) if difference else None)
+        for (comparison, task, metric, value, baseline, seeds, difference), p in zip(drafts, corrected, strict=True)
+    ]
+
+
+def _delta_m(
+    study: Study, comparison: Comparison, every: Mapping[tuple[str, int], Mapping[tuple[str, str], tuple[float, bool]]]
+) -> tuple[float, float]:
+    """delta_m of the means over the seeds, in both published forms; NaN where it is not defined."""
+    values, bases, up = {}, {}, {}
+    for task, baseline in comparison.baselines.items():
+        places = [((comparison.cell, seed), (baseline, seed)) for seed in study.seeds]
+        sides = [(every[ours], every[theirs]) for ours, theirs in places if ours in every and theirs in every]
+        for key in {key for side in sides for key in side[0] if key[0] == task and key in side[1]}:
+            pairs = [(ours[key], theirs[key]) for ours, theirs in sides if key in ours and key in theirs]
+            values[key], bases[key] = (float(np.mean([pair[side][0] for pair in pairs])) for side in (0, 1))
+            up[key] = pairs[0][0][1]
+    return aggregates.delta_m_of_tasks(values, bases, up), aggregates.delta_m_of_metrics(values, bases, up)
+
+
+def _robust(study: Study, comparison: Comparison, values: Values, metrics: Mapping[str, TaskMetric]) -> tuple[float, float, float, float] | None:
+    """Interquartile mean of value / baseline, its stratified interval, and the probability of improvement; None below three common seeds."""
+    pairs = _pairs(study, comparison, values)
+    common = sorted(set.intersection(*(set(each) for each in pairs.values()))) if pairs else []
+    scores = np.array([[1 + _gain(each[seed], metrics[task]) / 100 for task, each in pairs.items()] for seed in common])
+    if len(common) < LEAST_SEEDS or not np.isfinite(scores).all():
+        return None
+    sides = [
+        np.array([[each[seed][side] * (1 if metrics[task].higher_is_better else -1) for task, each in pairs.items()] for seed in common])
+        for side in (0, 1)
+    ]
+    return (aggregates.interquartile_mean(scores), *aggregates.stratified_interval(scores), aggregates.improvement_probability(*sides))
+
+
+def _oriented(values: Mapping[str, float], metrics: Mapping[str, TaskMetric]) -> tuple[float, ...]:
+    return tuple(values[task] * (1 if metrics[task].higher_is_better else -1) for task in metrics)
+
+
+def _best_weights(study: Study, values: Values, metrics: Mapping[str, TaskMetric]) -> str:
+    """The point of the sweep with the highest mean gain over the first cell, for a study of methods; empty if there is none.
+
+    It is chosen on the data that it is compared on, so it has a small advantage over the methods.
+    """
+    swept = [cell.key for cell in study.cells if cell.weights is not None and cell.key != study.cells[0].key]
+    if not swept or all(cell.weights is not None for cell in study.cells):
+        return ""
+    gains = {}
+    for key in swept:
+        found = _overall(_pairs(study, Comparison(key, "", dict.fromkeys(metrics, study.cells[0].key)), values), metrics)
+        if found:
+            gains[key] = float(np.mean(list(found.values())))
+    return max(gains, key=lambda key: gains[key]) if gains else ""
+
+
+def _front(study: Study, values: Values, metrics: Mapping[str, TaskMetric]) -> Front | None:
+    weighted = [cell.key for cell in study.cells if cell.weights is not None]
+    if len(weighted) < 2 or not metrics:
+        return None
+    whole = {place: _oriented(each, metrics) for place, each in values.items() if set(each) >= set(metrics)}
+    points = {}
+    for cell in study.cells:
+        rows = [whole[cell.key, seed] for seed in study.seeds if (cell.key, seed) in whole]
+        if rows:
+            points[cell.key] = tuple(float(number) for number in np.mean(rows, axis=0))
+    swept = [key for key in weighted if key in points]
+    beyond = {}
+    for key in points:
+        if key not in weighted:
+            seeds = [seed for seed in study.seeds if (key, seed) in whole and all((other, seed) in whole for other in swept)]
+            free = sum(not any(dominates(whole[other, seed], whole[key, seed]) for other in swept) for seed in seeds)
+            beyond[key] = (not any(dominates(points[other], points[key]) for other in swept), free, len(seeds))
+    names = list(points)
+    on_front = tuple(names[place] for place in front([points[name] for name in names]))
+    return Front(tuple(metrics), points, on_front, _volume([points[key] for key in swept]), beyond)
+
+
+def _volume(points: Sequence[tuple[float, ...]]) -> float:
+    if len(points) < 2:
+        return math.nan
+    table = np.array(points)
+    low, size = table.min(axis=0), np.ptp(table, axis=0)
+    if (size == 0).any():
+        return math.nan
+    return hypervolume(((table - low) / size).tolist(), [0.0] * table.shape[1])
+
+
+def _groupings(study: Study, values: Values, metrics: Mapping[str, TaskMetric]) -> tuple[dict[int, Grouping], list[str]]:
+    """For each number of networks the division with the highest mean gain over single networks; only where each task alone is a cell."""
+    tasks = list(study.base.tasks)
+    groups = [cell for cell in study.cells if cell.key == "+".join(cell.config.tasks)]
+    if len(groups) < len(study.cells) or not all(task in {cell.key for cell in groups} for task in tasks):
+        return {}, []
+    networks, names = [], []
+    for cell in groups:
+        pairs = _pairs(study, Comparison(cell.key, "", {task: task for task in cell.config.tasks}), values)
+        gains = {task: float(np.mean([_gain(pair, metrics[task]) for pair in each.values()])) for task, each in pairs.items() if each}
+        if set(gains) == set(cell.config.tasks) and all(math.isfinite(gain) for gain in gains.values()):
+            networks.append(Network({task: -gain for task, gain in gains.items()}, 1.0, cell.label))
+            names.append(cell.label)
+    found = {budget: best_grouping(networks, tasks, budget) for budget in range(1, len(tasks) + 1)}
+    return {budget: grouping for budget, grouping in found.items() if grouping is not None}, names

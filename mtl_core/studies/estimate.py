@@ -1,0 +1,64 @@
+"""How many runs a study has left and how long they take, from runs of the same sort in the store. An estimate, and said to be one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+
+from mtl_core.runs.method_race import relative_cost
+from mtl_core.runs.run_record import Run
+from mtl_core.runs.status import RunStatus
+from mtl_core.runs.store import RunStore
+from mtl_core.studies.study import Study, run_ids
+from mtl_core.studies.study_kind import Cell, fingerprint
+
+ALIKE = ("data", "backbone", "batch_size", "device")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Work that a study has left.
+
+    Attributes:
+        runs: cells times seeds. ``existing``: those that are there or will be taken from the store, finished or not.
+        seconds: of the runs that are to be made, one after another; None if no finished run of the store is like one of its cells.
+        basis: where ``seconds`` comes from, for people.
+    """
+
+    runs: int
+    existing: int
+    seconds: float | None
+    basis: str
+
+
+def estimate(store: RunStore, study: Study) -> Estimate:
+    """Count and time the runs of a study, drafted or started."""
+    linked = run_ids(store, study.id) if study.id else {}
+    every = [run for run in store.runs() if run.status == RunStatus.FINISHED]
+    known = {(fingerprint(run.config), run.config.seed) for run in every if run.parent is None}
+    places = [(cell, seed) for cell in study.cells for seed in study.seeds]
+    left = [(cell, seed) for cell, seed in places if (cell.key, seed) not in linked and (fingerprint(cell.config), seed) not in known]
+    total = len(places)
+    if not left:
+        return Estimate(total, total, 0.0, "every run is there")
+    times = {cell.key: _seconds(cell, every) for cell in {cell.key: cell for cell, _ in left}.values()}
+    if any(seconds is None for seconds in times.values()):
+        basis = (
+            "no run with these data, this network, batch size and device has finished here, so the time is not known before the first run has ended"
+        )
+        return Estimate(total, total - len(left), None, basis)
+    seconds = sum(times[cell.key] or 0.0 for cell, _ in left)
+    return Estimate(
+        total, total - len(left), seconds, "from finished runs of the same data and network here, by epochs and method; one after another"
+    )
+
+
+def _seconds(cell: Cell, finished: list[Run]) -> float | None:
+    """Median over runs alike, per epoch and relative cost. A run with as many tasks counts before others."""
+    ours = cell.config.to_dict()
+    alike = [run for run in finished if run.seconds > 0 and all(run.config.to_dict()[key] == ours[key] for key in ALIKE)]
+    near = [run for run in alike if len(run.config.tasks) == len(cell.config.tasks)] or alike
+    if not near:
+        return None
+    per_epoch = median(run.seconds / run.epochs / relative_cost(run.config.balancing) for run in near)
+    return per_epoch * cell.config.epochs * relative_cost(cell.config.balancing)

@@ -1,0 +1,149 @@
+"""Differences paired by seed: their interval, their probabilities and their correction for many comparisons. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVEL = 0.95
+RESAMPLES = 9999  # of a bootstrap
+INTERVALS = ("t", "bca")  # Student t; bias-corrected and accelerated bootstrap (Efron 1987)
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """What the differences of one comparison say.
+
+    Attributes:
+        n: number of pairs.
+        mean: mean difference; above 0 is better, whatever the metric's direction.
+        spread: standard deviation of the differences (divisor n - 1); NaN for one pair.
+        low, high: the interval; NaN for fewer than two pairs.
+        interval: ``t`` or ``bca``.
+        p_value: two-sided, of Student's t test for a mean of 0; NaN for fewer than two pairs.
+        p_better, p_equal, p_worse: probabilities that the true mean lies above the band, inside it, below it.
+        band: half the width of the band of equivalence, in the metric's unit, 0 or more.
+    """
+
+    n: int
+    mean: float
+    spread: float
+    low: float
+    high: float
+    interval: str
+    p_value: float
+    p_better: float
+    p_equal: float
+    p_worse: float
+    band: float
+
+
+def paired_difference(
+    values: Sequence[float],
+    baseline: Sequence[float],
+    higher_is_better: bool,
+    band: float,
+    interval: str = "t",
+    seed: int = 0,
+) -> PairedDifference:
+    """The difference from a baseline, paired by seed. Entry i of both lists comes from the same seed.
+
+    The probabilities are those of the posterior of the mean under the uninformative prior p(mean, sigma) ~ 1 / sigma: a Student t with n - 1 degrees
+    of freedom about the mean difference (Corani and Benavoli 2015 without the correlation of cross-validation).
+
+    Args:
+        values, baseline: (n,) finite, n >= 1.
+        band: half the width of the band of equivalence, in the metric's unit.
+        interval: one of ``INTERVALS``.
+        seed: of the bootstrap's resamples.
+
+    Raises:
+        ValueError: lengths differ, nothing to compare, a value is not finite, the band is negative, or the interval has another name.
+    """
+    if len(values) != len(baseline) or not len(values):
+        raise ValueError(f"expected pairs, at least one; found {len(values)} values and {len(baseline)} of the baseline")
+    if interval not in INTERVALS:
+        raise ValueError(f"expected an interval among {', '.join(INTERVALS)}, found '{interval}'")
+    if not band >= 0:
+        raise ValueError(f"expected a band of 0 or more, found {band}")
+    differences = (np.asarray(values, float) - np.asarray(baseline, float)) * (1.0 if higher_is_better else -1.0)
+    if not np.isfinite(differences).all():
+        raise ValueError("expected finite values")
+    n, mean = len(differences), float(differences.mean())
+    if n < 2:
+        return PairedDifference(n, mean, math.nan, math.nan, math.nan, interval, math.nan, math.nan, math.nan, math.nan, band)
+    spread = float(differences.std(ddof=1))
+    low, high = t_interval(differences) if interval == "t" else bca_interval(differences, seed=seed)
+    better, equal, worse = probabilities(differences, band)
+    return PairedDifference(n, mean, spread, low, high, interval, t_test(differences), better, equal, worse, band)
+
+
+def t_interval(differences: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
+    """Student's interval of the mean of (n,) values, n >= 2."""
+    mean, error, free = _moments(differences)
+    half = t_factor(free, level) * error
+    return mean - half, mean + half
+
+
+def t_factor(degrees_of_freedom: int, level: float = LEVEL) -> float:
+    """Half the interval's width in standard errors: 4.30 for 3 seeds, 2.78 for 5, 2.26 for 10 at 95 %."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees_of_freedom, 0.5 + level / 2))
+
+
+def t_test(differences: Sequence[float]) -> float:
+    """Two-sided p-value of Student's t test for a mean of 0. Equal differences other than 0 give 0, only zeros give 1."""
+    from scipy.special import stdtr
+
+    mean, error, free = _moments(differences)
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * stdtr(free, -abs(mean / error)))
+
+
+def bca_interval(differences: Sequence[float], level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
+    """Bias-corrected and accelerated bootstrap interval of the mean (Efron 1987; scipy's ``bootstrap``). Equal values give an interval of no width.
+
+    With few seeds it is too narrow; ``docs/studies.md`` has the measured coverage.
+    """
+    from scipy.stats import bootstrap
+
+    values = np.asarray(differences, float)
+    if np.ptp(values) == 0:
+        return float(values[0]), float(values[0])
+    found = bootstrap((values,), np.mean, confidence_level=level, n_resamples=resamples, method="BCa", rng=np.random.default_rng(seed))
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def probabilities(differences: Sequence[float], band: float) -> tuple[float, float, float]:
+    """Probabilities that the true mean is above ``band``, within it, below ``-band``; they add up to 1."""
+    from scipy.special import stdtr
+
+    mean, error, free = _moments(differences)
+    if error == 0:
+        return float(mean > band), float(-band <= mean <= band), float(mean < -band)
+    better, worse = float(stdtr(free, (mean - band) / error)), float(stdtr(free, (-band - mean) / error))
+    return better, max(1.0 - better - worse, 0.0), worse
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for their number by Holm's step-down method (Holm 1979), in the given order. A NaN stays NaN and does not count."""
+    known = [place for place, value in enumerate(p_values) if not math.isnan(value)]
+    corrected, highest = [math.nan] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(known, key=lambda place: p_values[place])):
+        highest = max(highest, min((len(known) - rank) * p_values[place], 1.0))
+        corrected[place] = highest
+    return corrected
+
+
+def _moments(differences: Sequence[float]) -> tuple[float, float, int]:
+    """Mean, standard error of the mean, degrees of freedom."""
+    values = np.asarray(differences, float)
+    if len(values) < 2:
+        raise ValueError(f"expected at least two differences, found {len(values)}")
+    spread = 0.0 if np.ptp(values) == 0 else float(values.std(ddof=1))  # rounding of the mean of equal values is no spread
+    return float(values.mean()), spread / math.sqrt(len(values)), len(values) - 1

@@ -1,0 +1,116 @@
+"""The table of a study, tasks by cells with mean and interval, as CSV and as LaTeX."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mtl_core.csv_text import csv_of
+from mtl_core.studies.answer import Answer, Spread, TaskMetric
+
+if TYPE_CHECKING:
+    import pandas
+
+_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", **{each: f"\\{each}" for each in "&%$#_{}"}}
+_SIGNS = {"·": r"$\cdot$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "Δ": r"$\Delta$", "→": r"$\to$", "±": r"$\pm$"}
+
+
+def frame_of(answer: Answer) -> pandas.DataFrame:
+    """One row for each cell and task: mean, 95 % interval, n, and the values of the seeds."""
+    import pandas as pd
+
+    rows = []
+    for cell in answer.study.cells:
+        gains, drops = answer.delta_m.get(cell.key, (math.nan, math.nan))
+        for task, metric in answer.metrics.items():
+            spread = answer.spreads.get(cell.key, {}).get(task)
+            if spread:
+                rows.append(
+                    {
+                        "cell": cell.label,
+                        "task": task,
+                        "metric": metric.name,
+                        "unit": metric.unit,
+                        "better": "higher" if metric.higher_is_better else "lower",
+                        "split": answer.split,
+                        "mean": spread.mean,
+                        "low": spread.low,
+                        "high": spread.high,
+                        "n": spread.n,
+                        "delta_m_tasks_percent": gains,
+                        "delta_m_metrics_percent": drops,
+                        "values": " ".join(f"{seed}:{value:.6g}" for seed, value in spread.values.items()),
+                    }
+                )
+    columns = [
+        "cell",
+        "task",
+        "metric",
+        "unit",
+        "better",
+        "split",
+        "mean",
+        "low",
+        "high",
+        "n",
+        "delta_m_tasks_percent",
+        "delta_m_metrics_percent",
+        "values",
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def to_csv(answer: Answer) -> str:
+    """The table as CSV."""
+    return csv_of(frame_of(answer))
+
+
+def to_latex(answer: Answer) -> str:
+    """The table for a paper that uses ``booktabs``: a row for each cell, a column for each task, and delta_m."""
+    metrics = list(answer.metrics.values())
+    head = " & ".join(["", *(_latex(heading(metric)) for metric in metrics), r"$\Delta_m$ (\%) $\uparrow$"])
+    rows = []
+    for cell in answer.study.cells:
+        gain = answer.delta_m.get(cell.key, (math.nan,))[0]
+        cells = [number(answer.spreads.get(cell.key, {}).get(metric.task), latex=True) for metric in metrics]
+        rows.append(" & ".join([_latex(cell.label), *cells, f"{gain:+.2f}" if math.isfinite(gain) else "--"]) + r" \\")
+    seeds = ", ".join(str(seed) for seed in answer.study.seeds)
+    about = f"{answer.study.title}. {answer.split}; mean and half of Student's 95 % interval of the mean; n: number of seeds (seeds {seeds}). "
+    about += f"Computed in {answer.study.precision or 'a precision that is not settled'}."
+    lines = [
+        f"% {answer.study.id}, needs \\usepackage{{booktabs}}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\begin{{tabular}}{{l{'r' * (len(metrics) + 1)}}}",
+        r"\toprule",
+        rf"{head} \\",
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+        rf"\caption{{{_latex(about)}}}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def heading(metric: TaskMetric) -> str:
+    """``digit: Accuracy ↑`` or ``slant: MAE (degrees) ↓``."""
+    unit = f" ({metric.unit})" if metric.unit else ""
+    return f"{metric.task}: {metric.title}{unit} {'↑' if metric.higher_is_better else '↓'}"
+
+
+def number(spread: Spread | None, latex: bool = False) -> str:
+    """``0.912 ± 0.013 (n 5)``; no interval for one seed, a dash for none. Digits follow the interval's size."""
+    if spread is None:
+        return "--" if latex else "–"
+    half = (spread.high - spread.low) / 2
+    digits = 4 if not half > 0 else min(max(1 - math.floor(math.log10(half)), 0), 6)
+    text = f"{spread.mean:.{digits}f}"
+    if math.isfinite(half):
+        text += f" $\\pm$ {half:.{digits}f}" if latex else f" ± {half:.{digits}f}"
+    return f"{text} (n {spread.n})"
+
+
+def _latex(text: str) -> str:
+    return "".join(_SIGNS.get(each) or _SPECIAL.get(each, each) for each in " ".join(text.split()))

@@ -1,0 +1,90 @@
+"""The words of a verdict, made from the numbers of a paired difference. A pure function, so that words and numbers cannot part."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mtl_core.studies.paired import LEVEL, PairedDifference, t_factor
+
+LEAST_SEEDS = 3  # fewer give no verdict: at 2 seeds Student's factor is 12.7
+MOST_SEEDS = 100  # beyond this the advice is "more than", because nobody plans so many
+
+
+class Word(StrEnum):
+    """The answer in a word. Compare with ``==``."""
+
+    HELPS = "helps"
+    HURTS = "hurts"
+    SAME = "no difference that matters"
+    UNKNOWN = "cannot tell yet"
+    NONE = "no verdict"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A word with the numbers that it was made from.
+
+    Attributes:
+        p_corrected: p-value after Holm's correction over all comparisons of the study.
+        more_seeds: about how many more seeds would decide, if mean and spread stay as they are; None if decided, or more than ``MOST_SEEDS``.
+        text: the words for people.
+    """
+
+    word: Word
+    difference: PairedDifference
+    p_corrected: float
+    more_seeds: int | None
+    text: str
+
+
+def verdict(difference: PairedDifference, p_corrected: float, comparisons: int = 1) -> Verdict:
+    """The verdict on a difference.
+
+    - Below ``LEAST_SEEDS`` pairs: none.
+    - The interval lies inside the band of equivalence: no difference that matters.
+    - The interval excludes 0 and the corrected p-value is below 5 %: helps, or hurts.
+    - Otherwise: cannot tell yet, with about the number of seeds that would decide.
+
+    Args:
+        p_corrected: see ``paired.holm``.
+        comparisons: number of comparisons of the study, for the number of seeds.
+    """
+    alpha = 1 - LEVEL
+    if difference.n < LEAST_SEEDS:
+        missing = LEAST_SEEDS - difference.n
+        return Verdict(Word.NONE, difference, p_corrected, missing, f"no verdict below {LEAST_SEEDS} seeds; {_seeds(missing)} missing")
+    if -difference.band <= difference.low and difference.high <= difference.band and difference.band > 0:
+        return Verdict(Word.SAME, difference, p_corrected, None, str(Word.SAME))
+    if p_corrected < alpha and difference.low > 0 and difference.mean > 0:
+        return Verdict(Word.HELPS, difference, p_corrected, None, str(Word.HELPS))
+    if p_corrected < alpha and difference.high < 0 and difference.mean < 0:
+        return Verdict(Word.HURTS, difference, p_corrected, None, str(Word.HURTS))
+    more = seeds_missing(difference, comparisons)
+    return Verdict(Word.UNKNOWN, difference, p_corrected, more, f"{Word.UNKNOWN}, {_advice(more)}")
+
+
+def seeds_missing(difference: PairedDifference, comparisons: int = 1) -> int | None:
+    """The fewest further seeds with which the interval would exclude 0 or lie inside the band, if mean and spread stay as they are.
+
+    The exclusion of 0 is asked at a level corrected for all comparisons (Bonferroni, the strictest step of Holm's method). An estimate: mean and
+    spread themselves come from few seeds. At least 1; None for more than ``MOST_SEEDS`` seeds in all.
+    """
+    mean, spread = abs(difference.mean), difference.spread
+    if math.isnan(spread):
+        return None
+    strict = 1 - (1 - LEVEL) / max(comparisons, 1)
+    for n in range(difference.n + 1, MOST_SEEDS + 1):
+        error = spread / math.sqrt(n)
+        if mean > t_factor(n - 1, strict) * error or (difference.band > 0 and mean + t_factor(n - 1) * error <= difference.band):
+            return n - difference.n
+    return None
+
+
+def _advice(more: int | None) -> str:
+    return f"about {more} more seed{'' if more == 1 else 's'}" if more is not None else f"more than {MOST_SEEDS} seeds would be needed"
+
+
+def _seeds(number: int) -> str:
+    return f"{number} seed{'' if number == 1 else 's'}"

@@ -1,0 +1,143 @@
+"""The page of studies: the list and the form, a study while it waits, and its verdict."""
+
+import json
+
+import pytest
+from sqlalchemy import update
+
+from mtl_core.events import EpochMetrics, RunEnded, RunStarted
+from mtl_core.runs import schema
+from mtl_core.runs.claims import claim
+from mtl_core.studies import study as studies
+from tests.pages.conftest import config
+
+METRICS = {
+    "accuracy": {"title": "Accuracy", "unit": "", "higher_is_better": True},
+    "mae": {"title": "Mean error", "unit": "", "higher_is_better": False},
+}
+MAIN = {"digit": "accuracy", "slant": "mae"}
+
+
+def base():
+    return config(name="A *bold* question", tasks={"digit": {}, "slant": {}}, precision="fp32", layout="contiguous")
+
+
+@pytest.fixture
+def made(store):
+    return studies.create(store, studies.draft("share", base(), {}, range(3)))
+
+
+def finish(store, study):
+    """Every run ends: together, accuracy is 0.1 higher and the error 0.5 to 1.5 higher."""
+    studies.start(store, study.id)
+    for (cell, seed), run in studies.runs_of(store, study).items():
+        claim(store, run.id, "cpu", alone=False)
+        tasks = {task: {"main_metric": MAIN[task], "metrics": METRICS} for task in run.config.tasks}
+        store.append(run.id, RunStarted(2, {"tasks": tasks, "precision": "fp32", "layout": "contiguous", "device": "cpu"}))
+        joint = cell == "joint"
+        values = {"digit": 0.8 + 0.1 * joint + 0.01 * seed, "slant": 2.0 + joint * (0.5 + 0.5 * seed)}
+        store.append(run.id, EpochMetrics(2, 1, {f"val/{task}/{MAIN[task]}": values[task] for task in tasks} | {"selection/score": 0.5}))
+        store.append(run.id, RunEnded("finished", 2, 1.0, 8.0, 1.0))
+
+
+def badges(app):
+    return [element.value for element in app.markdown if "-badge[" in element.value]
+
+
+def test_without_a_study_the_form_is_open_and_estimates(open_page, texts):
+    app = open_page("studies")
+    assert "There is no study yet" in texts(app)
+    assert app.expander[0].proto.expanded
+    assert "cells × 5 seeds =" in texts(app)
+    app.number_input(key="study.seeds").set_value(2).run()
+    assert "Fewer than 3 seeds give differences, but no verdict." in texts(app)
+
+
+@pytest.mark.parametrize("kind", ["share", "methods", "together", "weights", "labels", "axes"])
+def test_every_kind_has_a_form(open_page, kind):
+    app = open_page("studies")
+    app.selectbox(key="study.kind").set_value(kind).run()
+    assert not app.exception
+
+
+def test_what_does_not_fit_is_a_sentence_and_nothing_starts(open_page, store):
+    app = open_page("studies")
+    app.selectbox(key="study.kind").set_value("axes").run()
+    app.text_input(key="study.axes.axes.0.name").set_value("optimizer.rate").run()
+    app.text_input(key="study.axes.axes.0.values").set_value("0.1, 0.2").run()
+    assert any("rate" in error.value for error in app.error)
+    assert app.button(key="study.start").disabled
+    assert studies.studies(store) == []
+
+
+def test_a_study_is_made_and_queued(open_page, store):
+    app = open_page("studies")
+    app.selectbox(key="study.base").set_value("preset:digits-quick").run()
+    app.number_input(key="study.seeds").set_value(3).run()
+    app.button(key="study.start").click().run()
+    assert not app.exception
+    (made,) = studies.studies(store)
+    assert (made.kind, made.state, len(studies.runs_of(store, made))) == ("share", "running", 12)
+    assert app.query_params["study"] == [made.id] or app.query_params["study"] == made.id
+
+
+def test_an_unknown_study_is_a_sentence(open_page, made):
+    assert "no study 'study\\-x'" in open_page("studies", study="study-x").error[0].value
+
+
+def test_while_it_waits(open_page, store, made, texts):
+    studies.start(store, made.id)
+    app = open_page("studies", study=made.id)
+    assert "0 of 9 runs have finished" in app.get("progress")[0].proto.text
+    assert "A \\*bold\\* question" in app.title[0].value
+    assert any("no pair of runs yet" in badge for badge in badges(app))
+    app.button(key=f"stop.{made.id}").click().run()
+    assert {str(run.status) for run in store.runs()} == {"stopped"}
+    assert not app.exception
+
+
+def test_the_verdict_and_the_table(open_page, store, made, texts):
+    finish(store, made)
+    app = open_page("studies", study=made.id)
+    said = badges(app)
+    assert sum("helps" in badge for badge in said) == 1  # digit: 0.1 better with each seed
+    assert any("cannot tell yet" in badge for badge in said)  # slant: 0.5, 1 and 1.5 worse
+    assert "0.1 better" in texts(app)
+    assert "1 worse" in texts(app)
+    table = app.dataframe[0].value
+    assert list(table["cell"]) == ["digit alone", "slant alone", "all tasks in one network"]
+    assert table["slant mae ↓"][2] == "3.0 ± 1.2 (n 3)"
+    assert "3 seeds" in texts(app)
+
+
+def test_more_seeds_and_another_band(open_page, store, made):
+    finish(store, made)
+    app = open_page("studies", study=made.id)
+    app.number_input(key=f"band.{made.id}").set_value(30.0).run()
+    assert studies.get(store, made.id).settings.band == 0.3
+    assert any("no difference that matters" in badge for badge in badges(app))
+    app.button(key=f"more.{made.id}").click().run()
+    assert studies.get(store, made.id).seeds == (0, 1, 2, 3, 4, 5)
+    assert len(store.runs()) == 18
+    assert not app.exception
+
+
+def test_a_run_that_was_changed_is_named(open_page, store, made):
+    finish(store, made)
+    run = studies.runs_of(store, made)["joint", 0]
+    changed = run.config.with_change(1, "optimizer.lr", 0.5).to_dict()
+    with store.database.write() as connection:
+        connection.execute(update(schema.runs).where(schema.runs.c.id == run.id).values(config=json.dumps(changed)))
+    app = open_page("studies", study=made.id)
+    assert "does not count: settings were changed" in app.warning[0].value.replace("\\", "")
+
+
+def test_front_and_division_are_drawn(open_page, store, texts):
+    for kind, options in (("weights", {"parts": 3}), ("together", {})):
+        study = studies.create(store, studies.draft(kind, base(), {"options": options}, range(2)))
+        finish(store, study)
+        app = open_page("studies", study=study.id)
+        assert not app.exception
+        assert ("Front" if kind == "weights" else "Which tasks share a network") in [element.value for element in app.subheader]
+    app = open_page("studies")
+    assert len(app.dataframe[-1].value) == 2

@@ -1,0 +1,82 @@
+"""Every scheme on every backbone, at small sizes: groups, outputs, gradients, and the work that is done."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from mtl_core.backbones import BACKBONES
+from mtl_core.sharing import SHARING_SCHEMES
+from mtl_core.tasks.heads.pooled_head import PooledHead
+
+TASKS = ("a", "b")
+SHAPE = (1, 16, 16)
+SMALL = {"small_cnn": {"width": 8, "stages": 2}, "mlp": {"hidden": [8, 6]}, "lenet": {"hidden": 8}}
+
+
+class Kind:
+    """A task of one number."""
+
+    def build_head(self, features):
+        return PooledHead(features, 1)
+
+
+def model_of(scheme, backbone, tasks=TASKS, **options):
+    part, body = SHARING_SCHEMES.load(scheme), BACKBONES.load(backbone)
+    torch.manual_seed(0)
+    chosen = body.Options(**SMALL.get(backbone, {}))
+    return part(lambda: body(chosen, SHAPE), {task: Kind() for task in tasks}, part.Options(**options))
+
+
+@pytest.mark.parametrize("backbone", [name for name in BACKBONES if name != "resnet18"])
+@pytest.mark.parametrize("scheme", list(SHARING_SCHEMES))
+def test_groups_outputs_and_gradients(scheme, backbone):
+    model = model_of(scheme, backbone).eval()
+    images = torch.rand(3, *SHAPE)
+    full = model(images)
+    for group in model.groups():
+        used = set()
+        for task in TASKS:
+            gradients = torch.autograd.grad(full[task].square().sum(), group.parameters, retain_graph=True, allow_unused=True)
+            used |= {task} if any(gradient is not None for gradient in gradients) else set()
+        assert group.users == used, group.name
+    assert model.shared_parameters() is not None  # checks that every parameter is in exactly one group
+    model.only = ("b",)
+    assert torch.equal(model(images)["b"], full["b"])
+
+
+def flops(model):
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.eval()(torch.rand(1, *SHAPE))
+    return counter.get_total_flops()
+
+
+def numbers(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("backbone", ["small_cnn", "lenet"])
+def test_work_and_parameters_are_those_of_the_parts(backbone):
+    """From a plain network's counts: a backbone's as a whole, its first stage's, a head's."""
+    alone = model_of("hard", backbone, tasks=("a",))
+    whole, stage = numbers(alone.backbone), numbers(alone.backbone.stages[0])
+    head = numbers(alone.heads)
+    assert numbers(model_of("hard", backbone)) == whole + 2 * head
+    assert numbers(model_of("separate", backbone)) == 2 * (whole + head)
+    assert numbers(model_of("branched", backbone)) == stage + 2 * (whole - stage + head)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        alone.backbone.stages[0].eval()(torch.rand(1, *SHAPE))
+    first, plain = counter.get_total_flops(), flops(alone)
+    assert flops(model_of("separate", backbone)) == 2 * plain
+    assert flops(model_of("branched", backbone)) == 2 * plain - first
+
+
+@pytest.mark.parametrize("scheme", list(SHARING_SCHEMES))
+def test_a_traced_network_takes_any_number_of_images(scheme):
+    """As an export to ONNX traces it."""
+    model = model_of(scheme, "lenet").eval()
+    traced = torch.export.export(model, (torch.rand(2, *SHAPE),), dynamic_shapes={"images": {0: torch.export.Dim("n")}}).module()
+    images = torch.rand(5, *SHAPE)
+    for task, output in model(images).items():
+        torch.testing.assert_close(traced(images)[task], output)

@@ -1,0 +1,189 @@
+"""Each statistic equals that of scipy or statsmodels, or the formula of rliable 1.2 (trim_mean, mannwhitneyu), on random numbers."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
+
+from mtl_core.studies import aggregates, front, paired
+from mtl_core.studies.paired import paired_difference
+from mtl_core.studies.verdict import LEAST_SEEDS, MOST_SEEDS, Word, verdict
+
+EXACT = {"rel": 1e-9, "abs": 1e-9}
+
+
+@pytest.fixture(params=range(5))
+def numbers(request):
+    return np.random.default_rng(request.param)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10])
+@pytest.mark.parametrize("higher", [True, False])
+def test_students_interval_and_test(numbers, n, higher):
+    values, baseline = numbers.normal(0.7, 0.1, n), numbers.normal(0.6, 0.1, n)
+    found = paired_difference(values, baseline, higher, 0.0)
+    expected = scipy.stats.ttest_rel(values, baseline) if higher else scipy.stats.ttest_rel(baseline, values)
+    interval = expected.confidence_interval(0.95)
+    assert (found.low, found.high, found.p_value) == pytest.approx((interval.low, interval.high, expected.pvalue), **EXACT)
+    assert found.spread == pytest.approx(np.std(values - baseline, ddof=1), **EXACT)
+
+
+def test_bca_is_scipys(numbers):
+    differences = numbers.lognormal(size=8)
+    generator = np.random.default_rng(3)
+    expected = scipy.stats.bootstrap((differences,), np.mean, n_resamples=9999, method="BCa", rng=generator).confidence_interval
+    assert paired.bca_interval(differences, seed=3) == pytest.approx((expected.low, expected.high), **EXACT)
+
+
+def test_probabilities_are_the_posteriors(numbers):
+    differences = numbers.normal(0.01, 0.02, 6)
+    posterior = scipy.stats.t(5, differences.mean(), scipy.stats.sem(differences))
+    better, equal, worse = paired.probabilities(differences, 0.005)
+    assert (better, worse) == pytest.approx((posterior.sf(0.005), posterior.cdf(-0.005)), **EXACT)
+    assert equal == pytest.approx(posterior.cdf(0.005) - posterior.cdf(-0.005), **EXACT)
+    assert better + equal + worse == pytest.approx(1, **EXACT)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 20])
+def test_holm_is_statsmodels(numbers, count):
+    values = numbers.uniform(0, 0.1, count)
+    assert paired.holm(values) == pytest.approx(multipletests(values, method="holm")[1], **EXACT)
+
+
+def test_holm_leaves_out_what_is_unknown():
+    assert paired.holm([0.01, math.nan, 0.04]) == pytest.approx([0.02, math.nan, 0.04], nan_ok=True)
+
+
+def test_equal_differences_have_no_spread():
+    found = paired_difference([0.3, 0.5, 0.7], [0.2, 0.4, 0.6], True, 0.01)
+    assert (found.p_value, found.p_better) == (pytest.approx(0, abs=1e-12), pytest.approx(1))
+    same = paired_difference([0.3, 0.5, 0.7], [0.3, 0.5, 0.7], True, 0.01)
+    assert (same.low, same.high, same.p_value, same.p_equal) == (0, 0, 1, 1)
+    assert paired.bca_interval([0.25] * 4) == (0.25, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("values", "baseline", "band", "interval", "said"),
+    [([], [], 0, "t", "at least one"), ([1], [1, 2], 0, "t", "pairs"), ([1], [1], -1, "t", "band"), ([1], [1], 0, "normal", "t, bca")],
+)
+def test_what_cannot_be_compared_is_refused(values, baseline, band, interval, said):
+    with pytest.raises(ValueError, match=said):
+        paired_difference(values, baseline, True, band, interval)
+    with pytest.raises(ValueError, match="finite"):
+        paired_difference([math.nan, 1], [1, 1], True, 0)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (5, 4), (10, 3)])
+def test_interquartile_mean_and_probability_of_improvement(numbers, shape):
+    first, second = np.round(numbers.normal(size=shape), 1), np.round(numbers.normal(size=(shape[0] + 2, shape[1])), 1)
+    assert aggregates.interquartile_mean(first) == pytest.approx(scipy.stats.trim_mean(first, 0.25, axis=None), **EXACT)
+    expected = [
+        scipy.stats.mannwhitneyu(first[:, task], second[:, task], alternative="greater").statistic / (shape[0] * (shape[0] + 2))
+        for task in range(shape[1])
+    ]
+    assert aggregates.improvement_probability(first, second) == pytest.approx(np.mean(expected), **EXACT)
+
+
+def test_the_stratified_bootstrap_draws_runs_within_tasks():
+    scores = np.random.default_rng(0).normal([0, 100], 1, (6, 2))
+    low, high = aggregates.stratified_interval(scores, seed=1)
+    generator = np.random.default_rng(1)
+    rows = generator.integers(0, 6, (2000, 6, 2))
+    drawn = [scipy.stats.trim_mean(np.stack([scores[each[:, task], task] for task in range(2)], 1), 0.25, axis=None) for each in rows]
+    assert (low, high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), **EXACT)
+    assert low < aggregates.interquartile_mean(scores) < high
+
+
+def test_both_forms_of_delta_m():
+    values = {("a", "accuracy"): 0.9, ("b", "error"): 2.0, ("b", "rate"): 0.5}
+    baseline = {("a", "accuracy"): 0.8, ("b", "error"): 1.0, ("b", "rate"): 0.4}
+    up = {("a", "accuracy"): True, ("b", "error"): False, ("b", "rate"): True}
+    # Gains: 12.5 %, -100 %, 25 %.
+    assert aggregates.delta_m_of_tasks(values, baseline, up) == pytest.approx((12.5 + (-100 + 25) / 2) / 2)
+    assert aggregates.delta_m_of_metrics(values, baseline, up) == pytest.approx(-(12.5 - 100 + 25) / 3)
+
+
+def test_r2_is_compared_by_its_error_and_no_baseline_of_0_is_divided_by():
+    up = {("a", "r2"): True}
+    assert aggregates.delta_m_of_tasks({("a", "r2"): 0.9}, {("a", "r2"): 0.8}, up) == pytest.approx(50)  # error 0.2 -> 0.1
+    assert aggregates.delta_m_of_tasks({("a", "r2"): 0.0}, {("a", "r2"): -1.0}, up) == pytest.approx(50)  # error 2 -> 1
+    assert math.isnan(aggregates.relative_gain(0.5, 0.0, True))
+
+
+def test_mean_ranks_share_equal_places():
+    assert aggregates.mean_ranks([[0.9, 1.0], [0.9, 2.0], [0.5, 3.0]], [True, False]) == [1.25, 1.75, 3.0]
+
+
+def test_front_and_volume():
+    points = [(1, 3), (2, 2), (3, 1), (1, 1), (2, 2)]
+    assert front.front(points) == [0, 1, 2, 4]
+    assert front.hypervolume(points, (0, 0)) == 6
+    assert front.hypervolume([(1, 3)], (1, 0)) == 0
+    assert front.hypervolume([], (0, 0)) == 0
+
+
+@pytest.mark.parametrize("columns", [2, 3, 4])
+def test_volume_is_that_of_counted_cells(numbers, columns):
+    points = numbers.integers(0, 6, (7, columns))
+    cells = np.indices((6,) * columns).reshape(columns, -1).T
+    covered = sum(any((cell < point).all() for point in points) for cell in cells)
+    assert front.hypervolume(points.tolist(), [0] * columns) == covered
+
+
+FINITE = st.floats(-10, 10, allow_nan=False).map(lambda value: round(value, 4))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    pairs=st.lists(st.tuples(FINITE, FINITE), min_size=1, max_size=8),
+    band=st.sampled_from([0.0, 0.01, 0.5, 3.0]),
+    corrected_by=st.integers(1, 6),
+    higher=st.booleans(),
+)
+def test_words_never_contradict_the_numbers(pairs, band, corrected_by, higher):
+    values, baseline = zip(*pairs, strict=True)
+    found = paired_difference(values, baseline, higher, band)
+    p = min(found.p_value * corrected_by, 1.0) if found.n > 1 else math.nan
+    said = verdict(found, p, corrected_by)
+    assert str(said.word) in said.text
+    if found.n < LEAST_SEEDS:
+        assert (said.word, said.more_seeds) == (Word.NONE, LEAST_SEEDS - found.n)
+        return
+    inside = -band <= found.low and found.high <= band and band > 0
+    assert (said.word == Word.SAME) == inside
+    assert (said.word == Word.HELPS) == (not inside and found.low > 0 and p < 0.05)
+    assert (said.word == Word.HURTS) == (not inside and found.high < 0 and p < 0.05)
+    if said.word == Word.HELPS:
+        assert found.mean > 0
+        assert found.p_better >= found.p_worse
+    if said.word == Word.UNKNOWN:
+        assert f"about {said.more_seeds} more seed" in said.text if said.more_seeds else f"more than {MOST_SEEDS}" in said.text
+    else:
+        assert said.more_seeds is None
+
+
+def test_the_number_of_missing_seeds_decides_where_mean_and_spread_stay():
+    found = paired_difference([0.6, 0.9, 0.75], [0.5, 0.6, 0.65], True, 0.0)
+    said = verdict(found, found.p_value)
+    assert said.word == Word.UNKNOWN
+    error = found.spread / math.sqrt(3 + said.more_seeds)
+    assert found.mean > scipy.stats.t.ppf(0.975, 2 + said.more_seeds) * error
+    error = found.spread / math.sqrt(2 + said.more_seeds)
+    assert found.mean <= scipy.stats.t.ppf(0.975, 1 + said.more_seeds) * error or said.more_seeds == 1
+
+
+def test_coverage_and_false_verdicts_of_simulated_studies():
+    """A small version of ``benchmarks/verdicts.py``: 600 studies of 5 seeds and 3 tasks. Bounds are 4 standard errors of the simulation."""
+    generator, covered, wrong, size = np.random.default_rng(0), 0, 0, 600
+    for _ in range(size):
+        differences = generator.normal(0, 1, (3, 5)) + generator.normal(0, 1, 5)  # tasks of a run depend on each other
+        found = [paired_difference(row, np.zeros(5), True, 0.0) for row in differences]
+        covered += sum(each.low <= 0 <= each.high for each in found)
+        corrected = paired.holm([each.p_value for each in found])
+        wrong += any(verdict(each, p, 3).word in (Word.HELPS, Word.HURTS) for each, p in zip(found, corrected, strict=True))
+    assert 0.95 - 4 * math.sqrt(0.05 * 0.95 / size) < covered / (3 * size) < 0.95 + 4 * math.sqrt(0.05 * 0.95 / (3 * size))
+    assert wrong / size < 0.05 + 4 * math.sqrt(0.05 * 0.95 / size)

@@ -1,0 +1,30 @@
+"""The house: a file name occurs once, folders stay small, files stay short."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PRODUCT = [path for folder in ("mtl_core", "ui", "pages") for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".js", ".css")]
+MOST_FILES, MOST_LINES = 29, 400
+ONE_FILE_A_METHOD = {ROOT / "mtl_core" / "balancing"}
+
+
+def test_a_file_name_occurs_once():
+    counts = Counter(path.name for path in PRODUCT if path.name != "__init__.py")
+    assert len(counts) > 300
+    assert [name for name, count in counts.items() if count > 1] == []
+
+
+def test_no_folder_is_crowded():
+    counts = Counter(path.parent for path in PRODUCT)
+    crowded = {
+        folder.relative_to(ROOT).as_posix(): count for folder, count in counts.items() if count > MOST_FILES and folder not in ONE_FILE_A_METHOD
+    }
+    assert crowded == {}
+
+
+def test_files_are_short():
+    lines = {path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines()) for path in PRODUCT}
+    assert {path: count for path, count in lines.items() if count > MOST_LINES} == {}

@@ -1,0 +1,41 @@
+"""The panel of what a sharing scheme learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from streamlit.testing.v1 import AppTest
+
+from ui.run.sharing_panel import matrix_of
+
+
+def test_a_matrix_has_its_cells_and_is_empty_elsewhere():
+    cells = pd.DataFrame({"row": ["a", "a", "b"], "column": ["x", "y", "y"], "value": [0.25, 0.75, 1.0]})
+    values, rows, columns = matrix_of(cells)
+    assert (rows, columns) == (["a", "b"], ["x", "y"])
+    np.testing.assert_array_equal(values, [[0.25, 0.75], [np.nan, 1.0]])
+
+
+def page(keys, epochs):
+    from types import SimpleNamespace
+
+    import pandas as pd
+
+    from ui.run.sharing_panel import sharing_panel
+
+    rows = [{"key": key, "epoch": float(epoch), "step": epoch, "value": 0.5} for epoch in epochs for key in keys]
+    sharing_panel(SimpleNamespace(id="r"), {"frame": pd.DataFrame(rows, columns=["key", "epoch", "step", "value"])})
+
+
+def test_each_matrix_is_drawn_and_a_slider_goes_through_the_epochs():
+    keys = ["sharing/stitch after stages.0/a/column of a", "sharing/stitch after stages.0/a/column of b", "sharing/mean *gate* weight/a/expert 1"]
+    app = AppTest.from_function(page, args=([*keys, "val/a/loss"], [1, 2])).run()
+    assert not app.exception
+    assert len(app.caption) == 2
+    assert app.select_slider[0].value == 2
+
+
+def test_a_scheme_that_learns_nothing_has_no_panel():
+    app = AppTest.from_function(page, args=(["val/a/loss"], [1])).run()
+    assert not app.exception
+    assert not app.markdown

@@ -1,0 +1,1 @@
+"""The Learn page: the plane and the gradients drawn by hand."""

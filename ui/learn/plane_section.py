@@ -1,0 +1,185 @@
+"""The plane: balancing methods move points over two losses of two parameters, side by side."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+import torch
+
+from mtl_core.balancing import BALANCERS, SHOWN_FIRST
+from mtl_core.figures.colours import run_styles
+from mtl_core.figures.plane_charts import Arrows, Path, losses_figure, plane_figure
+from mtl_core.plane import LANDSCAPES
+from mtl_core.plane.landscape import Landscape
+from mtl_core.plane.walk import Walk
+from ui.drawing.plotly_chart import plot, prepared
+from ui.shell.model_forms import describe
+
+GRID = 81  # points of the contours to a side
+AT_ONCE = {"1 step": 1, "20 steps": 20, "100 steps": 100, "500 steps": 500}
+MOST_STEPS = 5000
+PLAY_SECONDS = 0.6
+MOST_METHODS = 6
+OPTIMIZERS = {"adam": "Adam", "sgd": "Plain gradient descent"}
+_WALKS, _START, _PLAYING = "plane.walks", "plane.start", "plane.playing"
+
+
+def draw_plane() -> None:
+    """Draw the section; while it plays, it moves on by itself."""
+    st.markdown(
+        "Two parameters, two tasks, each with a loss. A method sees only the two **gradients** at its point and decides where to go. "
+        "Where the gradients point against each other they **conflict**: what helps one task hurts the other. On the grey **front** no step helps "
+        "both. Click anywhere in the plane to start there. The methods are the ones that train networks here."
+    )
+    playing = st.session_state.get(_PLAYING, False)
+    st.fragment(_draw, run_every=PLAY_SECONDS if playing else None)()
+
+
+def _draw() -> None:
+    controls, pictures = st.columns([1, 3], gap="medium")
+    with controls:
+        landscape = _landscape()
+        chosen = _chosen_methods()
+        optimizer = st.segmented_control("Optimizer", list(OPTIMIZERS), default="adam", format_func=OPTIMIZERS.get, key="plane.optimizer") or "adam"
+        rate = st.number_input("Length of a step", 0.0001, 10.0, landscape.step, 0.01, format="%g", key=f"plane.rate.{type(landscape).__name__}")
+        amount = AT_ONCE[st.selectbox("At once", list(AT_ONCE), index=1, key="plane.amount")]
+    walks = _walks(landscape, chosen, optimizer, rate)
+    with controls:
+        _buttons(walks, amount)
+    if st.session_state.get(_PLAYING):
+        _advance(walks, amount)
+        if all(walk.stopped or len(walk.points) > MOST_STEPS for walk in walks.values()):
+            st.session_state[_PLAYING] = False
+            st.rerun()
+    with pictures:
+        _pictures(landscape, walks)
+
+
+def _landscape() -> Landscape:
+    titles = {name: LANDSCAPES.load(name).title for name in LANDSCAPES}
+    name = st.segmented_control("Landscape", list(titles), default=next(iter(titles)), format_func=titles.get, key="plane.landscape")
+    chosen = LANDSCAPES.load(name or next(iter(titles)))
+    source = f" [{chosen.paper.authors} {chosen.paper.year}]({chosen.paper.url})." if chosen.paper else ""
+    st.caption(f"{chosen.summary}{source}")
+    values = {}
+    for field in describe(chosen.Options):
+        low, high = _bounds(chosen.Options.model_fields[field.name].metadata)
+        values[field.name] = st.slider(field.label, low, high, float(field.default), help=field.help, key=f"plane.option.{field.name}")
+    return chosen(chosen.Options(**values))
+
+
+def _bounds(rules: list[Any]) -> tuple[float, float]:
+    """Of a slider. Every option of a landscape states both."""
+    found = {name: float(getattr(rule, name)) for rule in rules for name in ("ge", "gt", "le") if hasattr(rule, name)}
+    return found.get("ge", found.get("gt", 0.0) + 0.01), found["le"]
+
+
+def _chosen_methods() -> list[str]:
+    titles = {name: BALANCERS.load(name).title for name in BALANCERS}
+    shown = st.multiselect(
+        "Methods", list(titles), default=list(SHOWN_FIRST), format_func=lambda name: titles[name], max_selections=MOST_METHODS, key="plane.methods"
+    )
+    return list(shown)
+
+
+def _walks(landscape: Landscape, methods: list[str], optimizer: str, rate: float) -> dict[str, Walk]:
+    """The session's walks: kept while nothing about the plane changes; a method that is added takes as many steps as the others have."""
+    start = st.session_state.setdefault(_START, landscape.starts[0])
+    setting = json.dumps([type(landscape).__name__, landscape.options.model_dump(), list(start), optimizer, rate])
+    kept = st.session_state.get(_WALKS, {})
+    known: dict[str, Walk] = kept.get("walks", {}) if kept.get("setting") == setting else {}
+    steps = max((len(walk.points) - 1 for walk in known.values()), default=0)
+    walks = {}
+    for name in methods:
+        if name not in known:
+            known[name] = Walk(landscape, name, start, optimizer=optimizer, step=rate)
+            known[name].advance(steps)
+        walks[name] = known[name]
+    st.session_state[_WALKS] = {"setting": setting, "walks": walks}
+    return walks
+
+
+def _buttons(walks: dict[str, Walk], amount: int) -> None:
+    step, play, reset = st.columns(3)
+    step.button("Step", on_click=_advance, args=(walks, amount), disabled=not walks, width="stretch", key="plane.step")
+    playing = st.session_state.get(_PLAYING, False)
+    if play.button("Pause" if playing else "Play", disabled=not walks, width="stretch", key="plane.play"):
+        st.session_state[_PLAYING] = not playing
+        st.rerun()
+    reset.button("Reset", on_click=_reset, width="stretch", key="plane.reset", help="Back to the start")
+    taken = max((len(walk.points) - 1 for walk in walks.values()), default=0)
+    st.caption(f"{taken:,} steps taken")
+
+
+def _advance(walks: dict[str, Walk], amount: int) -> None:
+    for walk in walks.values():
+        walk.advance(min(amount, MOST_STEPS + 1 - len(walk.points)))
+
+
+def _reset() -> None:
+    st.session_state.pop(_WALKS, None)
+    st.session_state[_PLAYING] = False
+
+
+def _pictures(landscape: Landscape, walks: dict[str, Walk]) -> None:
+    styles = run_styles(list(walks))
+    titles = {name: BALANCERS.load(name).title for name in walks}
+    paths = [Path(titles[name], *styles[name], np.array(walk.points), np.array(walk.losses)) for name, walk in walks.items()]
+    front = landscape.front()
+    plane, losses = st.columns([3, 2], gap="small")
+    with plane:
+        arrows = _arrows(landscape, walks, titles, styles)
+        figure = plane_figure(_grid(type(landscape), landscape.options.model_dump_json()), front, paths, st.session_state[_START], arrows)
+        about = f"The plane with {len(walks)} methods after {max((len(walk.points) - 1 for walk in walks.values()), default=0)} steps"
+        clicked = plot(prepared(figure, about), key="plane.chart", clicks=True)
+        if clicked and clicked.get("x") is not None:
+            st.session_state[_START] = (float(clicked["x"]), float(clicked["y"]))
+            _reset()
+            st.rerun(scope="fragment")
+    with losses:
+        with torch.no_grad():
+            of_front = landscape.losses(torch.as_tensor(front, dtype=torch.float32)).numpy() if len(front) else front
+        plot(prepared(losses_figure(of_front, paths), "Both losses of every method"), key="plane.losses")
+    _table(landscape, walks, titles)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _grid(landscape: type[Landscape], options: str) -> Any:
+    return landscape(landscape.Options.model_validate_json(options)).grid(GRID)
+
+
+def _arrows(landscape: Landscape, walks: dict[str, Walk], titles: dict[str, str], styles: dict[str, tuple[str, str]]) -> Arrows | None:
+    """Where the first method goes next: descent of both losses, and the step that it last took."""
+    name = next(iter(walks), None)
+    if name is None or len(walks[name].points) < 2:
+        return None
+    before, point = np.array(walks[name].points[-2]), walks[name].points[-1]
+    return Arrows(point, -landscape.gradients(point), np.array(point) - before, titles[name], styles[name][0])
+
+
+def _table(landscape: Landscape, walks: dict[str, Walk], titles: dict[str, str]) -> None:
+    rows = []
+    for name, walk in walks.items():
+        first, second = landscape.gradients(walk.points[-1])
+        lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
+        rows.append(
+            {
+                "method": titles[name],
+                "first loss ↓": walk.losses[-1][0],
+                "second loss ↓": walk.losses[-1][1],
+                "cosine of the gradients": float(first @ second) / lengths if lengths > 0 else float("nan"),
+                "weights of the last step": " : ".join(f"{value:.2g}" for value in walk.coefficients[-1]) if walk.coefficients else "",
+                "note": walk.stopped,
+            }
+        )
+    if rows:
+        table = pd.DataFrame(rows)
+        st.dataframe(table if table["note"].any() else table.drop(columns="note"), hide_index=True, width="stretch")
+        st.caption(
+            "A cosine below 0 is a conflict; at -1 the gradients point in opposite directions. Thin arrows: descent of the first loss (violet) "
+            f"and the second (olive) for {next(iter(titles.values()))}, the thick one is the step that it took. The longest has a fixed length."
+        )

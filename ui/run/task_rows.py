@@ -1,0 +1,59 @@
+"""The compact view of a run's tasks: the main metric large and the loss small, with one x range for all charts.
+
+CSS puts a task into a row on narrow screens, and up to four tasks beside each other on wide ones (``ui/shell/styles.py``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from mtl_core.figures.curves import curve_figure, positions
+from ui.drawing.run_charts import View, best_and_last, colours_of, draw_chart, is_share, panel_style, past_curves, split_curves
+from ui.run.parent_curves import marks_of
+from ui.shell import words
+from ui.shell.element_keys import element_key
+
+METRIC_HEIGHT, LOSS_HEIGHT = 84, 84  # pixels; four rows fit below the state and the sliders on a screen of 900 pixels
+
+
+def task_rows(run: Any, feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View) -> None:
+    """Draw each task with its last and best value, its main metric and its loss."""
+    colours, tasks = colours_of(run.config), run.info["tasks"]
+    panel_style(tasks, colours)
+    with st.container(key="task_rows"):
+        for name in tasks:
+            with st.container(border=True, key=element_key("panel", name), gap="small"):
+                _row(run, name, feed, summary, view, colours[name])
+
+
+def x_range(frame: pd.DataFrame, past: pd.DataFrame, axis: str) -> tuple[float, float] | None:
+    """From the first to the last recorded position, with 0 included; None before there are two positions."""
+    places = np.concatenate([positions(rows, axis) for rows in (past, frame) if rows is not None and len(rows)] or [np.zeros(0)])
+    places = places[np.isfinite(places)]
+    if not len(places) or places.max() <= 0:
+        return None
+    return min(0.0, float(places.min())), float(places.max())
+
+
+def _row(run: Any, name: str, feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View, colour: str) -> None:
+    info = run.info["tasks"][name]
+    main = info["main_metric"]
+    metric = info["metrics"][main]
+    title = words.plain(words.with_unit(metric["title"], metric.get("unit", "")))
+    arrow = words.better(metric["higher_is_better"])
+    st.markdown(f"**{words.plain(name)}** :small[:gray[{title} {arrow}]]  \n:small[{best_and_last(summary.get(f'val/{name}/{main}'))}]")
+
+    def chart(key: str, **looks: Any) -> Any:
+        def build(frame: pd.DataFrame) -> Any:
+            curves = [*past_curves(feed, f"{name}/{key}", view.axis), *split_curves(frame, f"{name}/{key}", colour, view.axis)]
+            return curve_figure(curves, x_range=x_range(frame, feed["past"], view.axis), marks=marks_of(run, frame, view.axis), **looks)
+
+        return build
+
+    draw_chart(feed, f"{name}.{main}.row", view, chart(main, share=is_share(metric), height=METRIC_HEIGHT), f"{metric['title']} of {name}")
+    losses = chart("loss", smoothing=view.smoothing, log_y=view.log_y, height=LOSS_HEIGHT, y_title="loss")
+    draw_chart(feed, f"{name}.loss.row", view, losses, f"Loss of {name}")

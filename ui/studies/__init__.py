@@ -1,0 +1,1 @@
+"""The page of studies: making one, watching its cells, reading its answer."""

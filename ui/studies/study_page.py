@@ -1,0 +1,189 @@
+"""The page of studies: the list with the form of a new one, and the page of one study with its cells and its answer."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.runs import jobs
+from mtl_core.runs.status import RunStatus
+from mtl_core.studies import study as studies
+from mtl_core.studies.answer import Answer, answer_of
+from mtl_core.studies.estimate import estimate
+from ui.shell import words
+from ui.shell.error_boundary import is_ours, worded
+from ui.shell.state import go_to, listing, run_store, whole_page_if_asked
+from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
+from ui.studies.study_form import estimate_text, study_form
+from ui.studies.study_results import results
+from ui.studies.verdict_cards import verdicts
+
+EVERY = 3.0  # seconds between two refreshes while runs train
+MORE = 3  # seeds that one click adds
+LOOK = {"new": ("gray", ":material/draft:"), "running": ("blue", ":material/play_arrow:")}
+LOOK |= {"stopped": ("gray", ":material/stop:"), "finished": ("green", ":material/check:")}
+
+
+def list_page() -> None:
+    """Draw the list of studies and the form of a new one."""
+    polling_strip()
+    st.title("Studies", anchor=False)
+    st.markdown("A study trains the same question with several seeds, compares them in pairs, and says in words what the numbers allow.")
+    store = run_store()
+    found = studies.studies(store)
+    with st.expander("New study", icon=":material/add:", expanded=not found, key="study.form"):
+        study_form()
+    if not found:
+        st.info("There is no study yet. Choose a question above.", icon=":material/info:")
+        return
+    rows = []
+    for study in found:
+        stage, finished = studies.stage(store, study)
+        total = len(study.cells) * len(study.seeds)
+        about = {"study": f"studies?study={study.id}", "title": study.title, "question": study.part.title, "state": stage}
+        rows.append(about | {"finished": finished / total, "runs": total, "seeds": len(study.seeds), "made": words.moment(study.created_at)})
+    columns = {
+        "study": st.column_config.LinkColumn("study", display_text=r"study=(.+)$"),
+        "finished": st.column_config.ProgressColumn("finished", format="percent", min_value=0, max_value=1),
+    }
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns)
+
+
+def show_study(study_id: str) -> None:
+    """Draw one study. While a run of it is queued or active, one fragment refreshes the page; otherwise only the status bar polls."""
+    try:
+        study = studies.get(run_store(), study_id)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        polling_strip()
+        st.title("Study", anchor=False)
+        st.error(words.plain(str(error)), icon=":material/search_off:")
+        st.page_link("pages/studies.py", label="All studies", icon=":material/science:")
+        return
+    if studies.is_going(run_store(), study):
+        st.fragment(_live, run_every=EVERY)(study.id)
+    else:
+        with st.container():
+            polling_strip()
+            st.fragment(_still)(study.id)
+
+
+@worded
+def _live(study_id: str) -> None:
+    draw_strip()
+    study = studies.get(run_store(), study_id)
+    with st.container():
+        _draw(study)
+    if notice_endings(run_store()) or not studies.is_going(run_store(), study):
+        st.rerun()
+    whole_page_if_asked()
+
+
+@worded
+def _still(study_id: str) -> None:
+    study = studies.get(run_store(), study_id)
+    _draw(study)
+    if studies.is_going(run_store(), study):
+        st.rerun()
+    whole_page_if_asked()
+
+
+def _draw(study: studies.Study) -> None:
+    answer = answer_of(run_store(), study)
+    stage, finished = studies.stage(run_store(), study)
+    _heading(study, stage)
+    _progress(study, answer, stage, finished)
+    for note in answer.notes:
+        st.warning(words.plain(note), icon=":material/warning:")
+    verdicts(answer)
+    results(answer)
+    _cells(answer)
+    if refused := st.session_state.pop(f"study.{study.id}.refused", ""):
+        st.error(words.plain(refused), icon=":material/block:")
+
+
+def _heading(study: studies.Study, stage: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(words.plain(study.title), anchor=False, width="content")
+        st.badge(study.id, color="violet")
+        colour, icon = LOOK.get(stage, ("gray", ":material/info:"))
+        st.badge(stage, icon=icon, color=colour)
+        st.space("stretch")
+        st.page_link("pages/studies.py", label="All studies", icon=":material/list:")
+    computed = (
+        f"{study.precision}, {study.layout.replace('_', ' ')}" if study.precision and study.layout else "the first run settles precision and layout"
+    )
+    st.markdown(f"{study.part.title} :gray[{words.plain(f'· {study.base.subject()} · {len(study.seeds)} seeds · all runs alike: {computed}')}]")
+
+
+def _progress(study: studies.Study, answer: Answer, stage: str, finished: int) -> None:
+    failed = answer.count(RunStatus.FAILED.value)
+    said = f"{finished} of {answer.total} runs have finished" + (f", {failed} failed" if failed else "")
+    st.progress(finished / answer.total, words.plain(said))
+    if finished < answer.total:
+        st.caption(words.plain(estimate_text(estimate(run_store(), study))) if len(answer.statuses) < answer.total else _waiting(answer))
+    going = any(status not in ("finished", "failed", "stopped", "interrupted") for status in answer.statuses.values())
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        if going:
+            st.button("Stop all", icon=":material/stop_circle:", key=f"stop.{study.id}", on_click=_act, args=(study.id, studies.stop))
+        elif stage != "finished":
+            label = "Start" if stage == "new" else "Go on"
+            click = {"on_click": _act, "args": (study.id, _start_all)}
+            st.button(label, icon=":material/play_arrow:", type="primary", key=f"go_on.{study.id}", **click)
+        more = {"on_click": _act, "args": (study.id, partial(_add_seeds, had=len(study.seeds)))}
+        st.button(f"{MORE} more seeds", icon=":material/add:", key=f"more.{study.id}", help="Queues the same cells with new seeds.", **more)
+        with st.popover("Equivalence", icon=":material/drag_handle:", key=f"band_popover.{study.id}"):
+            key = f"band.{study.id}"
+            band = {"key": key, "on_change": _act, "args": (study.id, _set_band)}
+            st.number_input("Difference that does not matter (%)", 0.0, 100.0, 100 * study.settings.band, step=0.5, **band)
+            st.caption("No run is trained again for it. Set it before you look at the results, not after.")
+
+
+def _waiting(answer: Answer) -> str:
+    waiting = answer.count(RunStatus.QUEUED.value)
+    return f"{waiting} of its runs wait in the queue." if waiting else "None of its runs waits in the queue."
+
+
+def _cells(answer: Answer) -> None:
+    st.subheader("Runs", anchor=False)
+    study = answer.study
+    rows: list[dict[str, Any]] = []
+    for cell in study.cells:
+        for seed in study.seeds:
+            run_id = answer.run_ids.get((cell.key, seed))
+            values = {heading: spread.values.get(seed) for heading, spread in answer.spreads.get(cell.key, {}).items()}
+            link = f"run?run={run_id}" if run_id else None
+            rows.append({"cell": cell.label, "seed": seed, "run": link, "status": answer.statuses.get((cell.key, seed), "not queued"), **values})
+    columns = {"run": st.column_config.LinkColumn("run", display_text=r"run=(.+)$")}
+    st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(rows) + 1), 420))
+
+
+def _act(study_id: str, action: Any) -> None:
+    """Run an action of a button. A refusal is kept as a sentence for the page."""
+    try:
+        action(run_store(), study_id)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state[f"study.{study_id}.refused"] = str(error)
+    listing.clear()
+    go_to("studies", study=study_id)
+
+
+def _start_all(store: Any, study_id: str) -> None:
+    studies.start(store, study_id, retry_failed=True)
+    jobs.start_worker(store)
+
+
+def _add_seeds(store: Any, study_id: str, had: int) -> None:
+    """Add seeds once: Streamlit may run a callback again when a refresh interrupts it, and people click twice."""
+    studies.add_seeds(store, study_id, MORE, had)
+    _start_all(store, study_id)
+
+
+def _set_band(store: Any, study_id: str) -> None:
+    studies.set_band(store, study_id, st.session_state[f"band.{study_id}"] / 100)

@@ -1,0 +1,131 @@
+"""The results of a study: table of cells and tasks, front of weights, best division into networks, downloads."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from mtl_core.studies.answer import Answer
+from mtl_core.studies.paper_table import heading, number, to_csv, to_latex
+from ui.drawing.plotly_chart import plot, prepared
+from ui.shell import words
+
+DOWNLOAD = {"on_click": "ignore", "icon": ":material/download:"}
+
+
+def results(answer: Answer) -> None:
+    """Draw everything below the verdict."""
+    st.subheader("Table", anchor=False)
+    if not answer.metrics:
+        st.caption("The table appears when the first run has finished.")
+        return
+    table = table_of(answer)
+    st.dataframe(table, hide_index=True, placeholder="–", height=36 * (len(table) + 1) if len(table) < 16 else 560)
+    st.caption(
+        f"Mean over the seeds ± half of Student's 95 % interval of the mean, on {answer.split}. Cells share their seeds, so read "
+        "differences above and not from these intervals. Δm, tasks: mean over the tasks of the mean relative gain of a "
+        "task's metrics (LibMTL; higher is better). Δm, metrics: mean relative drop over all metrics (Nash-MTL; lower is better). IQM: interquartile "
+        "mean of value over baseline. P(improvement): Mann-Whitney, averaged over the tasks."
+    )
+    _downloads(answer)
+    if answer.front:
+        _front(answer)
+    if answer.groupings:
+        _groupings(answer)
+
+
+def table_of(answer: Answer) -> pd.DataFrame:
+    """A row for each cell, a column for each task."""
+    rows = []
+    for cell in answer.study.cells:
+        row = {"cell": cell.label}
+        row |= {
+            f"{task} {metric.name} {words.better(metric.higher_is_better)}": number(answer.spreads.get(cell.key, {}).get(task))
+            for task, metric in answer.metrics.items()
+        }
+        gains, drops = answer.delta_m.get(cell.key, (math.nan, math.nan))
+        row |= {
+            "Δm, tasks (%) ↑": f"{gains:+.2f}" if math.isfinite(gains) else "–",
+            "Δm, metrics (%) ↓": f"{drops:+.2f}" if math.isfinite(drops) else "–",
+        }
+        robust = answer.robust.get(cell.key)
+        row["IQM ↑"] = f"{robust[0]:.3f} ({robust[1]:.3f} to {robust[2]:.3f})" if robust else "–"
+        row["P(improvement) ↑"] = f"{robust[3]:.2f}" if robust else "–"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _downloads(answer: Answer) -> None:
+    name = answer.study.id
+    with st.container(horizontal=True, gap="small"):
+        st.download_button("LaTeX", to_latex(answer), f"{name}.tex", "text/x-tex", key=f"latex.{name}", **DOWNLOAD)
+        st.download_button("CSV", to_csv(answer), f"{name}.csv", "text/csv", key=f"csv.{name}", **DOWNLOAD)
+        st.download_button("YAML", answer.study.to_yaml(), f"{name}.yaml", "application/yaml", key=f"yaml.{name}", **DOWNLOAD)
+
+
+def _front(answer: Answer) -> None:
+    front = answer.front
+    st.subheader("Front", anchor=False)
+    labels = {cell.key: cell.label for cell in answer.study.cells}
+    if len(front.tasks) > 1:
+        first, second = front.tasks[:2]
+        plot(prepared(_front_figure(answer, labels), f"Values of {first} and {second} for each cell"), key=f"front.{answer.study.id}")
+        if len(front.tasks) > 2:
+            st.caption(f"The chart shows {words.plain(first)} and {words.plain(second)}; the front below counts all tasks.")
+    st.markdown("No other cell is better in every task than: " + "; ".join(words.plain(labels[key]) for key in front.on_front) + ".")
+    if math.isfinite(front.volume):
+        st.caption(f"The fixed weights dominate {front.volume:.1%} of the box between the worst and the best value of each task (hypervolume).")
+    for key, (beyond, free, of) in front.beyond.items():
+        said = "No fixed weights are" if beyond else "Some fixed weights are"
+        st.markdown(f"{said} better than {words.plain(labels[key])} in every task, in the means over the seeds; in {free} of {of} seeds none are.")
+    if front.beyond:
+        st.caption(
+            "With several tasks few cells are better in every one, so this is no lead yet. The comparison with the best of the sweep has the verdict."
+        )
+
+
+def _front_figure(answer: Answer, labels: dict[str, str]) -> go.Figure:
+    front = answer.front
+    metrics = [answer.metrics[task] for task in front.tasks[:2]]
+    figure = go.Figure()
+    methods, lower = list(front.beyond), [not metric.higher_is_better for metric in metrics]
+    groups = (
+        ("fixed weights", [key for key in front.points if key not in methods], "circle", "#0072B2"),
+        ("methods", [*methods], "diamond", "#D55E00"),
+    )
+    for name, keys, symbol, colour in groups:
+        for on_front in (True, False):
+            shown = [key for key in keys if (key in front.on_front) == on_front]
+            if shown:
+                x, y = ([-front.points[key][axis] if lower[axis] else front.points[key][axis] for key in shown] for axis in (0, 1))
+                marker = {"symbol": symbol if on_front else f"{symbol}-open", "size": 11, "color": colour}
+                label = f"{name}, {'on the front' if on_front else 'not on it'}"
+                figure.add_scatter(x=x, y=y, mode="markers", name=label, text=[labels[key] for key in shown], marker=marker)
+    for axis, metric in zip(("xaxis", "yaxis"), metrics, strict=True):
+        figure.update_layout({axis: {"title": {"text": heading(metric)}}})
+    figure.update_layout(height=380, uirevision="front", margin={"l": 60, "r": 20, "t": 20, "b": 50})
+    return figure
+
+
+def _groupings(answer: Answer) -> None:
+    st.subheader("Which tasks share a network", anchor=False)
+    rows = []
+    for budget, grouping in answer.groupings.items():
+        networks = "; ".join(answer.group_names[place] for place in grouping.networks)
+        served = ", ".join(f"{task}: {answer.group_names[place]}" for task, place in grouping.serves.items())
+        rows.append(
+            {
+                "networks": budget,
+                "best division": networks,
+                "mean gain over single networks (%)": -grouping.total / len(grouping.serves),
+                "served by": served,
+            }
+        )
+    st.dataframe(rows, hide_index=True, column_config={"mean gain over single networks (%)": st.column_config.NumberColumn(format="%+.2f")})
+    st.caption(
+        "Exact search over all sets of the trained networks, by the mean over the seeds (Standley et al. 2020). The best of many is chosen on the "
+        "data that it is measured on, so its gain is somewhat too high: confirm it with new seeds."
+    )

@@ -1,0 +1,125 @@
+"""Verdict cards: the words, the difference, its interval and its probabilities, for each task and overall."""
+
+from __future__ import annotations
+
+import html
+import math
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.studies.answer import Answer, Line
+from mtl_core.studies.verdict import LEAST_SEEDS, Word
+from ui.shell import words
+
+CARDS = 4  # in a row
+LOOK = {  # word -> (colour of the badge, icon)
+    Word.HELPS: ("green", ":material/trending_up:"),
+    Word.HURTS: ("red", ":material/trending_down:"),
+    Word.SAME: ("blue", ":material/drag_handle:"),
+    Word.UNKNOWN: ("orange", ":material/help:"),
+    Word.NONE: ("gray", ":material/hourglass_empty:"),
+}
+INTERVALS = {"t": "Student's t interval", "bca": "BCa bootstrap interval"}
+
+
+def verdicts(answer: Answer) -> None:
+    """Draw the cards of one comparison, with a choice of the comparison where there are several."""
+    st.subheader("Verdict", anchor=False)
+    labels = list(dict.fromkeys(line.label for line in answer.lines))
+    if not labels:
+        return
+    shown = labels[0]
+    if len(labels) > 1:
+        shown = st.selectbox("Comparison", labels, key=f"comparison.{answer.study.id}", label_visibility="collapsed")
+    else:
+        st.markdown(f"{words.plain(shown[:1].upper() + shown[1:])}.")
+    lines = sorted((line for line in answer.lines if line.label == shown), key=lambda line: bool(line.task))
+    for start in range(0, len(lines), CARDS):
+        places = st.columns(min(CARDS, max(len(lines), 2)))
+        for place, line in zip(places, lines[start : start + CARDS], strict=False):
+            with place.container(border=True, gap="small", height="stretch"):
+                _card(answer, line)
+    if len(labels) > 1:
+        with st.expander("All comparisons"):
+            st.dataframe([_row(line) for line in answer.lines], hide_index=True, placeholder="–")
+    st.caption(_explained(answer))
+
+
+def _card(answer: Answer, line: Line) -> None:
+    st.markdown(f"**{words.plain(line.task) if line.task else 'Overall'}** :gray[{_metric(line)}]")
+    if line.verdict is None:
+        st.badge("no pair of runs yet", icon=":material/hourglass_empty:", color="gray")
+        st.caption("A verdict needs runs of both sides with the same seed.")
+        return
+    said = line.verdict
+    colour, icon = LOOK[said.word]
+    advice = said.text.partition(", ")[2]
+    st.badge(str(said.word), icon=icon, color=colour)
+    difference = said.difference
+    if said.word == Word.NONE:
+        st.markdown(f"**{_signed(difference.mean, line)}**")
+        missing = f"{said.more_seeds} more seed{' is' if said.more_seeds == 1 else 's are'} needed for one."
+        st.caption(f"{difference.n} seed{'' if difference.n == 1 else 's'}: a difference, no verdict; {missing}")
+        return
+    if advice:
+        st.caption(
+            words.plain(f"{advice[:1].upper()}{advice[1:]} may decide (estimate)." if said.more_seeds else f"{advice[:1].upper()}{advice[1:]}.")
+        )
+    st.markdown(
+        f"**{_signed(difference.mean, line)}** :gray[{words.plain(f'from {_signed(difference.low, line)} to {_signed(difference.high, line)}')}]"
+    )
+    st.html(_bar(difference.p_worse, difference.p_equal, difference.p_better))
+    p = f"p {said.p_corrected:.2g} (Holm)"
+    means = "" if line.metric is None else f"{line.baseline:.4g} → {line.value:.4g} · "
+    st.caption(words.plain(f"{means}{difference.n} seeds · {p}"))
+
+
+def _metric(line: Line) -> str:
+    if line.metric is None:
+        return "mean relative gain over the tasks, higher is better"
+    return words.plain(f"{words.with_unit(line.metric.title, line.metric.unit)}, {'higher' if line.metric.higher_is_better else 'lower'} is better")
+
+
+def _signed(value: float, line: Line) -> str:
+    """A difference with its direction in words: above 0 is always better."""
+    if line.metric is None:
+        return f"{value:+.2f} %"
+    return f"{abs(value):.3g} {'better' if value > 0 else 'worse' if value < 0 else ''}".strip()
+
+
+def _bar(worse: float, equal: float, better: float) -> str:
+    """The three probabilities as a striped bar with their numbers below."""
+    parts = ((worse, "#D55E00", "worse"), (equal, "#999999", "equal"), (better, "#009E73", "better"))
+    pieces = "".join(f'<div style="width:{100 * share:.2f}%;background:{colour}"></div>' for share, colour, _ in parts)
+    said = " · ".join(f"{html.escape(name)} {100 * share:.0f} %" for share, _, name in parts)
+    bar = f'<div style="display:flex;height:8px;border-radius:4px;overflow:hidden">{pieces}</div>'
+    return f'{bar}<div style="font-size:0.8rem;opacity:0.75;margin-top:2px">Probability: {said}</div>'
+
+
+def _row(line: Line) -> dict[str, Any]:
+    said = line.verdict
+    known = said is not None and said.word != Word.NONE
+    return {
+        "comparison": line.label,
+        "task": line.task or "overall",
+        "metric": line.metric.name if line.metric else "mean gain in %",
+        "better by": said.difference.mean if said else math.nan,
+        "low": said.difference.low if known else math.nan,
+        "high": said.difference.high if known else math.nan,
+        "n": said.difference.n if said else 0,
+        "p (Holm)": said.p_corrected if known else math.nan,
+        "verdict": said.text if said else "no pair of runs yet",
+    }
+
+
+def _explained(answer: Answer) -> str:
+    settings = answer.study.settings
+    band = f"within {100 * settings.band:.3g} % of the baseline" if settings.band else "not used"
+    value = "chosen checkpoint" if settings.value == "chosen" else "best checkpoint of each task"
+    return (
+        "Differences are paired by seed; above 0, or “better”, is better whatever the metric. "
+        f"{INTERVALS[settings.interval]} of 95 %. Equal: {band}. “Helps” and “hurts” stand where the interval excludes 0 and p is below 5 % after "
+        f"Holm's correction for the {len(answer.lines)} comparisons of this study. Below {LEAST_SEEDS} seeds there is no verdict. "
+        f"Values on {answer.split} with the {value}."
+    )
