@@ -71,7 +71,7 @@ def data_sets() -> str:
     lines = ["| name | data set | tasks | |", "|---|---|---|---|"]
     for entry in _own("data"):
         try:
-            tasks = ", ".join(f"{task.name} ({task.kind})" for task in open_source(PartConfig(name=entry["name"])).tasks())
+            tasks = ", ".join(f"{task.name} ({task.kind})" for task in open_source(PartConfig(name=entry["name"])).offered_tasks())
         except ConfigError:  # it has options without a default
             tasks = ""
         tasks = tasks or "what the files hold"

@@ -104,8 +104,8 @@ def dataset_report(data: PreparedData, progress: Progress | None = None) -> Data
 
 
 def with_targets(data: PreparedData) -> dict[str, Task]:
-    """The tasks with stored targets, without self-supervised tasks."""
-    return {name: task for name, task in data.tasks.items() if task.target in data.train.targets}
+    """The tasks on offer with stored targets, without self-supervised tasks."""
+    return {name: task for name, task in data.tasks.items() if task.target in data.train.targets and not task.superseded}
 
 
 def labelled_matrix(split: MultiTaskDataset, tasks: Mapping[str, Task]) -> tuple[np.ndarray, list[str]]:

@@ -165,7 +165,7 @@ def _source(name: str) -> dict[str, Any]:
 
     source_class = DATA_SOURCES.load(name)
     try:
-        tasks = [{"name": task.name, "kind": task.kind} for task in open_source(PartConfig(name=name)).tasks()]
+        tasks = [{"name": task.name, "kind": task.kind} for task in open_source(PartConfig(name=name)).offered_tasks()]
     except ConfigError:  # the source has options without a default, so its tasks are not known yet
         tasks = []
     return {"name": name, "title": source_class.title, "summary": source_class.summary, "tasks": tasks}

@@ -48,6 +48,10 @@ class DataSource(ABC):
     def tasks(self) -> tuple[Task, ...]:
         """The tasks that this source has targets for."""
 
+    def offered_tasks(self) -> tuple[Task, ...]:
+        """The tasks to choose from; those that another one supersedes are left out."""
+        return tuple(task for task in self.tasks() if not task.superseded)
+
     @abstractmethod
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of every image."""

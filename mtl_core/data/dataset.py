@@ -27,6 +27,7 @@ IGNORE = 255  # segmentation pixels that count for nothing
 PADDING = -1.0  # class of a detection row that holds no box
 SINGULAR = {"degrees": "degree", "digits": "digit", "objects": "object", "pixels": "pixel"}  # of the units that our data sets have
 SHARE = "share"  # unit of a number from 0 to 1, such as the part of an image that ink covers
+POINT_FIELDS = ("edges", "mirror_points", "sigmas")  # of a task of named points
 LEAST_KEPT = 0.25  # of a box's area; with less of it left in the picture the box is dropped
 
 
@@ -50,6 +51,7 @@ class Task:
         edges: of named points (``classes``): pairs of their numbers between which a line is drawn.
         mirror_points: of named points: for each, the number of the one that stands in its place in a mirror; empty for itself.
         sigmas: of named points: how far each may be off, as a share of the object's size, as COCO's OKS has them; empty for the kind's default.
+        superseded: another task of the data set says the same in a better way. Configs that name this one work; nothing else offers it.
         value_range: (nearest, farthest) depth for its colour scale; unused by other kinds.
     """
 
@@ -69,6 +71,7 @@ class Task:
     edges: tuple[tuple[int, int], ...] = field(default=(), repr=False)
     mirror_points: tuple[int, ...] = field(default=(), repr=False)
     sigmas: tuple[float, ...] = field(default=(), repr=False)
+    superseded: bool = field(default=False, repr=False)
 
 
 def in_unit(unit: str) -> str:

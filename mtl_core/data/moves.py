@@ -1,4 +1,9 @@
-"""Moves of a picture, and the one function by which every target follows them: augmentation, preprocessing, imports and predictions go through it.
+"""Moves of a picture, and the function by which targets follow them.
+
+All targets of augmentation and preprocessing, and the points of imports, go through ``moved``. Imports have functions of their own for boxes, masks
+and depth (``mtl_core.data.imports.checking.frames``): they keep every part of a box that is in the frame, and prepared sets of earlier versions must
+stay the same. Predictions go the way back (``mtl_core.inference.fit``): what lies in a bar beside the image is moved to the image's edge instead of
+dropped, and depth is interpolated. ``tests/data/test_moves.py`` holds all of them to the same picture.
 
 A ``Move`` says where positions go (``forward``) and how maps and boxes of this move are taken along; ``moved`` decides by the target's geometry
 (``mtl_core.data.target_geometry``) what has to be done. Positions are continuous: pixel j covers j..j+1. Works on numpy and on torch alike.

@@ -129,7 +129,8 @@ def draw_points(image: np.ndarray, points: np.ndarray, colours: np.ndarray, edge
     """
     picture = Image.fromarray(enlarge(image, scale))
     pen = ImageDraw.Draw(picture)
-    radius = max(2, round(min(picture.size) / 60))
+    radius = max(3, round(min(picture.size) / 45))
+    rim = (0, 0, 0) if radius > 4 else None  # on a small picture a rim would leave nothing of the colour
     for one, other in edges:
         if points[one, 2] > 0 and points[other, 2] > 0:
             ends = [tuple(float(value) * scale for value in points[end, :2]) for end in (one, other)]
@@ -138,5 +139,5 @@ def draw_points(image: np.ndarray, points: np.ndarray, colours: np.ndarray, edge
         fill = tuple(int(value) for value in colour)
         if seen > 0:
             ring = (x * scale - radius, y * scale - radius, x * scale + radius, y * scale + radius)
-            pen.ellipse(ring, fill=fill if seen > 1 else None, outline=fill if seen <= 1 else (0, 0, 0), width=2 if seen <= 1 else 1)
+            pen.ellipse(ring, fill=fill if seen > 1 else None, outline=fill if seen <= 1 else rim, width=2 if seen <= 1 else 1)
     return np.asarray(picture)

@@ -15,7 +15,7 @@ rules (https://cocodataset.org/#keypoints-eval), see ``mtl_core.tasks.metrics.po
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -23,6 +23,7 @@ from pydantic import Field
 
 from mtl_core.analysis.evaluation.findings import THRESHOLD, ratio
 from mtl_core.data.dataset import Task
+from mtl_core.data.moves import moved
 from mtl_core.events import Metric
 from mtl_core.figures.overlays import class_colours, class_legend, draw_points
 from mtl_core.figures.primitives import Points
@@ -189,12 +190,47 @@ class Keypoints(TaskKind):
         return np.flatnonzero(value[:, 2] > 0).tolist()
 
     @classmethod
+    def renumbered(cls, value: Any, place: Sequence[int]) -> Any:
+        """Of points that get one number, the one that is seen best is kept."""
+        rows = np.asarray(getattr(value, "rows", value))
+        after = np.zeros((max(place) + 1, 3), rows.dtype)
+        for row, number in zip(rows, place, strict=False):
+            if row[2] > after[number, 2]:
+                after[number] = row
+        return replace(value, rows=after) if hasattr(value, "rows") else after
+
+    @classmethod
+    def joined(cls, first: Task, second: Task, place: Sequence[int], count: int) -> Task:
+        """Lines of both; the mirror and sigma of each point from the first task that has the point.
+
+        Sigmas are dropped where they are not known for every point.
+        """
+        own = len(first.classes)
+        edges: dict[frozenset[int], tuple[int, int]] = {}
+        for edge in (*first.edges, *((place[one], place[other]) for one, other in second.edges)):
+            if edge[0] != edge[1]:
+                edges.setdefault(frozenset(edge), edge)
+        mirror, sigmas = list(range(count)), np.full(count, np.nan)
+        for number, at in enumerate(place):
+            mirror[at] = place[second.mirror_points[number]] if second.mirror_points else at
+            sigmas[at] = second.sigmas[number] if second.sigmas else np.nan
+        mirror[:own] = first.mirror_points or range(own)
+        sigmas[:own] = first.sigmas or sigmas[:own]
+        agree = all(mirror[other] == number for number, other in enumerate(mirror))
+        spoiled = dict.fromkeys((*first.spoiled_by, *second.spoiled_by, *(() if agree else ("flip",))))
+        return replace(
+            first,
+            edges=tuple(edges.values()),
+            mirror_points=tuple(mirror) if agree and (first.mirror_points or second.mirror_points) else (),
+            sigmas=tuple(sigmas.tolist()) if np.isfinite(sigmas).all() else (),
+            spoiled_by=tuple(spoiled),
+        )
+
+    @classmethod
     def imported_row(cls, row: np.ndarray, value: np.ndarray, place: Any) -> np.ndarray:
-        """``value`` (K, 3): x and y in pixels of the picture, and visibility."""
-        x = (value[:, 0] * place.scale_x + place.left) / place.width
-        y = (value[:, 1] * place.scale_y + place.top) / place.height
-        there = (value[:, 2] > 0) & (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)
-        return np.where(there[:, None], np.stack([x, y, value[:, 2]], 1), 0).astype(row.dtype)
+        """``value`` (K or fewer, 3): x and y in pixels of the picture, and visibility. Points beyond its last row are absent."""
+        row[: len(value)] = moved(np.asarray(value, np.float64)[None], cls.geometry, place.move())[0]
+        return row
 
     # -- predictions against targets
 

@@ -211,6 +211,18 @@ class TaskKind(ABC):
         return value
 
     @classmethod
+    def joined(cls, first: Task, second: Task, place: Sequence[int], count: int) -> Task:
+        """One task for the targets of two import sources that give ``first`` and ``second``.
+
+        What a task says of its classes beside their names is joined here; the caller joins the names.
+
+        Args:
+            place: for each class of ``second``, its number in the joined task. The classes of ``first`` keep theirs.
+            count: number of classes of the joined task.
+        """
+        return first
+
+    @classmethod
     def imported_row(cls, row: np.ndarray, value: Any, place: Any) -> np.ndarray:
         """The target of one image in its stored form.
 

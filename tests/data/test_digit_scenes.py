@@ -53,6 +53,38 @@ def test_every_pixel_belongs_to_the_nearest_digit_that_covers_it(scenes):
         assert np.array_equal(targets["depth"][row], depth)
 
 
+def test_centres_are_the_middles_of_the_painted_digits(scenes):
+    """Each digit is painted alone; the middle of its pixels is where its centre has to be. The scene's depth says whether something covers it."""
+    targets, size = scenes.data.targets, scenes.data.images.shape[-1]
+    hidden = 0
+    for centres, layout, depth in zip(targets["centres"], scenes.layouts, targets["depth"], strict=True):
+        wanted = np.zeros((10, 3))
+        for name in {digit.digit for digit in layout.placed}:
+            nearest = min((digit for digit in layout.placed if digit.digit == name), key=lambda digit: digit.distance)
+            alone = np.zeros((size, size), bool)
+            alone[nearest.area] = nearest.shape.mask
+            rows, columns = np.nonzero(alone)
+            x, y = (columns.min() + columns.max() + 1) / 2, (rows.min() + rows.max() + 1) / 2
+            covered = depth[int(y), int(x)] < np.float32(nearest.distance)
+            hidden += covered
+            wanted[name] = (x / size, y / size, 1 if covered else 2)
+        np.testing.assert_allclose(centres, wanted, atol=1e-7)
+    assert hidden > 0 or max(len(layout.placed) for layout in scenes.layouts) < 2
+
+
+def test_the_centre_of_an_uncovered_digit_is_the_middle_of_its_pixels_in_the_mask(scenes):
+    targets, size, seen = scenes.data.targets, scenes.data.images.shape[-1], 0
+    for centres, layout, segments in zip(targets["centres"], scenes.layouts, targets["segments"], strict=True):
+        for digit in layout.placed:
+            pixels = np.argwhere(segments == 1 + digit.digit)
+            if len(pixels) != digit.shape.mask.sum() or sum(other.digit == digit.digit for other in layout.placed) > 1:
+                continue  # a part of it is covered, or two digits have its name
+            seen += 1
+            y, x = (pixels.min(0) + pixels.max(0) + 1) / 2
+            np.testing.assert_allclose(centres[digit.digit, :2], (x / size, y / size), atol=1e-7)
+    assert seen > 10
+
+
 def test_most_of_every_digit_is_visible(scenes):
     assert LEAST_VISIBLE >= 0.5
     for layout, depth in zip(scenes.layouts, scenes.data.targets["depth"], strict=True):

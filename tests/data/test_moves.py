@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -33,6 +35,7 @@ MAPS = ("mask", "depth", "inverse_depth", "normals")
 RADIUS = 3.0  # of the dot, in pixels
 
 sides = st.integers(32, 64)
+pairs = st.tuples(sides, sides)  # height, width
 shares = st.floats(0.25, 0.75)
 quick = settings(max_examples=30, deadline=None, derandomize=True)
 
@@ -157,10 +160,48 @@ def test_what_is_found_in_the_frame_lies_on_the_dot_of_the_image(how, height, wi
         "points": np.array([[at[0] / new[1], at[1] / new[0], 2.0]]),
         "boxes": np.array([[at[0] - across, at[1] - down, at[0] + across, at[1] + down, 0, 0.9]]),
         "mask": (frame > 127).astype(np.uint8),
+        "depth": np.where(frame > 127, 9, 1).astype(np.float32),
+        "inverse_depth": np.where(frame > 127, 9, 1).astype(np.float32),
     }
     for geometry, row in found.items():
         back = moved_back(row, geometry, placed)
         assert np.abs(named({geometry: back}, geometry, (height, width)) - (x * width, y * height)).max() < 1.5, geometry
+
+
+@pytest.mark.parametrize("second", HOW)
+@pytest.mark.parametrize("first", HOW)
+@quick
+@given(size=pairs, source=pairs, frame=pairs, x=shares, y=shares)
+def test_a_point_found_after_two_placements_lies_on_the_dot_of_the_image(first, second, size, source, frame, x, y):
+    """The data set resizes the image, then preprocessing does."""
+    dot, one = the_dot(size, x * size[1], y * size[0]), fit(size, source, first)
+    two = replace(fit(source, frame, second), before=one)
+    at = seen(into_frame(into_frame(dot[0, :, :, None], one), two)[..., 0])
+    back = moved_back(np.array([[at[0] / frame[1], at[1] / frame[0], 0.9]]), "points", two)
+    assert np.abs(back[0, :2] * size[::-1] - (x * size[1], y * size[0])).max() < 2.0  # two roundings to pixels
+    assert back[0, 2] == 0.9
+
+
+@pytest.mark.parametrize("resized", list(RESIZES))
+@pytest.mark.parametrize("imported", list(RESIZES))
+@quick
+@given(size=pairs, source=pairs, frame=pairs, x=shares, y=shares, seed=st.integers(0, 10_000))
+def test_an_imported_point_stays_on_its_dot_through_preprocessing_and_augmentation(imported, resized, size, source, frame, x, y, seed):
+    dot, place = the_dot(size, x * size[1], y * size[0]), placement(imported, size[::-1], source[::-1])
+    tasks = {"points": Task("points", "keypoints", "points", ("dot", "other"), mirror_points=(0, 1))}
+    picture = np.array(place_image(Image.fromarray(dot[0]), size[::-1], place))[None]
+    point = Keypoints.imported_row(np.zeros((2, 3), np.float32), np.array([[x * size[1], y * size[0], 2.0]]), place)
+    seen(picture[0])
+    steps = preprocessing(PreprocessingConfig(resize=resized, height=frame[0], width=frame[1]))
+    picture, after = steps(picture, {"points": point}, tasks)
+    seen(picture[0])
+    pipeline = Pipeline(AugmentationConfig(**AUGMENTATIONS["all"]), [0.0], tasks=tasks)
+    drawn = pipeline.draw(1, frame, np.random.default_rng(seed))
+    ended = pipeline.apply(torch.from_numpy(picture.copy())[None], {"points": torch.from_numpy(after["points"])[None]}, drawn)
+    at = seen(ended.images[0, 0].float().numpy())
+    rows = ended.targets["points"][0].numpy()
+    assert rows[1].tolist() == [0, 0, 0]  # the file has one point fewer than the task
+    assert np.abs(named({"points": rows}, "points", frame) - at).max() < 1.5
 
 
 def test_a_mirror_changes_the_points_that_are_each_others_image_and_no_padding():

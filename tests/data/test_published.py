@@ -11,13 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from mtl_core.config_sections import PartConfig
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import AugmentationConfig, PartConfig
 from mtl_core.data import open_source
+from mtl_core.data.augmentation.pipeline import Pipeline
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.sources import cifar, published_set
+from mtl_core.data.sources.celeba import POINTS
 from mtl_core.data.sources.published_set import Resource, fetch, spread
 from mtl_core.errors import DataError
+from mtl_core.training.check import problems
 from tests.data.published_sets import WRITERS
 
 
@@ -161,6 +166,28 @@ def test_celeba_has_the_box_in_the_wild_only(opened):
     np.testing.assert_allclose(data.targets["right_eye_x"], 40 * 32 / 178, rtol=1e-6)
     np.testing.assert_allclose(data.targets["face"][0, 0], [17 * 32 / 178, 21 * 32 / 218, 106 * 32 / 178, 130 * 32 / 218, 0], rtol=1e-6)
     assert opened("celeba").split_sizes() == {"train": 7, "val": 2, "test": 3}
+
+
+def test_celebas_landmarks_are_one_task_and_its_coordinates_of_earlier_versions_say_the_same(opened):
+    source = opened("celeba")
+    assert [task.name for task in source.offered_tasks()] == ["attributes", "landmarks"]
+    assert {task.name for task in source.tasks() if task.superseded} == set(POINTS)
+    data, tasks = build(source), {task.target: task for task in source.tasks()}
+    flat = np.stack([data.targets[name] for name in POINTS], 1)
+    np.testing.assert_allclose(data.targets["landmarks"][..., :2].reshape(-1, 10) * 32, flat, rtol=1e-6)
+    assert (data.targets["landmarks"][..., 2] == 2).all()
+    mirrored = Pipeline(AugmentationConfig(flip=True), [0.0] * 3, tasks=tasks)
+    targets = {name: torch.from_numpy(values) for name, values in data.targets.items()}
+    flip = [{"flip": np.ones(len(data), bool)}]
+    after = mirrored.apply(torch.from_numpy(data.images), targets, flip).targets
+    both = torch.stack([after[name] for name in POINTS], 1)
+    torch.testing.assert_close(after["landmarks"][..., :2].reshape(-1, 10) * 32, both, rtol=1e-5, atol=1e-4)
+
+
+def test_a_config_of_an_earlier_version_may_name_celebas_coordinates(tmp_path):
+    options = WRITERS["celeba"](tmp_path) | {"root": str(tmp_path), "name": "celeba"}
+    config = RunConfig.from_dict({"data": options, "tasks": {"nose_x": {}, "nose_y": {}}, "backbone": {"name": "small_cnn"}, "batch_size": 4})
+    assert problems(config) == []
 
 
 def test_emnist_stands_upright_and_letters_count_from_a(opened):

@@ -9,6 +9,7 @@ from PIL import Image
 from mtl_core.data.imports import Question, Reading
 from mtl_core.data.imports.formats.csv_table import CsvFormat
 from mtl_core.tasks import TASK_KINDS
+from tests.data.imports.annotation_writers import write_picture, write_text
 
 PATIENCE = 60  # seconds; a bound for slow machines
 READINGS = (
@@ -112,6 +113,35 @@ def test_every_option_of_a_source_has_a_field(form):
     assert form.session_state["import_draft"]["spec"]["images"]["exclude"] == ["masks", "depth"]
     form.text_input(key="import.images.exclude").set_value("").run()
     assert "exclude" not in form.session_state["import_draft"]["spec"]["images"]
+
+
+def test_each_key_of_a_task_of_points_has_a_field(open_page, tmp_path, monkeypatch):
+    from mtl_core.data.imports.formats.annotations.point_sets import PointTask
+
+    root = tmp_path / "brought" / "poses"
+    for place in range(12):
+        write_picture(root / "images" / f"{place}.png", seed=place)
+        write_text(root / "labels" / f"{place}.txt", "0 0.5 0.5 0.2 0.2 0.5 0.5 2 0.45 0.5 1\n")
+    write_text(root / "data.yaml", "names: [fish]\nkpt_shape: [2, 3]\n")
+    monkeypatch.setenv("MTL_DATA_FOLDERS", str(root.parent))
+    app = open_page("data", new="1")
+    app.text_input(key="import.path").set_value(str(root)).run()
+    app.button(key="import.look_there").click()
+    settle(app, lambda app: any(button.key == "import.check" for button in app.button))
+    key = "import.sources.0.named_points.0"
+    assert {f"{key}.{name}" for name in PointTask.model_fields} <= {field.key for field in app.text_input}
+    assert app.radio(key="import.question.mirror").value is None  # nothing says what takes whose place in a mirror
+    for name, text in (("names", "[head, tail]"), ("edges", "[[0, 1]]"), ("mirror", "[0, 1]"), ("task", "fish")):
+        app.text_input(key=f"{key}.{name}").set_value(text).run()
+    [task] = app.session_state["import_draft"]["spec"]["sources"][0]["named_points"]
+    assert {name: task[name] for name in ("task", "names", "edges", "mirror")} == {
+        "task": "fish",
+        "names": ["head", "tail"],
+        "edges": [[0, 1]],
+        "mirror": [0, 1],
+    }
+    settle(app, lambda app: "fish" in list(table(app)["task"]))
+    assert not app.error
 
 
 def test_a_question_of_the_check_blocks_until_it_is_answered(open_page, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from pycocotools.cocoeval import COCOeval
 from mtl_core.backbones.backbone import FeatureInfo
 from mtl_core.data.dataset import Task
 from mtl_core.figures.layers import prediction_layer, target_layer
+from mtl_core.figures.overlays import class_colours
 from mtl_core.tasks.keypoints import Keypoints, KeypointsOptions
 from mtl_core.tasks.metrics.point_metrics import Found, average_precision, sigmas_of
 
@@ -144,6 +145,14 @@ def test_a_drawn_point_lies_where_it_is_named():
     rows, columns = np.nonzero(picture.any(2))
     assert (columns.mean() + 0.5) / 4 == pytest.approx(30, abs=0.3)
     assert (rows.mean() + 0.5) / 4 == pytest.approx(10, abs=0.3)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_a_point_shows_its_colour_in_small_pictures_too(scale):
+    target = np.array([[0.5, 0.5, 2], [0, 0, 0], [0, 0, 0]], np.float32)
+    picture = Keypoints.draw_target(np.zeros((*SIZE, 3), np.uint8), target, TASK, scale).image
+    own = (picture == class_colours(NAMES)[0]).all(2)
+    assert own.sum() >= 0.6 * picture.any(2).sum() > 20
 
 
 def test_export_rows_have_one_row_a_point():

@@ -131,7 +131,7 @@ def _row(entry: DataSet) -> dict[str, Any]:
         return {**row, "train": None, "val": None, "test": None, "Image size": "", "Tasks": entry.problem}
     channels, height, width = entry.source.image_shape()
     sizes = entry.source.split_sizes()
-    tasks = ", ".join(task.name for task in entry.source.tasks())
+    tasks = ", ".join(task.name for task in entry.source.offered_tasks())
     return {**row, **sizes, "Image size": f"{width} x {height}, {PICTURE_WORDS.get(channels, '')}", "Tasks": tasks}
 
 
@@ -181,7 +181,7 @@ def train_on(part: dict[str, Any]) -> None:
     if any(here.get(key) != value for key, value in part.items()):
         source = open_source(PartConfig(**part))
         settings()["data"] = dict(part)
-        settings()["tasks"] = {task.name: {"loss_weight": 1.0} for task in source.tasks()}
+        settings()["tasks"] = {task.name: {"loss_weight": 1.0} for task in source.offered_tasks()}
         st.session_state["tasks_put_aside"] = {}
         _fit_batch(source.split_sizes()["train"])
     go_to("train")

@@ -110,7 +110,7 @@ def stride(count: int) -> int:
 def _sheet(title: str, sample: OneSample, data: PreparedData) -> None:
     channels, height, width = sample.image.shape
     st.caption(f"{title} · {width} x {height} pixels, {'grey' if channels == 1 else 'colour'}")
-    tiles = sample_tiles(sample, list(data.tasks.values()))
+    tiles = sample_tiles(sample, [task for task in data.tasks.values() if not task.superseded])
     drawn, in_words = drawn_and_said(tiles[0], tiles[1:])
     said(in_words)
     tiles = [tiles[0], *drawn]

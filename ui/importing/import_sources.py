@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import streamlit as st
 import yaml
+from pydantic import BaseModel
 
 from mtl_core.data.imports.formats import FORMATS
 from mtl_core.data.imports.spec import ImageSpec
@@ -17,6 +18,7 @@ from ui.shell.model_forms import Field, describe
 from ui.shell.state import hold
 
 _OWN_FORM = ("delimiter", "encoding", "image_column", "columns")  # options of a table that are shown with its first rows
+_MOST_ENTRIES = 4  # of a list whose entries have fields of their own
 _IMAGE_FIELDS = ("folders", "files", "exclude", "exclude_suffixes")
 
 
@@ -68,9 +70,24 @@ def _fields(model: Any, path: tuple[Any, ...], only: tuple[str, ...] = (), witho
     for start in range(0, len(names), 3):
         for place, name in zip(st.columns(3, vertical_alignment="bottom"), names[start : start + 3], strict=False):
             info = model.model_fields[name]
-            default = info.get_default(call_default_factory=True)
+            default = "" if info.is_required() else info.get_default(call_default_factory=True)
             with place:
                 _field(simple.get(name), name, (*path, name), default, info.description or "")
+    for name in names:
+        _entries(model.model_fields[name].annotation, name, (*path, name))
+
+
+def _entries(annotation: Any, name: str, path: tuple[Any, ...]) -> None:
+    """Draw the fields of each entry of a list of models, such as the tasks of named points; long lists are left to their line of YAML."""
+    [inner] = get_args(annotation) if get_origin(annotation) is list else [None]
+    entries = value(*path) or []
+    if not (isinstance(inner, type) and issubclass(inner, BaseModel)) or not isinstance(entries, list) or len(entries) > _MOST_ENTRIES:
+        return
+    for number, entry in enumerate(entries):
+        if isinstance(entry, dict):
+            with st.container(border=True, key="import." + ".".join(str(part) for part in (*path, number))):
+                st.caption(f"{name.replace('_', ' ').capitalize()}, entry {number + 1}")
+                _fields(inner, (*path, number))
 
 
 def _field(field: Field | None, name: str, path: tuple[Any, ...], default: Any, about: str) -> None:

@@ -66,7 +66,7 @@ def _take_data_set() -> None:
 def _take_all_tasks() -> None:
     """Take all tasks of the chosen data set, and reset its preprocessing and partition."""
     settings()["data"] = DataConfig(**settings()["data"]).model_dump(mode="json")
-    settings()["tasks"] = {task.name: {"loss_weight": 1.0} for task in offered_tasks()}
+    settings()["tasks"] = {task.name: {"loss_weight": 1.0} for task in offered_tasks() if not task.superseded}
     st.session_state["tasks_put_aside"] = {}
 
 
@@ -81,9 +81,9 @@ def offered_source() -> DataSource | None:
 
 
 def offered_tasks() -> tuple[Task, ...]:
-    """The tasks of the chosen data set."""
+    """The tasks of the chosen data set that it offers, and the superseded ones that the config names."""
     source = offered_source()
-    return source.tasks() if source is not None else ()
+    return tuple(task for task in source.tasks() if not task.superseded or task.name in settings()["tasks"]) if source is not None else ()
 
 
 def task_names() -> list[str]:

@@ -103,9 +103,14 @@ def name_problem(name: str, home: str | Path | None = None) -> str:
 def _read(folder: Path) -> ImportedSet:
     try:
         meta = json.loads((folder / "set.json").read_text(encoding="utf-8"))
-        tasks = tuple(Task(**{key: tuple(v) if isinstance(v, list) else v for key, v in task.items()}) for task in meta["tasks"])
+        tasks = tuple(Task(**{key: _tuples(value) for key, value in task.items()}) for task in meta["tasks"])
         facts = {key: meta[key] for key in ("path", "split_sizes", "digest", "created_at", "counts")}
         shape, preparation = tuple(meta["image_shape"]), int(meta.get("preparation", 1))
         return ImportedSet(folder.name, folder, tasks=tasks, image_shape=shape, preparation=preparation, **facts)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"the imported data set '{folder.name}' is damaged ({error}). Delete '{folder}' and import it again.") from None
+
+
+def _tuples(value: Any) -> Any:
+    """Lists of JSON as the tuples that they were."""
+    return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value

@@ -2,6 +2,8 @@
 
 The published boxes belong to the pictures in the wild, not to the aligned ones that torchvision gives them with
 (https://github.com/pytorch/vision/issues/9008): so the box is a task of the pictures in the wild only.
+
+The landmarks are one task of named points. Earlier versions had a task for each of their ten coordinates, in pixels; configs that name these work.
 """
 
 from __future__ import annotations
@@ -17,7 +19,17 @@ from mtl_core.data.dataset import MultiTaskDataset, Task
 from mtl_core.data.sources.published_pictures import PictureOptions, PictureSet, lines, scaled_boxes
 from mtl_core.errors import DataError
 
-POINTS = tuple(f"{point}_{axis}" for point in ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth") for axis in "xy")
+LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+POINTS = tuple(f"{point}_{axis}" for point in LANDMARKS for axis in "xy")
+LANDMARK_TASK = Task(
+    "landmarks",
+    "keypoints",
+    "landmarks",
+    LANDMARKS,
+    title="Eyes, nose and corners of the mouth; left is the viewer's left",
+    edges=((0, 1), (0, 2), (1, 2), (2, 3), (2, 4), (3, 4)),
+    mirror_points=(1, 0, 2, 4, 3),
+)
 _ATTRIBUTES = (
     "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair Blond_Hair Blurry Brown_Hair Bushy_Eyebrows "
     "Chubby Double_Chin Eyeglasses Goatee Gray_Hair Heavy_Makeup High_Cheekbones Male Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard Oval_Face "
@@ -28,12 +40,13 @@ ATTRIBUTES = tuple(_ATTRIBUTES.split())
 
 
 def _coordinate(name: str) -> Task:
-    """'left' is the viewer's left, so in a mirror left and right are exchanged."""
+    """One coordinate of a landmark, as earlier versions had it. In a mirror left and right are exchanged."""
     point, axis = name.rsplit("_", 1)
     sides = {"left": "right", "right": "left"}
     mirror = "_".join(sides.get(word, word) for word in point.split("_")) + f"_{axis}"
     beside = f"{point}_{'y' if axis == 'x' else 'x'}"
-    return Task(name, "regression", name, unit="pixels", title=name.replace("_", " "), geometry=axis, beside=beside, mirror=mirror)
+    title = name.replace("_", " ")
+    return Task(name, "regression", name, unit="pixels", title=title, geometry=axis, beside=beside, mirror=mirror, superseded=True)
 
 
 class CelebAOptions(PictureOptions):
@@ -56,7 +69,7 @@ class Face(NamedTuple):
 
 
 class CelebA(PictureSet):
-    """40 attributes and ten coordinates per face; the box for pictures in the wild."""
+    """40 attributes and five landmarks per face; the box for pictures in the wild."""
 
     title = "CelebA"
     summary = "202,599 faces with 40 attributes, five landmarks and, in the wild, a box."
@@ -70,7 +83,7 @@ class CelebA(PictureSet):
     def tasks(self) -> tuple[Task, ...]:
         points = tuple(_coordinate(name) for name in POINTS)
         box = (Task("face", "detection", "face", classes=("face",), title="Box around the face"),) if self._in_the_wild else ()
-        return (Task("attributes", "multi_label", "attributes", classes=ATTRIBUTES, title="40 attributes"), *points, *box)
+        return (Task("attributes", "multi_label", "attributes", classes=ATTRIBUTES, title="40 attributes"), LANDMARK_TASK, *box, *points)
 
     def files(self) -> list[Path]:
         pictures, landmarks = (
@@ -105,10 +118,16 @@ class CelebA(PictureSet):
 
     def targets_of(self, entry: Face, scale: tuple[float, float]) -> dict[str, Any]:
         points = dict(zip(POINTS, (entry.points.reshape(-1, 2) * scale).reshape(-1).astype(np.float32), strict=True))
-        found: dict[str, Any] = {"attributes": entry.attributes, **points}
+        found: dict[str, Any] = {"attributes": entry.attributes, "landmarks": self._landmarks(entry, scale), **points}
         if entry.box is not None:
             found["face"] = scaled_boxes([(*entry.box, "face")], ("face",), scale, self.options.image_size)
         return found
+
+    def _landmarks(self, entry: Face, scale: tuple[float, float]) -> np.ndarray:
+        """float32 (5, 3). A landmark outside of the picture is absent."""
+        places = entry.points.reshape(-1, 2) * scale / self.options.image_size
+        inside = ((places >= 0) & (places <= 1)).all(1)
+        return np.where(inside[:, None], np.column_stack([places, np.full(len(places), 2.0)]), 0).astype(np.float32)
 
     @property
     def _in_the_wild(self) -> bool:

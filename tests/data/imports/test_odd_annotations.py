@@ -57,10 +57,10 @@ def test_two_coco_categories_of_one_name_are_one_class(tmp_path):
     assert examined.report.counts["repaired/same_name"] == 1
 
 
-def test_coco_keypoints_are_said_not_to_be_read(tmp_path):
+def test_coco_keypoints_that_no_category_names_have_placeholders(tmp_path):
     coco(pictures(tmp_path), each(keypoints=[1, 2, 2] * 3, num_keypoints=3))
     proposal, examined = looked(tmp_path)
-    assert any("keypoints are no task here yet" in note for note in proposal.notes)
+    assert any("no file names the 3 points" in note for note in proposal.notes)
     assert sum(examined.report.tasks[0].class_counts.values()) == 6
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from mtl_core.data.moves import Move
 from mtl_core.data.preprocessing import resize
 from mtl_core.errors import ConfigError
 from mtl_core.registry import unknown_name
@@ -23,6 +24,24 @@ class Placement:
     top: float
     width: int
     height: int
+
+    def move(self) -> Move:
+        """The move of points in pixels of the picture, to shares of the frame."""
+        return _Placed(self)
+
+
+class _Placed(Move):
+    """A placement as a move of points. Boxes, masks and depth have functions of their own below, whose numbers are those of earlier versions."""
+
+    def __init__(self, place: Placement):
+        self.old, self.new = (1, 1), (place.height, place.width)  # a share of one pixel is a pixel
+        self.forward = np.array([[[place.scale_x, 0.0, place.left], [0.0, place.scale_y, place.top]]])
+
+    def maps(self, values: np.ndarray) -> np.ndarray:
+        raise NotImplementedError("use place_map")
+
+    def boxes(self, values: np.ndarray) -> np.ndarray:
+        raise NotImplementedError("use place_boxes")
 
 
 def stretch(size: tuple[int, int], wanted: tuple[int, int]) -> Placement:

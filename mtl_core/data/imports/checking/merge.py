@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from mtl_core.data.dataset import POINT_FIELDS
 from mtl_core.data.imports.checking.check_report import Findings
 from mtl_core.data.imports.formats import Targets
 from mtl_core.data.imports.formats.annotations.boxes import Boxes
@@ -33,6 +34,9 @@ def joined(first: Targets, second: Targets, findings: Findings) -> Targets:
             findings.add("skipped", "duplicate", key, "a second source has a target for this image; the first is used", first.name)
         else:
             first.values[key] = value if same else _renumbered(value, first.kind, place)
+    task = kind_of(first.kind).joined(first.task, second.task, place, len(classes))
+    for name in (*POINT_FIELDS, "spoiled_by"):
+        setattr(first, name, getattr(task, name))
     if first.made_of_boxes:
         first.box_classes = classes
     if first.classes or second.classes:
@@ -51,6 +55,9 @@ def each_name_once(targets: Targets, findings: Findings) -> Targets:
     place = [classes.index(name) for name in names]
     twice = sorted({name for name in classes if names.count(name) > 1})
     targets.values = {key: _renumbered(value, targets.kind, place) for key, value in targets.values.items()}
+    task = kind_of(targets.kind).joined(replace(targets.task, classes=(), **dict.fromkeys(POINT_FIELDS, ())), targets.task, place, len(classes))
+    for name in (*POINT_FIELDS, "spoiled_by"):
+        setattr(targets, name, getattr(task, name))
     targets.classes = classes if targets.classes else ()
     targets.box_classes = classes if targets.made_of_boxes else targets.box_classes
     sentence = (

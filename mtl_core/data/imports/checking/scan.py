@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mtl_core.data.dataset import Task
+from mtl_core.data.dataset import POINT_FIELDS, Task
 from mtl_core.data.imports.checking.check_report import Findings, Report
 from mtl_core.data.imports.checking.dense import DenseCheck
 from mtl_core.data.imports.checking.doubts import say_doubts, specks
@@ -22,6 +22,7 @@ from mtl_core.data.imports.checking.splits import SPLITS, assign
 from mtl_core.data.imports.formats import FORMATS, Context, ImageIndex, Targets, read_source
 from mtl_core.data.imports.formats.annotations.boxes import Boxes, made, usable
 from mtl_core.data.imports.formats.annotations.outlines import MOST_STEPS, Shapes
+from mtl_core.data.imports.formats.annotations.point_sets import PointSet, usable_points
 from mtl_core.data.imports.image_keys import Facts, ImageReader, image_keys
 from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.data.imports.tree import Tree, UnreadableError
@@ -36,6 +37,10 @@ PREPARATION = 3  # version of the preparation; raise it with every change that m
 # 3: outlines are drawn as pycocotools draws them, where Pillow filled half a pixel more on every side; bars have the picture's mean colour;
 #    bars of padded outlines don't count; 16-bit and float pictures keep one range per set; a picture with refused boxes is unlabelled
 _NOTES = ("wrong_extension", "one_level", "levels")  # kinds of findings about a picture that is used unchanged
+_TURNED = (
+    "EXIF rotates this picture, and its {0} state no picture size: they are read in the upright picture. "
+    "Check the gallery; if they are wrong, save the picture upright without EXIF orientation"
+)
 _DRAFT = 64  # pixels that suffice to compare pictures
 
 
@@ -185,12 +190,13 @@ class _Examination:
             if target.made_of_boxes:
                 target.values = self._made(target, keys, facts, cleaned)
                 continue
-            work = {layers.Boxes.type: self._box, layers.Mask.type: self._mask, layers.Heat.type: self._depth}.get(kind_of(target.kind).layer)
+            ways = {layers.Boxes.type: self._box, layers.Mask.type: self._mask, layers.Heat.type: self._depth, layers.Points.type: self._points}
+            work = ways.get(kind_of(target.kind).layer)
             if work is None:
                 continue
             kept = {}
             boxes = work == self._box
-            each = one_by_one if boxes else in_threads  # boxes are read already
+            each = one_by_one if boxes or work == self._points else in_threads  # boxes and points are read already
             done = each(keys, lambda key, t=target, w=work: w(t, key, facts[key].size), lambda _, s=share, t=target: self._tell(s, t.name))
             for key, (value, said, digest) in done:
                 for outcome, kind, sentence in said:
@@ -226,13 +232,18 @@ class _Examination:
         if rows is not None:
             self.box_sides.setdefault(target.name, []).extend(np.maximum(rows[:, 2] - rows[:, 0], rows[:, 3] - rows[:, 1]).tolist())
         if key in self.turned and boxes.size is None and len(boxes.rows):
-            sentence = "EXIF rotates this picture, and its boxes state no picture size: they are read in the upright picture"
-            said.append(
-                ("note", "boxes_of_turned", f"{sentence}. Check the gallery; if they are wrong, save the picture upright without EXIF orientation")
-            )
+            said.append(("note", "boxes_of_turned", _TURNED.format("boxes")))
         if rows is not None and len(rows) > MOST_BOXES:
             said.append(("skipped", "too_many_boxes", f"{len(rows):,} boxes; the first {MOST_BOXES:,} are used"))
             rows = rows[:MOST_BOXES]
+        return rows, said, "" if rows is None else hashlib.sha256(rows.tobytes()).hexdigest()
+
+    def _points(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
+        value = target.values[key]
+        points = value if isinstance(value, PointSet) else PointSet(np.asarray(value))
+        rows, said = usable_points(points, size)
+        if key in self.turned and points.size is None and points.rows.any():
+            said.append(("note", "points_of_turned", _TURNED.format("points")))
         return rows, said, "" if rows is None else hashlib.sha256(rows.tobytes()).hexdigest()
 
     def _mask(self, target: Targets, key: str, size: tuple[int, int]) -> tuple[Any, list, str]:
@@ -260,7 +271,7 @@ class _Examination:
     def _task(self, target: Targets) -> Task:
         value_range = self.maps.ranges.get(target.name, (0.0, 1.0))
         title = self.spec.titles.get(target.name, target.name.replace("_", " ").capitalize())
-        return Task(target.name, target.kind, target.name, target.classes, target.unit, title, value_range)
+        return replace(target.task, title=title, value_range=value_range)
 
     def _report(self, facts: dict[str, Facts], split: dict[str, str], targets: list[Targets], tasks: tuple[Task, ...]) -> Report:
         sizes = Counter(fact.size for fact in facts.values())
@@ -303,6 +314,9 @@ class _Examination:
     def _digest(self, facts: dict[str, Facts], split: dict[str, str], targets: list[Targets], tasks: tuple[Task, ...], shape: tuple) -> str:
         """Digest of everything that the arrays depend on; the path and the set's name are not part of it."""
         sum_ = hashlib.sha256(repr((PREPARATION, shape, self.spec.images.resize, self.spec.images.levels, tasks)).encode())
+        points = [[getattr(task, name) for name in POINT_FIELDS] for task in tasks]  # not in a task's representation
+        if any(any(fields) for fields in points):
+            sum_.update(repr(points).encode())
         for key, fact in facts.items():
             sum_.update(f"{key}\0{split[key]}\0{fact.content}\0".encode())
             for target in targets:

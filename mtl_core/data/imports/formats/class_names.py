@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
+from typing import Any
 
 from mtl_core.data.imports.formats import Context
 from mtl_core.data.imports.looking.json_files import load
@@ -51,8 +53,17 @@ def names_in(context: Context, file: str) -> list[str]:
     return lines if lines and len(set(lines)) == len(lines) and all(0 < len(line) <= 200 for line in lines) else []
 
 
-def pose_shape(context: Context, names: str, folder: str) -> list[int]:
-    """``kpt_shape`` of the YAML that names the classes, or of the nearest one; empty for none."""
+@dataclass(frozen=True)
+class PoseFile:
+    """What a YAML says of keypoints: ``shape`` (number, numbers for each), ``mirror`` (``flip_idx``), ``names`` (``kpt_names``); empty for none."""
+
+    shape: list[int] = field(default_factory=list)
+    mirror: list[Any] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+
+def pose_file(context: Context, names: str, folder: str) -> PoseFile:
+    """The YAML that names the classes and says ``kpt_shape``, or the nearest one that does."""
     files = [names, *name_files(context, folder)] if names else name_files(context, folder)
     for file in files:
         if not file.lower().endswith((".yaml", ".yml")):
@@ -63,8 +74,16 @@ def pose_shape(context: Context, names: str, folder: str) -> list[int]:
             continue
         shape = data.get("kpt_shape") if isinstance(data, dict) else None
         if isinstance(shape, list) and len(shape) == 2 and all(isinstance(n, int) and 0 < n < 10_000 for n in shape) and shape[1] in (2, 3):
-            return shape
-    return []
+            mirror = data.get("flip_idx")
+            return PoseFile(shape, mirror if isinstance(mirror, list) else [], _point_names(data.get("kpt_names")))
+    return PoseFile()
+
+
+def _point_names(given: Any) -> list[str]:
+    """Names of the points: a list, or one for each class where all are the same."""
+    lists = list(given.values()) if isinstance(given, dict) else [given]
+    same = bool(lists) and isinstance(lists[0], list) and all(names == lists[0] for names in lists)
+    return [str(name) for name in lists[0]] if same else []
 
 
 def _may_name(name: str) -> bool:

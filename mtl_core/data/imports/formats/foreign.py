@@ -55,7 +55,7 @@ FILES = {  # ending -> name, what to do
     ".rec": ("MXNet RecordIO", "unpack its pictures and labels to files"),
     ".h5": ("HDF5", "unpack its pictures and labels to files"),
     ".hdf5": ("HDF5", "unpack its pictures and labels to files"),
-    ".pts": ("landmarks (.pts)", "keypoints are no task here yet"),
+    ".pts": ("landmarks (.pts)", "points are read from COCO JSON and YOLO text files: export one of these"),
     ".pkl": ("a pickle", "it may run code and is never opened; save the labels as CSV"),
     ".pickle": ("a pickle", "it may run code and is never opened; save the labels as CSV"),
     ".pth": ("a pickle", "it may run code and is never opened; save the labels as CSV"),

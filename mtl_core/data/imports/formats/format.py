@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from mtl_core.data.dataset import Task
+from mtl_core.data.dataset import POINT_FIELDS, Task
 from mtl_core.data.imports.checking.check_report import Findings
 from mtl_core.data.imports.formats.image_index import AmbiguousImageError, Claims, ImageIndex
 from mtl_core.data.imports.looking.questions import FileNote, Question
@@ -55,9 +55,11 @@ class Targets:
     Attributes:
         name, kind, unit: those of the task. ``classes``: names in index order.
         values: image key -> classification: class index; multi_label: tuple of class indices; regression: float; detection:
-            ``Boxes``; segmentation and depth: an object with ``render`` (see ``masks``, ``outlines``, ``depth_maps``).
+            ``Boxes``; segmentation and depth: an object with ``render`` (see ``masks``, ``outlines``, ``depth_maps``); keypoints: ``PointSet``, or
+            float (K, 3) in pixels.
         made_of_boxes: ``present`` or ``count <class>``: values are ``Boxes``, and ``boxes.made`` derives the target once they are cleaned.
         box_classes: class names of those boxes.
+        edges, mirror_points, sigmas, spoiled_by: those of the task.
         unlisted_in: folders in which an image without a target has no object, so that its target is ``nothing``.
 
     Raises:
@@ -71,6 +73,10 @@ class Targets:
     values: dict[str, Any] = field(default_factory=dict)
     made_of_boxes: str = ""
     box_classes: tuple[str, ...] = ()
+    edges: tuple[tuple[int, int], ...] = ()
+    mirror_points: tuple[int, ...] = ()
+    sigmas: tuple[float, ...] = ()
+    spoiled_by: tuple[str, ...] = ()
     unlisted_in: frozenset[str] = frozenset()
     nothing: Any = None
 
@@ -80,8 +86,9 @@ class Targets:
 
     @property
     def task(self) -> Task:
-        """What its layout depends on."""
-        return Task(self.name, self.kind, self.name, self.classes, self.unit)
+        """The task, without its title and range."""
+        own = {name: getattr(self, name) for name in ("spoiled_by", *POINT_FIELDS)}
+        return Task(self.name, self.kind, self.name, self.classes, self.unit, **own)
 
     def add(self, key: str, value: Any, where: str, findings: Findings) -> bool:
         """Add the target of an image. A second one of the same image is reported and not used; returns False then."""

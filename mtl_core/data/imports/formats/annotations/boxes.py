@@ -39,16 +39,10 @@ NO_BOXES = Boxes(np.zeros((0, 5)))
 
 def usable(boxes: Boxes, size: tuple[int, int]) -> tuple[np.ndarray | None, list[tuple[str, str, str]]]:
     """(boxes in pixels of an image of ``size`` (width, height), findings as (outcome, kind, sentence)). None: the image is not labelled."""
-    said: list[tuple[str, str, str]] = []
-    turned = boxes.turn == "upright" and boxes.size == size[::-1]
-    factors = (1.0, 1.0, 1.0, 1.0)
-    if boxes.scale and boxes.size not in (None, size) and not turned and in_proportion(boxes.size, size):
-        across, down = size[0] / boxes.size[0], size[1] / boxes.size[1]
-        factors = (across, down, across, down) if not boxes.shares else factors
-        said.append(("repaired", "scaled", f"its boxes lie in {boxes.size[0]} x {boxes.size[1]} pixels; scaled to its {size[0]} x {size[1]}"))
-    elif boxes.size not in (None, size) and not turned:
-        sentence = f"the boxes are said to lie in an image of {boxes.size[0]} x {boxes.size[1]} pixels, but it has {size[0]} x {size[1]}"
-        return None, [("skipped", "size_differs", sentence)]
+    place, turned, said = in_picture(boxes, size, "boxes")
+    if place is None:
+        return None, said
+    factors = (*place, *place)
     kept, refused = [], boxes.refused
     for row in boxes.rows:
         corners = row[:4] * (size[0], size[1], size[0], size[1]) if boxes.shares else row[:4] * factors
@@ -78,6 +72,26 @@ def usable(boxes: Boxes, size: tuple[int, int]) -> tuple[np.ndarray | None, list
         said.append(("skipped", "boxes_refused", whole + advice))
         return None, said
     return np.array(kept, np.float32).reshape(-1, 5), said
+
+
+def in_picture(marks: Any, size: tuple[int, int], what: str) -> tuple[tuple[float, float] | None, bool, list[tuple[str, str, str]]]:
+    """Whether marks lie in an image of ``size`` (width, height), by the size that their file states.
+
+    Args:
+        marks: with ``shares``, ``size``, ``turn`` and ``scale`` as in ``Boxes``. ``what``: their name in findings.
+
+    Returns:
+        (factors of x and y in pixels; None if the sizes differ, whether they lie in the upright picture, findings)
+    """
+    turned = marks.turn == "upright" and marks.size == size[::-1]
+    if marks.size in (None, size) or turned:
+        return (1.0, 1.0), turned, []
+    across, down = marks.size
+    if not marks.scale or not in_proportion(marks.size, size):
+        sentence = f"the {what} are said to lie in an image of {across} x {down} pixels, but it has {size[0]} x {size[1]}"
+        return None, turned, [("skipped", "size_differs", sentence)]
+    factors = (1.0, 1.0) if marks.shares else (size[0] / across, size[1] / down)
+    return factors, turned, [("repaired", "scaled", f"its {what} lie in {across} x {down} pixels; scaled to its {size[0]} x {size[1]}")]
 
 
 def derived(boxes: Targets, present: str, counts: str) -> list[Targets]:

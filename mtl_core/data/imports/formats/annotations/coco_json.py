@@ -1,18 +1,23 @@
-"""COCO JSON: boxes, polygons and run lengths of instances, in any order of ids, with crowds. Entries are streamed, because a file may be large."""
+"""COCO JSON: boxes, polygons, run lengths and keypoints of instances, in any order of ids, with crowds. Entries are streamed: a file may be large.
+
+Keypoints are taken as written. COCO counts pixels in whole numbers, so that its points may lie half a pixel off.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from mtl_core.data.imports.formats import Context, Format, Guess, Targets
 from mtl_core.data.imports.formats.annotations.coco_look import CocoLook
-from mtl_core.data.imports.formats.annotations.objects import ObjectOptions, Objects, number, picture_size, same_id
+from mtl_core.data.imports.formats.annotations.objects import Objects, enclosing, number, picture_size, same_id
 from mtl_core.data.imports.formats.annotations.outlines import Outline, polygons, run_lengths
+from mtl_core.data.imports.formats.annotations.point_sets import PointOptions, PointSets, point_rows
 from mtl_core.data.imports.looking.json_files import heads
 from mtl_core.data.imports.looking.json_stream import JsonError, JsonReader
 from mtl_core.data.imports.spec import ImageSpec
@@ -22,7 +27,7 @@ from mtl_core.errors import DataError
 LISTS = ("images", "annotations", "categories")
 
 
-class CocoOptions(ObjectOptions):
+class CocoOptions(PointOptions):
     """Options of COCO."""
 
     file: str = Field("", description="The JSON file.")
@@ -42,7 +47,7 @@ class Coco(Format):
     """COCO instances."""
 
     title = "COCO JSON"
-    summary = "One JSON with images, categories, boxes, and outlines as polygons or run lengths."
+    summary = "One JSON with images, categories, boxes, keypoints, and outlines as polygons or run lengths."
     Options = CocoOptions
     options: CocoOptions
 
@@ -125,7 +130,7 @@ class _Reading:
     corners: int = 0
 
     def __post_init__(self) -> None:
-        self.objects = Objects(self.context, self.options)
+        self.objects, self.points = Objects(self.context, self.options), PointSets(self.context, self.options)
 
     def take(self, name: str, entry: Any) -> None:
         """Take an entry of a list. Annotations before the images or categories are read in a second pass."""
@@ -192,6 +197,9 @@ class _Reading:
     def _object(self, entry: dict, key: str, size: tuple[int, int] | None, where: str, name: str) -> None:
         options, findings, outline = self.options, self.context.findings, None
         shape = entry.get("segmentation")
+        points = self._points(entry, key, where)
+        if points is None:
+            return
         if shape and (options.segments or not entry.get("bbox")):
             try:
                 outline = outline_of(shape, size)
@@ -201,16 +209,37 @@ class _Reading:
         if entry.get("iscrowd") not in (None, 0, "0", False):
             findings.add("note", "crowd", where, "a crowd: left out of the boxes; its pixels are ignored", options.boxes)
             self.objects.ignore(key, box, outline)
+            self.points.add(key, name, None, None, where)
             self.used.add(name)
+        elif box is None and len(points) and not entry.get("bbox") and outline is None:
+            self.used.add(name)
+            self._add_points(key, name, points, None, where)
+            self.objects.skip(key, "no_box", where, "points without a box: no object of the boxes")
         elif box is None and (outline is None or entry.get("bbox")):
             self.objects.refuse(key, "bad_box", where, f"bbox: expected [x, y, width, height], found {str(entry.get('bbox'))[:60]}")
         else:
             self.used.add(name)
+            self._add_points(key, name, points, box or enclosing(outline), where)
             self.objects.add(key, name, box, outline)
             if size and box and options.bbox == "sizes":
                 self.outside += box[2] > size[0] + 1 or box[3] > size[1] + 1
                 self.corners += box[0] < entry["bbox"][2] <= size[0] + 1 and box[1] < entry["bbox"][3] <= size[1] + 1 if entry.get("bbox") else 0
                 self.sized += 1
+
+    def _points(self, entry: dict, key: str, where: str) -> np.ndarray | None:
+        """(K, 3); no row for an object without labelled points. None, with a finding, if they can't be read."""
+        given = entry.get("keypoints")
+        if not given or not self.options.named_points:
+            return np.zeros((0, 3))
+        try:
+            return point_rows(given, 3)
+        except ValueError as error:
+            self.objects.refuse(key, "bad_points", where, str(error))
+            return None
+
+    def _add_points(self, key: str, name: str, points: np.ndarray, box: Sequence[float] | None, where: str) -> None:
+        if not self.points.add(key, name, points if len(points) else None, box, where):
+            self.objects.pictures[key].refused += 1
 
     def targets(self) -> list[Targets]:
         options, findings = self.options, self.context.findings
@@ -236,7 +265,8 @@ class _Reading:
         for key, picture in self.objects.pictures.items():
             if not picture.boxes and not picture.shapes and not picture.refused:
                 findings.add("note", "no_objects", key, "an image without objects: used as such", options.boxes)
-        return self.objects.targets()
+        points = self.points.targets(self.objects.pictures)  # first: the boxes count an image refused that has points alone
+        return [*self.objects.targets(), *points]
 
     def _say_gaps(self, numbers: list[Any]) -> None:
         if numbers and all(isinstance(n, int) for n in numbers) and numbers != list(range(min(numbers), min(numbers) + len(numbers))):

@@ -9,11 +9,13 @@ from typing import Any
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.formats import Context, Guess
 from mtl_core.data.imports.formats.annotations.objects import number, picture_size, same_id, unlisted_question
+from mtl_core.data.imports.formats.annotations.point_look import mirror_question, proposed_points, several_question
 from mtl_core.data.imports.formats.image_index import PART_WORDS, AmbiguousImageError, is_inner
 from mtl_core.data.imports.formats.stated_sizes import size_question
 from mtl_core.data.imports.looking.questions import Question, Reading
 from mtl_core.data.imports.picture_reading import MOST_BYTES, read_picture
 from mtl_core.data.imports.tree import UnreadableError
+from mtl_core.names import suggested_task_name
 
 _LOOKED_AT = 24
 _KEPT = 20_000  # boxes that are kept to distinguish sizes from corners
@@ -28,9 +30,12 @@ class CocoLook:
 
     def __init__(self, context: Context, file: str, entries: Iterable[tuple[str, Any]]):
         self.context, self.file = context, file
-        self.images = self.objects = self.outlines = self.keypoints = 0
+        self.images = self.objects = self.outlines = 0
         self.sizes: dict[Any, tuple[str, tuple[int, int] | None]] = {}
         self.names: set[str] = set()
+        self.categories: dict[Any, dict] = {}
+        self.pointed: dict[Any, Counter[Any]] = {}  # category -> image -> objects with labelled points
+        self.lengths: dict[Any, int] = {}  # category -> numbers in its keypoints
         self.boxes: list[tuple[Any, list[float]]] = []
         self.references: list[str] = []
         for name, entry in entries:
@@ -47,11 +52,16 @@ class CocoLook:
 
     def _categories(self, entry: dict) -> None:
         self.names |= {entry["name"]} if isinstance(entry.get("name"), str) else set()
+        self.categories.setdefault(same_id(entry.get("id")), entry)
 
     def _annotations(self, entry: dict) -> None:
         self.objects += 1
         self.outlines += bool(entry.get("segmentation"))
-        self.keypoints += bool(entry.get("keypoints"))
+        points = entry.get("keypoints")
+        if isinstance(points, list) and any(points[2::3]) and not entry.get("iscrowd"):
+            category = same_id(entry.get("category_id"))
+            self.pointed.setdefault(category, Counter())[same_id(entry.get("image_id"))] += 1
+            self.lengths.setdefault(category, len(points))
         box = entry.get("bbox")
         if isinstance(box, list) and len(box) == 4 and len(self.boxes) < _KEPT:
             self.boxes.append((same_id(entry.get("image_id")), [number(value) for value in box]))
@@ -67,15 +77,48 @@ class CocoLook:
         if self.outlines and len(self.names) < IGNORE - 1:
             options["segments"] = "object_masks"
         notes = [f"'{self.file}': {self.images:,} images, {self.objects:,} objects, {len(self.names)} classes"]
-        if self.keypoints:
-            notes.append(f"'{self.file}': {self.keypoints:,} objects have keypoints: boxes and outlines are read, keypoints are no task here yet")
-        questions = [*(self._shares(options) or self._corners(options)), *self._turned(options, notes)]
+        labelled = {"boxes": len(self.keys), "present": len(self.keys)}
+        questions = [*self._points(options, notes, labelled), *(self._shares(options) or self._corners(options)), *self._turned(options, notes)]
         stated = {key: size for reference, size in self.sizes.values() if (key := self._find(reference, self.folder))}
         questions += size_question(self.context, stated, options)
         questions += unlisted_question(self.context, self.keys, "COCO file", listed, asked)
         self.context.understood(self.file, f"COCO: {self.images:,} images, {self.objects:,} objects")
-        labelled = {"boxes": len(self.keys), "present": len(self.keys)}
         return Guess(options, labelled=labelled, notes=notes, questions=questions)
+
+    def _points(self, options: dict, notes: list[str], labelled: dict[str, int]) -> list[Question]:
+        """Propose a task for each list of points that categories have, and ask about images with several objects."""
+        groups: dict[tuple, list[Any]] = {}
+        for category, length in self.lengths.items():
+            if category in self.categories and length % 3 == 0:
+                given = self.categories[category].get("keypoints")
+                names = tuple(given) if isinstance(given, list) and all(isinstance(name, str) for name in given) else ()
+                groups.setdefault((length // 3, names), []).append(category)
+        proposed, several, images, most = [], Counter(), set(), 0
+        for (count, names), categories in groups.items():
+            classes = [str(self.categories[category].get("name")) for category in categories]
+            task = "points" if len(groups) == 1 else suggested_task_name(f"points_{classes[0]}")
+            skeleton = self.categories[categories[0]].get("skeleton")
+            values, said = proposed_points(task, names, count, edges=_from_zero(skeleton))
+            proposed.append(values | {"classes": classes if len(categories) < len(self.categories) else []})
+            notes += [f"'{self.file}', '{task}': {sentence}" for sentence in said]
+            found: Counter[Any] = Counter()
+            for category in categories:
+                found.update(self.pointed[category])
+            several.update({image: number for image, number in found.items() if number > 1})
+            most, images = max(most, *found.values()), images | found.keys()
+            labelled[task] = len(found)
+            notes.append(f"'{self.file}': {sum(found.values()):,} objects ({', '.join(classes[:4])}) have {count} points each: task '{task}'")
+        if not proposed:
+            return []
+        options["named_points"] = proposed
+        if not self.boxes:
+            options |= {"boxes": "", "present": ""}
+        return [*several_question(len(images), len(several), most, self._shown(several)), *mirror_question(proposed, self._shown(images))]
+
+    def _shown(self, images: Iterable[Any]) -> list[str]:
+        """The pictures of the first image ids."""
+        references = [self.sizes[image][0] for image in images if image in self.sizes][:6]
+        return [key for reference in references if (key := self._find(reference, self.folder))]
 
     def _folder(self) -> str:
         """The folder of images in the file's name, as train2017 in instances_train2017.json; '' if there is not exactly one."""
@@ -184,3 +227,10 @@ class CocoLook:
 def _fits(box: list[float], size: tuple[int, int]) -> bool:
     x, y, width, height = box
     return x >= -1 and y >= -1 and x + width <= size[0] + 1 and y + height <= size[1] + 1
+
+
+def _from_zero(skeleton: Any) -> list[Any]:
+    """COCO's skeleton counts points from 1; one that holds a 0 counts from 0."""
+    pairs = [pair for pair in skeleton if isinstance(pair, list)] if isinstance(skeleton, list) else []
+    first = 0 if any(0 in pair for pair in pairs) else 1
+    return [[end - first if isinstance(end, int) else end for end in pair] for pair in pairs]

@@ -57,7 +57,7 @@ class ObjectFormat(Format):
         if found.turned:
             notes.append(f"'{files}': {found.turned:,} boxes are turned; the upright box around each is read")
         if marks:
-            notes.append(f"'{files}': {marks:,} points and lines are no areas and are not read; keypoints are no task here yet")
+            notes.append(f"'{files}': {marks:,} points and lines are no areas and are not read; of COCO JSON and YOLO text files keypoints are")
         questions = unlisted_question(context, found.pictures, what) if objects else []
         questions += size_question(context, {key: picture.size for key, picture in found.pictures.items() if not picture.shares}, proposed)
         names = [proposed[key] for key in ("boxes", "segments", "present") if proposed.get(key)]

@@ -49,7 +49,9 @@ class TagOptions(ObjectOptions):
 
 
 @dataclass
-class _Picture:
+class Picture:
+    """What a source says about one image."""
+
     where: str
     size: tuple[int, int] | None
     shares: bool
@@ -67,7 +69,7 @@ class Objects:
     def __init__(self, context: Context, options: ObjectOptions, classes: Sequence[str] = ()):
         self.context, self.options = context, options
         self.classes = list(options.classes or classes)
-        self.pictures: dict[str, _Picture] = {}
+        self.pictures: dict[str, Picture] = {}
         self.tags: dict[str, dict[str, list[str]]] = defaultdict(dict)  # group -> key -> tags
         self.names: dict[str, int] = {}  # class name -> number, in order of appearance
         self.bare = 0  # number of objects with a box and no outline
@@ -79,7 +81,7 @@ class Objects:
         if key in self.pictures:
             self.context.findings.add("skipped", "duplicate", where, f"a second list of objects of '{key}'; the first is used", self.options.boxes)
             return False
-        self.pictures[key] = _Picture(where, size, shares, turn)
+        self.pictures[key] = Picture(where, size, shares, turn)
         return True
 
     def add(self, key: str, name: str, box: tuple[float, float, float, float] | None, outline: Outline | None = None) -> None:

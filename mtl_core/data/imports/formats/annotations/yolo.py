@@ -1,4 +1,6 @@
-"""YOLO: one text file per image, a line per object: class and centre, width, height as shares of the picture's sides; or class and an outline."""
+"""YOLO: one text file per image, a line per object: class and centre, width, height as shares of the picture's sides, and keypoints behind them;
+or class and an outline.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,9 @@ from pydantic import Field, model_validator
 
 from mtl_core.data.imports.formats import Context, Format, Guess, Targets, stem_of
 from mtl_core.data.imports.formats.annotations.object_format import few_folders
-from mtl_core.data.imports.formats.annotations.objects import ObjectOptions, Objects, unlisted_question
+from mtl_core.data.imports.formats.annotations.objects import Objects, unlisted_question
 from mtl_core.data.imports.formats.annotations.outlines import Outline, polygon
+from mtl_core.data.imports.formats.annotations.point_sets import PointOptions, PointSets, point_rows
 from mtl_core.data.imports.formats.annotations.yolo_look import (
     TextLines,
     ask_about_points,
@@ -21,7 +24,7 @@ from mtl_core.data.imports.formats.annotations.yolo_look import (
     numbers_in,
     read_lines,
 )
-from mtl_core.data.imports.formats.class_names import names_in, pose_shape
+from mtl_core.data.imports.formats.class_names import names_in, pose_file
 from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import UnreadableError
@@ -30,7 +33,7 @@ from mtl_core.errors import DataError
 _NO_LABELS = {"classes.txt", "labels.txt", "train.txt", "val.txt", "valid.txt", "test.txt", "readme.txt", "predefined_classes.txt"}
 
 
-class YoloOptions(ObjectOptions):
+class YoloOptions(PointOptions):
     """Options of YOLO."""
 
     folder: str = Field("labels", description="Folder of the text files.")
@@ -46,14 +49,19 @@ class YoloOptions(ObjectOptions):
     def _shape(self) -> YoloOptions:
         if self.keypoints and (len(self.keypoints) != 2 or self.keypoints[1] not in (2, 3) or not 0 < self.keypoints[0] < 10_000):
             raise ValueError(f"keypoints: expected [number, 2 or 3], found {self.keypoints}")
+        if self.named_points and (self.points != "pose" or not self.keypoints):
+            raise ValueError("named_points: needs 'points: pose' and 'keypoints: [number, 2 or 3]', which say where the points stand in a line")
+        for task in self.named_points:
+            if len(task.names) != self.keypoints[0]:
+                raise ValueError(f"named_points: '{task.task}' names {len(task.names)} points; 'keypoints' says {self.keypoints[0]}")
         return self
 
 
 class Yolo(Format):
-    """Boxes of YOLO."""
+    """Boxes, outlines and keypoints of YOLO."""
 
     title = "YOLO text files"
-    summary = "A text file per image with boxes or outlines as shares of its sides; a file with class names."
+    summary = "A text file per image with boxes, keypoints or outlines as shares of its sides; a file with class names."
     Options = YoloOptions
     options: YoloOptions
 
@@ -81,8 +89,8 @@ class Yolo(Format):
     def _guess(cls, context: Context, folder: str, lines: TextLines, listed: set[str], asked: set[str]) -> Guess:
         options: dict = {"folder": folder, "boxes": "boxes"}
         questions, notes = find_class_names(context, folder, lines, options)
-        shape = pose_shape(context, options.get("names", ""), folder)
-        questions += ask_about_points(lines, shape, options, notes)
+        pose = pose_file(context, options.get("names", ""), folder)
+        questions += ask_about_points(lines, pose, options, notes)
         if options.get("points", "outline") in ("outline", "auto") and any(length >= 7 for length in lines.lengths):
             options["segments"] = "object_masks"
         questions += unlisted_question(context, lines.keys, "text file", listed, asked)
@@ -91,7 +99,12 @@ class Yolo(Format):
         if lines.bad:
             notes.append(f"'{folder}': {len(lines.bad):,} lines are no objects, such as {lines.bad[0]}")
         context.understood(f"{folder}/*.txt" if folder else "*.txt", "YOLO", lines.files)
-        return Guess(options, labelled={"boxes": len(lines.keys)}, notes=notes, questions=questions)
+        return Guess(
+            options,
+            labelled={"boxes": len(lines.keys)} | {task["task"]: lines.pointed for task in options.get("named_points", ())},
+            notes=notes,
+            questions=questions,
+        )
 
     def read(self, context: Context) -> list[Targets]:
         options = self.options
@@ -99,12 +112,14 @@ class Yolo(Format):
         if not classes:
             raise DataError("YOLO: no class names. Give 'names' (a YAML with a list 'names', classes.txt, obj.names) or 'classes'.")
         found = Objects(context, options.model_copy(update={"classes": []}), classes)
+        points = PointSets(context, options)
         for file in context.tree.files:
             if _is_label(file, options.folder):
-                self._file(context, file, classes, found)
-        return found.targets()
+                self._file(context, file, classes, found, points)
+        named = points.targets(found.pictures)
+        return [*found.targets(), *named]
 
-    def _file(self, context: Context, file: str, classes: list[str], found: Objects) -> None:
+    def _file(self, context: Context, file: str, classes: list[str], found: Objects, points: PointSets) -> None:
         below = file.rpartition("/")[0].removeprefix(self.options.folder).strip("/")
         key = context.image(f"{below}/{stem_of(file)}".strip("/"), file, self.options.boxes, self.options.images, near=file.rpartition("/")[0])
         if not key:
@@ -126,20 +141,26 @@ class Yolo(Format):
             elif not 0 <= numbers[0] < len(classes):
                 found.refuse(key, "unknown_class", where, f"class {numbers[0]:g}; there are {len(classes)}")
             else:
-                self._object(found, key, where, classes[int(numbers[0])], numbers[1:])
+                self._object(found, points, key, where, classes[int(numbers[0])], numbers[1:])
 
-    def _object(self, found: Objects, key: str, where: str, name: str, numbers: list[float]) -> None:
+    def _object(self, found: Objects, points: PointSets, key: str, where: str, name: str, numbers: list[float]) -> None:
         options = self.options
         behind = options.keypoints[0] * options.keypoints[1] if options.keypoints else 0
         tracked = options.points == "track" or (options.points == "auto" and is_track(numbers))
         if len(numbers) in (4, 5) or (options.points == "pose" and (len(numbers) == 4 + behind or not behind)) or (tracked and len(numbers) == 6):
+            try:
+                rows = point_rows(numbers[4:], options.keypoints[1]) if options.named_points and len(numbers) == 4 + behind else None
+            except ValueError as error:
+                found.refuse(key, "bad_points", where, str(error))
+                return
+            points.add(key, name, rows, corners_of(numbers), where)
             found.add(key, name, corners_of(numbers))
         elif len(numbers) < 6 or (len(numbers) % 2 and options.points != "outline"):
             found.refuse(key, "bad_line", where, f"expected class and 4 numbers or an outline, found {len(numbers) + 1} numbers")
         else:
-            points = numbers if len(numbers) % 2 == 0 else numbers[:-1]  # the last of an odd number is a confidence
+            places = numbers if len(numbers) % 2 == 0 else numbers[:-1]  # the last of an odd number is a confidence
             try:
-                outline = polygon(points)
+                outline = polygon(places)
             except ValueError as error:
                 found.refuse(key, "bad_line", where, str(error))
                 return

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from mtl_core.data.imports.formats import Context, stem_of
-from mtl_core.data.imports.formats.class_names import name_files, names_in
+from mtl_core.data.imports.formats.annotations.point_look import mirror_question, proposed_points, several_question
+from mtl_core.data.imports.formats.class_names import PoseFile, name_files, names_in
 from mtl_core.data.imports.looking.questions import Question, Reading
 from mtl_core.data.imports.tree import UnreadableError
 
@@ -30,6 +32,9 @@ class TextLines:
     beyond: int = 0  # lines of 7 numbers that look like a track
     inside: int = 0  # lines whose points lie in the box of their first four numbers
     long: int = 0
+    several: Counter[str] = field(default_factory=Counter)  # file -> lines of 7 numbers and more, where there are several
+    several_keys: list[str] = field(default_factory=list)
+    pointed: int = 0  # files with a line of 7 numbers and more
     keys: dict[str, None] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
 
@@ -57,6 +62,11 @@ def look_at_lines(context: Context, files: list[str], folder: str) -> TextLines:
             key = None
         if key:
             found.keys[key] = None
+        long = sum(len(numbers) >= 7 for numbers in good)
+        found.pointed += bool(long)
+        if long > 1:
+            found.several[file] = long
+            found.several_keys += [key] if key and len(found.several_keys) < 6 else []
         for numbers in good:
             found.lengths[len(numbers)] += 1
             found.numbers[int(numbers[0])] += 1
@@ -147,17 +157,19 @@ def _too_few(folder: str, lines: TextLines, options: dict, file: str, names: lis
     ], notes
 
 
-def ask_about_points(lines: TextLines, shape: list[int], options: dict, notes: list[str]) -> list[Question]:
+def ask_about_points(lines: TextLines, pose: PoseFile, options: dict, notes: list[str]) -> list[Question]:
     """Decide what lines of seven and more numbers hold. Sets ``options``, adds ``notes`` and returns questions."""
     long = {length: count for length, count in lines.lengths.items() if length >= 7}
     if lines.lengths[6]:
         notes.append(f"{lines.lengths[6]:,} lines have a sixth number (a confidence or a track number): it is not read")
     if not long:
         return []
-    if shape:
-        options |= {"points": "pose", "keypoints": shape}
-        notes.append(f"kpt_shape says {shape[0]} keypoints of {shape[1]} numbers behind each box: boxes are read, keypoints are no task here yet")
-        return []
+    if pose.shape:
+        count, numbers = pose.shape
+        points, said = proposed_points("points", pose.names, count, pose.mirror)
+        options |= {"points": "pose", "keypoints": pose.shape, "named_points": [points]}
+        notes += [f"kpt_shape says {count} keypoints of {numbers} numbers behind each box: task 'points'", *said]
+        return [*_ask_whose(lines), *mirror_question([points], lines.examples)]
     if set(long) == {7} and lines.beyond == long[7]:
         options["points"] = "track"
         notes.append(f"{long[7]:,} lines have a confidence and a track number behind the box: they are not read")
@@ -170,23 +182,26 @@ def ask_about_points(lines: TextLines, shape: list[int], options: dict, notes: l
     [(length, count)] = long.items()
     if length % 2 and length not in (7, 9) and (not lines.inside or lines.lengths[5]):
         return []  # keypoints lie in their box, and every line has them
-    readings = [Reading("outline", f"outlines of {(length - 1) // 2} points", {"points": "outline", "segments": "object_masks"})]
+    readings = [Reading("outline", f"outlines of {(length - 1) // 2} points", {"points": "outline", "segments": "object_masks", "named_points": []})]
     evidence = f"All {count:,} such lines have {length} numbers. "
     taken = "outline"
     if length == 9:
-        readings.append(Reading("turned", "corners of turned boxes (OBB): the box around them is read", {"points": "turned", "segments": ""}))
+        readings.append(Reading("turned", "corners of turned boxes (OBB): the box around them is read", _without_points("turned")))
         evidence += "Turned boxes always have four corners; outlines rarely all do. "
         taken = "turned"
     for step in (2, 3):
         if (length - 5) % step == 0 and length != 9:
             kept = [(length - 5) // step, step]
-            title = f"a box and {kept[0]} keypoints of {step} numbers: the box is read"
-            readings.append(Reading(f"pose-{step}", title, {"points": "pose", "keypoints": kept, "segments": ""}))
+            points, said = proposed_points("points", [], kept[0])
+            changes = {"points": "pose", "keypoints": kept, "segments": "", "named_points": [points]}
+            readings.append(Reading(f"pose-{step}", f"a box and {kept[0]} keypoints of {step} numbers", changes))
     if length == 7:
-        readings.append(Reading("track", "a box, a confidence and a track number: the box is read", {"points": "track", "segments": ""}))
+        readings.append(Reading("track", "a box, a confidence and a track number: the box is read", _without_points("track")))
     if length % 2 == 0:
         readings[0] = Reading(
-            "outline", f"outlines of {(length - 2) // 2} points and a confidence", {"points": "outline", "segments": "object_masks"}
+            "outline",
+            f"outlines of {(length - 2) // 2} points and a confidence",
+            {"points": "outline", "segments": "object_masks", "named_points": []},
         )
     poses = [reading.name for reading in readings if reading.name.startswith("pose")]
     evidence += f"In {lines.inside:,} the points lie in the box that the first four numbers make."
@@ -195,7 +210,19 @@ def ask_about_points(lines: TextLines, shape: list[int], options: dict, notes: l
     options |= next(dict(reading.changes) for reading in readings if reading.name == taken)
     if taken == "turned":
         notes.append(f"{count:,} lines hold four corners of a turned box: the box around them is read")
-    return [Question("points", f"What are lines of {length} numbers?", tuple(readings), taken, evidence, tuple(lines.examples))]
+    more = []
+    if options["points"] == "pose":
+        notes += said
+        more = _ask_whose(lines)  # nothing about a mirror, which the other readings do not have
+    return [Question("points", f"What are lines of {length} numbers?", tuple(readings), taken, evidence, tuple(lines.examples)), *more]
+
+
+def _without_points(what: str) -> dict[str, Any]:
+    return {"points": what, "segments": "", "named_points": []}
+
+
+def _ask_whose(lines: TextLines) -> list[Question]:
+    return several_question(lines.pointed, len(lines.several), max(lines.several.values(), default=0), lines.several_keys)
 
 
 def read_lines(context: Context, file: str) -> list[str]:
