@@ -136,12 +136,17 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """With several workers, one runs all journeys, one after another: two browsers beside two trainings starve each other.
+
+    The group is set here, because xdist reads the groups before any other plugin may change the list of tests.
+    """
+    if item.get_closest_marker("browser"):
+        item.add_marker(pytest.mark.xdist_group("browser"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers, one runs all journeys, one after another: two browsers beside two trainings starve each other. They begin first."""
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("browser"))
+    """Journeys begin first, because they take longest."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is None)
 
 

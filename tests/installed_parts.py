@@ -30,7 +30,7 @@ from mtl_core.plane import LANDSCAPES
 from mtl_core.plane.landscape import Landscape
 from mtl_core.plane.walk import Walk
 from mtl_core.sharing.hard import HardSharing
-from mtl_core.studies.cells import Cell, Comparison, StudyKind
+from mtl_core.studies.study_kind import Cell, Comparison, StudyKind
 from mtl_core.tasks.kind import TaskKind
 from mtl_core.tasks.pretext.rotation import Rotation
 from mtl_core.tasks.regression import Regression

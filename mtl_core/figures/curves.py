@@ -122,7 +122,9 @@ def curve_figure(
         "rangemode": "tozero",
         "nticks": 6,
         "title": {"text": x_title, "standoff": 4},
-        **({"range": list(x_range)} if x_range else {"autorange": True}),
+        "autorange": True,
+        # Not a range: it changes as the run goes on, and Plotly would take back a zoom with every change.
+        **({"autorangeoptions": {"include": list(x_range)}} if x_range else {}),
     }
     y_axis = {
         "automargin": True,

@@ -16,11 +16,11 @@ from mtl_core.runs.run_results import Result, results_of
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.studies import aggregates
-from mtl_core.studies.cells import Comparison
 from mtl_core.studies.front import dominates, front, hypervolume
 from mtl_core.studies.grouping import Grouping, Network, best_grouping
 from mtl_core.studies.paired import PairedDifference, holm, paired_difference, t_interval
 from mtl_core.studies.study import Study
+from mtl_core.studies.study_kind import Comparison
 from mtl_core.studies.verdict import LEAST_SEEDS, Verdict, verdict
 
 OVERALL = ""  # in place of a task's name: the mean relative gain over the tasks

@@ -26,8 +26,8 @@ from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.runs.study_cells import OPEN
-from mtl_core.studies.cells import Cell, Comparison, StudyKind, fingerprint
 from mtl_core.studies.kinds import STUDY_KINDS
+from mtl_core.studies.study_kind import Cell, Comparison, StudyKind, fingerprint
 
 STUDY_ID = re.compile(r"study-[0-9a-f]{4,}")
 STANDING_SEEDS = 5  # Student's factor is 4.30 at 3 seeds, 2.78 at 5 and 2.26 at 10

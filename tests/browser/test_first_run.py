@@ -106,6 +106,9 @@ def zoom_in(page: Page) -> list[float]:
 def test_zoom_survives_new_values_and_stop_keeps_what_was_learnt(page, server):
     run_id = press_train(page, server.url)
     wait_for_curves(page, charts=len(TASKS))
+    page.get_by_role("radio", name="large").or_(page.get_by_role("button", name="large")).click()
+    expect(page.locator(".st-key-task_rows")).to_have_count(0)
+    wait_for_curves(page, charts=len(TASKS))
     zoomed = zoom_in(page)
     points = page.evaluate(f"{CHART}.calcdata[0].length")
     page.wait_for_function(f"old => {CHART}.calcdata[0].length > old", arg=points)

@@ -3,8 +3,8 @@
 import pytest
 
 from mtl_core.studies import study as studies
-from mtl_core.studies.cells import fingerprint, simplex
 from mtl_core.studies.kinds import STUDY_KINDS
+from mtl_core.studies.study_kind import fingerprint, simplex
 
 EXAMPLES = {
     "share": {},

@@ -71,7 +71,7 @@ def test_task_vectors_clip_each_tasks_copy_so(shared_cache):
         ({}, ""),
         ({"balancing": {"name": "gradnorm"}}, ""),
         ({"balancing": {"name": "mgda"}}, "times the loss weight that was set"),
-        ({"balancing": {"name": "db_mtl"}}, "over the loss"),
+        ({"balancing": {"name": "db_mtl"}}, "divided by the loss"),
         ({"update": {"name": "task_vectors"}}, "times the loss weight that was set"),
     ],
 )

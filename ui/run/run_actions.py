@@ -28,7 +28,7 @@ MENU = {
 def action_bar(store: RunStore, run: Any) -> None:
     """Draw the buttons for the run's state and the menu."""
     status = str(run.status)
-    with st.container(key="actions", horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(key="actions", horizontal=True, vertical_alignment="center", gap="small", width="content"):
         if run.status.is_active():
             _pause_and_stop(run)
         elif status == "queued":

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, Problem
-from mtl_core.studies.cells import Cell, Comparison, Options, StudyKind, chosen_tasks
+from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind, chosen_tasks
 
 
 class Labels(StudyKind):

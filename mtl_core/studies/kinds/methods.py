@@ -11,7 +11,7 @@ from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.registry import unknown_name
-from mtl_core.studies.cells import Cell, Comparison, Options, StudyKind, plain_balancing, several_tasks, weight_cells
+from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind, plain_balancing, several_tasks, weight_cells
 
 MOST = 12
 

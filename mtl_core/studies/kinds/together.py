@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from mtl_core.config import RunConfig
-from mtl_core.studies.cells import Cell, Comparison, Options, StudyKind, several_tasks, with_tasks
+from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind, several_tasks, with_tasks
 
 MOST_TASKS = 5
 

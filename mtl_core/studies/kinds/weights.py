@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, Problem
-from mtl_core.studies.cells import Cell, Comparison, Options, StudyKind, several_tasks, simplex, weight_cells, with_weights
+from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind, several_tasks, simplex, weight_cells, with_weights
 
 MOST = 60
 
