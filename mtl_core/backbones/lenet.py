@@ -33,6 +33,7 @@ class LeNet(Backbone):
     summary: ClassVar[str] = "Two 5x5 convolutions and a fully connected layer, as papers use it on MultiMNIST. For whole-image tasks only."
     gives_map: ClassVar[bool] = False
     Options = LeNetOptions
+    options: LeNetOptions
 
     def __init__(self, options: LeNetOptions, image_shape: tuple[int, int, int]):
         super().__init__()

@@ -26,6 +26,7 @@ class MLP(Backbone):
     summary: ClassVar[str] = "Fully connected layers on the flattened pixels, as in the article. For whole-image tasks only."
     gives_map: ClassVar[bool] = False
     Options = MLPOptions
+    options: MLPOptions
 
     def __init__(self, options: MLPOptions, image_shape: tuple[int, int, int]):
         super().__init__()

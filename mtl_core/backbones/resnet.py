@@ -31,6 +31,7 @@ class ResNet18(Backbone):
     summary: ClassVar[str] = "11 million parameters, torchvision's implementation. Slow on a CPU, strong on a GPU."
     gives_map: ClassVar[bool] = True
     Options = ResNetOptions
+    options: ResNetOptions
 
     def __init__(self, options: ResNetOptions, image_shape: tuple[int, int, int]):
         super().__init__()

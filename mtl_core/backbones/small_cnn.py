@@ -28,6 +28,7 @@ class SmallCNN(Backbone):
     summary: ClassVar[str] = "Two convolutions per stage. Fits every task; small enough to train on a CPU."
     gives_map: ClassVar[bool] = True
     Options = SmallCNNOptions
+    options: SmallCNNOptions
 
     def __init__(self, options: SmallCNNOptions, image_shape: tuple[int, int, int]):
         super().__init__()

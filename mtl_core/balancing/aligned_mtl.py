@@ -38,6 +38,7 @@ class AlignedMTL(GramianAggregator):
     )
     pareto_stationary: ClassVar[bool] = True
     Options = AlignedMTLOptions
+    options: AlignedMTLOptions
 
     def __init__(self, options: AlignedMTLOptions, task_count: int):
         super().__init__(options, task_count)

@@ -56,6 +56,8 @@ class AutoLambda(GradientAggregator):
     heads: ClassVar[str] = ""
     jacobians_kept: ClassVar[int] = 1
     Options = AutoLambdaOptions
+    weights: Tensor
+    options: AutoLambdaOptions
 
     def __init__(self, options: AutoLambdaOptions, task_count: int):
         super().__init__(options, task_count)

@@ -97,6 +97,8 @@ class Balancer(nn.Module, ABC):
     draws: ClassVar[bool] = False
     only_with: ClassVar[Mapping[str, Mapping[str, Sequence[Any]]]] = {}
     Options: ClassVar[type[BalancerOptions]] = BalancerOptions
+    loss_weights: Tensor
+    options: BalancerOptions
 
     def __init__(self, options: BalancerOptions, task_count: int):
         super().__init__()
@@ -244,6 +246,7 @@ class GradientAggregator(Balancer):
     family: ClassVar[str] = "gradient aggregation"
     heads: ClassVar[str] = "Each head is trained with its own task's gradient, times the loss weight that was set."
     Options: ClassVar[type[BalancerOptions]] = GradientOptions
+    options: GradientOptions
     observer: Callable[[TaskGradients], None] | None = None  # sees every step's gradients before they are combined
 
     @abstractmethod

@@ -49,6 +49,7 @@ class CAGrad(GramianAggregator):
     alone: ClassVar[str] = "The mean plus c times its own direction: a single task's gradient is multiplied by 1 + c."
     pareto_stationary: ClassVar[bool] = True
     Options = CAGradOptions
+    options: CAGradOptions
 
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
         return cagrad_coefficients(gramian, self.options.c)

@@ -43,6 +43,7 @@ class CosinePenalty(LossWeighting):
         "Ours is its loss for one r. The default penalty is the lowest of the paper's, so that gradient descent raises hardly any loss."
     )
     Options = COSMOSOptions
+    options: COSMOSOptions
 
     def __init__(self, options: COSMOSOptions, task_count: int):
         super().__init__(options, task_count)

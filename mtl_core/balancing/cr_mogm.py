@@ -54,6 +54,8 @@ class SmoothedWeights(GramianAggregator):
     )
     pareto_stationary: ClassVar[bool] = True
     Options = CRMOGMOptions
+    seen: Tensor
+    options: CRMOGMOptions
 
     def __init__(self, options: CRMOGMOptions, task_count: int):
         super().__init__(options, task_count)

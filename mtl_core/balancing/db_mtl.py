@@ -43,6 +43,7 @@ class DualBalancing(GradientAggregator):
     heads: ClassVar[str] = "Each head descends the logarithm of its loss: its own task's gradient divided by the loss."
     jacobians_kept: ClassVar[int] = 1
     Options = DBMTLOptions
+    options: DBMTLOptions
 
     def aggregate(self, tasks: TaskGradients) -> Update:
         per_loss = 1 / (tasks.losses + SMALLEST)

@@ -37,6 +37,7 @@ class DynamicWeightAverage(LossWeighting):
     when_to_use: ClassVar[str] = "In runs of many epochs, when some tasks learn much faster than others. Costs nothing; its effect is mild."
     deviations: ClassVar[str] = "In an epoch's mean a task's loss counts in the steps with a label for it. A task without two epochs has r = 1."
     Options = DWAOptions
+    options: DWAOptions
 
     def __init__(self, options: DWAOptions, task_count: int):
         super().__init__(options, task_count)

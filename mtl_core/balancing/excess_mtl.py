@@ -64,6 +64,11 @@ class ExcessMTL(GradientAggregator):
     heads: ClassVar[str] = ""  # the coefficients shown, too
     jacobians_kept: ClassVar[int] = 1
     Options = ExcessMTLOptions
+    age: Tensor
+    seen: Tensor
+    first: Tensor
+    weights: Tensor
+    options: ExcessMTLOptions
 
     def __init__(self, options: ExcessMTLOptions, task_count: int):
         super().__init__(options, task_count)

@@ -50,6 +50,7 @@ class FairGrad(GramianAggregator):
     pareto_stationary: ClassVar[bool] = True
     no_conflict: ClassVar[bool] = True
     Options = FairGradOptions
+    options: FairGradOptions
 
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
         return torch.from_numpy(fair(gramian.numpy(), self.options.alpha)) * len(rows)

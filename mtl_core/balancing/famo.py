@@ -48,6 +48,8 @@ class AdaptiveLogLosses(LossWeighting):
     pareto_stationary: ClassVar[bool] = True
     scale_invariant: ClassVar[bool] = True
     Options = FAMOOptions
+    logits: Tensor
+    options: FAMOOptions
 
     def __init__(self, options: FAMOOptions, task_count: int):
         super().__init__(options, task_count)

@@ -47,6 +47,7 @@ class GradDrop(GradientAggregator):
     )
     inexact: ClassVar[str] = "The update is computed entry by entry; the coefficients are the least-squares ones."
     Options = GradDropOptions
+    options: GradDropOptions
 
     def __init__(self, options: GradDropOptions, task_count: int):
         super().__init__(options, task_count)

@@ -57,6 +57,9 @@ class GradNorm(GradientAggregator):
     )
     heads: ClassVar[str] = ""
     Options = GradNormOptions
+    first_losses: Tensor
+    weights: Tensor
+    options: GradNormOptions
 
     def __init__(self, options: GradNormOptions, task_count: int):
         super().__init__(options, task_count)

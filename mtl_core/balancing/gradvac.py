@@ -46,6 +46,8 @@ class GradVac(GramianAggregator):
         "targets. TorchJD adds 1e-8 to denominators, which makes the target inexact for a gradient 1e6 times smaller than the largest."
     )
     Options = GradVacOptions
+    usual: Tensor
+    options: GradVacOptions
 
     def __init__(self, options: GradVacOptions, task_count: int):
         super().__init__(options, task_count)

@@ -49,6 +49,7 @@ class MGDA(GradientAggregator):
     simplex: ClassVar[bool] = True
     only_with: ClassVar[Mapping[str, Mapping[str, Sequence[Any]]]] = {"no_conflict": {"normalise": ("none",)}}
     Options = MGDAOptions
+    options: MGDAOptions
 
     def aggregate(self, tasks: TaskGradients) -> Update:
         gramian = tasks.gramian.cpu().double()

@@ -53,6 +53,8 @@ class MoCo(GradientAggregator):
     simplex: ClassVar[bool] = True
     jacobians_kept: ClassVar[int] = 1
     Options = MoCoOptions
+    weights: torch.Tensor
+    options: MoCoOptions
 
     def __init__(self, options: MoCoOptions, task_count: int):
         super().__init__(options, task_count)

@@ -49,6 +49,8 @@ class MoDo(GradientAggregator):
     simplex: ClassVar[bool] = True
     jacobians_kept: ClassVar[int] = 1
     Options = MoDoOptions
+    weights: torch.Tensor
+    options: MoDoOptions
 
     def __init__(self, options: MoDoOptions, task_count: int):
         super().__init__(options, task_count)

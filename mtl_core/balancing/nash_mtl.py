@@ -47,6 +47,7 @@ class NashMTL(GramianAggregator):
     scale_invariant: ClassVar[bool] = True
     no_conflict: ClassVar[bool] = True
     Options = NashMTLOptions
+    options: NashMTLOptions
 
     def coefficients(self, gramian: Tensor, rows: Tensor) -> Tensor:
         return torch.from_numpy(fair(gramian.numpy(), alpha=1.0))

@@ -40,6 +40,7 @@ class BoundaryIntersection(LossWeighting):
         "Made for evolutionary search, where theta = 5; the default here is lower, so that gradient descent raises no loss. The ideal point is 0."
     )
     Options = PBIOptions
+    options: PBIOptions
 
     def __init__(self, options: PBIOptions, task_count: int):
         super().__init__(options, task_count)

@@ -44,6 +44,9 @@ class PriorityConstrainedDescent(GramianAggregator):
     needs: ClassVar[str] = "A running mean of each task's squared gradient norm."
     when_to_use: ClassVar[str] = "When one task counts and the others are there to help it."
     Options = PCDOptions
+    steps: Tensor
+    squared_norms: Tensor
+    options: PCDOptions
 
     def __init__(self, options: PCDOptions, task_count: int):
         super().__init__(options, task_count)

@@ -50,6 +50,8 @@ class Roulette(LossWeighting):
         "relative_loss and inverse_rate are ratios of a task's own losses, so they do not depend on its loss weight, nor on changes of it."
     )
     Options = RouletteOptions
+    last_turn: Tensor
+    options: RouletteOptions
 
     def __init__(self, options: RouletteOptions, task_count: int):
         super().__init__(options, task_count)

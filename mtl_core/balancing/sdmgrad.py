@@ -58,6 +58,8 @@ class SDMGrad(GradientAggregator):
     simplex: ClassVar[bool] = True
     jacobians_kept: ClassVar[int] = 1
     Options = SDMGradOptions
+    weights: torch.Tensor
+    options: SDMGradOptions
 
     def __init__(self, options: SDMGradOptions, task_count: int):
         super().__init__(options, task_count)

@@ -36,6 +36,7 @@ class SmoothTchebycheff(LossWeighting):
         "loss at their end; ours is the paper's formula on the losses themselves, from the first step on."
     )
     Options = STCHOptions
+    options: STCHOptions
 
     def __init__(self, options: STCHOptions, task_count: int):
         super().__init__(options, task_count)

@@ -20,6 +20,10 @@ class Graph(nn.Module):
     shares of width and height, and a probability. Others as the head gives it.
     """
 
+    offset: Tensor
+
+    scale: Tensor
+
     def __init__(self, predictor: Predictor):
         super().__init__()
         self.model, self.kinds = predictor.model, predictor.kinds

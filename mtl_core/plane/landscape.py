@@ -39,6 +39,7 @@ class Landscape(ABC):
     starts: ClassVar[tuple[tuple[float, float], ...]]
     step: ClassVar[float]
     Options: ClassVar[type[LandscapeOptions]] = LandscapeOptions
+    options: LandscapeOptions
 
     def __init__(self, options: LandscapeOptions | None = None):
         self.options = options if options is not None else self.Options()

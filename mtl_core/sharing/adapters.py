@@ -37,6 +37,7 @@ class Adapters(StagedSharing):
     title: ClassVar[str] = "Adapters"
     summary: ClassVar[str] = "One shared network. After every stage, a small module per task corrects what the task reads."
     Options = AdaptersOptions
+    options: AdaptersOptions
 
     def build_parts(self, make_backbone: Callable[[], Backbone], options: AdaptersOptions) -> Sequence[FeatureInfo]:
         self.is_frozen = options.frozen_trunk

@@ -35,6 +35,7 @@ class Branched(StagedSharing):
     title: ClassVar[str] = "Branched"
     summary: ClassVar[str] = "The first stages are shared; each task has its own copy of the later ones."
     Options = BranchedOptions
+    options: BranchedOptions
 
     def build_parts(self, make_backbone: Callable[[], Backbone], options: BranchedOptions) -> Sequence[FeatureInfo]:
         check_shared_stages(options.shared_stages, self.stages)

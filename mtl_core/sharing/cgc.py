@@ -25,6 +25,7 @@ class CGC(ExpertMixture):
     title: ClassVar[str] = "Customised gate control (CGC)"
     summary: ClassVar[str] = "As MMoE, but each task has experts of its own beside the shared ones."
     Options = CGCOptions
+    options: CGCOptions
 
     def experts_of(self, options: CGCOptions) -> list[Expert]:
         shared = [Expert(f"shared expert {number + 1}", self.tasks) for number in range(options.shared_experts)]

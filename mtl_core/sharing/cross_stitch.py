@@ -37,6 +37,7 @@ class CrossStitch(StagedSharing):
     title: ClassVar[str] = "Cross-stitch"
     summary: ClassVar[str] = "A network for each task. After every stage, each task continues with a learnt mixture of all networks' activations."
     Options = CrossStitchOptions
+    options: CrossStitchOptions
 
     def build_parts(self, make_backbone: Callable[[], Backbone], options: CrossStitchOptions) -> Sequence[FeatureInfo]:
         count = len(self.tasks)

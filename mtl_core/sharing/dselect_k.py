@@ -34,6 +34,7 @@ class DSelectK(ExpertMixture):
     title: ClassVar[str] = "DSelect-k"
     summary: ClassVar[str] = "As MMoE, but each task's gate learns to read few experts, and none of the others."
     Options = DSelectKOptions
+    options: DSelectKOptions
 
     def experts_of(self, options: DSelectKOptions) -> list[Expert]:
         return [Expert(f"expert {number + 1}", self.tasks) for number in range(options.experts)]
@@ -44,6 +45,8 @@ class DSelectK(ExpertMixture):
 
 class SparseGate(nn.Module):
     """Pooled feature (n, channels) -> weights (n, experts) of sum 1, at most ``chosen`` of them above 0 when every bit is decided."""
+
+    codes: Tensor
 
     def __init__(self, channels: int, count: int, options: DSelectKOptions):
         super().__init__()

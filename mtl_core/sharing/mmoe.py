@@ -25,6 +25,7 @@ class MMoE(ExpertMixture):
     title: ClassVar[str] = "Mixture of experts (MMoE)"
     summary: ClassVar[str] = "Several copies of the later stages; for each image, each task's gate weights them."
     Options = MMoEOptions
+    options: MMoEOptions
 
     def experts_of(self, options: MMoEOptions) -> list[Expert]:
         return [Expert(f"expert {number + 1}", self.tasks) for number in range(options.experts)]

@@ -88,6 +88,7 @@ class MultiTaskModel(nn.Module, ABC):
     summary: ClassVar[str]
     has_shared_features: ClassVar[bool] = False
     Options: ClassVar[type[SharingOptions]] = SharingOptions
+    options: SharingOptions
 
     def __init__(self, make_backbone: Callable[[], Backbone], kinds: Mapping[str, TaskKind], options: SharingOptions):
         super().__init__()

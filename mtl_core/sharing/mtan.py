@@ -37,6 +37,7 @@ class MTAN(StagedSharing):
     title: ClassVar[str] = "Attention (MTAN)"
     summary: ClassVar[str] = "One shared network. After every stage, each task masks what it reads with an attention module of its own."
     Options = MTANOptions
+    options: MTANOptions
 
     def build_parts(self, make_backbone: Callable[[], Backbone], options: MTANOptions) -> Sequence[FeatureInfo]:
         gives = [stage.gives for stage in self.stages]

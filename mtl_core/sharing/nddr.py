@@ -37,6 +37,7 @@ class NDDR(StagedSharing):
     title: ClassVar[str] = "NDDR"
     summary: ClassVar[str] = "A network for each task. After every stage, each task reduces all networks' channels to as many as it had."
     Options = NDDROptions
+    options: NDDROptions
 
     def build_parts(self, make_backbone: Callable[[], Backbone], options: NDDROptions) -> Sequence[FeatureInfo]:
         self.others = nn.ModuleList(make_backbone() for _ in self.tasks[1:])

@@ -28,6 +28,7 @@ class PLE(StagedSharing):
     title: ClassVar[str] = "Progressive layered extraction (PLE)"
     summary: ClassVar[str] = "Own and shared experts at every later stage; gates choose among them stage after stage."
     Options = CGCOptions
+    options: CGCOptions
 
     def build_parts(self, make_backbone: Callable[[], Backbone], options: CGCOptions) -> Sequence[FeatureInfo]:
         first = options.shared_stages

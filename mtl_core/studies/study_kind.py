@@ -70,6 +70,7 @@ class StudyKind:
     title: ClassVar[str]
     summary: ClassVar[str]
     Options: ClassVar[type[BaseModel]] = Options
+    options: Options
 
     @staticmethod
     def cells(base: RunConfig, options: Any) -> list[Cell]:

@@ -70,6 +70,7 @@ class Depth(TaskKind):
     )
     selection_metric: ClassVar[str] = "r2"
     Options = DepthOptions
+    options: DepthOptions
     geometry: ClassVar[str] = "depth"
     layer: ClassVar[str] = Heat.type
     standardises: ClassVar[bool] = True

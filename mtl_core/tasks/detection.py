@@ -89,6 +89,7 @@ class Detection(TaskKind):
     )
     selection_metric: ClassVar[str] = "map"
     Options = DetectionOptions
+    options: DetectionOptions
     geometry: ClassVar[str] = "boxes"
     layer: ClassVar[str] = BoxesLayer.type
     counted: ClassVar[str] = "boxes"

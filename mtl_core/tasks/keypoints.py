@@ -97,6 +97,7 @@ class Keypoints(TaskKind):
     metrics: ClassVar[tuple[Metric, ...]] = METRICS
     selection_metric: ClassVar[str] = "pck"
     Options = KeypointsOptions
+    options: KeypointsOptions
     geometry: ClassVar[str] = "points"
     layer: ClassVar[str] = Points.type
     needs_classes: ClassVar[bool] = True

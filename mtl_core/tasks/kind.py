@@ -101,6 +101,7 @@ class TaskKind(ABC):
     keeps_halves: ClassVar[bool] = False
     is_self_supervised: ClassVar[bool] = False
     Options: ClassVar[type[KindOptions]] = KindOptions
+    options: KindOptions
     geometry: ClassVar[str] = ""
     mixes: ClassVar[bool] = False
     layer: ClassVar[str] = Picture.type

@@ -77,6 +77,7 @@ class Normals(TaskKind):
     )
     selection_metric: ClassVar[str] = "within_30"
     Options = NormalsOptions
+    options: NormalsOptions
     geometry: ClassVar[str] = "normals"
 
     def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:

@@ -63,6 +63,7 @@ class Segmentation(TaskKind):
     )
     selection_metric: ClassVar[str] = "miou"
     Options = SegmentationOptions
+    options: SegmentationOptions
     geometry: ClassVar[str] = "mask"
     layer: ClassVar[str] = MaskLayer.type
     counted: ClassVar[str] = "pixels"

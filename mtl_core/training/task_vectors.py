@@ -67,6 +67,7 @@ class TaskVectors:
     )
     heads: ClassVar[str] = "Each head is trained with its own task's gradient, times the loss weight that was set."
     Options: ClassVar[type[UpdateOptions]] = TaskVectorsOptions
+    options: TaskVectorsOptions
 
     def __init__(self, run: Run, network: Network, options: TaskVectorsOptions):
         self.run, self.network, self.options = run, network, options

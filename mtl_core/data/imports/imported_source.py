@@ -33,6 +33,7 @@ class PreparedSource(DataSource):
     title = "Imported pictures"
     summary = ""
     Options = NoOptions
+    options: NoOptions
 
     def __init__(self, examined: Examined):
         super().__init__(NoOptions())

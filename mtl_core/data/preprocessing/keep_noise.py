@@ -18,6 +18,7 @@ class KeepNoise(Denoiser):
     summary = "Images stay as they are. Networks learn to ignore moderate noise by themselves."
     source = ""
     Options = KeepNoiseOptions
+    options: KeepNoiseOptions
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         return image

@@ -17,6 +17,10 @@ FINER = 2  # image pixels per place of a heat map; the mean place has a finer re
 class HeatMapHead(nn.Module):
     """A heat map for each point, and its mean place (soft-argmax). The output also has ``logits`` (n, K, h, w)."""
 
+    y: Tensor
+
+    x: Tensor
+
     def __init__(self, features: Sequence[FeatureInfo], points: int, image_size: tuple[int, int], channels: int):
         super().__init__()
         height, width = (max(1, -(-side // FINER)) for side in image_size)

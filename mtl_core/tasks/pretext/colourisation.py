@@ -77,6 +77,7 @@ class Colourisation(SelfSupervised):
     )
     selection_metric: ClassVar[str] = "auc"
     Options = ColourisationOptions
+    options: ColourisationOptions
 
     def __init__(self, task: Task, options: KindOptions, statistics: dict[str, Any]):
         super().__init__(task, options, statistics)

@@ -84,6 +84,7 @@ class Contrastive(SelfSupervised):
     )
     selection_metric: ClassVar[str] = "found"
     Options = ContrastiveOptions
+    options: ContrastiveOptions
 
     def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:
         return ProjectionHead(features, self.options.projection)

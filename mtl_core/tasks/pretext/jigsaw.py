@@ -42,6 +42,7 @@ class Jigsaw(PretextClass):
     title: ClassVar[str] = "Jigsaw"
     summary: ClassVar[str] = "Predicts the order of the image's shuffled pieces."
     Options = JigsawOptions
+    options: JigsawOptions
 
     @classmethod
     def task_of(cls, name: str, options: JigsawOptions) -> Task:

@@ -116,6 +116,7 @@ class Reconstruction(SelfSupervised):
     )
     selection_metric: ClassVar[str] = "r2"
     Options = ReconstructionOptions
+    options: ReconstructionOptions
 
     @classmethod
     def misfit(cls, options: ReconstructionOptions, image_shape: tuple[int, int, int]) -> str:

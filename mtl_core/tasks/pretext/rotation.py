@@ -35,6 +35,7 @@ class Rotation(PretextClass):
     title: ClassVar[str] = "Rotation"
     summary: ClassVar[str] = "Predicts by which quarter turn the image was turned, which requires recognising its content."
     Options = RotationOptions
+    options: RotationOptions
 
     @classmethod
     def task_of(cls, name: str, options: KindOptions) -> Task:
