@@ -7,6 +7,7 @@ All arrays are float64 numpy.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -169,26 +170,12 @@ def fair(gramian: np.ndarray, alpha: float) -> np.ndarray:
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    """The root of a decreasing function, by the Illinois variant of false position, to 1e-10."""
-    at_low, at_high = function(low), function(high)
-    if at_low <= 0:
+    """The root of a decreasing function, to 1e-10; the end of the interval beyond which it lies."""
+    from scipy.optimize import brentq  # here, because its import takes about half a second
+
+    known = cache(function)  # brentq asks for the ends again
+    if known(low) <= 0:
         return low
-    if at_high >= 0:
+    if known(high) >= 0:
         return high
-    side = 0
-    for _ in range(MAX_STEPS):
-        if high - low < 1e-10:
-            break
-        middle = (low * at_high - high * at_low) / (at_high - at_low)
-        value = function(middle)
-        if abs(value) < 1e-12:
-            return middle
-        if value > 0:
-            low, at_low = middle, value
-            at_high = at_high / 2 if side == 1 else at_high
-            side = 1
-        else:
-            high, at_high = middle, value
-            at_low = at_low / 2 if side == -1 else at_low
-            side = -1
-    return (low + high) / 2
+    return brentq(known, low, high, xtol=1e-10)
