@@ -20,7 +20,7 @@ from mtl_core.data.augmentation.pipeline import Pipeline
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.sources import cifar, published_set
 from mtl_core.data.sources.celeba import POINTS
-from mtl_core.data.sources.published_set import Resource, fetch, spread
+from mtl_core.data.sources.published_set import spread
 from mtl_core.errors import DataError
 from mtl_core.training.check import problems
 from tests.data.published_sets import WRITERS
@@ -259,22 +259,6 @@ def test_arrays_in_a_verified_pickle_are_read(tmp_path):
     sums = write_pickles(tmp_path, {"data": pixels, "labels": [3, 4]})
     entry = cifar._verified_pickle(tmp_path / "cifar-10-batches-py" / "test_batch", sums["test_batch"])
     assert (entry["data"] == pixels).all()
-
-
-def test_a_download_with_another_sum_leaves_nothing(opened, tmp_path):
-    (tmp_path / "there.bin").write_bytes(b"content")
-    url = (tmp_path / "there.bin").as_uri()
-    source, folder = opened("svhn"), tmp_path / "fetched"
-    told = []
-    fetch(Resource(url, hashlib.md5(b"content").hexdigest(), folder, unpack=False), source, lambda share, what: told.append(what))
-    assert (folder / "there.bin").read_bytes() == b"content"
-    assert "downloading there.bin" in told[0]
-    (folder / "there.bin").unlink()
-    with pytest.raises(DataError, match="unexpected content"):
-        fetch(Resource(url, "0" * 32, folder, unpack=False), source, lambda share, what: None)
-    with pytest.raises(DataError, match=r"download of .* failed"):
-        fetch(Resource((tmp_path / "nowhere").as_uri(), "0" * 32, folder, unpack=False), source, lambda share, what: None)
-    assert list(folder.iterdir()) == []
 
 
 def test_the_papers_folders_missing_values_and_split(opened):

@@ -108,6 +108,5 @@ def fetched(files: MNISTFiles, download: bool, progress: Progress) -> MNISTFiles
     if files.missing():
         if not download:
             raise DataError(files.missing_sentence())
-        progress(0.0, "downloading MNIST")
-        files.fetch()
+        files.fetch(progress)
     return files

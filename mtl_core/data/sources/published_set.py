@@ -1,7 +1,6 @@
 """StoredSet: parent of published data sets in torchvision's folder layout, with download, checks, splits and reading.
 
-Addresses and MD5 sums are torchvision's. torchvision does not download the files, because its progress goes to the server's terminal. Each file
-is written under a temporary name and renamed once its MD5 is right.
+Addresses and MD5 sums are torchvision's. torchvision does not download the files, because its progress goes to the server's terminal.
 
 Splits: test is the published test (or val) part. val is cut from the published training part, spread evenly over it. Test data never select a model.
 """
@@ -13,7 +12,6 @@ import os
 import shutil
 import socket
 import tarfile
-import urllib.request
 import zipfile
 from abc import abstractmethod
 from pathlib import Path
@@ -27,6 +25,7 @@ from pydantic import Field
 from mtl_core import settings
 from mtl_core.data.data_source import DataSource, Progress, SourceOptions
 from mtl_core.data.dataset import MultiTaskDataset
+from mtl_core.data.download import download
 from mtl_core.data.imports.picture_reading import eight_bits
 from mtl_core.data.preprocessing.resize import place, resized_image
 from mtl_core.errors import DataError
@@ -34,7 +33,6 @@ from mtl_core.errors import DataError
 ROOT_VARIABLE = "MTL_DATA_ROOT"
 DEFAULT_ROOT = settings.DATA_CACHE
 LARGEST_PICTURE = 50_000_000  # pixels
-_TIMEOUT, _CHUNK = 30, 1 << 18
 _UNPACKING, _REPLACED = ".unpacking", ".replaced"
 
 
@@ -160,33 +158,17 @@ def fetch(resource: Resource, source: StoredSet, progress: Progress) -> None:
         DataError: no network, or unexpected content. The downloaded file is removed.
     """
     name = resource.url.rsplit("/", 1)[-1]
-    resource.folder.mkdir(parents=True, exist_ok=True)
-    temporary = resource.folder / f".{name}.{os.getpid()}.part"
     try:
-        digest = _download(resource.url, temporary, lambda share, what: progress(0.5 * share, f"downloading {name}: {what}"))
-        if digest != resource.md5:
-            raise DataError(f"'{resource.url}' gave unexpected content (MD5 {digest}, expected {resource.md5}), which was removed. Try again.")
+        resource.folder.mkdir(parents=True, exist_ok=True)
+        archive = download(resource.url, f"md5:{resource.md5}", resource.folder, lambda share, what: progress(0.5 * share, what))
         if resource.unpack:
             progress(0.5, f"unpacking {name}")
-            _unpack(temporary, resource.folder, name)
-        else:
-            os.replace(temporary, resource.folder / name)
+            _unpack(archive, resource.folder, name)
+            archive.unlink()
     except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
         raise DataError(f"{source.missing_sentence()} The download of '{resource.url}' failed: {' '.join(str(error).split())}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _download(url: str, path: Path, progress: Progress) -> str:
-    digest, done = hashlib.md5(usedforsecurity=False), 0
-    with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, path.open("wb") as file:
-        total = int(answer.headers.get("Content-Length") or 0)
-        while chunk := answer.read(_CHUNK):
-            file.write(chunk)
-            digest.update(chunk)
-            done += len(chunk)
-            progress(done / total if total else 0.0, f"{done / 1e6:.0f}" + (f" of {total / 1e6:.0f} MB" if total else " MB"))
-    return digest.hexdigest()
+    except ValueError as error:
+        raise DataError(f"'{resource.url}' gave unexpected content, which was removed. Try again. ({' '.join(str(error).split())})") from None
 
 
 def _unpack(archive: Path, folder: Path, name: str) -> None:
