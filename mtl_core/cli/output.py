@@ -20,7 +20,7 @@ from rich.text import Text
 
 from mtl_core.errors import MTLError, NotPossibleError, RunNotFoundError, StoreError
 from mtl_core.runs.run_record import Run
-from mtl_core.runs.schema import finite
+from mtl_core.runs.sql.schema import finite
 from mtl_core.terminal_text import ACTED_ON, visible
 from mtl_core.training.checkpoint_files import KeptCheckpoint
 

@@ -16,7 +16,7 @@ import click
 from mtl_core.cli.output import JSON, complain, emit, emit_json, json_refusals, say
 from mtl_core.cli.prediction_folder import Job, PredictionFolder, prepare
 from mtl_core.errors import StoreError
-from mtl_core.runs.schema import finite
+from mtl_core.runs.sql.schema import finite
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from mtl_core.exports.export_source import ExportSource
-from mtl_core.runs.schema import finite
+from mtl_core.runs.sql.schema import finite
 
 TITLE = "Metrics, JSON"
 SUMMARY = "Settings, best and last of each metric, and each curve as lists; numbers that are not finite are null."

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from mtl_core.errors import ConfigError, NotPossibleError, Problem
-from mtl_core.runs import schema
 from mtl_core.runs.run_record import Run
-from mtl_core.runs.run_rows import QUEUE_ORDER
+from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.run_rows import QUEUE_ORDER
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.runs.trash import move_to_trash, remove, restore_from_trash

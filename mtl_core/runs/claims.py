@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from mtl_core.errors import NotPossibleError, RunTakenError
-from mtl_core.runs import schema
 from mtl_core.runs.process_identity import this_process
 from mtl_core.runs.run_record import Run
-from mtl_core.runs.run_rows import is_held
+from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.run_rows import is_held
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.store import RunStore
 

@@ -24,11 +24,12 @@ from typing import Any
 from mtl_core import free_memory, settings
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError, RunNotFoundError
-from mtl_core.runs import claims, read_only, study_cells
+from mtl_core.runs import claims, study_cells
 from mtl_core.runs.executor import execute, freeze_after_imports, is_closing, resolve_device, stop_at_exit, workers_lock
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import Run
+from mtl_core.runs.sql import read_only
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.settings import EXECUTORS

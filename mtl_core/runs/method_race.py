@@ -17,9 +17,9 @@ from mtl_core.balancing.cost import cost_of
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError, Problem
-from mtl_core.runs import schema
 from mtl_core.runs.actions import LONGEST_TITLE
 from mtl_core.runs.run_record import Run
+from mtl_core.runs.sql import schema
 from mtl_core.runs.store import RunStore
 
 TAG = re.compile(r"race-[0-9a-f]{4,}")

@@ -18,11 +18,11 @@ from sqlalchemy import Connection, delete, update
 from mtl_core.atomic_files import write_text
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, NotPossibleError, Problem, StoreError
-from mtl_core.runs import schema
 from mtl_core.runs.claims import forget_requests
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.run_results import forget_results
-from mtl_core.runs.run_rows import end_of_queue
+from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.run_rows import end_of_queue
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import KeptCheckpoint, copy_for_fork, find_checkpoint, kept_checkpoints, link_or_copy

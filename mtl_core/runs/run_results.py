@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from mtl_core.runs import schema
-from mtl_core.runs.database import Database
-from mtl_core.runs.run_rows import is_held
-from mtl_core.runs.scalar_summary import direction, summarise
+from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.database import Database
+from mtl_core.runs.sql.run_rows import is_held
+from mtl_core.runs.sql.scalar_summary import direction, summarise
 from mtl_core.runs.status import RunStatus
 
 SPLITS = ("val", "test")

@@ -29,13 +29,13 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from mtl_core.atomic_files import write_text
 from mtl_core.config import RunConfig
 from mtl_core.errors import RunNotFoundError, RunTakenError, StoreError
-from mtl_core.runs import schema
-from mtl_core.runs.database import Database, check_folder, open_database
-from mtl_core.runs.event_writer import Pending, write_event, write_pending, write_progress_time
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import LogLine, Run
-from mtl_core.runs.run_rows import end_of_queue, is_held, not_found, queue_of, run_of
-from mtl_core.runs.scalar_summary import summarise
+from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.database import Database, check_folder, open_database
+from mtl_core.runs.sql.event_writer import Pending, write_event, write_pending, write_progress_time
+from mtl_core.runs.sql.run_rows import end_of_queue, is_held, not_found, queue_of, run_of
+from mtl_core.runs.sql.scalar_summary import summarise
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.trash import sweep
 from mtl_core.runs.unfinished import make_marked_folder, remove_mark, sweep_unfinished
@@ -283,7 +283,7 @@ class RunStore:
         return frame.astype({"row": "int64", "step": "int64", "epoch": "float64", "value": "float64", "wall_time": "float64"})
 
     def summary(self, run_id: str) -> dict[str, dict[str, Any]]:
-        """Best and last value of every scalar key; see ``mtl_core.runs.scalar_summary``."""
+        """Best and last value of every scalar key; see ``mtl_core.runs.sql.scalar_summary``."""
         with self.database.read() as connection:
             info = connection.execute(select(_runs.c.info).where(_runs.c.id == run_id)).scalar()
             return summarise(connection, run_id, json.loads(info or "{}"))

@@ -13,8 +13,8 @@ from sqlalchemy import Row, select, update
 from mtl_core.atomic_files import write_text
 from mtl_core.config import RunConfig
 from mtl_core.errors import MTLError
-from mtl_core.runs import schema
 from mtl_core.runs.resume_and_fork import resume
+from mtl_core.runs.sql import schema
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.store import RunStore
 

@@ -12,8 +12,8 @@ import shutil
 from pathlib import Path
 
 from mtl_core.errors import StoreError
-from mtl_core.runs.database import Database
-from mtl_core.runs.run_rows import is_in_store
+from mtl_core.runs.sql.database import Database
+from mtl_core.runs.sql.run_rows import is_in_store
 
 _PREFIX = ".deleted-"
 

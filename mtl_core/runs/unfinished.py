@@ -13,9 +13,9 @@ import shutil
 from pathlib import Path
 
 from mtl_core.errors import StoreError
-from mtl_core.runs.database import Database
 from mtl_core.runs.process_identity import is_gone, owner_in_name
-from mtl_core.runs.run_rows import is_in_store
+from mtl_core.runs.sql.database import Database
+from mtl_core.runs.sql.run_rows import is_in_store
 
 _PREFIX = ".making-"
 _MARK = re.compile(rf"{re.escape(_PREFIX)}(?P<run>\d{{8}}-\d{{6}}-[0-9a-f]{{4}})-(?P<owner>.+)")

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
-from mtl_core.runs import schema
 from mtl_core.runs.run_results import Result, results_of
+from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.studies import aggregates

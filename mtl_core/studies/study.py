@@ -19,10 +19,11 @@ from sqlalchemy import Connection, delete, insert, select, update
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError, NotPossibleError, Problem, StoreError
 from mtl_core.registry import validated
-from mtl_core.runs import actions, schema
+from mtl_core.runs import actions
 from mtl_core.runs.actions import LONGEST_TITLE
 from mtl_core.runs.resume_and_fork import resume
 from mtl_core.runs.run_record import Run
+from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.runs.study_cells import OPEN

@@ -10,8 +10,9 @@ from mtl_core.cli import foreground
 from mtl_core.cli.disk_full import Unwritten
 from mtl_core.errors import StoreError
 from mtl_core.events import Control
-from mtl_core.runs import event_writer, executor, schema
-from mtl_core.runs.database import Database
+from mtl_core.runs import executor
+from mtl_core.runs.sql import event_writer, schema
+from mtl_core.runs.sql.database import Database
 
 
 class Disk:

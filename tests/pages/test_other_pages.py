@@ -1,7 +1,7 @@
 import pytest
 
 from mtl_core.runs import actions, resume_and_fork
-from mtl_core.runs.database import Database
+from mtl_core.runs.sql.database import Database
 from tests.pages.conftest import config
 
 

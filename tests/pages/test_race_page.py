@@ -5,8 +5,9 @@ import json
 import pytest
 from sqlalchemy import update
 
-from mtl_core.runs import actions, method_race, schema
+from mtl_core.runs import actions, method_race
 from mtl_core.runs.claims import claim
+from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from tests.pages.conftest import config, fill
 

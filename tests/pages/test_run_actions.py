@@ -5,7 +5,8 @@ import time
 import pytest
 from sqlalchemy import update
 
-from mtl_core.runs import actions, schema
+from mtl_core.runs import actions
+from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 
 LABELS = {

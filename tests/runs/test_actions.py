@@ -8,9 +8,10 @@ from sqlalchemy import func, select, update
 
 from mtl_core.errors import ConfigError, NotPossibleError, RunNotFoundError, StoreError
 from mtl_core.events import EpochMetrics
-from mtl_core.runs import actions, schema
+from mtl_core.runs import actions
 from mtl_core.runs.claims import held_by_us, take_controls
 from mtl_core.runs.process_singletons import process_slot
+from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 from mtl_core.runs.trash import sweep

@@ -13,9 +13,9 @@ from sqlalchemy.exc import OperationalError
 from mtl_core.errors import StoreError
 from mtl_core.events import EpochMetrics
 from mtl_core.runs import executor
-from mtl_core.runs.database import Database
 from mtl_core.runs.jobs import execute
 from mtl_core.runs.resume_and_fork import resume
+from mtl_core.runs.sql.database import Database
 from mtl_core.training.checkpoint_files import read_index
 
 

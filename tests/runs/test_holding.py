@@ -9,9 +9,10 @@ from sqlalchemy import update
 
 from mtl_core.errors import NotPossibleError, RunTakenError
 from mtl_core.events import EpochMetrics, StepScalars
-from mtl_core.runs import actions, event_writer, resume_and_fork, schema
+from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.claims import claim, give_up, heartbeat, held_by_us, is_asked, is_held_with, take_controls
 from mtl_core.runs.run_record import HUNG_SECONDS
+from mtl_core.runs.sql import event_writer, schema
 
 WAIT = 30  # seconds; an event that has not come by then never will
 

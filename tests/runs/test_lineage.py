@@ -9,8 +9,9 @@ from sqlalchemy import update
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, NotPossibleError, StoreError
 from mtl_core.events import EpochMetrics, RunEnded, RunStarted
-from mtl_core.runs import actions, resume_and_fork, schema
+from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.claims import claim, held_by_us
+from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.training.checkpoint_files import DamagedCheckpointError, kept_checkpoints, read_index, read_meta
 

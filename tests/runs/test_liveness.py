@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select, update
 
 from mtl_core.events import EpochMetrics
-from mtl_core.runs import schema
 from mtl_core.runs.claims import claim, heartbeat, held_by_us
 from mtl_core.runs.process_identity import process_lives, this_process
+from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 

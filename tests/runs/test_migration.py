@@ -124,7 +124,7 @@ def test_a_migration_that_fails_leaves_the_old_store(old, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("killed here")
 
-    monkeypatch.setattr("mtl_core.runs.schema.CreateColumn", fail)
+    monkeypatch.setattr("alembic.operations.Operations.create_index", fail)
     with pytest.raises(RuntimeError, match="killed here"):
         open_store(old)
     monkeypatch.undo()

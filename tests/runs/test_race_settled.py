@@ -9,8 +9,9 @@ import pytest
 import yaml
 from sqlalchemy import update
 
-from mtl_core.runs import method_race, resume_and_fork, schema
+from mtl_core.runs import method_race, resume_and_fork
 from mtl_core.runs.jobs import execute
+from mtl_core.runs.sql import schema
 from mtl_core.training.execution import Execution
 
 METHODS = ["fixed", "uncertainty", "pcgrad"]

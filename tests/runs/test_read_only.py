@@ -14,9 +14,10 @@ import pytest
 from mtl_core.__main__ import main
 from mtl_core.errors import StoreError
 from mtl_core.events import EpochMetrics, RunEnded, RunStarted, StepScalars
-from mtl_core.runs import actions, jobs, read_only
+from mtl_core.runs import actions, jobs
 from mtl_core.runs.claims import held_by_us
 from mtl_core.runs.process_singletons import process_slot
+from mtl_core.runs.sql import read_only
 from mtl_core.runs.store import open_store
 
 ROOT = Path(__file__).parents[2]

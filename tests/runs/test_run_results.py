@@ -6,10 +6,11 @@ from dataclasses import asdict
 from sqlalchemy import select
 
 from mtl_core.events import EpochMetrics, RunEnded, RunStarted
-from mtl_core.runs import actions, resume_and_fork, schema
+from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.jobs import execute
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_results import Result, results_of
+from mtl_core.runs.sql import schema
 from mtl_core.runs.store import open_store
 
 METRICS = {"accuracy": {"higher_is_better": True}, "loss": {"higher_is_better": False}}

@@ -12,9 +12,10 @@ from sqlalchemy import update
 
 from mtl_core.errors import RunNotFoundError, RunTakenError, StoreError
 from mtl_core.events import CheckpointSaved, EpochMetrics, Message, ProbesSaved, RunEnded, RunStarted, StepScalars
-from mtl_core.runs import actions, event_writer, resume_and_fork, schema
+from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.claims import claim, heartbeat, held_by_us, take_controls
-from mtl_core.runs.database import open_database
+from mtl_core.runs.sql import event_writer, schema
+from mtl_core.runs.sql.database import open_database
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
 

@@ -7,8 +7,8 @@ from sqlalchemy import update
 
 from mtl_core.events import Paused, Resumed, RunStarted
 from mtl_core.runs import run_record as run_module
-from mtl_core.runs import schema
 from mtl_core.runs.claims import claim
+from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 
 INFO = {"device": "cpu", "tasks": {}}

@@ -13,9 +13,10 @@ from sqlalchemy import update
 
 from mtl_core.__main__ import main
 from mtl_core.errors import ConfigError, StoreError
-from mtl_core.runs import actions, schema, study_cells
+from mtl_core.runs import actions, study_cells
 from mtl_core.runs.claims import claim
 from mtl_core.runs.jobs import execute
+from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study as studies
 from mtl_core.studies.answer import OVERALL, answer_of

@@ -6,8 +6,7 @@ import json
 import math
 from typing import Any
 
-from sqlalchemy import Column, Connection, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
-from sqlalchemy.schema import CreateColumn
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 SCHEMA_VERSION = 3
 
@@ -138,44 +137,6 @@ study_runs = Table(
     Column("is_reused", Integer, nullable=False, server_default="0"),  # the run existed before the study asked for it
     Column("resumptions", Integer, nullable=False, server_default="0"),  # how often the study resumed it after its process was gone
 )
-
-_CREATED = {3: (run_results, studies, study_runs)}  # version -> new tables
-
-_ADDED: dict[int, dict[Table, tuple[str, ...]]] = {  # version -> table -> new columns
-    2: {
-        runs: (
-            "owner_token",
-            "progress_at",
-            "seconds_before",
-            "resumed_step",
-            "queue_rank",
-            "title",
-            "note",
-            "tags",
-            "pinned",
-            "archived",
-            "parent_id",
-            "parent_epoch",
-            "parent_step",
-            "request_id",
-        ),
-        controls: ("payload",),
-    }
-}
-
-
-def migrate(connection: Connection, found: int) -> None:
-    """Migrate a store from version ``found`` to the present one, inside the caller's transaction. No data are dropped."""
-    for version in range(found + 1, SCHEMA_VERSION + 1):
-        for table in _CREATED.get(version, ()):
-            table.create(connection, checkfirst=True)
-        for table, names in _ADDED.get(version, {}).items():
-            for name in names:
-                described = CreateColumn(table.c[name]).compile(dialect=connection.dialect)
-                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {described}")
-            for index in table.indexes:
-                index.create(connection, checkfirst=True)
-    connection.execute(meta.update().where(meta.c.key == "schema_version").values(value=str(SCHEMA_VERSION)))
 
 
 def to_json(value: Any) -> str:

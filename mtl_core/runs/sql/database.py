@@ -19,8 +19,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, s
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from mtl_core.errors import StoreError
-from mtl_core.runs import read_only, schema
 from mtl_core.runs.process_singletons import process_slot
+from mtl_core.runs.sql import read_only, schema
+from mtl_core.runs.sql.migrations import migrate
 
 BUSY_SECONDS = 15  # how long a statement waits for another process's transaction
 
@@ -167,7 +168,7 @@ def _prepare(database: Database, shown: Path | None = None) -> None:
         if "meta" in tables:
             found = connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")).scalar()
         if found is not None and found.isdigit() and int(found) < schema.SCHEMA_VERSION:
-            schema.migrate(connection, int(found))
+            migrate(connection, int(found))
             return
     if found is None or not found.isdigit():
         raise StoreError(f"'{path}' is a database, but not a run store of this program. Set MTL_HOME to another folder.")

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Row, func, select
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, StoreError
-from mtl_core.runs import schema
 from mtl_core.runs.process_identity import Owner, is_alive
 from mtl_core.runs.run_record import Run
+from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 
 _runs = schema.runs

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, or_, select
 
-from mtl_core.runs.schema import scalars
+from mtl_core.runs.sql.schema import scalars
 
 # First parts of keys for which neither higher nor lower is better: settings and gradient statistics.
 _NO_BEST = (

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from sqlalchemy import Engine, create_engine, select
 from sqlalchemy.exc import DBAPIError
 
-from mtl_core.runs import schema
+from mtl_core.runs.sql import schema
 
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from mtl_core.runs import schema
 from mtl_core.runs.run_results import write_results
+from mtl_core.runs.sql import schema
 
 COMMIT_SECONDS = 1.0
 PACE_MEMORY = 10.0  # seconds of training over which the displayed pace is averaged

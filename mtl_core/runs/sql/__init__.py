@@ -1,0 +1,1 @@
+"""The run store in SQL: tables, versions of the schema, connection, reading and writing of rows."""
