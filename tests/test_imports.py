@@ -18,6 +18,7 @@ LAYERS = [
         "mtl_core.registry",
         "mtl_core.events",
         "mtl_core.free_memory",
+        "mtl_core.html_pages",
         "mtl_core.randomness",
         "mtl_core.settings",
         "mtl_core.terminal_text",

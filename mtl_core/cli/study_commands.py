@@ -230,14 +230,15 @@ def verdict(study_id: str, on_test: bool, as_json: bool) -> None:
 
 @study.command("table")
 @click.argument("study_id", metavar="STUDY")
-@click.option("--format", "form", type=click.Choice(["latex", "csv"]), default="csv", show_default=True)
+@click.option("--format", "form", type=click.Choice(["latex", "csv", "html"]), default="csv", show_default=True, help="html: the whole report.")
 @click.option("--test", "on_test", is_flag=True, help="Values on the test data, for a final table.")
 def table(study_id: str, form: str, on_test: bool) -> None:
     """Print the table of STUDY, tasks by cells with mean, interval and number of seeds."""
     from mtl_core.studies.paper_table import to_csv, to_latex
+    from mtl_core.studies.study_report import study_report
 
     answer = _answer(study_id, on_test, as_json=False)
-    emit_data((to_latex if form == "latex" else to_csv)(answer))
+    emit_data(study_report(open_store(), answer) if form == "html" else (to_latex if form == "latex" else to_csv)(answer))
 
 
 def _options(axes: tuple[str, ...], methods: tuple[str, ...], options: tuple[str, ...]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Report of a run as one HTML file without scripts, which opens offline and can be printed.
 
-``report.html`` is the jinja2 template, ``report.css`` its style. matplotlib draws the charts as SVG, because Plotly's script alone would add
+``report.html`` is the jinja2 template. matplotlib draws the charts as SVG, because Plotly's script alone would add
 4.7 MB to every report. Pictures are PNG inside the file.
 """
 
@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from mtl_core.analysis.conflict_summary import reading
@@ -20,11 +19,11 @@ from mtl_core.errors import StoreError
 from mtl_core.exports import report_pictures
 from mtl_core.exports.chart_files import INK, colours_of, conflict_figure, curve_charts, svg
 from mtl_core.exports.export_source import ExportSource
+from mtl_core.html_pages import render
 
 TITLE = "Report, one HTML file"
 SUMMARY = "Settings, curves, tables, conflict, pictures over the epochs, environment. Opens offline; print it to PDF."
 
-_HERE = Path(__file__).parent
 _LOG_LINES = 60
 
 
@@ -47,20 +46,15 @@ def report(source: ExportSource) -> str:
         if (matrix := conflict_figure(source)) is not None:
             values["conflict"] = _inline(matrix)
             values["readings"] = reading(source.scalars, list(source.tasks))
-    return (
-        Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
-        .get_template("report.html")
-        .render(
-            run=run,
-            style=Markup((_HERE / "report.css").read_text(encoding="utf-8")),
-            made=time.strftime("%d %B %Y", time.localtime(run.created_at)),
-            facts=_facts(source),
-            settings=run.config.to_yaml(),
-            log="\n".join(f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {line.level:7} {line.text}" for line in log[-_LOG_LINES:]),
-            log_is_cut=len(log) > _LOG_LINES,
-            **values,
-        )
-        .lstrip()
+    return render(
+        Path(__file__).with_name("report.html"),
+        run=run,
+        made=time.strftime("%d %B %Y", time.localtime(run.created_at)),
+        facts=_facts(source),
+        settings=run.config.to_yaml(),
+        log="\n".join(f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {line.level:7} {line.text}" for line in log[-_LOG_LINES:]),
+        log_is_cut=len(log) > _LOG_LINES,
+        **values,
     )
 
 

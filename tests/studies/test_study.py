@@ -301,6 +301,7 @@ def test_the_commands(store, home, base, engine, capsys, tmp_path):
     assert {line["verdict"] for line in said["comparisons"]} == {"no difference that matters"}
     assert "no difference that matters" in ask("verdict", made["study"])
     assert ask("table", made["study"], "--format", "latex").startswith(f"% {made['study']}")
+    assert ask("table", made["study"], "--format", "html").startswith("<!doctype html>")
     ask("new", "shares", str(path), code=2)
     ask("show", "study-x", code=2)
     ask("new", "axes", str(path), "--axis", "optimizer.lr", code=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -10,8 +11,10 @@ import streamlit as st
 
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.paper_table import heading, number, to_csv, to_latex
+from mtl_core.studies.study_report import study_report
 from ui.drawing.plotly_chart import plot, prepared
 from ui.shell import words
+from ui.shell.state import run_store
 
 DOWNLOAD = {"on_click": "ignore", "icon": ":material/download:"}
 
@@ -61,6 +64,8 @@ def table_of(answer: Answer) -> pd.DataFrame:
 def _downloads(answer: Answer) -> None:
     name = answer.study.id
     with st.container(horizontal=True, gap="small"):
+        report = partial(study_report, run_store(), answer)  # written when it is asked for
+        st.download_button("Report", report, f"{name}.html", "text/html", key=f"report.{name}", **DOWNLOAD)
         st.download_button("LaTeX", to_latex(answer), f"{name}.tex", "text/x-tex", key=f"latex.{name}", **DOWNLOAD)
         st.download_button("CSV", to_csv(answer), f"{name}.csv", "text/csv", key=f"csv.{name}", **DOWNLOAD)
         st.download_button("YAML", answer.study.to_yaml(), f"{name}.yaml", "application/yaml", key=f"yaml.{name}", **DOWNLOAD)

@@ -9,7 +9,8 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.studies.answer import Answer, Line
-from mtl_core.studies.verdict import LEAST_SEEDS, Word
+from mtl_core.studies.study_report import explained, signed
+from mtl_core.studies.verdict import Word
 from ui.shell import words
 
 CARDS = 4  # in a row
@@ -20,7 +21,6 @@ LOOK = {  # word -> (colour of the badge, icon)
     Word.UNKNOWN: ("orange", ":material/help:"),
     Word.NONE: ("gray", ":material/hourglass_empty:"),
 }
-INTERVALS = {"t": "Student's t interval", "bca": "BCa bootstrap interval"}
 
 
 def verdicts(answer: Answer) -> None:
@@ -43,7 +43,7 @@ def verdicts(answer: Answer) -> None:
     if len(labels) > 1:
         with st.expander("All comparisons"):
             st.dataframe([_row(line) for line in answer.lines], hide_index=True, placeholder="–")
-    st.caption(_explained(answer))
+    st.caption(explained(answer))
 
 
 def _card(answer: Answer, line: Line) -> None:
@@ -58,7 +58,7 @@ def _card(answer: Answer, line: Line) -> None:
     st.badge(str(said.word), icon=icon, color=colour)
     difference = said.difference
     if said.word == Word.NONE:
-        st.markdown(f"**{_signed(difference.mean, line)}**")
+        st.markdown(f"**{signed(difference.mean, line)}**")
         missing = f"{said.more_seeds} more seed{' is' if said.more_seeds == 1 else 's are'} needed for one."
         st.caption(f"{difference.n} seed{'' if difference.n == 1 else 's'}: a difference, no verdict; {missing}")
         return
@@ -67,7 +67,7 @@ def _card(answer: Answer, line: Line) -> None:
             words.plain(f"{advice[:1].upper()}{advice[1:]} may decide (estimate)." if said.more_seeds else f"{advice[:1].upper()}{advice[1:]}.")
         )
     st.markdown(
-        f"**{_signed(difference.mean, line)}** :gray[{words.plain(f'from {_signed(difference.low, line)} to {_signed(difference.high, line)}')}]"
+        f"**{signed(difference.mean, line)}** :gray[{words.plain(f'from {signed(difference.low, line)} to {signed(difference.high, line)}')}]"
     )
     st.html(_bar(difference.p_worse, difference.p_equal, difference.p_better))
     p = f"p {said.p_corrected:.2g} (Holm)"
@@ -79,13 +79,6 @@ def _metric(line: Line) -> str:
     if line.metric is None:
         return "mean relative gain over the tasks, higher is better"
     return words.plain(f"{words.with_unit(line.metric.title, line.metric.unit)}, {'higher' if line.metric.higher_is_better else 'lower'} is better")
-
-
-def _signed(value: float, line: Line) -> str:
-    """A difference with its direction in words: above 0 is always better."""
-    if line.metric is None:
-        return f"{value:+.2f} %"
-    return f"{abs(value):.3g} {'better' if value > 0 else 'worse' if value < 0 else ''}".strip()
 
 
 def _bar(worse: float, equal: float, better: float) -> str:
@@ -111,15 +104,3 @@ def _row(line: Line) -> dict[str, Any]:
         "p (Holm)": said.p_corrected if known else math.nan,
         "verdict": said.text if said else "no pair of runs yet",
     }
-
-
-def _explained(answer: Answer) -> str:
-    settings = answer.study.settings
-    band = f"within {100 * settings.band:.3g} % of the baseline" if settings.band else "not used"
-    value = "chosen checkpoint" if settings.value == "chosen" else "best checkpoint of each task"
-    return (
-        "Differences are paired by seed; above 0, or “better”, is better whatever the metric. "
-        f"{INTERVALS[settings.interval]} of 95 %. Equal: {band}. “Helps” and “hurts” stand where the interval excludes 0 and p is below 5 % after "
-        f"Holm's correction for the {len(answer.lines)} comparisons of this study. Below {LEAST_SEEDS} seeds there is no verdict. "
-        f"Values on {answer.split} with the {value}."
-    )

@@ -1,0 +1,119 @@
+"""Report of a study as one HTML file without scripts: verdicts, table, front, divisions, runs, settings, environment."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from mtl_core.html_pages import render
+from mtl_core.runs.store import RunStore
+from mtl_core.studies.answer import Answer, Line
+from mtl_core.studies.paper_table import heading, number
+from mtl_core.studies.verdict import LEAST_SEEDS, Word
+
+INTERVALS = {"t": "Student's t interval", "bca": "BCa bootstrap interval"}
+
+
+def study_report(store: RunStore, answer: Answer) -> str:
+    """The HTML. Sections without content are omitted; text from people is escaped."""
+    study = answer.study
+    labels = {cell.key: cell.label for cell in study.cells}
+    return render(
+        Path(__file__).with_name("study_report.html"),
+        study=study,
+        made=time.strftime("%d %B %Y", time.localtime(study.created_at)),
+        question=study.part.title,
+        facts=_facts(answer),
+        notes=answer.notes,
+        lines=[_verdict_row(line) for line in answer.lines],
+        explained=explained(answer),
+        split=answer.split,
+        cell_head=["cell", *(heading(metric) for metric in answer.metrics.values()), "Δm, tasks (%) ↑"],
+        cells=_cell_rows(answer) if answer.metrics else [],
+        cell_numbers=list(range(1, len(answer.metrics) + 2)),
+        front=[labels[key] for key in answer.front.on_front] if answer.front else [],
+        groupings=_grouping_rows(answer),
+        runs=[[labels[cell], seed, answer.run_ids[cell, seed], status] for (cell, seed), status in sorted(answer.statuses.items())],
+        settings=study.to_yaml(),
+        environment=_environment(store, answer),
+    )
+
+
+def explained(answer: Answer) -> str:
+    """How the verdicts of a study were made, in words."""
+    settings = answer.study.settings
+    band = f"within {100 * settings.band:.3g} % of the baseline" if settings.band else "not used"
+    value = "chosen checkpoint" if settings.value == "chosen" else "best checkpoint of each task"
+    return (
+        "Differences are paired by seed; above 0, or “better”, is better whatever the metric. "
+        f"{INTERVALS[settings.interval]} of 95 %. Equal: {band}. “Helps” and “hurts” stand where the interval excludes 0 and p is below 5 % after "
+        f"Holm's correction for the {len(answer.lines)} comparisons of this study. Below {LEAST_SEEDS} seeds there is no verdict. "
+        f"Values on {answer.split} with the {value}."
+    )
+
+
+def signed(value: float, line: Line) -> str:
+    """A difference with its direction in words. Above 0 is better, whatever the metric."""
+    if line.metric is None:
+        return f"{value:+.2f} %"
+    return f"{abs(value):.3g} {'better' if value > 0 else 'worse' if value < 0 else ''}".strip()
+
+
+def _facts(answer: Answer) -> list[tuple[str, str]]:
+    study = answer.study
+    ended = answer.count("finished")
+    return [
+        ("Runs", f"{ended} of {answer.total} finished"),
+        ("Seeds", ", ".join(str(seed) for seed in study.seeds)),
+        ("Tasks", ", ".join(study.base.tasks)),
+        ("Data", study.base.data.own_name),
+        ("Epochs", str(study.base.epochs)),
+        ("Precision", study.precision or "not settled yet"),
+    ]
+
+
+def _verdict_row(line: Line) -> dict[str, str]:
+    said = line.verdict
+    row = {"label": line.label, "task": line.task or "overall", "metric": "mean relative gain over the tasks ↑", "baseline": "–", "value": "–"}
+    if line.metric:
+        row["metric"] = heading(line.metric).partition(": ")[2]
+        if said:
+            row |= {"baseline": f"{line.baseline:.4g}", "value": f"{line.value:.4g}"}
+    if said is None:
+        return row | {"difference": "–", "interval": "–", "n": "0", "p": "–", "odds": "–", "word": "no pair of runs yet", "advice": ""}
+    found = said.difference
+    row |= {"difference": signed(found.mean, line), "n": str(found.n), "word": str(said.word), "advice": said.text.partition(", ")[2]}
+    if said.word == Word.NONE:
+        return row | {"interval": "–", "p": "–", "odds": "–", "advice": said.text.partition("; ")[2]}
+    odds = " · ".join(f"{100 * share:.0f} %" for share in (found.p_worse, found.p_equal, found.p_better))
+    return row | {"interval": f"{signed(found.low, line)} to {signed(found.high, line)}", "p": f"{said.p_corrected:.2g}", "odds": odds}
+
+
+def _cell_rows(answer: Answer) -> list[list[str]]:
+    rows = []
+    for cell in answer.study.cells:
+        gain = answer.delta_m.get(cell.key, (math.nan,))[0]
+        spreads = answer.spreads.get(cell.key, {})
+        rows.append([cell.label, *(number(spreads.get(task)) for task in answer.metrics), f"{gain:+.2f}" if math.isfinite(gain) else "–"])
+    return rows
+
+
+def _grouping_rows(answer: Answer) -> list[list[Any]]:
+    return [
+        [budget, "; ".join(answer.group_names[place] for place in grouping.networks), f"{-grouping.total / len(grouping.serves):+.2f}"]
+        for budget, grouping in answer.groupings.items()
+    ]
+
+
+def _environment(store: RunStore, answer: Answer) -> list[list[str]]:
+    """Devices and versions of the finished runs; several where the runs differ."""
+    found: dict[str, list[str]] = {}
+    for place, status in answer.statuses.items():
+        info = store.get(answer.run_ids[place]).info if status == "finished" else {}
+        facts = {"device": info.get("device_name") or info.get("device"), "precision": info.get("precision")} | dict(info.get("versions", {}))
+        for name, value in facts.items():
+            if value and str(value) not in found.setdefault(name, []):
+                found[name].append(str(value))
+    return [[name.capitalize(), ", ".join(values)] for name, values in found.items() if values]

@@ -1,0 +1,91 @@
+"""The report of a study says what the answer says, runs nothing and asks for nothing."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from mtl_core.studies import study as studies
+from mtl_core.studies.answer import answer_of
+from mtl_core.studies.study_report import study_report
+from tests.studies.test_study import train_all
+
+
+class Page(HTMLParser):
+    """Names and attributes of the elements, and the text of each cell of a table."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.names, self.attributes, self.cells, self.text, self.in_cell = [], [], [], [], False
+        self.feed(page)
+        self.cells = [" ".join(cell.split()) for cell in self.cells]
+
+    def handle_starttag(self, tag, attrs):
+        self.names.append(tag)
+        self.attributes += attrs
+        if tag == "td":
+            self.cells.append("")
+            self.in_cell = True
+        elif self.in_cell:
+            self.cells[-1] += " "
+
+    def handle_endtag(self, tag):
+        if tag == "td":
+            self.in_cell = False
+
+    def handle_data(self, data):
+        self.text.append(data)
+        if self.in_cell:
+            self.cells[-1] += data
+
+
+@pytest.fixture
+def trained(store, base, engine):
+    made = studies.create(store, studies.draft("share", base, {}, range(3)))
+    studies.start(store, made.id)
+    train_all(store)
+    return made
+
+
+def test_it_says_what_the_answer_says(store, trained):
+    answer = answer_of(store, trained)
+    page = Page(study_report(store, answer))
+    words = " ".join(" ".join(page.text).split())
+    for line in answer.lines:
+        assert line.label in page.cells
+    assert page.cells.count("helps") == sum(line.verdict.word == "helps" for line in answer.lines) == 4
+    assert "0.8510 ± 0.0025 (n 3)" in page.cells
+    assert "12 of 12 finished" in words
+    assert trained.to_yaml() in page.text
+    assert sorted(cell for cell in page.cells if cell in answer.run_ids.values()) == sorted(answer.run_ids.values())
+
+
+def test_below_three_seeds_it_has_no_verdict(store, base, engine):
+    made = studies.create(store, studies.draft("share", base, {}, range(2)))
+    studies.start(store, made.id)
+    train_all(store)
+    page = Page(study_report(store, answer_of(store, made)))
+    assert page.cells.count("no verdict 1 seed missing") == 4
+    assert not {"helps", "hurts"} & set(page.cells)
+
+
+def test_a_study_without_runs_has_its_settings(store, base):
+    made = studies.create(store, studies.draft("share", base, {}, [0]))
+    page = study_report(store, answer_of(store, made))
+    assert "0 of 4 finished" in page
+    assert "<h2>Settings" in page
+    assert "<h2>Cells" not in page
+    assert "<h2>Environment" not in page
+
+
+def test_what_people_typed_is_text_and_nothing_is_loaded(store, base):
+    hostile = base.model_copy(update={"name": "<script>alert(1)</script><img src=//evil.example>"})
+    made = studies.create(store, studies.draft("share", hostile, {}, [0]))
+    text = study_report(store, answer_of(store, made))
+    page = Page(text)
+    assert not {"script", "img", "iframe"} & set(page.names)
+    assert "default-src 'none'" in text
+    assert [value for name, value in page.attributes if name in ("src", "href") and not value.startswith("data:")] == []
+    assert not re.search(r"@import|url\((?!#)", text)
