@@ -159,3 +159,44 @@ def test_masks_that_fit_a_turned_picture_both_ways_are_said(tmp_path, orientatio
     examined = examine(tmp_path, propose(tmp_path).spec)
     found = [row.file for row in examined.report.findings if row.kind == "map_of_turned"]
     assert len(found) == (8 if said else 0)
+
+
+WORDS = {
+    "missing": ("regression", {"22 to 59"}, 30),
+    "missing-number": ("regression", {"-999 to 59"}, 35),
+    "texts": ("classification", {"unbekannt"}, 35),
+    "texts-number": ("classification", {"unbekannt", "-999"}, 40),
+}
+
+
+@pytest.mark.parametrize("reading", WORDS)
+def test_words_and_a_sentinel_in_one_column_are_one_question(tmp_path, reading):
+    photos(tmp_path, 40)
+    rows = "".join(f"img{n + 1:03}.png,{'unbekannt' if n % 8 == 0 else -999 if n % 8 == 1 else 20 + n}\n" for n in range(40))
+    (tmp_path / "m.csv").write_text(f"image,age\n{rows}")
+    proposal = propose(tmp_path)
+    assert asked(proposal, "sentinel") is None
+    question = asked(proposal, "words")
+    assert {one.name for one in question.readings} == set(WORDS)
+    [found] = examine(tmp_path, answer(proposal.spec, question, reading)).report.tasks
+    kind, held, labelled = WORDS[reading]
+    assert (found.task.kind, sum(found.labelled.values())) == (kind, labelled)
+    if kind == "regression":
+        assert {f"{found.lowest:g} to {found.highest:g}"} == held
+    else:
+        assert {"unbekannt", "-999"} & set(found.task.classes) == held
+
+
+def test_words_among_numbers_of_classes_or_quantities_are_one_question(tmp_path):
+    photos(tmp_path, 60)
+    rows = "".join(f"img{n + 1:03}.png,{'unclear' if n % 12 == 0 else n % 4 + 1}\n" for n in range(60))
+    (tmp_path / "m.csv").write_text(f"image,stufe\n{rows}")
+    proposal = propose(tmp_path)
+    question = asked(proposal, "words")
+    assert asked(proposal, "whole_numbers") is None
+    kinds = {one.name: answer(proposal.spec, question, one.name).sources[0].model_extra["columns"][0] for one in question.readings}
+    assert {name: (column["kind"], "unclear" in column["missing"]) for name, column in kinds.items()} == {
+        "missing": ("classification", True),
+        "texts": ("classification", False),
+        "missing-quantity": ("regression", True),
+    }

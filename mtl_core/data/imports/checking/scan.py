@@ -25,7 +25,7 @@ from mtl_core.data.imports.formats.annotations.boxes import Boxes, made, usable
 from mtl_core.data.imports.formats.annotations.outlines import MOST_STEPS, Shapes
 from mtl_core.data.imports.formats.annotations.point_sets import PointSet, usable_points
 from mtl_core.data.imports.image_keys import Facts, ImageReader, image_keys
-from mtl_core.data.imports.spec import ImportSpec
+from mtl_core.data.imports.spec import ImportSpec, SourceSpec
 from mtl_core.data.imports.tree import Tree, UnreadableError
 from mtl_core.data.parallel_map import in_threads, one_by_one
 from mtl_core.errors import DataError, MTLError
@@ -313,7 +313,7 @@ class _Examination:
             leaks=tuple(leaks),
             leak_count=leak_count,
             problems=(
-                *problems_with(parts, summaries, images_alone=not self.spec.sources or self.spec.tasks == []),
+                *problems_with(parts, summaries, images_alone=self.spec.tasks == [] or all(map(_gives_nothing, self.spec.sources))),
                 *self.maps.problems(),
                 *specks(self.box_sides),
             ),
@@ -336,3 +336,9 @@ class _Examination:
                     sum_.update((self.dense.get((target.name, key)) or repr(target.values[key])).encode())
                 sum_.update(b"\n")
         return sum_.hexdigest()
+
+
+def _gives_nothing(source: SourceSpec) -> bool:
+    """Whether a source of class folders is kept without a task: its folders are no classes."""
+    options = source.model_extra or {}
+    return source.format == "class_folders" and options.get("task") == ""

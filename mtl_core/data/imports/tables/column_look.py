@@ -140,18 +140,40 @@ def _among_numbers(name: str, sample: Sample, cells: list[str], known: list[tupl
     found = _numbers(name, sample, [cell for cell, _ in known], [value for _, value in known], made)
     if found.column is None or found.column.kind == "left_out":
         return found
-    missing = [*(MISSING if found.column.missing is None else found.column.missing), *sorted(words)]
     counts = Counter(cell for cell in cells if cell.lower() in words)
     listing = ", ".join(f"'{word}' ({count:,})" for word, count in counts.most_common(8))
-    readings = (
-        Reading("missing", "no label; the column holds numbers", {"kind": found.column.kind, "missing": missing}),
-        Reading("texts", "classes, and every number is a class too", {"kind": "classification", "missing": list(MISSING)}),
-    )
-    text = f"'{name}' holds numbers and words. Do the words mean 'no label'?"
+    separate = [asked for asked in found.questions if asked.name not in ("sentinel", "whole_numbers")]
+    joint = next((asked for asked in found.questions if asked not in separate), None)
+    readings = _word_readings(found.column, sorted(words), joint)
+    text = f"'{name}' holds numbers and words. Do the words mean 'no label'?" + (f" {joint.text}" if joint else "")
+    evidence = f"{len(known):,} numbers; {listing}" + (f". {joint.evidence}" if joint else "")
     examples = tuple(dict.fromkeys(key for cell, key in zip(sample.columns[name], sample.keys, strict=True) if cell in counts and key))[:6]
-    question = Question("words", text, readings, "missing", f"{len(known):,} numbers; {listing}", examples)
-    others = [_also_missing(asked, sorted(words)) for asked in found.questions]
-    return Found(found.column.model_copy(update={"missing": missing}), "", [question, *others])
+    question = Question("words", text, readings, "missing", evidence, examples)
+    changes = question.reading("missing").changes
+    return Found(found.column.model_copy(update=dict(changes)), "", [question, *(_also_missing(asked, sorted(words)) for asked in separate)])
+
+
+def _word_readings(column: Column, words: list[str], joint: Question | None) -> tuple[Reading, ...]:
+    """Readings of words among numbers. With another question about the numbers, every pair of answers is a reading: both change the same keys."""
+    own = MISSING if column.missing is None else column.missing
+    kind = {"kind": column.kind} if column.kind != "multi_label" else {}
+    as_classes = {"kind": "classification"} if column.kind != "multi_label" else {}
+    if joint is None:
+        return (
+            Reading("missing", "no label; the column holds numbers", {**kind, "missing": [*own, *words]}),
+            Reading("texts", "classes, and every number is a class too", {**as_classes, "missing": list(own)}),
+        )
+    taken = joint.reading(joint.taken)
+    readings = []
+    for one in (taken, *(reading for reading in joint.readings if reading is not taken)):
+        mark = "" if one is taken else f"-{one.name}"
+        missing = one.changes.get("missing", own)
+        readings.append(Reading(f"missing{mark}", f"no label; the numbers: {one.title}", {**kind, **one.changes, "missing": [*missing, *words]}))
+        if joint.name == "sentinel" or one is taken:  # where every number is a class, a quantity is no reading
+            rest = f"; {one.title}" if joint.name == "sentinel" else ""
+            changes = {**one.changes, "kind": "classification", "missing": list(missing)}
+            readings.append(Reading(f"texts{mark}", f"classes, and every number is a class too{rest}", changes))
+    return tuple(readings)
 
 
 def _also_missing(question: Question, words: list[str]) -> Question:

@@ -27,7 +27,7 @@ LEGACY = {
 }
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", WESTERN, "latin-1", *LEGACY)
 _MOST = 1 << 16  # bytes that are compared
-_WORD = re.compile(r"[^\W\d_]*[^\x00-\x7f][^\s,;\t|\"'().]*")
+_BETWEEN_WORDS = re.compile(r"[\s,;|\"'().:=\[\]{}<>/]+")
 _BESIDE_WORDS = "‘’“”„–—…·«»°µ²³€£®™¿¡\xa0"
 
 
@@ -61,19 +61,24 @@ def fits(content: bytes, encoding: str) -> bool:
     return True
 
 
+def _foreign_words(text: str) -> list[str]:
+    """Words of the text's beginning that are not all ASCII."""
+    return [word for word in _BETWEEN_WORDS.split(text[:_MOST]) if not word.isascii()]
+
+
 def _is_odd(text: str) -> bool:
     """Whether a text read as Western European holds words that no such language has: mostly accented letters, or signs inside."""
     return _has_signs(text) or any(
         set(word) & set("þðýÞÐÝ")
         or re.search(r"[a-zß-ÿ][A-ZÀ-Þ]", word)
         or sum(c > "\x7f" for c in word if c.isalpha()) > max(1, sum(map(str.isalpha, word)) / 2)
-        for word in _WORD.findall(text[:_MOST])
+        for word in _foreign_words(text)
     )
 
 
 def _has_signs(text: str) -> bool:
     """Whether signs that are no letters stand in words, or signs that may stand beside words between letters."""
-    words = [word for word in _WORD.findall(text[:_MOST]) if len(word) > 1]
+    words = [word for word in _foreign_words(text) if len(word) > 1]
     return any(
         (c > "\x7f" and not c.isalpha() and c not in _BESIDE_WORDS)
         or (c in _BESIDE_WORDS and c not in "’·\xa0–—" and word[n - 1 : n].isalpha() and word[n + 1 : n + 2].isalpha())
@@ -90,7 +95,7 @@ def ask_encoding(content: bytes, options: CsvOptions) -> list[Question]:
     readings = []
     for name in every[:6]:
         text = content.decode(name)
-        words = list(dict.fromkeys(_WORD.findall(text[:_MOST])))[:5]
+        words = list(dict.fromkeys(_foreign_words(text)))[:5]
         what = LEGACY.get(name, "Western European")
         readings.append(Reading(name, f"{what}: {', '.join(words)}", {"encoding": name, **_renamed(options, name)}))
     text = f"In which encoding is '{options.file}'? Choose the reading whose words are right."
