@@ -46,7 +46,7 @@ class RunConfig(Strict):
 
     name: str = Field("", max_length=120, description="Title of the run; empty for one made from its settings.")
     data: DataConfig = Field(description="The data set by name, with its options, e.g. {name: digits}.")
-    tasks: dict[str, TaskConfig] = Field(description="Tasks to train together, by the data set's task names.")
+    tasks: dict[str, TaskConfig] = Field(description="Tasks to train together, by the data set's task names. Another order gives other numbers.")
     backbone: PartConfig = Field(description="The network that the tasks share, by name, with its options, e.g. {name: small_cnn}.")
     sharing: PartConfig = Field(PartConfig(name="hard"), description="How the tasks share the network.")
     balancing: PartConfig = Field(PartConfig(name="fixed"), description="How the tasks' losses or gradients are combined.")

@@ -113,4 +113,6 @@ def number(spread: Spread | None, latex: bool = False) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(_SIGNS.get(each) or _SPECIAL.get(each, each) for each in " ".join(text.split()))
+    """Text with LaTeX's own characters escaped. A '[' or '*' at the start, which the line end before it would take as its option, is in braces."""
+    made = "".join(_SIGNS.get(each) or _SPECIAL.get(each, each) for each in " ".join(text.split()) if each.isprintable())
+    return f"{{{made[0]}}}{made[1:]}" if made[:1] in ("[", "*") else made

@@ -130,6 +130,8 @@ def draft(kind: str, base: RunConfig, settings: dict[str, Any], seeds: Sequence[
         ConfigError: an unknown kind, options that do not fit it, seeds that are no seeds, or more than ``MOST_RUNS`` runs.
     """
     checked = validated(StudySettings, settings, "")
+    if len(seeds) > MOST_RUNS:
+        raise ConfigError(Problem("seeds", f"expected at most {MOST_RUNS:,} seeds; found {len(seeds):,}"))
     if not seeds or len(set(seeds)) < len(seeds) or not all(isinstance(seed, int) and 0 <= seed < 2**31 for seed in seeds):
         raise ConfigError(Problem("seeds", f"expected different whole numbers from 0 to 2147483647, at least one; found {list(seeds)}"))
     settled = {key: None if getattr(base, key) == OPEN else getattr(base, key) for key in ("precision", "layout")}

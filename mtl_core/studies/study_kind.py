@@ -88,9 +88,12 @@ class StudyKind:
 
 
 def fingerprint(config: RunConfig) -> str:
-    """The same for configs whose runs give the same numbers with the same seed, precision and layout."""
+    """The same for configs whose runs give the same numbers with the same seed, precision and layout.
+
+    The order of the tasks counts: the heads draw their initial values in it.
+    """
     values = {key: value for key, value in config.to_dict().items() if key not in INDIFFERENT}
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([values, list(config.tasks)], sort_keys=True).encode()).hexdigest()
 
 
 def plain_balancing() -> PartConfig:

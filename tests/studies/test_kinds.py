@@ -93,3 +93,9 @@ def test_methods_keep_their_options_and_meet_a_sweep(base):
     assert cells["method.cagrad.c=0.4"].config.balancing.options == {"c": 0.4}
     assert [key for key, cell in cells.items() if cell.weights] == ["baseline", *(key for key in cells if key.startswith("weights."))]
     assert len([key for key in cells if key.startswith("weights.")]) == 3
+
+
+def test_another_order_of_the_tasks_is_another_run(base):
+    other = base.model_copy(update={"tasks": dict(reversed(base.tasks.items()))})
+    assert list(other.tasks) != list(base.tasks)
+    assert fingerprint(other) != fingerprint(base) == fingerprint(base.model_copy(update={"name": "another"}))

@@ -21,7 +21,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study as studies
 from mtl_core.studies.answer import OVERALL, answer_of
 from mtl_core.studies.estimate import estimate
-from mtl_core.studies.paper_table import frame_of, to_csv, to_latex
+from mtl_core.studies.paper_table import _latex, frame_of, to_csv, to_latex
 from mtl_core.studies.verdict import Word
 
 ROOT = Path(__file__).parents[2]
@@ -205,6 +205,11 @@ def test_the_tables(store, made, engine):
     latex = to_latex(answer)
     assert r"all tasks in one network & 0.8510 $\pm$ 0.0025 (n 3)" in latex
     assert latex.count(r"\begin") == latex.count(r"\end") == 2
+
+
+@pytest.mark.parametrize(("text", "written"), [("[2 pt] a", "{[}2 pt] a"), ("* a", "{*} a"), ("a [2]", "a [2]"), ("a\x1b[2Jb", "a[2Jb")])
+def test_latex_takes_no_option_from_the_start_of_a_row(text, written):
+    assert _latex(text) == written
 
 
 def test_latex_writes_out_what_is_special(store, base):

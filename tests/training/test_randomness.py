@@ -191,3 +191,15 @@ def test_a_method_from_elsewhere_is_taken_to_draw():
     elsewhere = type("Elsewhere", (Fixed,), {"__module__": "somebody.else"})
     assert elsewhere.may_draw()
     assert not type("Says", (Fixed,), {"__module__": "somebody.else", "draws": False}).may_draw()
+
+
+def test_the_order_of_the_tasks_is_part_of_the_config(shared_cache):
+    """Heads draw their initial values in the tasks' order: docs/reproduce.md says so. The shared network, drawn first, is the same."""
+    values = {**DIGITS, "backbone": {"name": "small_cnn", "width": 8}}
+    turned = {**values, "tasks": dict(reversed(values["tasks"].items()))}
+    one, other = (build(resolve(RunConfig.from_dict(each)), shared_cache).network.model for each in (values, turned))
+    shared = dict(other.backbone.named_parameters())
+    assert all(torch.equal(tensor, shared[name]) for name, tensor in one.backbone.named_parameters())
+    [first, *_] = values["tasks"]
+    pairs = zip(one.task_parameters(first), other.task_parameters(first), strict=True)
+    assert not all(torch.equal(mine, theirs) for mine, theirs in pairs)

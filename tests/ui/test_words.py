@@ -132,3 +132,9 @@ def test_how_far_a_run_is_in_words(epoch, said):
 )
 def test_a_share_is_a_plain_number_that_its_title_explains(unit, shown, titled):
     assert (measured(0.125, unit), with_unit("Error", unit)) == (shown, titled)
+
+
+def test_another_order_of_the_same_tasks_is_a_setting_that_differs():
+    table = config_differences({"one": {"tasks": {"a": {}, "b": {}}}, "two": {"tasks": {"b": {}, "a": {}}}})
+    assert table.to_dict("index") == {"order of the tasks": {"one": "a, b", "two": "b, a"}}
+    assert config_differences({"one": {"tasks": {"a": {}}}, "two": {"tasks": {"a": {}, "b": {}}}}).empty

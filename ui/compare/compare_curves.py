@@ -114,8 +114,11 @@ def config_differences(configs: dict[str, dict[str, Any]]) -> pd.DataFrame:
     flat = {name: dict(_flat(config)) for name, config in configs.items()}
     keys = list(dict.fromkeys(key for values in flat.values() for key in values))
     rows = {key: {name: str(values.get(key, "–")) for name, values in flat.items()} for key in keys if key != "name"}
+    orders = {name: list(config.get("tasks", ())) for name, config in configs.items()}
+    if len({frozenset(order) for order in orders.values()}) == 1:  # another order of the same tasks gives other initial values
+        rows["order of the tasks"] = {name: ", ".join(order) for name, order in orders.items()}
     different = {key: row for key, row in rows.items() if len(set(row.values())) > 1}
-    ordered = sorted(different, key=lambda key: any(key not in values for values in flat.values()))
+    ordered = sorted(different, key=lambda key: key in keys and any(key not in values for values in flat.values()))
     return pd.DataFrame.from_dict({key: different[key] for key in ordered}, orient="index", columns=list(configs))
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 from mtl_core.data.imports.formats import FORMATS
 from mtl_core.data.imports.spec import ImportSpec, SplitSpec
 from mtl_core.data.imports.tables.table_options import Column
+from mtl_core.data.imports.tables.text_encodings import ENCODINGS
 from mtl_core.names import task_name_problem
 from mtl_core.tasks import kind_of
 from ui.importing.import_draft import RESIZED, change, draft, place_of, rename_task, tasks_now, value
@@ -23,7 +24,6 @@ from ui.shell.error_boundary import is_ours
 from ui.shell.state import hold, wait_for
 
 DELIMITERS = {",": "comma", ";": "semicolon", "tab": "tab", "|": "bar", "space": "white space"}
-ENCODINGS = ["utf-8-sig", "utf-16", "cp1252", "latin-1"]
 COLUMN_KINDS = list(get_args(Column.model_fields["kind"].annotation))
 COLOURS = {"auto": "As the files are", "grey": "Grey", "colour": "Colour"}
 HOW = {"ratio": "By ratio", "lists": "Given lists", "folders": "Folders", "column": "A column"}
@@ -125,7 +125,7 @@ def _table(table: Any) -> None:
     with left:
         _select("Delimiter", (*where, "delimiter"), list(DELIMITERS), table.delimiter, lambda text: DELIMITERS.get(text, text))
     with middle:
-        _select("Encoding", (*where, "encoding"), ENCODINGS, table.encoding)
+        _select("Encoding", (*where, "encoding"), list(ENCODINGS), table.encoding)
     with right:
         _select("Column with the image's name", (*where, "image_column"), list(table.columns), None)
     st.dataframe(pd.DataFrame(list(table.rows), columns=_distinct(table.columns)), height=180, hide_index=True)

@@ -221,6 +221,16 @@ def index_image(content: bytes) -> np.ndarray:
     return values.astype(np.int32)
 
 
+def palette_of(content: bytes) -> dict[int, tuple[int, int, int]]:
+    """Number -> colour (red, green, blue) of a picture with a palette; empty for others. Only the file's head is read."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            flat = (image.getpalette("RGB") if image.mode == "P" else None) or []
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return {}
+    return {number: (flat[at], flat[at + 1], flat[at + 2]) for number, at in enumerate(range(0, len(flat) - 2, 3))}
+
+
 def colour_image(content: bytes) -> np.ndarray:
     """A mask's colours as red * 65536 + green * 256 + blue: int32 (H, W). Transparent pixels keep their colour.
 

@@ -774,8 +774,8 @@ CASES: dict[str, Case] = {
             "label": ("classification", {f"right/{n}.jpg": colour(n) for n in range(20)}),
             "class": ("classification", {f"{p}/{n}.jpg": p for p in ("left", "right") for n in range(20)}),
         },
-        {"which_folder"},
-        answers={"which_folder": "in-right"},
+        {"which_folder", "views"},
+        answers={"which_folder": "in-right", "views": "classes"},
     ),
     "archives_are_no_classes": Case(
         [f"part_{1 + n // 12}/{FLAT[n]}" for n in range(N)],

@@ -112,7 +112,7 @@ def test_words_among_numbers_are_no_classes(tmp_path):
     proposal = propose(tmp_path)
     assert tasks(proposal)["age"] == ("regression", (), 20)
     assert asked(proposal, "words").taken == "missing"
-    assert "-999" in asked(proposal, "sentinel").text
+    assert "-999" in asked(proposal, "words").text
     assert tasks_after(tmp_path, proposal, "words", "texts")["age"][0] == "classification"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from mtl_core.data.imports.formats.annotations.boxes import Boxes, made, usable
 from mtl_core.data.imports.formats.annotations.outlines import MOST_STEPS, Shapes
 from mtl_core.data.imports.formats.annotations.point_sets import PointSet, usable_points
 from mtl_core.data.imports.image_keys import Facts, ImageReader, image_keys
-from mtl_core.data.imports.spec import ImportSpec
+from mtl_core.data.imports.spec import ImportSpec, SourceSpec
 from mtl_core.data.imports.tree import Tree, UnreadableError
 from mtl_core.data.parallel_map import in_threads, one_by_one
 from mtl_core.errors import DataError, MTLError
@@ -41,6 +42,11 @@ _TURNED = (
     "EXIF rotates this picture, and its {0} state no picture size: they are read in the upright picture. "
     "Check the gallery; if they are wrong, save the picture upright without EXIF orientation"
 )
+_TURNED_MAP = (
+    "EXIF rotates this picture, and its {0} fits it both ways: it is read as the upright picture's. "
+    "Check the gallery; if it is wrong, save the picture upright without EXIF orientation, and the {0} with it"
+)
+_SWAPPED = re.compile(r"\([5-8]\)")  # EXIF orientations that swap the sides
 _DRAFT = 64  # pixels that suffice to compare pictures
 
 
@@ -132,6 +138,7 @@ class _Examination:
 
     def _pictures(self) -> dict[str, Facts]:
         facts, self.repaired, self.turned, self.skipped = {}, set(), set(), 0
+        self.fit_both_ways: set[str] = set()  # turned pictures whose stored pixels have the upright picture's size
         total = len(self.keys)
         each = one_by_one if self.reader.at_hand(self.keys) else in_threads
         for key, found in each(self.keys, self._look, lambda done: self._tell(0.7 * done / total, f"{done:,} of {total:,} pictures")):
@@ -144,6 +151,8 @@ class _Examination:
                 self.findings.add("note" if kind in _NOTES else "repaired", kind, key, sentence)
                 self.repaired |= {key} if kind != "one_level" else set()
                 self.turned |= {key} if kind == "turned" else set()
+                square = found[0].size[0] == found[0].size[1]
+                self.fit_both_ways |= {key} if kind == "turned" and (square or not _SWAPPED.search(sentence)) else set()
         return facts
 
     def _look(self, key: str) -> tuple[Facts, tuple] | UnreadableError:
@@ -199,6 +208,9 @@ class _Examination:
             each = one_by_one if boxes or work == self._points else in_threads  # boxes and points are read already
             done = each(keys, lambda key, t=target, w=work: w(t, key, facts[key].size), lambda _, s=share, t=target: self._tell(s, t.name))
             for key, (value, said, digest) in done:
+                if work in (self._mask, self._depth) and value is not None and key in self.fit_both_ways and not isinstance(value, Shapes):
+                    what = "mask" if work == self._mask else "map"
+                    said = [*said, ("note", "map_of_turned", _TURNED_MAP.format(what))]
                 for outcome, kind, sentence in said:
                     self.findings.add(outcome, kind, key, sentence, target.name)
                 if boxes:
@@ -301,7 +313,7 @@ class _Examination:
             leaks=tuple(leaks),
             leak_count=leak_count,
             problems=(
-                *problems_with(parts, summaries, images_alone=not self.spec.sources or self.spec.tasks == []),
+                *problems_with(parts, summaries, images_alone=self.spec.tasks == [] or all(map(_gives_nothing, self.spec.sources))),
                 *self.maps.problems(),
                 *specks(self.box_sides),
             ),
@@ -324,3 +336,9 @@ class _Examination:
                     sum_.update((self.dense.get((target.name, key)) or repr(target.values[key])).encode())
                 sum_.update(b"\n")
         return sum_.hexdigest()
+
+
+def _gives_nothing(source: SourceSpec) -> bool:
+    """Whether a source of class folders is kept without a task: its folders are no classes."""
+    options = source.model_extra or {}
+    return source.format == "class_folders" and options.get("task") == ""

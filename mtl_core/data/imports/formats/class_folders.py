@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import Field
@@ -29,6 +30,12 @@ _ARRANGED = re.compile(
     r"|(?:19|20)\d\d(?:[-_]?\d\d){0,2}",
     re.IGNORECASE,
 )
+_VIEWS = re.compile(
+    r"(?:im(?:age|g)?s?|pic(?:ture)?s?|cam(?:era)?|view|time|t)?[-_ ]?"
+    r"(?:left|right|before|after|pre|post|a|b|[0-3]|t[0-3]|rgb|ir|nir|thermal|infrared|vis(?:ible)?|front|rear"
+    r"|input|output|target|source|hazy|blurr?(?:ed|y)?|sharp|noisy|clean|degraded|restored|hr|lr)[-_ ]?(?:im(?:age|g)?s?|cam(?:era)?|view)?",
+    re.IGNORECASE,
+)  # names of folders that hold other views of one scene
 Folders = tuple[str, ...]
 
 
@@ -40,7 +47,7 @@ class ClassFoldersOptions(FormatOptions):
     not_classes: list[str] | None = Field(
         None, description="Names of folders that are no class wherever they stand, such as train, val or images; null: train, val, test on top."
     )
-    task: str = Field("class", description="Name of the task.")
+    task: str = Field("class", description="Name of the task; empty for none.")
     names: dict[str, str] = Field(default_factory=dict, description="Folder -> class name, where it is another one.")
     classes: list[str] = Field(default_factory=list, description="Class names in order; empty for those found.")
 
@@ -59,6 +66,8 @@ class ClassFolders(Format):
         return _Look(keys).guesses() if keys else []
 
     def read(self, context: Context) -> list[Targets]:
+        if not self.options.task:
+            return []
         folder = self.options.folder.strip("/")
         prefix = f"{folder}/" if folder else ""
         found = {}
@@ -152,6 +161,8 @@ class _Look:
         if second == "shared":
             return self._crossed(above)
         guesses = [self._guess(above, 1, "class")]
+        if self._are_views(above):
+            guesses[0].questions.append(self._view_question(above, guesses[0]))
         if plain:
             guesses[0].questions.append(self._plain_question(above, plain, paired))
         if second == "own":
@@ -199,8 +210,8 @@ class _Look:
         }
         where = f"in '{folder}'" if folder else "at the top"
         what = "folders of images" if level == 1 else "folders of the second level"
-        note = f"{len(names)} {what} {where}, taken as classes: {', '.join(in_order(set(names))[:8])}"
-        return Guess(options, labelled={"class": sum(names.values())}, notes=[note], questions=self._spelling(images, names, options))
+        notes = [f"{len(names)} {what} {where}, taken as classes: {', '.join(in_order(set(names))[:8])}", *_joint(names)]
+        return Guess(options, labelled={"class": sum(names.values())}, notes=notes, questions=self._spelling(images, names, options))
 
     def _spelling(self, images: list[str], names: Counter[str], options: dict[str, Any]) -> list[Question]:
         """The question about folder names that differ in spelling. They are one class if none are siblings, as train/Dog and val/dog."""
@@ -231,6 +242,28 @@ class _Look:
                 return True
         return False
 
+    def _are_views(self, above: Folders) -> bool:
+        """Whether two or three folders are named as views of one scene, and hold pictures of the same names."""
+        names = list(self.below[above])
+        if len(names) > 3 or not all(_VIEWS.fullmatch(name) and not name.isdigit() for name in names):
+            return False
+        stems = [{stem_of(key) for key in self._images((*above, name))} for name in names]
+        return len(set.intersection(*stems)) >= 0.9 * max(map(len, stems))
+
+    def _view_question(self, above: Folders, guess: Guess) -> Question:
+        """Ask whether folders such as 'left' and 'right' are classes. Until the answer they give no class."""
+        names = in_order(set(self.below[above]))
+        readings = (
+            Reading("views", "views of the same scenes, no classes", {"task": ""}),
+            Reading("classes", f"classes: {', '.join(names)}", {"task": guess.options["task"]}),
+        )
+        guess.options["task"] = ""
+        guess.notes = [f"The folders {', '.join(map(repr, names))} hold pictures of the same names: they are asked about."]
+        evidence = f"Their pictures have the same names, such as '{stem_of(self._images((*above, names[0]))[0])}'. Views of one scene may come "
+        evidence += "into different parts of the data: to use one folder only, leave the others out ('images.exclude')"
+        examples = tuple(key for name in names for key in self._images((*above, name))[:2])
+        return Question("views", f"Are the folders {' and '.join(map(repr, names))} classes?", readings, "views", evidence, examples)
+
     def _plain_question(self, above: Folders, plain: list[str], paired: bool) -> Question:
         names = list(self.below[above])
         every = self._guess(above, 1, "class").options["not_classes"]
@@ -242,6 +275,15 @@ class _Look:
         text = f"Is the folder {' or '.join(repr(name) for name in plain)} a class beside the others?"
         examples = tuple(self._images((*above, plain[0]))[:3])
         return Question("plain_folder", text, readings, "classes", evidence, examples)
+
+
+def _joint(names: Iterable[str]) -> list[str]:
+    """A note on folders whose names join those of others, such as 'red+square' beside 'red' and 'square'."""
+    known = set(names)
+    joint = [name for name in in_order(known) if len(parts := re.split(r"\s*(?:[+&,]|\band\b)\s*", name)) > 1 and known.issuperset(parts)]
+    if not joint:
+        return []
+    return [f"'{joint[0]}' joins the names of other folders. Each folder is one class here; for several labels of a picture write a table."]
 
 
 def _shared_folder(keys: list[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mtl_core.data.imports.formats import Context
+from mtl_core.data.imports.formats.annotations.point_sets import MOST_POINTS
 from mtl_core.data.imports.looking.json_files import load
 from mtl_core.data.imports.picture_reading import is_picture
 from mtl_core.data.imports.tree import UnreadableError
@@ -73,7 +74,7 @@ def pose_file(context: Context, names: str, folder: str) -> PoseFile:
         except (UnreadableError, UnicodeDecodeError, ConfigError):
             continue
         shape = data.get("kpt_shape") if isinstance(data, dict) else None
-        if isinstance(shape, list) and len(shape) == 2 and all(isinstance(n, int) and 0 < n < 10_000 for n in shape) and shape[1] in (2, 3):
+        if isinstance(shape, list) and len(shape) == 2 and all(isinstance(n, int) and 0 < n <= MOST_POINTS for n in shape) and shape[1] in (2, 3):
             mirror = data.get("flip_idx")
             return PoseFile(shape, mirror if isinstance(mirror, list) else [], _point_names(data.get("kpt_names")))
     return PoseFile()

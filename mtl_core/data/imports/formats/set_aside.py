@@ -119,7 +119,9 @@ def ask_what(context: Context, pair: Pair, pictures: set[str]) -> None:
     if taken == "left_out":
         context.aside.setdefault(field_, []).extend(values)
         context.not_understood(words, "seen, not understood: whether they are pictures or belong to pictures is asked; left out until then", number)
-    evidence = f"{number:,} files have the names of '{pair.images.words()}'. They hold {_holds(pair.kind)}; those hold {_holds(pair.picture_kind)}."
+    one = len({content.kind for content in pair.contents.values()}) < 2
+    held = _holds(pair.kind) if one else "pixels of several kinds"
+    evidence = f"{number:,} files have the names of '{pair.images.words()}'. They hold {held}; those hold {_holds(pair.picture_kind)}."
     examples = tuple(picture for _, picture in pair.pairs[:3]) + tuple(file for file, _ in pair.pairs[:3])
     context.questions.append(Question("what", f"What are the files '{words}'?", (out, own), taken, evidence, examples))
 
@@ -157,5 +159,6 @@ def set_orphans_aside(context: Context, pairs: list[Pair]) -> None:
         same = [parts[0] if len(set(parts)) == 1 else "*" for parts in zip(*(folder.split("/")[:-1] for folder in folders), strict=False)]
         pattern = "/".join([*same, last]) if len({folder.count("/") for folder in folders}) == 1 else ""
         context.aside.setdefault("exclude", []).extend([pattern] if pattern else folders)
-        reason = "seen, not understood: they look like masks, but no picture has their names. Left out of the pictures; name them as their pictures"
+        reason = "seen, not understood: they look like masks or depth maps, but no picture has their names. "
+        reason += "Left out of the pictures; name them as their pictures"
         context.not_understood(f"{pattern or folders[0]}/*", reason, len(names))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from mtl_core.data.imports.looking.questions import Question, Reading
+from mtl_core.data.imports.tables.cells import number
 from mtl_core.data.imports.tables.column_sample import Found, Sample
 from mtl_core.data.imports.tables.column_words import CLASSES, PROVENANCE, is_group, is_identifier, is_quantity, means, words_of
 from mtl_core.data.imports.tables.table_options import MISSING, Column
@@ -52,6 +54,10 @@ def _numbers(name: str, sample: Sample, cells: list[str], values: list[float], m
         return Found(None, f"every cell is {cells[0]}")
     unit = _UNITS.get(words_of(name)[-1], "") if words_of(name) and len(words_of(name)) > 1 else ""
     quantity = Column(**made | ({"task": "value"} if sample.is_list else {}), kind="regression", unit=unit)
+    if different == count and _are_times(values):
+        return Found(quantity.model_copy(update={"kind": "left_out"}), "its numbers are points in time (seconds or parts of them since 1970)")
+    if different == count and not sample.headed and _name_their_images(name, sample):
+        return Found(quantity.model_copy(update={"kind": "left_out"}), "its cells are the names of the images")
     whole = all(np.isfinite(value) and value == int(value) and abs(value) < 1e15 for value in values)
     if not whole:
         return _with_sentinels(quantity, cells, values)
@@ -90,23 +96,84 @@ def _numbers(name: str, sample: Sample, cells: list[str], values: list[float], m
     return Found(classes.model_copy(update={"unit": unit, "kind": "classification" if taken == "classes" else "regression"}), "", [question])
 
 
+def attribute_column(columns: Mapping[str, list[str]], keys: list[str | None]) -> str:
+    """The column of a long table that says what a row is about; '' if there is none.
+
+    Every image has the same cells in it, each once, and no cell of another column goes with two of them.
+    """
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, key in enumerate(keys):
+        if key:
+            rows[key].append(row)
+    if len(rows) < 4 or len(columns) < 2 or min(map(len, rows.values())) < 2:
+        return ""
+    for name, cells in columns.items():
+        sets = {tuple(sorted(cells[row] for row in numbers)) for numbers in rows.values()}
+        if len(sets) != 1 or len(set(first := next(iter(sets)))) < len(first) or not any(cell and not number(cell) for cell in first):
+            continue
+        others = [other for other in columns if other != name]
+        if any(_is_told(columns[other], cells) for other in others):
+            return name
+    return ""
+
+
+def _is_told(values: list[str], about: list[str]) -> bool:
+    """Whether each value goes with one attribute only, and values repeat."""
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for value, kind in zip(values, about, strict=True):
+        kinds[value].add(kind)
+    return all(len(found) == 1 for found in kinds.values()) and len(kinds) > len(set(about)) and len(kinds) < len(values)
+
+
+def _are_times(values: list[float]) -> bool:
+    """Whether all numbers are times from 2001 to 2040, in seconds, milliseconds, microseconds or nanoseconds since 1970."""
+    return len(values) > 2 and any(all(1e9 * unit <= value <= 2.2e9 * unit for value in values) for unit in (1, 1e3, 1e6, 1e9))
+
+
+def _name_their_images(name: str, sample: Sample) -> bool:
+    pairs = [(cell, key.rpartition("/")[2].rpartition(".")[0]) for cell, key in zip(sample.columns[name], sample.keys, strict=True) if key]
+    return bool(pairs) and all(cell == stem for cell, stem in pairs)
+
+
 def _among_numbers(name: str, sample: Sample, cells: list[str], known: list[tuple[str, float]], words: set[str], made: dict[str, Any]) -> Found:
     """A column of numbers with a few words such as 'unknown', and the question whether the words mean 'no label'."""
     found = _numbers(name, sample, [cell for cell, _ in known], [value for _, value in known], made)
     if found.column is None or found.column.kind == "left_out":
         return found
-    missing = [*(MISSING if found.column.missing is None else found.column.missing), *sorted(words)]
     counts = Counter(cell for cell in cells if cell.lower() in words)
     listing = ", ".join(f"'{word}' ({count:,})" for word, count in counts.most_common(8))
-    readings = (
-        Reading("missing", "no label; the column holds numbers", {"kind": found.column.kind, "missing": missing}),
-        Reading("texts", "classes, and every number is a class too", {"kind": "classification", "missing": list(MISSING)}),
-    )
-    text = f"'{name}' holds numbers and words. Do the words mean 'no label'?"
+    separate = [asked for asked in found.questions if asked.name not in ("sentinel", "whole_numbers")]
+    joint = next((asked for asked in found.questions if asked not in separate), None)
+    readings = _word_readings(found.column, sorted(words), joint)
+    text = f"'{name}' holds numbers and words. Do the words mean 'no label'?" + (f" {joint.text}" if joint else "")
+    evidence = f"{len(known):,} numbers; {listing}" + (f". {joint.evidence}" if joint else "")
     examples = tuple(dict.fromkeys(key for cell, key in zip(sample.columns[name], sample.keys, strict=True) if cell in counts and key))[:6]
-    question = Question("words", text, readings, "missing", f"{len(known):,} numbers; {listing}", examples)
-    others = [_also_missing(asked, sorted(words)) for asked in found.questions]
-    return Found(found.column.model_copy(update={"missing": missing}), "", [question, *others])
+    question = Question("words", text, readings, "missing", evidence, examples)
+    changes = question.reading("missing").changes
+    return Found(found.column.model_copy(update=dict(changes)), "", [question, *(_also_missing(asked, sorted(words)) for asked in separate)])
+
+
+def _word_readings(column: Column, words: list[str], joint: Question | None) -> tuple[Reading, ...]:
+    """Readings of words among numbers. With another question about the numbers, every pair of answers is a reading: both change the same keys."""
+    own = MISSING if column.missing is None else column.missing
+    kind = {"kind": column.kind} if column.kind != "multi_label" else {}
+    as_classes = {"kind": "classification"} if column.kind != "multi_label" else {}
+    if joint is None:
+        return (
+            Reading("missing", "no label; the column holds numbers", {**kind, "missing": [*own, *words]}),
+            Reading("texts", "classes, and every number is a class too", {**as_classes, "missing": list(own)}),
+        )
+    taken = joint.reading(joint.taken)
+    readings = []
+    for one in (taken, *(reading for reading in joint.readings if reading is not taken)):
+        mark = "" if one is taken else f"-{one.name}"
+        missing = one.changes.get("missing", own)
+        readings.append(Reading(f"missing{mark}", f"no label; the numbers: {one.title}", {**kind, **one.changes, "missing": [*missing, *words]}))
+        if joint.name == "sentinel" or one is taken:  # where every number is a class, a quantity is no reading
+            rest = f"; {one.title}" if joint.name == "sentinel" else ""
+            changes = {**one.changes, "kind": "classification", "missing": list(missing)}
+            readings.append(Reading(f"texts{mark}", f"classes, and every number is a class too{rest}", changes))
+    return tuple(readings)
 
 
 def _also_missing(question: Question, words: list[str]) -> Question:

@@ -17,11 +17,12 @@ from mtl_core.data.imports.looking.questions import Question
 from mtl_core.data.imports.picture_reading import MOST_BYTES, read_picture
 from mtl_core.data.imports.tables.box_look import BoxColumns, look_at_boxes
 from mtl_core.data.imports.tables.class_lists import ClassLists
-from mtl_core.data.imports.tables.column_look import look_at_column
+from mtl_core.data.imports.tables.column_look import attribute_column, look_at_column
 from mtl_core.data.imports.tables.column_sample import Sample
 from mtl_core.data.imports.tables.indicator_look import indicator_groups
 from mtl_core.data.imports.tables.split_columns import group_values, parts_of_column
 from mtl_core.data.imports.tables.table_files import table_files
+from mtl_core.data.imports.tables.table_kin import ask_second_table, class_of_list, is_list_of_one_class, without_overlap
 from mtl_core.data.imports.tables.table_opening import NoTableError, Opened, open_table
 from mtl_core.data.imports.tables.table_options import Column, CsvOptions
 from mtl_core.data.imports.tables.table_questions import (
@@ -33,7 +34,8 @@ from mtl_core.data.imports.tables.table_questions import (
     ask_same,
     ask_unlisted,
 )
-from mtl_core.data.imports.tables.table_reading import RECORDS, doubles
+from mtl_core.data.imports.tables.table_reading import MOST_CSV_BYTES, RECORDS, doubles
+from mtl_core.data.imports.tables.text_encodings import ask_encoding
 from mtl_core.data.imports.tables.via_regions import is_via, look_at_via
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import DataError
@@ -60,11 +62,30 @@ def look_at_tables(context: Context) -> list[Guess]:
         else:
             alike[tuple(opened.names), opened.options.header].append(opened)
     guesses: list[Guess] = []
-    for number, tables in enumerate(alike.values()):
-        guesses += _guesses_of(context, tables, lists, f"tables-{number}" if len(tables) > 1 else "")
+    number = 0
+    for tables in alike.values():
+        ones, tables = [table for table in tables if is_list_of_one_class(table)], [table for table in tables if not is_list_of_one_class(table)]
+        guesses += [_guess_of_list(context, table) for table in ones]
+        groups = without_overlap(tables)
+        for group in groups:
+            number += 1
+            found = _guesses_of(context, group, lists, f"tables-{number}" if len(group) > 1 else "")
+            if group is not groups[0]:
+                names = {name for guess in (*guesses, *found) for name in guess.labelled}
+                for table in group:
+                    ask_second_table(found, groups[0][0], table, names)
+            guesses += found
     lists.tell(context)
     ask_unlisted(context, guesses)
     return guesses
+
+
+def _guess_of_list(context: Context, table: Opened) -> Guess:
+    """The guess for a list that says of each image whether it has one class."""
+    own = table.options.model_copy(update={"columns": [class_of_list(table)]})
+    context.understood(table.options.file, _words(own, table, None, {}))
+    notes = [f"{_note(own, table)} Its numbers say whether an image has the class: 1 yes, -1 no, 0 not labelled."]
+    return Guess(brief(own), labelled={own.columns[0].task: table.count}, table=_shown(table, own), notes=notes)
 
 
 def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark: str) -> list[Guess]:
@@ -88,6 +109,7 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
         options = options.model_copy(update={"box_empty": "no_object"})
     has_targets = bool(options.box or options.indicators or any(column.kind != "left_out" for column in options.columns))
     questions += ask_image_column(context, options, sample)
+    questions += _ask_encoding(context, options)
     guesses = []
     for table in tables:
         file = table.options.file
@@ -101,7 +123,12 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
         guess = Guess(_holding(brief(own), questions), table=_shown(table, own), alike=mark, questions=[] if guesses else list(questions))
         guess.questions += ask_folder(table, _first_keys(sample))
         _holding(guess.options, guess.questions)
-        guess.notes = [_note(own, table), *(boxes.notes if not guesses else []), *([_left(file, left)] if left and not guesses else [])]
+        guess.notes = [
+            _note(own, table),
+            *_unnamed(context, tables, own, bool(guesses)),
+            *(boxes.notes if not guesses else []),
+            *([_left(file, left)] if left and not guesses else []),
+        ]
         guess.splits = {"how": "column", "file": file if len(tables) == 1 else "", "column": splits[0], **splits[1]} if splits else None
         guess.groups = dict(groups)
         guess.labelled = {column.task: table.count for column in own.columns if column.kind != "left_out"} | ({"box": table.count} if own.box else {})
@@ -115,6 +142,24 @@ def brief(options: CsvOptions) -> dict[str, Any]:
     usual = ("file", "delimiter", "encoding", "header", "decimal", "image_column", "image_prefix", "image_digits", "columns", "box", "box_form")
     values = options.model_dump(mode="json", exclude_defaults=True)
     return {name: value for name, value in options.model_dump(mode="json").items() if name in usual} | values
+
+
+def _ask_encoding(context: Context, options: CsvOptions) -> list[Question]:
+    if options.file.lower().endswith(RECORDS):
+        return []
+    return ask_encoding(context.tree.read(options.file, MOST_CSV_BYTES), options)
+
+
+def _unnamed(context: Context, tables: list[Opened], options: CsvOptions, later: bool) -> list[str]:
+    """A note on rows without an image and on images without a row, where every row was looked at. Tables of boxes have a question for the latter."""
+    if later or any(table.count > len(table.rows) for table in tables):
+        return []
+    rows, lost = sum(len(table.rows) for table in tables), sum(table.keys.count(None) for table in tables)
+    named = {key for table in tables for key in table.keys if key}
+    bare = 0 if options.box else sum(key not in named for key in context.index.keys)
+    what = " and ".join([f"'{tables[0].options.file}'", *([f"{len(tables) - 1} more"] if len(tables) > 1 else [])])
+    notes = [f"{lost:,} of {rows:,} rows of {what} name no image of this set: they are not used."] if lost else []
+    return notes + ([f"{bare:,} of {len(context.index):,} images have no row in {what}: they get no label from it."] if bare else [])
 
 
 def _holding(options: dict[str, Any], questions: list[Question]) -> dict[str, Any]:
@@ -184,6 +229,11 @@ def _columns(sample: Sample, options: CsvOptions, boxes: BoxColumns, sizes: dict
         if name not in taken and _is_picture_size(name, sample, sizes):
             left[name] = "it is the picture's size"
             taken.add(name)
+    about = attribute_column({name: cells for name, cells in sample.columns.items() if name not in {*taken, *groups}}, sample.keys)
+    if about:
+        kinds = ", ".join(repr(cell) for cell in list(dict.fromkeys(sample.columns[about]))[:6])
+        why = f"'{about}' says in each row what the row is about ({kinds}): write one row for each image, with a column for each of them"
+        return {"columns": [], "indicators": []}, left | dict.fromkeys(set(sample.columns) - taken, why), questions, splits, groups
     indicators = []
     for number, (group, open_) in enumerate(indicator_groups(sample.columns, {*taken, *groups})):
         indicators.append(group)

@@ -20,6 +20,7 @@ from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.errors import DataError
 
 _HEAD = 1 << 20  # characters read to detect delimiter and header
+_MOST_COLUMNS = 2000  # of a table that is looked at
 _TRIED = 400  # cells that are looked up as image names
 _SAMPLE, _RUN = 12_000, 24  # rows looked at, in runs, so that several rows of an image stay together
 _IMAGE_WORDS = frozenset(
@@ -82,6 +83,10 @@ def open_table(context: Context, file: str) -> Opened:
     for options in tries[:4]:
         findings = Findings()
         names, rows = read_table(Context(context.tree, context.index, findings), options)
+        if len(names) > _MOST_COLUMNS:
+            raise NoTableError(
+                f"it has {len(names):,} columns; at most {_MOST_COLUMNS:,} are looked at. Write those with labels into a table of their own"
+            )
         sample = spread(rows)
         named, hits = _image_column(context, options, names, sample)
         if named is None:

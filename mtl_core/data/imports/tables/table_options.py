@@ -54,7 +54,10 @@ class CsvOptions(FormatOptions):
 
     file: str = Field("", description="The file: text (csv, tsv, txt), xlsx, parquet, JSON lines or JSON.")
     delimiter: str = Field(",", description="Separator of cells in a text; 'space' for any white space, 'tab' for tabs.")
-    encoding: str = Field("utf-8-sig", description="Encoding of a text: utf-8-sig, utf-16, cp1252 or latin-1.")
+    encoding: str = Field(
+        "utf-8-sig",
+        description="Encoding of a text: utf-8-sig, utf-16, cp1250 to cp1254, latin-1, cp932, gb18030, big5, cp949, mac_roman, cp850.",
+    )
     sheet: str = Field("", description="Sheet of an xlsx; empty for the first.")
     skip_lines: int = Field(0, ge=0, le=1000, description="Lines of a text before its header or first row.")
     header: bool = Field(True, description="Whether the first row names the columns; without it they are column_1, column_2 ...")

@@ -12,7 +12,8 @@ from mtl_core.data.imports.checking.check_report import Findings
 from mtl_core.data.imports.formats import Context
 from mtl_core.data.imports.tables.record_rows import json_lines_table, json_table, parquet_table, xlsx_table
 from mtl_core.data.imports.tables.table_options import CsvOptions
-from mtl_core.data.imports.tables.text_rows import ENCODINGS, text_rows
+from mtl_core.data.imports.tables.text_encodings import ENCODINGS
+from mtl_core.data.imports.tables.text_rows import text_rows
 from mtl_core.data.imports.tree import Tree, UnreadableError
 from mtl_core.errors import DataError
 
@@ -48,7 +49,7 @@ def read_table(context: Context, options: CsvOptions) -> tuple[list[str], Rows]:
 
 def _read(context: Context, options: CsvOptions) -> tuple[list[str], Rows]:
     if options.encoding not in ENCODINGS:
-        raise DataError(f"'{options.file}': encoding '{options.encoding}' is not known; expected utf-8-sig, utf-16, cp1252 or latin-1")
+        raise DataError(f"'{options.file}': encoding '{options.encoding}' is not known; expected {', '.join(ENCODINGS)}")
     ending = PurePosixPath(options.file).suffix.lower()
     try:
         content = context.tree.read(options.file, MOST_CSV_BYTES)

@@ -6,25 +6,22 @@ import csv
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from mtl_core.data.imports.tree import UnreadableError
+from mtl_core.data.imports.tables.text_encodings import encodings
 from mtl_core.errors import DataError
 
 MOST_ROWS = 5_000_000
 _MOST_LINES = 200  # most lines of one record; a quoted cell may contain line ends
-ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1")
 _Rows = Iterator[tuple[int, list[str]]]
 
 
 def decoded(content: bytes) -> tuple[str, str]:
-    """(encoding, text) with the first encoding that fits."""
-    marks = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig"), (b"", "cp1252"), (b"", "latin-1"))
-    for mark, encoding in marks:
-        if content.startswith(mark):
-            try:
-                return encoding, content.decode(encoding)
-            except UnicodeError:
-                continue
-    raise UnreadableError("no encoding fits")
+    """(encoding, text) with the likeliest encoding.
+
+    Raises:
+        UnreadableError: none fits.
+    """
+    encoding = encodings(content)[0]
+    return encoding, content.decode(encoding)
 
 
 def text_rows(text: str, delimiter: str, file: str, odd: Callable[[int, str, str], None] | None = None) -> _Rows:

@@ -10,6 +10,7 @@ from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.formats import Context, Guess
 from mtl_core.data.imports.formats.annotations.objects import number, picture_size, same_id, unlisted_question
 from mtl_core.data.imports.formats.annotations.point_look import mirror_question, proposed_points, several_question
+from mtl_core.data.imports.formats.annotations.point_sets import MOST_POINTS
 from mtl_core.data.imports.formats.image_index import PART_WORDS, AmbiguousImageError, is_inner
 from mtl_core.data.imports.formats.stated_sizes import size_question
 from mtl_core.data.imports.looking.questions import Question, Reading
@@ -95,6 +96,9 @@ class CocoLook:
                 groups.setdefault((length // 3, names), []).append(category)
         proposed, several, images, most = [], Counter(), set(), 0
         for (count, names), categories in groups.items():
+            if count > MOST_POINTS:
+                notes.append(f"'{self.file}': objects of {count:,} points each: at most {MOST_POINTS:,} can be learnt, so they are not read")
+                continue
             classes = [str(self.categories[category].get("name")) for category in categories]
             task = "points" if len(groups) == 1 else suggested_task_name(f"points_{classes[0]}")
             skeleton = self.categories[categories[0]].get("skeleton")

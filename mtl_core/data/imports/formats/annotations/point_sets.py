@@ -38,9 +38,9 @@ class PointTask(Strict):
     @model_validator(mode="after")
     def _agree(self) -> PointTask:
         count = len(self.names)
-        twice = sorted({name for name in self.names if self.names.count(name) > 1})
         if not 0 < count <= MOST_POINTS:
             raise ValueError(f"names: expected 1 to {MOST_POINTS:,} points, found {count:,}")
+        twice = sorted({name for name in self.names if self.names.count(name) > 1})
         if twice:
             raise ValueError(f"names: '{twice[0]}' occurs twice; each point needs a name of its own")
         for edge in self.edges:

@@ -49,6 +49,7 @@ class _Seen:
     sizes: dict[str, tuple[int, int] | None] = field(default_factory=dict)  # key -> size stated in the file
     open_names: dict[str, list[str]] = field(default_factory=dict)  # XML -> pictures that differ only in their ending
     at_border: list[str] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)  # stated name of a picture that is not there -> the picture of the name of the XML
 
 
 class Voc(Format):
@@ -83,9 +84,14 @@ class Voc(Format):
             questions = [*_origin_question(seen), *_extension_question(seen, options), *unlisted_question(context, seen.keys, "XML")]
             questions += size_question(context, seen.sizes, options)
             where = "with corners from 0" if seen.zeros else "with corners from 1"
+            notes = []
+            if seen.renamed:
+                stated, key = next(iter(seen.renamed.items()))
+                absent = f"{len(seen.renamed):,} XML files name a picture that is not there, such as '{stated}'"
+                notes = [f"{absent}: the picture of the XML's name is taken ('{key}')"]
             note = f"'{folder or '.'}': {seen.files:,} XML files with {seen.boxes:,} boxes of {', '.join(sorted(seen.names)[:8])}, {where}"
             context.understood(f"{folder}/*.xml" if folder else "*.xml", "Pascal VOC", seen.files)
-            guesses.append(Guess(options, labelled={name: len(seen.keys)}, notes=[note], questions=questions))
+            guesses.append(Guess(options, labelled={name: len(seen.keys)}, notes=[note, *notes], questions=questions))
         return guesses
 
     def read(self, context: Context) -> list[Targets]:
@@ -256,6 +262,9 @@ def _quiet(context: Context, root: Element, file: str, seen: _Seen) -> str | Non
                 seen.keys |= dict.fromkeys(fits)
             continue
         if key:
+            stated = (root.findtext("filename") or "").strip()
+            if name != stated and stated and stem_of(stated) != stem_of(file):
+                seen.renamed[stated] = key
             return key
     return None
 

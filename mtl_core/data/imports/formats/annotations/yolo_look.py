@@ -10,6 +10,7 @@ import numpy as np
 
 from mtl_core.data.imports.formats import Context, stem_of
 from mtl_core.data.imports.formats.annotations.point_look import mirror_question, proposed_points, several_question
+from mtl_core.data.imports.formats.annotations.point_sets import MOST_POINTS
 from mtl_core.data.imports.formats.class_names import PoseFile, name_files, names_in
 from mtl_core.data.imports.looking.questions import Question, Reading
 from mtl_core.data.imports.tree import UnreadableError
@@ -190,7 +191,7 @@ def ask_about_points(lines: TextLines, pose: PoseFile, options: dict, notes: lis
         evidence += "Turned boxes always have four corners; outlines rarely all do. "
         taken = "turned"
     for step in (2, 3):
-        if (length - 5) % step == 0 and length != 9:
+        if (length - 5) % step == 0 and length != 9 and (length - 5) // step <= MOST_POINTS:
             kept = [(length - 5) // step, step]
             points, said = proposed_points("points", [], kept[0])
             changes = {"points": "pose", "keypoints": kept, "segments": "", "named_points": [points]}

@@ -10,12 +10,12 @@ import numpy as np
 
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.formats import Context
-from mtl_core.data.imports.formats.maps.mask_class_lists import CITYSCAPES, VOC, ClassList, hex_of, is_unlabelled, voc_colour
+from mtl_core.data.imports.formats.maps.mask_class_lists import CITYSCAPES, VOC, ClassList, Colour, hex_of, is_unlabelled, voc_colour
 from mtl_core.data.imports.formats.set_aside import files_of
 from mtl_core.data.imports.looking.dense_sizes import ask
 from mtl_core.data.imports.looking.pairing import Pair
 from mtl_core.data.imports.looking.questions import Question, Reading
-from mtl_core.data.imports.picture_reading import MOST_BYTES, colour_image, index_image
+from mtl_core.data.imports.picture_reading import MOST_BYTES, colour_image, index_image, palette_of
 from mtl_core.data.imports.tree import UnreadableError
 
 _MOST_SCANNED = 400  # most masks whose every pixel is read
@@ -36,6 +36,13 @@ class Scan:
     counted: set = field(default_factory=set)  # the n of masks that hold exactly the numbers 1 to n
     uncounted: int = 0  # other masks
     sizes: Counter = field(default_factory=Counter)
+    palette: dict[int, Colour] = field(default_factory=dict)  # number -> its colour, of the first mask with a palette
+
+    @property
+    def are_single(self) -> bool:
+        """Whether most numbers or colours occur in one mask only, and masks have several of them: those of single objects."""
+        single = sum(count == 1 for count in self.masks.values())
+        return self.looked_at >= 4 and single > self.looked_at and single >= 0.8 * len(self.masks)
 
 
 def scan_masks(context: Context, pair: Pair) -> Scan:
@@ -48,6 +55,7 @@ def scan_masks(context: Context, pair: Pair) -> Scan:
         except UnreadableError:
             continue
         scan.looked_at += 1
+        scan.palette = palette_of(content) if scan.looked_at == 1 and pair.kind == "index" else scan.palette
         scan.sizes[values.shape[::-1]] += 1
         if pair.kind != "colours" and values.size and values.min() >= 0 and values.max() < 1 << 16:
             counts = np.bincount(values.reshape(-1))
@@ -87,7 +95,7 @@ def named_numbers(options: dict, scan: Scan, lists: list[ClassList], pair: Pair,
     if seen == {1, 2, 3} and "trimap" in pair.files.words():
         options |= {"values": {1: "animal", 2: "background", 3: "border"}, "ignore": [IGNORE]}
         return "Named as Oxford-IIIT Pet's trimaps"
-    names, source = _names(options, seen, lists, pair, questions, examples, share)
+    names, source = _names(options, seen, lists, pair, questions, examples, share, scan.palette)
     if len(names) > IGNORE - 1:
         return None
     ignore = [number for number, text in names.items() if is_unlabelled(text)]
@@ -148,7 +156,14 @@ def _white(scan: Scan, seen: set[int], share: dict[int, float], names: dict[int,
 
 
 def _names(
-    options: dict, seen: set[int], lists: list[ClassList], pair: Pair, questions: list[Question], examples: tuple, share: dict[int, float]
+    options: dict,
+    seen: set[int],
+    lists: list[ClassList],
+    pair: Pair,
+    questions: list[Question],
+    examples: tuple,
+    share: dict[int, float],
+    palette: dict[int, Colour],
 ) -> tuple[dict[int, str], str]:
     """(number -> name, a sentence with the source of the names; '' if there are only numbers)."""
     if pair.files.suffix.endswith("_labelIds") and seen - CITYSCAPES.keys() <= set(range(34)) | {IGNORE}:
@@ -162,6 +177,12 @@ def _names(
             return dict(one.names), f"{len(one.names)} names from '{one.file}'"
         if one.counted and seen - {0, IGNORE} <= {n + 1 for n in one.names} and len(one.names) in seen:  # the list counts from 1
             return {0: "background"} | {n + 1: name for n, name in one.names.items()}, f"{len(one.names)} names from '{one.file}', counted from 1"
+    for one in lists:
+        if one.colours and not one.names and {palette.get(number) for number in seen - {IGNORE}} <= one.colours.keys():
+            numbered = {number: one.colours[colour] for number, colour in sorted(palette.items()) if colour in one.colours}
+            first = {name: number for number, name in reversed(numbered.items())}
+            kept = {number: name for number, name in numbered.items() if number in seen or first[name] == number}
+            return {n: name for n, name in kept.items() if n != IGNORE}, f"{len(one.colours)} names from '{one.file}', by the masks' palette"
     if seen <= {0, IGNORE} and IGNORE in seen:
         return {0: "background", IGNORE: "object"}, "Black and white: taken as background and object"
     names = {number: f"class {number}" if number else "background" for number in sorted(seen) if number != IGNORE}

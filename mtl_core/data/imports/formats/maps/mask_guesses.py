@@ -13,8 +13,14 @@ from mtl_core.data.imports.formats.maps.mask_class_lists import ClassList, class
 from mtl_core.data.imports.formats.maps.mask_classes import named_colours, named_numbers, named_shades, scan_masks
 from mtl_core.data.imports.formats.set_aside import ask_what, explained, is_depth, no_mask, of_pair, outside, set_aside, set_orphans_aside
 from mtl_core.data.imports.looking.dense_sizes import ask_size
+from mtl_core.data.imports.looking.number_maps import ARRAYS
 from mtl_core.data.imports.looking.pairing import Pair, pairs_in
 from mtl_core.data.imports.looking.questions import Question, Reading
+
+_SINGLE = (
+    "seen, not understood: most of their {1:,} {0} occur in one of {2:,} masks only, as those of single objects or segments do, and no list names "
+    "them; masks of classes are read"
+)
 
 
 def guesses(context: Context, source: Callable[[dict], Format]) -> list[Guess]:
@@ -73,7 +79,12 @@ def _plain(context: Context, pair: Pair, pictures: set[str], lists: list[ClassLi
     """The guess for masks that hold all classes in one image."""
     scan = scan_masks(context, pair)
     if not scan.looked_at:
-        set_aside(context, pair, pictures, "seen, not understood: none of the masks can be read")
+        arrays = pair.files.ending in ARRAYS or all(name.lower().endswith(ARRAYS) for name, _ in pair.pairs)
+        reason = "arrays of class numbers are not read; save them as PNG of one channel" if arrays else "none of the masks can be read"
+        set_aside(context, pair, pictures, f"seen, not understood: {reason}")
+        return None
+    if scan.are_single and not explained([pair], lists)[pair]:
+        set_aside(context, pair, pictures, _SINGLE.format("colours" if pair.kind == "colours" else "numbers", len(scan.masks), scan.looked_at))
         return None
     options: dict = of_pair(pair) | {"task": "trimap" if "trimap" in pair.files.words() else "segments", "unlisted": "ask"}
     examples = tuple(picture for _, picture in pair.pairs[:4])
