@@ -11,6 +11,8 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from mtl_core.backbones.published_weights import PublishedWeights
+
 
 class BackboneOptions(BaseModel):
     """Parent of every backbone's options."""
@@ -77,6 +79,7 @@ class Backbone(nn.Module, ABC):
 
     Attributes:
         features: descriptions of the outputs of ``forward``, finest first.
+        published_names: own tensor name -> name in files of published weights, for the tensors that such files have.
     """
 
     title: ClassVar[str]
@@ -88,11 +91,26 @@ class Backbone(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.__dict__["_stages"] = Stages(())  # not registered by torch: the stages' tensors belong to the backbone under their own names
+        self.published_names: dict[str, str] = {}
 
     @classmethod
     def problem(cls, options: BackboneOptions, image_shape: tuple[int, int, int]) -> str:
         """Why images of this shape (C, H, W) do not fit; empty if they fit. Called before the backbone is built."""
         return ""
+
+    @classmethod
+    def published_weights(cls, options: BackboneOptions) -> PublishedWeights | None:
+        """The weights that ``weights: pretrained`` starts from; None if there are none for this backbone with these options."""
+        return None
+
+    @classmethod
+    def unpublished(cls, options: BackboneOptions) -> str:
+        """Why published weights do not fit these options, in words with a cure; empty if they fit or if there are none at all."""
+        return ""
+
+    def adapted(self, name: str, tensor: Tensor) -> Tensor:
+        """A tensor of starting weights in the form in which this network has it; ``name`` is its own. Position embeddings are interpolated, say."""
+        return tensor
 
     def load_pretrained(self, cache: Path, progress: Callable[[float, str], None] | None = None) -> None:
         """Replace the random initial values by pretrained ones. ``build()`` calls it once for each backbone, before a checkpoint is restored.

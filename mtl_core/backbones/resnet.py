@@ -1,28 +1,30 @@
-"""torchvision's ResNet-18 as a backbone (He et al. 2016, https://arxiv.org/abs/1512.03385)."""
+"""torchvision's residual networks as backbones (He et al. 2016, https://arxiv.org/abs/1512.03385)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from pydantic import Field
 from torch import nn
-from torchvision.models import resnet18
+from torchvision.models import resnet18, resnet34, resnet50
 
 from mtl_core.backbones.backbone import Backbone, BackboneOptions, FeatureInfo, Stage
+from mtl_core.backbones.published_weights import PublishedWeights, of_torchvision
 
 
 class ResNetOptions(BackboneOptions):
-    """Options of ResNet-18."""
+    """Options of a residual network."""
 
     small_images: bool = Field(
         True,
         description="For images up to about 64 pixels: a 3x3 first convolution of stride 1 and no max-pooling, so that strides are 1, 2, 4, 8 "
-        "instead of 4, 8, 16, 32.",
+        "instead of 4, 8, 16, 32. Published weights need it off.",
     )
 
 
 class ResNet18(Backbone):
-    """ResNet-18 with random initial parameters: a stem, and features after each of the four layers that follow.
+    """ResNet-18: a stem, and features after each of the four layers that follow.
 
     Deviation from the paper with ``small_images``: the stem used for 32x32 images in that paper's CIFAR experiments.
     """
@@ -30,12 +32,16 @@ class ResNet18(Backbone):
     title: ClassVar[str] = "ResNet-18"
     summary: ClassVar[str] = "11 million parameters, torchvision's implementation. Slow on a CPU, strong on a GPU."
     gives_map: ClassVar[bool] = True
+    make: ClassVar[Callable[..., nn.Module]] = staticmethod(resnet18)
+    widening: ClassVar[int] = 1  # of a block's output
+    published: ClassVar[PublishedWeights] = of_torchvision("resnet18-f37072fd.pth", 44.7)
     Options = ResNetOptions
     options: ResNetOptions
 
     def __init__(self, options: ResNetOptions, image_shape: tuple[int, int, int]):
         super().__init__()
-        network = resnet18(weights=None)
+        network = self.make(weights=None)
+        published = {id(tensor): name for name, tensor in network.state_dict(keep_vars=True).items()}
         channels = image_shape[0]
         if options.small_images:
             stem: list[nn.Module] = [nn.Conv2d(channels, 64, 3, padding=1, bias=False), network.bn1, network.relu]
@@ -44,5 +50,38 @@ class ResNet18(Backbone):
         nn.init.kaiming_normal_(stem[0].weight, mode="fan_out", nonlinearity="relu")  # as torchvision initialises its convolutions
         first = 1 if options.small_images else 4
         layers = (network.layer1, network.layer2, network.layer3, network.layer4)
-        stages = [Stage(f"stages.{number}", FeatureInfo(64 * 2**number, first * 2**number), *layer) for number, layer in enumerate(layers)]
+        infos = [FeatureInfo(64 * self.widening * 2**number, first * 2**number) for number in range(len(layers))]
+        stages = [Stage(f"stages.{number}", info, *layer) for number, (info, layer) in enumerate(zip(infos, layers, strict=True))]
         self.set_stages([Stage("stem", FeatureInfo(64, first), *stem, is_feature=False), *stages])
+        own = self.state_dict(keep_vars=True)
+        self.published_names = {name: published[id(tensor)] for name, tensor in own.items() if id(tensor) in published}
+        self.published_names["stem.0.weight"] = "conv1.weight"
+
+    @classmethod
+    def published_weights(cls, options: ResNetOptions) -> PublishedWeights | None:
+        return None if options.small_images else cls.published
+
+    @classmethod
+    def unpublished(cls, options: ResNetOptions) -> str:
+        if options.small_images:
+            return f"the weights of {cls.title} belong to its own first layers. Set small_images to false, or take another backbone"
+        return ""
+
+
+class ResNet34(ResNet18):
+    """ResNet-34: as ResNet-18, with more blocks."""
+
+    title: ClassVar[str] = "ResNet-34"
+    summary: ClassVar[str] = "21 million parameters, torchvision's implementation. For a GPU."
+    make: ClassVar[Callable[..., nn.Module]] = staticmethod(resnet34)
+    published: ClassVar[PublishedWeights] = of_torchvision("resnet34-b627a593.pth", 83.3)
+
+
+class ResNet50(ResNet18):
+    """ResNet-50: bottleneck blocks, whose outputs are four times as wide."""
+
+    title: ClassVar[str] = "ResNet-50"
+    summary: ClassVar[str] = "24 million parameters, torchvision's implementation. For a GPU."
+    make: ClassVar[Callable[..., nn.Module]] = staticmethod(resnet50)
+    widening: ClassVar[int] = 4
+    published: ClassVar[PublishedWeights] = of_torchvision("resnet50-11ad3fa6.pth", 97.8)

@@ -69,7 +69,7 @@ def test_every_presets_network(preset, tmp_path):
     assert write_onnx(predictor, tmp_path / "model.onnx") <= TOLERANCE
 
 
-@pytest.mark.parametrize("backbone", [{"name": "resnet18", "small_images": False}], ids=lambda b: b["name"])
+@pytest.mark.parametrize("backbone", [{"name": "resnet18", "small_images": False}, {"name": "efficientnet_lite0"}], ids=lambda b: b["name"])
 def test_pets_as_photographs_that_are_not_square(backbone, tmp_path):
     """Breed (classification), trimap (segmentation), head box (detection), in colour."""
     tasks = {

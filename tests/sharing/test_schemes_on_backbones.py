@@ -12,7 +12,15 @@ from mtl_core.tasks.heads.pooled_head import PooledHead
 
 TASKS = ("a", "b")
 SHAPE = (1, 16, 16)
-SMALL = {"small_cnn": {"width": 8, "stages": 2}, "mlp": {"hidden": [8, 6]}, "lenet": {"hidden": 8}}
+SMALL = {
+    "small_cnn": {"width": 8, "stages": 2},
+    "mlp": {"hidden": [8, 6]},
+    "lenet": {"hidden": 8},
+    "mobilenet_v3": {"small_images": True},
+    "vit": {"patch": 8, "pyramid": False},  # the head of a number reads the last map only, so the finer ones would have no gradient
+}
+# The families that are not here have stages like MobileNetV3's, but many more numbers. Of the transformer, two schemes are enough.
+PAIRS = [(scheme, backbone) for backbone in SMALL for scheme in SHARING_SCHEMES if backbone != "vit" or scheme in ("branched", "cross_stitch")]
 
 
 class Kind:
@@ -29,8 +37,7 @@ def model_of(scheme, backbone, tasks=TASKS, **options):
     return part(lambda: body(chosen, SHAPE), {task: Kind() for task in tasks}, part.Options(**options))
 
 
-@pytest.mark.parametrize("backbone", [name for name in BACKBONES if name != "resnet18"])
-@pytest.mark.parametrize("scheme", list(SHARING_SCHEMES))
+@pytest.mark.parametrize(("scheme", "backbone"), PAIRS)
 def test_groups_outputs_and_gradients(scheme, backbone):
     model = model_of(scheme, backbone).eval()
     images = torch.rand(3, *SHAPE)
