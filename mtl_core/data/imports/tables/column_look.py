@@ -51,7 +51,8 @@ def _numbers(name: str, sample: Sample, cells: list[str], values: list[float], m
     if different < 2:
         return Found(None, f"every cell is {cells[0]}")
     unit = _UNITS.get(words_of(name)[-1], "") if words_of(name) and len(words_of(name)) > 1 else ""
-    quantity = Column(**made | ({"task": "value"} if sample.is_list else {}), kind="regression", unit=unit)
+    given: dict[str, Any] = made | ({"task": "value"} if sample.is_list else {})
+    quantity = Column(**given, kind="regression", unit=unit)
     whole = all(np.isfinite(value) and value == int(value) and abs(value) < 1e15 for value in values)
     if not whole:
         return _with_sentinels(quantity, cells, values)
