@@ -25,7 +25,7 @@ class Heads(nn.Module, Generic[Each]):
         self._registered: dict[str, str] = {}
         for name in modules:
             key = name
-            while hasattr(nn.ModuleDict, key) or key in vars(self) or (key != name and key in modules):
+            while hasattr(nn.ModuleDict, key) or hasattr(Heads, key) or key in vars(self) or (key != name and key in modules):
                 key += "_"
             self._registered[name] = key
         for name, module in modules.items():
