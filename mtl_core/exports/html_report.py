@@ -112,7 +112,7 @@ def _results(source: ExportSource) -> str:
         label = f'<span class="dot" style="background:{colours[name]}"></span>{text(name)}'
         best = f" <small>(epoch {val['best_epoch']:g})</small>" if val and val["best_epoch"] is not None else ""
         unit = f", {text(metric['unit'])}" if metric.get("unit") else ""
-        values = [number(val and val["best"]) + best, number(val and val["last"]), number(test and test["last"])]
+        values = [number(val["best"] if val else None) + best, number(val["last"] if val else None), number(test["last"] if test else None)]
         rows.append([label, text(info["kind"].replace("_", " ")), f"{text(metric['title'])}{unit}&nbsp;{arrow}", *values])
     note = "↑ higher is better, ↓ lower is better. Test was measured once, at the end, with the checkpoint that was best on val."
     return section("Results", table(["task", "kind", "metric", "val, best", "val, last", "test"], rows, (3, 4, 5)), note)
