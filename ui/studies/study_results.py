@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -13,7 +14,7 @@ from mtl_core.studies.paper_table import heading, number, to_csv, to_latex
 from ui.drawing.plotly_chart import plot, prepared
 from ui.shell import words
 
-DOWNLOAD = {"on_click": "ignore", "icon": ":material/download:"}
+DOWNLOAD: dict[str, Any] = {"on_click": "ignore", "icon": ":material/download:"}
 
 
 def results(answer: Answer) -> None:
@@ -68,6 +69,7 @@ def _downloads(answer: Answer) -> None:
 
 def _front(answer: Answer) -> None:
     front = answer.front
+    assert front is not None  # ``results`` asks
     st.subheader("Front", anchor=False)
     labels = {cell.key: cell.label for cell in answer.study.cells}
     if len(front.tasks) > 1:
@@ -89,6 +91,7 @@ def _front(answer: Answer) -> None:
 
 def _front_figure(answer: Answer, labels: dict[str, str]) -> go.Figure:
     front = answer.front
+    assert front is not None  # ``results`` asks
     metrics = [answer.metrics[task] for task in front.tasks[:2]]
     figure = go.Figure()
     methods, lower = list(front.beyond), [not metric.higher_is_better for metric in metrics]
