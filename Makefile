@@ -18,5 +18,6 @@ docs: .venv
 lint: .venv
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/basedpyright --pythonpath .venv/bin/python
 
 .PHONY: run test docs lint

@@ -21,13 +21,13 @@ import time
 from pathlib import Path
 
 from PIL import Image, ImageChops
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
-from conftest import FLAGS, ROOT, Server
+from conftest import FLAGS, ROOT, Server  # pyright: ignore[reportMissingImports] - found through sys.path
 
 FOLDER = Path(__file__).with_name("pictures")
-VIEW = {"width": 1280, "height": 1180}
+VIEW: ViewportSize = {"width": 1280, "height": 1180}
 WIDTH = 900  # of the moving picture, in pixels
 FRAMES = 26
 MOST_BYTES = 2_000_000
@@ -37,7 +37,7 @@ METHODS = "fixed,uncertainty,pcgrad"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--only", nargs="*", default=["first-run", "predictions", "race"])
     parser.add_argument("--set", dest="changes", nargs="*", default=[], help="settings of the run, as for 'train --set'")

@@ -71,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code: 0 done, 1 failed, 2 bad config or usage, 130 stopped."""
     logging.getLogger("mtl_core").addHandler(logging.NullHandler())  # the commands print what matters
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal without arrows prints question marks instead of failing
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="replace")  # a terminal without arrows prints question marks instead of failing
     given = sys.argv[1:] if arguments is None else arguments
     try:
         if not {"-h", "--help"} & set(given) and "doctor" not in given[:1]:  # which says itself what is wrong with the settings

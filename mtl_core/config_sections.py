@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, ValidationInfo, create_model, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from mtl_core.registry import installed
+
+if TYPE_CHECKING:
+    from pydantic.config import JsonDict
 
 
 class Strict(BaseModel):
@@ -16,7 +19,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
 
 
-RESIZED = {"resize": ["stretch", "pad", "crop"]}
+RESIZED: JsonDict = {"resize": ["stretch", "pad", "crop"]}
 
 
 class PartConfig(BaseModel):
@@ -34,22 +37,22 @@ class PartConfig(BaseModel):
 class PreprocessingConfig(Strict):
     """Preprocessing of every image, applied once and in this order before training; boxes, masks and depth are adapted to the new size."""
 
-    denoise: PartConfig = Field(PartConfig(name="none"), description="How noise is removed from the images, at the size they come in.")
+    denoise: PartConfig = Field(default=PartConfig(name="none"), description="How noise is removed from the images, at the size they come in.")
     colour: Literal["as_is", "grey", "colour"] = Field(
-        "as_is",
+        default="as_is",
         description="'grey': one channel, by Rec. 601 luma; 'colour': three channels, of a grey image three equal ones.",
         json_schema_extra={"words": {"as_is": "As they are", "grey": "Grey", "colour": "Three channels"}},
     )
     resize: Literal["none", "stretch", "pad", "crop"] = Field(
-        "none",
+        default="none",
         description="To another size. 'stretch' changes the proportions; 'pad' keeps them and adds bars that count for nothing; 'crop' keeps them "
         "and cuts off what is too long, evenly at both ends.",
         json_schema_extra={"words": {"none": "Keep the size", "stretch": "Stretch", "pad": "Pad", "crop": "Crop"}},
     )
-    height: int = Field(64, ge=8, le=1024, description="New height.", json_schema_extra={"unit": "pixels", "shown_when": RESIZED})
-    width: int = Field(64, ge=8, le=1024, description="New width.", json_schema_extra={"unit": "pixels", "shown_when": RESIZED})
+    height: int = Field(default=64, ge=8, le=1024, description="New height.", json_schema_extra={"unit": "pixels", "shown_when": RESIZED})
+    width: int = Field(default=64, ge=8, le=1024, description="New width.", json_schema_extra={"unit": "pixels", "shown_when": RESIZED})
     standardise: Literal["channels", "together", "none"] = Field(
-        "channels",
+        default="channels",
         description="Subtract the mean and divide by the spread, both measured on the training images only: of each channel, or of all channels "
         "'together', which keeps colours apart as they were; 'none' leaves values between 0 and 1.",
         json_schema_extra={"words": {"channels": "Each channel", "together": "All channels together", "none": "Not at all"}},
@@ -65,7 +68,7 @@ class PartitionConfig(Strict):
     """Which images are labelled for which task."""
 
     kind: Literal["shared", "disjoint"] = Field(
-        "shared",
+        default="shared",
         description="'shared': every image keeps the targets it has for every task. 'disjoint': each image of train, val and test keeps its target "
         "for one task only, so that each task has images of its own, with a train, val and test part.",
         json_schema_extra={"words": {"shared": "Shared: all images for all tasks", "disjoint": "Disjoint: images of its own for each task"}},
@@ -75,7 +78,9 @@ class PartitionConfig(Strict):
         description="Tasks that the images are divided among when 'disjoint'; empty for the run's own. Written out when the run is made, so "
         "that the same run with fewer tasks keeps each task's images.",
     )
-    seed: int = Field(0, ge=0, lt=2**31, description="Which images each task gets, and which keep their label where only a share of them does.")
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="Which images each task gets, and which keep their label where only a share of them does."
+    )
 
 
 class DataConfig(PartConfig):
@@ -94,12 +99,12 @@ class OptimizerConfig(Strict):
     """How parameters are updated."""
 
     name: Literal["adam", "adamw", "sgd"] = Field(
-        "adamw", description="Update rule of torch.optim.", json_schema_extra={"words": {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}}
+        default="adamw", description="Update rule of torch.optim.", json_schema_extra={"words": {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}}
     )
-    lr: float = Field(2e-3, gt=0, le=10, description="Learning rate at its highest point.")
-    weight_decay: float = Field(1e-4, ge=0, le=1, description="Decay of the weights (not of biases, norms or balancing parameters).")
+    lr: float = Field(default=2e-3, gt=0, le=10, description="Learning rate at its highest point.")
+    weight_decay: float = Field(default=1e-4, ge=0, le=1, description="Decay of the weights (not of biases, norms or balancing parameters).")
     momentum: float = Field(
-        0.9, ge=0, lt=1, description="Momentum of sgd; the Adam family ignores it.", json_schema_extra={"shown_when": {"name": ["sgd"]}}
+        default=0.9, ge=0, lt=1, description="Momentum of sgd; the Adam family ignores it.", json_schema_extra={"shown_when": {"name": ["sgd"]}}
     )
 
 
@@ -138,8 +143,8 @@ class TaskConfig(BaseModel):
 class ScheduleConfig(Strict):
     """The learning rate's course over the run."""
 
-    name: Literal["constant", "cosine"] = Field("cosine", description="'cosine' falls to 1 % of lr at the last step.")
-    warmup_fraction: float = Field(0.05, ge=0, le=0.5, description="Share of all steps in which the learning rate rises linearly to lr.")
+    name: Literal["constant", "cosine"] = Field(default="cosine", description="'cosine' falls to 1 % of lr at the last step.")
+    warmup_fraction: float = Field(default=0.05, ge=0, le=0.5, description="Share of all steps in which the learning rate rises linearly to lr.")
 
 
 AUGMENTATION_GROUP = "mtl_core.augmentations"  # of entry points
@@ -154,23 +159,31 @@ class AugmentationConfig(Strict):
     """
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, validate_default=True)  # "allow": see ``_with_installed``
-    shift: int = Field(0, ge=0, le=32, description="Largest shift in pixels, in x and in y; the border is repeated.")
-    flip: bool = Field(False, description="Mirror left-right with probability 1/2. Not for digits: it changes what they are.")
-    brightness: float = Field(0.0, ge=0, le=1, description="Largest change of brightness, as a share of the full range.")
-    contrast: float = Field(0.0, ge=0, le=1, description="Largest relative change of contrast.")
-    saturation: float = Field(0.0, ge=0, le=1, description="Largest relative change of saturation; nothing for grey images.")
+    shift: int = Field(default=0, ge=0, le=32, description="Largest shift in pixels, in x and in y; the border is repeated.")
+    flip: bool = Field(default=False, description="Mirror left-right with probability 1/2. Not for digits: it changes what they are.")
+    brightness: float = Field(default=0.0, ge=0, le=1, description="Largest change of brightness, as a share of the full range.")
+    contrast: float = Field(default=0.0, ge=0, le=1, description="Largest relative change of contrast.")
+    saturation: float = Field(default=0.0, ge=0, le=1, description="Largest relative change of saturation; nothing for grey images.")
     crop: float = Field(
-        0.0, ge=0, le=0.9, description="Largest share of height and width that is cut away; what is left is enlarged to the whole. Depth gets nearer."
+        default=0.0,
+        ge=0,
+        le=0.9,
+        description="Largest share of height and width that is cut away; what is left is enlarged to the whole. Depth gets nearer.",
     )
     rotation: float = Field(
-        0.0, ge=0, le=180, description="Largest turn to either side; the border is repeated.", json_schema_extra={"unit": "degrees"}
+        default=0.0, ge=0, le=180, description="Largest turn to either side; the border is repeated.", json_schema_extra={"unit": "degrees"}
     )
-    scale: float = Field(0.0, ge=0, le=0.5, description="Largest relative change of size, about the centre, larger or smaller. Depth follows.")
+    scale: float = Field(
+        default=0.0, ge=0, le=0.5, description="Largest relative change of size, about the centre, larger or smaller. Depth follows."
+    )
     cutout: float = Field(
-        0.0, ge=0, le=0.75, description="Side of a square that is blanked out, as a share of the shorter side. What lies under it counts for nothing."
+        default=0.0,
+        ge=0,
+        le=0.75,
+        description="Side of a square that is blanked out, as a share of the shorter side. What lies under it counts for nothing.",
     )
     mixup: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         le=2,
         description="Images are laid over each other, with a share drawn from Beta(a, a); this is a. For whole-image targets only.",
@@ -212,7 +225,7 @@ class AugmentationConfig(Strict):
     @classmethod
     def with_installed(cls) -> type[BaseModel]:
         """A model for forms: our fields, then those of installed augmentations; this class if none is installed."""
-        fields = {key: (info.annotation, info) for model in _installed_options() for key, info in model.model_fields.items()}
+        fields: dict[str, Any] = {key: (info.annotation, info) for model in _installed_options() for key, info in model.model_fields.items()}
         return create_model(cls.__name__, __base__=cls, **fields) if fields else cls
 
     def missing(self) -> list[str]:
@@ -227,7 +240,9 @@ def _installed_options() -> list[type[BaseModel]]:
 def _lines(error: ValidationError) -> list[InitErrorDetails]:
     """The lines of an error, in the form in which they can be raised together with others."""
     return [
-        InitErrorDetails(type=PydanticCustomError(line["type"], line["msg"].replace("{", "{{")), loc=line["loc"], input=line["input"])
+        InitErrorDetails(
+            type=PydanticCustomError(cast("Any", line["type"]), cast("Any", line["msg"].replace("{", "{{"))), loc=line["loc"], input=line["input"]
+        )
         for line in error.errors(include_url=False)
     ]
 

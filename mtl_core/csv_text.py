@@ -6,7 +6,7 @@ Names of classes, files and tasks come from outside. A cell that begins with one
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     import pandas
@@ -37,5 +37,5 @@ def csv_of(frame: pandas.DataFrame) -> str:
     for place in range(frame.shape[1]):
         column = frame.iloc[:, place]
         if column.dtype.kind not in "biuf":
-            safe.isetitem(place, column.map(safe_cell))
+            safe.isetitem(place, cast("Any", column.map(safe_cell)))  # pandas-stubs knows no Series here
     return safe.set_axis([safe_cell(name) for name in frame.columns], axis=1).to_csv(index=False, lineterminator="\n")

@@ -85,7 +85,8 @@ def read_yaml(text: str, longest: int = LONGEST, aliases: bool = False) -> Any:
             raise ConfigError(f"the text is not usable YAML: more than {MOST_VALUES:,} values with every alias written out")
         return values
     except yaml.YAMLError as error:
-        where = f" at line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
         reason = getattr(error, "problem", None) or "plain YAML values only, no objects"
         raise ConfigError(f"the text is not valid YAML{where}: {reason}") from None
     except (RecursionError, ValueError) as error:

@@ -17,11 +17,13 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from mtl_core.errors import ConfigError, Problem
+
+Model = TypeVar("Model", bound=BaseModel)
 
 LONGEST = 80  # characters of a value in an error message
 MOST_PROBLEMS = 50  # listed for one config; further ones are only counted
@@ -108,9 +110,7 @@ def unknown_name(noun: str, name: str, available: Any) -> str:
     return f"unknown {noun} '{name}'{hint} Available: {', '.join(names) or 'none'}"
 
 
-def validated(
-    model: type[BaseModel], values: dict[str, Any], field: str, beside: Iterable[str] = (), context: dict[str, Any] | None = None
-) -> BaseModel:
+def validated(model: type[Model], values: dict[str, Any], field: str, beside: Iterable[str] = (), context: dict[str, Any] | None = None) -> Model:
     """``model(**values)``, with pydantic's errors converted to ConfigError.
 
     Args:

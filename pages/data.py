@@ -9,6 +9,7 @@ from ui.data.preprocessing_preview import preprocessing_view
 from ui.importing.import_panel import import_panel
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.state import hold
+from ui.shell.words import text_of
 
 VIEWS = {"images": "Images", "numbers": "In numbers", "preprocessing": "Preprocessing"}
 
@@ -52,7 +53,7 @@ def _view() -> str:
         st.query_params["view"] = st.session_state["data.view"]
 
     st.segmented_control(
-        "View", list(VIEWS), default=value, required=True, key="data.view", format_func=VIEWS.get, on_change=take, label_visibility="collapsed"
+        "View", list(VIEWS), default=value, required=True, key="data.view", format_func=text_of(VIEWS), on_change=take, label_visibility="collapsed"
     )
     return value
 

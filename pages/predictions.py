@@ -1,5 +1,7 @@
 """Predictions: the images of a run sorted by error, one image enlarged at any epoch, and the user's own image."""
 
+from typing import Any
+
 import streamlit as st
 
 from ui.drawing.contact_sheets import epoch_slider
@@ -11,7 +13,7 @@ from ui.shell.error_boundary import run_inside_app
 from ui.shell.run_picker import asked_run, no_runs, run_picker
 from ui.shell.state import hold, hold_first, listing_with, run_store, torch_is_ready
 from ui.shell.timeline import chosen_moment
-from ui.shell.words import plain
+from ui.shell.words import plain, text_of
 
 VIEWS = {"gallery": "Gallery", "sample": "One image", "own": "Your image"}
 
@@ -62,8 +64,8 @@ def _view(run_id: str) -> str:
             order = st.session_state.get("predictions.order")
             st.query_params["sample"] = str(order[0] if order else 0)
 
-    kept = {"label_visibility": "collapsed", "required": True}
-    st.segmented_control("View", list(VIEWS), default=view, format_func=VIEWS.get, key=key, on_change=chosen, **kept)
+    kept: dict[str, Any] = {"label_visibility": "collapsed", "required": True}
+    st.segmented_control("View", list(VIEWS), default=view, format_func=text_of(VIEWS), key=key, on_change=chosen, **kept)
     return view
 
 
@@ -77,8 +79,8 @@ def _source(run_id: str) -> str:
         if "sample" in st.query_params:
             st.query_params["sample"] = "0"
 
-    kept = {"label_visibility": "collapsed", "width": 320}
-    source = st.selectbox("Images", list(SPLITS), place, format_func=SPLITS.get, key=key, on_change=chosen, **kept)
+    kept: dict[str, Any] = {"label_visibility": "collapsed", "width": 320}
+    source = st.selectbox("Images", list(SPLITS), place, format_func=text_of(SPLITS), key=key, on_change=chosen, **kept)
     if source == PROBE:
         st.query_params.pop("images", None)
     else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -122,7 +123,7 @@ def reading(frame: pd.DataFrame, tasks: list[str]) -> list[str]:
     told = pd.concat([order[order["cosine"] < -SEEN], order[order["cosine"] > SEEN][::-1]])
     sentences = [
         f"{row.one} and {row.other} are {_relation(row.cosine)} (mean cosine {row.cosine:+.2f}; below 0 in {row.share:.0%} of the measurements)."
-        for row in told.itertuples()
+        for row in cast("Iterable[Any]", told.itertuples())
     ]
     rest = len(table) - len(told)
     if rest:
@@ -149,7 +150,7 @@ def meaning(frame: pd.DataFrame, tasks: list[str]) -> str:
     table = pairs(frame, tasks).dropna(subset=["share"])
     if table.empty:
         return ""
-    worst = table.loc[table["share"].idxmax()]
+    worst = table.iloc[int(table["share"].argmax())]
     low, high = share_interval(worst["share"], int(worst["points"]))
     measured = (
         f"{worst['one']} and {worst['other']} are below 0 in {worst['share']:.0%} of {int(worst['points'])} measurements "
@@ -157,7 +158,7 @@ def meaning(frame: pd.DataFrame, tasks: list[str]) -> str:
     )
     if low > 0.5:
         return f"Tasks work against each other in this run: {measured}. A method against conflict can make a difference here."
-    if all(share_interval(row.share, int(row.points))[1] < 0.5 for row in table.itertuples()):
+    if all(share_interval(row.share, int(row.points))[1] < 0.5 for row in cast("Iterable[Any]", table.itertuples())):
         return f"No two tasks are in conflict in most measurements of this run; the most frequent: {measured}."
     return f"It is open so far whether tasks are in conflict in this run: {measured}."
 

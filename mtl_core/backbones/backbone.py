@@ -87,10 +87,11 @@ class Backbone(nn.Module, ABC):
     gives_map: ClassVar[bool]
     Options: ClassVar[type[BackboneOptions]]
     features: tuple[FeatureInfo, ...]
+    _stages: Stages
 
     def __init__(self) -> None:
         super().__init__()
-        self.__dict__["_stages"] = Stages(())  # not registered by torch: the stages' tensors belong to the backbone under their own names
+        vars(self)["_stages"] = Stages(())  # not registered by torch: the stages' tensors belong to the backbone under their own names
         self.published_names: dict[str, str] = {}
 
     @classmethod
@@ -131,7 +132,7 @@ class Backbone(nn.Module, ABC):
         A stage is registered under its name, unless its modules are registered already.
         """
         known = set(self.modules())
-        self.__dict__["_stages"] = Stages(stages)
+        vars(self)["_stages"] = Stages(stages)
         for stage in stages:
             if known.isdisjoint(stage.children()):
                 self._register(stage)

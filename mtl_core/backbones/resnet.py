@@ -47,6 +47,7 @@ class ResNet18(Backbone):
             stem: list[nn.Module] = [nn.Conv2d(channels, 64, 3, padding=1, bias=False), network.bn1, network.relu]
         else:
             stem = [nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False), network.bn1, network.relu, network.maxpool]
+        assert isinstance(stem[0], nn.Conv2d)
         nn.init.kaiming_normal_(stem[0].weight, mode="fan_out", nonlinearity="relu")  # as torchvision initialises its convolutions
         first = 1 if options.small_images else 4
         layers = (network.layer1, network.layer2, network.layer3, network.layer4)

@@ -217,6 +217,7 @@ class LossWeighting(Balancer):
         self.rows = _known_rows(losses, counted)
         combined = self.combine(values, counted)
         combined.backward()  # fills the gradients of the losses and of the method's own parameters
+        assert values.grad is not None  # it is a leaf, and every method's scalar depends on it
         coefficients = torch.where(counted, values.grad, 0.0)
         # Not through a stack of all losses, which would send zeros into the heads of the tasks left out.
         rows = [row for row in self.rows if self.takes_part(row)]

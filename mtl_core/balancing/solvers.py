@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import cast
 
 import numpy as np
 
@@ -150,7 +151,7 @@ def fair(gramian: np.ndarray, alpha: float) -> np.ndarray:
 
     def objective(x: np.ndarray) -> float:
         gained = np.log(x) if power == 1 else x ** (1 - power) / (1 - power)
-        return 0.5 * x @ cosine @ x - factor @ gained
+        return cast("float", 0.5 * x @ cosine @ x - factor @ gained)
 
     for _ in range(MAX_STEPS):
         slope = cosine @ x - factor * x**-power

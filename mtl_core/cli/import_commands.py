@@ -136,7 +136,7 @@ def check_data(path: str, spec_file: str | None, answers: tuple[str, ...], as_cs
     with json_refusals(as_json):
         look = _look_at(path, spec_file, answers)
         report = None if as_yaml and not look.later else _examine(path, look, 1.0).report
-        if as_yaml:
+        if as_yaml or report is None:
             emit_data(look.spec.to_yaml())
             return 0
         proposal, open_questions = look.proposal, [*look.open, *report.questions]

@@ -23,10 +23,11 @@ def resume(run_id: str, epochs: int | None, as_json: bool) -> int:
     def prepare() -> ForegroundRun:
         store = open_store()
         run = store.get(run_id)
-        if epochs is None:
+        total = epochs
+        if total is None:
             return ForegroundRun(store, run.config, lambda held: resume_and_fork.resume(store, run.id, held))
-        config = run.config.with_overrides([f"epochs={epochs}"])
-        return ForegroundRun(store, config, lambda held: resume_and_fork.train_on(store, run.id, epochs, held))
+        config = run.config.with_overrides([f"epochs={total}"])
+        return ForegroundRun(store, config, lambda held: resume_and_fork.train_on(store, run.id, total, held))
 
     return train_in_foreground(prepare, as_json)
 

@@ -36,14 +36,14 @@ def open_source(part: PartConfig) -> DataSource:
     Raises:
         ConfigError: unknown source or option.
     """
-    part = part if isinstance(part, DataConfig) else validated(DataConfig, part.model_dump(), "data")
-    source_class = DATA_SOURCES.load(part.name, "data.name")
-    source = source_class(validated(source_class.Options, part.options, "data", beside=DataConfig.model_fields))
-    if not part.preprocessing.changes_images:
+    data = part if isinstance(part, DataConfig) else validated(DataConfig, part.model_dump(), "data")
+    source_class = DATA_SOURCES.load(data.name, "data.name")
+    source = source_class(validated(source_class.Options, data.options, "data", beside=DataConfig.model_fields))
+    if not data.preprocessing.changes_images:
         return source
     from mtl_core.data.preprocessing.preprocessed import Preprocessed
 
-    return Preprocessed(source, part.preprocessing)
+    return Preprocessed(source, data.preprocessing)
 
 
 def open_unprocessed(part: PartConfig) -> DataSource:

@@ -147,4 +147,5 @@ def normalisation(statistics: Mapping[str, Any], device: torch.device) -> tuple[
     mean = torch.tensor(statistics["mean"], dtype=torch.float64)
     std = torch.tensor(statistics["std"], dtype=torch.float64).clamp(min=_SMALLEST_STD)
     scale, offset = 1 / (255 * std), -mean / std
-    return tuple(values.to(torch.float32).view(1, -1, 1, 1).to(device) for values in (scale, offset))
+    scale, offset = (values.to(torch.float32).view(1, -1, 1, 1).to(device) for values in (scale, offset))
+    return scale, offset

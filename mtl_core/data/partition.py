@@ -125,7 +125,7 @@ def _strata(task: Task, data: MultiTaskDataset, labelled: np.ndarray) -> np.ndar
     rows, strata = np.flatnonzero(labelled), np.zeros(len(data), np.int64)
     parts = [kind_of(task.kind).presence(task, data.targets[task.target][chunk]) for chunk in chunks(rows)]
     if parts and parts[0] is not None and parts[0].shape[1]:
-        present = np.concatenate(parts)
+        present = np.concatenate([part for part in parts if part is not None])
         images_with = np.where(present, present.sum(axis=0), len(data) + 1)
         strata[rows] = np.where(present.any(axis=1), images_with.argmin(axis=1), -1)
     return strata

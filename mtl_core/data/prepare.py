@@ -116,9 +116,13 @@ def _build(source: DataSource, folder: Path, progress: Progress) -> None:
 
 def _write_split(source: DataSource, split: str, report: Progress, folder: Path, unprocessed: PreparedData | None) -> None:
     folder.mkdir()
-    portions = source.portions_of(unprocessed.split(split), report) if unprocessed else source.portions(split, report)
+    if isinstance(source, Preprocessed) and unprocessed is not None:
+        portions = source.portions_of(unprocessed.split(split), report)
+    else:
+        portions = source.portions(split, report)
     if portions is not None:
-        _write_rows(*portions, folder)
+        layout, rows = portions
+        _write_rows(layout, rows, folder)
         return
     try:
         data = source.build(split, report)

@@ -25,12 +25,14 @@ def write(source: ExportSource, folder: Path) -> None:
         task = kind.task
         height, width = data.images.shape[2:]
         known = np.flatnonzero(data.labelled[task.target])
-        results = [entry for row in known for entry in kind.coco_annotations(task, int(row), predictions[name][row], (height, width), True)]
-        targets = [entry for row in known for entry in kind.coco_annotations(task, int(row), data.targets[task.target][row], (height, width), False)]
+        results = [entry for row in known for entry in kind.coco_annotations(task, int(row), predictions[name][row], (height, width), True) or ()]
+        targets = [
+            entry for row in known for entry in kind.coco_annotations(task, int(row), data.targets[task.target][row], (height, width), False) or ()
+        ]
         annotations = [_annotation(number, entry) for number, entry in enumerate(targets, 1)]
         whole = {
             "images": [
-                {"id": int(row), "file_name": f"val-{row:06d}.png", "height": height, "width": width, **_made_of(source, row)} for row in known
+                {"id": int(row), "file_name": f"val-{row:06d}.png", "height": height, "width": width, **_made_of(source, int(row))} for row in known
             ],
             "categories": kind.coco_categories(task),
             "annotations": annotations,

@@ -84,10 +84,10 @@ def _results(source: ExportSource) -> list[dict[str, str]]:
                 "kind": info["kind"].replace("_", " "),
                 "metric": metric["title"] + (f", {metric['unit']}" if metric.get("unit") else ""),
                 "arrow": "↑" if metric["higher_is_better"] else "↓",
-                "best": number(val and val["best"]),
+                "best": number(val["best"] if val else None),
                 "best_epoch": f"{val['best_epoch']:g}" if val and val["best_epoch"] is not None else "",
-                "last": number(val and val["last"]),
-                "test": number(test and test["last"]),
+                "last": number(val["last"] if val else None),
+                "test": number(test["last"] if test else None),
             }
         )
     return rows

@@ -18,8 +18,10 @@ def write(source: ExportSource, folder: Path) -> None:
         kind = source.predictor.kinds[name]
         place = folder / f"{source.run.id}-masks" / name
         place.mkdir(parents=True)
-        scale = kind.map_files.scale(predictions[name])
+        files = kind.map_files
+        assert files is not None  # as ``tasks_with`` asked for it
+        scale = files.scale(predictions[name])
         for row, values in enumerate(predictions[name]):
-            kind.map_files.picture(kind.task, values, **scale).save(place / f"val-{row:06d}.png")
-        about = {"kind": kind.task.kind, **kind.map_files.about(kind.task), **scale}
+            files.picture(kind.task, values, **scale).save(place / f"val-{row:06d}.png")
+        about = {"kind": kind.task.kind, **files.about(kind.task), **scale}
         (place / "about.json").write_text(json.dumps(about), encoding="utf-8")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, cast
 
 from mtl_core.exports.export_source import ExportSource
 
@@ -12,8 +14,8 @@ SUMMARY = "A folder for tensorboard --logdir: every curve over steps, with its t
 
 def write(source: ExportSource, folder: Path) -> None:
     """``<run>-tensorboard/`` with one event file."""
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue] - protobuf makes the class at the import
+    from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     run = source.run
@@ -24,7 +26,7 @@ def write(source: ExportSource, folder: Path) -> None:
     with (place / f"events.out.tfevents.{int(begun)}.{run.id}").open("wb") as file:
         records = RecordWriter(file)
         records.write(Event(wall_time=begun, file_version="brain.Event:2").SerializeToString())
-        for row in source.scalars.sort_values("step", kind="stable").itertuples():
+        for row in cast("Iterable[Any]", source.scalars.sort_values("step", kind="stable").itertuples()):
             value = Summary.Value(tag=row.key, simple_value=row.value)
             event = Event(wall_time=begun + row.wall_time, step=row.step, summary=Summary(value=[value]))
             records.write(event.SerializeToString())

@@ -72,7 +72,7 @@ def class_figure(classes: Sequence[str], counts: Mapping[str, np.ndarray], total
     """
     reference = next(iter(counts.values()))
     order = np.sort(np.argsort(-reference, kind="stable")[:MOST_CLASSES])
-    names = [_short(classes[place]) for place in order]
+    names = [_short(classes[int(place)]) for place in order]
     traces = []
     for split, numbers in counts.items():
         if not totals[split]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
+
+if TYPE_CHECKING:
+    from mtl_core.analysis.regret import Regret
 
 GREY = "rgba(128,128,128,0.8)"
 GRID = "rgba(128,128,128,0.18)"
@@ -78,7 +82,7 @@ def _numbers(matrix: np.ndarray, share: np.ndarray, colour: str) -> list[dict[st
     strong = {"font": {"color": "#101418" if bright else "#FFFFFF"}}
     plain = {"showarrow": False}
     return [
-        {**plain, "x": int(column), "y": int(row), "text": short_count(matrix[row, column]), **(strong if share[row, column] > 0.5 else {})}
+        {**plain, "x": int(column), "y": int(row), "text": short_count(matrix[int(row), int(column)]), **(strong if share[row, column] > 0.5 else {})}
         for row, column in np.argwhere(matrix > 0)
     ]
 
@@ -183,7 +187,7 @@ def errors_figure(errors: np.ndarray, title: str, colour: str, height: int = 260
     return go.Figure([bars], _layout(height, xaxis=_axis(title), yaxis=_axis("images")))
 
 
-def regret_figure(found: Sequence[object], colours: dict[str, str], chosen: int | None, height: int = 230) -> go.Figure:
+def regret_figure(found: Sequence[Regret], colours: dict[str, str], chosen: int | None, height: int = 230) -> go.Figure:
     """Regret of each task at each epoch, in % of its best value (``mtl_core.analysis.regret``). The axis ends at ``MOST_COST``."""
     traces, largest = [], 0.0
     for regret in found:

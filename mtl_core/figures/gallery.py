@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -36,7 +37,7 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Tile]]], *, ink: str, text_
         raise ValueError("rows: expected at least one tile, found none")
     first = next(tiles[0] for _, tiles in rows if tiles)
     tile_height, tile_width = first.image.shape[:2]
-    font = ImageFont.load_default(text_height)
+    font = cast("ImageFont.FreeTypeFont", ImageFont.load_default(text_height))
     line = int(font.size * 1.45)
     gutter = max((int(font.getlength(title)) + 2 * GAP for title, _ in rows if title), default=0)
     captions = [[wrapped(tile.caption, font, tile_width) for tile in tiles] for _, tiles in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def share_sparkline(values: np.ndarray, colour: str, even: float, width: int = 2
     x, y = decimate(np.arange(len(values)), values, POINTS)
     x, y = x[np.isfinite(y)], np.clip(y[np.isfinite(y)], 0.0, 1.0)
 
-    def down(share: np.ndarray | float) -> np.ndarray | float:
+    def down(share: Any) -> Any:
         return INSET + (1 - share) * (height - 2 * INSET)
 
     across = x * (width / max(1, len(values) - 1))

@@ -104,9 +104,9 @@ def _back(values: np.ndarray, placed: Fit, how: Image.Resampling, unknown: float
     whole = np.full(placed.scaled, unknown, dtype=values.dtype)
     down, across = placed.offset
     whole[top - down : bottom - down, left - across : right - across] = values[top:bottom, left:right]
-    known = np.asarray(Image.fromarray(whole).resize(placed.old[::-1], how))
+    known = np.asarray(Image.fromarray(whole).resize((placed.old[1], placed.old[0]), how))
     if np.isnan(unknown) and np.isnan(whole).any():  # bilinear spreads NaN, so the nearest pixel decides at the edge
-        nearest = np.asarray(Image.fromarray(whole).resize(placed.old[::-1], Image.Resampling.NEAREST))
+        nearest = np.asarray(Image.fromarray(whole).resize((placed.old[1], placed.old[0]), Image.Resampling.NEAREST))
         known = np.where(np.isnan(known), nearest, known)
     return known
 

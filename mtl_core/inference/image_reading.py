@@ -56,8 +56,8 @@ def rgb(picture: Image.Image, levels: tuple[float, float] | None = None) -> np.n
     if levels is not None and (picture.mode.startswith("I") or picture.mode == "F"):
         return np.asarray(eight_bits(picture, levels)[0].convert("RGB"))
     if picture.mode in _DEEP_GREY or (picture.mode == "I" and picture.format in ("PNG", "TIFF", "PPM")):
-        levels = np.asarray(picture).astype(np.int64).clip(0, 65535)
-        return np.repeat(upper_eight_bits(levels)[..., None], 3, axis=2)
+        deep = np.asarray(picture).astype(np.int64).clip(0, 65535)
+        return np.repeat(upper_eight_bits(deep)[..., None], 3, axis=2)
     if picture.mode in ("I", "F"):  # not from a file; only Pillow knows the range of these numbers
         return np.asarray(picture.convert("RGB"))
     return np.asarray(eight_bits(picture)[0].convert("RGB"))

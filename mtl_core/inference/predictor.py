@@ -25,6 +25,7 @@ from mtl_core.inference.model_folder import ModelDescription, ModelFileError
 from mtl_core.inference.results import ImagePrediction, on_image
 from mtl_core.randomness import unnoticed
 from mtl_core.tasks.kind import Drawing
+from mtl_core.tasks.pretext.self_supervised import self_supervised
 from mtl_core.training.build import build_kinds, build_model
 from mtl_core.training.execution import resolve_device
 from mtl_core.training.network_tensors import OtherNetworkError, fitting_tensors
@@ -104,7 +105,7 @@ class Predictor:
     def decode(self, outputs: dict[str, Any]) -> dict[str, np.ndarray]:
         """Predictions per task, n rows as in ``mtl_core.tasks.kind``, in the network's frame. Without tasks that only compare images with each other
         (contrastive), because they have no prediction for one image."""
-        comparing = {name for name, kind in self.kinds.items() if kind.is_self_supervised and kind.images_at_least > 1}
+        comparing = {name for name, kind in self_supervised(self.kinds).items() if kind.images_at_least > 1}
         return {name: kind.decode(outputs[name]) for name, kind in self.kinds.items() if name not in comparing}
 
     def draw(self, image: np.ndarray, prediction: ImagePrediction, task: str, scale: int = 1) -> Drawing:

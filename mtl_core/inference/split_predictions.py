@@ -24,7 +24,7 @@ from mtl_core.errors import StoreError
 from mtl_core.inference.predictor import Predictor
 from mtl_core.runs.looks import note_look
 from mtl_core.runs.prediction_timeline import Film, prediction_layers, target_layers
-from mtl_core.tasks.pretext.self_supervised import drawn_views, with_views
+from mtl_core.tasks.pretext.self_supervised import drawn_views, self_supervised, with_views
 from mtl_core.training.build import evenly_spaced_rows
 from mtl_core.training.probe_set import decoded, joined
 
@@ -140,7 +140,7 @@ def images_predicted(images: int, size: tuple[int, int], tasks: int) -> int:
 def _predicted(predictor: Predictor, frames: np.ndarray, start: int) -> dict[str, np.ndarray]:
     """The stored arrays of a batch. Self-supervised tasks get their own views, equal at every call."""
     batch = Batch(predictor.normalised(frames), {}, {}, torch.arange(len(frames)))
-    made = {name: kind for name, kind in predictor.kinds.items() if kind.is_self_supervised}
+    made = self_supervised(predictor.kinds)
     seen = with_views(batch, predictor.kinds, seed=0, epoch=0, step=start)
     outputs = predictor.model(seen.images, seen.parts)
     for name, kind in made.items():

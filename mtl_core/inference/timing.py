@@ -50,8 +50,8 @@ def time_sharing(predictor: Predictor, frame: np.ndarray, rounds: int = ROUNDS) 
             seconds = _timed(work, predictor.device)
             if turn:
                 times[name].append(1000 * seconds)
-    medians = (statistics.median(times[name]) for name in ("shared", "apart"))
-    return SharingTimes(*medians, rounds, predictor.device, len(predictor.kinds), "backbone" if model.has_shared_features else "network")
+    shared_ms, apart_ms = (statistics.median(times[name]) for name in ("shared", "apart"))
+    return SharingTimes(shared_ms, apart_ms, rounds, predictor.device, len(predictor.kinds), "backbone" if model.has_shared_features else "network")
 
 
 def _timed(work: Callable[[], None], device: str) -> float:

@@ -57,7 +57,8 @@ class TwoBowls(Landscape):
 
     def _shapes(self) -> tuple[Tensor, Tensor]:
         """Positive definite (2, 2) each: short side across, long side turned by half the angle to either side."""
-        return tuple(_shape(self.options.stretch, sign * math.radians(self.options.angle) / 2) for sign in (1, -1))
+        first, second = (_shape(self.options.stretch, sign * math.radians(self.options.angle) / 2) for sign in (1, -1))
+        return first, second
 
 
 def _shape(stretch: float, turn: float) -> Tensor:

@@ -73,7 +73,7 @@ class Walk:
         parameters = [*self.model.parameters(), *self.balancer.parameters()]
         rate = step or landscape.step
         self.optimizer = torch.optim.Adam(parameters, lr=rate) if optimizer == "adam" else torch.optim.SGD(parameters, lr=rate)
-        self.points = [tuple(map(float, start))]
+        self.points: list[tuple[float, float]] = [(float(start[0]), float(start[1]))]
         self.losses = [tuple(self._losses().detach().tolist())]
         self.coefficients: list[tuple[float, ...]] = []
         self.stopped = ""
@@ -93,7 +93,8 @@ class Walk:
                 return
             self.optimizer.step()
             self.balancer.after_step(lambda: (self._raised().detach(), present))
-            self.points.append(tuple(self.model.point.detach().tolist()))
+            x, y = self.model.point.detach().tolist()
+            self.points.append((x, y))
             self.losses.append(tuple(self._losses().detach().tolist()))
             self.coefficients.append(tuple(coefficients.detach().tolist()))
             if not all(abs(value) < FARTHEST for value in self.points[-1]):
@@ -131,6 +132,7 @@ def updates_by_hand(gradients: np.ndarray, methods: Mapping[str, Mapping[str, An
         losses = [row @ model.point + 1.0 for row in rows]
         with generators.drawing() if balancer.may_draw() else nullcontext():
             _, coefficients = balancer.backward(losses, torch.ones(len(rows), dtype=torch.bool), model)
+        assert model.point.grad is not None
         found[name] = (model.point.grad.numpy().copy(), coefficients.detach().numpy().copy())
     return found
 

@@ -65,8 +65,8 @@ def start(store: RunStore, run_id: str, splits: list[str], checkpoint: str = "be
     environment = {**os.environ, "MTL_HOME": str(store.home), "PYTHONPATH": path}
     command = [sys.executable, "-m", "mtl_core", "evaluate", run_id, "--checkpoint", checkpoint, "--background", "--json"]
     command += [argument for split in splits for argument in ("--split", split)]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, env=environment, start_new_session=True, **quiet)
+    nothing = subprocess.DEVNULL
+    process = subprocess.Popen(command, env=environment, start_new_session=True, stdin=nothing, stdout=nothing, stderr=nothing)
     started = this_process()
     note = {"host": started.host, "pid": process.pid, "process_started": time.time(), "splits": splits}
     (folder / "evaluations").mkdir(exist_ok=True)

@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -83,7 +83,7 @@ def write_evaluation(folder: Path, run_id: str, report: dict[str, Any], arrays: 
     try:
         parent.mkdir(exist_ok=True)
         with atomic_write(path) as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, **cast("dict[str, Any]", arrays))
         write_text(parent / f"{name}.json", json.dumps(report, allow_nan=False))
     except OSError as error:
         path.unlink(missing_ok=True)

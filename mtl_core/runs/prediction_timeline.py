@@ -99,9 +99,9 @@ def target_layers(
         layers[name] = None
         if name in targets and bool(labelled[name][row]):
             seen = inputs[name][row] if name in inputs else image
-            layers[name] = target_layer(task, seen, targets[name][row])
-            if name in inputs:
-                layers[name]["seen"] = packed(seen)
+            layer = layers[name] = target_layer(task, seen, targets[name][row])
+            if layer is not None and name in inputs:
+                layer["seen"] = packed(seen)
     return layers
 
 

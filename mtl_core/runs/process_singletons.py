@@ -14,7 +14,7 @@ from typing import Any
 _NAME = "_mtl_core_process"
 
 
-def process_slot(name: str) -> dict[str, Any]:
+def process_slot(name: str) -> dict[Any, Any]:
     """The process-wide dict called ``name``; empty at first."""
     module = sys.modules.setdefault(_NAME, ModuleType(_NAME))
     return module.__dict__.setdefault(name, {})

@@ -47,7 +47,7 @@ def settle(store: RunStore, run_id: str, precision: str, layout: str) -> tuple[s
             if left:
                 written[row.id] = config | left
                 connection.execute(update(_runs).where(_runs.c.id == row.id).values(config=schema.to_json(config | left)))
-        own = written.get(run_id) or json.loads(connection.execute(select(_runs.c.config).where(_runs.c.id == run_id)).scalar())
+        own = written.get(run_id) or json.loads(connection.execute(select(_runs.c.config).where(_runs.c.id == run_id)).scalar_one())
     for each, config in written.items():
         with contextlib.suppress(OSError):  # a copy for people; the run may be deleted at this moment
             write_text(store.folder(each) / "config.yaml", RunConfig.from_stored(config).to_yaml())

@@ -54,7 +54,9 @@ def sweep_unfinished(home: Path, database: Database) -> None:
         return
     with contextlib.suppress(StoreError, OSError), database.write() as connection:
         for mark in marks:
-            folder = mark.with_name(_MARK.fullmatch(mark.name)["run"])
+            named = _MARK.fullmatch(mark.name)
+            assert named is not None  # see ``_is_left_over``
+            folder = mark.with_name(named["run"])
             if is_in_store(connection, folder.name):  # the process was killed after it wrote the row: the run is complete
                 remove_mark(mark)
             else:

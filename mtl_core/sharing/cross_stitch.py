@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mtl_core.backbones.backbone import Backbone, FeatureInfo
 from mtl_core.sharing.model import Group, Learnt, SharingOptions
-from mtl_core.sharing.staged import StagedSharing, broadcast, stages_of
+from mtl_core.sharing.staged import StagedSharing, broadcast, stages_of, summed
 
 
 class CrossStitchOptions(SharingOptions):
@@ -41,8 +41,9 @@ class CrossStitch(StagedSharing):
 
     def build_parts(self, make_backbone: Callable[[], Backbone], options: CrossStitchOptions) -> Sequence[FeatureInfo]:
         count = len(self.tasks)
-        self.others = nn.ModuleList(make_backbone() for _ in self.tasks[1:])
-        self.columns = [self.stages, *(stages_of(other) for other in self.others)]
+        others = [make_backbone() for _ in self.tasks[1:]]
+        self.others = nn.ModuleList(others)
+        self.columns = [self.stages, *map(stages_of, others)]
         start = torch.full((count, count), (1 - options.own_share) / (count - 1))
         start.fill_diagonal_(options.own_share)
         widths = [stage.gives.channels if options.per_channel else 1 for stage in self.stages]
@@ -57,7 +58,7 @@ class CrossStitch(StagedSharing):
             made = [column[place](stream) for column, stream in zip(self.columns, streams.values(), strict=True)]
             unit = self._unit(place)
             wanted = self.tasks if place + 1 < len(self.stages) else tasks
-            streams = {task: sum(broadcast(unit[self.tasks.index(task), at, None], own) * own for at, own in enumerate(made)) for task in wanted}
+            streams = {task: summed(broadcast(unit[self.tasks.index(task), at, None], own) * own for at, own in enumerate(made)) for task in wanted}
             if stage.is_feature:
                 for task in tasks:
                     features[task].append(streams[task])

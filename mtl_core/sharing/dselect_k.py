@@ -63,11 +63,16 @@ class SparseGate(nn.Module):
             self.shares = nn.Parameter(torch.empty(options.chosen).uniform_(-0.05, 0.05))
 
     def forward(self, feature: Tensor) -> Tensor:
-        bits, shares = (self.bits(feature), self.shares(feature)) if self.per_image else (self.bits[None], self.shares[None])
+        bits, shares = _values(self.bits, feature), _values(self.shares, feature)
         steps = smooth_step(bits.float(), self.gamma).unflatten(1, (self.chosen, -1))[:, :, None]  # (n or 1, k, 1, bits)
         each = torch.where(self.codes, steps, 1 - steps).prod(-1)
         weights = (shares.float().softmax(1)[..., None] * each).sum(1)
         return weights.expand(feature.shape[0], -1)  # not len(): an export would fix the number of images
+
+
+def _values(source: nn.Linear | nn.Parameter, feature: Tensor) -> Tensor:
+    """(n, values) of a layer, or (1, values) where a gate does not read the image."""
+    return source(feature) if isinstance(source, nn.Linear) else source[None]
 
 
 def smooth_step(value: Tensor, gamma: float) -> Tensor:

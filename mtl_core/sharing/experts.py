@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mtl_core.backbones.backbone import Backbone, FeatureInfo
 from mtl_core.sharing.heads import Heads
 from mtl_core.sharing.model import Group, Learnt, SharingOptions
-from mtl_core.sharing.staged import StagedSharing, broadcast, check_shared_stages, pooled, run_stages
+from mtl_core.sharing.staged import StagedSharing, broadcast, check_shared_stages, pooled, run_stages, summed
 
 
 class ExpertOptions(SharingOptions):
@@ -97,7 +97,7 @@ class ExpertMixture(StagedSharing):
 
 def weighted(weights: Tensor, made: Sequence[Sequence[Tensor]]) -> list[Tensor]:
     """sum_i weights[:, i] made[i], for each feature. ``weights`` (n, m); ``made``: the features of m experts."""
-    return [sum(broadcast(weights[:, at], own) * own for at, own in enumerate(level)) for level in zip(*made, strict=True)]
+    return [summed(broadcast(weights[:, at], own) * own for at, own in enumerate(level)) for level in zip(*made, strict=True)]
 
 
 def gate_use(name: str, gates: dict[str, tuple[Tensor, Sequence[int]]], experts: Sequence[Expert]) -> Learnt:

@@ -23,7 +23,8 @@ class HardSharing(MultiTaskModel):
         return self.backbone.features
 
     def features(self, images: Tensor, tasks: Sequence[str]) -> dict[str, list[Tensor]]:
-        return dict.fromkeys(tasks, self.backbone(images))
+        features: list[Tensor] = self.backbone(images)
+        return dict.fromkeys(tasks, features)
 
     def groups(self) -> list[Group]:
         return [*(Group(stage.name, stage.parameters(), self.tasks) for stage in self.backbone.stages), *self.head_groups()]

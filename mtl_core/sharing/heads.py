@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, Mapping
+from typing import Generic, TypeVar, cast
 
 from torch import nn
 
+Each = TypeVar("Each", bound=nn.Module)  # class of the tasks' modules
 
-class Heads(nn.Module):
+
+class Heads(nn.Module, Generic[Each]):
     """Modules by task name.
 
     A module of torch cannot be registered under the name of an attribute. Such a task's module is registered as ``<name>_`` instead. Every other
@@ -17,19 +20,19 @@ class Heads(nn.Module):
         modules: task name -> module.
     """
 
-    def __init__(self, modules: Mapping[str, nn.Module]):
+    def __init__(self, modules: Mapping[str, Each]):
         super().__init__()
         self._registered: dict[str, str] = {}
         for name in modules:
             key = name
-            while hasattr(nn.ModuleDict, key) or key in vars(self) or (key != name and key in modules):
+            while hasattr(nn.ModuleDict, key) or hasattr(Heads, key) or key in vars(self) or (key != name and key in modules):
                 key += "_"
             self._registered[name] = key
         for name, module in modules.items():
             self.add_module(self._registered[name], module)
 
-    def __getitem__(self, task: str) -> nn.Module:
-        return self._modules[self._registered[task]]  # type: ignore[return-value]
+    def __getitem__(self, task: str) -> Each:
+        return cast("Each", self._modules[self._registered[task]])
 
     def __contains__(self, task: object) -> bool:
         return task in self._registered
@@ -40,10 +43,10 @@ class Heads(nn.Module):
     def __len__(self) -> int:
         return len(self._registered)
 
-    def values(self) -> list[nn.Module]:
+    def values(self) -> list[Each]:
         """The modules, in the tasks' order."""
         return [self[name] for name in self]
 
-    def items(self) -> ItemsView[str, nn.Module]:
+    def items(self) -> ItemsView[str, Each]:
         """(task name, module), in the tasks' order."""
         return {name: self[name] for name in self}.items()

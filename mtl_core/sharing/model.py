@@ -58,12 +58,12 @@ class Group:
     """
 
     name: str
-    parameters: Iterable[nn.Parameter]
-    users: Iterable[str]
+    parameters: tuple[nn.Parameter, ...]
+    users: frozenset[str]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "parameters", tuple(self.parameters))
-        object.__setattr__(self, "users", frozenset(self.users))
+    def __init__(self, name: str, parameters: Iterable[nn.Parameter], users: Iterable[str]) -> None:
+        for field, value in (("name", name), ("parameters", tuple(parameters)), ("users", frozenset(users))):
+            object.__setattr__(self, field, value)
 
 
 class MultiTaskModel(nn.Module, ABC):

@@ -98,6 +98,7 @@ class _Attention(nn.Module):
     def forward(self, value: Tensor, before: Tensor | None) -> Tensor:
         if self.carry is None:
             return self.mask(value)
+        assert before is not None  # there is something to carry only after the first stage
         if not self.is_map:
             return self.mask(torch.cat([value, self.carry(pooled(before))], dim=1))
         carried = self.carry(before)

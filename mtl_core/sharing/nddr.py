@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from pydantic import Field
@@ -40,8 +40,9 @@ class NDDR(StagedSharing):
     options: NDDROptions
 
     def build_parts(self, make_backbone: Callable[[], Backbone], options: NDDROptions) -> Sequence[FeatureInfo]:
-        self.others = nn.ModuleList(make_backbone() for _ in self.tasks[1:])
-        self.columns = [self.stages, *(stages_of(other) for other in self.others)]
+        others = [make_backbone() for _ in self.tasks[1:]]
+        self.others = nn.ModuleList(others)
+        self.columns = [self.stages, *map(stages_of, others)]
         gives = [stage.gives for stage in self.stages]
         self.reductions = Heads(
             {task: nn.ModuleList(_reduction(info, at, len(self.tasks), options.own_share) for info in gives) for at, task in enumerate(self.tasks)}
@@ -76,10 +77,15 @@ class NDDR(StagedSharing):
             return []
         found, columns = [], tuple(f"column of {task}" for task in self.tasks)
         for place, stage in enumerate(self.stages):
-            weights = torch.stack([self.reductions[task][place][0].weight.detach().float().flatten(1) for task in self.tasks])
+            weights = torch.stack([_weights(self.reductions[task][place]).detach().float().flatten(1) for task in self.tasks])
             sizes = weights.abs().unflatten(2, (len(self.tasks), -1)).sum(3).mean(1)  # per output channel
             found.append(Learnt(f"weight of columns after {stage.name}", self.tasks, columns, sizes.cpu()))
         return found
+
+
+def _weights(reduction: nn.Module) -> Tensor:
+    """Those of the convolution or linear layer that a reduction begins with."""
+    return cast("Tensor", cast("nn.Sequential", reduction)[0].weight)
 
 
 def _reduction(info: FeatureInfo, own: int, count: int, own_share: float) -> nn.Sequential:

@@ -77,7 +77,7 @@ class PLE(StagedSharing):
             made = {}
             for at in needed:
                 readers = self.experts[at].readers
-                made[at] = [self.ends[at][level](shared if len(readers) > 1 else inputs[readers[0]])]
+                made[at] = [self.ends[at][level](inputs[readers[0]] if len(readers) == 1 else shared)]
             weights = {task: self.gates[task][level](pooled(inputs[task])) for task in wanted}
             given = {task: weighted(weights[task], [made[at] for at in self.read_by[task]])[0] for task in wanted}
             gates = {task: (weights[task], self.read_by[task]) for task in wanted}

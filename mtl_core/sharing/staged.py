@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -55,7 +56,7 @@ class StagedSharing(MultiTaskModel):
         before = [parameter.detach().clone() for parameter in self.backbone.parameters()] if len(self.copies) else []
         super().load_pretrained(cache, progress)
         if any(bool((old != new).any()) for old, new in zip(before, self.backbone.parameters(), strict=False)):
-            for copy in self.copies:
+            for copy in cast("Iterable[Sequence[Stage]]", self.copies):
                 for stage, own in zip(self.stages[-len(copy) :], copy, strict=True):
                     own.load_state_dict(stage.state_dict())
 
@@ -63,7 +64,7 @@ class StagedSharing(MultiTaskModel):
         """``count`` ends of the network from stage ``first`` on: the backbone's own, and copies. They are kept in ``copies``, which only grows."""
         for _ in range(count - 1):
             self.copies.append(nn.ModuleList(stages_of(make_backbone())[first:]))
-        return [self.stages[first:], *(list(copy) for copy in self.copies)]
+        return [self.stages[first:], *(list(copy) for copy in cast("Iterable[Sequence[Stage]]", self.copies))]
 
 
 def stages_of(backbone: Backbone) -> tuple[Stage, ...]:
@@ -107,3 +108,8 @@ def pooled(feature: Tensor) -> Tensor:
 def broadcast(factor: Tensor, feature: Tensor) -> Tensor:
     """A factor per image (n,) or per channel (1, C) in the shape that multiplies a feature (n, C) or (n, C, H, W)."""
     return factor.reshape(*factor.shape, *[1] * (feature.ndim - factor.ndim))
+
+
+def summed(parts: Iterable[Tensor]) -> Tensor:
+    """The sum of one or more tensors."""
+    return cast("Tensor", sum(parts))

@@ -276,7 +276,8 @@ def _lines(study: Study, comparisons: Sequence[tuple[Comparison, bool]], values:
                 continue
             value, baseline = (float(np.mean(side)) for side in zip(*each.values(), strict=True))
             size = band if metric.name == "r2" else band * abs(baseline)  # R2 has no zero: its band is in its own unit
-            difference = paired_difference(*zip(*each.values(), strict=True), metric.higher_is_better, size, interval)
+            compared, baselines = zip(*each.values(), strict=True)
+            difference = paired_difference(compared, baselines, metric.higher_is_better, size, interval)
             drafts.append((comparison, task, metric, value, baseline, tuple(each), difference))
         if comparison.has_overall and (len(pairs) > 1 or not with_tasks):
             gains = _overall(pairs, metrics)

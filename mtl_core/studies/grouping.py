@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 
 @dataclass(frozen=True)
@@ -77,5 +78,6 @@ def best_grouping(networks: Sequence[Network], tasks: Sequence[str], budget: flo
     search(0, (), [math.inf] * len(tasks), 0.0)
     if not math.isfinite(best[0]):
         return None
-    serves = {task: min(best[2], key=lambda place: table[place][number]) for number, task in enumerate(tasks)}
-    return Grouping(best[2], best[0], serves, best[1])
+    total, cost, chosen = cast("tuple[float, float, tuple[int, ...]]", best)  # ``search`` has replaced it
+    serves = {task: min(chosen, key=lambda place: table[place][number]) for number, task in enumerate(tasks)}
+    return Grouping(chosen, total, serves, cost)

@@ -81,7 +81,7 @@ def paired_difference(
     return PairedDifference(n, mean, spread, low, high, interval, t_test(differences), better, equal, worse, band)
 
 
-def t_interval(differences: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
+def t_interval(differences: Sequence[float] | np.ndarray, level: float = LEVEL) -> tuple[float, float]:
     """Student's interval of the mean of (n,) values, n >= 2."""
     mean, error, free = _moments(differences)
     half = t_factor(free, level) * error
@@ -95,7 +95,7 @@ def t_factor(degrees_of_freedom: int, level: float = LEVEL) -> float:
     return float(stdtrit(degrees_of_freedom, 0.5 + level / 2))
 
 
-def t_test(differences: Sequence[float]) -> float:
+def t_test(differences: Sequence[float] | np.ndarray) -> float:
     """Two-sided p-value of Student's t test for a mean of 0. Equal differences other than 0 give 0, only zeros give 1."""
     from scipy.special import stdtr
 
@@ -105,7 +105,7 @@ def t_test(differences: Sequence[float]) -> float:
     return float(2 * stdtr(free, -abs(mean / error)))
 
 
-def bca_interval(differences: Sequence[float], level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
+def bca_interval(differences: Sequence[float] | np.ndarray, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
     """Bias-corrected and accelerated bootstrap interval of the mean (Efron 1987; scipy's ``bootstrap``). Equal values give an interval of no width.
 
     With few seeds it is too narrow; ``docs/studies.md`` has the measured coverage.
@@ -119,7 +119,7 @@ def bca_interval(differences: Sequence[float], level: float = LEVEL, resamples: 
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
-def probabilities(differences: Sequence[float], band: float) -> tuple[float, float, float]:
+def probabilities(differences: Sequence[float] | np.ndarray, band: float) -> tuple[float, float, float]:
     """Probabilities that the true mean is above ``band``, within it, below ``-band``; they add up to 1."""
     from scipy.special import stdtr
 
@@ -140,7 +140,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _moments(differences: Sequence[float]) -> tuple[float, float, int]:
+def _moments(differences: Sequence[float] | np.ndarray) -> tuple[float, float, int]:
     """Mean, standard error of the mean, degrees of freedom."""
     values = np.asarray(differences, float)
     if len(values) < 2:

@@ -8,6 +8,8 @@ from mtl_core.errors import ConfigError
 from mtl_core.registry import Registry
 
 if TYPE_CHECKING:
+    from mtl_core.data.dataset import Task
+    from mtl_core.tasks.contents import TargetLayout
     from mtl_core.tasks.kind import TaskKind
 
 # Self-supervised kinds make their targets from the pixels: such a task fits any data set, under its own name.
@@ -48,3 +50,10 @@ def kind_of(name: str) -> type[TaskKind]:
         return TASK_KINDS.load(name) if name in TASK_KINDS else TaskKind
     except ConfigError:
         return TaskKind
+
+
+def layout_of(kind: str, task: Task, size: tuple[int, int]) -> TargetLayout:
+    """The layout of one row of targets at an image size (height, width), of a kind whose targets are stored."""
+    layout = kind_of(kind).layout(task, size)
+    assert layout is not None
+    return layout

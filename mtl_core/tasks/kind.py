@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mtl_core.analysis.evaluation.findings import KindEvaluation
     from mtl_core.backbones.backbone import FeatureInfo
 
-    Answer = Callable[[int], Tensor]  # number of images -> the head's output
+    Answer = Callable[[int], Tensor | dict[str, Tensor]]  # number of images -> the head's output
 
 
 class KindOptions(BaseModel):

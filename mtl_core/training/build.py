@@ -30,7 +30,7 @@ from mtl_core.registry import unknown_name, validated
 from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
 from mtl_core.tasks.kind import TaskKind
-from mtl_core.tasks.pretext.self_supervised import SEEN_IMAGES, SelfSupervised
+from mtl_core.tasks.pretext.self_supervised import SEEN_IMAGES, SelfSupervised, self_supervised
 from mtl_core.training.execution import Execution, choose
 from mtl_core.training.losses import task_losses
 from mtl_core.training.optimizers import LearningRate, optimizer_of, schedule_of
@@ -54,9 +54,8 @@ def build(parts: Parts, cache: Path, progress: Told | None = None, settle: Settl
     config, device = parts.config, parts.device
     data = training_data(config, parts.source, cache, progress)
     kinds = build_kinds(config, data.tasks, data.statistics)
-    for kind in kinds.values():
-        if kind.is_self_supervised:
-            kind.measure(np.asarray(data.train.images[evenly_spaced_rows(data.train, SEEN_IMAGES)]))
+    for kind in self_supervised(kinds).values():
+        kind.measure(np.asarray(data.train.images[evenly_spaced_rows(data.train, SEEN_IMAGES)]))
     random = Generators(config.seed, device)
     with random.drawing():
         model = build_model(parts.network, kinds, data.statistics)
@@ -81,7 +80,7 @@ def build(parts: Parts, cache: Path, progress: Told | None = None, settle: Settl
     random.seed(config.seed)  # training starts from the same random state whatever the construction drew
     network.weigh([task.loss_weight for task in config.tasks.values()])
     update = parts.update.type(run, network, parts.update.options)
-    return Setup(run, network, Progress(Window(kinds, loss_weights), random), update)
+    return Setup(run, network, Progress(Window(tuple(kinds), loss_weights), random), update)
 
 
 def training_data(config: RunConfig, source: DataSource, cache: Path, progress: Told | None = None) -> PreparedData:
@@ -110,7 +109,7 @@ def stated(task: Task, config: TaskConfig) -> Task:
     return replace(task, geometry=config.geometry) if config.geometry and not task.geometry else task
 
 
-def build_kinds(config: RunConfig, tasks: dict[str, Task], statistics: dict[str, Any]) -> dict[str, TaskKind]:
+def build_kinds(config: RunConfig, tasks: Mapping[str, Task], statistics: dict[str, Any]) -> dict[str, TaskKind]:
     """The kinds of the config's tasks, in the config's order. A name that the data set does not have may name a self-supervised task.
 
     Raises:
@@ -131,7 +130,7 @@ def build_kinds(config: RunConfig, tasks: dict[str, Task], statistics: dict[str,
     return kinds
 
 
-def _misfits(name: str, kind_class: type[SelfSupervised], options: Any, config: RunConfig, image_shape: tuple[int, ...]) -> list[Problem]:
+def _misfits(name: str, kind_class: type[SelfSupervised], options: Any, config: RunConfig, image_shape: tuple[int, int, int]) -> list[Problem]:
     reason = kind_class.misfit(options, image_shape)
     found = [Problem(f"tasks.{name}", reason)] if reason else []
     if config.batch_size < kind_class.images_at_least:

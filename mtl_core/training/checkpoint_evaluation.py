@@ -102,7 +102,7 @@ def _loaded(
     except (SafetensorError, OSError, RuntimeError) as error:
         raise DamagedCheckpointError(f"'{path}' cannot be read ({str(error).splitlines()[0]})") from None
     model.load_state_dict(fitting_tensors(tensors, model.state_dict()))
-    return model.to(execution.device, memory_format=execution.memory_format).eval()
+    return model.to(execution.device).to(memory_format=execution.memory_format).eval()
 
 
 def _batches(config: RunConfig, dataset: MultiTaskDataset, kinds: dict[str, TaskKind], statistics: dict[str, Any], execution: Execution) -> Batches:
@@ -141,14 +141,14 @@ def _add(task: TaskPass, predictions: np.ndarray, dataset: MultiTaskDataset, row
     task.kept = predictions if task.kept is None else np.concatenate([task.kept, predictions])
     task.kept_errors = np.concatenate([task.kept_errors, np.nan_to_num(errors.values, nan=-1.0)])
     if task.kept.nbytes > 2 * KEPT_BYTES:
-        _drop_the_best(task)
+        _drop_the_best(task, task.kept)
 
 
-def _drop_the_best(task: TaskPass) -> None:
+def _drop_the_best(task: TaskPass, kept: np.ndarray) -> None:
     """Keep the predictions with the largest errors, in the order of the split."""
-    most = max(1, KEPT_BYTES // max(1, task.kept[0].nbytes))
+    most = max(1, KEPT_BYTES // max(1, kept[0].nbytes))
     chosen = np.sort(np.argsort(-task.kept_errors, kind="stable")[:most])
-    task.rows, task.kept, task.kept_errors = task.rows[chosen], task.kept[chosen], task.kept_errors[chosen]
+    task.rows, task.kept, task.kept_errors = task.rows[chosen], kept[chosen], task.kept_errors[chosen]
 
 
 def _concluded(task: TaskPass, dataset: MultiTaskDataset) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -173,7 +173,7 @@ def _concluded(task: TaskPass, dataset: MultiTaskDataset) -> tuple[dict[str, Any
         arrays["cells"] = cells.entries.astype(np.int32)
     if task.kept is not None:
         if task.kept.nbytes > KEPT_BYTES:
-            _drop_the_best(task)
+            _drop_the_best(task, task.kept)
         arrays |= {"errors": np.concatenate(task.values), "kept": task.rows, "predictions": task.kept}
         if task.mistakes:
             arrays["mistakes"] = np.concatenate(task.mistakes)

@@ -170,7 +170,7 @@ def read_meta(folder: Path, name: str) -> dict[str, Any]:
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
         written = int(meta.get("format", 1))
-        meta["position"]["epoch"], meta["execution"]["precision"]
+        _ = meta["position"]["epoch"], meta["execution"]["precision"]  # a damaged file lacks them
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedCheckpointError(f"'{path}' cannot be read ({error})") from None
     if written > FORMAT:

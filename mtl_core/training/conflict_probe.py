@@ -45,7 +45,7 @@ class ConflictProbe:
         self.noted: Noted = {}
         self._gives_gradients = isinstance(network.balancer, GradientAggregator) and not network.balancer.at_features
         self._step = 0
-        if self._gives_gradients and (self.every or self.has_norms):
+        if isinstance(network.balancer, GradientAggregator) and self._gives_gradients and (self.every or self.has_norms):
             network.balancer.observer = self._observe
 
     def before_update(self, losses: Sequence[Tensor], present: Tensor, step: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from mtl_core.data.dataset import PADDING, MultiTaskDataset
 from mtl_core.events import ProbesSaved
 from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks.kind import TaskKind
-from mtl_core.tasks.pretext.self_supervised import drawn_views
+from mtl_core.tasks.pretext.self_supervised import drawn_views, self_supervised
 from mtl_core.training.build import evenly_spaced_rows, rows_of
 from mtl_core.training.setup import Run
 
@@ -63,8 +63,7 @@ class ProbeSet:
         for batch in self.batches.epoch(0):
             with self.run.execution.autocast():
                 outputs = self.model(batch.images, batch.parts)
-            made = {name: kind for name, kind in self.run.kinds.items() if kind.is_self_supervised}
-            for name, kind in made.items():  # only the first view of an image is shown
+            for name, kind in self_supervised(self.run.kinds).items():  # only the first view of an image is shown
                 outputs[name] = kind.first_views(outputs[name], len(batch.index))
             parts.append(decoded(self.run.kinds, outputs))
         path = self.folder / f"epoch_{epoch:04d}.npz"
@@ -110,4 +109,4 @@ def joined(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     with atomic_write(path) as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **cast("dict[str, Any]", arrays))

@@ -128,9 +128,11 @@ class Update(Protocol):
 
     def __call__(self, batch: Batch, number: int) -> StepResult:
         """Do step ``number`` (1 is the first)."""
+        ...
 
     def state_dict(self) -> dict[str, Any]:
         """What it remembers from step to step, for the checkpoint."""
+        ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the state of ``state_dict``."""

@@ -40,7 +40,7 @@ class JointStep:
     title: ClassVar[str] = "Joint"
     summary: ClassVar[str] = "Every step changes the shared network once, for all tasks together, as the balancing method says."
     Options: ClassVar[type[UpdateOptions]] = UpdateOptions
-    options: UpdateOptions
+    options: UpdateOptions | None
 
     def __init__(self, run: Run, network: Network, options: UpdateOptions | None = None):
         self.run, self.network, self.options = run, network, options

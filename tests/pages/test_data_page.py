@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 from mtl_core.data import DATA_SOURCES
 from mtl_core.data.imports import examine, import_dataset, imported, propose
@@ -272,6 +273,33 @@ def test_preprocessing_is_shown_before_and_after_and_taken_along(opened):
     assert taken["name"] == "digits"
     assert taken["preprocessing"]["denoise"] == {"name": "median", "size": 5}
     assert (taken["preprocessing"]["resize"], taken["preprocessing"]["width"]) == ("pad", 24)
+
+
+def test_a_step_of_another_package_may_have_options_of_any_kind_and_without_bounds():
+    def page():
+        import streamlit as st
+        from pydantic import BaseModel
+
+        from ui.data.preprocessing_preview import KEPT, _widget
+        from ui.shell.model_forms import describe
+
+        class Options(BaseModel):
+            rounds: int = 1
+            strength: float = 0.5
+            edges: bool = False
+            filter: str = "plain"
+
+        kept = st.session_state.setdefault(KEPT, {"denoise": {"name": "theirs"}})
+        for field in describe(Options):
+            _widget(field, "denoise", kept["denoise"])
+
+    app = AppTest.from_function(page).run()
+    app.number_input(key="data.steps.denoise.rounds").set_value(-3).run()
+    app.number_input(key="data.steps.denoise.strength").set_value(40.0).run()
+    app.toggle(key="data.steps.denoise.edges").set_value(True).run()
+    app.text_input(key="data.steps.denoise.filter").set_value("wide").run()
+    assert not app.exception
+    assert app.session_state["data.steps"]["denoise"] == {"name": "theirs", "rounds": -3, "strength": 40.0, "edges": True, "filter": "wide"}
 
 
 def test_looking_through_the_test_images_is_kept_and_said(opened, store, texts):

@@ -28,7 +28,7 @@ def overlay(store: RunStore, runs: list[Any], chosen: list[Any]) -> None:
     view = view_controls("Curves", "one colour per run")
     if not st.session_state.get("compare.key_picked") or st.session_state.get("compare.key") not in keys:
         st.session_state["compare.key"] = first_key(keys, summaries, {run.id: run.info for run in chosen})
-    kept = {"label_visibility": "collapsed", "persist_state": "session"}
+    kept: dict[str, Any] = {"label_visibility": "collapsed", "persist_state": "session"}
     place = keys.index(st.session_state["compare.key"])
     key = st.selectbox("What to compare", keys, place, key="compare.key", width=420, on_change=_key_was_picked, **kept)
     styles = run_styles([run.id for run in reversed(runs)])

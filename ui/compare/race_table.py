@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import streamlit as st
@@ -142,7 +142,7 @@ def _styled(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) 
     for column, up in better.items():
         starred, text, constant = stars(table, column, up, entries, constants.get(column)), _cell(column), constants.get(column)
         for row, star in zip(table.index, starred, strict=True):
-            behind = constant is not None and no_better(table.at[row, column], constant, up)
+            behind = constant is not None and no_better(cast("float", table.at[row, column]), constant, up)
             mark = " ★" if star else f" {CONSTANT}" if behind else ""
             styled = styled.format(lambda value, text=text, mark=mark: f"{text(value)}{mark}", subset=([row], [column]))
         styled = styled.apply(lambda values, starred=starred: [BEST if star else "" for star in starred], subset=[column])
@@ -193,7 +193,7 @@ def clear_best(values: pd.Series, higher: bool) -> float:
     return float(best) if best != second and abs(best - second) >= AHEAD * abs(best) else math.nan
 
 
-def _cell(column: str) -> Callable[[float], str]:
+def _cell(column: str) -> Callable[[Any], str]:
     shown = {RANK: lambda value: f"{value:.2f}", PACE: lambda value: f"{value:.2f}x", TIME: words.duration}.get(column, words.measured)
     if column.endswith(" best epoch"):
         shown = "{:.0f}".format
@@ -206,7 +206,7 @@ def _cell(column: str) -> Callable[[float], str]:
 
 def _columns(table: pd.DataFrame, entries: list[Entry]) -> dict[str, Any]:
     """Column settings. A heading begins with its distinguishing part, because a narrow table cuts off its end."""
-    numbers = {column: (column, column) for column in table if column not in ("method", "run", "status")}
+    numbers = {column: (column, column) for column in map(str, table) if column not in ("method", "run", "status")}
     for task, info in next((entry.run.info["tasks"] for entry in entries if entry.run.info), {}).items():
         main = info["main_metric"]
         metric = info["metrics"][main]

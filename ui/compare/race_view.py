@@ -95,9 +95,9 @@ def _draw(race_id: str, entries: list[Entry]) -> None:
     cards(entries)
     view = view_controls("Curves", "on val, after each epoch; the boxes above show the line of each method")
     kinds = {"metric": "main metric", "loss": "loss"}
-    kept = {"label_visibility": "collapsed", "persist_state": "session"}
+    kept: dict[str, Any] = {"label_visibility": "collapsed", "persist_state": "session"}
     shown = hold_first("race.what", "metric")
-    st.segmented_control("What is shown", list(kinds), default=shown, key="race.what", format_func=kinds.get, required=True, **kept)
+    st.segmented_control("What is shown", list(kinds), default=shown, key="race.what", format_func=words.text_of(kinds), required=True, **kept)
     draw_charts(run_store(), race_id, entries, view)
     results(run_store(), entries)
 
@@ -151,8 +151,10 @@ def _picker(race_id: str) -> None:
         return
     key = f"picked_race.{race_id}"
     hold(key, race_id)
-    kept = {"label_visibility": "collapsed", "width": 360}
-    st.selectbox("Race", list(names), list(names).index(race_id), key=key, format_func=names.get, on_change=_take_picked, args=(key,), **kept)
+    kept: dict[str, Any] = {"label_visibility": "collapsed", "width": 360}
+    st.selectbox(
+        "Race", list(names), list(names).index(race_id), key=key, format_func=words.text_of(names), on_change=_take_picked, args=(key,), **kept
+    )
     if st.session_state.pop("go_to_race", False):
         st.rerun()  # works also inside a fragment
 

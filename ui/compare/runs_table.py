@@ -56,7 +56,7 @@ def filters(runs: list[Any]) -> Wanted:
         sets = sorted({run.config.data.own_name for run in runs})
         data = st.multiselect("Data", sets, key="filter.data", placeholder="Any data set", width=230, **kept)
         archived = st.toggle("Show archived", key="filter.archived", persist_state="session")
-    return Wanted(text, tuple(statuses), tuple(data), archived)
+    return Wanted(text or "", tuple(statuses), tuple(data), archived)
 
 
 def runs_table(store: RunStore, runs: list[Any], wanted: Wanted) -> list[Any]:
@@ -109,7 +109,7 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
             "forked from": st.column_config.TextColumn("Forked from", width="medium"),
             **{
                 name: st.column_config.NumberColumn(name, format="%.3f", width=100, help=f"{name}, on val.")
-                for name in table
+                for name in map(str, table)
                 if name.endswith((" best", " last"))
             },
         },

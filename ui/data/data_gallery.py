@@ -183,16 +183,23 @@ def _first(rows: np.ndarray) -> int:
     return int(rows[0]) if len(rows) else 0
 
 
+def _data_of(key: str) -> PreparedData:
+    """What the job that prepared a set has made."""
+    state = page_jobs.state_of(key)
+    assert state is not None  # the gallery is drawn only after the job
+    return state["result"]["data"]
+
+
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _presence(key: str, split: str, task_name: str) -> np.ndarray:
-    data = page_jobs.state_of(key)["result"]["data"]
+    data = _data_of(key)
     task, part = data.tasks[task_name], data.split(split)
     return class_presence(task, part.targets[task.target], part.labelled[task.target])
 
 
 @st.cache_data(max_entries=800, show_spinner=False)
 def _drawn(key: str, split: str, task_name: str, row: int) -> tuple[bytes, str]:
-    data = page_jobs.state_of(key)["result"]["data"]
+    data = _data_of(key)
     tile = drawn_target(data.split(split), row, data.tasks.get(task_name), TILE_PIXELS, small=True)
     return png(tile.image), tile.caption
 
@@ -200,7 +207,7 @@ def _drawn(key: str, split: str, task_name: str, row: int) -> tuple[bytes, str]:
 @st.cache_data(max_entries=64, show_spinner=False)
 def _large(key: str, split: str, row: int, colour: str) -> tuple[bytes, int, list[str]]:
     """The contact sheet as PNG, its number of pictures, and the targets that are text only."""
-    data = page_jobs.state_of(key)["result"]["data"]
+    data = _data_of(key)
     part = data.split(split)
     image = Tile(drawn_target(part, row, None, LARGE_PIXELS).image, "image")
     targets = []

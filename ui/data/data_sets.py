@@ -220,9 +220,13 @@ def prepared_set(entry: DataSet) -> dict[str, Any] | None:
     if state["error"] or state["cancelled"]:
         said = "The preparation was cancelled. No files are left of it." if state["cancelled"] else words.plain(state["error"])
         st.info(said, icon=":material/info:") if state["cancelled"] else st.error(said, icon=":material/error:")
-        st.button("Try again", icon=":material/refresh:", key="data.again", on_click=_start_preparing, args=(entry.part,))
+        st.button("Try again", icon=":material/refresh:", key="data.again", on_click=_prepare_again, args=(entry.part,))
         return None
     return state["result"]
+
+
+def _prepare_again(part: dict[str, Any]) -> None:
+    _start_preparing(part)
 
 
 def _start_preparing(part: dict[str, Any]) -> dict[str, Any]:

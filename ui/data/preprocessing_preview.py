@@ -16,7 +16,7 @@ from mtl_core.figures.gallery import contact_sheet, png
 from ui.data.data_sets import DataSet, train_on
 from ui.drawing.contact_sheets import drawn_and_said, ink, said
 from ui.shell import words
-from ui.shell.model_forms import Field, as_shown, describe, is_shown
+from ui.shell.model_forms import Field, as_kept, as_shown, describe, is_shown
 from ui.shell.state import hold, settings, torch_is_ready
 from ui.train.sample_preview import SAMPLE_COLUMNS, sample_tiles
 
@@ -68,14 +68,18 @@ def _widget(field: Field, part: str, values: dict[str, Any]) -> None:
     value = hold(key, as_shown(field, values.get(field.name, field.default)))
 
     def take() -> None:
-        (st.session_state[KEPT][part] if part else st.session_state[KEPT])[field.name] = st.session_state[key]
+        (st.session_state[KEPT][part] if part else st.session_state[KEPT])[field.name] = as_kept(field, st.session_state[key])
 
     if field.kind == "choice":
         st.selectbox(field.label, field.choices, field.choices.index(value), key=key, format_func=field.choice_text, help=field.help, on_change=take)
-    elif field.kind == "integer":
-        st.number_input(field.label, int(field.low), int(field.high), value, key=key, help=field.help, on_change=take)
+    elif field.kind == "boolean":
+        st.toggle(field.label, value, key=key, help=field.help, on_change=take)
+    elif field.kind in ("integer", "number"):
+        number = int if field.kind == "integer" else float
+        low, high = (None if bound is None else number(bound) for bound in (field.low, field.high))
+        st.number_input(field.label, low, high, value, key=key, help=field.help, on_change=take)
     else:
-        st.number_input(field.label, float(field.low), float(field.high), value, key=key, help=field.help, on_change=take)
+        st.text_input(field.label, value, key=key, help=field.help, on_change=take)
 
 
 def _train(entry: DataSet, config: PreprocessingConfig) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import plotly
 import plotly.graph_objects as go
 import streamlit as st
 import streamlit.components.v1 as components
+from streamlit.components.v2 import component
 
 from ui.shell.element_keys import component_key
 
@@ -33,7 +34,7 @@ def prepared(figure: go.Figure, alt: str) -> dict[str, Any]:
         figure: with ``layout.height``; a constant ``layout.uirevision`` keeps the zoom.
         alt: text for screen readers.
     """
-    text = figure.to_json()
+    text = cast("str", figure.to_json())
     return {"figure": text, "revision": hashlib.sha1(text.encode()).hexdigest(), "height": figure.layout.height, "alt": alt}
 
 
@@ -55,7 +56,7 @@ def plot(chart: dict[str, Any], key: str, clicks: bool = False) -> dict[str, Any
 
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
-    return st.components.v2.component("live_plot", html='<div class="live-plot"></div>', js=_SCRIPT.read_text(encoding="utf-8"), isolate_styles=False)
+    return component("live_plot", html='<div class="live-plot"></div>', js=_SCRIPT.read_text(encoding="utf-8"), isolate_styles=False)
 
 
 @st.cache_resource(show_spinner=False)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from streamlit.components.v2 import component
 
 from mtl_core.data.dataset import SINGULAR, Task
 from mtl_core.figures.layers import packed
@@ -103,7 +104,7 @@ def _nothing() -> None:
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
     here = Path(__file__)
-    return st.components.v2.component(
+    return component(
         "sample_viewer",
         html='<div class="viewer"></div>',
         css=here.with_suffix(".css").read_text(encoding="utf-8"),

@@ -36,7 +36,9 @@ def asked_view() -> str:
 def view_choice() -> str:
     """Draw the choice of the tab, which the address holds. Returns the chosen tab."""
     held = hold_first(VIEW, asked_view())
-    view = st.segmented_control("View", list(VIEWS), default=held, format_func=VIEWS.get, key=VIEW, required=True, label_visibility="collapsed")
+    view = st.segmented_control(
+        "View", list(VIEWS), default=held, format_func=words.text_of(VIEWS), key=VIEW, required=True, label_visibility="collapsed"
+    )
     view = view or "training"
     if view == "training":
         for name in ("view", "images", "task", "checkpoint", "cell"):

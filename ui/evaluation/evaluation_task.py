@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -164,7 +164,7 @@ def _class_table(about: dict[str, Any], key: str, curves: bool) -> int | None:
         key=f"evaluation.classes.{key}",
     )
     _absent(about)
-    rows = picked.selection.rows if curves and picked else []
+    rows = cast("Any", picked).selection.rows if curves and picked else []
     return rows[0] if rows else None
 
 

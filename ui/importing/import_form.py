@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.data.imports.formats import FORMATS
-from mtl_core.data.imports.spec import ImportSpec, SplitSpec
+from mtl_core.data.imports.spec import ImageSpec, ImportSpec, SplitSpec
 from mtl_core.data.imports.tables.table_options import Column
 from mtl_core.data.imports.tables.text_encodings import ENCODINGS
 from mtl_core.names import task_name_problem
@@ -206,10 +206,10 @@ def _images() -> None:
         _number("Height in pixels", ("images", "size", 0), 8)
     with width:
         _number("Width in pixels", ("images", "size", 1), 8)
-    fields = ImportSpec.model_fields["images"].annotation.model_fields
+    fields = ImageSpec.model_fields
     colour, resize = st.columns(2)
     with colour:
-        _select("Colour", ("images", "colour"), list(COLOURS), None, COLOURS.get, about=fields["colour"].description)
+        _select("Colour", ("images", "colour"), list(COLOURS), None, COLOURS.get, about=fields["colour"].description or "")
     with resize:
         _select("Images of another aspect ratio", ("images", "resize"), list(RESIZED), None, lambda how: RESIZED[how].capitalize())
     st.caption("The import resizes every image to this size, and runs train on it. Larger images show more detail and train slower.")
@@ -231,7 +231,7 @@ def _splits(proposal: Any, now: Any) -> None:
         default=value(*path),
         required=True,
         key="import.how",
-        format_func=lambda name: HOW.get(name, name),
+        format_func=lambda name: HOW.get(name) or name,
         on_change=take,
     )
     how = value(*path)

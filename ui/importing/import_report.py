@@ -105,7 +105,7 @@ def _findings(report: Any) -> None:
         [
             {
                 "": GROUPS[group_of(row.outcome, row.kind)][1],
-                "type": f"{SORTS.get(row.kind, row.kind).replace('_', ' ')} ({report.counts[f'{row.outcome}/{row.kind}']:,})",
+                "type": f"{(SORTS.get(row.kind) or row.kind).replace('_', ' ')} ({report.counts[f'{row.outcome}/{row.kind}']:,})",
                 "file": row.file,
                 **({"task": row.task} if with_task else {}),
                 "finding": row.message,

@@ -122,8 +122,8 @@ def as_text(current: Any) -> str:
     """A list or mapping as YAML on one line; empty text for an empty one."""
     if not current and not isinstance(current, int | float):
         return ""
-    if hasattr(current, "model_dump"):
-        current = current.model_dump(mode="json")
+    if dump := getattr(current, "model_dump", None):
+        current = dump(mode="json")
     return yaml.safe_dump(current, default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False).removesuffix("...\n").strip()
 
 

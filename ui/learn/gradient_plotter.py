@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.components.v2 import component
 
 from mtl_core.balancing import BALANCERS, SHOWN_FIRST
 from mtl_core.figures.colours import TASK_PALETTE, run_styles
@@ -91,7 +92,7 @@ def _table(gradients: np.ndarray, updates: dict[str, np.ndarray], titles: dict[s
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
     here = Path(__file__)
-    return st.components.v2.component(
+    return component(
         "gradient_plotter",
         html='<div class="gradient-plotter"></div>',
         css=here.with_suffix(".css").read_text(encoding="utf-8"),

@@ -18,6 +18,7 @@ from mtl_core.plane.landscape import Landscape
 from mtl_core.plane.walk import Walk
 from ui.drawing.plotly_chart import plot, prepared
 from ui.shell.model_forms import describe
+from ui.shell.words import text_of
 
 GRID = 81  # points of the contours to a side
 AT_ONCE = {"1 step": 1, "20 steps": 20, "100 steps": 100, "500 steps": 500}
@@ -44,7 +45,9 @@ def _draw() -> None:
     with controls:
         landscape = _landscape()
         chosen = _chosen_methods()
-        optimizer = st.segmented_control("Optimizer", list(OPTIMIZERS), default="adam", format_func=OPTIMIZERS.get, key="plane.optimizer") or "adam"
+        optimizer = (
+            st.segmented_control("Optimizer", list(OPTIMIZERS), default="adam", format_func=text_of(OPTIMIZERS), key="plane.optimizer") or "adam"
+        )
         rate = st.number_input("Length of a step", 0.0001, 10.0, landscape.step, 0.01, format="%g", key=f"plane.rate.{type(landscape).__name__}")
         amount = AT_ONCE[st.selectbox("At once", list(AT_ONCE), index=1, key="plane.amount")]
     walks = _walks(landscape, chosen, optimizer, rate)
@@ -61,7 +64,7 @@ def _draw() -> None:
 
 def _landscape() -> Landscape:
     titles = {name: LANDSCAPES.load(name).title for name in LANDSCAPES}
-    name = st.segmented_control("Landscape", list(titles), default=next(iter(titles)), format_func=titles.get, key="plane.landscape")
+    name = st.segmented_control("Landscape", list(titles), default=next(iter(titles)), format_func=text_of(titles), key="plane.landscape")
     chosen = LANDSCAPES.load(name or next(iter(titles)))
     source = f" [{chosen.paper.authors} {chosen.paper.year}]({chosen.paper.url})." if chosen.paper else ""
     st.caption(f"{chosen.summary}{source}")

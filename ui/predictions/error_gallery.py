@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from streamlit.components.v2 import component
 
 from mtl_core.analysis.disagreement import disagreements
 from mtl_core.analysis.sample_errors import SampleErrors, per_sample_errors
@@ -87,7 +88,7 @@ def _unit(errors: SampleErrors, task: Task) -> str:
 
 def _choices(found: dict[str, Any], tasks: Mapping[str, Task], key: str) -> tuple[np.ndarray, str]:
     """What is shown, in order, and by what it is sorted."""
-    offered = [*found["errors"], *([DISAGREE] if found["checks"] else []), POSITION]
+    offered: list[str] = [*found["errors"], *([DISAGREE] if found["checks"] else []), POSITION]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         sort_by = st.selectbox("Sort by", offered, format_func=_sorting, key=f"{key}.sort", width=260, persist_state="session")
         best_first = st.toggle("best first", key=f"{key}.best", persist_state="session")
@@ -263,7 +264,7 @@ def _pair(pictures: Any, found: dict[str, Any], task: Task, number: int, arrays:
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
     here = Path(__file__).with_name("error_gallery.js")
-    return st.components.v2.component(
+    return component(
         "error_gallery",
         html='<div class="gallery"></div>',
         css=here.with_suffix(".css").read_text(encoding="utf-8"),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from streamlit.components.v2 import component
 
 from ui.drawing.run_charts import colours_of
 from ui.drawing.viewer import sample_json, viewer
@@ -117,7 +118,7 @@ export default function ({ parentElement, data, setStateValue }) {
     reader.readAsDataURL(file);
   });
 }"""
-    return st.components.v2.component(
+    return component(
         "paste_image",
         html='<div class="paste" style="font-size:.82rem;opacity:.7">Ctrl+V pastes a copied image.</div>',
         js=script,

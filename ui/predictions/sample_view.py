@@ -20,7 +20,7 @@ from ui.predictions.error_gallery import chosen_part
 from ui.predictions.image_source import PROBE, pictures_of, tasks_of
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.state import hold_first, listing, run_store, set_address, torch_is_ready
-from ui.shell.words import moment, plain
+from ui.shell.words import moment, plain, text_of
 
 LOOK_PIXELS = 260
 
@@ -123,7 +123,7 @@ def _second(run: Any, source: str, pictures: Any, number: int) -> tuple[Any, Any
     names = {"": "none"} | {each: f"{about['name']}  ·  {moment(about['created_at'])}  ·  {each[-4:]}" for each, about in others.items()}
     key = f"beside.{run.id}"
     held = hold_first(key, asked if asked in names else "", names)
-    chosen = st.selectbox("Compare with", list(names), list(names).index(held), format_func=names.get, key=key, width=460)
+    chosen = st.selectbox("Compare with", list(names), list(names).index(held), format_func=text_of(names), key=key, width=460)
     set_address(beside=chosen or None)
     if not chosen:
         return None, None, 0

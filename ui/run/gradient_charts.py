@@ -73,7 +73,7 @@ def _conflict(run: Any, feed: dict[str, Any], view: View) -> None:
             default=WHOLE,
             required=True,
             key=f"conflict.block.{run.id}",
-            format_func=titles.get,
+            format_func=words.text_of(titles),
             label_visibility="collapsed",
         )
     step = _step_slider(run, measured_steps(frame, block or WHOLE))

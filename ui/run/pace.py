@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -49,7 +49,7 @@ def _measured(rows: pd.DataFrame, run: Any) -> pd.DataFrame:
     begun = run.training_started_at - (run.started_at - run.seconds_before)  # last start, or end of a pause, on the clock of wall_time
     pairs = pd.DataFrame({"steps": rows["step"].diff(), "seconds": rows["wall_time"].diff(), "at": rows["wall_time"], "epoch": rows["epoch"]})
     across = rows["epoch"].shift().map(_is_whole) | (rows["wall_time"].shift() < begun)
-    epochs = rows["epoch"].map(lambda epoch: int(epoch - 1e-6) + 1)
+    epochs = rows["epoch"].map(lambda epoch: int(cast("float", epoch) - 1e-6) + 1)
     trained = epochs.map({epoch: tuple(run.config.trains(epoch)) for epoch in epochs.unique()})
     return pairs[~across & (pairs["seconds"] > 0) & (trained == trained.iloc[-1])].dropna()
 

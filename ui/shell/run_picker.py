@@ -47,8 +47,10 @@ def run_picker(known: list[dict[str, Any]], current: str, width: Any = "stretch"
     names = {run["id"]: f"{run['name']}  ·  {words.moment(run['created_at'])}  ·  {run['id'][-4:]}" for run in offered}
     key = f"picked_run.{names.get(current, '')}"
     hold(key, current)
-    kept = {"label_visibility": "collapsed", "width": width}
-    st.selectbox("Run", list(names), list(names).index(current), key=key, format_func=names.get, on_change=_go_to_picked, args=(key,), **kept)
+    kept: dict[str, Any] = {"label_visibility": "collapsed", "width": width}
+    st.selectbox(
+        "Run", list(names), list(names).index(current), key=key, format_func=words.text_of(names), on_change=_go_to_picked, args=(key,), **kept
+    )
     if st.session_state.pop("go_to_run", False):
         st.rerun()  # works also inside a fragment
     return True

@@ -37,7 +37,7 @@ def is_allowed(path: str) -> bool:
 def path_problems(data: dict[str, Any]) -> list[str]:
     """A sentence for every option of a data set (``{"name": ..., option: value}``) that is a path outside the allowed folders."""
     name = data.get("name")
-    if name not in DATA_SOURCES:
+    if name is None or name not in DATA_SOURCES:
         return []
     options = DATA_SOURCES.load(name).Options.model_json_schema()["properties"]
     paths = [option for option, schema in options.items() if schema.get("path") and data.get(option)]

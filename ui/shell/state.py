@@ -170,8 +170,11 @@ def torch_is_ready(place: Any = st) -> bool:
 # Callbacks of clicks run before the page is drawn, so they leave notes in the session on which the next script run acts.
 
 
-def run_action(run_id: str, action: Callable[..., Any], *args: Any) -> bool:
-    """Run an action on a run of the store. A refusal is stored as a sentence for ``last_refusal``, not raised."""
+def run_action(run_id: str, action: Callable[..., Any], *args: Any) -> Any:
+    """Run an action on a run of the store; whether it was done. A refusal is stored as a sentence for ``last_refusal``, not raised.
+
+    Not typed as bool, because Streamlit's type of a callback is a function that returns nothing.
+    """
     st.session_state.pop("refused", None)
     try:
         action(run_store(), run_id, *args)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any, Literal, cast
 
 from mtl_core.data.dataset import SHARE, in_unit
 
 ONE_SEED = "These values are from one seed. Another seed gives other values, so a small difference proves nothing."
-STATUS_LOOK = {  # status -> (colour of the badge, icon)
+BadgeColour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "grey", "primary"]
+STATUS_LOOK: dict[str, tuple[BadgeColour, str]] = {  # status -> (colour of the badge, icon)
     "queued": ("gray", ":material/hourglass_empty:"),
     "running": ("blue", ":material/play_arrow:"),
     "pausing": ("orange", ":material/pause:"),
@@ -20,6 +23,11 @@ STATUS_LOOK = {  # status -> (colour of the badge, icon)
     "failed": ("red", ":material/error:"),
     "interrupted": ("orange", ":material/power_off:"),
 }
+
+
+def text_of(texts: Mapping[Any, str]) -> Callable[[Any], str]:
+    """For ``format_func``: the text of a choice."""
+    return cast("Callable[[Any], str]", texts.get)  # Streamlit also asks for choices that are gone, which have none
 
 
 def duration(seconds: float | None) -> str:
@@ -86,7 +94,8 @@ def how_far(epoch: float) -> str:
 
 def better(higher_is_better: bool | None) -> str:
     """An arrow to the better values; empty where neither is better."""
-    return {True: "↑", False: "↓"}.get(higher_is_better, "")
+    arrows: dict[bool | None, str] = {True: "↑", False: "↓"}
+    return arrows.get(higher_is_better, "")
 
 
 def in_line(run) -> str:

@@ -62,8 +62,8 @@ def study_form() -> None:
     draft = None
     if not problems:
         try:
-            drafted = {"options": options, "band": band / 100, "value": value}
-            draft = studies.draft(kind, base, drafted, range(base.seed, base.seed + int(seeds)), title)
+            drafted = {"options": options, "band": (band or 0.0) / 100, "value": value}
+            draft = studies.draft(kind, base, drafted, range(base.seed, base.seed + int(seeds)), title or "")
         except ConfigError as error:
             problems = [str(problem) for problem in error.problems]
     for problem in problems:
@@ -87,7 +87,12 @@ def _base() -> RunConfig | None:
     known = {OWN: "Settings of the Train page", **{f"preset:{name}": f"Preset: {preset.title}" for name, preset in presets().items()}}
     known |= {f"run:{run['id']}": f"Run: {run['name']}  ·  {run['id']}" for run in listing(run_store().home.as_posix())[:NEWEST]}
     chosen = st.selectbox(
-        "Settings to start from", list(known), hold_index("study.base", list(known)), key="study.base", format_func=known.get, filter_mode="contains"
+        "Settings to start from",
+        list(known),
+        hold_index("study.base", list(known)),
+        key="study.base",
+        format_func=words.text_of(known),
+        filter_mode="contains",
     )
     sort, _, name = chosen.partition(":")
     try:

@@ -23,7 +23,7 @@ from ui.studies.verdict_cards import verdicts
 
 EVERY = 3.0  # seconds between two refreshes while runs train
 MORE = 3  # seeds that one click adds
-LOOK = {"new": ("gray", ":material/draft:"), "running": ("blue", ":material/play_arrow:")}
+LOOK: dict[str, tuple[words.BadgeColour, str]] = {"new": ("gray", ":material/draft:"), "running": ("blue", ":material/play_arrow:")}
 LOOK |= {"stopped": ("gray", ":material/stop:"), "finished": ("green", ":material/check:")}
 
 

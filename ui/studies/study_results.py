@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -16,7 +17,7 @@ from ui.drawing.plotly_chart import plot, prepared
 from ui.shell import words
 from ui.shell.state import run_store
 
-DOWNLOAD = {"on_click": "ignore", "icon": ":material/download:"}
+DOWNLOAD: dict[str, Any] = {"on_click": "ignore", "icon": ":material/download:"}
 
 
 def results(answer: Answer) -> None:
@@ -73,6 +74,7 @@ def _downloads(answer: Answer) -> None:
 
 def _front(answer: Answer) -> None:
     front = answer.front
+    assert front is not None  # ``results`` asks
     st.subheader("Front", anchor=False)
     labels = {cell.key: cell.label for cell in answer.study.cells}
     if len(front.tasks) > 1:
@@ -94,6 +96,7 @@ def _front(answer: Answer) -> None:
 
 def _front_figure(answer: Answer, labels: dict[str, str]) -> go.Figure:
     front = answer.front
+    assert front is not None  # ``results`` asks
     metrics = [answer.metrics[task] for task in front.tasks[:2]]
     figure = go.Figure()
     methods, lower = list(front.beyond), [not metric.higher_is_better for metric in metrics]

@@ -14,7 +14,7 @@ from mtl_core.studies.verdict import Word
 from ui.shell import words
 
 CARDS = 4  # in a row
-LOOK = {  # word -> (colour of the badge, icon)
+LOOK: dict[Word, tuple[words.BadgeColour, str]] = {  # word -> (colour of the badge, icon)
     Word.HELPS: ("green", ":material/trending_up:"),
     Word.HURTS: ("red", ":material/trending_down:"),
     Word.SAME: ("blue", ":material/drag_handle:"),
@@ -98,9 +98,9 @@ def _row(line: Line) -> dict[str, Any]:
         "task": line.task or "overall",
         "metric": line.metric.name if line.metric else "mean gain in %",
         "better by": said.difference.mean if said else math.nan,
-        "low": said.difference.low if known else math.nan,
-        "high": said.difference.high if known else math.nan,
+        "low": said.difference.low if said and known else math.nan,
+        "high": said.difference.high if said and known else math.nan,
         "n": said.difference.n if said else 0,
-        "p (Holm)": said.p_corrected if known else math.nan,
+        "p (Holm)": said.p_corrected if said and known else math.nan,
         "verdict": said.text if said else "no pair of runs yet",
     }

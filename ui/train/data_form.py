@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import streamlit as st
 
@@ -51,9 +51,10 @@ def data_section() -> None:
 def mnist_to_fetch(source: DataSource) -> Path | None:
     """The folder that a run would download MNIST's files into; None where it needs no files or they are there. Checks file names only."""
     uses_mnist = settings()["data"]["name"] in ("mnist", "multi_mnist") or getattr(source.options, "glyphs", "") == "mnist"
-    if not uses_mnist or not source.options.download or root_problem(source.options.root, download=True):
+    options = cast("Any", source.options)  # those of a source that reads MNIST have both
+    if not uses_mnist or not options.download or root_problem(options.root, download=True):
         return None
-    files = MNISTFiles(mnist_root(source.options.root))
+    files = MNISTFiles(mnist_root(options.root))
     return files.folder if files.missing() else None
 
 

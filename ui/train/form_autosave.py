@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.components.v2 import component
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError
@@ -60,4 +61,4 @@ def _usable(text: str) -> dict[str, Any] | None:
 
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
-    return st.components.v2.component("train_draft", html="<span></span>", js=_SCRIPT.read_text(encoding="utf-8"), isolate_styles=False)
+    return component("train_draft", html="<span></span>", js=_SCRIPT.read_text(encoding="utf-8"), isolate_styles=False)

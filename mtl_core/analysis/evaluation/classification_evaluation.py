@@ -65,13 +65,13 @@ def class_table(said: np.ndarray, targets: np.ndarray, matrix: np.ndarray, class
         (Metric("recall", "Recall", "", True), MulticlassRecall, there > 0),
         (Metric("f1", "F1", "", True), MulticlassF1Score, predicted + there > 0),
     )
-    found = [(metric, np.where(defined, _each(kind(classes, average=None), said, targets), np.nan)) for metric, kind, defined in parts]
+    found = [(metric, np.where(defined, _each(kind(classes, average=None), said, targets, classes), np.nan)) for metric, kind, defined in parts]
     return [*found, (Metric("support", "Images", "", True), there.astype(float))]
 
 
-def _each(metric: torch.nn.Module, said: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _each(metric: torch.nn.Module, said: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarray:
     if not len(said):
-        return np.full(metric.num_classes, np.nan)
+        return np.full(classes, np.nan)
     return metric(torch.from_numpy(said), torch.from_numpy(targets)).double().numpy().reshape(-1)
 
 

@@ -111,7 +111,7 @@ class Augmentation(ABC):
         """The model that checks the config keys of an augmentation from another package."""
         if cls.Options is not None:
             return cls.Options
-        fields = {name: (float, Field(0.0, ge=0, description=cls.summary)) for name in cls.settings}
+        fields: dict[str, Any] = {name: (float, Field(0.0, ge=0, description=cls.summary)) for name in cls.settings}
         return create_model(f"{cls.__name__}Options", __base__=AugmentationOptions, **fields)
 
     def __init__(self, config: AugmentationConfig):

@@ -17,7 +17,7 @@ from mtl_core.data.imports.import_library import get_imported
 from mtl_core.data.imports.tree import UnreadableError
 from mtl_core.data.parallel_map import in_threads, one_by_one
 from mtl_core.errors import DataError
-from mtl_core.tasks import kind_of
+from mtl_core.tasks import kind_of, layout_of
 
 _ROWS = 128  # images written at once
 _MEAN_BARS = 3  # first version of PREPARATION whose bars have the picture's mean colour; they were black before
@@ -66,7 +66,7 @@ class PreparedSource(DataSource):
         channels, height, width = self.image_shape()
         layout: Layout = {"images": ((len(keys), channels, height, width), np.dtype(np.uint8))}
         for target in self.examined.targets:
-            empty = kind_of(target.kind).layout(target.task, (height, width)).row(_length(target))
+            empty = layout_of(target.kind, target.task, (height, width)).row(_length(target))
             layout[f"target.{target.name}"] = ((len(keys), *empty.shape), empty.dtype)
             layout[f"labelled.{target.name}"] = ((len(keys),), np.dtype(bool))
         return layout, self._chunks(keys, progress)
@@ -107,14 +107,14 @@ def _length(target: Targets) -> int:
     """Length of the longest list in an image."""
     known = target.__dict__.get("_longest")
     if known is None:
-        lists = kind_of(target.kind).layout(target.task, (1, 1)).is_list
+        lists = layout_of(target.kind, target.task, (1, 1)).is_list
         known = target.__dict__["_longest"] = max((len(value) for value in target.values.values()), default=0) if lists else 1
     return known
 
 
 def _value(target: Targets, key: str, place: Placement) -> np.ndarray:
     kind = kind_of(target.kind)
-    row = kind.layout(target.task, (place.height, place.width)).row(_length(target))
+    row = layout_of(target.kind, target.task, (place.height, place.width)).row(_length(target))
     value = target.values.get(key)
     return row if value is None else kind.imported_row(row, value, place)
 

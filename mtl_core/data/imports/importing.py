@@ -108,7 +108,7 @@ def _publish(examined: Examined, path: Path, name: str, home: str | Path | None)
 
 def _write_files(path: Path, examined: Examined) -> None:
     """Write the picture of each row of the arrays, in the order of ``PreparedSource.portions``."""
-    rows = dict.fromkeys(SPLITS, 0)
+    rows: dict[str, int] = dict.fromkeys(SPLITS, 0)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("split", "row", "file"))

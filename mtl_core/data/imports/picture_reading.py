@@ -81,7 +81,7 @@ def read_picture(
     if frame:
         _to_frame(image, frame)
     elif getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        changes.append(("animated", f"{image.n_frames} frames; the first is used"))
+        changes.append(("animated", f"{getattr(image, 'n_frames', 1)} frames; the first is used"))
     size = image.size
     if draft and image.format == "JPEG" and image.mode in ("L", "RGB"):
         image.draft(image.mode, draft)
@@ -89,7 +89,7 @@ def read_picture(
     turned = image.getexif().get(_ORIENTATION, 1) if image.format in ("JPEG", "TIFF", "WEBP", "PNG") else 1
     if turned in range(2, 9):
         image = ImageOps.exif_transpose(image)
-        size = size if turned < 5 else size[::-1]
+        size = size if turned < 5 else (size[1], size[0])
         changes.append(("turned", f"set upright as its EXIF orientation ({turned}) says"))
     image, change = eight_bits(image, levels)
     return Picture(image, size, (*changes, *change))

@@ -44,13 +44,16 @@ class ImageSpec(Strict):
     exclude_files: list[str] = Field(
         default_factory=list, description="Patterns of files that are no images, such as 'photos/*_mask.png'; '*' stands for any part of a name."
     )
-    size: tuple[int, int] = Field((64, 64), description="Height and width in pixels that every image is brought to.")
-    colour: Literal["auto", "grey", "colour"] = Field("auto", description="'auto': grey if every image is grey, otherwise colour.")
+    size: tuple[int, int] = Field(default=(64, 64), description="Height and width in pixels that every image is brought to.")
+    colour: Literal["auto", "grey", "colour"] = Field(default="auto", description="'auto': grey if every image is grey, otherwise colour.")
     levels: tuple[float, float] | None = Field(
-        None, description="Values of 16-bit and float pictures that become black and white, one range for the set; null: 0 and 65535, and no floats."
+        default=None,
+        description="Values of 16-bit and float pictures that become black and white, one range for the set; null: 0 and 65535, and no floats.",
     )
-    frames: Literal["first", "all"] = Field("first", description="Of a file with several pictures (a TIFF stack): the first, or each one of them.")
-    resize: Literal["stretch", "pad", "crop"] = Field("stretch", description="'stretch' changes proportions; 'pad' and 'crop' keep them.")
+    frames: Literal["first", "all"] = Field(
+        default="first", description="Of a file with several pictures (a TIFF stack): the first, or each one of them."
+    )
+    resize: Literal["stretch", "pad", "crop"] = Field(default="stretch", description="'stretch' changes proportions; 'pad' and 'crop' keep them.")
 
     @model_validator(mode="after")
     def _sizes(self) -> ImageSpec:
@@ -76,28 +79,31 @@ class SourceSpec(BaseModel):
 class SplitSpec(Strict):
     """The split of the images into train, val and test. A part that is not given is drawn from train."""
 
-    how: Literal["ratio", "lists", "folders", "column"] = Field("ratio", description="Origin of the parts.")
+    how: Literal["ratio", "lists", "folders", "column"] = Field(default="ratio", description="Origin of the parts.")
     train: list[str] = Field(
         default_factory=list,
         description="lists: text files, one image a line, or tables among the sources; folders: folders; column: values. Empty: the rest.",
     )
     val: list[str] = Field(default_factory=list, description="The same for val; empty: drawn from train.")
     test: list[str] = Field(default_factory=list, description="The same for test; empty: drawn from train.")
-    file: str = Field("", description="column: the table that has it; empty for each table among the sources that has it.")
-    column: str = Field("", description="column: its name.")
-    val_share: float = Field(0.15, gt=0, lt=0.9, description="Share of the images drawn for val.")
-    test_share: float = Field(0.15, gt=0, lt=0.9, description="Share of the images drawn for test.")
-    seed: int = Field(0, ge=0, lt=2**31, description="Seed of the draw.")
-    stratify: str = Field("", description="Classification task whose classes are drawn in equal shares; empty for none.")
+    file: str = Field(default="", description="column: the table that has it; empty for each table among the sources that has it.")
+    column: str = Field(default="", description="column: its name.")
+    val_share: float = Field(default=0.15, gt=0, lt=0.9, description="Share of the images drawn for val.")
+    test_share: float = Field(default=0.15, gt=0, lt=0.9, description="Share of the images drawn for test.")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the draw.")
+    stratify: str = Field(default="", description="Classification task whose classes are drawn in equal shares; empty for none.")
     groups: Literal["none", "column", "folder", "blocks"] = Field(
-        "none", description="Images that stay in one part: those with one value of a column, of one folder, or neighbours by name (video frames)."
+        default="none",
+        description="Images that stay in one part: those with one value of a column, of one folder, or neighbours by name (video frames).",
     )
-    group_file: str = Field("", description="groups: column: the table that has it; empty for each table among the sources that has it.")
-    group_column: str = Field("", description="groups: column: its name.")
-    group_depth: int = Field(0, ge=0, le=50, description="groups: folder: number of levels of folders that count, from the top; 0 for all of them.")
-    block: int = Field(16, ge=2, le=100_000, description="groups: blocks: frames that stay together.")
+    group_file: str = Field(default="", description="groups: column: the table that has it; empty for each table among the sources that has it.")
+    group_column: str = Field(default="", description="groups: column: its name.")
+    group_depth: int = Field(
+        default=0, ge=0, le=50, description="groups: folder: number of levels of folders that count, from the top; 0 for all of them."
+    )
+    block: int = Field(default=16, ge=2, le=100_000, description="groups: blocks: frames that stay together.")
     gap: int = Field(
-        0, ge=0, le=10_000, description="groups: blocks: frames left out on each side of a border between parts, so that no neighbours leak."
+        default=0, ge=0, le=10_000, description="groups: blocks: frames left out on each side of a border between parts, so that no neighbours leak."
     )
 
     @model_validator(mode="after")
@@ -114,13 +120,13 @@ class ImportSpec(Strict):
         ConfigError: from the constructors; the message names every unknown, invalid or contradictory key.
     """
 
-    format: Literal[1] = Field(1, description="Version of this description.")
-    path: str = Field("", description="Folder or zip; empty if the YAML lies beside the data.")
-    images: ImageSpec = Field(default_factory=ImageSpec)
+    format: Literal[1] = Field(default=1, description="Version of this description.")
+    path: str = Field(default="", description="Folder or zip; empty if the YAML lies beside the data.")
+    images: ImageSpec = Field(default_factory=lambda: ImageSpec())
     sources: list[SourceSpec] = Field(default_factory=list, description="Sources of targets; several may have targets for the same images.")
-    tasks: list[str] | None = Field(None, description="Tasks to keep, by name; null for all.")
+    tasks: list[str] | None = Field(default=None, description="Tasks to keep, by name; null for all.")
     titles: dict[str, str] = Field(default_factory=dict, description="Task name -> title for people.")
-    splits: SplitSpec = Field(default_factory=SplitSpec)
+    splits: SplitSpec = Field(default_factory=lambda: SplitSpec())
 
     @classmethod
     def from_dict(cls, values: Any) -> ImportSpec:

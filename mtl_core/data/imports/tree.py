@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from mtl_core.data.imports.checking.check_report import Findings
 from mtl_core.errors import DataError
@@ -122,7 +122,9 @@ class Tree:
 
     def _open(self, name: str) -> BinaryIO:
         """Open by the zip entry, not by the name: if a name occurs twice, the zip's name table has only the last."""
-        return self._zip.open(self._entries[name]) if self._zip is not None else (self.path / name).open("rb")
+        if self._zip is not None:
+            return cast("BinaryIO", self._zip.open(self._entries[name]))
+        return (self.path / name).open("rb")
 
     def identity(self) -> str:
         """A hash that changes when a file is added, removed, or changes its size or time (in a zip: its checksum). Cheap."""

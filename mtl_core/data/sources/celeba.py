@@ -126,7 +126,7 @@ class CelebA(PictureSet):
     def _landmarks(self, entry: Face, scale: tuple[float, float]) -> np.ndarray:
         """float32 (5, 3). A landmark outside of the picture is absent."""
         places = entry.points.reshape(-1, 2) * scale / self.options.image_size
-        inside = ((places >= 0) & (places <= 1)).all(1)
+        inside = np.all((places >= 0) & (places <= 1), axis=1)
         return np.where(inside[:, None], np.column_stack([places, np.full(len(places), 2.0)]), 0).astype(np.float32)
 
     @property

@@ -46,7 +46,7 @@ def slant(images: np.ndarray) -> np.ndarray:
 def tight_boxes(inside: np.ndarray) -> np.ndarray:
     """Tight boxes of bool masks (N, H, W): float32 (N, 4) of x1, y1, x2, y2 with x2, y2 exclusive; all 0 where nothing is inside."""
     height, width = inside.shape[1:]
-    rows, columns = inside.any(axis=2), inside.any(axis=1)
+    rows, columns = np.any(inside, axis=2), np.any(inside, axis=1)
     x1, y1 = columns.argmax(axis=1), rows.argmax(axis=1)
     x2, y2 = width - columns[:, ::-1].argmax(axis=1), height - rows[:, ::-1].argmax(axis=1)
     boxes = np.stack([x1, y1, x2, y2], axis=1).astype(np.float32)

@@ -6,6 +6,7 @@ Source: UCI "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak)
 from __future__ import annotations
 
 from functools import cache
+from typing import cast
 
 import numpy as np
 from pydantic import Field
@@ -63,7 +64,7 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
     """All 1,797 digits: uint8 pixels (1797, 8, 8) in 0..255 (17 levels) and int64 classes (1797,). Read-only."""
     from sklearn import datasets  # takes a second to import
 
-    pixels, digits = datasets.load_digits(return_X_y=True)
+    pixels, digits = cast("tuple[np.ndarray, np.ndarray]", datasets.load_digits(return_X_y=True))
     pixels = np.rint(pixels.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     digits = digits.astype(np.int64)
     pixels.flags.writeable = digits.flags.writeable = False

@@ -6,9 +6,9 @@ Cohen et al. 2017 (https://arxiv.org/abs/1702.05373).
 
 from __future__ import annotations
 
-import gzip
 import string
 import struct
+import zlib
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -93,7 +93,7 @@ class IdxSet(StoredSet):
         try:
             with open_idx(path) as file:
                 return parse_idx(file.read(), dimensions=3 if content == "images" else 1)
-        except (OSError, EOFError, ValueError, struct.error, gzip.zlib.error) as error:
+        except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
             raise DataError(f"'{path}' is not a readable idx file ({error}). Delete it and fetch or copy it again.") from None
 
 

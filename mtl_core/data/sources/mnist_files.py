@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,7 @@ class MNISTFiles:
             with open_idx(path) as file:
                 data = file.read()
             return parse_idx(data, dimensions=3 if content == "images" else 1)
-        except (OSError, EOFError, ValueError, struct.error, gzip.zlib.error) as error:
+        except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
             raise DataError(f"'{path}' is not a readable idx file ({error}). Delete it and fetch or copy it again.") from None
 
 

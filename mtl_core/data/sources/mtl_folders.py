@@ -41,6 +41,7 @@ class PaperFolders(DataSource):
     needed: ClassVar[tuple[str, ...]] = ("depth",)
     download_page: ClassVar[str]
     assumed_shape: ClassVar[tuple[int, int]]
+    classes: ClassVar[tuple[str, ...]]
 
     def problems(self) -> list[tuple[str, str]]:
         reason = self._missing()
@@ -83,9 +84,9 @@ class PaperFolders(DataSource):
     def _has_any(name: str, values: np.ndarray) -> np.ndarray:
         """bool (N,): images with at least one pixel that has this target."""
         if values.dtype == np.uint8:
-            return (values != IGNORE).any(axis=(1, 2))
+            return np.any(values != IGNORE, axis=(1, 2))
         rows = values.reshape(len(values), -1)
-        return np.isfinite(rows).any(axis=1) if values.ndim == 3 else (rows != 0).any(axis=1)
+        return np.any(np.isfinite(rows), axis=1) if values.ndim == 3 else np.any(rows != 0, axis=1)
 
     def _targets(self, folder: str, number: int) -> dict[str, np.ndarray]:
         labels = self._load(folder, self._label_folder(folder), number, channels=0)

@@ -17,7 +17,7 @@ from mtl_core.data.data_source import Progress
 from mtl_core.data.dataset import MultiTaskDataset
 from mtl_core.data.sources.published_set import StoredOptions, StoredSet, picture
 from mtl_core.errors import DataError
-from mtl_core.tasks import kind_of
+from mtl_core.tasks import layout_of
 
 Box = tuple[float, float, float, float, str]  # x1, y1, x2, y2 in pixels of the picture, name
 
@@ -63,7 +63,7 @@ class PictureSet(StoredSet):
             for target, values in self.targets_of(entries[row], scale).items():
                 collected[target].append(values)
             progress(0.98 * (place + 1) / len(rows), f"{place + 1:,} of {len(rows):,} pictures")
-        layouts = {task.target: kind_of(task.kind).layout(task, self.image_shape()[1:]) for task in self.tasks()}
+        layouts = {task.target: layout_of(task.kind, task, self.image_shape()[1:]) for task in self.tasks()}
         labelled = {target: np.array([values is not None for values in rows_of], dtype=bool) for target, rows_of in collected.items()}
         return MultiTaskDataset(images, {target: layouts[target].stacked(values) for target, values in collected.items()}, labelled)
 
@@ -86,7 +86,9 @@ def voc_boxes(path: Path, with_difficult: bool = True) -> list[Box]:
         DataError: the file is missing or damaged, or no such annotation.
     """
     try:
-        objects = parse(path).getroot().iter("object")
+        root = parse(path).getroot()
+        assert root is not None  # what was parsed has one
+        objects = root.iter("object")
         found = []
         for each in objects:
             if not with_difficult and each.findtext("difficult", "0").strip() == "1":

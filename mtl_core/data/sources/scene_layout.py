@@ -55,7 +55,9 @@ class Layout:
     placed: tuple[PlacedDigit, ...]
 
 
-def lay_out(random: np.random.Generator, glyphs: Sequence[np.ndarray], rows: Sequence[int], digits: Sequence[int], size: int) -> Layout:
+def lay_out(
+    random: np.random.Generator, glyphs: Sequence[np.ndarray], rows: Sequence[int] | np.ndarray, digits: Sequence[int] | np.ndarray, size: int
+) -> Layout:
     """Places for one to eight digits in a square image.
 
     Digits are placed from near to far, so that the digits in front are known. A place that hides too much of a digit is drawn again. If no layout

@@ -198,7 +198,9 @@ def _switch_to_wal(database: Database) -> None:
     while True:
         try:
             with database._lock, database._writer.connect() as connection:
-                connection.connection.driver_connection.execute("PRAGMA journal_mode=WAL")
+                driver = connection.connection.driver_connection
+                assert driver is not None  # it was connected just now
+                driver.execute("PRAGMA journal_mode=WAL")
             return
         except Exception as error:
             if "locked" not in str(error) or time.monotonic() > deadline:

@@ -114,7 +114,7 @@ def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, s
         return "info", f"training starts on {where}: {event.steps_total} steps"
     if kind == "SettingChanged":
         if not event.replayed:  # the change becomes part of the run's config: a resumed run, a clone and a fork replay it
-            config = json.loads(connection.execute(select(runs.c.config).where(runs.c.id == run_id)).scalar())
+            config = json.loads(connection.execute(select(runs.c.config).where(runs.c.id == run_id)).scalar_one())
             config.setdefault("changes", []).append({"step": event.step, "key": event.key, "value": event.new})
             connection.execute(update(runs).where(runs.c.id == run_id).values(config=schema.to_json(config)))
         return "info", f"step {event.step}: {event.key} changed from {event.old:g} to {event.new:g}{' (as in the config)' if event.replayed else ''}"

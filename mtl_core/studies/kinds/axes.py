@@ -25,7 +25,7 @@ class Axes(StudyKind):
         axes: dict[str, list[Any]] = Field(description="Key of the config -> its values; the first of each is the baseline.")
 
     @staticmethod
-    def cells(base: RunConfig, options: Options) -> list[Cell]:
+    def cells(base: RunConfig, options: Axes.Options) -> list[Cell]:
         axes = options.axes
         if not 1 <= len(axes) <= MOST_AXES:
             raise ConfigError(Problem("options.axes", f"expected 1 to {MOST_AXES} axes, found {len(axes)}"))
@@ -47,7 +47,7 @@ class Axes(StudyKind):
         return cells
 
     @staticmethod
-    def comparisons(base: RunConfig, options: Options, cells: Sequence[Cell]) -> list[Comparison]:
+    def comparisons(base: RunConfig, options: Axes.Options, cells: Sequence[Cell]) -> list[Comparison]:
         first = cells[0]
         common = {cell.key: [task for task in cell.config.tasks if task in first.config.tasks] for cell in cells}
         return [Comparison(cell.key, f"{cell.label} against {first.label}", dict.fromkeys(common[cell.key], first.key)) for cell in cells[1:]]

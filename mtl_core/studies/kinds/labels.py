@@ -23,7 +23,7 @@ class Labels(StudyKind):
         )
 
     @staticmethod
-    def cells(base: RunConfig, options: Options) -> list[Cell]:
+    def cells(base: RunConfig, options: Labels.Options) -> list[Cell]:
         shares = options.fractions
         if shares != sorted(set(shares)) or not shares[0] > 0 or shares[-1] != 1.0:
             raise ConfigError(Problem("options.fractions", f"expected ascending shares above 0 with 1 as the last, found {shares}"))
@@ -34,7 +34,7 @@ class Labels(StudyKind):
         return cells
 
     @staticmethod
-    def comparisons(base: RunConfig, options: Options, cells: Sequence[Cell]) -> list[Comparison]:
+    def comparisons(base: RunConfig, options: Labels.Options, cells: Sequence[Cell]) -> list[Comparison]:
         found = []
         for task in chosen_tasks(base, options.tasks):
             for before, after in pairwise(options.fractions):

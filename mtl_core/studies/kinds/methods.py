@@ -35,7 +35,7 @@ class Methods(StudyKind):
             return [{"name": value} if isinstance(value, str) else value for value in values] if isinstance(values, list) else values
 
     @staticmethod
-    def cells(base: RunConfig, options: Options) -> list[Cell]:
+    def cells(base: RunConfig, options: Methods.Options) -> list[Cell]:
         several_tasks(base)
         unknown = [method.name for method in options.methods if method.name not in BALANCERS]
         if unknown:
@@ -52,7 +52,7 @@ class Methods(StudyKind):
         return [*cells, *(weight_cells(base, max(options.sweep, len(base.tasks) + 1)) if options.sweep else [])]
 
     @staticmethod
-    def comparisons(base: RunConfig, options: Options, cells: Sequence[Cell]) -> list[Comparison]:
+    def comparisons(base: RunConfig, options: Methods.Options, cells: Sequence[Cell]) -> list[Comparison]:
         methods = [cell for cell in cells if cell.weights is None]
         return [Comparison(cell.key, f"{cell.label} against fixed weights", dict.fromkeys(base.tasks, "baseline")) for cell in methods]
 

@@ -25,7 +25,7 @@ class Share(StudyKind):
         tasks: list[str] = Field(default_factory=list, description="Tasks that are compared; empty for all. All tasks are in the joint network.")
 
     @staticmethod
-    def cells(base: RunConfig, options: Options) -> list[Cell]:
+    def cells(base: RunConfig, options: Share.Options) -> list[Cell]:
         several_tasks(base)
         compared = chosen_tasks(base, options.tasks)
         joint = base
@@ -37,7 +37,7 @@ class Share(StudyKind):
         ]
 
     @staticmethod
-    def comparisons(base: RunConfig, options: Options, cells: Sequence[Cell]) -> list[Comparison]:
+    def comparisons(base: RunConfig, options: Share.Options, cells: Sequence[Cell]) -> list[Comparison]:
         return [
             Comparison(
                 "joint", "one network for all tasks, against each task alone", {task: f"alone.{task}" for task in chosen_tasks(base, options.tasks)}

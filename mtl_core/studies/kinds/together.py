@@ -29,13 +29,13 @@ class Together(StudyKind):
         )
 
     @staticmethod
-    def cells(base: RunConfig, options: Options) -> list[Cell]:
+    def cells(base: RunConfig, options: Together.Options) -> list[Cell]:
         tasks = several_tasks(base, 2, MOST_TASKS)
         sizes = range(1, len(tasks) + 1) if options.groups == "all" else sorted({1, 2, len(tasks)})
         groups = [group for size in sizes for group in combinations(tasks, size)]
-        return [Cell("+".join(group), " + ".join(group) if len(group) > 1 else f"{group[0]} alone", with_tasks(base, group)) for group in groups]
+        return [Cell("+".join(group), f"{group[0]} alone" if len(group) == 1 else " + ".join(group), with_tasks(base, group)) for group in groups]
 
     @staticmethod
-    def comparisons(base: RunConfig, options: Options, cells: Sequence[Cell]) -> list[Comparison]:
+    def comparisons(base: RunConfig, options: Together.Options, cells: Sequence[Cell]) -> list[Comparison]:
         groups = [(cell, list(cell.config.tasks)) for cell in cells]
         return [Comparison(cell.key, f"{cell.label} against each alone", {task: task for task in group}) for cell, group in groups if len(group) > 1]

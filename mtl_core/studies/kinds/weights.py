@@ -26,7 +26,7 @@ class Weights(StudyKind):
         )
 
     @staticmethod
-    def cells(base: RunConfig, options: Options) -> list[Cell]:
+    def cells(base: RunConfig, options: Weights.Options) -> list[Cell]:
         tasks = several_tasks(base)
         points = simplex(len(tasks), options.parts)
         if not 2 <= len(points) <= MOST:
@@ -36,5 +36,5 @@ class Weights(StudyKind):
         return [Cell("equal", "equal weights", with_weights(base, equal), equal), *weight_cells(base, options.parts)]
 
     @staticmethod
-    def comparisons(base: RunConfig, options: Options, cells: Sequence[Cell]) -> list[Comparison]:
+    def comparisons(base: RunConfig, options: Weights.Options, cells: Sequence[Cell]) -> list[Comparison]:
         return [Comparison(cell.key, f"{cell.label} against equal weights", dict.fromkeys(base.tasks, "equal")) for cell in cells[1:]]

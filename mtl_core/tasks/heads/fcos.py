@@ -28,10 +28,10 @@ class DetectionHead(nn.Module):
 
     def __init__(self, features: Sequence[FeatureInfo], classes: int, channels: int, convolutions: int):
         super().__init__()
-        coarse_enough = [level for level, info in enumerate(features) if info.stride >= FINEST_STRIDE]
+        coarse_enough = [level for level, info in enumerate(features) if _stride(info) >= FINEST_STRIDE]
         self.levels = coarse_enough or [len(features) - 1]
         used = [features[level] for level in self.levels]
-        self.strides = [info.stride for info in used]
+        self.strides = [_stride(info) for info in used]
         self.pyramid = FeaturePyramidNetwork([info.channels for info in used], channels, norm_layer=nn.BatchNorm2d)
         self.classification = FCOSClassificationHead(channels, 1, classes, convolutions, norm_layer=nn.Identity)
         self.regression = FCOSRegressionHead(channels, 1, convolutions, norm_layer=nn.Identity)
@@ -47,6 +47,11 @@ class DetectionHead(nn.Module):
             "bbox_ctrness": centreness.float(),
             "places": torch.cat(places),
         }
+
+
+def _stride(info: FeatureInfo) -> int:
+    assert info.stride is not None  # detection needs maps, which ``TaskKind.needs_map`` says
+    return info.stride
 
 
 def assign(places: Tensor, boxes: Tensor, classes: Tensor) -> Tensor:

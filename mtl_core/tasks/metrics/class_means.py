@@ -17,6 +17,9 @@ from torchmetrics.utilities.data import dim_zero_cat
 class Accuracy(MulticlassAccuracy):
     """Share of right predictions; NaN if nothing counts (every pixel is ignored)."""
 
+    tp: Tensor
+    fn: Tensor
+
     def __init__(self, classes: int, ignore_index: int | None = None):
         super().__init__(classes, average="micro", ignore_index=ignore_index, validate_args=False)
 
@@ -26,6 +29,9 @@ class Accuracy(MulticlassAccuracy):
 
 class MeanLabelF1(MultilabelF1Score):
     """F1, mean over the classes that occur; any number of classes for each target."""
+
+    tp: Tensor
+    fn: Tensor
 
     def __init__(self, classes: int, threshold: float):
         super().__init__(classes, threshold=threshold, average="none", validate_args=False)

@@ -53,5 +53,5 @@ class TorchMetrics(Measurement):
 
     def compute(self) -> dict[str, float]:
         if self.rows == 0:
-            return dict.fromkeys(self.metrics, float("nan"))
+            return dict.fromkeys(map(str, self.metrics), float("nan"))
         return {name: float(value) for name, value in self.metrics.compute().items()}

@@ -79,7 +79,7 @@ class Colourisation(SelfSupervised):
     Options = ColourisationOptions
     options: ColourisationOptions
 
-    def __init__(self, task: Task, options: KindOptions, statistics: dict[str, Any]):
+    def __init__(self, task: Task, options: ColourisationOptions, statistics: dict[str, Any]):
         super().__init__(task, options, statistics)
         self.bins = colour_bins(options.step)
         self.class_weights = torch.ones(len(self.bins), device="cpu")
@@ -100,7 +100,7 @@ class Colourisation(SelfSupervised):
         self.class_weights = (wanted / (wanted * share).sum().clamp(min=1e-12)).float()
 
     def build_head(self, features: Sequence[FeatureInfo]) -> nn.Module:
-        half = tuple(max(1, side // 2) for side in self.image_size)
+        half = (max(1, self.image_size[0] // 2), max(1, self.image_size[1] // 2))
         return DenseHead(features, len(self.bins), half, self.options.channels)
 
     def view(self, images: Tensor, generator: torch.Generator) -> View:

@@ -142,6 +142,7 @@ class Contrastive(SelfSupervised):
 
     def drawn_target(self, view: View, count: int) -> np.ndarray:
         """The other views, uint8 (n, H, W, 3)."""
+        assert view.images is not None
         return self.pixels(view.images[count:])
 
     @classmethod

@@ -11,7 +11,7 @@ import zlib
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -106,12 +106,17 @@ class SelfSupervised(TaskKind):
         return (images * self.std.to(images.device) + self.mean.to(images.device)).clamp(0, 1)
 
 
+def self_supervised(kinds: Mapping[str, TaskKind]) -> dict[str, SelfSupervised]:
+    """The self-supervised tasks among some."""
+    return {name: cast("SelfSupervised", kind) for name, kind in kinds.items() if kind.is_self_supervised}
+
+
 def with_views(batch: Batch, kinds: Mapping[str, TaskKind], seed: int, epoch: int, step: int) -> Batch:
     """The batch with the views of every self-supervised task appended to its own images, the rows of each task, and the targets.
 
     Returns the batch itself if no task is self-supervised. Own images that no task reads are left out.
     """
-    made = {name: _view(kind, batch, seed, epoch, step) for name, kind in kinds.items() if kind.is_self_supervised}
+    made = {name: _view(kind, batch, seed, epoch, step) for name, kind in self_supervised(kinds).items()}
     if not made:
         return batch
     images, parts, start = [], {}, 0
@@ -149,8 +154,7 @@ def drawn_views(kinds: Mapping[str, TaskKind], batch: Batch, seed: int = 0, step
         Task -> its input, uint8 (n, H, W, 3), and its target for ``draw_target``, of the first view of each image.
     """
     drawn = {}
-    for name, kind in kinds.items():
-        if kind.is_self_supervised:
-            view, count = _view(kind, batch, seed, 0, step), len(batch.images)
-            drawn[name] = kind.pixels(batch.images if view.images is None else view.images[:count]), kind.drawn_target(view, count)
+    for name, kind in self_supervised(kinds).items():
+        view, count = _view(kind, batch, seed, 0, step), len(batch.images)
+        drawn[name] = kind.pixels(batch.images if view.images is None else view.images[:count]), kind.drawn_target(view, count)
     return drawn

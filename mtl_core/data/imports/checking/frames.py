@@ -82,7 +82,7 @@ def placement(how: str, size: tuple[int, int], wanted: tuple[int, int]) -> Place
 def place_image(image: Image.Image, size: tuple[int, int], place: Placement, bars: str = "mean") -> Image.Image:
     """An image of ``size`` in its frame, resized by the function that prediction uses; ``bars`` as in ``resized_image``."""
     scaled = (max(1, round(size[1] * place.scale_y)), max(1, round(size[0] * place.scale_x)))
-    placed = resize.Placement(size[::-1], (place.height, place.width), scaled, (round(place.top), round(place.left)))
+    placed = resize.Placement((size[1], size[0]), (place.height, place.width), scaled, (round(place.top), round(place.left)))
     pixels = np.asarray(image)
     moved = resize.resized_image(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1), placed, bars)
     return Image.fromarray(np.ascontiguousarray(moved[0] if pixels.ndim == 2 else moved.transpose(1, 2, 0)))

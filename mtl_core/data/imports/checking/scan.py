@@ -165,7 +165,7 @@ class _Examination:
             return UnreadableError("decoding it takes more memory than there is")
         pixels = hashlib.sha256(picture.image.tobytes() + repr((picture.size, picture.image.mode)).encode()).hexdigest()
         facts = Facts(picture.size, picture.image.mode == "L", hashlib.sha256(content).hexdigest(), pixels)
-        levels = picture.image.getextrema()
+        levels: Any = picture.image.getextrema()  # (low, high), or a list of them with one for each channel
         one = picture.size != (1, 1) and all(low == high for low, high in ([levels] if picture.image.mode == "L" else levels))
         said = [("one_level", "all its pixels are the same: empty, or in numbers too small for 'images.levels'")] if one else []
         return facts, (*picture.changes, *said)
@@ -266,7 +266,7 @@ class _Examination:
         """Outlines in pixels of the image, without those that are too long to draw."""
         if shapes.size not in (None, size) and not shapes.fits(size) and not (shapes.upright and shapes.size == size[::-1]):
             return None, [("skipped", "size_differs", f"outlines for {shapes.size} (width, height); the image has {size}")], ""
-        place = placement(self.spec.images.resize, size, self.spec.images.size[::-1])
+        place = placement(self.spec.images.resize, size, (self.spec.images.size[1], self.spec.images.size[0]))
         whole = shapes.at(size)
         every = whole.shapes
         kept = tuple(pair for pair in every if pair[1].steps(place) <= MOST_STEPS)

@@ -11,7 +11,7 @@ from mtl_core.data.imports.checking.splits import SPLITS
 from mtl_core.data.imports.formats import Targets
 from mtl_core.data.imports.image_keys import Facts
 from mtl_core.data.imports.looking.questions import Question, Reading
-from mtl_core.tasks import kind_of
+from mtl_core.tasks import kind_of, layout_of
 
 _LEAKS_LISTED = 200
 
@@ -100,6 +100,6 @@ def without_train(summaries: tuple[TaskSummary, ...], given: bool) -> tuple[Ques
 
 def row_bytes(task: Task, target: Targets, shape: tuple[int, int, int]) -> int:
     """Bytes of one image's target and its labelled flag once prepared."""
-    layout = kind_of(task.kind).layout(task, shape[1:])
+    layout = layout_of(task.kind, task, shape[1:])
     longest = max((len(value) for value in target.values.values()), default=0) if layout.is_list else 1
     return 1 + (layout.row(longest).nbytes if longest else 0)

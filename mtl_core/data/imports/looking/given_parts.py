@@ -39,6 +39,7 @@ def given_parts(tree: Tree, keys: list[str], guesses: list[tuple[str, Guess]]) -
     index = ImageIndex(keys)
     sources = [SourceSpec(format=name, **guess.options) for name, guess in guesses]
     ways = [way for way in (*_of_formats(guesses), _tables(guesses, tree, index), _lists(tree, index), _folders(keys)) if way]
+    values: dict[str, Any]
     values, questions = _agreed(ways, tree, index, sources)
     note = _words(values) if values else ""
     folds = _fold_folders(keys) or _fold_column(guesses)

@@ -121,7 +121,9 @@ class JsonReader:
 
     def _next(self) -> str:
         while True:
-            self._at = _SPACE.match(self._text, self._at).end()
+            space = _SPACE.match(self._text, self._at)
+            assert space is not None  # the pattern matches nothing, too
+            self._at = space.end()
             if self._at < len(self._text) or self._ended:
                 return self._text[self._at : self._at + 1]
             self._more(_PIECE)

@@ -53,7 +53,8 @@ def _numbers(name: str, sample: Sample, cells: list[str], values: list[float], m
     if different < 2:
         return Found(None, f"every cell is {cells[0]}")
     unit = _UNITS.get(words_of(name)[-1], "") if words_of(name) and len(words_of(name)) > 1 else ""
-    quantity = Column(**made | ({"task": "value"} if sample.is_list else {}), kind="regression", unit=unit)
+    given: dict[str, Any] = made | ({"task": "value"} if sample.is_list else {})
+    quantity = Column(**given, kind="regression", unit=unit)
     if different == count and _are_times(values):
         return Found(quantity.model_copy(update={"kind": "left_out"}), "its numbers are points in time (seconds or parts of them since 1970)")
     if different == count and not sample.headed and _name_their_images(name, sample):

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from mtl_core.data.imports.formats import Context, Guess
 from mtl_core.data.imports.formats.image_index import is_idx_row
@@ -203,7 +203,7 @@ def _without_header(sample: Sample, options: CsvOptions) -> BoxColumns | None:
         rows = [[sample.number(cell) for cell in cells] for cells in zip(*(sample.columns[one] for one in box), strict=True) if any(cells)]
         classes = {cell for cell in sample.columns[name] if cell}
         texts = any(sample.number(cell) is None for cell in classes) or name == names[4]
-        whole = [row for row in rows if None not in row]
+        whole = [cast("list[float]", row) for row in rows if None not in row]
         if rows and len(whole) > 0.9 * len(rows) and texts and sum(row[2] >= row[0] and row[3] >= row[1] for row in whole) > 0.9 * len(whole):
             found = BoxColumns({"box": box, "box_form": "corners", "box_class": name}, {*box, name})
             found.notes.append(f"no header: read as image, {'x1, y1, x2, y2, class' if name == names[4] else 'class, x1, y1, x2, y2'}")

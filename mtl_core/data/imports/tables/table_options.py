@@ -23,17 +23,20 @@ class Column(Strict):
     classes: list[str] = Field(default_factory=list, description="Class names in order; empty for those found.")
     names: dict[str, str] = Field(default_factory=dict, description="Cell -> class name, where cells are numbers.")
     missing: list[str] | None = Field(
-        None, description="Cells that mean 'no label' in this column, in any case of letters; null for those of the table ('missing')."
+        default=None, description="Cells that mean 'no label' in this column, in any case of letters; null for those of the table ('missing')."
     )
     form: Literal["separated", "list", "one"] = Field(
-        "separated", description="multi_label: labels in a cell have a separator between them, are a list such as ['a', 'b'], or a cell is one label."
+        default="separated",
+        description="multi_label: labels in a cell have a separator between them, are a list such as ['a', 'b'], or a cell is one label.",
     )
-    separator: str = Field(",", min_length=1, max_length=5, description="multi_label: separator of the labels in a cell; 'space' for white space.")
+    separator: str = Field(
+        default=",", min_length=1, max_length=5, description="multi_label: separator of the labels in a cell; 'space' for white space."
+    )
     empty: Literal["unlabelled", "no_label"] = Field(
-        "unlabelled", description="multi_label: an image whose cell is missing is not labelled, or has none of the labels."
+        default="unlabelled", description="multi_label: an image whose cell is missing is not labelled, or has none of the labels."
     )
-    all_rows: bool = Field(False, description="multi_label: an image's labels are those of all its rows; else its first row counts.")
-    unit: str = Field("", max_length=20, description="regression: unit of the number.")
+    all_rows: bool = Field(default=False, description="multi_label: an image's labels are those of all its rows; else its first row counts.")
+    unit: str = Field(default="", max_length=20, description="regression: unit of the number.")
 
 
 class Indicators(Strict):
@@ -52,37 +55,39 @@ class Indicators(Strict):
 class CsvOptions(FormatOptions):
     """Options of tables."""
 
-    file: str = Field("", description="The file: text (csv, tsv, txt), xlsx, parquet, JSON lines or JSON.")
-    delimiter: str = Field(",", description="Separator of cells in a text; 'space' for any white space, 'tab' for tabs.")
+    file: str = Field(default="", description="The file: text (csv, tsv, txt), xlsx, parquet, JSON lines or JSON.")
+    delimiter: str = Field(default=",", description="Separator of cells in a text; 'space' for any white space, 'tab' for tabs.")
     encoding: str = Field(
-        "utf-8-sig",
+        default="utf-8-sig",
         description="Encoding of a text: utf-8-sig, utf-16, cp1250 to cp1254, latin-1, cp932, gb18030, big5, cp949, mac_roman, cp850.",
     )
-    sheet: str = Field("", description="Sheet of an xlsx; empty for the first.")
-    skip_lines: int = Field(0, ge=0, le=1000, description="Lines of a text before its header or first row.")
-    header: bool = Field(True, description="Whether the first row names the columns; without it they are column_1, column_2 ...")
-    decimal: Literal[".", ","] = Field(".", description="Decimal separator of numbers.")
-    thousands: Literal["", ",", ".", " ", "'"] = Field("", description="Separator of groups of three digits.")
+    sheet: str = Field(default="", description="Sheet of an xlsx; empty for the first.")
+    skip_lines: int = Field(default=0, ge=0, le=1000, description="Lines of a text before its header or first row.")
+    header: bool = Field(default=True, description="Whether the first row names the columns; without it they are column_1, column_2 ...")
+    decimal: Literal[".", ","] = Field(default=".", description="Decimal separator of numbers.")
+    thousands: Literal["", ",", ".", " ", "'"] = Field(default="", description="Separator of groups of three digits.")
     missing: list[str] = Field(default_factory=lambda: list(MISSING), description="Cells that mean 'no label', in any case of letters.")
-    image_column: str = Field("", description="The column that names images.")
+    image_column: str = Field(default="", description="The column that names images.")
     image_prefix: str = Field(
-        "", description="Put before each name, such as a folder 'images/' or 'train-images-idx3-ubyte#' for rows of an idx file."
+        default="", description="Put before each name, such as a folder 'images/' or 'train-images-idx3-ubyte#' for rows of an idx file."
     )
-    image_digits: int = Field(0, ge=0, le=20, description="Numbers are padded with zeros to this many digits.")
-    image_list: str = Field("", description="A text file of lines 'number name': which image each number of the image column is.")
+    image_digits: int = Field(default=0, ge=0, le=20, description="Numbers are padded with zeros to this many digits.")
+    image_list: str = Field(default="", description="A text file of lines 'number name': which image each number of the image column is.")
     columns: list[Column] = Field(default_factory=list, description="Columns with targets.")
     indicators: list[Indicators] = Field(default_factory=list, description="Groups of columns of yes and no, one column per class.")
     box: list[str] = Field(default_factory=list, description="Four columns of a box, or one column with a list of four numbers, or of such lists.")
     box_form: Literal["size", "corners", "centre"] = Field(
-        "size", description="'size': x, y, width, height; 'corners': x1, y1, x2, y2; 'centre': the middle's x and y, width, height."
+        default="size", description="'size': x, y, width, height; 'corners': x1, y1, x2, y2; 'centre': the middle's x and y, width, height."
     )
-    box_unit: Literal["pixels", "shares", "percent"] = Field("pixels", description="pixels, or shares (0 to 1) or percent of the picture's sides.")
-    box_task: str = Field("box", description="Name of the task of boxes; several rows of one image are several boxes.")
-    box_class: str = Field("", description="Column with the boxes' classes; empty for one class 'object'.")
+    box_unit: Literal["pixels", "shares", "percent"] = Field(
+        default="pixels", description="pixels, or shares (0 to 1) or percent of the picture's sides."
+    )
+    box_task: str = Field(default="box", description="Name of the task of boxes; several rows of one image are several boxes.")
+    box_class: str = Field(default="", description="Column with the boxes' classes; empty for one class 'object'.")
     box_names: dict[str, str] = Field(default_factory=dict, description="Cell of the class column -> class name.")
     box_empty: Literal["unlabelled", "no_object"] = Field(
-        "unlabelled", description="A row that names an image and leaves its box empty: the image is not labelled, or has no object."
+        default="unlabelled", description="A row that names an image and leaves its box empty: the image is not labelled, or has no object."
     )
     box_unlisted: Literal["unlabelled", "no_object"] = Field(
-        "unlabelled", description="Images that no row names: not labelled, or without any object."
+        default="unlabelled", description="Images that no row names: not labelled, or without any object."
     )

@@ -154,4 +154,4 @@ def image_list(context: Context, file: str) -> dict[str, str]:
         text = context.tree.read(file, MOST_CSV_BYTES).decode("utf-8-sig")
     except (UnreadableError, UnicodeError) as error:
         raise DataError(f"the list of images '{file}' cannot be read: {str(error)[:160]}") from None
-    return dict(pair for line in text.splitlines() if len(pair := line.strip().split(None, 1)) == 2)
+    return {pair[0]: pair[1] for line in text.splitlines() if len(pair := line.strip().split(None, 1)) == 2}

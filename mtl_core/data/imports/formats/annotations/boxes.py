@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mtl_core.data.imports.checking.check_report import Outcome
 from mtl_core.data.imports.checking.frames import in_proportion
 from mtl_core.data.imports.formats import Targets
 from mtl_core.names import suggested_task_name
@@ -37,7 +38,7 @@ class Boxes:
 NO_BOXES = Boxes(np.zeros((0, 5)))
 
 
-def usable(boxes: Boxes, size: tuple[int, int]) -> tuple[np.ndarray | None, list[tuple[str, str, str]]]:
+def usable(boxes: Boxes, size: tuple[int, int]) -> tuple[np.ndarray | None, list[tuple[Outcome, str, str]]]:
     """(boxes in pixels of an image of ``size`` (width, height), findings as (outcome, kind, sentence)). None: the image is not labelled."""
     place, turned, said = in_picture(boxes, size, "boxes")
     if place is None:
@@ -74,7 +75,7 @@ def usable(boxes: Boxes, size: tuple[int, int]) -> tuple[np.ndarray | None, list
     return np.array(kept, np.float32).reshape(-1, 5), said
 
 
-def in_picture(marks: Any, size: tuple[int, int], what: str) -> tuple[tuple[float, float] | None, bool, list[tuple[str, str, str]]]:
+def in_picture(marks: Any, size: tuple[int, int], what: str) -> tuple[tuple[float, float] | None, bool, list[tuple[Outcome, str, str]]]:
     """Whether marks lie in an image of ``size`` (width, height), by the size that their file states.
 
     Args:

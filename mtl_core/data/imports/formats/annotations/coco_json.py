@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from pydantic import Field
@@ -219,7 +219,7 @@ class _Reading:
             self.objects.refuse(key, "bad_box", where, f"bbox: expected [x, y, width, height], found {str(entry.get('bbox'))[:60]}")
         else:
             self.used.add(name)
-            self._add_points(key, name, points, box or enclosing(outline), where)
+            self._add_points(key, name, points, box or enclosing(cast("Outline", outline)), where)
             self.objects.add(key, name, box, outline)
             if size and box and options.bbox == "sizes":
                 self.outside += box[2] > size[0] + 1 or box[3] > size[1] + 1

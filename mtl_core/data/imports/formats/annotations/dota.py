@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mtl_core.data.imports.formats import Context, Guess, stem_of
 from mtl_core.data.imports.formats.annotations.object_format import ObjectFormat, few_folders
-from mtl_core.data.imports.formats.annotations.objects import ObjectOptions, Objects, number
+from mtl_core.data.imports.formats.annotations.objects import NOWHERE, ObjectOptions, Objects, number
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.data.imports.tree import UnreadableError
 
@@ -72,7 +72,7 @@ class Dota(ObjectFormat):
                 straight = len(set(xs)) == 2 and len(set(ys)) == 2
                 found.turned += not straight
                 nan = any(value != value for value in (*xs, *ys))
-                found.add(key, parts[8], (float("nan"),) * 4 if nan else (min(xs), min(ys), max(xs), max(ys)))
+                found.add(key, parts[8], NOWHERE if nan else (min(xs), min(ys), max(xs), max(ys)))
 
 
 def _begins_as_dota(context: Context, file: str) -> bool:

@@ -137,7 +137,8 @@ def is_label_studio(head: Head) -> bool:
 
 def _picture(task: dict) -> str | None:
     """The picture's name, as a path."""
-    data = task.get("data") if isinstance(task.get("data"), dict) else task
+    inner = task.get("data")
+    data = inner if isinstance(inner, dict) else task
     texts = [(name, value) for name, value in data.items() if isinstance(value, str)]
     texts.sort(key=lambda pair: pair[0] not in ("image", "img", "picture", "url"))
     for name, value in texts:
@@ -187,7 +188,7 @@ def _area(value: dict, kind: str, size: tuple[int, int]) -> tuple[tuple[float, f
     if kind == "ellipselabels":
         return None, ellipse(x, y, number(value.get("radiusX")) * across, number(value.get("radiusY")) * down, degrees=turned)
     width, height = number(value.get("width")) * across, number(value.get("height")) * down
-    box = tuple(round(value, 6) for value in (x, y, x + width, y + height))
+    box = (round(x, 6), round(y, 6), round(x + width, 6), round(y + height, 6))
     if not np.isfinite([*box, turned]).all() or width <= 0 or height <= 0 or not turned % 360:
         return box, None
     cos, sin = np.cos(np.deg2rad(turned)), np.sin(np.deg2rad(turned))

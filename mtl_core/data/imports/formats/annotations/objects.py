@@ -197,7 +197,7 @@ def enclosing(outline: Outline) -> tuple[float, float, float, float] | None:
 
         from mtl_core.data.imports.formats.annotations import rle
 
-        inside = np.asfortranarray(rle.decoded(outline.counts, *outline.size), np.uint8)
+        inside = np.asfortranarray(rle.decoded(outline.counts, *outline.stated_size), np.uint8)
         x, y, width, height = coco_mask.toBbox(coco_mask.encode(inside)).tolist()
         return (x, y, x + width, y + height) if width and height else None
     points = np.concatenate(outline.polygons)
@@ -210,6 +210,9 @@ def _has_area(box: Sequence[float]) -> bool:
 
 def _area(box: Sequence[float]) -> Outline:
     return rectangle(*np.clip(box[:4], -999_999.0, 999_999.0).tolist())
+
+
+NOWHERE = (float("nan"), float("nan"), float("nan"), float("nan"))  # box of an object whose numbers cannot be read
 
 
 def number(value: Any) -> float:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -41,10 +41,15 @@ class Outline:
     counts: Any = None
     size: tuple[int, int] | None = None
 
+    @property
+    def stated_size(self) -> tuple[int, int]:
+        """The ``size`` of run lengths, which always have one."""
+        return cast("tuple[int, int]", self.size)
+
     def area(self) -> float:
         """Area in pixels, or in shares of the image. Overlapping polygons count twice."""
         if self.counts is not None:
-            return float(rle.run_lengths(self.counts, *self.size)[1::2].sum())
+            return float(rle.run_lengths(self.counts, *self.stated_size)[1::2].sum())
         return sum(_area(points) for points in self.polygons) - sum(_area(points) for points in self.holes)
 
     def without(self, holes: Outline) -> Outline:
@@ -66,7 +71,7 @@ class Outline:
     def render(self, place: Placement) -> np.ndarray:
         """bool (H, W). Polygons are scaled and then drawn, so they are exact at the drawn size; run lengths are drawn and then scaled."""
         if self.counts is not None:
-            return place_map(rle.decoded(self.counts, *self.size).astype(np.uint8), place, 0).astype(bool)
+            return place_map(rle.decoded(self.counts, *self.stated_size).astype(np.uint8), place, 0).astype(bool)
         inside = _drawn(self.polygons, place)
         return inside & ~_drawn(self.holes, place) if self.holes else inside
 
@@ -226,7 +231,7 @@ def _drawn(several: tuple[np.ndarray, ...], place: Placement) -> np.ndarray:
     flat = [points.reshape(-1) for points in near if len(points) >= 3]
     if not flat:
         return np.zeros((place.height, place.width), bool)
-    return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(flat, place.height, place.width))).astype(bool)
+    return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(cast("Any", flat), place.height, place.width))).astype(bool)
 
 
 def _near(points: np.ndarray, place: Placement) -> np.ndarray:

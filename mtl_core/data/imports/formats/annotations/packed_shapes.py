@@ -38,6 +38,9 @@ class PackedShapes(Shapes):
         numbers: name as in ``data`` -> number in the mask; shared by all images.
     """
 
+    data: bytes | bytearray
+    numbers: Mapping[int, int]
+
     def __init__(
         self,
         data: bytes | bytearray,
@@ -61,7 +64,7 @@ class PackedShapes(Shapes):
         return super().at(size) if self.shares or self.fits(size) else PackedShapes(self.data, self.numbers, size, upright=self.upright)
 
     def renumbered(self, numbers: dict[int, int]) -> Shapes:
-        moved = {name: numbers.get(number, number) for name, number in self.numbers.items()}
+        moved: dict[int, int] = {name: numbers.get(number, number) for name, number in self.numbers.items()}
         return PackedShapes(self.data, moved, self.size, self.shares, self.upright, self.scale)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from mtl_core.data.imports.checking.check_report import Outcome
 from mtl_core.data.imports.formats import Context, Targets
 from mtl_core.data.imports.formats.annotations.boxes import in_picture
 from mtl_core.data.imports.formats.annotations.objects import ObjectOptions, Picture
@@ -80,7 +81,7 @@ class PointSet:
     scale: bool = False
 
 
-def usable_points(points: PointSet, size: tuple[int, int]) -> tuple[np.ndarray | None, list[tuple[str, str, str]]]:
+def usable_points(points: PointSet, size: tuple[int, int]) -> tuple[np.ndarray | None, list[tuple[Outcome, str, str]]]:
     """(float64 (K, 3) in pixels of an image of ``size`` (width, height), findings as in ``usable``). None: the image is not labelled.
 
     Absent points are zeros. A point outside of the image is absent; up to a pixel outside, it is moved to the edge.

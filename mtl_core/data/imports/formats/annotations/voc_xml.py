@@ -11,7 +11,7 @@ from pydantic import Field
 
 from mtl_core.data.imports.formats import Context, Format, Guess, Targets, stem_of
 from mtl_core.data.imports.formats.annotations.object_format import few_folders
-from mtl_core.data.imports.formats.annotations.objects import ObjectOptions, Objects, number, picture_size, unlisted_question
+from mtl_core.data.imports.formats.annotations.objects import NOWHERE, ObjectOptions, Objects, number, picture_size, unlisted_question
 from mtl_core.data.imports.formats.annotations.outlines import Outline, polygon
 from mtl_core.data.imports.formats.annotations.xml_files import roots
 from mtl_core.data.imports.formats.image_index import AmbiguousImageError
@@ -204,7 +204,7 @@ def _turned(box: Element) -> tuple[float, float, float, float]:
 
     x, y, width, height, angle = (number(box.findtext(name)) for name in ("cx", "cy", "w", "h", "angle"))
     if not math.isfinite(angle):
-        return (float("nan"),) * 4
+        return NOWHERE
     cos, sin = abs(math.cos(angle)), abs(math.sin(angle))
     across, down = (width * cos + height * sin) / 2, (width * sin + height * cos) / 2
     return x - across, y - down, x + across, y + down

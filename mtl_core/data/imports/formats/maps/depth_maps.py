@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from pydantic import Field
@@ -100,7 +100,7 @@ class DepthMaps(Format):
         matcher = Matcher(context.index.keys, Role(options.images.strip("/"), options.image_prefix, options.image_suffix), files)
         bounds = (-np.inf if options.lowest is None else options.lowest, np.inf if options.highest is None else options.highest)
         for file in files:
-            rest, core = role.core(file)
+            rest, core = cast("tuple[str, str]", role.core(file))
             try:
                 key = matcher.find(file, role.place(file), core)
             except AmbiguousImageError as error:
@@ -124,6 +124,6 @@ class DepthMaps(Format):
             mode = open_image(context.tree.read(first.file, MOST_BYTES)).mode if first is not None and is_picture(first.file) else ""
         except UnreadableError:
             return
-        if mode in ("L", "P", "1"):
+        if first is not None and mode in ("L", "P", "1"):
             sentence = "a depth map of 8 bits has at most 255 steps, and is often a visualisation of depth; check its range"
             context.findings.add("note", "8_bit_depth", first.file, sentence, self.options.task)

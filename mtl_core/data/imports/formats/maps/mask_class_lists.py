@@ -141,8 +141,8 @@ def _walk(data: Any, names: dict[int, str], colours: dict[Colour, str], depth: i
             names[number] = value
         elif isinstance(key, str) and number is None and type(value) is int:
             names[value] = key
-        elif isinstance(key, str) and _colour(value):
-            colours[_colour(value)] = key
+        elif isinstance(key, str) and (colour := _colour(value)):
+            colours[colour] = key
         elif isinstance(value, dict) and isinstance(value.get("name"), str) and number is not None:
             names[number] = value["name"]
     return False

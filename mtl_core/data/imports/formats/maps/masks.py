@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import Field
 
@@ -157,7 +157,7 @@ class Masks(Format):
 
     def _class_of(self, file: str, ends: list[tuple[str, str]], by_folder: bool) -> str:
         if by_folder:
-            rest, _ = self._role(self.options.suffix).core(file)
+            rest, _ = cast("tuple[str, str]", self._role(self.options.suffix).core(file))
             return self.options.classes.get(rest.split("/")[0], "")
         stem = file.rpartition("/")[2].rpartition(".")[0]
         return next((name for end, name in sorted(ends, key=lambda pair: -len(pair[0])) if stem.endswith(end)), "")
