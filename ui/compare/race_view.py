@@ -6,7 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.runs.method_race import SEPARATOR, race_in
+from mtl_core.run_names import name_without_method
+from mtl_core.runs.method_race import race_in
 from ui.compare.race_charts import draw_charts
 from ui.compare.race_entries import Entry, cards, entries_of, whole_race
 from ui.compare.race_table import results
@@ -26,8 +27,7 @@ def races() -> dict[str, str]:
     for run in listing(run_store().home.as_posix()):
         race_id = race_in(run["tags"])
         if race_id:
-            name = run["name"].rpartition(SEPARATOR)[0] or run["name"]
-            found.setdefault(race_id, f"{name}  ·  {words.moment(run['created_at'])}  ·  {race_id}")
+            found.setdefault(race_id, f"{run['common']}  ·  {words.moment(run['created_at'])}  ·  {race_id}")
     return found
 
 
@@ -109,7 +109,7 @@ def _heading(race_id: str, entries: list[Entry]) -> None:
             st.title(f"Race of {len(runs)} methods", anchor=False, width="content")
             st.badge(race_id, color="violet")
         _picker(race_id)
-    st.markdown(f"{words.plain(runs[0].name.rpartition(SEPARATOR)[0] or runs[0].name)} :gray[· {_what_is_compared(entries)}]")
+    st.markdown(f"{words.plain(name_without_method(runs[0].config))} :gray[· {_what_is_compared(entries)}]")
 
 
 def _what_is_compared(entries: list[Entry]) -> str:
