@@ -18,7 +18,7 @@ INDIFFERENT = (
 PART_SORTS = {"balancing": "balancing", "sharing": "sharing", "update": "updates", "backbone": "backbones", "data": "data", "denoise": "denoisers"}
 ABOUT_TASKS, ABOUT_METHOD, ABOUT_WEIGHTS = 0, 1, 2  # places of a phrase in a list; the lower, the more it says about a run
 PLACES = {"sharing": 3, "update": 4, "backbone": 5, "data": 6, "tasks": 7, "epochs": 8, "batch_size": 9, "optimizer": 10, "schedule": 11, "seed": 14}
-OTHERS = 12
+OTHERS, LAST = 12, 15
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
 GROUPS = {
     "data": "the data",
@@ -87,7 +87,10 @@ def differences_in_words(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
             if path[0] in ("balancing", "sharing") and value is not None:
                 said.append((_place(path), f"{_part(path[0], new)} with {phrase_of(path, value)}"))
         else:
-            text = f"default {_spoken(path[-1])}" if value is None and _is_left_out(path, new) else phrase_of(path, value)
+            if value is None and _is_left_out(path, new):
+                said.append((LAST, f"default {_spoken(path[-1])}"))
+                continue
+            text = phrase_of(path, value)
             if path[0] in ("balancing", "sharing") and path[-1] != "name":
                 text = f"{_part(path[0], new)} with {text}"
             said.append((_place(path), text))
