@@ -80,7 +80,9 @@ def test_when_it_has_ended(open_page, store, queued, texts):
     assert "No stars and no ranks" in texts(app)
     assert list(table["status"]) == ["finished", "finished", "failed"]
     assert list(table["run"]) == [f"run?run={run.id}" for run in runs]
-    assert list(table["slant mae ↓ test"][:2]) == [1.25, 1.25]
+    assert list(app.dataframe[1].value["slant mae ↓ test"][:2]) == [1.25, 1.25]
+    assert "1 of 3" not in app.info[0].value
+    assert "has the best value on val in" in app.info[0].value
     assert "it broke" in texts(app)
     assert "only the balancing differs" in texts(app)
     assert "race.stop" not in [button.key for button in app.button]

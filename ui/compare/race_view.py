@@ -10,7 +10,8 @@ from mtl_core.run_names import name_without_method
 from mtl_core.runs.method_race import race_in
 from ui.compare.race_charts import draw_charts
 from ui.compare.race_entries import Entry, cards, entries_of, whole_race
-from ui.compare.race_table import results
+from ui.compare.race_outcome import outcome
+from ui.compare.race_table import results, table_of
 from ui.drawing.run_charts import view_controls
 from ui.run.run_page import refresh_seconds
 from ui.shell import words
@@ -91,6 +92,11 @@ def _draw(race_id: str, entries: list[Entry]) -> None:
         st.info("The runs of this race were deleted.", icon=":material/info:")
         return
     _heading(race_id, entries)
+    table, better = table_of(run_store(), entries)
+    over = _has_ended(entries)
+    if over:
+        st.info(outcome(entries, table, better), icon=":material/flag:")
+        results(entries, table, better)
     whole_race(entries)
     cards(entries)
     view = view_controls("Curves", "on val, after each epoch; the boxes above show the line of each method")
@@ -99,7 +105,8 @@ def _draw(race_id: str, entries: list[Entry]) -> None:
     shown = hold_first("race.what", "metric")
     st.segmented_control("What is shown", list(kinds), default=shown, key="race.what", format_func=kinds.get, required=True, **kept)
     draw_charts(run_store(), race_id, entries, view)
-    results(run_store(), entries)
+    if not over:
+        results(entries, table, better)
 
 
 def _heading(race_id: str, entries: list[Entry]) -> None:

@@ -66,7 +66,7 @@ def runs_table(store: RunStore, runs: list[Any], wanted: Wanted) -> list[Any]:
     tools = st.container(key="selection", horizontal=True, vertical_alignment="center", gap="small")
     limit = st.session_state.setdefault("compare.rows", ROWS)
     shown = matching[:limit]
-    chosen = _selected(store, shown) if shown else []
+    chosen = _selected(store, shown, tools) if shown else []
     with tools:
         _tools(chosen, len(matching), len(runs), st.session_state.get(OWN_CHOICE, False))
     for run in chosen:
@@ -84,7 +84,7 @@ def _show_more() -> None:
     st.session_state["compare.rows"] += ROWS
 
 
-def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
+def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
     ids = [run.id for run in shown]
     asked = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id in ids]
     before = asked or [run.id for run in shown if run.step][:FIRST_SELECTED] or ids[:1]
@@ -93,6 +93,8 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
         st.session_state[OWN_CHOICE] = bool(asked)
     preselected = [ids.index(run_id) for run_id in before]
     table = pd.DataFrame([_row(run, summary_of(store, run), shown) for run in shown])
+    with tools:
+        columns = _columns(table)
     event = st.dataframe(
         table,
         hide_index=True,
@@ -102,7 +104,7 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
         selection_mode="multi-row",
         selection_default={"selection": {"rows": preselected}},
         key=key,
-        column_order=["pin", "name", *_columns(table)],
+        column_order=["pin", "name", *columns],
         column_config={
             "about": st.column_config.TextColumn("Further settings", width=220, help="What the name leaves out."),
             "pin": st.column_config.TextColumn("", pinned=True, width=28, help="Pinned"),
@@ -111,7 +113,7 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
             "epochs": st.column_config.TextColumn(width=70),
             "forked from": st.column_config.TextColumn("Forked from", width="medium"),
             **{
-                name: st.column_config.NumberColumn(name, format="%.3f", width=100, help=f"{name}, on val.")
+                name: st.column_config.NumberColumn(_head(name), format="%.3f", width=106, help=f"{name}, on val.")
                 for name in table
                 if name.endswith((" best", " last"))
             },
@@ -123,6 +125,15 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
     else:
         st.query_params.pop("runs", None)
     return [run for run in shown if run.id in chosen]
+
+
+def _head(name: str) -> str:
+    """Head of a metric's column. The arrow stands first, because a narrow column cuts off the end, and best values are the rule."""
+    name = name.removesuffix(" best")
+    for arrow in ("↑", "↓"):
+        if f" {arrow}" in name:
+            return f"{arrow} {name.replace(f' {arrow}', '')}"
+    return name
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
