@@ -82,11 +82,13 @@ def subject_of(config: RunConfig) -> str:
 
 
 def name_without_method(config: RunConfig) -> str:
-    """What the runs of a race have in common: the typed name without the method's title, else the name as it is with plain loss weights."""
+    """What the runs of a race have in common: the typed name without the method's title, else the name with plain loss weights, and the subject."""
     if typed := typed_name(config):
         title = part_title("balancing", config.balancing.name)
         return typed.removeprefix(f"{title}{SEPARATOR}").removesuffix(f"{SEPARATOR}{title}")
-    return run_name(config.model_copy(update={"name": "", "changes": [], "balancing": PartConfig(name=PLAIN)})).title
+    plain = config.model_copy(update={"name": "", "changes": [], "balancing": PartConfig(name=PLAIN)})
+    title, subject = run_name(plain).title, subject_of(plain)
+    return title if subject in title else _cut(f"{title}{SEPARATOR}{subject}")
 
 
 def typed_name(config: RunConfig, race: str = "") -> str:
