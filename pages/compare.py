@@ -1,10 +1,12 @@
-"""Compare: the table of all runs with their best and last values, overlaid curves, and the settings that differ."""
+"""Compare: the table of all runs, their curves task by task, the settings that differ, and their predictions on the same images."""
 
 import streamlit as st
 
-from ui.compare.compare_curves import differences, overlay
+from ui.compare.compare_curves import overlay
+from ui.compare.compare_predictions import predictions
 from ui.compare.race_link import race_links
 from ui.compare.runs_table import CURVE_LIMIT, filters, runs_table
+from ui.compare.setting_differences import differences
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.run_picker import no_runs
 from ui.shell.state import run_store
@@ -26,6 +28,7 @@ def main() -> None:
         st.caption(f"Curves and settings are shown for the first {CURVE_LIMIT} selected runs.")
     overlay(store, runs, chosen[:CURVE_LIMIT])
     differences(chosen[:CURVE_LIMIT])
+    predictions(store, chosen[:CURVE_LIMIT])
 
 
 run_inside_app()

@@ -5,6 +5,7 @@ import json
 import streamlit as st
 
 from mtl_core.config import RunConfig
+from mtl_core.run_names import run_name
 from mtl_core.runs import jobs, resume_and_fork
 from ui.shell.error_boundary import is_ours, run_inside_app
 from ui.shell.state import end_request, go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, wait_for
@@ -85,7 +86,7 @@ def _train_button(config, problems: list[str], checkable: bool) -> None:
         "Name of the run",
         settings()["name"],
         key="set.name",
-        placeholder=config.title() if config else "",
+        placeholder=(config.name or run_name(config).title) if config else "",
         max_chars=120,
         on_change=_take_name,
         help="Optional. An empty field takes the name shown in it, which is made from the settings.",

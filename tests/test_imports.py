@@ -35,6 +35,7 @@ LAYERS = [
         "mtl_core.figures",
         "mtl_core.presets",
         "mtl_core.analysis",
+        "mtl_core.run_names",
     },
     {"mtl_core.training"},
     {"mtl_core.runs"},

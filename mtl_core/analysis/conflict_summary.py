@@ -14,6 +14,7 @@ from mtl_core.config import RunConfig
 WHOLE = "all shared layers"
 STRONG = 0.2  # mean cosine from which a pair is aligned, or in conflict, without "slightly"
 PLACES = {2: ("early", "late"), 3: ("early", "middle", "late")}  # names by the number of blocks
+OTHER_PARTS = "other parts"  # of a network: gates, reductions and the like
 STEMS = ("stem", "conv1", "bn1")  # blocks that come before all numbered ones
 ENOUGH = 3  # smallest number of measurements for a sentence
 SEEN = 0.05  # mean cosines nearer to 0 count as unrelated: gradients of single batches then point against each other in half of the steps
@@ -99,6 +100,13 @@ def cosines_at(frame: pd.DataFrame, tasks: list[str], step: int, block: str = WH
     return matrix
 
 
+def mean_cosines_at(frame: pd.DataFrame, tasks: list[str], step: int, blocks: list[str]) -> np.ndarray:
+    """``cosines_at`` averaged over blocks; a pair's mean is over the blocks on which it was measured."""
+    found = np.stack([cosines_at(frame, tasks, step, block) for block in blocks])
+    counts = np.isfinite(found).sum(axis=0)
+    return np.where(counts > 0, np.nansum(found, axis=0) / np.maximum(counts, 1), np.nan)
+
+
 def pairs(frame: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
     """A row for each pair of tasks: ``one``, ``other``, ``cosine`` (mean over the run so far), ``share`` of the steps with a negative cosine, and
     ``points``, the number of recorded points. Over the whole shared network only."""
@@ -171,14 +179,50 @@ def _relation(cosine: float) -> str:
 def block_titles(names: list[str]) -> dict[str, str]:
     """Titles of the ``blocks``, in the network's order: the whole, then each block's place in the network, such as ``early`` or ``layer 2``.
 
-    Names without a place in a sequence, such as ``column of digit``, are not changed.
+    A block of one expert or task has its place and its owner, such as ``late, expert 2``. Other names, such as ``gate of digit``, are not changed.
     """
-    parts = sorted((name for name in names if name != WHOLE), key=_place)
-    if all(_is_in_sequence(name) for name in parts):
-        titles = dict(zip(parts, PLACES[len(parts)] if len(parts) in PLACES else _numbered(parts), strict=True))
-    else:
+    parts = sorted((name for name in names if name != WHOLE), key=lambda name: _place(_in_place(name)[0]))
+    places = _places_in_words(parts)
+    titles = {}
+    for name in parts:
+        place, owner = _in_place(name)
+        titles[name] = (f"{places[place]}, {owner}" if owner else places[place]) if place in places else name
+    if len(set(titles.values())) < len(titles):  # two blocks would look the same
         titles = {name: name for name in parts}
     return {WHOLE: WHOLE} | titles if WHOLE in names else titles
+
+
+def regions(names: list[str]) -> dict[str, list[str]]:
+    """Region -> its blocks, in the network's order: all shared layers, early, middle, late, and ``other parts`` such as gates.
+
+    The places of a network (stem, ``stages.0``, ...) are divided into thirds; with two places there is no middle. Empty regions are left out.
+    """
+    found: dict[str, list[str]] = {WHOLE: [WHOLE]} if WHOLE in names else {}
+    parts = sorted((name for name in names if name != WHOLE), key=lambda name: _place(_in_place(name)[0]))
+    order = list(dict.fromkeys(place for name in parts if _is_in_sequence(place := _in_place(name)[0])))
+    for name in parts:
+        place = _in_place(name)[0]
+        found.setdefault(_third(order.index(place), len(order)) if place in order else OTHER_PARTS, []).append(name)
+    last = found.pop(OTHER_PARTS, None)
+    return found | ({OTHER_PARTS: last} if last else {})
+
+
+def _third(number: int, of: int) -> str:
+    if of == 2:
+        return PLACES[2][number]
+    return PLACES[3][min(2, 3 * number // of)] if of > 1 else PLACES[3][1]
+
+
+def _places_in_words(parts: list[str]) -> dict[str, str]:
+    """Place (``stages.0``) -> its words, for the places that occur in these blocks; empty if no place is in a sequence."""
+    order = list(dict.fromkeys(place for name in parts if _is_in_sequence(place := _in_place(name)[0])))
+    return dict(zip(order, PLACES[len(order)] if len(order) in PLACES else _numbered(order), strict=True))
+
+
+def _in_place(block: str) -> tuple[str, str]:
+    """``stages.1 of expert 2`` -> (``stages.1``, ``expert 2``); the owner is empty for a block of the whole network."""
+    place, _, owner = block.partition(" of ")
+    return (place, owner) if owner and _is_in_sequence(place) else (block, "")
 
 
 def _is_in_sequence(block: str) -> bool:

@@ -111,7 +111,8 @@ def headline(run: Run) -> str:
 
 def run_as_json(run: Run) -> dict[str, Any]:
     """The JSON object of a run for ``--json``."""
-    plain = ("name", "step", "steps_total", "epoch", "epochs", "steps_per_second", "seconds", "device", "created_at", "started_at", "finished_at")
+    plain = ("name", "subtitle")
+    plain += ("step", "steps_total", "epoch", "epochs", "steps_per_second", "seconds", "device", "created_at", "started_at", "finished_at")
     plain += ("queue_position", "note", "tags", "pinned", "archived")
     parent = {"run": run.parent, "epoch": run.parent_epoch, "step": run.parent_step} if run.parent else None
     return {"run": run.id, "status": run.status.value, **{name: getattr(run, name) for name in plain}, "parent": parent}

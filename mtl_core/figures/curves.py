@@ -31,6 +31,7 @@ class Curve:
         dash: Plotly dash style; solid for train, dash for val.
         smooth: whether the smoothing slider applies to it.
         faint: drawn thin and pale behind the others, for the parent run's values.
+        band: lower and upper edge, each float (n,), filled behind the line; NaN where there is none. Not drawn while the line is smoothed.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Curve:
     dash: str = "solid"
     smooth: bool = False
     faint: bool = False
+    band: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def ema(values: np.ndarray, smoothing: float) -> np.ndarray:
@@ -133,7 +135,9 @@ def curve_figure(
         "gridcolor": "rgba(128,128,128,0.18)",
         "type": "log" if log_y else "linear",
         **({"title": {"text": y_title, "standoff": 2, "font": {"size": 10, "color": "#8A8A8A"}}} if y_title else {}),
-        **_scale(np.concatenate([np.asarray(curve.y, dtype=float) for curve in curves] or [np.zeros(0)]), share, log_y),
+        **_scale(
+            np.concatenate([np.asarray(y, dtype=float) for curve in curves for y in (curve.y, *(curve.band or ()))] or [np.zeros(0)]), share, log_y
+        ),
     }
     layout = {
         "height": height,
@@ -223,6 +227,8 @@ def _traces(curve: Curve, smoothing: float, width: float = 2.0) -> list[dict[str
         faint = {"mode": "lines", "line": {"color": curve.colour, "width": 1}, "opacity": 0.28, "hoverinfo": "skip", "showlegend": False}
         traces.append({**shared, **faint, "x": raw_x, "y": raw_y})
         y = ema(y, smoothing)
+    if curve.band is not None and not (smoothing > 0 and len(y) > 2):
+        traces += _band(curve, shared)
     x, y = decimate(x, y)
     marked = not curve.smooth and len(y) <= MARKED
     mode = "markers" if len(y) == 1 else ("lines+markers" if marked else "lines")
@@ -230,3 +236,16 @@ def _traces(curve: Curve, smoothing: float, width: float = 2.0) -> list[dict[str
     look = {"mode": mode, "line": {"color": curve.colour, "width": width, "dash": curve.dash}, "marker": marker}
     traces.append({**shared, **look, "x": x, "y": y, "hovertemplate": "%{y:.4g}"})
     return traces
+
+
+def _band(curve: Curve, shared: dict[str, Any]) -> list[dict[str, Any]]:
+    """The filled area between the edges of a curve's band, where both are finite."""
+    low, high = (np.asarray(edge, dtype=float) for edge in curve.band or ())
+    known = np.isfinite(low) & np.isfinite(high)
+    if known.sum() < 2:
+        return []
+    x, low, high = np.asarray(curve.x)[known], low[known], high[known]
+    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), POINTS // 2)).round().astype(int))
+    outline = {"x": np.concatenate([x[kept], x[kept][::-1]]), "y": np.concatenate([high[kept], low[kept][::-1]])}
+    look = {"mode": "lines", "line": {"width": 0, "color": curve.colour}, "fill": "toself", "opacity": 0.22, "hoverinfo": "skip", "showlegend": False}
+    return [{**shared, **outline, **look, "fillcolor": curve.colour}]

@@ -17,18 +17,19 @@ from mtl_core.balancing.cost import cost_of
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError, Problem
-from mtl_core.runs.actions import LONGEST_TITLE
+from mtl_core.run_names import LONGEST, SEPARATOR, typed_name
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
 from mtl_core.runs.store import RunStore
 
 TAG = re.compile(r"race-[0-9a-f]{4,}")
 MOST = 12  # a reader cannot tell more lines in one chart apart
-SEPARATOR = " · "  # between the common part of the runs' names and the method
 
 
 def configs(base: RunConfig, methods: Iterable[str]) -> dict[str, RunConfig]:
     """The config of each method, in the given order: ``base`` with the method at its default options. The method of ``base`` keeps its options.
+
+    A name that a person typed follows the method's title; without one, the name is made from the settings (``mtl_core.run_names``).
 
     Args:
         methods: names of balancing methods; duplicates are dropped.
@@ -40,21 +41,16 @@ def configs(base: RunConfig, methods: Iterable[str]) -> dict[str, RunConfig]:
     titles = {name: BALANCERS.load(name, "methods").title for name in wanted}
     if not 2 <= len(wanted) <= MOST:
         raise ConfigError(Problem("methods", f"expected 2 to {MOST} different methods to race, found {len(wanted)}"))
-    name = base.name or base.subject()
+    typed = typed_name(base)
     return {
         method: base.model_copy(
             update={
-                "name": _run_name(name, titles[method]),
+                "name": f"{titles[method]}{SEPARATOR}{typed}"[:LONGEST] if typed else "",
                 "balancing": base.balancing if method == base.balancing.name else PartConfig(name=method),
             }
         )
         for method in wanted
     }
-
-
-def _run_name(name: str, title: str) -> str:
-    room = LONGEST_TITLE - len(SEPARATOR) - len(title)
-    return f"{name if len(name) <= room else name[: room - 1].rstrip() + '…'}{SEPARATOR}{title}"
 
 
 def start(store: RunStore, base: RunConfig, methods: Iterable[str], request_id: str | None = None) -> str:

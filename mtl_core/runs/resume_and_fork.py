@@ -18,6 +18,7 @@ from sqlalchemy import Connection, delete, update
 from mtl_core.atomic_files import write_text
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, NotPossibleError, Problem, StoreError
+from mtl_core.run_names import fork_name
 from mtl_core.runs.claims import forget_requests
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.run_results import forget_results
@@ -128,7 +129,7 @@ def fork_config(parent: Run, epoch: int, assignments: Iterable[str]) -> RunConfi
     """
     config = config_after(parent, epoch).with_overrides(assignments)
     if config.name == parent.config.name:
-        config = config.model_copy(update={"name": f"{parent.name} · from epoch {epoch}"[:120]})
+        config = config.model_copy(update={"name": fork_name(parent.name, config_after(parent, epoch), config, epoch)})
     return checked_fork(parent, epoch, config)
 
 

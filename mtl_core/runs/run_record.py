@@ -31,6 +31,7 @@ class Run:
         status: checked against the process: a run whose process is gone is ``interrupted``, with its last step and epoch.
         created_at, started_at, training_started_at, finished_at, heartbeat_at: seconds since 1970; None if it has not happened.
             ``started_at``: a process claimed the run. ``training_started_at``: its data were ready.
+        name: the name that a person gave, else one made from the settings (``mtl_core.run_names``). ``subtitle``: what it leaves out; may be empty.
         epoch: passes over the training split so far, with the fraction of the current one.
         steps_per_second: recent pace during training, mean pace of the whole run after its end; training steps only.
         info: ``RunStarted.info``; empty before.
@@ -73,6 +74,7 @@ class Run:
     parent: str | None = None
     parent_epoch: int | None = None
     parent_step: int | None = None
+    subtitle: str = ""
 
     @property
     def progress(self) -> float:

@@ -99,11 +99,10 @@ class Study:
 
     def config_of(self, cell: Cell, seed: int) -> RunConfig:
         """The config of one run."""
-        end = f" · {cell.label} · seed {seed}"
-        room = max(LONGEST_TITLE - len(end), 0)
-        name = f"{self.title if len(self.title) <= room else self.title[: max(room - 1, 0)].rstrip() + '…'}{end}"
+        name = f"{cell.label} · seed {seed} · {self.title}"  # what differs first, because lists cut off the end
         settled = {key: getattr(self, key) or getattr(self.base, key) for key in ("precision", "layout")}
-        return cell.config.model_copy(update={"name": name[-LONGEST_TITLE:], "seed": seed, **settled})
+        name = name if len(name) <= LONGEST_TITLE else f"{name[: LONGEST_TITLE - 1].rstrip()}…"
+        return cell.config.model_copy(update={"name": name, "seed": seed, **settled})
 
     def to_yaml(self) -> str:
         """The study as YAML, to be made again elsewhere."""

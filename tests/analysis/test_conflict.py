@@ -11,10 +11,12 @@ from mtl_core.analysis.conflict_summary import (
     block_titles,
     blocks,
     cosines_at,
+    mean_cosines_at,
     meaning,
     measured_steps,
     pairs,
     reading,
+    regions,
     share_interval,
     why_no_norms,
     why_none,
@@ -156,3 +158,32 @@ def test_the_meaning_names_the_pair_with_the_largest_share(below, begins):
 
 def test_nothing_measured_means_nothing():
     assert meaning(frame_of(), TASKS) == ""
+
+
+def test_a_part_of_an_expert_has_its_place_and_its_owner():
+    names = [WHOLE, "stages.0", "stages.2 of expert 1", "stages.2 of expert 2", "stages.1 of expert 1", "gate of digit"]
+    assert list(block_titles(names).values()) == [WHOLE, "gate of digit", "early", "middle, expert 1", "late, expert 1", "late, expert 2"]
+    assert block_titles(["gate of digit", "shared gate at stages.1"]) == {
+        "gate of digit": "gate of digit",
+        "shared gate at stages.1": "shared gate at stages.1",
+    }
+
+
+def test_regions_divide_the_places_of_a_network_into_thirds():
+    five = [WHOLE, *(f"stages.{number}" for number in (3, 1, 0, 2)), "stem"]
+    assert regions(five) == {WHOLE: [WHOLE], "early": ["stem", "stages.0"], "middle": ["stages.1", "stages.2"], "late": ["stages.3"]}
+    assert regions(["layer1.0", "layer2.0"]) == {"early": ["layer1.0"], "late": ["layer2.0"]}
+    experts = [WHOLE, "stages.0", *(f"stages.{stage} of expert {number}" for stage in (1, 2) for number in (1, 2)), "gate of a"]
+    found = regions(experts)
+    assert list(found) == [WHOLE, "early", "middle", "late", "other parts"]
+    assert found["late"] == ["stages.2 of expert 1", "stages.2 of expert 2"]
+    assert found["other parts"] == ["gate of a"]
+    assert sorted(name for blocks in found.values() for name in blocks) == sorted(experts)
+
+
+def test_a_region_has_the_mean_of_its_parts():
+    rows = [("conflict/a/b/stages.0", 0.5), ("conflict/a/b/stages.1", -0.1), ("conflict/a/c/stages.1", 0.25)]
+    frame = pd.DataFrame([{"key": key, "step": 3, "value": value} for key, value in rows])
+    found = mean_cosines_at(frame, ["a", "b", "c"], 3, ["stages.0", "stages.1"])
+    expected = np.array([[1, 0.2, 0.25], [0.2, 1, np.nan], [0.25, np.nan, 1]])
+    np.testing.assert_allclose(found, expected)

@@ -275,7 +275,7 @@ def exported(page: Page, title: str, about: str) -> str:
 def test_a_file_and_everything_in_one_zip_reach_the_users_disk(page, server, digits):
     run = digits[1]
     page.goto(f"{server.url}/run?run={run.id}")
-    page.get_by_role("tab", name="Export").click()
+    page.get_by_role("button", name="Export").click()
     with open(exported(page, "Metrics, JSON", "best and last of each metric"), encoding="utf-8") as file:
         told = json.load(file)
     assert told["run"] == run.id

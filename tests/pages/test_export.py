@@ -11,6 +11,7 @@ def codes(app):
 
 def test_an_export_is_made_and_offered(open_page, finished, store, texts):
     app = open_page("run", run=finished.id)
+    app.button(key=f"export.{finished.id}").click().run()
     app.selectbox(key=f"export.format.{finished.id}").set_value("csv").run()
     assert "One row per recorded value" in texts(app)
     app.button(key=f"export.make.{finished.id}").click().run()
@@ -25,6 +26,7 @@ def test_an_export_is_made_and_offered(open_page, finished, store, texts):
 
 def test_a_failure_is_a_sentence(open_page, finished, texts):
     app = open_page("run", run=finished.id)
+    app.button(key=f"export.{finished.id}").click().run()
     app.selectbox(key=f"export.format.{finished.id}").set_value("onnx").run()
     app.button(key=f"export.make.{finished.id}").click().run()
     for thread in threading.enumerate():

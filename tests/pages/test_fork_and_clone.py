@@ -53,7 +53,7 @@ def test_a_fork_with_another_loss_weight(open_page, in_state, store):
     fork = store.runs()[0]
     assert (fork.parent, fork.parent_epoch, fork.status) == (parent.id, 1, RunStatus.QUEUED)
     assert fork.config.tasks["slant"].loss_weight == 0.5
-    assert fork.name == "a run · from epoch 1 · slant ×0.5"
+    assert fork.name == "slant ×0.5, from epoch 1 · a run"
     assert app.query_params["run"] == fork.id
     app.switch_page("pages/train.py").run()
     assert app.session_state["settings"]["data"] == load_presets()[0].config.to_dict()["data"]  # the form is as it was before
@@ -127,7 +127,7 @@ def test_the_command_beside_the_form_makes_the_same_fork(open_page, in_state, st
     app.button(key="train").click().run()
     made = store.runs()[0]
     assert resume_and_fork.fork_config(parent, 2, words[8::2]) == made.config
-    assert made.name == "a run · from epoch 2 · digit ×5"
+    assert made.name == "digit ×5, from epoch 2 · a run"
     assert (made.config.tasks["slant"].loss_weight, made.config.changes) == (8.0, [])
 
 

@@ -22,14 +22,14 @@ def test_compare_is_useful_with_one_run(open_page, finished, texts):
     app = open_page("compare")
     row = app.dataframe[0].value.iloc[0]
     assert (row["name"], row["status"], row["digit accuracy ↑ best"], row["slant mae ↓ last"]) == ("a run", "finished", pytest.approx(0.6), 1.5)
-    assert len(app.get("bidi_component")) == 1
+    assert len(app.get("bidi_component")) == 2  # a chart for each task
     assert "Select a second run" in texts(app)
 
 
 def test_compare_shows_only_what_differs(open_page, finished, make_run):
     make_run(batch_size=8)
     app = open_page("compare")
-    assert list(app.dataframe[1].value.index) == ["batch_size"]
+    assert list(app.dataframe[1].value.index) == ["Batch size"]
     assert sorted(app.dataframe[1].value.iloc[0]) == ["64", "8"]
 
 

@@ -23,8 +23,9 @@ def test_one_click_queues_the_usual_methods_and_opens_the_race(open_page, store)
     app.button(key="race.start").click().run()
     assert not app.exception
     runs = method_race.runs_of(store, app.query_params["race"])
-    title = load_presets()[0].title
-    assert [run.name for run in runs] == [f"{title} · {method}" for method in ("Fixed weights", "Uncertainty weighting", "PCGrad")]
+    race = app.query_params["race"].replace("-", " ")
+    assert [run.name for run in runs] == [f"{method} · {race}" for method in ("Fixed weights", "Uncertainty weighting", "PCGrad")]
+    assert {run.subtitle for run in runs} == {load_presets()[0].title}
     assert {run.config.seed for run in runs} == {load_presets()[0].config.seed}
     assert "Race of 3 methods" in app.title[0].value
 
@@ -37,7 +38,8 @@ def test_the_chosen_method_keeps_its_options_and_names_no_other_run(open_page, s
     app.button(key="race.start").click().run()
     runs = method_race.runs_of(store, app.query_params["race"])
     assert [run.config.balancing.model_dump() for run in runs] == [{"name": "dwa", "temperature": 3.5}, {"name": "mgda"}]
-    assert [run.name for run in runs] == [f"{load_presets()[0].title} · {method}" for method in ("Dynamic weight average", "MGDA")]
+    race = app.query_params["race"].replace("-", " ")
+    assert [run.name for run in runs] == [f"{method} · {race}" for method in ("Dynamic weight average with temperature 3.5", "MGDA")]
 
 
 def test_a_second_click_of_the_same_drawing_shows_the_same_race(open_page, store):

@@ -81,7 +81,9 @@ def test_when_it_has_ended(open_page, store, queued, texts):
     assert "No stars and no ranks" in texts(app)
     assert list(table["status"]) == ["finished", "finished", "failed"]
     assert list(table["run"]) == [f"run?run={run.id}" for run in runs]
-    assert list(table["slant mae ↓ test"][:2]) == [1.25, 1.25]
+    assert list(app.dataframe[1].value["slant mae ↓ test"][:2]) == [1.25, 1.25]
+    assert "1 of 3" not in app.info[0].value
+    assert "has the best value on val in" in app.info[0].value
     assert "it broke" in texts(app)
     assert "only the balancing differs" in texts(app)
     assert "race.stop" not in [button.key for button in app.button]
@@ -119,9 +121,9 @@ def test_losses_instead_of_main_metrics(open_page, store, queued, texts):
     assert "Loss ↓" in texts(app)
 
 
-def test_before_pytorch_is_there_methods_have_their_plain_names(open_page, queued, monkeypatch):
+def test_methods_have_their_titles_before_pytorch_is_there(open_page, queued, monkeypatch):
     monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)
-    assert list(open_page("race").dataframe[0].value["method"]) == METHODS
+    assert list(open_page("race").dataframe[0].value["method"]) == ["Fixed weights", "Uncertainty weighting", "PCGrad"]
 
 
 def test_a_runs_page_and_compare_lead_to_the_race(open_page, store, queued):

@@ -195,7 +195,7 @@ def test_a_fork_holds_what_it_needs_and_leaves_its_parent_alone(store, parent):
     run = resume_and_fork.fork(store, parent.id, 1, resume_and_fork.fork_config(parent, 1, ["optimizer.lr=0.5"]))
     folder, source = store.folder(run.id), store.folder(parent.id)
     assert (run.status, run.parent, run.parent_epoch, run.parent_step, run.step, run.epoch) == ("queued", parent.id, 1, 2, 2, 1.0)
-    assert (run.config.optimizer.lr, run.name) == (0.5, "parent · from epoch 1")
+    assert (run.config.optimizer.lr, run.name) == (0.5, "learning rate 0.5, from epoch 1 · parent")
     assert sorted(path.name for path in (folder / "probes").iterdir()) == ["epoch_0000.npz", "epoch_0001.npz", "targets.npz"]
     name = "epoch_0001_step_00000002"
     assert read_index(folder) == {"last": name, "best": name, "kept": [name]}

@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import pytest
 
 from mtl_core.runs.status import RunStatus
-from ui.compare.compare_curves import as_trained, config_differences, described, first_key
+from ui.compare.compare_curves import described
+from ui.compare.setting_differences import as_trained, config_differences
 from ui.shell.words import about, count, duration, how_far, measured, plain, time_left, with_unit
 
 
@@ -48,8 +49,8 @@ def test_compare_shows_what_really_ran():
 
     one = ran({}, device="cpu", precision="bf16", layout="contiguous", device_name="x86, 2 threads", versions={"torch": "2.14"})
     two = ran({"lr": 2}, device="cpu", precision="fp32", layout="contiguous", device_name="x86, 1 thread", versions={"torch": "2.14"})
-    assert list(config_differences(as_trained([one, two])).index) == ["precision", "lr", "computed on"]
-    assert list(config_differences(as_trained([one, ran({"lr": 3})])).index) == ["device", "precision", "layout", "lr"]
+    assert list(config_differences(as_trained([one, two])).index) == ["Precision", "Learning rate", "Computed on"]
+    assert list(config_differences(as_trained([one, ran({"lr": 3})])).index) == ["Device", "Precision", "Layout", "Learning rate"]
 
 
 @pytest.mark.parametrize(("number", "text"), [(950, "950"), (12_345, "12.3 k"), (11_200_000, "11.2 M")])
@@ -97,27 +98,20 @@ def test_a_users_words_are_no_markdown():
     assert plain("a *bold* [link](x)") == "a \\*bold\\* \\[link\\]\\(x\\)"
 
 
-def test_config_differences_are_dotted_and_only_what_differs():
+def test_the_settings_that_differ_are_in_words():
     table = config_differences(
         {
-            "one": {"name": "x", "lr": 1, "data": {"name": "a"}, "seed": 0},
-            "two": {"name": "y", "lr": 1, "data": {"name": "a", "root": "/r"}, "seed": 1},
+            "one": {"name": "x", "optimizer": {"lr": 1.0}, "data": {"name": "digits"}, "seed": 0, "tasks": {"a": {"loss_weight": 1.0}, "b": {}}},
+            "two": {"name": "y", "optimizer": {"lr": 1.0}, "data": {"name": "digits", "root": "/r"}, "seed": 1, "tasks": {"a": {"loss_weight": 5.0}}},
         }
     )
-    assert table.to_dict("index") == {"seed": {"one": "0", "two": "1"}, "data.root": {"one": "–", "two": "/r"}}
-    assert list(table.index) == ["seed", "data.root"]  # what only one of them has comes last
-
-
-def test_the_first_chart_is_a_main_metric_that_most_runs_have():
-    keys = ["val/bends/mae", "val/digit/accuracy", "val/digit/f1", "val/digit/loss"]
-    summaries = {
-        "one": {"val/bends/mae": 1, "val/digit/f1": 1},
-        "two": {"val/digit/accuracy": 1, "val/digit/f1": 1},
-        "three": {"val/digit/accuracy": 1},
+    assert table.to_dict("index") == {
+        "Seed": {"one": "0", "two": "1"},
+        "Loss weight of a": {"one": "1", "two": "5"},
+        "Root of the data": {"one": "–", "two": "/r"},
+        "Task b": {"one": "yes", "two": "–"},
     }
-    info = {"tasks": {"bends": {"main_metric": "mae"}, "digit": {"main_metric": "accuracy"}}}
-    assert first_key(keys, summaries, {"one": info, "two": info, "three": {}}) == "val/digit/accuracy"
-    assert first_key(keys, summaries, {"one": {}}) == "val/bends/mae"
+    assert list(table.index)[:2] == ["Seed", "Loss weight of a"]  # what only one of them has comes last
 
 
 @pytest.mark.parametrize(
@@ -136,5 +130,5 @@ def test_a_share_is_a_plain_number_that_its_title_explains(unit, shown, titled):
 
 def test_another_order_of_the_same_tasks_is_a_setting_that_differs():
     table = config_differences({"one": {"tasks": {"a": {}, "b": {}}}, "two": {"tasks": {"b": {}, "a": {}}}})
-    assert table.to_dict("index") == {"order of the tasks": {"one": "a, b", "two": "b, a"}}
-    assert config_differences({"one": {"tasks": {"a": {}}}, "two": {"tasks": {"a": {}, "b": {}}}}).empty
+    assert table.to_dict("index") == {"Order of the tasks": {"one": "a, b", "two": "b, a"}}
+    assert list(config_differences({"one": {"tasks": {"a": {}}}, "two": {"tasks": {"a": {}, "b": {}}}}).index) == ["Task b"]

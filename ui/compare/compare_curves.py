@@ -1,57 +1,151 @@
-"""Comparison of the selected runs: curves of one scalar in one chart, and the settings that differ."""
+"""Comparison of the selected runs: a small chart per task and metric, and any recorded value on demand."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from mtl_core.figures.colours import run_styles
 from mtl_core.figures.curves import curve_figure
 from mtl_core.runs.store import RunStore
+from ui.compare.compare_groups import Group, about_groups, curve_of, groups_of, legend
 from ui.compare.runs_table import summary_of
 from ui.drawing.plotly_chart import plot, prepared
-from ui.drawing.run_charts import is_share, one_curve, scalars_feed, view_controls
+from ui.drawing.run_charts import View, colours_of, is_share, panel_style, scalars_feed, view_controls
 from ui.shell import words
+from ui.shell.element_keys import element_key
+from ui.shell.state import hold, hold_first
 
 TITLES = {"optimizer/lr": "Learning rate", "optimizer/loss": "Combined loss of all tasks"}
+MAIN = "main metric"
+IN_A_ROW = 3
+NO_BASELINE = "none"
 
 
 def overlay(store: RunStore, runs: list[Any], chosen: list[Any]) -> None:
-    """Draw one scalar of all selected runs, with a colour for each run."""
-    summaries = {run.id: summary_of(store, run) for run in chosen}
-    keys = sorted({key for summary in summaries.values() for key in summary}, key=_importance)
-    if not keys:
+    """Draw the curves of the selected runs: controls, one legend, and a chart for each task and chosen metric."""
+    view = view_controls("Curves", "on val, after each epoch; one colour per run")
+    tasks = tasks_of(chosen)
+    if not tasks:
         st.info("None of the selected runs has any values yet.")
         return
-    view = view_controls("Curves", "one colour per run")
-    if not st.session_state.get("compare.key_picked") or st.session_state.get("compare.key") not in keys:
-        st.session_state["compare.key"] = first_key(keys, summaries, {run.id: run.info for run in chosen})
-    kept: dict[str, Any] = {"label_visibility": "collapsed", "persist_state": "session"}
-    place = keys.index(st.session_state["compare.key"])
-    key = st.selectbox("What to compare", keys, place, key="compare.key", width=420, on_change=_key_was_picked, **kept)
-    styles = run_styles([run.id for run in reversed(runs)])
-    curves = []
+    metrics, by_seed, baseline_name, anything = _controls(tasks, chosen)
+    groups = groups_of(chosen, runs, by_seed)
+    baseline = next((group for group in groups if any(run.id == baseline_name for run in group.runs)), None)
+    shown = [group for group in groups if group is not baseline]
+    frames = {run.id: scalars_feed(store, run.id)["frame"] for run in chosen}
+    legend(shown)
+    _task_charts(chosen, tasks, metrics, shown, baseline, frames, view)
+    if said := about_groups(groups, baseline):
+        st.caption(said)
+    if anything:
+        _any_value(store, chosen, shown, baseline, frames, view)
+
+
+def tasks_of(chosen: list[Any]) -> dict[str, dict[str, Any]]:
+    """Task -> its facts, over all selected runs that have started; the first run that has a task describes it."""
+    found: dict[str, dict[str, Any]] = {}
     for run in chosen:
-        colour, dash = styles[run.id]
-        curve = one_curve(scalars_feed(store, run.id)["frame"], key, _legend(run, summaries[run.id].get(key), chosen), colour, view.axis, dash)
-        if len(curve.x):
-            curves.append(curve)
-    _note(key, summaries)
-    share = is_share(next((summary[key] for summary in summaries.values() if key in summary), {}))
-    figure = curve_figure(curves, smoothing=view.smoothing, log_y=view.log_y, share=share, height=380, legend=True, x_title=view.axis)
-    plot(prepared(figure, f"{key} of the selected runs"), key="compare.chart")
+        for task, info in (run.info or {}).get("tasks", {}).items():
+            found.setdefault(task, info)
+    return found
 
 
-def first_key(keys: list[str], summaries: dict[str, dict[str, Any]], infos: dict[str, dict[str, Any]]) -> str:
-    """The main metric on val that most runs have; the first key where no run has one."""
-    mains = {f"val/{task}/{about['main_metric']}" for info in infos.values() for task, about in (info or {}).get("tasks", {}).items()}
-    return max((key for key in keys if key in mains), key=lambda key: sum(key in summary for summary in summaries.values()), default=keys[0])
+def metrics_of(tasks: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Choice -> title: the main metric, the loss, then every other metric of any task."""
+    found = {MAIN: "Main metric", "loss": "Loss"}
+    for info in tasks.values():
+        for name, about in info["metrics"].items():
+            found.setdefault(name, about.get("title") or name)
+    return found
 
 
-def _key_was_picked() -> None:
-    st.session_state["compare.key_picked"] = True
+def _controls(tasks: dict[str, Any], chosen: list[Any]) -> tuple[list[str], bool, str, bool]:
+    """Draw the controls; returns metrics, whether seeds are grouped, the id of the baseline's run (or ``none``), whether any value is shown."""
+    titles = metrics_of(tasks)
+    with st.container(key="compare_controls", horizontal=True, vertical_alignment="bottom", gap="medium"):
+        before = [name for name in st.session_state.get("compare.metrics", []) if name in titles] or [MAIN]
+        hold("compare.metrics", before)
+        kept = {"persist_state": "session"}
+        metrics = st.multiselect("Metrics", list(titles), before, key="compare.metrics", format_func=titles.get, width=330, **kept)
+        names = {NO_BASELINE: NO_BASELINE} | {run.id: f"{run.name} · {run.id[-4:]}" for run in chosen}
+        first = hold_first("compare.baseline", NO_BASELINE, list(names))
+        about = "Subtracts this run, or its group of seeds, from all others."
+        place = list(names).index(first)
+        baseline = st.selectbox("Baseline", list(names), place, key="compare.baseline", format_func=names.get, help=about, width=330)
+        with st.container(width="content", gap="small"):
+            about = "One line with a band for runs that differ only in their seed."
+            by_seed = st.toggle("Group seeds", value=True, key="compare.by_seed", help=about, **kept)
+            anything = st.toggle("Any recorded value", key="compare.anything", help="One more chart for any value of the runs.", **kept)
+    return metrics or [MAIN], by_seed, baseline, anything
+
+
+def _task_charts(
+    chosen: list[Any],
+    tasks: dict[str, dict[str, Any]],
+    metrics: list[str],
+    groups: list[Group],
+    baseline: Group | None,
+    frames: dict[str, Any],
+    view: View,
+) -> None:
+    wanted = [(task, name) for task, info in tasks.items() for name in _names(info, metrics)]
+    colours = {}
+    for run in chosen:
+        colours = colours_of(run.config) | colours
+    panel_style([f"{task}.{name}" for task, name in wanted], {f"{task}.{name}": colours[task] for task, name in wanted}, prefix="compared_task")
+    columns = min(IN_A_ROW, len(wanted)) if len(wanted) != 4 else 2
+    for start in range(0, len(wanted), columns):
+        for place, (task, name) in zip(st.columns(columns), wanted[start : start + columns], strict=False):
+            metric = tasks[task]["metrics"].get(name, {})
+            with place.container(border=True, gap="small", key=element_key("compared_task", f"{task}.{name}")):
+                title = words.plain(words.with_unit(metric.get("title") or name, metric.get("unit", "")))
+                way = words.better(metric.get("higher_is_better"))
+                st.markdown(f"**{words.plain(task)}** :gray[{title} {way}{_direction(metric) if baseline else ''}]")
+                having = [group for group in groups if any(task in (run.info or {}).get("tasks", {}) for run in group.runs)]
+                chart = _chart(having, frames, f"val/{task}/{name}", view, baseline, share=is_share(metric))
+                plot(prepared(chart, f"{title} of {task} in the selected runs"), key=f"compare.chart.{task}.{name}")
+
+
+def _names(info: dict[str, Any], metrics: list[str]) -> list[str]:
+    names = [info["main_metric"] if name == MAIN else name for name in metrics]
+    return [name for name in dict.fromkeys(names) if name in info["metrics"] or name == "loss"]
+
+
+def _direction(metric: dict[str, Any]) -> str:
+    return {True: "; above 0 is better than the baseline", False: "; below 0 is better than the baseline"}.get(metric.get("higher_is_better"), "")
+
+
+def _chart(groups: list[Group], frames: dict[str, Any], key: str, view: View, baseline: Group | None, *, share: bool, height: int = 210) -> Any:
+    curves = [curve_of(_with_values(group, frames, key), frames, key, view.axis, baseline) for group in groups if _has(group, frames, key)]
+    looks = {"smoothing": view.smoothing, "log_y": view.log_y and baseline is None, "share": share and baseline is None}
+    figure = curve_figure([curve for curve in curves if len(curve.x)], height=height, x_title=view.axis, **looks)
+    if baseline is not None:
+        figure.add_hline(0, line={"color": "#8A8A8A", "width": 1.5})
+    return figure
+
+
+def _has(group: Group, frames: dict[str, Any], key: str) -> bool:
+    return any((frames[run.id]["key"] == key).any() for run in group.runs)
+
+
+def _with_values(group: Group, frames: dict[str, Any], key: str) -> Group:
+    """The group without the runs that have no value yet, so that a queued seed does not empty the line of the others."""
+    return Group(group.name, tuple(run for run in group.runs if (frames[run.id]["key"] == key).any()), group.colour, group.dash)
+
+
+def _any_value(store: RunStore, chosen: list[Any], groups: list[Group], baseline: Group | None, frames: dict[str, Any], view: View) -> None:
+    summaries = {run.id: summary_of(store, run) for run in chosen}
+    about = {key: entry for summary in summaries.values() for key, entry in summary.items()}
+    keys = sorted(about, key=_importance)
+    if not keys:
+        return
+    first = hold_first("compare.key", keys[0], keys)
+    titles = {key: title_of_scalar(key, about[key]) for key in keys}
+    key = st.selectbox("Recorded value", keys, keys.index(first), key="compare.key", width=420, format_func=titles.get)
+    st.caption(described(key, about[key]))
+    chart = _chart(groups, frames, key, view, baseline, share=is_share(about[key]), height=320)
+    plot(prepared(chart, f"{titles[key]} of the selected runs"), key="compare.chart")
 
 
 def _importance(key: str) -> tuple[int, str]:
@@ -61,16 +155,12 @@ def _importance(key: str) -> tuple[int, str]:
     return (order * 2 + (rest.endswith("/loss")), key)
 
 
-def _legend(run, entry: dict[str, Any] | None, chosen: list[Any]) -> str:
-    same_name = sum(other.name == run.name for other in chosen) > 1
-    name = f"{run.name} ({words.moment(run.created_at)})" if same_name else run.name
-    return f"{name}: best {words.measured(entry['best'])}" if entry and entry["higher_is_better"] is not None else name
-
-
-def _note(key: str, summaries: dict[str, dict[str, Any]]) -> None:
-    entry = next((summary[key] for summary in summaries.values() if key in summary), None)
-    if entry:
-        st.caption(described(key, entry))
+def title_of_scalar(key: str, entry: dict[str, Any]) -> str:
+    """A scalar in words, such as ``digit: Accuracy (val)``; its key where it has no title of its own."""
+    split, _, rest = key.partition("/")
+    if split in ("val", "train", "test") and "/" in rest:
+        return f"{rest.rpartition('/')[0]}: {entry.get('title') or rest.rpartition('/')[2]} ({split})"
+    return TITLES.get(key) or f"{split.replace('_', ' ').capitalize()}{': ' if rest else ''}{rest.replace('/', ' and ')}"
 
 
 def described(key: str, entry: dict[str, Any]) -> str:
@@ -80,51 +170,3 @@ def described(key: str, entry: dict[str, Any]) -> str:
         title = f"Loss weight of {title}"
     way = {True: "; higher is better", False: "; lower is better"}.get(entry["higher_is_better"], "")
     return f"{words.plain(words.with_unit(title, entry.get('unit', '')))}{way}."
-
-
-def differences(chosen: list[Any]) -> None:
-    """Draw a table of the settings that differ between the selected runs."""
-    st.subheader("Settings that differ", anchor=False)
-    if len(chosen) < 2:
-        st.caption("Select a second run to see which settings differ.")
-        return
-    table = config_differences(as_trained(chosen))
-    if table.empty:
-        st.caption("No setting differs: the selected runs have the same settings.")
-        return
-    st.dataframe(table)
-
-
-def as_trained(chosen: list[Any]) -> dict[str, dict[str, Any]]:
-    """Each run's settings, with the actual device, precision and layout for ``auto``. Once all have started, also machine and PyTorch."""
-    found = {_label(run): {**run.config.to_dict(), **run.computed} for run in chosen}
-    if all(run.info for run in chosen):
-        for run in chosen:
-            versions = run.info.get("versions", {})
-            found[_label(run)] |= {"computed on": run.info.get("device_name", ""), "PyTorch": versions.get("torch", "")}
-    return found
-
-
-def _label(run) -> str:
-    return f"{run.name} ({run.id[-4:]})"
-
-
-def config_differences(configs: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Table (dotted key x run, text) of the settings that differ. A dash marks a run without the key; such rows come last."""
-    flat = {name: dict(_flat(config)) for name, config in configs.items()}
-    keys = list(dict.fromkeys(key for values in flat.values() for key in values))
-    rows = {key: {name: str(values.get(key, "–")) for name, values in flat.items()} for key in keys if key != "name"}
-    orders = {name: list(config.get("tasks", ())) for name, config in configs.items()}
-    if len({frozenset(order) for order in orders.values()}) == 1:  # another order of the same tasks gives other initial values
-        rows["order of the tasks"] = {name: ", ".join(order) for name, order in orders.items()}
-    different = {key: row for key, row in rows.items() if len(set(row.values())) > 1}
-    ordered = sorted(different, key=lambda key: key in keys and any(key not in values for values in flat.values()))
-    return pd.DataFrame.from_dict({key: different[key] for key in ordered}, orient="index", columns=list(configs))
-
-
-def _flat(values: dict[str, Any], parent: str = ""):
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{parent}{key}.")
-        else:
-            yield f"{parent}{key}", value

@@ -10,10 +10,11 @@ import streamlit as st
 
 from mtl_core.balancing import BALANCERS
 from mtl_core.figures.colours import DASHES, run_styles
-from mtl_core.runs import actions, jobs, method_race
+from mtl_core.part_titles import part_title
+from mtl_core.runs import actions, method_race
 from mtl_core.runs.store import RunStore
 from ui.shell import words
-from ui.shell.state import listing, run_action, wait_for
+from ui.shell.state import listing, run_action
 
 CARDS = 4  # in a row
 STROKES = {"solid": "", "dash": "9,6", "dot": "2,4", "dashdot": "9,4,2,4"}  # Plotly's dashes: line and gap in pixels
@@ -41,11 +42,7 @@ def entries_of(store: RunStore, race_id: str) -> list[Entry]:
 
 
 def _title(method: str) -> str:
-    """Title of a method; its plain name until PyTorch is loaded, which the methods' modules import."""
-    if not jobs.warmed():
-        wait_for("torch")
-        return method
-    return BALANCERS.load(method).title if method in BALANCERS else method
+    return part_title("balancing", method, BALANCERS)
 
 
 def line_sample(entry: Entry) -> str:

@@ -26,16 +26,20 @@ CONSTANT = "○"
 RANK, PACE, TIME = "mean rank ↓", "step time ↓", "total time ↓"
 
 
-def results(store: RunStore, entries: list[Entry]) -> None:
-    """Draw the table of results and its explanation."""
-    reference = next((entry for entry in entries if entry.run.config.balancing.name == PLAIN), entries[0])
-    frames = {entry.run.id: scalars_feed(store, entry.run.id)["frame"] for entry in entries}
-    summaries = {entry.run.id: summary_of(store, entry.run) for entry in entries}
-    table, better = results_of(entries, summaries, reference, {run: at_chosen(frame) for run, frame in frames.items()})
+def results(entries: list[Entry], table: pd.DataFrame, better: dict[str, bool]) -> None:
+    """Draw the results as two tables, so that none is wider than a small screen, and their explanation.
+
+    Args:
+        table, better: as from ``results_of``.
+    """
+    reference = reference_of(entries)
     st.subheader("Results", anchor=False)
-    st.dataframe(
-        _styled(table, better, entries), hide_index=True, placeholder="–", height=36 * (len(table) + 1), column_config=_columns(table, entries)
-    )
+    beside = [column for column in table if column.endswith((" test", " best epoch"))]
+    _draw(table.drop(columns=beside), better, entries)
+    if beside:
+        st.markdown("**On test, and the best epochs**")
+        ordered = sorted(beside, key=lambda column: column.endswith(" best epoch"))
+        _draw(table[["method", *ordered]], better, entries)
     st.caption(
         f"{_about_stars(entries)} {CONSTANT} marks a value no better than a constant prediction (the mean or the most frequent class). "
         "**val**: with the chosen checkpoint, which is the best on val over all tasks. **best epoch**: the epoch in which this task was best on val. "
@@ -45,8 +49,26 @@ def results(store: RunStore, entries: list[Entry]) -> None:
     )
 
 
+def table_of(store: RunStore, entries: list[Entry]) -> tuple[pd.DataFrame, dict[str, bool]]:
+    """``results_of`` for the values in the store."""
+    frames = {entry.run.id: scalars_feed(store, entry.run.id)["frame"] for entry in entries}
+    summaries = {entry.run.id: summary_of(store, entry.run) for entry in entries}
+    return results_of(entries, summaries, reference_of(entries), {run: at_chosen(frame) for run, frame in frames.items()})
+
+
+def reference_of(entries: list[Entry]) -> Entry:
+    """The run with plain loss weights, whose step time the others are compared with; without one, the first run."""
+    return next((entry for entry in entries if entry.run.config.balancing.name == PLAIN), entries[0])
+
+
+def _draw(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) -> None:
+    shown = {column: up for column, up in better.items() if column in table}
+    styled = _styled(table, shown, entries)
+    st.dataframe(styled, hide_index=True, placeholder="–", height=36 * (len(table) + 1), column_config=_columns(table, entries))
+
+
 def _about_stars(entries: list[Entry]) -> str:
-    if _seeds(entries) < LEAST_SEEDS:
+    if seeds_of(entries) < LEAST_SEEDS:
         return f"No stars and no ranks: fewer than {LEAST_SEEDS} seeds of each method have finished, and another seed may reverse the order."
     return (
         f"★ marks the best method of a val column: its mean over the seeds is at least {AHEAD:.0%} better than the second's, and by more than "
@@ -63,7 +85,7 @@ def _about_ranks(table: pd.DataFrame) -> str:
     )
 
 
-def _seeds(entries: list[Entry]) -> int:
+def seeds_of(entries: list[Entry]) -> int:
     """The smallest number of finished seeds of any method."""
     seeds: dict[str, set[int]] = {entry.run.config.balancing.name: set() for entry in entries}
     for entry in entries:
@@ -106,7 +128,7 @@ def results_of(
             rows[f"{title} {column}"] = [math.nan if value is None else value for value in found]
             better[f"{title} {column}"] = higher
         mains[f"{title} val"] = higher
-    ranked = bool(mains) and _seeds(entries) >= LEAST_SEEDS  # with fewer seeds, another seed may reverse the order
+    ranked = bool(mains) and seeds_of(entries) >= LEAST_SEEDS  # with fewer seeds, another seed may reverse the order
     if ranked:
         rows[RANK] = _ranks(rows, mains)
     rows[PACE] = _paces(entries, reference)
@@ -169,10 +191,11 @@ def stars(table: pd.DataFrame, column: str, higher: bool, entries: list[Entry], 
     """Which rows of a column have a star: those of the best method of a val column, where its lead exceeds the noise. None with fewer than
     ``LEAST_SEEDS`` seeds of each method, and none for a method no better than a constant prediction."""
     nothing = [False] * len(table)
-    if not column.endswith(" val") or _seeds(entries) < LEAST_SEEDS:
+    if not column.endswith(" val") or seeds_of(entries) < LEAST_SEEDS:
         return nothing
+    statuses = [str(entry.run.status) for entry in entries]
     methods = pd.Series([entry.run.config.balancing.name for entry in entries], index=table.index)
-    finished = (table["status"] == "finished") & table[column].notna()
+    finished = (pd.Series(statuses, index=table.index) == "finished") & table[column].notna()
     groups = table[column][finished].groupby(methods[finished])
     means, errors, counts = groups.mean(), groups.sem(), groups.count()
     best = clear_best(means, higher)
@@ -220,5 +243,9 @@ def _columns(table: pd.DataFrame, entries: list[Entry]) -> dict[str, Any]:
         "method": st.column_config.TextColumn("method", pinned=True, width=METHOD_PIXELS),
         "run": st.column_config.LinkColumn("run", display_text="open", width=58),
         "status": st.column_config.TextColumn("status", width=78),
-        **{column: st.column_config.Column(label, help=words.plain(about), width=NUMBER_PIXELS) for column, (label, about) in numbers.items()},
+        **{
+            column: st.column_config.Column(label, help=words.plain(about), width=NUMBER_PIXELS)
+            for column, (label, about) in numbers.items()
+            if column in table
+        },
     }

@@ -6,10 +6,12 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.runs.method_race import SEPARATOR, race_in
+from mtl_core.run_names import name_without_method
+from mtl_core.runs.method_race import race_in
 from ui.compare.race_charts import draw_charts
 from ui.compare.race_entries import Entry, cards, entries_of, whole_race
-from ui.compare.race_table import results
+from ui.compare.race_outcome import outcome
+from ui.compare.race_table import results, table_of
 from ui.drawing.run_charts import view_controls
 from ui.run.run_page import refresh_seconds
 from ui.shell import words
@@ -26,8 +28,7 @@ def races() -> dict[str, str]:
     for run in listing(run_store().home.as_posix()):
         race_id = race_in(run["tags"])
         if race_id:
-            name = run["name"].rpartition(SEPARATOR)[0] or run["name"]
-            found.setdefault(race_id, f"{name}  ·  {words.moment(run['created_at'])}  ·  {race_id}")
+            found.setdefault(race_id, f"{run['common']}  ·  {words.moment(run['created_at'])}  ·  {race_id}")
     return found
 
 
@@ -91,6 +92,11 @@ def _draw(race_id: str, entries: list[Entry]) -> None:
         st.info("The runs of this race were deleted.", icon=":material/info:")
         return
     _heading(race_id, entries)
+    table, better = table_of(run_store(), entries)
+    over = _has_ended(entries)
+    if over:
+        st.info(outcome(entries, table, better), icon=":material/flag:")
+        results(entries, table, better)
     whole_race(entries)
     cards(entries)
     view = view_controls("Curves", "on val, after each epoch; the boxes above show the line of each method")
@@ -99,7 +105,8 @@ def _draw(race_id: str, entries: list[Entry]) -> None:
     shown = hold_first("race.what", "metric")
     st.segmented_control("What is shown", list(kinds), default=shown, key="race.what", format_func=words.text_of(kinds), required=True, **kept)
     draw_charts(run_store(), race_id, entries, view)
-    results(run_store(), entries)
+    if not over:
+        results(entries, table, better)
 
 
 def _heading(race_id: str, entries: list[Entry]) -> None:
@@ -109,7 +116,7 @@ def _heading(race_id: str, entries: list[Entry]) -> None:
             st.title(f"Race of {len(runs)} methods", anchor=False, width="content")
             st.badge(race_id, color="violet")
         _picker(race_id)
-    st.markdown(f"{words.plain(runs[0].name.rpartition(SEPARATOR)[0] or runs[0].name)} :gray[· {_what_is_compared(entries)}]")
+    st.markdown(f"{words.plain(name_without_method(runs[0].config))} :gray[· {_what_is_compared(entries)}]")
 
 
 def _what_is_compared(entries: list[Entry]) -> str:

@@ -12,11 +12,12 @@ import streamlit as st
 from mtl_core.runs import actions
 from mtl_core.runs.store import RunStore
 from ui.shell import words
-from ui.shell.state import go_to, last_refusal, open_dialog, run_action, run_store
+from ui.shell.state import go_to, hold, last_refusal, open_dialog, run_action, run_store
 
 FIRST_SELECTED = 4  # runs that are selected before the viewer selects any
 OWN_CHOICE = "compare.own_choice"  # session key: whether the viewer chose the selection, by ticking rows or through the address
 ROWS = 50  # shown at first, and added by each click; every row costs a summary
+HIDDEN_AT_FIRST = ("data", "tasks", "backbone", "balancing", "note")  # the name and its further settings say what differs
 CURVE_LIMIT = 12  # more curves in one chart cannot be told apart
 
 
@@ -65,7 +66,7 @@ def runs_table(store: RunStore, runs: list[Any], wanted: Wanted) -> list[Any]:
     tools = st.container(key="selection", horizontal=True, vertical_alignment="center", gap="small")
     limit = st.session_state.setdefault("compare.rows", ROWS)
     shown = matching[:limit]
-    chosen = _selected(store, shown) if shown else []
+    chosen = _selected(store, shown, tools) if shown else []
     with tools:
         _tools(chosen, len(matching), len(runs), st.session_state.get(OWN_CHOICE, False))
     for run in chosen:
@@ -83,7 +84,7 @@ def _show_more() -> None:
     st.session_state["compare.rows"] += ROWS
 
 
-def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
+def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
     ids = [run.id for run in shown]
     asked = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id in ids]
     before = asked or [run.id for run in shown if run.step][:FIRST_SELECTED] or ids[:1]
@@ -92,6 +93,8 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
         st.session_state[OWN_CHOICE] = bool(asked)
     preselected = [ids.index(run_id) for run_id in before]
     table = pd.DataFrame([_row(run, summary_of(store, run), shown) for run in shown])
+    with tools:
+        columns = _columns(table)
     event = st.dataframe(
         table,
         hide_index=True,
@@ -101,14 +104,16 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
         selection_mode="multi-row",
         selection_default={"selection": {"rows": preselected}},
         key=key,
+        column_order=["pin", "name", *columns],
         column_config={
+            "about": st.column_config.TextColumn("Further settings", width=220, help="What the name leaves out."),
             "pin": st.column_config.TextColumn("", pinned=True, width=28, help="Pinned"),
             "name": st.column_config.TextColumn("Run", pinned=True, width=260),
             "status": st.column_config.TextColumn(width=78),
             "epochs": st.column_config.TextColumn(width=70),
             "forked from": st.column_config.TextColumn("Forked from", width="medium"),
             **{
-                name: st.column_config.NumberColumn(name, format="%.3f", width=100, help=f"{name}, on val.")
+                name: st.column_config.NumberColumn(_head(name), format="%.3f", width=106, help=f"{name}, on val.")
                 for name in map(str, table)
                 if name.endswith((" best", " last"))
             },
@@ -120,6 +125,31 @@ def _selected(store: RunStore, shown: list[Any]) -> list[Any]:
     else:
         st.query_params.pop("runs", None)
     return [run for run in shown if run.id in chosen]
+
+
+def _head(name: str) -> str:
+    """Head of a metric's column. The arrow stands first, because a narrow column cuts off the end, and best values are the rule."""
+    name = name.removesuffix(" best")
+    for arrow in ("↑", "↓"):
+        if f" {arrow}" in name:
+            return f"{arrow} {name.replace(f' {arrow}', '')}"
+    return name
+
+
+def _columns(table: pd.DataFrame) -> list[str]:
+    """Draw the choice of the columns; returns those to show, in the order in which they were chosen. The session keeps them."""
+    offered = [name for name in table if name not in ("pin", "name")]
+    key = "compare.columns"
+    first = [name for name in offered if not name.endswith(" last") and name not in HIDDEN_AT_FIRST]
+    known = st.session_state.setdefault("compare.columns_offered", [])
+    chosen = [name for name in st.session_state.get(key, first) if name in offered]
+    chosen += [name for name in first if name not in known and name not in chosen]  # columns of a task that has just appeared
+    st.session_state["compare.columns_offered"] = list(dict.fromkeys([*known, *offered]))
+    hold(key, chosen)
+    with st.popover("Columns", icon=":material/view_column:"):
+        about = "Shown in this order. Remove a column and add it again to move it to the end."
+        chosen = st.multiselect("Columns of the table", offered, chosen, key=key, help=about, persist_state="session", width=420)
+    return chosen
 
 
 def _take_choice(key: str, preselected: list[int]) -> None:
@@ -142,6 +172,7 @@ def _row(run: Any, summary: dict[str, dict[str, Any]], shown: list[Any]) -> dict
     row: dict[str, Any] = {
         "pin": "★" if run.pinned else "",
         "name": run.name,
+        "about": run.subtitle,
         "status": f"{run.status}, archived" if run.archived else str(run.status),
         "epochs": f"{run.epoch:.3g} / {run.epochs}",
     }
@@ -154,7 +185,7 @@ def _row(run: Any, summary: dict[str, dict[str, Any]], shown: list[Any]) -> dict
         row[f"{title} last"] = entry["last"] if entry else None
     settings = {"data": run.config.data.own_name, "tasks": ", ".join(run.config.tasks)}
     settings |= {"backbone": run.config.backbone.name, "balancing": run.config.balancing.name}
-    return row | settings | _about(run, shown)  # the metrics first, because runs are compared by them
+    return row | settings | _about(run, shown)  # the metrics early, because runs are compared by them
 
 
 def _about(run: Any, shown: list[Any]) -> dict[str, Any]:

@@ -37,17 +37,19 @@ class View:
     axis: str
     log_y: bool
     compact: bool = False
+    baseline: str = ""  # id of the run whose values are drawn behind
 
 
-def view_controls(title: str, note: str, sizes: bool = False) -> View:
+def view_controls(title: str, note: str, sizes: bool = False, more: Callable[[], tuple[str, str]] | None = None) -> View:
     """Draw a heading with the controls for smoothing, x axis and log y. The session keeps their values.
 
     Args:
         sizes: whether to offer the choice between compact and large panels.
+        more: draws the choice of a baseline; returns its run's id and what the note says of it.
     """
     with st.container(key="view", horizontal=True, vertical_alignment="center", gap="medium"):
         st.subheader(title, anchor=False, width="content")
-        st.caption(note, width="content")
+        said = st.container(width="content")
         st.space("stretch")
         size = "large"
         if sizes:
@@ -67,7 +69,9 @@ def view_controls(title: str, note: str, sizes: bool = False) -> View:
             log_y = st.toggle("log y", key="view.log", help="Logarithmic y axis of the loss curves.", persist_state="session")
             about = "Moving average of the step curves. The faint line shows the measured values."
             smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="view.smoothing", help=about, persist_state="session")
-    return View(smoothing, axis or "step", log_y, size == "compact")
+            baseline, about = more() if more else ("", "")
+        said.caption(f"{note}{about}")
+    return View(smoothing, axis or "step", log_y, size == "compact", baseline)
 
 
 def scalars_feed(store: RunStore, run_id: str) -> dict[str, Any]:
@@ -98,7 +102,7 @@ def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.D
 
     In between, the same figure is sent again, which costs the browser nothing. All viewers of a run share it.
     """
-    figures, frame, asked = feed["figures"], feed["frame"], (key, view.smoothing, view.axis, view.log_y)
+    figures, frame, asked = feed["figures"], feed["frame"], (key, view.smoothing, view.axis, view.log_y, view.baseline)
     entry = figures.get(asked)
     if entry is None or (entry["row"] != feed["row"] and time.monotonic() - entry["built"] > CHART_SECONDS):
         if len(figures) >= KEPT_FIGURES:
@@ -180,9 +184,11 @@ def split_curves(frame: pd.DataFrame, name: str, colour: str, axis: str) -> list
 
 
 def past_curves(feed: dict[str, Any], name: str, axis: str, splits: tuple[str, ...] = ("train", "val")) -> list[Curve]:
-    """The parents' curves of ``name`` before the fork: grey, behind the run's own curves."""
+    """The parents' curves of ``name`` before the fork, and the baseline's on val: grey, behind the run's own curves."""
     past = feed["past"]
     curves = [one_curve(past, f"{split}/{name}", f"{split}, before the fork", PAST_COLOUR, axis, PAST_DASH) for split in splits]
+    if feed.get("baseline") is not None and "val" in splits:
+        curves.append(one_curve(feed["baseline"], f"val/{name}", "baseline", PAST_COLOUR, axis, SPLIT_DASH["val"]))
     return [replace(curve, faint=True) for curve in curves if len(curve.x)]
 
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.csv_text import csv_of
 from mtl_core.exports import EXPORTS
 from mtl_core.exports.export_jobs import ready, start, under_way
 from mtl_core.exports.script import script
 from mtl_core.exports.writing import format_of
 from mtl_core.runs import resume_and_fork
 from mtl_core.runs.store import RunStore
+from ui.run.failure_card import full_log_button
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.state import run_store
@@ -23,7 +25,24 @@ NETWORKS = ("model", "onnx", "torch_export", "coco", "masks", "predictions", "zi
 EVERYTHING = ("Everything, one zip", "All exports in this list that this run has data for.")
 
 
-def take_away(run_id: str) -> None:
+def export_dialog(run_ids: list[str]) -> None:
+    """Draw what the export dialog of a run holds: quick downloads, the form, and the files that were created."""
+    store = run_store()
+    run = store.get(run_ids[0])
+    with st.container(horizontal=True):
+        kept = {"icon": ":material/download:", "on_click": "ignore"}
+        st.download_button("Scalars as CSV", lambda: _csv(store, run.id), file_name=f"{run.id}-scalars.csv", mime="text/csv", key="csv", **kept)
+        st.download_button("Settings as YAML", run.config.to_yaml(), file_name=f"{run.id}.yaml", mime="text/yaml", key="yaml", **kept)
+        full_log_button(store, run, key="log.file")
+    _take_away(run.id)
+    st.caption(f"Predictions and checkpoints are in `{store.folder(run.id)}`.")
+
+
+def _csv(store: RunStore, run_id: str) -> str:
+    return csv_of(store.scalars(run_id)[["step", "epoch", "key", "value", "wall_time"]])
+
+
+def _take_away(run_id: str) -> None:
     """Draw the export form and the downloads. They refresh every second while a file is being created."""
     busy = any(job["state"] == "working" for job in under_way(run_store(), run_id).values())
     st.fragment(_exports, run_every=POLL_SECONDS if busy else None)(run_id, busy)

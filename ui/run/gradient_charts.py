@@ -8,7 +8,18 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from mtl_core.analysis.conflict_summary import WHOLE, block_titles, blocks, cosines_at, meaning, measured_steps, reading, why_no_norms, why_none
+from mtl_core.analysis.conflict_summary import (
+    WHOLE,
+    block_titles,
+    blocks,
+    mean_cosines_at,
+    meaning,
+    measured_steps,
+    reading,
+    regions,
+    why_no_norms,
+    why_none,
+)
 from mtl_core.figures.colours import run_styles
 from mtl_core.figures.curves import curve_figure
 from mtl_core.figures.matrix import cosine_figure
@@ -64,23 +75,31 @@ def _conflict(run: Any, feed: dict[str, Any], view: View) -> None:
     _cosines_over_time(run, feed, view)
     if sentence := meaning(frame, tasks):
         st.markdown(f":small[{words.plain(sentence)}]")
-    block = WHOLE
-    if len(measured_on) > 2:
-        titles = block_titles(measured_on)
-        block = st.segmented_control(
-            "Part of the network",
-            list(titles),
-            default=WHOLE,
-            required=True,
-            key=f"conflict.block.{run.id}",
-            format_func=words.text_of(titles),
-            label_visibility="collapsed",
-        )
-    step = _step_slider(run, measured_steps(frame, block or WHOLE))
-    figure = cosine_figure(cosines_at(frame, tasks, step, block or WHOLE), tasks, height=120 + 34 * len(tasks))
+    shown = _layers(run, measured_on)
+    step = _step_slider(run, measured_steps(frame, shown[0]))
+    figure = cosine_figure(mean_cosines_at(frame, tasks, step, shown), tasks, height=120 + 34 * len(tasks))
     plot(prepared(figure, f"Cosines between the tasks' gradients at step {step}"), key="chart.conflict")
     _describe_pairs(run, reading(frame, tasks))
     st.caption("A cosine below 0 means that a step for one task undoes part of a step for the other. The sentences cover all measured steps.")
+
+
+def _layers(run: Any, measured_on: list[str]) -> list[str]:
+    """Draw the choice of the layers: all shared ones, early, middle, late. The single parts of a region are offered on demand."""
+    if len(measured_on) <= 2:
+        return [WHOLE]
+    found, titles = regions(measured_on), block_titles(measured_on)
+    kept = {"label_visibility": "collapsed", "required": True}
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        key = f"conflict.block.{run.id}"
+        region = st.segmented_control("Layers of the network", list(found), default=next(iter(found)), key=key, **kept) or next(iter(found))
+        blocks = found[region]
+        if len(blocks) == 1:
+            return blocks
+        with st.popover("Parts", icon=":material/account_tree:"):
+            everything = f"mean of {len(blocks)} parts"
+            key = f"conflict.part.{run.id}.{region}"
+            part = st.radio("Part", [everything, *blocks], format_func=lambda block: titles.get(block, block), key=key, label_visibility="collapsed")
+    return blocks if part == everything else [part]
 
 
 def _cosines_over_time(run: Any, feed: dict[str, Any], view: View) -> None:

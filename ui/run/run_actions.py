@@ -36,6 +36,10 @@ def action_bar(store: RunStore, run: Any) -> None:
             stop_button(run, key=f"stop.{run.id}")
         else:
             _resume_fork_and_clone(store, run, status)
+        if run.info:
+            about = "Files of this run: network, metrics, predictions, report."
+            click = {"on_click": open_dialog, "args": ("export", [run.id])}
+            st.button("Export", icon=":material/download:", key=f"export.{run.id}", help=about, **click)
         _menu(store, run)
         race_links([run])
 

@@ -31,6 +31,8 @@ def header(store: RunStore, run: Any) -> None:
             for tag in run.tags:
                 st.badge(words.plain(tag), color="violet")
         run_picker(known, run.id, width=340)
+    if run.subtitle:
+        st.caption(words.plain(run.subtitle))
     _lineage(run, known)
     if run.note:
         st.caption(words.plain(run.note).replace("\n", "  \n"))

@@ -6,16 +6,17 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.csv_text import csv_of
 from mtl_core.runs.artifacts import probe_epochs
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
 from ui.drawing.run_charts import colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
 from ui.evaluation.evaluation_tab import asked_view, evaluation_tab, view_choice
-from ui.run.export_panel import copy_as, take_away
-from ui.run.failure_card import ending_card, full_log_button
+from ui.run.baseline_run import choose_baseline, with_baseline
+from ui.run.export_panel import copy_as
+from ui.run.failure_card import ending_card
 from ui.run.gradient_charts import gradient_panels, ownership_panel
+from ui.run.next_steps import next_steps
 from ui.run.pace import slower_than_usual
 from ui.run.run_header import header
 from ui.run.sharing_panel import sharing_panel
@@ -116,7 +117,8 @@ def _training(store: RunStore, run) -> None:
         _test_results(run, summary)
     last = "grey: before the fork" if run.parent else "arrow: which way is better"  # only one of the two, so that the controls stay on one line
     steering(store, run, feed["frame"])
-    view = view_controls("Curves", f"solid: train · dashed: val · {last}", sizes=True)
+    view = view_controls("Curves", f"solid: train · dashed: val · {last}", sizes=True, more=lambda: choose_baseline(store, run))
+    feed = with_baseline(store, feed, view.baseline)
     if view.compact:
         task_rows(run, feed, summary, view)
     else:
@@ -192,40 +194,16 @@ def _predictions(store: RunStore, run) -> None:
 
 @worded
 def _details(run_id: str) -> None:
-    """Draw settings, log and downloads. They make up a third of the browser's cost of a refresh, so they refresh less often."""
+    """Draw what next, settings and log. They make up a third of the browser's cost of a refresh, so they refresh less often."""
     store = run_store()
     run = store.get(run_id)
-    tabs = ["Settings", "Log", "Export"]
-    settings, log, downloads = st.tabs(tabs, default=tabs[0] if run.info or run.status.is_ended() else "Log")
-    with settings:
+    ended = run.status.is_ended() and bool(run.info)
+    tabs = st.tabs([*(["What next?"] if ended else []), "Settings", "Log"], default="What next?" if ended else "Log")
+    if ended:
+        with tabs[0]:
+            next_steps(run)
+    with tabs[-2]:
         copy_as(store, run)
     lines = store.log(run.id)
     text = "\n".join(f"{words.moment(line.time, '%H:%M:%S')}  {line.level:<7} {line.text}" for line in lines)
-    log.code(text or "The log is empty so far.", language=None, height=360 if len(lines) > 12 else "content")
-    with downloads.container(horizontal=True):
-        st.download_button(
-            "Scalars as CSV",
-            lambda: _csv(store, run.id),
-            file_name=f"{run.id}-scalars.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-            key="csv",
-        )
-        st.download_button(
-            "Settings as YAML",
-            run.config.to_yaml(),
-            file_name=f"{run.id}.yaml",
-            mime="text/yaml",
-            icon=":material/download:",
-            on_click="ignore",
-            key="yaml",
-        )
-        full_log_button(store, run, key="log.file")
-    with downloads:
-        take_away(run.id)
-    downloads.caption(f"Predictions and checkpoints are in `{store.folder(run.id)}`.")
-
-
-def _csv(store: RunStore, run_id: str) -> str:
-    return csv_of(store.scalars(run_id)[["step", "epoch", "key", "value", "wall_time"]])
+    tabs[-1].code(text or "The log is empty so far.", language=None, height=360 if len(lines) > 12 else "content")

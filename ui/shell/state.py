@@ -14,7 +14,9 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.presets import Preset, load_presets
+from mtl_core.run_names import name_without_method
 from mtl_core.runs import jobs
+from mtl_core.runs.method_race import race_in
 from mtl_core.runs.store import RunStore, open_store
 from mtl_core.settings import home as home_folder
 from mtl_core.settings import problems, remarks
@@ -64,8 +66,8 @@ def listing_with(run: Any) -> list[dict[str, Any]]:
 
 
 def _as_plain(run: Any) -> dict[str, Any]:
-    fields = ("id", "name", "created_at", "pinned", "archived", "parent", "tags")
-    return {field: getattr(run, field) for field in fields}
+    fields = ("id", "name", "subtitle", "created_at", "pinned", "archived", "parent", "tags")
+    return {field: getattr(run, field) for field in fields} | {"common": name_without_method(run.config) if race_in(run.tags) else ""}
 
 
 @st.cache_data(show_spinner=False)

@@ -10,12 +10,13 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core import run_names
 from mtl_core.config import RunConfig
 from mtl_core.runs import resume_and_fork
 from ui.shell import state, words
 from ui.shell.error_boundary import is_ours
 from ui.shell.state import hold, run_store, settings, write
-from ui.train.preset_changes import changes_in_words, nearest_preset, with_changes
+from ui.train.preset_changes import changes_in_words, nearest_preset
 
 REPLACED = ("settings", "settings_preset", "tasks_put_aside")  # session keys that a fork or clone replaces
 
@@ -207,9 +208,8 @@ def parent_config() -> RunConfig:
 
 
 def fork_name(config: RunConfig) -> str:
-    """The parent's name, the epoch of the fork, and the changes."""
-    epochs_aside = parent_config().model_copy(update={"epochs": config.epochs})
-    return with_changes(f"{words.shortened(origin()['name'], 60)} · from epoch {origin()['epoch']}", epochs_aside, config)
+    """The changes, the epoch of the fork, and the parent's name."""
+    return run_names.fork_name(origin()["name"], parent_config(), config, origin()["epoch"])
 
 
 def fork_problems(config: RunConfig) -> list[str]:

@@ -1,4 +1,4 @@
-"""Differences between a config and a preset or another run, as part of a run's name and as a command."""
+"""Differences between a config and a preset or another run: as a command, and live changes as a sentence."""
 
 from __future__ import annotations
 
@@ -9,64 +9,12 @@ from typing import Any
 import yaml
 
 from mtl_core.config import RunConfig
+from mtl_core.config_differences import differences
 from mtl_core.errors import ConfigError
-from ui.shell import state, words
+from ui.shell import state
 
-LONGEST_NAME = 120
 MOST_CHANGES = 4  # live changes that are named one by one
 MOST_SETS = 8  # with more changes, YAML is easier to read than the command
-
-
-def automatic_name(config: RunConfig) -> str:
-    """The preset's title followed by the changes. With another data set than the preset's, a title made from the settings."""
-    preset = state.presets()[state.preset_name()]
-    if config.data.name != preset.config.data.name:
-        return config.title()
-    return with_changes(preset.title, preset.config, config)
-
-
-def with_changes(title: str, before: RunConfig, after: RunConfig) -> str:
-    """A title, the first two changes in words, and the number of further ones. Live changes that the run repeats are not part of a name."""
-    changes = differences_in_words({**state.nameless(before.to_dict()), "changes": []}, {**state.nameless(after.to_dict()), "changes": []})
-    more = f" · + {len(changes) - 2} more" if len(changes) > 2 else ""
-    return words.shortened(" · ".join([title, *changes[:2]]), LONGEST_NAME - len(more)) + more
-
-
-def differences_in_words(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """The differences of two configs (plain values) in words, without config keys or JSON. A replaced task or part is named once."""
-    gone, added = ([task for task in one["tasks"] if task not in other["tasks"]] for one, other in ((old, new), (new, old)))
-    said = [f"without {', '.join(gone)}"] * bool(gone) + [f"with {', '.join(added)}"] * bool(added)
-    changed = differences(old, new)
-    parts = [path[:-1] for path, _ in changed if path[-1] == "name"]
-    for path, value in changed:
-        if path[0] == "tasks" and path[1] in (*gone, *added):
-            continue
-        if path[:-1] not in parts or path[-1] == "name":
-            said.append(_difference_in_words(path, value))
-    return said
-
-
-def _difference_in_words(path: tuple[str, ...], value: Any) -> str:
-    """Such as ``boxes ×5``, ``7 epochs``, ``learning rate 0.01``, ``train size 1000``, ``no flip``."""
-    of_task = f"{path[1]} " if path[0] == "tasks" else ""
-    if of_task and path[2:] == ("loss_weight",):
-        return f"{of_task}×{value:g}"
-    if path == ("epochs",):
-        return f"{value} epoch{'' if value == 1 else 's'}"
-    if path[-1] == "name":
-        return f"{of_task}{_spoken(path[-2])} {_spoken(value)}" if path != ("data", "name") else _spoken(value)
-    key = of_task + {"lr": "learning rate"}.get(path[-1], _spoken(path[-1]))
-    if isinstance(value, bool):
-        return key if value else f"no {key}"
-    if value is None or value in ([], "", {}):
-        return f"no {key}"
-    if isinstance(value, list):
-        return f"{key} {', '.join(map(str, value))}" if all(isinstance(each, int | float | str) for each in value) else f"other {key}"
-    return f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
-
-
-def _spoken(text: Any) -> str:
-    return str(text).replace("_", " ")
 
 
 def changes_in_words(values: dict[str, Any]) -> str:
@@ -88,13 +36,13 @@ def changes_in_words(values: dict[str, Any]) -> str:
 def as_command(config: RunConfig, preset: str, yaml_at: str) -> str:
     """The command line that starts the same run: a preset with ``--set`` for up to ``MOST_SETS`` changes, else a YAML file.
 
-    A run with the preset's title as its automatic name keeps the preset's own name.
+    A run without a typed name keeps the preset's own name.
 
     Args:
         yaml_at: the place on the screen that shows the settings as YAML.
     """
     start, values = state.presets()[preset].config, config.to_dict()
-    if config.name == state.presets()[preset].title:
+    if not config.name:
         values["name"] = start.name
     changes = assignments(start.to_dict(), values)
     try:
@@ -129,21 +77,6 @@ def _with_sets(command: str, changes: list[str]) -> str:
 def assignments(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """``key=value`` for every difference; ``null`` removes a task. A replaced part is written in full, its name first."""
     return [f"{'.'.join(path)}={_as_yaml(value)}" for path, value in differences(old, new)]
-
-
-def differences(old: dict[str, Any], new: dict[str, Any], parents: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
-    """Path of keys and new value of every difference; the value is None for a removed key. A replaced part is listed in full, its name first."""
-    result: list[tuple[tuple[str, ...], Any]] = []
-    if parents and "name" in new and old.get("name") != new["name"]:
-        old = {}
-    for key in [*new, *(key for key in old if key not in new)]:
-        path = (*parents, key)
-        before, after = old.get(key), new.get(key)
-        if isinstance(after, dict):
-            result += differences(before if isinstance(before, dict) else {}, after, path)
-        elif key not in old or before != after:
-            result.append((path, after))
-    return result
 
 
 def _as_yaml(value: Any) -> str:

@@ -9,14 +9,12 @@ import streamlit as st
 
 from mtl_core.balancing import BALANCERS, RACED_AT_FIRST
 from mtl_core.balancing.cost import cost_of
-from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.runs import jobs, method_race
 from ui.shell import state, words
 from ui.shell.error_boundary import is_ours
 from ui.shell.state import end_request, go_to, hold_first, listing, request_id, run_store, settings, torch_is_ready
 from ui.train import train_form
-from ui.train.preset_changes import automatic_name
 
 NOT_THE_LENGTH = ("name", "balancing", "epochs", "seed")
 
@@ -95,26 +93,17 @@ def _plain_seconds() -> float | None:
     return int(measured[1]) * epochs / method_race.relative_cost(preset.config.balancing)
 
 
-def base_config(config: RunConfig) -> RunConfig:
-    """The form's config with a name that omits its balancing method, because each run's name ends with its own method."""
-    if settings()["name"]:
-        return config
-    preset = state.presets()[state.preset_name()]
-    return config.model_copy(update={"name": automatic_name(config.model_copy(update={"name": "", "balancing": preset.config.balancing}))})
-
-
 def _submit(request: str) -> None:
     """Start the race. This is a callback, as with Train; a second click sends the same id and opens the same race."""
     config, problems = train_form.check_settings(settings())
     if config is None or problems:
         return
-    base = base_config(config)
     try:
-        refused = _problems(method_race.configs(base, st.session_state["race.methods"]))
+        refused = _problems(method_race.configs(config, st.session_state["race.methods"]))
         if refused:
             st.session_state["race.refused"] = refused
             return
-        started = method_race.start(run_store(), base, st.session_state["race.methods"], request)
+        started = method_race.start(run_store(), config, st.session_state["race.methods"], request)
     except Exception as error:
         if not is_ours(error):
             raise

@@ -27,7 +27,6 @@ from ui.shell.words import plain
 from ui.train import clone_and_fork, data_form
 from ui.train.data_form import data_in_words
 from ui.train.part_form import part_chooser
-from ui.train.preset_changes import automatic_name
 
 MACHINE = ("device", "precision", "layout", "gradient_clip", "gradient_clip_over", "on_non_finite", "probe_samples", "keep_checkpoints")
 
@@ -241,7 +240,7 @@ def check_settings(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]
 
 
 def _automatic_name(config: RunConfig) -> str:
-    return clone_and_fork.fork_name(config) if clone_and_fork.is_fork() else automatic_name(config)
+    return clone_and_fork.fork_name(config) if clone_and_fork.is_fork() else ""  # the store makes the name of any other run
 
 
 @st.cache_data(ttl=5, max_entries=32, show_spinner=False)  # not longer: a user may add files that are missing on disk

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, StoreError
+from mtl_core.run_names import RunName, run_name
 from mtl_core.runs.process_identity import Owner, is_alive
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
@@ -30,12 +31,14 @@ def run_of(row: Row, status: RunStatus, finished_at: float | None, queue: list[s
     Raises:
         StoreError: the config was written by another version and cannot be read.
     """
-    config = _config(row.config, row.id)
+    config, tags = _config(row.config, row.id), tuple(json.loads(row.tags))
+    name = _name(row.config, row.id, tags, row.title or "")
     if failure is None and row.failure:
         failure = json.loads(row.failure)
     return Run(
         **{name: getattr(row, name) for name in _PLAIN},
-        name=row.title or config.title(),
+        name=name.title,
+        subtitle=name.subtitle,
         status=status,
         config=config,
         finished_at=finished_at,
@@ -45,7 +48,7 @@ def run_of(row: Row, status: RunStatus, finished_at: float | None, queue: list[s
         info=json.loads(row.info),
         failure=failure,
         holder=row.owner_token or "",
-        tags=tuple(json.loads(row.tags)),
+        tags=tags,
         pinned=bool(row.pinned),
         archived=bool(row.archived),
         parent=row.parent_id,
@@ -82,6 +85,11 @@ def _config(text: str, run_id: str) -> RunConfig:
         return RunConfig.from_stored(json.loads(text))
     except ConfigError as error:
         raise StoreError(f"the config of run {run_id} cannot be read by this version of the program: {error}") from None
+
+
+@lru_cache(maxsize=4096)
+def _name(text: str, run_id: str, tags: tuple[str, ...], typed: str) -> RunName:
+    return run_name(_config(text, run_id), tags, typed)
 
 
 def not_found(connection: Connection, run_id: str, matching: list[str]) -> str:

@@ -1,0 +1,82 @@
+"""The Compare page: charts per task, groups of seeds, a baseline, columns, predictions side by side."""
+
+import pytest
+
+from ui.compare.compare_groups import curve_of, groups_of
+from ui.compare.compare_predictions import nearest
+from ui.drawing.run_charts import scalars_feed
+
+
+@pytest.fixture
+def seeds(in_state, store):
+    """Two seeds of one config and a run with another batch size."""
+    return [in_state("finished", name="", seed=seed) for seed in (0, 1)] + [in_state("finished", name="another", batch_size=8)]
+
+
+def charts(app):
+    return len(app.get("bidi_component"))
+
+
+def test_a_chart_for_each_task_and_metric(open_page, seeds):
+    app = open_page("compare", runs=",".join(run.id for run in seeds))
+    assert charts(app) == 2
+    app.multiselect(key="compare.metrics").set_value(["main metric", "loss"]).run()
+    assert not app.exception
+    assert charts(app) == 4
+    app.toggle(key="compare.anything").set_value(True).run()
+    assert charts(app) == 5
+
+
+def test_seeds_are_one_line_and_can_be_separated(open_page, seeds, texts):
+    app = open_page("compare", runs=",".join(run.id for run in seeds))
+    assert "one standard deviation over the seeds" in texts(app)
+    app.toggle(key="compare.by_seed").set_value(False).run()
+    assert "one standard deviation over the seeds" not in texts(app)
+
+
+def test_a_baseline_is_subtracted(open_page, seeds, texts):
+    app = open_page("compare", runs=",".join(run.id for run in seeds))
+    app.selectbox(key="compare.baseline").set_value(seeds[2].id).run()
+    assert not app.exception
+    assert "Values minus those of another" in texts(app)
+    assert "above 0 is better than the baseline" in texts(app)
+    assert "below 0 is better than the baseline" in texts(app)
+
+
+def test_what_is_drawn_is_what_is_stored(store, seeds):
+    chosen = [store.get(run.id) for run in seeds]
+    groups = groups_of(chosen, store.runs(), by_seed=True)
+    assert [len(group.runs) for group in groups] == [2, 1]
+    assert [group.name for group in groups] == ["without ink · 3 epochs · 2 seeds", "another"]
+    frames = {run.id: scalars_feed(store, run.id)["frame"] for run in chosen}
+    pair = curve_of(groups[0], frames, "val/digit/accuracy", "epoch")
+    assert list(pair.x) == [1, 2]
+    assert list(pair.y) == pytest.approx([0.5, 0.6])
+    assert [list(edge) for edge in pair.band] == [pytest.approx([0.5, 0.6])] * 2  # both seeds have the same values here
+    less = curve_of(groups[1], frames, "val/digit/accuracy", "epoch", groups[0])
+    assert list(less.y) == pytest.approx([0.0, 0.0])
+
+
+def test_columns_are_chosen_and_kept(open_page, seeds):
+    app = open_page("compare")
+    chosen = app.multiselect(key="compare.columns").value
+    assert "digit accuracy ↑ best" in chosen
+    assert not any(name.endswith(" last") for name in chosen)
+    app.multiselect(key="compare.columns").set_value(["status", "digit accuracy ↑ last"]).run()
+    assert not app.exception
+    app.text_input(key="filter.text").set_value("another").run()
+    assert app.multiselect(key="compare.columns").value == ["status", "digit accuracy ↑ last"]
+
+
+def test_predictions_stand_beside_each_other(open_page, seeds, texts):
+    app = open_page("compare", runs=",".join(run.id for run in seeds))
+    assert "Predictions on the same images" in texts(app)
+    assert texts(app).count("after epoch 2") == 3
+    app.select_slider[0].set_value(1).run()
+    assert not app.exception
+    assert texts(app).count("after epoch 1") == 3
+
+
+@pytest.mark.parametrize(("epoch", "expected"), [(0, 0), (3, 2), (4, 4), (9, 4)])
+def test_a_run_without_that_epoch_shows_the_one_before(epoch, expected):
+    assert nearest([0, 2, 4], epoch) == expected

@@ -1,0 +1,118 @@
+"""What the Compare page draws as one line: a run, or the runs that differ only in their seed."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from mtl_core.analysis.seed_groups import Line, difference, grouped, settings_key, spread
+from mtl_core.config import RunConfig
+from mtl_core.figures.colours import run_styles
+from mtl_core.figures.curves import Curve
+from mtl_core.run_names import run_name
+from ui.compare.race_entries import STROKES, stripes
+from ui.drawing.run_charts import one_curve
+from ui.shell import words
+
+
+@dataclass(frozen=True)
+class Group:
+    """One line in each chart. ``runs`` has one run, or several that differ only in their seed; ``colour`` and ``dash`` are those of the first."""
+
+    name: str
+    runs: tuple[Any, ...]
+    colour: str
+    dash: str
+
+
+def groups_of(chosen: list[Any], every: list[Any], by_seed: bool) -> list[Group]:
+    """The groups of the selected runs, in their order.
+
+    Args:
+        every: all runs of the store, newest first; a run's colour follows from its age.
+        by_seed: whether runs that differ only in their seed are joined.
+    """
+    styles = run_styles([run.id for run in reversed(every)])
+    parts = grouped(chosen, [settings_key(run.config) for run in chosen]) if by_seed else [[run] for run in chosen]
+    names = [_name(part) for part in parts]
+    often = Counter(names)
+    return [
+        Group(name if often[name] == 1 else f"{name} ({part[0].id[-4:]})", tuple(part), *styles[part[0].id])
+        for part, name in zip(parts, names, strict=True)
+    ]
+
+
+def _name(runs: list[Any]) -> str:
+    if len(runs) == 1:
+        return runs[0].name
+    names = {_without_seed(run.config, run.tags, run.name) for run in runs}
+    return f"{names.pop() if len(names) == 1 else runs[0].name} · {len(runs)} seeds"
+
+
+def _without_seed(config: RunConfig, tags: tuple[str, ...], name: str) -> str:
+    """The run's name without its seed. A typed name is kept, without a part that only names the seed."""
+    made = run_name(config, tags).title
+    if made == name:
+        return " · ".join(part for part in made.split(" · ") if part != f"seed {config.seed:,}" and not part.startswith("race "))
+    return " · ".join(part for part in name.split(" · ") if part != f"seed {config.seed}")
+
+
+def legend(groups: list[Group]) -> None:
+    """Draw a sample of each line with its name. It is the legend of all charts of the page."""
+    look = "display:inline-block;width:30px;height:3px;vertical-align:middle;margin-right:.35rem"
+    items = "".join(
+        f'<span><span style="{look};background:{stripes(group.colour, STROKES[group.dash])}"></span>{html.escape(group.name)}</span>'
+        for group in groups
+    )
+    st.html(f'<div class="legend">{items}</div>')
+
+
+def curve_of(group: Group, frames: dict[str, pd.DataFrame], key: str, axis: str, baseline: Group | None = None) -> Curve:
+    """One scalar of a group: the run's values, or the mean over the seeds with a band of one standard deviation.
+
+    Args:
+        frames: run id -> its scalars.
+        axis: ``step``, ``epoch`` or ``minutes``.
+        baseline: the group whose values are subtracted: from each run those of the baseline's run with the same seed, else the baseline's mean.
+    """
+    one = one_curve(frames[group.runs[0].id], key, group.name, group.colour, axis, group.dash)
+    if len(group.runs) == 1 and baseline is None:
+        return one
+    lines = [_line(run, frames, key, axis) for run in group.runs]
+    if baseline is not None:
+        lines = [difference(line, _base_line(run, baseline, frames, key, axis)) for run, line in zip(group.runs, lines, strict=True)]
+    if len(lines) == 1:
+        known = np.isfinite(lines[0][1])
+        return Curve(group.name, lines[0][0][known], lines[0][1][known], group.colour, group.dash, smooth=one.smooth)
+    found = spread(lines)
+    return Curve(group.name, found.x, found.mean, group.colour, group.dash, smooth=one.smooth, band=(found.mean - found.sd, found.mean + found.sd))
+
+
+def _line(run: Any, frames: dict[str, pd.DataFrame], key: str, axis: str) -> Line:
+    curve = one_curve(frames[run.id], key, "", "", axis)
+    return curve.x, curve.y
+
+
+def _base_line(run: Any, baseline: Group, frames: dict[str, pd.DataFrame], key: str, axis: str) -> Line:
+    same_seed = [other for other in baseline.runs if other.config.seed == run.config.seed]
+    if same_seed:
+        return _line(same_seed[0], frames, key, axis)
+    found = spread([_line(other, frames, key, axis) for other in baseline.runs])
+    return found.x, found.mean
+
+
+def about_groups(groups: list[Group], baseline: Group | None) -> str:
+    """What the lines and bands mean, and how much they prove."""
+    several = [group for group in groups if len(group.runs) > 1]
+    said = ["Bands: one standard deviation over the seeds, on the part of the axis that all of them cover."] if several else []
+    if baseline is not None:
+        said.append(f"Values minus those of {words.plain(baseline.name)}, from the run with the same seed where there is one.")
+    if any(len(group.runs) == 1 for group in groups):
+        said.append("A line of one seed proves little: another seed gives other values.")
+    return " ".join(said)

@@ -1,0 +1,81 @@
+"""Predictions of the selected runs on the same images, below each other, with one slider through training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from mtl_core.runs.artifacts import probe_epochs, read_probe_targets
+from mtl_core.runs.store import RunStore
+from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
+from ui.shell import words
+from ui.shell.element_keys import element_key
+from ui.shell.error_boundary import is_ours
+from ui.shell.state import hold_first, torch_is_ready
+
+MOST = 6  # runs
+IMAGES = 6
+SHEET_PIXELS = 900
+
+
+def predictions(store: RunStore, chosen: list[Any]) -> None:
+    """Draw the section. It shows the runs that predicted the same images as the first selected one that has predictions."""
+    st.subheader("Predictions on the same images", anchor=False)
+    known = {run.id: epochs for run in chosen if (epochs := probe_epochs(store.folder(run.id)))}
+    having = [run for run in chosen if run.id in known and run.info]
+    if not having:
+        st.caption("They appear when one of the selected runs has predictions.")
+        return
+    if not torch_is_ready():
+        return
+    same, others = same_images(store, having)
+    tasks = list(dict.fromkeys(task for run in same for task in run.info["tasks"]))
+    with st.container(key="compare_predictions", horizontal=True, vertical_alignment="bottom", gap="medium"):
+        shown = hold_first("compare.task", tasks[0], tasks)
+        task = st.segmented_control("Task", tasks, default=shown, key="compare.task", required=True, label_visibility="collapsed") or tasks[0]
+    epoch = epoch_slider("-".join(run.id[-4:] for run in same), sorted({epoch for run in same for epoch in known[run.id]}), key="compare.epoch")
+    with_task = [run for run in same if task in run.info["tasks"]]
+    for start in range(0, len(with_task[:MOST]), 2):
+        for place, run in zip(st.columns(2), with_task[start : min(start + 2, MOST)], strict=False):
+            with place.container(border=True, key=element_key("compared", run.id), gap="small"):
+                at = nearest(known[run.id], epoch)
+                late = f" :orange[(its nearest epoch to {epoch})]" if at != epoch else ""
+                st.markdown(f"**{words.plain(run.name)}** :gray[after epoch {at}]{late}")
+                info = run.info["tasks"][task]
+                sheet = probe_sheet(store.folder(run.id), at, task, info, columns=IMAGES, rows=1, width=SHEET_PIXELS, text_height=17)
+                st.image(sheet, width="stretch", alt=f"Targets and predictions of {task} by {run.name} after epoch {at}")
+    if with_task:
+        legend(task_of(task, with_task[0].info["tasks"][task]))
+    if len(with_task) > MOST:
+        st.caption(f"The first {MOST} runs are shown.")
+    if others:
+        names = ", ".join(words.plain(run.name) for run in others)
+        st.caption(f"Not shown, because their images are others (other data, size or number of probe images): {names}.")
+
+
+def same_images(store: RunStore, runs: list[Any]) -> tuple[list[Any], list[Any]]:
+    """The runs whose probe images are those of the first run, and the others."""
+    probes = {run.id: _images(store, run) for run in runs}
+    first = next((images for images in probes.values() if images is not None), None)
+    same = [run for run in runs if first is not None and probes[run.id] is not None and _shown_alike(first, probes[run.id])]
+    return same or runs[:1], [run for run in runs if run not in (same or runs[:1])]
+
+
+def _shown_alike(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape[1:] == other.shape[1:] and min(len(one), len(other)) > 0 and np.array_equal(one[:IMAGES], other[:IMAGES])
+
+
+def _images(store: RunStore, run: Any) -> np.ndarray | None:
+    try:
+        return read_probe_targets(store.folder(run.id)).images
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        return None
+
+
+def nearest(epochs: list[int], epoch: int) -> int:
+    """The last of these epochs up to ``epoch``; the first one if there is none."""
+    return max((each for each in epochs if each <= epoch), default=epochs[0])

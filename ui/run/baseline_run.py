@@ -1,0 +1,54 @@
+"""The baseline of a run's page: another run, at first a pinned one, whose values on val are drawn behind the curves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.runs.store import RunStore
+from ui.drawing.run_charts import scalars_feed
+from ui.shell import words
+from ui.shell.state import hold_first
+
+NONE = ""
+OFFERED = 30
+
+
+def choose_baseline(store: RunStore, run: Any) -> tuple[str, str]:
+    """Draw the choice; returns the id of the chosen run and the part of the charts' note that names it, both empty without one.
+
+    The newest pinned run on the same data that shares a task is the baseline until the viewer chooses another run, or none.
+    """
+    offered = comparable(run, store.runs())
+    if not offered:
+        return NONE, ""
+    names = {NONE: "none", **{other.id: f"{other.name} · {other.id[-4:]}" for other in offered}}
+    first = next((other.id for other in offered if other.pinned), NONE)
+    key = f"baseline.{run.id}"
+    value = hold_first(key, first, list(names))
+    about = "The values of this run on val are drawn in grey behind the curves. A pinned run is chosen at first."
+    chosen = st.selectbox("Baseline", list(names), list(names).index(value), key=key, format_func=names.get, help=about)
+    if not chosen:
+        return NONE, ""
+    name = next(other.name for other in offered if other.id == chosen)
+    return chosen, f" · grey: {words.plain(words.shortened(name, 40))}"
+
+
+def with_baseline(store: RunStore, feed: dict[str, Any], chosen: str) -> dict[str, Any]:
+    """A run's feed with its baseline's scalars, for one viewer."""
+    return {**feed, "baseline": scalars_feed(store, chosen)["frame"]} if chosen else feed
+
+
+def comparable(run: Any, runs: list[Any]) -> list[Any]:
+    """Runs on the same data that share a task with the run and have trained; pinned ones first, then the newest."""
+    found = [
+        other
+        for other in runs
+        if other.id != run.id
+        and other.step
+        and not other.archived
+        and other.config.data.own_name == run.config.data.own_name
+        and set(other.config.tasks) & set(run.config.tasks)
+    ]
+    return sorted(found, key=lambda other: not other.pinned)[:OFFERED]

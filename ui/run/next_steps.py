@@ -1,0 +1,60 @@
+"""What next: at the end of a run, the experiments that follow from it, each one click away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.balancing import BALANCERS, RACED_AT_FIRST
+from mtl_core.part_titles import part_title
+from mtl_core.studies.kinds import STUDY_KINDS
+from ui.run.run_actions import clone_of
+from ui.shell import words
+from ui.shell.state import go_to
+
+SEEDS = 3  # of the offered study; the fewest that give an interval
+MOST_TASKS = 6  # that have a button of their own
+
+
+def next_steps(run: Any) -> None:
+    """Draw the offers that fit the run."""
+    tasks = list(run.config.tasks)
+    if len(tasks) > 1:
+        _row(
+            "Is it better off alone?",
+            "The same settings with one task.",
+            [(f"Train {task} alone", *_alone(run, task)) for task in tasks[:MOST_TASKS]],
+        )
+        others = [name for name in RACED_AT_FIRST if name != run.config.balancing.name]
+        offers = [(f"Try {part_title('balancing', name, BALANCERS)}", clone_of, (run.id, f"balancing.name={name}")) for name in others]
+        _row("Does another method change it?", "The same settings with another balancing method.", offers)
+    question = STUDY_KINDS.load(next(iter(STUDY_KINDS))).title
+    about = f"A study repeats the run with {SEEDS} seeds and gives intervals. One seed proves nothing." if len(tasks) > 1 else ""
+    if about:
+        _row(question, about, [(f"Study with {SEEDS} seeds", _study, (run.id,))])
+    _row("Where is it wrong?", "The images with the largest errors.", [("Look at the worst images", _worst, (run.id,))])
+
+
+def _alone(run: Any, task: str) -> tuple[Any, tuple[str, ...]]:
+    return clone_of, (run.id, *(f"tasks.{other}=null" for other in run.config.tasks if other != task))
+
+
+def _row(title: str, about: str, offers: list[tuple[str, Any, tuple[str, ...]]]) -> None:
+    if not offers:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**{words.plain(title)}** :gray[{words.plain(about)}]", width=430)
+        for number, (label, go, args) in enumerate(offers):
+            st.button(words.plain(label), key=f"next.{title}.{number}.{args[0]}", on_click=go, args=args)
+
+
+def _study(run_id: str) -> None:
+    st.session_state["study.kind"] = next(iter(STUDY_KINDS))
+    st.session_state["study.base"] = f"run:{run_id}"
+    st.session_state["study.seeds"] = SEEDS
+    go_to("studies")
+
+
+def _worst(run_id: str) -> None:
+    go_to("predictions", run=run_id)
