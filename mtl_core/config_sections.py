@@ -95,6 +95,66 @@ class DataConfig(PartConfig):
         return str(self.options.get("set") or self.name) if self.name == "imported" else self.name
 
 
+class BackboneConfig(PartConfig):
+    """A backbone by name with its options, the weights that it begins with, and what of it is trained."""
+
+    weights: Literal["none", "pretrained", "file", "run"] = Field(
+        "none",
+        description="What the backbone begins with: 'none': random values; 'pretrained': published weights, fetched once when the run starts, unless "
+        "a Python package holds them; 'file': a safetensors or PyTorch file; 'run': the backbone of another run's best checkpoint. Images are "
+        "normalised as the weights were trained.",
+        json_schema_extra={"words": {"none": "Random", "pretrained": "Published weights", "file": "A file", "run": "Another run"}},
+    )
+    weights_file: str = Field(
+        "",
+        max_length=4096,
+        description="A .safetensors, .pt or .pth file with every tensor of the backbone, by its own or its published names.",
+        json_schema_extra={"path": True, "shown_when": {"weights": ["file"]}},
+    )
+    weights_run: str = Field(
+        "", max_length=120, description="Id of the other run. It must have the same backbone.", json_schema_extra={"shown_when": {"weights": ["run"]}}
+    )
+    freeze: Literal["none", "all", "stages"] = Field(
+        "none",
+        description="What of the backbone keeps the values that it begins with: nothing, all of it, or its first stages. Its batch normalisation and "
+        "dropout stay as in evaluation.",
+        json_schema_extra={"words": {"none": "Nothing", "all": "All of it", "stages": "Its first stages"}},
+    )
+    freeze_stages: int = Field(
+        1, ge=1, le=64, description="How many of the first stages are frozen.", json_schema_extra={"shown_when": {"freeze": ["stages"]}}
+    )
+    freeze_epochs: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Last epoch in which they are frozen; empty for the run's last.",
+        json_schema_extra={"shown_when": {"freeze": ["all", "stages"]}},
+    )
+    lr_factor: float = Field(1.0, gt=0, le=10, description="Factor on the learning rate of the backbone; heads have the whole one.")
+    layer_decay: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Further factor on the learning rate for every stage before the last: a stage has it once for each stage that follows.",
+    )
+
+    @model_validator(mode="after")
+    def _weights_are_named(self) -> BackboneConfig:
+        for place in ("file", "run"):
+            key, given = f"weights_{place}", getattr(self, f"weights_{place}")
+            if self.weights == place and not given.strip():
+                raise ValueError(f"{key} is empty, but weights is '{place}'; give {'the path of a file' if place == 'file' else 'the id of a run'}")
+        return self
+
+    def is_frozen(self, epoch: int) -> bool:
+        """Whether ``freeze`` holds in an epoch (1 is the first)."""
+        return self.freeze != "none" and (self.freeze_epochs is None or epoch <= self.freeze_epochs)
+
+    def network(self) -> dict[str, Any]:
+        """Name and options: what decides the network's tensors."""
+        return {"name": self.name, **self.options}
+
+
 class OptimizerConfig(Strict):
     """How parameters are updated."""
 
@@ -130,6 +190,11 @@ class TaskConfig(BaseModel):
         description="What a number is in a picture that is moved, where the data set doesn't say: 'whole' if it does not depend on where things are "
         "and how large; 'x', 'y' a place in pixels, 'share_x', 'share_y' in shares of the picture; 'tilt' degrees against the vertical; 'length', "
         "'area' in pixels; 'count' a number of things.",
+    )
+    frozen: bool = Field(
+        False,
+        description="The task's head keeps the values that it begins with, and its normalisation stays as in evaluation. For a fork that adds "
+        "a task to a trained network.",
     )
     start_epoch: int = Field(1, ge=1, le=10_000, description="Epoch in which the task begins to be trained; 1 is the first.")
     stop_epoch: int | None = Field(None, ge=1, le=10_000, description="Last epoch in which it is trained; empty for the run's last.")

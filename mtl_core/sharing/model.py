@@ -81,6 +81,7 @@ class MultiTaskModel(nn.Module, ABC):
         feature_info: description of the features that each head reads, finest first.
         watch_features: while training, wraps the features that each task reads, to measure its gradient there.
         only: the tasks whose outputs the next forward passes compute; None for all.
+        frozen: modules that stay in evaluation mode while the rest trains.
         split_features: while training, cut the graph at the shared features; the balancer that sets this propagates across the cut.
     """
 
@@ -95,6 +96,7 @@ class MultiTaskModel(nn.Module, ABC):
         self.tasks = tuple(kinds)
         self.split_features = False
         self.only: tuple[str, ...] | None = None
+        self.frozen: tuple[nn.Module, ...] = ()
         self.watch_features: Callable[[str, Sequence[Tensor]], Sequence[Tensor]] | None = None
         self._taken: tuple[list[Tensor], list[Tensor]] | None = None
         self.feature_info = tuple(self.build_features(make_backbone, options))
@@ -120,6 +122,18 @@ class MultiTaskModel(nn.Module, ABC):
         """Let every backbone load its pretrained weights, where it has some; ``Backbone.load_pretrained`` says how."""
         for backbone in [module for module in self.modules() if isinstance(module, Backbone)]:
             backbone.load_pretrained(cache, progress)
+
+    def begin_with(self, tensors: Mapping[str, Tensor]) -> None:
+        """Give every backbone these values, by its own tensor names."""
+        for backbone in [module for module in self.modules() if isinstance(module, Backbone)]:
+            backbone.load_state_dict(tensors)
+
+    def train(self, mode: bool = True) -> MultiTaskModel:
+        """As of every module, but what is frozen stays in evaluation mode."""
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
 
     def learnt(self, images: Tensor) -> list[Learnt]:
         """What the scheme has learnt about the tasks, shown on the run's page after each epoch; nothing unless a scheme says so.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -56,9 +56,16 @@ class StagedSharing(MultiTaskModel):
         before = [parameter.detach().clone() for parameter in self.backbone.parameters()] if len(self.copies) else []
         super().load_pretrained(cache, progress)
         if any(bool((old != new).any()) for old, new in zip(before, self.backbone.parameters(), strict=False)):
-            for copy in cast("Iterable[Sequence[Stage]]", self.copies):
-                for stage, own in zip(self.stages[-len(copy) :], copy, strict=True):
-                    own.load_state_dict(stage.state_dict())
+            self._fill_copies()
+
+    def begin_with(self, tensors: Mapping[str, Tensor]) -> None:
+        super().begin_with(tensors)
+        self._fill_copies()
+
+    def _fill_copies(self) -> None:
+        for copy in cast("Iterable[Sequence[Stage]]", self.copies):
+            for stage, own in zip(self.stages[-len(copy) :], copy, strict=True):
+                own.load_state_dict(stage.state_dict())
 
     def add_copies(self, make_backbone: Callable[[], Backbone], count: int, first: int) -> list[Sequence[Stage]]:
         """``count`` ends of the network from stage ``first`` on: the backbone's own, and copies. They are kept in ``copies``, which only grows."""

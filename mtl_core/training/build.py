@@ -27,6 +27,7 @@ from mtl_core.errors import ConfigError, Problem
 from mtl_core.events import Settle
 from mtl_core.randomness import Generators, unnoticed
 from mtl_core.registry import unknown_name, validated
+from mtl_core.sharing.frozen_parts import first_backbone, freeze
 from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
 from mtl_core.tasks.kind import TaskKind
@@ -36,23 +37,27 @@ from mtl_core.training.losses import task_losses
 from mtl_core.training.optimizers import LearningRate, optimizer_of, schedule_of
 from mtl_core.training.parts import NetworkParts, Part, Parts
 from mtl_core.training.setup import Network, Progress, Run, Setup, read_targets, views_of
+from mtl_core.training.starting_weights import StartingWeights, fitting
 from mtl_core.training.step_averages import Window
 
 TRAIN_PART = 128  # training images on which the metrics are measured too, to show the gap to val
 
 
-def build(parts: Parts, cache: Path, progress: Told | None = None, settle: Settle | None = None) -> Setup:
+def build(parts: Parts, cache: Path, progress: Told | None = None, settle: Settle | None = None, weights: StartingWeights | None = None) -> Setup:
     """Prepare the data (once; ``cache`` keeps them) and build everything else from the config's seed.
 
     Args:
         progress: called with the share done and a text; an exception that it raises ends the preparation.
         settle: chooses precision and layout where the config says ``auto``, see ``Control.settle``.
+        weights: what the backbone begins with, and how its images are normalised; None for random values and the data set's normalisation.
 
     Raises:
         ConfigError, DataError: something in the config does not fit the data.
     """
     config, device = parts.config, parts.device
     data = training_data(config, parts.source, cache, progress)
+    if weights is not None:
+        data = replace(data, statistics=weights.normalised(data.statistics))
     kinds = build_kinds(config, data.tasks, data.statistics)
     for kind in self_supervised(kinds).values():
         kind.measure(np.asarray(data.train.images[evenly_spaced_rows(data.train, SEEN_IMAGES)]))
@@ -60,6 +65,9 @@ def build(parts: Parts, cache: Path, progress: Told | None = None, settle: Settl
     with random.drawing():
         model = build_model(parts.network, kinds, data.statistics)
         model.load_pretrained(cache, progress)
+    if weights is not None and weights.tensors is not None:
+        model.begin_with(fitting(weights.tensors, first_backbone(model), weights.origin.get("name", "")))
+    freeze(model, config, epoch=1)
     model = model.to(device)
     train_batches = _train_batches(config, data, kinds, Execution(device, "fp32", "contiguous"))
     with unnoticed():  # the timed steps may draw random numbers
@@ -148,7 +156,9 @@ def sized_network(config: RunConfig, parts: NetworkParts, source: DataSource) ->
     """
     kinds, statistics = _unmeasured(config, source)
     with torch.device("meta"):
-        return build_model(parts, kinds, statistics), kinds
+        model = build_model(parts, kinds, statistics)
+    freeze(model, config, epoch=1)
+    return model, kinds
 
 
 def check_kinds(config: RunConfig, source: DataSource) -> None:

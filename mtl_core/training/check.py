@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from mtl_core.balancing.balancer import Balancer
 from mtl_core.config import RunConfig
 from mtl_core.data import open_source
 from mtl_core.data.augmentation import fitting
@@ -21,6 +22,7 @@ from mtl_core.training.build import build_balancer, check_kinds, sized_network, 
 from mtl_core.training.execution import resolve_device
 from mtl_core.training.parts import NetworkParts, Parts, balancing_part, network_parts, update_part
 from mtl_core.training.run_info import parameter_counts as _count
+from mtl_core.training.starting_weights import weights_problems, weights_remarks
 
 T = TypeVar("T")
 
@@ -44,6 +46,10 @@ def problems(config: RunConfig) -> list[Problem]:
         steps, old = config.data.preprocessing, source.source.image_shape()[1:]
         found += resize_misfits(steps.resize, _tasks_of(config, source), old, source.image_shape()[1:], {task.name: task for task in source.tasks()})
     network = _try(lambda: _network(config, source), found)
+    if network is not None:
+        found += weights_problems(config, network.backbone, source.image_shape()[0])
+    if balancing is not None:
+        found += _thawing(config, balancing.type)
     if found or device is None or network is None or balancing is None or update is None:
         return found
     if _try(lambda: build_balancer(balancing, len(config.tasks)), found) is None:
@@ -79,7 +85,8 @@ def _too_few_images(config: RunConfig, source: DataSource) -> list[Problem]:
 def remarks(config: RunConfig) -> list[str]:
     """Remarks on a config that can be trained. Reads no images."""
     source = open_source(config.data)
-    return fitting.remarks(config.augmentation, _tasks_of(config, source), source.image_shape()[0])
+    found = fitting.remarks(config.augmentation, _tasks_of(config, source), source.image_shape()[0])
+    return [*found, *weights_remarks(config, network_parts(config).backbone)]
 
 
 def _tasks_of(config: RunConfig, source: DataSource) -> list[Task]:
@@ -104,6 +111,15 @@ def _self_supervised(config: RunConfig, source: DataSource) -> list[Problem]:
         message = f"{', '.join(made)} would be learnt from images laid over each other, not from images. Switch it off or leave out the task"
         found.append(Problem("augmentation.mixup", message))
     return found
+
+
+def _thawing(config: RunConfig, method: type[Balancer]) -> list[Problem]:
+    """The problem of a backbone that is trained later under a method that stores gradients of what is trained."""
+    if config.backbone.freeze_epochs is None or config.backbone.freeze == "none" or not getattr(method, "jacobians_kept", 0):
+        return []
+    message = f"'{config.balancing.name}' stores the tasks' gradients from step to step, so what is trained cannot change"
+    message += ". Leave it empty, or take another method"
+    return [Problem("backbone.freeze_epochs", message)]
 
 
 def _network(config: RunConfig, source: DataSource) -> NetworkParts:

@@ -70,6 +70,8 @@ def evaluate_checkpoint(
     started = time.time()
     data = training_data(config, open_source(config.data), cache, lambda share, what: progress(0.0, f"preparing the data: {what}"))
     meta = read_meta(folder, checkpoint)
+    if config.backbone.weights != "none":  # images are normalised as the starting weights were trained
+        data = replace(data, statistics={**data.statistics, "mean": meta["statistics"]["mean"], "std": meta["statistics"]["std"]})
     execution = Execution(resolve_device(config.device), meta["execution"]["precision"], meta["execution"]["layout"])
     kinds = build_kinds(config, data.tasks, data.statistics)
     model = _loaded(config, folder, checkpoint, kinds, data.statistics, execution)

@@ -131,6 +131,9 @@ def _key(config: RunConfig, device: str) -> str:
     shape = config.model_dump(mode="json", include={"data", "tasks", "backbone", "sharing", "batch_size", "precision", "layout"})
     for task in shape["tasks"].values():
         task.pop("loss_weight")
+        if not task["frozen"]:
+            task.pop("frozen")
+    shape["backbone"] = {**config.backbone.network(), **({"freeze": shape["backbone"]["freeze"]} if config.backbone.freeze != "none" else {})}
     machine = [torch.__version__, torch.get_num_threads(), device_name(device), platform.node()]
     return hashlib.sha256(json.dumps([shape, machine], sort_keys=True).encode()).hexdigest()[:16]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import OptimizerConfig, ScheduleConfig
+from mtl_core.sharing.frozen_parts import rate_factors
 from mtl_core.sharing.model import MultiTaskModel
 
 LOWEST_LR = 0.01  # lowest value of the cosine schedule, as a share of lr
@@ -20,14 +21,15 @@ LOWEST_LR = 0.01  # lowest value of the cosine schedule, as a share of lr
 def optimizer_of(config: RunConfig, model: MultiTaskModel, balancer: nn.Module) -> RunOptimizer:
     """The run's optimizer. A task's own optimizer updates the parameters that only this task uses."""
     own = {name: task.optimizer for name, task in config.tasks.items() if task.optimizer is not None}
+    factors = rate_factors(model, config.backbone)
     if not own:
-        return build_optimizer(config.optimizer, model, balancer)
+        return make_optimizer(config.optimizer, list(model.parameters()), list(balancer.parameters()), factors=factors)
     heads = {name: model.task_parameters(name) for name in own}
     taken = {id(parameter) for parameters in heads.values() for parameter in parameters}
     rest = [parameter for parameter in model.parameters() if id(parameter) not in taken]
     learnt = list(balancer.parameters())
-    parts = [make_optimizer(config.optimizer, rest, learnt)] if rest or learnt else []
-    parts += [make_optimizer(optimizer, heads[name], own_lr=optimizer.lr) for name, optimizer in own.items()]
+    parts = [make_optimizer(config.optimizer, rest, learnt, factors=factors)] if rest or learnt else []
+    parts += [make_optimizer(optimizer, heads[name], own_lr=optimizer.lr, factors=factors) for name, optimizer in own.items()]
     return JoinedOptimizer(parts)
 
 
@@ -37,23 +39,38 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module, balancer: nn.Modu
 
 
 def make_optimizer(
-    config: OptimizerConfig, parameters: Sequence[Tensor], undecayed: Sequence[Tensor] = (), own_lr: float | None = None
+    config: OptimizerConfig,
+    parameters: Sequence[Tensor],
+    undecayed: Sequence[Tensor] = (),
+    own_lr: float | None = None,
+    factors: Mapping[int, float] | None = None,
 ) -> torch.optim.Optimizer:
     """An optimizer with weight decay on matrices and kernels only.
 
     Args:
         undecayed: further parameters, without weight decay.
         own_lr: the learning rate is independent of the run's and follows only the schedule.
+        factors: id of a parameter -> factor on its learning rate, see ``rate_factors``.
     """
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [*(p for p in parameters if p.ndim <= 1), *undecayed], "weight_decay": 0.0},
-    ]
+    factors = factors or {}
+    slowed = sorted({factors[id(p)] for p in parameters if factors.get(id(p), 1.0) != 1})
+    whole = [p for p in parameters if factors.get(id(p), 1.0) == 1]
+    groups = _groups(config, whole, undecayed)
+    for factor in slowed:
+        own = [p for p in parameters if factors.get(id(p), 1.0) == factor]
+        groups += [group | {"lr_factor": factor} for group in _groups(config, own)]
     groups = [group if own_lr is None else group | {"own_lr": own_lr} for group in groups if group["params"]]
     if config.name == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
     optimizer_class = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
     return optimizer_class(groups, lr=config.lr, fused=groups[0]["params"][0].device.type in ("cpu", "cuda"))
+
+
+def _groups(config: OptimizerConfig, parameters: Sequence[Tensor], undecayed: Sequence[Tensor] = ()) -> list[dict[str, Any]]:
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [*(p for p in parameters if p.ndim <= 1), *undecayed], "weight_decay": 0.0},
+    ]
 
 
 class JoinedOptimizer:
@@ -140,7 +157,7 @@ class LearningRate:
         return self.highest * self.factor(number - 1)
 
     def use(self, optimizer: RunOptimizer, number: int) -> None:
-        """Set an optimizer's learning rate for step ``number``. The schedule also scales groups with a learning rate of their own."""
+        """Set an optimizer's learning rate for step ``number``. The schedule also scales groups with a learning rate or factor of their own."""
         factor = self.factor(number - 1)
         for group in optimizer.param_groups:
-            group["lr"] = group.get("own_lr", self.highest) * factor
+            group["lr"] = group.get("own_lr", self.highest) * factor * group.get("lr_factor", 1.0)

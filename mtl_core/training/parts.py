@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
 from mtl_core.config import RunConfig
-from mtl_core.config_sections import PartConfig
+from mtl_core.config_sections import BackboneConfig, PartConfig
 from mtl_core.data import open_source
 from mtl_core.data.data_source import DataSource
 from mtl_core.errors import ConfigError, Problem
@@ -65,7 +66,8 @@ def resolve(config: RunConfig) -> Parts:
 
 def network_parts(config: RunConfig) -> NetworkParts:
     """Backbone and sharing scheme. Raises ConfigError where one does not exist or its options are wrong."""
-    return NetworkParts(_part(BACKBONES, config.backbone, "backbone"), _part(SHARING_SCHEMES, config.sharing, "sharing"))
+    beside = tuple(BackboneConfig.model_fields)
+    return NetworkParts(_part(BACKBONES, config.backbone, "backbone", beside), _part(SHARING_SCHEMES, config.sharing, "sharing"))
 
 
 def balancing_part(config: RunConfig) -> Part:
@@ -91,6 +93,6 @@ def update_part(config: RunConfig) -> Part:
     return found
 
 
-def _part(registry: Registry, part: PartConfig, field: str) -> Part:
+def _part(registry: Registry, part: PartConfig, field: str, beside: Iterable[str] = ()) -> Part:
     found = registry.load(part.name, f"{field}.name")
-    return Part(part.name, found, validated(found.Options, part.options, field))
+    return Part(part.name, found, validated(found.Options, part.options, field, beside))

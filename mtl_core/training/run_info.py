@@ -25,6 +25,7 @@ def run_info(setup: Setup) -> dict[str, Any]:
         "precision": run.execution.precision,
         "layout": run.execution.layout,
         "parameters": parameter_counts(network.model),
+        **({"weights": run.data.statistics["weights"]} if "weights" in run.data.statistics else {}),
         "tasks_share": network.model.tasks_share(),
         "heads": getattr(setup.update, "heads", network.balancer.heads),
         "images": {name: len(run.data.split(name)) for name in ("train", "val", "test")},

@@ -130,6 +130,9 @@ class Update(Protocol):
         """Do step ``number`` (1 is the first)."""
         ...
 
+    def trained_anew(self) -> None:
+        """Take note that other parts of the network are trained from the next step on."""
+
     def state_dict(self) -> dict[str, Any]:
         """What it remembers from step to step, for the checkpoint."""
         ...

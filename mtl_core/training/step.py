@@ -67,6 +67,10 @@ class JointStep:
         self.skipped_in_a_row = 0
         return result
 
+    def trained_anew(self) -> None:
+        """Measure what is trained now. Called after parts of the network were frozen or are trained again."""
+        self.conflict, self.norms = ConflictProbe(self.run.config, self.network), FeatureNorms(self.run.config, self.network)
+
     @classmethod
     def problems(cls, config: RunConfig) -> list[Problem]:
         """Settings of a config that do not fit this update."""

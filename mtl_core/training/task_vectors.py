@@ -21,6 +21,7 @@ from mtl_core.balancing import PLAIN
 from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
 from mtl_core.errors import Problem
+from mtl_core.sharing.frozen_parts import rate_factors
 from mtl_core.sharing.model import trained
 from mtl_core.training.losses import separate_losses
 from mtl_core.training.optimizers import algorithms, make_optimizer
@@ -88,6 +89,9 @@ class TaskVectors:
             found.append(Problem("balancing.name", message))
         if config.on_non_finite != "stop":
             found.append(Problem("on_non_finite", "'skip' needs one update for all tasks. Take 'stop', or 'update: joint'"))
+        if config.backbone.freeze_epochs is not None:
+            message = "each task has an optimizer for what is trained at the start, so nothing can be trained later. Leave it empty, or take 'joint'"
+            found.append(Problem("backbone.freeze_epochs", message))
         return found
 
     def __call__(self, batch: Batch, number: int) -> StepResult:
@@ -111,6 +115,9 @@ class TaskVectors:
         is_rounds_end = self.in_round == self.options.local_steps or number % run.steps_per_epoch == 0
         extras = self._put_together() if is_rounds_end else {}
         return StepResult(values, present, (values * loss_weights).sum(), torch.where(stepped, alpha, 0.0), extras)
+
+    def trained_anew(self) -> None:
+        """Do nothing: ``problems`` refuses configs in which what is trained changes."""
 
     def _alpha(self) -> float:
         return self.options.alpha or 1 / max(1, len(self.moved))
@@ -143,7 +150,8 @@ class TaskVectors:
     def _own_optimizer(self, task: str) -> torch.optim.Optimizer:
         own = self.run.config.tasks[task].optimizer
         config = own or self.run.config.optimizer
-        return make_optimizer(config, [*self.shared, *self.model.task_parameters(task)], own_lr=own.lr if own else None)
+        factors = rate_factors(self.model, self.run.config.backbone)
+        return make_optimizer(config, [*self.shared, *self.model.task_parameters(task)], own_lr=own.lr if own else None, factors=factors)
 
     def _lend(self, tensors: Sequence[Tensor]) -> None:
         """Point the shared parameters at these tensors; the parameter objects, which the optimizers hold, stay the same."""

@@ -14,6 +14,7 @@ from mtl_core.config import RunConfig
 from mtl_core.data.augmentation import fitting
 from mtl_core.data.data_source import Progress as Told
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
+from mtl_core.sharing.frozen_parts import freeze
 from mtl_core.training import checkpoints, memory
 from mtl_core.training.build import TRAIN_PART, build, measured_rows, rows_of
 from mtl_core.training.checkpoint_files import reached
@@ -24,6 +25,7 @@ from mtl_core.training.parts import Parts, resolve
 from mtl_core.training.probe_set import ProbeSet
 from mtl_core.training.run_info import run_info
 from mtl_core.training.setup import Position, Run, Setup
+from mtl_core.training.starting_weights import starting_weights
 from mtl_core.training.step import SkippedStep
 from mtl_core.training.unclaimed_boxes import unclaimed_boxes
 
@@ -58,8 +60,10 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
     yield Message(f"preparing the data set '{config.data.name}'")
     parts = resolve(checkpoints.as_begun(folder, config))
     _check_memory(parts)
+    told = _unless_stopped(control)
     try:
-        setup = build(parts, cache, progress=_unless_stopped(control), settle=control.settle)
+        weights = starting_weights(parts, folder, cache, told)
+        setup = build(parts, cache, progress=told, settle=control.settle, weights=weights)
     except _PreparationStoppedError:
         step, epoch = reached(folder)
         yield RunEnded("stopped", step, epoch, 0.0, time.perf_counter() - started)
@@ -69,7 +73,7 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
     probes, measure = ProbeSet(run, network.model, folder), _measurement(setup, control)
     remarks = checkpoints.restore(folder, setup)
     changes = Changes(run.config, network, position.step)
-    remarks += [*_remarks_on_augmentation(run), *unclaimed_boxes(run, network.model)]
+    remarks += [*_remarks_on_augmentation(run), *unclaimed_boxes(run, network.model), *(weights.remarks if weights else ())]
     yield from (Message(remark, "warning") for remark in remarks)
     yield RunStarted(run.config.epochs * run.steps_per_epoch, run_info(setup), position.step, setup.epochs_done)
     if position.step == 0:
@@ -114,6 +118,8 @@ def _unless_stopped(control: Control) -> Told:
 def _train_epoch(setup: Setup, changes: Changes, control: Control) -> Generator[Event, None, Outcome]:
     """Train on the rest of one pass over the training split."""
     run, network, window, position = setup.run, setup.network, setup.progress.window, setup.progress.position
+    if freeze(network.model, run.config, position.epoch + 1):
+        setup.update.trained_anew()
     network.model.train()
     every = max(1, run.steps_per_epoch // CURVE_POINTS)
     for batch in run.train_batches.epoch(position.epoch, start=position.step_in_epoch):

@@ -123,7 +123,7 @@ def test_settings_from_yaml(open_page):
     app = open_page()
     app.text_area(key="yaml_text").input("data: {name: digits}\ntasks: {digit: {}}\nbackbone: {name: mlp, hidden: [16]}\n")
     next(button for button in app.button if button.label == "Use these settings").click().run()
-    assert app.session_state["settings"]["backbone"] == {"name": "mlp", "hidden": [16]}
+    assert app.session_state["settings"]["backbone"].items() >= {"name": "mlp", "hidden": [16]}.items()
     assert app.text_input(key="set.backbone.hidden").value == "16"
 
 
@@ -256,3 +256,19 @@ def test_a_path_out_of_bounds_is_said_and_not_looked_at(open_page, store, monkey
             next(button for button in app.button if button.label == "Use these settings").click().run()
     assert app.error[0].value.replace("\\", "").startswith("data.root: '/elsewhere' is outside the folders that the dashboard may read")
     assert train_button(app).disabled
+
+
+def test_starting_weights_and_freezing_are_chosen_and_what_does_not_fit_is_said(open_page, texts):
+    app = open_page("train")
+    assert "No weights are published for this backbone." in texts(app)
+    app.selectbox(key="set.backbone.weights").set_value("file").run()
+    assert "weights_file is empty" in texts(app).replace("\\", "")
+    app.text_input(key="set.backbone.weights_file").input("/etc/weights.pt").run()
+    assert "outside the folders that the dashboard may read" in texts(app).replace("\\", "")
+    app.selectbox(key="set.backbone.weights").set_value("none").run()
+    app.selectbox(key="set.backbone.freeze").set_value("stages").run()
+    assert not app.error
+    app.number_input(key="set.backbone.freeze_stages").set_value(9).run()
+    assert "the backbone has 3 stages" in texts(app)
+    app.selectbox(key="set.backbone.name.titled").set_value("efficientnet_lite0").run()
+    assert "Published weights: ImageNet-1k" in texts(app)

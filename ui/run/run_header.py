@@ -101,5 +101,7 @@ def _facts(run) -> None:
         "Speed": f"{run.steps_per_second:.1f} steps/s" if run.steps_per_second else "measuring",
         "Time": words.duration(run.seconds),
     }
+    if begun := info.get("weights"):
+        facts["Starts from"] = f"{begun.get('name', '')} ({begun['run']})" if begun.get("from") == "run" else begun.get("name", "")
     cells = "".join(f'<div><div class="fact-name">{name}</div><div>{html.escape(str(value))}</div></div>' for name, value in facts.items())
     st.html(f'<div class="facts">{cells}</div>')

@@ -44,6 +44,12 @@ def path_problems(data: dict[str, Any]) -> list[str]:
     return [f"data.{option}: {_sentence(str(data[option]))}" for option in paths if not is_allowed(str(data[option]))]
 
 
+def weights_path_problems(backbone: dict[str, Any]) -> list[str]:
+    """A sentence if the file of starting weights is outside the allowed folders."""
+    path = str(backbone.get("weights_file") or "") if backbone.get("weights") == "file" else ""
+    return [f"backbone.weights_file: {_sentence(path)}"] if path and not is_allowed(path) else []
+
+
 def _sentence(path: str) -> str:
     there = ", ".join(f"'{folder}'" for folder in allowed_folders())
     return (

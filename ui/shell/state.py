@@ -13,6 +13,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.config_sections import BackboneConfig
 from mtl_core.presets import Preset, load_presets
 from mtl_core.run_names import name_without_method
 from mtl_core.runs import jobs
@@ -121,7 +122,7 @@ def write(path: tuple[str, ...], value: Any) -> None:
 
 def choose_part(path: tuple[str, ...], name: str) -> None:
     """Set the part at a path, with its default options."""
-    write(path, {"name": name})
+    write(path, BackboneConfig(name=name).model_dump(mode="json") if path == ("backbone",) else {"name": name})
 
 
 def keep_task(name: str, chosen: bool, order: list[str]) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
+from pydantic import ValidationError
 
 from mtl_core import settings as mtl_settings
 from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.cost import cost_of
 from mtl_core.config import RunConfig
-from mtl_core.config_sections import AugmentationConfig, DataConfig, OptimizerConfig, ScheduleConfig
+from mtl_core.config_sections import AugmentationConfig, BackboneConfig, DataConfig, OptimizerConfig, ScheduleConfig
 from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.plain_yaml import read_yaml
@@ -21,7 +22,7 @@ from mtl_core.sharing import SHARING_SCHEMES
 from ui.shell import state
 from ui.shell.error_boundary import is_ours
 from ui.shell.model_forms import describe, draw_field, options_form
-from ui.shell.server_paths import path_problems
+from ui.shell.server_paths import path_problems, weights_path_problems
 from ui.shell.state import hold, read, run_store, settings, write
 from ui.shell.words import plain
 from ui.train import clone_and_fork, data_form
@@ -29,6 +30,9 @@ from ui.train.data_form import data_in_words
 from ui.train.part_form import part_chooser
 
 MACHINE = ("device", "precision", "layout", "gradient_clip", "gradient_clip_over", "on_non_finite", "probe_samples", "keep_checkpoints")
+
+
+TRAINED = ("freeze", "freeze_stages", "freeze_epochs", "lr_factor", "layer_decay")  # of the backbone; a fork can change them
 
 
 def preset_section() -> None:
@@ -91,12 +95,36 @@ def network_section() -> None:
     """Draw backbone and balancing; only balancing for a fork."""
     if clone_and_fork.is_fork():
         part_chooser("Balancing", BALANCERS, "balancing")
+        with st.expander("What of the backbone is trained", icon=":material/ac_unit:", key="frozen"):
+            options_form(BackboneConfig, ("backbone",), columns=3, only=TRAINED)
         return
     left, right = st.columns(2)
     with left:
         part_chooser("Backbone", BACKBONES, "backbone")
+        with st.expander("Starting weights, freezing", icon=":material/ac_unit:", key="weights"):
+            options_form(BackboneConfig, ("backbone",), columns=2, without=("name",))
+            st.caption(about_weights())
     with right:
         part_chooser("Balancing", BALANCERS, "balancing", label_of=lambda part: f"{part.title} · {part.family}", about=about_balancer)
+
+
+def about_weights() -> str:
+    """What is published for the chosen backbone, once PyTorch is loaded."""
+    from mtl_core.runs.jobs import warmed
+
+    part = settings()["backbone"]
+    if not warmed() or part["name"] not in BACKBONES:
+        return ""
+    backbone = BACKBONES.load(part["name"])
+    try:
+        options = validated(backbone.Options, BackboneConfig(**{**part, "weights": "none"}).options, "backbone")
+    except (ConfigError, ValidationError):
+        return ""  # the form's problems name what is wrong
+    published = backbone.published_weights(options)
+    if published is None:
+        return plain(backbone.unpublished(options)).capitalize() if backbone.unpublished(options) else "No weights are published for this backbone."
+    where = f"in the Python package {published.package.replace('_', '-')}" if published.package else "fetched once, at the start of a run"
+    return f"Published weights: {published.trained_on}; {published.megabytes:.0f} MB, {where}. Licence: {published.licence}."
 
 
 def about_balancer(name: str, part: Any) -> str:
@@ -227,7 +255,7 @@ def check_settings(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]
         config = RunConfig.from_dict(values)
     except ConfigError as error:
         return None, [str(problem) for problem in error.problems]
-    found = path_problems(values["data"])
+    found = [*path_problems(values["data"]), *weights_path_problems(values["backbone"])]
     if found:  # no file there is read, not even to find further problems
         return config, found
     if clone_and_fork.is_fork():
@@ -310,8 +338,9 @@ def _part_checks() -> dict[str, Callable[[dict[str, Any]], Any]]:
 
     def of(registry: Registry, field: str) -> Callable[[dict[str, Any]], Any]:
         def check(part: dict[str, Any]) -> None:
-            options = {key: value for key, value in part.items() if key != "name"}
-            validated(registry.load(part["name"], f"{field}.name").Options, options, field)
+            beside = BackboneConfig.model_fields if field == "backbone" else ("name",)
+            options = {key: value for key, value in part.items() if key not in beside}
+            validated(registry.load(part["name"], f"{field}.name").Options, options, field, beside)
 
         return check
 
