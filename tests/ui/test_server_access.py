@@ -120,3 +120,11 @@ def test_the_server_that_streamlit_finds_in_app_py_has_it():
     path = Path(__file__).parents[2] / "app.py"
     assert discover_asgi_app(path).import_string == "app:app"
     assert "middleware=middleware()" in path.read_text()
+
+
+def test_the_files_in_pages_are_not_listed_before_the_navigation_is_there():
+    import tomllib
+    from pathlib import Path
+
+    settings = tomllib.loads((Path(__file__).parents[2] / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert settings["client"]["showSidebarNavigation"] is False

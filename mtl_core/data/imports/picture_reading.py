@@ -34,6 +34,7 @@ EXTENSIONS = {
 }
 MOST_PIXELS = 50_000_000
 MOST_BYTES = 128 << 20
+_SAMPLES = 277  # TIFF's number of channels
 _ORIENTATION = 0x0112
 
 Image.MAX_IMAGE_PIXELS = min(Image.MAX_IMAGE_PIXELS or MOST_PIXELS, MOST_PIXELS)
@@ -82,6 +83,9 @@ def read_picture(
         _to_frame(image, frame)
     elif getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
         changes.append(("animated", f"{getattr(image, 'n_frames', 1)} frames; the first is used"))
+    channels = getattr(image, "tag_v2", {}).get(_SAMPLES, 1) if image.format == "TIFF" else 1
+    if channels > len(image.getbands()):
+        changes.append(("channels", f"{channels} channels, such as infrared beside the colours; the first {len(image.getbands())} are used"))
     size = image.size
     if draft and image.format == "JPEG" and image.mode in ("L", "RGB"):
         image.draft(image.mode, draft)

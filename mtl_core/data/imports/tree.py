@@ -18,6 +18,7 @@ from mtl_core.data.imports.checking.check_report import Findings
 from mtl_core.errors import DataError
 
 MOST_FILES = 500_000
+MOST_LEVELS = 64  # folders above a file; roles and pairs of files are told by walking through them
 MOST_ZIP_BYTES = 32 << 30  # unpacked size of all files
 MOST_FILE_BYTES = 512 << 20  # of one file that is read whole: a JSON, a CSV, a picture, an npy
 MOST_STREAM_BYTES = 8 << 30  # of one file that is read a piece at a time
@@ -124,7 +125,19 @@ class Tree:
         """Open by the zip entry, not by the name: if a name occurs twice, the zip's name table has only the last."""
         if self._zip is not None:
             return cast("BinaryIO", self._zip.open(self._entries[name]))
-        return (self.path / name).open("rb")
+        return self._open_below(self.path / name)
+
+    def _open_below(self, path: Path) -> BinaryIO:
+        """Open a file of the folder. Since the look it may have become a link or a pipe: what was opened must lie below the root."""
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        try:
+            facts, real = os.fstat(number), path.resolve()
+            if not stat.S_ISREG(facts.st_mode) or not real.is_relative_to(self.path.resolve()) or not os.path.samestat(facts, real.stat()):
+                raise UnreadableError("it was replaced by a link that leads out of the folder, or is no ordinary file any more")
+            return os.fdopen(number, "rb")
+        except BaseException:
+            os.close(number)
+            raise
 
     def identity(self) -> str:
         """A hash that changes when a file is added, removed, or changes its size or time (in a zip: its checksum). Cheap."""
@@ -151,6 +164,9 @@ class Tree:
             return
         if not _speakable(below):
             findings.add("skipped", "name", below.encode("utf-8", "replace").decode(), "the name is not valid Unicode; rename the file")
+            return
+        if below.count("/") > MOST_LEVELS:
+            findings.add("skipped", "deep", f"{below[:60]} ...", f"below more than {MOST_LEVELS} folders; move it further up")
             return
         try:
             if path.is_symlink() and not path.resolve().is_relative_to(root):
@@ -188,7 +204,7 @@ class Tree:
         for entry in entries:
             reason = _refusal(entry, files)
             if reason:
-                findings.add("skipped", reason[0], entry.filename, reason[1])
+                findings.add("skipped", reason[0], entry.filename if len(entry.filename) <= 300 else f"{entry.filename[:297]}...", reason[1])
             elif not entry.is_dir() and not _is_hidden(entry.filename):
                 files[entry.filename] = entry.file_size
                 self._entries[entry.filename] = entry
@@ -219,6 +235,7 @@ def _refusal(entry: zipfile.ZipInfo, files: dict[str, int]) -> tuple[str, str] |
     rules: tuple[tuple[bool, str, str], ...] = (
         (name.startswith(("/", "\\")) or name[1:2] == ":", "zip_absolute", "an absolute path; expected names below the zip's own top"),
         (".." in parts, "zip_traversal", "its name leads out of the zip ('..')"),
+        (len(parts) - 1 > MOST_LEVELS, "deep", f"below more than {MOST_LEVELS} folders; move it further up"),
         ("\\" in name or "\0" in name, "zip_name", "its name holds a backslash or NUL"),
         (stat.S_ISLNK(entry.external_attr >> 16), "link", "a link; links in a zip are not followed"),
         (bool(entry.flag_bits & 1), "zip_encrypted", "it is encrypted; pack the zip without a password"),

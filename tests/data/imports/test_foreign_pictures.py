@@ -1,12 +1,14 @@
 """Pictures and masks as other tools lay them out: views of one scene, masks of single objects, palettes, arrays, renamed pictures."""
 
 import json
+import struct
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mtl_core.data.imports import answer, examine, propose
+from mtl_core.data.imports.picture_reading import read_picture
 
 COLOURS = [(0, 0, 0), (220, 40, 40), (40, 200, 40), (40, 60, 220)]
 
@@ -159,3 +161,26 @@ def test_a_table_of_thousands_of_columns_is_not_looked_at(tmp_path):
     head = ",".join(f"c{n}" for n in range(2001))
     (tmp_path / "m.csv").write_text(f"image,{head}\n" + "".join(f"{n}.png,{','.join(['1'] * 2001)}\n" for n in range(4)))
     assert "it has 2,002 columns; at most 2,000 are looked at" in unread(propose(tmp_path))["m.csv"]
+
+
+@pytest.mark.parametrize(("extra", "kinds"), [(0, ["channels"]), (2, ["alpha"])])
+def test_a_fourth_channel_that_is_no_transparency_is_said(extra, kinds):
+    pixels = np.random.default_rng(0).integers(0, 255, (9, 12, 4), dtype=np.uint8)
+    tags = [
+        (256, 1, 12),
+        (257, 1, 9),
+        (258, 4, 134),
+        (259, 1, 1),
+        (262, 1, 2),
+        (273, 1, 142),
+        (277, 1, 4),
+        (278, 1, 9),
+        (279, 1, 432),
+        (338, 1, extra),
+    ]
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(struct.pack("<HHII", tag, 3, count, value) for tag, count, value in tags)
+    content = head + struct.pack("<I", 0) + struct.pack("<4H", 8, 8, 8, 8) + pixels.tobytes()
+    picture = read_picture(content, "tile.tif", (9, 12))
+    assert [kind for kind, _ in picture.changes] == kinds
+    if extra == 0:
+        assert np.array_equal(np.asarray(picture.image), pixels[..., :3])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import random
 import stat
@@ -17,7 +18,9 @@ import pytest
 from PIL import Image
 
 from mtl_core.data.imports import ImportSpec, check, examine, propose
+from mtl_core.data.imports.checking.check_report import Findings
 from mtl_core.data.imports.imported_source import PreparedSource
+from mtl_core.data.imports.tree import Tree, UnreadableError
 from mtl_core.errors import ConfigError, DataError
 
 SMOOTH = Image.fromarray(np.add.outer(np.arange(40), 3 * np.arange(50)).astype(np.uint8)).convert("RGB")
@@ -509,3 +512,43 @@ def test_cells_that_a_spreadsheet_would_run_are_disarmed(tmp_path):
     root = folder_with(tmp_path, {"=1+1.png": b"", "cat/x.png": b""})
     lines = check(root, ImportSpec.from_dict({"sources": [{"format": "class_folders"}]})).to_csv().splitlines()
     assert any(",'=1+1.png," in line for line in lines)
+
+
+@pytest.mark.parametrize("way", ["zip", "folder"])
+def test_folders_of_thousands_of_levels_are_left_out(tmp_path, way):
+    for number in range(4):
+        path = tmp_path / "set" / "images" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(number).integers(0, 255, (9, 12, 3), dtype=np.uint8)).save(path)
+    content, root = (tmp_path / "set" / "images" / "0.png").read_bytes(), tmp_path / "set"
+    if way == "zip":
+        root = tmp_path / "set.zip"
+        with zipfile.ZipFile(root, "w") as packed:
+            for number in range(4):
+                packed.writestr(f"images/{number}.png", (tmp_path / "set" / "images" / f"{number}.png").read_bytes())
+            packed.writestr("a/" * 3000 + "x.png", content)
+    else:
+        deep = root / "/".join(["a"] * 65)
+        deep.mkdir(parents=True)
+        (deep / "x.png").write_bytes(content)
+    proposal = propose(root)
+    assert proposal.images == 4
+    [found] = [row for row in examine(root, proposal.spec).report.findings if row.kind == "deep"]
+    assert "more than 64 folders" in found.message
+    assert len(found.file) <= 300
+
+
+@pytest.mark.parametrize("swapped", ["link", "pipe"])
+def test_a_file_that_is_swapped_after_the_look_is_not_read(tmp_path, swapped):
+    secret = tmp_path / "secret.csv"
+    secret.write_text("nobody is to read this")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "m.csv").write_text("image,label\n")
+    with Tree(tmp_path / "set", Findings()) as tree:
+        (tmp_path / "set" / "m.csv").unlink()
+        if swapped == "link":
+            (tmp_path / "set" / "m.csv").symlink_to(secret)
+        else:
+            os.mkfifo(tmp_path / "set" / "m.csv")
+        with pytest.raises(UnreadableError, match="replaced by a link that leads out of the folder"):
+            tree.read("m.csv", 1000)
