@@ -12,6 +12,7 @@ from ui.shell.state import end_request, go_to, hold, preset_name, request_id, ru
 from ui.shell.words import plain
 from ui.train import clone_and_fork, data_form, strategy_form, train_form
 from ui.train.form_autosave import keep_draft
+from ui.train.pasted_settings import yaml_section
 from ui.train.preset_changes import as_command, as_fork_command
 from ui.train.race_form import race_section
 from ui.train.sample_preview import parameter_counts, parameters_bar, sample_panel
@@ -20,6 +21,7 @@ from ui.train.sample_preview import parameter_counts, parameters_bar, sample_pan
 def main() -> None:
     if "not_submitted" in st.session_state:
         st.error(f"The run was not started. {plain(st.session_state.pop('not_submitted'))}", icon=":material/block:")
+    train_form.note_problems(settings())
     form, beside = st.columns([11, 8], gap="large")
     with form:
         st.title("Fork a run" if clone_and_fork.is_fork() else "Train several tasks in one network", anchor=False)
@@ -40,7 +42,7 @@ def main() -> None:
         strategy_form.strategy_section()
         train_form.advanced_section()
         if not clone_and_fork.is_fork():
-            train_form.yaml_section()
+            yaml_section()
     with beside, st.container(key="beside"):
         config = _side_panel()
     keep_draft(config)

@@ -1,4 +1,4 @@
-"""A multi-layer perceptron on the flattened image: the article's network (784-64-32, its 10 outputs are the head)."""
+"""A multi-layer perceptron on the flattened image. With layers of 64 and 32 it is a classic small network for MNIST (784-64-32-10)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class MLPOptions(BackboneOptions):
     """Options of the MLP."""
 
     hidden: list[Annotated[int, Field(ge=1, le=4096)]] = Field(
-        [64, 32], min_length=1, max_length=8, description="Units of each hidden layer. The article's network is 64, 32."
+        [64, 32], min_length=1, max_length=8, description="Units of each hidden layer. The classic small network for MNIST has 64, 32."
     )
 
 
@@ -23,7 +23,7 @@ class MLP(Backbone):
     """Linear layers with ReLU. The only feature is a vector, so tasks that need feature maps do not fit."""
 
     title: ClassVar[str] = "MLP"
-    summary: ClassVar[str] = "Fully connected layers on the flattened pixels, as in the article. For whole-image tasks only."
+    summary: ClassVar[str] = "Fully connected layers on the flattened pixels. For whole-image tasks only."
     gives_map: ClassVar[bool] = False
     Options = MLPOptions
     options: MLPOptions

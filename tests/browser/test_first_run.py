@@ -42,7 +42,7 @@ def test_a_reload_leaves_the_form_as_it_was(page, server):
     page.wait_for_function(KEPT, arg=7)
     page.reload()
     expect(epochs).to_have_value("7")
-    expect(page.get_by_placeholder("Quick: 1,797 digits, 3 tasks · 7 epochs")).to_be_visible()
+    expect(page.get_by_placeholder("7 epochs · Quick: 1,797 digits, 3 tasks")).to_be_visible()
     page.get_by_role("button", name="Back to the preset").click()
     page.wait_for_function(KEPT, arg=30)
     page.reload()

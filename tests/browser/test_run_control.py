@@ -127,7 +127,7 @@ def test_fork_with_another_loss_weight_begins_where_it_was_forked(page, server, 
     weight = page.get_by_role("spinbutton", name="Loss weight of slant")
     weight.fill("3")
     weight.press("Enter")
-    expect(page.get_by_placeholder("from epoch 50 · slant ×3")).to_be_visible()
+    expect(page.get_by_placeholder("slant ×3, from epoch 50")).to_be_visible()
     click(page, "Fork and train")
     page.wait_for_url("**/run?run=*")
     expect(page.get_by_role("heading", name="On the test images")).to_have_count(1, timeout=PATIENCE)

@@ -66,7 +66,7 @@ def test_a_share_of_the_labels_is_drawn_as_coverage_and_trained(train_page, stor
     assert "training images, evenly spaced" in texts(app)
     app.button(key="train").click().run()
     assert store.runs()[0].config.tasks[name].label_fraction == 0.1
-    assert f"{name} label fraction 0.1" in store.runs()[0].name
+    assert f"10 % of the labels of {name}" in store.runs()[0].name
 
 
 def test_disjoint_runs_carry_their_division_and_a_clone_says_so(train_page, open_page, store, texts):

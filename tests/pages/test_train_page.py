@@ -272,3 +272,43 @@ def test_starting_weights_and_freezing_are_chosen_and_what_does_not_fit_is_said(
     assert "the backbone has 3 stages" in texts(app)
     app.selectbox(key="set.backbone.name.titled").set_value("efficientnet_lite0").run()
     assert "Published weights: ImageNet-1k" in texts(app)
+
+
+def test_a_preset_is_lit_only_while_it_applies(open_page):
+    app = open_page()
+    assert app.button_group(key="preset").value
+    app.number_input(key="set.seed").set_value(5).run()
+    assert app.button_group(key="preset").value  # another seed is the same experiment
+    app.number_input(key="set.epochs").set_value(7).run()
+    assert not app.button_group(key="preset").value
+    app.button_group(key="preset").set_value(load_presets()[0].name).run()
+    assert app.number_input(key="set.epochs").value == load_presets()[0].config.epochs
+
+
+def test_methods_to_start_with_head_the_list(open_page):
+    options = open_page().selectbox(key="set.balancing.name.titled").options
+    assert [option.endswith("· start here") for option in options[:4]] == [True, True, True, False]
+    assert len(options) == len(set(options)) > 30
+
+
+def test_one_seed_stands_on_the_form_and_the_others_under_advanced(open_page):
+    app = open_page()
+    assert [field.key for field in app.number_input if field.label == "Seed"] == ["set.seed"]
+    advanced = [field.key for field in app.number_input if field.label.startswith("Seed of")]
+    assert advanced == ["set.data.seed", "set.data.partition.seed"]
+
+
+def test_all_mistakes_are_named_at_once_where_they_are(open_page):
+    app = open_page()
+    app.number_input(key="set.epochs").set_value(0)
+    app.number_input(key="set.batch_size").set_value(-4)
+    app.number_input(key="set.optimizer.lr").set_value(50.0).run()
+    assert not app.exception
+    below = [caption.value for caption in app.caption if caption.value.startswith(":red[")]
+    assert len(below) == 3
+    named = " ".join(error.value for error in app.error)
+    assert all(key in named.replace("\\", "") for key in ("epochs", "batch_size", "optimizer.lr"))
+    app.number_input(key="set.epochs").set_value(4)
+    app.number_input(key="set.batch_size").set_value(32)
+    app.number_input(key="set.optimizer.lr").set_value(0.01).run()
+    assert not [caption.value for caption in app.caption if caption.value.startswith(":red[")]

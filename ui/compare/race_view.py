@@ -19,6 +19,7 @@ from ui.shell.error_boundary import worded
 from ui.shell.state import hold, hold_first, listing, run_store, whole_page_if_asked
 from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
 
+USUAL_LAYOUT = "contiguous"
 NOTHING_YET = "A race trains the same settings and seed once per balancing method. This page compares curves, loss weights, results and times."
 
 
@@ -147,9 +148,10 @@ def _computed_differently(entries: list[Entry]) -> str:
 
 
 def how_computed(run: Any) -> str:
-    """Such as ``bf16, channels last on cpu``."""
+    """Such as ``bf16, channels last on cpu``; the usual layout is not named."""
     computed = run.computed
-    return f"{computed['precision']}, {computed['layout'].replace('_', ' ')} on {computed['device']}"
+    layout = "" if computed["layout"] == USUAL_LAYOUT else f", {computed['layout'].replace('_', ' ')}"
+    return f"{computed['precision']}{layout} on {computed['device']}"
 
 
 def _picker(race_id: str) -> None:

@@ -119,7 +119,7 @@ def _sorting(offered: str) -> str:
 
 
 _ABOUT_MISTAKES = (
-    "The wrong class or set of classes, a box missed or made up. For tasks that only know more or less (segmentation, depth, numbers): "
+    "The wrong class or set of classes, a box missed or a false positive. For tasks that only know more or less (segmentation, depth, numbers): "
     "the worse half of the images."
 )
 

@@ -22,7 +22,7 @@ def next_steps(run: Any) -> None:
     tasks = list(run.config.tasks)
     if len(tasks) > 1:
         _row(
-            "Is it better off alone?",
+            "Is a task better off alone?",
             "The same settings with one task.",
             [(f"Train {task} alone", *_alone(run, task)) for task in tasks[:MOST_TASKS]],
         )

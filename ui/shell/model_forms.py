@@ -15,6 +15,7 @@ import streamlit as st
 from pydantic import BaseModel
 
 from ui.shell.state import hold, read, write
+from ui.shell.words import plain
 
 LABELS = {
     "on_non_finite": "If a loss becomes NaN",
@@ -24,8 +25,9 @@ LABELS = {
     "root": "Folder",
     "probe_samples": "Probe images",
 }
-LABELS_AT = {("seed",): "Seed of the run", ("data", "seed"): "Seed of the images", ("data", "partition", "seed"): "Seed of the partition"}
+LABELS_AT = {("seed",): "Seed", ("data", "seed"): "Seed of the images", ("data", "partition", "seed"): "Seed of the partition"}
 COLUMNS = 2
+PROBLEMS = "problems_at"  # session key: dotted key of a setting -> what is wrong with it, shown below its widget
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,8 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
         _number(field, label, shared)
     else:
         st.text_input(label, value, placeholder="none" if field.nullable else None, **shared)
+    if problem := st.session_state.get(PROBLEMS, {}).get(".".join(path)):
+        st.caption(f":red[:material/error: {plain(problem)}]")
 
 
 def _number(field: Field, label: str, shared: dict[str, Any]) -> None:

@@ -27,11 +27,13 @@ from ui.train import clone_and_fork
 from ui.train.imported_sets import IMPORTED, imported_chooser, take_newest
 from ui.train.part_form import part_chooser
 
+SEED = ("seed",)  # of data and partition: under Advanced, so that one seed stands on the form
+
 
 def data_section() -> None:
     """Draw the data set and its options."""
     own_forms = {IMPORTED: lambda: imported_chooser(_take_all_tasks)}
-    part_chooser("Data set", DATA_SOURCES, "data", titled=True, changed=_take_data_set, own_forms=own_forms)
+    part_chooser("Data set", DATA_SOURCES, "data", titled=True, changed=_take_data_set, own_forms=own_forms, without=SEED)
     source = offered_source()
     if source is not None:
         sizes = " · ".join(f"{count:,} {split}" for split, count in source.split_sizes().items())
@@ -194,7 +196,7 @@ def _about_denoiser(name: str, part: Any) -> str:
 
 def _partition_form() -> None:
     st.markdown("**Partition** :gray[which images have labels for which task]")
-    options_form(PartitionConfig, ("data", "partition"), columns=2)
+    options_form(PartitionConfig, ("data", "partition"), columns=2, without=SEED)
     _among_note()
     st.markdown(f"**Labels used for training** :gray[{_label_note()}]")
     offered = {task.name for task in offered_tasks()}

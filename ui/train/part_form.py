@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -27,6 +27,8 @@ def part_chooser(
     own_forms: Mapping[str, Callable[[], None]] | None = None,
     label_of: Callable[[Any], str] = lambda part: part.title,
     about: Callable[[str, Any], str] = lambda _, part: part.summary,
+    first: Sequence[str] = (),
+    without: tuple[str, ...] = (),
 ) -> None:
     """Draw the choice of a part, its summary and its options. Parts that import torch show titles and options once torch is loaded.
 
@@ -38,20 +40,23 @@ def part_chooser(
         own_forms: part's name -> function that draws its options in place of the generated form.
         label_of: the part's class -> its text in the list.
         about: name and class of the chosen part -> text below it.
+        first: parts that head the list, marked as those to start with.
+        without: options that are drawn elsewhere.
     """
     from mtl_core.runs.jobs import warmed
 
     loadable = titled or warmed()
     path = tuple(key.split("."))
     current = read((*path, "name"), default)
-    names = [*registry, *([current] if current not in registry else [])]
+    names = list(dict.fromkeys([*(name for name in first if name in registry), *registry, current]))
     widget = (
         f"set.{key}.name.{'titled' if loadable else 'named'}"  # a key of its own: with the same key the box would keep the plain name as its text
     )
     hold(widget, current)
 
     def title(name: str) -> str:
-        return label_of(registry.load(name)) if loadable and name in registry else name
+        text = label_of(registry.load(name)) if loadable and name in registry else name
+        return f"{text} · start here" if name in first else text
 
     def take() -> None:
         if st.session_state[widget] == read((*path, "name")):
@@ -60,15 +65,15 @@ def part_chooser(
         if changed:
             changed()
 
-    st.selectbox(label, names, names.index(current), key=widget, format_func=title, on_change=take)
+    st.selectbox(label, names, names.index(current), key=widget, format_func=title, on_change=take, filter_mode="contains")
     if current not in registry or not (loadable or torch_is_ready()):
         return
     part = registry.load(current)
     st.caption(about(current, part))
     if own_forms and current in own_forms:
         own_forms[current]()
-    elif len(part.Options.model_fields) <= FEW_OPTIONS:
-        options_form(part.Options, path, columns=columns)
+    elif len(part.Options.model_fields.keys() - set(without)) <= FEW_OPTIONS:
+        options_form(part.Options, path, columns=columns, without=without)
     else:
         with st.expander(f"Options of {part.title}", icon=":material/tune:", key=f"options.{key}"):
-            options_form(part.Options, path, columns=3)
+            options_form(part.Options, path, columns=3, without=without)

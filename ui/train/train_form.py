@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -10,18 +9,17 @@ from pydantic import ValidationError
 
 from mtl_core import settings as mtl_settings
 from mtl_core.backbones import BACKBONES
-from mtl_core.balancing import BALANCERS
+from mtl_core.balancing import BALANCERS, RACED_AT_FIRST
 from mtl_core.balancing.cost import cost_of
 from mtl_core.config import RunConfig
-from mtl_core.config_sections import AugmentationConfig, BackboneConfig, DataConfig, OptimizerConfig, ScheduleConfig
-from mtl_core.data import DATA_SOURCES, open_source
+from mtl_core.config_sections import AugmentationConfig, BackboneConfig, OptimizerConfig, PartitionConfig, ScheduleConfig
+from mtl_core.data import DATA_SOURCES
 from mtl_core.errors import ConfigError, Problem
-from mtl_core.plain_yaml import read_yaml
 from mtl_core.registry import Registry, validated
 from mtl_core.sharing import SHARING_SCHEMES
 from ui.shell import state
 from ui.shell.error_boundary import is_ours
-from ui.shell.model_forms import describe, draw_field, options_form
+from ui.shell.model_forms import PROBLEMS, describe, draw_field, options_form
 from ui.shell.server_paths import path_problems, weights_path_problems
 from ui.shell.state import hold, read, run_store, settings, write
 from ui.shell.words import plain
@@ -38,8 +36,10 @@ TRAINED = ("freeze", "freeze_stages", "freeze_epochs", "lr_factor", "layer_decay
 def preset_section() -> None:
     """Draw the presets. The chosen one is lit; choosing one replaces all settings."""
     presets = state.presets()
-    # With another data set, little of the preset is left. It is not shown as chosen, so that a click on it restores it.
-    lit = state.preset_name() if settings()["data"]["name"] == presets[state.preset_name()].config.data.name else None
+    preset = presets[state.preset_name()]
+    now, before = state.nameless(settings()), state.nameless(preset.config.to_dict())
+    still_holds = {**now, "seed": before["seed"]} == before
+    lit = preset.name if still_holds else None  # unlit, its description no longer applies and a click on it restores it
     hold("preset", lit)
     st.pills(
         "Preset",
@@ -51,9 +51,6 @@ def preset_section() -> None:
         label_visibility="collapsed",
         wrap=True,
     )
-    preset = presets[state.preset_name()]
-    now, before = state.nameless(settings()), state.nameless(preset.config.to_dict())
-    still_holds = {**now, "seed": before["seed"]} == before
     if still_holds:
         st.markdown(f"{preset.shows}  \n:small[:gray[:material/timer: Measured training time: {preset.measured}. Other machines differ.]]")
     if now != before:
@@ -94,7 +91,7 @@ def _part_in_words(registry: Registry, part: dict[str, Any]) -> str:
 def network_section() -> None:
     """Draw backbone and balancing; only balancing for a fork."""
     if clone_and_fork.is_fork():
-        part_chooser("Balancing", BALANCERS, "balancing")
+        _balancing()
         with st.expander("What of the backbone is trained", icon=":material/ac_unit:", key="frozen"):
             options_form(BackboneConfig, ("backbone",), columns=3, only=TRAINED)
         return
@@ -105,7 +102,12 @@ def network_section() -> None:
             options_form(BackboneConfig, ("backbone",), columns=2, without=("name",))
             st.caption(about_weights())
     with right:
-        part_chooser("Balancing", BALANCERS, "balancing", label_of=lambda part: f"{part.title} · {part.family}", about=about_balancer)
+        _balancing()
+
+
+def _balancing() -> None:
+    label = {"label_of": lambda part: f"{part.title} · {part.family}", "about": about_balancer}
+    part_chooser("Balancing (type to search)", BALANCERS, "balancing", first=RACED_AT_FIRST, **label)
 
 
 def about_weights() -> str:
@@ -174,12 +176,27 @@ def advanced_section() -> None:
         st.markdown("**Augmentation** :gray[random changes of the training images; the sample beside the form shows them]")
         options_form(AugmentationConfig.with_installed(), ("augmentation",), columns=4)
         _select_by()
+        if not clone_and_fork.is_fork():
+            _seeds_of_data()
         st.markdown("**Device and records**")
         options_form(RunConfig, (), columns=4, only=MACHINE)
         if not clone_and_fork.is_fork() and len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # with one scheme there is no choice
             part_chooser("Sharing", SHARING_SCHEMES, "sharing")
         st.markdown("**Where runs train** :gray[for all runs of this dashboard]")
         executor_choice()
+
+
+def _seeds_of_data() -> None:
+    """Draw the seeds beside the run's: of the images, where the data set has one, and of the partition."""
+    st.markdown("**Seeds of the data** :gray[they decide which images there are and which labels they keep; the run's own seed is above]")
+    name = settings()["data"]["name"]
+    fields = [
+        (field, ("data", "seed")) for field in (describe(DATA_SOURCES.load(name).Options) if name in DATA_SOURCES else []) if field.name == "seed"
+    ]
+    fields += [(field, ("data", "partition", "seed")) for field in describe(PartitionConfig) if field.name == "seed"]
+    for place, (field, path) in zip(st.columns(4), fields, strict=False):
+        with place:
+            draw_field(field, path)
 
 
 def _select_by() -> None:
@@ -247,6 +264,16 @@ def _take_executor() -> None:
 
 def check_settings(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]:
     """The config, None if the settings are invalid, and every problem that keeps it from running, in words."""
+    config, found = _checked(values)
+    return config, [str(problem) for problem in found]
+
+
+def note_problems(values: dict[str, Any]) -> None:
+    """Leave the problems for the widgets of their settings, which show them below themselves."""
+    st.session_state[PROBLEMS] = {problem.field: problem.message for problem in _checked(values)[1] if isinstance(problem, Problem)}
+
+
+def _checked(values: dict[str, Any]) -> tuple[RunConfig | None, list[Problem | str]]:
     from mtl_core.runs.jobs import warmed
 
     if not values["tasks"]:
@@ -254,17 +281,17 @@ def check_settings(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]
     try:
         config = RunConfig.from_dict(values)
     except ConfigError as error:
-        return None, [str(problem) for problem in error.problems]
-    found = [*path_problems(values["data"]), *weights_path_problems(values["backbone"])]
+        return None, list(error.problems)
+    found: list[Problem | str] = [*path_problems(values["data"]), *weights_path_problems(values["backbone"])]
     if found:  # no file there is read, not even to find further problems
         return config, found
     if clone_and_fork.is_fork():
-        found = clone_and_fork.fork_problems(config)
+        found = list(clone_and_fork.fork_problems(config))
     if not found or not clone_and_fork.is_fork():
         config = config.model_copy(update={"name": config.name or _automatic_name(config)})
     if not warmed() or found:
         return config, found
-    return config, _problems(config.to_yaml())
+    return config, [Problem(*each) for each in _problems(config.to_yaml())]
 
 
 def _automatic_name(config: RunConfig) -> str:
@@ -272,10 +299,10 @@ def _automatic_name(config: RunConfig) -> str:
 
 
 @st.cache_data(ttl=5, max_entries=32, show_spinner=False)  # not longer: a user may add files that are missing on disk
-def _problems(config: str) -> list[str]:
+def _problems(config: str) -> list[tuple[str, str]]:
     from mtl_core.training.check import problems
 
-    return [str(problem) for problem in problems(RunConfig.from_yaml(config))]
+    return [(problem.field, problem.message) for problem in problems(RunConfig.from_yaml(config))]
 
 
 def remarks(config: RunConfig) -> list[str]:
@@ -283,69 +310,3 @@ def remarks(config: RunConfig) -> list[str]:
     from mtl_core.training.check import remarks as found
 
     return found(config)
-
-
-def yaml_section() -> None:
-    """Draw the field that takes settings as YAML, for example from another run."""
-    with st.expander("Use settings from YAML", icon=":material/content_paste:"), st.form("yaml", border=False):
-        st.text_area(
-            "YAML",
-            key="yaml_text",
-            height=180,
-            label_visibility="collapsed",
-            placeholder="data: {name: digits}\ntasks: {digit: {}}\nbackbone: {name: small_cnn}",
-        )
-        st.form_submit_button("Use these settings", icon=":material/check:", on_click=_take_yaml)
-        for problem in st.session_state.pop("yaml_problems", []):
-            st.error(problem)
-
-
-def _take_yaml() -> None:
-    text = st.session_state["yaml_text"]
-    found = _problems_of_yaml(text)
-    if found:
-        st.session_state["yaml_problems"] = [plain(str(problem)) for problem in found]
-    else:
-        st.session_state["settings"] = RunConfig.from_yaml(text).to_dict()
-
-
-def _problems_of_yaml(text: str) -> list[Problem]:
-    """All problems that keep the form from taking these settings: keys, values, parts and their options."""
-    try:
-        values = read_yaml(text)
-    except ConfigError as error:
-        return list(error.problems)
-    found: list[Problem] = []
-
-    def note(check: Callable[[], Any]) -> None:
-        try:
-            check()
-        except ConfigError as error:
-            found.extend(problem for problem in error.problems if problem not in found)
-
-    note(lambda: RunConfig.from_dict(values))
-    if isinstance(values, dict):  # parts are also checked where the config as a whole is invalid
-        for field, check in _part_checks().items():
-            part = values.get(field)
-            if isinstance(part, dict) and isinstance(part.get("name"), str):
-                note(lambda part=part, check=check: check(part))
-    return found
-
-
-def _part_checks() -> dict[str, Callable[[dict[str, Any]], Any]]:
-    """Field of the config -> function that raises for an unknown part or option. Parts that import torch are checked once torch is loaded."""
-    from mtl_core.runs.jobs import warmed
-
-    def of(registry: Registry, field: str) -> Callable[[dict[str, Any]], Any]:
-        def check(part: dict[str, Any]) -> None:
-            beside = BackboneConfig.model_fields if field == "backbone" else ("name",)
-            options = {key: value for key, value in part.items() if key not in beside}
-            validated(registry.load(part["name"], f"{field}.name").Options, options, field, beside)
-
-        return check
-
-    checks: dict[str, Callable[[dict[str, Any]], Any]] = {"data": lambda part: open_source(validated(DataConfig, part, "data"))}
-    if warmed():
-        registries = {"backbone": BACKBONES, "balancing": BALANCERS, "sharing": SHARING_SCHEMES}
-        checks |= {field: of(registry, field) for field, registry in registries.items()}
-    return checks
