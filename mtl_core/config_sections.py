@@ -193,7 +193,7 @@ class TaskConfig(BaseModel):
     )
     frozen: bool = Field(
         False,
-        description="The task's head keeps the values that it begins with, and its normalisation stays as in evaluation. For a fork that adds "
+        description="What only this task uses (its head) keeps its values, and its normalisation stays as in evaluation. For a fork that adds "
         "a task to a trained network.",
     )
     start_epoch: int = Field(1, ge=1, le=10_000, description="Epoch in which the task begins to be trained; 1 is the first.")

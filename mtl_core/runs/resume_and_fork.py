@@ -145,8 +145,7 @@ def checked_fork(parent: Run, epoch: int, config: RunConfig) -> RunConfig:
     ]
     for task in config.tasks:
         if task not in parent.config.tasks:
-            known = ", ".join(before["tasks"])
-            problems.append(Problem(f"tasks.{task}", f"the parent was not trained on it; a fork can only remove tasks. The parent has: {known}"))
+            problems += _adding_problems(parent, task)
         elif parent.config.tasks[task].options != config.tasks[task].options:
             problems.append(Problem(f"tasks.{task}", "a fork can change a task's loss_weight, not its other options"))
         elif parent.config.tasks[task].label_fraction != config.tasks[task].label_fraction:
@@ -167,6 +166,29 @@ def checked_fork(parent: Run, epoch: int, config: RunConfig) -> RunConfig:
     return config
 
 
+def _adding_problems(parent: Run, task: str) -> list[Problem]:
+    """Why a task cannot be added to a trained network."""
+    from mtl_core.sharing import SHARING_SCHEMES
+
+    name, known = parent.config.sharing.name, ", ".join(parent.config.tasks)
+    scheme = SHARING_SCHEMES.load(name, "sharing.name")
+    if not scheme.can_add_tasks:
+        fitting = ", ".join(each for each in SHARING_SCHEMES if SHARING_SCHEMES.load(each).can_add_tasks)
+        message = f"under the sharing scheme '{name}' a further task would change what the others compute, so a fork can only remove tasks"
+        return [Problem(f"tasks.{task}", f"{message}. The parent has: {known}. Tasks can be added under {fitting}")]
+    if len(parent.config.tasks) == 1 and not scheme.has_shared_features:
+        message = f"the parent has one task ({known}), and with one task '{name}' is the plain network. Only a network of several tasks can have more"
+        return [Problem(f"tasks.{task}", message)]
+    return []
+
+
+def adding(parent: Run, tasks: Iterable[str]) -> list[str]:
+    """``key=value`` changes that add tasks to a trained network and keep what it has: backbone and heads are frozen, the new heads are trained."""
+    return ["backbone.freeze=all", "backbone.freeze_epochs=null", *(f"tasks.{name}.frozen=true" for name in parent.config.tasks)] + [
+        f"tasks.{name}={{}}" for name in tasks
+    ]
+
+
 def fork(store: RunStore, run_id: str, epoch: int, config: RunConfig, request_id: str | None = None, held: Mapping[str, Any] | None = None) -> Run:
     """Queue a new run that starts from the checkpoint of ``run_id`` after ``epoch`` with ``config`` (see ``fork_config``).
 
@@ -181,7 +203,8 @@ def fork(store: RunStore, run_id: str, epoch: int, config: RunConfig, request_id
 
     def fill(folder: Path) -> None:
         copy_for_fork(source, checkpoint.name, folder)
-        _share_probes(source, folder, epoch)
+        if set(config.tasks) <= set(parent.config.tasks):  # else the parent's predictions lack a task
+            _share_probes(source, folder, epoch)
 
     columns = {"parent_id": parent.id, "parent_epoch": epoch, "parent_step": checkpoint.step, "step": checkpoint.step, "epoch": float(epoch)}
     line = f"forked from {parent.id} ({parent.name}) after epoch {epoch}"

@@ -22,15 +22,25 @@ def freeze(model: MultiTaskModel, config: RunConfig, epoch: int) -> bool:
         count = _stages_of(model) if config.backbone.freeze == "all" else config.backbone.freeze_stages
         _check_stages(model, count)
         frozen += [stage for place, stage in placed_stages(model) if place < count]
-    frozen += [model.heads[task] for task, own in config.tasks.items() if own.frozen and task in model.heads]
+    for task in model.tasks:
+        if config.tasks[task].frozen:
+            frozen += [model.heads[task], *_own_modules(model, task)]
     before = getattr(model, "_turned_off", ())
     for parameter in before:
         parameter.requires_grad_(True)
-    turned_off = [parameter for module in frozen for parameter in module.parameters() if parameter.requires_grad]  # a scheme may freeze some itself
+    every = {id(parameter): parameter for module in frozen for parameter in module.parameters()}
+    turned_off = [parameter for parameter in every.values() if parameter.requires_grad]  # a scheme may have frozen some itself
     for parameter in turned_off:
         parameter.requires_grad_(False)
     model.__dict__["_turned_off"], model.frozen = tuple(turned_off), tuple(frozen)
     return {id(parameter) for parameter in before} != {id(parameter) for parameter in turned_off}
+
+
+def _own_modules(model: MultiTaskModel, task: str) -> list[nn.Module]:
+    """Modules whose parameters only this task uses."""
+    own = {id(parameter) for parameter in model.task_parameters(task)}
+    direct = [(module, [id(parameter) for parameter in module.parameters(recurse=False)]) for module in model.modules()]
+    return [module for module, held in direct if held and own.issuperset(held)]
 
 
 def first_backbone(model: MultiTaskModel) -> Backbone:

@@ -17,6 +17,7 @@ class HardSharing(MultiTaskModel):
     title: ClassVar[str] = "Hard sharing"
     summary: ClassVar[str] = "One backbone for all tasks, one head per task."
     has_shared_features: ClassVar[bool] = True
+    can_add_tasks: ClassVar[bool] = True
 
     def build_features(self, make_backbone: Callable[[], Backbone], options: SharingOptions) -> Sequence[FeatureInfo]:
         self.backbone = make_backbone()

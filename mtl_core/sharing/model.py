@@ -88,6 +88,7 @@ class MultiTaskModel(nn.Module, ABC):
     title: ClassVar[str]
     summary: ClassVar[str]
     has_shared_features: ClassVar[bool] = False
+    can_add_tasks: ClassVar[bool] = False  # a task that is added to a trained network leaves what the others compute as it is
     Options: ClassVar[type[SharingOptions]] = SharingOptions
     options: SharingOptions
 

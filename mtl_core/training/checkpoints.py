@@ -12,7 +12,7 @@ import copy
 import io
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -149,7 +149,9 @@ def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
     tensors, state, meta = loaded
     run, network, progress = setup.run, setup.network, setup.progress
     remarks = []
-    _put_back_model(tensors, network)
+    added = [name for name in run.kinds if name not in meta.get("tasks", list(run.kinds))]
+    _put_back_model(tensors, network, added)
+    remarks += [f"the task '{name}' is new: its own part begins with random values" for name in added]
     same_tasks = meta.get("tasks", list(run.kinds)) == list(run.kinds)
     same_balancing = meta.get("balancing", run.config.balancing.name) == run.config.balancing.name
     if same_tasks:
@@ -170,8 +172,8 @@ def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
     return remarks
 
 
-def _put_back_model(tensors: dict[str, Any], network: Network) -> None:
-    network.model.load_state_dict(fitting_tensors(tensors, network.model.state_dict()))
+def _put_back_model(tensors: dict[str, Any], network: Network, added: Sequence[str] = ()) -> None:
+    network.model.load_state_dict(fitting_tensors(tensors, network.model.state_dict(), added))
 
 
 def _put_back_balancer(state: dict[str, Any], meta: dict[str, Any], config: RunConfig, balancer: Balancer) -> bool:
