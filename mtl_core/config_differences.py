@@ -135,15 +135,18 @@ def _part(key: str, values: dict[str, Any]) -> str:
     return part_title(PART_SORTS[key], values[key]["name"])
 
 
+_TITLES_OF_TASKS: dict[Path, str] = {("optimizer", "lr"): "Learning rate", ("optimizer", "name"): "Optimizer"}
+
+
 def phrase_of(path: Path, value: Any) -> str:
     """A setting with its value, such as ``boxes ×5``, ``7 epochs``, ``learning rate 0.01``, ``1,000 images``, ``no flip``."""
     if path[0] == "tasks" and len(path) > 2:
-        return _PHRASES_OF_TASKS.get(path[2], lambda task, value: f"{task} {_with_value(_spoken(path[-1]), value)}")(path[1], value)
+        return _PHRASES_OF_TASKS.get(path[2], lambda task, value: f"{task} {_with_value(_spoken(_last(path)), value)}")(path[1], value)
     if path in _PHRASES:
         return _PHRASES[path](value)
-    if path[-1] == "name" and len(path) > 1:
+    if _last(path) == "name" and len(path) > 1:
         return _part_in_words(path, value)
-    return _with_value({"lr": "learning rate"}.get(path[-1], _spoken(path[-1])), value)
+    return _with_value({"lr": "learning rate"}.get(_last(path), _spoken(_last(path))), value)
 
 
 def _part_in_words(path: Path, value: Any) -> str:
@@ -197,9 +200,9 @@ def title_of(path: Path) -> str:
     if path in TITLES:
         return TITLES[path]
     if path[0] == "tasks" and len(path) > 1:
-        title = {("optimizer", "lr"): "Learning rate", ("optimizer", "name"): "Optimizer"}.get(path[2:]) or _spoken(path[-1])
+        title = _TITLES_OF_TASKS.get(path[2:]) or _spoken(_last(path))
         return f"{title[:1].upper()}{title[1:]} of {path[1]}" if len(path) > 2 else f"Task {path[1]}"
-    title = {"lr": "learning rate"}.get(path[-1], _spoken(path[-1]))
+    title = {"lr": "learning rate"}.get(_last(path), _spoken(_last(path)))
     group = GROUPS.get(path[-2]) if len(path) > 1 else None
     return f"{title[:1].upper()}{title[1:]}{f' of {group}' if group else ''}"
 
@@ -227,3 +230,8 @@ def _plain_value(value: Any) -> str:
 
 def _spoken(text: Any) -> str:
     return str(text).replace("_", " ")
+
+
+def _last(path: Path) -> str:
+    """The last key. A path is never empty."""
+    return path[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -94,7 +94,8 @@ def first_convolution(network: nn.Module, channels: int, stride: int | None = No
     """Give the first convolution of a network other input channels, and another stride where ``stride`` says so. Nothing changes where it fits."""
     name, old = next((name, module) for name, module in network.named_modules() if isinstance(module, nn.Conv2d))
     if channels != old.in_channels:
-        new = nn.Conv2d(channels, old.out_channels, old.kernel_size, old.stride, old.padding, bias=old.bias is not None)
+        shape: Any = (old.kernel_size, old.stride, old.padding)  # torch types them as tuples of any length
+        new = nn.Conv2d(channels, old.out_channels, *shape, bias=old.bias is not None)
         nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
         if new.bias is not None:
             nn.init.zeros_(new.bias)

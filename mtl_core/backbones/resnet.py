@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 from torch import nn
@@ -40,7 +40,7 @@ class ResNet18(Backbone):
 
     def __init__(self, options: ResNetOptions, image_shape: tuple[int, int, int]):
         super().__init__()
-        network = self.make(weights=None)
+        network: Any = self.make(weights=None)
         published = {id(tensor): name for name, tensor in network.state_dict(keep_vars=True).items()}
         channels = image_shape[0]
         if options.small_images:

@@ -102,6 +102,7 @@ class _Patches(nn.Module):
         self.project = nn.Conv2d(channels, width, patch, stride=patch)
         fan_in = channels * patch**2
         nn.init.trunc_normal_(self.project.weight, std=fan_in**-0.5)
+        assert self.project.bias is not None
         nn.init.zeros_(self.project.bias)
         self.positions = nn.Parameter(torch.empty(1, width, *grid).normal_(std=0.02))
 

@@ -179,4 +179,4 @@ def _root(function: Callable[[float], float], low: float, high: float) -> float:
         return low
     if known(high) >= 0:
         return high
-    return brentq(known, low, high, xtol=1e-10)
+    return cast("float", brentq(known, low, high, xtol=1e-10))

@@ -27,8 +27,8 @@ def download(url: str, checksum: str, folder: Path, progress: Progress) -> Path:
 
     pooch.get_logger().setLevel("WARNING")
     name = url.rsplit("/", 1)[-1]
-    bar = _Bar(lambda share, what: progress(share, f"downloading {name}: {what}"))
-    loader = pooch.HTTPDownloader(progressbar=bar, timeout=_TIMEOUT, chunk_size=_CHUNK)
+    bar: Any = _Bar(lambda share, what: progress(share, f"downloading {name}: {what}"))
+    loader: Any = pooch.HTTPDownloader(progressbar=bar, timeout=_TIMEOUT, chunk_size=_CHUNK)
     registry = pooch.create(folder, base_url="", registry={name: checksum}, urls={name: url}, retry_if_failed=RETRIES)
     return Path(registry.fetch(name, downloader=loader))
 

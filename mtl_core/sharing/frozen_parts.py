@@ -32,7 +32,7 @@ def freeze(model: MultiTaskModel, config: RunConfig, epoch: int) -> bool:
     turned_off = [parameter for parameter in every.values() if parameter.requires_grad]  # a scheme may have frozen some itself
     for parameter in turned_off:
         parameter.requires_grad_(False)
-    model.__dict__["_turned_off"], model.frozen = tuple(turned_off), tuple(frozen)
+    vars(model)["_turned_off"], model.frozen = tuple(turned_off), tuple(frozen)
     return {id(parameter) for parameter in before} != {id(parameter) for parameter in turned_off}
 
 

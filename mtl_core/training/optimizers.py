@@ -55,7 +55,7 @@ def make_optimizer(
     factors = factors or {}
     slowed = sorted({factors[id(p)] for p in parameters if factors.get(id(p), 1.0) != 1})
     whole = [p for p in parameters if factors.get(id(p), 1.0) == 1]
-    groups = _groups(config, whole, undecayed)
+    groups: list[dict[str, Any]] = _groups(config, whole, undecayed)
     for factor in slowed:
         own = [p for p in parameters if factors.get(id(p), 1.0) == factor]
         groups += [group | {"lr_factor": factor} for group in _groups(config, own)]

@@ -66,13 +66,13 @@ def _controls(tasks: dict[str, Any], chosen: list[Any]) -> tuple[list[str], bool
     with st.container(key="compare_controls", horizontal=True, vertical_alignment="bottom", gap="medium"):
         before = [name for name in st.session_state.get("compare.metrics", []) if name in titles] or [MAIN]
         hold("compare.metrics", before)
-        kept = {"persist_state": "session"}
-        metrics = st.multiselect("Metrics", list(titles), before, key="compare.metrics", format_func=titles.get, width=330, **kept)
+        kept: dict[str, Any] = {"persist_state": "session"}
+        metrics = st.multiselect("Metrics", list(titles), before, key="compare.metrics", format_func=words.text_of(titles), width=330, **kept)
         names = {NO_BASELINE: NO_BASELINE} | {run.id: f"{run.name} · {run.id[-4:]}" for run in chosen}
         first = hold_first("compare.baseline", NO_BASELINE, list(names))
         about = "Subtracts this run, or its group of seeds, from all others."
         place = list(names).index(first)
-        baseline = st.selectbox("Baseline", list(names), place, key="compare.baseline", format_func=names.get, help=about, width=330)
+        baseline = st.selectbox("Baseline", list(names), place, key="compare.baseline", format_func=words.text_of(names), help=about, width=330)
         with st.container(width="content", gap="small"):
             about = "One line with a band for runs that differ only in their seed."
             by_seed = st.toggle("Group seeds", value=True, key="compare.by_seed", help=about, **kept)
@@ -113,7 +113,8 @@ def _names(info: dict[str, Any], metrics: list[str]) -> list[str]:
 
 
 def _direction(metric: dict[str, Any]) -> str:
-    return {True: "; above 0 is better than the baseline", False: "; below 0 is better than the baseline"}.get(metric.get("higher_is_better"), "")
+    way = metric.get("higher_is_better")
+    return "" if way is None else f"; {'above' if way else 'below'} 0 is better than the baseline"
 
 
 def _chart(groups: list[Group], frames: dict[str, Any], key: str, view: View, baseline: Group | None, *, share: bool, height: int = 210) -> Any:
@@ -142,7 +143,7 @@ def _any_value(store: RunStore, chosen: list[Any], groups: list[Group], baseline
         return
     first = hold_first("compare.key", keys[0], keys)
     titles = {key: title_of_scalar(key, about[key]) for key in keys}
-    key = st.selectbox("Recorded value", keys, keys.index(first), key="compare.key", width=420, format_func=titles.get)
+    key = st.selectbox("Recorded value", keys, keys.index(first), key="compare.key", width=420, format_func=words.text_of(titles))
     st.caption(described(key, about[key]))
     chart = _chart(groups, frames, key, view, baseline, share=is_share(about[key]), height=320)
     plot(prepared(chart, f"{titles[key]} of the selected runs"), key="compare.chart")

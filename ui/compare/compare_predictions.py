@@ -59,7 +59,7 @@ def same_images(store: RunStore, runs: list[Any]) -> tuple[list[Any], list[Any]]
     """The runs whose probe images are those of the first run, and the others."""
     probes = {run.id: _images(store, run) for run in runs}
     first = next((images for images in probes.values() if images is not None), None)
-    same = [run for run in runs if first is not None and probes[run.id] is not None and _shown_alike(first, probes[run.id])]
+    same = [run for run in runs if first is not None and (images := probes[run.id]) is not None and _shown_alike(first, images)]
     return same or runs[:1], [run for run in runs if run not in (same or runs[:1])]
 
 

@@ -34,7 +34,7 @@ def results(entries: list[Entry], table: pd.DataFrame, better: dict[str, bool]) 
     """
     reference = reference_of(entries)
     st.subheader("Results", anchor=False)
-    beside = [column for column in table if column.endswith((" test", " best epoch"))]
+    beside = [column for column in map(str, table) if column.endswith((" test", " best epoch"))]
     _draw(table.drop(columns=beside), better, entries)
     if beside:
         st.markdown("**On test, and the best epochs**")

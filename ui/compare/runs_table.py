@@ -138,7 +138,7 @@ def _head(name: str) -> str:
 
 def _columns(table: pd.DataFrame) -> list[str]:
     """Draw the choice of the columns; returns those to show, in the order in which they were chosen. The session keeps them."""
-    offered = [name for name in table if name not in ("pin", "name")]
+    offered = [name for name in map(str, table) if name not in ("pin", "name")]
     key = "compare.columns"
     first = [name for name in offered if not name.endswith(" last") and name not in HIDDEN_AT_FIRST]
     known = st.session_state.setdefault("compare.columns_offered", [])

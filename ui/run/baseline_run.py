@@ -28,7 +28,7 @@ def choose_baseline(store: RunStore, run: Any) -> tuple[str, str]:
     key = f"baseline.{run.id}"
     value = hold_first(key, first, list(names))
     about = "The values of this run on val are drawn in grey behind the curves. A pinned run is chosen at first."
-    chosen = st.selectbox("Baseline", list(names), list(names).index(value), key=key, format_func=names.get, help=about)
+    chosen = st.selectbox("Baseline", list(names), list(names).index(value), key=key, format_func=words.text_of(names), help=about)
     if not chosen:
         return NONE, ""
     name = next(other.name for other in offered if other.id == chosen)

@@ -30,7 +30,7 @@ def export_dialog(run_ids: list[str]) -> None:
     store = run_store()
     run = store.get(run_ids[0])
     with st.container(horizontal=True):
-        kept = {"icon": ":material/download:", "on_click": "ignore"}
+        kept: dict[str, Any] = {"icon": ":material/download:", "on_click": "ignore"}
         st.download_button("Scalars as CSV", lambda: _csv(store, run.id), file_name=f"{run.id}-scalars.csv", mime="text/csv", key="csv", **kept)
         st.download_button("Settings as YAML", run.config.to_yaml(), file_name=f"{run.id}.yaml", mime="text/yaml", key="yaml", **kept)
         full_log_button(store, run, key="log.file")

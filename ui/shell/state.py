@@ -122,7 +122,7 @@ def write(path: tuple[str, ...], value: Any) -> None:
 
 def choose_part(path: tuple[str, ...], name: str) -> None:
     """Set the part at a path, with its default options."""
-    write(path, BackboneConfig(name=name).model_dump(mode="json") if path == ("backbone",) else {"name": name})
+    write(path, BackboneConfig.model_validate({"name": name}).model_dump(mode="json") if path == ("backbone",) else {"name": name})
 
 
 def keep_task(name: str, chosen: bool, order: list[str]) -> None:

@@ -215,7 +215,7 @@ class _Examination:
                     self.findings.add(outcome, kind, key, sentence, target.name)
                 if boxes:
                     self.told.add(key)
-                    cleaned[id(target.values[key])] = value
+                    cleaned[id(target.values[key])] = None if value is None else np.asarray(value)
                 if value is not None:
                     kept[key] = value
                     self.dense[target.name, key] = digest
