@@ -17,7 +17,7 @@ from mtl_core.runs.store import RunStore
 from ui.run.failure_card import full_log_button
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
-from ui.shell.state import run_store
+from ui.shell.state import EXPORT, run_store
 from ui.train.preset_changes import as_command, as_fork_command, nearest_preset
 
 POLL_SECONDS = 1.0
@@ -25,10 +25,24 @@ NETWORKS = ("model", "onnx", "torch_export", "coco", "masks", "predictions", "zi
 EVERYTHING = ("Everything, one zip", "All exports in this list that this run has data for.")
 
 
-def export_dialog(run_ids: list[str]) -> None:
-    """Draw what the export dialog of a run holds: quick downloads, the form, and the files that were created."""
+def export_panel(run_id: str) -> None:
+    """Draw the export panel, if the Export button of the run's header opened it: quick downloads, the form, and the files that were created."""
+    asked = st.session_state.get("dialog") or {}
+    if asked.get("kind") == EXPORT and asked["runs"] == [run_id]:
+        with st.container(border=True, key="export"):
+            _panel(run_id)
+
+
+def _close() -> None:
+    st.session_state.pop("dialog", None)
+
+
+def _panel(run_id: str) -> None:
     store = run_store()
-    run = store.get(run_ids[0])
+    run = store.get(run_id)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.subheader("Export", anchor=False, width="content")
+        st.button("Close", icon=":material/close:", type="tertiary", key="export.close", on_click=_close)
     with st.container(horizontal=True):
         kept: dict[str, Any] = {"icon": ":material/download:", "on_click": "ignore"}
         st.download_button("Scalars as CSV", lambda: _csv(store, run.id), file_name=f"{run.id}-scalars.csv", mime="text/csv", key="csv", **kept)

@@ -10,7 +10,7 @@ from mtl_core.runs import actions, claims, jobs, resume_and_fork
 from mtl_core.runs.store import RunStore
 from ui.compare.race_link import race_links
 from ui.shell import words
-from ui.shell.state import go_to, last_refusal, open_dialog, run_action
+from ui.shell.state import EXPORT, go_to, last_refusal, open_dialog, run_action
 
 FAILS_AGAIN = ("config", "non_finite", "out_of_memory")  # kinds of failure that the same settings probably repeat
 MENU = {
@@ -38,7 +38,7 @@ def action_bar(store: RunStore, run: Any) -> None:
             _resume_fork_and_clone(store, run, status)
         if run.info:
             about = "Files of this run: network, metrics, predictions, report."
-            click = {"on_click": open_dialog, "args": ("export", [run.id])}
+            click = {"on_click": open_dialog, "args": (EXPORT, [run.id])}
             st.button("Export", icon=":material/download:", key=f"export.{run.id}", help=about, **click)
         _menu(store, run)
         race_links([run])

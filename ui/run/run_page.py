@@ -13,7 +13,7 @@ from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
 from ui.drawing.run_charts import colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
 from ui.evaluation.evaluation_tab import asked_view, evaluation_tab, view_choice
 from ui.run.baseline_run import choose_baseline, with_baseline
-from ui.run.export_panel import copy_as
+from ui.run.export_panel import copy_as, export_panel
 from ui.run.failure_card import ending_card
 from ui.run.gradient_charts import gradient_panels, ownership_panel
 from ui.run.next_steps import next_steps
@@ -51,8 +51,10 @@ def show_run(run_id: str) -> None:
         if every is None:
             with st.container():
                 polling_strip(run.id)
+                export_panel(run.id)  # outside the live part, whose refresh could lose a download
                 st.fragment(_still)(run.id, view)
         else:
+            export_panel(run.id)
             st.fragment(_live, run_every=every)(run.id, every, view)
     if view == "training" or not run.info:
         with st.container():

@@ -9,10 +9,9 @@ import streamlit as st
 from mtl_core.runs import actions
 from mtl_core.runs.store import RunStore
 from ui.data.data_delete import delete_data
-from ui.run.export_panel import export_dialog
 from ui.shell import words
 from ui.shell.error_boundary import is_ours
-from ui.shell.state import go_to, last_refusal, listing, run_action, run_store
+from ui.shell.state import EXPORT, go_to, last_refusal, listing, run_action, run_store
 
 SHOWN_NAMES = 8  # of the runs to delete; a longer list is cut
 
@@ -22,6 +21,8 @@ def draw_dialog() -> None:
     asked = st.session_state.get("dialog")
     if not asked:
         return
+    if asked["kind"] == EXPORT:
+        return
     if asked["kind"] == "delete_data":
         st.dialog("Delete this data set?", on_dismiss=close)(delete_data)(asked["runs"][0])
         return
@@ -29,9 +30,8 @@ def draw_dialog() -> None:
     if not runs:
         close()
         return
-    dialogs = {"describe": ("Name, note and tags", _describe), "delete": (_delete_title(runs), _delete), "export": ("Export", export_dialog)}
-    title, draw = dialogs[asked["kind"]]
-    st.dialog(title, width="large" if asked["kind"] == "export" else "small", on_dismiss=close)(draw)([run.id for run in runs])
+    title, draw = {"describe": ("Name, note and tags", _describe), "delete": (_delete_title(runs), _delete)}[asked["kind"]]
+    st.dialog(title, on_dismiss=close)(draw)([run.id for run in runs])
 
 
 def close() -> None:
