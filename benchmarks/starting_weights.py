@@ -1,6 +1,6 @@
 """What are trained starting weights worth on few photographs? EfficientNet-Lite0 on Oxford-IIIT Pet: frozen, trained, and from random values.
 
-    python -m benchmarks.starting_weights --root FOLDER [--size 96] [--epochs 20] [--seeds 1]
+    python -m benchmarks.starting_weights --root FOLDER [--size 96] [--epochs 5] [--seeds 1]
 
 FOLDER holds the set in torchvision's layout; it may have fewer breeds. Each way is a run of the same settings (breed, trimap and head box in one
 network), timed from the start to the end of training, evaluations included. The checkpoint is chosen on val; test is measured once, at the end.
@@ -38,7 +38,7 @@ def config_of(way: str, arguments: argparse.Namespace, seed: int) -> RunConfig:
             "tasks": {"breed": {}, "trimap": {}, "head": {}},
             "backbone": {"name": "efficientnet_lite0", **WAYS[way]},
             "epochs": arguments.epochs,
-            "batch_size": 16,
+            "batch_size": 8,
             "optimizer": {"name": "adamw", "lr": 3e-3},
             "augmentation": {"flip": True},
             "select_by": ["breed"],
@@ -72,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", required=True)
     parser.add_argument("--size", type=int, default=96)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--cache", default="")

@@ -173,7 +173,7 @@ def _tasks(setup: Setup, batch: Batch) -> dict[str, TaskFinding]:
             reached = [torch.linalg.vector_norm(gradient.float()) for gradient in gradients if gradient is not None]
             norm = float(torch.linalg.vector_norm(torch.stack(reached))) if reached else math.nan
         labelled = len(batch.images) if kind.is_self_supervised else int(batch.labelled[kind.task.target].sum())
-        found[name] = TaskFinding(labelled, float(loss) if is_present else math.nan, norm)
+        found[name] = TaskFinding(labelled, float(loss.detach()) if is_present else math.nan, norm)
     return with_suggestions(found)
 
 
