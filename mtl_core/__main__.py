@@ -25,6 +25,7 @@ from mtl_core.cli.list_commands import data, presets, runs
 from mtl_core.cli.output import complain, complain_of, json_refusals, say
 from mtl_core.cli.part_commands import parts
 from mtl_core.cli.predict_commands import predict
+from mtl_core.cli.preflight_commands import preflight
 from mtl_core.cli.resume_commands import fork, resume
 from mtl_core.cli.study_commands import study
 from mtl_core.cli.train_commands import queue, race, train
@@ -44,6 +45,7 @@ for command in (
     ui,
     serve,
     train,
+    preflight,
     resume,
     fork,
     pause,

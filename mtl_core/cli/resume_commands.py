@@ -36,13 +36,15 @@ def resume(run_id: str, epochs: int | None, as_json: bool) -> int:
 @click.argument("run_id", metavar="RUN")
 @click.option("--epoch", metavar="K", help="The kept epoch to start from: a number, 'best' or 'last'.")
 @click.option("--list", "only_list", is_flag=True, help="List the kept epochs and exit.")
+@click.option("--add-task", "added", metavar="NAME", multiple=True, help="Add a task; what the network has is frozen. Repeatable.")
 @SET
 @JSON
-def fork(run_id: str, epoch: str | None, only_list: bool, assignments: tuple[str, ...], as_json: bool) -> int:
+def fork(run_id: str, epoch: str | None, only_list: bool, added: tuple[str, ...], assignments: tuple[str, ...], as_json: bool) -> int:
     """Train a new run from RUN's state after epoch K with other settings.
 
     A fork can change loss weights, balancing, optimizer, schedule, augmentation and epochs (the new total), and can remove tasks
-    (--set tasks.boxes=null). Ctrl-C and the exit codes are those of 'train'.
+    (--set tasks.boxes=null). With --add-task the backbone and the old heads are frozen, a new head is trained, and the old tasks' outputs stay the
+    same to the last bit. Ctrl-C and the exit codes are those of 'train'.
     """
     if only_list:
         return _list_kept(run_id, as_json)
@@ -53,7 +55,8 @@ def fork(run_id: str, epoch: str | None, only_list: bool, assignments: tuple[str
         store = open_store()
         parent = store.get(run_id)
         number = resume_and_fork.kept_at(store, parent.id, epoch).epoch
-        config = check_config(resume_and_fork.fork_config(parent, number, assignments))
+        changes = resume_and_fork.adding(parent, added) if added else []
+        config = check_config(resume_and_fork.fork_config(parent, number, [*changes, *assignments]))
         return ForegroundRun(store, config, lambda held: resume_and_fork.fork(store, parent.id, number, config, held=held))
 
     return train_in_foreground(prepare, as_json)

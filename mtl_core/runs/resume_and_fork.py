@@ -145,7 +145,7 @@ def checked_fork(parent: Run, epoch: int, config: RunConfig) -> RunConfig:
     ]
     for task in config.tasks:
         if task not in parent.config.tasks:
-            problems += _adding_problems(parent, task)
+            problems += _adding_problems(parent, config, task)
         elif parent.config.tasks[task].options != config.tasks[task].options:
             problems.append(Problem(f"tasks.{task}", "a fork can change a task's loss_weight, not its other options"))
         elif parent.config.tasks[task].label_fraction != config.tasks[task].label_fraction:
@@ -166,11 +166,14 @@ def checked_fork(parent: Run, epoch: int, config: RunConfig) -> RunConfig:
     return config
 
 
-def _adding_problems(parent: Run, task: str) -> list[Problem]:
+def _adding_problems(parent: Run, config: RunConfig, task: str) -> list[Problem]:
     """Why a task cannot be added to a trained network."""
     from mtl_core.sharing import SHARING_SCHEMES
 
     name, known = parent.config.sharing.name, ", ".join(parent.config.tasks)
+    if config.backbone.freeze != "all" or config.backbone.freeze_epochs is not None:
+        message = f"the parent was not trained on it; it has {known}. A fork can add a task only if the backbone is frozen (backbone.freeze: all)"
+        return [Problem(f"tasks.{task}", message)]
     scheme = SHARING_SCHEMES.load(name, "sharing.name")
     if not scheme.can_add_tasks:
         fitting = ", ".join(each for each in SHARING_SCHEMES if SHARING_SCHEMES.load(each).can_add_tasks)

@@ -21,6 +21,7 @@ from mtl_core.config import RunConfig
 from mtl_core.errors import DeviceError, Problem
 
 WORTH_IT = 0.95  # a setting must take at most this share of the best earlier time, or noise would decide
+HOPELESS, HOPELESS_SECONDS = 4, 3.0  # a candidate whose first step takes so many times the fastest's, and so long, is not timed again
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,13 @@ def tune_allocator() -> None:
 def _fastest(candidates: list[Execution], model: nn.Module, step: Callable[[nn.Module, Execution], None]) -> Execution:
     """The candidate with the fastest of three steps, after one to warm up. Candidates take turns, so that other load slows all alike."""
     timed = [copy.deepcopy(model).to(memory_format=candidate.memory_format) for candidate in candidates]
-    rounds = [[_time(candidate, copied, step) for candidate, copied in zip(candidates, timed, strict=True)] for _ in range(4)]
-    seconds = [min(own) for own in zip(*rounds[1:], strict=True)]
+    first = [_time(candidate, copied, step) for candidate, copied in zip(candidates, timed, strict=True)]
+    limit = max(HOPELESS_SECONDS, HOPELESS * min(first))
+    rounds = [
+        [_time(candidate, copied, step) if once <= limit else once for candidate, copied, once in zip(candidates, timed, first, strict=True)]
+        for _ in range(3)
+    ]
+    seconds = [min(own) for own in zip(*rounds, strict=True)]
     best = 0
     for place, own in enumerate(seconds):
         if own <= WORTH_IT * seconds[best]:
