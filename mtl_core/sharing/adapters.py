@@ -37,6 +37,7 @@ class Adapters(StagedSharing):
     title: ClassVar[str] = "Adapters"
     summary: ClassVar[str] = "One shared network. After every stage, a small module per task corrects what the task reads."
     can_add_tasks: ClassVar[bool] = True
+    parts_by_task: ClassVar[tuple[str, ...]] = ("heads", "adapters")
     Options = AdaptersOptions
     options: AdaptersOptions
 

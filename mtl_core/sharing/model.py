@@ -89,6 +89,7 @@ class MultiTaskModel(nn.Module, ABC):
     summary: ClassVar[str]
     has_shared_features: ClassVar[bool] = False
     can_add_tasks: ClassVar[bool] = False  # a task that is added to a trained network leaves what the others compute as it is
+    parts_by_task: ClassVar[tuple[str, ...]] = ("heads",)  # modules with an entry for each task, under the task's name
     Options: ClassVar[type[SharingOptions]] = SharingOptions
     options: SharingOptions
 

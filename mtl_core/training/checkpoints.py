@@ -173,7 +173,8 @@ def _put_back(loaded: Loaded, setup: Setup) -> list[str]:
 
 
 def _put_back_model(tensors: dict[str, Any], network: Network, added: Sequence[str] = ()) -> None:
-    network.model.load_state_dict(fitting_tensors(tensors, network.model.state_dict(), added))
+    new = [f"{part}.{task}." for part in network.model.parts_by_task for task in added]
+    network.model.load_state_dict(fitting_tensors(tensors, network.model.state_dict(), new))
 
 
 def _put_back_balancer(state: dict[str, Any], meta: dict[str, Any], config: RunConfig, balancer: Balancer) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtl_core.errors import TrainingError
@@ -12,17 +12,16 @@ class OtherNetworkError(TrainingError):
     """A checkpoint's tensors do not fit the network."""
 
 
-def fitting_tensors(saved: Mapping[str, Any], wanted: Mapping[str, Any], new: Iterable[str] = ()) -> dict[str, Any]:
+def fitting_tensors(saved: Mapping[str, Any], wanted: Mapping[str, Any], new: Sequence[str] = ()) -> dict[str, Any]:
     """The tensors of ``saved`` that ``wanted`` (a ``state_dict``) names. ``saved`` may hold more: a fork may leave out tasks of its parent.
 
     Args:
-        new: tasks that ``saved`` does not have; their own modules keep the values of ``wanted``.
+        new: beginnings of the names of tensors that ``saved`` does not have, such as ``heads.depth.``; they keep the values of ``wanted``.
 
     Raises:
         OtherNetworkError: a tensor is missing or has another shape; the message names it.
     """
-    added = tuple(f"{part}.{task}." for part in ("heads", "adapters") for task in new)
-    own = {name: tensor for name, tensor in wanted.items() if added and name.startswith(added)}
+    own = {name: tensor for name, tensor in wanted.items() if name.startswith(tuple(new))}
     for name, tensor in wanted.items():
         if name in own:
             continue
