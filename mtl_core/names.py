@@ -1,10 +1,12 @@
-"""The rule for task names, shared by config, import, page and command line."""
+"""The rules for names of tasks and titles of runs and studies, shared by config, import, page and command line."""
 
 from __future__ import annotations
 
 import unicodedata
 
 LONGEST_TASK_NAME = 60
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # control and format characters, halves of a pair, private use, separators of lines
+_JOINERS = "\u200c\u200d"  # Persian and Indian scripts and composed emoji need them
 _BESIDE_LETTERS = "_- "  # and digits of any script
 
 
@@ -26,6 +28,21 @@ def task_name_problem(name: object) -> str:
         return f"the task name '{shown}' has characters that a task name cannot have ({listed}); {rule}. Rename the task"
     if not _is_letter(name[0]) or name != name.strip() or "  " in name:
         return f"the task name '{shown}' begins with a sign or has spaces at an end or beside each other; {rule}. Rename the task"
+    return ""
+
+
+def title_problem(title: str, longest: int) -> str:
+    """Why ``title`` cannot be the title of a run or a study, as a sentence; empty if it can.
+
+    A title is one line of printable characters of any script. Control characters and marks that turn the direction of writing are refused,
+    because lists and terminals would show another text than the one that is stored.
+    """
+    hidden = list(dict.fromkeys(character for character in title if unicodedata.category(character) in _UNSEEN and character not in _JOINERS))
+    if hidden:
+        listed = " ".join(f"U+{ord(character):04X}" for character in hidden[:5])
+        return f"expected one line of printable characters, found characters that no list can show ({listed}); remove them"
+    if len(title) > longest:
+        return f"expected one line of at most {longest} characters, found {len(title)}; shorten it"
     return ""
 
 

@@ -9,9 +9,18 @@ from torch import nn
 from mtl_core.config import RunConfig, task_of
 from mtl_core.data.imports.formats import Targets
 from mtl_core.errors import ConfigError, DataError
-from mtl_core.names import LONGEST_TASK_NAME, suggested_task_name, task_name_problem
+from mtl_core.names import LONGEST_TASK_NAME, suggested_task_name, task_name_problem, title_problem
+from mtl_core.runs import actions
+from mtl_core.runs.store import open_store
 from mtl_core.sharing.heads import Heads
+from mtl_core.studies import study as studies
 from mtl_core.training.check import problems
+
+
+@pytest.fixture
+def store(home):
+    return open_store(home)
+
 
 GOOD = ["digit", "type", "values", "b__c", "Größe 2", "分类", "वर्ग", "2nd", "a-b", "x" * LONGEST_TASK_NAME]
 BAD = ["", " a", "a ", "a  b", "-a", "_a", "x.y", "x/y", "x\\y", "..", "<b>", "a{}", "a:b", "a'b", 'a"b', "a\nb", "a\x00b", "a\u202eb"]
@@ -49,6 +58,27 @@ def test_a_suggested_name_is_a_good_one(text):
 
 def test_letters_of_all_scripts_stay_in_a_suggestion():
     assert [suggested_task_name(text) for text in ("天气", "Größe (cm)", "sky.type")] == ["天气", "Größe_cm", "sky_type"]
+
+
+@pytest.mark.parametrize("title", ["Größe 2", "分类　一", "می\u200cخواهم", "👩\u200d🔬 run", "a\u00a0b", "<b>x</b> $1$ =1+1", "x" * 120])
+def test_a_title_may_hold_anything_that_is_seen(title, store):
+    assert title_problem(title, 120) == ""
+    run = store.create(config_with("ink").model_copy(update={"name": title}))
+    assert store.get(run.id).name == title
+    assert actions.rename(store, run.id, f"{title[:119]}!").name == f"{title[:119]}!"
+
+
+@pytest.mark.parametrize("title", ["a\nb", "a\x00b", "a\x1b[2Jb", "a\u202eb", "a\u2028b", "a\ue000b"])
+def test_a_title_with_what_no_list_can_show_is_refused_at_every_door(title, store):
+    config = config_with("ink").model_copy(update={"name": title})
+    assert next(problem.message for problem in problems(config) if problem.field == "name").startswith("expected one line of printable characters")
+    run = store.create(config_with("ink"))
+    with pytest.raises(ConfigError, match="printable"):
+        actions.rename(store, run.id, title)
+    with pytest.raises(ConfigError, match="printable"):
+        actions.set_tags(store, run.id, [title])
+    with pytest.raises(ConfigError, match="printable"):
+        studies.draft("share", config, {}, [0])
 
 
 def test_the_task_of_a_change_may_hold_any_sign():

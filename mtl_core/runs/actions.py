@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from mtl_core.errors import ConfigError, NotPossibleError, Problem
+from mtl_core.names import title_problem
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.run_rows import QUEUE_ORDER
@@ -173,8 +174,8 @@ def _describe(store: RunStore, run_id: str, **values: Any) -> Run:
 
 def _line(field: str, text: str, longest: int) -> str:
     text = text.strip()
-    if len(text) > longest or any(ord(letter) < 32 for letter in text):
-        raise ConfigError(Problem(field, f"expected one line of at most {longest} characters, found {len(text)}; shorten it"))
+    if problem := title_problem(text, longest):
+        raise ConfigError(Problem(field, problem))
     return text
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError, NotPossibleError, Problem, StoreError
+from mtl_core.names import title_problem
 from mtl_core.registry import validated
 from mtl_core.runs import actions
 from mtl_core.runs.actions import LONGEST_TITLE
@@ -135,6 +136,8 @@ def draft(kind: str, base: RunConfig, settings: dict[str, Any], seeds: Sequence[
         raise ConfigError(Problem("seeds", f"expected different whole numbers from 0 to 2147483647, at least one; found {list(seeds)}"))
     settled = {key: None if getattr(base, key) == OPEN else getattr(base, key) for key in ("precision", "layout")}
     title = (title or base.name or base.subject()).strip()[:LONGEST_TITLE]
+    if problem := title_problem(title, LONGEST_TITLE):
+        raise ConfigError(Problem("title", problem))
     study = Study("", kind, title, time.time(), "new", base, checked, tuple(seeds), **settled)  # type: ignore[arg-type]
     if len(study.cells) * len(seeds) > MOST_RUNS:
         raise ConfigError(Problem("seeds", f"{len(study.cells)} cells with {len(seeds)} seeds are more than {MOST_RUNS} runs"))

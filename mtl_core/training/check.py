@@ -14,7 +14,7 @@ from mtl_core.data.dataset import Task
 from mtl_core.data.preprocessing.preprocessed import Preprocessed
 from mtl_core.data.target_geometry import resize_misfits
 from mtl_core.errors import ConfigError, Problem
-from mtl_core.names import task_name_problem
+from mtl_core.names import task_name_problem, title_problem
 from mtl_core.registry import unknown_name
 from mtl_core.tasks import SELF_SUPERVISED
 from mtl_core.training import memory
@@ -30,6 +30,8 @@ T = TypeVar("T")
 def problems(config: RunConfig) -> list[Problem]:
     """Every problem that keeps a config from training on this machine; empty if there is none. Reads no images."""
     found = [Problem("tasks", problem) for name in config.tasks if (problem := task_name_problem(name))]
+    if problem := title_problem(config.name, len(config.name)):  # the length is checked by the config itself
+        found.append(Problem("name", problem))
     device = _try(lambda: resolve_device(config.device), found)
     balancing, update = _try(lambda: balancing_part(config), found), _try(lambda: update_part(config), found)
     try:

@@ -149,7 +149,7 @@ def test_a_name_of_ones_own_replaces_the_configs_until_it_is_emptied(store, conf
     assert actions.rename(store, run.id, "  mine  ").name == "mine"
     assert actions.rename(store, run.id, "x" * actions.LONGEST_TITLE).name == "x" * actions.LONGEST_TITLE
     for wrong in ("x" * (actions.LONGEST_TITLE + 1), "two\nlines", "a\x00b"):
-        with pytest.raises(ConfigError, match="name: expected one line of at most 120 characters"):
+        with pytest.raises(ConfigError, match="name: expected one line of"):
             actions.rename(store, run.id, wrong)
     assert store.get(run.id).name == "x" * actions.LONGEST_TITLE
     assert actions.rename(store, run.id, " ").name == "from config"
