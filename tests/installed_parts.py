@@ -255,7 +255,7 @@ def use(group: str, folder: Path) -> None:
         walk.advance(1)
         assert [round(value, 6) for value in walk.points[1]] == [-0.05, -0.05]
     elif group == "mtl_core.study_kinds":
-        from mtl_core.studies.study import draft
+        from mtl_core.studies.study_actions import draft
 
         assert [cell.config.epochs for cell in draft("theirs", RunConfig.from_dict(PLAIN), {}, [0]).cells] == [1, 2]
     else:

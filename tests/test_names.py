@@ -13,7 +13,7 @@ from mtl_core.names import LONGEST_TASK_NAME, suggested_task_name, task_name_pro
 from mtl_core.runs import actions
 from mtl_core.runs.store import open_store
 from mtl_core.sharing.heads import Heads
-from mtl_core.studies import study as studies
+from mtl_core.studies import study_actions as studies
 from mtl_core.training.check import problems
 
 

@@ -73,7 +73,7 @@ def new(
     labels    which labels next
     axes      any settings (--axis)
     """
-    from mtl_core.studies import study as studies
+    from mtl_core.studies import study_actions as studies
     from mtl_core.studies.estimate import estimate
 
     check_one_given(config_file, preset)
@@ -106,7 +106,7 @@ def run(study_id: str, only_queue: bool, more_seeds: int, retry_failed: bool, as
 
     Exit code: 0 every run has finished or is queued, 1 a run failed or was stopped, 130 after Ctrl-C; then the same command goes on.
     """
-    from mtl_core.studies import study as studies
+    from mtl_core.studies import study_actions as studies
 
     with json_refusals(as_json):
         store = open_store()
@@ -131,7 +131,7 @@ def run(study_id: str, only_queue: bool, more_seeds: int, retry_failed: bool, as
 
 def _train(store: RunStore, study_id: str, report: Callable[[str], None]) -> int:
     """Train the study's queued runs, and wait for those that other processes train. Returns 130 after a signal, else 0."""
-    from mtl_core.studies import study as studies
+    from mtl_core.studies import study_actions as studies
 
     def waiting() -> list[Any]:
         study_cells.resume_interrupted(store)
@@ -157,7 +157,7 @@ def _is_ending() -> bool:
 @JSON
 def list_studies(as_json: bool) -> None:
     """List the studies, newest first."""
-    from mtl_core.studies import study as studies
+    from mtl_core.studies import study_actions as studies
 
     with json_refusals(as_json):
         store = open_store()
@@ -179,7 +179,7 @@ def list_studies(as_json: bool) -> None:
 @JSON
 def show(study_id: str, as_json: bool) -> None:
     """Show the cells of STUDY, the state of their runs, and what is left."""
-    from mtl_core.studies import study as studies
+    from mtl_core.studies import study_actions as studies
     from mtl_core.studies.estimate import estimate
 
     with json_refusals(as_json):
@@ -262,7 +262,7 @@ def _assignment(text: str, name: str, example: str) -> tuple[str, str]:
 
 
 def _answer(study_id: str, on_test: bool, as_json: bool) -> Answer:
-    from mtl_core.studies import study as studies
+    from mtl_core.studies import study_actions as studies
     from mtl_core.studies.answer import answer_of
 
     with json_refusals(as_json):
@@ -330,7 +330,7 @@ def _as_json(found: Study) -> dict[str, Any]:
 
 
 def _runs_as_json(store: RunStore, found: Study) -> list[dict[str, Any]]:
-    from mtl_core.studies.study import runs_of
+    from mtl_core.studies.study_actions import runs_of
 
     return [{"cell": cell, "seed": seed, "run": each.id, "status": each.status.value} for (cell, seed), each in runs_of(store, found).items()]
 

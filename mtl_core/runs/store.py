@@ -12,40 +12,34 @@ The training thread writes through ``append``. Requests to a run go through ``mt
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
-import re
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from mtl_core.atomic_files import write_text
 from mtl_core.config import RunConfig
-from mtl_core.errors import RunNotFoundError, RunTakenError, StoreError
+from mtl_core.errors import RunTakenError, StoreError
 from mtl_core.runs.process_singletons import process_slot
-from mtl_core.runs.run_record import LogLine, Run
+from mtl_core.runs.run_reading import RunReading
+from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.database import Database, check_folder, open_database
 from mtl_core.runs.sql.event_writer import Pending, write_event, write_pending, write_progress_time
-from mtl_core.runs.sql.run_rows import end_of_queue, is_held, not_found, queue_of, run_of
-from mtl_core.runs.sql.scalar_summary import summarise
-from mtl_core.runs.status import ACTIVE, RunStatus
+from mtl_core.runs.sql.run_rows import end_of_queue
+from mtl_core.runs.status import RunStatus
 from mtl_core.runs.trash import sweep
 from mtl_core.runs.unfinished import make_marked_folder, remove_mark, sweep_unfinished
 from mtl_core.settings import home as home_folder
-from mtl_core.terminal_text import visible
 
 if TYPE_CHECKING:
-    import pandas
-
-RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")  # UTC date and time of submission, then random digits
+    pass
 
 DATABASE = "store.sqlite"
 
@@ -71,7 +65,7 @@ def open_store(home: Path | str | None = None) -> RunStore:
     return store
 
 
-class RunStore:
+class RunStore(RunReading):
     """Runs, their scalars, logs and folders. ``open_store`` makes one. Thread-safe.
 
     Attributes:
@@ -80,17 +74,10 @@ class RunStore:
     """
 
     def __init__(self, home: Path, database: Database):
-        self.home = home
+        super().__init__(home, database)
         self.cache = home / "data"
-        self.database = database
         self._pending: dict[tuple[str, str | None], Pending] = {}  # by run and token, so that a new attempt does not write rows of an old one
         self._pending_lock = threading.RLock()
-
-    def folder(self, run_id: str) -> Path:
-        """The run's artifact folder. Raises RunNotFoundError for anything but a run id, so that no text from outside becomes a path."""
-        if not RUN_ID.fullmatch(run_id):
-            raise RunNotFoundError(f"'{run_id}' is not a run id; a run id looks like 20261123-141502-3fa9")
-        return self.home / "runs" / run_id
 
     def create(
         self,
@@ -227,74 +214,6 @@ class RunStore:
             except StoreError as error:
                 _logger.warning("%s", error)
 
-    def note(self, run_id: str, level: str, text: str) -> None:
-        """Add a line to the run's log. ``level`` is info, warning or error."""
-        with self.database.write() as connection:
-            connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level=level, text=text))
-        self._append_to_log_file(run_id, level, text)
-
-    def get(self, run_id: str) -> Run:
-        """The run with this id, or the only one whose id begins with it.
-
-        Raises:
-            RunNotFoundError: no run matches, or several do.
-            StoreError: the config was written by another version and cannot be read.
-        """
-        with self.database.read() as connection:
-            rows = connection.execute(select(_runs).where(_runs.c.id.startswith(run_id, autoescape=True)).order_by(_runs.c.number)).all()
-            exact = [row for row in rows if row.id == run_id] or rows
-            if not run_id or len(exact) != 1:
-                raise RunNotFoundError(not_found(connection, run_id, [row.id for row in rows] if run_id else []))
-            queue = queue_of(connection)
-        return self._run(exact[0], queue)
-
-    def find(self, run_id: str) -> Run | None:
-        """The run with exactly this id; None if it does not exist, or its config cannot be read (a warning is logged)."""
-        return next(iter(self._select(_runs.c.id == run_id)), None)
-
-    def several(self, run_ids: Sequence[str]) -> list[Run]:
-        """The runs with these ids, newest first; ids without a run are left out."""
-        return self._select(_runs.c.id.in_(run_ids))
-
-    def runs(self) -> list[Run]:
-        """Every run, newest first. A run whose config this version cannot read is skipped, with a warning in the program's log."""
-        return self._select()
-
-    def active(self) -> list[Run]:
-        """Runs that a live process holds, newest first."""
-        return [run for run in self._select(_runs.c.status.in_(ACTIVE)) if run.status.is_active()]
-
-    def queued(self) -> list[Run]:
-        """Queued runs, the next one first."""
-        return sorted(self._select(_runs.c.status == RunStatus.QUEUED.value), key=lambda run: run.queue_position or 0)
-
-    def scalars(self, run_id: str, after: int = 0) -> pandas.DataFrame:
-        """Rows written after row ``after``, in order: columns row, step, epoch, key, value, wall_time (seconds since the run's start).
-
-        A replaced value (a resumed run repeats steps) appears again with a higher row; the later row is valid.
-        """
-        import pandas
-
-        table = schema.scalars
-        columns = (table.c.row, table.c.step, table.c.epoch, table.c.key, table.c.value, table.c.wall_time)
-        with self.database.read() as connection:
-            rows = connection.execute(select(*columns).where(table.c.run_id == run_id, table.c.row > after).order_by(table.c.row)).all()
-        frame = pandas.DataFrame([tuple(row) for row in rows], columns=[column.name for column in columns])  # pandas is slow with Rows
-        return frame.astype({"row": "int64", "step": "int64", "epoch": "float64", "value": "float64", "wall_time": "float64"})
-
-    def summary(self, run_id: str) -> dict[str, dict[str, Any]]:
-        """Best and last value of every scalar key; see ``mtl_core.runs.sql.scalar_summary``."""
-        with self.database.read() as connection:
-            info = connection.execute(select(_runs.c.info).where(_runs.c.id == run_id)).scalar()
-            return summarise(connection, run_id, json.loads(info or "{}"))
-
-    def log(self, run_id: str) -> list[LogLine]:
-        """The run's log, oldest first."""
-        log = schema.log
-        with self.database.read() as connection:
-            rows = connection.execute(select(log.c.time, log.c.level, log.c.text).where(log.c.run_id == run_id).order_by(log.c.number))
-            return [LogLine(*row) for row in rows]
-
     def _new_folder(self) -> tuple[Path, Path]:
         while True:
             folder = self.folder(f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}")
@@ -332,57 +251,6 @@ class RunStore:
                     connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level=line[0], text=line[1]))
             pending.rows.clear()
         return line
-
-    def _append_to_log_file(self, run_id: str, level: str, text: str) -> None:
-        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level:7} {visible(text)}\n"
-        with contextlib.suppress(OSError), open(self.folder(run_id) / "log.txt", "a", encoding="utf-8") as file:
-            file.write(line)  # a copy for people; the database has the same line and raises if the disk is full
-
-    def _select(self, *conditions: Any) -> list[Run]:
-        with self.database.read() as connection:
-            rows = connection.execute(select(_runs).where(*conditions).order_by(_runs.c.number.desc())).all()
-            queue = queue_of(connection)
-        found = []
-        for row in rows:
-            try:
-                found.append(self._run(row, queue))
-            except StoreError as error:
-                _logger.warning("%s", error)
-        return found
-
-    def _run(self, row: Row, queue: list[str]) -> Run:
-        status, finished_at, failure = RunStatus(row.status), row.finished_at, None
-        if status.is_active():
-            unwritten = process_slot("unwritten_ends").get(row.owner_token or "")
-            if unwritten:  # the run has ended in this process, but its end could not be recorded yet
-                status, finished_at, failure = RunStatus(unwritten["status"]), unwritten["finished_at"], unwritten["failure"]
-            elif not is_held(row):
-                status, finished_at = self._mark_interrupted(row)
-        return run_of(row, status, finished_at, queue, failure)
-
-    def _run_of_request(self, request_id: str) -> Run | None:
-        with self.database.read() as connection:
-            found = connection.execute(select(_runs.c.id).where(_runs.c.request_id == request_id)).scalar()
-        return self.get(found) if found else None
-
-    def _mark_interrupted(self, row: Row) -> tuple[RunStatus, float]:
-        """Record that the run's process is gone, unless the run has changed since ``row`` was read. Returns its status and end."""
-        if self.database.read_only:
-            return RunStatus.INTERRUPTED, row.heartbeat_at
-        seen = (_runs.c.id == row.id, _runs.c.status == row.status, _runs.c.heartbeat_at == row.heartbeat_at)
-        try:
-            with self.database.write() as connection:
-                given_up = update(_runs).where(*seen).values(status=RunStatus.INTERRUPTED.value, finished_at=row.heartbeat_at)
-                changed = connection.execute(given_up).rowcount == 1
-            if changed:
-                self.note(row.id, "error", f"interrupted at epoch {row.epoch:.4g}: the process that trained it is gone")
-            else:  # since our read the run has ended, or another reader has marked it
-                with self.database.read() as connection:
-                    row = connection.execute(select(_runs).where(_runs.c.id == row.id)).one()
-                return RunStatus(row.status), row.finished_at
-        except StoreError as error:  # the status is right even if a full disk prevents recording it
-            _logger.warning("%s", error)
-        return RunStatus.INTERRUPTED, row.heartbeat_at
 
 
 def _write_event_and_time(connection: Connection, run_id: str, event: Any) -> tuple[str, str] | None:

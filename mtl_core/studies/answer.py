@@ -11,44 +11,31 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
-from mtl_core.runs.run_results import Result, results_of
+from mtl_core.runs.run_results import results_of
 from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.studies import aggregates
 from mtl_core.studies.front import dominates, front, hypervolume
 from mtl_core.studies.grouping import Grouping, Network, best_grouping
-from mtl_core.studies.paired import PairedDifference, holm, paired_difference, t_interval
+from mtl_core.studies.paired import PairedDifference, holm, paired_difference
 from mtl_core.studies.study import Study
 from mtl_core.studies.study_kind import Comparison
+from mtl_core.studies.study_values import (
+    Spread,
+    TaskMetric,
+    Values,
+    all_metrics_of,
+    gain_of,
+    metrics_of,
+    overall_gains,
+    pairs_of,
+    spreads_of,
+    values_of,
+)
 from mtl_core.studies.verdict import LEAST_SEEDS, Verdict, verdict
 
 OVERALL = ""  # in place of a task's name: the mean relative gain over the tasks
-
-
-@dataclass(frozen=True)
-class TaskMetric:
-    """The main metric of a task."""
-
-    task: str
-    name: str
-    title: str
-    unit: str
-    higher_is_better: bool
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A cell's values of one task over its seeds. ``low``, ``high``: Student's 95 % interval of the mean; NaN below two seeds."""
-
-    values: dict[int, float]
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def n(self) -> int:
-        return len(self.values)
 
 
 @dataclass(frozen=True)
@@ -142,10 +129,10 @@ def answer_of(store: RunStore, study: Study, split: str = "val") -> Answer:
         if run["differs"]:
             notes.append(f"run {run['id']} ({place[0]}, seed {place[1]}) does not count: {run['differs']}")
     results = results_of(store.database, [run["id"] for run in finished.values()])
-    metrics = _metrics(run["info"] for run in finished.values())
-    values = {place: _values(results[run["id"]], metrics, split, study.settings.value) for place, run in finished.items()}
-    every = {place: _all_metrics(results[run["id"]], split, study.settings.value) for place, run in finished.items()}
-    spreads = {cell.key: _spreads(cell.key, study.seeds, metrics, values) for cell in study.cells}
+    metrics = metrics_of(run["info"] for run in finished.values())
+    values = {place: values_of(results[run["id"]], metrics, split, study.settings.value) for place, run in finished.items()}
+    every = {place: all_metrics_of(results[run["id"]], split, study.settings.value) for place, run in finished.items()}
+    spreads = {cell.key: spreads_of(cell.key, study.seeds, metrics, values) for cell in study.cells}
     comparisons = [(comparison, True) for comparison in study.comparisons]
     swept = _best_weights(study, values, metrics)
     if swept:
@@ -193,82 +180,12 @@ def _runs_of(store: RunStore, study: Study) -> tuple[dict[tuple[str, int], dict[
     return found, notes
 
 
-def _metrics(infos: Any) -> dict[str, TaskMetric]:
-    found: dict[str, TaskMetric] = {}
-    for info in infos:
-        for task, about in info.get("tasks", {}).items():
-            main = about["main_metric"]
-            said = about["metrics"][main]
-            metric = TaskMetric(task, main, said.get("title") or main, said.get("unit") or "", bool(said["higher_is_better"]))
-            found.setdefault(task, metric)
-    return found
-
-
-def _read(result: Result, which: str) -> float | None:
-    return result.best if which == "best" and result.split == "val" else result.chosen if result.chosen is not None else result.best
-
-
-def _values(results: Sequence[Result], metrics: Mapping[str, TaskMetric], split: str, which: str) -> dict[str, float]:
-    """Task -> value of its main metric."""
-    wanted = {(task, metric.name) for task, metric in metrics.items()}
-    found = {each.task: _read(each, which) for each in results if each.split == split and (each.task, each.metric) in wanted}
-    return {task: value for task, value in found.items() if value is not None}
-
-
-def _all_metrics(results: Sequence[Result], split: str, which: str) -> dict[tuple[str, str], tuple[float, bool]]:
-    """(task, metric) -> (value, higher is better) of every metric but the loss."""
-    found = {}
-    for each in results:
-        value = _read(each, which)
-        if each.split == split and each.metric != "loss" and value is not None and each.higher_is_better is not None:
-            found[each.task, each.metric] = (value, each.higher_is_better)
-    return found
-
-
-Values = Mapping[tuple[str, int], Mapping[str, float]]
-
-
-def _spreads(cell: str, seeds: Sequence[int], metrics: Mapping[str, TaskMetric], values: Values) -> dict[str, Spread]:
-    found = {}
-    for task in metrics:
-        known = {seed: values[cell, seed][task] for seed in seeds if task in values.get((cell, seed), {})}
-        if known:
-            numbers = list(known.values())
-            low, high = t_interval(numbers) if len(numbers) > 1 else (math.nan, math.nan)
-            found[task] = Spread(known, float(np.mean(numbers)), low, high)
-    return found
-
-
-def _pairs(study: Study, comparison: Comparison, values: Values) -> dict[str, dict[int, tuple[float, float]]]:
-    """Task -> seed -> (value, baseline), for the seeds that both sides have."""
-    found: dict[str, dict[int, tuple[float, float]]] = {}
-    for task, baseline in comparison.baselines.items():
-        found[task] = {
-            seed: (values[comparison.cell, seed][task], values[baseline, seed][task])
-            for seed in study.seeds
-            if task in values.get((comparison.cell, seed), {}) and task in values.get((baseline, seed), {})
-        }
-    return found
-
-
-def _gain(pair: tuple[float, float], metric: TaskMetric) -> float:
-    value, up = aggregates.dividable(metric.name, pair[0], metric.higher_is_better)
-    return aggregates.relative_gain(value, aggregates.dividable(metric.name, pair[1], metric.higher_is_better)[0], up)
-
-
-def _overall(pairs: Mapping[str, Mapping[int, tuple[float, float]]], metrics: Mapping[str, TaskMetric]) -> dict[int, float]:
-    """Seed -> mean relative gain over all tasks, in %, for the seeds in which every task has a gain."""
-    common = set.intersection(*(set(each) for each in pairs.values())) if pairs else set()
-    found = {seed: float(np.mean([_gain(each[seed], metrics[task]) for task, each in pairs.items()])) for seed in sorted(common)}
-    return {seed: gain for seed, gain in found.items() if math.isfinite(gain)}
-
-
 def _lines(study: Study, comparisons: Sequence[tuple[Comparison, bool]], values: Values, metrics: Mapping[str, TaskMetric]) -> list[Line]:
     """Every comparison; ``bool``: with its tasks, not only overall. Holm's correction is over all of them."""
     drafts: list[tuple[Comparison, str, TaskMetric | None, float, float, tuple[int, ...], PairedDifference | None]] = []
     band, interval = study.settings.band, study.settings.interval
     for comparison, with_tasks in comparisons:
-        pairs = _pairs(study, comparison, values)
+        pairs = pairs_of(study, comparison, values)
         for task, each in pairs.items() if with_tasks else ():
             metric = metrics.get(task)
             if not each or metric is None:
@@ -280,7 +197,7 @@ def _lines(study: Study, comparisons: Sequence[tuple[Comparison, bool]], values:
             difference = paired_difference(compared, baselines, metric.higher_is_better, size, interval)
             drafts.append((comparison, task, metric, value, baseline, tuple(each), difference))
         if comparison.has_overall and (len(pairs) > 1 or not with_tasks):
-            gains = _overall(pairs, metrics)
+            gains = overall_gains(pairs, metrics)
             difference = paired_difference(list(gains.values()), [0.0] * len(gains), True, 100 * band, interval) if gains else None
             drafts.append((comparison, OVERALL, None, math.nan, math.nan, tuple(gains), difference))
     corrected = holm([draft[-1].p_value if draft[-1] else math.nan for draft in drafts])
@@ -308,9 +225,9 @@ def _delta_m(
 
 def _robust(study: Study, comparison: Comparison, values: Values, metrics: Mapping[str, TaskMetric]) -> tuple[float, float, float, float] | None:
     """Interquartile mean of value / baseline, its stratified interval, and the probability of improvement; None below three common seeds."""
-    pairs = _pairs(study, comparison, values)
+    pairs = pairs_of(study, comparison, values)
     common = sorted(set.intersection(*(set(each) for each in pairs.values()))) if pairs else []
-    scores = np.array([[1 + _gain(each[seed], metrics[task]) / 100 for task, each in pairs.items()] for seed in common])
+    scores = np.array([[1 + gain_of(each[seed], metrics[task]) / 100 for task, each in pairs.items()] for seed in common])
     if len(common) < LEAST_SEEDS or not np.isfinite(scores).all():
         return None
     sides = [
@@ -334,7 +251,7 @@ def _best_weights(study: Study, values: Values, metrics: Mapping[str, TaskMetric
         return ""
     gains = {}
     for key in swept:
-        found = _overall(_pairs(study, Comparison(key, "", dict.fromkeys(metrics, study.cells[0].key)), values), metrics)
+        found = overall_gains(pairs_of(study, Comparison(key, "", dict.fromkeys(metrics, study.cells[0].key)), values), metrics)
         if found:
             gains[key] = float(np.mean(list(found.values())))
     return max(gains, key=lambda key: gains[key]) if gains else ""
@@ -380,8 +297,8 @@ def _groupings(study: Study, values: Values, metrics: Mapping[str, TaskMetric]) 
         return {}, []
     networks, names = [], []
     for cell in groups:
-        pairs = _pairs(study, Comparison(cell.key, "", {task: task for task in cell.config.tasks}), values)
-        gains = {task: float(np.mean([_gain(pair, metrics[task]) for pair in each.values()])) for task, each in pairs.items() if each}
+        pairs = pairs_of(study, Comparison(cell.key, "", {task: task for task in cell.config.tasks}), values)
+        gains = {task: float(np.mean([gain_of(pair, metrics[task]) for pair in each.values()])) for task, each in pairs.items() if each}
         if set(gains) == set(cell.config.tasks) and all(math.isfinite(gain) for gain in gains.values()):
             networks.append(Network({task: -gain for task, gain in gains.items()}, 1.0, cell.label))
             names.append(cell.label)

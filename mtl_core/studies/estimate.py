@@ -9,7 +9,8 @@ from mtl_core.runs.method_race import relative_cost
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
-from mtl_core.studies.study import Study, run_ids
+from mtl_core.studies.study import Study
+from mtl_core.studies.study_actions import run_ids
 from mtl_core.studies.study_kind import Cell, fingerprint
 
 ALIKE = ("data", "backbone", "batch_size", "device")

@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from mtl_core.csv_text import csv_of
-from mtl_core.studies.answer import Answer, Spread, TaskMetric
+from mtl_core.studies.answer import Answer
+from mtl_core.studies.study_values import Spread, TaskMetric
 
 if TYPE_CHECKING:
     import pandas

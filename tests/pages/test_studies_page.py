@@ -8,7 +8,7 @@ from sqlalchemy import update
 from mtl_core.events import EpochMetrics, RunEnded, RunStarted
 from mtl_core.runs.claims import claim
 from mtl_core.runs.sql import schema
-from mtl_core.studies import study as studies
+from mtl_core.studies import study_actions as studies
 from tests.pages.conftest import config
 
 METRICS = {

@@ -331,7 +331,7 @@ def test_a_parent_that_is_gone_is_no_error_also_for_a_store_from_before_a_reload
     child = store.get(family[2].id)
     actions.stop(store, family[1].id)
     actions.delete_run(store, family[1].id)
-    monkeypatch.setattr("mtl_core.runs.store.RunNotFoundError", type("RunNotFoundError", (Exception,), {}))
+    monkeypatch.setattr("mtl_core.runs.run_reading.RunNotFoundError", type("RunNotFoundError", (Exception,), {}))
     assert resume_and_fork.ancestors(store, child) == []
 
 

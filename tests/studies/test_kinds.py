@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtl_core.studies import study as studies
+from mtl_core.studies import study_actions as studies
 from mtl_core.studies.kinds import STUDY_KINDS
 from mtl_core.studies.study_kind import fingerprint, simplex
 

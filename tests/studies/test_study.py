@@ -18,7 +18,7 @@ from mtl_core.runs.claims import claim
 from mtl_core.runs.jobs import execute
 from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
-from mtl_core.studies import study as studies
+from mtl_core.studies import study_actions as studies
 from mtl_core.studies.answer import OVERALL, answer_of
 from mtl_core.studies.estimate import estimate
 from mtl_core.studies.paper_table import _latex, frame_of, to_csv, to_latex

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from mtl_core.studies import study as studies
+from mtl_core.studies import study_actions as studies
 from mtl_core.studies.answer import answer_of
 from mtl_core.studies.study_report import study_report
 from tests.studies.test_study import train_all

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.runs.store import RUN_ID
+from mtl_core.runs.run_reading import RUN_ID
 from ui.shell import words
 from ui.shell.state import hold
 

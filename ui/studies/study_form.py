@@ -14,7 +14,7 @@ from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError
 from mtl_core.plain_yaml import read_yaml
 from mtl_core.runs import jobs
-from mtl_core.studies import study as studies
+from mtl_core.studies import study_actions as studies
 from mtl_core.studies.estimate import Estimate, estimate
 from mtl_core.studies.kinds import STUDY_KINDS
 from mtl_core.studies.kinds.axes import MOST_AXES

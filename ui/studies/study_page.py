@@ -10,7 +10,7 @@ import streamlit as st
 
 from mtl_core.runs import jobs
 from mtl_core.runs.status import RunStatus
-from mtl_core.studies import study as studies
+from mtl_core.studies import study_actions as studies
 from mtl_core.studies.answer import Answer, answer_of
 from mtl_core.studies.estimate import estimate
 from ui.shell import words

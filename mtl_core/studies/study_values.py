@@ -1,0 +1,111 @@
+"""The values that a study compares: main metrics, spreads over the seeds, pairs of equal seed, relative gains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mtl_core.runs.run_results import Result
+from mtl_core.studies import aggregates
+from mtl_core.studies.paired import t_interval
+from mtl_core.studies.study import Study
+from mtl_core.studies.study_kind import Comparison
+
+
+@dataclass(frozen=True)
+class TaskMetric:
+    """The main metric of a task."""
+
+    task: str
+    name: str
+    title: str
+    unit: str
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A cell's values of one task over its seeds. ``low``, ``high``: Student's 95 % interval of the mean; NaN below two seeds."""
+
+    values: dict[int, float]
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+
+def metrics_of(infos: Any) -> dict[str, TaskMetric]:
+    found: dict[str, TaskMetric] = {}
+    for info in infos:
+        for task, about in info.get("tasks", {}).items():
+            main = about["main_metric"]
+            said = about["metrics"][main]
+            metric = TaskMetric(task, main, said.get("title") or main, said.get("unit") or "", bool(said["higher_is_better"]))
+            found.setdefault(task, metric)
+    return found
+
+
+def _read(result: Result, which: str) -> float | None:
+    return result.best if which == "best" and result.split == "val" else result.chosen if result.chosen is not None else result.best
+
+
+def values_of(results: Sequence[Result], metrics: Mapping[str, TaskMetric], split: str, which: str) -> dict[str, float]:
+    """Task -> value of its main metric."""
+    wanted = {(task, metric.name) for task, metric in metrics.items()}
+    found = {each.task: _read(each, which) for each in results if each.split == split and (each.task, each.metric) in wanted}
+    return {task: value for task, value in found.items() if value is not None}
+
+
+def all_metrics_of(results: Sequence[Result], split: str, which: str) -> dict[tuple[str, str], tuple[float, bool]]:
+    """(task, metric) -> (value, higher is better) of every metric but the loss."""
+    found = {}
+    for each in results:
+        value = _read(each, which)
+        if each.split == split and each.metric != "loss" and value is not None and each.higher_is_better is not None:
+            found[each.task, each.metric] = (value, each.higher_is_better)
+    return found
+
+
+Values = Mapping[tuple[str, int], Mapping[str, float]]
+
+
+def spreads_of(cell: str, seeds: Sequence[int], metrics: Mapping[str, TaskMetric], values: Values) -> dict[str, Spread]:
+    found = {}
+    for task in metrics:
+        known = {seed: values[cell, seed][task] for seed in seeds if task in values.get((cell, seed), {})}
+        if known:
+            numbers = list(known.values())
+            low, high = t_interval(numbers) if len(numbers) > 1 else (math.nan, math.nan)
+            found[task] = Spread(known, float(np.mean(numbers)), low, high)
+    return found
+
+
+def pairs_of(study: Study, comparison: Comparison, values: Values) -> dict[str, dict[int, tuple[float, float]]]:
+    """Task -> seed -> (value, baseline), for the seeds that both sides have."""
+    found: dict[str, dict[int, tuple[float, float]]] = {}
+    for task, baseline in comparison.baselines.items():
+        found[task] = {
+            seed: (values[comparison.cell, seed][task], values[baseline, seed][task])
+            for seed in study.seeds
+            if task in values.get((comparison.cell, seed), {}) and task in values.get((baseline, seed), {})
+        }
+    return found
+
+
+def gain_of(pair: tuple[float, float], metric: TaskMetric) -> float:
+    value, up = aggregates.dividable(metric.name, pair[0], metric.higher_is_better)
+    return aggregates.relative_gain(value, aggregates.dividable(metric.name, pair[1], metric.higher_is_better)[0], up)
+
+
+def overall_gains(pairs: Mapping[str, Mapping[int, tuple[float, float]]], metrics: Mapping[str, TaskMetric]) -> dict[int, float]:
+    """Seed -> mean relative gain over all tasks, in %, for the seeds in which every task has a gain."""
+    common = set.intersection(*(set(each) for each in pairs.values())) if pairs else set()
+    found = {seed: float(np.mean([gain_of(each[seed], metrics[task]) for task, each in pairs.items()])) for seed in sorted(common)}
+    return {seed: gain for seed, gain in found.items() if math.isfinite(gain)}
