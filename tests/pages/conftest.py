@@ -21,6 +21,7 @@ from mtl_core.training.checkpoint_files import FILES, name_of, update_index
 from ui.shell import page_jobs
 
 WAIT = 60  # seconds; a bound for slow machines
+HANGS = 300  # seconds without an end after which a page counts as hung; loading PyTorch alone takes a minute on a busy machine
 APP = str(Path(__file__).parents[2] / "app.py")
 LOSS = {"title": "Loss", "unit": "", "higher_is_better": False}
 TASKS = {
@@ -155,7 +156,7 @@ def open_page(store):
     """The app at a page, as a browser opens it."""
 
     def opened(page="", **query):
-        app = AppTest.from_file(APP, default_timeout=30)
+        app = AppTest.from_file(APP, default_timeout=HANGS)
         for key, value in query.items():
             app.query_params[key] = value
         if page:
