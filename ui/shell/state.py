@@ -25,7 +25,7 @@ from ui.shell.error_boundary import is_ours
 
 _log = logging.getLogger(__name__)
 MISSING = object()
-EXPORT = "export"  # a dialog that the run's page draws into itself: fragments do not poll inside a Streamlit dialog (seen in Chromium)
+EXPORT = "export"  # a dialog that the page of a run draws into itself, outside its live part
 MOST_TRIES = 5  # attempts to open a page
 
 
