@@ -15,7 +15,8 @@ from mtl_core.data.prepare import prepare
 from mtl_core.errors import RunNotFoundError, StoreError
 from mtl_core.inference.model_folder import DESCRIPTION, ModelDescription, ModelFileError, read_model, read_tensors, statistics_problem, tasks_of
 from mtl_core.inference.predictor import Predictor
-from mtl_core.runs.store import RUN_ID, open_store
+from mtl_core.runs.run_reading import RUN_ID
+from mtl_core.runs.store import open_store
 from mtl_core.training.checkpoint_files import FILES, DamagedCheckpointError, find_checkpoint, read_meta
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtl_core.errors import DataError
+from mtl_core.errors import DataError, Problem
 from mtl_core.presets import load_presets
 from mtl_core.runs import method_race
 
@@ -73,9 +73,11 @@ def test_one_method_is_no_race_and_a_wrong_config_none_either(open_page):
 
 
 def test_what_one_method_needs_is_said_and_nothing_is_queued(open_page, store, monkeypatch, texts):
-    monkeypatch.setattr("mtl_core.training.check.problems", lambda config: ["balancing: not with this"] if config.balancing.name == "pcgrad" else [])
+    refused = [Problem("balancing", "not with this")]
+    monkeypatch.setattr("mtl_core.training.check.problems", lambda config: refused if config.balancing.name == "pcgrad" else [])
     app = open_page()
     app.button(key="race.start").click().run()
+    assert not app.exception
     assert "PCGrad: balancing: not with this" in app.error[0].value
     assert not store.runs()
 

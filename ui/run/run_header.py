@@ -30,9 +30,9 @@ def header(store: RunStore, run: Any) -> None:
                 st.badge("archived", icon=":material/archive:", color="gray")
             for tag in run.tags:
                 st.badge(words.plain(tag), color="violet")
+            if run.subtitle:  # on the title's line, because a line of its own pushes the predictions off the screen
+                st.caption(words.plain(run.subtitle), width="content")
         run_picker(known, run.id, width=340)
-    if run.subtitle:
-        st.caption(words.plain(run.subtitle))
     _lineage(run, known)
     if run.note:
         st.caption(words.plain(run.note).replace("\n", "  \n"))
