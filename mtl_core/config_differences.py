@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mtl_core.config_fingerprint import INDIFFERENT
 from mtl_core.part_titles import part_title
 
 Path = tuple[str, ...]
-# Settings that say how a run is computed and recorded. They do not decide what it learns, so names leave them out.
-INDIFFERENT = (
-    *("name", "changes", "device", "precision", "layout", "keep_checkpoints", "probe_samples", "conflict_every", "gradient_norms", "select_by"),
-)
+UNNAMED = (*(key for key in INDIFFERENT if key != "seed"), "changes", "device", "select_by")  # settings that are no part of a run's name
 PART_SORTS = {"balancing": "balancing", "sharing": "sharing", "update": "updates", "backbone": "backbones", "data": "data", "denoise": "denoisers"}
 ABOUT_TASKS, ABOUT_METHOD, ABOUT_WEIGHTS = 0, 1, 2  # places of a phrase in a list; the lower, the more it says about a run
 PLACES = {"sharing": 3, "update": 4, "backbone": 5, "data": 6, "tasks": 7, "epochs": 8, "batch_size": 9, "optimizer": 10, "schedule": 11, "seed": 14}
@@ -72,9 +70,9 @@ def differences(old: dict[str, Any], new: dict[str, Any], parents: Path = ()) ->
 
 
 def differences_in_words(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """The differences as phrases, what says most about a run first. Settings in ``INDIFFERENT`` are left out."""
+    """The differences as phrases, what says most about a run first. Settings in ``UNNAMED`` are left out."""
     said = [(ABOUT_TASKS, phrase) for phrase in _tasks_in_words(list(old["tasks"]), list(new["tasks"]))]
-    changed = [(path, value) for path, value in differences(old, new) if path[0] not in INDIFFERENT]
+    changed = [(path, value) for path, value in differences(old, new) if path[0] not in UNNAMED]
     added_or_gone = {task for task in (*old["tasks"], *new["tasks"]) if task not in old["tasks"] or task not in new["tasks"]}
     replaced = [path[:-1] for path, _ in changed if path[-1] == "name" and len(path) > 1]
     own_optimizers = {path[1] for path, _ in changed if path[0] == "tasks" and path[2:3] == ("optimizer",)} - added_or_gone

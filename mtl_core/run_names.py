@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mtl_core.balancing import PLAIN
 from mtl_core.config import RunConfig
@@ -70,7 +70,7 @@ def fork_name(parent: str, before: RunConfig, after: RunConfig, epoch: int) -> s
         before: the parent's config after that epoch.
         after: the fork's config. That it trains longer is no part of the name.
     """
-    said = differences_in_words(_values(before.model_copy(update={"epochs": after.epochs})), _values(after))
+    said = differences_in_words(before.model_copy(update={"epochs": after.epochs}).to_dict(), after.to_dict())
     more = [f"{len(said) - SHOWN} more"] if len(said) > SHOWN else []
     begin = ", ".join([*said[:SHOWN], *more, f"from epoch {epoch}"])
     return _cut(f"{begin}{SEPARATOR}{parent if len(parent) <= PARENT else parent[: PARENT - 1].rstrip() + '…'}")
@@ -104,15 +104,15 @@ def typed_name(config: RunConfig, race: str = "") -> str:
 
 def _told(config: RunConfig) -> tuple[list[str], str]:
     """The differences from the nearest preset in words, and the run's subject."""
-    values = _values(config)
+    values = config.to_dict()
     candidates = [
         (len(said) + 3 * (set(config.tasks) - set(preset.config.tasks) != set()), said, preset)
         for preset in _presets()
         if preset.config.data.own_name == config.data.own_name and preset.config.balancing.name in (PLAIN, config.balancing.name)
-        for said in [differences_in_words(_values(preset.config), values)]
+        for said in [differences_in_words(preset.config.to_dict(), values)]
     ]
     if not candidates:
-        return differences_in_words(_values(_plainest(config)), values), f"{_data_title(config)}: {_tasks_in_words(config)}"
+        return differences_in_words(_plainest(config).to_dict(), values), f"{_data_title(config)}: {_tasks_in_words(config)}"
     _, said, preset = min(candidates, key=lambda each: each[0])
     if set(preset.config.tasks) != set(config.tasks):
         return said, _data_title(config)
@@ -125,10 +125,6 @@ def _plainest(config: RunConfig) -> RunConfig:
     own = ("loss_weight", "label_fraction", "optimizer")
     tasks = {name: {key: value for key, value in task.items() if key not in own} for name, task in keep["tasks"].items()}
     return RunConfig.from_stored({**{key: keep[key] for key in ("data", "backbone", "epochs", "batch_size")}, "tasks": tasks})
-
-
-def _values(config: RunConfig) -> dict[str, Any]:
-    return config.to_dict()
 
 
 def _is_seed(phrase: str, config: RunConfig) -> bool:

@@ -24,7 +24,7 @@ LAYERS = [
         "mtl_core.terminal_text",
         "mtl_core",
     },
-    {"mtl_core.config"},
+    {"mtl_core.config", "mtl_core.config_fingerprint", "mtl_core.config_differences"},
     {
         "mtl_core.data",
         "mtl_core.tasks",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PRODUCT = [path for folder in ("mtl_core", "ui", "pages") for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".js", ".css")]
-MOST_FILES, MOST_LINES = 26, 350
+MOST_FILES, MOST_LINES = 24, 350
 ONE_FILE_A_METHOD = {ROOT / "mtl_core" / "balancing"}
 
 

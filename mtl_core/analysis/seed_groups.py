@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 
 from mtl_core.config import RunConfig
+from mtl_core.config_fingerprint import fingerprint
 
-NOT_SETTINGS = ("name", "seed", "device", "precision", "layout", "keep_checkpoints", "probe_samples", "conflict_every", "gradient_norms")
 Member = TypeVar("Member")
 Line = tuple[np.ndarray, np.ndarray]  # x and y, each (n,)
 
@@ -27,7 +26,7 @@ class Spread:
 
 def settings_key(config: RunConfig) -> str:
     """Equal for runs that differ only in their seed, their name, and in how they are computed and recorded."""
-    return json.dumps({key: value for key, value in config.to_dict().items() if key not in NOT_SETTINGS}, sort_keys=True)
+    return fingerprint(config.model_copy(update={"device": "auto"}))
 
 
 def grouped(members: Sequence[Member], keys: Sequence[Hashable]) -> list[list[Member]]:

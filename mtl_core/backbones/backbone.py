@@ -138,6 +138,12 @@ class Backbone(nn.Module, ABC):
                 self._register(stage)
         self.features = tuple(stage.gives for stage in stages if stage.is_feature)
 
+    def remember_names(self, network: nn.Module) -> None:
+        """Set ``published_names`` to the names that the tensors of this backbone have in ``network``, whose modules are in its stages."""
+        published = {id(tensor): name for name, tensor in network.state_dict(keep_vars=True).items()}
+        own = self.state_dict(keep_vars=True)
+        self.published_names = {name: published[id(tensor)] for name, tensor in own.items() if id(tensor) in published}
+
     def forward(self, images: Tensor) -> list[Tensor]:
         """Normalised images (n, C, H, W) -> features in the order of ``self.features``, finest first."""
         if not len(self._stages):

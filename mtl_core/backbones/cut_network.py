@@ -61,9 +61,8 @@ class CutNetwork(Backbone):
     def cut(self, network: nn.Module, parts: Sequence[nn.Module], channels: int) -> None:
         """Make ``parts`` of ``network``, which run one after another on images of ``channels`` channels, the stages of this backbone.
 
-        The names that the tensors have in ``network`` are remembered, because files of published weights hold them.
+        Names of tensors in files of published weights are those of ``network``.
         """
-        published = {id(tensor): name for name, tensor in network.state_dict(keep_vars=True).items()}
         groups: list[tuple[FeatureInfo, list[nn.Module]]] = []
         for part, info in zip(parts, measured(parts, channels), strict=True):
             if groups and groups[-1][0].stride == info.stride:
@@ -73,8 +72,7 @@ class CutNetwork(Backbone):
         stem = [Stage("stem", groups[0][0], *groups[0][1], is_feature=False)] if self.has_stem else []
         rest = groups[len(stem) :]
         self.set_stages([*stem, *(Stage(f"stages.{number}", info, *modules) for number, (info, modules) in enumerate(rest))])
-        own = self.state_dict(keep_vars=True)
-        self.published_names = {name: published[id(tensor)] for name, tensor in own.items() if id(tensor) in published}
+        self.remember_names(network)
 
 
 def measured(parts: Sequence[nn.Module], channels: int) -> list[FeatureInfo]:

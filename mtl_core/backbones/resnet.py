@@ -41,7 +41,6 @@ class ResNet18(Backbone):
     def __init__(self, options: ResNetOptions, image_shape: tuple[int, int, int]):
         super().__init__()
         network: Any = self.make(weights=None)
-        published = {id(tensor): name for name, tensor in network.state_dict(keep_vars=True).items()}
         channels = image_shape[0]
         if options.small_images:
             stem: list[nn.Module] = [nn.Conv2d(channels, 64, 3, padding=1, bias=False), network.bn1, network.relu]
@@ -54,8 +53,7 @@ class ResNet18(Backbone):
         infos = [FeatureInfo(64 * self.widening * 2**number, first * 2**number) for number in range(len(layers))]
         stages = [Stage(f"stages.{number}", info, *layer) for number, (info, layer) in enumerate(zip(infos, layers, strict=True))]
         self.set_stages([Stage("stem", FeatureInfo(64, first), *stem, is_feature=False), *stages])
-        own = self.state_dict(keep_vars=True)
-        self.published_names = {name: published[id(tensor)] for name, tensor in own.items() if id(tensor) in published}
+        self.remember_names(network)
         self.published_names["stem.0.weight"] = "conv1.weight"
 
     @classmethod

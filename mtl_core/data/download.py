@@ -11,12 +11,12 @@ RETRIES = 2  # pooch waits 1 s before the first retry and 2 s before the second
 _TIMEOUT, _CHUNK = 30, 1 << 18  # seconds, bytes
 
 
-def download(url: str, checksum: str, folder: Path, progress: Progress) -> Path:
+def download(url: str, checksum: str | None, folder: Path, progress: Progress) -> Path:
     """The path of the file in ``folder``. A file that is there with the right sum is not downloaded again.
 
     Args:
         url: an address with http or https.
-        checksum: hexadecimal, with its kind in front: ``md5:...`` or ``sha256:...``.
+        checksum: hexadecimal, with its kind in front: ``md5:...`` or ``sha256:...``; None where the caller checks the content.
         progress: called with a share from 0 to 1 and a sentence; what it raises ends the download.
 
     Raises:

@@ -28,8 +28,8 @@ from mtl_core.tasks.kind import Drawing
 from mtl_core.tasks.pretext.self_supervised import self_supervised
 from mtl_core.training.build import build_kinds, build_model
 from mtl_core.training.execution import resolve_device
-from mtl_core.training.network_tensors import OtherNetworkError, fitting_tensors
 from mtl_core.training.parts import network_parts
+from mtl_core.training.tensors.network_tensors import OtherNetworkError, fitting_tensors
 
 
 class Predictor:

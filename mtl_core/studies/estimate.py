@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
+from mtl_core.config_fingerprint import fingerprint
 from mtl_core.runs.method_race import relative_cost
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.study import Study
 from mtl_core.studies.study_actions import run_ids
-from mtl_core.studies.study_kind import Cell, fingerprint
+from mtl_core.studies.study_kind import Cell
 
 ALIKE = ("data", "backbone", "batch_size", "device")
 

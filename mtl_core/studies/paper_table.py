@@ -97,8 +97,13 @@ def to_latex(answer: Answer) -> str:
 
 def heading(metric: TaskMetric) -> str:
     """``digit: Accuracy ↑`` or ``slant: MAE (degrees) ↓``."""
+    return f"{metric.task}: {metric_words(metric)}"
+
+
+def metric_words(metric: TaskMetric) -> str:
+    """``Accuracy ↑`` or ``MAE (degrees) ↓``."""
     unit = f" ({metric.unit})" if metric.unit else ""
-    return f"{metric.task}: {metric.title}{unit} {'↑' if metric.higher_is_better else '↓'}"
+    return f"{metric.title}{unit} {'↑' if metric.higher_is_better else '↓'}"
 
 
 def number(spread: Spread | None, latex: bool = False) -> str:

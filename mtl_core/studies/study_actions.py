@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from mtl_core.config import RunConfig
+from mtl_core.config_fingerprint import fingerprint
 from mtl_core.errors import ConfigError, MTLError, NotPossibleError, Problem, StoreError
 from mtl_core.names import title_problem
 from mtl_core.registry import validated
@@ -26,7 +27,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.runs.study_cells import OPEN
 from mtl_core.studies.study import Study, StudySettings
-from mtl_core.studies.study_kind import Cell, fingerprint
+from mtl_core.studies.study_kind import Cell
 
 STUDY_ID = re.compile(r"study-[0-9a-f]{4,}")
 STANDING_SEEDS = 5  # Student's factor is 4.30 at 3 seeds, 2.78 at 5 and 2.26 at 10

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -13,9 +11,6 @@ from pydantic import BaseModel, ConfigDict
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError, Problem
-
-# Keys of a config that change no number of a run but those that they are named for. ``seed``, ``precision`` and ``layout`` are compared apart.
-INDIFFERENT = ("name", "keep_checkpoints", "probe_samples", "conflict_every", "gradient_norms", "seed", "precision", "layout")
 
 
 @dataclass(frozen=True)
@@ -85,15 +80,6 @@ class StudyKind:
     def comparisons(base: RunConfig, options: Any, cells: Sequence[Cell]) -> list[Comparison]:
         """What is compared with what."""
         raise NotImplementedError
-
-
-def fingerprint(config: RunConfig) -> str:
-    """The same for configs whose runs give the same numbers with the same seed, precision and layout.
-
-    The order of the tasks counts: the heads draw their initial values in it.
-    """
-    values = {key: value for key, value in config.to_dict().items() if key not in INDIFFERENT}
-    return hashlib.sha256(json.dumps([values, list(config.tasks)], sort_keys=True).encode()).hexdigest()
 
 
 def plain_balancing() -> PartConfig:

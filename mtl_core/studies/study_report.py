@@ -10,7 +10,7 @@ from typing import Any
 from mtl_core.html_pages import render
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer, Line
-from mtl_core.studies.paper_table import heading, number
+from mtl_core.studies.paper_table import heading, metric_words, number
 from mtl_core.studies.verdict import LEAST_SEEDS, Word
 
 INTERVALS = {"t": "Student's t interval", "bca": "BCa bootstrap interval"}
@@ -78,7 +78,7 @@ def _verdict_row(line: Line) -> dict[str, str]:
     said = line.verdict
     row = {"label": line.label, "task": line.task or "overall", "metric": "mean relative gain over the tasks ↑", "baseline": "–", "value": "–"}
     if line.metric:
-        row["metric"] = heading(line.metric).partition(": ")[2]
+        row["metric"] = metric_words(line.metric)
         if said:
             row |= {"baseline": f"{line.baseline:.4g}", "value": f"{line.value:.4g}"}
     if said is None:
@@ -110,8 +110,9 @@ def _grouping_rows(answer: Answer) -> list[list[Any]]:
 def _environment(store: RunStore, answer: Answer) -> list[list[str]]:
     """Devices and versions of the finished runs; several where the runs differ."""
     found: dict[str, list[str]] = {}
-    for place, status in answer.statuses.items():
-        info = store.get(answer.run_ids[place]).info if status == "finished" else {}
+    finished = [answer.run_ids[place] for place, status in answer.statuses.items() if status == "finished"]
+    for run in reversed(store.several(finished)):
+        info = run.info
         facts = {"device": info.get("device_name") or info.get("device"), "precision": info.get("precision")} | dict(info.get("versions", {}))
         for name, value in facts.items():
             if value and str(value) not in found.setdefault(name, []):

@@ -37,8 +37,8 @@ from mtl_core.training.losses import task_losses
 from mtl_core.training.optimizers import LearningRate, optimizer_of, schedule_of
 from mtl_core.training.parts import NetworkParts, Part, Parts
 from mtl_core.training.setup import Network, Progress, Run, Setup, read_targets, views_of
-from mtl_core.training.starting_weights import StartingWeights, fitting
 from mtl_core.training.step_averages import Window
+from mtl_core.training.tensors.starting_weights import StartingWeights, fitting
 
 TRAIN_PART = 128  # training images on which the metrics are measured too, to show the gap to val
 

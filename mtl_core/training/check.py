@@ -22,7 +22,7 @@ from mtl_core.training.build import build_balancer, check_kinds, sized_network, 
 from mtl_core.training.execution import resolve_device
 from mtl_core.training.parts import NetworkParts, Parts, balancing_part, network_parts, update_part
 from mtl_core.training.run_info import parameter_counts as _count
-from mtl_core.training.starting_weights import weights_problems, weights_remarks
+from mtl_core.training.tensors.starting_weights import weights_problems, weights_remarks
 
 T = TypeVar("T")
 

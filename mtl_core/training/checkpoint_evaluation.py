@@ -25,9 +25,9 @@ from mtl_core.tasks.kind import TaskKind
 from mtl_core.training.build import build_kinds, build_model, training_data
 from mtl_core.training.checkpoint_files import FILES, DamagedCheckpointError, check_files, read_meta
 from mtl_core.training.execution import Execution, resolve_device
-from mtl_core.training.network_tensors import fitting_tensors
 from mtl_core.training.parts import network_parts
 from mtl_core.training.setup import evaluation_batch_size
+from mtl_core.training.tensors.network_tensors import fitting_tensors
 
 KEPT_BYTES = 32 * 2**20  # per task, for the predictions with the largest errors; enough for every image of most splits
 

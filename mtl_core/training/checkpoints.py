@@ -40,9 +40,9 @@ from mtl_core.training.checkpoint_files import (
     sha256,
     update_index,
 )
-from mtl_core.training.network_tensors import fitting_tensors
 from mtl_core.training.optimizers import algorithms
 from mtl_core.training.setup import Network, Setup
+from mtl_core.training.tensors.network_tensors import fitting_tensors
 
 Loaded = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]  # the network's tensors, the rest of the state, meta
 

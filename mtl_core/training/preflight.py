@@ -30,8 +30,8 @@ from mtl_core.training.losses import separate_losses
 from mtl_core.training.parts import resolve
 from mtl_core.training.run_info import parameter_counts
 from mtl_core.training.setup import Setup
-from mtl_core.training.starting_weights import Told, starting_weights
 from mtl_core.training.step import SkippedStep
+from mtl_core.training.tensors.starting_weights import Told, starting_weights
 
 TIMED = 3  # steps, after one to warm up
 EVALUATED = 32  # images on which an evaluation is timed

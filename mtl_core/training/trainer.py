@@ -25,8 +25,8 @@ from mtl_core.training.parts import Parts, resolve
 from mtl_core.training.probe_set import ProbeSet
 from mtl_core.training.run_info import run_info
 from mtl_core.training.setup import Position, Run, Setup
-from mtl_core.training.starting_weights import starting_weights
 from mtl_core.training.step import SkippedStep
+from mtl_core.training.tensors.starting_weights import starting_weights
 from mtl_core.training.unclaimed_boxes import unclaimed_boxes
 
 CURVE_POINTS = 50  # points of the curves per epoch, about; each is a mean over the steps between

@@ -4,6 +4,7 @@ import pytest
 
 from mtl_core.runs import actions
 from ui.run.baseline_run import comparable
+from ui.shell.state import listing
 
 
 def offered(app):
@@ -56,6 +57,7 @@ def test_a_pinned_run_is_the_baseline_until_another_is_chosen(open_page, store, 
     pinned, shown = in_state("finished", name="the pinned one"), in_state("finished", name="shown")
     assert "grey: the pinned one" not in texts(open_page("run", run=shown.id))
     actions.pin(store, pinned.id)
+    listing.clear()  # as the page's own button does
     app = open_page("run", run=shown.id)
     assert app.selectbox(key=f"baseline.{shown.id}").value == pinned.id
     assert "grey: the pinned one" in texts(app)
@@ -69,9 +71,11 @@ def test_only_runs_that_share_data_and_a_task_are_baselines(store, in_state):
     alike = in_state("finished", name="alike", tasks={"digit": {}})
     in_state("finished", name="other data", data={"name": "digit_scenes"})
     in_state("finished", name="another task", tasks={"ink": {}})
-    assert [other.name for other in comparable(store.get(run.id), store.runs())] == ["alike"]
+    listing.clear()
+    assert [other["name"] for other in comparable(store.get(run.id), listing(store.home.as_posix()))] == ["alike"]
     actions.archive(store, alike.id)
-    assert comparable(store.get(run.id), store.runs()) == []
+    listing.clear()
+    assert comparable(store.get(run.id), listing(store.home.as_posix())) == []
 
 
 @pytest.mark.parametrize("status", ["finished", "running"])

@@ -2,9 +2,10 @@
 
 import pytest
 
+from mtl_core.config_fingerprint import fingerprint
 from mtl_core.studies import study_actions as studies
 from mtl_core.studies.kinds import STUDY_KINDS
-from mtl_core.studies.study_kind import fingerprint, simplex
+from mtl_core.studies.study_kind import simplex
 
 EXAMPLES = {
     "share": {},

@@ -6,12 +6,12 @@ import hashlib
 import json
 import os
 import threading
-import urllib.request
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -23,13 +23,13 @@ from mtl_core.errors import ConfigError, DataError
 from mtl_core.events import Control, StepScalars
 from mtl_core.runs.jobs import execute
 from mtl_core.runs.store import open_store
-from mtl_core.training import starting_weights as module
 from mtl_core.training.build import build
 from mtl_core.training.check import problems, remarks
 from mtl_core.training.checkpoint_evaluation import evaluate_checkpoint
 from mtl_core.training.checkpoint_files import read_index, read_meta
 from mtl_core.training.parts import resolve
-from mtl_core.training.starting_weights import starting_weights
+from mtl_core.training.tensors import starting_weights as module
+from mtl_core.training.tensors.starting_weights import starting_weights
 from mtl_core.training.trainer import train
 
 SMALL = {"width": 8, "stages": 2}
@@ -227,12 +227,14 @@ def test_published_weights_are_fetched_once_and_kept_as_safetensors(served, tens
         assert (weights.mean, weights.std, weights.origin["name"]) == ([0.25], [0.5], "test-weights")
     assert len(asked) == 1
     assert max(shares) == 1.0
+    assert not list((cache / "weights").glob(".*"))
     kept = sorted(path.relative_to(cache / "weights").as_posix() for path in (cache / "weights").rglob("*"))
     assert kept == ["test-weights", "test-weights/model.safetensors", "test-weights/origin.json"]
     damaged = cache / "weights" / "test-weights" / "model.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
     starting_weights(parts, tmp_path / "run", cache, silent)
     assert len(asked) == 2
+    assert [path.name for path in (cache / "weights").iterdir()] == ["test-weights"]
     assert json.loads((damaged.parent / "origin.json").read_text())["sha256"] == hashlib.sha256(damaged.read_bytes()).hexdigest()
 
 
@@ -246,9 +248,10 @@ def test_what_is_not_the_published_file_is_refused_and_removed(served, tmp_path)
 
 def test_without_a_network_a_sentence_names_file_size_and_folder(served, tmp_path, monkeypatch):
     def refuse(*arguments, **named):
-        raise OSError("no network")
+        raise requests.ConnectionError("no network")
 
-    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setattr("requests.get", refuse)
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
     published, _, folder = served
     parts, cache = resolve(config_of({"weights": "pretrained"})), tmp_path / "cache"
     with pytest.raises(DataError) as failed:

@@ -29,10 +29,8 @@ def next_steps(run: Any) -> None:
         others = [name for name in RACED_AT_FIRST if name != run.config.balancing.name]
         offers = [(f"Try {part_title('balancing', name, BALANCERS)}", clone_of, (run.id, f"balancing.name={name}")) for name in others]
         _row("Does another method change it?", "The same settings with another balancing method.", offers)
-    question = STUDY_KINDS.load(next(iter(STUDY_KINDS))).title
-    about = f"A study repeats the run with {SEEDS} seeds and gives intervals. One seed proves nothing." if len(tasks) > 1 else ""
-    if about:
-        _row(question, about, [(f"Study with {SEEDS} seeds", _study, (run.id,))])
+        about = f"A study repeats the run with {SEEDS} seeds and gives intervals. One seed proves nothing."
+        _row(STUDY_KINDS.load(next(iter(STUDY_KINDS))).title, about, [(f"Study with {SEEDS} seeds", _study, (run.id,))])
     _row("Where is it wrong?", "The images with the largest errors.", [("Look at the worst images", _worst, (run.id,))])
 
 

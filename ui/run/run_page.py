@@ -200,7 +200,9 @@ def _details(run_id: str) -> None:
     store = run_store()
     run = store.get(run_id)
     ended = run.status.is_ended() and bool(run.info)
-    tabs = st.tabs([*(["What next?"] if ended else []), "Settings", "Log"], default="What next?" if ended else "Log")
+    # A key of its own for the end of a run: it opens what next for a person who watched.
+    kept: dict[str, Any] = {"default": "What next?" if ended else "Log", "key": f"below.{run_id}.{ended}"}
+    tabs = st.tabs([*(["What next?"] if ended else []), "Settings", "Log"], **kept)
     if ended:
         with tabs[0]:
             next_steps(run)

@@ -15,9 +15,7 @@ import streamlit as st
 
 from mtl_core.config_sections import BackboneConfig
 from mtl_core.presets import Preset, load_presets
-from mtl_core.run_names import name_without_method
 from mtl_core.runs import jobs
-from mtl_core.runs.method_race import race_in
 from mtl_core.runs.store import RunStore, open_store
 from mtl_core.settings import home as home_folder
 from mtl_core.settings import problems, remarks
@@ -68,8 +66,8 @@ def listing_with(run: Any) -> list[dict[str, Any]]:
 
 
 def _as_plain(run: Any) -> dict[str, Any]:
-    fields = ("id", "name", "subtitle", "created_at", "pinned", "archived", "parent", "tags")
-    return {field: getattr(run, field) for field in fields} | {"common": name_without_method(run.config) if race_in(run.tags) else ""}
+    fields = ("id", "name", "subtitle", "created_at", "pinned", "archived", "parent", "tags", "step")
+    return {field: getattr(run, field) for field in fields} | {"data": run.config.data.own_name, "tasks": list(run.config.tasks)}
 
 
 @st.cache_data(show_spinner=False)

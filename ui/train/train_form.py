@@ -28,8 +28,6 @@ from ui.train.data_form import data_in_words
 from ui.train.part_form import part_chooser
 
 MACHINE = ("device", "precision", "layout", "gradient_clip", "gradient_clip_over", "on_non_finite", "probe_samples", "keep_checkpoints")
-
-
 TRAINED = ("freeze", "freeze_stages", "freeze_epochs", "lr_factor", "layer_decay")  # of the backbone; a fork can change them
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import Field
 
 from mtl_core.config import RunConfig
+from mtl_core.config_fingerprint import fingerprint
 from mtl_core.errors import ConfigError, Problem
-from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind, fingerprint
+from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind
 
 MOST_AXES, MOST_CELLS = 3, 60
 SET_BY_STUDY = ("seed", "precision", "layout", "name")

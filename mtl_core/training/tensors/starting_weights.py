@@ -11,7 +11,7 @@ import hashlib
 import importlib.util
 import json
 import os
-import urllib.request
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +23,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mtl_core import settings
-from mtl_core.atomic_files import atomic_folder, temporary_beside, write_synced
+from mtl_core.atomic_files import atomic_folder, write_synced
 from mtl_core.backbones.backbone import Backbone
 from mtl_core.backbones.published_weights import PublishedWeights
 from mtl_core.config import RunConfig
+from mtl_core.data.download import download
 from mtl_core.errors import ConfigError, DataError, MTLError, Problem
 from mtl_core.training.checkpoint_files import FILES, DamagedCheckpointError, check_files, find_checkpoint, newest_first, read_meta, sha256
 from mtl_core.training.parts import Part, Parts
@@ -35,7 +36,6 @@ FOLDER = "weights"  # below the cache
 TENSORS, ORIGIN = "model.safetensors", "origin.json"
 ENDINGS = (".safetensors", ".pt", ".pth")
 LARGEST_FILE = 4 << 30  # bytes
-_TIMEOUT, _CHUNK = 30, 1 << 18
 _WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys under which PyTorch files often hold their tensors
 
 Told = Callable[[float, str], None]
@@ -135,7 +135,7 @@ def weights_problems(config: RunConfig, part: Part, channels: int) -> list[Probl
             message = f"the published weights are for images of three channels, found {channels}. Set data.preprocessing.colour to colour"
             return [Problem("backbone.weights", message)]
         cache = settings.home() / "data"
-        if published.package and _packaged(published) is None and _kept(published, cache) is None and _placed(published, cache) is None:
+        if published.package and _packaged(published) is None and not _is_kept(published, cache) and _placed(published, cache) is None:
             return [Problem("backbone.weights", _missing(published, cache))]
     if backbone.weights == "file":
         path = Path(backbone.weights_file).expanduser()
@@ -151,7 +151,7 @@ def weights_remarks(config: RunConfig, part: Part) -> list[str]:
     backbone, found = config.backbone, []
     published = part.type.published_weights(part.options)
     cache = settings.home() / "data"
-    if backbone.weights == "pretrained" and published and published.url and not (_kept(published, cache) or _placed(published, cache)):
+    if backbone.weights == "pretrained" and published and published.url and not (_is_kept(published, cache) or _placed(published, cache)):
         found.append(f"{published.megabytes:.0f} MB of weights are fetched when the run starts, into '{_folder(published, cache)}'")
     if backbone.weights in ("pretrained", "run") and config.data.preprocessing.standardise != "channels":
         found.append("data.preprocessing.standardise has no effect: images are normalised as the starting weights were trained")
@@ -165,12 +165,19 @@ def _published(part: Part, cache: Path, progress: Told) -> StartingWeights:
     if published is None:
         raise ConfigError(Problem("backbone.weights", part.type.unpublished(part.options) or f"there are none for '{part.name}'"))
     path = _kept(published, cache) or _converted(published, cache, progress)
-    origin = {"from": "pretrained", "name": published.name, "sha256": sha256(path), "trained_on": published.trained_on, "licence": published.licence}
+    kept = json.loads((path.parent / ORIGIN).read_text(encoding="utf-8"))
+    origin = {"from": "pretrained", "name": published.name, "sha256": kept["sha256"]}
+    origin |= {"trained_on": published.trained_on, "licence": published.licence}
     return StartingWeights(load_file(path), list(published.mean), list(published.std), origin)
 
 
 def _folder(published: PublishedWeights, cache: Path) -> Path:
     return cache / FOLDER / published.name
+
+
+def _is_kept(published: PublishedWeights, cache: Path) -> bool:
+    """Whether the converted file is there. A check does not read it; the run does, and converts it again if it is damaged."""
+    return (_folder(published, cache) / TENSORS).is_file()
 
 
 def _kept(published: PublishedWeights, cache: Path) -> Path | None:
@@ -207,48 +214,41 @@ def _missing(published: PublishedWeights, cache: Path) -> str:
 
 
 def _converted(published: PublishedWeights, cache: Path, progress: Told) -> Path:
-    """The published file as safetensors. It is fetched if it is nowhere on this machine."""
-    source = _packaged(published) or _placed(published, cache)
-    folder, fetched = _folder(published, cache), None
+    """The published file as safetensors. It is fetched if it is nowhere on this machine, and removed afterwards."""
+    folder = _folder(published, cache)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        if source is None:
-            if not published.url:
-                raise ConfigError(Problem("backbone.weights", _missing(published, cache)))
-            source = fetched = temporary_beside(cache / FOLDER / published.file)
-            _fetch(published, fetched, cache, progress)
-        digest = sha256(source)
-        if not digest.startswith(published.sha256):
-            raise DataError(
-                f"'{source}' is not {published.file} as it was published: expected SHA-256 {published.sha256}, found {digest}. Get it again."
-            )
-        progress(1.0, "converting the weights")
-        content = save(_tensors_of(source)[0], metadata={"mean": json.dumps(published.mean), "std": json.dumps(published.std)})
-        if folder.exists():  # damaged: it was not accepted before
-            os.replace(folder, temporary_beside(folder))
-        with atomic_folder(folder) as temporary:
-            write_synced(temporary / TENSORS, content)
-            origin = {"sha256": hashlib.sha256(content).hexdigest(), "file": published.file, "file_sha256": digest, "licence": published.licence}
-            write_synced(temporary / ORIGIN, json.dumps(origin, indent=1).encode())
+        with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as passing:
+            source = _packaged(published) or _placed(published, cache) or _fetched(published, Path(passing), cache, progress)
+            if folder.exists():  # damaged: it was not accepted before
+                os.replace(folder, Path(passing) / "damaged")
+            _keep(published, source, folder, progress)
     except OSError as error:
         raise DataError(f"the weights cannot be kept in '{folder}': {error.strerror or error}") from None
-    finally:
-        if fetched is not None:
-            fetched.unlink(missing_ok=True)
     return folder / TENSORS
 
 
-def _fetch(published: PublishedWeights, path: Path, cache: Path, progress: Told) -> None:
-    done = 0
+def _keep(published: PublishedWeights, source: Path, folder: Path, progress: Told) -> None:
+    """Check the published file ``source`` and write its tensors and its origin to ``folder``."""
+    digest = sha256(source)
+    if not digest.startswith(published.sha256):
+        raise DataError(f"'{source}' is not {published.file} as it was published: expected SHA-256 {published.sha256}, found {digest}. Get it again.")
+    progress(1.0, "converting the weights")
+    content = save(_tensors_of(source)[0], metadata={"mean": json.dumps(published.mean), "std": json.dumps(published.std)})
+    with atomic_folder(folder) as temporary:
+        write_synced(temporary / TENSORS, content)
+        origin = {"sha256": hashlib.sha256(content).hexdigest(), "file": published.file, "file_sha256": digest, "licence": published.licence}
+        write_synced(temporary / ORIGIN, json.dumps(origin, indent=1).encode())
+
+
+def _fetched(published: PublishedWeights, folder: Path, cache: Path, progress: Told) -> Path:
+    """The published file in ``folder``. Its sum is not checked here, because of some files only the first digits are published."""
+    if not published.url:
+        raise ConfigError(Problem("backbone.weights", _missing(published, cache)))
     try:
-        with urllib.request.urlopen(published.url, timeout=_TIMEOUT) as answer, path.open("wb") as file:
-            total = int(answer.headers.get("Content-Length") or 0) or int(published.megabytes * 1e6)
-            while chunk := answer.read(_CHUNK):
-                file.write(chunk)
-                done += len(chunk)
-                progress(min(1.0, done / total), f"fetching {published.file}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+        return download(published.url, None, folder, progress)
     except OSError as error:
-        raise DataError(f"{_missing(published, cache)}. Fetching failed: {' '.join(str(error).split())}") from None
+        raise DataError(f"{_missing(published, cache)}. The download failed: {' '.join(str(error).split())}") from None
 
 
 def _of_file(path: Path) -> StartingWeights:

@@ -1,0 +1,20 @@
+"""The fingerprint of a config: equal for runs that train the same, whatever they are called and however much they record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from mtl_core.config import RunConfig
+
+# Keys that the fingerprint leaves out. ``seed``, ``precision`` and ``layout`` change the numbers and are compared apart; the others change none.
+INDIFFERENT = ("name", "keep_checkpoints", "probe_samples", "conflict_every", "gradient_norms", "seed", "precision", "layout")
+
+
+def fingerprint(config: RunConfig) -> str:
+    """The same for configs whose runs give the same numbers with the same seed, precision and layout.
+
+    The order of the tasks counts: the heads draw their initial values in it.
+    """
+    values = {key: value for key, value in config.to_dict().items() if key not in INDIFFERENT}
+    return hashlib.sha256(json.dumps([values, list(config.tasks)], sort_keys=True).encode()).hexdigest()
