@@ -9,7 +9,7 @@ import streamlit as st
 from mtl_core.runs.store import RunStore
 from ui.drawing.run_charts import scalars_feed
 from ui.shell import words
-from ui.shell.state import hold_first, listing
+from ui.shell.state import ListedRun, hold_first, listing
 
 NONE = ""
 OFFERED = 30
@@ -40,7 +40,7 @@ def with_baseline(store: RunStore, feed: dict[str, Any], chosen: str) -> dict[st
     return {**feed, "baseline": scalars_feed(store, chosen)["frame"]} if chosen else feed
 
 
-def comparable(run: Any, known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def comparable(run: Any, known: list[ListedRun]) -> list[ListedRun]:
     """Of the runs of ``listing``, those on the same data that share a task with the run and have trained; pinned ones first, then the newest."""
     found = [
         other

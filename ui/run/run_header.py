@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -11,7 +12,7 @@ from mtl_core.runs.store import RunStore
 from ui.run.run_actions import action_bar, refusal
 from ui.shell import words
 from ui.shell.run_picker import run_picker
-from ui.shell.state import listing_with
+from ui.shell.state import ListedRun, listing_with
 
 SHOWN_CHILDREN = 5
 
@@ -45,7 +46,7 @@ def header(store: RunStore, run: Any) -> None:
     refusal(run)
 
 
-def _lineage(run: Any, known: list[dict[str, Any]]) -> None:
+def _lineage(run: Any, known: Sequence[ListedRun]) -> None:
     """Draw links to the run's parent and to its forks."""
     children = [other for other in known if other["parent"] == run.id]
     if not run.parent and not children:
@@ -67,7 +68,7 @@ def _lineage(run: Any, known: list[dict[str, Any]]) -> None:
                 st.markdown(f":gray[and {len(children) - SHOWN_CHILDREN} more]", width="content")
 
 
-def _link(other: dict[str, Any]) -> None:
+def _link(other: ListedRun) -> None:
     st.page_link("pages/run.py", label=words.plain(words.shortened(other["name"], 60)), query_params={"run": other["id"]})
 
 

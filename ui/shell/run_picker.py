@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
 from mtl_core.runs.run_reading import RUN_ID
 from ui.shell import words
-from ui.shell.state import hold
+from ui.shell.state import ListedRun, hold
 
 OFFERED = 100  # runs in the box; Compare lists all of them
 
@@ -37,7 +38,7 @@ def asked_run(runs: list[Any]) -> str | None:
     return known
 
 
-def run_picker(known: list[dict[str, Any]], current: str, width: Any = "stretch") -> bool:
+def run_picker(known: Sequence[ListedRun], current: str, width: Any = "stretch") -> bool:
     """Draw a box to open another run, pinned ones first, then the newest. False, without a box, where there is no other run."""
     shown = sorted((run for run in known if not run["archived"] or run["id"] == current), key=lambda run: not run["pinned"])
     offered = [run for place, run in enumerate(shown) if place < OFFERED or run["id"] == current]

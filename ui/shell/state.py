@@ -9,13 +9,15 @@ import copy
 import logging
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict
 
 import streamlit as st
 
 from mtl_core.config_sections import BackboneConfig
 from mtl_core.presets import Preset, load_presets
+from mtl_core.run_names import name_without_method
 from mtl_core.runs import jobs
+from mtl_core.runs.method_race import race_in
 from mtl_core.runs.store import RunStore, open_store
 from mtl_core.settings import home as home_folder
 from mtl_core.settings import problems, remarks
@@ -25,6 +27,23 @@ _log = logging.getLogger(__name__)
 MISSING = object()
 EXPORT = "export"  # a dialog that the page of a run draws into itself, outside its live part
 MOST_TRIES = 5  # attempts to open a page
+
+
+class ListedRun(TypedDict):
+    """What lists and links need to know about a run. The times are seconds since 1970."""
+
+    id: str
+    name: str
+    subtitle: str
+    created_at: float
+    pinned: bool
+    archived: bool
+    parent: str | None
+    tags: list[str]
+    step: int  # completed steps
+    common: str  # what the runs of its race have in common; empty outside a race
+    data: str
+    tasks: list[str]
 
 
 @st.cache_resource(show_spinner=False)
@@ -54,20 +73,32 @@ def _open(home: str) -> RunStore:
 
 
 @st.cache_data(ttl=5, max_entries=4, show_spinner=False)  # a live page reads it every few seconds, for each viewer
-def listing(home: str) -> list[dict[str, Any]]:
+def listing(home: str) -> list[ListedRun]:
     """The facts about every run that lists and links need, newest first, as plain values; up to five seconds old."""
     return [_as_plain(run) for run in run_store().runs()]
 
 
-def listing_with(run: Any) -> list[dict[str, Any]]:
+def listing_with(run: Any) -> list[ListedRun]:
     """``listing`` with this run, even if another process has only just made it."""
     known = listing(run_store().home.as_posix())
     return known if any(other["id"] == run.id for other in known) else [_as_plain(run), *known]
 
 
-def _as_plain(run: Any) -> dict[str, Any]:
-    fields = ("id", "name", "subtitle", "created_at", "pinned", "archived", "parent", "tags", "step")
-    return {field: getattr(run, field) for field in fields} | {"data": run.config.data.own_name, "tasks": list(run.config.tasks)}
+def _as_plain(run: Any) -> ListedRun:
+    return {
+        "id": run.id,
+        "name": run.name,
+        "subtitle": run.subtitle,
+        "created_at": run.created_at,
+        "pinned": run.pinned,
+        "archived": run.archived,
+        "parent": run.parent,
+        "tags": list(run.tags),
+        "step": run.step,
+        "common": name_without_method(run.config) if race_in(run.tags) else "",
+        "data": run.config.data.own_name,
+        "tasks": list(run.config.tasks),
+    }
 
 
 @st.cache_data(show_spinner=False)
