@@ -141,3 +141,17 @@ def test_front_and_division_are_drawn(open_page, store, texts):
         assert ("Front" if kind == "weights" else "Which tasks share a network") in [element.value for element in app.subheader]
     app = open_page("studies")
     assert len(app.dataframe[-1].value) == 2
+
+
+def test_a_point_of_the_front_opens_its_predictions_beside_its_baseline(open_page, store):
+    study = studies.create(store, studies.draft("weights", base(), {"options": {"parts": 3}}, range(2)))
+    finish(store, study)
+    runs = studies.runs_of(store, study)
+    comparison = study.comparisons[0]
+    app = open_page("studies", study=study.id)
+    app.selectbox(key=f"point.{study.id}").set_value(comparison.cell).run()
+    app.button(key=f"open_point.{study.id}").click().run()
+    assert not app.exception
+    assert app.session_state["page"] == "predictions"
+    (baseline,) = set(comparison.baselines.values())
+    assert dict(app.query_params) == {"run": runs[comparison.cell, 0].id, "sample": "0", "beside": runs[baseline, 0].id}

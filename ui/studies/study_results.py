@@ -10,12 +10,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from mtl_core.runs.status import RunStatus
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.paper_table import heading, number, to_csv, to_latex
 from mtl_core.studies.study_report import study_report
 from ui.drawing.plotly_chart import plot, prepared
 from ui.shell import words
-from ui.shell.state import run_store
+from ui.shell.state import go_to, run_store
 
 DOWNLOAD: dict[str, Any] = {"on_click": "ignore", "icon": ":material/download:"}
 
@@ -79,7 +80,11 @@ def _front(answer: Answer) -> None:
     labels = {cell.key: cell.label for cell in answer.study.cells}
     if len(front.tasks) > 1:
         first, second = front.tasks[:2]
-        plot(prepared(_front_figure(answer, labels), f"Values of {first} and {second} for each cell"), key=f"front.{answer.study.id}")
+        chart = prepared(_front_figure(answer, labels), f"Values of {first} and {second} for each cell")
+        clicked = plot(chart, key=f"front.{answer.study.id}", clicks=True)
+        if clicked and clicked["customdata"] in labels:
+            open_predictions(answer, clicked["customdata"])
+        _choose_point(answer, labels)
         if len(front.tasks) > 2:
             st.caption(f"The chart shows {words.plain(first)} and {words.plain(second)}; the front below counts all tasks.")
     st.markdown("No other cell is better in every task than: " + "; ".join(words.plain(labels[key]) for key in front.on_front) + ".")
@@ -92,6 +97,29 @@ def _front(answer: Answer) -> None:
         st.caption(
             "With several tasks few cells are better in every one, so this is no lead yet. The comparison with the best of the sweep has the verdict."
         )
+
+
+def _choose_point(answer: Answer, labels: dict[str, str]) -> None:
+    """The same as a click on a point, for the keyboard."""
+    front = answer.front
+    assert front is not None  # ``results`` asks
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        key = f"point.{answer.study.id}"
+        cell = st.selectbox("Point of the front", list(front.points), format_func=words.text_of(labels), key=key, width=360)
+        about = "A click on a point does the same. The page shows the run of the first seed beside the one that it is compared with."
+        click = {"on_click": open_predictions, "args": (answer, cell)}
+        st.button("Open its predictions", icon=":material/image:", key=f"open_point.{answer.study.id}", help=about, **click)
+
+
+def open_predictions(answer: Answer, cell: str) -> None:
+    """Open the predictions of a cell's first finished seed, beside the run of its baseline with the same seed where there is one."""
+    done = {place: run for place, run in answer.run_ids.items() if answer.statuses.get(place) == RunStatus.FINISHED.value}
+    seed = next((seed for seed in answer.study.seeds if (cell, seed) in done), None)
+    if seed is None:
+        return
+    baselines = [key for each in answer.study.comparisons if each.cell == cell for key in each.baselines.values()]
+    beside = next((done[key, seed] for key in baselines if key != cell and (key, seed) in done), None)
+    go_to("predictions", run=done[cell, seed], sample="0", **({"beside": beside} if beside else {}))
 
 
 def _front_figure(answer: Answer, labels: dict[str, str]) -> go.Figure:
@@ -111,7 +139,8 @@ def _front_figure(answer: Answer, labels: dict[str, str]) -> go.Figure:
                 x, y = ([-front.points[key][axis] if lower[axis] else front.points[key][axis] for key in shown] for axis in (0, 1))
                 marker = {"symbol": symbol if on_front else f"{symbol}-open", "size": 11, "color": colour}
                 label = f"{name}, {'on the front' if on_front else 'not on it'}"
-                figure.add_scatter(x=x, y=y, mode="markers", name=label, text=[labels[key] for key in shown], marker=marker)
+                texts = [labels[key] for key in shown]
+                figure.add_scatter(x=x, y=y, mode="markers", name=label, text=texts, customdata=shown, marker=marker)
     for axis, metric in zip(("xaxis", "yaxis"), metrics, strict=True):
         figure.update_layout({axis: {"title": {"text": heading(metric)}}})
     figure.update_layout(height=380, uirevision="front", margin={"l": 60, "r": 20, "t": 20, "b": 50})
