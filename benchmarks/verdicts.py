@@ -70,15 +70,32 @@ def false_verdicts(studies: int) -> list[tuple[str, ...]]:
             for tasks in TASKS:
                 generator, wrong = np.random.default_rng([8, seeds, tasks]), 0
                 for _ in range(studies):
-                    differences = draw(generator, tasks, seeds)
-                    rows_of_study = [*differences, differences.mean(axis=0)]  # each task, and overall
-                    found = [paired_difference(row, np.zeros(seeds), True, 0.0) for row in rows_of_study]
-                    corrected = holm([each.p_value for each in found])
-                    words = {verdict(each, p, len(found)).word for each, p in zip(found, corrected, strict=True)}
-                    wrong += bool(words & {Word.HELPS, Word.HURTS})
+                    wrong += says_anything(draw(generator, tasks, seeds))
                 shares.append(f"{wrong / studies:.1%}")
             rows.append((shape, str(seeds), *shares))
     return rows
+
+
+def stopped_early(studies: int) -> list[tuple[str, ...]]:
+    """Per shape: the same share for a study of 3 tasks that is looked at after every seed from 3 on and stopped at its first verdict."""
+    rows = []
+    for shape, draw in SHAPES.items():
+        shares = []
+        for last in (5, 10):
+            generator = np.random.default_rng([9, last])
+            drawn = [draw(generator, 3, last) for _ in range(studies)]
+            wrong = sum(any(says_anything(each[:, :seeds]) for seeds in range(3, last + 1)) for each in drawn)
+            shares.append(f"{wrong / studies:.1%}")
+        rows.append((shape, *shares))
+    return rows
+
+
+def says_anything(differences: np.ndarray) -> bool:
+    """Whether a study with these differences (tasks, seeds) says helps or hurts for a task or overall."""
+    rows = [*differences, differences.mean(axis=0)]
+    found = [paired_difference(row, np.zeros(differences.shape[1]), True, 0.0) for row in rows]
+    corrected = holm([each.p_value for each in found])
+    return any(verdict(each, p, len(found)).word in (Word.HELPS, Word.HURTS) for each, p in zip(found, corrected, strict=True))
 
 
 def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -98,6 +115,8 @@ def main() -> None:
             table(("differences", "seeds", "Student t", "BCa bootstrap"), coverage(given.studies)),
             f"How often a study in which nothing differs says *helps* or *hurts* anywhere ({given.studies:,} simulated studies in each cell):",
             table(("differences", "seeds", *(f"{tasks} tasks" for tasks in TASKS)), false_verdicts(given.studies)),
+            f"The same for 3 tasks, looked at after every seed from 3 on and stopped at the first verdict ({given.studies:,} simulated studies):",
+            table(("differences", "at most 5 seeds", "at most 10 seeds"), stopped_early(given.studies)),
         ]
     )
     if not given.write:

@@ -63,7 +63,7 @@ def verdict(difference: PairedDifference, p_corrected: float, comparisons: int =
     if p_corrected < alpha and difference.high < 0 and difference.mean < 0:
         return Verdict(Word.HURTS, difference, p_corrected, None, str(Word.HURTS))
     if difference.spread == 0 and difference.mean == 0:
-        return Verdict(Word.UNKNOWN, difference, p_corrected, None, f"{Word.UNKNOWN}: the values were equal in every seed")
+        return Verdict(Word.UNKNOWN, difference, p_corrected, None, f"{Word.UNKNOWN}, the values were equal in every seed")
     more = seeds_missing(difference, comparisons)
     return Verdict(Word.UNKNOWN, difference, p_corrected, more, f"{Word.UNKNOWN}, {_advice(more)}")
 

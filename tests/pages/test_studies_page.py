@@ -155,3 +155,46 @@ def test_a_point_of_the_front_opens_its_predictions_beside_its_baseline(open_pag
     assert app.session_state["page"] == "predictions"
     (baseline,) = set(comparison.baselines.values())
     assert dict(app.query_params) == {"run": runs[comparison.cell, 0].id, "sample": "0", "beside": runs[baseline, 0].id}
+
+
+def test_a_task_that_loses_by_sharing_is_named_while_it_trains(open_page, store, made, texts):
+    studies.start(store, made.id)
+    for (cell, seed), run in studies.runs_of(store, made).items():
+        if cell == "joint" and seed:
+            continue
+        claim(store, run.id, "cpu", alone=False)
+        tasks = {task: {"main_metric": MAIN[task], "metrics": METRICS} for task in run.config.tasks}
+        store.append(run.id, RunStarted(4, {"tasks": tasks, "precision": "fp32", "layout": "contiguous", "device": "cpu"}))
+        for epoch in (1, 2):
+            worse = cell == "joint" and "slant" in tasks
+            values = {f"val/{task}/{MAIN[task]}": 0.8 + 0.01 * seed + (5.0 if worse and task == "slant" else 0.0) for task in tasks}
+            store.append(run.id, EpochMetrics(2 * epoch, epoch, values))
+        if cell != "joint":
+            store.append(run.id, RunEnded("finished", 4, 1.0, 8.0, 1.0))
+    app = open_page("studies", study=made.id)
+    said = texts(app)
+    assert "slant does worse than alone" in said
+    assert "5.8, above the band" in said
+    assert "digit does worse" not in said
+    joint = studies.runs_of(store, made)["joint", 0]
+    app.button(key=f"drop.{joint.id}.slant").click().run()
+    assert "no checkpoint of a whole epoch yet" in app.error[0].value
+
+
+def test_a_decided_study_may_be_stopped(open_page, store, made, texts):
+    study = studies.add_seeds(store, made.id, 2)
+    studies.start(store, study.id)
+    for (cell, seed), run in studies.runs_of(store, study).items():
+        if seed > 3:
+            continue
+        claim(store, run.id, "cpu", alone=False)
+        tasks = {task: {"main_metric": "accuracy", "metrics": METRICS} for task in run.config.tasks}
+        store.append(run.id, RunStarted(2, {"tasks": tasks, "precision": "fp32", "layout": "contiguous", "device": "cpu"}))
+        values = {f"val/{task}/accuracy": 0.5 + 0.2 * (cell == "joint") + 0.001 * seed for task in tasks}
+        store.append(run.id, EpochMetrics(2, 1, values | {"selection/score": 0.5}))
+        store.append(run.id, RunEnded("finished", 2, 1.0, 8.0, 1.0))
+    app = open_page("studies", study=study.id)
+    assert "Every comparison is decided" in texts(app)
+    app.button(key=f"stop_early.{study.id}").click().run()
+    assert {str(run.status) for run in studies.runs_of(store, study).values()} == {"finished", "stopped"}
+    assert "Every comparison is decided" not in texts(app)

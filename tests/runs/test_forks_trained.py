@@ -8,12 +8,13 @@ from evidence import rows_of, small, weights_of
 
 from mtl_core.__main__ import main
 from mtl_core.errors import ConfigError, MTLError
-from mtl_core.events import Control
+from mtl_core.events import Control, EpochMetrics
 from mtl_core.inference.loading import find_model, load
 from mtl_core.inference.predictor import Predictor
 from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.jobs import execute
 from mtl_core.runs.resume_and_fork import fork, fork_config, forkable, past_of
+from mtl_core.studies.transfer_alarm import drop_task
 from mtl_core.training.checkpoint_evaluation import evaluate_checkpoint
 from mtl_core.training.checkpoint_files import read_index
 from mtl_core.training.trainer import train
@@ -131,3 +132,21 @@ def test_training_on_keeps_no_more_than_the_limit(store, one_thread):
     assert {5, 10} <= {each.epoch for each in kept} <= {5, 10} | must | {1, 2, 3, 4}
     index = read_index(store.folder(run.id))
     assert len(index["kept"]) <= 4
+
+
+def test_a_task_is_dropped_by_two_forks_that_differ_in_it_alone(store, wholes):
+    control = Control()
+    run = store.create(small(epochs=4))
+    with pytest.raises(MTLError, match="no checkpoint of a whole epoch yet"):
+        drop_task(store, run.id, "ink")
+    execute(store, run.id, control, on_event=lambda event: control.stop() if isinstance(event, EpochMetrics) and event.epoch == 2 else None)
+    epoch = forkable(store, run.id)[-1].epoch
+    dropped, kept = (store.get(each) for each in drop_task(store, run.id, "ink"))
+    assert [each.parent_epoch for each in (dropped, kept)] == [epoch, epoch]
+    assert (dropped.config.tasks["ink"].loss_weight, kept.config.tasks["ink"].loss_weight) == (0.0, run.config.tasks["ink"].loss_weight)
+    assert dropped.tags == kept.tags == (f"drop-{run.id[-4:]}",)
+    assert [each.id for each in (dropped, kept)] == drop_task(store, run.id, "ink")  # a second click adds nothing
+    dropped, kept = execute(store, dropped.id), execute(store, kept.id)
+    assert (dropped.status, kept.status) == ("finished", "finished")
+    whole = execute(store, store.create(small(epochs=4)).id)
+    assert_repeats(store, kept, whole, epoch)

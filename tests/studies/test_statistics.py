@@ -171,7 +171,7 @@ def test_words_never_contradict_the_numbers(pairs, band, corrected_by, higher):
 def test_a_metric_that_is_0_everywhere_asks_for_no_seeds():
     """A detector that has learnt nothing: 1 % of 0 is no band."""
     found = paired_difference([0.0] * 4, [0.0] * 4, True, 0.0)
-    assert verdict(found, 1.0).text == "cannot tell yet: the values were equal in every seed"
+    assert verdict(found, 1.0).text == "cannot tell yet, the values were equal in every seed"
 
 
 def test_the_number_of_missing_seeds_decides_where_mean_and_spread_stay():

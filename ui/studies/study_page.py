@@ -19,6 +19,7 @@ from ui.shell.state import go_to, listing, run_store, whole_page_if_asked
 from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
 from ui.studies.study_form import estimate_text, study_form
 from ui.studies.study_results import results
+from ui.studies.study_watch import watch
 from ui.studies.verdict_cards import verdicts
 
 EVERY = 3.0  # seconds between two refreshes while runs train
@@ -99,6 +100,8 @@ def _draw(study: studies.Study) -> None:
     _progress(study, answer, stage, finished)
     for note in answer.notes:
         st.warning(words.plain(note), icon=":material/warning:")
+    if finished < answer.total:
+        watch(answer)
     verdicts(answer)
     results(answer)
     _cells(answer)

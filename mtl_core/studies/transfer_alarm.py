@@ -1,0 +1,118 @@
+"""TransferAlarm: a task of a run that trains does clearly worse than the networks that have the task alone, at the same epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import select
+
+from mtl_core.errors import NotPossibleError
+from mtl_core.runs import actions
+from mtl_core.runs.resume_and_fork import fork, fork_config, forkable
+from mtl_core.runs.sql import schema
+from mtl_core.runs.status import RunStatus
+from mtl_core.runs.store import RunStore
+from mtl_core.studies.answer import Answer
+from mtl_core.studies.paired import LEVEL, t_factor
+from mtl_core.studies.study_values import TaskMetric
+
+IN_A_ROW = 2  # epochs outside the band: one alone happens by chance in a curve of many epochs
+LEAST_BASELINES = 3  # runs, as for a verdict
+
+Curve = Mapping[int, float]  # epoch -> value on val
+
+
+@dataclass(frozen=True)
+class TransferAlarm:
+    """A task that has left the band of its baseline on the worse side.
+
+    Attributes:
+        run_id, cell, seed: of the run that trains.
+        epoch: the last epoch that both sides have measured.
+        value: the run's, in the metric's unit.
+        low, high: ends of the band at that epoch: Student's 95 % prediction interval for one further run of the baseline.
+        baselines: number of runs that the band is made from.
+    """
+
+    run_id: str
+    cell: str
+    seed: int
+    task: str
+    metric: TaskMetric
+    epoch: int
+    value: float
+    low: float
+    high: float
+    baselines: int
+
+
+def transfer_alarms(store: RunStore, answer: Answer) -> list[TransferAlarm]:
+    """The alarms of a study's active runs. Reads the main metrics of these runs and of their finished baselines, on val."""
+    found = []
+    for comparison in answer.study.comparisons:
+        for (cell, seed), run_id in answer.run_ids.items():
+            if cell != comparison.cell or not RunStatus(answer.statuses[cell, seed]).is_active():
+                continue
+            for task, baseline in comparison.baselines.items():
+                metric = answer.metrics.get(task)
+                done = [
+                    other for (key, place), other in answer.run_ids.items() if key == baseline and answer.statuses[key, place] == RunStatus.FINISHED
+                ]
+                if metric is None or len(done) < LEAST_BASELINES:
+                    continue
+                curves = _curves(store, [run_id, *done], f"val/{task}/{metric.name}")
+                left = outside(curves.get(run_id, {}), [curves.get(other, {}) for other in done], metric.higher_is_better)
+                if left:
+                    found.append(TransferAlarm(run_id, cell, seed, task, metric, *left, len(done)))
+    return found
+
+
+def drop_task(store: RunStore, run_id: str, task: str) -> list[str]:
+    """Queue two forks from the run's newest checkpoint, without and with the task; their ids. A second call within the same epoch adds nothing.
+
+    Raises:
+        NotPossibleError: the run has no checkpoint of a whole epoch yet.
+    """
+    kept = forkable(store, run_id)
+    if not kept:
+        raise NotPossibleError("the run has no checkpoint of a whole epoch yet; wait for the next one")
+    run, epoch = store.get(run_id), int(kept[-1].epoch)
+    made = []
+    for change in ([f"tasks.{task}.loss_weight=0"], []):
+        request = f"drop.{run_id}.{task}.{epoch}.{len(change)}"
+        made.append(fork(store, run_id, epoch, fork_config(run, epoch, change), request_id=request).id)
+    for each in made:
+        actions.set_tags(store, each, [f"drop-{run_id[-4:]}"])
+    return made
+
+
+def outside(curve: Curve, baselines: Sequence[Curve], higher_is_better: bool) -> tuple[int, float, float, float] | None:
+    """Epoch, value and the band's ends, if the last ``IN_A_ROW`` epochs that all curves have lie outside the band on the worse side; else None."""
+    common = sorted(epoch for epoch in curve if all(epoch in other for other in baselines))
+    epochs = common[-IN_A_ROW:]
+    if len(epochs) < IN_A_ROW or len(baselines) < LEAST_BASELINES:
+        return None
+    bands = {epoch: band_of([other[epoch] for other in baselines]) for epoch in epochs}
+    worse = [curve[epoch] < bands[epoch][0] if higher_is_better else curve[epoch] > bands[epoch][1] for epoch in epochs]
+    return (epochs[-1], curve[epochs[-1]], *bands[epochs[-1]]) if all(worse) else None
+
+
+def band_of(values: Sequence[float]) -> tuple[float, float]:
+    """Student's prediction interval for one further value: mean -+ t * spread * sqrt(1 + 1/n). ``values``: (n,) finite, n >= 2."""
+    known = np.asarray(values, float)
+    half = t_factor(len(known) - 1, LEVEL) * known.std(ddof=1) * math.sqrt(1 + 1 / len(known))
+    return float(known.mean() - half), float(known.mean() + half)
+
+
+def _curves(store: RunStore, run_ids: Sequence[str], key: str) -> dict[str, dict[int, float]]:
+    scalars = schema.scalars
+    wanted = select(scalars.c.run_id, scalars.c.epoch, scalars.c.value).where(scalars.c.key == key, scalars.c.run_id.in_(run_ids))
+    found: dict[str, dict[int, float]] = {}
+    with store.database.read() as connection:
+        for row in connection.execute(wanted.order_by(scalars.c.row)):
+            if row.value is not None:
+                found.setdefault(row.run_id, {})[round(row.epoch)] = row.value
+    return found

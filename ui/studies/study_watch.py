@@ -1,0 +1,88 @@
+"""What to do about a study that trains: tasks that lose by sharing, and comparisons that are decided or out of reach."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.runs import jobs
+from mtl_core.runs.status import RunStatus
+from mtl_core.studies import study_actions as studies
+from mtl_core.studies.answer import Answer
+from mtl_core.studies.transfer_alarm import TransferAlarm, drop_task, transfer_alarms
+from mtl_core.studies.verdict import LEAST_SEEDS, MOST_SEEDS, Word
+from ui.shell import words
+from ui.shell.error_boundary import is_ours
+from ui.shell.state import go_to, listing, run_store
+
+SHOWN = 3  # alarms
+
+
+def watch(answer: Answer) -> None:
+    """Draw the alarms and the offer to stop early, while a run of the study waits or trains."""
+    for alarm in transfer_alarms(run_store(), answer)[:SHOWN]:
+        _alarm(alarm)
+    if said := stopping_reason(answer):
+        _offer_to_stop(answer.study.id, said)
+
+
+def stopping_reason(answer: Answer) -> str:
+    """Why the runs that are left may be stopped; empty where they may still decide something."""
+    left = answer.total - answer.count(*(status.value for status in RunStatus if status.is_ended()))
+    if not left or not answer.lines or not all(line.verdict and line.verdict.difference.n >= LEAST_SEEDS for line in answer.lines):
+        return ""
+    found = [line.verdict for line in answer.lines if line.verdict]
+    undecided = [each for each in found if each.word == Word.UNKNOWN]
+    if not undecided:
+        return "Every comparison is decided by the runs that have finished."
+    if len(undecided) == len(found) and all(each.more_seeds is None for each in undecided):
+        return f"With the present mean and spread, more than {MOST_SEEDS} seeds would be needed to decide any comparison (estimate)."
+    return ""
+
+
+def _alarm(alarm: TransferAlarm) -> None:
+    task, run = words.plain(alarm.task), f"run?run={alarm.run_id}"
+    side = "below" if alarm.metric.higher_is_better else "above"
+    with st.container(border=True, gap="small"):
+        st.markdown(
+            f":material/warning: **{task} does worse than alone.** After epoch {alarm.epoch} of [seed {alarm.seed}]({run}) its "
+            f"{words.plain(alarm.metric.title)} is {alarm.value:.3g}, {side} the band {alarm.low:.3g} to {alarm.high:.3g} of "
+            f"{alarm.baselines} networks that have the task alone."
+        )
+        st.caption("The band is where one further network for this task alone is expected (95 %). It is a sign, not a verdict.")
+        about = (
+            "Two forks from the newest checkpoint: one in which the loss of this task counts for nothing, and one unchanged. Their difference is "
+            "the effect of the task."
+        )
+        act = partial(drop_task, run_id=alarm.run_id, task=alarm.task)
+        key = f"drop.{alarm.run_id}.{alarm.task}"
+        st.button(f"Drop {task} from here (2 runs)", icon=":material/alt_route:", key=key, help=about, on_click=_act, args=(act,))
+
+
+def _offer_to_stop(study_id: str, said: str) -> None:
+    with st.container(border=True, gap="small"):
+        st.markdown(f":material/flag: {words.plain(said)}")
+        st.caption(
+            "Whoever stops at the first verdict sees false ones more often than the promised 5 %: in 18 % of simulated studies without a difference, "
+            "looked at after each of 3 to 10 seeds. For a paper, let the planned seeds finish."
+        )
+        key = f"stop_early.{study_id}"
+        with st.popover("Stop the runs that are left", icon=":material/stop_circle:", key=f"{key}.popover"):
+            st.markdown("Runs that have finished stay, and *Go on* trains the others later.")
+            st.button("Stop them", type="primary", key=key, on_click=_act, args=(partial(studies.stop, study_id=study_id),))
+
+
+def _act(action: Any) -> None:
+    """Run an action of a button on the store. A refusal is kept as a sentence for the page."""
+    study_id = st.query_params.get("study", "")
+    try:
+        action(run_store())
+        jobs.start_worker(run_store())
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state[f"study.{study_id}.refused"] = str(error)
+    listing.clear()
+    go_to("studies", study=study_id)
