@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from mtl_core.training import checkpoint_files
 # One thread per process, before torch is imported and for every process that a test starts: two workers share two cores.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+# Processes that tests start compile the sources once, not each anew, also where the surroundings turn bytecode files off.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +27,12 @@ def home(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("MTL_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch) -> None:
+    """Every synchronised file waits for milliseconds, for nothing but a power cut. ``test_atomic_files.py`` says what is synchronised."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +115,36 @@ def real_data() -> Path:
 
 
 @pytest.fixture
+def some_of_mnist(real_data, tmp_path):
+    """Write MNIST's first pictures with their rows of the tables, in files of the same layout: ``some_of_mnist(train, test)`` gives the folder."""
+    import struct
+
+    import numpy as np
+
+    from mtl_core.data.imports.checking.check_report import Findings
+    from mtl_core.data.imports.formats.idx import numbers
+    from mtl_core.data.imports.tree import Tree
+
+    source, folder = real_data / "mnist", tmp_path / "mnist"
+
+    def write(train: int, test: int) -> Path:
+        raw = folder / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        with Tree(source, Findings()) as tree:
+            for part, table, count in (("train", "train", train), ("t10k", "test", test)):
+                for kind, dimensions in (("images-idx3", 3), ("labels-idx1", 1)):
+                    name = next(name for name in tree.files if name.rpartition("/")[2].startswith(f"{part}-{kind}-ubyte"))
+                    values: np.ndarray = numbers(tree, name, dimensions)[:count]
+                    head = bytes([0, 0, 8, dimensions]) + struct.pack(f">{dimensions}i", *values.shape)
+                    (raw / f"{part}-{kind}-ubyte").write_bytes(head + values.tobytes())
+                lines = (source / f"attributes_{table}.csv").read_text().splitlines(keepends=True)
+                (folder / f"attributes_{table}.csv").write_text("".join(lines[: count + 1]))
+        return folder
+
+    return write
+
+
+@pytest.fixture
 def write_checkpoint():
     """Write a checkpoint that is whole as files go, without torch: ``write_checkpoint(folder, epoch, step, best=..., keep=..., **meta)``."""
 
@@ -139,10 +179,10 @@ def pytest_runtest_makereport(item, call):
 def pytest_itemcollected(item: pytest.Item) -> None:
     """With several workers, one runs all journeys, one after another: two browsers beside two trainings starve each other.
 
+    The tests of every other file stay on one worker, too: what a file prepares for all its tests is prepared once.
     The group is set here, because xdist reads the groups before any other plugin may change the list of tests.
     """
-    if item.get_closest_marker("browser"):
-        item.add_marker(pytest.mark.xdist_group("browser"))
+    item.add_marker(pytest.mark.xdist_group("browser" if item.get_closest_marker("browser") else item.path.stem))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

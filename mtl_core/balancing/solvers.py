@@ -165,7 +165,9 @@ def fair(gramian: np.ndarray, alpha: float) -> np.ndarray:
         rounding = 1e-12 * abs(start)  # near the minimum, rounding hides the decrease of the objective
         while objective(x + length * step) > start - 1e-4 * length * decrease + rounding and length > 1e-12:
             length /= 2
-        x = x + length * step
+        before, x = x, x + length * step
+        if np.array_equal(x, before):  # rounding hides the slope's rest, and every further step would be this one again
+            break
     weights[moving] = x / norms[moving]
     return weights
 

@@ -75,18 +75,35 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """One server per file of journeys."""
+@pytest.fixture(scope="session")
+def dashboard(tmp_path_factory):
+    """One server and one store for all journeys that need no other: a server's first page and first run import for seconds."""
     folder = tmp_path_factory.mktemp("dashboard")
     running = Server(folder / "home", folder / "server.log")
     yield running
     running.close()
 
 
+@pytest.fixture(scope="module")
+def server(dashboard):
+    """The server of a file's journeys. A file that needs one of its own overrides this."""
+    return dashboard
+
+
+@pytest.fixture(scope="session")
+def window(chromium):
+    """A window for all journeys, 1280 pixels wide and high enough to show every curve (only those in view are drawn).
+
+    Tabs of one window share the cache, so that the frontend is fetched and compiled once; sessionStorage is each tab's own.
+    """
+    context = chromium.new_context(viewport={"width": 1280, "height": 1500})
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def page(chromium, server):
-    """A new tab, 1280 pixels wide and high enough to show every curve (only those in view are drawn).
+def page(window, server):
+    """A new tab.
 
     A JavaScript error, a traceback on screen or a request to any other machine fails the test. Runs that train or wait after a test are stopped, so
     that a journey that failed does not keep the device from the next one.
@@ -96,8 +113,7 @@ def page(chromium, server):
     from mtl_core.runs import actions
     from mtl_core.runs.store import open_store
 
-    context = chromium.new_context(viewport={"width": 1280, "height": 1500})
-    tab = context.new_page()
+    tab = window.new_page()
     tab.set_default_timeout(120_000)
     expect.set_options(timeout=120_000)
     errors: list[str] = []
@@ -106,7 +122,9 @@ def page(chromium, server):
     tab.on("request", lambda request: None if request.url.startswith((server.url, "data:", "blob:", "ws:")) else foreign.append(request.url))
     yield tab
     tracebacks = tab.get_by_text("Traceback (most recent call last)").count()
-    context.close()
+    for opened in window.pages:  # a second one, too
+        opened.close()
+    window.clear_permissions()
     store = open_store(server.home)
     for run in store.runs():
         actions.stop(store, run.id)  # a run that has ended stays as it is

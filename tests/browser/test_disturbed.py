@@ -83,7 +83,7 @@ def wait_for(what):
     deadline = time.monotonic() + PATIENCE
     while not what():
         assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 def started(store, run_id):

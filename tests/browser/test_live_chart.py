@@ -23,11 +23,22 @@ def figure(count: int, log_y: bool, share: bool, flat: bool) -> str:
     return curve_figure([Curve("a", np.arange(count, dtype=float), values, "#000000")], log_y=log_y, share=share).to_json()
 
 
+@pytest.fixture(scope="module")
+def blank(window):
+    """A tab with Plotly alone: the library is read once for all cases. A JavaScript error fails the test."""
+    tab, errors = window.new_page(), []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.set_content("<body></body>")
+    tab.add_script_tag(path=PLOTLY)
+    yield tab, errors
+    tab.close()
+
+
 @pytest.mark.parametrize("counts", [(0, 1, 5, 50, 200), (0, 5, 50), (0, 1, 1, 2, 200), (1, 0, 200)], ids=str)
 @pytest.mark.parametrize(("log_y", "share"), [(False, False), (True, False), (False, True)], ids=["linear", "log", "share"])
-def test_the_axes_follow_the_values(page, counts, log_y, share):
-    page.set_content('<div id="box" style="width:500px;height:200px"></div>')
-    page.add_script_tag(path=PLOTLY)
+def test_the_axes_follow_the_values(blank, counts, log_y, share):
+    page, errors = blank
+    page.evaluate("""() => { document.body.innerHTML = '<div id="box" style="width:500px;height:200px"></div>'; }""")
     for flat in (True, False):
         for count in counts:
             (left, right), (bottom, top) = page.evaluate(DRAW, figure(count, log_y, share, flat and count < 50))
@@ -40,3 +51,4 @@ def test_the_axes_follow_the_values(page, counts, log_y, share):
             assert high - 1e-9 <= top
             if count >= 50:
                 assert top - bottom < 1.6 * (high - low)  # the curve fills the chart
+    assert errors == []

@@ -55,7 +55,7 @@ def test_a_zip_with_broken_files_is_looked_at_imported_and_trained_on(page, serv
     report = page.locator(".st-key-import_report")
     expect(report.get_by_text("60 of 63")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("Prepared: 50 x 40, colour.")).to_be_visible()  # all have one size, so none is padded
-    assert not (server.home / "imports").exists()  # nothing is made before the decision
+    assert not (server.home / "imports" / "my_days").exists()  # nothing is made before the decision
     with page.expect_download() as download:
         page.get_by_role("button", name="All findings as CSV").click()
     findings = download.value.path().read_text()

@@ -44,10 +44,10 @@ def click(page: Page, label: str) -> None:
 
 def wait_until(page: Page, holds) -> None:
     """Look at the store until it says so, while the browser goes on."""
-    for _ in range(PATIENCE // 20):
+    for _ in range(PATIENCE // 100):
         if holds():
             return
-        page.wait_for_timeout(20)
+        page.wait_for_timeout(100)
     raise AssertionError("it did not come to that")
 
 

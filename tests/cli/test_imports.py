@@ -77,14 +77,12 @@ def test_a_set_without_enough_pictures_exits_1(home, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("folder", "images", "counts", "questions"),
     [
-        ("oxford_pets_3breeds", 192, {"note/class_numbers": 1}, set()),
-        ("bccd_voc", 364, {"skipped/box_empty": 2}, {"empty_cells"}),
         ("coco_mini", 60, {"note/crowd": 3, "note/no_objects": 1, "note/category_gaps": 2}, set()),
         ("icl_livingroom_rgbd", 71, {"note/no_measurement": 35}, {"unit"}),
-        ("fashion_mnist_900", 900, {}, set()),
     ],
 )
 def test_a_real_data_set_is_checked_imported_and_shown(folder, images, counts, questions, real_data, home, capsys):
+    """One without and one with questions; ``tests/data/imports/test_real_data.py`` looks at every set, and says what is found and asked."""
     path = str(real_data / folder)
     assert main(["data", "check", path, "--json"]) == 0
     checked = json.loads(capsys.readouterr().out)

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-import struct
 import time
 from dataclasses import dataclass, field
 
-import numpy as np
 import pytest
 
 from mtl_core.data.imports import get_imported
-from mtl_core.data.imports.checking.check_report import Findings
-from mtl_core.data.imports.formats.idx import numbers
-from mtl_core.data.imports.tree import Tree
 
 pytestmark = pytest.mark.data
 PATIENCE = 120  # seconds; a bound for slow machines
@@ -87,22 +82,6 @@ SETS = {
 }
 
 
-def some_of_mnist(source, folder):
-    """The first 200 and 100 pictures, in the same files: all 70,000 are examined in ``tests/data/imports``."""
-    raw = folder / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    with Tree(source, Findings()) as tree:
-        for part, table, count in (("train", "train", 200), ("t10k", "test", 100)):
-            for kind, dimensions in (("images-idx3", 3), ("labels-idx1", 1)):
-                name = next(name for name in tree.files if name.rpartition("/")[2].startswith(f"{part}-{kind}-ubyte"))
-                values: np.ndarray = numbers(tree, name, dimensions)[:count]
-                head = bytes([0, 0, 8, dimensions]) + struct.pack(f">{dimensions}i", *values.shape)
-                (raw / f"{part}-{kind}-ubyte").write_bytes(head + values.tobytes())
-            lines = (source / f"attributes_{table}.csv").read_text().splitlines(keepends=True)
-            (folder / f"attributes_{table}.csv").write_text("".join(lines[: count + 1]))
-    return folder
-
-
 def settle(app):
     """Run the page until its work in the background is done."""
     app.run()
@@ -128,9 +107,9 @@ def table(app, column: str):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_a_real_data_set_goes_through_the_page(name, real_data, tmp_path, monkeypatch, open_page, store, texts):
+def test_a_real_data_set_goes_through_the_page(name, real_data, some_of_mnist, monkeypatch, open_page, store, texts):
     wanted = SETS[name]
-    folder = some_of_mnist(real_data / name, tmp_path / name) if name == "mnist" else real_data / name
+    folder = some_of_mnist(200, 100) if name == "mnist" else real_data / name
     monkeypatch.setenv("MTL_DATA_FOLDERS", str(folder.parent))
     app = settle(open_page("data", new="1"))
     app.text_input(key="import.path").set_value(str(folder)).run()

@@ -11,6 +11,7 @@ from evidence import small
 from mtl_core.events import Control, EpochMetrics
 from mtl_core.runs.jobs import execute
 from mtl_core.runs.resume_and_fork import resume
+from mtl_core.runs.store import open_store
 from mtl_core.training.checkpoint_files import read_index, sha256
 
 EPOCHS = 5
@@ -53,12 +54,27 @@ def rubbish(path):
     path.write_bytes(b'{"format": [')
 
 
-@pytest.fixture
-def interrupted(store, wholes):
-    """A run that was stopped in its fourth epoch, and its checkpoints' folder."""
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory, undisturbed):
+    """A store with a run that was stopped in its fourth epoch; each test damages a copy of it."""
+    store = open_store(tmp_path_factory.mktemp("stopped") / "home")
+    store.cache = undisturbed.store.cache
     run, control = store.create(small("dwa", epochs=EPOCHS)), Control()
     execute(store, run.id, control, lambda event: control.stop() if isinstance(event, EpochMetrics) and event.epoch == 3 else None)
     assert store.get(run.id).epoch == 3
+    return store.home
+
+
+@pytest.fixture
+def store(stopped, home):
+    shutil.copytree(stopped, home)
+    return open_store(home)
+
+
+@pytest.fixture
+def interrupted(store, wholes):
+    """The stopped run, and its checkpoints' folder."""
+    (run,) = store.runs()
     return run, store.folder(run.id) / "checkpoints"
 
 

@@ -1,6 +1,7 @@
 """Forks, trained: with nothing changed they repeat their parent to the last bit; with something changed they say what of its state began anew."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -14,15 +15,33 @@ from mtl_core.inference.predictor import Predictor
 from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.jobs import execute
 from mtl_core.runs.resume_and_fork import fork, fork_config, forkable, past_of
+from mtl_core.runs.store import open_store
 from mtl_core.studies.transfer_alarm import drop_task
 from mtl_core.training.checkpoint_evaluation import evaluate_checkpoint
 from mtl_core.training.checkpoint_files import read_index
 from mtl_core.training.trainer import train
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, undisturbed):
+    """A store with a finished run; each test forks in a copy of it."""
+    store = open_store(tmp_path_factory.mktemp("finished") / "home")
+    store.cache = undisturbed.store.cache
+    run = execute(store, store.create(small("uncertainty", epochs=4)).id)
+    assert run.status == "finished", run.failure
+    return store.home
+
+
+@pytest.fixture
+def store(finished, home):
+    shutil.copytree(finished, home)
+    return open_store(home)
+
+
 @pytest.fixture
 def parent(store, wholes):
-    return execute(store, store.create(small("uncertainty", epochs=4)).id)
+    (run,) = store.runs()
+    return run
 
 
 def forked(store, parent, epoch, *assignments):

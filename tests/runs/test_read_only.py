@@ -138,8 +138,8 @@ def test_a_folder_without_a_store_is_refused_as_before(home, refusing):
         open_store(home)
 
 
-def test_a_read_only_mount(store, home, config, tmp_path):
-    """The real thing, where this process may mount."""
+def test_a_read_only_mount(store, home, config, tmp_path, monkeypatch, capsys):
+    """The real thing, where this process may mount; the first command in a process of its own."""
     finished, *_ = filled(store, config)
     forget(home)
     mount = tmp_path / "mounted"
@@ -148,16 +148,17 @@ def test_a_read_only_mount(store, home, config, tmp_path):
     if not mounted:
         pytest.skip("needs the right to mount")
     try:
-        environment = {**os.environ, "MTL_HOME": str(mount)}
+        monkeypatch.setenv("MTL_HOME", str(mount))
+        done = subprocess.run([sys.executable, "-m", "mtl_core", "runs"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, finished in done.stdout) == (0, True), done.stdout + done.stderr
         for command, code, said in (
-            (["runs"], 0, finished),
             (["runs", "show", finished], 0, "val/a/loss"),
             (["runs", "scalars", finished, "--csv"], 0, "train/a/loss"),
             (["export", finished, "--format", "csv", "--out", str(tmp_path / "out")], 0, "metrics.csv"),
             (["queue", "--preset", "digits-quick"], 2, "can only be read"),
         ):
-            line = [sys.executable, "-m", "mtl_core", *command]
-            done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
-            assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done.stdout + done.stderr
+            assert main(command) == code
+            assert said in "".join(capsys.readouterr())
     finally:
+        forget(mount)
         subprocess.run(["umount", str(mount)], check=True)

@@ -18,7 +18,7 @@ from mtl_core.training.parts import resolve
 from mtl_core.training.trainer import train
 
 CONFIG = {
-    "data": {"name": "digit_scenes", "train_size": 96, "val_size": 16, "test_size": 16, "max_digits": 2},
+    "data": {"name": "digit_scenes", "train_size": 96, "val_size": 16, "test_size": 16, "max_digits": 2, "image_size": 32},
     "tasks": {"count": {"loss_weight": 0.5}, "segments": {}, "boxes": {}},
     "backbone": {"name": "small_cnn", "width": 8},
     "epochs": 2,
