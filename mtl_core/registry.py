@@ -134,7 +134,7 @@ def _problems(error: ValidationError, model: type[BaseModel], field: str, beside
         key = ".".join(str(part) for part in (field, *detail["loc"]) if part != "")
         if detail["type"] == "extra_forbidden":
             owner = _model_at(model, detail["loc"][:-1])
-            known = [*owner.model_fields, *getattr(owner, "installed_keys", tuple)()]
+            known = [*owner.model_fields, *getattr(owner, "added_keys", tuple)()]
             message = unknown_name("key", str(detail["loc"][-1]), [*(beside if len(detail["loc"]) == 1 else ()), *known])
         elif detail["type"] == "missing":
             said = _model_at(model, detail["loc"][:-1]).model_fields[str(detail["loc"][-1])].description

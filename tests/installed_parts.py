@@ -301,7 +301,7 @@ def _augmentation_keys(folder: Path) -> None:
     assert AugmentationConfig(negative=0.0) == plain
     assert AugmentationConfig(negative=1).model_dump()["softly"] is False
     assert AugmentationConfig.model_validate_json(AugmentationConfig(negative=1).model_dump_json()) == AugmentationConfig(negative=1)
-    assert [*AugmentationConfig.with_installed().model_fields][-2:] == ["negative", "softly"]
+    assert [*AugmentationConfig.with_added().model_fields][-2:] == ["negative", "softly"]
     spoiled = Task("level", "regression", "level", spoiled_by=("negative",), geometry="whole")
     assert [each.field for each in fitting.misfits(AugmentationConfig(negative=1), [spoiled], (8, 8))] == ["augmentation.negative"]
     assert fitting.misfits(plain, [spoiled], (8, 8)) == []
