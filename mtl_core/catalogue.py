@@ -73,7 +73,7 @@ def _entry(name: str, place: str, **more: Any) -> dict[str, Any]:
 
 
 def _options(part: Any) -> Iterator[dict[str, Any]]:
-    """Of ``Options``; an augmentation of this project has its fields in ``AugmentationConfig``."""
+    """Of ``Options``; an augmentation without has its fields in ``AugmentationConfig``."""
     model = getattr(part, "Options", None)
     settings = getattr(part, "settings", ())
     if isinstance(model, type) and issubclass(model, BaseModel):

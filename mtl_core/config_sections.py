@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, ValidationInfo, create_model, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
-
-from mtl_core.registry import installed
 
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
@@ -212,18 +211,18 @@ class ScheduleConfig(Strict):
     warmup_fraction: float = Field(default=0.05, ge=0, le=0.5, description="Share of all steps in which the learning rate rises linearly to lr.")
 
 
-AUGMENTATION_GROUP = "mtl_core.augmentations"  # of entry points
+AUGMENTATIONS = "mtl_core.data.augmentation"  # the package with the table of augmentations
 STORED = {"stored": True}  # validation context of a config that was checked when it was written, perhaps with packages that are no longer installed
 
 
 class AugmentationConfig(Strict):
     """Random changes of the training images, drawn per image; boxes, masks and depth are changed with them.
 
-    Augmentations of installed packages add the keys of their ``Options``. A config has these keys only with values other than the defaults, so
-    that installing a package changes no config.
+    An augmentation with ``Options`` adds the keys of its options to these fields, whether it is of this project or of an installed package. A config
+    has the keys of such an augmentation only if one of them differs from its default, so that a new augmentation changes no config.
     """
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False, validate_default=True)  # "allow": see ``_with_installed``
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False, validate_default=True)  # "allow": see ``_with_added``
     shift: int = Field(default=0, ge=0, le=32, description="Largest shift in pixels, in x and in y; the border is repeated.")
     flip: bool = Field(default=False, description="Mirror left-right with probability 1/2. Not for digits: it changes what they are.")
     brightness: float = Field(default=0.0, ge=0, le=1, description="Largest change of brightness, as a share of the full range.")
@@ -256,13 +255,13 @@ class AugmentationConfig(Strict):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _with_installed(cls, values: Any, handler: ModelWrapValidatorHandler, info: ValidationInfo) -> Any:
-        """Validate the keys of installed augmentations; report other foreign keys as unknown."""
+    def _with_added(cls, values: Any, handler: ModelWrapValidatorHandler, info: ValidationInfo) -> Any:
+        """Validate the keys of augmentations with ``Options``; report other foreign keys as unknown."""
         foreign = {key: value for key, value in values.items() if key not in cls.model_fields} if isinstance(values, dict) else {}
         if not foreign:
             return handler(values)
         ours, problems = {key: value for key, value in values.items() if key in cls.model_fields}, []
-        for model in _installed_options():
+        for model in _added_options():
             own = {key: foreign.pop(key) for key in [*foreign] if key in model.model_fields}
             try:
                 options = model.model_validate(own)
@@ -283,23 +282,24 @@ class AugmentationConfig(Strict):
         return config
 
     @classmethod
-    def installed_keys(cls) -> list[str]:
-        """Keys of installed augmentations. Imports their packages."""
-        return [key for model in _installed_options() for key in model.model_fields]
+    def added_keys(cls) -> list[str]:
+        """Keys of augmentations with ``Options``. Imports them."""
+        return [key for model in _added_options() for key in model.model_fields]
 
     @classmethod
-    def with_installed(cls) -> type[BaseModel]:
-        """A model for forms: our fields, then those of installed augmentations; this class if none is installed."""
-        fields: dict[str, Any] = {key: (info.annotation, info) for model in _installed_options() for key, info in model.model_fields.items()}
+    def with_added(cls) -> type[BaseModel]:
+        """A model for forms: these fields, then those of augmentations with ``Options``; this class if there are none."""
+        fields: dict[str, Any] = {key: (info.annotation, info) for model in _added_options() for key, info in model.model_fields.items()}
         return create_model(cls.__name__, __base__=cls, **fields) if fields else cls
 
     def missing(self) -> list[str]:
         """Keys of augmentations that are no longer installed; only a stored run can have them."""
-        return [key for key in self.model_extra or {} if key not in self.installed_keys()]
+        return [key for key in self.model_extra or {} if key not in self.added_keys()]
 
 
-def _installed_options() -> list[type[BaseModel]]:
-    return [part.options_model() for part in installed(AUGMENTATION_GROUP).values() if hasattr(part, "options_model")]
+def _added_options() -> list[type[BaseModel]]:
+    parts = import_module(AUGMENTATIONS).added()  # by its name, because that package is above this module
+    return [part.options_model() for part in parts if hasattr(part, "options_model")]
 
 
 def _lines(error: ValidationError) -> list[InitErrorDetails]:

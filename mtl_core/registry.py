@@ -44,8 +44,10 @@ class Registry:
     def __init__(self, noun: str, group: str, table: dict[str, str]):
         self.noun, self.group = noun, group
         self._table = dict(table)
+        self.hidden: dict[str, str] = {}  # name -> place of parts of other packages that are not used, because their name is taken
         for entry in entry_points(group=group):
-            self._table.setdefault(entry.name, entry.value)
+            if self._table.setdefault(entry.name, entry.value) != entry.value:
+                self.hidden[entry.name] = entry.value
 
     @property
     def table(self) -> dict[str, str]:
@@ -63,6 +65,7 @@ class Registry:
 
         Raises:
             ConfigError: the name is unknown (the message lists the names and a close one), or a part of another package cannot be loaded.
+        Exception: a part of this project cannot be imported; a note on the error names the line of the table.
         """
         if name not in self._table:
             raise ConfigError(Problem(field, unknown_name(self.noun, name, self._table)))
@@ -70,6 +73,7 @@ class Registry:
             return _at(self._table[name])
         except Exception as error:
             if self._table[name].startswith("mtl_core."):
+                error.add_note(f"The {self.noun} '{name}' is at {self._table[name]}, as a line in its table says; correct the line or that file.")
                 raise
             raise ConfigError(Problem(field, _not_loaded(self.noun, name, self._table[name], error))) from error
 
@@ -134,7 +138,7 @@ def _problems(error: ValidationError, model: type[BaseModel], field: str, beside
         key = ".".join(str(part) for part in (field, *detail["loc"]) if part != "")
         if detail["type"] == "extra_forbidden":
             owner = _model_at(model, detail["loc"][:-1])
-            known = [*owner.model_fields, *getattr(owner, "installed_keys", tuple)()]
+            known = [*owner.model_fields, *getattr(owner, "added_keys", tuple)()]
             message = unknown_name("key", str(detail["loc"][-1]), [*(beside if len(detail["loc"]) == 1 else ()), *known])
         elif detail["type"] == "missing":
             said = _model_at(model, detail["loc"][:-1]).model_fields[str(detail["loc"][-1])].description

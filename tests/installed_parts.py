@@ -29,7 +29,7 @@ from mtl_core.events import Control, Metric
 from mtl_core.plane import LANDSCAPES
 from mtl_core.plane.landscape import Landscape
 from mtl_core.plane.walk import Walk
-from mtl_core.sharing.hard import HardSharing
+from mtl_core.sharing.model import Group, Learnt, MultiTaskModel, SharingOptions
 from mtl_core.studies.study_kind import Cell, Comparison, StudyKind
 from mtl_core.tasks.kind import TaskKind
 from mtl_core.tasks.pretext.rotation import Rotation
@@ -57,12 +57,37 @@ class Backbone(MLP):
         return super().forward(images)
 
 
-class Sharing(HardSharing):
-    """Hard sharing."""
+class SharingChoices(SharingOptions):
+    """Options of late cross-stitch."""
 
-    def forward(self, images, parts=None):
+    own: float = Field(0.9, ge=0, le=1, description="Share of its own network in what a head reads at first.")
+
+
+class Sharing(MultiTaskModel):
+    """Late cross-stitch: a network for each task; each head reads a learnt mixture of all networks' features (after Misra et al. 2016, eq. 1)."""
+
+    title, summary, Options = "Late cross-stitch", "A network for each task, mixed once before the heads.", SharingChoices
+
+    def build_features(self, make_backbone, options):
+        count = len(self.tasks)
+        self.columns = torch.nn.ModuleList(make_backbone() for _ in self.tasks)
+        start = torch.full((count, count), (1 - options.own) / max(1, count - 1)).fill_diagonal_(options.own if count > 1 else 1.0)
+        self.units = torch.nn.ParameterList(start.clone() for _ in self.columns[0].features)
+        return self.columns[0].features
+
+    def features(self, images, tasks):
         USED.add("mtl_core.sharing_schemes")
-        return super().forward(images, parts)
+        levels = [torch.stack(level) for level in zip(*(column(images) for column in self.columns), strict=True)]
+        rows = {task: self.tasks.index(task) for task in tasks}
+        return {task: [torch.tensordot(unit[row], level, 1) for unit, level in zip(self.units, levels, strict=True)] for task, row in rows.items()}
+
+    def groups(self):
+        columns = zip(self.tasks, self.columns, strict=True)
+        mixing = [Group(f"unit {number}", [unit], self.tasks) for number, unit in enumerate(self.units)]
+        return [*(Group(f"column of {task}", column.parameters(), self.tasks) for task, column in columns), *mixing, *self.head_groups()]
+
+    def learnt(self, images):
+        return [Learnt(f"unit {number}", self.tasks, self.tasks, unit.detach().cpu()) for number, unit in enumerate(self.units)]
 
 
 class Update(JointStep):
@@ -223,7 +248,7 @@ PLAIN = {
 CONFIGS = {
     "mtl_core.balancers": {"balancing": {"name": "theirs"}, "tasks": {"level": {}, "own": {}}},
     "mtl_core.backbones": {"backbone": {"name": "theirs", "hidden": [8]}},
-    "mtl_core.sharing_schemes": {"sharing": {"name": "theirs"}},
+    "mtl_core.sharing_schemes": {"sharing": {"name": "theirs", "own": 0.8}, "tasks": {"level": {}, "own": {}}},
     "mtl_core.updates": {"update": {"name": "theirs"}},
     "mtl_core.task_kinds": {"tasks": {"own": {}}},
     "mtl_core.evaluations": {"tasks": {"own": {}}},
@@ -268,7 +293,21 @@ def use(group: str, folder: Path) -> None:
         assert report["tasks"]["own"]["values"][0]["value"] == 8
     if group == "mtl_core.augmentations":
         _augmentation_keys(folder)
+    if group == "mtl_core.sharing_schemes":
+        _mixed(config, folder)
     assert group in USED
+
+
+def _mixed(config: RunConfig, folder: Path) -> None:
+    """The scheme's own parameters began as its option says, were trained, and are in the checkpoint."""
+    from safetensors.torch import load_file
+
+    from mtl_core.training.checkpoint_files import read_index
+
+    assert config.sharing.options == {"own": 0.8}
+    tensors = load_file(folder / "checkpoints" / read_index(folder)["last"] / "model.safetensors")
+    off = tensors["units.0"] - torch.tensor([[0.8, 0.2], [0.2, 0.8]])
+    assert 0 < off.abs().max() < 0.1
 
 
 def _import(folder: Path) -> None:
@@ -301,7 +340,7 @@ def _augmentation_keys(folder: Path) -> None:
     assert AugmentationConfig(negative=0.0) == plain
     assert AugmentationConfig(negative=1).model_dump()["softly"] is False
     assert AugmentationConfig.model_validate_json(AugmentationConfig(negative=1).model_dump_json()) == AugmentationConfig(negative=1)
-    assert [*AugmentationConfig.with_installed().model_fields][-2:] == ["negative", "softly"]
+    assert [*AugmentationConfig.with_added().model_fields][-2:] == ["negative", "softly"]
     spoiled = Task("level", "regression", "level", spoiled_by=("negative",), geometry="whole")
     assert [each.field for each in fitting.misfits(AugmentationConfig(negative=1), [spoiled], (8, 8))] == ["augmentation.negative"]
     assert fitting.misfits(plain, [spoiled], (8, 8)) == []

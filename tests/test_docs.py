@@ -152,13 +152,14 @@ def test_the_changelog_has_one_fact_on_a_line_under_the_usual_headings():
 
 def test_the_page_on_data_describes_every_data_set():
     said = tables.BLOCK.sub("", read("docs/data.md"))
-    assert [name for name in DATA_SOURCES if f"`{name}`" not in said] == []
+    assert [name for name in DATA_SOURCES if f"`{name}`" not in said] == [], "describe the data set in docs/data.md, outside its generated table"
 
 
 @pytest.mark.parametrize("table", [BACKBONES, BALANCERS])
 def test_the_changelog_and_guide_know_every_part(table):
     text = " ".join(read(f"docs/{name}") for name in ("train.md", *balancing_pages.INTRODUCTIONS)) + read("CHANGELOG.md")
-    assert [name for name in table if table.load(name).title.lower() not in text.lower()] == []
+    missing = [name for name in table if table.load(name).title.lower() not in text.lower()]
+    assert missing == [], "name the part by its title in docs/train.md or CHANGELOG.md"
 
 
 def test_every_method_is_on_one_of_the_pages_with_its_cost():
@@ -166,7 +167,7 @@ def test_every_method_is_on_one_of_the_pages_with_its_cost():
     for name in BALANCERS:
         assert sum(f"| `{name}` |" in page for page in methods) == 1, name
         cost = cost_of(name)
-        assert cost is not None, f"{name}: run benchmarks/balancing.py --write"
+        assert cost is not None, f"{name}: measure its cost with python -m benchmarks.balancing --methods {name} --write"
         assert (cost.features is not None) == ("gradients" in BALANCERS.load(name).Options.model_fields), name
 
 

@@ -11,7 +11,8 @@ from mtl_core.registry import Registry
 def test_every_part_of_this_project_has_the_title_of_its_class(sort):
     registry = REGISTRIES[sort]
     own = [name for name, place in registry.table.items() if place.startswith("mtl_core.")]
-    assert {name: part_title(sort, name) for name in own} == {name: getattr(registry.load(name), "title", "") or name for name in own}
+    titles = {name: getattr(registry.load(name), "title", "") or name for name in own}
+    assert {name: part_title(sort, name) for name in own} == titles, "run: python -m docs"
 
 
 def test_a_part_of_another_package_has_its_title_once_it_is_imported():

@@ -251,6 +251,9 @@ def parts() -> Iterator[Finding]:
     from mtl_core.errors import ConfigError
 
     for sort, registry in REGISTRIES.items():
+        for name, place in registry.hidden.items():
+            said = f"{place} is not used, because '{name}' is already the name of {registry.table[name]}; give its entry point another name"
+            yield Finding("parts", f"{sort}: {name}", said, WRONG)
         for name, place in registry.table.items():
             if place.startswith("mtl_core."):
                 continue

@@ -223,6 +223,14 @@ class Detection(TaskKind):
         return TargetLayout((1, 5), np.float32, np.array([0, 0, 0, 0, PADDING], np.float32), is_list=True)
 
     @classmethod
+    def examples(cls, task: Task, size: tuple[int, int], count: int, random: np.random.Generator) -> np.ndarray:
+        """Two boxes and padding in every image."""
+        height, width = size
+        first = [width / 8, height / 8, 5 * width / 8, 5 * height / 8, 0]
+        second = [width / 3, height / 3, 15 * width / 16, 7 * height / 8, len(task.classes) - 1]
+        return np.tile(np.array([first, second, [0, 0, 0, 0, PADDING]], np.float32), (count, 1, 1))
+
+    @classmethod
     def statistics(cls, task: Task, values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
         found = values[rows][..., 4]
         return {"class_counts": np.bincount(found[found >= 0].astype(np.int64), minlength=len(task.classes)).tolist()}

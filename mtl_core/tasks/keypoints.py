@@ -173,6 +173,14 @@ class Keypoints(TaskKind):
         return TargetLayout((len(task.classes), 3), np.float32, 0)
 
     @classmethod
+    def examples(cls, task: Task, size: tuple[int, int], count: int, random: np.random.Generator) -> np.ndarray:
+        """Random places; the first point is visible, the others are visible, hidden or absent."""
+        points = random.uniform(0, 1, (count, len(task.classes), 3))
+        points[..., 2] = random.integers(0, 3, points.shape[:2])
+        points[:, 0, 2] = 2
+        return points.astype(np.float32)
+
+    @classmethod
     def statistics(cls, task: Task, values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
         """Number of images with each point, and its mean place (the middle if no image has it)."""
         chosen = np.asarray(values[rows], np.float64)

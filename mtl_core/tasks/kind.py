@@ -187,6 +187,26 @@ class TaskKind(ABC):
         return None
 
     @classmethod
+    def examples(cls, task: Task, size: tuple[int, int], count: int, random: np.random.Generator) -> np.ndarray:
+        """Made-up targets of ``count`` images, laid out as ``layout`` says; the contract tests train and measure with them.
+
+        By default class numbers where the layout has whole numbers, and numbers from 1 to 2 elsewhere. A kind whose targets mean something else
+        overrides this method.
+
+        Raises:
+            NotImplementedError: the kind has no ``layout``.
+        """
+        layout = cls.layout(task, size)
+        if layout is None:
+            raise NotImplementedError(
+                f"{cls.__name__} has no stored targets; write layout, or inherit SelfSupervised if the targets are made from pixels"
+            )
+        shape = (count, *layout.shape)
+        if np.issubdtype(layout.dtype, np.integer):
+            return random.integers(0, max(2, len(task.classes)), shape).astype(layout.dtype)
+        return random.uniform(1, 2, shape).astype(layout.dtype)
+
+    @classmethod
     def statistics(cls, task: Task, values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
         """JSON-able statistics of the labelled ``rows`` of the training targets; ``target_statistics`` later."""
         return {}

@@ -122,6 +122,10 @@ class MultiLabel(TaskKind):
         return TargetLayout((len(task.classes),), np.uint8, 0)
 
     @classmethod
+    def examples(cls, task: Task, size: tuple[int, int], count: int, random: np.random.Generator) -> np.ndarray:
+        return random.integers(0, 2, (count, len(task.classes))).astype(np.uint8)
+
+    @classmethod
     def statistics(cls, task: Task, values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
         return {"class_counts": values[rows].sum(axis=0, dtype=np.int64).tolist()}
 

@@ -113,6 +113,14 @@ class Normals(TaskKind):
         return TargetLayout((3, *size), np.float16, 0)
 
     @classmethod
+    def examples(cls, task: Task, size: tuple[int, int], count: int, random: np.random.Generator) -> np.ndarray:
+        """Random directions; the first rows of the picture are missing."""
+        vectors = random.normal(size=(count, 3, *size))
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors[:, :, :4] = 0
+        return vectors.astype(np.float16)
+
+    @classmethod
     def sample_errors(cls, predictions: np.ndarray, targets: np.ndarray) -> SampleErrors:
         """Mean angle over pixels that have a normal."""
         return SampleErrors(of_each(_error, predictions, targets), None, "Mean angle of the pixels", "°")

@@ -122,7 +122,7 @@ def test_what_it_does_not_refuse_it_can_take(name, options):
     for sides in every[:1] + every[-2:-1] if name in LARGE else every:
         reason = backbone_class.problem(backbone_class.Options(**options), (1, *sides))
         if reason:
-            assert f"{sides[0]}x{sides[1]}" in reason
+            assert f"{sides[0]}x{sides[1]}" in reason, "the problem names the size of the images as HxW"
         else:
             features = made(name, options, (1, *sides), "meta")(torch.zeros(2, 1, *sides, device="meta"))
             assert all(min(feature.shape) > 0 for feature in features)

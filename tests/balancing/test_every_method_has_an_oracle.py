@@ -13,7 +13,7 @@ TABLES = {"test_gradient_formulas.py": test_gradient_formulas.ORACLES, "test_wei
 @pytest.mark.parametrize("name", [name for name in BALANCERS if BALANCERS.load(name).__module__.startswith("mtl_core.")])
 def test_every_method_has_an_oracle(name):
     """In one of the two files, whose tests run over all that their tables hold."""
-    assert any(name in table for table in TABLES.values()), f"'{name}' has no second implementation; write one in {' or '.join(TABLES)}"
+    assert any(name in table for table in TABLES.values()), f"'{name}' has no second implementation; write one in ORACLES of {' or '.join(TABLES)}"
 
 
 def test_no_table_names_a_method_that_is_gone():

@@ -102,6 +102,10 @@ def _broken_part(monkeypatch, home):
     monkeypatch.setitem(REGISTRIES, "backbones", Registry("backbone", "mtl_core.backbones", {"mine": "no_such_package.backbone:Mine"}))
 
 
+def _taken_name(monkeypatch, home):
+    monkeypatch.setitem(REGISTRIES["backbones"].hidden, "mlp", "their_package.backbone:MLP")
+
+
 def _a_look_that_fails(monkeypatch, home):
     def _broken_look():
         raise OSError("no such device")
@@ -123,6 +127,7 @@ def _a_look_that_fails(monkeypatch, home):
         (_missing_package, "no-such-package", "pip install 'no-such-package>=1'"),
         (_old_package, "numpy", ">=9999 is required"),
         (_broken_part, "backbones: mine", "cannot be loaded"),
+        (_taken_name, "backbones: mlp", "give its entry point another name"),
         (_a_look_that_fails, "broken look", "OSError: no such device"),
     ],
 )

@@ -10,17 +10,9 @@ from mtl_core.config_sections import AugmentationConfig
 from mtl_core.data.augmentation import AUGMENTATIONS, fitting
 from mtl_core.data.augmentation.pipeline import Pipeline
 from mtl_core.data.dataset import Task
+from tests.data.example_settings import ADDED, GENTLE, ON
 
 HEIGHT, WIDTH = 24, 32  # not square: an exchange of x and y shows
-ON = {
-    "flip": {"flip": True},
-    "shift": {"shift": 5},
-    "crop": {"crop": 0.5},
-    "affine": {"rotation": 40, "scale": 0.3},
-    "colour": {"brightness": 0.3, "contrast": 0.3, "saturation": 0.5},
-    "cutout": {"cutout": 0.5},
-    "mixup": {"mixup": 1.0},
-}
 every = pytest.mark.parametrize("name", list(AUGMENTATIONS))
 moving = pytest.mark.parametrize("name", ["flip", "shift", "crop", "affine"])
 
@@ -54,14 +46,15 @@ def test_it_says_what_it_is_and_owns_its_settings(name):
     augmentation = AUGMENTATIONS.load(name)
     assert augmentation.title
     assert augmentation.summary
-    assert set(ON[name]) == set(augmentation.settings)
+    assert set(ON[name]) == set(augmentation.settings), "its Options hold numbers, true and false"
     assert not augmentation.is_on(AugmentationConfig())
     assert augmentation.is_on(AugmentationConfig(**ON[name]))
 
 
 def test_every_setting_belongs_to_one_augmentation():
     owned = [setting for name in AUGMENTATIONS for setting in AUGMENTATIONS.load(name).settings]
-    assert sorted(owned) == sorted(AugmentationConfig.model_fields)
+    added = [setting for augmentation in ADDED.values() for setting in augmentation.settings]
+    assert sorted(owned) == sorted([*AugmentationConfig.model_fields, *added])
 
 
 @every
@@ -97,7 +90,7 @@ def test_types_shapes_and_whole_image_targets_stay(name):
 def test_masks_depth_and_boxes_stay_on_what_they_mark(name):
     """Wherever the picture is clearly block or clearly ground, mask and depth agree; the box holds the block and touches it."""
     images, targets = marks()
-    sample, _ = changed({**ON[name], "contrast": 0.0} if name == "colour" else ON[name], images, targets)
+    sample, _ = changed({**GENTLE[name], "contrast": 0.0} if name == "colour" else GENTLE[name], images, targets)
     for row in range(len(images)):
         picture, mask, depth = sample.images[row, 0].float(), sample.targets["masks"][row], sample.targets["depth"][row]
         bright, dark = picture.max(), picture.min()
@@ -251,7 +244,7 @@ def test_what_was_sent_to_a_device_is_not_fetched_back(name, monkeypatch):
     drawn = pipeline.draw(len(images), tuple(images.shape[2:]), np.random.default_rng(1))
 
     def fetched(tensor, *_, **__):
-        raise AssertionError("a tensor of the device was fetched")
+        raise AssertionError("a tensor of the device was fetched; draw what apply needs, as a number or as an array with a row for each image")
 
     for fetch in ("cpu", "numpy", "tolist", "item", "__bool__", "__int__"):
         monkeypatch.setattr(torch.Tensor, fetch, fetched)

@@ -11,7 +11,7 @@ import torch
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import AugmentationConfig, DataConfig, PreprocessingConfig
 from mtl_core.data import DATA_SOURCES, open_source
-from mtl_core.data.augmentation import AUGMENTATIONS, fitting
+from mtl_core.data.augmentation import AUGMENTATIONS, WITH_FIELDS, fitting
 from mtl_core.data.augmentation.augmentation import Augmentation
 from mtl_core.data.augmentation.pipeline import Pipeline
 from mtl_core.data.batches import Batches
@@ -221,7 +221,7 @@ def test_every_kind_is_known_or_refused():
         assert geometry_of(task) in GEOMETRIES or all(refusal(move, task) for move in ("flip", "shift", "crop", "rotation", "scale", "cutout"))
     assert {TASK_KINDS.load(kind).geometry for kind in TASK_KINDS} <= {"", *GEOMETRIES}
     assert set(MOVES) | set(SIZES) == set(FOLLOWING)
-    assert {setting for name in AUGMENTATIONS for setting in AUGMENTATIONS.load(name).settings} == set(MOVES)
+    assert {setting for name in WITH_FIELDS for setting in AUGMENTATIONS.load(name).settings} == set(MOVES)
 
 
 @pytest.mark.parametrize("task", [Task("n", "regression", "n", unit="pixels"), Task("k", "kind_of_nobody", "k")])

@@ -9,7 +9,7 @@ import torch
 from mtl_core.backbones import BACKBONES
 from mtl_core.config_sections import PartConfig
 from mtl_core.data import DATA_SOURCES, open_source
-from mtl_core.data.dataset import PADDING, Task
+from mtl_core.data.dataset import Task
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
 
 SIZE = 32
@@ -29,30 +29,8 @@ def backbone_of(name: str):
 
 
 def targets_of(name: str, count: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(0)
-    if name == "classification":
-        return torch.randint(len(CLASSES), (count,), generator=generator)
-    if name == "multi_label":
-        return torch.randint(2, (count, len(CLASSES)), generator=generator).to(torch.uint8)
-    if name == "regression":
-        return torch.rand(count, generator=generator) + 1.5
-    if name == "segmentation":
-        return torch.randint(len(CLASSES), (count, SIZE, SIZE), generator=generator).to(torch.uint8)
-    if name == "depth":
-        return torch.rand(count, SIZE, SIZE, generator=generator) + 1
-    if name == "normals":
-        vectors = torch.nn.functional.normalize(torch.randn(count, 3, SIZE, SIZE, generator=generator), dim=1)
-        vectors[:, :, :4] = 0  # missing
-        return vectors.half()
-    if name == "detection":
-        boxes = torch.tensor([[4.0, 4, 20, 20, 1], [10, 12, 30, 28, 2], [0, 0, 0, 0, PADDING]])
-        return boxes.repeat(count, 1, 1)
-    if name == "keypoints":
-        points = torch.rand(count, len(CLASSES), 3, generator=generator)
-        points[..., 2] = torch.randint(3, (count, len(CLASSES)), generator=generator)
-        points[:, 0, 2] = 2  # one at least is labelled
-        return points
-    raise AssertionError(f"give the contract targets of kind '{name}'")
+    kind = kind_of(name)
+    return torch.from_numpy(type(kind).examples(kind.task, (SIZE, SIZE), count, np.random.default_rng(0)))
 
 
 def pairs():
@@ -72,6 +50,19 @@ def test_loss_is_a_finite_scalar_and_reaches_every_parameter(kind_name, backbone
     assert torch.isfinite(loss)
     loss.backward()
     assert all(parameter.grad is not None for parameter in head.parameters())
+
+
+@pytest.mark.parametrize("name", SUPERVISED)
+def test_its_examples_are_laid_out_as_it_says(name):
+    kind = kind_of(name)
+    layout, targets = type(kind).layout(kind.task, (SIZE, SIZE)), targets_of(name, 4).numpy()
+    assert targets.dtype == layout.dtype
+    assert len(targets) == 4
+    if layout.is_list:
+        assert targets.shape[2:] == layout.shape[1:]
+    else:
+        assert targets.shape[1:] == layout.shape
+    assert np.array_equal(layout.stacked([*targets]), targets, equal_nan=targets.dtype.kind == "f")
 
 
 @pytest.mark.parametrize("name", SUPERVISED)

@@ -172,7 +172,7 @@ def advanced_section() -> None:
         st.markdown("**Learning rate over the run**")
         options_form(ScheduleConfig, ("schedule",))
         st.markdown("**Augmentation** :gray[random changes of the training images; the sample beside the form shows them]")
-        options_form(AugmentationConfig.with_installed(), ("augmentation",), columns=4)
+        options_form(AugmentationConfig.with_added(), ("augmentation",), columns=4)
         _select_by()
         if not clone_and_fork.is_fork():
             _seeds_of_data()

@@ -80,7 +80,7 @@ class Sample:
 
 
 class AugmentationOptions(BaseModel):
-    """Parent of the options of augmentations from other packages. With the default of every field the augmentation is off."""
+    """Parent of an augmentation's options. With the default of every field the augmentation is off."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -88,10 +88,12 @@ class AugmentationOptions(BaseModel):
 class Augmentation(ABC):
     """One random change.
 
-    ``title`` and ``summary`` are shown on screen, ``source`` names the paper, ``settings`` are its fields in ``AugmentationConfig``; it is off while
-    all of them are 0 or False. An augmentation from another package has ``Options`` instead, whose fields become keys of ``augmentation`` in a
-    config; if it has ``settings`` alone, each is a number from 0. Its ``follows`` names the geometries (``target_geometry``) whose targets it moves
-    or leaves true; those of the project's own are in ``target_geometry.FOLLOWING``. Tasks of another geometry are refused.
+    ``title`` and ``summary`` are shown on screen, ``source`` names the paper. The fields of ``Options`` become keys of ``augmentation`` in a config,
+    and ``self.options`` has their values. With all of them at 0 or False the augmentation is off. ``follows`` names the geometries
+    (``target_geometry.GEOMETRIES``) whose targets it moves or leaves true; tasks of another geometry are refused.
+
+    The first augmentations of this project have ``settings`` instead: names of fields of ``AugmentationConfig``, and their geometries are in
+    ``target_geometry.FOLLOWING``. In another package ``settings`` alone are numbers from 0.
     """
 
     title: ClassVar[str]
@@ -100,6 +102,7 @@ class Augmentation(ABC):
     settings: ClassVar[tuple[str, ...]] = ()
     follows: ClassVar[frozenset[str]] = frozenset()
     Options: ClassVar[type[AugmentationOptions] | None] = None
+    options: AugmentationOptions
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
@@ -108,7 +111,7 @@ class Augmentation(ABC):
 
     @classmethod
     def options_model(cls) -> type[BaseModel]:
-        """The model that checks the config keys of an augmentation from another package."""
+        """The model that checks the config keys of an augmentation whose settings are no fields of ``AugmentationConfig``."""
         if cls.Options is not None:
             return cls.Options
         fields: dict[str, Any] = {name: (float, Field(0.0, ge=0, description=cls.summary)) for name in cls.settings}
@@ -116,6 +119,8 @@ class Augmentation(ABC):
 
     def __init__(self, config: AugmentationConfig):
         self.config = config
+        if self.Options is not None:
+            self.options = self.Options(**{name: getattr(config, name) for name in self.Options.model_fields if hasattr(config, name)})
 
     @classmethod
     def is_on(cls, config: AugmentationConfig) -> bool:

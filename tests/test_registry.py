@@ -1,0 +1,23 @@
+"""The registry's messages to somebody who adds a part."""
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from mtl_core import registry
+from mtl_core.registry import Registry
+
+
+@pytest.mark.parametrize(("place", "error"), [("mtl_core.no_such_file:Mine", ModuleNotFoundError), ("mtl_core.errors:Mine", AttributeError)])
+def test_a_wrong_line_of_a_table_is_named(place, error):
+    with pytest.raises(error) as raised:
+        Registry("balancer", "no.such.group", {"mine": place}).load("mine")
+    assert raised.value.__notes__ == [f"The balancer 'mine' is at {place}, as a line in its table says; correct the line or that file."]
+
+
+def test_a_part_of_another_package_takes_no_name_of_ours(monkeypatch):
+    entries = [EntryPoint("ours", "theirs:Part", "group"), EntryPoint("new", "theirs:New", "group")]
+    monkeypatch.setattr(registry, "entry_points", lambda group: entries)
+    found = Registry("balancer", "group", {"ours": "mtl_core.errors:Problem"})
+    assert found.table == {"ours": "mtl_core.errors:Problem", "new": "theirs:New"}
+    assert found.hidden == {"ours": "theirs:Part"}
