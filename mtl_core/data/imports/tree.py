@@ -16,6 +16,7 @@ from typing import BinaryIO, cast
 
 from mtl_core.data.imports.checking.check_report import Findings
 from mtl_core.errors import DataError
+from mtl_core.names import path_problem
 
 MOST_FILES = 500_000
 MOST_LEVELS = 64  # folders above a file; roles and pairs of files are told by walking through them
@@ -45,6 +46,8 @@ class Tree:
     """
 
     def __init__(self, path: str | Path, findings: Findings):
+        if problem := path_problem(str(path)):
+            raise DataError(f"the folder or zip: {problem}.")
         self.path = Path(path).expanduser()
         self._zip: zipfile.ZipFile | None = None
         self._entries: dict[str, zipfile.ZipInfo] = {}
