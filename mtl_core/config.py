@@ -34,6 +34,8 @@ from mtl_core.names import task_name_problem
 from mtl_core.plain_yaml import LONGEST, read_yaml
 from mtl_core.registry import validated
 
+MOST_TASKS = 1000  # each has a head, curves and a slider
+
 # Keys whose value is a part, given by name.
 PARTS = (["data"], ["data", "preprocessing", "denoise"], ["backbone"], ["sharing"], ["balancing"], ["update"])
 
@@ -118,7 +120,7 @@ class RunConfig(Strict):
             left_out = [name for name in self.tasks if name not in among]
             if left_out:
                 raise ValueError(
-                    f"data.partition.among: the images are divided among {', '.join(among)}, so {', '.join(left_out)} would get none; "
+                    f"data.partition.among: the images are divided among {_listed(among)}, so {_listed(left_out)} would get none; "
                     "add it there, or leave 'among' empty to divide them among this run's tasks"
                 )
             self.data = self.data.model_copy(update={"partition": partition.model_copy(update={"among": among})})
@@ -128,6 +130,8 @@ class RunConfig(Strict):
     def _tasks_make_sense(self) -> RunConfig:
         if not self.tasks:
             raise ValueError("tasks: expected at least one task, found none; add one, e.g. 'tasks: {digit: {}}'")
+        if len(self.tasks) > MOST_TASKS:
+            raise ValueError(f"tasks: expected at most {MOST_TASKS:,} tasks, found {len(self.tasks):,}; leave some out")
         for name in self.tasks:  # runs made before the rule keep their names; check.problems refuses them for new runs
             if not name or any(character in "./\\" or not character.isprintable() for character in name):
                 raise ValueError(f"tasks: {task_name_problem(name)}")
@@ -135,7 +139,7 @@ class RunConfig(Strict):
             raise ValueError("tasks: every loss_weight is 0, so nothing would be learnt; give at least one task a positive loss_weight")
         unknown = [name for name in self.select_by if name not in self.tasks]
         if unknown:
-            raise ValueError(f"select_by: '{unknown[0]}' is not a task of this run; expected some of {', '.join(self.tasks)}")
+            raise ValueError(f"select_by: '{unknown[0]:.60}' is not a task of this run; expected some of {', '.join(self.tasks)}")
         self._check_epochs()
         if self.changes:
             self.at_step(max(change.step for change in self.changes))
@@ -246,6 +250,11 @@ class RunConfig(Strict):
     def subject(self) -> str:
         """Data set and tasks in one phrase; more than three tasks are only counted."""
         return f"{self.data.own_name}: {' + '.join(self.tasks) if len(self.tasks) <= 3 else f'{len(self.tasks)} tasks'}"
+
+
+def _listed(names: list[str]) -> str:
+    """The first names of a list, and how many follow."""
+    return ", ".join(names[:20]) + (f" and {len(names) - 20:,} others" if len(names) > 20 else "")
 
 
 def task_of(key: str) -> str:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, ValidationInfo, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 if TYPE_CHECKING:
@@ -18,6 +28,8 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
 
 
+LARGEST_LOSS_WEIGHT = 1_000_000  # float32 gradients lose the other tasks beside a larger one, and overflow soon after
+STORED = {"stored": True}  # validation context of a config that was checked when it was written, perhaps with packages that are no longer installed
 RESIZED: JsonDict = {"resize": ["stretch", "pad", "crop"]}
 
 
@@ -171,7 +183,7 @@ class TaskConfig(BaseModel):
     """One task of the run. Further keys are options of the task's kind."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
-    loss_weight: float = Field(1.0, ge=0, description="Factor on this task's loss, before any balancing method.")
+    loss_weight: float = Field(1.0, ge=0, description=f"Factor on this task's loss, before any balancing method; at most {LARGEST_LOSS_WEIGHT:,}.")
     label_fraction: float = Field(
         1.0,
         gt=0,
@@ -198,6 +210,11 @@ class TaskConfig(BaseModel):
     start_epoch: int = Field(1, ge=1, le=10_000, description="Epoch in which the task begins to be trained; 1 is the first.")
     stop_epoch: int | None = Field(None, ge=1, le=10_000, description="Last epoch in which it is trained; empty for the run's last.")
 
+    @field_validator("loss_weight")
+    @classmethod
+    def _weight_is_bounded(cls, value: float, info: ValidationInfo) -> float:
+        return _bounded(value, info)
+
     @property
     def options(self) -> dict[str, Any]:
         """The keys that belong to the task kind."""
@@ -212,7 +229,6 @@ class ScheduleConfig(Strict):
 
 
 AUGMENTATIONS = "mtl_core.data.augmentation"  # the package with the table of augmentations
-STORED = {"stored": True}  # validation context of a config that was checked when it was written, perhaps with packages that are no longer installed
 
 
 class AugmentationConfig(Strict):
@@ -318,3 +334,17 @@ class ChangeConfig(Strict):
     step: int = Field(ge=0, description="Optimizer steps done when it was changed: it holds from the step after.")
     key: str = Field(description="'tasks.<task>.loss_weight' or 'optimizer.lr'.")
     value: float = Field(description="What it was set to.")
+
+    @field_validator("value")
+    @classmethod
+    def _value_is_bounded(cls, value: float, info: ValidationInfo) -> float:
+        return _bounded(value, info)
+
+
+def _bounded(value: float, info: ValidationInfo) -> float:
+    """A loss weight within the bound. Runs stored before there was a bound stay readable."""
+    if value > LARGEST_LOSS_WEIGHT and info.context != STORED:
+        raise ValueError(
+            f"expected at most {LARGEST_LOSS_WEIGHT:,}, found {value:g}; only the ratio of the tasks' weights matters, so lower those of the others"
+        )
+    return value

@@ -1,10 +1,12 @@
-"""The rules for names of tasks and titles of runs and studies, shared by config, import, page and command line."""
+"""The rules for names of tasks, titles of runs and studies, and paths, shared by config, import, page and command line."""
 
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 LONGEST_TASK_NAME = 60
+LONGEST_PATH, LONGEST_PART = 4000, 255  # bytes; Linux takes 4,095 for a path, of which file names below a folder need some
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # control and format characters, halves of a pair, private use, separators of lines
 _JOINERS = "\u200c\u200d"  # Persian and Indian scripts and composed emoji need them
 _BESIDE_LETTERS = "_- "  # and digits of any script
@@ -43,6 +45,22 @@ def title_problem(title: str, longest: int) -> str:
         return f"expected one line of printable characters, found characters that no list can show ({listed}); remove them"
     if len(title) > longest:
         return f"expected one line of at most {longest} characters, found {len(title)}; shorten it"
+    return ""
+
+
+def path_problem(path: str) -> str:
+    """Why ``path`` cannot be a path on any file system, as a sentence; empty if it can."""
+    hidden = [character for character in path if unicodedata.category(character) in ("Cc", "Cs")]
+    if hidden:
+        return f"expected the path of a file or folder, found a character that no path has (U+{ord(hidden[0]):04X}); remove it"
+    longest = max((len(part.encode()) for part in path.replace("\\", "/").split("/")), default=0)
+    if len(path.encode()) > LONGEST_PATH or longest > LONGEST_PART:
+        return f"expected a path of at most {LONGEST_PATH:,} bytes and {LONGEST_PART} for each name in it, found '{path[:60]}...'; give a shorter one"
+    if path.startswith("~"):
+        try:
+            Path(path).expanduser()
+        except RuntimeError:
+            return f"'{path.partition('/')[0]}' is no user of this machine; write the whole path"
     return ""
 
 

@@ -17,11 +17,13 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.names import path_problem
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -115,7 +117,7 @@ def unknown_name(noun: str, name: str, available: Any) -> str:
 
 
 def validated(model: type[Model], values: dict[str, Any], field: str, beside: Iterable[str] = (), context: dict[str, Any] | None = None) -> Model:
-    """``model(**values)``, with pydantic's errors converted to ConfigError.
+    """``model(**values)``, with pydantic's errors converted to ConfigError. True and false are no numbers here; pydantic takes them for 1 and 0.
 
     Args:
         field: dotted config key of the values; a prefix of each problem's key.
@@ -125,10 +127,46 @@ def validated(model: type[Model], values: dict[str, Any], field: str, beside: It
     Raises:
         ConfigError: one problem per unknown, missing or invalid value.
     """
+    found = [] if context else list(_misread(model, values, field))
     try:
-        return model.model_validate(values, context=context)
+        checked = model.model_validate(values, context=context)
     except ValidationError as error:
-        raise ConfigError(_problems(error, model, field, beside)) from None
+        told = {problem.field for problem in found}
+        others = [problem for problem in _problems(error, model, field, beside) if not problem.field or problem.field not in told]
+        raise ConfigError([*found[:MOST_PROBLEMS], *others]) from None
+    if found:
+        raise ConfigError(found[:MOST_PROBLEMS])
+    return checked
+
+
+def _misread(expected: Any, value: Any, field: str) -> Iterator[Problem]:
+    """Problems of values that pydantic accepts: true or false for a number, and paths that no file system can have."""
+    origin, inner = get_origin(expected), get_args(expected)
+    if origin is Annotated:
+        yield from _misread(inner[0], value, field)
+    elif origin in (Union, UnionType):
+        if not isinstance(value, bool):
+            yield from next((problems for each in inner if (problems := list(_misread(each, value, field)))), [])
+        elif bool not in inner and not {int, float}.isdisjoint(inner):
+            yield from _misread(int, value, field)
+    elif isinstance(value, bool):
+        if expected in (int, float):
+            yield Problem(field, f"expected a number, found {str(value).lower()}; write the number")
+    elif isinstance(value, dict):
+        if isinstance(expected, type) and issubclass(expected, BaseModel):
+            for name, info in expected.model_fields.items():
+                if name in value:
+                    key = f"{field}.{name}" if field else name
+                    yield from _misread(info.annotation, value[name], key)
+                    extra = info.json_schema_extra
+                    if isinstance(extra, dict) and extra.get("path") and isinstance(value[name], str) and (problem := path_problem(value[name])):
+                        yield Problem(key, problem)
+        elif origin is dict:
+            for name, each in value.items():
+                yield from _misread(inner[1], each, f"{field}.{name}")
+    elif isinstance(value, list) and origin is list:
+        for number, each in enumerate(value):
+            yield from _misread(inner[0], each, f"{field}.{number}")
 
 
 def _problems(error: ValidationError, model: type[BaseModel], field: str, beside: Iterable[str]) -> list[Problem]:

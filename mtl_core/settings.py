@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.names import path_problem
 
 PREFIX = "MTL_"
 EXECUTORS = ("thread", "process")
@@ -118,6 +119,11 @@ def problems() -> list[Problem]:
             found.append(Problem(name, problem))
     if problem := _threads_problem(_value("MTL_THREADS")):
         found.append(Problem("MTL_THREADS", problem))
+    paths = [(name, _value(name)) for name in ("MTL_HOME", "MTL_DATA_ROOT", "MTL_MNIST_ROOT")]
+    paths += [("MTL_DATA_FOLDERS", part) for part in (data_folders() if _value("MTL_DATA_FOLDERS") else ())]
+    impossible = [Problem(name, problem) for name, path in paths if (problem := path_problem(path))]
+    if impossible:
+        return found + impossible
     for name in ("MTL_DATA_ROOT", "MTL_MNIST_ROOT"):
         if _value(name) and Path(_value(name)).expanduser().is_file():
             found.append(Problem(name, f"expected a folder, found the file '{_value(name)}'"))

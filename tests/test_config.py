@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from mtl_core.backbones import BACKBONES
+from mtl_core.balancing import BALANCERS
 from mtl_core.config import RunConfig
-from mtl_core.data import open_source
+from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.errors import ConfigError
 from mtl_core.presets import get_preset, load_presets
+from mtl_core.registry import validated
+from mtl_core.sharing import SHARING_SCHEMES
+from mtl_core.training import UPDATES
 
 MINIMAL = {"data": {"name": "digits"}, "tasks": {"digit": {}}, "backbone": {"name": "mlp"}}
 
@@ -47,6 +52,68 @@ def test_every_problem_is_listed():
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "much"])
 def test_impossible_loss_weights_are_refused(value):
     assert "tasks.digit.loss_weight" in problems_of(changed(tasks={"digit": {"loss_weight": value}}))
+
+
+@pytest.mark.parametrize("value", [1_000_001, 1e308])
+def test_a_loss_weight_beyond_what_32_bits_can_add_up_is_refused(value):
+    assert "expected at most 1,000,000" in problems_of(changed(tasks={"digit": {"loss_weight": value}}))["tasks.digit.loss_weight"]
+    change = {"step": 1, "key": "tasks.digit.loss_weight", "value": value}
+    assert "expected at most 1,000,000" in problems_of(changed(changes=[change]))["changes.0.value"]
+    with pytest.raises(ConfigError, match=r"changes\.0\.value"):
+        RunConfig.from_dict(MINIMAL).with_change(1, "tasks.digit.loss_weight", value)
+    stored = RunConfig.from_stored(changed(tasks={"digit": {"loss_weight": value}}, changes=[change]))
+    assert stored.tasks["digit"].loss_weight == value
+
+
+def test_more_tasks_than_a_page_can_show_are_one_sentence():
+    problems = problems_of(changed(tasks={f"t{number}": {} for number in range(1001)}))
+    assert [*problems.values()] == ["tasks: expected at most 1,000 tasks, found 1,001; leave some out"]
+    divided = {"name": "digits", "partition": {"kind": "disjoint", "among": [f"t{number}" for number in range(5000)]}}
+    assert "and 4,980 others" in str(problems_of(changed(data=divided)))
+
+
+NUMBERS = [
+    ("epochs", True),
+    ("seed", False),
+    ("gradient_clip", True),
+    ("optimizer.lr", True),
+    ("schedule.warmup_fraction", False),
+    ("augmentation.shift", True),
+    ("data.preprocessing.height", True),
+    ("tasks.digit.loss_weight", True),
+    ("tasks.digit.start_epoch", True),
+    ("tasks.digit.optimizer.momentum", False),
+    ("backbone.freeze_epochs", True),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), NUMBERS)
+def test_yes_and_no_are_no_numbers(key, value):
+    values: dict = {"data": {"name": "digits"}, "tasks": {"digit": {}}, "backbone": {"name": "mlp"}}
+    *sections, last = key.split(".")
+    place = values
+    for section in sections:
+        place = place.setdefault(section, {})
+    place[last] = value
+    assert problems_of(values) == {key: f"expected a number, found {str(value).lower()}; write the number"}
+
+
+def _all_parts():
+    tables = {"data": DATA_SOURCES, "backbone": BACKBONES, "sharing": SHARING_SCHEMES, "balancing": BALANCERS, "update": UPDATES}
+    return [(table, name) for table in tables.values() for name in table]
+
+
+@pytest.mark.parametrize(("table", "part"), _all_parts(), ids=lambda value: value if isinstance(value, str) else "")
+def test_no_option_of_a_part_takes_yes_for_a_number_or_a_path_that_cannot_be(table, part):
+    options = table.load(part).Options
+    for name, schema in options.model_json_schema()["properties"].items():
+        kinds = {schema.get("type"), *(each.get("type") for each in schema.get("anyOf", []))}
+        tried = [True] if kinds & {"integer", "number"} and "boolean" not in kinds else []
+        tried += ["x" * 300, "a/" * 3000, "a\0b", "~no_such_user_at_all/x"] if schema.get("path") else []
+        for value in tried:
+            with pytest.raises(ConfigError) as refused:
+                validated(options, {name: value}, "part")
+            assert [problem.field for problem in refused.value.problems if problem.field == f"part.{name}"], (name, value)
 
 
 def test_nan_in_yaml_is_refused():

@@ -8,7 +8,7 @@ from torch import nn
 
 from mtl_core.config import RunConfig, task_of
 from mtl_core.data.imports.formats import Targets
-from mtl_core.errors import ConfigError, DataError
+from mtl_core.errors import ConfigError, DataError, RunNotFoundError, StoreError
 from mtl_core.names import LONGEST_TASK_NAME, suggested_task_name, task_name_problem, title_problem
 from mtl_core.runs import actions
 from mtl_core.runs.store import open_store
@@ -99,3 +99,14 @@ def test_heads_take_every_name_that_a_module_has_itself():
     other.load_state_dict(heads.state_dict())
     assert torch.equal(other["type"].weight, heads["type"].weight)
     assert all(letter not in heads for letter in string.ascii_letters)
+
+
+def test_bytes_that_are_no_text_fit_no_id_and_are_no_note(store):
+    """A command line hands over bytes that are not UTF-8 as halves of a pair, which no database takes."""
+    with pytest.raises(RunNotFoundError):
+        store.get("\udcff")
+    with pytest.raises(StoreError, match="no study"):
+        studies.get(store, "\udcff")
+    run = store.create(config_with("digit"))
+    with pytest.raises(ConfigError, match="UTF-8"):
+        actions.set_note(store, run.id, "a\udcffb")

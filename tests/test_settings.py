@@ -35,6 +35,9 @@ def home(monkeypatch, tmp_path):
         ("MTL_HOMES", "/x", "did you mean MTL_HOME?"),
         ("MTL_DATA_FOLDER", "/x", "did you mean MTL_DATA_FOLDERS?"),
         ("MTL_DATA_ROOT", __file__, "expected a folder, found the file"),
+        ("MTL_DATA_ROOT", "~no_such_user_at_all/x", "'~no_such_user_at_all' is no user of this machine"),
+        ("MTL_HOME", "~no_such_user_at_all", "is no user of this machine"),
+        ("MTL_DATA_FOLDERS", f"/tmp{os.pathsep}/{'x' * 300}", "at most 4,000 bytes and 255 for each name in it"),
     ],
 )
 def test_a_mistake_ends_every_command_with_2(monkeypatch, capsys, home, name, value, said):

@@ -122,14 +122,30 @@ def statistics_problem(statistics: Any, tasks: Mapping[str, Task]) -> str:
     targets = statistics["targets"]
     if not isinstance(targets, dict) or not all(isinstance(each, dict) for each in targets.values()):
         return f"statistics.targets: expected an object of objects, found {targets!r:.60}"
-    if not isinstance(statistics.get("placed"), dict | None):
-        return f"statistics.placed: expected an object or null, found {statistics['placed']!r:.60}"
+    placed = statistics.get("placed")
+    if not isinstance(placed, dict | None):
+        return f"statistics.placed: expected an object or null, found {placed!r:.60}"
+    if placed and (problem := _placed_problem(placed)):
+        return f"statistics.placed.{problem}"
     for task in tasks.values():
         own = targets.get(task.target, {})
         if kind_of(task.kind).standardises and not _are_numbers([own.get("mean"), own.get("std")], 2):
             return f"statistics.targets.{task.target}: expected 'mean' and 'std' as finite numbers, found {own!r:.60}"
         if not isinstance(task.classes, tuple) or not all(isinstance(name, str) for name in (task.unit, *task.classes)):
             return f"tasks.{task.name}: expected class names and a unit that are text, found {task.classes!r:.60}, {task.unit!r:.60}"
+    return ""
+
+
+def _placed_problem(placed: dict[str, Any]) -> str:
+    """What is wrong with the description of how a data set placed its pictures, beginning with the key; empty where nothing is."""
+    if placed.get("how") not in ("none", "pad", "stretch", "crop") or placed.get("bars") not in ("mean", "black"):
+        return f"how, bars: expected the way of resizing and the colour of the bars, found {placed.get('how')!r:.40}, {placed.get('bars')!r:.40}"
+    shape, levels = placed.get("shape"), placed.get("levels")
+    sides = shape[1:] if isinstance(shape, list | tuple) and len(shape) == 3 and shape[0] in (1, 3) else ()
+    if len(sides) != 2 or not all(type(side) is int and 1 <= side <= LARGEST_SIDE for side in sides):
+        return f"shape: expected (1 or 3, up to {LARGEST_SIDE}, up to {LARGEST_SIDE}), found {shape!r:.60}"
+    if levels is not None and not (_are_numbers(list(levels) if isinstance(levels, tuple) else levels, 2) and levels[0] < levels[1]):
+        return f"levels: expected two rising numbers or null, found {levels!r:.60}"
     return ""
 
 

@@ -195,6 +195,12 @@ def _own(content: bytes, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
             f"the tensors cannot be read ({str(error).splitlines()[0]}); expected a safetensors file. Get the model again."
         ) from None
     try:
-        return fitting_tensors(tensors, wanted)
+        own = fitting_tensors(tensors, wanted)
     except OtherNetworkError as error:
         raise ModelFileError(str(error)) from None
+    for name, tensor in own.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ModelFileError(
+                f"the tensor '{name}' has values that are not finite (NaN or infinity): take another checkpoint, or get the model again."
+            )
+    return own

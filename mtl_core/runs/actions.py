@@ -137,6 +137,8 @@ def set_note(store: RunStore, run_id: str, note: str) -> Run:
     """Replace a run's note. Raises ConfigError if it is too long."""
     if len(note) > LONGEST_NOTE:
         raise ConfigError(Problem("note", f"expected at most {LONGEST_NOTE} characters, found {len(note)}; shorten it"))
+    if any("\ud800" <= character <= "\udfff" for character in note):
+        raise ConfigError(Problem("note", "expected text in UTF-8, found bytes that are no characters; write it again"))
     return _describe(store, run_id, note=note.strip())
 
 

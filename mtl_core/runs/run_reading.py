@@ -56,6 +56,7 @@ class RunReading:
             RunNotFoundError: no run matches, or several do.
             StoreError: the config was written by another version and cannot be read.
         """
+        run_id = run_id.encode("utf-8", "replace").decode()  # bytes of a command line that are no text fit no id
         with self.database.read() as connection:
             rows = connection.execute(select(_runs).where(_runs.c.id.startswith(run_id, autoescape=True)).order_by(_runs.c.number)).all()
             exact = [row for row in rows if row.id == run_id] or rows

@@ -101,6 +101,7 @@ def get(store: RunStore, study_id: str) -> Study:
     Raises:
         StoreError: there is none, or several.
     """
+    study_id = study_id.encode("utf-8", "replace").decode()  # bytes of a command line that are no text fit no id
     with store.database.read() as connection:
         rows = connection.execute(
             select(_studies).where(_studies.c.id.startswith(study_id, autoescape=True)).order_by(_studies.c.number.desc())

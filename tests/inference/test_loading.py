@@ -1,11 +1,14 @@
 """A run's network outside its run: the same numbers, from the store and from an exported folder, and nothing that is not what was written."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 import mtl_core
 from mtl_core.errors import ConfigError, DataError, NotPossibleError, RunNotFoundError
@@ -153,6 +156,10 @@ def test_a_changed_bit_is_found(folder, trained, tmp_path):
         ({"statistics.targets": [1]}, "statistics.targets: expected an object"),
         ({"statistics.targets": {"count": 3}}, "statistics.targets: expected an object"),
         ({"statistics.placed": "x"}, "statistics.placed: expected an object or null"),
+        ({"statistics.placed": {"how": "pad", "bars": "mean", "shape": None, "levels": None}}, r"statistics\.placed\.shape: expected"),
+        ({"statistics.placed": {"how": "pad", "bars": "mean", "shape": [3, 10**9, 8], "levels": None}}, r"statistics\.placed\.shape: expected"),
+        ({"statistics.placed": {"how": "x", "bars": "mean", "shape": [3, 8, 8], "levels": None}}, "expected the way of resizing"),
+        ({"statistics.placed": {"how": "pad", "bars": "mean", "shape": [3, 8, 8], "levels": [9, 1]}}, "levels: expected two rising numbers"),
         ({"statistics.targets": {}}, "expected 'mean' and 'std'"),
         ({"tasks.0.classes": [1, None]}, "expected class names"),
         ({"tasks.0.classes": "abc"}, "expected class names"),
@@ -188,6 +195,25 @@ def test_no_network_of_any_size_is_built_for_a_stranger(folder):
     values["statistics"]["image_shape"] = [3, 10**6, 10**6]
     (folder / "model.json").write_text(json.dumps(values))
     with pytest.raises(ModelFileError, match="image_shape: expected"):
+        mtl_core.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tensor: tensor * float("nan"), "not finite"),
+        (lambda tensor: tensor + float("inf"), "not finite"),
+        (lambda tensor: tensor.to(torch.int32), "found torch.int32"),
+        (lambda tensor: tensor.to(torch.complex64), "found torch.complex64"),
+    ],
+)
+def test_tensors_that_no_network_has_are_refused(folder, change, message):
+    tensors = {name: change(each) if each.is_floating_point() else each for name, each in load_file(folder / "model.safetensors").items()}
+    save_file(tensors, folder / "model.safetensors")
+    values = json.loads((folder / "model.json").read_text())
+    values["sha256"] = {"model.safetensors": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()}
+    (folder / "model.json").write_text(json.dumps(values))
+    with pytest.raises(ModelFileError, match=message):
         mtl_core.load(folder)
 
 

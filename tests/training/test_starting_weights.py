@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import threading
+import zipfile
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -175,6 +176,49 @@ def test_no_code_of_a_file_is_run(tmp_path, monkeypatch, shared_cache):
     with pytest.raises(ConfigError, match="not plain tensors"):
         begun(config_of({"weights": "file", "weights_file": str(tmp_path / "weights.pt")}), tmp_path, shared_cache)
     assert not (tmp_path / "trapped").exists()
+
+
+STRANGE = {
+    "a view of a few bytes that claims terabytes": (lambda t: {"w": torch.zeros(1).expand(10**6, 10**6)}, "more than 4 GB"),
+    "sparse": (lambda t: {"w": torch.eye(3).to_sparse()}, "expected plain numbers, found a sparse or empty tensor"),
+    "without values": (lambda t: {"w": torch.zeros(3, device="meta")}, "found a sparse or empty tensor"),
+    "complex": (lambda t: {"w": torch.zeros(3, dtype=torch.complex64)}, "found a complex tensor"),
+    "NaN": (lambda t: {**t, "stages.0.0.weight": torch.full((8, 1, 3, 3), float("nan"))}, "'stages.0.0.weight': expected finite numbers"),
+    "too large for 32 bits": (lambda t: {"w": torch.full((3,), 1e300, dtype=torch.float64)}, "not finite as 32-bit numbers"),
+    "whole numbers": (lambda t: {**t, "stages.0.0.weight": torch.ones(8, 1, 3, 3).int()}, "as floating-point numbers, found int32"),
+    "numbers for names": (lambda t: {1: torch.zeros(2)}, "holds no tensors by name"),
+    "a list": (lambda t: [torch.zeros(2)], "holds no tensors by name"),
+}
+
+
+@pytest.mark.parametrize(("make", "said"), STRANGE.values(), ids=STRANGE)
+def test_a_strangers_tensors_are_refused_in_words(make, said, tensors, tmp_path, shared_cache):
+    torch.save(make(tensors), tmp_path / "weights.pt")
+    with pytest.raises(ConfigError) as refused:
+        begun(config_of({"weights": "file", "weights_file": str(tmp_path / "weights.pt")}), tmp_path, shared_cache)
+    assert said in str(refused.value)
+
+
+def test_a_file_that_unpacks_to_more_than_it_may_and_a_device_without_end_are_refused(tmp_path, monkeypatch):
+    torch.save({"w": torch.zeros(1000)}, tmp_path / "weights.pt")
+    monkeypatch.setattr(module, "LARGEST_FILE", (tmp_path / "weights.pt").stat().st_size)
+    with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("archive/data/0", bytes(1 << 20))
+    with pytest.raises(ConfigError, match="unpacks to more than"):
+        module._of_file(tmp_path / "bomb.pt", 1)
+    (tmp_path / "endless.pt").symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match="not an ordinary file"):
+        module._of_file(tmp_path / "endless.pt", 1)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [("[NaN]", "[1]"), ("[0.5]", "[0]"), ("[0.5, 0.5]", "[1, 1]"), ("[0.5]", "[-1]"), ("[" * 5000, "[1]"), ("0.5", "1"), ("[1e999]", "[1]")],
+)
+def test_a_normalisation_that_cannot_be_is_not_taken(mean, std, tensors, tmp_path):
+    save_file(tensors, tmp_path / "weights.SAFETENSORS", {"mean": mean, "std": std})
+    weights = module._of_file(tmp_path / "weights.SAFETENSORS", 1)
+    assert (weights.mean, weights.std, len(weights.remarks)) == ([], [], 1)
 
 
 def test_problems_are_told_before_a_run(tmp_path):

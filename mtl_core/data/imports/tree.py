@@ -16,6 +16,7 @@ from typing import BinaryIO, cast
 
 from mtl_core.data.imports.checking.check_report import Findings
 from mtl_core.errors import DataError
+from mtl_core.names import path_problem
 
 MOST_FILES = 500_000
 MOST_LEVELS = 64  # folders above a file; roles and pairs of files are told by walking through them
@@ -23,7 +24,27 @@ MOST_ZIP_BYTES = 32 << 30  # unpacked size of all files
 MOST_FILE_BYTES = 512 << 20  # of one file that is read whole: a JSON, a CSV, a picture, an npy
 MOST_STREAM_BYTES = 8 << 30  # of one file that is read a piece at a time
 ZIP_RATIO = 200  # largest ratio of unpacked to packed size
-_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+_ARCHIVES = {  # ending -> name
+    ".zip": "zip",
+    ".tar": "tar",
+    **dict.fromkeys((".gz", ".tgz"), "gzip"),
+    **dict.fromkeys((".bz2", ".tbz", ".tbz2"), "bzip2"),
+    **dict.fromkeys((".xz", ".txz"), "xz"),
+    **dict.fromkeys((".zst", ".tzst"), "zstd"),
+    **dict.fromkeys((".lz4", ".lzma", ".br", ".z", ".z01", ".cab", ".ace", ".arj"), "archive"),
+    ".7z": "7-Zip",
+    ".rar": "RAR",
+    **dict.fromkeys((".iso", ".dmg"), "disk image"),
+}
+_NO_ARCHIVES = ("-ubyte.gz", ".nii.gz")  # idx files, which are read as they are, and medical volumes
+_BEGINNINGS = {
+    b"7z\xbc\xaf\x27\x1c": "7-Zip",
+    b"Rar!\x1a\x07": "RAR",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+}
 
 
 class UnreadableError(DataError):
@@ -45,6 +66,8 @@ class Tree:
     """
 
     def __init__(self, path: str | Path, findings: Findings):
+        if problem := path_problem(str(path)):
+            raise DataError(f"the folder or zip: {problem}.")
         self.path = Path(path).expanduser()
         self._zip: zipfile.ZipFile | None = None
         self._entries: dict[str, zipfile.ZipInfo] = {}
@@ -190,6 +213,8 @@ class Tree:
         try:
             self._zip = zipfile.ZipFile(self.path)
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            if kind := _other_archive(self.path):
+                raise DataError(f"'{self.path.name}' is a {kind} file; only zips are read. Unpack it and give the folder, or pack a zip.") from None
             raise DataError(f"'{self.path.name}' is not a readable zip ({error}). Expected a folder or a zip; pack it again.") from None
         entries = self._zip.infolist()
         total, packed = sum(entry.file_size for entry in entries), max(1, self.path.stat().st_size)
@@ -210,6 +235,23 @@ class Tree:
                 self._entries[entry.filename] = entry
                 self._facts[entry.filename] = f"{entry.CRC:08x}"
         return files
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file's ending is that of an archive or a packed file."""
+    lower = name.lower()
+    return lower.endswith(tuple(_ARCHIVES)) and not lower.endswith(_NO_ARCHIVES)
+
+
+def _other_archive(path: Path) -> str:
+    """The name of the kind of archive that a file is, when it is no zip; '' for none."""
+    with path.open("rb") as file:
+        begin = file.read(512)
+    if begin[257:262] == b"ustar":
+        return "tar"
+    found = next((kind for beginning, kind in _BEGINNINGS.items() if begin.startswith(beginning)), "")
+    ending = _ARCHIVES.get(path.suffix.lower(), "")
+    return found or (ending if ending != "zip" else "")
 
 
 def _speakable(name: str) -> bool:
@@ -246,7 +288,7 @@ def _refusal(entry: zipfile.ZipInfo, files: dict[str, int]) -> tuple[str, str] |
             "zip_bomb",
             "it would unpack to a thousand times its size",
         ),
-        (name.lower().endswith(_ARCHIVES) and not name.lower().endswith("-ubyte.gz"), "nested_archive", "an archive in the zip; unpack it first"),
+        (is_archive(name), "nested_archive", "an archive in the zip; unpack it first"),
     )
     return next(((kind, sentence) for applies, kind, sentence in rules if applies), None)
 

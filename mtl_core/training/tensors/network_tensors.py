@@ -31,4 +31,6 @@ def fitting_tensors(saved: Mapping[str, Any], wanted: Mapping[str, Any], new: Se
                 f"the checkpoint is of another network: expected '{name}' of shape {tuple(tensor.shape)}, found {found}. "
                 "Use it with the data, tasks, backbone and sharing that it was trained with."
             )
+        if (saved[name].is_floating_point(), saved[name].is_complex()) != (tensor.is_floating_point(), tensor.is_complex()):
+            raise OtherNetworkError(f"the checkpoint is of another network: expected '{name}' as {tensor.dtype}, found {saved[name].dtype}")
     return {name: own.get(name, saved.get(name)) for name in wanted}

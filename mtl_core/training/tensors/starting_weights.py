@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import math
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +84,9 @@ def starting_weights(parts: Parts, folder: Path, cache: Path, progress: Told) ->
         return kept
     if config.weights == "pretrained":
         return _published(parts.network.backbone, cache, progress)
-    return _of_file(Path(config.weights_file).expanduser()) if config.weights == "file" else _of_run(parts.config, folder)
+    if config.weights == "file":
+        return _of_file(Path(config.weights_file).expanduser(), parts.source.image_shape()[0])
+    return _of_run(parts.config, folder)
 
 
 def begun_with(folder: Path) -> StartingWeights | None:
@@ -115,6 +119,8 @@ def fitting(weights: Mapping[str, Tensor], backbone: Backbone, source: str) -> d
             if name in optional:
                 continue
             raise _misfit(source, f"expected a tensor '{names.get(name, name)}', found none among {_some(weights)}")
+        if tensor.is_floating_point() and not given.is_floating_point():
+            raise _misfit(source, f"expected '{name}' as floating-point numbers, found {str(given.dtype).removeprefix('torch.')}")
         given = backbone.adapted(name, given.to(torch.float32) if given.is_floating_point() else given)
         if given.shape != tensor.shape:
             hint = ". Published weights are for images of three channels: set data.preprocessing.colour to colour" if tensor.ndim == 4 else ""
@@ -251,8 +257,11 @@ def _fetched(published: PublishedWeights, folder: Path, cache: Path, progress: T
         raise DataError(f"{_missing(published, cache)}. The download failed: {' '.join(str(error).split())}") from None
 
 
-def _of_file(path: Path) -> StartingWeights:
+def _of_file(path: Path, channels: int) -> StartingWeights:
+    """Weights of a user's file; its normalisation counts if it is one mean and one positive spread for each channel."""
     try:
+        if not path.is_file():  # a device or pipe may have no end
+            raise ConfigError(Problem("backbone.weights_file", f"'{path}' is not an ordinary file. Give the path of a file of weights"))
         if path.stat().st_size > LARGEST_FILE:
             raise ConfigError(
                 Problem("backbone.weights_file", f"'{path}' is larger than {LARGEST_FILE >> 30} GB; expected the weights of one backbone")
@@ -263,7 +272,9 @@ def _of_file(path: Path) -> StartingWeights:
         raise ConfigError(Problem("backbone.weights_file", f"'{path}' cannot be read: {error.strerror or error}")) from None
     try:
         mean, std = ([float(value) for value in json.loads(metadata[key])] for key in ("mean", "std"))
-    except (KeyError, ValueError, TypeError):
+        if not (len(mean) == len(std) == channels and all(map(math.isfinite, mean)) and all(0 < value < math.inf for value in std)):
+            raise ValueError
+    except (KeyError, ValueError, TypeError, RecursionError):
         remark = f"'{path.name}' does not say how its images were normalised; they are normalised as data.preprocessing.standardise says"
         return StartingWeights(tensors, origin=origin, remarks=(remark,))
     return StartingWeights(tensors, mean, std, origin)
@@ -272,11 +283,16 @@ def _of_file(path: Path) -> StartingWeights:
 def _tensors_of(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a safetensors or PyTorch file. No code in it is run."""
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             with safe_open(path, framework="pt") as opened:
-                return load_file(path), opened.metadata() or {}
+                return _usable(load_file(path), path), opened.metadata() or {}
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as packed:
+                if sum(entry.file_size for entry in packed.infolist()) > LARGEST_FILE:
+                    message = f"'{path}' unpacks to more than {LARGEST_FILE >> 30} GB; expected the weights of one backbone"
+                    raise ConfigError(Problem("backbone.weights_file", message))
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
+    except (OSError, ConfigError):
         raise
     except Exception as error:  # the unpickler raises many types of errors on damaged or forbidden content
         kind = type(error).__name__ if isinstance(error, SafetensorError) else "not plain tensors"
@@ -285,10 +301,30 @@ def _tensors_of(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     for key in _WRAPPERS:
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
-    tensors = {name: value.contiguous() for name, value in loaded.items() if isinstance(value, Tensor)} if isinstance(loaded, dict) else {}
+    named = loaded.items() if isinstance(loaded, dict) else ()
+    tensors = _usable({name: value for name, value in named if isinstance(name, str) and isinstance(value, Tensor)}, path)
     if not tensors:
         raise ConfigError(Problem("backbone.weights_file", f"'{path}' holds no tensors by name; expected a state dict"))
     return tensors, {}
+
+
+def _usable(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The tensors, contiguous. A view of a few bytes can claim a shape of terabytes, so sizes are counted before anything is copied."""
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex():
+            what = "a complex" if tensor.is_complex() else "a sparse or empty"
+            raise _unusable(path, name, f"{what} tensor", "plain numbers")
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > LARGEST_FILE:
+        message = f"the tensors in '{path}' have more than {LARGEST_FILE >> 30} GB; expected the weights of one backbone"
+        raise ConfigError(Problem("backbone.weights_file", message))
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor.to(torch.float32)).all():
+            raise _unusable(path, name, "values that are not finite as 32-bit numbers (NaN or infinity)", "finite numbers")
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+
+def _unusable(path: Path, name: str, found: str, expected: str) -> ConfigError:
+    return ConfigError(Problem("backbone.weights_file", f"'{path}': tensor '{name:.80}': expected {expected}, found {found}. Take another file"))
 
 
 def _of_run(config: RunConfig, folder: Path) -> StartingWeights:

@@ -552,3 +552,9 @@ def test_a_file_that_is_swapped_after_the_look_is_not_read(tmp_path, swapped):
             os.mkfifo(tmp_path / "set" / "m.csv")
         with pytest.raises(UnreadableError, match="replaced by a link that leads out of the folder"):
             tree.read("m.csv", 1000)
+
+
+@pytest.mark.parametrize("path", ["~no_such_user_at_all/x", "x" * 300, "a\0b", "/" + "a/" * 3000])
+def test_a_path_that_no_file_system_has_is_refused_in_words(path):
+    with pytest.raises(DataError, match="the folder or zip: "):
+        Tree(path, Findings())

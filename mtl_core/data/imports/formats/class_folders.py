@@ -30,6 +30,9 @@ _ARRANGED = re.compile(
     r"|(?:19|20)\d\d(?:[-_]?\d\d){0,2}",
     re.IGNORECASE,
 )
+_RECORDED = re.compile(
+    r"(?:^|/)(?!read|licen|notes?\.|classes\.|metadata\.|labels?\.|index\.)[^/]*\.(?:txt|ini|json|xml|yaml|yml|mat|bag|log)$", re.IGNORECASE
+)
 _VIEWS = re.compile(
     r"(?:im(?:age|g)?s?|pic(?:ture)?s?|cam(?:era)?|view|time|t)?[-_ ]?"
     r"(?:left|right|before|after|pre|post|a|b|[0-3]|t[0-3]|rgb|ir|nir|thermal|infrared|vis(?:ible)?|front|rear"
@@ -63,7 +66,7 @@ class ClassFolders(Format):
     @classmethod
     def guess(cls, context: Context, images: ImageSpec) -> list[Guess]:
         keys = [key for key in context.index.keys if "/" in key and not is_idx_row(key)]
-        return _Look(keys).guesses() if keys else []
+        return _Look(keys, context.tree.files).guesses() if keys else []
 
     def read(self, context: Context) -> list[Targets]:
         if not self.options.task:
@@ -112,10 +115,23 @@ def part_folders(keys: list[str]) -> list[str]:
     return sorted(folder for folders in beside.values() if {"train"} < set(folders.values()) for folder in folders)
 
 
+def _beside(files: Iterable[str]) -> dict[str, set[str]]:
+    """Name of a data file below a folder, such as 'gt/gt.txt' -> the names of all folders that have one."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for file in files:
+        if _RECORDED.search(file):
+            parts = file.split("/")
+            for depth in range(max(0, len(parts) - 3), len(parts) - 1):
+                found["/".join(parts[depth + 1 :])].add(parts[depth])
+    return dict(found)
+
+
 class _Look:
     """The roles of a set's folders: classes on one level or two, parts, folds, or nothing."""
 
-    def __init__(self, keys: list[str]):
+    def __init__(self, keys: list[str], files: Iterable[str] = ()):
+        stems = {stem_of(key) for key in keys}
+        self.beside = _beside(file for file in files if stem_of(file) not in stems)  # a file beside each picture says nothing of the folder
         self.parts = {folder.rpartition("/")[2] for folder in part_folders(keys)}
         self.arranged: set[str] = set()
         folders = Counter(key.rpartition("/")[0] for key in keys)
@@ -163,6 +179,8 @@ class _Look:
         guesses = [self._guess(above, 1, "class")]
         if self._are_views(above):
             guesses[0].questions.append(self._view_question(above, guesses[0]))
+        elif own := next((file for file, folders in self.beside.items() if set(children) <= folders), ""):
+            guesses[0].questions.append(self._recordings_question(above, guesses[0], own))
         if plain:
             guesses[0].questions.append(self._plain_question(above, plain, paired))
         if second == "own":
@@ -263,6 +281,18 @@ class _Look:
         evidence += "into different parts of the data: to use one folder only, leave the others out ('images.exclude')"
         examples = tuple(key for name in names for key in self._images((*above, name))[:2])
         return Question("views", f"Are the folders {' and '.join(map(repr, names))} classes?", readings, "views", evidence, examples)
+
+    def _recordings_question(self, above: Folders, guess: Guess, own: str) -> Question:
+        """Ask whether folders that each have a file of their own, such as 'gt/gt.txt', are classes. Until the answer they give no class."""
+        names = in_order(set(self.below[above]))
+        readings = (
+            Reading("recordings", "recordings or scenes, no classes", {"task": ""}),
+            Reading("classes", f"classes: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}", {"task": guess.options["task"]}),
+        )
+        guess.options["task"] = ""
+        evidence = f"Each of the {len(names)} folders has its own '{own}'. To keep a recording in one part, set 'groups: folder' under 'splits'."
+        text = f"Are folders such as '{names[0]}' recordings, or classes?"
+        return Question("recordings", text, readings, "recordings", evidence)
 
     def _plain_question(self, above: Folders, plain: list[str], paired: bool) -> Question:
         names = list(self.below[above])

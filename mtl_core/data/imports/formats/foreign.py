@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 from mtl_core.data.imports.formats import Context
 from mtl_core.data.imports.formats.annotations.xml_files import roots
 from mtl_core.data.imports.looking.json_files import Head, heads
+from mtl_core.data.imports.tree import Tree, UnreadableError
 
 _READ = "COCO, LabelMe, Label Studio, VIA or CreateML, or a table: a list of objects that name pictures"
+
+_HUGGING_FACE = "save the data set as parquet, or as a folder of images with metadata.csv"
 
 JSON_FORMATS: tuple[tuple[str, str, Callable[[Head], bool]], ...] = (  # name, advice, test
     (
@@ -33,6 +37,42 @@ JSON_FORMATS: tuple[tuple[str, str, Callable[[Head], bool]], ...] = (  # name, a
     ("TAO / DetectNet JSON", "export it as KITTI labels or COCO", lambda h: "openlabel" in h.keys),
     ("Azure / VoTT", "export it from VoTT as Pascal VOC or CSV", lambda h: "visitedAssets" in h.keys or ("asset" in h.keys and "regions" in h.keys)),
     ("nuScenes / KITTI-360 tables", "convert it to COCO", lambda h: _has(h, "token", "sample_data_token")),
+    (
+        "FiftyOne",
+        "export it from FiftyOne as COCO, YOLO or class folders: dataset.export(..., dataset_type=fiftyone.types.COCODetectionDataset)",
+        lambda h: "filepath" in h.entry("samples") or {"media_type", "sample_fields"} <= set(h.keys) or (h.top == "{" and set(h.keys) == {"frames"}),
+    ),
+    (
+        "SuperAnnotate",
+        "export it as COCO (sa.convert_project_type or the SDK's export_annotation)",
+        lambda h: {"metadata", "instances"} <= set(h.keys),
+    ),
+    (
+        "SuperAnnotate (classes.json)",
+        "it names classes of a SuperAnnotate project; export that as COCO",
+        lambda h: _has(h, "name", "attribute_groups"),
+    ),
+    (
+        "Hugging Face (description of an Arrow data set)",
+        _HUGGING_FACE,
+        lambda h: "_data_files" in h.keys or {"builder_name", "features"} <= set(h.keys),
+    ),
+    (
+        "TensorFlow Datasets",
+        "write its pictures and labels out as files: for number, example in enumerate(tfds.as_numpy(tfds.load(...))) save example['image'] as PNG",
+        lambda h: "fileFormat" in h.keys or str(h.keys.get("type", "")).startswith("tensorflow_datasets"),
+    ),
+    ("nnU-Net", "its volumes are not read; export slices as 16-bit PNG and their masks as PNG of class numbers", lambda h: "channel_names" in h.keys),
+    (
+        "nnU-Net",
+        "its volumes are not read; export slices as 16-bit PNG and their masks as PNG of class numbers",
+        lambda h: {"modality", "training"} <= set(h.keys),
+    ),
+    (
+        "Mapillary polygons",
+        "the masks of the same set are read instead",
+        lambda h: {"width", "height"} <= set(h.keys) and "polygon" in h.entry("objects"),
+    ),
     ("GeoJSON", "coordinates on a map are not read; export polygons in pixels as COCO", lambda h: h.keys.get("type") == "FeatureCollection"),
 )
 
@@ -55,11 +95,29 @@ FILES = {  # ending -> name, what to do
     ".rec": ("MXNet RecordIO", "unpack its pictures and labels to files"),
     ".h5": ("HDF5", "unpack its pictures and labels to files"),
     ".hdf5": ("HDF5", "unpack its pictures and labels to files"),
+    ".cls": ("WebDataset labels", "write them as a CSV of file name and class, one row a picture"),
     ".pts": ("landmarks (.pts)", "points are read from COCO JSON and YOLO text files: export one of these"),
     ".pkl": ("a pickle", "it may run code and is never opened; save the labels as CSV"),
     ".pickle": ("a pickle", "it may run code and is never opened; save the labels as CSV"),
     ".pth": ("a pickle", "it may run code and is never opened; save the labels as CSV"),
 }
+
+
+TEXTS = (  # a whole line, name, what to do
+    (re.compile(r"-?\d+(,-?\d+){7},?"), "VisDrone", "convert it to YOLO (Ultralytics' VisDrone.yaml holds a converter) or COCO"),
+    (re.compile(r"\d+,-?\d+(,-?[\d.]+){4,8},?"), "MOT tracks", "convert gt.txt to COCO or YOLO: it numbers the frames of each sequence anew"),
+)
+_FIRST_LINES = 2 << 10  # bytes of a text file that are looked at
+
+
+def text_format(tree: Tree, file: str) -> tuple[str, str] | None:
+    """(name, what to do) of the known format that the first lines of a text file are written in; None for another."""
+    try:
+        lines = tree.begin(file, _FIRST_LINES).decode("utf-8-sig", "replace").split("\n")[:4]
+    except UnreadableError:
+        return None
+    whole = [line.strip() for line in (lines if len(lines) < 4 else lines[:3]) if line.strip()]
+    return next(((name, advice) for line, name, advice in TEXTS if whole and all(line.fullmatch(each) for each in whole)), None)
 
 
 def tell(context: Context) -> None:
@@ -77,6 +135,13 @@ def tell(context: Context) -> None:
         if ending in FILES or ".tfrecord" in file.lower().rpartition("/")[2]:
             name, advice = FILES.get(ending, FILES[".tfrecord"])
             notes[file.rpartition("/")[0], f"seen, not read: {name}; {advice}"].append(file)
+    texts: dict[str, list[str]] = defaultdict(list)
+    for file in context.tree.files:
+        if file.lower().endswith(".txt") and not _is_told(file, told):
+            texts[file.rpartition("/")[0]].append(file)
+    for folder, files in texts.items():
+        if known := text_format(context.tree, files[0]):
+            notes[folder, f"seen, not read: {known[0]}; {known[1]}"] += files
     for (folder, reason), files in notes.items():
         pattern = f"{folder}/*.{files[0].rpartition('.')[2]}" if folder else f"*.{files[0].rpartition('.')[2]}"
         if len(files) < 4:

@@ -8,12 +8,14 @@ from collections import Counter, defaultdict
 from mtl_core.data.dataset import IGNORE
 from mtl_core.data.imports.formats import Context
 from mtl_core.data.imports.formats.maps.mask_class_lists import ClassList
+from mtl_core.data.imports.looking.json_files import Head, heads
 from mtl_core.data.imports.looking.name_roles import Role
 from mtl_core.data.imports.looking.number_maps import is_map
 from mtl_core.data.imports.looking.pairing import Pair
 from mtl_core.data.imports.looking.picture_contents import MASKS, content_of
 from mtl_core.data.imports.looking.questions import Question, Reading
 from mtl_core.data.imports.picture_reading import is_picture
+from mtl_core.data.imports.tree import Tree
 
 _DEPTH = re.compile(r"depth|dispar|(?<![a-z])disp|z_?map|distance|range_?map")
 _INSTANCES = re.compile(r"instance|object|(?<![a-z])inst(?![a-z])|panoptic", re.IGNORECASE)
@@ -63,6 +65,12 @@ def count_of(context: Context, role: Role) -> int:
 def files_of(context: Context, role: Role) -> list[str]:
     """Picture files of a role, in order."""
     return [name for name in context.tree.files if is_picture(name) and role.core(name) is not None]
+
+
+def is_panoptic(tree: Tree, pair: Pair) -> bool:
+    """Whether a COCO panoptic JSON beside the folder says that its colours number segments."""
+    folder = pair.files.folder
+    return bool(folder) and "segments_info" in heads(tree).get(f"{folder}.json", Head()).entry("annotations")
 
 
 def no_mask(pair: Pair, listed: dict[Pair, bool], pairs: list[Pair]) -> str:

@@ -12,14 +12,13 @@ from mtl_core.data.imports.looking.levels import UNREAD_PICTURES
 from mtl_core.data.imports.looking.number_maps import is_map
 from mtl_core.data.imports.looking.questions import FileNote
 from mtl_core.data.imports.spec import SourceSpec, SplitSpec
-from mtl_core.data.imports.tree import Tree
+from mtl_core.data.imports.tree import Tree, is_archive
 
 _NO_DATA = re.compile(
     r"(?:.*/)?(?:read[-_]?me|licen[cs]e|copying|changelog|citation|credits|attribution|notice|authors|makefile|dockerfile|\.).*"
     r"|.*\.(?:md|rst|html?|css|js|py|pyc|ipynb|sh|bat|m|log|bak|lock|cache|gitignore|gitkeep|url|lnk|ini|db|tmp|sha256|md5|sqlite)",
     re.IGNORECASE | re.DOTALL,
 )
-_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _DOCUMENTS = (".pdf", ".doc", ".docx", ".ppt", ".pptx", ".odt", ".rtf")
 _OLD_TABLES = (".xls", ".ods", ".numbers")
 _MOST_NAMED = 3  # most files of one folder and ending that are named; more become a pattern
@@ -50,7 +49,7 @@ def unread_files(tree: Tree, notes: Iterable[FileNote], sources: Iterable[Source
             continue
         if any(fnmatchcase(file, pattern) or ("/" not in pattern and fnmatchcase(file.rpartition("/")[2], pattern)) for pattern in patterns):
             continue
-        left[file.rpartition("/")[0], ending, _reason(ending)].append(file)
+        left[file.rpartition("/")[0], ending, _reason(file, ending)].append(file)
     found = []
     for (folder, ending, reason), files in left.items():
         pattern = f"{folder}/*{ending}" if folder else f"*{ending}"
@@ -62,17 +61,22 @@ def what_is_there(tree: Tree) -> str:
     """The files of a set without pictures, counted by ending, and what to do about archives among them."""
     counts = Counter(splitext(file)[1].lower() or "without an ending" for file in tree.files)
     found = ", ".join(f"{count:,} {ending}" for ending, count in counts.most_common(8))
-    archives = [file for file in tree.files if file.lower().endswith(_ARCHIVES)]
+    archives = [file for file in tree.files if is_archive(file)]
     what = f" Unpack '{archives[0]}' first: archives inside a folder are not opened." if archives else ""
+    endings = [ending for ending, _ in counts.most_common() if ending in UNREAD_PICTURES]
+    endings += [".nii"] if any(file.lower().endswith(".nii.gz") for file in tree.files) else []
+    what += "".join(f" {ending}: {UNREAD_PICTURES[ending]}." for ending in endings[:4])
     return f"Found {found}; expected JPEG, PNG, TIFF, BMP, GIF, WebP and the like.{what}"
 
 
 _OF_FOLDERS = {"voc": ".xml", "yolo": ".txt", "labelme": ".json", "cvat": ".xml", "kitti": ".txt", "dota": ".txt"}
 
 
-def _reason(ending: str) -> str:
-    if ending in _ARCHIVES:
+def _reason(file: str, ending: str) -> str:
+    if is_archive(file):
         return "seen, not read: an archive inside; unpack it beside the others"
+    if file.lower().endswith(".nii.gz"):
+        return f"seen, not read: {UNREAD_PICTURES['.nii']}"
     if ending in _DOCUMENTS:
         return "seen, not read: a document; pictures in it have to be exported as files"
     if ending in _OLD_TABLES:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from mtl_core.data.imports.looking.questions import Question, Reading
-from mtl_core.data.imports.tables.cells import labels, listed
+from mtl_core.data.imports.tables.cells import labels, listed, number
 from mtl_core.data.imports.tables.column_sample import Found, Sample
 from mtl_core.data.imports.tables.column_words import CLASSES, is_identifier, means
 from mtl_core.data.imports.tables.table_options import MISSING, Column
@@ -61,12 +62,23 @@ DOUBTFUL = frozenset(  # words for 'not known' that may also be classes
 _WRITTEN_BY_MACHINES = ("nan",)  # what pandas and numpy write for an empty cell
 
 
+def _are_boxes(cell: str) -> bool:
+    """Whether a cell is classes with boxes behind them, such as 'cat 3 4 20 30 dog 0.9 1 2 8 9' (with a score)."""
+    words = [number(word) is None for word in cell.split()]
+    places = [place for place, is_word in enumerate(words) if is_word] + [len(words)]
+    return words[:1] == [True] and all(5 <= after - place <= 7 for place, after in pairwise(places))
+
+
 def look_at_texts(name: str, sample: Sample, filled: list[str], made: dict[str, Any]) -> Found:
     different = list(dict.fromkeys(filled))
     left_out = Column(**made, kind="left_out")
     alike = different[:: max(1, len(different) // 8)][:8]
     if sum(map(sample.names_files, alike)) * 2 > len(alike):
         return Found(None, "its cells name files")
+    if _share(different, _are_boxes) > 0.9:
+        return Found(
+            left_out, f"boxes written as one text ('{different[0][:40]}'): write class, xmin, ymin, xmax, ymax into columns, a row for each box"
+        )
     if _share(different, lambda cell: cell.startswith(("http://", "https://"))) > 0.9:
         return Found(None, "its cells are addresses")
     if _share(different, lambda cell: _DATE.fullmatch(cell) is not None) > 0.9:

@@ -11,12 +11,23 @@ from mtl_core.data.imports.formats.image_index import is_inner
 from mtl_core.data.imports.formats.maps.class_masks import by_class, class_folders, classwise
 from mtl_core.data.imports.formats.maps.mask_class_lists import ClassList, class_lists
 from mtl_core.data.imports.formats.maps.mask_classes import named_colours, named_numbers, named_shades, scan_masks
-from mtl_core.data.imports.formats.set_aside import ask_what, explained, is_depth, no_mask, of_pair, outside, set_aside, set_orphans_aside
+from mtl_core.data.imports.formats.set_aside import (
+    ask_what,
+    explained,
+    is_depth,
+    is_panoptic,
+    no_mask,
+    of_pair,
+    outside,
+    set_aside,
+    set_orphans_aside,
+)
 from mtl_core.data.imports.looking.dense_sizes import ask_size
 from mtl_core.data.imports.looking.number_maps import ARRAYS
 from mtl_core.data.imports.looking.pairing import Pair, pairs_in
 from mtl_core.data.imports.looking.questions import Question, Reading
 
+_PANOPTIC = "seen, not read: COCO panoptic; its colours number segments, not classes. Export 'instances' or masks of class numbers"
 _SINGLE = (
     "seen, not understood: most of their {1:,} {0} occur in one of {2:,} masks only, as those of single objects or segments do, and no list names "
     "them; masks of classes are read"
@@ -34,7 +45,7 @@ def guesses(context: Context, source: Callable[[dict], Format]) -> list[Guess]:
     lists, found = class_lists(context.tree), []
     usable, listed = [], explained(pairs, lists)
     for pair in pairs:
-        reason = no_mask(pair, listed, pairs)
+        reason = _PANOPTIC if is_panoptic(context.tree, pair) else no_mask(pair, listed, pairs)
         if not pair.certain:
             ask_what(context, pair, pictures)
         elif reason:
