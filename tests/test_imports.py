@@ -19,6 +19,7 @@ LAYERS = [
         "mtl_core.events",
         "mtl_core.free_memory",
         "mtl_core.html_pages",
+        "mtl_core.machine_gauges",
         "mtl_core.randomness",
         "mtl_core.settings",
         "mtl_core.terminal_text",
