@@ -21,6 +21,7 @@ LAYERS = [
         "mtl_core.html_pages",
         "mtl_core.machine_gauges",
         "mtl_core.randomness",
+        "mtl_core.scalar_words",
         "mtl_core.settings",
         "mtl_core.terminal_text",
         "mtl_core",

@@ -24,7 +24,7 @@ def test_a_threshold_is_set_shown_and_removed(open_page, make_run, store, texts)
     run = make_run()
     app = open_page("run", run=run.id)
     assert app.button(key=f"threshold.{run.id}.add").disabled
-    assert app.selectbox(key=f"threshold.key.{run.id}").options[:2] == ["Accuracy of digit (val) ↑", "Mean absolute error of slant (val) ↓"]
+    assert app.selectbox(key=f"threshold.key.{run.id}").options[:2] == ["Accuracy of digit (val) ↑", "MAE of slant (val) ↓"]
     app.number_input(key=f"threshold.{run.id}.bound").set_value(0.9).run()
     app.button(key=f"threshold.{run.id}.add").click().run()
     kept = thresholds(store.folder(run.id))

@@ -11,7 +11,6 @@ from mtl_core.errors import NotPossibleError, StoreError
 from mtl_core.events import SKIPPED, EpochMetrics, Message, RunStarted, StepScalars
 from mtl_core.runs.alerts import run_alerts
 from mtl_core.runs.alerts.run_alerts import ALERT, LOW_DISK, RunAlerts, Stall
-from mtl_core.runs.alerts.scalar_words import scalar_words
 from mtl_core.runs.alerts.thresholds import MOST, Threshold, add_threshold, mark_reached, remove_threshold, thresholds
 from mtl_core.runs.executor import execute
 from mtl_core.runs.resume_and_fork import resume
@@ -179,15 +178,6 @@ def test_a_low_disk_is_said_again_only_after_there_was_space(alerts, monkeypatch
     assert said(5 * LOW_DISK) == 0
     free[0] = 800_000_000
     assert "low disk: 800 MB are free" in due(alerts)[0][1]
-
-
-def test_keys_in_words():
-    assert scalar_words("val/digit/accuracy", TASKS) == "Accuracy of digit (val)"
-    assert scalar_words("val/other/top_5", {}) == "Top 5 of other (val)"
-    assert scalar_words("gradient_norm/digit", TASKS) == "Gradient norm of digit"
-    assert scalar_words("conflict/a/b", TASKS) == "Conflict of a and b"
-    assert scalar_words("optimizer/loss", TASKS) == "the combined loss of all tasks"
-    assert scalar_words("odd", TASKS) == "odd"
 
 
 def test_the_alerts_of_a_run_are_lines_of_its_log_with_numbers_for_every_page(store, config, engine):

@@ -6,10 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.runs.alerts.scalar_words import scalar_words
 from mtl_core.runs.alerts.thresholds import Threshold, add_threshold, remove_threshold, thresholds
 from mtl_core.runs.run_record import Alert
 from mtl_core.runs.store import RunStore
+from mtl_core.scalar_words import scalar_words
 from ui.shell import words
 from ui.shell.notices import notification_switch
 from ui.shell.state import run_action

@@ -14,8 +14,8 @@ from typing import Any
 
 from mtl_core.errors import StoreError
 from mtl_core.events import SKIPPED
-from mtl_core.runs.alerts.scalar_words import scalar_words
 from mtl_core.runs.alerts.thresholds import mark_reached, thresholds
+from mtl_core.scalar_words import scalar_words
 
 ALERT = "alert"  # level of the log line
 STALL_SECONDS = 30.0  # a shorter pause between two steps or batches is never a stall
