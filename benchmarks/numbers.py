@@ -190,7 +190,7 @@ def main() -> int:
         for number, (name, values, controls) in enumerate(runs(arguments.only)):
             folder = Path(temporary) / str(number)
             try:
-                found[name] = numbers(RunConfig.from_dict(values), folder, cache, controls)
+                found[name] = numbers(RunConfig.from_stored(values), folder, cache, controls)
             except Exception as error:  # a run that fails has to fail in the same way
                 found[name] = {"failed": f"{type(error).__name__}: {error}".replace(temporary, "")}
             found[name] = json.loads(json.dumps(found[name]))

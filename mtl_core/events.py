@@ -79,12 +79,16 @@ class CheckpointSaved:
     best: bool
 
 
+SKIPPED = "skipped step"
+
+
 @dataclass(frozen=True)
 class Message:
-    """A line for the log. ``level`` is ``info`` or ``warning``."""
+    """A line for the log. ``level`` is ``info`` or ``warning``; ``subject`` is ``SKIPPED`` for a skipped step, else empty."""
 
     text: str
     level: str = "info"
+    subject: str = ""
 
 
 @dataclass(frozen=True)

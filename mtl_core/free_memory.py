@@ -23,6 +23,12 @@ def free_bytes() -> int:
     return max(0, min([psutil.virtual_memory().available, *_left_in_cgroups()]))
 
 
+def total_bytes() -> int:
+    """Bytes of memory of this machine, or the limit of a control group of this process if that is less."""
+    limits = (_number(folder / _FILES[version][0]) for folder, version in _cgroups())
+    return min([psutil.virtual_memory().total, *(limit for limit in limits if limit is not None)])
+
+
 def returning_bytes() -> int:
     """Bytes that this program's runs will free when they end: resident bytes of it and its workers above ``IDLE_BYTES``."""
     held = 0

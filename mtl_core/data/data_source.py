@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -63,6 +64,10 @@ class DataSource(ABC):
     def problems(self) -> list[tuple[str, str]]:
         """Why this source can't be built: (option name, sentence with what to do) each. Empty if it can be."""
         return []
+
+    def to_fetch(self) -> tuple[Path, int] | None:
+        """(folder, megabytes) that a run would download; None if it needs no download or can't download. Checks file names only."""
+        return None
 
     def cache_key(self) -> dict[str, Any]:
         """Everything that the prepared files depend on, JSON-able. A source that reads files adds the identity of their content."""

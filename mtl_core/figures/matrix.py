@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
+
+from mtl_core.analysis.conflict_map import as_matrix
 
 # Orange to blue, through grey: distinguishable with every common colour blindness, and readable on white and on black.
 SCALE = [(0.0, "#E8803A"), (0.5, "#9AA3AE"), (1.0, "#4FA3DB")]
@@ -50,3 +54,24 @@ def cosine_figure(cosines: np.ndarray, names: list[str], height: int = 260) -> g
 def _signed(value: float) -> str:
     text = f"{value:+.2f}"
     return "0.00" if text in ("+0.00", "-0.00") else text
+
+
+def place_figure(table: Any) -> go.Figure:
+    """Heat map of ``conflict_map``: pairs by places, with the mean cosine and the share of points below 0 in each cell."""
+    cosines, rows, columns = as_matrix(table, "cosine")
+    about = np.stack([as_matrix(table, name)[0] for name in ("share", "low", "high", "points")], axis=-1)
+    texts = [
+        ["" if np.isnan(value) else f"{_signed(value)} · {shares[0]:.0%}" for value, shares in zip(line, told, strict=True)]
+        for line, told in zip(cosines, about, strict=True)
+    ]
+    figure = cosine_figure(np.zeros((0, 0)), [], height=70 + 34 * len(rows))
+    figure.data[0].update(
+        z=cosines,
+        x=columns,
+        y=rows,
+        text=texts,
+        customdata=about,
+        hovertemplate="%{y}, %{x}: mean cosine %{z:.3f}; below 0 in %{customdata[0]:.0%} of %{customdata[3]} points "
+        "(95 % interval %{customdata[1]:.0%} to %{customdata[2]:.0%})<extra></extra>",
+    )
+    return figure

@@ -25,6 +25,7 @@ from typing import Any
 from mtl_core.errors import StoreError
 from mtl_core.events import Control
 from mtl_core.runs import claims, method_race, study_cells
+from mtl_core.runs.alerts.run_alerts import RunAlerts
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import Run
@@ -94,6 +95,7 @@ class _Training:
     def __init__(self, store: RunStore, run: Run, token: str, control: Control, on_event: Observer, on_unwritten: Unwritten):
         self.store, self.trained, self.token, self.control = store, run, token, control
         self.on_event, self.on_unwritten = on_event, on_unwritten
+        self.alerts = RunAlerts(store.folder(run.id))
         control.check_held = lambda: claims.check_held(store, run.id, token)
         control.settle = lambda precision, layout: study_cells.settle(store, run.id, *method_race.settle(store, run.id, precision, layout))
 
@@ -133,6 +135,7 @@ class _Training:
                     if is_closing() and event.status == RunStatus.STOPPED:  # nobody asked this run to stop
                         event = dataclasses.replace(event, status=RunStatus.INTERRUPTED.value)
                 store.append(run.id, event, self.token)
+                self.alerts.take(event)
                 self.on_event(event)
         return ended
 
@@ -165,10 +168,15 @@ class _Training:
         finally:
             done.set()
             thread.join()
+            self._note_alerts()  # of the last seconds
 
     def _attend(self, done: threading.Event) -> None:
         store, run_id, control, beat_at = self.store, self.trained.id, self.control, 0.0
+        looked_at = time.monotonic()
         while not done.wait(CONTROL_SECONDS):
+            if time.monotonic() - looked_at >= HEARTBEAT_SECONDS:
+                looked_at = time.monotonic()
+                self._note_alerts()
             with suppress(StoreError):  # the store may be busy; the next round follows soon
                 for record in claims.take_controls(store, run_id, self.token):
                     apply_control(control, record)
@@ -177,6 +185,17 @@ class _Training:
                     progress_at = time.time() - (time.monotonic() - control.asked_at)
                     if not self._still_ours(progress_at) and not done.is_set():
                         control.abandon("another process or thread has taken this run")
+
+    def _note_alerts(self) -> None:
+        """Add the alerts that are due to the run's log. An alert that cannot be written must not end a run."""
+        control, store, run_id = self.control, self.store, self.trained.id
+        if control.abandoned:
+            return
+        for line in self.alerts.due(control.asked_at, time.monotonic(), control.pause_requested, store.home):
+            try:
+                store.note(run_id, *line)
+            except StoreError as error:
+                _logger.warning("run %s: %s (%s)", run_id, line[1], error)
 
     def _still_ours(self, progress_at: float) -> bool:
         try:

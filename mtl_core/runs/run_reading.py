@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
 from mtl_core.errors import RunNotFoundError, StoreError
+from mtl_core.runs.alerts.run_alerts import ALERT
+from mtl_core.runs.process_identity import Owner
 from mtl_core.runs.process_singletons import process_slot
-from mtl_core.runs.run_record import LogLine, Run
+from mtl_core.runs.run_record import Alert, LogLine, Run
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.database import Database
 from mtl_core.runs.sql.run_rows import is_held, not_found, queue_of, run_of
@@ -112,8 +114,28 @@ class RunReading:
             rows = connection.execute(select(log.c.time, log.c.level, log.c.text).where(log.c.run_id == run_id).order_by(log.c.number))
             return [LogLine(*row) for row in rows]
 
+    def last_line(self) -> int:
+        """Number of the newest line in any run's log; 0 without one."""
+        with self.database.read() as connection:
+            return int(connection.execute(select(func.max(schema.log.c.number))).scalar() or 0)
+
+    def alerts(self, after: int = 0, run_id: str = "") -> list[Alert]:
+        """Alerts with a higher number than ``after``, oldest first; of one run, or of all."""
+        log = schema.log
+        wanted = [log.c.level == ALERT, log.c.number > after, *([log.c.run_id == run_id] if run_id else [])]
+        with self.database.read() as connection:
+            rows = connection.execute(select(log.c.number, log.c.run_id, log.c.time, log.c.text).where(*wanted).order_by(log.c.number))
+            return [Alert(*row) for row in rows]
+
+    def owner(self, run_id: str) -> Owner | None:
+        """The process that holds the run, or held it last; None if it was never claimed."""
+        columns = (_runs.c.owner_host, _runs.c.owner_pid, _runs.c.owner_started)
+        with self.database.read() as connection:
+            row = connection.execute(select(*columns).where(_runs.c.id == run_id)).first()
+        return Owner(*row) if row is not None and row[1] is not None else None
+
     def note(self, run_id: str, level: str, text: str) -> None:
-        """Add a line to the run's log. ``level`` is info, warning or error."""
+        """Add a line to the run's log. ``level`` is info, warning, error or ``ALERT``."""
         with self.database.write() as connection:
             connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level=level, text=text))
         self._append_to_log_file(run_id, level, text)

@@ -24,6 +24,16 @@ class LogLine:
 
 
 @dataclass(frozen=True)
+class Alert:
+    """One alert of a run. ``number`` grows with every line of any run's log; ``time`` in seconds since 1970."""
+
+    number: int
+    run_id: str
+    time: float
+    text: str
+
+
+@dataclass(frozen=True)
 class Run:
     """The state of a run at the time of reading.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from mtl_core.config import RunConfig
 from mtl_core.data.augmentation import fitting
 from mtl_core.data.data_source import Progress as Told
-from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
+from mtl_core.events import SKIPPED, CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
 from mtl_core.sharing.frozen_parts import freeze
 from mtl_core.training import checkpoints, memory
 from mtl_core.training.build import TRAIN_PART, build, measured_rows, rows_of
@@ -133,7 +133,7 @@ def _train_epoch(setup: Setup, changes: Changes, control: Control) -> Generator[
                 result = setup.update(batch, position.step)
             window.add(result)
         except SkippedStep as skipped:
-            yield Message(str(skipped), "warning")
+            yield Message(str(skipped), "warning", SKIPPED)
         if position.step_in_epoch % every == 0 or position.step_in_epoch == run.steps_per_epoch:
             scalars = {**window.close(position.step), "optimizer/lr": network.rate.at(position.step)}
             yield StepScalars(position.step, setup.epochs_done, scalars)

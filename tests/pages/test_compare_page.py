@@ -60,12 +60,12 @@ def test_what_is_drawn_is_what_is_stored(store, seeds):
 def test_columns_are_chosen_and_kept(open_page, seeds):
     app = open_page("compare")
     chosen = app.multiselect(key="compare.columns").value
-    assert "digit accuracy ↑ best" in chosen
+    assert "Accuracy of digit ↑ best" in chosen
     assert not any(name.endswith(" last") for name in chosen)
-    app.multiselect(key="compare.columns").set_value(["status", "digit accuracy ↑ last"]).run()
+    app.multiselect(key="compare.columns").set_value(["status", "Accuracy of digit ↑ last"]).run()
     assert not app.exception
     app.text_input(key="filter.text").set_value("another").run()
-    assert app.multiselect(key="compare.columns").value == ["status", "digit accuracy ↑ last"]
+    assert app.multiselect(key="compare.columns").value == ["status", "Accuracy of digit ↑ last"]
 
 
 def test_predictions_stand_beside_each_other(open_page, seeds, texts):

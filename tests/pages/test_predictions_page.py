@@ -64,7 +64,8 @@ def test_an_image_that_does_not_exist_is_the_last_one_and_says_so(open_page, fin
 def test_a_second_run_beside_it_shows_the_same_image(open_page, finished, make_run):
     other = make_run(name="another")
     data = data_of(open_page("predictions", run=finished.id, sample="1", beside=other.id))
-    assert [run["name"] for run in data["runs"]] == [f"{finished.id[-4:]} a run", f"{other.id[-4:]} another"]
+    assert [run["name"] for run in data["runs"]] == ["A a run", "B another"]
+    assert len({run["colour"] for run in data["runs"]}) == 2
     assert len(json.loads(data["sample"])["runs"]) == 2
 
 
@@ -139,3 +140,16 @@ class Pictures:
 def test_the_same_image_is_found_by_its_pixels():
     assert same_image(Pictures([5, 6, 7]), np.full((2, 2, 3), 7), 0) == 2
     assert same_image(Pictures([5, 6, 7]), np.full((2, 2, 3), 8), 0) is None
+
+
+def test_your_image_can_be_drawn_or_taken_with_a_camera(open_page, finished, keep, monkeypatch, texts):
+    keep(finished, 1, best=1)
+    app = open_page("predictions", run=finished.id, view="own")
+    assert [button.label for button in app.button if (button.key or "").startswith("own.example")] == [f"Example {number}" for number in (1, 2, 3, 4)]
+    assert len(app.get("image")) == 4
+    app.segmented_control(key="own.way").set_value("draw").run()
+    assert not app.exception
+    assert any(element.proto.component_name == "sketch_pad" for element in app.get("bidi_component"))
+    app.segmented_control(key="own.way").set_value("camera").run()
+    assert not app.exception
+    assert len(app.get("camera_input")) == 1

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mtl_core.events import EpochMetrics, RunEnded
+from mtl_core.events import EpochMetrics, Message, RunEnded, StepScalars
 from mtl_core.runs.status import RunStatus
 
 
@@ -174,3 +174,18 @@ def test_a_run_that_another_process_has_made_just_now_opens(open_page, finished,
     app = open_page(page, run=other.id)
     assert not app.error
     assert any(box.value == other.id for box in app.selectbox)
+
+
+def test_the_map_of_conflict_shows_every_pair_in_every_place(open_page, make_run, store, texts):
+    run = make_run()
+    for step in range(5, 25):
+        parts = {f"conflict/digit/slant/layers.{layer}": -0.2 + 0.3 * layer for layer in range(3)}
+        store.append(run.id, StepScalars(step, step / 2, {"conflict/digit/slant": -0.1, "conflict_share/digit/slant": 1.0, **parts}))
+    store.append(run.id, Message("written"))
+    app = open_page("run", run=run.id)
+    app.segmented_control(key=f"conflict.block.{run.id}").set_value("map").run()
+    assert not app.exception
+    assert "digit and slant are in conflict most often in all shared layers" in texts(app)
+    app.toggle(key=f"conflict.map.parts.{run.id}").set_value(True).run()
+    assert not app.exception
+    assert any(element.proto.id.count("conflict") for element in app.get("bidi_component"))

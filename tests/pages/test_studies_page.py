@@ -106,7 +106,7 @@ def test_the_verdict_and_the_table(open_page, store, made, texts):
     assert "1 worse" in texts(app)
     table = app.dataframe[0].value
     assert list(table["cell"]) == ["digit alone", "slant alone", "all tasks in one network"]
-    assert table["slant mae ↓"][2] == "3.0 ± 1.2 (n 3)"
+    assert table["Mean error of slant ↓"][2] == "3.0 ± 1.2 (n 3)"
     assert "3 seeds" in texts(app)
 
 

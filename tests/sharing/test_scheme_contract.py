@@ -14,6 +14,7 @@ from mtl_core.backbones.backbone import Backbone
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError
 from mtl_core.events import Control, EpochMetrics, StepScalars
+from mtl_core.inference.inference_cost import measure_cost
 from mtl_core.inference.saliency import saliency
 from mtl_core.inference.timing import time_sharing
 from mtl_core.runs.jobs import execute
@@ -210,6 +211,14 @@ def test_a_run_is_trained_kept_and_used(scheme, tmp_path, shared_cache):
     times = time_sharing(predictor, image, rounds=1)
     assert (times.heads, times.repeated) == (3, "backbone" if model.has_shared_features else "network")
     assert min(times.shared_ms, times.apart_ms) > 0
+    cost = measure_cost(predictor, 2, rounds=1)
+    assert cost.shared.parameters == sum(tensor.numel() for tensor in model.parameters())
+    assert list(cost.alone) == list(CONFIG["tasks"])
+    for alone in cost.alone.values():
+        assert 0 < alone.parameters <= cost.shared.parameters
+        assert 0 < alone.multiply_adds <= cost.shared.multiply_adds
+        assert 4 * alone.parameters < alone.memory <= cost.shared.memory
+    assert cost.shared.multiply_adds <= cost.together().multiply_adds
     heats = saliency(predictor, image)
     with torch.no_grad():  # a pooled head's gradient is known by hand: mean part / places everywhere, maximum part at the maximum's place
         coarsest = model.features(normalised, ["ink"])["ink"][-1]

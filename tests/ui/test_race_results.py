@@ -71,10 +71,10 @@ def test_fewer_than_three_seeds_of_each_method_give_no_ranks():
         assert RANK not in better
 
 
-def test_a_heading_begins_with_what_tells_it_from_the_next():
+def test_heads_are_words():
     entries, table, _ = table_of({"fixed": [0.5], "pcgrad": [0.9]})
     shown = [column["label"] for name, column in _columns(table, entries).items() if name.startswith("present")]
-    assert shown == ["↑ val present f1", "epoch present", "↑ test present f1"]
+    assert shown == ["F1 of present ↑", "epoch of present", "test F1 of present ↑"]
 
 
 def test_the_chosen_epoch_is_that_of_the_best_score():

@@ -45,8 +45,9 @@ def boxes(count: int, seed: int) -> np.ndarray:
     return np.concatenate([corner, corner + size, random.integers(0, 3, (count, 1)), random.uniform(0, 1, (count, 1))], 1)
 
 
-def test_worked_values():
-    node("--test", str(Path(__file__).with_name("layer_values.test.mjs")))
+@pytest.mark.parametrize("name", ["layer_values", "notices"])
+def test_worked_values(name):
+    node("--test", str(Path(__file__).with_name(f"{name}.test.mjs")))
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

@@ -13,13 +13,14 @@ from mtl_core.analysis.regret import chosen_epoch
 from mtl_core.balancing import PLAIN
 from mtl_core.runs.method_race import mean_ranks
 from mtl_core.runs.store import RunStore
+from mtl_core.scalar_words import metric_words
 from ui.compare.race_entries import Entry
-from ui.compare.runs_table import summary_of
+from ui.compare.runs_table import head_width, summary_of
 from ui.drawing.run_charts import scalars_feed
 from ui.shell import words
 
 BEST = "background-color: rgba(0, 158, 115, 0.25)"
-METHOD_PIXELS, NUMBER_PIXELS = 150, 92  # widths; with full titles, the last columns of a race of four tasks lay outside a screen of 1280 pixels
+METHOD_PIXELS = 150  # width
 AHEAD = 0.02  # of the best value; a smaller lead gets no star, because another seed may reverse it
 LEAST_SEEDS = 3  # per method; with fewer, the spread between seeds is unknown
 CONSTANT = "○"
@@ -228,7 +229,7 @@ def _cell(column: str) -> Callable[[Any], str]:
 
 
 def _columns(table: pd.DataFrame, entries: list[Entry]) -> dict[str, Any]:
-    """Column settings. A heading begins with its distinguishing part, because a narrow table cuts off its end."""
+    """Column settings. Heads are words that fit into their column."""
     numbers = {column: (column, column) for column in map(str, table) if column not in ("method", "run", "status")}
     for task, info in next((entry.run.info["tasks"] for entry in entries if entry.run.info), {}).items():
         main = info["main_metric"]
@@ -236,15 +237,16 @@ def _columns(table: pd.DataFrame, entries: list[Entry]) -> dict[str, Any]:
         arrow = words.better(bool(metric["higher_is_better"]))
         about = words.with_unit(f"{task}: {metric['title']}", metric.get("unit", ""))
         better = "higher is better" if metric["higher_is_better"] else "lower is better"
-        for split in ("val", "test"):
-            numbers[f"{task} {main} {arrow} {split}"] = (f"{arrow} {split} {task} {main}", f"{about}, on {split}; {better}")
-        numbers[f"{task} {main} {arrow} best epoch"] = (f"epoch {task}", f"The epoch in which {task} was best on val")
+        words_of_it = f"{metric_words(main, info['metrics'])} of {task} {arrow}".rstrip()
+        for split, head in (("val", words_of_it), ("test", f"test {words_of_it}")):
+            numbers[f"{task} {main} {arrow} {split}"] = (head, f"{about}, on {split}; {better}")
+        numbers[f"{task} {main} {arrow} best epoch"] = (f"epoch of {task}", f"The epoch in which {task} was best on val")
     return {
         "method": st.column_config.TextColumn("method", pinned=True, width=METHOD_PIXELS),
         "run": st.column_config.LinkColumn("run", display_text="open", width=58),
         "status": st.column_config.TextColumn("status", width=78),
         **{
-            column: st.column_config.Column(label, help=words.plain(about), width=NUMBER_PIXELS)
+            column: st.column_config.Column(label, help=words.plain(about), width=head_width(label))
             for column, (label, about) in numbers.items()
             if column in table
         },

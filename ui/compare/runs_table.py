@@ -11,6 +11,7 @@ import streamlit as st
 
 from mtl_core.runs import actions
 from mtl_core.runs.store import RunStore
+from mtl_core.scalar_words import metric_words
 from ui.shell import words
 from ui.shell.state import go_to, hold, last_refusal, open_dialog, run_action, run_store
 
@@ -18,6 +19,7 @@ FIRST_SELECTED = 4  # runs that are selected before the viewer selects any
 OWN_CHOICE = "compare.own_choice"  # session key: whether the viewer chose the selection, by ticking rows or through the address
 ROWS = 50  # shown at first, and added by each click; every row costs a summary
 HIDDEN_AT_FIRST = ("data", "tasks", "backbone", "balancing", "note")  # the name and its further settings say what differs
+LETTER_PIXELS, LEAST_PIXELS = 7, 80  # width of a column: a letter of its head, and the least
 CURVE_LIMIT = 12  # more curves in one chart cannot be told apart
 
 
@@ -106,16 +108,17 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
         key=key,
         column_order=["pin", "name", *columns],
         column_config={
-            "about": st.column_config.TextColumn("Further settings", width=220, help="What the name leaves out."),
+            "about": st.column_config.TextColumn("Further settings", width=170, help="What the name leaves out."),
             "pin": st.column_config.TextColumn("", pinned=True, width=28, help="Pinned"),
-            "name": st.column_config.TextColumn("Run", pinned=True, width=260),
+            "name": st.column_config.TextColumn("Run", pinned=True, width=230),
             "status": st.column_config.TextColumn(width=78),
             "epochs": st.column_config.TextColumn(width=70),
             "forked from": st.column_config.TextColumn("Forked from", width="medium"),
             **{
-                name: st.column_config.NumberColumn(_head(name), format="%.3f", width=106, help=f"{name}, on val.")
+                name: st.column_config.NumberColumn(head, format="%.3f", width=head_width(head), help=f"{name} value on val.")
                 for name in map(str, table)
                 if name.endswith((" best", " last"))
+                for head in [name.removesuffix(" best")]  # best values are the rule
             },
         },
     )
@@ -127,13 +130,9 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
     return [run for run in shown if run.id in chosen]
 
 
-def _head(name: str) -> str:
-    """Head of a metric's column. The arrow stands first, because a narrow column cuts off the end, and best values are the rule."""
-    name = name.removesuffix(" best")
-    for arrow in ("↑", "↓"):
-        if f" {arrow}" in name:
-            return f"{arrow} {name.replace(f' {arrow}', '')}"
-    return name
+def head_width(head: str) -> int:
+    """Pixels of a column whose head is not cut."""
+    return max(LEAST_PIXELS, 26 + LETTER_PIXELS * len(head))
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
@@ -180,7 +179,7 @@ def _row(run: Any, summary: dict[str, dict[str, Any]], shown: list[Any]) -> dict
         main = info["main_metric"]
         entry = summary.get(f"val/{task}/{main}")
         metric = info["metrics"][main]
-        title = f"{task} {main} {words.better(metric['higher_is_better'])}".rstrip()
+        title = f"{metric_words(main, info['metrics'])} of {task} {words.better(metric['higher_is_better'])}".rstrip()
         row[f"{title} best"] = entry["best"] if entry else None
         row[f"{title} last"] = entry["last"] if entry else None
     settings = {"data": run.config.data.own_name, "tasks": ", ".join(run.config.tasks)}

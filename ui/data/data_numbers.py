@@ -18,6 +18,7 @@ from ui.data.data_sets import DataSet
 from ui.drawing.plotly_chart import plot, prepared
 from ui.shell import words
 
+TINY_PIXELS, WORTH_SAYING = 4, 0.01  # side of a box that is hard to find, and the share of such boxes from which it is said
 BANDS = 240  # columns of the coverage picture
 FEW_SETS = 8  # combinations of targets in words
 
@@ -85,6 +86,10 @@ def _task(entry: DataSet, data: PreparedData, task: Task, counts: Any, colour: s
             with column:
                 st.caption(title)
                 plot(prepared(figure, f"{task.name}: {title}"), key=f"data.{entry.name}.{task.name}.{title}")
+    sizes = [part.boxes for part in counts.values() if len(part.boxes)]
+    if sizes:
+        height, width = data.train.images.shape[2:]
+        st.caption(about_small_boxes(np.concatenate(sizes), (width, height)))
     table = _table(task, counts)
     if table is not None:
         with st.expander("As a table", icon=":material/table:", key=f"data.table.{task.name}"):
@@ -125,6 +130,20 @@ def _charts(task: Task, counts: dict[str, TaskCounts], colour: str, image_size: 
         histograms = {split: part.counts for split, part in values.items()}
         charts.append((f"Spread of the values{f' ({task.unit})' if task.unit else ''}", histogram_figure(edges, histograms, colour, task.unit, noun)))
     return charts
+
+
+def about_small_boxes(boxes: np.ndarray, image_size: tuple[int, int]) -> str:
+    """How small the smallest boxes are after resizing, in a sentence; empty without boxes.
+
+    Args:
+        boxes: (B, 2) width and height in pixels of the prepared images. image_size: their width and height.
+    """
+    if not len(boxes):
+        return ""
+    shorter = boxes.min(axis=1)
+    tiny = float((shorter < TINY_PIXELS).mean())
+    few = f" {tiny:.0%} are narrower or lower than {TINY_PIXELS} pixels; larger images help a network to find them." if tiny >= WORTH_SAYING else ""
+    return f"After resizing to {image_size[0]} x {image_size[1]} the smallest boxes are {shorter.min():.3g} pixels.{few}"
 
 
 def _table(task: Task, counts: dict[str, TaskCounts]) -> pd.DataFrame | None:

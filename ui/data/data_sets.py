@@ -99,6 +99,7 @@ def chosen_set(sets: list[DataSet]) -> DataSet | None:
                 split: st.column_config.NumberColumn(split, format="localized", width=80, help=f"Images in {split}.")
                 for split in ("train", "val", "test")
             },
+            "Files": st.column_config.TextColumn(width=140, help="A download begins when a run or the gallery first needs the files."),
             "Image size": st.column_config.TextColumn(width=150, help="Width x height in pixels."),
             "Tasks": st.column_config.TextColumn(width=420),
         },
@@ -125,8 +126,16 @@ def _open(name: str) -> None:
     st.query_params["data"] = name
 
 
+def where_files_are(entry: DataSet) -> str:
+    """Whether a set's files are on this disk, in words. Generated sets and those that come with a package need none."""
+    if entry.source is None or entry.problem:
+        return "missing"
+    fetch = entry.source.to_fetch()
+    return f"download of {fetch[1]:,} MB" if fetch else "on this disk"
+
+
 def _row(entry: DataSet) -> dict[str, Any]:
-    row: dict[str, Any] = {"Data set": entry.title}
+    row: dict[str, Any] = {"Data set": entry.title, "Files": where_files_are(entry)}
     if entry.source is None:
         return {**row, "train": None, "val": None, "test": None, "Image size": "", "Tasks": entry.problem}
     channels, height, width = entry.source.image_shape()

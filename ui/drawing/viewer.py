@@ -13,6 +13,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from mtl_core.data.dataset import SINGULAR, Task
+from mtl_core.figures.colours import PALETTE
 from mtl_core.figures.layers import packed
 from mtl_core.figures.overlays import class_colours, depth_scale, error_scale
 from mtl_core.figures.primitives import WORDS
@@ -64,7 +65,7 @@ def viewer(
         "revision": hashlib.sha1(sample.encode()).hexdigest(),
         "sequence": sequence,
         "tasks": [_described(task, colours[name]) for name, task in tasks.items()],
-        "runs": [{"name": name} for name in run_names],
+        "runs": [{"name": name, "colour": PALETTE[place] if len(run_names) > 1 else ""} for place, name in enumerate(run_names)],
         "epoch": epoch,
         "confidence": CONFIDENCE,
         "suppression": suppression,

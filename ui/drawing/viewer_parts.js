@@ -156,6 +156,8 @@ export class ViewerParts {
     const cell = element("div", "cell"), name = element("div", "name");
     const left = element("span", "", title), right = element("span");
     left.title = title;
+    const colour = (what === "predicted" || what === "error") && this.data.runs[run]?.colour;
+    if (colour) Object.assign(left.style, { borderLeft: `4px solid ${colour}`, paddingLeft: "0.35rem" });
     if (what === "predicted" || what === "error") this.titles.push({ name: left, title, run });
     name.append(left, right);
     cell.append(name);

@@ -17,11 +17,12 @@ from ui.drawing.run_charts import colours_of
 from ui.drawing.viewer import sample_json, viewer
 from ui.predictions.image_source import pictures_of, tasks_of
 from ui.predictions.sample_view import look_sheet, predictor_of
+from ui.predictions.sketch_pad import sketch_pad
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.state import run_store, torch_is_ready
-from ui.shell.words import plain
+from ui.shell.words import plain, text_of
 
-EXAMPLES = 4
+EXAMPLES, THUMBNAIL = 4, 88  # how many; pixels
 MOST_BYTES = 20 * 2**20
 TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
 
@@ -56,6 +57,19 @@ def own_image(run_id: str) -> None:
 
 def _chosen(run: Any) -> tuple[Any, str]:
     """The image chosen last, as bytes or an array, and its name on screen."""
+    ways = {"file": "A file or an example", "draw": "Draw with the mouse", "camera": "Camera"}
+    kept: dict[str, Any] = {"label_visibility": "collapsed", "required": True, "persist_state": "session"}
+    way = st.segmented_control("Where the image comes from", list(ways), default="file", format_func=text_of(ways), key="own.way", **kept)
+    if way == "draw":
+        drawn = sketch_pad("own.sketch")
+        return (drawn, "the drawing") if drawn else (None, "")
+    if way == "camera":
+        taken = st.camera_input("A picture from this browser's camera", key="own.camera", help="Browsers give the camera on localhost or https only.")
+        return (taken.getvalue(), "the picture from the camera") if taken is not None else (None, "")
+    return _file_or_example(run)
+
+
+def _file_or_example(run: Any) -> tuple[Any, str]:
     left, right = st.columns([3, 2], gap="large")
     with left:
         uploaded = st.file_uploader(
@@ -68,7 +82,9 @@ def _chosen(run: Any) -> tuple[Any, str]:
             st.caption("Or an image that this run was not trained on:")
             with st.container(horizontal=True):
                 for number in range(min(EXAMPLES, len(pictures))):
-                    st.button(f"Example {number + 1}", key=f"own.example.{number}", on_click=_take_example, args=(number,))
+                    with st.container(width="content", gap="small"):
+                        st.image(pictures.image(number), width=THUMBNAIL)
+                        st.button(f"Example {number + 1}", key=f"own.example.{number}", on_click=_take_example, args=(number,))
     if uploaded is not None:
         if st.session_state.get("own.seen") != uploaded.file_id:
             st.session_state["own.seen"] = uploaded.file_id

@@ -38,8 +38,8 @@ def sample_view(run_id: str, source: str) -> None:
     tasks = tasks_of(run)
     runs = [pictures.frames(number)] + ([other_pictures.frames(other_number)] if other_pictures else [])
     sample = sample_json(number, pictures.image(number), pictures.targets(number), runs)
-    # The id first: a fork is called as its parent, and long names are cut off at their end.
-    names = [f"{each.id[-4:]} {each.name}" for each in (run, other)] if other_pictures else [run.name]
+    # A letter first: a fork is called as its parent, and long names are cut off at their end.
+    names = [f"{letter} {each.name}" for letter, each in zip("AB", (run, other), strict=True)] if other_pictures else [run.name]
     epochs = pictures.epochs()
     asked = st.query_params.get("epoch", "")
     key = f"viewer.{run_id}.{source}"

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from mtl_core.analysis.conflict_map import conflict_map, most_in_conflict
 from mtl_core.analysis.conflict_summary import (
     WHOLE,
     block_titles,
@@ -22,7 +23,7 @@ from mtl_core.analysis.conflict_summary import (
 )
 from mtl_core.figures.colours import run_styles
 from mtl_core.figures.curves import curve_figure
-from mtl_core.figures.matrix import cosine_figure
+from mtl_core.figures.matrix import cosine_figure, place_figure
 from mtl_core.training import TASK_VECTORS
 from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import View, colours_of, draw_chart, one_curve
@@ -30,6 +31,7 @@ from ui.run.parent_curves import marks_of
 from ui.shell import words
 from ui.shell.timeline import follow
 
+MAP = "map"  # the choice that shows all layers at once
 MOST_NAMED = 10  # pairs in the legend; with more, the names are shown on hover
 SHOWN_SENTENCES = 4  # on pairs of tasks; the others are folded
 
@@ -76,6 +78,9 @@ def _conflict(run: Any, feed: dict[str, Any], view: View) -> None:
     if sentence := meaning(frame, tasks):
         st.markdown(f":small[{words.plain(sentence)}]")
     shown = _layers(run, measured_on)
+    if not shown:
+        _map(run, frame, tasks, measured_on)
+        return
     step = _step_slider(run, measured_steps(frame, shown[0]))
     figure = cosine_figure(mean_cosines_at(frame, tasks, step, shown), tasks, height=120 + 34 * len(tasks))
     plot(prepared(figure, f"Cosines between the tasks' gradients at step {step}"), key="chart.conflict")
@@ -84,14 +89,18 @@ def _conflict(run: Any, feed: dict[str, Any], view: View) -> None:
 
 
 def _layers(run: Any, measured_on: list[str]) -> list[str]:
-    """Draw the choice of the layers: all shared ones, early, middle, late. The single parts of a region are offered on demand."""
+    """Draw the choice of the layers: all shared ones, early, middle, late, or the map of all of them, for which the result is empty. The single
+    parts of a region are offered on demand."""
     if len(measured_on) <= 2:
         return [WHOLE]
     found, titles = regions(measured_on), block_titles(measured_on)
     kept = {"label_visibility": "collapsed", "required": True}
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         key = f"conflict.block.{run.id}"
-        region = st.segmented_control("Layers of the network", list(found), default=next(iter(found)), key=key, **kept) or next(iter(found))
+        offered = [*found, MAP]
+        region = st.segmented_control("Layers of the network", offered, default=offered[0], key=key, **kept) or offered[0]
+        if region == MAP:
+            return []
         blocks = found[region]
         if len(blocks) == 1:
             return blocks
@@ -100,6 +109,18 @@ def _layers(run: Any, measured_on: list[str]) -> list[str]:
             key = f"conflict.part.{run.id}.{region}"
             part = st.radio("Part", [everything, *blocks], format_func=lambda block: titles.get(block, block), key=key, label_visibility="collapsed")
     return blocks if part == everything else [part]
+
+
+def _map(run: Any, frame: pd.DataFrame, tasks: list[str], measured_on: list[str]) -> None:
+    """Draw each pair's mean cosine in each region over the run so far; its parts on demand."""
+    found, titles = regions(measured_on), block_titles(measured_on)
+    if st.toggle("Every part", key=f"conflict.map.parts.{run.id}", help="A column for each part of the network in place of early, middle and late."):
+        found = {titles.get(block, block): [block] for region in found.values() for block in region}
+    table = conflict_map(frame, tasks, found)
+    plot(prepared(place_figure(table), "Mean cosine of each pair of tasks in each place of the network"), key="chart.conflict_map")
+    if sentence := most_in_conflict(table):
+        st.markdown(f":small[{words.plain(sentence)}]")
+    st.caption("Mean cosine over the run so far, and the share of its points below 0; the interval of that share is shown on hover.")
 
 
 def _cosines_over_time(run: Any, feed: dict[str, Any], view: View) -> None:

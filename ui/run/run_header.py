@@ -9,8 +9,10 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.runs.store import RunStore
+from ui.run.alerts_panel import alerts_popover
 from ui.run.run_actions import action_bar, refusal
 from ui.shell import words
+from ui.shell.gauge_bar import gauge_history
 from ui.shell.run_picker import run_picker
 from ui.shell.state import ListedRun, listing_with
 
@@ -40,9 +42,13 @@ def header(store: RunStore, run: Any) -> None:
     with st.container(key="state", horizontal=True, vertical_alignment="center", gap="medium"):
         _progress(run)
         action_bar(store, run)
+        if not run.status.is_ended() or store.alerts(run_id=run.id):
+            alerts_popover(store, run)
         if run.info:
             with st.popover("Details", icon=":material/info:"):
                 _facts(run)
+                if run.status.is_active():
+                    gauge_history(store, run.id)
     refusal(run)
 
 

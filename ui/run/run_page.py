@@ -13,6 +13,7 @@ from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
 from ui.drawing.run_charts import colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
 from ui.evaluation.evaluation_tab import asked_view, evaluation_tab, view_choice
 from ui.run.baseline_run import choose_baseline, with_baseline
+from ui.run.cost_tab import cost_tab
 from ui.run.export_panel import copy_as, export_panel
 from ui.run.failure_card import ending_card
 from ui.run.gradient_charts import gradient_panels, ownership_panel
@@ -202,12 +203,14 @@ def _details(run_id: str) -> None:
     ended = run.status.is_ended() and bool(run.info)
     # A key of its own for the end of a run: it opens what next for a person who watched.
     kept: dict[str, Any] = {"default": "What next?" if ended else "Log", "key": f"below.{run_id}.{ended}"}
-    tabs = st.tabs([*(["What next?"] if ended else []), "Settings", "Log"], **kept)
+    tabs = st.tabs([*(["What next?"] if ended else []), "Settings", "Cost", "Log"], **kept)
     if ended:
         with tabs[0]:
             next_steps(run)
-    with tabs[-2]:
+    with tabs[-3]:
         copy_as(store, run)
+    with tabs[-2]:
+        cost_tab(store, run)
     lines = store.log(run.id)
     text = "\n".join(f"{words.moment(line.time, '%H:%M:%S')}  {line.level:<7} {line.text}" for line in lines)
     tabs[-1].code(text or "The log is empty so far.", language=None, height=360 if len(lines) > 12 else "content")

@@ -9,6 +9,8 @@ from mtl_core.runs.store import RunStore
 from ui.run.run_actions import pause_button, stop_button
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
+from ui.shell.gauge_bar import draw_gauges
+from ui.shell.notices import ALERT_TOASTS, add_notice, browser_notices, notice_alerts
 from ui.shell.queue_list import queue_popover
 from ui.shell.state import return_to_page, run_store, whole_page_if_asked
 from ui.train.sample_preview import data_progress
@@ -64,19 +66,28 @@ def draw_strip(own_run: str = "") -> None:
         if queued:
             queue_popover(queued)
         _preparing()
+        if active:
+            draw_gauges(store, own_run if own_run in [run.id for run in active] else active[0].id)
+        browser_notices()
     if problem := jobs.queue_problem(store):
         st.warning(f"Queued runs do not start: {words.plain(problem)}", icon=":material/hourglass_disabled:")
 
 
 def notice_endings(store: RunStore) -> bool:
-    """Whether a run that this session saw queued or active has ended. Notes it for a toast at the next full rerun."""
+    """Whether a run that this session saw queued or active has ended, or any run has reported an alert. Notes it for a toast at the next full
+    rerun, because a toast of this rerun may not reach the browser before it."""
+    news = notice_alerts(store)
     seen: dict[str, str] = st.session_state.setdefault("seen_active", {})
     going = {run.id: run.name for run in (*store.active(), *store.queued())}
     ended = [_run_or_none(store, run_id) for run_id in seen if run_id not in going]
     said = [_ended_how(run) for run in ended if run is not None]
+    for run in ended:
+        if run is not None and run.started_at is not None:
+            why = f": {run.failure['message']}" if run.failure else ""
+            add_notice(f"end-{run.id}-{run.finished_at}", run.name, f"{run.status}{why}")
     st.session_state["seen_active"] = going
     st.session_state.setdefault("toasts", []).extend(said)
-    return bool(said)
+    return bool(said) or news
 
 
 def _ended_how(run) -> str:
@@ -85,7 +96,9 @@ def _ended_how(run) -> str:
 
 
 def show_toasts() -> None:
-    """Show the collected toasts, such as runs that have ended."""
+    """Show the collected toasts, such as runs that have ended and alerts."""
+    for text in st.session_state.pop(ALERT_TOASTS, []):
+        st.toast(text, icon=":material/notifications:", duration="long")
     for text in st.session_state.pop("toasts", []):
         st.toast(text, icon=":material/flag:")
 

@@ -36,6 +36,15 @@ CSS = """
 .st-key-steering [data-testid="stHorizontalBlock"] {row-gap: .2rem;}
 .st-key-steering_title p {margin: 0; font-size: .9rem;}
 .st-key-steering_title button {min-height: 0; padding: 0;}
+.notify {font: inherit; font-size: .9rem; color: inherit; background: transparent; border: 1px solid rgba(128,128,128,.4); border-radius: 8px;
+  padding: .35rem .75rem; cursor: pointer;}
+.notify:disabled {opacity: .5; cursor: default;}
+.notify-why {font-size: .82rem; opacity: .7; padding-top: .25rem;}
+.gauges {display: flex; flex-wrap: wrap; gap: 0 1rem; font-size: .8rem; opacity: .8; font-variant-numeric: tabular-nums; white-space: nowrap;}
+.gauges i {display: block; height: 3px; border-radius: 2px; background: rgba(128,128,128,.3); overflow: hidden;}
+.gauges b {display: block; height: 100%; background: #56B4E9;}
+.gauges .marked {font-weight: 600;}
+.gauges .marked b {background: #D55E00;}
 .share {display: flex; align-items: center; gap: .5rem; font-size: .8rem; font-variant-numeric: tabular-nums;}
 .share img {flex: 1; height: 26px; min-width: 0; width: 100%;}
 .st-key-state .stProgress {flex: 1 1 18rem; padding: 0;}

@@ -72,6 +72,14 @@ def count(number: float) -> str:
     return f"{number:.0f}"
 
 
+def size(number: float) -> str:
+    """Bytes in decimal units: ``740 MB``, ``6.1 GB``."""
+    for one, letter in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
+        if abs(number) >= one:
+            return f"{number / one:.3g} {letter}" if number < 999.5 * one else f"{number / one:,.0f} {letter}"
+    return f"{number / 1e3:.0f} kB"
+
+
 def measured(value: float | None, unit: str = "") -> str:
     """A metric's value to three digits, with its unit; a dash for none. A share stays a plain number."""
     if value is None or not math.isfinite(value):

@@ -18,7 +18,7 @@ from ui.shell.error_boundary import is_ours, worded
 from ui.shell.state import go_to, listing, run_store, whole_page_if_asked
 from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
 from ui.studies.study_form import estimate_text, study_form
-from ui.studies.study_results import results
+from ui.studies.study_results import head_of, results
 from ui.studies.study_watch import watch
 from ui.studies.verdict_cards import verdicts
 
@@ -158,7 +158,8 @@ def _cells(answer: Answer) -> None:
     for cell in study.cells:
         for seed in study.seeds:
             run_id = answer.run_ids.get((cell.key, seed))
-            values = {heading: spread.values.get(seed) for heading, spread in answer.spreads.get(cell.key, {}).items()}
+            spreads = answer.spreads.get(cell.key, {})
+            values = {head_of(task, metric): spreads[task].values.get(seed) for task, metric in answer.metrics.items() if task in spreads}
             link = f"run?run={run_id}" if run_id else None
             rows.append({"cell": cell.label, "seed": seed, "run": link, "status": answer.statuses.get((cell.key, seed), "not queued"), **values})
     columns = {"run": st.column_config.LinkColumn("run", display_text=r"run=(.+)$")}

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mtl_core.runs.status import RunStatus
+from mtl_core.scalar_words import metric_words
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.paper_table import heading, number, to_csv, to_latex
 from mtl_core.studies.study_report import study_report
@@ -42,15 +43,17 @@ def results(answer: Answer) -> None:
         _groupings(answer)
 
 
+def head_of(task: str, metric: Any) -> str:
+    """The head of a metric's column, such as ``F1 of present ↑``."""
+    return f"{metric_words(metric.name, {metric.name: {'title': metric.title}})} of {task} {words.better(metric.higher_is_better)}"
+
+
 def table_of(answer: Answer) -> pd.DataFrame:
     """A row for each cell, a column for each task."""
     rows = []
     for cell in answer.study.cells:
         row = {"cell": cell.label}
-        row |= {
-            f"{task} {metric.name} {words.better(metric.higher_is_better)}": number(answer.spreads.get(cell.key, {}).get(task))
-            for task, metric in answer.metrics.items()
-        }
+        row |= {head_of(task, metric): number(answer.spreads.get(cell.key, {}).get(task)) for task, metric in answer.metrics.items()}
         gains, drops = answer.delta_m.get(cell.key, (math.nan, math.nan))
         row |= {
             "Δm, tasks (%) ↑": f"{gains:+.2f}" if math.isfinite(gains) else "–",

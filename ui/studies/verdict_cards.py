@@ -96,7 +96,7 @@ def _row(line: Line) -> dict[str, Any]:
     return {
         "comparison": line.label,
         "task": line.task or "overall",
-        "metric": line.metric.name if line.metric else "mean gain in %",
+        "metric": line.metric.title if line.metric else "mean gain in %",
         "better by": said.difference.mean if said else math.nan,
         "low": said.difference.low if said and known else math.nan,
         "high": said.difference.high if said and known else math.nan,

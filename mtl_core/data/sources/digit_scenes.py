@@ -9,6 +9,7 @@ A digit owns the pixels where its opacity is at least 0.5 and no nearer digit's 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -106,6 +107,9 @@ class DigitScenes(DataSource):
             return []
         sentence = root_problem(self.options.root, self.options.download)
         return [("root", sentence)] if sentence else []
+
+    def to_fetch(self) -> tuple[Path, int] | None:
+        return self._files().to_fetch() if self.options.glyphs == "mnist" and not self.problems() else None
 
     def cache_key(self) -> dict[str, Any]:
         key = self.options.model_dump(mode="json", exclude={"root", "download"})

@@ -5,6 +5,7 @@ Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,9 @@ class MNIST(DataSource):
     def problems(self) -> list[tuple[str, str]]:
         missing = root_problem(self.options.root, self.options.download)
         return [("root", missing)] if missing else self._size_problem()
+
+    def to_fetch(self) -> tuple[Path, int] | None:
+        return None if root_problem(self.options.root, self.options.download) else self._files().to_fetch()
 
     def cache_key(self) -> dict[str, Any]:
         sizes = self.options.model_dump(mode="json", include={"train_size", "val_size", "test_size"})

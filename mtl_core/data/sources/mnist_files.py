@@ -21,6 +21,7 @@ from mtl_core.data.data_source import Progress
 from mtl_core.data.download import download
 from mtl_core.errors import DataError
 
+MEGABYTES = 11  # of the download
 FILES = {
     ("train", "images"): "train-images-idx3-ubyte",
     ("train", "digits"): "train-labels-idx1-ubyte",
@@ -57,6 +58,10 @@ class MNISTFiles:
     """The files under ``root/MNIST/raw``, each plain or as ``.gz``."""
 
     root: Path
+
+    def to_fetch(self) -> tuple[Path, int] | None:
+        """(folder, megabytes) of a download of the missing files; None if none is missing."""
+        return (self.folder, MEGABYTES) if self.missing() else None
 
     @property
     def folder(self) -> Path:

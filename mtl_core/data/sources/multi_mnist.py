@@ -8,6 +8,7 @@ images without a fully bright pixel).
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,9 @@ class MultiMNIST(DataSource):
 
     def problems(self) -> list[tuple[str, str]]:
         return [*self.singles.problems(), *self._alone()]
+
+    def to_fetch(self) -> tuple[Path, int] | None:
+        return self.singles.to_fetch()
 
     def cache_key(self) -> dict[str, Any]:
         return {**self.singles.cache_key(), "offset": self.options.offset, "seed": self.options.seed, "composition": COMPOSITION}

@@ -1,0 +1,62 @@
+"""Where in the network two tasks are in conflict: each pair's cosines in each place, over the whole run so far."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from mtl_core.analysis.conflict_summary import WHOLE, share_interval
+
+
+def conflict_map(frame: pd.DataFrame, tasks: list[str], places: dict[str, list[str]]) -> pd.DataFrame:
+    """A row for each pair of tasks and place in which it was measured.
+
+    Args:
+        frame: the run's scalars. tasks: in order.
+        places: place -> its blocks (``regions``), such as early, middle, late. A point of a place is the mean over its blocks at a step.
+
+    Returns:
+        Columns ``one``, ``other``, ``place``; ``cosine``, the mean; ``share`` of the recorded points below 0, with its 95 % interval ``low`` and
+        ``high`` (points taken as independent); ``points``.
+    """
+    rows = frame[frame["key"].str.startswith("conflict/")].drop_duplicates(["key", "step"], keep="last")
+    cosines = rows.pivot(index="step", columns="key", values="value")
+    found = []
+    for one, other in combinations(tasks, 2):
+        for place, blocks in places.items():
+            keys = [f"conflict/{one}/{other}" + ("" if block == WHOLE else f"/{block}") for block in blocks]
+            values = cosines[[key for key in keys if key in cosines]].mean(axis=1).dropna().to_numpy(dtype=float)
+            if len(values):
+                share = float((values < 0).mean())
+                low, high = share_interval(share, len(values))
+                about = {"cosine": values.mean(), "share": share, "low": low, "high": high, "points": len(values)}
+                found.append({"one": one, "other": other, "place": place, **about})
+    return pd.DataFrame(found, columns=["one", "other", "place", "cosine", "share", "low", "high", "points"])
+
+
+def most_in_conflict(table: pd.DataFrame) -> str:
+    """A sentence on the pair and place with the largest share below 0 of those whose whole interval lies above one half; without any, that."""
+    clear = table[table["low"] > 0.5]
+    if table.empty:
+        return ""
+    if clear.empty:
+        return (
+            "In no place is any pair of tasks clearly in conflict, which means below 0 in most measurements with the whole interval above one half."
+        )
+    worst = clear.loc[clear["share"].idxmax()]
+    return (
+        f"{worst['one']} and {worst['other']} are in conflict most often in {worst['place']}: below 0 in {worst['share']:.0%} of {worst['points']} "
+        f"recorded points (95 % interval {worst['low']:.0%} to {worst['high']:.0%}, points taken as independent)."
+    )
+
+
+def as_matrix(table: pd.DataFrame, column: str) -> tuple[np.ndarray, list[str], list[str]]:
+    """Values (pairs, places) of a column, NaN where a pair was not measured; the names of rows and columns, in order."""
+    pairs = [f"{one} and {other}" for one, other in zip(table["one"], table["other"], strict=True)]
+    rows, columns = list(dict.fromkeys(pairs)), list(dict.fromkeys(table["place"]))
+    values = np.full((len(rows), len(columns)), np.nan)
+    for pair, place, value in zip(pairs, table["place"], table[column], strict=True):
+        values[rows.index(pair), columns.index(place)] = value
+    return values, rows, columns

@@ -1,0 +1,1 @@
+"""Alerts of a run that trains: values that are not finite, thresholds that people set, stalls, a disk that is nearly full."""

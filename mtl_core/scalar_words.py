@@ -1,0 +1,51 @@
+"""Scalars and metrics in words, for log lines, lists and the heads of tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_SPLITS = ("val", "train", "test")
+_OTHERS = {
+    "optimizer/loss": "Combined loss of all tasks",
+    "optimizer/lr": "Learning rate",
+    "selection/score": "Score that chooses the checkpoint",
+}
+_ABBREVIATIONS = {"Mean absolute error": "MAE", "Root mean squared error": "RMSE", "Peak signal-to-noise ratio": "PSNR"}
+
+
+def metric_words(name: str, metrics: Mapping[str, Any]) -> str:
+    """A metric's title as short as it is clear among the task's: ``F1``, ``mAP at IoU 0.50``, ``MAE``.
+
+    Args:
+        metrics: metric -> its facts, with its ``title``, as in ``RunStarted.info``.
+    """
+    titles = {other: about.get("title") or _from_key(other) for other, about in metrics.items()}
+    title = titles.get(name) or _from_key(name)
+    short = _shortened(title)
+    return short if [_shortened(other) for other in titles.values()].count(short) < 2 else title
+
+
+def scalar_words(key: str, tasks: Mapping[str, Any]) -> str:
+    """``val/digit/f1`` -> ``F1 of digit (val)``; a key that no task explains stays readable.
+
+    Args:
+        tasks: task -> its facts as in ``RunStarted.info``.
+    """
+    if key in _OTHERS:
+        return _OTHERS[key]
+    split, _, rest = key.partition("/")
+    task, _, name = rest.rpartition("/")
+    if split in _SPLITS and task:
+        return f"{metric_words(name, tasks.get(task, {}).get('metrics', {}))} of {task} ({split})"
+    return f"{split.replace('_', ' ').capitalize()} of {rest.replace('/', ' and ')}" if rest else key
+
+
+def _shortened(title: str) -> str:
+    head = re.split(r", | \(", title, maxsplit=1)[0]
+    return _ABBREVIATIONS.get(head, head)
+
+
+def _from_key(name: str) -> str:
+    return name.replace("_", " ").capitalize()

@@ -1,0 +1,33 @@
+"""Scalars and metrics in words."""
+
+import pytest
+
+from mtl_core.scalar_words import metric_words, scalar_words
+from mtl_core.tasks import TASK_KINDS
+
+TASKS = {"digit": {"metrics": {"f1": {"title": "F1, mean over classes"}, "loss": {"title": "Loss"}, "accuracy": {"title": "Accuracy"}}}}
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("val/digit/f1", "F1 of digit (val)"),
+        ("train/digit/loss", "Loss of digit (train)"),
+        ("val/other/top_5", "Top 5 of other (val)"),
+        ("gradient_norm/digit", "Gradient norm of digit"),
+        ("conflict/a/b", "Conflict of a and b"),
+        ("optimizer/loss", "Combined loss of all tasks"),
+        ("odd", "odd"),
+    ],
+)
+def test_keys_in_words(key, text):
+    assert scalar_words(key, TASKS) == text
+
+
+def test_two_metrics_of_a_task_never_look_alike():
+    metrics = {"mean": {"title": "Angle, mean"}, "median": {"title": "Angle, median"}, "mae": {"title": "Mean absolute error"}}
+    assert [metric_words(name, metrics) for name in metrics] == ["Angle, mean", "Angle, median", "MAE"]
+    for name in TASK_KINDS:
+        found = {metric.name: {"title": metric.title} for metric in TASK_KINDS.load(name).metrics}
+        shown = [metric_words(metric, found) for metric in found]
+        assert len(set(shown)) == len(shown), name

@@ -1,0 +1,90 @@
+"""The machine's gauges in the status bar, while a run trains: processor, memory, the run's memory, free disk, GPUs."""
+
+from __future__ import annotations
+
+import html
+import socket
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from mtl_core.figures.sparkline import share_sparkline
+from mtl_core.machine_gauges import Gauges, MachineGauges
+from mtl_core.runs.alerts.run_alerts import LOW_DISK
+from mtl_core.runs.store import RunStore
+from ui.shell import words
+
+HIGH_MEMORY = 0.9  # of the machine; above it the gauge is marked
+LINE = "#56B4E9"
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _gauges(home: str) -> MachineGauges:
+    return MachineGauges(Path(home))
+
+
+def sample(store: RunStore, run_id: str) -> Gauges:
+    """The present gauges; the run's memory if its process is on this machine."""
+    owner = store.owner(run_id)
+    pid = owner.pid if owner is not None and owner.host == socket.gethostname() else None
+    return _gauges(store.home.as_posix()).sample(pid)
+
+
+def draw_gauges(store: RunStore, run_id: str) -> None:
+    """Draw the gauges as one line of small words, each with a bar."""
+    cells = "".join(_cell(*row) for row in rows(sample(store, run_id)))
+    st.html(f'<div class="gauges" role="group" aria-label="Gauges of this machine">{cells}</div>')
+
+
+def rows(gauges: Gauges) -> list[tuple[str, str, float | None, bool, str]]:
+    """Name, value, filled share of the bar (None without a bar), whether it is marked, and explanation of each gauge that is known."""
+    found: list[tuple[str, str, float | None, bool, str]] = []
+    if gauges.cpu is not None:
+        found.append(("CPU", f"{gauges.cpu:.0%}", gauges.cpu, False, "Busy share of all processor cores of this machine in the last seconds."))
+    share = gauges.memory_used / max(1, gauges.memory_total)
+    used = f"{words.size(gauges.memory_used)} of {words.size(gauges.memory_total)}"
+    found.append(("Memory", used, share, share > HIGH_MEMORY, "Memory in use on this machine, or in its container, by all programs."))
+    if gauges.process_memory is not None:
+        about = "Memory of the process that trains the run. With training in the server it includes the pages and PyTorch."
+        found.append(("Run", words.size(gauges.process_memory), None, False, about))
+    for number, gpu in enumerate(gauges.gpus):
+        name = "GPU" if len(gauges.gpus) == 1 else f"GPU {number}"
+        busy = f"{gpu.used:.0%} · " if gpu.used is not None else ""
+        text = f"{busy}{words.size(gpu.memory_used)} of {words.size(gpu.memory_total)}"
+        filled = gpu.memory_used / max(1, gpu.memory_total)
+        found.append((name, text, filled, False, f"{gpu.name}: busy share, and memory in use by all programs (the bar)."))
+    if gauges.disk_free is not None:
+        low = gauges.disk_free < LOW_DISK
+        found.append(("Disk", f"{words.size(gauges.disk_free)} free", None, low, "Free space on the disk of the run store."))
+    return found
+
+
+def _cell(name: str, value: str, share: float | None, marked: bool, about: str) -> str:
+    bar = "" if share is None else f'<i><b style="width:{100 * min(1.0, max(0.0, share)):.0f}%"></b></i>'
+    look, sign = (" class=marked", "⚠ ") if marked else ("", "")
+    return f'<span title="{html.escape(about, quote=True)}"{look}>{sign}{html.escape(name)} {html.escape(value)}{bar}</span>'
+
+
+def gauge_history(store: RunStore, run_id: str) -> None:
+    """Draw the gauges of the last minutes as small lines; nothing before there are two samples."""
+    sample(store, run_id)
+    kept = list(_gauges(store.home.as_posix()).history)
+    if len(kept) < 2:
+        return
+    minutes = (kept[-1].time - kept[0].time) / 60
+    lines = {
+        "CPU": [np.nan if one.cpu is None else one.cpu for one in kept],
+        "Memory": [one.memory_used / max(1, one.memory_total) for one in kept],
+        **({"GPU memory": [_gpu_memory(one) for one in kept]} if kept[-1].gpus else {}),
+    }
+    cells = "".join(
+        f'<div class="share"><span style="width:5.5rem">{name}</span><img src="{share_sparkline(np.asarray(values, float), LINE, 0.5)}" '
+        f'alt="{name} in the last {minutes:.1f} minutes"><span>{values[-1]:.0%}</span></div>'
+        for name, values in lines.items()
+    )
+    st.html(f'<div class="fact-name">This machine in the last {minutes:.0f} min, 0 to 100 %</div>{cells}')
+
+
+def _gpu_memory(gauges: Gauges) -> float:
+    return gauges.gpus[0].memory_used / max(1, gauges.gpus[0].memory_total) if gauges.gpus else np.nan
