@@ -5,8 +5,10 @@ import json
 import streamlit as st
 
 from mtl_core.config import RunConfig
+from mtl_core.figures.colours import task_colours
 from mtl_core.run_names import run_name
 from mtl_core.runs import jobs, resume_and_fork
+from ui.drawing.network_panel import network_panel
 from ui.shell.error_boundary import is_ours, run_inside_app
 from ui.shell.state import end_request, go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, wait_for
 from ui.shell.words import plain
@@ -59,6 +61,8 @@ def _side_panel() -> RunConfig | None:
     if config is not None:
         if not problems and torch_is_ready():
             parameters_bar(parameter_counts(json.dumps(_network_of(config))), data_form.task_names())
+            with st.expander("The network, and who reads what", icon=":material/account_tree:", expanded=True, key="network"):
+                network_panel(config, task_colours(data_form.task_names()))
         if data_form.offered_tasks():
             sample_panel(run_store(), config)
         with st.expander("Settings as YAML and as a command", icon=":material/code:", key="as_text"):

@@ -67,7 +67,12 @@ class Adapters(StagedSharing):
 
     def part_groups(self) -> list[Group]:
         trunk = [Group(stage.name, stage.parameters(), self.tasks) for stage in self.stages]
-        return [*trunk, *(Group(f"adapters of {task}", modules.parameters(), [task]) for task, modules in self.adapters.items())]
+        own = [
+            Group(f"adapter of {task} after {stage.name}", module.parameters(), [task])
+            for task, modules in self.adapters.items()
+            for stage, module in zip(self.stages, modules, strict=True)
+        ]
+        return [*trunk, *own]
 
 
 class _Adapter(nn.Module):

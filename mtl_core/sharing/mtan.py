@@ -63,7 +63,12 @@ class MTAN(StagedSharing):
 
     def part_groups(self) -> list[Group]:
         trunk = [Group(stage.name, stage.parameters(), self.tasks) for stage in self.stages]
-        return [*trunk, *(Group(f"attention of {task}", modules.parameters(), [task]) for task, modules in self.attention.items())]
+        own = [
+            Group(f"attention of {task} after {stage.name}", module.parameters(), [task])
+            for task, modules in self.attention.items()
+            for stage, module in zip(self.stages, modules, strict=True)
+        ]
+        return [*trunk, *own]
 
     def learnt(self, images: Tensor) -> list[Learnt]:
         if len(self.tasks) == 1:
