@@ -15,6 +15,7 @@ from ui.shell.words import plain
 from ui.train import clone_and_fork, data_form, strategy_form, train_form
 from ui.train.form_autosave import keep_draft
 from ui.train.pasted_settings import yaml_section
+from ui.train.preflight_panel import preflight_panel
 from ui.train.preset_changes import as_command, as_fork_command
 from ui.train.race_form import race_section
 from ui.train.sample_preview import parameter_counts, parameters_bar, sample_panel
@@ -56,6 +57,8 @@ def _side_panel() -> RunConfig | None:
     config, problems = train_form.check_settings(settings())
     with st.container(border=True):
         _train_button(config, problems, checkable)
+        if config is not None and not problems and checkable and not clone_and_fork.is_fork():
+            preflight_panel(config)
     if not clone_and_fork.is_fork():
         race_section(ready=config is not None and not problems and checkable)
     if config is not None:
