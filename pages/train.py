@@ -35,7 +35,7 @@ def main() -> None:
             section = train_form.fixed_section if clone_and_fork.is_fork() else data_form.data_section
             section()
         with st.container(border=True):
-            less = "; a fork can drop tasks but not add any" if clone_and_fork.is_fork() else ""
+            less = "; a fork can drop tasks; a run's page offers to add one" if clone_and_fork.is_fork() else ""
             st.markdown(f"**Tasks** :gray[and the weight of each task's loss{less}]")
             data_form.tasks_section()
         with st.container(border=True):
