@@ -23,7 +23,7 @@ class MTANOptions(SharingOptions):
 
 
 class MTAN(StagedSharing):
-    """a^_t^l = a_t^l * p^l, a_t^l = sigmoid(h_t^l([p^l; f_t^l(a^_t^(l-1))])) (eq. 1 and 2): one trunk; after every stage l a mask per task t.
+    """a^_t^l = a_t^l * p^l, a_t^l = sigmoid(h_t^l([p^l; f_t^l(a^_t^(l-1))])): one trunk; after every stage l a mask per task t.
 
     p^l is what stage l gives, h two 1x1 convolutions with batch normalisation, f a 3x3 convolution with batch normalisation and ReLU on the task's
     masked feature of the stage before. Heads read the masked features a^. The trunk itself goes on with p^l, as in the paper.
