@@ -5,14 +5,17 @@ import json
 import streamlit as st
 
 from mtl_core.config import RunConfig
+from mtl_core.figures.colours import task_colours
 from mtl_core.run_names import run_name
 from mtl_core.runs import jobs, resume_and_fork
+from ui.drawing.network_panel import network_panel
 from ui.shell.error_boundary import is_ours, run_inside_app
 from ui.shell.state import end_request, go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, wait_for
 from ui.shell.words import plain
 from ui.train import clone_and_fork, data_form, strategy_form, train_form
 from ui.train.form_autosave import keep_draft
 from ui.train.pasted_settings import yaml_section
+from ui.train.preflight_panel import preflight_panel
 from ui.train.preset_changes import as_command, as_fork_command
 from ui.train.race_form import race_section
 from ui.train.sample_preview import parameter_counts, parameters_bar, sample_panel
@@ -32,7 +35,7 @@ def main() -> None:
             section = train_form.fixed_section if clone_and_fork.is_fork() else data_form.data_section
             section()
         with st.container(border=True):
-            less = "; a fork can drop tasks but not add any" if clone_and_fork.is_fork() else ""
+            less = "; a fork can drop tasks; a run's page offers to add one" if clone_and_fork.is_fork() else ""
             st.markdown(f"**Tasks** :gray[and the weight of each task's loss{less}]")
             data_form.tasks_section()
         with st.container(border=True):
@@ -54,11 +57,15 @@ def _side_panel() -> RunConfig | None:
     config, problems = train_form.check_settings(settings())
     with st.container(border=True):
         _train_button(config, problems, checkable)
+        if config is not None and not problems and checkable and not clone_and_fork.is_fork():
+            preflight_panel(config)
     if not clone_and_fork.is_fork():
         race_section(ready=config is not None and not problems and checkable)
     if config is not None:
         if not problems and torch_is_ready():
             parameters_bar(parameter_counts(json.dumps(_network_of(config))), data_form.task_names())
+            with st.expander("The network, and who reads what", icon=":material/account_tree:", expanded=True, key="network"):
+                network_panel(config, task_colours(data_form.task_names()))
         if data_form.offered_tasks():
             sample_panel(run_store(), config)
         with st.expander("Settings as YAML and as a command", icon=":material/code:", key="as_text"):

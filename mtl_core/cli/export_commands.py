@@ -30,7 +30,7 @@ FORMATS = [*EXPORTS, "zip"]
 def export(run_id: str, formats: tuple[str, ...], out: Path, checkpoint: str, force: bool, as_json: bool) -> None:
     """Export RUN (its id, or the beginning of the id) to files in a folder.
 
-    The outputs of ONNX and PyTorch programs are compared with the network's, to 1e-4, before the files are published.
+    The outputs of ONNX and PyTorch programs are compared with the network's before the files are published.
     Exit code: 0 written, 1 an exported program's outputs differ, 2 the export is not possible.
     """
     from mtl_core.exports.export_source import ExportSource

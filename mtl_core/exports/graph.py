@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mtl_core.inference.predictor import Predictor
 
-TOLERANCE = 1e-4  # of |difference| / max(1, |value|) between an exported network and this one
+TOLERANCE = 1e-4  # of the difference between an exported network and this one, as a share of the output's scale
+ROUNDINGS, MOST = 4, 1e-2  # the most that is allowed where 32 bits are less exact than that
 
 
 class Graph(nn.Module):
@@ -51,13 +56,39 @@ def example(graph: Graph, shape: tuple[int, int, int], count: int) -> Tensor:
     return torch.from_numpy(values)
 
 
-def largest_difference(wanted: tuple[Tensor, ...], found: list[np.ndarray]) -> float:
-    """The largest |difference| / max(1, |value|) over all outputs; infinite if a shape or a non-finite value differs."""
+def largest_difference(wanted: Sequence[Tensor], found: Sequence[np.ndarray]) -> float:
+    """The largest |difference| over all outputs, as a share of the output's scale; infinite if a shape or a non-finite value differs.
+
+    The scale of an image's output is the root of the mean of its squared values, or the value itself or 1 where that is more. The rounding error of
+    a sum follows the size of what is added, not of the result: a logit near 0 among logits of 50 is no more exact than they are.
+    """
     worst = 0.0
     for one, other in zip(wanted, found, strict=True):
         one = one.detach().cpu().numpy().astype(np.float64)
         if one.shape != other.shape or not np.array_equal(np.isfinite(one), np.isfinite(other)):
             return float("inf")
         if one.size:
-            worst = max(worst, float(np.nanmax(np.abs(one - other) / np.maximum(1.0, np.abs(one)))))
+            finite = np.where(np.isfinite(one), one, 0.0)
+            scale = np.sqrt(np.square(finite).mean(axis=tuple(range(1, one.ndim)), keepdims=True))
+            worst = max(worst, float(np.nanmax(np.abs(one - other) / np.maximum(np.maximum(1.0, np.abs(one)), scale))))
     return worst
+
+
+def allowed_difference(graph: Graph, images: Tensor, wanted: Sequence[Tensor]) -> float:
+    """How much an exported network may differ from this one: ``TOLERANCE``, or the rounding error of this network itself where that is more.
+
+    The rounding error is the difference between its outputs and those that it computes in 64 bits. Probabilities do not show the scale of the logits
+    that they were made from, so it is measured. Two programs that add in different orders may both be off by it, in opposite directions, hence
+    ``ROUNDINGS`` times; never more than ``MOST``.
+
+    Args:
+        images: uint8 (n, C, H, W). wanted: the graph's outputs for them.
+    """
+    exact = copy.deepcopy(graph).double()
+    try:
+        with torch.no_grad():
+            outputs = exact(images)
+    except RuntimeError:  # a module of somebody else that works in 32 bits only
+        return TOLERANCE
+    rounding = largest_difference(outputs, [values.detach().cpu().numpy().astype(np.float64) for values in wanted])
+    return min(max(TOLERANCE, ROUNDINGS * rounding), MOST) if math.isfinite(rounding) else TOLERANCE

@@ -16,7 +16,7 @@ from mtl_core.exports.export_source import ExportSource
 from mtl_core.exports.tracing import ExportError, may_disturb_runs, write_in_process
 
 TITLE = "ONNX"
-SUMMARY = "All tasks in one file, any batch size; checked to agree with PyTorch to 1e-4. Runs in onnxruntime, browsers, phones."
+SUMMARY = "All tasks in one file, any batch size; checked to agree with PyTorch. Runs in onnxruntime, browsers, phones."
 OPSET = 18
 
 
@@ -67,21 +67,21 @@ def check(predictor: Any, path: Path) -> float:
     import onnxruntime
     import torch
 
-    from mtl_core.exports.graph import TOLERANCE, Graph, example, largest_difference
+    from mtl_core.exports.graph import TOLERANCE, Graph, allowed_difference, example, largest_difference
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    graph, worst = Graph(predictor).eval(), 0.0
+    graph, worst, most = Graph(predictor).eval(), 0.0, 0.0
     for count in (1, 3):
         images = example(graph, predictor.image_shape, count)
         with torch.no_grad():
             wanted = graph(images)
         found = session.run(list(graph.names), {"images": images.numpy()})
         worst = max(worst, largest_difference(wanted, [np.asarray(values) for values in found]))
-    if not worst <= TOLERANCE:
-        raise ExportError(f"the ONNX file differs from PyTorch by {worst:.2g}, where {TOLERANCE:g} is allowed, so it was not kept")
+        if not worst <= TOLERANCE and not worst <= (most := max(most, allowed_difference(graph, images, wanted))):
+            raise ExportError(f"the ONNX file differs from PyTorch by {worst:.2g}, where {most:.2g} is allowed, so it was not kept")
     return worst
 
 

@@ -26,7 +26,7 @@ class AdaptersOptions(SharingOptions):
 
 
 class Adapters(StagedSharing):
-    """x_t^l = y + B_t^l A_t^l y, y = f^l(x_t^(l-1)): the stages f^l are shared, the matrices A (rank x C) and B (C x rank) are task t's (eq. 3, in
+    """x_t^l = y + B_t^l A_t^l y, y = f^l(x_t^(l-1)): the stages f^l are shared, the matrices A (rank x C) and B (C x rank) are task t's (in
     series). Each task runs through the trunk with its own activations.
 
     Deviations: an adapter follows a stage, not every convolution, has low rank and no batch normalisation of its own; A begins as a layer of torch
@@ -67,7 +67,12 @@ class Adapters(StagedSharing):
 
     def part_groups(self) -> list[Group]:
         trunk = [Group(stage.name, stage.parameters(), self.tasks) for stage in self.stages]
-        return [*trunk, *(Group(f"adapters of {task}", modules.parameters(), [task]) for task, modules in self.adapters.items())]
+        own = [
+            Group(f"adapter of {task} after {stage.name}", module.parameters(), [task])
+            for task, modules in self.adapters.items()
+            for stage, module in zip(self.stages, modules, strict=True)
+        ]
+        return [*trunk, *own]
 
 
 class _Adapter(nn.Module):

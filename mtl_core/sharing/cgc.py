@@ -17,7 +17,7 @@ class CGCOptions(ExpertOptions):
 
 
 class CGC(ExpertMixture):
-    """z_t = w_t(u) S_t(u), w_t(u) = softmax(W_t u), where S_t are the outputs of task t's own experts and of the shared ones (eq. 1 to 3).
+    """z_t = w_t(u) S_t(u), w_t(u) = softmax(W_t u), where S_t are the outputs of task t's own experts and of the shared ones.
 
     Deviations, as for the other mixtures: u is the output of the backbone's first stages, and gates read its mean over places; gates have a bias.
     """

@@ -27,9 +27,9 @@ class CrossStitchOptions(SharingOptions):
 
 
 class CrossStitch(StagedSharing):
-    """A column f_t per task, and after each stage l a unit that mixes the columns' activations: x~_t^l = sum_s a_ts^l x_s^l (eq. 1).
+    """A column f_t per task, and after each stage l a unit that mixes the columns' activations: x~_t^l = sum_s a_ts^l x_s^l.
 
-    a_tt begins at 0.9 and a_ts at 0.1 / (T - 1), as in section 5 of the paper. Deviations: the units' learning rate is that of the network (the
+    a_tt begins at 0.9 and a_ts at 0.1 / (T - 1), as in the paper. Deviations: the units' learning rate is that of the network (the
     paper's is 100 to 1000 times as large); columns begin at random instead of with networks trained for one task; units follow every stage,
     whatever layers it ends with.
     """

@@ -22,10 +22,10 @@ class DSelectKOptions(ExpertOptions):
 
 class DSelectK(ExpertMixture):
     """As MMoE with the gate q(alpha, Z) = sum_{i<=k} softmax(alpha)_i r(z_i), where r(z)_j is the product of S(z_b) over the bits b
-    that are set in the number j, and of 1 - S(z_b) over the others (section 3.1).
+    that are set in the number j, and of 1 - S(z_b) over the others.
 
     S is the smooth step: 0 below -gamma / 2, 1 above gamma / 2, and -2 t^3 / gamma^3 + 3 t / (2 gamma) + 1/2 between. Where it has decided, an
-    expert's weight is exactly 0. ``per_image`` makes z and alpha linear in the image's pooled features (section 3.2).
+    expert's weight is exactly 0. ``per_image`` makes z and alpha linear in the image's pooled features.
 
     Deviations: no entropy term in the loss, so gates may stay undecided; z begins uniform in +-gamma / 100, as in the authors' code. Every expert is
     computed, also one whose weight is 0.

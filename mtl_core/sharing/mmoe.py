@@ -16,7 +16,7 @@ class MMoEOptions(ExpertOptions):
 
 
 class MMoE(ExpertMixture):
-    """z_t = sum_i g_t(u)_i f_i(u), g_t(u) = softmax(W_t u) (eq. 6 and 7): all tasks share all experts f_i, each has a gate g_t of its own.
+    """z_t = sum_i g_t(u)_i f_i(u), g_t(u) = softmax(W_t u) (eq. 7 and 8): all tasks share all experts f_i, each has a gate g_t of its own.
 
     Deviations: u is the output of the backbone's first stages, and gates read its mean over places; in the paper experts and gates read the
     input, a vector. Gates have a bias. Every feature map of an expert is weighted by the same gate.

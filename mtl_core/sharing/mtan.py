@@ -23,7 +23,7 @@ class MTANOptions(SharingOptions):
 
 
 class MTAN(StagedSharing):
-    """a^_t^l = a_t^l * p^l, a_t^l = sigmoid(h_t^l([p^l; f_t^l(a^_t^(l-1))])) (eq. 1 and 2): one trunk; after every stage l a mask per task t.
+    """a^_t^l = a_t^l * p^l, a_t^l = sigmoid(h_t^l([p^l; f_t^l(a^_t^(l-1))])): one trunk; after every stage l a mask per task t.
 
     p^l is what stage l gives, h two 1x1 convolutions with batch normalisation, f a 3x3 convolution with batch normalisation and ReLU on the task's
     masked feature of the stage before. Heads read the masked features a^. The trunk itself goes on with p^l, as in the paper.
@@ -63,7 +63,12 @@ class MTAN(StagedSharing):
 
     def part_groups(self) -> list[Group]:
         trunk = [Group(stage.name, stage.parameters(), self.tasks) for stage in self.stages]
-        return [*trunk, *(Group(f"attention of {task}", modules.parameters(), [task]) for task, modules in self.attention.items())]
+        own = [
+            Group(f"attention of {task} after {stage.name}", module.parameters(), [task])
+            for task, modules in self.attention.items()
+            for stage, module in zip(self.stages, modules, strict=True)
+        ]
+        return [*trunk, *own]
 
     def learnt(self, images: Tensor) -> list[Learnt]:
         if len(self.tasks) == 1:

@@ -27,7 +27,7 @@ class NDDROptions(SharingOptions):
 
 
 class NDDR(StagedSharing):
-    """A column per task; after each stage l a 1x1 convolution of all columns' channels: x~_t^l = relu(BN(W_t^l [x_1^l; ...; x_T^l])) (section 3).
+    """A column per task; after each stage l a 1x1 convolution of all columns' channels: x~_t^l = relu(BN(W_t^l [x_1^l; ...; x_T^l])).
 
     W_t^l begins diagonal: 0.9 for the task's own channel and 0.1 / (T - 1) for the same channel of each other column, as the paper recommends.
     Cross-stitch units are the case where it stays diagonal. Deviations: columns begin at random instead of with networks trained for one task;

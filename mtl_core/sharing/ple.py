@@ -16,10 +16,10 @@ from mtl_core.sharing.staged import StagedSharing, check_shared_stages, pooled, 
 
 
 class PLE(StagedSharing):
-    """CGC at every stage: g_t^j(x) = w_t^j(g_t^(j-1)(x)) S_t^j(x) (eq. 6 and 7), with a stage of the backbone as an expert of level j.
+    """CGC at every stage: g_t^j(x) = w_t^j(g_t^(j-1)(x)) S_t^j(x), with a stage of the backbone as an expert of level j.
 
-    Task t's experts of level j read g_t^(j-1), the shared experts read g_s^(j-1), and the shared gate g_s^j chooses among all experts of the level
-    (section 4.2). The last level has no shared gate. With one level left after the shared stages it is CGC.
+    Task t's experts of level j read g_t^(j-1), the shared experts read g_s^(j-1), and the shared gate g_s^j chooses among all experts of the level.
+    The last level has no shared gate. With one level left after the shared stages it is CGC.
 
     Deviations: the first level reads the output of the backbone's first stages; gates read a feature's mean over places and have a bias; the gate of
     a task reads the task's own input of the level, the shared gate the shared one.

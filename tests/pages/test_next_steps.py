@@ -13,7 +13,7 @@ def offered(app):
 
 def test_a_task_is_trained_alone_by_one_click(open_page, finished):
     app = open_page("run", run=finished.id)
-    assert [tab.label for tab in app.tabs] == ["What next?", "Settings", "Log"]
+    assert [tab.label for tab in app.tabs] == ["What next?", "Settings", "Network", "Log"]
     offered(app)["Train slant alone"].click().run()
     assert not app.exception
     assert list(app.session_state["settings"]["tasks"]) == ["slant"]
@@ -42,15 +42,36 @@ def test_the_worst_images(open_page, finished):
     assert (app.title[0].value, app.query_params["run"]) == ("Predictions", finished.id)
 
 
+def test_a_task_is_added_to_the_network_by_a_fork(open_page, in_state):
+    run = in_state("finished")
+    app = open_page("run", run=run.id)
+    assert [label for label in offered(app) if label.startswith("Add ")] == ["Add ink"]
+    offered(app)["Add ink"].click().run()
+    assert not app.exception
+    settings = app.session_state["settings"]
+    assert app.session_state["origin"]["epoch"] == 1  # the best one
+    assert {name: task.get("frozen", False) for name, task in settings["tasks"].items()} == {"digit": True, "slant": True, "ink": False}
+    assert settings["backbone"]["freeze"] == "all"
+    assert app.checkbox(key="task.ink").value
+    assert not app.button(key="train").disabled, [error.value for error in app.error]
+    [sentence] = [caption.value.replace("\\", "") for caption in app.caption if caption.value.startswith("What is trained")]
+    assert sentence == "What is trained: not the backbone; the head and own modules of ink. Frozen: the head and own modules of digit and slant."
+
+
+def test_a_scheme_whose_outputs_would_change_takes_no_further_task(open_page, in_state):
+    app = open_page("run", run=in_state("finished", sharing={"name": "mmoe"}, backbone={"name": "small_cnn"}).id)
+    assert not [label for label in offered(app) if label.startswith("Add ")]
+
+
 def test_a_run_of_one_task_is_offered_no_other_method(open_page, in_state):
     run = in_state("finished", tasks={"digit": {}})
     app = open_page("run", run=run.id)
-    assert list(offered(app)) == ["Look at the worst images"]
+    assert list(offered(app)) == ["Add slant", "Add ink", "Look at the worst images"]
 
 
 def test_nothing_is_offered_while_it_trains(open_page, in_state):
     app = open_page("run", run=in_state("running").id)
-    assert [tab.label for tab in app.tabs] == ["Settings", "Log"]
+    assert [tab.label for tab in app.tabs] == ["Settings", "Network", "Log"]
 
 
 def test_a_pinned_run_is_the_baseline_until_another_is_chosen(open_page, store, in_state, texts):

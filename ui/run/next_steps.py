@@ -7,11 +7,14 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.balancing import BALANCERS, RACED_AT_FIRST
+from mtl_core.data import open_source
 from mtl_core.part_titles import part_title
+from mtl_core.runs import jobs, resume_and_fork
 from mtl_core.studies.kinds import STUDY_KINDS
-from ui.run.run_actions import clone_of
+from ui.run.run_actions import clone_of, fork_of
 from ui.shell import words
-from ui.shell.state import go_to
+from ui.shell.error_boundary import is_ours
+from ui.shell.state import go_to, run_store
 
 SEEDS = 3  # of the offered study; the fewest that give an interval
 MOST_TASKS = 6  # that have a button of their own
@@ -31,7 +34,32 @@ def next_steps(run: Any) -> None:
         _row("Does another method change it?", "The same settings with another balancing method.", offers)
         about = f"A study repeats the run with {SEEDS} seeds and gives intervals. One seed proves nothing."
         _row(STUDY_KINDS.load(next(iter(STUDY_KINDS))).title, about, [(f"Study with {SEEDS} seeds", _study, (run.id,))])
+    added = addable(run)
+    about = "Its head is trained. What the network has is frozen, so the other tasks' outputs stay the same."
+    _row("Add a task to this network?", about, [(f"Add {task}", fork_of, (run.id, *changes)) for task, changes in added.items()])
     _row("Where is it wrong?", "The images with the largest errors.", [("Look at the worst images", _worst, (run.id,))])
+
+
+def addable(run: Any) -> dict[str, tuple[Any, ...]]:
+    """Tasks of the run's data set that its network can be given beside those it has -> the fork's epoch and changes."""
+    store, epoch = run_store(), None
+    for checkpoint in resume_and_fork.forkable(store, run.id):
+        if checkpoint.is_best or epoch is None or checkpoint.is_last:
+            epoch = checkpoint.epoch
+            if checkpoint.is_best:
+                break
+    if epoch is None or not jobs.warmed():
+        return {}
+    try:
+        names = [task.name for task in open_source(run.config.data).tasks() if task.name not in run.config.tasks and not task.superseded]
+        found = {name: (epoch, *resume_and_fork.adding(run, [name])) for name in names[:MOST_TASKS]}
+        for _, *changes in found.values():
+            resume_and_fork.fork_config(run, epoch, [*changes, f"epochs={epoch + 1}"])
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        return {}  # the scheme, or a data set that is gone, does not let it
+    return found
 
 
 def _alone(run: Any, task: str) -> tuple[Any, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from mtl_core.runs.artifacts import probe_epochs
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
+from ui.drawing.network_panel import network_panel
 from ui.drawing.run_charts import colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
 from ui.evaluation.evaluation_tab import asked_view, evaluation_tab, view_choice
 from ui.run.baseline_run import choose_baseline, with_baseline
@@ -203,12 +204,14 @@ def _details(run_id: str) -> None:
     ended = run.status.is_ended() and bool(run.info)
     # A key of its own for the end of a run: it opens what next for a person who watched.
     kept: dict[str, Any] = {"default": "What next?" if ended else "Log", "key": f"below.{run_id}.{ended}"}
-    tabs = st.tabs([*(["What next?"] if ended else []), "Settings", "Cost", "Log"], **kept)
+    tabs = st.tabs([*(["What next?"] if ended else []), "Settings", "Network", "Cost", "Log"], **kept)
     if ended:
         with tabs[0]:
             next_steps(run)
-    with tabs[-3]:
+    with tabs[-4]:
         copy_as(store, run)
+    with tabs[-3]:
+        network_panel(run.config, colours_of(run.config))
     with tabs[-2]:
         cost_tab(store, run)
     lines = store.log(run.id)

@@ -99,7 +99,7 @@ def tasks_section() -> None:
     offered = {task.name: task for task in offered_tasks()}
     names, colours = task_names(), task_colours(task_names())
     if clone_and_fork.is_fork():
-        known = clone_and_fork.parent_config().tasks
+        known = {*clone_and_fork.parent_config().tasks, *settings()["tasks"], *st.session_state.get("tasks_put_aside", {})}
         names = [name for name in names if name in known]
     made = [name for name in names if name in SELF_SUPERVISED and name not in offered]
     rules = (f".st-key-{element_key('task', name)}{{border-left:4px solid {colours[name]};padding-left:.7rem}}" for name in names)

@@ -27,7 +27,7 @@ def strategy_section() -> None:
 
 
 def _task(name: str, fields: dict[str, Any]) -> None:
-    title, own, *epochs = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
+    title, own, frozen, *epochs = st.columns([3, 3, 2, 2, 2], vertical_alignment="bottom")
     title.markdown(f"{plain(name)}")
     path = ("tasks", name, "optimizer")
     key = f"own_optimizer.{name}"
@@ -39,6 +39,8 @@ def _task(name: str, fields: dict[str, Any]) -> None:
         help=fields["optimizer"].help if "optimizer" in fields else "An optimizer with its own learning rate, for this task's own parameters.",
         on_change=lambda: write(path, OptimizerConfig(**settings()["optimizer"]).model_dump() if st.session_state[key] else None),
     )
+    with frozen:
+        draw_field(fields["frozen"], ("tasks", name, "frozen"), "Frozen")
     for place, field in zip(epochs, EPOCHS, strict=True):
         with place:
             label = {"start_epoch": "From epoch", "stop_epoch": "Through epoch"}[field]
@@ -53,6 +55,7 @@ def _label() -> str:
         own = [f"own {task['optimizer'].get('name', 'optimizer')}"] if task.get("optimizer") else []
         if task.get("start_epoch", 1) != 1 or task.get("stop_epoch") is not None:
             own.append(f"epochs {task.get('start_epoch', 1)} to {task.get('stop_epoch') or 'the last'}")
+        own += ["frozen"] if task.get("frozen") else []
         if own:
             said.append(f"{plain(name)}: {', '.join(own)}")
     return "How tasks share a step, and each task's own strategy" + (f" · {'; '.join(said)}" if said else "")

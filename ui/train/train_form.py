@@ -8,6 +8,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from mtl_core import settings as mtl_settings
+from mtl_core.analysis.trained_parts import trained_in_words
 from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS, RACED_AT_FIRST
 from mtl_core.balancing.cost import cost_of
@@ -92,6 +93,7 @@ def network_section() -> None:
         _balancing()
         with st.expander("What of the backbone is trained", icon=":material/ac_unit:", key="frozen"):
             options_form(BackboneConfig, ("backbone",), columns=3, only=TRAINED)
+        _trained()
         return
     left, right = st.columns(2)
     with left:
@@ -99,8 +101,17 @@ def network_section() -> None:
         with st.expander("Starting weights, freezing", icon=":material/ac_unit:", key="weights"):
             options_form(BackboneConfig, ("backbone",), columns=2, without=("name",))
             st.caption(about_weights())
+        _trained()
     with right:
         _balancing()
+
+
+def _trained() -> None:
+    """Say what is trained; nothing while the settings are no valid config."""
+    try:
+        st.caption(plain(trained_in_words(RunConfig.from_dict(settings()))))
+    except ConfigError:
+        return
 
 
 def _balancing() -> None:

@@ -1,0 +1,68 @@
+"""The drawing of a network, made in the background: no page waits for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.config import RunConfig
+from mtl_core.figures.network_drawing import network_svg
+from mtl_core.runs.background_jobs import BackgroundJobs
+from ui.drawing.contact_sheets import ink
+from ui.shell import words
+from ui.shell.state import torch_is_ready, wait_for
+
+_JOBS = BackgroundJobs("network-drawing", most_kept=24)
+PATIENCE = 0.3  # seconds that a page waits for a drawing; small networks take less
+CLOSER, LARGER = 0.8, 1.25  # of its size: how far a drawing is made smaller before it scrolls, and larger where there is room
+
+
+def network_panel(config: RunConfig, colours: Mapping[str, str]) -> None:
+    """Draw the network of a valid config, as its first epoch trains it.
+
+    Args:
+        colours: all tasks of the data set -> CSS colour.
+    """
+    if not torch_is_ready():
+        return
+    job = drawing_job(config)
+    job["thread"].join(PATIENCE)
+    if not job["done"]:
+        wait_for("work")
+        st.caption(":material/hourglass_top: Measuring the network. Its drawing appears when this is done.")
+    elif job["error"]:
+        st.caption(f":material/error: No drawing: {words.plain(job['error'])}")
+    elif job["result"]:
+        svg = network_svg(job["result"], colours, ink())
+        wide = float(svg.partition(' width="')[2].partition('"')[0])
+        style = f"width:100%;height:auto;min-width:{CLOSER * wide:.0f}px;max-width:{LARGER * wide:.0f}px"
+        st.html(f'<div style="overflow-x:auto" class="network">{svg.replace("<svg ", f"<svg style={style!r} ", 1)}</div>')
+
+
+def drawing_job(config: RunConfig) -> dict[str, Any]:
+    """The measurement of a network, one for all sessions; its result is the list of the network's parts."""
+    key = network_text(config)
+    return _JOBS.state_of(key) or _JOBS.start(key, lambda progress, cancelled: _parts(config))
+
+
+def network_text(config: RunConfig) -> str:
+    """The settings that decide what the drawing shows. While they are the same, it is not made again."""
+    values = config.to_dict()
+    kept = {key: values[key] for key in ("data", "tasks", "backbone", "sharing")}
+    kept["tasks"] = {name: {**task, "loss_weight": 1.0} for name, task in kept["tasks"].items()}
+    kept["backbone"] = {**kept["backbone"], "weights": "none", "weights_file": "", "weights_run": ""}
+    return json.dumps(kept, sort_keys=True)
+
+
+def _parts(config: RunConfig) -> Any:
+    from mtl_core.errors import ConfigError, Problem
+    from mtl_core.training.network_description import describe_network
+
+    try:
+        return describe_network(config)
+    except (RuntimeError, ValueError) as error:
+        message = f"the images do not fit this network ({str(error).splitlines()[0]}). Take larger images or another backbone"
+        raise ConfigError(Problem("backbone", message)) from None
