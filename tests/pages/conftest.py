@@ -121,8 +121,11 @@ def _no_components_of_packages(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def _what_is_being_made_ends_with_its_test(monkeypatch):
-    """Pages prepare data in threads that go on when nobody looks: up to six sets of scenes at once stood in the way of the tests that followed."""
+def _what_is_being_made_ends_with_its_test(monkeypatch, shared_cache):
+    """Pages prepare data in threads that go on when nobody looks: up to six sets of scenes at once stood in the way of the tests that followed.
+
+    What one test has prepared, the others find.
+    """
     over = threading.Event()
 
     def until_over(source, cache, progress):
@@ -131,7 +134,7 @@ def _what_is_being_made_ends_with_its_test(monkeypatch):
                 raise RuntimeError("the test is over")
             progress(share, what)
 
-        return prepare(source, cache, report)
+        return prepare(source, shared_cache, report)
 
     monkeypatch.setattr("ui.train.sample_preview.prepare", until_over)
     yield

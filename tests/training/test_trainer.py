@@ -33,7 +33,7 @@ DIGITS = {
 }
 SCENES = {
     **DIGITS,
-    "data": {"name": "digit_scenes", "train_size": 96, "val_size": 8, "test_size": 8, "max_digits": 2},
+    "data": {"name": "digit_scenes", "train_size": 96, "val_size": 8, "test_size": 8, "max_digits": 2, "image_size": 32},
     "tasks": {"present": {}, "count": {}, "boxes": {}, "segments": {}, "depth": {}, "count_class": {}},
     "backbone": {"name": "small_cnn", "width": 8},
     "augmentation": {"shift": 3, "brightness": 0.2, "contrast": 0.2},
@@ -91,8 +91,7 @@ def test_another_seed_gives_other_numbers(tmp_path, shared_cache):
 
 def test_every_task_kind_is_learnt_together(tmp_path, shared_cache):
     """A few dozen steps: every task's training loss falls."""
-    small = {**SCENES, "data": {**SCENES["data"], "image_size": 32}}
-    events = run(config_of(small, epochs=6, batch_size=8, optimizer={"lr": 0.005}), tmp_path / "run", shared_cache)
+    events = run(config_of(SCENES, epochs=6, batch_size=8, optimizer={"lr": 0.005}), tmp_path / "run", shared_cache)
     steps = [event.scalars for event in events if isinstance(event, StepScalars)]
     for task in SCENES["tasks"]:
         losses = [scalars[f"train/{task}/loss"] for scalars in steps]
@@ -116,13 +115,13 @@ class StopAt(Control):
 
 @pytest.mark.parametrize("balancer", ["fixed", "uncertainty", "dwa", "pcgrad"])
 def test_a_stopped_run_goes_on_bit_by_bit(balancer, tmp_path, shared_cache):
-    config = config_of(balancing={"name": balancer}, tasks={"digit": {}, "ink": {}, "slant": {}}, batch_size=32, epochs=2)
+    config = config_of(balancing={"name": balancer}, tasks={"digit": {}, "ink": {}, "slant": {}}, batch_size=64, epochs=2)
     whole = run(config, tmp_path / "whole", shared_cache)
     whole_weights = weights_of(tmp_path / "whole")
     for looks, steps in (
-        (5, (1, 38)),
-        (42, (39, 39)),
-        (60, (40, 77)),
+        (5, (1, 18)),
+        (22, (19, 19)),
+        (40, (20, 37)),
     ):  # in an epoch and a window of the curves, in its evaluation, in the next epoch
         folder = tmp_path / f"cut after {looks}"
         first = run(config, folder, shared_cache, StopAt(looks))
@@ -191,7 +190,7 @@ def test_batches_without_any_target_teach_nothing_and_break_nothing(tmp_path, sh
 
     monkeypatch.setattr(build_module, "prepare", with_gaps)
     for balancer in ("fixed", "uncertainty", "dwa", "pcgrad"):
-        config = config_of(epochs=1, batch_size=2, tasks={"ink": {}}, balancing={"name": balancer})
+        config = config_of(epochs=1, batch_size=8, tasks={"ink": {}}, balancing={"name": balancer})
         events = run(config, tmp_path / balancer, shared_cache)
         assert events[-1].status == "finished"
         assert all(math.isfinite(value) for value in scalars_of(events).values())
@@ -244,12 +243,12 @@ def test_probes_say_which_images_of_val_they_are(tmp_path, shared_cache):
 def test_probes_hold_predictions_beside_targets(tmp_path, shared_cache):
     run(config_of(SCENES, epochs=1), tmp_path / "run", shared_cache)
     with np.load(tmp_path / "run" / "probes" / "targets.npz", allow_pickle=False) as targets:
-        assert targets["images"].shape == (4, 64, 64, 3)
+        assert targets["images"].shape == (4, 32, 32, 3)
         names = {name.removeprefix("target/") for name in targets.files if name.startswith("target/")}
     with np.load(tmp_path / "run" / "probes" / "epoch_0001.npz", allow_pickle=False) as predictions:
         assert set(predictions.files) - {"candidates/boxes"} == names == set(SCENES["tasks"])
         assert "candidates/boxes" in predictions.files
-        assert predictions["segments"].shape == (4, 64, 64)
+        assert predictions["segments"].shape == (4, 32, 32)
         assert predictions["boxes"].shape[::2] == (4, 6)
 
 
