@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -39,18 +40,18 @@ SETTINGS = {"rotation"}  # an augmentation of that name stands in every config, 
 NAMES = sorted(set(TASK_KINDS) - SETTINGS)
 
 
-def _quoted(path: Path) -> set[str]:
-    """Kind names that stand in quotes, by themselves."""
+def _quoted(path: Path, names: Iterable[str] = NAMES) -> set[str]:
+    """Names, of kinds by default, that stand in quotes, by themselves."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         return {
-            node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant) and node.value in NAMES and isinstance(node.value, str)
+            node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names
         }
-    return {name for name in NAMES if re.search(rf"""(["'`]){name}\1""", text)}
+    return {name for name in names if re.search(rf"""(["'`]){name}\1""", text)}
 
 
 def _files() -> list[Path]:
-    found = [path for folder in ("mtl_core", "ui", "pages") for ending in ("*.py", "*.js") for path in (ROOT / folder).rglob(ending)]
+    found = [path for folder in ("mtl_core", "ui", "pages", "docs") for ending in ("*.py", "*.js") for path in (ROOT / folder).rglob(ending)]
     return sorted([*found, ROOT / "app.py", ROOT / "serve.py"])
 
 
@@ -90,10 +91,8 @@ def test_no_module_asks_for_another_part_by_its_name():
     found = []
     for path in _files():
         place = path.relative_to(ROOT).as_posix()
-        if path.suffix != ".py" or place.startswith(MAY_NAME_THEM):
+        if place.startswith(MAY_NAME_THEM):
             continue
-        quoted = {node.value for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant)}
-        for package, registry in OTHER_PARTS.items():
-            own = place.startswith(package)
-            found += [(place, name) for name in registry if name in quoted and not own and name not in WORDS_OF_THE_LANGUAGE]
+        names = {name for package, registry in OTHER_PARTS.items() if not place.startswith(package) for name in registry}
+        found += [(place, name) for name in sorted(_quoted(path, names - WORDS_OF_THE_LANGUAGE))]
     assert found == []
