@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtl_core.cli.output import JSON, emit, emit_data, emit_json, emit_table, json_refusals
+from mtl_core.cli.output import JSON, emit, emit_data, emit_json, emit_table, json_refusals, say
 from mtl_core.terminal_text import visible
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _look_at(path: str, spec_file: str | None, answers: Sequence[str]) -> _Look:
         if answers:
             raise click.UsageError("--answer belongs to questions of a first look; with --spec, write the answer into the description")
         return _Look(ImportSpec.from_file(spec_file))
-    proposal = propose(path)
+    proposal = propose(path, say)
     look = _Look(proposal.spec, proposal)
     asked, given = {question.name: question for question in proposal.questions}, {}
     for text in answers:

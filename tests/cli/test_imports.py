@@ -99,3 +99,15 @@ def test_a_real_data_set_is_checked_imported_and_shown(folder, images, counts, q
     shown = json.loads(capsys.readouterr().out)
     assert shown["split_sizes"] == checked["split_sizes"]
     assert [task["name"] for task in shown["tasks"]] == [task["name"] for task in checked["tasks"]]
+
+
+def test_a_look_at_very_many_files_says_so_first(home, shapes, capsys, monkeypatch):
+    from mtl_core.data.imports.looking import first_look
+
+    for most, said in ((25, "Looking at 25 files. This takes"), (26, "")):
+        monkeypatch.setattr(first_look, "MANY_FILES", most)
+        assert main(["data", "check", shapes, "--json"]) == 0
+        out, err = capsys.readouterr()
+        assert json.loads(out)["images"] == 24
+        assert said in err
+        assert ("Looking at" in err) == bool(said)

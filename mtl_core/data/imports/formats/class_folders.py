@@ -291,7 +291,7 @@ class _Look:
         )
         guess.options["task"] = ""
         evidence = f"Each of the {len(names)} folders has its own '{own}'. To keep a recording in one part, set 'groups: folder' under 'splits'."
-        text = f"Are folders such as '{names[0]}' recordings, or classes?"
+        text = f"Are folders such as '{min(names)}' recordings, or classes?"
         return Question("recordings", text, readings, "recordings", evidence)
 
     def _plain_question(self, above: Folders, plain: list[str], paired: bool) -> Question:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -25,18 +26,24 @@ from mtl_core.errors import DataError, MTLError
 from mtl_core.names import suggested_task_name
 from mtl_core.registry import validated
 
+MANY_FILES = 20_000
 _LOOKED_AT = 24
 _ALONE = "No labels were found: the pictures alone are imported, for tasks that need none (self-supervised), unless a description names sources."
 
 
-def propose(path: str | Path) -> Proposal:
+def propose(path: str | Path, tell: Callable[[str], None] | None = None) -> Proposal:
     """Guess how a folder or zip can be read. A ``dataset.yaml`` beside the data is used instead of guesses.
+
+    Args:
+        tell: called with a sentence before a look that takes long.
 
     Raises:
         DataError: there are no files to read.
         ConfigError: ``dataset.yaml`` is invalid.
     """
     with Tree(path, Findings()) as tree:
+        if tell and len(tree.files) >= MANY_FILES:
+            tell(f"Looking at {len(tree.files):,} files. This takes about half a minute for each 200,000.")
         if SPEC_NAME in tree.files:
             spec = ImportSpec.from_yaml(tree.read(SPEC_NAME, 4 << 20).decode("utf-8-sig", "replace"))
             return _described(_FoundImages(tree), spec, (f"Read by the description '{SPEC_NAME}' beside the data.",))
