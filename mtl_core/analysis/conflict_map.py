@@ -45,7 +45,7 @@ def most_in_conflict(table: pd.DataFrame) -> str:
         return (
             "In no place is any pair of tasks clearly in conflict, which means below 0 in most measurements with the whole interval above one half."
         )
-    worst = clear.loc[clear["share"].idxmax()]
+    worst = clear.iloc[int(clear["share"].argmax())]
     return (
         f"{worst['one']} and {worst['other']} are in conflict most often in {worst['place']}: below 0 in {worst['share']:.0%} of {worst['points']} "
         f"recorded points (95 % interval {worst['low']:.0%} to {worst['high']:.0%}, points taken as independent)."
