@@ -36,7 +36,7 @@ def quick(app):
 def test_the_drawing_follows_the_form(open_page):
     app = quick(open_page())
     plain = drawing(app)
-    assert "<desc>" in plain
+    assert "data:image/svg+xml;base64," in plain
     assert "head of ink" in plain
     assert "expert 1" not in plain
     app.selectbox(key="set.sharing.name.titled").set_value("mmoe").run()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.config import RunConfig
-from mtl_core.figures.network_drawing import network_svg
+from mtl_core.figures.network_drawing import network_svg, sentences, title_of
 from mtl_core.runs.background_jobs import BackgroundJobs
 from ui.drawing.contact_sheets import ink
 from ui.shell import words
@@ -39,7 +41,11 @@ def network_panel(config: RunConfig, colours: Mapping[str, str]) -> None:
         svg = network_svg(job["result"], colours, ink())
         wide = float(svg.partition(' width="')[2].partition('"')[0])
         style = f"width:100%;height:auto;min-width:{CLOSER * wide:.0f}px;max-width:{LARGER * wide:.0f}px"
-        st.html(f'<div style="overflow-x:auto" class="network">{svg.replace("<svg ", f"<svg style={style!r} ", 1)}</div>')
+        # As an image, because the browser's part of Streamlit takes SVG elements out of HTML.
+        source = f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+        tasks = [task for task in colours if task in config.tasks]
+        said = html.escape(" ".join([title_of(job["result"], tasks), *sentences(job["result"], tasks)]))
+        st.html(f'<div style="overflow-x:auto" class="network"><img src="{source}" alt="{said}" style="{style}"></div>')
 
 
 def drawing_job(config: RunConfig) -> dict[str, Any]:
