@@ -9,7 +9,7 @@ import click
 
 from mtl_core.cli.output import ARROWS, JSON, emit, emit_json, emit_table, json_refusals, number
 from mtl_core.errors import MTLError
-from mtl_core.runs.evaluation_job import NICENESS, JobNote
+from mtl_core.runs.background.evaluation_job import NICENESS, JobNote
 from mtl_core.runs.evaluations import SPLITS, Evaluation, write_evaluation
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.store import RunStore, open_store

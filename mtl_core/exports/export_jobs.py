@@ -20,7 +20,7 @@ from mtl_core.atomic_files import write_text
 from mtl_core.data.data_source import Progress
 from mtl_core.exports.export_source import ExportSource
 from mtl_core.exports.writing import export, format_of
-from mtl_core.runs.background_jobs import BackgroundJobs
+from mtl_core.runs.background.background_jobs import BackgroundJobs
 from mtl_core.runs.store import RunStore
 
 ABOUT = "about.json"

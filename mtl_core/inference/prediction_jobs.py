@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mtl_core.data.data_source import Progress
-from mtl_core.runs.background_jobs import BackgroundJobs
+from mtl_core.runs.background.background_jobs import BackgroundJobs
 
 _JOBS = BackgroundJobs("predict")
 

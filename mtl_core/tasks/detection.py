@@ -216,8 +216,6 @@ class Detection(TaskKind):
         logits, strong = output["cls_logits"], _scores(output) >= SHOWN_SCORE
         return logits[strong].sum() if bool(strong.any()) else logits.max()
 
-    # -- targets
-
     @classmethod
     def layout(cls, task: Task, size: tuple[int, int]) -> TargetLayout:
         return TargetLayout((1, 5), np.float32, np.array([0, 0, 0, 0, PADDING], np.float32), is_list=True)
@@ -225,9 +223,8 @@ class Detection(TaskKind):
     @classmethod
     def examples(cls, task: Task, size: tuple[int, int], count: int, random: np.random.Generator) -> np.ndarray:
         """Two boxes and padding in every image."""
-        height, width = size
-        first = [width / 8, height / 8, 5 * width / 8, 5 * height / 8, 0]
-        second = [width / 3, height / 3, 15 * width / 16, 7 * height / 8, len(task.classes) - 1]
+        (height, width), last = size, len(task.classes) - 1
+        first, second = [width / 8, height / 8, 0.6 * width, 0.6 * height, 0], [width / 3, height / 3, 0.9 * width, 0.9 * height, last]
         return np.tile(np.array([first, second, [0, 0, 0, 0, PADDING]], np.float32), (count, 1, 1))
 
     @classmethod

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mtl_core.runs import evaluation_job
+from mtl_core.runs.background import evaluation_job
 from mtl_core.runs.evaluations import write_evaluation
 from mtl_core.runs.looks import note_look_at_data
 from ui.evaluation.evaluation_task import _most_wrong

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from mtl_core.errors import NotPossibleError
-from mtl_core.runs.background_jobs import BackgroundJobs
+from mtl_core.runs.background.background_jobs import BackgroundJobs
 from mtl_core.runs.process_singletons import process_slot
 
 WAIT = 30  # seconds

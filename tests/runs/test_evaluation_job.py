@@ -5,8 +5,8 @@ import json
 import pytest
 
 from mtl_core.errors import NotPossibleError
-from mtl_core.runs import evaluation_job
-from mtl_core.runs.evaluation_job import JobNote
+from mtl_core.runs.background import evaluation_job
+from mtl_core.runs.background.evaluation_job import JobNote
 from mtl_core.runs.process_identity import this_process
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, MTLError
-from mtl_core.runs import preflight_job
-from mtl_core.runs.preflight_job import expected_seconds, measure, report_of
+from mtl_core.runs.background import preflight_job
+from mtl_core.runs.background.preflight_job import expected_seconds, measure, report_of
 from mtl_core.runs.store import open_store
 
 CONFIG = {"data": {"name": "digits"}, "tasks": {"digit": {}}, "backbone": {"name": "mlp"}, "epochs": 2, "batch_size": 100}

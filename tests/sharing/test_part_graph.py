@@ -12,7 +12,7 @@ from mtl_core.config import RunConfig
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.sharing.part_graph import IMAGES, part_graph
 from mtl_core.tasks.heads.pooled_head import PooledHead
-from mtl_core.training.network_description import describe_network
+from mtl_core.training.tensors.network_description import describe_network
 from tests.sharing.schemes import ENTRIES
 
 pytestmark = pytest.mark.usefixtures("installed_schemes")

@@ -30,6 +30,7 @@ from mtl_core.training.checkpoint_evaluation import evaluate_checkpoint
 from mtl_core.training.checkpoint_files import read_index, read_meta
 from mtl_core.training.parts import resolve
 from mtl_core.training.tensors import starting_weights as module
+from mtl_core.training.tensors import weights_file
 from mtl_core.training.tensors.starting_weights import starting_weights
 from mtl_core.training.trainer import train
 
@@ -201,7 +202,7 @@ def test_a_strangers_tensors_are_refused_in_words(make, said, tensors, tmp_path,
 
 def test_a_file_that_unpacks_to_more_than_it_may_and_a_device_without_end_are_refused(tmp_path, monkeypatch):
     torch.save({"w": torch.zeros(1000)}, tmp_path / "weights.pt")
-    monkeypatch.setattr(module, "LARGEST_FILE", (tmp_path / "weights.pt").stat().st_size)
+    monkeypatch.setattr(weights_file, "LARGEST_FILE", (tmp_path / "weights.pt").stat().st_size)
     with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("archive/data/0", bytes(1 << 20))
     with pytest.raises(ConfigError, match="unpacks to more than"):

@@ -12,7 +12,7 @@ import streamlit as st
 
 from mtl_core.config import RunConfig
 from mtl_core.figures.network_drawing import network_svg, sentences, title_of
-from mtl_core.runs.background_jobs import BackgroundJobs
+from mtl_core.runs.background.background_jobs import BackgroundJobs
 from ui.drawing.contact_sheets import ink
 from ui.shell import words
 from ui.shell.state import torch_is_ready, wait_for
@@ -65,7 +65,7 @@ def network_text(config: RunConfig) -> str:
 
 def _parts(config: RunConfig) -> Any:
     from mtl_core.errors import ConfigError, Problem
-    from mtl_core.training.network_description import describe_network
+    from mtl_core.training.tensors.network_description import describe_network
 
     try:
         return describe_network(config)

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.runs import evaluation_job
+from mtl_core.runs.background import evaluation_job
 from mtl_core.runs.evaluations import Evaluation
 from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import KeptCheckpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from mtl_core.data.data_source import Progress
-from mtl_core.runs.background_jobs import BackgroundJobs, Work
+from mtl_core.runs.background.background_jobs import BackgroundJobs, Work
 from ui.shell.state import wait_for
 
 __all__ = ["JOBS", "Progress", "Work", "begin", "cancel", "drop", "show_progress", "state_of"]

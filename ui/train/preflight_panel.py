@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.config import RunConfig
-from mtl_core.runs.background_jobs import BackgroundJobs
-from mtl_core.runs.preflight_job import expected_seconds, measure
+from mtl_core.runs.background.background_jobs import BackgroundJobs
+from mtl_core.runs.background.preflight_job import expected_seconds, measure
 from ui.drawing.network_panel import drawing_job
 from ui.shell import words
 from ui.shell.state import run_store, wait_for, write

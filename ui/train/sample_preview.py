@@ -21,7 +21,7 @@ from mtl_core.figures.colours import task_colours
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.runs import jobs
-from mtl_core.runs.background_jobs import BackgroundJobs
+from mtl_core.runs.background.background_jobs import BackgroundJobs
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import SELF_SUPERVISED
 from ui.drawing.contact_sheets import drawn_and_said, ink, room_for, said

@@ -13,14 +13,13 @@ import json
 import math
 import os
 import tempfile
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -33,12 +32,11 @@ from mtl_core.data.download import download
 from mtl_core.errors import ConfigError, DataError, MTLError, Problem
 from mtl_core.training.checkpoint_files import FILES, DamagedCheckpointError, check_files, find_checkpoint, newest_first, read_meta, sha256
 from mtl_core.training.parts import Part, Parts
+from mtl_core.training.tensors.weights_file import read_tensors_of
 
 FOLDER = "weights"  # below the cache
 TENSORS, ORIGIN = "model.safetensors", "origin.json"
 ENDINGS = (".safetensors", ".pt", ".pth")
-LARGEST_FILE = 4 << 30  # bytes
-_WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys under which PyTorch files often hold their tensors
 
 Told = Callable[[float, str], None]
 
@@ -240,7 +238,7 @@ def _keep(published: PublishedWeights, source: Path, folder: Path, progress: Tol
     if not digest.startswith(published.sha256):
         raise DataError(f"'{source}' is not {published.file} as it was published: expected SHA-256 {published.sha256}, found {digest}. Get it again.")
     progress(1.0, "converting the weights")
-    content = save(_tensors_of(source)[0], metadata={"mean": json.dumps(published.mean), "std": json.dumps(published.std)})
+    content = save(read_tensors_of(source)[0], metadata={"mean": json.dumps(published.mean), "std": json.dumps(published.std)})
     with atomic_folder(folder) as temporary:
         write_synced(temporary / TENSORS, content)
         origin = {"sha256": hashlib.sha256(content).hexdigest(), "file": published.file, "file_sha256": digest, "licence": published.licence}
@@ -260,13 +258,7 @@ def _fetched(published: PublishedWeights, folder: Path, cache: Path, progress: T
 def _of_file(path: Path, channels: int) -> StartingWeights:
     """Weights of a user's file; its normalisation counts if it is one mean and one positive spread for each channel."""
     try:
-        if not path.is_file():  # a device or pipe may have no end
-            raise ConfigError(Problem("backbone.weights_file", f"'{path}' is not an ordinary file. Give the path of a file of weights"))
-        if path.stat().st_size > LARGEST_FILE:
-            raise ConfigError(
-                Problem("backbone.weights_file", f"'{path}' is larger than {LARGEST_FILE >> 30} GB; expected the weights of one backbone")
-            )
-        tensors, metadata = _tensors_of(path)
+        tensors, metadata = read_tensors_of(path)
         origin = {"from": "file", "name": path.name, "sha256": sha256(path)}
     except OSError as error:
         raise ConfigError(Problem("backbone.weights_file", f"'{path}' cannot be read: {error.strerror or error}")) from None
@@ -278,53 +270,6 @@ def _of_file(path: Path, channels: int) -> StartingWeights:
         remark = f"'{path.name}' does not say how its images were normalised; they are normalised as data.preprocessing.standardise says"
         return StartingWeights(tensors, origin=origin, remarks=(remark,))
     return StartingWeights(tensors, mean, std, origin)
-
-
-def _tensors_of(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors or PyTorch file. No code in it is run."""
-    try:
-        if path.suffix.lower() == ".safetensors":
-            with safe_open(path, framework="pt") as opened:
-                return _usable(load_file(path), path), opened.metadata() or {}
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as packed:
-                if sum(entry.file_size for entry in packed.infolist()) > LARGEST_FILE:
-                    message = f"'{path}' unpacks to more than {LARGEST_FILE >> 30} GB; expected the weights of one backbone"
-                    raise ConfigError(Problem("backbone.weights_file", message))
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, ConfigError):
-        raise
-    except Exception as error:  # the unpickler raises many types of errors on damaged or forbidden content
-        kind = type(error).__name__ if isinstance(error, SafetensorError) else "not plain tensors"
-        message = f"'{path}' cannot be read ({kind}). Expected a safetensors file, or a state dict saved by torch.save, without other objects"
-        raise ConfigError(Problem("backbone.weights_file", message)) from None
-    for key in _WRAPPERS:
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    named = loaded.items() if isinstance(loaded, dict) else ()
-    tensors = _usable({name: value for name, value in named if isinstance(name, str) and isinstance(value, Tensor)}, path)
-    if not tensors:
-        raise ConfigError(Problem("backbone.weights_file", f"'{path}' holds no tensors by name; expected a state dict"))
-    return tensors, {}
-
-
-def _usable(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """The tensors, contiguous. A view of a few bytes can claim a shape of terabytes, so sizes are counted before anything is copied."""
-    for name, tensor in tensors.items():
-        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex():
-            what = "a complex" if tensor.is_complex() else "a sparse or empty"
-            raise _unusable(path, name, f"{what} tensor", "plain numbers")
-    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > LARGEST_FILE:
-        message = f"the tensors in '{path}' have more than {LARGEST_FILE >> 30} GB; expected the weights of one backbone"
-        raise ConfigError(Problem("backbone.weights_file", message))
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor.to(torch.float32)).all():
-            raise _unusable(path, name, "values that are not finite as 32-bit numbers (NaN or infinity)", "finite numbers")
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}
-
-
-def _unusable(path: Path, name: str, found: str, expected: str) -> ConfigError:
-    return ConfigError(Problem("backbone.weights_file", f"'{path}': tensor '{name:.80}': expected {expected}, found {found}. Take another file"))
 
 
 def _of_run(config: RunConfig, folder: Path) -> StartingWeights:
