@@ -24,7 +24,7 @@ from mtl_core.runs.store import RunStore
 LEAST_SECONDS = 0.3  # between two progress writes
 NICENESS = 10  # training and pages come first
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 
 
 class JobNote:

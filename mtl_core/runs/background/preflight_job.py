@@ -19,7 +19,7 @@ from mtl_core.runs.jobs import why_killed
 from mtl_core.runs.store import RunStore
 
 POLL_SECONDS = 0.2
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 
 # A rough expectation from the benchmarks of the presets on 2 CPU cores. It only decides whether a preflight is offered.
 MULTIPLY_ADDS_PER_SECOND = 2e10
