@@ -16,6 +16,7 @@ import click
 
 from mtl_core import settings
 from mtl_core.cli.control_commands import pause, proceed, stop
+from mtl_core.cli.cost_commands import cost
 from mtl_core.cli.dashboard import serve, ui
 from mtl_core.cli.doctor import doctor
 from mtl_core.cli.evaluate_commands import evaluate
@@ -67,6 +68,7 @@ for command in (
     commands.add_command(command)
 for command in COMMANDS:
     runs.add_command(command)
+study.add_command(cost)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

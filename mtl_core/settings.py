@@ -20,6 +20,7 @@ EXECUTORS = ("thread", "process")
 MOST_THREADS = 1024
 MEMORY_CHECKS = ("on", "off")
 DATA_CACHE = Path("~/.cache/multitask-vision")
+_ROOT = Path(__file__).parents[1]  # the folder that holds this package
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,12 @@ def use_threads() -> None:
     os.environ["OMP_NUM_THREADS"] = str(count)  # read when PyTorch is imported
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(count)
+
+
+def process_environment(store_home: Path) -> dict[str, str]:
+    """The environment of a process of this program on a store. It finds this package from every working folder."""
+    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, PREFIX + "HOME": str(store_home), "PYTHONPATH": path}
 
 
 def check() -> None:

@@ -8,7 +8,6 @@ process. Therefore a separate process traces whenever a run may train in this on
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -17,8 +16,7 @@ from pathlib import Path
 from mtl_core.errors import MTLError
 from mtl_core.exports.export_source import ExportSource
 from mtl_core.runs.process_singletons import process_slot
-
-_ROOT = Path(__file__).parents[2]
+from mtl_core.settings import process_environment
 
 
 class ExportError(MTLError):
@@ -39,8 +37,7 @@ def write_in_process(source: ExportSource, name: str, folder: Path) -> None:
     from mtl_core.inference.loading import find_model
 
     find_model(source.run.id, source.checkpoint, home=source.store.home)
-    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "MTL_HOME": str(source.store.home), "PYTHONPATH": path}
+    environment = process_environment(source.store.home)
     command = [sys.executable, "-m", "mtl_core", "export", source.run.id, "--format", name, "--checkpoint", str(source.checkpoint)]
     done = subprocess.run([*command, "--out", str(folder)], env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     if done.returncode:

@@ -102,7 +102,7 @@ def measure_cost(
     users = {"": set(tasks), **{task: {task} for task in tasks}}
     times: dict[str, list[float]] = {name: [] for name in works}
     with torch.no_grad():
-        counted = {name: (_multiply_adds(work) / batch_size, _live_bytes(work, model, images)) for name, work in works.items()}
+        counted = {name: (multiply_adds_of(work) / batch_size, live_bytes_of(work, model, images)) for name, work in works.items()}
         for turn in range(rounds + 1):
             for name, work in works.items():
                 progress(turn / (rounds + 1), f"round {turn} of {rounds}")
@@ -123,13 +123,14 @@ def _alone(model: Any, images: Tensor, task: str) -> Callable[[], Any]:
     return lambda: model.heads[task](model.features(images, [task])[task])
 
 
-def _multiply_adds(work: Callable[[], Any]) -> float:
+def multiply_adds_of(work: Callable[[], Any]) -> float:
+    """Multiply-adds in the convolutions and matrix products of a forward pass."""
     with FlopCounterMode(display=False) as counter:
         work()
     return counter.get_total_flops() / 2  # it counts a multiplication and an addition as two
 
 
-def _live_bytes(work: Callable[[], Any], model: Any, images: Tensor) -> int:
+def live_bytes_of(work: Callable[[], Any], model: Any, images: Tensor) -> int:
     """Bytes of the tensors, input included, that live at the same moment at most, without the network's own. Of this thread only."""
     own = [*model.parameters(), *model.buffers()]
     with _LiveBytes([*own, images], images.untyped_storage().nbytes()) as counter:

@@ -11,14 +11,12 @@ reload does not touch. The next run imports the trainer again.
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from mtl_core import free_memory, settings
@@ -32,7 +30,7 @@ from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import read_only
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
-from mtl_core.settings import EXECUTORS
+from mtl_core.settings import EXECUTORS, process_environment
 
 __all__ = ["EXECUTORS", "execute", "executor_of", "queue_problem", "resolve_device", "start_worker", "submit", "warm_up", "warmed"]
 
@@ -42,7 +40,6 @@ REFUSED_SECONDS = 30.0  # between a worker process that could not start and the 
 
 POLL_SECONDS = 2.0  # between two polls for runs of other processes and for devices that they have released
 
-_ROOT = Path(__file__).parents[2]
 _logger = logging.getLogger(__name__)
 
 
@@ -222,8 +219,7 @@ def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event
         return
     if claims.is_busy(store, device):
         return
-    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "MTL_HOME": str(store.home), "PYTHONPATH": path}
+    environment = process_environment(store.home)
     command = [sys.executable, "-m", "mtl_core", "work", run.id]
     killed_before = free_memory.kills()
     stop_at_exit()

@@ -10,6 +10,7 @@ from mtl_core.runs.claims import claim
 from mtl_core.runs.sql import schema
 from mtl_core.studies import study_actions as studies
 from tests.pages.conftest import config
+from ui.shell import page_jobs
 
 METRICS = {
     "accuracy": {"title": "Accuracy", "unit": "", "higher_is_better": True},
@@ -198,3 +199,26 @@ def test_a_decided_study_may_be_stopped(open_page, store, made, texts):
     app.button(key=f"stop_early.{study.id}").click().run()
     assert {str(run.status) for run in studies.runs_of(store, study).values()} == {"finished", "stopped"}
     assert "Every comparison is decided" not in texts(app)
+
+
+def test_the_cost_receipt_is_measured_on_request(open_page, store, made, texts, monkeypatch):
+    times = {"1": 2.0, "32": 20.0}
+    network = {"parameters": 1000, "multiply_adds": 2000.0, "memory": 8000, "file": 4000, "torch_ms": times, "onnx_ms": {}}
+    apart = {**network, "parameters": 2000, "torch_ms": {"1": 4.0, "32": 40.0}, "label": "2 networks"}
+    receipt = {"shared": {**network, "label": "all *tasks*"}, "apart": [{**network, "label": "digit alone"}], "all_apart": apart}
+    receipt |= {"seed": 0, "device": "a processor", "threads": 2, "without_onnx": "it is not installed"}
+    asked = []
+    monkeypatch.setattr("ui.studies.study_cost.run_command", lambda store, arguments, work, cancelled: asked.append(arguments) or receipt)
+    app = open_page("studies", study=made.id)
+    assert "when one seed has finished in all of them" in texts(app)
+    finish(store, made)
+    app = open_page("studies", study=made.id)
+    app.button(key=f"measure.{made.id}").click().run()
+    page_jobs.state_of(f"receipt.{made.id}")["thread"].join(30)
+    app.run()
+    assert asked == [["study", "cost", made.id, "--json"]]
+    said = texts(app)
+    assert "**50%** of the time" in said
+    assert "digit 0.1 better (helps)" in said
+    assert "it is not installed" in said
+    assert not app.exception

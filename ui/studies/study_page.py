@@ -17,6 +17,7 @@ from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.state import go_to, listing, run_store, whole_page_if_asked
 from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
+from ui.studies.study_cost import cost
 from ui.studies.study_form import estimate_text, study_form
 from ui.studies.study_results import head_of, results
 from ui.studies.study_watch import watch
@@ -104,6 +105,7 @@ def _draw(study: studies.Study) -> None:
         watch(answer)
     verdicts(answer)
     results(answer)
+    cost(answer)
     _cells(answer)
     if refused := st.session_state.pop(f"study.{study.id}.refused", ""):
         st.error(words.plain(refused), icon=":material/block:")

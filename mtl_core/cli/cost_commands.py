@@ -1,0 +1,53 @@
+"""``study cost``: what one network costs at inference, against a network for each task, measured with a study's own networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mtl_core.cli.output import JSON, emit, emit_json, emit_table, json_refusals, say
+from mtl_core.runs.store import open_store
+
+
+@click.command()
+@click.argument("study_id", metavar="STUDY")
+@JSON
+def cost(study_id: str, as_json: bool) -> None:
+    """Measure the networks of STUDY on this machine: parameters, multiply-adds, memory, file, milliseconds with PyTorch and ONNX Runtime.
+
+    The networks are those of the first seed that has finished in all of them. Nothing is trained.
+    """
+    from mtl_core.studies import study_actions as studies
+    from mtl_core.studies.answer import answer_of
+    from mtl_core.studies.cost_receipt import measure_receipt
+
+    with json_refusals(as_json):
+        store = open_store()
+        receipt = measure_receipt(store, answer_of(store, studies.get(store, study_id)), lambda share, text: say(text))
+    found = receipt.to_dict()
+    if as_json:
+        emit_json(found)
+        return
+    emit(f"seed {receipt.seed}; measured on {receipt.device}, {receipt.threads} threads of PyTorch")
+    rows = [row_of(network) for network in (found["shared"], *found["apart"], found["all_apart"])]
+    emit_table(list(rows[0]), [list(row.values()) for row in rows], numbers=list(rows[0])[1:])
+    if receipt.without_onnx:
+        say(f"no times of ONNX Runtime: {receipt.without_onnx}")
+
+
+def row_of(network: dict[str, Any]) -> dict[str, str]:
+    """A network as a row of texts; times are milliseconds of a batch."""
+    times = {
+        f"{title}, {batch} image{'' if int(batch) == 1 else 's'} (ms)": f"{value:.3g}"
+        for title, key in (("PyTorch", "torch_ms"), ("ONNX", "onnx_ms"))
+        for batch, value in network[key].items()
+    }
+    return {
+        "network": network["label"],
+        "parameters": f"{network['parameters']:,}",
+        "multiply-adds": f"{network['multiply_adds']:.3g}",
+        "memory (MB)": f"{network['memory'] / 1e6:.3g}",
+        "file (MB)": f"{network['file'] / 1e6:.3g}",
+        **times,
+    }

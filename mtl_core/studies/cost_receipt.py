@@ -1,0 +1,183 @@
+"""CostReceipt: what one network for several tasks costs at inference, against a network for each task, measured with a study's own networks."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mtl_core.errors import NotPossibleError
+from mtl_core.exports.onnx_model import write_onnx
+from mtl_core.exports.tracing import ExportError
+from mtl_core.inference.inference_cost import FLOAT, live_bytes_of, multiply_adds_of
+from mtl_core.inference.loading import find_model
+from mtl_core.inference.predictor import Predictor
+from mtl_core.runs.status import RunStatus
+from mtl_core.runs.store import RunStore
+from mtl_core.studies.answer import Answer
+from mtl_core.studies.study import Study
+from mtl_core.training.execution import device_name, wait_for_device
+
+BATCHES = (1, 32)  # images
+ROUNDS = 15
+
+Told = Callable[[float, str], None]
+Times = Mapping[int, float]  # images in a batch -> median milliseconds of a forward pass
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """Cost of one network of the study.
+
+    Attributes:
+        label: of its cell.
+        parameters: numbers in the network. ``multiply_adds``: for one image, in convolutions and matrix products.
+        memory: bytes of the parameters, and of the tensors that live at the same moment at most in a pass over one image.
+        file: bytes of its tensors as a safetensors file.
+        torch_ms, onnx_ms: by batch; ``onnx_ms`` is empty where ONNX Runtime is not installed or the network cannot be exported.
+    """
+
+    label: str
+    parameters: int
+    multiply_adds: float
+    memory: int
+    file: int
+    torch_ms: Times
+    onnx_ms: Times
+
+
+@dataclass(frozen=True)
+class CostReceipt:
+    """One network against several.
+
+    Attributes:
+        shared: the network of the comparison's cell.
+        apart: the networks of its baselines.
+        seed: of all of them.
+        device: where it was measured. ``threads``: of PyTorch.
+        without_onnx: why there are no times of ONNX Runtime; empty where there are.
+    """
+
+    shared: NetworkCost
+    apart: tuple[NetworkCost, ...]
+    seed: int
+    device: str
+    threads: int
+    without_onnx: str = ""
+
+    def all_apart(self) -> NetworkCost:
+        """The networks of the baselines together: sums; for memory the parameters of all and the largest pass."""
+        passes = max(each.memory - FLOAT * each.parameters for each in self.apart)
+        parameters = sum(each.parameters for each in self.apart)
+        times = [
+            {batch: sum(each[batch] for each in kind) for batch in kind[0]} if all(kind) else {}
+            for kind in ([one.torch_ms for one in self.apart], [one.onnx_ms for one in self.apart])
+        ]
+        adds, size = sum(each.multiply_adds for each in self.apart), sum(each.file for each in self.apart)
+        return NetworkCost(f"{len(self.apart)} networks", parameters, adds, FLOAT * parameters + passes, size, *times)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, with ``all_apart``."""
+        return {**asdict(self), "all_apart": asdict(self.all_apart())}
+
+
+def is_measurable(study: Study) -> bool:
+    """Whether the study compares one network with several: its first comparison has more than one baseline cell."""
+    return bool(study.comparisons) and len(set(study.comparisons[0].baselines.values())) > 1
+
+
+def measure_receipt(store: RunStore, answer: Answer, progress: Told = lambda share, text: None) -> CostReceipt:
+    """Measure the networks of the first seed of which every run has finished, on this machine's processor, in turn.
+
+    Raises:
+        NotPossibleError: the study compares single networks, or no seed has all of its runs.
+    """
+    cells = _cells_of(answer.study)
+    seed = next((seed for seed in answer.study.seeds if all(answer.statuses.get((cell, seed)) == RunStatus.FINISHED for cell in cells)), None)
+    if seed is None:
+        raise NotPossibleError("no seed of the study has finished in every network; wait until one has")
+    labels = {cell.key: cell.label for cell in answer.study.cells}
+    found, predictors = {}, {}
+    for number, cell in enumerate(cells):
+        progress(number / (2 * len(cells)), f"reading {labels[cell]}")
+        description, tensors = find_model(answer.run_ids[cell, seed], home=store.home)
+        predictors[cell] = Predictor(description, tensors)
+        found[cell] = replace(_counted(predictors[cell], labels[cell]), file=len(tensors))
+    with tempfile.TemporaryDirectory(prefix="mtl-cost-") as folder:
+        sessions, missing = _sessions(predictors, Path(folder))
+        works = {("torch", cell, batch): _pass(predictor, batch) for cell, predictor in predictors.items() for batch in BATCHES}
+        works |= {("onnx", cell, batch): _run(session, predictors[cell], batch) for cell, session in sessions.items() for batch in BATCHES}
+        times = _timed(works, progress)
+    for cell in cells:
+        by_kind = {kind: {batch: times[kind, cell, batch] for batch in BATCHES if (kind, cell, batch) in times} for kind in ("torch", "onnx")}
+        found[cell] = replace(found[cell], torch_ms=by_kind["torch"], onnx_ms=by_kind["onnx"])
+    shared, *apart = (found[cell] for cell in cells)
+    return CostReceipt(shared, tuple(apart), seed, device_name("cpu"), torch.get_num_threads(), missing)
+
+
+def _cells_of(study: Study) -> list[str]:
+    """The key of the shared network's cell, and those of its baselines."""
+    if not is_measurable(study):
+        raise NotPossibleError("the study compares single networks; only one that compares a network with several others has such costs")
+    comparison = study.comparisons[0]
+    return [comparison.cell, *dict.fromkeys(comparison.baselines.values())]
+
+
+def _counted(predictor: Predictor, label: str) -> NetworkCost:
+    model, work = predictor.model, _pass(predictor, 1)
+    images = torch.zeros(1, *predictor.image_shape)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    with torch.no_grad():
+        return NetworkCost(label, parameters, multiply_adds_of(work), FLOAT * parameters + live_bytes_of(work, model, images), 0, {}, {})
+
+
+def _pass(predictor: Predictor, batch: int) -> Callable[[], Any]:
+    images = torch.zeros(batch, *predictor.image_shape)
+    return lambda: predictor.model(images)
+
+
+def _sessions(predictors: Mapping[str, Predictor], folder: Path) -> tuple[dict[str, Any], str]:
+    """Cell -> session of ONNX Runtime for every network, or none and the reason."""
+    try:
+        import onnxruntime
+
+        sessions = {}
+        for number, (cell, predictor) in enumerate(predictors.items()):
+            path = folder / f"{number}.onnx"
+            write_onnx(predictor, path)
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = torch.get_num_threads()
+            options.log_severity_level = 3
+            sessions[cell] = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except ModuleNotFoundError as error:
+        return {}, f"'{error.name}' is not installed; pip install -r requirements-export.txt installs ONNX Runtime"
+    except ExportError as error:
+        return {}, str(error)
+    return sessions, ""
+
+
+def _run(session: Any, predictor: Predictor, batch: int) -> Callable[[], Any]:
+    images = np.zeros((batch, *predictor.image_shape), np.uint8)
+    return lambda: session.run(None, {"images": images})
+
+
+def _timed(works: Mapping[tuple[str, str, int], Callable[[], Any]], progress: Told) -> dict[tuple[str, str, int], float]:
+    """Median milliseconds of each, taken in turn after one pass to warm up."""
+    times: dict[tuple[str, str, int], list[float]] = {name: [] for name in works}
+    with torch.no_grad():
+        for turn in range(ROUNDS + 1):
+            progress(0.5 + turn / (2 * ROUNDS + 2), f"round {turn} of {ROUNDS}")
+            for name, work in works.items():
+                begun = time.perf_counter()
+                work()
+                wait_for_device("cpu")
+                if turn:
+                    times[name].append(1000 * (time.perf_counter() - begun))
+    return {name: statistics.median(values) for name, values in times.items()}

@@ -1,0 +1,87 @@
+"""The cost receipt of a study: one network against a network for each task at inference, measured on request, beside the verdicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.runs.background.command_process import run_command
+from mtl_core.runs.status import RunStatus
+from mtl_core.studies.answer import Answer
+from mtl_core.studies.study_report import signed
+from ui.shell import page_jobs, words
+from ui.shell.state import run_store
+
+
+def cost(answer: Answer) -> None:
+    """Draw the button, the progress, and the receipt. Nothing where the study compares single networks."""
+    study = answer.study
+    if not study.comparisons or len(set(study.comparisons[0].baselines.values())) < 2:
+        return
+    st.subheader("Cost", anchor=False)
+    cells = [study.comparisons[0].cell, *set(study.comparisons[0].baselines.values())]
+    if not any(all(answer.statuses.get((cell, seed)) == RunStatus.FINISHED for cell in cells) for seed in study.seeds):
+        st.caption("The networks can be measured when one seed has finished in all of them.")
+        return
+    key = f"receipt.{study.id}"
+    job = page_jobs.state_of(key)
+    if job is not None and not job["done"]:
+        page_jobs.show_progress(key, "Measuring the networks")
+        return
+    if job is not None and job["error"]:
+        st.warning(f"The measurement failed: {words.plain(job['error'])}", icon=":material/error:")
+    elif job is not None and job["result"]:
+        _receipt(answer, job["result"])
+    label = "Measure the networks" if job is None else "Measure again"
+    about = "Takes some seconds in a process of its own. Times vary while the machine does other work, such as training."
+    st.button(label, icon=":material/speed:", key=f"measure.{study.id}", help=about, on_click=_begin, args=(key, study.id))
+
+
+def _begin(key: str, study_id: str) -> None:
+    store = run_store()
+    page_jobs.begin(key, lambda progress, cancelled: run_command(store, ["study", "cost", study_id, "--json"], "measured the networks", cancelled))
+
+
+def _receipt(answer: Answer, found: dict[str, Any]) -> None:
+    shared, apart = found["shared"], found["all_apart"]
+    batch = next(iter(shared["torch_ms"]))
+    st.markdown(
+        f"One network needs **{shared['torch_ms'][batch] / max(apart['torch_ms'][batch], 1e-9):.0%}** of the time and "
+        f"**{shared['parameters'] / max(apart['parameters'], 1):.0%}** of the parameters of {words.plain(apart['label'])}. {_quality(answer)}"
+    )
+    table = table_of(found)
+    st.dataframe(table, hide_index=True, height=36 * (len(table) + 1))
+    missing = f" No times of ONNX Runtime: {words.plain(found['without_onnx'])}." if found["without_onnx"] else ""
+    st.caption(
+        f"Seed {found['seed']}, measured here on {words.plain(found['device'])} with {found['threads']} threads: the median of a forward pass, the "
+        f"networks in turn, without reading and suppression of boxes.{missing} Multiply-adds are for one image. Memory: parameters in float32 and "
+        "the tensors that live at the same moment; for all networks, their parameters and the largest pass."
+    )
+
+
+def table_of(found: dict[str, Any]) -> pd.DataFrame:
+    """A row for the shared network, for each of the others, and for all of these together."""
+    rows = []
+    for network in (found["shared"], *found["apart"], found["all_apart"]):
+        times = {
+            f"{title}, {images} image{'' if images == '1' else 's'} (ms)": f"{value:.3g}"
+            for title, kind in (("PyTorch", "torch_ms"), ("ONNX Runtime", "onnx_ms"))
+            for images, value in network[kind].items()
+        }
+        sizes = {"memory": words.size(network["memory"]), "file": words.size(network["file"])}
+        counts = {"parameters": words.count(network["parameters"]), "multiply-adds": words.count(network["multiply_adds"])}
+        rows.append({"network": network["label"], **counts, **sizes, **times})
+    return pd.DataFrame(rows).fillna("–")
+
+
+def _quality(answer: Answer) -> str:
+    """The verdicts of the first comparison's tasks in a sentence."""
+    label = answer.study.comparisons[0].label
+    said = [
+        f"{words.plain(line.task)} {signed(line.verdict.difference.mean, line)} ({line.verdict.word})"
+        for line in answer.lines
+        if line.label == label and line.task and line.verdict
+    ]
+    return f"In quality: {', '.join(said)}." if said else ""
