@@ -13,7 +13,7 @@ def offered(app):
 
 def test_a_task_is_trained_alone_by_one_click(open_page, finished):
     app = open_page("run", run=finished.id)
-    assert [tab.label for tab in app.tabs] == ["What next?", "Settings", "Network", "Log"]
+    assert [tab.label for tab in app.tabs] == ["What next?", "Settings", "Network", "Cost", "Log"]
     offered(app)["Train slant alone"].click().run()
     assert not app.exception
     assert list(app.session_state["settings"]["tasks"]) == ["slant"]
@@ -71,7 +71,7 @@ def test_a_run_of_one_task_is_offered_no_other_method(open_page, in_state):
 
 def test_nothing_is_offered_while_it_trains(open_page, in_state):
     app = open_page("run", run=in_state("running").id)
-    assert [tab.label for tab in app.tabs] == ["Settings", "Network", "Log"]
+    assert [tab.label for tab in app.tabs] == ["Settings", "Network", "Cost", "Log"]
 
 
 def test_a_pinned_run_is_the_baseline_until_another_is_chosen(open_page, store, in_state, texts):
