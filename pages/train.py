@@ -64,10 +64,11 @@ def _side_panel() -> RunConfig | None:
     if config is not None:
         if not problems and torch_is_ready():
             parameters_bar(parameter_counts(json.dumps(_network_of(config))), data_form.task_names())
-            with st.expander("The network, and who reads what", icon=":material/account_tree:", expanded=True, key="network"):
-                network_panel(config, task_colours(data_form.task_names()))
         if data_form.offered_tasks():
             sample_panel(run_store(), config)
+        if not problems and jobs.warmed():
+            with st.expander("The network, and who reads what", icon=":material/account_tree:", expanded=True, key="network"):
+                network_panel(config, task_colours(data_form.task_names()))
         with st.expander("Settings as YAML and as a command", icon=":material/code:", key="as_text"):
             st.code(config.to_yaml(), language="yaml", height=300)
             st.code(_command(config), language="bash")

@@ -29,7 +29,7 @@ def cost(study_id: str, as_json: bool) -> None:
     if as_json:
         emit_json(found)
         return
-    emit(f"seed {receipt.seed}; measured on {receipt.device}, {receipt.threads} threads of PyTorch")
+    emit(f"seed {receipt.seed}; measured on {receipt.device}")
     rows = [row_of(network) for network in (found["shared"], *found["apart"], found["all_apart"])]
     emit_table(list(rows[0]), [list(row.values()) for row in rows], numbers=list(rows[0])[1:])
     if receipt.without_onnx:

@@ -35,13 +35,15 @@ def cost(answer: Answer) -> None:
     elif job is not None and job["result"]:
         _receipt(answer, job["result"])
     label = "Measure the networks" if job is None else "Measure again"
-    about = "Takes some seconds in a process of its own. Times vary while the machine does other work, such as training."
+    about = "Takes about a minute in a process of its own. Times vary while the machine does other work, such as training."
     st.button(label, icon=":material/speed:", key=f"measure.{study.id}", help=about, on_click=_begin, args=(key, study.id))
 
 
 def _begin(key: str, study_id: str) -> None:
     store = run_store()
-    page_jobs.begin(key, lambda progress, cancelled: run_command(store, ["study", "cost", study_id, "--json"], "measured the networks", cancelled))
+    command = ["study", "cost", study_id, "--json"]
+    text = "about a minute, in a process of its own"
+    page_jobs.begin(key, lambda progress, cancelled: run_command(store, command, "measured the networks", cancelled), text)
 
 
 def _receipt(answer: Answer, found: dict[str, Any]) -> None:
@@ -55,7 +57,7 @@ def _receipt(answer: Answer, found: dict[str, Any]) -> None:
     st.dataframe(table, hide_index=True, height=36 * (len(table) + 1))
     missing = f" No times of ONNX Runtime: {words.plain(found['without_onnx'])}." if found["without_onnx"] else ""
     st.caption(
-        f"Seed {found['seed']}, measured here on {words.plain(found['device'])} with {found['threads']} threads: the median of a forward pass, the "
+        f"Seed {found['seed']}, measured here on {words.plain(found['device'])}: the median of a forward pass, the "
         f"networks in turn, without reading and suppression of boxes.{missing} Multiply-adds are for one image. Memory: parameters in float32 and "
         "the tensors that live at the same moment; for all networks, their parameters and the largest pass."
     )
@@ -67,7 +69,7 @@ def table_of(found: dict[str, Any]) -> pd.DataFrame:
     for network in (found["shared"], *found["apart"], found["all_apart"]):
         times = {
             f"{title}, {images} image{'' if images == '1' else 's'} (ms)": f"{value:.3g}"
-            for title, kind in (("PyTorch", "torch_ms"), ("ONNX Runtime", "onnx_ms"))
+            for title, kind in (("PyTorch", "torch_ms"), ("ONNX", "onnx_ms"))
             for images, value in network[kind].items()
         }
         sizes = {"memory": words.size(network["memory"]), "file": words.size(network["file"])}
