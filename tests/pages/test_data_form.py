@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mtl_core.presets import get_preset
+from ui.train import data_form
 
 
 @pytest.fixture
@@ -107,3 +108,13 @@ def test_a_fork_says_what_is_done_to_the_images_and_cannot_change_it(store, in_s
     app = open_page("train", fork=run.id)
     assert all(part in texts(app) for part in ("denoised", "gaussian", "separate images for each task"))
     assert not [box for box in app.selectbox if box.key and box.key.startswith("set.data.")]
+
+
+def test_a_box_of_a_form_that_is_gone_adds_no_task(monkeypatch):
+    """A browser that connects again reports the boxes that it shows, also after a draft has replaced the settings."""
+    session = {"settings": {"data": {"name": "digits"}, "tasks": {"digit": {"loss_weight": 1.0}}}, "task.count": True, "task.ink": True}
+    monkeypatch.setattr(data_form.st, "session_state", session)
+    data_form._take_task("count", "task.count")
+    assert list(session["settings"]["tasks"]) == ["digit"]
+    data_form._take_task("ink", "task.ink")
+    assert list(session["settings"]["tasks"]) == ["digit", "ink"]

@@ -108,7 +108,7 @@ def tasks_section() -> None:
     for name in names:
         if name not in made:
             with st.container(key=element_key("task", name)):
-                _task_row(name, offered.get(name), names, loss_weight)
+                _task_row(name, offered.get(name), loss_weight)
     if made:
         chosen = any(name in settings()["tasks"] for name in made)
         with st.expander(
@@ -119,7 +119,7 @@ def tasks_section() -> None:
         ):
             for name in made:
                 with st.container(key=element_key("task", name)):
-                    _task_row(name, None, names, loss_weight, made=True)
+                    _task_row(name, None, loss_weight, made=True)
 
 
 def _made_task(name: str) -> str:
@@ -136,12 +136,19 @@ def _made_options(name: str) -> None:
         options_form(SELF_SUPERVISED.load(name).Options, ("tasks", name), columns=3)
 
 
-def _task_row(name: str, task: Task | None, names: list[str], loss_weight: Any, made: bool = False) -> None:
+def _take_task(name: str, key: str) -> None:
+    """Take a ticked or unticked box, unless the form no longer shows that task: a browser may report boxes of a form that a draft has replaced."""
+    names = task_names()
+    if name in names:
+        state.keep_task(name, st.session_state[key], names)
+
+
+def _task_row(name: str, task: Task | None, loss_weight: Any, made: bool = False) -> None:
     check, what, number = st.columns([3, 5, 3], vertical_alignment="center")
     key = f"task.{name}"
     chosen = name in settings()["tasks"]
     hold(key, chosen)
-    check.checkbox(name, chosen, key=key, on_change=lambda: state.keep_task(name, st.session_state[key], names))
+    check.checkbox(name, chosen, key=key, on_change=_take_task, args=(name, key))
     if made:
         what.markdown(f":small[{_made_task(name)}]")
     elif task is None:
