@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from mtl_core.config_sections import OptimizerConfig, TaskConfig
+from mtl_core.data.sources.digit_scenes import DigitScenes
 from mtl_core.presets import get_preset
+from ui.shell import model_forms
 from ui.train import data_form
 
 
@@ -118,3 +121,17 @@ def test_a_box_of_a_form_that_is_gone_adds_no_task(monkeypatch):
     assert list(session["settings"]["tasks"]) == ["digit"]
     data_form._take_task("ink", "task.ink")
     assert list(session["settings"]["tasks"]) == ["digit", "ink"]
+
+
+def test_a_setting_of_a_form_that_is_gone_changes_nothing(monkeypatch):
+    """A browser may report the loss weight of a task, or an option of a data set, that another preset has replaced."""
+    session = {"settings": {"data": {"name": "digits"}, "tasks": {"digit": {"loss_weight": 1.0}}, "optimizer": {"lr": 0.1}}}
+    monkeypatch.setattr(model_forms.st, "session_state", session)
+    options = {field.name: field for field in model_forms.describe(DigitScenes.Options)}
+    weight = next(field for field in model_forms.describe(TaskConfig) if field.name == "loss_weight")
+    session |= {"set.tasks.count.loss_weight": 2.0, "set.tasks.digit.loss_weight": 3.0, "set.data.max_digits": 4, "set.optimizer.lr": 0.2}
+    model_forms._write_back(weight, ("tasks", "count", "loss_weight"), "")
+    model_forms._write_back(options["max_digits"], ("data", "max_digits"), "digit_scenes")
+    model_forms._write_back(weight, ("tasks", "digit", "loss_weight"), "")
+    model_forms._write_back(next(field for field in model_forms.describe(OptimizerConfig) if field.name == "lr"), ("optimizer", "lr"), "")
+    assert session["settings"] == {"data": {"name": "digits"}, "tasks": {"digit": {"loss_weight": 3.0}}, "optimizer": {"lr": 0.2}}

@@ -190,7 +190,7 @@ def test_mnist_options_of_the_scenes_are_shown_with_mnist_and_what_is_fetched_is
     assert "MNIST's files" not in texts(app)
     app.selectbox(key="set.data.glyphs").set_value("mnist").run()
     assert {"Folder", "Download"} <= set(labels(app))
-    assert f"MNIST's files are not in `{tmp_path / 'MNIST' / 'raw'}` yet. The run downloads them (11 MB) when it starts." in texts(app)
+    assert f"The files are not in `{tmp_path / 'MNIST' / 'raw'}` yet. The run downloads them (11 MB) when it starts." in texts(app)
     app.text_input(key="set.data.root").set_value(str(tmp_path / "nowhere")).run()
     assert "The run downloads them" not in texts(app)  # it is a problem instead
     app.text_input(key="set.data.root").set_value("").run()

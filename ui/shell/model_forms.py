@@ -14,6 +14,8 @@ from typing import Any
 import streamlit as st
 from pydantic import BaseModel
 
+from mtl_core.config import RunConfig
+from mtl_core.config_sections import PartConfig
 from ui.shell.state import hold, read, write
 from ui.shell.words import plain
 
@@ -124,7 +126,7 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
         "key": key,
         "help": field.help or None,
         "on_change": _write_back,
-        "args": (field, path),
+        "args": (field, path, part_at(path)),
         "disabled": disabled,
         "label_visibility": "collapsed" if hide_label else "visible",
     }
@@ -185,5 +187,13 @@ def as_kept(field: Field, value: Any) -> Any:
     return value
 
 
-def _write_back(field: Field, path: tuple[str, ...]) -> None:
-    write(path, as_kept(field, st.session_state[widget_key(path)]))
+def part_at(path: tuple[str, ...]) -> str:
+    """The chosen part whose option a setting is, such as the backbone's name; empty for other settings."""
+    kind = RunConfig.model_fields[path[0]].annotation
+    return read((path[0], "name"), "") if isinstance(kind, type) and issubclass(kind, PartConfig) else ""
+
+
+def _write_back(field: Field, path: tuple[str, ...], part: str) -> None:
+    """Take a widget's value. An option of a part that is no longer chosen is not taken: the form that had it has been replaced."""
+    if part_at(path) == part:
+        write(path, as_kept(field, st.session_state[widget_key(path)]))

@@ -143,8 +143,13 @@ def read(path: tuple[str, ...], default: Any = None) -> Any:
 
 
 def write(path: tuple[str, ...], value: Any) -> None:
-    """Change one setting and leave the others."""
+    """Change one setting and leave the others. A setting of a task that is not chosen is not taken.
+
+    A browser may report a widget of a form that another preset, or a restored draft, has replaced.
+    """
     node = settings()
+    if path[0] == "tasks" and len(path) > 2 and path[1] not in node["tasks"]:
+        return
     for key in path[:-1]:
         node = node.setdefault(key, {})
     node[path[-1]] = value

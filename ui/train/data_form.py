@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import streamlit as st
 
@@ -12,8 +11,6 @@ from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.data.data_source import DataSource
 from mtl_core.data.dataset import Task, in_unit
 from mtl_core.data.preprocessing import DENOISERS
-from mtl_core.data.sources.mnist_files import MNISTFiles, mnist_root, root_problem
-from mtl_core.data.sources.published_set import StoredSet
 from mtl_core.errors import ConfigError
 from mtl_core.figures.colours import task_colours
 from mtl_core.tasks import SELF_SUPERVISED
@@ -39,25 +36,12 @@ def data_section() -> None:
         sizes = " · ".join(f"{count:,} {split}" for split, count in source.split_sizes().items())
         channels, height, width = source.image_shape()
         st.markdown(f":small[:gray[{sizes} images, {width} x {height} pixels, {'grey' if channels == 1 else 'colour'}]]")
-        folder = mnist_to_fetch(source)
-        if folder is not None:
-            st.caption(f":material/download: MNIST's files are not in `{folder}` yet. The run downloads them (11 MB) when it starts.")
-        fetch = source.to_fetch() if isinstance(source, StoredSet) else None
+        fetch = source.to_fetch()
         if fetch is not None:
             st.caption(f":material/download: The files are not in `{fetch[0]}` yet. The run downloads them ({fetch[1]:,} MB) when it starts.")
     with st.expander(_options_label(), icon=":material/photo_filter:", key="data_options"):
         _preprocessing_form()
         _partition_form()
-
-
-def mnist_to_fetch(source: DataSource) -> Path | None:
-    """The folder that a run would download MNIST's files into; None where it needs no files or they are there. Checks file names only."""
-    uses_mnist = settings()["data"]["name"] in ("mnist", "multi_mnist") or getattr(source.options, "glyphs", "") == "mnist"
-    options = cast("Any", source.options)  # those of a source that reads MNIST have both
-    if not uses_mnist or not options.download or root_problem(options.root, download=True):
-        return None
-    files = MNISTFiles(mnist_root(options.root))
-    return files.folder if files.missing() else None
 
 
 def _take_data_set() -> None:
@@ -137,7 +121,7 @@ def _made_options(name: str) -> None:
 
 
 def _take_task(name: str, key: str) -> None:
-    """Take a ticked or unticked box, unless the form no longer shows that task: a browser may report boxes of a form that a draft has replaced."""
+    """Take a ticked or unticked box, unless the form no longer shows its task (see ``state.write``)."""
     names = task_names()
     if name in names:
         state.keep_task(name, st.session_state[key], names)
