@@ -338,7 +338,7 @@ class ChangeConfig(Strict):
     @field_validator("value")
     @classmethod
     def _value_is_bounded(cls, value: float, info: ValidationInfo) -> float:
-        return _bounded(value, info)
+        return _bounded(value, info) if str(info.data.get("key")).startswith("tasks.") else value
 
 
 def _bounded(value: float, info: ValidationInfo) -> float:

@@ -1,14 +1,12 @@
 """Train: the form of a run, a sample of its data, and the Train button."""
 
-import json
-
 import streamlit as st
 
 from mtl_core.config import RunConfig
 from mtl_core.figures.colours import task_colours
 from mtl_core.run_names import run_name
 from mtl_core.runs import jobs, resume_and_fork
-from ui.drawing.network_panel import network_panel
+from ui.drawing.network_panel import network_panel, network_text
 from ui.shell.error_boundary import is_ours, run_inside_app
 from ui.shell.state import end_request, go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, wait_for
 from ui.shell.words import plain
@@ -63,7 +61,7 @@ def _side_panel() -> RunConfig | None:
         race_section(ready=config is not None and not problems and checkable)
     if config is not None:
         if not problems and torch_is_ready():
-            parameters_bar(parameter_counts(json.dumps(_network_of(config))), data_form.task_names())
+            parameters_bar(parameter_counts(network_text(config, "balancing")), data_form.task_names())
         if data_form.offered_tasks():
             sample_panel(run_store(), config)
         if not problems and jobs.warmed():
@@ -80,14 +78,6 @@ def _command(config) -> str:
     if clone_and_fork.is_fork():
         return as_fork_command(config, clone_and_fork.parent_config(), clone_and_fork.origin()["run"], clone_and_fork.origin()["epoch"])
     return as_command(config, preset_name(), "the settings above")
-
-
-def _network_of(config) -> dict:
-    """The settings that decide the network's size. Parameters are counted again only when one of these changes."""
-    values = config.to_dict()
-    kept = {key: values[key] for key in ("data", "tasks", "backbone", "sharing", "balancing")}
-    kept["tasks"] = {name: {**task, "loss_weight": 1.0} for name, task in kept["tasks"].items()}
-    return kept
 
 
 def _train_button(config, problems: list[str], checkable: bool) -> None:

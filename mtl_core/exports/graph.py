@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mtl_core.exports.tracing import ExportError
 from mtl_core.inference.predictor import Predictor
 
 TOLERANCE = 1e-4  # of the difference between an exported network and this one, as a share of the output's scale
@@ -71,6 +72,24 @@ def largest_difference(wanted: Sequence[Tensor], found: Sequence[np.ndarray]) ->
             finite = np.where(np.isfinite(one), one, 0.0)
             scale = np.sqrt(np.square(finite).mean(axis=tuple(range(1, one.ndim)), keepdims=True))
             worst = max(worst, float(np.nanmax(np.abs(one - other) / np.maximum(np.maximum(1.0, np.abs(one)), scale))))
+    return worst
+
+
+def check_outputs(graph: Graph, images: Tensor, wanted: Sequence[Tensor], found: Sequence[np.ndarray], file: str) -> float:
+    """The largest difference between an exported network's outputs and the graph's.
+
+    Args:
+        images: uint8 (n, C, H, W). wanted, found: the outputs of the graph and of the exported network for them. file: what was exported.
+
+    Raises:
+        ExportError: the difference is larger than allowed.
+    """
+    worst = largest_difference(wanted, found)
+    if worst <= TOLERANCE:
+        return worst
+    most = allowed_difference(graph, images, wanted)
+    if not worst <= most:
+        raise ExportError(f"the {file} differs from PyTorch's network by {worst:.2g}, where {most:.2g} is allowed, so it was not kept")
     return worst
 
 

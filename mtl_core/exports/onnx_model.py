@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mtl_core.exports.export_source import ExportSource
-from mtl_core.exports.tracing import ExportError, may_disturb_runs, write_in_process
+from mtl_core.exports.tracing import may_disturb_runs, write_in_process
 
 TITLE = "ONNX"
 SUMMARY = "All tasks in one file, any batch size; checked to agree with PyTorch. Runs in onnxruntime, browsers, phones."
@@ -64,25 +64,30 @@ def write_onnx(predictor: Any, path: Path) -> float:
 
 def check(predictor: Any, path: Path) -> float:
     """Compare a file with its network on batches of one and of three images. Raises ExportError beyond the tolerance."""
-    import onnxruntime
     import torch
 
-    from mtl_core.exports.graph import TOLERANCE, Graph, allowed_difference, example, largest_difference
+    from mtl_core.exports.graph import Graph, check_outputs, example
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    graph, worst, most = Graph(predictor).eval(), 0.0, 0.0
+    session = open_session(path)
+    graph, worst = Graph(predictor).eval(), 0.0
     for count in (1, 3):
         images = example(graph, predictor.image_shape, count)
         with torch.no_grad():
             wanted = graph(images)
         found = session.run(list(graph.names), {"images": images.numpy()})
-        worst = max(worst, largest_difference(wanted, [np.asarray(values) for values in found]))
-        if not worst <= TOLERANCE and not worst <= (most := max(most, allowed_difference(graph, images, wanted))):
-            raise ExportError(f"the ONNX file differs from PyTorch by {worst:.2g}, where {most:.2g} is allowed, so it was not kept")
+        worst = max(worst, check_outputs(graph, images, wanted, [np.asarray(values) for values in found], "ONNX file"))
     return worst
+
+
+def open_session(path: Path) -> Any:
+    """The session of ONNX Runtime for a file, on the processor, with as many threads as PyTorch has."""
+    import onnxruntime
+    import torch
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _about(predictor: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from mtl_core.exports.export_source import ExportSource
-from mtl_core.exports.tracing import ExportError, may_disturb_runs, write_in_process
+from mtl_core.exports.tracing import may_disturb_runs, write_in_process
 
 TITLE = "PyTorch program (torch.export)"
 SUMMARY = "A .pt2 file for torch.export.load: the same graph as the ONNX file, any batch size."
@@ -19,7 +19,7 @@ def write(source: ExportSource, folder: Path) -> None:
         return
     import torch
 
-    from mtl_core.exports.graph import TOLERANCE, Graph, allowed_difference, example, largest_difference
+    from mtl_core.exports.graph import Graph, check_outputs, example
 
     predictor = source.predictor
     graph = Graph(predictor).eval()
@@ -31,8 +31,4 @@ def write(source: ExportSource, folder: Path) -> None:
         torch.export.save(program, path)
         images = example(graph, predictor.image_shape, 3)
         found = [values.numpy() for values in program.module()(images)]
-        wanted = graph(images)
-        worst = largest_difference(wanted, found)
-        most = TOLERANCE if worst <= TOLERANCE else allowed_difference(graph, images, wanted)
-    if not worst <= most:
-        raise ExportError(f"the PyTorch program differs from the network by {worst:.2g}, where {most:.2g} is allowed, so it was not kept")
+        check_outputs(graph, images, graph(images), found, "PyTorch program")

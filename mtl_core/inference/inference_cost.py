@@ -5,8 +5,6 @@ A network for one task is taken to be what this network computes for that task a
 
 from __future__ import annotations
 
-import statistics
-import time
 import weakref
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -19,9 +17,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtl_core.inference.predictor import Predictor
-from mtl_core.training.execution import device_name, wait_for_device
+from mtl_core.inference.timing import ROUNDS, median_times
+from mtl_core.training.execution import device_name
 
-ROUNDS = 7
 MOST_IMAGES = 256  # in a batch
 
 
@@ -100,21 +98,13 @@ def measure_cost(
     tasks = list(predictor.kinds)
     works = {"": lambda: model(images), **{task: _alone(model, images, task) for task in tasks}}
     users = {"": set(tasks), **{task: {task} for task in tasks}}
-    times: dict[str, list[float]] = {name: [] for name in works}
     with torch.no_grad():
         counted = {name: (multiply_adds_of(work) / batch_size, live_bytes_of(work, model, images)) for name, work in works.items()}
-        for turn in range(rounds + 1):
-            for name, work in works.items():
-                progress(turn / (rounds + 1), f"round {turn} of {rounds}")
-                begun = time.perf_counter()
-                work()
-                wait_for_device(device)
-                if turn:
-                    times[name].append(1000 * (time.perf_counter() - begun))
+        times = median_times(works, rounds, device, progress)
     costs = {}
     for name, (adds, live) in counted.items():
         parameters = sum(tensor.numel() for group in model.groups() if group.users & users[name] for tensor in group.parameters)
-        costs[name] = Cost(parameters, adds, statistics.median(times[name]), FLOAT * parameters + live)
+        costs[name] = Cost(parameters, adds, times[name], FLOAT * parameters + live)
     alone = {task: costs[task] for task in tasks}
     return InferenceCost(costs[""], alone, batch_size, rounds, device, device_name(device), torch.get_num_threads())
 

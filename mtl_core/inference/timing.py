@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from mtl_core.inference.predictor import Predictor
 from mtl_core.training.execution import wait_for_device
 
 ROUNDS = 7
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -44,17 +46,31 @@ def time_sharing(predictor: Predictor, frame: np.ndarray, rounds: int = ROUNDS) 
         for name in predictor.kinds:
             model.heads[name](model.features(images, [name])[name])
 
-    times: dict[str, list[float]] = {"shared": [], "apart": []}
+    times = median_times({"shared": shared, "apart": apart}, rounds, predictor.device)
+    return SharingTimes(
+        times["shared"], times["apart"], rounds, predictor.device, len(predictor.kinds), "backbone" if model.has_shared_features else "network"
+    )
+
+
+def median_times(
+    works: Mapping[Name, Callable[[], Any]], rounds: int, device: str, progress: Callable[[float, str], None] = lambda share, text: None
+) -> dict[Name, float]:
+    """Median milliseconds of each work. The works take turns, after one pass of each to warm up.
+
+    Args:
+        progress: called with the share that is done and what is done; an error that it raises ends the measurement.
+    """
+    times: dict[Name, list[float]] = {name: [] for name in works}
     for turn in range(rounds + 1):
-        for name, work in (("shared", shared), ("apart", apart)):
-            seconds = _timed(work, predictor.device)
+        for name, work in works.items():
+            progress(turn / (rounds + 1), f"round {turn} of {rounds}")
+            seconds = _timed(work, device)
             if turn:
                 times[name].append(1000 * seconds)
-    shared_ms, apart_ms = (statistics.median(times[name]) for name in ("shared", "apart"))
-    return SharingTimes(shared_ms, apart_ms, rounds, predictor.device, len(predictor.kinds), "backbone" if model.has_shared_features else "network")
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
-def _timed(work: Callable[[], None], device: str) -> float:
+def _timed(work: Callable[[], Any], device: str) -> float:
     start = time.perf_counter()
     work()
     wait_for_device(device)

@@ -30,7 +30,7 @@ from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import read_only
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
-from mtl_core.settings import EXECUTORS, process_environment
+from mtl_core.settings import EXECUTORS
 
 __all__ = ["EXECUTORS", "execute", "executor_of", "queue_problem", "resolve_device", "start_worker", "submit", "warm_up", "warmed"]
 
@@ -219,7 +219,7 @@ def _start_process(store: RunStore, run: Run, device: str, wake: threading.Event
         return
     if claims.is_busy(store, device):
         return
-    environment = process_environment(store.home)
+    environment = settings.process_environment(store.home)
     command = [sys.executable, "-m", "mtl_core", "work", run.id]
     killed_before = free_memory.kills()
     stop_at_exit()

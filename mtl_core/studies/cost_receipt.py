@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,16 +12,16 @@ import numpy as np
 import torch
 
 from mtl_core.errors import NotPossibleError
-from mtl_core.exports.onnx_model import write_onnx
+from mtl_core.exports.onnx_model import open_session, write_onnx
 from mtl_core.exports.tracing import ExportError
 from mtl_core.inference.inference_cost import FLOAT, live_bytes_of, multiply_adds_of
 from mtl_core.inference.loading import find_model
 from mtl_core.inference.predictor import Predictor
+from mtl_core.inference.timing import median_times
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer
-from mtl_core.studies.study import Study
-from mtl_core.training.execution import device_name, wait_for_device
+from mtl_core.training.execution import device_name
 
 BATCHES = (1, 32)  # images
 ROUNDS = 15
@@ -88,18 +86,15 @@ class CostReceipt:
         return {**asdict(self), "all_apart": asdict(self.all_apart())}
 
 
-def is_measurable(study: Study) -> bool:
-    """Whether the study compares one network with several: its first comparison has more than one baseline cell."""
-    return bool(study.comparisons) and len(set(study.comparisons[0].baselines.values())) > 1
-
-
 def measure_receipt(store: RunStore, answer: Answer, progress: Told = lambda share, text: None) -> CostReceipt:
     """Measure the networks of the first seed of which every run has finished, on this machine's processor, in turn.
 
     Raises:
         NotPossibleError: the study compares single networks, or no seed has all of its runs.
     """
-    cells = _cells_of(answer.study)
+    cells = answer.study.compared_networks
+    if not cells:
+        raise NotPossibleError("the study compares single networks; only one that compares a network with several others has such costs")
     seed = next((seed for seed in answer.study.seeds if all(answer.statuses.get((cell, seed)) == RunStatus.FINISHED for cell in cells)), None)
     if seed is None:
         raise NotPossibleError("no seed of the study has finished in every network; wait until one has")
@@ -114,20 +109,13 @@ def measure_receipt(store: RunStore, answer: Answer, progress: Told = lambda sha
         sessions, missing = _sessions(predictors, Path(folder))
         works = {("torch", cell, batch): _pass(predictor, batch) for cell, predictor in predictors.items() for batch in BATCHES}
         works |= {("onnx", cell, batch): _run(session, predictors[cell], batch) for cell, session in sessions.items() for batch in BATCHES}
-        times = _timed(works, progress)
+        with torch.no_grad():
+            times = median_times(works, ROUNDS, "cpu", lambda share, text: progress(0.5 + share / 2, text))
     for cell in cells:
         by_kind = {kind: {batch: times[kind, cell, batch] for batch in BATCHES if (kind, cell, batch) in times} for kind in ("torch", "onnx")}
         found[cell] = replace(found[cell], torch_ms=by_kind["torch"], onnx_ms=by_kind["onnx"])
     shared, *apart = (found[cell] for cell in cells)
     return CostReceipt(shared, tuple(apart), seed, device_name("cpu"), torch.get_num_threads(), missing)
-
-
-def _cells_of(study: Study) -> list[str]:
-    """The key of the shared network's cell, and those of its baselines."""
-    if not is_measurable(study):
-        raise NotPossibleError("the study compares single networks; only one that compares a network with several others has such costs")
-    comparison = study.comparisons[0]
-    return [comparison.cell, *dict.fromkeys(comparison.baselines.values())]
 
 
 def _counted(predictor: Predictor, label: str) -> NetworkCost:
@@ -146,16 +134,11 @@ def _pass(predictor: Predictor, batch: int) -> Callable[[], Any]:
 def _sessions(predictors: Mapping[str, Predictor], folder: Path) -> tuple[dict[str, Any], str]:
     """Cell -> session of ONNX Runtime for every network, or none and the reason."""
     try:
-        import onnxruntime
-
         sessions = {}
         for number, (cell, predictor) in enumerate(predictors.items()):
             path = folder / f"{number}.onnx"
             write_onnx(predictor, path)
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = torch.get_num_threads()
-            options.log_severity_level = 3
-            sessions[cell] = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            sessions[cell] = open_session(path)
     except ModuleNotFoundError as error:
         return {}, f"'{error.name}' is not installed; pip install -r requirements-export.txt installs ONNX Runtime"
     except ExportError as error:
@@ -166,18 +149,3 @@ def _sessions(predictors: Mapping[str, Predictor], folder: Path) -> tuple[dict[s
 def _run(session: Any, predictor: Predictor, batch: int) -> Callable[[], Any]:
     images = np.zeros((batch, *predictor.image_shape), np.uint8)
     return lambda: session.run(None, {"images": images})
-
-
-def _timed(works: Mapping[tuple[str, str, int], Callable[[], Any]], progress: Told) -> dict[tuple[str, str, int], float]:
-    """Median milliseconds of each, taken in turn after one pass to warm up."""
-    times: dict[tuple[str, str, int], list[float]] = {name: [] for name in works}
-    with torch.no_grad():
-        for turn in range(ROUNDS + 1):
-            progress(0.5 + turn / (2 * ROUNDS + 2), f"round {turn} of {ROUNDS}")
-            for name, work in works.items():
-                begun = time.perf_counter()
-                work()
-                wait_for_device("cpu")
-                if turn:
-                    times[name].append(1000 * (time.perf_counter() - begun))
-    return {name: statistics.median(values) for name, values in times.items()}

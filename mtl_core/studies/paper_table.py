@@ -97,10 +97,10 @@ def to_latex(answer: Answer) -> str:
 
 def heading(metric: TaskMetric) -> str:
     """``digit: Accuracy ↑`` or ``slant: MAE (degrees) ↓``."""
-    return f"{metric.task}: {metric_words(metric)}"
+    return f"{metric.task}: {metric_title(metric)}"
 
 
-def metric_words(metric: TaskMetric) -> str:
+def metric_title(metric: TaskMetric) -> str:
     """``Accuracy ↑`` or ``MAE (degrees) ↓``."""
     unit = f" ({metric.unit})" if metric.unit else ""
     return f"{metric.title}{unit} {'↑' if metric.higher_is_better else '↓'}"

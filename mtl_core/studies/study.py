@@ -75,6 +75,15 @@ class Study:
     def comparisons(self) -> list[Comparison]:
         return self.part.comparisons(self.base, self.options, self.cells)
 
+    @property
+    def compared_networks(self) -> list[str]:
+        """The cell of the first comparison and its baselines, if it compares one network with several; else empty."""
+        if not self.comparisons:
+            return []
+        first = self.comparisons[0]
+        baselines = list(dict.fromkeys(first.baselines.values()))
+        return [first.cell, *baselines] if len(baselines) > 1 else []
+
     def config_of(self, cell: Cell, seed: int) -> RunConfig:
         """The config of one run."""
         name = f"{cell.label} · seed {seed} · {self.title}"  # what differs first, because lists cut off the end

@@ -10,7 +10,7 @@ from typing import Any
 from mtl_core.html_pages import render
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer, Line
-from mtl_core.studies.paper_table import heading, metric_words, number
+from mtl_core.studies.paper_table import heading, metric_title, number
 from mtl_core.studies.verdict import LEAST_SEEDS, Word
 
 INTERVALS = {"t": "Student's t interval", "bca": "BCa bootstrap interval"}
@@ -78,7 +78,7 @@ def _verdict_row(line: Line) -> dict[str, str]:
     said = line.verdict
     row = {"label": line.label, "task": line.task or "overall", "metric": "mean relative gain over the tasks ↑", "baseline": "–", "value": "–"}
     if line.metric:
-        row["metric"] = metric_words(line.metric)
+        row["metric"] = metric_title(line.metric)
         if said:
             row |= {"baseline": f"{line.baseline:.4g}", "value": f"{line.value:.4g}"}
     if said is None:

@@ -12,7 +12,7 @@ from mtl_core.runs.store import open_store
 from mtl_core.studies import cost_receipt
 from mtl_core.studies import study_actions as studies
 from mtl_core.studies.answer import answer_of
-from mtl_core.studies.cost_receipt import BATCHES, is_measurable, measure_receipt
+from mtl_core.studies.cost_receipt import BATCHES, measure_receipt
 from mtl_core.training.checkpoint_files import find_checkpoint
 
 CONFIG = {
@@ -83,7 +83,7 @@ def test_what_cannot_be_measured_is_refused_in_words(store, base):
     with pytest.raises(NotPossibleError, match="no seed of the study has finished"):
         measure_receipt(store, answer_of(store, made))
     methods = studies.create(store, studies.draft("methods", base, {"options": {"methods": ["pcgrad"], "sweep": 0}}, range(2)))
-    assert not is_measurable(methods)
+    assert methods.compared_networks == []
     with pytest.raises(NotPossibleError, match="compares single networks"):
         measure_receipt(store, answer_of(store, methods))
 

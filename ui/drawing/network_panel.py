@@ -54,13 +54,17 @@ def drawing_job(config: RunConfig) -> dict[str, Any]:
     return _JOBS.state_of(key) or _JOBS.start(key, lambda progress, cancelled: _parts(config))
 
 
-def network_text(config: RunConfig) -> str:
-    """The settings that decide what the drawing shows. While they are the same, it is not made again."""
+def network_text(config: RunConfig, *more: str) -> str:
+    """The settings that decide what a network is made of, as JSON. While they are the same, it is not measured again.
+
+    Args:
+        more: further keys of the config that count.
+    """
     values = config.to_dict()
-    kept = {key: values[key] for key in ("data", "tasks", "backbone", "sharing")}
+    kept = {key: values[key] for key in ("data", "tasks", "backbone", "sharing", *more)}
     kept["tasks"] = {name: {**task, "loss_weight": 1.0} for name, task in kept["tasks"].items()}
     kept["backbone"] = {**kept["backbone"], "weights": "none", "weights_file": "", "weights_run": ""}
-    return json.dumps(kept, sort_keys=True)
+    return json.dumps(kept)
 
 
 def _parts(config: RunConfig) -> Any:

@@ -148,7 +148,7 @@ def write(path: tuple[str, ...], value: Any) -> None:
     A browser may report a widget of a form that another preset, or a restored draft, has replaced.
     """
     node = settings()
-    if path[0] == "tasks" and len(path) > 2 and path[1] not in node["tasks"]:
+    if path[0] == "tasks" and path[2:] and path[1] not in node["tasks"]:
         return
     for key in path[:-1]:
         node = node.setdefault(key, {})

@@ -18,10 +18,10 @@ from ui.shell.state import run_store
 def cost(answer: Answer) -> None:
     """Draw the button, the progress, and the receipt. Nothing where the study compares single networks."""
     study = answer.study
-    if not study.comparisons or len(set(study.comparisons[0].baselines.values())) < 2:
+    cells = study.compared_networks
+    if not cells:
         return
     st.subheader("Cost", anchor=False)
-    cells = [study.comparisons[0].cell, *set(study.comparisons[0].baselines.values())]
     if not any(all(answer.statuses.get((cell, seed)) == RunStatus.FINISHED for cell in cells) for seed in study.seeds):
         st.caption("The networks can be measured when one seed has finished in all of them.")
         return

@@ -19,7 +19,6 @@ from mtl_core.errors import NotPossibleError
 from mtl_core.runs.process_identity import Owner, process_lives, this_process
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.store import RunStore
-from mtl_core.settings import process_environment
 
 LEAST_SECONDS = 0.3  # between two progress writes
 NICENESS = 10  # training and pages come first
@@ -59,7 +58,7 @@ def start(store: RunStore, run_id: str, splits: list[str], checkpoint: str = "be
     folder = store.folder(run_id)
     if (running := state(folder)) and running["state"] == "running":
         raise NotPossibleError(f"run {run_id} is being evaluated already ({running['text']}); wait for it, or end it first")
-    environment = process_environment(store.home)
+    environment = settings.process_environment(store.home)
     command = [sys.executable, "-m", "mtl_core", "evaluate", run_id, "--checkpoint", checkpoint, "--background", "--json"]
     command += [argument for split in splits for argument in ("--split", split)]
     nothing = subprocess.DEVNULL

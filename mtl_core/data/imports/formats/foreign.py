@@ -62,11 +62,10 @@ JSON_FORMATS: tuple[tuple[str, str, Callable[[Head], bool]], ...] = (  # name, a
         "write its pictures and labels out as files: for number, example in enumerate(tfds.as_numpy(tfds.load(...))) save example['image'] as PNG",
         lambda h: "fileFormat" in h.keys or str(h.keys.get("type", "")).startswith("tensorflow_datasets"),
     ),
-    ("nnU-Net", "its volumes are not read; export slices as 16-bit PNG and their masks as PNG of class numbers", lambda h: "channel_names" in h.keys),
     (
         "nnU-Net",
         "its volumes are not read; export slices as 16-bit PNG and their masks as PNG of class numbers",
-        lambda h: {"modality", "training"} <= set(h.keys),
+        lambda h: "channel_names" in h.keys or {"modality", "training"} <= set(h.keys),
     ),
     (
         "Mapillary polygons",
