@@ -8,6 +8,7 @@ from mtl_core.run_names import run_name
 from mtl_core.runs import jobs, resume_and_fork
 from ui.drawing.network_panel import network_panel, network_text
 from ui.shell.error_boundary import is_ours, run_inside_app
+from ui.shell.form_editions import form_key
 from ui.shell.state import end_request, go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, wait_for
 from ui.shell.words import plain
 from ui.train import clone_and_fork, data_form, strategy_form, train_form
@@ -17,6 +18,8 @@ from ui.train.preflight_panel import preflight_panel
 from ui.train.preset_changes import as_command, as_fork_command
 from ui.train.race_form import race_section
 from ui.train.sample_preview import parameter_counts, parameters_bar, sample_panel
+
+NAME = "set.name"  # of the field, see ``form_key``
 
 
 def main() -> None:
@@ -85,10 +88,11 @@ def _train_button(config, problems: list[str], checkable: bool) -> None:
     st.text_input(
         "Name of the run",
         settings()["name"],
-        key="set.name",
+        key=form_key(NAME),
         placeholder=(config.name or run_name(config).title) if config else "",
         max_chars=120,
         on_change=_take_name,
+        args=(form_key(NAME),),
         help="Optional. An empty field takes the name shown in it, which is made from the settings.",
     )
     off = config is None or bool(problems) or not checkable
@@ -137,11 +141,12 @@ def _start_run(config, request: str):
     return run
 
 
-def _take_name() -> None:
-    settings()["name"] = st.session_state["set.name"]
+def _take_name(key: str) -> None:
+    if key == form_key(NAME):
+        settings()["name"] = st.session_state[key]
 
 
 run_inside_app()
 clone_and_fork.take_origin()
-hold("set.name", settings()["name"])
+hold(form_key(NAME), settings()["name"])
 main()

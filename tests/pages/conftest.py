@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import ElementList
 
 from mtl_core.config import RunConfig
 from mtl_core.data.prepare import prepare
@@ -112,6 +113,19 @@ def store(tmp_path, monkeypatch):
     st.cache_resource.clear()
     st.cache_data.clear()
     return open_store()
+
+
+@pytest.fixture(autouse=True)
+def _keys_without_editions(monkeypatch):
+    """Tests name the form's widgets without the part and the edition in their keys (see ``ui.shell.form_editions``)."""
+
+    def find(widgets, key):
+        for widget in widgets:
+            if key in (widget.key, str(widget.key).partition("@")[0]):
+                return widget
+        raise KeyError(key)
+
+    monkeypatch.setattr(ElementList, "__call__", find)
 
 
 @pytest.fixture(autouse=True)

@@ -129,9 +129,14 @@ def test_a_setting_of_a_form_that_is_gone_changes_nothing(monkeypatch):
     monkeypatch.setattr(model_forms.st, "session_state", session)
     options = {field.name: field for field in model_forms.describe(DigitScenes.Options)}
     weight = next(field for field in model_forms.describe(TaskConfig) if field.name == "loss_weight")
-    session |= {"set.tasks.count.loss_weight": 2.0, "set.tasks.digit.loss_weight": 3.0, "set.data.max_digits": 4, "set.optimizer.lr": 0.2}
-    model_forms._write_back(weight, ("tasks", "count", "loss_weight"), "")
-    model_forms._write_back(options["max_digits"], ("data", "max_digits"), "digit_scenes")
-    model_forms._write_back(weight, ("tasks", "digit", "loss_weight"), "")
-    model_forms._write_back(next(field for field in model_forms.describe(OptimizerConfig) if field.name == "lr"), ("optimizer", "lr"), "")
+    rate = next(field for field in model_forms.describe(OptimizerConfig) if field.name == "lr")
+    reports = [
+        (weight, ("tasks", "count", "loss_weight"), "set.tasks.count.loss_weight", 2.0),
+        (options["max_digits"], ("data", "max_digits"), "set.data.max_digits@digit_scenes", 4),
+        (weight, ("tasks", "digit", "loss_weight"), "set.tasks.digit.loss_weight", 3.0),
+        (rate, ("optimizer", "lr"), "set.optimizer.lr", 0.2),
+    ]
+    for field, path, key, value in reports:
+        session[key] = value
+        model_forms._write_back(field, path, key)
     assert session["settings"] == {"data": {"name": "digits"}, "tasks": {"digit": {"loss_weight": 3.0}}, "optimizer": {"lr": 0.2}}

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
+from ui.shell.form_editions import form_key
 from ui.shell.state import hold, read, write
 from ui.shell.words import plain
 
@@ -126,7 +127,7 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
         "key": key,
         "help": field.help or None,
         "on_change": _write_back,
-        "args": (field, path, part_at(path)),
+        "args": (field, path, key),
         "disabled": disabled,
         "label_visibility": "collapsed" if hide_label else "visible",
     }
@@ -162,8 +163,15 @@ def number_step(field: Field) -> float:
 
 
 def widget_key(path: tuple[str, ...]) -> str:
-    """Key of a setting's widget."""
-    return "set." + ".".join(path)
+    """Key of a setting's widget in the form as it is now. Parts can have options of the same name, so an option's key names its part."""
+    part = part_at(path)
+    return form_key("set." + ".".join(path) + (f"@{part}" if part else ""))
+
+
+def part_at(path: tuple[str, ...]) -> str:
+    """The chosen part whose option a setting is, such as the backbone's name; empty for other settings."""
+    kind = RunConfig.model_fields[path[0]].annotation
+    return read((path[0], "name"), "") if isinstance(kind, type) and issubclass(kind, PartConfig) else ""
 
 
 def as_shown(field: Field, value: Any) -> Any:
@@ -187,13 +195,8 @@ def as_kept(field: Field, value: Any) -> Any:
     return value
 
 
-def part_at(path: tuple[str, ...]) -> str:
-    """The chosen part whose option a setting is, such as the backbone's name; empty for other settings."""
-    kind = RunConfig.model_fields[path[0]].annotation
-    return read((path[0], "name"), "") if isinstance(kind, type) and issubclass(kind, PartConfig) else ""
-
-
-def _write_back(field: Field, path: tuple[str, ...], part: str) -> None:
-    """Take a widget's value. An option of a part that is no longer chosen is not taken: the form that had it has been replaced."""
-    if part_at(path) == part:
-        write(path, as_kept(field, st.session_state[widget_key(path)]))
+def _write_back(field: Field, path: tuple[str, ...], key: str) -> None:
+    """Take a widget's value, unless the form has been replaced since, or the value is the one that was shown."""
+    value = as_kept(field, st.session_state[key])
+    if key == widget_key(path) and as_shown(field, value) != as_shown(field, read(path, field.default)):
+        write(path, value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
 import streamlit as st
@@ -22,6 +22,7 @@ from mtl_core.runs.store import RunStore, open_store
 from mtl_core.settings import home as home_folder
 from mtl_core.settings import problems, remarks
 from ui.shell.error_boundary import is_ours
+from ui.shell.form_editions import begin_edition
 
 _log = logging.getLogger(__name__)
 MISSING = object()
@@ -120,10 +121,21 @@ def preset_name() -> str:
     return st.session_state["settings_preset"]
 
 
-def choose_preset(name: str) -> None:
-    """Replace all settings by a preset's."""
-    st.session_state["settings"] = nameless(presets()[name].config.to_dict())
-    st.session_state["settings_preset"] = name
+def choose_preset(name: str, kept: Sequence[str] = ()) -> None:
+    """Replace all settings by a preset's.
+
+    Args:
+        kept: widgets that the viewer has just used (see ``begin_edition``).
+    """
+    replace_settings(nameless(presets()[name].config.to_dict()), name, kept)
+
+
+def replace_settings(values: dict[str, Any], preset: str, kept: Sequence[str] = ()) -> None:
+    """Replace all settings, and the preset that they are based on."""
+    if "settings" in st.session_state:
+        begin_edition(kept)
+    st.session_state["settings"] = values
+    st.session_state["settings_preset"] = preset
     st.session_state["tasks_put_aside"] = {}
 
 
@@ -161,13 +173,15 @@ def choose_part(path: tuple[str, ...], name: str) -> None:
 
 
 def keep_task(name: str, chosen: bool, order: list[str]) -> None:
-    """Add or remove a task. The settings of a removed task are kept and restored with it."""
+    """Add or remove a task; one that is chosen already stays as it is. The settings of a removed task are kept and restored with it."""
     tasks, aside = settings()["tasks"], st.session_state.setdefault("tasks_put_aside", {})
+    if chosen == (name in tasks):
+        return
     if chosen:
         tasks[name] = aside.pop(name, {"loss_weight": 1.0})
         place = {task: index for index, task in enumerate(order)}
         settings()["tasks"] = dict(sorted(tasks.items(), key=lambda item: place.get(item[0], len(place))))
-    elif name in tasks:
+    else:
         aside[name] = tasks.pop(name)
         settings()["changes"] = [change for change in settings().get("changes", []) if not change["key"].startswith(f"tasks.{name}.")]
 

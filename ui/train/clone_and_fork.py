@@ -15,6 +15,7 @@ from mtl_core.config import RunConfig
 from mtl_core.runs import resume_and_fork
 from ui.shell import state, words
 from ui.shell.error_boundary import is_ours
+from ui.shell.form_editions import begin_edition, form_key
 from ui.shell.state import hold, run_store, settings, write
 from ui.train.preset_changes import changes_in_words, nearest_preset
 
@@ -90,9 +91,7 @@ def _apply_origin(kind: str, run_id: str, epoch: str, changes: list[str]) -> Non
     if not origin():
         settings()
         st.session_state["before_origin"] = {key: st.session_state[key] for key in REPLACED}
-    st.session_state["settings"] = state.nameless(config.to_dict())
-    st.session_state["settings_preset"] = nearest_preset(config)
-    st.session_state["tasks_put_aside"] = {}
+    state.replace_settings(state.nameless(config.to_dict()), nearest_preset(config))
     st.session_state["origin"] = {"kind": kind, "run": run.id, "name": run.name, "epoch": chosen}
     _leave_some_epochs(run.epochs)
 
@@ -118,6 +117,7 @@ def restore_settings() -> None:
     """End the fork or clone and restore the settings that it replaced."""
     before = st.session_state.pop("before_origin", None) or {}
     st.session_state.pop("origin", None)
+    begin_edition()
     for key, value in before.items():
         st.session_state[key] = value
     for key in ("fork", "epoch"):
@@ -155,16 +155,18 @@ def _fork_banner() -> None:
     kept = resume_and_fork.forkable(run_store(), origin()["run"])
     labels = {checkpoint.epoch: _epoch_label(checkpoint) for checkpoint in kept}
     labels.setdefault(origin()["epoch"], f"epoch {origin()['epoch']}")
-    hold("fork.epoch", origin()["epoch"])
+    key = form_key("fork.epoch")
+    hold(key, origin()["epoch"])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/fork_right: Fork of **{words.plain(origin()['name'])}** after", width="content")
         st.selectbox(
             "Epoch",
             list(labels),
             list(labels).index(origin()["epoch"]),
-            key="fork.epoch",
+            key=key,
             format_func=labels.__getitem__,
             on_change=_take_epoch,
+            args=(key,),
             label_visibility="collapsed",
             width=190,
         )
@@ -180,9 +182,11 @@ def _epoch_label(checkpoint: Any) -> str:
     return f"epoch {checkpoint.epoch}" + (f" ({', '.join(marks)})" if marks else "")
 
 
-def _take_epoch() -> None:
+def _take_epoch(key: str) -> None:
+    if key != form_key("fork.epoch") or st.session_state[key] == origin()["epoch"]:
+        return
     before = parent_config().to_dict()
-    st.session_state["origin"] = {**origin(), "epoch": st.session_state["fork.epoch"]}
+    st.session_state["origin"] = {**origin(), "epoch": st.session_state[key]}
     st.query_params["epoch"] = str(origin()["epoch"])
     _is_new(["fork", origin()["run"], str(origin()["epoch"])])  # marked as seen, so that it does not reset the form
     _follow_parent(before, parent_config().to_dict())

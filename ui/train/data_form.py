@@ -16,6 +16,7 @@ from mtl_core.figures.colours import task_colours
 from mtl_core.tasks import SELF_SUPERVISED
 from ui.shell import state
 from ui.shell.element_keys import element_key
+from ui.shell.form_editions import form_key
 from ui.shell.model_forms import describe, draw_field, options_form, widget_key
 from ui.shell.server_paths import path_problems
 from ui.shell.state import hold, read, settings, write
@@ -121,15 +122,15 @@ def _made_options(name: str) -> None:
 
 
 def _take_task(name: str, key: str) -> None:
-    """Take a ticked or unticked box, unless the form no longer shows its task (see ``state.write``)."""
+    """Take a ticked or unticked box, unless the form has been replaced since."""
     names = task_names()
-    if name in names:
+    if key == form_key(f"task.{name}") and name in names:
         state.keep_task(name, st.session_state[key], names)
 
 
 def _task_row(name: str, task: Task | None, loss_weight: Any, made: bool = False) -> None:
     check, what, number = st.columns([3, 5, 3], vertical_alignment="center")
-    key = f"task.{name}"
+    key = form_key(f"task.{name}")
     chosen = name in settings()["tasks"]
     hold(key, chosen)
     check.checkbox(name, chosen, key=key, on_change=_take_task, args=(name, key))
@@ -216,15 +217,20 @@ def _among_note() -> None:
 def _fraction_slider(name: str) -> None:
     path = ("tasks", name, "label_fraction")
     key = widget_key(path)
-    hold(key, max(1, round(100 * float(read(path, 1.0)))))
+    shown = hold(key, max(1, round(100 * float(read(path, 1.0)))))
+
+    def take() -> None:
+        if key == widget_key(path) and st.session_state[key] != shown:
+            write(path, st.session_state[key] / 100)
+
     field = next(field for field in describe(TaskConfig) if field.name == "label_fraction")
     st.slider(
         plain(name),
         1,
         100,
-        st.session_state[key],
+        shown,
         key=key,
         format="%d %%",
         help=field.help,
-        on_change=lambda: write(path, st.session_state[key] / 100),
+        on_change=take,
     )

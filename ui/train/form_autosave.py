@@ -46,8 +46,7 @@ def _restore_draft() -> None:
     st.session_state["draft_known"] = True
     draft = _usable(found)
     if draft is not None:
-        state.choose_preset(draft["preset"])
-        st.session_state["settings"] = draft["settings"]
+        state.replace_settings(draft["settings"], draft["preset"])
 
 
 def _usable(text: str) -> dict[str, Any] | None:

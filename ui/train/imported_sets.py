@@ -9,10 +9,12 @@ import streamlit as st
 
 from mtl_core.data.imports import ImportedSet, imported
 from ui.shell import words
+from ui.shell.form_editions import form_key
 from ui.shell.state import hold, read, run_store, write
 
 IMPORTED = "imported"  # name of the data source of all imported sets
 _PATH = ("data", "set")
+_KEY = "set.data.set"
 
 
 def take_newest() -> None:
@@ -66,11 +68,11 @@ def imported_chooser(changed: Callable[[], None]) -> None:
         )
         return
     names = [*known, *([current] if current and current not in known else [])]
-    key = "set.data.set"
+    key = form_key(_KEY)
     hold(key, current or None)
 
     def take() -> None:
-        if st.session_state[key] not in (None, read(_PATH, "")):
+        if key == form_key(_KEY) and st.session_state[key] not in (None, read(_PATH, "")):
             write(_PATH, st.session_state[key])
             changed()
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from mtl_core.registry import Registry
 from ui.shell import state
+from ui.shell.form_editions import form_key
 from ui.shell.model_forms import options_form
 from ui.shell.state import hold, read, torch_is_ready
 
@@ -49,9 +50,8 @@ def part_chooser(
     path = tuple(key.split("."))
     current = read((*path, "name"), default)
     names = list(dict.fromkeys([*(name for name in first if name in registry), *registry, current]))
-    widget = (
-        f"set.{key}.name.{'titled' if loadable else 'named'}"  # a key of its own: with the same key the box would keep the plain name as its text
-    )
+    base = f"set.{key}.name.{'titled' if loadable else 'named'}"  # a key of its own: with the same key the box would keep the plain name as its text
+    widget = form_key(base)
     hold(widget, current)
 
     def title(name: str) -> str:
@@ -59,8 +59,8 @@ def part_chooser(
         return f"{text} · start here" if name in first else text
 
     def take() -> None:
-        if st.session_state[widget] == read((*path, "name")):
-            return  # the browser sent the same value again, for example after the labels changed
+        if widget != form_key(base) or st.session_state[widget] == read((*path, "name"), default):
+            return  # the form has been replaced, or the browser sent the same value again, for example after the labels changed
         state.choose_part(path, st.session_state[widget])
         if changed:
             changed()

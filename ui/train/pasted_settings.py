@@ -16,6 +16,7 @@ from mtl_core.errors import ConfigError, Problem
 from mtl_core.plain_yaml import read_yaml
 from mtl_core.registry import Registry, validated
 from mtl_core.sharing import SHARING_SCHEMES
+from ui.shell import state
 from ui.shell.words import plain
 
 
@@ -40,7 +41,7 @@ def _take_yaml() -> None:
     if found:
         st.session_state["yaml_problems"] = [plain(str(problem)) for problem in found]
     else:
-        st.session_state["settings"] = RunConfig.from_yaml(text).to_dict()
+        state.replace_settings(RunConfig.from_yaml(text).to_dict(), state.preset_name())
 
 
 def _problems_of_yaml(text: str) -> list[Problem]:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from mtl_core.config_sections import OptimizerConfig, TaskConfig
 from mtl_core.training import JOINT, UPDATES
+from ui.shell.form_editions import form_key
 from ui.shell.model_forms import describe, draw_field, options_form
 from ui.shell.state import hold, read, settings, write
 from ui.shell.words import plain
@@ -30,14 +31,19 @@ def _task(name: str, fields: dict[str, Any]) -> None:
     title, own, frozen, *epochs = st.columns([3, 3, 2, 2, 2], vertical_alignment="bottom")
     title.markdown(f"{plain(name)}")
     path = ("tasks", name, "optimizer")
-    key = f"own_optimizer.{name}"
+    key = form_key(f"own_optimizer.{name}")
     hold(key, read(path) is not None)
+
+    def take() -> None:
+        if key == form_key(f"own_optimizer.{name}") and st.session_state[key] != (read(path) is not None):
+            write(path, OptimizerConfig(**settings()["optimizer"]).model_dump() if st.session_state[key] else None)
+
     own.toggle(
         "Own optimizer",
         st.session_state[key],
         key=key,
         help=fields["optimizer"].help if "optimizer" in fields else "An optimizer with its own learning rate, for this task's own parameters.",
-        on_change=lambda: write(path, OptimizerConfig(**settings()["optimizer"]).model_dump() if st.session_state[key] else None),
+        on_change=take,
     )
     with frozen:
         draw_field(fields["frozen"], ("tasks", name, "frozen"), "Frozen")

@@ -20,6 +20,7 @@ from mtl_core.registry import Registry, validated
 from mtl_core.sharing import SHARING_SCHEMES
 from ui.shell import state
 from ui.shell.error_boundary import is_ours
+from ui.shell.form_editions import form_key
 from ui.shell.model_forms import PROBLEMS, describe, draw_field, options_form
 from ui.shell.server_paths import path_problems, weights_path_problems
 from ui.shell.state import hold, read, run_store, settings, write
@@ -39,14 +40,16 @@ def preset_section() -> None:
     now, before = state.nameless(settings()), state.nameless(preset.config.to_dict())
     still_holds = {**now, "seed": before["seed"]} == before
     lit = preset.name if still_holds else None  # unlit, its description no longer applies and a click on it restores it
-    hold("preset", lit)
+    key = form_key("preset")
+    hold(key, lit)
     st.pills(
         "Preset",
         list(presets),
         default=lit,
-        key="preset",
+        key=key,
         format_func=lambda name: presets[name].title,
         on_change=_take_preset,
+        args=(key, lit),
         label_visibility="collapsed",
         wrap=True,
     )
@@ -59,10 +62,11 @@ def preset_section() -> None:
             st.button("Back to the preset", key="reset", type="tertiary", on_click=state.choose_preset, args=(preset.name,))
 
 
-def _take_preset() -> None:
+def _take_preset(key: str, lit: str | None) -> None:
     """Take the clicked preset. A click on the lit preset deselects it and changes nothing; 'Back to the preset' undoes changes."""
-    if st.session_state["preset"]:
-        state.choose_preset(st.session_state["preset"])
+    chosen = st.session_state[key]
+    if key == form_key("preset") and chosen and chosen != lit:
+        state.choose_preset(chosen, kept=("preset",))
 
 
 def fixed_section() -> None:
@@ -214,20 +218,24 @@ def _select_by() -> None:
     chosen = [name for name in read(("select_by",), []) if name in tasks]
     if chosen != read(("select_by",), []):  # a task was removed since
         write(("select_by",), chosen)
-    hold("select_by", chosen)
+    key = form_key("select_by")
+    hold(key, chosen)
     st.multiselect(
         "Tasks that choose the best checkpoint",
         tasks,
         chosen,
-        key="select_by",
+        key=key,
         help=about,
         placeholder="The supervised tasks",
         on_change=_take_select_by,
+        args=(key,),
     )
 
 
-def _take_select_by() -> None:
-    write(("select_by",), list(st.session_state["select_by"]))
+def _take_select_by(key: str) -> None:
+    chosen = list(st.session_state[key])
+    if key == form_key("select_by") and chosen != read(("select_by",), []):
+        write(("select_by",), chosen)
 
 
 EXECUTOR_TITLES = {"thread": "In this server", "process": "In a process of its own"}

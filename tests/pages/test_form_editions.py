@@ -1,0 +1,80 @@
+"""A browser may report a widget that nobody has changed, or one of a form that has been replaced: neither changes a setting."""
+
+import copy
+
+import pytest
+from streamlit.runtime.state.session_state import SessionState
+
+from mtl_core.errors import DataError
+from mtl_core.presets import load_presets
+
+PRESETS = [preset.name for preset in load_presets()]
+QUICK = "digits-quick"
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    def refuse(*_):
+        raise DataError("no pictures in this test")
+
+    monkeypatch.setattr("ui.train.sample_preview.prepare", refuse)
+
+
+@pytest.fixture
+def report_all(monkeypatch):
+    """Run the page as after a script run that was interrupted: Streamlit knows no former values then and calls every widget's ``on_change``."""
+
+    def run(app):
+        with monkeypatch.context() as patch:
+            patch.setattr(SessionState, "_widget_changed", lambda state, key: not _is_click(state, key))
+            app.run()
+
+    return run
+
+
+def _is_click(state, key):
+    metadata = state._new_widget_state.widget_metadata.get(key)
+    return metadata is None or metadata.value_type.endswith("trigger_value")
+
+
+def choose(app, preset):
+    if app.session_state["settings_preset"] != preset:
+        app.button_group(key="preset").set_value(preset).run()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_report_of_what_is_shown_changes_no_setting(open_page, report_all, preset):
+    app = open_page()
+    choose(app, preset)
+    before = copy.deepcopy(app.session_state["settings"])
+    report_all(app)
+    assert app.session_state["settings"] == before
+
+
+@pytest.mark.parametrize("chosen", PRESETS[1:])
+def test_reports_of_the_form_before_change_no_setting(open_page, report_all, chosen, monkeypatch):
+    app = open_page()
+    late = app._tree.get_widget_states()
+    choose(app, chosen)
+    known = copy.deepcopy(app.session_state["settings"])
+    current = app._tree.get_widget_states
+
+    def with_late():
+        states = current()
+        there = {state.id for state in states.widgets}
+        states.widgets.extend(state for state in late.widgets if state.id not in there)
+        return states
+
+    monkeypatch.setattr(app._tree, "get_widget_states", with_late)
+    report_all(app)
+    assert app.session_state["settings"] == known
+    assert known == {**load_presets()[PRESETS.index(chosen)].config.to_dict(), "name": ""}
+
+
+def test_a_change_and_the_choice_of_a_part_that_arrive_together_both_count(open_page):
+    app = open_page()
+    choose(app, QUICK)
+    app.number_input(key="set.epochs").set_value(9)
+    app.selectbox(key="set.backbone.name.titled").set_value("mlp").run()
+    assert app.session_state["settings"]["epochs"] == 9
+    assert app.session_state["settings"]["backbone"]["name"] == "mlp"
