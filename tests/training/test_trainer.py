@@ -91,7 +91,7 @@ def test_another_seed_gives_other_numbers(tmp_path, shared_cache):
 
 def test_every_task_kind_is_learnt_together(tmp_path, shared_cache):
     """A few dozen steps: every task's training loss falls."""
-    events = run(config_of(SCENES, epochs=4, batch_size=8, optimizer={"lr": 0.005}), tmp_path / "run", shared_cache)
+    events = run(config_of(SCENES, epochs=6, batch_size=8, optimizer={"lr": 0.005}), tmp_path / "run", shared_cache)
     steps = [event.scalars for event in events if isinstance(event, StepScalars)]
     for task in SCENES["tasks"]:
         losses = [scalars[f"train/{task}/loss"] for scalars in steps]
