@@ -62,7 +62,7 @@ def curved_losses(model) -> torch.Tensor:
     )
 
 
-DESCENT = 120  # steps
+DESCENT = 150  # steps
 
 
 def descend(toy, name, **options):

@@ -18,11 +18,11 @@ from mtl_core.training.parts import resolve
 from mtl_core.training.trainer import train
 
 CONFIG = {
-    "data": {"name": "digit_scenes", "train_size": 96, "val_size": 16, "test_size": 16, "max_digits": 2, "image_size": 32},
+    "data": {"name": "digit_scenes", "train_size": 48, "val_size": 8, "test_size": 8, "max_digits": 2, "image_size": 32},
     "tasks": {"count": {"loss_weight": 0.5}, "segments": {}, "boxes": {}},
     "backbone": {"name": "small_cnn", "width": 8},
     "epochs": 2,
-    "batch_size": 32,
+    "batch_size": 16,
     "precision": "fp32",
     "layout": "contiguous",
     "device": "cpu",
@@ -142,11 +142,11 @@ def test_looking_at_the_norms_changes_nothing_but_the_order_of_a_sum(run):
 
 
 def test_it_is_looked_at_as_often_as_asked(run):
-    seen, _ = run(conflict_every=4, batch_size=16)
+    seen, _ = run(conflict_every=4, batch_size=8)
     steps = sorted(step for step, key in seen if key == "conflict/count/boxes")
     assert steps == [1, 5]  # six steps in all, every one a point
     assert sorted(step for step, key in seen if key == "gradient_share/boxes") == [1, 2, 3, 4, 5, 6]
-    every, _ = run(conflict_every=4, batch_size=16, balancing={"name": "pcgrad"})
+    every, _ = run(conflict_every=4, batch_size=8, balancing={"name": "pcgrad"})
     assert sorted(step for step, key in every if key == "conflict/count/boxes") == [1, 2, 3, 4, 5, 6]
     assert sorted(step for step, key in every if key == "conflict/count/boxes/stages.0") == [1, 5]
 
