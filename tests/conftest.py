@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -21,10 +22,16 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
+_numbers = itertools.count()
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch) -> Path:
-    """Every test has an empty MTL_HOME of its own: nothing lands in ./runs."""
-    folder = tmp_path / "home"
+def home(request, monkeypatch, tmp_path_factory) -> Path:
+    """Every test has an empty MTL_HOME of its own: nothing lands in ./runs. It is not there until something is written to it."""
+    if "tmp_path" in request.fixturenames:
+        folder = request.getfixturevalue("tmp_path") / "home"
+    else:  # thousands of tests write nothing: a folder for each costs more than some of them take
+        folder = tmp_path_factory.getbasetemp() / "homes" / str(next(_numbers))
     monkeypatch.setenv("MTL_HOME", str(folder))
     return folder
 
@@ -36,11 +43,12 @@ def _no_waiting_for_the_disk(monkeypatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _databases_closed(tmp_path) -> Iterator[None]:
+def _databases_closed(request, home) -> Iterator[None]:
     """A process keeps its stores' connections open for good: over two thousand tests that would be thousands of files."""
+    folder = (request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else home).resolve()
     yield
     opened = process_slot("databases")
-    for path in [path for path in opened if Path(path).is_relative_to(tmp_path.resolve())]:
+    for path in [path for path in opened if Path(path).is_relative_to(folder)]:
         entry = opened.pop(path)
         entry["writer"].dispose()
         entry["reader"].dispose()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,14 +41,18 @@ SETTINGS = {"rotation"}  # an augmentation of that name stands in every config, 
 NAMES = sorted(set(TASK_KINDS) - SETTINGS)
 
 
-def _quoted(path: Path, names: Iterable[str] = NAMES) -> set[str]:
-    """Names, of kinds by default, that stand in quotes, by themselves."""
+@cache
+def _strings(path: Path) -> frozenset[str]:
+    """Strings of a module, or words in quotes of a script."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
-        return {
-            node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names
-        }
-    return {name for name in names if re.search(rf"""(["'`]){name}\1""", text)}
+        return frozenset(node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return frozenset(found.group(2) for found in re.finditer(r"""(?=(["'`])(\w+)\1)""", text))
+
+
+def _quoted(path: Path, names: Iterable[str] = NAMES) -> set[str]:
+    """Names, of kinds by default, that stand in quotes, by themselves."""
+    return _strings(path) & set(names)
 
 
 def _files() -> list[Path]:
@@ -55,12 +60,14 @@ def _files() -> list[Path]:
     return sorted([*found, ROOT / "app.py", ROOT / "serve.py"])
 
 
-@pytest.mark.parametrize("path", _files(), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_no_module_asks_for_a_kind_by_its_name(path):
-    place = path.relative_to(ROOT).as_posix()
-    if place.startswith(OWN) or any(place.startswith(allowed) for allowed in SAYS_THE_KIND):
-        return
-    assert _quoted(path) <= set(OTHER_MEANING.get(place, ())), f"{place}: ask the kind (mtl_core/tasks/kind.py) instead"
+def test_no_module_asks_for_a_kind_by_its_name():
+    places = {path.relative_to(ROOT).as_posix(): path for path in _files()}
+    found = {
+        place: sorted(words)
+        for place, path in places.items()
+        if not place.startswith((OWN, *SAYS_THE_KIND)) and (words := _quoted(path) - set(OTHER_MEANING.get(place, ())))
+    }
+    assert found == {}, "ask the kind (mtl_core/tasks/kind.py) instead"
 
 
 def test_the_lists_of_exceptions_are_needed():

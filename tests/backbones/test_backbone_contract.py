@@ -46,43 +46,30 @@ def made(name, options, shape=SHAPE, device="cpu"):
 
 @every_backbone
 def test_the_stages_make_up_the_network(name, options):
-    """Run one after another they give what ``forward`` gives, and each parameter is in exactly one, in the network's order."""
+    """Run one after another they give what ``forward`` gives, and each parameter is in exactly one, in the network's order.
+
+    Where tracing does not take seconds, it can be traced and copied too; the exports' tests trace some of the others.
+    """
     backbone = made(name, options).eval()
     stages, images, features = backbone.stages, torch.randn(2, *SHAPE), []
     expected = backbone(images)
+    if name not in LARGE:
+        for other in (torch.export.export(backbone, (images,)).module(), copy.deepcopy(backbone)):
+            assert all(torch.allclose(one, two, atol=1e-5) for one, two in zip(other(images), expected, strict=True))
     for stage in stages:
         images = stage(images)
         assert images.shape[1] == stage.gives.channels
         assert images.ndim == (2 if stage.gives.stride is None else 4)
         if stage.is_feature:
             features.append(images)
+        if stage.gives.stride is not None and name != "lenet":  # its convolutions lose the border: the stride says how far apart places are
+            assert images.shape[2:] == (SHAPE[1] // stage.gives.stride, SHAPE[2] // stage.gives.stride)
     assert all(torch.equal(one, other) for one, other in zip(features, expected, strict=True))
     assert backbone.features == tuple(stage.gives for stage in stages if stage.is_feature)
     assert stages[-1].is_feature
     in_stages = [id(parameter) for stage in stages for parameter in stage.parameters()]
     assert in_stages == [id(parameter) for parameter in backbone.parameters()]
     assert backbone.gives_map == (backbone.features[-1].stride is not None)
-
-
-@every_backbone
-def test_a_map_has_the_size_that_its_stride_says(name, options):
-    if name == "lenet":
-        pytest.skip("its convolutions lose the border, so the stride says how far apart places are, not how many there are")
-    images = torch.zeros(2, *SHAPE, device="meta")
-    for stage in made(name, options, device="meta").stages:
-        images = stage(images)
-        if stage.gives.stride is not None:
-            assert images.shape[2:] == (SHAPE[1] // stage.gives.stride, SHAPE[2] // stage.gives.stride)
-
-
-@every_backbone
-def test_it_can_be_traced_copied_and_found_by_name(name, options):
-    if name in LARGE:
-        pytest.skip("tracing takes seconds; the exports' tests trace some of these")
-    backbone, images = made(name, options).eval(), torch.randn(2, *SHAPE)
-    expected = backbone(images)
-    for other in (torch.export.export(backbone, (images,)).module(), copy.deepcopy(backbone)):
-        assert all(torch.allclose(one, two, atol=1e-5) for one, two in zip(other(images), expected, strict=True))
     assert all(backbone.get_parameter(key) is parameter for key, parameter in backbone.named_parameters())
 
 
@@ -118,8 +105,8 @@ def test_building_one_fetches_and_loads_nothing(name, options, monkeypatch):
 @every_backbone
 def test_what_it_does_not_refuse_it_can_take(name, options):
     backbone_class = BACKBONES.load(name)
-    every = [(1, 1), (8, 8), (15, 40), (16, 16), (40, 17), (33, 47), (48, 64)]
-    for sides in every[:1] + every[-2:-1] if name in LARGE else every:
+    every = [(1, 1), (33, 47), (8, 8), (15, 40), (16, 16), (40, 17)]
+    for sides in every[:2] if name in LARGE else every:
         reason = backbone_class.problem(backbone_class.Options(**options), (1, *sides))
         if reason:
             assert f"{sides[0]}x{sides[1]}" in reason, "the problem names the size of the images as HxW"

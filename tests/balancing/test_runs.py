@@ -20,12 +20,12 @@ AT_FEATURES = [name for name in BALANCERS if "gradients" in BALANCERS.load(name)
 def config_of(name: str, **options) -> RunConfig:
     return RunConfig.from_dict(
         {
-            "data": {"name": "digits"},
-            "tasks": {"digit": {}, "ink": {}, "slant": {}},
+            "data": {"name": "digit_scenes", "train_size": 32, "val_size": 6, "test_size": 4, "max_digits": 2, "image_size": 32},
+            "tasks": {"present": {}, "count": {}, "count_class": {}},
             "backbone": {"name": "mlp", "hidden": [16]},
             "balancing": {"name": name, **options},
             "epochs": 3,
-            "batch_size": 256,
+            "batch_size": 8,
             "precision": "fp32",
             "layout": "contiguous",
             "probe_samples": 1,

@@ -546,14 +546,14 @@ def test_random_weights_are_a_softmax_of_normal_numbers(toy):
     torch.manual_seed(0)
     model, balancer = toy.TwoParts(3), toy.make("random", 3)
     present, logs = torch.tensor([True, False, True]), []
-    for _ in range(3000):
+    for _ in range(1000):
         _, coefficients = balancer.backward(toy.linear_losses(model, [[1.0, 0.0]] * 3), present, model)
         assert coefficients[1] == 0
         logs.append((coefficients[0].log() - coefficients[2].log()).item())
-    assert np.mean(logs) == pytest.approx(0, abs=0.08)  # 3 standard deviations
-    assert np.var(logs) == pytest.approx(2, abs=0.16)
+    assert np.mean(logs) == pytest.approx(0, abs=0.14)  # 3 standard deviations
+    assert np.var(logs) == pytest.approx(2, abs=0.28)
     quartiles = np.quantile(logs, [0.25, 0.75])
-    np.testing.assert_allclose(quartiles, [-0.954, 0.954], atol=0.12)  # 0.6745 sqrt(2)
+    np.testing.assert_allclose(quartiles, [-0.954, 0.954], atol=0.2)  # 0.6745 sqrt(2)
 
 
 def test_every_loss_weighting_has_an_oracle():

@@ -48,6 +48,14 @@ def small(kind: str = "plain", **changes: Any) -> RunConfig:
     return RunConfig.from_dict({**SMALL, **KINDS[kind], **changes})
 
 
+BRIEF_STEPS = 9  # of an epoch
+
+
+def brief(kind: str = "plain", **changes: Any) -> RunConfig:
+    """``small`` in larger batches: for tests that do not depend on where in an epoch something happens."""
+    return small(kind, **{"batch_size": 128, **changes})
+
+
 class Wholes:
     """Runs that nothing happens to, each trained once, in a store of their own."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from evidence import small
+from evidence import BRIEF_STEPS, brief
 
 from mtl_core.events import Control, EpochMetrics
 from mtl_core.runs.jobs import execute
@@ -59,7 +59,7 @@ def stopped(tmp_path_factory, undisturbed):
     """A store with a run that was stopped in its fourth epoch; each test damages a copy of it."""
     store = open_store(tmp_path_factory.mktemp("stopped") / "home")
     store.cache = undisturbed.store.cache
-    run, control = store.create(small("dwa", epochs=EPOCHS)), Control()
+    run, control = store.create(brief("dwa", epochs=EPOCHS)), Control()
     execute(store, run.id, control, lambda event: control.stop() if isinstance(event, EpochMetrics) and event.epoch == 3 else None)
     assert store.get(run.id).epoch == 3
     return store.home
@@ -113,14 +113,14 @@ def test_a_damaged_index_is_made_anew(store, wholes, interrupted, damage):
     damage(checkpoints / "index.json")
     resume(store, run.id)
     execute(store, run.id)
-    assert "training continues at step 117 of 195" in " ".join(line.text for line in store.log(run.id))
+    assert f"training continues at step {3 * BRIEF_STEPS} of {5 * BRIEF_STEPS}" in " ".join(line.text for line in store.log(run.id))
     wholes.assert_same(store, run.id)
 
 
 def test_a_checkpoint_that_never_got_into_the_index_is_written_anew(store, wholes, interrupted):
     """Its process was killed in between; the settings may have changed since."""
     run, checkpoints = interrupted
-    name = "epoch_0004_step_00000156"
+    name = "epoch_0004_step_00000036"
     shutil.copytree(checkpoints / read_index(checkpoints.parent)["last"], checkpoints / name)
     resume(store, run.id)
     execute(store, run.id)
@@ -140,7 +140,7 @@ def test_without_one_that_can_be_read_the_run_fails_and_says_why(store, interrup
     assert failed.failure["message"].startswith("none of the run's checkpoints can be read. ")
     assert all(name in failed.failure["message"] for name in names)
     assert sorted(path.name for path in checkpoints.iterdir() if path.is_dir()) == sorted(f"{name}.damaged" for name in names)
-    assert (failed.step, failed.epoch) == (117, 3)
+    assert (failed.step, failed.epoch) == (3 * BRIEF_STEPS, 3)
 
 
 def test_a_checkpoint_of_a_newer_version_is_left_alone(store, interrupted):

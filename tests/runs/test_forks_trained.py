@@ -5,7 +5,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from evidence import rows_of, small, weights_of
+from evidence import BRIEF_STEPS, brief, rows_of, weights_of
 
 from mtl_core.__main__ import main
 from mtl_core.errors import ConfigError, MTLError
@@ -27,7 +27,7 @@ def finished(tmp_path_factory, undisturbed):
     """A store with a finished run; each test forks in a copy of it."""
     store = open_store(tmp_path_factory.mktemp("finished") / "home")
     store.cache = undisturbed.store.cache
-    run = execute(store, store.create(small("uncertainty", epochs=4)).id)
+    run = execute(store, store.create(brief("uncertainty", epochs=4)).id)
     assert run.status == "finished", run.failure
     return store.home
 
@@ -54,7 +54,7 @@ def after(rows, step):
 
 def assert_repeats(store, run, parent, epoch):
     """From its epoch on, the run measured and learnt what its parent did."""
-    assert rows_of(store, run.id) == after(rows_of(store, parent.id), 39 * epoch)
+    assert rows_of(store, run.id) == after(rows_of(store, parent.id), BRIEF_STEPS * epoch)
     mine, parents = (weights_of(store.folder(each.id)) for each in (run, parent))
     assert {name: mine[name].tobytes() for name in mine} == {name: parents[name].tobytes() for name in parents}
 
@@ -75,7 +75,7 @@ def test_an_unchanged_fork_repeats_its_parent_also_when_that_is_gone(store, pare
     actions.delete_run(store, first.id)
     for run in (execute(store, second.id), execute(store, of_fork.id)):
         assert run.status == "finished"
-        assert rows_of(store, run.id) == after(rows, 39 * 3)
+        assert rows_of(store, run.id) == after(rows, BRIEF_STEPS * 3)
         mine = weights_of(store.folder(run.id))
         assert {name: mine[name].tobytes() for name in mine} == {name: weights[name].tobytes() for name in weights}
 
@@ -95,8 +95,8 @@ def test_a_changed_fork_trains_and_says_what_began_anew(store, parent, assignmen
     run = execute(store, forked(store, parent, 2, *assignments).id)
     assert (run.status, run.failure) == ("finished", None)
     assert [line.text for line in store.log(run.id) if line.level == "warning"] == remarks
-    mine, parents = rows_of(store, run.id), after(rows_of(store, parent.id), 78)
-    assert min(step for _, step in mine) > 78
+    mine, parents = rows_of(store, run.id), after(rows_of(store, parent.id), 2 * BRIEF_STEPS)
+    assert min(step for _, step in mine) > 2 * BRIEF_STEPS
     assert {key for key in parents if "slant" not in key[0]} == {key for key in mine if "slant" not in key[0]}
     assert mine != parents
     assert any("slant" in key for key, _ in mine) == ("tasks.slant=null" not in assignments)
@@ -109,7 +109,7 @@ def test_a_fork_without_a_task_measures_and_predicts_with_what_it_inherited(stor
     assert main(["evaluate", run.id, "--checkpoint", "2", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)[0]
     assert (report["epoch"], list(report["tasks"])) == (2, [task for task in parent.config.tasks if task != "slant"])
-    whole, _ = evaluate_checkpoint(parent.config, store.folder(parent.id), store.cache, "epoch_0002_step_00000078", "val")
+    whole, _ = evaluate_checkpoint(parent.config, store.folder(parent.id), store.cache, "epoch_0002_step_00000018", "val")
     for task, found in report["tasks"].items():
         assert found["values"] == whole["tasks"][task]["values"]
     assert list(load(run.id, 2, home=store.home).kinds) == list(run.config.tasks)
@@ -119,7 +119,7 @@ def test_another_network_is_said_in_one_way(store, parent):
     other = parent.config.with_overrides(["backbone.hidden=[12]"])
     said = []
     for use in (
-        lambda: evaluate_checkpoint(other, store.folder(parent.id), store.cache, "epoch_0002_step_00000078", "val"),
+        lambda: evaluate_checkpoint(other, store.folder(parent.id), store.cache, "epoch_0002_step_00000018", "val"),
         lambda: list(train(other, store.folder(parent.id), store.cache, Control())),
         lambda: Predictor(replace(find_model(parent.id, home=store.home)[0], config=other), find_model(parent.id, home=store.home)[1]),
     ):
@@ -130,19 +130,19 @@ def test_another_network_is_said_in_one_way(store, parent):
     assert said[0].startswith("the checkpoint is of another network: expected '")
 
 
-@pytest.mark.parametrize(("step", "fits"), [(40, False), (78, False), (79, True)])
+@pytest.mark.parametrize(("step", "fits"), [(10, False), (18, False), (19, True)])
 def test_a_live_change_from_before_the_fork_is_refused(store, parent, step, fits):
     """It would silently take back what the settings say; its value is one of them by now."""
     change = [f"changes=[{{step: {step}, key: tasks.ink.loss_weight, value: 5}}]"]
     if fits:
         assert forked(store, parent, 2, *change).config.changes[0].step == step
     else:
-        with pytest.raises(ConfigError, match=f"at step {step} is before the fork's first step, 79"):
+        with pytest.raises(ConfigError, match=f"at step {step} is before the fork's first step, 19"):
             forked(store, parent, 2, *change)
 
 
 def test_training_on_keeps_no_more_than_the_limit(store, one_thread):
-    run = execute(store, store.create(small(epochs=4, keep_checkpoints=4)).id)
+    run = execute(store, store.create(brief(epochs=4, keep_checkpoints=4)).id)
     assert [kept.epoch for kept in forkable(store, run.id)] == [1, 2, 3, 4]
     resume_and_fork.train_on(store, run.id, 12)
     run = execute(store, run.id)
@@ -155,7 +155,7 @@ def test_training_on_keeps_no_more_than_the_limit(store, one_thread):
 
 def test_a_task_is_dropped_by_two_forks_that_differ_in_it_alone(store, wholes):
     control = Control()
-    run = store.create(small(epochs=4))
+    run = store.create(brief(epochs=4))
     with pytest.raises(MTLError, match="no checkpoint of a whole epoch yet"):
         drop_task(store, run.id, "ink")
     execute(store, run.id, control, on_event=lambda event: control.stop() if isinstance(event, EpochMetrics) and event.epoch == 2 else None)
@@ -167,5 +167,5 @@ def test_a_task_is_dropped_by_two_forks_that_differ_in_it_alone(store, wholes):
     assert [each.id for each in (dropped, kept)] == drop_task(store, run.id, "ink")  # a second click adds nothing
     dropped, kept = execute(store, dropped.id), execute(store, kept.id)
     assert (dropped.status, kept.status) == ("finished", "finished")
-    whole = execute(store, store.create(small(epochs=4)).id)
+    whole = execute(store, store.create(brief(epochs=4)).id)
     assert_repeats(store, kept, whole, epoch)

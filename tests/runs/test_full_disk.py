@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from dashboards import wait_for
-from evidence import assert_kept, assert_whole, rows_of, small
+from evidence import BRIEF_STEPS, assert_kept, assert_whole, brief, rows_of
 from sqlalchemy.exc import OperationalError
 
 from mtl_core.errors import StoreError
@@ -21,7 +21,7 @@ from mtl_core.training.checkpoint_files import read_index
 
 @pytest.fixture
 def config():
-    return small("uncertainty", epochs=4)
+    return brief("uncertainty", epochs=4)
 
 
 def full_at(number, original):
@@ -55,7 +55,7 @@ def test_a_file_that_finds_no_room(store, wholes, config, monkeypatch, place, nu
     assert read_index(folder)["last"].startswith("epoch_0002_")
     assert [path.name for path in folder.rglob("*.tmp")] == []
     committed = rows_of(store, run.id)
-    assert ("val/digit/loss", 117) in committed  # measured before it was to be saved
+    assert ("val/digit/loss", 3 * BRIEF_STEPS) in committed  # measured before it was to be saved
 
     resume(store, run.id)
     execute(store, run.id)
@@ -65,13 +65,13 @@ def test_a_file_that_finds_no_room(store, wholes, config, monkeypatch, place, nu
 
 def test_a_file_that_the_system_does_not_let_grow(store, home, wholes, victims):
     """The kernel's own refusal, in the middle of a file: a limit on file sizes acts as a full disk or a quota does."""
-    run = store.create(small("uncertainty", epochs=2, backbone={"name": "mlp", "hidden": [512, 512]}))
+    run = store.create(brief("uncertainty", epochs=2, backbone={"name": "mlp", "hidden": [512, 512]}))
     victims.train(home, run.id, "process", {"how": "limit", "number": 1_800_000})  # of state.pt's 2.4 MB; the network's 1.2 MB fit
     failed = store.get(run.id)
     assert (failed.status, failed.failure["kind"]) == ("failed", "disk_full")
     assert failed.epoch == 1
     committed = rows_of(store, run.id)
-    assert ("val/digit/loss", 39) in committed
+    assert ("val/digit/loss", BRIEF_STEPS) in committed
     assert list((store.folder(run.id) / "checkpoints").iterdir()) == []
     assert_whole(store)
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from dashboards import wait_for
-from evidence import rows_of, small
+from evidence import brief, rows_of
 
 from mtl_core.errors import NotPossibleError
 from mtl_core.runs import actions, executor
@@ -40,10 +40,10 @@ def everything_of(store, run_id):
 def test_a_hung_run_is_given_up_resumed_and_left_alone_when_it_wakes(store, wholes, monkeypatch, asked):
     monkeypatch.setattr(run_module, "HUNG_SECONDS", 0.2)
     monkeypatch.setattr(executor, "HEARTBEAT_SECONDS", 0.05)
-    module, name, number = (checkpoints, "_write_files", 2) if asked == "while saving" else (step_module, "separate_losses", 50)
+    module, name, number = (checkpoints, "_write_files", 2) if asked == "while saving" else (step_module, "separate_losses", 12)
     hang = Hang(getattr(module, name), number)
     monkeypatch.setattr(module, name, hang)
-    run = store.create(small(epochs=3))
+    run = store.create(brief(epochs=3))
     first = threading.Thread(target=execute, args=(store, run.id), daemon=True)
     first.start()
     assert hang.hangs.wait(60)
@@ -70,7 +70,7 @@ def test_a_hung_run_is_given_up_resumed_and_left_alone_when_it_wakes(store, whol
 
 
 def test_a_run_that_was_just_heard_of_is_not_given_up(store, wholes):
-    run, refused = store.create(small(epochs=1)), []
+    run, refused = store.create(brief(epochs=1)), []
 
     def try_it(event):
         if not refused:

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from evidence import small
+from evidence import BRIEF_STEPS, brief
 
 from mtl_core.events import CheckpointSaved, Control, EpochMetrics, Paused, Resumed, RunEnded, RunStarted, StepScalars
 from mtl_core.runs import actions
@@ -13,7 +13,6 @@ from mtl_core.runs.jobs import execute
 from mtl_core.runs.resume_and_fork import resume
 
 EPOCHS = 2
-STEPS = 39 * EPOCHS
 
 
 class AtLook(Control):
@@ -36,9 +35,9 @@ class AtLook(Control):
         self.armed = self.armed or isinstance(event, RunStarted)
 
 
-# An epoch looks 39 times in its steps, once between, then before 5 batches of val and 2 of train, and after each before 3 tasks' metrics.
-PLACES = {"preparing": 0, "first step": 1, "middle of an epoch": 20, "evaluation": 43, "metrics": 47, "evaluation of train": 50, "second epoch": 60}
-PLACES |= {"test": 108, "metrics of test": 113}
+# An epoch looks 9 times in its steps, once between, then before 3 batches of val and 1 of train, and after each before 3 tasks' metrics.
+PLACES = {"preparing": 0, "first step": 1, "middle of an epoch": 5, "evaluation": 12, "metrics": 15, "evaluation of train": 17, "second epoch": 25}
+PLACES |= {"test": 42, "metrics of test": 45}
 
 
 def control_at(place, act):
@@ -48,7 +47,7 @@ def control_at(place, act):
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_pause_anywhere_changes_no_number(store, wholes, place):
-    run, seen, control = store.create(small("pcgrad", epochs=EPOCHS)), [], control_at(place, lambda control: control.pause())
+    run, seen, control = store.create(brief("pcgrad", epochs=EPOCHS)), [], control_at(place, lambda control: control.pause())
 
     def look(event):
         control.see(event)
@@ -69,7 +68,7 @@ def test_a_pause_anywhere_changes_no_number(store, wholes, place):
 
 
 def test_a_pause_that_is_taken_back_at_once_leaves_no_step_out(store, wholes):
-    run = store.create(small("plain", epochs=EPOCHS))
+    run = store.create(brief("plain", epochs=EPOCHS))
 
     class TakenBack(AtLook):
         @property
@@ -79,13 +78,13 @@ def test_a_pause_that_is_taken_back_at_once_leaves_no_step_out(store, wholes):
                 self.proceed()
             return told
 
-    control = TakenBack(20, lambda control: control.pause())
+    control = TakenBack(5, lambda control: control.pause())
     execute(store, run.id, control, control.see)
     wholes.assert_same(store, run.id)
 
 
 def test_let_go_on_and_paused_again_before_it_noticed(store, wholes):
-    run, control, seen = store.create(small(epochs=EPOCHS)), AtLook(20, lambda control: control.pause()), []
+    run, control, seen = store.create(brief(epochs=EPOCHS)), AtLook(5, lambda control: control.pause()), []
 
     def twice(event):
         control.see(event)
@@ -102,7 +101,7 @@ def test_let_go_on_and_paused_again_before_it_noticed(store, wholes):
 
 @pytest.mark.parametrize("place", ["preparing", "middle of an epoch", "metrics", "test"])
 def test_a_stop_anywhere_is_obeyed_at_once_and_gone_on_with(store, wholes, place):
-    run, seen, asked = store.create(small("pcgrad", epochs=EPOCHS)), [], []
+    run, seen, asked = store.create(brief("pcgrad", epochs=EPOCHS)), [], []
 
     def stop(control):
         control.stop()
@@ -124,18 +123,18 @@ def test_a_stop_anywhere_is_obeyed_at_once_and_gone_on_with(store, wholes, place
 
 
 def test_a_stop_while_the_data_of_a_resumed_run_are_opened_does_not_set_it_back(store, wholes):
-    run, control = store.create(small(epochs=EPOCHS)), Control()
+    run, control = store.create(brief(epochs=EPOCHS)), Control()
     execute(store, run.id, control, lambda event: control.stop() if isinstance(event, EpochMetrics) else None)
     resume(store, run.id)
     stopped = execute(store, run.id, AtLook(1, lambda control: control.stop(), armed=True))
-    assert (stopped.status, stopped.step, stopped.epoch) == ("stopped", 39, 1)
+    assert (stopped.status, stopped.step, stopped.epoch) == ("stopped", BRIEF_STEPS, 1)
     resume(store, run.id)
     execute(store, run.id)
     wholes.assert_same(store, run.id)
 
 
 def test_a_pause_through_the_store_waits_for_its_proceed(store, wholes):
-    run = store.create(small(epochs=EPOCHS))
+    run = store.create(brief(epochs=EPOCHS))
     states = []
 
     def control_it(event):
@@ -147,7 +146,7 @@ def test_a_pause_through_the_store_waits_for_its_proceed(store, wholes):
         elif isinstance(event, Resumed):
             states.append(store.get(run.id).status)
 
-    slow = AtLook(10, armed=True, act=lambda control: threading.Event().wait(1.0))  # so that the request is read before the run has ended
+    slow = AtLook(5, armed=True, act=lambda control: threading.Event().wait(1.0))  # so that the request is read before the run has ended
     execute(store, run.id, slow, control_it)
     assert states == ["pausing", "paused", "running"]
     wholes.assert_same(store, run.id)

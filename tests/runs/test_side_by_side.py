@@ -22,7 +22,7 @@ BEGIN, WAIT = 3, 20  # the step at which everything else has begun, and the one 
 PATIENCE = 120
 
 DRAWS = {  # dropout, PCGrad's order of tasks, augmentation and mixing of the batches
-    "data": {"name": "digit_scenes", "train_size": 96, "val_size": 16, "test_size": 16, "max_digits": 2},
+    "data": {"name": "digit_scenes", "train_size": 96, "val_size": 16, "test_size": 16, "max_digits": 2, "image_size": 32},
     "tasks": {"present": {}, "count": {}},
     "backbone": {"name": "lenet", "dropout": 0.5},
     "balancing": {"name": "pcgrad"},
@@ -107,7 +107,7 @@ def test_a_run_alone_and_beside_everything_else_are_bit_identical(tmp_path, alon
 
     for name in ("torch.export.export", "torch.onnx.export"):
         monkeypatch.setattr(name, never)
-    pictures = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
     _, _, store, run = alone
     folder, places = store.folder(run.id), iter(range(1000))
     beside = Beside(

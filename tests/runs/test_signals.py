@@ -4,7 +4,7 @@ import signal
 
 import pytest
 from dashboards import Dashboard, wait_for
-from evidence import assert_whole, small
+from evidence import assert_whole, brief, small
 
 from mtl_core.runs import actions
 from mtl_core.runs.jobs import execute
@@ -19,7 +19,7 @@ LONG = small("pcgrad", epochs=400, keep_checkpoints=0)
     ids=["thread", "process"],
 )
 def test_a_server_that_is_ended_saves_its_run(store, home, one_thread, executor, signals, paused):
-    run, waiting = store.create(LONG), store.create(small(epochs=1))
+    run, waiting = store.create(LONG), store.create(brief(epochs=1))
     dashboard = Dashboard(home, executor)
     try:
         wait_for(lambda: store.get(run.id).epoch >= 1)

@@ -50,6 +50,13 @@ CONFIG = {
 }
 
 
+FEW_PICTURES = {
+    "data": {"name": "digit_scenes", "train_size": 16, "val_size": 4, "test_size": 4, "max_digits": 1, "image_size": 32},
+    "tasks": {"count": {}, "present": {}, "count_class": {}},
+    "batch_size": 8,
+}
+
+
 def config_of(scheme, **changes):
     return RunConfig.from_dict({**CONFIG, "sharing": {"name": scheme}, **changes})
 
@@ -249,7 +256,7 @@ def trained_weights(config, folder, cache, stop_at=None):
 @every_scheme
 @pytest.mark.parametrize("update", ["joint", "task_vectors"])
 def test_a_resumed_run_goes_on_bit_by_bit(scheme, update, tmp_path, shared_cache):
-    config = config_of(scheme, update={"name": update}, epochs=2)
+    config = config_of(scheme, update={"name": update}, epochs=2, **FEW_PICTURES)
     whole, keys = trained_weights(config, tmp_path / "whole", shared_cache)
     resumed, _ = trained_weights(config, tmp_path / "resumed", shared_cache, stop_at=3)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)

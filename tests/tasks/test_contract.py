@@ -1,4 +1,4 @@
-"""What every registered task kind promises, on every backbone that fits it."""
+"""What every registered task kind promises, on what every backbone that fits it gives."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mtl_core.config_sections import PartConfig
 from mtl_core.data import DATA_SOURCES, open_source
 from mtl_core.data.dataset import Task
 from mtl_core.tasks import SELF_SUPERVISED, TASK_KINDS
+from tests.tasks.given_features import SIZE, backbone_of, features_of
 
-SIZE = 32
 CLASSES = ("a", "b", "c")
 SUPERVISED = [name for name in TASK_KINDS if name not in SELF_SUPERVISED]  # for the others see test_self_supervised.py
 STATISTICS = {"image_shape": (3, SIZE, SIZE), "targets": {"t": {"mean": 2.0, "std": 0.5, "class_counts": [3, 2, 1]}}}
@@ -21,11 +21,6 @@ STATISTICS = {"image_shape": (3, SIZE, SIZE), "targets": {"t": {"mean": 2.0, "st
 def kind_of(name: str):
     kind_class = TASK_KINDS.load(name)
     return kind_class(Task("t", name, "t", CLASSES, unit="m"), kind_class.Options(), STATISTICS)
-
-
-def backbone_of(name: str):
-    backbone_class = BACKBONES.load(name)
-    return backbone_class(backbone_class.Options(), (3, SIZE, SIZE))
 
 
 def targets_of(name: str, count: int) -> torch.Tensor:
@@ -41,15 +36,17 @@ def pairs():
 
 @pytest.mark.parametrize(("kind_name", "backbone_name"), pairs())
 def test_loss_is_a_finite_scalar_and_reaches_every_parameter(kind_name, backbone_name):
+    """Of the head, and the features that the backbone gave."""
     torch.manual_seed(0)
-    kind, backbone = kind_of(kind_name), backbone_of(backbone_name)
-    head = kind.build_head(backbone.features)
-    loss = kind.loss(head(backbone(torch.randn(4, 3, SIZE, SIZE))), targets_of(kind_name, 4))
+    kind, levels = kind_of(kind_name), features_of(backbone_name, 4)
+    head = kind.build_head(backbone_of(backbone_name, "meta").features)
+    loss = kind.loss(head(levels), targets_of(kind_name, 4))
     assert loss.shape == ()
     assert loss.dtype == torch.float32
     assert torch.isfinite(loss)
     loss.backward()
     assert all(parameter.grad is not None for parameter in head.parameters())
+    assert any(level.grad is not None and level.grad.any() for level in levels)
 
 
 @pytest.mark.parametrize("name", SUPERVISED)

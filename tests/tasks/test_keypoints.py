@@ -171,11 +171,11 @@ def test_the_place_of_a_dot_is_learnt(head):
     generator = torch.Generator().manual_seed(0)
     task = Task("p", "keypoints", "p", ("dot",))
     kind = Keypoints(task, KeypointsOptions(head=head, presence_weight=0.0), {"image_shape": (1, 16, 24), "targets": {}})
-    target = torch.cat([torch.rand(64, 1, 2, generator=generator) * 0.8 + 0.1, torch.full((64, 1, 1), 2.0)], dim=-1)
+    target = torch.cat([torch.rand(24, 1, 2, generator=generator) * 0.8 + 0.1, torch.full((24, 1, 1), 2.0)], dim=-1)
     y, x = (torch.arange(16) + 0.5) / 16, (torch.arange(24) + 0.5) / 24
     images = torch.exp(-((x - target[..., :1]) ** 2)[:, :, None] / 0.005 - ((y - target[..., 1:2]) ** 2)[..., None] / 0.005)
     layers = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 5, padding=2), torch.nn.ReLU(), torch.nn.Conv2d(16, 16, 3, padding=1), torch.nn.ReLU())
-    places = torch.stack(torch.meshgrid(y, x, indexing="ij")).expand(64, -1, -1, -1)  # pooled features must know where they are
+    places = torch.stack(torch.meshgrid(y, x, indexing="ij")).expand(24, -1, -1, -1)  # pooled features must know where they are
     head_module = kind.build_head([FeatureInfo(16, 1)])
     optimizer = torch.optim.Adam([*layers.parameters(), *head_module.parameters()], lr=0.01)
     for _ in range(120):

@@ -19,6 +19,7 @@ from mtl_core.tasks.pretext.colour_space import colour_bins, lab_to_rgb, nearest
 from mtl_core.tasks.pretext.jigsaw import orders
 from mtl_core.tasks.pretext.self_supervised import drawn_views, with_views
 from mtl_core.training import check
+from tests.tasks.given_features import backbone_of, features_of
 
 SHAPE = (3, 32, 32)
 STATISTICS = {"image_shape": SHAPE, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3], "targets": {"t": {"class_counts": [1, 1]}}}
@@ -50,15 +51,14 @@ def pairs():
 @pytest.mark.parametrize(("name", "backbone_name"), pairs())
 def test_the_loss_reaches_every_parameter_and_the_metrics_are_those_declared(name, backbone_name):
     torch.manual_seed(0)
-    kind, backbone_class = made(name), BACKBONES.load(backbone_name)
-    backbone = backbone_class(backbone_class.Options(), SHAPE)
-    head = kind.build_head(backbone.features)
+    kind = made(name)
+    head = kind.build_head(backbone_of(backbone_name, "meta").features)
     view = kind.view(images(), generator())
     seen = images() if view.images is None else view.images
     assert seen.shape[1:] == SHAPE
     assert len(seen) % 6 == 0
     assert len(view.target) == len(seen)
-    output = head(backbone(seen))
+    output = head(features_of(backbone_name, len(seen)))
     loss = kind.loss(output, view.target)
     assert loss.shape == ()
     assert loss.dtype == torch.float32
@@ -87,8 +87,7 @@ def test_the_same_generator_gives_the_same_view_and_another_one_another(name):
 @pytest.mark.parametrize("name", list(SELF_SUPERVISED))
 def test_input_target_and_prediction_are_drawn_in_register(name):
     torch.manual_seed(0)
-    kind, backbone_class = made(name), BACKBONES.load("small_cnn")
-    backbone = backbone_class(backbone_class.Options(), SHAPE).eval()
+    kind, backbone = made(name), backbone_of("small_cnn")
     batch = Batch(images(4), {}, {}, torch.arange(4))
     (seen, target) = drawn_views({name: kind}, batch)[name]
     with torch.no_grad():

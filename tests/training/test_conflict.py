@@ -18,11 +18,11 @@ from mtl_core.training.parts import resolve
 from mtl_core.training.trainer import train
 
 CONFIG = {
-    "data": {"name": "digit_scenes", "train_size": 96, "val_size": 16, "test_size": 16, "max_digits": 2, "image_size": 32},
+    "data": {"name": "digit_scenes", "train_size": 48, "val_size": 8, "test_size": 8, "max_digits": 2, "image_size": 32},
     "tasks": {"count": {"loss_weight": 0.5}, "segments": {}, "boxes": {}},
     "backbone": {"name": "small_cnn", "width": 8},
     "epochs": 2,
-    "batch_size": 32,
+    "batch_size": 16,
     "precision": "fp32",
     "layout": "contiguous",
     "device": "cpu",
@@ -37,23 +37,25 @@ def config_of(**changes):
     return RunConfig.from_dict({**CONFIG, **changes})
 
 
-def first_step(config, cache):
-    """What was seen in the first step, and each task's own gradient on the shared parameters, computed by itself: task -> {name: gradient}."""
-    setup = build(resolve(config), cache)
+@pytest.fixture(scope="module")
+def alone(shared_cache):
+    """Each task's own gradient on the shared parameters in the first step, computed by itself: task -> {name: gradient}.
+
+    All methods begin with the same network and the same batch.
+    """
+    setup = build(resolve(config_of()), shared_cache)
     setup.network.model.train()
     batch = next(iter(setup.run.train_batches.epoch(0)))
     shared = dict(setup.network.model.named_parameters())
     shared = {name: parameter for name, parameter in shared.items() if any(parameter is each for each in setup.network.model.shared_parameters())}
     buffers = {name: buffer.clone() for name, buffer in setup.network.model.named_buffers()}
-    alone, is_cut, setup.network.model.split_features = {}, setup.network.model.split_features, False
+    alone, setup.network.model.split_features = {}, False
     for row, task in enumerate(TASKS):
         losses, _ = separate_losses(setup.run.kinds, setup.network.model(batch.images), batch, setup.run.complete)
         alone[task] = dict(zip(shared, torch.autograd.grad(losses[row], list(shared.values()), allow_unused=True), strict=True))
         for name, buffer in setup.network.model.named_buffers():
             buffer.copy_(buffers[name])
-    setup.network.model.split_features = is_cut
-    step = setup.update
-    return step(batch, 1).extras, alone
+    return alone
 
 
 def cosine(one, other, block=""):
@@ -67,9 +69,11 @@ def cosine(one, other, block=""):
     [*({"name": name} for name in ("fixed", "uncertainty", "pcgrad", "mgda")), *({"name": name, "gradients": "features"} for name in AT_FEATURES)],
     ids=lambda balancing: "-".join(balancing.values()),
 )
-def test_cosines_are_those_of_separately_computed_gradients(balancing, shared_cache):
+def test_cosines_are_those_of_separately_computed_gradients(balancing, alone, shared_cache):
     """On the parameters, where the method itself looks at the features too."""
-    noted, alone = first_step(config_of(balancing=balancing), shared_cache)
+    setup = build(resolve(config_of(balancing=balancing)), shared_cache)
+    setup.network.model.train()
+    noted = setup.update(next(iter(setup.run.train_batches.epoch(0))), 1).extras
     for one, other in PAIRS:
         expected = cosine(alone[one], alone[other])
         assert float(noted[f"conflict/{one}/{other}"]) == pytest.approx(expected, abs=2e-5)
@@ -97,16 +101,22 @@ def test_norms_are_those_at_the_features(shared_cache):
     assert seen["gradient_share"].tolist() == pytest.approx([norm / sum(expected) for norm in expected], rel=1e-4)
 
 
-def run(config, folder, cache, stop_at=None):
-    folder.mkdir()
-    control, events = Control(), []
-    for event in train(config, folder, cache, control):
-        events.append(event)
-        if isinstance(event, StepScalars) and event.step == stop_at:
-            control.stop()
-    scalars = {(e.step, key): value for e in events if isinstance(e, StepScalars | EpochMetrics) for key, value in e.scalars.items()}
-    index = read_index(folder)
-    return scalars, load_file(folder / "checkpoints" / index["last"] / "model.safetensors")
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, shared_cache):
+    """``run(**changes)``: scalars by step and key, and the last weights. The same settings are trained once."""
+    ran = {}
+
+    def trained(**changes):
+        config = config_of(epochs=1, **changes)
+        key = config.to_yaml()
+        if key not in ran:
+            folder = tmp_path_factory.mktemp("run")
+            events = [event for event in train(config, folder, shared_cache, Control()) if isinstance(event, StepScalars | EpochMetrics)]
+            scalars = {(event.step, key): value for event in events for key, value in event.scalars.items()}
+            ran[key] = scalars, load_file(folder / "checkpoints" / read_index(folder)["last"] / "model.safetensors")
+        return ran[key]
+
+    return trained
 
 
 def is_seen(key):
@@ -114,34 +124,33 @@ def is_seen(key):
 
 
 @pytest.mark.parametrize("balancing", [{"name": "fixed"}, {"name": "pcgrad"}, {"name": "mgda", "gradients": "features"}])
-def test_looking_at_the_angles_changes_nothing(balancing, tmp_path, shared_cache):
-    config = config_of(balancing=balancing, gradient_norms=False)
-    seen, weights = run(config, tmp_path / "seen", shared_cache)
-    blind, same = run(config.model_copy(update={"conflict_every": 0}), tmp_path / "blind", shared_cache)
+def test_looking_at_the_angles_changes_nothing(balancing, run):
+    seen, weights = run(balancing=balancing, gradient_norms=False)
+    blind, same = run(balancing=balancing, gradient_norms=False, conflict_every=0)
     assert {at: value for at, value in seen.items() if not is_seen(at[1])} == blind
     assert all(torch.equal(weights[name], same[name]) for name in weights)
     assert not any(is_seen(key) for _, key in blind)
 
 
-def test_looking_at_the_norms_changes_nothing_but_the_order_of_a_sum(tmp_path, shared_cache):
+def test_looking_at_the_norms_changes_nothing_but_the_order_of_a_sum(run):
     """The gradients of several tasks at one feature are added in another order: the last bits may differ."""
-    seen, _ = run(config_of(epochs=1), tmp_path / "seen", shared_cache)
-    blind, _ = run(config_of(epochs=1, gradient_norms=False), tmp_path / "blind", shared_cache)
+    seen, _ = run()
+    blind, _ = run(balancing={"name": "fixed"}, gradient_norms=False)
     for at in blind:
         if at[1].startswith("train/") and at[1].endswith("/loss"):
             assert seen[at] == pytest.approx(blind[at], rel=1e-4)
 
 
-def test_it_is_looked_at_as_often_as_asked(tmp_path, shared_cache):
-    seen, _ = run(config_of(conflict_every=4), tmp_path / "run", shared_cache)
+def test_it_is_looked_at_as_often_as_asked(run):
+    seen, _ = run(conflict_every=4, batch_size=8)
     steps = sorted(step for step, key in seen if key == "conflict/count/boxes")
     assert steps == [1, 5]  # six steps in all, every one a point
     assert sorted(step for step, key in seen if key == "gradient_share/boxes") == [1, 2, 3, 4, 5, 6]
-    every, _ = run(config_of(conflict_every=4, balancing={"name": "pcgrad"}), tmp_path / "every", shared_cache)
+    every, _ = run(conflict_every=4, batch_size=8, balancing={"name": "pcgrad"})
     assert sorted(step for step, key in every if key == "conflict/count/boxes") == [1, 2, 3, 4, 5, 6]
     assert sorted(step for step, key in every if key == "conflict/count/boxes/stages.0") == [1, 5]
 
 
-def test_one_task_has_nobody_to_fight_with(tmp_path, shared_cache):
-    seen, _ = run(config_of(tasks={"count": {}}, epochs=1), tmp_path / "run", shared_cache)
+def test_one_task_has_nobody_to_fight_with(run):
+    seen, _ = run(tasks={"count": {}})
     assert not any(is_seen(key) for _, key in seen)

@@ -54,7 +54,7 @@ def scalars_of(events):
     return {(event.step, key): value for event in events if isinstance(event, StepScalars | EpochMetrics) for key, value in event.scalars.items()}
 
 
-@pytest.mark.parametrize("balancing", [{"name": "fixed"}, {"name": "pcgrad"}, {"name": "pcgrad", "gradients": "features"}, {"name": "famo"}])
+@pytest.mark.parametrize("balancing", [{"name": "pcgrad", "gradients": "features"}, {"name": "famo"}])  # famo looks at each batch's views again
 def test_a_stopped_run_goes_on_bit_by_bit_and_every_measure_is_there(balancing, tmp_path, shared_cache):
     whole = run(tmp_path / "whole", shared_cache, balancing=balancing)
     first = run(tmp_path / "cut", shared_cache, StopAfter(7), balancing=balancing)

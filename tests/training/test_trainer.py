@@ -33,12 +33,12 @@ DIGITS = {
 }
 SCENES = {
     **DIGITS,
-    "data": {"name": "digit_scenes", "train_size": 96, "val_size": 8, "test_size": 8, "max_digits": 2, "image_size": 32},
+    "data": {"name": "digit_scenes", "train_size": 48, "val_size": 8, "test_size": 8, "max_digits": 2, "image_size": 32},
     "tasks": {"present": {}, "count": {}, "boxes": {}, "segments": {}, "depth": {}, "count_class": {}},
     "backbone": {"name": "small_cnn", "width": 8},
     "augmentation": {"shift": 3, "brightness": 0.2, "contrast": 0.2},
     "epochs": 2,
-    "batch_size": 32,
+    "batch_size": 16,
 }
 
 
@@ -76,9 +76,9 @@ def test_events_come_in_the_order_of_the_story(tmp_path, shared_cache):
     assert (events[-2].step, events[-2].epoch) == (best.step, best.epoch)
 
 
-@pytest.mark.parametrize("balancer", ["fixed", "uncertainty", "dwa", "pcgrad"])
-def test_same_config_and_seed_give_identical_numbers(balancer, tmp_path, shared_cache):
-    config = config_of(SCENES, balancing={"name": balancer}, epochs=1)
+def test_same_config_and_seed_give_identical_numbers(tmp_path, shared_cache):
+    """Every kind of task, every move of the pictures, and a method that draws. For the other methods see ``tests/balancing/test_runs.py``."""
+    config = config_of(SCENES, balancing={"name": "pcgrad"}, epochs=1)
     first, second = (scalars_of(run(config, tmp_path / name, shared_cache)) for name in "ab")
     assert first == second
     assert all(math.isfinite(value) for value in first.values())
@@ -91,7 +91,8 @@ def test_another_seed_gives_other_numbers(tmp_path, shared_cache):
 
 def test_every_task_kind_is_learnt_together(tmp_path, shared_cache):
     """A few dozen steps: every task's training loss falls."""
-    events = run(config_of(SCENES, epochs=6, batch_size=8, optimizer={"lr": 0.005}), tmp_path / "run", shared_cache)
+    data = {**SCENES["data"], "train_size": 96}
+    events = run(config_of(SCENES, data=data, epochs=6, batch_size=8, optimizer={"lr": 0.005}), tmp_path / "run", shared_cache)
     steps = [event.scalars for event in events if isinstance(event, StepScalars)]
     for task in SCENES["tasks"]:
         losses = [scalars[f"train/{task}/loss"] for scalars in steps]
@@ -113,7 +114,7 @@ class StopAt(Control):
         return super().interrupted
 
 
-@pytest.mark.parametrize("balancer", ["fixed", "uncertainty", "dwa", "pcgrad"])
+@pytest.mark.parametrize("balancer", ["dwa", "pcgrad"])
 def test_a_stopped_run_goes_on_bit_by_bit(balancer, tmp_path, shared_cache):
     config = config_of(balancing={"name": balancer}, tasks={"digit": {}, "ink": {}, "slant": {}}, batch_size=64, epochs=2)
     whole = run(config, tmp_path / "whole", shared_cache)

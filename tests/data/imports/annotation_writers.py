@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +26,20 @@ class Thing:
 def write_picture(path: Path, size: tuple[int, int] = (96, 72), seed: int = 0, exif: int = 0) -> None:
     """A noisy picture of ``size`` (width, height), other pixels for each seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_encoded(Image.registered_extensions()[path.suffix.lower()], tuple(size), seed, exif))
+
+
+@cache
+def _encoded(file_format: str, size: tuple[int, int], seed: int, exif: int) -> bytes:
+    """The content of the file: hundreds of tests write the same pictures."""
     pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     options = {}
     if exif:
         options["exif"] = Image.Exif()
         options["exif"][0x0112] = exif
-    Image.fromarray(pixels).save(path, **options)
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, file_format, **options)
+    return content.getvalue()
 
 
 def write_json(path: Path, value: object) -> None:

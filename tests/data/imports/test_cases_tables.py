@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,15 @@ def pictures(root: Path, names: list[str]) -> None:
     for number, name in enumerate(names):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng(number).integers(0, 255, (6, 8, 3), dtype=np.uint8).repeat(12, 0).repeat(12, 1)
-        Image.fromarray(pixels).save(path)
+        path.write_bytes(picture(number, Image.registered_extensions()[path.suffix.lower()]))
+
+
+@cache
+def picture(number: int, file_format: str) -> bytes:
+    pixels = np.random.default_rng(number).integers(0, 255, (6, 8, 3), dtype=np.uint8).repeat(12, 0).repeat(12, 1)
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, file_format)
+    return content.getvalue()
 
 
 @dataclass
