@@ -24,7 +24,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 LEAST_PYTHON = (3, 11)
 LEAST_SPACE = 1 << 30  # bytes; checkpoints and prepared data of one small run take less
 LEAST_MEMORY = 1 << 30  # bytes; PyTorch and the smallest preset need about that
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
 OK, NOTE, WRONG = "ok", "note", "wrong"
 
 

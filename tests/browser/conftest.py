@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -63,8 +65,11 @@ class Server:
 
 @pytest.fixture(scope="session")
 def chromium():
-    """One browser for all journeys; skips where none is installed (in CI that is a failure)."""
-    path = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+    """One browser for all journeys; skips where none is installed (in CI that is a failure).
+
+    The headless shell comes first: the same engine without a browser's own windows opens a page in half the processor time.
+    """
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
         pytest.skip("no Chromium on this machine")
     from playwright.sync_api import sync_playwright
@@ -82,6 +87,52 @@ def dashboard(tmp_path_factory):
     running = Server(folder / "home", folder / "server.log")
     yield running
     running.close()
+
+
+@pytest.fixture(scope="session")
+def train(dashboard, window):
+    """Have the dashboard train a run and wait for its end: ``train(config)`` gives the run. The process of the tests needs no torch."""
+    from mtl_core.runs.store import open_store
+
+    def trained(config):
+        tab = window.new_page()
+        tab.goto(f"{dashboard.url}/compare")  # the first page view starts the queue
+        store = open_store(dashboard.home)
+        run = store.create(config)
+        for _ in range(PATIENCE // 100):
+            if store.get(run.id).status.is_ended():
+                break
+            tab.wait_for_timeout(100)
+        tab.close()
+        run = store.get(run.id)
+        assert run.status == "finished", run.failure
+        return run
+
+    return trained
+
+
+@pytest.fixture(scope="session")
+def every_kind(train):
+    """A finished run with a task of every kind, which journeys only look at."""
+    from mtl_core.config import RunConfig
+
+    return train(
+        RunConfig.from_dict(
+            {
+                "name": "every kind",
+                "data": {"name": "digit_scenes", "train_size": 96, "val_size": 24, "test_size": 24, "max_digits": 2},
+                "tasks": {name: {} for name in ("present", "count", "boxes", "segments", "depth", "count_class")},
+                "backbone": {"name": "small_cnn", "width": 8},
+                "balancing": {"name": "pcgrad"},
+                "epochs": 2,
+                "batch_size": 32,
+                "precision": "fp32",
+                "layout": "contiguous",
+                "probe_samples": 4,
+                "device": "cpu",
+            }
+        )
+    )
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,13 @@
 """Words that people bring are shown as words on every page: no script of theirs runs, no style of theirs counts, no address of theirs is asked."""
 
-import contextlib
 import csv
-import io
-import json
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from mtl_core.__main__ import main
+from mtl_core.config import RunConfig
 from mtl_core.data.imports import import_dataset, propose
 from mtl_core.runs import actions
 from mtl_core.runs.store import open_store
@@ -27,7 +24,7 @@ CLASSES = [SCRIPT, STYLE, PICTURE, FORMULA, TURNED, LONG, "__proto__", "construc
 
 
 @pytest.fixture(scope="module")
-def hostile(server, tmp_path_factory):
+def hostile(server, train, tmp_path_factory):
     """A finished run on an imported set; its class names, file names, column titles, name, note and tags are hostile."""
     folder, random = tmp_path_factory.mktemp("brought"), np.random.default_rng(0)
     rows = []
@@ -37,25 +34,13 @@ def hostile(server, tmp_path_factory):
         rows.append([name, CLASSES[place % 8], CLASSES[place % 8] if place % 2 else CLASSES[3], place * 1.37])
     with (folder / "table.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["image", SCRIPT, STYLE, PICTURE], *rows])
-    proposal = propose(folder)
-    import_dataset(folder, proposal.spec, "hostile", home=server.home)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MTL_HOME", str(server.home))
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said):
-            assert main(["data", "show", "hostile", "--json"]) == 0
-        tasks = {task["name"]: {} for task in json.loads(said.getvalue())["tasks"]}
-        settings = {"data": {"name": "imported", "set": "hostile"}, "tasks": tasks, "backbone": {"name": "mlp", "hidden": [8]}}
-        settings |= {"epochs": 1, "batch_size": 8, "precision": "fp32", "layout": "contiguous"}
-        config, said = folder.parent / "hostile.yaml", io.StringIO()
-        config.write_text(json.dumps(settings))
-        with contextlib.redirect_stdout(said):
-            assert main(["train", str(config), "--json"]) == 0
-        run = json.loads(said.getvalue())["run"]
-        store = open_store()
-        actions.rename(store, run, f"{STYLE}{PICTURE}")
-        actions.set_note(store, run, "\n".join(CLASSES))
-        actions.set_tags(store, run, ["<script>alert(1)</script>", "__proto__", "=cmd"])
+    tasks = {task.name: {} for task in import_dataset(folder, propose(folder).spec, "hostile", home=server.home).tasks}
+    settings = {"data": {"name": "imported", "set": "hostile"}, "tasks": tasks, "backbone": {"name": "mlp", "hidden": [8]}}
+    settings |= {"epochs": 1, "batch_size": 8, "precision": "fp32", "layout": "contiguous"}
+    store, run = open_store(server.home), train(RunConfig.from_dict(settings)).id
+    actions.rename(store, run, f"{STYLE}{PICTURE}")
+    actions.set_note(store, run, "\n".join(CLASSES))
+    actions.set_tags(store, run, ["<script>alert(1)</script>", "__proto__", "=cmd"])
     return run
 
 

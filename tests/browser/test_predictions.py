@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import struct
 import zipfile
 import zlib
@@ -19,9 +18,7 @@ from playwright.sync_api import Page, expect
 
 from mtl_core.config import RunConfig
 from mtl_core.runs.evaluations import evaluations
-from mtl_core.runs.jobs import execute
 from mtl_core.runs.store import open_store
-from tests.browser.conftest import Server
 
 pytestmark = pytest.mark.browser
 
@@ -30,38 +27,24 @@ CELL = ".viewer .row[data-task='{}'] canvas[aria-label^='{}']"
 
 
 @pytest.fixture(scope="module")
-def runs(trained, tmp_path_factory):
-    """A store with two short runs on the same data: (home, first id, second id)."""
-    home = tmp_path_factory.mktemp("predictions") / "home"
-    shutil.copytree(trained.store.home, home)
-    store = open_store(home)
-    second = trained.run.config.model_copy(update={"name": "the second", "seed": 7, "epochs": 1})
-    execute(store, store.create(second).id)
-    return home, trained.run.id, store.runs()[0].id
+def runs(train, every_kind, dashboard):
+    """Two short runs on the same data: (home, first id, second id)."""
+    second = train(every_kind.config.model_copy(update={"name": "the second", "seed": 7, "epochs": 1}))
+    return dashboard.home, every_kind.id, second.id
 
 
 @pytest.fixture(scope="module")
-def digits(runs):
-    """The smallest real run, in the same store: (store, run) after two epochs on scikit-learn's digits."""
-    store, tasks = open_store(runs[0]), {"digit": {}, "slant": {}}
+def digits(train, dashboard):
+    """The smallest real run: (store, run) after two epochs on scikit-learn's digits."""
     config = {
         "name": "digits",
         "data": {"name": "digits"},
-        "tasks": tasks,
+        "tasks": {"digit": {}, "slant": {}},
         "backbone": {"name": "mlp", "hidden": [16]},
         "epochs": 2,
         "probe_samples": 4,
     }
-    run = execute(store, store.create(RunConfig.from_dict(config)).id)
-    assert run.status == "finished", run.failure
-    return store, run
-
-
-@pytest.fixture(scope="module")
-def server(runs, tmp_path_factory):
-    running = Server(runs[0], tmp_path_factory.mktemp("predictions_server") / "server.log")
-    yield running
-    running.close()
+    return open_store(dashboard.home), train(RunConfig.from_dict(config))
 
 
 def pixels(page: Page, task: str, what: str) -> str:

@@ -4,13 +4,20 @@ import pytest
 
 from mtl_core.exports.export_source import ExportSource
 from mtl_core.exports.writing import export
+from mtl_core.runs.store import open_store
 
 pytestmark = pytest.mark.browser
 
 
+@pytest.fixture(scope="module")
+def path(dashboard, every_kind, tmp_path_factory):
+    """The report of a run with a task of every kind."""
+    (path,), _ = export(ExportSource(open_store(dashboard.home), every_kind), ["report"], tmp_path_factory.mktemp("report"))
+    return path
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_report_opens_offline(chromium, trained, tmp_path, scheme):
-    (path,), _ = export(ExportSource(trained.store, trained.run), ["report"], tmp_path)
+def test_the_report_opens_offline(chromium, path, scheme):
     context = chromium.new_context(offline=True, color_scheme=scheme, viewport={"width": 1280, "height": 900})
     tab, said, asked = context.new_page(), [], []
     tab.on("console", lambda message: said.append(message.text))

@@ -28,6 +28,9 @@ STEERED = """([step, before, after]) => [...document.querySelectorAll('.js-plotl
 MARKED = """step => [...document.querySelectorAll('.st-key-panel_digit .js-plotly-plot')].some(plot =>
     (plot.layout.shapes || []).some(shape => shape.x0 === step) && plot.layout.annotations.some(words => words.text === 'digit 1 → 100'))"""
 
+CHART = "document.querySelector('.js-plotly-plot')"
+DRAWN = f"() => ({CHART}?.calcdata?.[0]?.length ?? 0) >= 2"
+
 
 def config(name: str, epochs: int) -> RunConfig:
     return get_preset("digits-quick").config.with_overrides([f"name={name}", f"epochs={epochs}", "batch_size=256"])
@@ -54,6 +57,17 @@ def wait_until(page: Page, holds) -> None:
 def choose(page: Page, entry: str) -> None:
     click(page, "More")
     page.get_by_role("menuitem", name=entry).click()
+
+
+def zoom_in(page: Page) -> list[float]:
+    """Drag over the first chart; gives its new x range."""
+    place = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    page.mouse.move(place["x"] + 20, place["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] - 10, steps=5)
+    page.mouse.up()
+    page.wait_for_function(f"() => {CHART}.layout.xaxis.autorange === false")
+    return page.evaluate(f"{CHART}.layout.xaxis.range")
 
 
 @pytest.fixture
@@ -135,55 +149,61 @@ def test_fork_with_another_loss_weight_begins_where_it_was_forked(page, server, 
     fork = next(run for run in store.runs() if run.parent == parent.id)
     assert (fork.parent_epoch, fork.config.tasks["slant"].loss_weight, str(fork.status)) == (50, 3.0, "finished")
     page.wait_for_function(FIRST_X, arg=fork.parent_step + 1)
-    assert page.evaluate(
-        "[...document.querySelectorAll('.js-plotly-plot')].some(plot => plot.data.some(trace => trace.name?.includes('before the fork')))"
-    )
+    assert page.evaluate(PAST)
     page.get_by_role("link", name=parent.name).click()
     expect(page.locator(".st-key-lineage").get_by_role("link", name="from epoch 50")).to_be_visible()
     assert parent.id in page.url
 
 
-def test_a_loss_weight_is_moved_while_it_trains(page, server, store):
-    run = queue(store, "steered", 3000)
+def test_a_live_run_is_zoomed_into_steered_stopped_and_deleted(page, server, store):
+    run = queue(store, "to be deleted", 3000)
     page.goto(f"{server.url}/run?run={run.id}")
     slider = page.get_by_role("slider", name="Loss weight of digit")
     slider.wait_for(timeout=PATIENCE)
-    wait_until(page, lambda: store.get(run.id).step > 20)  # so that its curve has a before
+
+    choose(page, "Delete")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("cannot be deleted: it is being trained. Stop it first.")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Delete")).to_have_count(0)
+    dialog.get_by_role("button", name="Close").last.click()
+    expect(dialog).to_have_count(0)
+
+    page.get_by_role("radio", name="large").or_(page.get_by_role("button", name="large")).click()
+    expect(page.locator(".st-key-task_rows")).to_have_count(0)
+    page.wait_for_function(DRAWN)
+    zoomed = zoom_in(page)
+    points = page.evaluate(f"{CHART}.calcdata[0].length")
+    page.wait_for_function(f"old => {CHART}.calcdata[0].length > old", arg=points)
+    assert page.evaluate(f"{CHART}.layout.xaxis.range") == zoomed
+    page.get_by_role("radio", name="compact").or_(page.get_by_role("button", name="compact")).click()
+    expect(page.locator(".st-key-task_rows")).to_have_count(1)
+
     slider.press("End")
     wait_until(page, lambda: store.get(run.id).config.changes)
     [change] = store.get(run.id).config.changes
     assert (change.key, change.value) == ("tasks.digit.loss_weight", 100.0)
     said = f"step {change.step}: tasks.digit.loss_weight changed from 1 to 100"
     wait_until(page, lambda: said in [line.text for line in store.log(run.id)])
-    wait_until(page, lambda: store.get(run.id).step > change.step + 20)  # an after
+    wait_until(page, lambda: store.get(run.id).step > change.step + 20)  # its curve has an after
     actions.pause(store, run.id)  # by another process: what is looked at below stands still
     wait_until(page, lambda: store.get(run.id).status == RunStatus.PAUSED)
     page.wait_for_function(MARKED, arg=change.step, timeout=PATIENCE)  # on the task's own curves
     page.get_by_text("the factor on each task's loss or gradient").scroll_into_view_if_needed()  # only charts in view are drawn
     page.wait_for_function(STEERED, arg=[change.step, 1, 100], timeout=PATIENCE)
+
     click(page, "Stop")
-    wait_until(page, lambda: store.get(run.id).status == RunStatus.STOPPED)
+    expect(page.get_by_text("Resume continues from the checkpoint")).to_be_visible(timeout=PATIENCE)
+    stopped = store.get(run.id)
+    assert (stopped.status, 0 < stopped.step < stopped.steps_total) == (RunStatus.STOPPED, True)
+    assert (store.folder(run.id) / "checkpoints" / "index.json").is_file()
     used = store.scalars(run.id).query("key == 'loss_weight/digit'").set_index("step")["value"]
     used = used[used != 0.0]  # of a step whose loss was exactly 0, as in the end of so small a run
     assert set(used[used.index <= change.step]) == {1.0}
     assert set(used[used.index > change.step]) == {100.0}
 
-
-def test_delete_asks_and_is_refused_while_it_trains(page, server, store):
-    run = queue(store, "to be deleted", 3000)
-    page.goto(f"{server.url}/run?run={run.id}")
-    page.get_by_role("button", name="Pause", exact=True).first.wait_for(timeout=PATIENCE)
     choose(page, "Delete")
-    expect(page.get_by_role("dialog").get_by_text("cannot be deleted: it is being trained. Stop it first.")).to_be_visible()
-    expect(page.get_by_role("dialog").get_by_role("button", name="Delete")).to_have_count(0)
-    page.get_by_role("dialog").get_by_role("button", name="Close").last.click()
-    expect(page.get_by_role("dialog")).to_have_count(0)
-    wait_until(page, lambda: store.get(run.id).step > 0)  # so that it has something to save
-    click(page, "Stop")
-    expect(page.get_by_text("Resume continues from the checkpoint")).to_be_visible(timeout=PATIENCE)
-    choose(page, "Delete")
-    expect(page.get_by_role("dialog").get_by_text("to be deleted")).to_be_visible()
-    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(dialog.get_by_text("to be deleted")).to_be_visible()
+    dialog.get_by_role("button", name="Delete").click()
     page.wait_for_url("**/compare*")
     expect(page.get_by_text("Deleted: to be deleted")).to_be_visible()
     assert run.id not in [each.id for each in store.runs()]

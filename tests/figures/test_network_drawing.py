@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from xml.etree.ElementTree import fromstring
 
 import pytest
@@ -16,9 +17,10 @@ from tests.sharing.test_part_graph import SHAPE, model_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 NAMES = ["digit", "<script>alert(1)</script>", "a\"b'&<!--", "\u202egnihton\x01", "语义分割语义分割语义分割", "z" * 60]
-every_drawing = pytest.mark.parametrize(("scheme", "count"), [(scheme, count) for scheme in SHARING_SCHEMES for count in range(1, 7)])
+every_drawing = pytest.mark.parametrize(("scheme", "count"), [(scheme, count) for scheme in SHARING_SCHEMES for count in (1, 2, 3, 6)])
 
 
+@cache
 def parts_of(scheme, count):
     return part_graph(_models(scheme, count), torch.zeros(1, *SHAPE, device="meta"))
 
@@ -33,7 +35,7 @@ def part(name, users=("a",), reads=("",), **more):
 
 
 @every_drawing
-def test_boxes_do_not_overlap_and_no_line_crosses_one(scheme, count):
+def test_boxes_do_not_overlap_and_no_line_crosses_another_or_a_box(scheme, count):
     parts = parts_of(scheme, count)
     boxes, lines, width, height = laid_out(parts, lambda part, width: 4, 440)
     assert sorted(box.part.name for box in boxes if box.part) == sorted(part.name for part in parts)
@@ -55,11 +57,6 @@ def test_boxes_do_not_overlap_and_no_line_crosses_one(scheme, count):
         assert len(line.tips) == len(line.targets)
         ends = {min((box for box in places.values() if box.top == y), key=lambda box: abs(box.middle - x)).part.name for x, y in line.tips}
         assert ends == set(line.targets)
-
-
-@every_drawing
-def test_vertical_lines_of_different_parts_do_not_lie_on_each_other(scheme, count):
-    _, lines, _, _ = laid_out(parts_of(scheme, count), lambda part, width: 4, 440)
     upright = [(line.source, x1, min(y1, y2), max(y1, y2)) for line in lines for x1, y1, x2, y2 in line.pieces if x1 == x2 and y1 != y2]
     level = [(line.source, y1, min(x1, x2), max(x1, x2)) for line in lines for x1, y1, x2, y2 in line.pieces if y1 == y2 and x1 != x2]
     for pieces in (upright, level):

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from streamlit.testing.v1.element_tree import ElementList
 from mtl_core.config import RunConfig
 from mtl_core.data.prepare import prepare
 from mtl_core.events import EpochMetrics, Message, Paused, ProbesSaved, RunEnded, RunStarted, StepScalars
+from mtl_core.presets import load_presets
 from mtl_core.runs import actions, jobs
 from mtl_core.runs.claims import held_by_us
 from mtl_core.runs.process_singletons import process_slot
@@ -21,6 +23,7 @@ from mtl_core.runs.store import open_store
 from mtl_core.training.checkpoint_files import FILES, name_of, update_index
 from ui.shell import page_jobs
 
+PRESETS = cache(load_presets)  # read once for all tests; the session's own copies are made from them
 WAIT = 60  # seconds; a bound for slow machines
 HANGS = 300  # seconds without an end after which a page counts as hung; loading PyTorch alone takes a minute on a busy machine
 APP = str(Path(__file__).parents[2] / "app.py")
@@ -110,6 +113,7 @@ def store(tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "warm_up", lambda: None)
     monkeypatch.setattr(jobs, "start_worker", lambda store: None)
     monkeypatch.setattr(jobs, "warmed", lambda: True)
+    monkeypatch.setattr("ui.shell.state.load_presets", PRESETS)
     st.cache_resource.clear()
     st.cache_data.clear()
     return open_store()

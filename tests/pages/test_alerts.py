@@ -56,7 +56,7 @@ def test_a_threshold_that_is_refused_is_a_sentence(open_page, make_run, store):
     assert any("at most 20 thresholds" in warning.value for warning in app.warning)
 
 
-@pytest.mark.parametrize("page", ["train", "run", "compare", "data", "learn"])
+@pytest.mark.parametrize("page", ["train", "run", "data"])
 def test_an_alert_is_a_toast_once_on_every_open_page(page, open_page, make_run, store):
     run = make_run()
     store.note(run.id, ALERT, "an alert from before this session")

@@ -39,26 +39,21 @@ def setting(app, *path):
     return node
 
 
-def test_preprocessing_is_chosen_and_seen_before_and_after(train_page, texts):
+def test_preprocessing_is_chosen_and_seen_before_and_after_and_an_impossible_strength_is_said(train_page, texts):
     app = drawn(train_page)
     app.selectbox(key="set.data.preprocessing.denoise.name.titled").set_value("median").run()
     assert "Source: T. S. Huang" in texts(app)
-    app.number_input(key="set.data.preprocessing.denoise.size").set_value(5).run()
+    app.number_input(key="set.data.preprocessing.denoise.size").set_value(4).run()
+    assert any("data.preprocessing.denoise.size: expected an odd number" in error.value.replace("\\", "") for error in app.error)
+    assert app.button(key="train").disabled
+    app.number_input(key="set.data.preprocessing.denoise.size").set_value(5)
     app.selectbox(key="set.data.preprocessing.resize").set_value("pad").run()
-    app.number_input(key="set.data.preprocessing.width").set_value(24).run()
+    app.number_input(key="set.data.preprocessing.width").set_value(24)
     app.number_input(key="set.data.preprocessing.height").set_value(16).run()
     assert setting(app, "data", "preprocessing", "denoise") == {"name": "median", "size": 5}
     assert "Before preprocessing" in texts(app)
     assert "After preprocessing, as the network sees it" in texts(app)
     assert not app.button(key="train").disabled
-
-
-def test_an_impossible_strength_is_said(train_page):
-    app = drawn(train_page)
-    app.selectbox(key="set.data.preprocessing.denoise.name.titled").set_value("median").run()
-    app.number_input(key="set.data.preprocessing.denoise.size").set_value(4).run()
-    assert any("data.preprocessing.denoise.size: expected an odd number" in error.value.replace("\\", "") for error in app.error)
-    assert app.button(key="train").disabled
 
 
 def test_a_share_of_the_labels_is_drawn_as_coverage_and_trained(train_page, store, texts):

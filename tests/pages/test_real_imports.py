@@ -1,4 +1,7 @@
-"""Every real data set, looked at, reported on and imported through the Data page as a user does; the numbers are those of its README."""
+"""Real data sets, looked at, reported on and imported through the Data page as a user does; the numbers are those of their READMEs.
+
+With findings, with questions, in parts that are given or drawn, in colour and in grey. ``tests/data/imports/test_real_data.py`` looks at every set.
+"""
 
 from __future__ import annotations
 
@@ -36,24 +39,6 @@ class Shown:
 
 
 SETS = {
-    "oxford_pets_3breeds": Shown(
-        192,
-        (None, None, 54),
-        "64 x 64, colour",
-        {"breed": 192, "species": 192, "trimap": 192, "head": 136},
-        {"breed": "Abyssinian 64, american_bulldog 64, Bengal 64", "species": "cat 128, dog 64", "trimap": "animal, background, border"},
-        {"class numbers": 1},
-        notes=("class ids 1, 2, 6 are numbered from 0", "test from"),
-    ),
-    "bccd_voc": Shown(
-        364,
-        (205, 87, 72),
-        "64 x 64, colour",
-        {"boxes": 364, "present": 364, "count_RBC": 364, "Category": 363, "wbc_type": 348},
-        {"boxes": "Platelets 361, RBC 4,153, WBC 372", "count_RBC": "0 to 27 objects", "wbc_type": "BASOPHIL 3,"},
-        {"box empty": 2},
-        files=("BloodImage_00338.jpg", "BloodImage_00343.jpg"),
-    ),
     "coco_mini": Shown(
         60,
         (None, 27, None),
@@ -61,6 +46,7 @@ SETS = {
         {"boxes": 60, "present": 60, "segments": 53},
         {},
         {"crowd": 3, "no objects": 1, "category gaps": 2},
+        files=("000000000508.jpg",),
     ),
     "icl_livingroom_rgbd": Shown(
         71,

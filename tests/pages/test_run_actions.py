@@ -57,29 +57,24 @@ def test_a_paused_run_says_what_it_keeps_and_goes_on(open_page, in_state, store,
     assert store.get(run.id).status == RunStatus.RUNNING
 
 
-@pytest.mark.parametrize("status", ["stopped", "interrupted", "failed"])
-def test_resume_puts_it_back_in_line(open_page, in_state, store, status):
-    run = in_state(status)
+def test_resume_puts_it_back_in_line(open_page, in_state, store):
+    run = in_state("failed")
     app = open_page("run", run=run.id)
     app.button(key=f"resume.{run.id}").click().run()
     assert store.get(run.id).status == RunStatus.QUEUED
     assert app.button(key=f"stop.{run.id}").label == "Remove from queue"
 
 
-def test_a_finished_run_is_trained_on(open_page, finished, store):
+def test_a_finished_run_is_trained_on_and_fewer_epochs_are_refused_in_words(open_page, finished, store):
     app = open_page("run", run=finished.id)
     assert app.number_input(key=f"train_on.{finished.id}").value == 6
-    app.number_input(key=f"train_on.{finished.id}").set_value(5)
-    app.button(key=f"train_on.{finished.id}.go").click().run()
-    assert (store.get(finished.id).status, store.get(finished.id).epochs) == (RunStatus.QUEUED, 5)
-
-
-def test_training_on_to_fewer_epochs_is_refused_in_words(open_page, finished, store):
-    app = open_page("run", run=finished.id)
     app.number_input(key=f"train_on.{finished.id}").set_value(2)
     app.button(key=f"train_on.{finished.id}.go").click().run()
     assert "expected more than the run's 3, found 2" in app.warning[0].value
     assert store.get(finished.id).status == RunStatus.FINISHED
+    app.number_input(key=f"train_on.{finished.id}").set_value(5)
+    app.button(key=f"train_on.{finished.id}.go").click().run()
+    assert (store.get(finished.id).status, store.get(finished.id).epochs) == (RunStatus.QUEUED, 5)
 
 
 def test_what_the_state_does_not_allow_is_said(open_page, in_state, store):
@@ -111,9 +106,15 @@ def test_the_queue_stands_in_the_strip_of_every_page(open_page, store, in_state)
     assert store.get(runs[0].id).status == RunStatus.STOPPED
 
 
-def test_name_note_and_tags(open_page, store, finished, texts):
+def test_name_note_and_tags_and_a_name_that_does_not_fit(open_page, store, finished, texts):
+    actions.set_tags(store, finished.id, ["kept"])
     app = open_page("run", run=finished.id)
     menu(app, finished).set_value("describe").run()
+    app.text_input(key=f"describe.name.{finished.id}").set_value("two\nlines")
+    next(button for button in app.button if button.label == "Save").click().run()
+    assert "expected one line" in app.error[0].value
+    assert store.get(finished.id).name == "a run"
+    assert app.multiselect(key=f"describe.tags.{finished.id}").value == ["kept"]
     app.text_input(key=f"describe.name.{finished.id}").set_value("another name")
     app.text_area(key=f"describe.note.{finished.id}").set_value("why it was made")
     next(button for button in app.button if button.label == "Save").click().run()
@@ -122,17 +123,6 @@ def test_name_note_and_tags(open_page, store, finished, texts):
     assert "dialog" not in app.session_state
     assert app.title[0].value == "another name"
     assert "why it was made" in texts(app)
-
-
-def test_a_name_that_does_not_fit_is_said_in_the_dialog(open_page, store, finished):
-    actions.set_tags(store, finished.id, ["kept"])
-    app = open_page("run", run=finished.id)
-    menu(app, finished).set_value("describe").run()
-    assert app.multiselect(key=f"describe.tags.{finished.id}").value == ["kept"]
-    app.text_input(key=f"describe.name.{finished.id}").set_value("two\nlines")
-    next(button for button in app.button if button.label == "Save").click().run()
-    assert "expected one line" in app.error[0].value
-    assert store.get(finished.id).name == "a run"
 
 
 def test_pin_and_archive(open_page, store, finished):
@@ -144,23 +134,18 @@ def test_pin_and_archive(open_page, store, finished):
     assert menu(app, finished).options[1:3] == [":material/keep_off: Unpin", ":material/unarchive: Bring back from the archive"]
 
 
-def test_delete_asks_naming_the_run_and_leaves_its_page(open_page, store, finished, texts):
+def test_delete_asks_naming_the_run_can_be_thought_better_of_and_leaves_its_page(open_page, store, finished, texts):
     app = open_page("run", run=finished.id)
     menu(app, finished).set_value("delete").run()
     assert "**a run** :gray[finished" in texts(app)
-    assert store.get(finished.id)
+    app.button(key="delete.keep").click().run()
+    assert [run.id for run in store.runs()] == [finished.id]
+    assert "dialog" not in app.session_state
+    menu(app, finished).set_value("delete").run()
     app.button(key="delete_really").click().run()
     assert store.runs() == []
     assert not store.folder(finished.id).exists()
     assert "There are no runs yet" in texts(app)
-
-
-def test_delete_can_be_thought_better_of(open_page, store, finished):
-    app = open_page("run", run=finished.id)
-    menu(app, finished).set_value("delete").run()
-    app.button(key="delete.keep").click().run()
-    assert [run.id for run in store.runs()] == [finished.id]
-    assert "dialog" not in app.session_state
 
 
 def test_delete_is_refused_in_words_while_it_trains(open_page, in_state):

@@ -38,26 +38,22 @@ def test_changes_survive_another_page(open_page):
     assert app.session_state["settings"]["epochs"] == 7
 
 
-def test_a_changed_run_is_named_after_the_change(open_page, store):
-    app = open_page()
-    app.number_input(key="set.epochs").set_value(7).run()
-    train_button(app).click().run()
-    assert store.runs()[0].name == f"7 epochs · {load_presets()[0].title}"
-
-
 def test_a_name_tells_two_changes_and_the_seed(open_page):
     app = open_page()
     for key, value in (("epochs", 7), ("batch_size", 48), ("optimizer.lr", 0.01), ("seed", 5)):
-        app.number_input(key=f"set.{key}").set_value(value).run()
+        app.number_input(key=f"set.{key}").set_value(value)
+    app.run()
     assert app.text_input(key="set.name").placeholder == "7 epochs · batch size 48 · seed 5"
 
 
-def test_a_name_says_which_tasks_were_left_out(open_page):
+def test_a_run_is_named_after_its_changes_and_says_which_tasks_were_left_out(open_page, store):
     app = open_page()
     for task in ("present", "boxes"):
-        app.checkbox(key=f"task.{task}").uncheck().run()
+        app.checkbox(key=f"task.{task}").uncheck()
     app.number_input(key="set.epochs").set_value(7).run()
     assert app.text_input(key="set.name").placeholder == "without present and boxes · 7 epochs"
+    train_button(app).click().run()
+    assert store.runs()[0].name == "without present and boxes · 7 epochs"
 
 
 def test_a_presets_time_is_shown_only_for_its_own_settings(open_page, texts):
@@ -93,21 +89,27 @@ def test_a_task_comes_back_with_its_weight(open_page):
     assert app.session_state["settings"]["tasks"][name]["loss_weight"] == 2.5
 
 
-@pytest.mark.parametrize(("key", "number"), [("tasks.present.loss_weight", -5.0), ("optimizer.lr", 1000.0), ("epochs", 0)])
-def test_a_number_out_of_range_is_said_and_train_is_off(open_page, key, number):
+def test_numbers_out_of_range_are_said_one_after_the_other_and_train_is_off(open_page):
     app = open_page()
-    widget = app.number_input(key=f"set.{key}")
-    assert (widget.min, widget.max) == (None, None)  # else the browser never sends it
-    widget.set_value(number).run()
-    assert train_button(app).disabled
-    assert key in app.error[0].value.replace("\\", "")
-    assert f"{number:g}" in app.error[0].value.replace("\\", "")
+    for key, number in (("tasks.present.loss_weight", -5.0), ("optimizer.lr", 1000.0), ("epochs", 0)):
+        widget = app.number_input(key=f"set.{key}")
+        right = widget.value
+        assert (widget.min, widget.max) == (None, None)  # else the browser never sends it
+        widget.set_value(number).run()
+        assert train_button(app).disabled
+        assert key in app.error[0].value.replace("\\", "")
+        assert f"{number:g}" in app.error[0].value.replace("\\", "")
+        app.number_input(key=f"set.{key}").set_value(right)
+    app.run()
+    assert not app.error
+    assert not train_button(app).disabled
 
 
 def test_no_task_left_is_said_and_train_is_off(open_page):
     app = open_page()
     for name in load_presets()[0].config.tasks:
-        app.checkbox(key=f"task.{name}").uncheck().run()
+        app.checkbox(key=f"task.{name}").uncheck()
+    app.run()
     assert train_button(app).disabled
     assert app.error[0].value.replace("\\", "") == "No task is chosen. Tick at least one task."
 
@@ -127,35 +129,19 @@ def test_settings_from_yaml(open_page):
     assert app.text_input(key="set.backbone.hidden").value == "16"
 
 
-def test_wrong_yaml_is_said_and_changes_nothing(open_page):
+def test_every_mistake_in_yaml_is_said_at_once_and_changes_nothing(open_page):
     app = open_page()
     before = dict(app.session_state["settings"])
-    app.text_area(key="yaml_text").input("data: {name: digit}\ntasks: {digit: {}}\nbackbone: {name: mlp}\n")
-    next(button for button in app.button if button.label == "Use these settings").click().run()
-    assert "did you mean 'digits'" in app.error[0].value
-    assert app.session_state["settings"] == before
-
-
-def test_every_mistake_in_yaml_is_said_at_once(open_page):
-    app = open_page()
     wrong = "data: {name: digits, siez: 3}\ntasks: {digit: {}}\nbackbone: {name: mlp, hiden: [3]}\nbalancing: {name: pcgrd}\nepochs: -1\nepoch: 3\n"
-    app.text_area(key="yaml_text").input(wrong)
-    next(button for button in app.button if button.label == "Use these settings").click().run()
-    said = " ".join(error.value for error in app.error).replace("\\", "")
-    for mistake in ("siez", "hiden", "pcgrd", "epochs", "'epoch'"):
-        assert mistake in said
-
-
-def test_a_preset_is_lit_only_while_its_data_are_chosen_and_a_click_brings_it_back(open_page):
-    app = open_page()
-    first = app.session_state["settings"]
-    pills = app.button_group(key="preset")
-    chosen = pills.value
-    app.session_state["settings"] = {**first, "data": {**first["data"], "name": "digits"}}
-    app.run()
-    assert not app.button_group(key="preset").value
-    app.button_group(key="preset").set_value(chosen).run()
-    assert app.session_state["settings"]["data"]["name"] == first["data"]["name"]
+    for text, mistakes in (
+        ("data: {name: digit}\ntasks: {digit: {}}\nbackbone: {name: mlp}\n", ["did you mean 'digits'"]),
+        (wrong, ["siez", "hiden", "pcgrd", "epochs", "'epoch'"]),
+    ):
+        app.text_area(key="yaml_text").input(text)
+        next(button for button in app.button if button.label == "Use these settings").click().run()
+        said = " ".join(error.value for error in app.error).replace("\\", "")
+        assert all(mistake in said for mistake in mistakes)
+        assert app.session_state["settings"] == before
 
 
 def test_train_waits_for_torch_because_the_checks_need_it(open_page, monkeypatch, texts):
@@ -274,7 +260,7 @@ def test_starting_weights_and_freezing_are_chosen_and_what_does_not_fit_is_said(
     assert "Published weights: ImageNet-1k" in texts(app)
 
 
-def test_a_preset_is_lit_only_while_it_applies(open_page):
+def test_a_preset_is_lit_only_while_it_applies_and_a_click_brings_it_back(open_page):
     app = open_page()
     assert app.button_group(key="preset").value
     app.number_input(key="set.seed").set_value(5).run()
@@ -283,16 +269,20 @@ def test_a_preset_is_lit_only_while_it_applies(open_page):
     assert not app.button_group(key="preset").value
     app.button_group(key="preset").set_value(load_presets()[0].name).run()
     assert app.number_input(key="set.epochs").value == load_presets()[0].config.epochs
+    assert app.button_group(key="preset").value
+    settings = app.session_state["settings"]
+    app.session_state["settings"] = {**settings, "data": {**settings["data"], "name": "digits"}}
+    app.run()
+    assert not app.button_group(key="preset").value  # other images are another experiment
+    app.button_group(key="preset").set_value(load_presets()[0].name).run()
+    assert app.session_state["settings"]["data"]["name"] == settings["data"]["name"]
 
 
-def test_methods_to_start_with_head_the_list(open_page):
-    options = open_page().selectbox(key="set.balancing.name.titled").options
+def test_methods_to_start_with_head_the_list_and_one_seed_stands_on_the_form(open_page):
+    app = open_page()
+    options = app.selectbox(key="set.balancing.name.titled").options
     assert [option.endswith("· start here") for option in options[:4]] == [True, True, True, False]
     assert len(options) == len(set(options)) > 30
-
-
-def test_one_seed_stands_on_the_form_and_the_others_under_advanced(open_page):
-    app = open_page()
     assert [field.key for field in app.number_input if field.label == "Seed"] == ["set.seed"]
     advanced = [field.key for field in app.number_input if field.label.startswith("Seed of")]
     assert advanced == ["set.data.seed", "set.data.partition.seed"]

@@ -9,6 +9,7 @@ Each widget takes its value from the settings before it is drawn and writes chan
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import streamlit as st
@@ -60,11 +61,15 @@ class Field:
         return f"{text} ({self.unit})" if self.unit else text
 
 
-def describe(model: type[BaseModel]) -> list[Field]:
-    """The fields of a model that a form can show, in order. Nested models have forms of their own."""
+@cache
+def describe(model: type[BaseModel]) -> tuple[Field, ...]:
+    """The fields of a model that a form can show, in order. Nested models have forms of their own.
+
+    A model's schema is made once: making it for every drawing of the Train form took a seventh of the drawing's time.
+    """
     schema = model.model_json_schema()
     fields = [_field(name, part, schema.get("$defs", {})) for name, part in schema.get("properties", {}).items()]
-    return [field for field in fields if field is not None]
+    return tuple(field for field in fields if field is not None)
 
 
 def _field(name: str, schema: dict[str, Any], definitions: dict[str, Any]) -> Field | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from mtl_core.data import DATA_SOURCES
 from mtl_core.settings import data_folders
@@ -39,9 +42,14 @@ def path_problems(data: dict[str, Any]) -> list[str]:
     name = data.get("name")
     if name is None or name not in DATA_SOURCES:
         return []
-    options = DATA_SOURCES.load(name).Options.model_json_schema()["properties"]
-    paths = [option for option, schema in options.items() if schema.get("path") and data.get(option)]
+    paths = [option for option in _path_options(DATA_SOURCES.load(name).Options) if data.get(option)]
     return [f"data.{option}: {_sentence(str(data[option]))}" for option in paths if not is_allowed(str(data[option]))]
+
+
+@cache
+def _path_options(model: type[BaseModel]) -> tuple[str, ...]:
+    """The options that are paths; kept, because one drawing of the Train form asks a dozen times."""
+    return tuple(option for option, schema in model.model_json_schema()["properties"].items() if schema.get("path"))
 
 
 def weights_path_problems(backbone: dict[str, Any]) -> list[str]:

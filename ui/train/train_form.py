@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import streamlit as st
@@ -308,7 +309,7 @@ def _checked(values: dict[str, Any]) -> tuple[RunConfig | None, list[Problem | s
         config = config.model_copy(update={"name": config.name or _automatic_name(config)})
     if not warmed() or found:
         return config, found
-    return config, [Problem(*each) for each in _problems(config.to_yaml())]
+    return config, [Problem(*each) for each in _problems(json.dumps(config.to_dict()))]
 
 
 def _automatic_name(config: RunConfig) -> str:
@@ -319,7 +320,7 @@ def _automatic_name(config: RunConfig) -> str:
 def _problems(config: str) -> list[tuple[str, str]]:
     from mtl_core.training.check import problems
 
-    return [(problem.field, problem.message) for problem in problems(RunConfig.from_yaml(config))]
+    return [(problem.field, problem.message) for problem in problems(RunConfig.from_dict(json.loads(config)))]
 
 
 def remarks(config: RunConfig) -> list[str]:

@@ -130,7 +130,9 @@ class StoredSet(DataSource):
         val = spread(count, min(max(1, round(self.options.val_share * count)), max(0, count - 1)))
         if split == "val":
             return val
-        rest = np.setdiff1d(np.arange(count), val)
+        left = np.ones(count, bool)  # faster than np.setdiff1d; the Data page asks every set for its sizes
+        left[val] = False
+        rest = np.flatnonzero(left)
         return rest[spread(len(rest), self.options.train_size)] if 0 < self.options.train_size < len(rest) else rest
 
     def build(self, split: str, progress: Progress) -> MultiTaskDataset:
