@@ -41,7 +41,7 @@ def view_choice() -> str:
     )
     view = view or "training"
     if view == "training":
-        for name in ("view", "images", "task", "checkpoint", "cell"):
+        for name in ("view", "images", "task", "checkpoint", "cell", "threshold", "beside"):
             st.query_params.pop(name, None)
     else:
         st.query_params["view"] = view

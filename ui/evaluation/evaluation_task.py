@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.analysis.box_matching import SHOWN_SCORE
+from mtl_core.analysis.evaluation.decisions import stored_decisions
 from mtl_core.analysis.evaluation.findings import OUTCOMES, Cells
 from mtl_core.analysis.sample_errors import worst_first
 from mtl_core.figures import evaluation_charts as figures
@@ -18,6 +19,7 @@ from mtl_core.runs.store import RunStore
 from mtl_core.tasks import kind_of
 from ui.drawing.plotly_chart import plot, prepared
 from ui.evaluation.evaluation_samples import sample_row
+from ui.evaluation.threshold_panel import ADDRESS, threshold_panel
 from ui.shell import words
 
 SHORT = {  # title of a column -> what fits over numbers
@@ -45,6 +47,7 @@ def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str
     _values(about)
     arrays = _arrays(evaluation, task)
     key = f"{run.id}.{evaluation.split}.{task}"
+    _threshold(about, arrays, run.id, task, evaluation.split, colour)
     cells = evaluation.cells(task, arrays)
     if cells is not None:
         left, right = st.columns([6, 5], gap="large")
@@ -59,6 +62,17 @@ def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str
         st.query_params.pop("cell", None)
     _charts(about, arrays, shown, colour, key)
     _worst(store, run, evaluation, task, arrays, about)
+
+
+def _threshold(about: dict[str, Any], arrays: dict[str, np.ndarray], run_id: str, task: str, split: str, colour: str) -> None:
+    decisions = stored_decisions(arrays)
+    if decisions is not None:
+        threshold_panel(decisions, about, run_id, task, split, colour)
+        return
+    st.query_params.pop(ADDRESS, None)
+    cells = about["cells"]
+    if cells and (tuple(cells["columns"]) == OUTCOMES or cells["counted"] == "boxes"):
+        st.caption("This evaluation is of an earlier version and did not count decisions at other thresholds. Evaluate again to move the threshold.")
 
 
 def _arrays(evaluation: Evaluation, task: str) -> dict[str, np.ndarray]:
@@ -83,7 +97,7 @@ def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str, tas
     """The matrix; which cell is open: clicked, chosen below it, or named in the address."""
     without = f" without its {OUTCOMES[-1]}s" if cells.columns == OUTCOMES else ""
     which = f" with a score of {SHOWN_SCORE:g} or more" if cells.counted == "boxes" else ""
-    st.markdown(f":small[:gray[Confusion: {cells.counted}{which}; colour is the share of a row{without}. Click a cell to see its images.]]")
+    st.markdown(f":small[:gray[Confusion: {cells.counted}{which}; colour: root of the share of a row{without}. Click a cell to see its images.]]")
     matrix = cells.matrix()
     quiet = OUTCOMES[-1] if cells.columns == OUTCOMES else ""
     figure = figures.confusion_figure(matrix, cells.rows, cells.columns, cells.counted, colour, titles, uncoloured=quiet)
