@@ -19,6 +19,7 @@ MOST_RECALL, LEAST_ZOOM = 0.9, 0.5  # beyond it precision falls steeply; below i
 LONG_TITLE = 32  # characters of an axis title in a small chart
 MOST_EPOCH_TICKS = 8
 STEEP = 50  # times the median of the bars
+MOST_PAIRS = 16  # classes of two networks
 SHOWN_NUMBERS = 13  # a matrix with more classes has no numbers in its cells
 
 
@@ -126,6 +127,23 @@ def class_curves_figure(curves: np.ndarray, names: Sequence[str], shown: int | N
     axes = {"xaxis": _axis(titles[0], range=[-0.02, 1.02]), "yaxis": _axis(ordinate, range=[lowest - 0.02 * (1 - lowest), 1 + 0.04 * (1 - lowest)])}
     shapes = [{"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"color": GREY, "width": 1, "dash": "dot"}}] if kind == "roc" else []
     return go.Figure(traces, _layout(height, shapes=shapes, **axes))
+
+
+def class_pairs_figure(names: Sequence[str], first: np.ndarray, second: np.ndarray, colours: tuple[str, str], height: int = 300) -> go.Figure:
+    """Two networks' values (K,) of each class as points on a line, the largest difference on top; at most ``MOST_PAIRS`` classes."""
+    there = np.flatnonzero(np.isfinite(first) & np.isfinite(second))
+    shown = there[np.argsort(-np.abs(first[there] - second[there]), kind="stable")][:MOST_PAIRS][::-1]
+    ends = np.stack([first[shown], second[shown], np.full(len(shown), np.nan)], 1).ravel()
+    rows = np.repeat(np.arange(len(shown)), 3)
+    traces = [go.Scatter(x=ends, y=rows, mode="lines", line={"color": GREY, "width": 1.5}, hoverinfo="skip", showlegend=False)]
+    for letter, values, colour, symbol in zip("AB", (first, second), colours, ("circle", "diamond"), strict=True):
+        about = [f"{letter}, {names[place]}: {values[place]:.3f}" for place in shown]
+        look = {"color": colour, "size": 9, "symbol": symbol}
+        traces.append(go.Scatter(x=values[shown], y=np.arange(len(shown)), mode="markers", marker=look, name=letter, text=about, hoverinfo="text"))
+    labels = {"tickvals": list(range(len(shown))), "ticktext": [names[place] for place in shown]}
+    legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+    axes = {"xaxis": _axis(""), "yaxis": {**_axis("", showgrid=False), **labels}}
+    return go.Figure(traces, {**_layout(height, **axes), "showlegend": True, "legend": legend})
 
 
 def _lowest(curves: np.ndarray) -> float:

@@ -95,3 +95,12 @@ def test_a_first_epoch_that_costs_very_much_does_not_press_the_others_flat():
     assert figure.layout.yaxis.range == (-4, 200)
     assert figure.layout.annotations[1].text == "cut at 200 %; the worst is 1,500 %"
     np.testing.assert_allclose(figure.data[0].y, [1500, 0])  # on hover it is read in full
+
+
+def test_pairs_of_classes_have_the_largest_difference_on_top():
+    figure = figures.class_pairs_figure(["a", "b", "c"], np.array([0.5, 0.9, np.nan]), np.array([0.9, 0.8, 0.1]), (COLOUR, "#D55E00"))
+    assert list(figure.layout.yaxis.ticktext) == ["b", "a"], "from below; a class without a value in one of them is left out"
+    assert figure.data[1].x.tolist() == [0.9, 0.5]
+    assert figure.data[2].x.tolist() == [0.8, 0.9]
+    many = np.linspace(0, 1, 100)
+    assert len(figures.class_pairs_figure([str(place) for place in many], many, many**2, (COLOUR, COLOUR)).data[1].x) == figures.MOST_PAIRS

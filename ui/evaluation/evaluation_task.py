@@ -18,6 +18,7 @@ from mtl_core.runs.evaluations import Evaluation
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import kind_of
 from ui.drawing.plotly_chart import plot, prepared
+from ui.evaluation.evaluation_beside import Beside, task_beside
 from ui.evaluation.evaluation_samples import sample_row
 from ui.evaluation.threshold_panel import ADDRESS, threshold_panel
 from ui.shell import words
@@ -37,8 +38,8 @@ COLUMN_ORDER = {"ap": 0, "iou": 0, "support": 2}  # the main value next to the n
 SHOWN = 6  # images of a cell or of the worst
 
 
-def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str, colour: str) -> None:
-    """All that is stored of one task on one split."""
+def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str, colour: str, beside: Beside | None = None) -> None:
+    """All that is stored of one task on one split, and what it is beside a second run."""
     about = evaluation.report["tasks"][task]
     st.markdown(f"**{words.plain(task)}** :gray[{words.plain(about['title'] or about['kind'])} · {about['labelled']:,} labelled images]")
     if not about["values"]:
@@ -47,6 +48,8 @@ def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str
     _values(about)
     arrays = _arrays(evaluation, task)
     key = f"{run.id}.{evaluation.split}.{task}"
+    if beside is not None:
+        task_beside(store, run, evaluation, task, arrays, beside)
     _threshold(about, arrays, run.id, task, evaluation.split, colour)
     cells = evaluation.cells(task, arrays)
     if cells is not None:
