@@ -25,6 +25,7 @@ from ui.shell.state import hold_first, listing
 
 NONE = ""
 SHOWN = 6  # images on which the two differ most
+COLUMN_ORDER = {"ap": 0, "iou": 0, "support": 2}  # of a class's values: the main one, the rest (1), how many there are
 ADDRESS = "beside"
 
 
@@ -110,9 +111,9 @@ def task_beside(store: RunStore, run: Any, evaluation: Evaluation, task: str, ar
 def _row(entry: dict[str, Any], other: float | None) -> dict[str, str]:
     """A metric of both, with the difference and which is better."""
     one, unit, higher = entry["value"], entry["unit"], entry["higher_is_better"]
-    cells = {"Metric": f"{words.better(higher)} {entry['title']}", "A": words.measured(one, unit), "B": words.measured(other, unit)}
+    cells = {"Metric": f"{words.better(higher)} {entry['title']}", "Better": "–", "A": words.measured(one, unit), "B": words.measured(other, unit)}
     if one is None or other is None:
-        return {**cells, "B - A": "–", "Better": "–"}
+        return {**cells, "B - A": "–"}
     shown_unit = f" {unit}" if unit and unit != SHARE else ""
     better = "equal" if one == other else "B" if (other > one) == bool(higher) else "A"
     return {**cells, "B - A": f"{other - one:+.3g}{shown_unit}", "Better": better}
@@ -131,7 +132,8 @@ def _caution(beside: Beside) -> str:
 
 def _classes(about: dict[str, Any], theirs: dict[str, Any], task: str) -> None:
     """Draw the first metric of each class, where both have the same classes."""
-    entry = next((entry for entry in about["class_values"] if entry["name"] != "support"), None)
+    entries = [entry for entry in about["class_values"] if entry["name"] != "support"]
+    entry = min(entries, key=lambda entry: COLUMN_ORDER.get(entry["name"], 1), default=None)
     other = next((each for each in theirs["class_values"] if entry and each["name"] == entry["name"]), None)
     if entry is None or other is None or about["classes"] != theirs["classes"]:
         return
@@ -154,7 +156,7 @@ def _images(
     interval = f", 95 % interval over images {found.low:+.3g} to {found.high:+.3g}" if np.isfinite(found.low) else ""
     st.markdown(
         f"**Image by image** :gray[by {title} ↓]: A is better on {found.first:,}, B on {found.second:,}, equal on {found.equal:,}. "
-        f"Mean of B - A: {found.mean:+.3g} {words.plain(unit)}{interval}."
+        f"Mean of B - A: {found.mean:+.3g}{f' {words.plain(unit)}' if unit else ''}{interval}."
     )
     rows = [int(row) for row in found.order[:SHOWN]]
     notes = [f"A {arrays['errors'][row]:.2g}, B {other[row]:.2g}" for row in rows]

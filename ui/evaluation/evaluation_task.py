@@ -18,7 +18,7 @@ from mtl_core.runs.evaluations import Evaluation
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import kind_of
 from ui.drawing.plotly_chart import plot, prepared
-from ui.evaluation.evaluation_beside import Beside, task_beside
+from ui.evaluation.evaluation_beside import COLUMN_ORDER, Beside, task_beside
 from ui.evaluation.evaluation_samples import sample_row
 from ui.evaluation.threshold_panel import ADDRESS, threshold_panel
 from ui.shell import words
@@ -34,7 +34,6 @@ SHORT = {  # title of a column -> what fits over numbers
 }
 LETTER_PIXELS = 7
 NUMBER_PIXELS = 62  # wide is a column of the class table
-COLUMN_ORDER = {"ap": 0, "iou": 0, "support": 2}  # the main value next to the name, the rest (1), how many there are
 SHOWN = 6  # images of a cell or of the worst
 
 
