@@ -7,8 +7,8 @@ import streamlit as st
 from ui.drawing.contact_sheets import epoch_slider
 from ui.predictions.error_gallery import error_gallery
 from ui.predictions.image_source import PROBE, SPLITS, pictures_of, tasks_of
-from ui.predictions.own_image import own_image
-from ui.predictions.sample_view import sample_view
+from ui.predictions.own_image import own_image, way_to_an_image
+from ui.predictions.sample_view import sample_view, second_run
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.run_picker import asked_run, no_runs, run_picker
 from ui.shell.state import hold, hold_first, listing_with, run_store, torch_is_ready
@@ -27,21 +27,30 @@ def main() -> None:
     run_id = asked_run(runs)
     if run_id is None:
         return
-    run = run_store().get(run_id)
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+    with st.container(gap="xxsmall"):  # little between the lines, so that the pictures begin high on the page
+        _show(run_store().get(run_id))
+
+
+def _show(run) -> None:
+    view, source, way = "", PROBE, ""
+    has_predictions = bool(run.info) and pictures_of(run, PROBE) is not None
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title("Predictions", anchor=False, width="content")
-        if not run_picker(listing_with(run), run_id, width=460):
+        if not run_picker(listing_with(run), run.id):
             st.markdown(f"of **{plain(run.name)}**", width="content")
-    if not run.info or pictures_of(run, PROBE) is None:
+        if has_predictions:
+            view = _view(run.id)
+            if view == "own":
+                way = way_to_an_image()
+            else:
+                source = _source(run.id)
+            if view == "sample":
+                second_run(run)
+    if not has_predictions:
         why = "the run ended before the first ones were saved" if run.status.is_ended() else "they appear when training starts"
         st.info(f"{plain(run.name)} has no predictions: {why}.")
-        return
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        view, source = _view(run.id), PROBE
-        if view != "own":
-            source = _source(run.id)
-    if view == "own":
-        own_image(run.id)
+    elif view == "own":
+        own_image(run.id, way)
     elif view == "sample":
         sample_view(run.id, source)
     else:
@@ -79,7 +88,7 @@ def _source(run_id: str) -> str:
         if "sample" in st.query_params:
             st.query_params["sample"] = "0"
 
-    kept: dict[str, Any] = {"label_visibility": "collapsed", "width": 320}
+    kept: dict[str, Any] = {"label_visibility": "collapsed"}
     source = st.selectbox("Images", list(SPLITS), place, format_func=text_of(SPLITS), key=key, on_change=chosen, **kept)
     if source == PROBE:
         st.query_params.pop("images", None)
@@ -92,10 +101,11 @@ def _gallery(run, source: str) -> None:
     pictures = pictures_of(run, source)
     if pictures is None or not torch_is_ready():
         return
-    epoch = pictures.epochs()[-1]
+    epoch, line = pictures.epochs()[-1], st.container(horizontal=True, vertical_alignment="center", gap="medium")
     if source == PROBE:
-        epoch = _epoch(run, pictures.epochs())
-    error_gallery(pictures, tasks_of(run), epoch, key="gallery")
+        with line:
+            epoch = _epoch(run, pictures.epochs())
+    error_gallery(pictures, tasks_of(run), epoch, key="gallery", line=line)
 
 
 def _epoch(run, epochs: list[int]) -> int:
@@ -104,7 +114,7 @@ def _epoch(run, epochs: list[int]) -> int:
     written = f"{key}.written"  # what this page itself put into the address
     if asked != st.session_state.get(written) and asked in map(str, epochs):
         st.session_state[chosen_moment(key)] = int(asked) if int(asked) != epochs[-1] else None
-    epoch = epoch_slider(run.id, epochs, key="predictions.epoch")
+    epoch = epoch_slider(run.id, epochs, key="predictions.epoch", in_line=True)
     st.query_params["epoch"] = st.session_state[written] = str(epoch)
     return epoch
 

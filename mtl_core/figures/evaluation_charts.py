@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +15,11 @@ GREY = "rgba(128,128,128,0.8)"
 GRID = "rgba(128,128,128,0.18)"
 POINTS = 1500  # of a scatter
 MOST_COST = 200  # %
+MOST_RECALL, LEAST_ZOOM = 0.9, 0.5  # beyond it precision falls steeply; below it the whole axis is shown
 LONG_TITLE = 32  # characters of an axis title in a small chart
 MOST_EPOCH_TICKS = 8
+STEEP = 50  # times the median of the bars
+MOST_PAIRS = 16  # classes of two networks
 SHOWN_NUMBERS = 13  # a matrix with more classes has no numbers in its cells
 
 
@@ -45,7 +48,8 @@ def confusion_figure(
     height: int = 380,
     uncoloured: str = "",
 ) -> go.Figure:
-    """Confusion matrix: colour shows the share of the row, text the count. Axis values are indices of the names.
+    """Confusion matrix: colour shows the root of the share of the row, so that rare mistakes are seen, text the count. Axis values are indices of
+    the names.
 
     Args:
         titles: axis titles of rows and columns.
@@ -55,13 +59,15 @@ def confusion_figure(
     total = part.sum(1, keepdims=True)
     share = np.divide(part, total, out=np.zeros(matrix.shape), where=total > 0)
     trace = go.Heatmap(
-        z=share,
+        z=np.sqrt(share),
         x=list(range(len(columns))),
         y=list(range(len(rows))),
-        customdata=np.stack(np.broadcast_arrays(matrix.astype(object), np.array([*columns], object), np.array([*rows], object)[:, None]), -1),
+        customdata=np.stack(
+            np.broadcast_arrays(matrix.astype(object), np.array([*columns], object), np.array([*rows], object)[:, None], share.astype(object)), -1
+        ),
         hovertemplate=f"{titles[0]}: %{{customdata[2]}}<br>{titles[1]}: %{{customdata[1]}}<br>%{{customdata[0]:,}} "
         + counted
-        + ", %{z:.1%} of the row<extra></extra>",
+        + ", %{customdata[3]:.1%} of the row<extra></extra>",
         zmin=0,
         zmax=1,
         colorscale=[[0, "rgba(128,128,128,0.07)"], [1, colour]],
@@ -82,7 +88,13 @@ def _numbers(matrix: np.ndarray, share: np.ndarray, colour: str) -> list[dict[st
     strong = {"font": {"color": "#101418" if bright else "#FFFFFF"}}
     plain = {"showarrow": False}
     return [
-        {**plain, "x": int(column), "y": int(row), "text": short_count(matrix[int(row), int(column)]), **(strong if share[row, column] > 0.5 else {})}
+        {
+            **plain,
+            "x": int(column),
+            "y": int(row),
+            "text": short_count(matrix[int(row), int(column)]),
+            **(strong if share[row, column] > 0.36 else {}),
+        }
         for row, column in np.argwhere(matrix > 0)
     ]
 
@@ -110,9 +122,56 @@ def class_curves_figure(curves: np.ndarray, names: Sequence[str], shown: int | N
             about = f"{names[place]}<br>%{{x:.3f}}, %{{y:.3f}}<extra></extra>"
             traces.append(go.Scatter(x=x, y=y, mode="lines", line=line, name=names[place], hovertemplate=about))
     titles = ("recall", "precision") if kind == "pr" else ("false positive rate", "true positive rate")
-    axes = {"xaxis": _axis(titles[0], range=[-0.02, 1.02]), "yaxis": _axis(titles[1], range=[-0.02, 1.04])}
+    lowest = _lowest(curves) if kind == "pr" else 0.0
+    ordinate = f"{titles[1]}, from {lowest:.1f} on" if lowest else titles[1]
+    axes = {"xaxis": _axis(titles[0], range=[-0.02, 1.02]), "yaxis": _axis(ordinate, range=[lowest - 0.02 * (1 - lowest), 1 + 0.04 * (1 - lowest)])}
     shapes = [{"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"color": GREY, "width": 1, "dash": "dot"}}] if kind == "roc" else []
     return go.Figure(traces, _layout(height, shapes=shapes, **axes))
+
+
+def class_pairs_figure(names: Sequence[str], first: np.ndarray, second: np.ndarray, colours: tuple[str, str], height: int = 300) -> go.Figure:
+    """Two networks' values (K,) of each class as points on a line, the largest difference on top; at most ``MOST_PAIRS`` classes."""
+    there = np.flatnonzero(np.isfinite(first) & np.isfinite(second))
+    shown = there[np.argsort(-np.abs(first[there] - second[there]), kind="stable")][:MOST_PAIRS][::-1]
+    ends = np.stack([first[shown], second[shown], np.full(len(shown), np.nan)], 1).ravel()
+    rows = np.repeat(np.arange(len(shown)), 3)
+    traces = [go.Scatter(x=ends, y=rows, mode="lines", line={"color": GREY, "width": 1.5}, hoverinfo="skip", showlegend=False)]
+    for letter, values, colour, symbol in zip("AB", (first, second), colours, ("circle", "diamond"), strict=True):
+        about = [f"{letter}, {names[place]}: {values[place]:.3f}" for place in shown]
+        look = {"color": colour, "size": 9, "symbol": symbol}
+        traces.append(go.Scatter(x=values[shown], y=np.arange(len(shown)), mode="markers", marker=look, name=letter, text=about, hoverinfo="text"))
+    labels = {"tickvals": list(range(len(shown))), "ticktext": [names[place] for place in shown]}
+    legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+    axes = {"xaxis": _axis(""), "yaxis": {**_axis("", showgrid=False), **labels}}
+    return go.Figure(traces, {**_layout(height, **axes), "showlegend": True, "legend": legend})
+
+
+def _lowest(curves: np.ndarray) -> float:
+    """Where the axis of precision begins: at 0, or just below all curves' values up to a recall of 0.9 where these lie high and close together."""
+    values = curves[:, 1][(curves[:, 0] <= MOST_RECALL) & np.isfinite(curves[:, 1])]
+    lowest = np.floor(10 * values.min() - 1e-6) / 10 if len(values) else 0.0
+    return float(lowest) if lowest >= LEAST_ZOOM else 0.0
+
+
+def decisions_figure(
+    thresholds: np.ndarray, curves: Mapping[str, np.ndarray], chosen: float, default: float, colour: str, height: int = 240
+) -> go.Figure:
+    """Metrics over the threshold, with a line at the chosen threshold and a dotted one at the default.
+
+    Args:
+        thresholds: (T,). curves: title -> (T,); the last one is drawn in the colour.
+    """
+    looks = [{"color": GREY, "width": 1.5, "dash": dash} for dash in ("dash", "dot")] + [{"color": colour, "width": 2.5}]
+    traces = [
+        go.Scatter(x=thresholds, y=values, name=title, mode="lines", line=look, hovertemplate="%{y:.3f}")
+        for (title, values), look in zip(curves.items(), looks[-len(curves) :], strict=True)
+    ]
+    lines = [(chosen, {"color": colour, "width": 1.5})] + ([(default, {"color": GREY, "width": 1, "dash": "dot"})] if default != chosen else [])
+    shapes = [{"type": "line", "x0": place, "x1": place, "yref": "paper", "y0": 0, "y1": 1, "line": line} for place, line in lines]
+    axes = {"xaxis": _axis("threshold", range=[-0.01, 1.01]), "yaxis": _axis("mean over classes", range=[-0.02, 1.04])}
+    legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+    layout = {**_layout(height, hovermode="x unified", shapes=shapes, **axes), "showlegend": True, "legend": legend}
+    return go.Figure(traces, layout)
 
 
 def reliability_figure(bins: np.ndarray, colour: str, height: int = 260) -> go.Figure:
@@ -184,7 +243,10 @@ def errors_figure(errors: np.ndarray, title: str, colour: str, height: int = 260
     )
     if len(title) > LONG_TITLE:  # the page has four charts in a row
         title = title.replace(", ", ",<br>", 1)
-    return go.Figure([bars], _layout(height, xaxis=_axis(title), yaxis=_axis("images")))
+    filled = counts[counts > 0]
+    is_steep = len(filled) > 1 and filled.max() > STEEP * np.median(filled)  # one bar would leave the others without a height
+    images = _axis("images, logarithmic", type="log", dtick=1) if is_steep else _axis("images")
+    return go.Figure([bars], _layout(height, xaxis=_axis(title), yaxis=images))
 
 
 def regret_figure(found: Sequence[Regret], colours: dict[str, str], chosen: int | None, height: int = 230) -> go.Figure:

@@ -68,6 +68,11 @@ def looks_at_data(home: Path, data: Mapping[str, Any]) -> list[float]:
     return sorted(found)
 
 
+def same_data_set(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two ``data`` sections have the same images in the same order, whatever their preprocessing and partition."""
+    return _data_set(one) == _data_set(other)
+
+
 def _data_set(data: Mapping[str, Any]) -> dict[str, Any]:
     """The data set's name and its options as JSON has them, with the defaults, so that an option that is left out means the same as its default."""
     from mtl_core.config_sections import PartConfig

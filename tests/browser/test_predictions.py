@@ -22,6 +22,7 @@ from mtl_core.runs.store import open_store
 
 pytestmark = pytest.mark.browser
 
+HIGHEST = 250  # pixels of a page of 1280 x 900 within which the pictures begin
 DRAWN = ".viewer[data-drawn]"
 CELL = ".viewer .row[data-task='{}'] canvas[aria-label^='{}']"
 
@@ -60,6 +61,8 @@ def test_from_the_worst_image_through_epochs_and_layers_to_a_second_run(page, se
     _, first, second = runs
     page.goto(f"{server.url}/predictions?run={first}")
     page.wait_for_selector(".gallery .item")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert page.locator(".gallery .picture").first.bounding_box()["y"] <= HIGHEST
     worst = page.locator(".gallery .item").first
     number = worst.get_attribute("data-number")
     worst.click()
@@ -97,6 +100,7 @@ def test_from_the_worst_image_through_epochs_and_layers_to_a_second_run(page, se
     page.goto(f"{server.url}/predictions?run={first}&sample={number}&beside={second}")
     page.wait_for_selector(f"{DRAWN}[data-ready]")
     expect(page.locator(CELL.format("depth", "Predicted: B the second"))).to_have_count(1)
+    assert page.locator(".viewer canvas").first.bounding_box()["y"] <= HIGHEST
     page.locator(CELL.format("depth", "Target")).hover(position={"x": 30, "y": 30})
     told = page.locator(".viewer .tip").inner_text()
     before = page.locator(".viewer").get_attribute("data-sample")

@@ -11,9 +11,9 @@ COLOUR = "#0072B2"
 
 def test_confusion_shows_shares_of_rows_and_counts():
     figure = figures.confusion_figure(np.array([[3, 1], [0, 0]]), ["a", "b"], ["a", "b"], "images", COLOUR)
-    np.testing.assert_allclose(figure.data[0].z, [[0.75, 0.25], [0, 0]])
+    np.testing.assert_allclose(figure.data[0].z, [[0.75**0.5, 0.5], [0, 0]])
     assert {(note.y, note.x, note.text) for note in figure.layout.annotations} == {(0, 0, "3"), (0, 1, "1")}
-    assert figure.data[0].customdata[0][1].tolist() == [1, "b", "a"]
+    assert figure.data[0].customdata[0][1].tolist() == [1, "b", "a", 0.25]
 
 
 def test_many_classes_have_no_numbers_but_names():
@@ -35,6 +35,31 @@ def test_curves_colour_one_class_and_leave_out_what_is_not_there():
     figure = figures.class_curves_figure(curves, ["a", "b", "c"], 0, "pr", COLOUR)
     assert [(trace.name, trace.line.color == COLOUR) for trace in figure.data] == [("c", False), ("a", True)]
     assert figure.data[1].x.tolist() == [0, 0.5, 1]
+
+
+def test_the_axis_of_precision_begins_where_high_curves_need_it():
+    def axis(precision, kind="pr"):
+        curves = np.array([[[0, 0.5, 0.9, 1], precision]])
+        return figures.class_curves_figure(curves, ["a"], None, kind, COLOUR).layout.yaxis
+
+    assert axis([1, 0.9, 0.83, 0.2]).range[0] == pytest.approx(0.8 - 0.004), "the last steep fall is outside, at a recall above 0.9"
+    assert axis([1, 0.9, 0.83, 0.2]).title.text == "precision, from 0.8 on"
+    assert axis([1, 0.9, 0.4, 0.2]).range[0] == pytest.approx(-0.02)
+    assert axis([1, 0.9, 0.83, 0.2], "roc").range[0] == pytest.approx(-0.02)
+
+
+def test_decisions_mark_the_chosen_threshold_and_the_default():
+    grid, curves = np.linspace(0, 1, 3), {"Precision": np.zeros(3), "Recall": np.ones(3), "F1": np.full(3, np.nan)}
+    figure = figures.decisions_figure(grid, curves, 0.4, 0.5, COLOUR)
+    assert [shape.x0 for shape in figure.layout.shapes] == [0.4, 0.5]
+    assert [trace.line.color == COLOUR for trace in figure.data] == [False, False, True]
+    assert len(figures.decisions_figure(grid, curves, 0.5, 0.5, COLOUR).layout.shapes) == 1
+
+
+def test_one_bar_of_errors_does_not_hide_the_others():
+    steep = np.concatenate([np.zeros(1000), np.linspace(0.1, 1, 29)])
+    assert figures.errors_figure(steep, "error", COLOUR).layout.yaxis.type == "log"
+    assert figures.errors_figure(np.linspace(0, 1, 100), "error", COLOUR).layout.yaxis.type is None
 
 
 def test_reliability_leaves_out_empty_bins():
@@ -70,3 +95,12 @@ def test_a_first_epoch_that_costs_very_much_does_not_press_the_others_flat():
     assert figure.layout.yaxis.range == (-4, 200)
     assert figure.layout.annotations[1].text == "cut at 200 %; the worst is 1,500 %"
     np.testing.assert_allclose(figure.data[0].y, [1500, 0])  # on hover it is read in full
+
+
+def test_pairs_of_classes_have_the_largest_difference_on_top():
+    figure = figures.class_pairs_figure(["a", "b", "c"], np.array([0.5, 0.9, np.nan]), np.array([0.9, 0.8, 0.1]), (COLOUR, "#D55E00"))
+    assert list(figure.layout.yaxis.ticktext) == ["b", "a"], "from below; a class without a value in one of them is left out"
+    assert figure.data[1].x.tolist() == [0.9, 0.5]
+    assert figure.data[2].x.tolist() == [0.8, 0.9]
+    many = np.linspace(0, 1, 100)
+    assert len(figures.class_pairs_figure([str(place) for place in many], many, many**2, (COLOUR, COLOUR)).data[1].x) == figures.MOST_PAIRS

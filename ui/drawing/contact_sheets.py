@@ -114,12 +114,16 @@ def _unlabelled(image: np.ndarray, scale: int) -> Tile:
     return Tile(enlarge(image, scale), "no target")
 
 
-def epoch_slider(run_id: str, epochs: list[int], key: str, label: str = "Epoch") -> int:
-    """The epoch to show: the newest, until the viewer chooses another one; choosing the newest follows again."""
+def epoch_slider(run_id: str, epochs: list[int], key: str, label: str = "Epoch", in_line: bool = False) -> int:
+    """The epoch to show: the newest, until the viewer chooses another one; choosing the newest follows again.
+
+    ``in_line``: without a label above it, for a line of several controls; the value says what it is.
+    """
     if len(epochs) == 1:
         st.caption(
             "Predictions before training; the next ones come after the first epoch." if epochs[0] == 0 else f"Predictions after epoch {epochs[0]}."
         )
         return epochs[0]
     about = "0 is before training. At the newest epoch the pictures follow the run."
-    return follow(f"{key}.{run_id}", epochs, label, help=about)
+    looks = {"format_func": lambda epoch: f"epoch {epoch}", "label_visibility": "collapsed"} if in_line else {"help": about}
+    return follow(f"{key}.{run_id}", epochs, label, **looks)

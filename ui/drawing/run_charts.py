@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,14 +38,18 @@ class View:
     log_y: bool
     compact: bool = False
     baseline: str = ""  # id of the run whose values are drawn behind
+    height: float = 1.0  # factor of the charts' heights
 
 
-def view_controls(title: str, note: str, sizes: bool = False, more: Callable[[], tuple[str, str]] | None = None) -> View:
+def view_controls(
+    title: str, note: str, sizes: bool = False, more: Callable[[], tuple[str, str]] | None = None, beside: Callable[[], None] | None = None
+) -> View:
     """Draw a heading with the controls for smoothing, x axis and log y. The session keeps their values.
 
     Args:
         sizes: whether to offer the choice between compact and large panels.
         more: draws the choice of a baseline; returns its run's id and what the note says of it.
+        beside: draws further controls at the end of the line.
     """
     with st.container(key="view", horizontal=True, vertical_alignment="center", gap="medium"):
         st.subheader(title, anchor=False, width="content")
@@ -70,6 +74,8 @@ def view_controls(title: str, note: str, sizes: bool = False, more: Callable[[],
             about = "Moving average of the step curves. The faint line shows the measured values."
             smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="view.smoothing", help=about, persist_state="session")
             baseline, about = more() if more else ("", "")
+        if beside:
+            beside()
         said.caption(f"{note}{about}")
     return View(smoothing, axis or "step", log_y, size == "compact", baseline)
 
@@ -102,12 +108,15 @@ def draw_chart(feed: dict[str, Any], key: str, view: View, build: Callable[[pd.D
 
     In between, the same figure is sent again, which costs the browser nothing. All viewers of a run share it.
     """
-    figures, frame, asked = feed["figures"], feed["frame"], (key, view.smoothing, view.axis, view.log_y, view.baseline)
+    figures, frame, asked = feed["figures"], feed["frame"], (key, view.smoothing, view.axis, view.log_y, view.baseline, view.height)
     entry = figures.get(asked)
     if entry is None or (entry["row"] != feed["row"] and time.monotonic() - entry["built"] > CHART_SECONDS):
         if len(figures) >= KEPT_FIGURES:
             figures.clear()
-        entry = figures[asked] = {"row": feed["row"], "built": time.monotonic(), "chart": prepared(build(frame), alt)}
+        figure = build(frame)
+        if view.height != 1:
+            figure.update_layout(height=round(view.height * figure.layout.height))
+        entry = figures[asked] = {"row": feed["row"], "built": time.monotonic(), "chart": prepared(figure, alt)}
     plot(entry["chart"], key=f"chart.{key}")
 
 
@@ -120,15 +129,15 @@ def colours_of(config: RunConfig) -> dict[str, str]:
     return task_colours([*names, *(name for name in (*SELF_SUPERVISED, *config.tasks) if name not in names)])
 
 
-def task_panels(run, feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View) -> None:
-    """Draw a panel per task, in two columns, with its loss and its main metric."""
+def task_panels(run, feed: dict[str, Any], summary: dict[str, dict[str, Any]], views: Mapping[str, View]) -> None:
+    """Draw a panel per task, in two columns, with its loss and its main metric. ``views``: task -> its view, in the order on screen."""
     colours, tasks = colours_of(run.config), run.info["tasks"]
     panel_style(tasks, colours)
     for start in range(0, len(tasks), 2):
         places = st.columns(2) if len(tasks) > 1 else [st.container()]
-        for place, name in zip(places, list(tasks)[start : start + 2], strict=False):
+        for place, name in zip(places, list(views)[start : start + 2], strict=False):
             with place, st.container(border=True, key=element_key("panel", name), gap="small"):
-                _task_panel(run, name, feed, summary, view, colours[name])
+                _task_panel(run, name, feed, summary, views[name], colours[name])
 
 
 def panel_style(tasks: Any, colours: dict[str, str], prefix: str = "panel") -> None:

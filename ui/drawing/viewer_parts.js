@@ -43,10 +43,10 @@ export class ViewerParts {
     second.append(element("span", "quiet", `Keys: ${data.single ? "" : "← → epoch · "}${data.steps_samples ? "↑ ↓ image · " : ""}1–${Math.min(9, data.tasks.length)} layers · H hide`));
     this.tip = element("div", "tip");
     this.rows = element("div", "rows");
-    root.append(first, second, this.rows, this.tip);
+    root.append(first, this.rows, this.tip);
     this.panels = [];
     this.titles = [];
-    this.rows.append(this.row(null));
+    this.rows.append(this.row(null), second); // the pictures first: they begin high on the page
     data.tasks.forEach((task, number) => this.rows.append(this.row(task, number)));
     this.hide(this.hidden);
   }
@@ -80,7 +80,7 @@ export class ViewerParts {
   }
 
   row(task, number) {
-    const columns = this.columns(), row = element("div", columns.length > 3 ? "row several" : "row");
+    const columns = this.columns(), row = element("div", columns.length > 3 && task ? "row several" : "row"); // what a task found stands in a second line
     row.style.gridTemplateColumns = `repeat(${columns.length + 1}, minmax(140px, ${columns.length > 3 ? "1fr" : "380px"}))`;
     row.style.borderLeftColor = task ? task.colour : "transparent";
     if (task) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,25 @@ from ui.train.sample_preview import prepared_data
 COLUMNS, PIXELS = 6, 230
 
 
+@dataclass(frozen=True)
+class Second:
+    """A second run's predictions of the same images: its id, and its evaluation's arrays of the task."""
+
+    run_id: str
+    arrays: dict[str, np.ndarray]
+
+
 def sample_row(
-    store: RunStore, run: Any, evaluation: Evaluation, task: str, arrays: dict[str, np.ndarray], rows: list[int], notes: list[str]
+    store: RunStore,
+    run: Any,
+    evaluation: Evaluation,
+    task: str,
+    arrays: dict[str, np.ndarray],
+    rows: list[int],
+    notes: list[str],
+    second: Second | None = None,
 ) -> None:
-    """Draw the images, ``COLUMNS`` a row: target above prediction, a note, and a link."""
+    """Draw the images, ``COLUMNS`` a row: target above prediction, below it that of a second run, a note, and a link."""
     if not rows or not torch_is_ready():
         return
     data = prepared_data(store, run.config.data.model_dump(mode="json", exclude={"partition"}))
@@ -30,16 +46,21 @@ def sample_row(
         return
     own = task_of(task, run.info["tasks"][task])
     split = data.split(evaluation.split)
-    st.caption("Above: the target. Below: the prediction.")
+    st.caption("Above: the target. Below: the prediction." if second is None else "Above: the target. Below: the prediction of A, then that of B.")
+    predictions = [("predicted", arrays)] if second is None else [("A", arrays), ("B", second.arrays)]
     for start in range(0, len(rows), COLUMNS):
         for place, row, note in zip(st.columns(COLUMNS), rows[start : start + COLUMNS], notes[start : start + COLUMNS], strict=False):
             with place:
-                st.image(_drawn(split, own, row, arrays), width="stretch", alt=f"Image {row} of {evaluation.split}: target and prediction of {task}")
+                st.image(
+                    _drawn(split, own, row, predictions), width="stretch", alt=f"Image {row} of {evaluation.split}: target and prediction of {task}"
+                )
                 query = {"run": run.id, "epoch": str(evaluation.report["epoch"]), "images": evaluation.split, "sample": str(row)}
+                if second is not None:
+                    query["beside"] = second.run_id
                 st.page_link("pages/predictions.py", label=f"image {row} · {note}", query_params=query)
 
 
-def _drawn(split: Any, task: Task, row: int, arrays: dict[str, np.ndarray]) -> bytes:
+def _drawn(split: Any, task: Task, row: int, predictions: list[tuple[str, dict[str, np.ndarray]]]) -> bytes:
     from mtl_core.tasks import TASK_KINDS
 
     kind = TASK_KINDS.load(task.kind)
@@ -47,11 +68,13 @@ def _drawn(split: Any, task: Task, row: int, arrays: dict[str, np.ndarray]) -> b
     scale = max(1, PIXELS // image.shape[1])
     target = kind.draw_target(image, split.targets[task.target][row], task, scale)
     tiles = [("", [Tile(target.image, target.caption or "target")])]
-    place = np.flatnonzero(arrays["kept"] == row)
-    if len(place):
-        prediction = arrays["predictions"][place[0]]
-        drawing = kind.draw_prediction(image, prediction.astype(np.float32) if prediction.dtype == np.float16 else prediction, task, scale)
-        tiles.append(("", [Tile(drawing.image, drawing.caption or "predicted")]))
-    else:
-        tiles.append(("", [Tile(enlarge(image, scale), "prediction not saved")]))
+    for name, arrays in predictions:
+        place = np.flatnonzero(arrays["kept"] == row)
+        letter = f"{name}: " if len(predictions) > 1 else ""
+        if len(place):
+            prediction = arrays["predictions"][place[0]]
+            drawing = kind.draw_prediction(image, prediction.astype(np.float32) if prediction.dtype == np.float16 else prediction, task, scale)
+            tiles.append(("", [Tile(drawing.image, f"{letter}{drawing.caption}" if drawing.caption else name)]))
+        else:
+            tiles.append(("", [Tile(enlarge(image, scale), f"{letter}prediction not saved")]))
     return png(contact_sheet(tiles, ink=ink(), text_height=max(14, scale * image.shape[1] // 14)))

@@ -16,6 +16,7 @@ from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import KeptCheckpoint, kept_checkpoints
 from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import colours_of, panel_style, scalars_feed
+from ui.evaluation.evaluation_beside import Beside, choose_beside, overview
 from ui.evaluation.evaluation_request import job_controls
 from ui.evaluation.evaluation_task import task_evaluation
 from ui.shell import words
@@ -41,7 +42,7 @@ def view_choice() -> str:
     )
     view = view or "training"
     if view == "training":
-        for name in ("view", "images", "task", "checkpoint", "cell"):
+        for name in ("view", "images", "task", "checkpoint", "cell", "threshold", "beside"):
             st.query_params.pop(name, None)
     else:
         st.query_params["view"] = view
@@ -59,13 +60,14 @@ def evaluation_tab(store: RunStore, run: Any) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         checkpoint = _checkpoint_choice(run, kept)
         split = _split_choice(run)
+        beside = choose_beside(store, run, split) if any(one.checkpoint == checkpoint.name and one.split == split for one in found) else None
     of_checkpoint = {one.split: one for one in found if one.checkpoint == checkpoint.name}
     job_controls(store, run, checkpoint, split, of_checkpoint.get(split))
     frame = scalars_feed(store, run.id)["frame"]
     _test_line(frame, looks(store.folder(run.id)), looks_at_data(store.home, run.config.data.model_dump(mode="json")), run.created_at)
     shown = of_checkpoint.get(split)
     if shown is not None:
-        _tasks(store, run, shown)
+        _tasks(store, run, shown, beside)
     st.subheader("From train to val to test", anchor=False)
     _gaps(run, frame, checkpoint, of_checkpoint)
     st.subheader("What one checkpoint for all tasks costs", anchor=False)
@@ -114,12 +116,14 @@ def _test_line(frame: pd.DataFrame, seen: list[Look], in_data: list[float], begu
     st.caption(f":material/lock: {text} {further} they are used only on your request. They never choose a checkpoint.")
 
 
-def _tasks(store: RunStore, run: Any, evaluation: Evaluation) -> None:
+def _tasks(store: RunStore, run: Any, evaluation: Evaluation, beside: Beside | None) -> None:
     report = evaluation.report
     st.caption(
         f"Epoch {report['epoch']} on {report['split']}: {report['images']:,} images, measured {words.moment(report['created_at'])} "
         f"in {words.duration(report['seconds'])} ({report['device']}, {report['precision']})."
     )
+    if beside is not None:
+        overview(run, evaluation, beside)
     names = list(report["tasks"])
     asked = st.query_params.get("task")
     key = f"evaluation.task.{run.id}"
@@ -129,7 +133,7 @@ def _tasks(store: RunStore, run: Any, evaluation: Evaluation) -> None:
     colours = colours_of(run.config)
     panel_style(names, colours, prefix="evaluation")
     with st.container(border=True, key=element_key("evaluation", chosen)):
-        task_evaluation(store, run, evaluation, chosen, colours[chosen])
+        task_evaluation(store, run, evaluation, chosen, colours[chosen], beside)
 
 
 def _gaps(run: Any, frame: pd.DataFrame, checkpoint: KeptCheckpoint, found: dict[str, Evaluation]) -> None:

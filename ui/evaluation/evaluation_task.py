@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.analysis.box_matching import SHOWN_SCORE
+from mtl_core.analysis.evaluation.decisions import stored_decisions
 from mtl_core.analysis.evaluation.findings import OUTCOMES, Cells
 from mtl_core.analysis.sample_errors import worst_first
 from mtl_core.figures import evaluation_charts as figures
@@ -17,7 +18,9 @@ from mtl_core.runs.evaluations import Evaluation
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import kind_of
 from ui.drawing.plotly_chart import plot, prepared
+from ui.evaluation.evaluation_beside import COLUMN_ORDER, Beside, task_beside
 from ui.evaluation.evaluation_samples import sample_row
+from ui.evaluation.threshold_panel import ADDRESS, threshold_panel
 from ui.shell import words
 
 SHORT = {  # title of a column -> what fits over numbers
@@ -31,12 +34,11 @@ SHORT = {  # title of a column -> what fits over numbers
 }
 LETTER_PIXELS = 7
 NUMBER_PIXELS = 62  # wide is a column of the class table
-COLUMN_ORDER = {"ap": 0, "iou": 0, "support": 2}  # the main value next to the name, the rest (1), how many there are
 SHOWN = 6  # images of a cell or of the worst
 
 
-def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str, colour: str) -> None:
-    """All that is stored of one task on one split."""
+def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str, colour: str, beside: Beside | None = None) -> None:
+    """All that is stored of one task on one split, and what it is beside a second run."""
     about = evaluation.report["tasks"][task]
     st.markdown(f"**{words.plain(task)}** :gray[{words.plain(about['title'] or about['kind'])} · {about['labelled']:,} labelled images]")
     if not about["values"]:
@@ -45,6 +47,9 @@ def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str
     _values(about)
     arrays = _arrays(evaluation, task)
     key = f"{run.id}.{evaluation.split}.{task}"
+    if beside is not None:
+        task_beside(store, run, evaluation, task, arrays, beside)
+    _threshold(about, arrays, run.id, task, evaluation.split, colour)
     cells = evaluation.cells(task, arrays)
     if cells is not None:
         left, right = st.columns([6, 5], gap="large")
@@ -59,6 +64,17 @@ def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str
         st.query_params.pop("cell", None)
     _charts(about, arrays, shown, colour, key)
     _worst(store, run, evaluation, task, arrays, about)
+
+
+def _threshold(about: dict[str, Any], arrays: dict[str, np.ndarray], run_id: str, task: str, split: str, colour: str) -> None:
+    decisions = stored_decisions(arrays)
+    if decisions is not None:
+        threshold_panel(decisions, about, run_id, task, split, colour)
+        return
+    st.query_params.pop(ADDRESS, None)
+    cells = about["cells"]
+    if cells and (tuple(cells["columns"]) == OUTCOMES or cells["counted"] == "boxes"):
+        st.caption("This evaluation is of an earlier version and did not count decisions at other thresholds. Evaluate again to move the threshold.")
 
 
 def _arrays(evaluation: Evaluation, task: str) -> dict[str, np.ndarray]:
@@ -83,7 +99,7 @@ def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str, tas
     """The matrix; which cell is open: clicked, chosen below it, or named in the address."""
     without = f" without its {OUTCOMES[-1]}s" if cells.columns == OUTCOMES else ""
     which = f" with a score of {SHOWN_SCORE:g} or more" if cells.counted == "boxes" else ""
-    st.markdown(f":small[:gray[Confusion: {cells.counted}{which}; colour is the share of a row{without}. Click a cell to see its images.]]")
+    st.markdown(f":small[:gray[Confusion: {cells.counted}{which}; colour: root of the share of a row{without}. Click a cell to see its images.]]")
     matrix = cells.matrix()
     quiet = OUTCOMES[-1] if cells.columns == OUTCOMES else ""
     figure = figures.confusion_figure(matrix, cells.rows, cells.columns, cells.counted, colour, titles, uncoloured=quiet)

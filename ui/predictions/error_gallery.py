@@ -30,26 +30,27 @@ DISAGREE, POSITION = "tasks disagree", "position in the set"
 DISAGREES_FROM = 0.2  # share of boxes, edges or of one counted thing
 
 
-def error_gallery(pictures: Any, tasks: Mapping[str, Task], epoch: int, key: str) -> None:
-    """Controls, thumbnails and pages. A click opens the image: ``sample`` in the address."""
+def error_gallery(pictures: Any, tasks: Mapping[str, Task], epoch: int, key: str, line: Any) -> None:
+    """Controls, in the container ``line``, thumbnails and pages. A click opens the image: ``sample`` in the address."""
     found = _numbers(pictures, tasks, epoch)
-    shown, sort_by = _choices(found, tasks, key)
+    with line:
+        shown, sort_by, filters = _choices(found, tasks, key)
     st.session_state["predictions.order"] = [int(number) for number in shown]
     if not len(shown):
         st.info("No image is left by these filters. Take one of them away.")
         return
     pages = -(-len(shown) // A_PAGE)
-    left, right = st.columns([5, 2], vertical_alignment="center")
-    page = 0
+    said, page = st.container(horizontal=True, vertical_alignment="center", gap="small"), 0
+    told = said.container(width="stretch")
     if pages > 1:
-        page = right.number_input(f"Page of {pages}", 1, pages, 1, key=f"{key}.page.{pages}", label_visibility="collapsed") - 1
+        page = said.number_input(f"Page of {pages}", 1, pages, 1, key=f"{key}.page.{pages}", label_visibility="collapsed", width=130) - 1
     members = [int(number) for number in shown[page * A_PAGE : (page + 1) * A_PAGE]]
     drawn = [task for task in tasks.values() if not _is_said(task)]
     drawn.sort(key=lambda task: task.target.startswith("made/"))  # a task that sees changed copies only where there is no other
     first = next((task for task in drawn if task.name == sort_by), None) or next(iter(drawn or tasks.values()))
-    left.caption(_summary(found, shown, sort_by, page, pages, paired=bool(drawn)) + chosen_part(pictures))
-    said = tasks[sort_by] if sort_by in tasks and _is_said(tasks[sort_by]) else None
-    _thumbnails(pictures, found, members, first, said, sort_by, epoch, key)
+    told.caption(_summary(found, shown, sort_by, page, pages, paired=bool(drawn)) + filters + chosen_part(pictures))
+    in_words = tasks[sort_by] if sort_by in tasks and _is_said(tasks[sort_by]) else None
+    _thumbnails(pictures, found, members, first, in_words, sort_by, epoch, key)
     legend(first)
 
 
@@ -86,12 +87,13 @@ def _unit(errors: SampleErrors, task: Task) -> str:
     return task.unit if errors.unit == "unit" else errors.unit
 
 
-def _choices(found: dict[str, Any], tasks: Mapping[str, Task], key: str) -> tuple[np.ndarray, str]:
-    """What is shown, in order, and by what it is sorted."""
+def _choices(found: dict[str, Any], tasks: Mapping[str, Task], key: str) -> tuple[np.ndarray, str, str]:
+    """What is shown, in order; by what it is sorted; the filters in words, empty without one."""
     offered: list[str] = [*found["errors"], *([DISAGREE] if found["checks"] else []), POSITION]
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        sort_by = st.selectbox("Sort by", offered, format_func=_sorting, key=f"{key}.sort", width=260, persist_state="session")
-        best_first = st.toggle("best first", key=f"{key}.best", persist_state="session")
+    kept: dict[str, Any] = {"label_visibility": "collapsed", "persist_state": "session"}
+    sort_by = st.selectbox("Sort by", offered, format_func=_sorting, key=f"{key}.sort", width=270, **kept)
+    best_first = st.toggle("best first", key=f"{key}.best", persist_state="session")
+    with st.popover("Filter", icon=":material/filter_alt:"):
         mistakes = st.toggle("only mistakes", key=f"{key}.mistakes", persist_state="session", help=_ABOUT_MISTAKES)
         disagree = False
         if found["checks"]:
@@ -99,7 +101,7 @@ def _choices(found: dict[str, Any], tasks: Mapping[str, Task], key: str) -> tupl
                 "only where tasks disagree", key=f"{key}.disagree", persist_state="session", help="Checks: " + "; ".join(found["checks"])
             )
         classes = sorted({name for task in tasks.values() for name in task.classes if name != "background"})
-        wanted = st.multiselect("With class", classes, key=f"{key}.classes", width=260, placeholder="any", persist_state="session") if classes else []
+        wanted = st.multiselect("With class", classes, key=f"{key}.classes", placeholder="any", persist_state="session") if classes else []
     keys = _sort_keys(found, sort_by)
     order = np.argsort(keys if best_first else -keys, kind="stable") if sort_by != POSITION else np.arange(len(keys))
     order = order[~np.isnan(keys[order])]
@@ -110,12 +112,14 @@ def _choices(found: dict[str, Any], tasks: Mapping[str, Task], key: str) -> tupl
         keep &= _disagreement(found) >= DISAGREES_FROM
     for name in wanted:
         keep &= with_class(tasks, found["targets"], found["labelled"], name)
-    return order[keep[order]], sort_by
+    said = [text for text, is_set in (("only mistakes", mistakes), ("only where tasks disagree", disagree)) if is_set]
+    said += [f"with {', '.join(wanted)}"] if wanted else []
+    return order[keep[order]], sort_by, plain(f" · {' · '.join(said)}") if said else ""
 
 
 def _sorting(offered: str) -> str:
     """A task of the errors, or one of the two other orders."""
-    return {DISAGREE: "how much tasks disagree", POSITION: POSITION}.get(offered, f"error of {offered}")
+    return {DISAGREE: "by how much tasks disagree", POSITION: f"by {POSITION}"}.get(offered, f"by error of {offered}")
 
 
 _ABOUT_MISTAKES = (

@@ -22,6 +22,7 @@ from ui.shell.error_boundary import is_ours, worded
 from ui.shell.state import run_store, torch_is_ready
 from ui.shell.words import plain, text_of
 
+WAYS = {"file": "A file or an example", "draw": "Draw", "camera": "Camera"}
 EXAMPLES, THUMBNAIL = 4, 88  # how many; pixels
 MOST_BYTES = 20 * 2**20
 TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
@@ -29,8 +30,8 @@ TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
 
 @st.fragment
 @worded
-def own_image(run_id: str) -> None:
-    """Draw the choice of an image (upload, paste or example) and the predictions on it."""
+def own_image(run_id: str, way: str) -> None:
+    """Draw the choice of an image, in the ``way`` that was chosen, and the predictions on it."""
     run = run_store().get(run_id)
     if not torch_is_ready():
         return
@@ -38,7 +39,7 @@ def own_image(run_id: str) -> None:
     if not checkpoint:
         st.info(f"{plain(run.name)} has no checkpoint yet. Predictions are possible after its first epoch.")
         return
-    content, name = _chosen(run)
+    content, name = _chosen(run, way)
     if content is None:
         st.caption("The run predicts all its tasks on your image. The image stays on the server's machine and is not saved.")
         return
@@ -55,11 +56,14 @@ def own_image(run_id: str) -> None:
     _predicted(run, predictor, image, name)
 
 
-def _chosen(run: Any) -> tuple[Any, str]:
-    """The image chosen last, as bytes or an array, and its name on screen."""
-    ways = {"file": "A file or an example", "draw": "Draw with the mouse", "camera": "Camera"}
+def way_to_an_image() -> str:
+    """Draw the choice of where the image comes from, outside the part that is drawn anew for each image."""
     kept: dict[str, Any] = {"label_visibility": "collapsed", "required": True, "persist_state": "session"}
-    way = st.segmented_control("Where the image comes from", list(ways), default="file", format_func=text_of(ways), key="own.way", **kept)
+    return st.segmented_control("Where the image comes from", list(WAYS), default="file", format_func=text_of(WAYS), key="own.way", **kept) or "file"
+
+
+def _chosen(run: Any, way: str) -> tuple[Any, str]:
+    """The image chosen last, as bytes or an array, and its name on screen."""
     if way == "draw":
         drawn = sketch_pad("own.sketch")
         return (drawn, "the drawing") if drawn else (None, "")
@@ -83,7 +87,7 @@ def _file_or_example(run: Any) -> tuple[Any, str]:
             with st.container(horizontal=True):
                 for number in range(min(EXAMPLES, len(pictures))):
                     with st.container(width="content", gap="small"):
-                        st.image(pictures.image(number), width=THUMBNAIL)
+                        st.image(pictures.image(number), width=THUMBNAIL, alt=f"Example {number + 1}")
                         st.button(f"Example {number + 1}", key=f"own.example.{number}", on_click=_take_example, args=(number,))
     if uploaded is not None:
         if st.session_state.get("own.seen") != uploaded.file_id:

@@ -114,18 +114,34 @@ def _suppression(run: Any, tasks: dict[str, Any]) -> float:
     return float(options[0].get("nms_threshold", 0.6)) if options else 0.6
 
 
-def _second(run: Any, source: str, pictures: Any, number: int) -> tuple[Any, Any, int]:
-    """The run beside it, its images, and which of them is the same one; (None, None, 0) without."""
-    others = {each["id"]: each for each in listing(run_store().home.as_posix()) if each["id"] != run.id and not each["archived"]}
-    if not others:
-        return None, None, 0
+def second_run(run: Any) -> None:
+    """Draw the choice of the run beside this one; the address holds it. Nothing where there is no other run."""
+    names = _others(run)
+    if len(names) < 2:
+        return
     asked = st.query_params.get("beside", "")
-    names = {"": "none"} | {each: f"{about['name']}  ·  {moment(about['created_at'])}  ·  {each[-4:]}" for each, about in others.items()}
     key = f"beside.{run.id}"
     held = hold_first(key, asked if asked in names else "", names)
-    chosen = st.selectbox("Compare with", list(names), list(names).index(held), format_func=text_of(names), key=key, width=460)
-    set_address(beside=chosen or None)
-    if not chosen:
+    kept: dict[str, Any] = {"label_visibility": "collapsed", "format_func": text_of(names)}
+    chosen = st.selectbox("Compare with", list(names), list(names).index(held), key=key, **kept)
+    if chosen:
+        st.query_params["beside"] = chosen
+    else:
+        st.query_params.pop("beside", None)
+
+
+def _others(run: Any) -> dict[str, str]:
+    """The other runs with their names, which begin with a word: these boxes have no label above them. The first is no run."""
+    others = {each["id"]: each for each in listing(run_store().home.as_posix()) if each["id"] != run.id and not each["archived"]}
+    return {"": "beside no other run"} | {
+        each: f"beside {about['name']}  ·  {moment(about['created_at'])}  ·  {each[-4:]}" for each, about in others.items()
+    }
+
+
+def _second(run: Any, source: str, pictures: Any, number: int) -> tuple[Any, Any, int]:
+    """The run beside it, its images, and which of them is the same one; (None, None, 0) without."""
+    chosen = st.query_params.get("beside", "")
+    if not chosen or chosen not in _others(run):
         return None, None, 0
     other = run_store().get(chosen)
     if not other.info or set(tasks_of(other)).isdisjoint(tasks_of(run)):

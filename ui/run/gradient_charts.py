@@ -38,7 +38,7 @@ SHOWN_SENTENCES = 4  # on pairs of tasks; the others are folded
 
 def gradient_panels(run: Any, feed: dict[str, Any], view: View) -> None:
     """Draw the cosines between the tasks' gradients; nothing for a run of one task."""
-    if _is_shown(run, feed["frame"]):
+    if gradients_are_shown(run, feed["frame"]):
         with st.container(border=True, key="conflict"):
             _conflict(run, feed, view)
 
@@ -46,7 +46,7 @@ def gradient_panels(run: Any, feed: dict[str, Any], view: View) -> None:
 def ownership_panel(run: Any, feed: dict[str, Any], view: View) -> None:
     """Draw each task's share of the gradient and its norm; nothing for a run of one task."""
     frame = feed["frame"]
-    if not _is_shown(run, frame):
+    if not gradients_are_shown(run, frame):
         return
     with st.container(border=True, key="ownership"):
         network = "shared network" if run.info.get("tasks_share") == "parameters" else "backbone"
@@ -57,7 +57,8 @@ def ownership_panel(run: Any, feed: dict[str, Any], view: View) -> None:
             st.caption(why_no_norms(run.config, run.info, frame))
 
 
-def _is_shown(run: Any, frame: pd.DataFrame) -> bool:
+def gradients_are_shown(run: Any, frame: pd.DataFrame) -> bool:
+    """Whether the run's page has panels on the tasks' gradients."""
     if run.config.update.name == TASK_VECTORS:  # no step computes all tasks' gradients at the same weights
         return False
     return len(run.info["tasks"]) >= 2 and (not run.status.is_ended() or _has_norms(frame) or bool(blocks(frame)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -9,19 +11,21 @@ import streamlit as st
 from mtl_core.runs.artifacts import probe_epochs
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
+from mtl_core.training import TASK_VECTORS
 from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
 from ui.drawing.network_panel import network_panel
-from ui.drawing.run_charts import colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
+from ui.drawing.run_charts import View, colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
 from ui.evaluation.evaluation_tab import asked_view, evaluation_tab, view_choice
 from ui.run.baseline_run import choose_baseline, with_baseline
 from ui.run.cost_tab import cost_tab
 from ui.run.export_panel import copy_as, export_panel
 from ui.run.failure_card import ending_card
-from ui.run.gradient_charts import gradient_panels, ownership_panel
+from ui.run.gradient_charts import gradient_panels, gradients_are_shown, ownership_panel
 from ui.run.next_steps import next_steps
 from ui.run.pace import slower_than_usual
+from ui.run.panel_layout import Layout, layout_controls, panel_layout, task_key
 from ui.run.run_header import header
-from ui.run.sharing_panel import sharing_panel
+from ui.run.sharing_panel import has_learnt, sharing_panel
 from ui.run.steering import steering
 from ui.run.task_rows import task_rows
 from ui.run.task_vector_charts import task_vector_panels
@@ -38,6 +42,7 @@ BEGINNING, REFRESH_AT_FIRST = 20.0, 2.0
 REFRESH_SECONDS = ((600, 4.0), (float("inf"), 10.0))  # (expected length of the run in seconds, seconds between refreshes)
 DETAILS_AFTER = 3  # refreshes
 TEST_TILES = 4  # in a row; more would cut off their texts
+BESIDE = ("conflict", "predictions")  # panels that share a row of a wide screen until the viewer chooses otherwise
 SOON_SECONDS = 1.0  # between refreshes while a pause or stop is pending
 
 
@@ -121,21 +126,49 @@ def _training(store: RunStore, run) -> None:
         _test_results(run, summary)
     last = "grey: before the fork" if run.parent else "arrow: which way is better"  # only one of the two, so that the controls stay on one line
     steering(store, run, feed["frame"])
-    view = view_controls("Curves", f"solid: train · dashed: val · {last}", sizes=True, more=lambda: choose_baseline(store, run))
+    layout, panels = panel_layout(store), _panels(store, run, feed)
+    tasks = [task_key(task) for task in run.info["tasks"]]
+    titles = {**{task_key(task): task for task in run.info["tasks"]}, **{name: title for name, (title, _) in panels.items()}}
+    note = f"solid: train · dashed: val · {last}"
+    arranging = lambda: layout_controls(titles, [tasks, list(panels)], layout)  # noqa: E731
+    view = view_controls("Curves", note, sizes=True, more=lambda: choose_baseline(store, run), beside=arranging)
     feed = with_baseline(store, feed, view.baseline)
-    if view.compact:
-        task_rows(run, feed, summary, view)
-    else:
-        task_panels(run, feed, summary, view)
-    with st.container(key="below_tasks"):  # beside each other on wide screens
-        with st.container():
-            gradient_panels(run, feed, view)
-        with st.container():
-            _predictions(store, run)
-    task_vector_panels(run, feed, view)
-    sharing_panel(run, feed)
-    ownership_panel(run, feed, view)
-    training_charts(run, feed, view)
+    shown = layout.arranged(list(panels))
+    pinned = [name for name in shown if name in layout.pinned]
+    _draw_panels(panels, pinned, layout, view, feed, key="above_tasks")
+    views = {task.removeprefix(task_key("")): replace(view, height=layout.height(task)) for task in layout.arranged(tasks)}
+    (task_rows if view.compact else task_panels)(run, feed, summary, views)
+    _draw_panels(panels, [name for name in shown if name not in pinned], layout, view, feed, key="below_tasks")
+
+
+Panels = dict[str, tuple[str, Callable[[dict[str, Any], View], None]]]  # name -> title, and what draws it
+
+
+def _panels(store: RunStore, run, feed: dict[str, Any]) -> Panels:
+    """The panels that this run has beside its tasks', in their default order."""
+    frame, has_gradients = feed["frame"], gradients_are_shown(run, feed["frame"])
+    every: list[tuple[bool, str, str, Callable[[dict[str, Any], View], None]]] = [
+        (has_gradients, "conflict", "Gradient conflict", lambda feed, view: gradient_panels(run, feed, view)),
+        (True, "predictions", "Predictions", lambda feed, view: _predictions(store, run, rows=round(view.height + 0.1))),
+        (run.config.update.name == TASK_VECTORS, "task_vectors", "Task vectors", lambda feed, view: task_vector_panels(run, feed, view)),
+        (has_learnt(frame), "sharing", "What the sharing scheme learns", lambda feed, view: sharing_panel(run, feed)),
+        (has_gradients, "ownership", "Who owns the network", lambda feed, view: ownership_panel(run, feed, view)),
+        (True, "training", "Loss weights and learning rate", lambda feed, view: training_charts(run, feed, view)),
+    ]
+    return {name: (title, draw) for is_there, name, title, draw in every if is_there}
+
+
+def _draw_panels(panels: Panels, names: list[str], layout: Layout, view: View, feed: dict[str, Any], key: str) -> None:
+    """Draw these panels in a grid. CSS gives each its width (``ui/shell/styles.py``); by default the first two share a row of a wide screen."""
+    if not names:
+        return
+    with st.container(key=key):
+        for name in names:
+            width = layout.width(name)
+            if width == "auto" and name not in BESIDE:
+                width = "whole"
+            with st.container(key=f"area_{width}_{name.replace('_', '-')}"):
+                panels[name][1](feed, replace(view, height=layout.height(name)))
 
 
 def _getting_ready(store: RunStore, run) -> None:
@@ -174,7 +207,7 @@ def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_lab
     st.metric(title, words.measured(entry["last"] if entry else None, metric.get("unit", "")))
 
 
-def _predictions(store: RunStore, run) -> None:
+def _predictions(store: RunStore, run, rows: int) -> None:
     epochs = probe_epochs(store.folder(run.id))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         st.subheader("Predictions", anchor=False, width="content")
@@ -191,7 +224,7 @@ def _predictions(store: RunStore, run) -> None:
         for place, name in zip(st.columns(2), list(tasks)[start : start + 2], strict=False):
             with place.container(border=True, key=element_key("probe", name), gap="small"):
                 st.markdown(f"**{words.plain(name)}** :gray[after epoch {epoch}]")
-                sheet = probe_sheet(store.folder(run.id), epoch, name, tasks[name], columns=5, rows=1, width=640, text_height=17)
+                sheet = probe_sheet(store.folder(run.id), epoch, name, tasks[name], columns=5, rows=rows, width=640, text_height=17)
                 st.image(sheet, width="stretch", alt=f"Targets and predictions of {name} after epoch {epoch}")
                 legend(task_of(name, tasks[name]))
 

@@ -16,6 +16,11 @@ from ui.shell.timeline import follow
 PREFIX = "sharing/"
 
 
+def has_learnt(frame: pd.DataFrame) -> bool:
+    """Whether the run's scheme has recorded matrices."""
+    return bool(frame["key"].str.startswith(PREFIX).any())
+
+
 def sharing_panel(run: Any, feed: dict[str, Any]) -> None:
     """Draw the matrices; nothing for a scheme that records none."""
     frame = feed["frame"]

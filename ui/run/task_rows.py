@@ -5,6 +5,7 @@ CSS puts a task into a row on narrow screens, and up to four tasks beside each o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,12 @@ from ui.shell.element_keys import element_key
 METRIC_HEIGHT, LOSS_HEIGHT = 84, 84  # pixels; four rows fit below the state and the sliders on a screen of 900 pixels
 
 
-def task_rows(run: Any, feed: dict[str, Any], summary: dict[str, dict[str, Any]], view: View) -> None:
-    """Draw each task with its last and best value, its main metric and its loss."""
+def task_rows(run: Any, feed: dict[str, Any], summary: dict[str, dict[str, Any]], views: Mapping[str, View]) -> None:
+    """Draw each task with its last and best value, its main metric and its loss. ``views``: task -> its view, in the order on screen."""
     colours, tasks = colours_of(run.config), run.info["tasks"]
     panel_style(tasks, colours)
     with st.container(key="task_rows"):
-        for name in tasks:
+        for name, view in views.items():
             with st.container(border=True, key=element_key("panel", name), gap="small"):
                 _row(run, name, feed, summary, view, colours[name])
 

@@ -53,11 +53,12 @@ CSS = """
 .st-key-task_rows {display: grid; grid-template-columns: 1fr; gap: .4rem;}
 .st-key-task_rows [class*="st-key-panel"] {display: grid; grid-template-columns: 13.5rem 3fr 2fr; gap: .6rem;
   align-items: center; padding: .1rem .6rem;}
-.st-key-below_tasks {display: grid; grid-template-columns: 1fr; gap: .8rem;}
+.st-key-above_tasks, .st-key-below_tasks {display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: .8rem;}
+[data-testid="stLayoutWrapper"]:has(> [class*="st-key-area_auto"], > [class*="st-key-area_whole"]) {grid-column: 1 / -1;}
 @media (min-width: 1700px) {
   .st-key-task_rows {grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr));}
   .st-key-task_rows [class*="st-key-panel"] {grid-template-columns: 1fr; gap: .2rem; padding: .4rem .6rem;}
-  .st-key-below_tasks {grid-template-columns: 1fr 1fr;}
+  [data-testid="stLayoutWrapper"]:has(> [class*="st-key-area_auto"]) {grid-column: auto;}
 }
 .legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
 .live-plot.clickable .nsewdrag {cursor: pointer;}

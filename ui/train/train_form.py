@@ -18,6 +18,7 @@ from mtl_core.config_sections import AugmentationConfig, BackboneConfig, Optimiz
 from mtl_core.data import DATA_SOURCES
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.registry import Registry, validated
+from mtl_core.runs.preset_times import preset_time
 from mtl_core.sharing import SHARING_SCHEMES
 from ui.shell import state
 from ui.shell.error_boundary import is_ours
@@ -25,13 +26,29 @@ from ui.shell.form_editions import form_key
 from ui.shell.model_forms import PROBLEMS, describe, draw_field, options_form
 from ui.shell.server_paths import path_problems, weights_path_problems
 from ui.shell.state import hold, read, run_store, settings, write
-from ui.shell.words import plain
+from ui.shell.words import duration, plain
 from ui.train import clone_and_fork, data_form
 from ui.train.data_form import data_in_words
 from ui.train.part_form import part_chooser
 
 MACHINE = ("device", "precision", "layout", "gradient_clip", "gradient_clip_over", "on_non_finite", "probe_samples", "keep_checkpoints")
 TRAINED = ("freeze", "freeze_stages", "freeze_epochs", "lr_factor", "layer_decay")  # of the backbone; a fork can change them
+
+
+@st.cache_data(ttl=10, max_entries=32, show_spinner=False)  # it reads all runs
+def _time_of(home: str, name: str) -> str:
+    """How long the preset's run takes, as a sentence."""
+    presets = state.presets()
+    preset = presets[name]
+    found = preset_time(preset, presets, run_store().runs())
+    if found is None:
+        return f"Measured training time: {preset.measured}. Other machines differ."
+    if found.source == "measured":
+        return f"Training time: {duration(found.high)}, as its last run in this store took."
+    between = f"{duration(found.low)} to {duration(found.high)}"
+    if found.source == "scaled":
+        return f"Training time: {between} (estimate from the other presets' runs in this store)."
+    return f"Training time: {between} (estimate; it took {preset.measured}). The first run measures it here."
 
 
 def preset_section() -> None:
@@ -55,7 +72,7 @@ def preset_section() -> None:
         wrap=True,
     )
     if still_holds:
-        st.markdown(f"{preset.shows}  \n:small[:gray[:material/timer: Measured training time: {preset.measured}. Other machines differ.]]")
+        st.markdown(f"{preset.shows}  \n:small[:gray[:material/timer: {plain(_time_of(run_store().home.as_posix(), preset.name))}]]")
     if now != before:
         what = "" if still_holds else " The preset's description and measured time do not apply."
         with st.container(horizontal=True, vertical_alignment="center"):

@@ -1,6 +1,7 @@
 """Classification: confusion, precision and recall of each class, curves, calibration.
 
-Arrays: ``pr``, ``roc`` (K, 2, P) and ``reliability`` (15, 3), see ``probabilities``.
+Arrays: ``pr``, ``roc`` (K, 2, P) and ``reliability`` (15, 3), see ``probabilities``. With two classes also ``decisions`` for the second one at every
+threshold, see ``decisions``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import numpy as np
 import torch
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassPrecision, MulticlassRecall
 
-from mtl_core.analysis.evaluation.findings import Cells, Findings, KindEvaluation, joined, mean
+from mtl_core.analysis.evaluation.decisions import decisions_of
+from mtl_core.analysis.evaluation.findings import THRESHOLD, Cells, Findings, KindEvaluation, joined, mean
 from mtl_core.analysis.evaluation.probabilities import calibration, ranking
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
@@ -40,6 +42,7 @@ class ClassificationEvaluation(KindEvaluation):
         confidence = probabilities.max(1, initial=0.0)
         error, reliability = calibration(confidence, said == targets)
         per_class = class_table(said, targets, matrix, len(names))
+        decided = decisions_of(probabilities[:, 1:], targets[:, None] == 1, THRESHOLD, (1,)).arrays() if len(names) == 2 else {}
         whole = {"accuracy": MulticlassAccuracy(len(names), average="micro"), "f1": MulticlassF1Score(len(names), average="macro")}
         values = {name: _measured(metric, said, targets) for name, metric in whole.items()}
         return Findings(
@@ -53,7 +56,7 @@ class ClassificationEvaluation(KindEvaluation):
             ],
             [*per_class, (Metric("ap", "Average precision", "", True), precision), (Metric("auc", "ROC area", "", True), area)],
             cells,
-            {**curves, "reliability": reliability},
+            {**curves, "reliability": reliability, **decided},
         )
 
 

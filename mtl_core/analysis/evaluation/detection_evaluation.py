@@ -1,6 +1,7 @@
 """Detection: COCO's average precision overall, of each class and of each size; a confusion matrix with missed boxes and false positives.
 
-Arrays: ``pr`` float32 (K, 2, 101): recall and precision at IoU 0.50, NaN for a class that no image has.
+Arrays: ``pr`` float32 (K, 2, 101): recall and precision at IoU 0.50, NaN for a class that no image has. ``decisions`` at every threshold of the score
+and IoU 0.50, see ``decisions``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import torch
 from torchmetrics.detection import MeanAveragePrecision
 
 from mtl_core.analysis.box_matching import MATCHING_IOU, SHOWN_SCORE, match_boxes
+from mtl_core.analysis.evaluation.decisions import box_decisions, box_hits
 from mtl_core.analysis.evaluation.findings import Cells, Findings, KindEvaluation, joined
 from mtl_core.data.dataset import Task
 from mtl_core.events import Metric
@@ -29,6 +31,7 @@ class DetectionEvaluation(KindEvaluation):
         self.metric.warn_on_many_detections = False
         self.boxes = np.zeros(len(task.classes), dtype=np.int64)
         self.entries: list[np.ndarray] = []
+        self.decided: list[np.ndarray] = []  # (P, 3) of each image: score, class, whether the box finds one
 
     def update(self, predictions: np.ndarray, targets: np.ndarray, rows: np.ndarray) -> None:
         said, true = [], []
@@ -39,6 +42,7 @@ class DetectionEvaluation(KindEvaluation):
             said.append({"boxes": torch.from_numpy(predicted[:, :4].copy()), "labels": classes[0], "scores": scores})
             true.append({"boxes": torch.from_numpy(target[:, :4].copy()), "labels": classes[1]})
             self.boxes += np.bincount(classes[1].numpy(), minlength=len(self.boxes))
+            self.decided.append(_decided(predicted, target))
             self.entries.append(_entries(int(row), predicted[predicted[:, 5] >= SHOWN_SCORE], target, len(self.boxes)))
         self.metric.update(said, true)
 
@@ -68,8 +72,12 @@ class DetectionEvaluation(KindEvaluation):
                 (Metric("support", "Boxes", "", True), self.boxes.astype(float)),
             ],
             cells,
-            {"pr": curves},
+            {"pr": curves, **self._decisions()},
         )
+
+    def _decisions(self) -> dict[str, np.ndarray]:
+        score, label, hit = joined(self.decided, (0, 3)).T
+        return box_decisions(score, label.astype(int), hit > 0, self.boxes, SHOWN_SCORE).arrays()
 
     def _whole(self) -> dict[str, float]:
         names = ("map", "map_50", "map_75", *(f"map_{size}" for size in SIZES), "mar_100")
@@ -94,6 +102,14 @@ class DetectionEvaluation(KindEvaluation):
 def _mean_of(precision: np.ndarray) -> np.ndarray:
     """(K,): mean over IoUs and recalls; NaN for a class without true boxes."""
     return precision.mean((0, 1))
+
+
+def _decided(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
+    hits = np.zeros(len(predicted), dtype=bool)
+    for label in np.unique(predicted[:, 4]):
+        own = predicted[:, 4] == label
+        hits[own] = box_hits(predicted[own], target[target[:, 4] == label], MATCHING_IOU)
+    return np.column_stack([predicted[:, 5], predicted[:, 4], hits])
 
 
 def _entries(row: int, predicted: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:

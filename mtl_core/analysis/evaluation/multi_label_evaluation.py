@@ -1,6 +1,7 @@
 """Multi-label: average precision, ROC area and outcomes of each class, calibration.
 
-Arrays: ``pr``, ``roc`` (K, 2, P) and ``reliability`` (15, 3), see ``probabilities``; calibration is over all classes at once.
+Arrays: ``pr``, ``roc`` (K, 2, P) and ``reliability`` (15, 3), see ``probabilities``; calibration is over all classes at once. ``decisions`` at every
+threshold, see ``decisions``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torchmetrics.classification import (
     MultilabelRecall,
 )
 
+from mtl_core.analysis.evaluation.decisions import decisions_of
 from mtl_core.analysis.evaluation.findings import OUTCOMES, THRESHOLD, Cells, Findings, KindEvaluation, joined, mean
 from mtl_core.analysis.evaluation.probabilities import calibration, ranking
 from mtl_core.data.dataset import Task
@@ -56,7 +58,7 @@ class MultiLabelEvaluation(KindEvaluation):
                 (Metric("auc", "ROC area", "", True), area),
             ],
             Cells(tuple(self.task.classes), OUTCOMES, "images", _entries(said, truth, rows)),
-            {**curves, "reliability": reliability},
+            {**curves, "reliability": reliability, **decisions_of(probabilities, truth, THRESHOLD).arrays()},
         )
 
     def _whole(self, probabilities: np.ndarray, truth: np.ndarray) -> list[tuple[Metric, float]]:
