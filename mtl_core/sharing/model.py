@@ -137,6 +137,13 @@ class MultiTaskModel(nn.Module, ABC):
             module.eval()
         return self
 
+    def at_step(self, step: int, steps: int) -> None:
+        """Take note of the training step that comes next, 1 being the first of so many. It is no state: a resumed run is told anew."""
+
+    def chosen(self) -> dict[str, Any] | None:
+        """``sharing`` of a config with the fixed network that a search has found so far; None without a result, and for other schemes."""
+        return None
+
     def learnt(self, images: Tensor) -> list[Learnt]:
         """What the scheme has learnt about the tasks, shown on the run's page after each epoch; nothing unless a scheme says so.
 

@@ -128,6 +128,7 @@ def _train_epoch(setup: Setup, changes: Changes, control: Control) -> Generator[
         yield from changes.due(control, position.step, setup.epochs_done)
         position.step += 1
         position.step_in_epoch += 1
+        network.model.at_step(position.step, run.config.epochs * run.steps_per_epoch)
         try:
             with setup.drawing():
                 result = setup.update(batch, position.step)
