@@ -152,6 +152,16 @@ class MultiTaskModel(nn.Module, ABC):
         """
         return []
 
+    def attention_maps(self, images: Tensor) -> dict[str, dict[str, Tensor]]:
+        """Where each task looks, if the scheme learns that: task -> name of a stage -> (n, h, w) in 0..1, a mean over channels.
+
+        Saved for some probe images after each epoch and shown over them on the run's page. Nothing unless a scheme says so.
+
+        Args:
+            images: normalised (n, C, H, W). Called in evaluation mode, without gradients.
+        """
+        return {}
+
     def read(self, images: Tensor, tasks: Sequence[str], parts: Mapping[str, slice]) -> dict[str, list[Tensor]]:
         """What the head of each of ``tasks`` reads: the features, of the rows that are its own."""
         features = self._cut(self.features(images, tasks))

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mtl_core.__main__ import main
 from mtl_core.config import RunConfig
-from mtl_core.errors import ConfigError
+from mtl_core.errors import ConfigError, NotPossibleError
+from mtl_core.runs.chosen_sharing import chosen_config
+from mtl_core.runs.jobs import execute
+from mtl_core.runs.store import open_store
 from mtl_core.sharing.branch_tree import branch_text, read_branches
 from mtl_core.sharing.ltb import Choice
 from mtl_core.training.check import problems
@@ -149,3 +153,20 @@ def test_special_trees_are_hard_sharing_and_branched(text, like):
     assert all(torch.equal(one, two) for one, two in zip(tree(images).values(), other(images).values(), strict=True))
     assert [(group.users, len(group.parameters)) for group in tree.groups()] != []
     assert sorted(map(sorted, (group.users for group in tree.groups()))) == sorted(map(sorted, (group.users for group in other.groups())))
+
+
+def test_what_a_run_has_found_is_a_config_that_trains(home, shared_cache, capsys):
+    store = open_store(home)
+    store.cache = shared_cache
+    searched = RunConfig.from_dict({**CONFIG, "sharing": {"name": "ltb", "warmup": 0.0}, "epochs": 1})
+    run, plain = (execute(store, store.create(config).id) for config in (searched, RunConfig.from_dict(CONFIG)))
+    found = chosen_config(store, run.id)
+    assert problems(found) == []
+    assert found.sharing.name == "tree"
+    assert {**found.to_dict(), "sharing": None} == {**searched.to_dict(), "sharing": None}
+    assert main(["runs", "branch", run.id]) == 0
+    assert RunConfig.from_yaml(capsys.readouterr().out) == found
+    with pytest.raises(NotPossibleError, match="'hard'"):
+        chosen_config(store, plain.id)
+    assert main(["runs", "branch", plain.id]) == 2
+    assert "has chosen no network" in capsys.readouterr().err
