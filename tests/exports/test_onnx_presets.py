@@ -46,7 +46,8 @@ def untrained(config, tasks, shape):
 
 
 def _network(config):
-    return config.data.name, config.backbone, config.sharing
+    """What the graph depends on; what the backbone begins with and what of it is frozen changes values only."""
+    return config.data.name, config.backbone.name, config.backbone.options, config.sharing
 
 
 # Presets that differ in balancing have the same network, and one whose tasks are among another's has a part of it.
