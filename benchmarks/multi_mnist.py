@@ -44,8 +44,8 @@ METHODS = {  # as the table calls it -> name in our table of balancing methods, 
 PAPER = {"single task": (97.23, 95.90), "equal": (96.46, 94.99), "uncertainty": (96.47, 95.29), "GradNorm": (96.27, 94.84), "MGDA": (97.26, 95.90)}
 
 
-def config_of(method: str, tasks: tuple[str, ...], seed: int, epochs: int, root: str) -> RunConfig:
-    """The same for every method but for its balancing."""
+def config_of(method: str, tasks: tuple[str, ...], seed: int, epochs: int, root: str, **others: Any) -> RunConfig:
+    """The same for every method but for its balancing. ``others``: entries of the config that differ."""
     return RunConfig.from_dict(
         {
             "data": {"name": "multi_mnist", "root": root, "download": False},
@@ -63,6 +63,7 @@ def config_of(method: str, tasks: tuple[str, ...], seed: int, epochs: int, root:
             "gradient_norms": False,
             "probe_samples": 1,
             "keep_checkpoints": 0,
+            **others,
         }
     )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from mtl_core import settings
+from mtl_core.cli.branch_command import branch
 from mtl_core.cli.control_commands import pause, proceed, stop
 from mtl_core.cli.cost_commands import cost
 from mtl_core.cli.dashboard import serve, ui
@@ -68,6 +69,7 @@ for command in (
     commands.add_command(command)
 for command in COMMANDS:
     runs.add_command(command)
+runs.add_command(branch)
 study.add_command(cost)
 
 

@@ -72,6 +72,23 @@ def read_probe_file(folder: Path, epoch: int) -> dict[str, np.ndarray]:
     return _read_npz(Path(folder) / "probes" / f"epoch_{epoch:04d}.npz")
 
 
+def read_attention(folder: Path, epoch: int) -> dict[str, dict[str, np.ndarray]]:
+    """Where each task looked after ``epoch`` epochs: task -> stage -> (m, h, w) in 0..1 of the first m probe images.
+
+    Empty for sharing schemes that learn none, and for runs of earlier versions.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    path = Path(folder) / "probes" / f"attention_{epoch:04d}.npz"
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for key, maps in _read_npz(path).items() if path.is_file() else ():
+        task, _, stage = key.partition("/")
+        if maps.ndim == 3 and maps.dtype == np.uint8:
+            found.setdefault(task, {})[stage] = maps.astype(np.float32) / 255
+    return found
+
+
 def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {key.removeprefix(prefix): values for key, values in arrays.items() if key.startswith(prefix)}
 

@@ -218,7 +218,7 @@ def _share_probes(source: Path, folder: Path, epoch: int) -> None:
     """Link or copy the probe predictions up to the fork, so that the epoch slider starts at the parent's start."""
     (folder / "probes").mkdir()
     for path in sorted((source / "probes").glob("*.npz")):
-        number = path.stem.removeprefix("epoch_")
+        number = path.stem.rpartition("_")[2]
         if not number.isdigit() or int(number) <= epoch:
             link_or_copy(path, folder / "probes" / path.name)
 

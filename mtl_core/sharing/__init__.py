@@ -17,5 +17,7 @@ SHARING_SCHEMES = Registry(
         "nddr": "mtl_core.sharing.nddr:NDDR",
         "adapters": "mtl_core.sharing.adapters:Adapters",
         "dselect_k": "mtl_core.sharing.dselect_k:DSelectK",
+        "ltb": "mtl_core.sharing.ltb:LearningToBranch",
+        "tree": "mtl_core.sharing.branch_tree:BranchTree",
     },
 )

@@ -137,6 +137,13 @@ class MultiTaskModel(nn.Module, ABC):
             module.eval()
         return self
 
+    def at_step(self, step: int, steps: int) -> None:
+        """Take note of the training step that comes next, 1 being the first of so many. It is no state: a resumed run is told anew."""
+
+    def chosen(self) -> dict[str, Any] | None:
+        """``sharing`` of a config with the fixed network that a search has found so far; None without a result, and for other schemes."""
+        return None
+
     def learnt(self, images: Tensor) -> list[Learnt]:
         """What the scheme has learnt about the tasks, shown on the run's page after each epoch; nothing unless a scheme says so.
 
@@ -144,6 +151,16 @@ class MultiTaskModel(nn.Module, ABC):
             images: normalised (n, C, H, W), over which what depends on the image is averaged. Called in evaluation mode, without gradients.
         """
         return []
+
+    def attention_maps(self, images: Tensor) -> dict[str, dict[str, Tensor]]:
+        """Where each task looks, if the scheme learns that: task -> name of a stage -> (n, h, w) in 0..1, a mean over channels.
+
+        Saved for some probe images after each epoch and shown over them on the run's page. Nothing unless a scheme says so.
+
+        Args:
+            images: normalised (n, C, H, W). Called in evaluation mode, without gradients.
+        """
+        return {}
 
     def read(self, images: Tensor, tasks: Sequence[str], parts: Mapping[str, slice]) -> dict[str, list[Tensor]]:
         """What the head of each of ``tasks`` reads: the features, of the rows that are its own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import torch
@@ -73,13 +73,27 @@ class MTAN(StagedSharing):
     def learnt(self, images: Tensor) -> list[Learnt]:
         if len(self.tasks) == 1:
             return []
-        value, masked, means = images, dict.fromkeys(self.tasks), []
+        means = [torch.stack([mask.float().mean() for mask in masks.values()]).cpu() for masks in self._masks(images)]
+        return [Learnt("mean attention", self.tasks, tuple(stage.name for stage in self.stages), torch.stack(means, dim=1))]
+
+    def attention_maps(self, images: Tensor) -> dict[str, dict[str, Tensor]]:
+        if len(self.tasks) == 1:
+            return {}
+        found: dict[str, dict[str, Tensor]] = {task: {} for task in self.tasks}
+        for stage, masks in zip(self.stages, self._masks(images), strict=True):
+            for task, mask in masks.items():
+                if mask.ndim == 4:  # a vector has no places
+                    found[task][stage.name] = mask.float().mean(1)
+        return found
+
+    def _masks(self, images: Tensor) -> Iterator[dict[str, Tensor]]:
+        """Each task's mask (n, C, h, w) or (n, C), after one stage after the other."""
+        value, masked = images, dict.fromkeys(self.tasks)
         for place, stage in enumerate(self.stages):
             value = stage(value)
             masks = {task: self.attention[task][place](value, masked[task]) for task in self.tasks}
             masked = {task: mask * value for task, mask in masks.items()}
-            means.append(torch.stack([mask.float().mean() for mask in masks.values()]).cpu())
-        return [Learnt("mean attention", self.tasks, tuple(stage.name for stage in self.stages), torch.stack(means, dim=1))]
+            yield masks
 
 
 class _Attention(nn.Module):

@@ -252,5 +252,6 @@ def _write_files(folder: Path, setup: Setup, best: bool) -> None:
         # The network can then be used without its data set.
         "statistics": run.data.statistics,
         "described_tasks": [asdict(kind.task) for kind in run.kinds.values()],
+        "chosen_sharing": network.model.chosen(),
     }
     write_synced(folder / "meta.json", json.dumps(meta).encode())

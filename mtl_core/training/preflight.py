@@ -113,7 +113,7 @@ def _measured(setup: Setup, estimated: float) -> Preflight:
     setup.network.model.train()
     batches = [batch for batch, _ in zip(run.train_batches.epoch(0), range(1 + TIMED), strict=False)]
     with setup.drawing():
-        tasks = _tasks(setup, batches[0])
+        tasks = task_findings(setup, batches[0])
     problems = [f"the loss of '{name}' is {found.loss}" for name, found in tasks.items() if found.labelled and not math.isfinite(found.loss)]
     problems += [f"no image of the first batch has a target for '{name}'" for name, found in tasks.items() if not found.labelled]
     seconds = []
@@ -128,7 +128,7 @@ def _measured(setup: Setup, estimated: float) -> Preflight:
         seconds.append(time.perf_counter() - started)
     wrong = [name for name, parameter in setup.network.model.named_parameters() if not bool(torch.isfinite(parameter).all())]
     problems += [f"after {len(seconds)} steps the network holds values that are not finite, in '{wrong[0]}'"] if wrong else []
-    step, epoch = min(seconds[1:]), _evaluation_seconds(setup)
+    step, epoch = min(seconds[1:]), evaluation_seconds(setup)
     steps = config.epochs * run.steps_per_epoch
     return Preflight(
         device=device_name(run.execution.device),
@@ -154,7 +154,7 @@ REASON = (
 )
 
 
-def _tasks(setup: Setup, batch: Batch) -> dict[str, TaskFinding]:
+def task_findings(setup: Setup, batch: Batch) -> dict[str, TaskFinding]:
     """Loss and gradient norm of each task on a batch, in the network's state at the start."""
     run, model = setup.run, setup.network.model
     cut, model.split_features = model.split_features, False
@@ -189,7 +189,7 @@ def with_suggestions(found: dict[str, TaskFinding]) -> dict[str, TaskFinding]:
     }
 
 
-def _evaluation_seconds(setup: Setup) -> float:
+def evaluation_seconds(setup: Setup) -> float:
     """Seconds of the evaluation after an epoch, from that of a few images of val."""
     run, val = setup.run, setup.run.data.val
     count = min(EVALUATED, len(val))

@@ -9,6 +9,8 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from mtl_core.atomic_files import atomic_write
 from mtl_core.data.dataset import PADDING, MultiTaskDataset
@@ -19,6 +21,9 @@ from mtl_core.tasks.pretext.self_supervised import drawn_views, self_supervised
 from mtl_core.training.build import evenly_spaced_rows, rows_of
 from mtl_core.training.setup import Run
 
+ATTENDED = 8  # probe images of which attention maps are kept
+MAP_SIDE = 32  # their height and width at most; larger maps are averaged
+
 
 class ProbeSet:
     """Writes ``probes/targets.npz`` once and ``probes/epoch_<k>.npz`` per epoch into the run's folder.
@@ -26,6 +31,7 @@ class ProbeSet:
     ``targets.npz``: ``images`` uint8 (n, H, W, 3), ``index`` (n,) its rows in val, and per task ``target/<task>`` and ``labelled/<task>``;
     for a self-supervised task also ``input/<task>`` uint8 (n, H, W, 3), the changed images that it sees.
     ``epoch_<k>.npz``: per task its predictions, see ``mtl_core.tasks.kind``; ``candidates/<task>`` if the kind has candidates.
+    ``attention_<k>.npz``, only where the sharing scheme learns where to look: ``<task>/<stage>`` uint8 (m, h, w), 255 for 1, of the first images.
     """
 
     def __init__(self, run: Run, model: MultiTaskModel, folder: Path):
@@ -37,6 +43,8 @@ class ProbeSet:
         rows = evenly_spaced_rows(run.data.val, run.config.probe_samples)
         dataset = rows_of(run.data.val, rows)
         self.batches = run.evaluation_batches(dataset)
+        self.attended = run.evaluation_batches(rows_of(run.data.val, rows[:ATTENDED]))
+        self.attended.views = None
         images = np.repeat(dataset.images, 3 // dataset.images.shape[1], axis=1).transpose(0, 2, 3, 1)
         arrays = {"images": images, "index": rows}
         for name, kind in run.kinds.items():
@@ -67,8 +75,16 @@ class ProbeSet:
                 outputs[name] = kind.first_views(outputs[name], len(batch.index))
             parts.append(decoded(self.run.kinds, outputs))
         path = self.folder / f"epoch_{epoch:04d}.npz"
+        if maps := self._attention_maps():
+            _write(self.folder / f"attention_{epoch:04d}.npz", maps)
         _write(path, joined(parts))
         return ProbesSaved(epoch, f"probes/{path.name}")
+
+    def _attention_maps(self) -> dict[str, np.ndarray]:
+        batch = next(iter(self.attended.epoch(0)))
+        with self.run.execution.autocast():
+            found = self.model.attention_maps(batch.images)
+        return {f"{task}/{stage}": _as_bytes(maps) for task, stages in found.items() for stage, maps in stages.items()}
 
     @torch.no_grad()
     def learnt(self) -> dict[str, float]:
@@ -105,6 +121,13 @@ def joined(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
             rows = [np.pad(values, ((0, 0), (0, most - values.shape[1]), (0, 0)), constant_values=PADDING) for values in rows]
         arrays[name] = np.concatenate(rows)
     return arrays
+
+
+def _as_bytes(maps: Tensor) -> np.ndarray:
+    """uint8 (n, h, w) of maps (n, H, W) in 0..1, averaged to at most ``MAP_SIDE`` in height and width."""
+    height, width = (min(MAP_SIDE, side) for side in maps.shape[1:])
+    smaller = adaptive_avg_pool2d(maps.float()[:, None], (height, width))[:, 0]
+    return (255 * smaller.nan_to_num(0.0).clamp(0, 1)).round().to(torch.uint8).cpu().numpy()
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -27,6 +27,7 @@ from mtl_core.training.run_info import run_info
 from mtl_core.training.setup import Position, Run, Setup
 from mtl_core.training.step import SkippedStep
 from mtl_core.training.tensors.starting_weights import starting_weights
+from mtl_core.training.trial import try_first_batch
 from mtl_core.training.unclaimed_boxes import unclaimed_boxes
 
 CURVE_POINTS = 50  # points of the curves per epoch, about; each is a mean over the steps between
@@ -75,6 +76,8 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
     changes = Changes(run.config, network, position.step)
     remarks += [*_remarks_on_augmentation(run), *unclaimed_boxes(run, network.model), *(weights.remarks if weights else ())]
     yield from (Message(remark, "warning") for remark in remarks)
+    if position.step == 0:
+        yield from try_first_batch(setup, control)
     yield RunStarted(run.config.epochs * run.steps_per_epoch, run_info(setup), position.step, setup.epochs_done)
     if position.step == 0:
         yield probes.save(0)
@@ -128,6 +131,7 @@ def _train_epoch(setup: Setup, changes: Changes, control: Control) -> Generator[
         yield from changes.due(control, position.step, setup.epochs_done)
         position.step += 1
         position.step_in_epoch += 1
+        network.model.at_step(position.step, run.config.epochs * run.steps_per_epoch)
         try:
             with setup.drawing():
                 result = setup.update(batch, position.step)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 from streamlit.testing.v1 import AppTest
 
+from mtl_core.config import RunConfig
+from mtl_core.runs.store import open_store
 from ui.run.sharing_panel import matrix_of
 
 
@@ -24,7 +28,7 @@ def page(keys, epochs):
     from ui.run.sharing_panel import sharing_panel
 
     rows = [{"key": key, "epoch": float(epoch), "step": epoch, "value": 0.5} for epoch in epochs for key in keys]
-    sharing_panel(SimpleNamespace(id="r"), {"frame": pd.DataFrame(rows, columns=["key", "epoch", "step", "value"])})
+    sharing_panel(SimpleNamespace(id="20261123-141502-3fa9"), {"frame": pd.DataFrame(rows, columns=["key", "epoch", "step", "value"])})
 
 
 def test_each_matrix_is_drawn_and_a_slider_goes_through_the_epochs():
@@ -33,6 +37,22 @@ def test_each_matrix_is_drawn_and_a_slider_goes_through_the_epochs():
     assert not app.exception
     assert len(app.caption) == 2
     assert app.select_slider[0].value == 2
+
+
+def test_what_a_search_has_found_can_be_trained(home):
+    folder = open_store(home).folder("20261123-141502-3fa9") / "checkpoints" / "epoch_0001_step_00000002"
+    folder.mkdir(parents=True)
+    found = {"name": "tree", "branches": "a | b"}
+    (folder / "meta.json").write_text(
+        json.dumps({"position": {"epoch": 1, "step_in_epoch": 0}, "execution": {"precision": "fp32"}, "chosen_sharing": found})
+    )
+    app = AppTest.from_function(page, args=(["sharing/branch probability/a/node 1"], [1])).run()
+    assert not app.exception
+    assert any("Most probable at the last checkpoint: **branches: a" in element.value for element in app.markdown)
+    app.button(key="sharing.found").click().run()
+    [change] = app.session_state["go_to"]["query"]["set"]
+    config = RunConfig.from_dict({"data": {"name": "digits"}, "tasks": {"a": {}, "b": {}}, "backbone": {"name": "mlp"}, "sharing": {"name": "ltb"}})
+    assert config.with_overrides([change]).to_dict()["sharing"] == found
 
 
 def test_a_scheme_that_learns_nothing_has_no_panel():

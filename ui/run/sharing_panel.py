@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from mtl_core.errors import MTLError
 from mtl_core.figures.learnt import learnt_figure
+from mtl_core.runs.chosen_sharing import chosen_sharing
 from ui.drawing.plotly_chart import plot, prepared
+from ui.run.attention_maps import attention_maps
+from ui.run.run_actions import clone_of
 from ui.shell import words
+from ui.shell.state import run_store
 from ui.shell.timeline import follow
 
 PREFIX = "sharing/"
@@ -45,6 +51,24 @@ def sharing_panel(run: Any, feed: dict[str, Any]) -> None:
                 st.caption(words.plain(name[:1].upper() + name[1:]))
                 values, rows, columns = matrix_of(cells[cells["name"] == name])
                 plot(prepared(learnt_figure(values, rows, columns), f"{name} after epoch {epoch}"), key=f"chart.sharing.{number}")
+        attention_maps(run, run_store().folder(run.id), epoch)
+        _found(run)
+
+
+def _found(run: Any) -> None:
+    """Draw the network that the scheme has found so far, with a button that trains it; nothing for schemes that do not search."""
+    try:
+        found = chosen_sharing(run_store(), run.id)
+    except MTLError:  # no checkpoint yet
+        return
+    if not found:
+        return
+    options = ", ".join(f"{key}: {value or 'all together'}" for key, value in found.items() if key != "name")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"Most probable at the last checkpoint: **{words.plain(options)}**", width="stretch")
+        about = "Open the Train form with this run's settings and this fixed network, which begins anew."
+        change = f"sharing={json.dumps(found)}"
+        st.button("Train what was found", icon=":material/account_tree:", key="sharing.found", help=about, on_click=clone_of, args=(run.id, change))
 
 
 def matrix_of(cells: pd.DataFrame) -> tuple[np.ndarray, list[str], list[str]]:

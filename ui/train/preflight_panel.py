@@ -10,14 +10,14 @@ import streamlit as st
 
 from mtl_core.config import RunConfig
 from mtl_core.runs.background.background_jobs import BackgroundJobs
-from mtl_core.runs.background.preflight_job import expected_seconds, measure
+from mtl_core.runs.background.preflight_job import measure
+from mtl_core.training.expected_time import LONG, expected_seconds
 from ui.drawing.network_panel import drawing_job
 from ui.shell import words
 from ui.shell.state import run_store, wait_for, write
 from ui.train import data_form
 
 _JOBS = BackgroundJobs("preflight", most_kept=8, in_turn=True)
-LONG = 180.0  # seconds of a run before which a preflight is offered
 ABOUT = "A few real steps on a real batch, in a process of their own. No run is made. Takes about half a minute once the data are prepared."
 
 
@@ -28,7 +28,9 @@ def preflight_panel(config: RunConfig) -> None:
     if job is None:
         if _is_long(config):
             st.info(
-                "This run may take more than a few minutes. A few steps first show how long, and whether anything is wrong.", icon=":material/timer:"
+                "This run may take more than a few minutes. A few steps first show how long, and whether anything is wrong. Otherwise the run tries "
+                "its first batch itself before it trains, and says in its log what it found.",
+                icon=":material/timer:",
             )
         st.button("Try a few steps first", icon=":material/speed:", key="preflight", help=ABOUT, width="stretch", on_click=_begin, args=(config,))
     elif not job["done"]:

@@ -12,21 +12,6 @@ from mtl_core.config import RunConfig
 from mtl_core.runs.background.command_process import run_command
 from mtl_core.runs.store import RunStore
 
-# A rough expectation from the benchmarks of the presets on 2 CPU cores. It only decides whether a preflight is offered.
-MULTIPLY_ADDS_PER_SECOND = 2e10
-SECONDS_PER_STEP = 0.005  # beside the multiply-adds
-PASSES = 3  # forward, and backward, which costs about two
-
-
-def expected_seconds(multiply_adds: int, images: int, config: RunConfig) -> float:
-    """A rough guess of how long a run trains on a CPU.
-
-    Args:
-        multiply_adds: of the network, for one image. images: of train.
-    """
-    steps = config.epochs * (images // config.batch_size)
-    return steps * (SECONDS_PER_STEP + PASSES * config.batch_size * multiply_adds / MULTIPLY_ADDS_PER_SECOND)
-
 
 def measure(store: RunStore, config: RunConfig, cancelled: Callable[[], bool] = lambda: False) -> dict[str, Any]:
     """The report of ``mtl preflight --json`` on a config.
