@@ -13,6 +13,7 @@ from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
 from ui.drawing.network_panel import network_panel
 from ui.drawing.run_charts import colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
 from ui.evaluation.evaluation_tab import asked_view, evaluation_tab, view_choice
+from ui.run.affinity_panel import affinity_panel
 from ui.run.baseline_run import choose_baseline, with_baseline
 from ui.run.cost_tab import cost_tab
 from ui.run.export_panel import copy_as, export_panel
@@ -135,6 +136,7 @@ def _training(store: RunStore, run) -> None:
     task_vector_panels(run, feed, view)
     sharing_panel(run, feed)
     ownership_panel(run, feed, view)
+    affinity_panel(run, feed)
     training_charts(run, feed, view)
 
 
