@@ -133,9 +133,11 @@ def run(study_id: str, only_queue: bool, more_seeds: int, retry_failed: bool, as
 def _train(store: RunStore, study_id: str, report: Callable[[str], None]) -> int:
     """Train the study's queued runs, and wait for those that other processes train. Returns 130 after a signal, else 0."""
     from mtl_core.studies import study_actions as studies
+    from mtl_core.studies import weight_search
 
     def waiting() -> list[Any]:
         study_cells.resume_interrupted(store)
+        weight_search.go_on(store, study_id)
         ours = set(studies.run_ids(store, study_id).values())
         return [each for each in store.queued() if each.id in ours]
 
@@ -353,4 +355,4 @@ def _estimate_text(expected: Estimate) -> str:
 
 
 def _total(found: Study) -> int:
-    return len(found.cells) * len(found.seeds)
+    return found.planned_runs

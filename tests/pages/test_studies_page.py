@@ -251,3 +251,18 @@ def test_affinities_stand_beside_the_gains(open_page, store, texts):
     }
     advised = next(each.value for each in app.dataframe if "advised division" in each.value)
     assert list(advised["advised division"]) == ["digit + slant", "digit; digit + slant"]
+
+
+def test_a_search_of_weights_is_made_and_shows_what_is_to_come(open_page, store, texts):
+    app = open_page("studies")
+    app.selectbox(key="study.kind").set_value("weights").run()
+    assert app.number_input(key="study.weights.parts")
+    app.selectbox(key="study.weights.way").set_value("search").run()
+    assert [each.key for each in app.number_input if "parts" in str(each.key)] == []
+    app.number_input(key="study.weights.trials").set_value(3).run()
+    app.selectbox(key="study.base").set_value("preset:digits-quick").run()
+    app.button(key="study.start").click().run()
+    assert not app.exception
+    (made,) = studies.studies(store)
+    assert (made.options.way, made.planned_runs, len(studies.runs_of(store, made))) == ("search", 15, 5)
+    assert "0 of 15 runs have finished" in app.get("progress")[0].proto.text
