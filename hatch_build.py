@@ -1,8 +1,8 @@
 """Gives an installation its dependencies from the requirements files, so that each stands in one place, with its reason.
 
 ``requirements.txt`` holds what everything needs, and reads ``requirements-export.txt`` in its last line: together they are the plain full way. An
-installation gets the first; the extra ``export`` adds the second, the extra ``offline-weights`` adds ``requirements-weights.txt``, the extra ``dev``
-all of them and ``requirements-dev.txt``.
+installation gets the first; the extra ``export`` adds the second, the extra ``offline-weights`` adds ``requirements-weights.txt``, the extra
+``search`` adds ``requirements-search.txt``, the extra ``dev`` all of them and ``requirements-dev.txt``.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class RequirementsHook(MetadataHookInterface):
     def update(self, metadata: dict) -> None:
         """Called by hatchling with the table ``[project]``."""
         folder = Path(self.root)
-        export, weights = (listed(folder / f"requirements-{extra}.txt") for extra in ("export", "weights"))
+        export, weights, search = (listed(folder / f"requirements-{extra}.txt") for extra in ("export", "weights", "search"))
         metadata["dependencies"] = listed(folder / "requirements.txt")
-        dev = [*export, *weights, *listed(folder / "requirements-dev.txt")]
-        metadata["optional-dependencies"] = {"export": export, "offline-weights": weights, "dev": dev}
+        dev = [*export, *weights, *search, *listed(folder / "requirements-dev.txt")]
+        metadata["optional-dependencies"] = {"export": export, "offline-weights": weights, "search": search, "dev": dev}
 
 
 def listed(path: Path) -> list[str]:

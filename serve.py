@@ -14,6 +14,7 @@ from mtl_core import settings
 from mtl_core.errors import MTLError
 from mtl_core.runs import jobs
 from mtl_core.runs.store import open_store
+from mtl_core.studies.weight_search import follow_queue
 
 APP = Path(__file__).with_name("app.py")
 
@@ -23,6 +24,7 @@ def main() -> None:
     try:
         settings.check()
         settings.use_threads()
+        follow_queue()
         jobs.start_worker(open_store())
     except MTLError as error:
         print(f"error: {error}", file=sys.stderr)

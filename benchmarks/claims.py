@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mtl_core.config import RunConfig
+from mtl_core.config_fingerprint import fingerprint
 from mtl_core.inference.loading import load
 from mtl_core.inference.timing import time_sharing
 from mtl_core.runs.executor import execute
@@ -30,20 +31,20 @@ from mtl_core.studies.study import Study
 COMMON = {"device": "cpu", "precision": "fp32", "layout": "channels_last", "conflict_every": 0, "probe_samples": 4, "keep_checkpoints": 0}
 SCENES: dict[str, Any] = {
     **COMMON,
-    "data": {"name": "digit_scenes", "max_digits": 3},
+    "data": {"name": "digit_scenes", "max_digits": 3, "train_size": 2000, "image_size": 48},
     "tasks": {"present": {}, "boxes": {}, "segments": {}},
-    "backbone": {"name": "small_cnn", "width": 24},
-    "epochs": 8,
+    "backbone": {"name": "small_cnn", "width": 16},
+    "epochs": 4,
     "batch_size": 32,
     "optimizer": {"name": "adamw", "lr": 0.003},
 }
 PETS: dict[str, Any] = {
     **COMMON,
-    "data": {"name": "oxford_pets", "download": False, "image_size": 64},
+    "data": {"name": "oxford_pets", "download": False, "image_size": 64, "val_share": 0.4},
     "tasks": {"breed": {}, "head": {}, "trimap": {}},
-    "backbone": {"name": "small_cnn", "width": 24},
+    "backbone": {"name": "small_cnn", "width": 16},
     "epochs": 20,
-    "batch_size": 16,
+    "batch_size": 8,
     "optimizer": {"name": "adamw", "lr": 0.003},
     "augmentation": {"flip": True},
 }
@@ -59,7 +60,8 @@ def config_of(name: str, pets: str) -> RunConfig:
 
 def study_of(store: RunStore, name: str, config: RunConfig, seeds: int) -> Study:
     """The study in the store, made at the first call, with at least this number of seeds."""
-    found = next((each for each in study_actions.studies(store) if each.title == TITLES[name]), None)
+    mine = fingerprint(config)  # a study of other settings with the same title is left alone
+    found = next((each for each in study_actions.studies(store) if each.title == TITLES[name] and fingerprint(each.base) == mine), None)
     if found is None:
         return study_actions.create(store, study_actions.draft("share", config, {}, range(seeds), TITLES[name]))
     if len(found.seeds) < seeds:

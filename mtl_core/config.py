@@ -104,6 +104,13 @@ class RunConfig(Strict):
         description="Steps between two measurements of the angles between the tasks' gradients on the shared parameters (a backward pass per task; "
         "methods that have these gradients give them at every step). 0 for never.",
     )
+    affinity_every: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="Steps between two measurements of affinity: how much a step for one task alone would change every task's loss on the same "
+        "images (a backward and a forward pass per task). It says which tasks may share a network. 0 for never.",
+    )
     gradient_norms: bool = Field(
         True,
         description="Measure at every step how large each task's gradient at the shared features is. Where the sharing scheme has none: on the "

@@ -51,6 +51,7 @@ TITLES: dict[Path, str] = {
     ("select_by",): "Tasks that choose the best checkpoint",
     ("changes",): "Live changes",
     ("conflict_every",): "Steps between measurements of conflict",
+    ("affinity_every",): "Steps between measurements of affinity",
 }
 
 

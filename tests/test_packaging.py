@@ -49,12 +49,13 @@ def _lines(name):
 
 
 def test_the_requirements_files_are_the_dependencies(metadata):
-    export, weights, plain, dev = (_lines(f"requirements{part}.txt") for part in ("-export", "-weights", "", "-dev"))
+    export, weights, search, plain, dev = (_lines(f"requirements{part}.txt") for part in ("-export", "-weights", "-search", "", "-dev"))
     assert len(metadata["dependencies"]) == len(plain)
     assert all(line.startswith(requirement) for requirement, line in zip(metadata["dependencies"], plain, strict=True))
     assert len(metadata["optional-dependencies"]["export"]) == len(export)
     assert len(metadata["optional-dependencies"]["offline-weights"]) == len(weights)
-    assert len(metadata["optional-dependencies"]["dev"]) == len(export) + len(weights) + len(dev)
+    assert len(metadata["optional-dependencies"]["search"]) == len(search)
+    assert len(metadata["optional-dependencies"]["dev"]) == len(export) + len(weights) + len(search) + len(dev)
     assert all(re.fullmatch(r"[A-Za-z0-9-]+[<>=0-9.,]*", requirement) for requirement in metadata["dependencies"])
 
 
@@ -63,7 +64,9 @@ def test_the_plain_way_is_the_full_one():
     assert text.splitlines()[-1] == "-r requirements-export.txt"
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-export.txt", "requirements-weights.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-export.txt", "requirements-weights.txt", "requirements-search.txt", "requirements-dev.txt"]
+)
 def test_every_requirement_has_its_reason(name):
     assert [line for line in _lines(name) if "# " not in line] == []
 

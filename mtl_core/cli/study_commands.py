@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mtl_core.cli.affinity_commands import advised_lines
 from mtl_core.cli.foreground import check_config
 from mtl_core.cli.output import JSON, SET, duration, emit, emit_data, emit_json, emit_table, json_refusals, moment, number, say
 from mtl_core.cli.train_commands import check_one_given, print_who_trains, read_config
@@ -132,9 +133,11 @@ def run(study_id: str, only_queue: bool, more_seeds: int, retry_failed: bool, as
 def _train(store: RunStore, study_id: str, report: Callable[[str], None]) -> int:
     """Train the study's queued runs, and wait for those that other processes train. Returns 130 after a signal, else 0."""
     from mtl_core.studies import study_actions as studies
+    from mtl_core.studies import weight_search
 
     def waiting() -> list[Any]:
         study_cells.resume_interrupted(store)
+        weight_search.go_on(store, study_id)
         ours = set(studies.run_ids(store, study_id).values())
         return [each for each in store.queued() if each.id in ours]
 
@@ -209,9 +212,13 @@ def show(study_id: str, as_json: bool) -> None:
 @JSON
 def verdict(study_id: str, on_test: bool, as_json: bool) -> None:
     """What STUDY says so far: differences paired by seed, intervals, and a verdict in words. Below 3 seeds there is no verdict."""
+    from mtl_core.studies.task_affinity import as_json as plain
+    from mtl_core.studies.task_affinity import study_affinity
+
     answer = _answer(study_id, on_test, as_json)
+    found = study_affinity(open_store(), answer)
     if as_json:
-        emit_json(answer_as_json(answer))
+        emit_json(answer_as_json(answer) | {"affinity": None if found is None else plain(found)})
         return
     finished = answer.count(RunStatus.FINISHED.value)
     emit(f"{answer.study.id}  {answer.study.title}: {finished} of {answer.total} runs have finished; measured on {answer.split}; {_how(answer)}")
@@ -224,6 +231,8 @@ def verdict(study_id: str, on_test: bool, as_json: bool) -> None:
     for budget, grouping in answer.groupings.items():
         names = "; ".join(answer.group_names[place] for place in grouping.networks)
         emit(f"best with {budget} network{'' if budget == 1 else 's'}: {names} (mean gain {-grouping.total / len(grouping.serves):+.2f} %)")
+    for line in () if found is None else advised_lines(found):
+        emit(line)
     for note in answer.notes:
         say(f"note: {note}")
 
@@ -346,4 +355,4 @@ def _estimate_text(expected: Estimate) -> str:
 
 
 def _total(found: Study) -> int:
-    return len(found.cells) * len(found.seeds)
+    return found.planned_runs

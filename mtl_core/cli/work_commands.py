@@ -35,7 +35,15 @@ def work(run_id: str | None, whole_queue: bool) -> int:
     if (run_id is None) != whole_queue:
         raise click.UsageError("give either a RUN or --queue")
     store = open_store()
-    return train_queue(store) if run_id is None else _one(store, run_id)
+    return _one(store, run_id) if run_id else train_queue(store, lambda: _queued(store))
+
+
+def _queued(store: RunStore) -> list[Run]:
+    """The queued runs, with those that a search of weights adds now."""
+    from mtl_core.studies.weight_search import go_on_with_all
+
+    go_on_with_all(store)
+    return store.queued()
 
 
 def _one(store: RunStore, run_id: str) -> int:

@@ -51,6 +51,33 @@ def cosine_figure(cosines: np.ndarray, names: list[str], height: int = 260) -> g
     return go.Figure([trace], layout)
 
 
+def affinity_figure(values: np.ndarray, names: list[str], height: int = 260) -> go.Figure:
+    """Heat map of affinities: rows are the tasks whose step is taken, columns the tasks whose loss changes.
+
+    Args:
+        values: (T, T); NaN is left empty. The diagonal, a task's step for itself, is written but not coloured: it is much larger than the rest.
+        names: of rows and columns.
+    """
+    others = values.astype(float).copy()
+    np.fill_diagonal(others, np.nan)
+    known = np.abs(others[np.isfinite(others)])
+    largest = float(known.max()) if known.size and known.max() > 0 else 1.0
+    texts = [["" if np.isnan(value) else f"{value:+.2%}" for value in row] for row in values]
+    figure = cosine_figure(np.zeros((0, 0)), [], height)
+    figure.data[0].update(
+        z=np.where(np.isnan(others) & ~np.isnan(values), 0.0, others),
+        x=names,
+        y=names,
+        text=texts,
+        zmin=-largest,
+        zmax=largest,
+        hovertemplate="a step for %{y} alone changes the loss of %{x}: affinity %{text}<extra></extra>",
+        colorbar={"thickness": 10, "tickvals": [-largest, 0, largest], "ticktext": ["harms", "0", "helps"], "len": 0.9},
+    )
+    figure.update_layout(xaxis={"title": {"text": "loss of"}}, yaxis={"title": {"text": "step for"}})
+    return figure
+
+
 def _signed(value: float) -> str:
     text = f"{value:+.2f}"
     return "0.00" if text in ("+0.00", "-0.00") else text

@@ -132,6 +132,8 @@ def _work(store: RunStore, wake: threading.Event) -> None:
             _supervise_workers(store)
             if not store.database.read_only and not is_closing():
                 study_cells.resume_interrupted(store)
+                for follow_up in list(study_cells.FOLLOW_UPS.values()):
+                    follow_up(store)
             waiting = store.queued()
             if not waiting:
                 _note_problem(store, None)

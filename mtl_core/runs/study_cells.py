@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 
 from sqlalchemy import Row, select, update
 
@@ -20,6 +21,7 @@ from mtl_core.runs.store import RunStore
 
 MOST_RESUMPTIONS = 3  # of one run by its study: a run that ends its process each time would be tried for ever
 OPEN = "auto"
+FOLLOW_UPS: dict[str, Callable[[RunStore], None]] = {}  # called by the queue between runs; a higher layer enters what studies want to do then
 
 _studies, _cells, _runs = schema.studies, schema.study_runs, schema.runs
 

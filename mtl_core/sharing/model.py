@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -226,6 +227,15 @@ class MultiTaskModel(nn.Module, ABC):
             raise RuntimeError("no features were kept: set split_features, and call the model in training mode first")
         taken, self._taken = self._taken, None
         return taken
+
+    @contextlib.contextmanager
+    def kept_cut(self) -> Iterator[None]:
+        """A context for other forward passes between a step's own and its backward pass: the features of ``take_features`` stay."""
+        taken = self._taken
+        try:
+            yield
+        finally:
+            self._taken = taken
 
     def _cut(self, features: dict[str, list[Tensor]]) -> dict[str, list[Tensor]]:
         """The features, or detached copies of them if the graph is to be cut."""

@@ -110,7 +110,7 @@ class Answer:
     @property
     def total(self) -> int:
         """Number of runs that the study consists of."""
-        return len(self.study.cells) * len(self.study.seeds)
+        return self.study.planned_runs
 
     def count(self, *statuses: str) -> int:
         """Number of its runs in one of these states."""

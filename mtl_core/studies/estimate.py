@@ -40,18 +40,20 @@ def estimate(store: RunStore, study: Study) -> Estimate:
     known = {(fingerprint(run.config), run.config.seed) for run in every if run.parent is None}
     places = [(cell, seed) for cell in study.cells for seed in study.seeds]
     left = [(cell, seed) for cell, seed in places if (cell.key, seed) not in linked and (fingerprint(cell.config), seed) not in known]
-    total = len(places)
-    if not left:
+    total = study.planned_runs
+    to_come = total - len(places)
+    if not left and not to_come:
         return Estimate(total, total, 0.0, "every run is there")
-    times = {cell.key: _seconds(cell, every) for cell in {cell.key: cell for cell, _ in left}.values()}
+    last = study.cells[-1]  # cells that are not known yet take as long
+    times = {cell.key: _seconds(cell, every) for cell in {cell.key: cell for cell in [*(cell for cell, _ in left), last]}.values()}
     if any(seconds is None for seconds in times.values()):
         basis = (
             "no run with these data, this network, batch size and device has finished here, so the time is not known before the first run has ended"
         )
-        return Estimate(total, total - len(left), None, basis)
-    seconds = sum(times[cell.key] or 0.0 for cell, _ in left)
+        return Estimate(total, len(places) - len(left), None, basis)
+    seconds = sum(times[cell.key] or 0.0 for cell, _ in left) + to_come * (times[last.key] or 0.0)
     return Estimate(
-        total, total - len(left), seconds, "from finished runs of the same data and network here, by epochs and method; one after another"
+        total, len(places) - len(left), seconds, "from finished runs of the same data and network here, by epochs and method; one after another"
     )
 
 

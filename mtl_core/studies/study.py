@@ -71,6 +71,16 @@ class Study:
     def cells(self) -> list[Cell]:
         return self.part.cells(self.base, self.options)
 
+    @property
+    def cells_to_come(self) -> int:
+        """Number of cells that will be proposed from the results of others."""
+        return self.part.to_come(self.options)
+
+    @property
+    def planned_runs(self) -> int:
+        """Number of runs that the study consists of, with those of cells that are not known yet."""
+        return (len(self.cells) + self.cells_to_come) * len(self.seeds)
+
     @cached_property
     def comparisons(self) -> list[Comparison]:
         return self.part.comparisons(self.base, self.options, self.cells)

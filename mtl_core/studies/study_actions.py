@@ -56,8 +56,10 @@ def draft(kind: str, base: RunConfig, settings: dict[str, Any], seeds: Sequence[
     if problem := title_problem(title, LONGEST_TITLE):
         raise ConfigError(Problem("title", problem))
     study = Study("", kind, title, time.time(), "new", base, checked, tuple(seeds), **settled)  # type: ignore[arg-type]
-    if len(study.cells) * len(seeds) > MOST_RUNS:
-        raise ConfigError(Problem("seeds", f"{len(study.cells)} cells with {len(seeds)} seeds are more than {MOST_RUNS} runs"))
+    if study.planned_runs > MOST_RUNS:
+        raise ConfigError(Problem("seeds", f"{study.planned_runs // len(seeds)} cells with {len(seeds)} seeds are more than {MOST_RUNS} runs"))
+    if missing := study.part.missing(study.options):
+        raise ConfigError(Problem("options", missing))
     return study
 
 
@@ -169,6 +171,33 @@ def start(store: RunStore, study_id: str, retry_failed: bool = False) -> Study:
     study = get(store, study_id)
     with store.database.write() as connection:
         connection.execute(update(_studies).where(_studies.c.id == study.id).values(state="running"))
+    study = _queue_missing(store, study)
+    again = {RunStatus.STOPPED, RunStatus.INTERRUPTED} | ({RunStatus.FAILED} if retry_failed else set())
+    for run_id in run_ids(store, study.id).values():
+        run = store.find(run_id)
+        if run and run.status in again:
+            with contextlib.suppress(NotPossibleError):
+                resume(store, run_id)
+    return get(store, study.id)
+
+
+def add_point(store: RunStore, study: Study, weights: Sequence[float]) -> bool:
+    """Add a cell with these loss weights to a study that searches weights, and queue its runs.
+
+    Returns False, and does nothing, if the study has other cells by now: another process was faster.
+    """
+    same = (_studies.c.id == study.id, _studies.c.settings == schema.to_json(study.settings.model_dump(mode="json")))
+    settings = study.settings.model_copy(update={"options": {**study.settings.options, "points": [*study.options.points, list(weights)]}})
+    with store.database.write() as connection:
+        written = connection.execute(update(_studies).where(*same).values(settings=schema.to_json(settings.model_dump(mode="json"))))
+        if not written.rowcount:
+            return False
+    _queue_missing(store, get(store, study.id))
+    return True
+
+
+def _queue_missing(store: RunStore, study: Study) -> Study:
+    """Take or queue a run for each cell and seed that has none."""
     linked, existing = run_ids(store, study.id), _existing(store)
     for seed in study.seeds:  # all cells of a seed first: a verdict needs pairs
         for cell in study.cells:
@@ -180,13 +209,7 @@ def start(store: RunStore, study_id: str, retry_failed: bool = False) -> Study:
                 _take(store, study, cell, seed, found)
             else:
                 _queue(store, study, cell, seed)
-    again = {RunStatus.STOPPED, RunStatus.INTERRUPTED} | ({RunStatus.FAILED} if retry_failed else set())
-    for run_id in run_ids(store, study.id).values():
-        run = store.find(run_id)
-        if run and run.status in again:
-            with contextlib.suppress(NotPossibleError):
-                resume(store, run_id)
-    return get(store, study.id)
+    return study
 
 
 def stop(store: RunStore, study_id: str) -> Study:
@@ -223,7 +246,9 @@ def runs_of(store: RunStore, study: Study) -> dict[tuple[str, int], Run]:
 
 
 def is_going(store: RunStore, study: Study) -> bool:
-    """Whether one of its runs is queued or active."""
+    """Whether one of its runs is queued or active, or more cells are to be proposed."""
+    if study.state == "running" and study.cells_to_come:
+        return True
     with store.database.read() as connection:
         joined = _cells.join(_runs, _runs.c.id == _cells.c.run_id)
         statuses = connection.execute(select(_runs.c.status).select_from(joined).where(_cells.c.study_id == study.id).distinct()).scalars().all()
@@ -299,4 +324,4 @@ def stage(store: RunStore, study: Study) -> tuple[str, int]:
         joined = _cells.join(_runs, _runs.c.id == _cells.c.run_id)
         rows = connection.execute(select(_cells.c.seed, _runs.c.status).select_from(joined).where(_cells.c.study_id == study.id)).all()
     finished = sum(row.status == RunStatus.FINISHED.value for row in rows if row.seed in study.seeds)
-    return ("finished" if finished == len(study.cells) * len(study.seeds) else study.state), finished
+    return ("finished" if finished == study.planned_runs else study.state), finished

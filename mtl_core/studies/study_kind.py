@@ -77,6 +77,16 @@ class StudyKind:
         raise NotImplementedError
 
     @staticmethod
+    def to_come(options: Any) -> int:
+        """Number of cells that will be proposed from the results of others; 0 where all cells are known from the start."""
+        return 0
+
+    @staticmethod
+    def missing(options: Any) -> str:
+        """A sentence on a package that these options need and that is not installed; empty if nothing is missing."""
+        return ""
+
+    @staticmethod
     def comparisons(base: RunConfig, options: Any, cells: Sequence[Cell]) -> list[Comparison]:
         """What is compared with what."""
         raise NotImplementedError

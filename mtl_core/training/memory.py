@@ -146,6 +146,8 @@ def copies_kept(config: RunConfig, balancer: Balancer) -> int:
         return (2 + balancer.jacobians_kept) * count + 2  # the Jacobian, the method's result and stored Jacobians; one task's parts; the update
     if config.conflict_every and count > 1:
         return 2 * count  # each task's parts, then stacked
+    if config.affinity_every and count > 1:
+        return 2  # one task's gradient, and the parameters after its step
     return 0
 
 

@@ -12,6 +12,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch
 from mtl_core.errors import NonFiniteLossError, Problem
+from mtl_core.training.affinity_probe import AffinityProbe
 from mtl_core.training.conflict_probe import ConflictProbe, FeatureNorms
 from mtl_core.training.losses import separate_losses, task_losses
 from mtl_core.training.setup import Network, Run
@@ -47,6 +48,7 @@ class JointStep:
         self.on: list[bool] = []  # the tasks within their own epochs at the present step
         self.skipped_in_a_row = 0
         self.conflict, self.norms = ConflictProbe(run.config, network), FeatureNorms(run.config, network)
+        self.affinity = AffinityProbe(run, network)
 
     def __call__(self, batch: Batch, number: int) -> StepResult:
         """Do step ``number`` (1 is the first).
@@ -70,6 +72,7 @@ class JointStep:
     def trained_anew(self) -> None:
         """Measure what is trained now. Called after parts of the network were frozen or are trained again."""
         self.conflict, self.norms = ConflictProbe(self.run.config, self.network), FeatureNorms(self.run.config, self.network)
+        self.affinity = AffinityProbe(self.run, self.network)
 
     @classmethod
     def problems(cls, config: RunConfig) -> list[Problem]:
@@ -102,6 +105,7 @@ class JointStep:
         if must_be_finite:
             self._check_losses(values, number)
         self.conflict.before_update(losses, present, number)
+        affinities = self.affinity.before_update(losses, present, batch, number)
         self.norms.begin([name for name, loss in zip(run.kinds, losses, strict=True) if loss.requires_grad])
         combined, coefficients = network.balancer.backward(weighted, present, network.model)
         if run.config.gradient_clip is not None:
@@ -112,7 +116,7 @@ class JointStep:
         network.rate.use(network.optimizer, number)
         network.optimizer.step()
         network.balancer.after_step(lambda: self._losses_now(batch))
-        return StepResult(values, present, combined, coefficients, self.conflict.noted | self.norms.noted())
+        return StepResult(values, present, combined, coefficients, self.conflict.noted | self.norms.noted() | affinities)
 
     @torch.no_grad()
     def _losses_now(self, batch: Batch) -> tuple[Tensor, Tensor]:

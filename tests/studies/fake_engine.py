@@ -1,6 +1,7 @@
 """An engine without torch whose metrics follow from the config: as a script it runs the command line with it.
 
-Accuracy of a task: 0.8, 0.05 more if it is trained with others, 0.001 for each seed. The environment variable DIES_AT names a file with the number of
+Accuracy of a task: 0.8, 0.05 more if it is trained with others, 0.001 for each seed. Affinities, where they are measured: 0.01 times the place of the
+task whose step is taken, the last one's negative. The environment variable DIES_AT names a file with the number of
 runs to begin before the process kills itself in the middle of one.
 """
 
@@ -24,7 +25,7 @@ def train(config, folder, cache, control):
     tasks = {task: {"main_metric": "accuracy", "metrics": METRICS} for task in config.tasks}
     yield RunStarted(2, {"device": "cpu", "precision": precision, "layout": layout, "tasks": tasks, "steps_per_epoch": 1})
     for epoch in (1, 2):
-        yield StepScalars(epoch, float(epoch), {f"train/{task}/loss": 1 / epoch for task in config.tasks})
+        yield StepScalars(epoch, float(epoch), {f"train/{task}/loss": 1 / epoch for task in config.tasks} | _affinities(config))
         _die_if_due()
         value = 0.8 + 0.05 * (len(config.tasks) > 1) + 0.001 * config.seed - 0.01 * (2 - epoch)
         measured = {f"val/{task}/accuracy": value for task in config.tasks}
@@ -32,6 +33,15 @@ def train(config, folder, cache, control):
         yield CheckpointSaved(epoch, epoch, f"checkpoints/epoch_{epoch:04d}", True)
     yield EpochMetrics(2, 2, {f"test/{task}/accuracy": 0.7 for task in config.tasks})
     yield RunEnded("finished", 2, 2.0, 8.0, 0.5)
+
+
+def _affinities(config):
+    tasks = list(config.tasks)
+    if not config.affinity_every or len(tasks) < 2:
+        return {}
+    sizes = [0.01 * (place + 1) for place in range(len(tasks))]
+    sizes[-1] *= -1
+    return {f"affinity/{source}/{target}": size for source, size in zip(tasks, sizes, strict=True) for target in tasks}
 
 
 def _die_if_due():

@@ -16,6 +16,7 @@ from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
 from ui.drawing.network_panel import network_panel
 from ui.drawing.run_charts import View, colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
 from ui.evaluation.evaluation_tab import asked_view, evaluation_tab, view_choice
+from ui.run.affinity_panel import affinity_panel, has_affinities
 from ui.run.baseline_run import choose_baseline, with_baseline
 from ui.run.cost_tab import cost_tab
 from ui.run.export_panel import copy_as, export_panel
@@ -153,6 +154,7 @@ def _panels(store: RunStore, run, feed: dict[str, Any]) -> Panels:
         (run.config.update.name == TASK_VECTORS, "task_vectors", "Task vectors", lambda feed, view: task_vector_panels(run, feed, view)),
         (has_learnt(frame), "sharing", "What the sharing scheme learns", lambda feed, view: sharing_panel(run, feed)),
         (has_gradients, "ownership", "Who owns the network", lambda feed, view: ownership_panel(run, feed, view)),
+        (has_affinities(run), "affinity", "Which tasks go together", lambda feed, view: affinity_panel(run, feed)),
         (True, "training", "Loss weights and learning rate", lambda feed, view: training_charts(run, feed, view)),
     ]
     return {name: (title, draw) for is_there, name, title, draw in every if is_there}

@@ -21,6 +21,7 @@ from mtl_core.runs.method_race import race_in
 from mtl_core.runs.store import RunStore, open_store
 from mtl_core.settings import home as home_folder
 from mtl_core.settings import problems, remarks
+from mtl_core.studies.weight_search import follow_queue
 from ui.shell.error_boundary import is_ours
 from ui.shell.form_editions import begin_edition
 
@@ -59,6 +60,7 @@ def start_server() -> bool:
 @st.cache_resource(show_spinner=False)
 def take_queued_runs(home: str) -> bool:
     """Once per store: start the runs that an earlier server left in the queue."""
+    follow_queue()
     jobs.start_worker(run_store())
     return True
 

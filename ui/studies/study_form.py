@@ -20,7 +20,7 @@ from mtl_core.studies.kinds import STUDY_KINDS
 from mtl_core.studies.kinds.axes import MOST_AXES
 from ui.shell import words
 from ui.shell.error_boundary import is_ours
-from ui.shell.model_forms import Field, describe
+from ui.shell.model_forms import Field, describe, is_shown
 from ui.shell.state import end_request, go_to, hold_first, listing, presets, request_id, run_store, settings
 from ui.train.train_form import check_settings
 
@@ -113,6 +113,9 @@ def _options(kind: str, model: type[BaseModel], base: RunConfig) -> tuple[dict[s
     """Values of the options of a kind, and problems of what was typed."""
     fields, found, problems = {field.name: field for field in describe(model)}, {}, []
     for name, info in model.model_fields.items():
+        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        if extra.get("by_study") or (name in fields and not is_shown(fields[name], found)):
+            continue
         key, about = f"study.{kind}.{name}", info.description or ""
         if info.annotation == list[str]:
             found[name] = st.multiselect(_label(name), list(base.tasks), key=key, help=about, placeholder="All tasks")

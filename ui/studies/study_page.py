@@ -44,7 +44,7 @@ def list_page() -> None:
     rows = []
     for study in found:
         stage, finished = studies.stage(store, study)
-        total = len(study.cells) * len(study.seeds)
+        total = study.planned_runs
         about = {"study": f"studies?study={study.id}", "title": study.title, "question": study.part.title, "state": stage}
         rows.append(about | {"finished": finished / total, "runs": total, "seeds": len(study.seeds), "made": words.moment(study.created_at)})
     columns = {
@@ -126,6 +126,8 @@ def _heading(study: studies.Study, stage: str) -> None:
 
 
 def _progress(study: studies.Study, answer: Answer, stage: str, finished: int) -> None:
+    if study.cells_to_come and (missing := study.part.missing(study.options)):
+        st.warning(words.plain(f"No further point is proposed: {missing}."), icon=":material/warning:")
     failed = answer.count(RunStatus.FAILED.value)
     said = f"{finished} of {answer.total} runs have finished" + (f", {failed} failed" if failed else "")
     st.progress(finished / answer.total, words.plain(said))

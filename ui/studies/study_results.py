@@ -18,6 +18,7 @@ from mtl_core.studies.study_report import study_report
 from ui.drawing.plotly_chart import plot, prepared
 from ui.shell import words
 from ui.shell.state import go_to, run_store
+from ui.studies.study_affinities import study_affinities
 
 DOWNLOAD: dict[str, Any] = {"on_click": "ignore", "icon": ":material/download:"}
 
@@ -41,6 +42,7 @@ def results(answer: Answer) -> None:
         _front(answer)
     if answer.groupings:
         _groupings(answer)
+    study_affinities(answer)
 
 
 def head_of(task: str, metric: Any) -> str:

@@ -18,6 +18,7 @@ _NO_BEST = (
     "gradient_share",
     "conflict",
     "conflict_share",
+    "affinity",
     "task_vector_norm",
     "task_vector_cosine",
 )

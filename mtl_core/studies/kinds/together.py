@@ -12,30 +12,42 @@ from mtl_core.config import RunConfig
 from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind, several_tasks, with_tasks
 
 MOST_TASKS = 5
+EVERY = 10  # steps between two measurements of affinity: many enough for a mean, at a small part of the run's time
 
 
 class Together(StudyKind):
     title = "Which tasks together?"
     summary = (
         f"Trains groups of tasks (up to {MOST_TASKS}) in one network each, and each task alone, and searches the best division into any number of "
-        "networks (Standley et al. 2020)."
+        "networks (Standley et al. 2020). The network with all tasks also measures the tasks' affinities."
     )
 
     class Options(Options):
-        groups: Literal["pairs", "all"] = Field(
+        groups: Literal["pairs", "all", "one_run"] = Field(
             "all",
-            description="'pairs': every two tasks, and all of them. 'all': every group.",
-            json_schema_extra={"words": {"pairs": "Pairs, and all tasks", "all": "Every group"}},
+            description="'pairs': every two tasks, and all of them. 'all': every group. 'one_run': only the network with all tasks; its affinities "
+            "predict the groups (Fifty et al. 2021), which costs one run per seed but measures no group.",
+            json_schema_extra={"words": {"pairs": "Pairs, and all tasks", "all": "Every group", "one_run": "Predict from one network"}},
         )
 
     @staticmethod
     def cells(base: RunConfig, options: Together.Options) -> list[Cell]:
         tasks = several_tasks(base, 2, MOST_TASKS)
+        whole = base if base.affinity_every else base.model_copy(update={"affinity_every": EVERY})
+        if options.groups == "one_run":
+            return [Cell("+".join(tasks), " + ".join(tasks), whole)]
         sizes = range(1, len(tasks) + 1) if options.groups == "all" else sorted({1, 2, len(tasks)})
         groups = [group for size in sizes for group in combinations(tasks, size)]
-        return [Cell("+".join(group), f"{group[0]} alone" if len(group) == 1 else " + ".join(group), with_tasks(base, group)) for group in groups]
+        return [
+            Cell(
+                "+".join(group),
+                f"{group[0]} alone" if len(group) == 1 else " + ".join(group),
+                with_tasks(whole if len(group) == len(tasks) else base, group),
+            )
+            for group in groups
+        ]
 
     @staticmethod
     def comparisons(base: RunConfig, options: Together.Options, cells: Sequence[Cell]) -> list[Comparison]:
-        groups = [(cell, list(cell.config.tasks)) for cell in cells]
+        groups = [(cell, list(cell.config.tasks)) for cell in cells] if len(cells) > 1 else []  # without each task alone nothing is compared
         return [Comparison(cell.key, f"{cell.label} against each alone", {task: task for task in group}) for cell, group in groups if len(group) > 1]

@@ -1,0 +1,55 @@
+"""Affinity and conflict of a study of groups, beside the measured gains."""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+
+from mtl_core.studies.answer import Answer
+from mtl_core.studies.task_affinity import GroupRow, beside_measured, rank_agreement, study_affinity
+from ui.run.affinity_panel import affinity_advice, affinity_matrix
+from ui.shell.state import run_store
+
+
+def study_affinities(answer: Answer) -> None:
+    """Draw the matrix of the networks with all tasks, the advice, and the table of predictions beside measurements; nothing without affinities."""
+    found = study_affinity(run_store(), answer)
+    if found is None:
+        return
+    st.subheader("Affinity", anchor=False)
+    affinity_matrix(found)
+    affinity_advice(found, of="the network with all tasks" + (f", mean over {found.runs} runs" if found.runs > 1 else ", one run"))
+    rows = beside_measured(answer, found)
+    if any(row.seeds for row in rows):
+        _table(rows)
+
+
+def _table(rows: list[GroupRow]) -> None:
+    shown = [
+        {
+            "group": row.group,
+            "task": row.task,
+            "measured gain over alone (%)": row.gain if math.isfinite(row.gain) else None,
+            "seeds": row.seeds,
+            "affinity (%)": 100 * row.affinity,
+            "mean cosine": row.cosine if math.isfinite(row.cosine) else None,
+        }
+        for row in rows
+    ]
+    columns = {"measured gain over alone (%)": st.column_config.NumberColumn(format="%+.2f")}
+    columns |= {"affinity (%)": st.column_config.NumberColumn(format="%+.3f"), "mean cosine": st.column_config.NumberColumn(format="%+.3f")}
+    st.dataframe(shown, hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(shown) + 1), 420))
+    said = [
+        f"{name} and measured gains have a rank correlation of {value:+.2f} (Spearman, {count} rows)"
+        for name, (value, count) in (
+            ("Affinities", rank_agreement((row.affinity, row.gain) for row in rows)),
+            ("Cosines", rank_agreement((row.cosine, row.gain) for row in rows)),
+        )
+        if math.isfinite(value)
+    ]
+    st.caption(
+        ("; ".join(said) + ". " if said else "")
+        + "1 would be a perfect order. The rows share tasks and runs, so this is a description of this study "
+        "and not a test."
+    )
