@@ -15,8 +15,8 @@ from pathlib import Path
 import click
 
 from mtl_core import settings
-from mtl_core.cli.branch_command import branch
 from mtl_core.cli.affinity_commands import affinity
+from mtl_core.cli.branch_command import branch
 from mtl_core.cli.control_commands import pause, proceed, stop
 from mtl_core.cli.cost_commands import cost
 from mtl_core.cli.dashboard import serve, ui

@@ -187,7 +187,8 @@ def rank_agreement(pairs: Iterable[tuple[float, float]]) -> tuple[float, int]:
         return math.nan, len(known)
     from scipy.stats import spearmanr  # slow to import
 
-    return float(spearmanr(*zip(*known, strict=True))[0]), len(known)
+    predicted, measured = np.asarray(known, dtype=float).T
+    return float(np.asarray(spearmanr(predicted, measured))[0]), len(known)
 
 
 def _gains(answer: Answer, cell: str, task: str) -> list[float]:
