@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import streamlit as st
+from streamlit.runtime.state.session_state import SessionState
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import ElementList
 
@@ -119,17 +120,45 @@ def store(tmp_path, monkeypatch):
     return open_store()
 
 
+def base(key):
+    """A widget's key without the part and the edition in it (see ``ui.shell.form_editions``)."""
+    return str(key).partition("@")[0]
+
+
 @pytest.fixture(autouse=True)
 def _keys_without_editions(monkeypatch):
-    """Tests name the form's widgets without the part and the edition in their keys (see ``ui.shell.form_editions``)."""
+    """Tests name a form's widgets by ``base`` of their keys."""
 
     def find(widgets, key):
         for widget in widgets:
-            if key in (widget.key, str(widget.key).partition("@")[0]):
+            if key in (widget.key, base(widget.key)):
                 return widget
         raise KeyError(key)
 
     monkeypatch.setattr(ElementList, "__call__", find)
+
+
+@pytest.fixture
+def report_all(monkeypatch):
+    """Run the page as after a script run that was interrupted: Streamlit knows no former values then and calls every widget's ``on_change``.
+
+    ``report_all(app, late)`` also reports the widgets of an earlier page: ``late = app._tree.get_widget_states()``.
+    """
+
+    def is_click(state, key):
+        metadata = state._new_widget_state.widget_metadata.get(key)
+        return metadata is None or metadata.value_type.endswith("trigger_value")
+
+    def run(app, late=None):
+        states = app._tree.get_widget_states()
+        there = {state.id for state in states.widgets}
+        states.widgets.extend(state for state in (late.widgets if late else ()) if state.id not in there)
+        with monkeypatch.context() as patch:
+            patch.setattr(SessionState, "_widget_changed", lambda state, key: not is_click(state, key))
+            patch.setattr(app._tree, "get_widget_states", lambda: states)
+            app.run()
+
+    return run
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """The Data page: every set in the list, its images and numbers, in the address; deleting asks."""
 
+import copy
 import time
 
 import numpy as np
@@ -152,6 +153,28 @@ def test_an_import_from_a_folder_shows_its_report_before_anything_is_made(opened
     assert made[0].image_shape == (3, 32, 16)
     assert sum(made[0].split_sizes.values()) == 20
     assert "days" in [heading.value for heading in app.subheader]
+
+
+def test_reports_of_a_browser_change_no_setting_of_an_import(opened, pictures, report_all):
+    """Neither reports of what is shown, nor late ones of an import of other files whose form has the same fields."""
+    app = opened(new="1")
+    app.text_input(key="import.path").set_value(str(pictures)).run()
+    app.button(key="import.look_there").click()
+    settle(app)
+    before = copy.deepcopy(app.session_state["import_draft"]["spec"])
+    report_all(app)
+    assert app.session_state["import_draft"]["spec"] == before
+    app.number_input(key="import.images.size.0").set_value(56).run()
+    app.selectbox(key="import.images.resize").set_value("pad").run()
+    assert app.session_state["import_draft"]["spec"] != before
+    late = app._tree.get_widget_states()
+    app.button(key="import.restart").click().run()
+    app.text_input(key="import.path").set_value(str(pictures)).run()
+    app.button(key="import.look_there").click()
+    settle(app)
+    assert app.session_state["import_draft"]["spec"] == before
+    report_all(app, late)
+    assert app.session_state["import_draft"]["spec"] == before
 
 
 def test_a_path_that_is_none_is_refused(opened, pictures):

@@ -11,6 +11,7 @@ from mtl_core.presets import load_presets
 from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.jobs import execute
 from mtl_core.runs.status import RunStatus
+from tests.pages.conftest import base
 from ui.shell.state import listing
 
 
@@ -38,7 +39,7 @@ def test_fork_goes_to_the_form_with_what_is_fixed_and_why(open_page, in_state, t
     assert "To change one of these, clone the run instead." in texts(app)
     assert app.number_input(key="set.batch_size").disabled
     assert app.button(key="train").label == "Fork and train"
-    keys = [widget.key for kind in (app.selectbox, app.button_group) for widget in kind]
+    keys = [base(widget.key) for kind in (app.selectbox, app.button_group) for widget in kind]
     assert {"preset", "set.data.name.titled", "set.backbone.name.titled"}.isdisjoint(keys)
 
 
@@ -62,7 +63,7 @@ def test_a_fork_with_another_loss_weight(open_page, in_state, store):
 
 def test_a_task_can_be_left_out_of_a_fork(open_page, in_state, store):
     app = open_page("train", fork=in_state("finished").id, epoch="2")
-    assert "task.ink" not in [box.key for box in app.checkbox]  # the data set has it, the parent was not trained on it
+    assert "task.ink" not in [base(box.key) for box in app.checkbox]  # the data set has it, the parent was not trained on it
     app.checkbox(key="task.digit").uncheck().run()
     app.button(key="train").click().run()
     assert list(store.runs()[0].config.tasks) == ["slant"]

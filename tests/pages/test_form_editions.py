@@ -3,7 +3,6 @@
 import copy
 
 import pytest
-from streamlit.runtime.state.session_state import SessionState
 
 from mtl_core.errors import DataError
 from mtl_core.presets import load_presets
@@ -18,23 +17,6 @@ def no_pictures(monkeypatch):
         raise DataError("no pictures in this test")
 
     monkeypatch.setattr("ui.train.sample_preview.prepare", refuse)
-
-
-@pytest.fixture
-def report_all(monkeypatch):
-    """Run the page as after a script run that was interrupted: Streamlit knows no former values then and calls every widget's ``on_change``."""
-
-    def run(app):
-        with monkeypatch.context() as patch:
-            patch.setattr(SessionState, "_widget_changed", lambda state, key: not _is_click(state, key))
-            app.run()
-
-    return run
-
-
-def _is_click(state, key):
-    metadata = state._new_widget_state.widget_metadata.get(key)
-    return metadata is None or metadata.value_type.endswith("trigger_value")
 
 
 def choose(app, preset):
@@ -52,21 +34,12 @@ def test_a_report_of_what_is_shown_changes_no_setting(open_page, report_all, pre
 
 
 @pytest.mark.parametrize("chosen", PRESETS[1:])
-def test_reports_of_the_form_before_change_no_setting(open_page, report_all, chosen, monkeypatch):
+def test_reports_of_the_form_before_change_no_setting(open_page, report_all, chosen):
     app = open_page()
     late = app._tree.get_widget_states()
     choose(app, chosen)
     known = copy.deepcopy(app.session_state["settings"])
-    current = app._tree.get_widget_states
-
-    def with_late():
-        states = current()
-        there = {state.id for state in states.widgets}
-        states.widgets.extend(state for state in late.widgets if state.id not in there)
-        return states
-
-    monkeypatch.setattr(app._tree, "get_widget_states", with_late)
-    report_all(app)
+    report_all(app, late)
     assert app.session_state["settings"] == known
     assert known == {**load_presets()[PRESETS.index(chosen)].config.to_dict(), "name": ""}
 

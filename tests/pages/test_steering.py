@@ -68,3 +68,13 @@ def test_the_learning_rate_is_asked_for_too(store, make_run, open_page):
 def test_an_ended_run_cannot_be_steered(finished, open_page):
     app = open_page("run", run=finished.id)
     assert not [label for label in sliders_of(app) if label.startswith("Loss weight of")]
+
+
+def test_a_browsers_report_of_what_is_shown_asks_for_nothing(store, make_run, open_page, report_all):
+    run = make_run()
+    app = open_page("run", run=run.id)
+    report_all(app)
+    assert asked_of(store, run) == []
+    sliders_of(app)["Loss weight of digit"].set_value(2.5).run()
+    report_all(app)
+    assert asked_of(store, run) == [("change", {"key": "tasks.digit.loss_weight", "value": 2.5})]

@@ -12,6 +12,7 @@ import streamlit as st
 from mtl_core.data.imports import describe, examine, import_dataset, propose
 from mtl_core.data.imports.spec import ImportSpec
 from ui.shell import page_jobs
+from ui.shell.form_editions import begin_edition, form_key
 from ui.shell.server_paths import is_allowed
 from ui.shell.state import run_store
 
@@ -30,6 +31,7 @@ def draft() -> dict[str, Any]:
 def start(path: str, title: str, *, uploaded: bool = False) -> None:
     """Start a draft and scan its folder or zip in the background."""
     discard_draft()
+    begin_edition("import")
     token = uuid.uuid4().hex
     st.session_state["import_draft"] = {
         "token": token,
@@ -82,12 +84,17 @@ def take_proposal(proposal: Any, name: str) -> None:
         draft()["described"] = sources_mark()
 
 
-def value(*path: Any) -> Any:
-    """A value of the draft's spec."""
+def value(*path: Any, default: Any = None) -> Any:
+    """A value of the draft's spec; ``default`` where it has none."""
     node: Any = draft()["spec"]
     for part in path:
         node = node[part] if isinstance(node, list) else (node or {}).get(part)
-    return node
+    return default if node is None else node
+
+
+def field_key(*path: Any) -> str:
+    """Key of the widget of a value, of a question or of the name. Another draft, and other sources, have other keys."""
+    return form_key(".".join(("import", *map(str, path))), "import")
 
 
 def change(path: tuple[Any, ...], new: Any) -> None:

@@ -15,12 +15,13 @@ from mtl_core.data.imports.tables.table_options import Column
 from mtl_core.data.imports.tables.text_encodings import ENCODINGS
 from mtl_core.names import task_name_problem
 from mtl_core.tasks import kind_of
-from ui.importing.import_draft import RESIZED, change, draft, place_of, rename_task, tasks_now, value
+from ui.importing.import_draft import RESIZED, change, draft, field_key, place_of, rename_task, tasks_now, value
 from ui.importing.import_files import files_step
 from ui.importing.import_questions import questions_step
 from ui.importing.import_sources import sources_step
 from ui.shell import words
 from ui.shell.error_boundary import is_ours
+from ui.shell.form_editions import begin_edition
 from ui.shell.state import hold, wait_for
 
 DELIMITERS = {",": "comma", ";": "semicolon", "tab": "tab", "|": "bar", "space": "white space"}
@@ -172,14 +173,14 @@ def _distinct(names: tuple[str, ...]) -> list[str]:
 
 
 def _select(label: str, path: tuple[Any, ...], options: list[str], default: str | None, words_of: Any = str, about: str = "") -> None:
-    current = value(*path)
-    current = default if current is None else current
+    current = value(*path, default=default)
     choices = [*options, *([current] if current is not None and current not in options else [])]
-    key = "import." + ".".join(str(part) for part in path)
+    key = field_key(*path)
     hold(key, current)
 
     def take() -> None:
-        change(path, st.session_state[key])
+        if key == field_key(*path) and st.session_state[key] != value(*path, default=default):
+            change(path, st.session_state[key])
 
     index = choices.index(current) if current in choices else None
     st.selectbox(label, choices, index, key=key, format_func=words_of, on_change=take, help=about or None)
@@ -188,11 +189,11 @@ def _select(label: str, path: tuple[Any, ...], options: list[str], default: str 
 def _number(label: str, path: tuple[Any, ...], step: float, about: str = "") -> None:
     """Draw a number field without bounds: the browser would not send a number outside them. The check of the spec names what is wrong."""
     current = value(*path)
-    key = "import." + ".".join(str(part) for part in path)
+    key = field_key(*path)
     hold(key, current)
 
     def take() -> None:
-        if st.session_state[key] is not None:
+        if key == field_key(*path) and st.session_state[key] not in (None, value(*path)):
             change(path, st.session_state[key])
 
     form = "%d" if isinstance(current, int) else "%g"
@@ -219,18 +220,20 @@ def _splits(proposal: Any, now: Any) -> None:
     st.markdown("**Train, val and test**")
     about = {name: field.description or "" for name, field in SplitSpec.model_fields.items()}
     path = ("splits", "how")
-    hold("import.how", value(*path))
+    key = field_key("how")
+    current = hold(key, value(*path))
 
     def take() -> None:
-        change(path, st.session_state["import.how"])
+        if key == field_key("how") and st.session_state[key] != value(*path):
+            change(path, st.session_state[key])
 
     options = list(get_args(SplitSpec.model_fields["how"].annotation))
     st.segmented_control(
         "How the splits are made",
         options,
-        default=value(*path),
+        default=current,
         required=True,
-        key="import.how",
+        key=key,
         format_func=lambda name: HOW.get(name) or name,
         on_change=take,
     )
@@ -281,12 +284,14 @@ def _column_of(proposal: Any, file: str, column: str, about: dict[str, str]) -> 
 
 
 def _names(part: str, about: str) -> None:
-    key = f"import.splits.{part}"
+    key = field_key("splits", part)
     text = ", ".join(value("splits", part))
     hold(key, text)
 
     def take() -> None:
-        change(("splits", part), [name.strip() for name in st.session_state[key].split(",") if name.strip()])
+        names = [name.strip() for name in st.session_state[key].split(",") if name.strip()]
+        if key == field_key("splits", part) and names != value("splits", part):
+            change(("splits", part), names)
 
     st.text_input(part, text, key=key, on_change=take, help=f"{about} Several are separated by commas.")
 
@@ -303,8 +308,8 @@ def _yaml() -> None:
                 text = None
                 st.error(words.plain(str(error)), icon=":material/block:")
             if text is not None:
-                hold("import.yaml_text", text)
-            st.text_area("YAML", text or "", key="import.yaml_text", height=320, label_visibility="collapsed")
+                hold(field_key("yaml_text"), text)
+            st.text_area("YAML", text or "", key=field_key("yaml_text"), height=320, label_visibility="collapsed")
             st.form_submit_button("Use this YAML", icon=":material/check:", on_click=_take_yaml)
         st.caption("Save this as dataset.yaml beside the data to make the same set with `python -m mtl_core data import PATH --name NAME`.")
 
@@ -312,7 +317,8 @@ def _yaml() -> None:
 def _take_yaml() -> None:
     st.session_state.pop("import_refused", None)
     try:
-        draft()["spec"] = ImportSpec.from_yaml(st.session_state["import.yaml_text"]).to_dict()
+        draft()["spec"] = ImportSpec.from_yaml(st.session_state[field_key("yaml_text")]).to_dict()
+        begin_edition("import")
     except Exception as error:
         if not is_ours(error):
             raise

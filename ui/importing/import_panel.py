@@ -12,6 +12,7 @@ from ui.importing.import_questions import check_questions_step, open_questions
 from ui.importing.import_report import report_step
 from ui.importing.import_source import source_step, suggested_name
 from ui.shell import page_jobs, words
+from ui.shell.form_editions import begin_edition
 
 
 def import_panel() -> None:
@@ -35,6 +36,8 @@ def import_panel() -> None:
         return
     if not _ended("import", "Importing"):
         return
+    if draft().pop("renewed", False):  # only now, so that a field that was typed in at the moment of the answer still counts
+        begin_edition("import", kept=[f"import.question.{name}" for name in draft()["answers"]])
     form_step(proposal)
     if "import_refused" in st.session_state:
         st.error(words.plain(st.session_state["import_refused"]), icon=":material/block:")

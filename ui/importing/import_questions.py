@@ -14,7 +14,7 @@ from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.figures.gallery import contact_sheet, png
 from ui.data.data_gallery import drawn_target
 from ui.drawing.contact_sheets import ink
-from ui.importing.import_draft import draft, fingerprint, job_key, place_of
+from ui.importing.import_draft import draft, field_key, fingerprint, job_key, place_of
 from ui.shell import page_jobs, words
 from ui.shell.error_boundary import is_ours
 from ui.shell.state import torch_is_ready, wait_for
@@ -68,7 +68,7 @@ def check_questions_step(examined: Any) -> None:
     if fingerprint() == draft()["checked"]:  # a question that returns after its answer is open again
         for question in questions:
             if draft()["answers"].pop(question.name, None):
-                st.session_state.pop(f"import.question.{question.name}", None)
+                st.session_state.pop(field_key("question", question.name), None)
     with st.container(border=True, key="import_check_questions"):
         st.markdown("**Questions of the check** :gray[answer them, then check the files again]")
         for question in questions:
@@ -81,10 +81,10 @@ def _question(question: Any) -> None:
         st.caption(words.plain(question.evidence))
     titles = {reading.name: words.plain(reading.title) for reading in question.readings}
     given = draft()["answers"].get(question.name)
-    key = f"import.question.{question.name}"
+    key = field_key("question", question.name)
 
     def take() -> None:
-        if st.session_state[key] is not None:
+        if key == field_key("question", question.name) and st.session_state[key] not in (None, draft()["answers"].get(question.name)):
             take_answer(question, st.session_state[key])
 
     st.radio(
@@ -166,6 +166,7 @@ def take_answer(question: Any, reading: str) -> None:
     try:
         draft()["spec"] = answer(ImportSpec.from_dict(draft()["spec"]), question, reading).to_dict()
         draft()["answers"][question.name] = reading
+        draft()["renewed"] = True
     except Exception as error:
         if not is_ours(error):
             raise
@@ -176,4 +177,4 @@ def _take_suggested(proposal: Any) -> None:
     for question in open_questions(proposal):
         if question.taken:
             take_answer(question, question.taken)
-            st.session_state[f"import.question.{question.name}"] = question.taken
+            st.session_state[field_key("question", question.name)] = question.taken

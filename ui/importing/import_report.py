@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from mtl_core.data.imports import name_problem
-from ui.importing.import_draft import RESIZED, draft, fingerprint, start_import, value
+from ui.importing.import_draft import RESIZED, draft, field_key, fingerprint, start_import, value
 from ui.shell import words
 from ui.shell.state import hold, run_store
 
@@ -167,8 +167,9 @@ def _decision(report: Any) -> None:
     if changed:
         st.warning("The settings have changed since this check. Check the files again.", icon=":material/sync_problem:")
     with st.container(key="import_decision", horizontal=True, vertical_alignment="bottom"):
-        hold("import.name", draft()["name"])
-        st.text_input("Name of the data set", draft()["name"], key="import.name", max_chars=60, on_change=_take_name, width=320)
+        key = field_key("name")
+        hold(key, draft()["name"])
+        st.text_input("Name of the data set", draft()["name"], key=key, max_chars=60, on_change=_take_name, args=(key,), width=320)
         wrong = name_problem(draft()["name"].strip(), run_store().home)
         off = changed or bool(report.problems) or bool(report.questions) or not report.images or bool(wrong)
         label = f"Import {report.images:,} images"
@@ -177,5 +178,6 @@ def _decision(report: Any) -> None:
         st.caption(f":material/block: {words.plain(wrong)}.")
 
 
-def _take_name() -> None:
-    draft()["name"] = st.session_state["import.name"]
+def _take_name(key: str) -> None:
+    if key == field_key("name"):
+        draft()["name"] = st.session_state[key]

@@ -12,8 +12,9 @@ from mtl_core.data.imports.formats import FORMATS
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.errors import ConfigError
 from mtl_core.plain_yaml import read_yaml
-from ui.importing.import_draft import change, draft, value
+from ui.importing.import_draft import change, draft, field_key, value
 from ui.shell import words
+from ui.shell.form_editions import begin_edition
 from ui.shell.model_forms import Field, describe
 from ui.shell.state import hold
 
@@ -49,6 +50,7 @@ def _source(number: int, source: dict[str, Any]) -> None:
 
 def _remove(number: int) -> None:
     del draft()["spec"]["sources"][number]
+    begin_edition("import")
     for key in [key for key in st.session_state if str(key).startswith(("import.sources.", "import.columns."))]:
         del st.session_state[key]  # their values belong to sources with other numbers now
 
@@ -91,31 +93,30 @@ def _entries(annotation: Any, name: str, path: tuple[Any, ...]) -> None:
 
 
 def _field(field: Field | None, name: str, path: tuple[Any, ...], default: Any, about: str) -> None:
-    key = "import." + ".".join(str(part) for part in path)
-    current = value(*path)
-    current = default if current is None else current
+    key = field_key(*path)
+    current = value(*path, default=default)
     label = field.label if field is not None else name.replace("_", " ").capitalize()
     shared: dict[str, Any] = {"key": key, "help": about or None}
     if field is not None and field.kind == "choice":
         choices = [*field.choices, *([current] if current not in field.choices else [])]
         hold(key, current)
-        st.selectbox(label, choices, choices.index(current), format_func=field.choice_text, on_change=_take, args=(path, key), **shared)
+        st.selectbox(label, choices, choices.index(current), format_func=field.choice_text, on_change=_take, args=(path, key, default), **shared)
     elif field is not None and field.kind == "boolean":
         hold(key, bool(current))
-        st.toggle(label, bool(current), on_change=_take, args=(path, key), **shared)
+        st.toggle(label, bool(current), on_change=_take, args=(path, key, default), **shared)
     elif field is not None and field.kind in ("integer", "number"):
         hold(key, current)
         form = "%d" if field.kind == "integer" else "%g"
         step = 1 if field.kind == "integer" else 0.1
-        st.number_input(label, value=current, step=step, format=form, on_change=_take, args=(path, key), **shared)
+        st.number_input(label, value=current, step=step, format=form, on_change=_take, args=(path, key, default), **shared)
     elif field is not None and field.kind == "text":
         text = "" if current is None else str(current)
         hold(key, text)
-        st.text_input(label, text, on_change=_take, args=(path, key), **shared)
+        st.text_input(label, text, on_change=_take, args=(path, key, default), **shared)
     else:
         text = as_text(current)
         hold(key, text)
-        st.text_input(label, text, on_change=_take_yaml, args=(path, key), placeholder="[a, b] or {0: a}", **shared)
+        st.text_input(label, text, on_change=_take_yaml, args=(path, key, default), placeholder="[a, b] or {0: a}", **shared)
 
 
 def as_text(current: Any) -> str:
@@ -127,13 +128,16 @@ def as_text(current: Any) -> str:
     return yaml.safe_dump(current, default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False).removesuffix("...\n").strip()
 
 
-def _take(path: tuple[Any, ...], key: str) -> None:
-    if st.session_state[key] is not None:
+def _take(path: tuple[Any, ...], key: str, default: Any) -> None:
+    """Take a widget's value, unless the form has been replaced since, or the value is the present one."""
+    if key == field_key(*path) and st.session_state[key] not in (None, value(*path, default=default)):
         change(path, st.session_state[key])
 
 
-def _take_yaml(path: tuple[Any, ...], key: str) -> None:
+def _take_yaml(path: tuple[Any, ...], key: str, default: Any) -> None:
     text = st.session_state[key].strip()
+    if key != field_key(*path) or text == as_text(value(*path, default=default)):
+        return
     try:
         found = read_yaml(text) if text else None
     except ConfigError as error:

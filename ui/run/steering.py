@@ -67,7 +67,7 @@ def _loss_weight(run: Any, task: str, value: float, colour: str) -> None:
     label = f"Loss weight of {words.plain(task)}"
     st.html(f'<div class="steer-name"><span style="color:{colour}">●</span> {html.escape(task)}</div>')
     stops = sorted({*LOSS_WEIGHTS, shown})  # another viewer, a command or the form may have set a weight between two stops
-    asked = {"on_change": _ask, "args": (run.id, setting, key)}
+    asked = {"on_change": _ask, "args": (run.id, setting, key, shown)}
     st.select_slider(label, stops, shown, key=key, label_visibility="collapsed", format_func=lambda weight: f"{weight:g}", **asked)
 
 
@@ -96,12 +96,16 @@ def _learning_rate(run: Any, value: float) -> None:
     shown = hold(key, _shown(run, "optimizer.lr", value))
     about = "The value at the highest point of the schedule, which scales with it."
     step = value / 10
-    st.number_input("Learning rate", 1e-8, 10.0, shown, step, format="%g", key=key, help=about, on_change=_ask, args=(run.id, "optimizer.lr", key))
+    st.number_input(
+        "Learning rate", 1e-8, 10.0, shown, step, format="%g", key=key, help=about, on_change=_ask, args=(run.id, "optimizer.lr", key, shown)
+    )
 
 
-def _ask(run_id: str, setting: str, key: str) -> None:
+def _ask(run_id: str, setting: str, key: str, shown: float | None = None) -> None:
+    """Ask the run for a widget's value, unless it is the one that was asked for last, or else shown: a browser may report what nobody has moved."""
     value = float(st.session_state[key])
-    if run_action(run_id, actions.change, setting, value, SETTLE_SECONDS):
+    known = st.session_state.get("steered", {}).get(f"{run_id} {setting}", shown)
+    if value != known and run_action(run_id, actions.change, setting, value, SETTLE_SECONDS):
         st.session_state.setdefault("steered", {})[f"{run_id} {setting}"] = value
 
 

@@ -1,8 +1,10 @@
-"""Editions of the Train form, so that a widget of a form that has been replaced changes nothing.
+"""Editions of a form, so that a widget of a form that has been replaced changes nothing.
 
 A browser reports the values of all widgets that it shows. If the settings are replaced, as by a preset or a restored draft, it may still report those
 of the form before, and Streamlit would take them for changes that the viewer has made. So each replacement begins an edition, and the keys of the
 form's widgets contain its number. A report under a key of an older edition is not taken.
+
+The forms are ``train``, the Train form, and ``import``, the form of an import.
 """
 
 from __future__ import annotations
@@ -11,20 +13,18 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-_EDITION, _KEPT = "form_edition", "form_kept_keys"
+
+def form_key(key: str, form: str = "train") -> str:
+    """A widget's key in the form's current edition. The first edition adds nothing."""
+    edition = st.session_state.get(f"edition.{form}", 0)
+    return st.session_state.get(f"edition.{form}.kept", {}).get(key) or (f"{key}@{edition}" if edition else key)
 
 
-def form_key(key: str) -> str:
-    """A widget's key in the current edition. The first edition adds nothing."""
-    edition = st.session_state.get(_EDITION, 0)
-    return st.session_state.get(_KEPT, {}).get(key) or (f"{key}@{edition}" if edition else key)
-
-
-def begin_edition(kept: Sequence[str] = ()) -> None:
+def begin_edition(form: str = "train", kept: Sequence[str] = ()) -> None:
     """Give every widget of the form another key.
 
     Args:
         kept: widgets that keep theirs, because the viewer has just used them. They keep the focus of the keyboard.
     """
-    st.session_state[_KEPT] = {key: form_key(key) for key in kept}
-    st.session_state[_EDITION] = st.session_state.get(_EDITION, 0) + 1
+    st.session_state[f"edition.{form}.kept"] = {key: form_key(key, form) for key in kept}
+    st.session_state[f"edition.{form}"] = st.session_state.get(f"edition.{form}", 0) + 1

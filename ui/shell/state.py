@@ -135,7 +135,7 @@ def choose_preset(name: str, kept: Sequence[str] = ()) -> None:
 def replace_settings(values: dict[str, Any], preset: str, kept: Sequence[str] = ()) -> None:
     """Replace all settings, and the preset that they are based on."""
     if "settings" in st.session_state:
-        begin_edition(kept)
+        begin_edition(kept=kept)
     st.session_state["settings"] = values
     st.session_state["settings_preset"] = preset
     st.session_state["tasks_put_aside"] = {}

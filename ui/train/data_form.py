@@ -217,10 +217,14 @@ def _among_note() -> None:
 def _fraction_slider(name: str) -> None:
     path = ("tasks", name, "label_fraction")
     key = widget_key(path)
-    shown = hold(key, max(1, round(100 * float(read(path, 1.0)))))
+
+    def percent() -> int:
+        return max(1, round(100 * float(read(path, 1.0))))
+
+    shown = hold(key, percent())
 
     def take() -> None:
-        if key == widget_key(path) and st.session_state[key] != shown:
+        if key == widget_key(path) and st.session_state[key] != percent():
             write(path, st.session_state[key] / 100)
 
     field = next(field for field in describe(TaskConfig) if field.name == "label_fraction")

@@ -55,9 +55,7 @@ def preset_section() -> None:
     """Draw the presets. The chosen one is lit; choosing one replaces all settings."""
     presets = state.presets()
     preset = presets[state.preset_name()]
-    now, before = state.nameless(settings()), state.nameless(preset.config.to_dict())
-    still_holds = {**now, "seed": before["seed"]} == before
-    lit = preset.name if still_holds else None  # unlit, its description no longer applies and a click on it restores it
+    lit = _lit_preset()
     key = form_key("preset")
     hold(key, lit)
     st.pills(
@@ -67,23 +65,30 @@ def preset_section() -> None:
         key=key,
         format_func=lambda name: presets[name].title,
         on_change=_take_preset,
-        args=(key, lit),
+        args=(key,),
         label_visibility="collapsed",
         wrap=True,
     )
-    if still_holds:
+    if lit:
         st.markdown(f"{preset.shows}  \n:small[:gray[:material/timer: {plain(_time_of(run_store().home.as_posix(), preset.name))}]]")
-    if now != before:
-        what = "" if still_holds else " The preset's description and measured time do not apply."
+    if state.nameless(settings()) != state.nameless(preset.config.to_dict()):
+        what = "" if lit else " The preset's description and measured time do not apply."
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f":small[:orange[:material/edit: Based on “{plain(preset.title)}”, changed.{what}]]", width="content")
             st.button("Back to the preset", key="reset", type="tertiary", on_click=state.choose_preset, args=(preset.name,))
 
 
-def _take_preset(key: str, lit: str | None) -> None:
+def _lit_preset() -> str | None:
+    """The preset whose settings hold, whatever the seed. Unlit, its description no longer applies and a click on it restores it."""
+    preset = state.presets()[state.preset_name()]
+    before = state.nameless(preset.config.to_dict())
+    return preset.name if {**state.nameless(settings()), "seed": before["seed"]} == before else None
+
+
+def _take_preset(key: str) -> None:
     """Take the clicked preset. A click on the lit preset deselects it and changes nothing; 'Back to the preset' undoes changes."""
     chosen = st.session_state[key]
-    if key == form_key("preset") and chosen and chosen != lit:
+    if key == form_key("preset") and chosen and chosen != _lit_preset():
         state.choose_preset(chosen, kept=("preset",))
 
 
