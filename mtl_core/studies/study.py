@@ -33,6 +33,9 @@ class StudySettings(BaseModel):
         description="'chosen': with the one checkpoint that is best on val over all tasks. 'best': each task with its own best checkpoint.",
         json_schema_extra={"words": {"chosen": "Chosen checkpoint", "best": "Best checkpoint of each task"}},
     )
+    repeats: str = Field(
+        "", pattern="^(study-[0-9a-f]{4,})?$", description="Id of the study whose cells and seeds this one trains anew; empty for none."
+    )
 
 
 @dataclass(frozen=True)

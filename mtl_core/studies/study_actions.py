@@ -159,8 +159,8 @@ def set_band(store: RunStore, study_id: str, band: float) -> Study:
 def start(store: RunStore, study_id: str, retry_failed: bool = False) -> Study:
     """Queue what is missing: a run for each cell and seed that has none. Repeated calls queue nothing twice.
 
-    A run that exists already with the same config, seed, precision and layout is taken instead, if it has not failed. Stopped and interrupted runs
-    are resumed. This starts no worker: see ``jobs.start_worker``.
+    A run that exists already with the same config, seed, precision and layout is taken instead, if it has not failed and the study repeats no
+    other one. Stopped and interrupted runs are resumed. This starts no worker: see ``jobs.start_worker``.
 
     Args:
         retry_failed: resume failed runs, too.
@@ -198,7 +198,7 @@ def add_point(store: RunStore, study: Study, weights: Sequence[float]) -> bool:
 
 def _queue_missing(store: RunStore, study: Study) -> Study:
     """Take or queue a run for each cell and seed that has none."""
-    linked, existing = run_ids(store, study.id), _existing(store)
+    linked, existing = run_ids(store, study.id), {} if study.settings.repeats else _existing(store)
     for seed in study.seeds:  # all cells of a seed first: a verdict needs pairs
         for cell in study.cells:
             if (cell.key, seed) in linked:

@@ -266,3 +266,17 @@ def test_a_search_of_weights_is_made_and_shows_what_is_to_come(open_page, store,
     (made,) = studies.studies(store)
     assert (made.options.way, made.planned_runs, len(studies.runs_of(store, made))) == ("search", 15, 5)
     assert "0 of 15 runs have finished" in app.get("progress")[0].proto.text
+
+
+def test_a_study_is_run_again_and_compared(open_page, store, made, texts):
+    finish(store, made)
+    app = open_page("studies", study=made.id)
+    app.button(key=f"again.{made.id}").click().run()
+    assert not app.exception
+    (second,) = [study for study in studies.studies(store) if study.settings.repeats == made.id]
+    assert app.query_params["study"] in (second.id, [second.id])
+    assert f"No run of {made.id} has finished again so far." in texts(app).replace("\\", "")
+    assert not set(studies.run_ids(store, second.id).values()) & set(studies.run_ids(store, made.id).values())
+    finish(store, second)
+    app = open_page("studies", study=second.id)
+    assert f"9 runs have finished again: all 12 values are identical to those of {made.id}." in texts(app).replace("\\", "")

@@ -19,6 +19,7 @@ from ui.shell.state import go_to, listing, run_store, whole_page_if_asked
 from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
 from ui.studies.study_cost import cost
 from ui.studies.study_form import estimate_text, study_form
+from ui.studies.study_repetition import repetition
 from ui.studies.study_results import head_of, results
 from ui.studies.study_watch import watch
 from ui.studies.verdict_cards import verdicts
@@ -107,6 +108,7 @@ def _draw(study: studies.Study) -> None:
     results(answer)
     cost(answer)
     _cells(answer)
+    repetition(answer)
     if refused := st.session_state.pop(f"study.{study.id}.refused", ""):
         st.error(words.plain(refused), icon=":material/block:")
 

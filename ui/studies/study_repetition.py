@@ -1,0 +1,80 @@
+"""A study that is run again: the button that makes it, and the table of what came out differently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.runs import jobs
+from mtl_core.runs.status import RunStatus
+from mtl_core.studies import study_actions as studies
+from mtl_core.studies.answer import Answer
+from mtl_core.studies.repetition import repeat, repetition_of
+from ui.shell import words
+from ui.shell.error_boundary import is_ours
+from ui.shell.state import go_to, listing, run_store
+
+
+def repetition(answer: Answer) -> None:
+    """Draw the button, and for a study that repeats another one the table."""
+    study = answer.study
+    st.subheader("Run it again", anchor=False)
+    if study.settings.repeats:
+        _differences(study)
+    if answer.count(RunStatus.FINISHED.value):
+        about = "Trains all cells and seeds anew, as a study of its own, and compares it with this one value by value. No existing run is taken."
+        click = {"on_click": _again, "args": (study.id, f"again.{study.id}.{_repetitions(study.id)}")}
+        st.button(f"Train its {answer.total} runs again", icon=":material/replay:", key=f"again.{study.id}", help=about, **click)
+    elif not study.settings.repeats:
+        st.caption("The study can be run again when one of its runs has finished.")
+
+
+def _repetitions(study_id: str) -> int:
+    """Number of studies that repeat this one. A second click on the same drawing names the same number and makes no second study."""
+    return sum(study.settings.repeats == study_id for study in studies.studies(run_store()))
+
+
+def _again(study_id: str, request_id: str) -> None:
+    store = run_store()
+    try:
+        made = repeat(store, study_id, request_id)
+        studies.start(store, made.id)
+        jobs.start_worker(store)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state[f"study.{study_id}.refused"] = str(error)
+        return
+    listing.clear()
+    go_to("studies", study=made.id)
+
+
+def _differences(study: Any) -> None:
+    try:
+        found = repetition_of(run_store(), study)
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.warning(words.plain(str(error)), icon=":material/warning:")
+        return
+    if found is None:
+        return
+    st.page_link("pages/studies.py", label=f"It repeats {found.original}", icon=":material/history:", query_params={"study": found.original})
+    st.markdown(words.plain(found.in_words()))
+    if found.missing:
+        st.caption(words.plain(f"{found.missing} of the runs of {found.original} have not finished again."))
+    rows = [
+        {
+            "cell": one.cell,
+            "seed": one.seed,
+            "task and metric": f"{one.task}: {one.metric}",
+            "before": one.before,
+            "again": one.again,
+            "difference": one.difference_text,
+        }
+        for one in found.values
+    ]
+    if rows:
+        st.dataframe(pd.DataFrame(rows), hide_index=True, height=min(36 * (len(rows) + 1), 420))
