@@ -126,7 +126,7 @@ def test_the_balancing_method_keeps_the_contract(monkeypatch):
     balancing_contract.test_coefficients_say_what_was_done_to_the_shared_parameters("log_sum", toy)
     balancing_contract.test_an_absent_task_takes_no_part("log_sum", toy)
     balancing_contract.test_one_task_alone_is_plain_training_bit_by_bit("log_sum", toy)
-    balancing_contract.test_a_factor_on_a_loss_leaves_the_direction("log_sum", {}, [1.0, 100.0, 0.01], toy)
+    balancing_contract.test_a_factor_on_a_loss_leaves_the_direction("log_sum", {}, toy)
 
 
 def test_the_task_kind_keeps_the_contract():
@@ -159,8 +159,6 @@ def test_the_data_set_keeps_the_contract():
 
 def test_the_backbone_keeps_the_contract():
     backbone_contract.test_the_stages_make_up_the_network("conv_mixer", {})
-    backbone_contract.test_a_map_has_the_size_that_its_stride_says("conv_mixer", {})
-    backbone_contract.test_it_can_be_traced_copied_and_found_by_name("conv_mixer", {})
     backbone_contract.test_what_it_does_not_refuse_it_can_take("conv_mixer", {})
 
 

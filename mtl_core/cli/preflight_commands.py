@@ -24,7 +24,7 @@ def preflight(config_file: str | None, preset: str | None, assignments: tuple[st
     Exit code: 0 nothing is wrong, 1 a loss or the network is not finite or a task has no labels in the batch, 2 the config or the data cannot be
     used.
     """
-    from mtl_core.training.preflight import preflight as measure
+    from mtl_core.training.before_training.preflight import preflight as measure
 
     check_one_given(config_file, preset)
     with json_refusals(as_json):

@@ -18,6 +18,7 @@ from mtl_core.plain_yaml import read_yaml
 from mtl_core.runs import study_cells
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore, open_store
+from mtl_core.studies.answer_json import answer_as_json, study_as_json
 from mtl_core.studies.kinds import STUDY_KINDS
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def new(
         made = studies.create(store, draft)
         expected = estimate(store, made)
     if as_json:
-        emit_json(_as_json(made) | {"estimate": _estimate_as_json(expected)})
+        emit_json(study_as_json(made) | {"estimate": _estimate_as_json(expected)})
         return
     emit(f"{made.id}  {made.title}: {made.part.title}")
     emit("\n".join(f"  {cell.label}" for cell in made.cells))
@@ -118,11 +119,11 @@ def run(study_id: str, only_queue: bool, more_seeds: int, retry_failed: bool, as
     code = 0 if only_queue else _train(store, found.id, say if as_json else emit)
     found = studies.get(store, found.id)
     if as_json:
-        emit_json(_as_json(found) | {"runs": _runs_as_json(store, found)})
+        emit_json(study_as_json(found) | {"runs": _runs_as_json(store, found)})
     else:
         counted = studies.runs_of(store, found)
         finished = sum(each.status == RunStatus.FINISHED for each in counted.values())
-        emit(f"{found.id}  {finished} of {_total(found)} runs have finished")
+        emit(f"{found.id}  {finished} of {found.planned_runs} runs have finished")
         if only_queue:
             print_who_trains()
     if code or only_queue:
@@ -167,12 +168,13 @@ def list_studies(as_json: bool) -> None:
         found = studies.studies(store)
         stages = {each.id: studies.stage(store, each) for each in found}
     if as_json:
-        emit_json([_as_json(each) | {"stage": stages[each.id][0], "finished": stages[each.id][1], "total": _total(each)} for each in found])
+        emit_json([study_as_json(each) | {"stage": stages[each.id][0], "finished": stages[each.id][1], "total": each.planned_runs} for each in found])
     elif not found:
         say("there are no studies yet; 'study new' makes one")
     else:
         rows = [
-            (each.id, each.kind, stages[each.id][0], f"{stages[each.id][1]} of {_total(each)}", moment(each.created_at), each.title) for each in found
+            (each.id, each.kind, stages[each.id][0], f"{stages[each.id][1]} of {each.planned_runs}", moment(each.created_at), each.title)
+            for each in found
         ]
         emit_table(("study", "kind", "state", "finished", "made", "title"), rows, cut="title")
 
@@ -191,7 +193,7 @@ def show(study_id: str, as_json: bool) -> None:
         expected = estimate(store, found)
         runs = studies.runs_of(store, found)
     if as_json:
-        emit_json(_as_json(found) | {"runs": _runs_as_json(store, found), "estimate": _estimate_as_json(expected)})
+        emit_json(study_as_json(found) | {"runs": _runs_as_json(store, found), "estimate": _estimate_as_json(expected)})
         return
     computed = ", ".join(filter(None, (found.precision, found.layout))) or "precision and layout are settled by the first run"
     emit(f"{found.id}  {found.title}: {found.part.title}  {studies.stage(store, found)[0]}, {computed}")
@@ -299,45 +301,6 @@ def _row(line: Line) -> tuple[str, ...]:
     return name, metric, baseline, value, f"{said.mean:+.4g}", interval, str(said.n), p, line.verdict.text
 
 
-def answer_as_json(answer: Answer) -> dict[str, Any]:
-    """The JSON object of an answer."""
-    lines = []
-    for line in answer.lines:
-        said = line.verdict
-        numbers = {} if said is None else {**said.difference.__dict__, "p_holm": said.p_corrected}
-        about = {"cell": line.cell, "comparison": line.label, "task": line.task or None, "metric": line.metric.name if line.metric else None}
-        about |= {"higher_is_better": line.metric.higher_is_better if line.metric else True, "seeds": list(line.seeds)}
-        words = {"verdict": str(said.word) if said else None, "text": said.text if said else None, "more_seeds": said.more_seeds if said else None}
-        lines.append(about | {"baseline": line.baseline, "value": line.value} | numbers | words)
-    return {
-        **_as_json(answer.study),
-        "split": answer.split,
-        "finished": answer.count(RunStatus.FINISHED.value),
-        "total": answer.total,
-        "comparisons": lines,
-        "delta_m": {cell: {"mean_over_tasks": gains, "mean_over_metrics": drops} for cell, (gains, drops) in answer.delta_m.items()},
-        "robust": {
-            cell: {"interquartile_mean": found[0], "low": found[1], "high": found[2], "probability_of_improvement": found[3]}
-            for cell, found in answer.robust.items()
-        },
-        "front": answer.front and answer.front.__dict__,
-        "groupings": {
-            str(budget): {
-                "networks": [answer.group_names[place] for place in grouping.networks],
-                "mean_gain_percent": -grouping.total / len(grouping.serves),
-            }
-            for budget, grouping in answer.groupings.items()
-        },
-        "notes": answer.notes,
-    }
-
-
-def _as_json(found: Study) -> dict[str, Any]:
-    plain = {key: getattr(found, key) for key in ("kind", "title", "created_at", "state", "precision", "layout")}
-    cells = [{"key": cell.key, "label": cell.label} for cell in found.cells]
-    return {"study": found.id, **plain, "seeds": list(found.seeds), "settings": found.settings.model_dump(mode="json"), "cells": cells}
-
-
 def _runs_as_json(store: RunStore, found: Study) -> list[dict[str, Any]]:
     from mtl_core.studies.study_actions import runs_of
 
@@ -352,7 +315,3 @@ def _estimate_text(expected: Estimate) -> str:
     left = expected.runs - expected.existing
     time_left = f"about {duration(expected.seconds)} (estimate {expected.basis})" if expected.seconds is not None else expected.basis
     return f"{expected.runs} runs, {left} of them still to be made" + (f": {time_left}" if left else "")
-
-
-def _total(found: Study) -> int:
-    return found.planned_runs

@@ -17,7 +17,7 @@ from mtl_core.errors import ConfigError, Problem
 from mtl_core.names import task_name_problem, title_problem
 from mtl_core.registry import unknown_name
 from mtl_core.tasks import SELF_SUPERVISED
-from mtl_core.training import memory
+from mtl_core.training.before_training import memory
 from mtl_core.training.build import build_balancer, check_kinds, sized_network, stated
 from mtl_core.training.execution import resolve_device
 from mtl_core.training.parts import NetworkParts, Parts, balancing_part, network_parts, update_part

@@ -15,7 +15,9 @@ from mtl_core.data.augmentation import fitting
 from mtl_core.data.data_source import Progress as Told
 from mtl_core.events import SKIPPED, CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
 from mtl_core.sharing.frozen_parts import freeze
-from mtl_core.training import checkpoints, memory
+from mtl_core.training import checkpoints
+from mtl_core.training.before_training import memory
+from mtl_core.training.before_training.trial import try_first_batch
 from mtl_core.training.build import TRAIN_PART, build, measured_rows, rows_of
 from mtl_core.training.checkpoint_files import reached
 from mtl_core.training.evaluation import evaluate, selection_score
@@ -27,7 +29,6 @@ from mtl_core.training.run_info import run_info
 from mtl_core.training.setup import Position, Run, Setup
 from mtl_core.training.step import SkippedStep
 from mtl_core.training.tensors.starting_weights import starting_weights
-from mtl_core.training.trial import try_first_batch
 from mtl_core.training.unclaimed_boxes import unclaimed_boxes
 
 CURVE_POINTS = 50  # points of the curves per epoch, about; each is a mean over the steps between

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mtl_core.config import RunConfig
+from mtl_core.runs import study_cells
 from mtl_core.runs.store import open_store
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,12 @@ def config():
 @pytest.fixture
 def home(tmp_path):
     return tmp_path / "home"
+
+
+@pytest.fixture(autouse=True)
+def _no_follow_ups(monkeypatch):
+    """What pages enter for studies in this process, in tests before, is not asked by the queues here."""
+    monkeypatch.setattr(study_cells, "FOLLOW_UPS", {})
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from mtl_core.runs.background import command_process
 from mtl_core.runs.background.command_process import report_of
 from mtl_core.runs.background.preflight_job import measure
 from mtl_core.runs.store import open_store
-from mtl_core.training.expected_time import expected_seconds
+from mtl_core.training.before_training.expected_time import expected_seconds
 
 CONFIG = {"data": {"name": "digits"}, "tasks": {"digit": {}}, "backbone": {"name": "mlp"}, "epochs": 2, "batch_size": 100}
 

@@ -16,7 +16,7 @@ from mtl_core.errors import NotEnoughMemoryError
 from mtl_core.events import Control
 from mtl_core.presets import load_presets
 from mtl_core.runs.failures import failure_of
-from mtl_core.training import memory
+from mtl_core.training.before_training import memory
 from mtl_core.training.check import problems
 from mtl_core.training.parts import network_parts, resolve
 from mtl_core.training.trainer import train

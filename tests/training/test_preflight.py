@@ -10,10 +10,10 @@ import torch
 
 from mtl_core.__main__ import main
 from mtl_core.config import RunConfig
+from mtl_core.training.before_training.preflight import TaskFinding, preflight, with_suggestions
 from mtl_core.training.build import build
 from mtl_core.training.losses import separate_losses
 from mtl_core.training.parts import resolve
-from mtl_core.training.preflight import TaskFinding, preflight, with_suggestions
 
 CONFIG = {
     "data": {"name": "digits"},

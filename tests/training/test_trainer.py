@@ -205,7 +205,7 @@ def test_a_task_without_loss_weight_does_no_harm_under_any_balancer(tmp_path, sh
 
 def test_a_single_validation_image_is_enough(tmp_path, shared_cache):
     values = {**SCENES, "data": {"name": "digit_scenes", "train_size": 32, "val_size": 1, "test_size": 1, "max_digits": 1}}
-    scalars = scalars_of(run(config_of(values, epochs=1), tmp_path / "run", shared_cache))
+    scalars = scalars_of(run(config_of(values, epochs=1, batch_size=32), tmp_path / "run", shared_cache))
     assert (1, "val/count/mae") in scalars  # one batch an epoch
     assert not any(key == "val/count/r2" for _, key in scalars)  # not defined for one image
 

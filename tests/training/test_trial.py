@@ -11,10 +11,10 @@ from mtl_core.config import RunConfig
 from mtl_core.events import Control, Message, RunStarted, StepScalars
 from mtl_core.sharing import SHARING_SCHEMES
 from mtl_core.tasks import SELF_SUPERVISED
-from mtl_core.training import trial
+from mtl_core.training.before_training import trial
+from mtl_core.training.before_training.preflight import task_findings
 from mtl_core.training.build import build
 from mtl_core.training.parts import resolve
-from mtl_core.training.preflight import task_findings
 from mtl_core.training.trainer import train
 
 CONFIG = {

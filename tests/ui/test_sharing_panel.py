@@ -48,7 +48,7 @@ def test_what_a_search_has_found_can_be_trained(home):
     )
     app = AppTest.from_function(page, args=(["sharing/branch probability/a/node 1"], [1])).run()
     assert not app.exception
-    assert any("Most probable at the last checkpoint: **branches: a" in element.value for element in app.markdown)
+    assert any("Most probable at the last checkpoint: **branches: a | b**" in element.value.replace("\\", "") for element in app.markdown)
     app.button(key="sharing.found").click().run()
     [change] = app.session_state["go_to"]["query"]["set"]
     config = RunConfig.from_dict({"data": {"name": "digits"}, "tasks": {"a": {}, "b": {}}, "backbone": {"name": "mlp"}, "sharing": {"name": "ltb"}})

@@ -11,7 +11,6 @@ import streamlit as st
 from mtl_core.runs.artifacts import probe_epochs
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
-from mtl_core.training import TASK_VECTORS
 from ui.drawing.contact_sheets import epoch_slider, legend, probe_sheet, task_of
 from ui.drawing.network_panel import network_panel
 from ui.drawing.run_charts import View, colours_of, panel_style, scalars_feed, task_panels, training_charts, view_controls
@@ -29,7 +28,7 @@ from ui.run.run_header import header
 from ui.run.sharing_panel import has_learnt, sharing_panel
 from ui.run.steering import steering
 from ui.run.task_rows import task_rows
-from ui.run.task_vector_charts import task_vector_panels
+from ui.run.task_vector_charts import has_task_vectors, task_vector_panels
 from ui.shell import words
 from ui.shell.element_keys import element_key
 from ui.shell.error_boundary import worded
@@ -151,7 +150,7 @@ def _panels(store: RunStore, run, feed: dict[str, Any]) -> Panels:
     every: list[tuple[bool, str, str, Callable[[dict[str, Any], View], None]]] = [
         (has_gradients, "conflict", "Gradient conflict", lambda feed, view: gradient_panels(run, feed, view)),
         (True, "predictions", "Predictions", lambda feed, view: _predictions(store, run, rows=round(view.height + 0.1))),
-        (run.config.update.name == TASK_VECTORS, "task_vectors", "Task vectors", lambda feed, view: task_vector_panels(run, feed, view)),
+        (has_task_vectors(run), "task_vectors", "Task vectors", lambda feed, view: task_vector_panels(run, feed, view)),
         (has_learnt(frame), "sharing", "What the sharing scheme learns", lambda feed, view: sharing_panel(run, feed)),
         (has_gradients, "ownership", "Who owns the network", lambda feed, view: ownership_panel(run, feed, view)),
         (has_affinities(run), "affinity", "Which tasks go together", lambda feed, view: affinity_panel(run, feed)),

@@ -15,9 +15,14 @@ from ui.drawing.run_charts import View, colours_of, draw_chart, one_curve
 from ui.run.parent_curves import marks_of
 
 
+def has_task_vectors(run: Any) -> bool:
+    """Whether the run trains a copy of the shared network for each task."""
+    return run.config.update.name == TASK_VECTORS
+
+
 def task_vector_panels(run: Any, feed: dict[str, Any], view: View) -> None:
     """Draw norms and cosines of the task vectors; nothing for a run without task vectors."""
-    if run.config.update.name != TASK_VECTORS:
+    if not has_task_vectors(run):
         return
     tasks, colours = list(run.info["tasks"]), colours_of(run.config)
     pairs = [f"{one}/{other}" for one, other in combinations(tasks, 2)]

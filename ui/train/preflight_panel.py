@@ -11,7 +11,7 @@ import streamlit as st
 from mtl_core.config import RunConfig
 from mtl_core.runs.background.background_jobs import BackgroundJobs
 from mtl_core.runs.background.preflight_job import measure
-from mtl_core.training.expected_time import LONG, expected_seconds
+from mtl_core.training.before_training.expected_time import LONG, expected_seconds
 from ui.drawing.network_panel import drawing_job
 from ui.shell import words
 from ui.shell.state import run_store, wait_for, write

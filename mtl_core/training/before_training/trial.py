@@ -17,10 +17,10 @@ from mtl_core.data.batches import Batch
 from mtl_core.events import Control, Message
 from mtl_core.randomness import unnoticed
 from mtl_core.sharing.model import trained
+from mtl_core.training.before_training.expected_time import LONG, expected_seconds
+from mtl_core.training.before_training.preflight import TaskFinding, evaluation_seconds, peak_bytes, task_findings
 from mtl_core.training.execution import wait_for_device
-from mtl_core.training.expected_time import LONG, expected_seconds
 from mtl_core.training.losses import separate_losses
-from mtl_core.training.preflight import TaskFinding, evaluation_seconds, peak_bytes, task_findings
 from mtl_core.training.setup import Setup
 
 TIMED = 2  # passes

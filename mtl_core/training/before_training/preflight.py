@@ -22,7 +22,7 @@ from mtl_core.events import Control
 from mtl_core.randomness import unnoticed
 from mtl_core.sharing.frozen_parts import freeze
 from mtl_core.sharing.model import trained
-from mtl_core.training import memory
+from mtl_core.training.before_training import memory
 from mtl_core.training.build import TRAIN_PART, build, rows_of
 from mtl_core.training.evaluation import evaluate
 from mtl_core.training.execution import device_name, wait_for_device

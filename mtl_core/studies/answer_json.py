@@ -1,0 +1,51 @@
+"""A study and its answer as plain values for JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mtl_core.runs.status import RunStatus
+
+if TYPE_CHECKING:
+    from mtl_core.studies.answer import Answer
+    from mtl_core.studies.study import Study
+
+
+def answer_as_json(answer: Answer) -> dict[str, Any]:
+    """The JSON object of an answer."""
+    lines = []
+    for line in answer.lines:
+        said = line.verdict
+        numbers = {} if said is None else {**said.difference.__dict__, "p_holm": said.p_corrected}
+        about = {"cell": line.cell, "comparison": line.label, "task": line.task or None, "metric": line.metric.name if line.metric else None}
+        about |= {"higher_is_better": line.metric.higher_is_better if line.metric else True, "seeds": list(line.seeds)}
+        words = {"verdict": str(said.word) if said else None, "text": said.text if said else None, "more_seeds": said.more_seeds if said else None}
+        lines.append(about | {"baseline": line.baseline, "value": line.value} | numbers | words)
+    return {
+        **study_as_json(answer.study),
+        "split": answer.split,
+        "finished": answer.count(RunStatus.FINISHED.value),
+        "total": answer.total,
+        "comparisons": lines,
+        "delta_m": {cell: {"mean_over_tasks": gains, "mean_over_metrics": drops} for cell, (gains, drops) in answer.delta_m.items()},
+        "robust": {
+            cell: {"interquartile_mean": found[0], "low": found[1], "high": found[2], "probability_of_improvement": found[3]}
+            for cell, found in answer.robust.items()
+        },
+        "front": answer.front and answer.front.__dict__,
+        "groupings": {
+            str(budget): {
+                "networks": [answer.group_names[place] for place in grouping.networks],
+                "mean_gain_percent": -grouping.total / len(grouping.serves),
+            }
+            for budget, grouping in answer.groupings.items()
+        },
+        "notes": answer.notes,
+    }
+
+
+def study_as_json(found: Study) -> dict[str, Any]:
+    """The JSON object of a study, without its answer."""
+    plain = {key: getattr(found, key) for key in ("kind", "title", "created_at", "state", "precision", "layout")}
+    cells = [{"key": cell.key, "label": cell.label} for cell in found.cells]
+    return {"study": found.id, **plain, "seeds": list(found.seeds), "settings": found.settings.model_dump(mode="json"), "cells": cells}
