@@ -150,7 +150,7 @@ def _panels(store: RunStore, run, feed: dict[str, Any]) -> Panels:
     every: list[tuple[bool, str, str, Callable[[dict[str, Any], View], None]]] = [
         (has_gradients, "conflict", "Gradient conflict", lambda feed, view: gradient_panels(run, feed, view)),
         (True, "predictions", "Predictions", lambda feed, view: _predictions(store, run, rows=round(view.height + 0.1))),
-        (has_task_vectors(run), "task_vectors", "Task vectors", lambda feed, view: task_vector_panels(run, feed, view)),
+        (has_task_vectors(run), "vectors", "Task vectors", lambda feed, view: task_vector_panels(run, feed, view)),
         (has_learnt(frame), "sharing", "What the sharing scheme learns", lambda feed, view: sharing_panel(run, feed)),
         (has_gradients, "ownership", "Who owns the network", lambda feed, view: ownership_panel(run, feed, view)),
         (has_affinities(run), "affinity", "Which tasks go together", lambda feed, view: affinity_panel(run, feed)),

@@ -39,24 +39,22 @@ TRAINED = ("freeze", "freeze_stages", "freeze_epochs", "lr_factor", "layer_decay
 def _time_of(home: str, name: str) -> str:
     """How long the preset's run takes, as a sentence."""
     presets = state.presets()
-    preset = presets[name]
-    found = preset_time(preset, presets, run_store().runs())
+    found = preset_time(presets[name], presets, run_store().runs())
     if found is None:
-        return f"Measured training time: {preset.measured}. Other machines differ."
+        return f"Measured training time: {presets[name].measured}. Other machines differ."
     if found.source == "measured":
         return f"Training time: {duration(found.high)}, as its last run in this store took."
     between = f"{duration(found.low)} to {duration(found.high)}"
     if found.source == "scaled":
         return f"Training time: {between} (estimate from the other presets' runs in this store)."
-    return f"Training time: {between} (estimate; it took {preset.measured}). The first run measures it here."
+    return f"Training time: {between} (estimate; it took {presets[name].measured}). The first run measures it here."
 
 
 def preset_section() -> None:
     """Draw the presets. The chosen one is lit; choosing one replaces all settings."""
     presets = state.presets()
     preset = presets[state.preset_name()]
-    lit = _lit_preset()
-    key = form_key("preset")
+    lit, key = _lit_preset(), form_key("preset")
     hold(key, lit)
     st.pills(
         "Preset",
