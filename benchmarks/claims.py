@@ -58,12 +58,12 @@ def config_of(name: str, pets: str) -> RunConfig:
     return RunConfig.from_dict({**PETS, "data": {**PETS["data"], "root": pets}})
 
 
-def study_of(store: RunStore, name: str, config: RunConfig, seeds: int) -> Study:
-    """The study in the store, made at the first call, with at least this number of seeds."""
-    mine = fingerprint(config)  # a study of other settings with the same title is left alone
-    found = next((each for each in study_actions.studies(store) if each.title == TITLES[name] and fingerprint(each.base) == mine), None)
+def study_of(store: RunStore, kind: str, title: str, config: RunConfig, options: dict[str, Any], seeds: int) -> Study:
+    """The study in the store, made at the first call, with at least this number of seeds. One of other settings with the same title is left alone."""
+    mine = fingerprint(config)
+    found = next((each for each in study_actions.studies(store) if each.title == title and fingerprint(each.base) == mine), None)
     if found is None:
-        return study_actions.create(store, study_actions.draft("share", config, {}, range(seeds), TITLES[name]))
+        return study_actions.create(store, study_actions.draft(kind, config, {"options": options}, range(seeds), title))
     if len(found.seeds) < seeds:
         study_actions.add_seeds(store, found.id, seeds - len(found.seeds))
     return study_actions.get(store, found.id)
@@ -117,7 +117,7 @@ def main() -> None:
     arguments = parser.parse_args()
     store, until = open_store(arguments.home), time.time() + 60 * arguments.minutes
     for name in [arguments.only] if arguments.only else [name for name in TITLES if name != "pets" or arguments.pets]:
-        made = study_of(store, name, config_of(name, arguments.pets), arguments.seeds)
+        made = study_of(store, "share", TITLES[name], config_of(name, arguments.pets), {}, arguments.seeds)
         train_missing(store, made, until)
         print(f"\n## {made.title}, {made.id}")
         for split in ("val", "test"):

@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.claims import study_of, train_missing
 from mtl_core.config import RunConfig
 from mtl_core.presets import get_preset
-from mtl_core.runs.executor import execute
 from mtl_core.runs.store import RunStore, open_store
 from mtl_core.studies import study_actions
 from mtl_core.studies.answer import OVERALL, Answer, answer_of
 from mtl_core.studies.paper_table import heading
-from mtl_core.studies.study import Study
 
 COMMON: dict[str, Any] = {
     "device": "cpu",
@@ -39,23 +38,6 @@ def base_of(preset: str) -> RunConfig:
     """The preset's config with fixed weights, its conflict measured every ten steps."""
     values = get_preset(preset).config.to_dict()
     return RunConfig.from_dict({**values, **COMMON, "balancing": {"name": "fixed"}})
-
-
-def study_of(store: RunStore, kind: str, title: str, config: RunConfig, options: dict[str, Any], seeds: int) -> Study:
-    """The study in the store, made at the first call, with at least this number of seeds."""
-    found = next((each for each in study_actions.studies(store) if each.title == title), None)
-    if found is None:
-        return study_actions.create(store, study_actions.draft(kind, config, {"options": options}, range(seeds), title))
-    if len(found.seeds) < seeds:
-        study_actions.add_seeds(store, found.id, seeds - len(found.seeds))
-    return study_actions.get(store, found.id)
-
-
-def train_missing(store: RunStore, made: Study, until: float) -> None:
-    """Train the study's runs until all have ended, or until no further run may start."""
-    study_actions.start(store, made.id)
-    while (waiting := store.queued()) and time.time() < until:
-        execute(store, waiting[0].id)
 
 
 def print_differences(answer: Answer) -> None:

@@ -87,24 +87,11 @@ def trained(tmp_path_factory, shared_cache):
     from mtl_core.config import RunConfig
     from mtl_core.runs.jobs import execute
     from mtl_core.runs.store import open_store
+    from tests.every_kind import EVERY_KIND
 
     store = open_store(tmp_path_factory.mktemp("trained"))
     store.cache = shared_cache
-    config = RunConfig.from_dict(
-        {
-            "name": "every kind",
-            "data": {"name": "digit_scenes", "train_size": 96, "val_size": 24, "test_size": 24, "max_digits": 2},
-            "tasks": {name: {} for name in ("present", "count", "boxes", "segments", "depth", "count_class")},
-            "backbone": {"name": "small_cnn", "width": 8},
-            "balancing": {"name": "pcgrad"},
-            "epochs": 2,
-            "batch_size": 32,
-            "precision": "fp32",
-            "layout": "contiguous",
-            "probe_samples": 4,
-            "device": "cpu",
-        }
-    )
+    config = RunConfig.from_dict(EVERY_KIND)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     run = execute(store, store.create(config).id)

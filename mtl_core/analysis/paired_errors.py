@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
-LEVEL = 0.95
+from mtl_core.analysis.student_interval import t_interval
+
 LEAST = 10  # images below which there is no interval
 
 
@@ -45,7 +45,6 @@ def paired_errors(first: np.ndarray, second: np.ndarray) -> PairedErrors:
     mean = float(known.mean()) if len(known) else float("nan")
     low = high = float("nan")
     if len(known) >= LEAST:
-        half = float(stats.t.ppf((1 + LEVEL) / 2, len(known) - 1)) * float(known.std(ddof=1)) / len(known) ** 0.5
-        low, high = mean - half, mean + half
+        low, high = t_interval(known)
     order = there[np.argsort(-np.abs(known), kind="stable")]
     return PairedErrors(int((known > 0).sum()), int((known < 0).sum()), int((known == 0).sum()), mean, low, high, order[difference[order] != 0])

@@ -10,7 +10,6 @@ from mtl_core.cli.import_commands import check_data, delete_data, import_data, s
 from mtl_core.cli.output import (
     JSON,
     checkpoint_as_json,
-    duration,
     emit,
     emit_data,
     emit_json,
@@ -22,6 +21,7 @@ from mtl_core.cli.output import (
 )
 from mtl_core.config_sections import PartConfig
 from mtl_core.csv_text import csv_of
+from mtl_core.durations import duration
 from mtl_core.errors import ConfigError
 from mtl_core.runs.resume_and_fork import forkable
 from mtl_core.runs.run_record import Run

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mtl_core.durations import duration
 from mtl_core.errors import MTLError, NotPossibleError, RunNotFoundError, StoreError
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql.schema import finite
@@ -126,16 +127,6 @@ def checkpoint_as_json(checkpoint: KeptCheckpoint) -> dict[str, Any]:
 def number(value: float | None) -> str:
     """Four significant digits; a dash for None."""
     return "-" if value is None else f"{value:.4g}"
-
-
-def duration(seconds: float) -> str:
-    """A duration such as ``47 s``, ``3 min 20 s`` or ``2 h 5 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def moment(seconds: float | None) -> str:

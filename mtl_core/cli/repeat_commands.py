@@ -33,12 +33,13 @@ def again(study_id: str, as_json: bool) -> None:
 def differences(study_id: str, as_json: bool) -> None:
     """Compare STUDY, which repeats another study, with that study: value by value, with versions and device."""
     from mtl_core.studies import study_actions as studies
+    from mtl_core.studies.answer import answer_of
     from mtl_core.studies.repetition import repetition_of
 
     with json_refusals(as_json):
         store = open_store()
         study = studies.get(store, study_id)
-        found = repetition_of(store, study)
+        found = repetition_of(store, answer_of(store, study))
         if found is None:
             raise NotPossibleError(f"{study.id} repeats no other study; 'study again {study.id}' makes a study that repeats it")
     if as_json:

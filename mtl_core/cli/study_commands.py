@@ -10,9 +10,10 @@ import click
 
 from mtl_core.cli.affinity_commands import advised_lines
 from mtl_core.cli.foreground import check_config
-from mtl_core.cli.output import JSON, SET, duration, emit, emit_data, emit_json, emit_table, json_refusals, moment, number, say
+from mtl_core.cli.output import JSON, SET, emit, emit_data, emit_json, emit_table, json_refusals, moment, number, say
 from mtl_core.cli.train_commands import check_one_given, print_who_trains, read_config
 from mtl_core.cli.work_commands import train_queue
+from mtl_core.durations import duration
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.plain_yaml import read_yaml
 from mtl_core.runs import study_cells
@@ -138,7 +139,7 @@ def _train(store: RunStore, study_id: str, report: Callable[[str], None]) -> int
 
     def waiting() -> list[Any]:
         study_cells.resume_interrupted(store)
-        weight_search.go_on(store, study_id)
+        weight_search.queue_next_trial(store, study_id)
         ours = set(studies.run_ids(store, study_id).values())
         return [each for each in store.queued() if each.id in ours]
 

@@ -40,9 +40,9 @@ def work(run_id: str | None, whole_queue: bool) -> int:
 
 def _queued(store: RunStore) -> list[Run]:
     """The queued runs, with those that a search of weights adds now."""
-    from mtl_core.studies.weight_search import go_on_with_all
+    from mtl_core.studies.weight_search import queue_next_trials
 
-    go_on_with_all(store)
+    queue_next_trials(store)
     return store.queued()
 
 

@@ -139,7 +139,7 @@ class MultiTaskModel(nn.Module, ABC):
         return self
 
     def at_step(self, step: int, steps: int) -> None:
-        """Take note of the training step that comes next, 1 being the first of so many. It is no state: a resumed run is told anew."""
+        """Called before each training step with its number, 1 for the first, and the number of steps. No checkpoint holds either."""
 
     def chosen(self) -> dict[str, Any] | None:
         """``sharing`` of a config with the fixed network that a search has found so far; None without a result, and for other schemes."""

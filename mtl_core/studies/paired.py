@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEVEL = 0.95
+from mtl_core.analysis.student_interval import LEVEL, moments, t_interval
+
 RESAMPLES = 9999  # of a bootstrap
 INTERVALS = ("t", "bca")  # Student t; bias-corrected and accelerated bootstrap (Efron 1987)
 
@@ -81,25 +82,11 @@ def paired_difference(
     return PairedDifference(n, mean, spread, low, high, interval, t_test(differences), better, equal, worse, band)
 
 
-def t_interval(differences: Sequence[float] | np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """Student's interval of the mean of (n,) values, n >= 2."""
-    mean, error, free = _moments(differences)
-    half = t_factor(free, level) * error
-    return mean - half, mean + half
-
-
-def t_factor(degrees_of_freedom: int, level: float = LEVEL) -> float:
-    """Half the interval's width in standard errors: 4.30 for 3 seeds, 2.78 for 5, 2.26 for 10 at 95 %."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees_of_freedom, 0.5 + level / 2))
-
-
 def t_test(differences: Sequence[float] | np.ndarray) -> float:
     """Two-sided p-value of Student's t test for a mean of 0. Equal differences other than 0 give 0, only zeros give 1."""
     from scipy.special import stdtr
 
-    mean, error, free = _moments(differences)
+    mean, error, free = moments(differences)
     if error == 0:
         return 1.0 if mean == 0 else 0.0
     return float(2 * stdtr(free, -abs(mean / error)))
@@ -123,7 +110,7 @@ def probabilities(differences: Sequence[float] | np.ndarray, band: float) -> tup
     """Probabilities that the true mean is above ``band``, within it, below ``-band``; they add up to 1."""
     from scipy.special import stdtr
 
-    mean, error, free = _moments(differences)
+    mean, error, free = moments(differences)
     if error == 0:
         return float(mean > band), float(-band <= mean <= band), float(mean < -band)
     better, worse = float(stdtr(free, (mean - band) / error)), float(stdtr(free, (-band - mean) / error))
@@ -138,12 +125,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min((len(known) - rank) * p_values[place], 1.0))
         corrected[place] = highest
     return corrected
-
-
-def _moments(differences: Sequence[float] | np.ndarray) -> tuple[float, float, int]:
-    """Mean, standard error of the mean, degrees of freedom."""
-    values = np.asarray(differences, float)
-    if len(values) < 2:
-        raise ValueError(f"expected at least two differences, found {len(values)}")
-    spread = 0.0 if np.ptp(values) == 0 else float(values.std(ddof=1))  # rounding of the mean of equal values is no spread
-    return float(values.mean()), spread / math.sqrt(len(values)), len(values) - 1

@@ -111,19 +111,23 @@ def repeat(store: RunStore, study_id: str, request_id: str | None = None) -> Stu
     )
 
 
-def repetition_of(store: RunStore, study: Study) -> Repetition | None:
+def repetition_of(store: RunStore, again: Answer) -> Repetition | None:
     """What came out differently; None if the study repeats no other one.
+
+    Args:
+        again: the answer of the study that may repeat another one.
 
     Raises:
         StoreError: the other study was deleted.
     """
-    if not study.settings.repeats:
+    repeats = again.study.settings.repeats
+    if not repeats:
         return None
     try:
-        original = study_actions.get(store, study.settings.repeats)
+        original = study_actions.get(store, repeats)
     except StoreError as error:
-        raise StoreError(f"{study.settings.repeats}, which this study repeats, was deleted, so nothing can be compared") from error
-    before, again = answer_of(store, original), answer_of(store, study)
+        raise StoreError(f"{repeats}, which this study repeats, was deleted, so nothing can be compared") from error
+    before = answer_of(store, original)
     labels = {cell.key: cell.label for cell in original.cells}
     values = [
         RepeatedValue(labels[cell], seed, task, before.metrics[task].title, value, again.spreads[cell][task].values[seed])

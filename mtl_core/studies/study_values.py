@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mtl_core.analysis.student_interval import t_interval
 from mtl_core.runs.run_results import Result
 from mtl_core.studies import aggregates
-from mtl_core.studies.paired import t_interval
 from mtl_core.studies.study import Study
 from mtl_core.studies.study_kind import Comparison
 

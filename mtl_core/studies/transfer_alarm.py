@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import select
 
+from mtl_core.analysis.student_interval import LEVEL, t_factor
 from mtl_core.errors import NotPossibleError
 from mtl_core.runs import actions
 from mtl_core.runs.resume_and_fork import fork, fork_config, forkable
@@ -16,7 +17,6 @@ from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer
-from mtl_core.studies.paired import LEVEL, t_factor
 from mtl_core.studies.study_values import TaskMetric
 
 IN_A_ROW = 2  # epochs outside the band: one alone happens by chance in a curve of many epochs

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mtl_core.studies.paired import LEVEL, PairedDifference, t_factor
+from mtl_core.analysis.student_interval import LEVEL, t_factor
+from mtl_core.studies.paired import PairedDifference
 
 LEAST_SEEDS = 3  # fewer give no verdict: at 2 seeds Student's factor is 12.7
 MOST_SEEDS = 100  # beyond this the advice is "more than", because nobody plans so many

@@ -1,7 +1,8 @@
 """Search of loss weights with Optuna: each trial is a cell of a study, proposed from the results of the trials before it (ask and tell).
 
 The study's row holds the weights of every trial, and its runs hold the results. A sampler is made anew for each proposal and told all results, so
-nothing of Optuna is stored, and a proposal depends on nothing but the seed and the results: a program that was killed goes on with the same one.
+nothing of Optuna is stored, and a proposal depends on nothing but the seed and the results. A search that was killed proposes the same points when
+it resumes.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def trials_of(store: RunStore, study: Study) -> tuple[list[Trial], list[bool]]:
     return told, [metric is None or metric.higher_is_better for metric in metrics]
 
 
-def go_on(store: RunStore, study_id: str) -> bool:
+def queue_next_trial(store: RunStore, study_id: str) -> bool:
     """Propose and queue the next trial of a running study whose runs have all ended. Returns whether one was added.
 
     Raises:
@@ -91,22 +92,22 @@ def go_on(store: RunStore, study_id: str) -> bool:
         return False  # an interrupted run is resumed first
     told, directions = trials_of(store, study)
     if all(values is None for _, values in told):
-        return False  # nothing has worked so far: people look at the failures first
+        return False  # no trial has a result, so there is nothing to propose from; the page shows the failures
     weights = propose(told, directions, study.options.widest, study.options.sampler_seed)
     return study_actions.add_point(store, study, weights)
 
 
-def go_on_with_all(store: RunStore) -> None:
-    """``go_on`` for each running study of the store. What stands in its way is said on the study's page."""
+def queue_next_trials(store: RunStore) -> None:
+    """``queue_next_trial`` for each running study of the store. If a study cannot continue, its page says why."""
     studies = schema.studies
     wanted = select(studies.c.id).where(studies.c.state == "running", studies.c.settings.contains('"search"'))  # the queue asks every few seconds
     with store.database.read() as connection:
         found = list(connection.execute(wanted).scalars())
     for study_id in found:
         with contextlib.suppress(MTLError):
-            go_on(store, study_id)
+            queue_next_trial(store, study_id)
 
 
 def follow_queue() -> None:
     """Let this process's queue propose trials when runs have ended."""
-    study_cells.FOLLOW_UPS["weight search"] = go_on_with_all
+    study_cells.FOLLOW_UPS["weight search"] = queue_next_trials

@@ -115,24 +115,9 @@ def train(dashboard, window):
 def every_kind(train):
     """A finished run with a task of every kind, which journeys only look at."""
     from mtl_core.config import RunConfig
+    from tests.every_kind import EVERY_KIND
 
-    return train(
-        RunConfig.from_dict(
-            {
-                "name": "every kind",
-                "data": {"name": "digit_scenes", "train_size": 96, "val_size": 24, "test_size": 24, "max_digits": 2},
-                "tasks": {name: {} for name in ("present", "count", "boxes", "segments", "depth", "count_class")},
-                "backbone": {"name": "small_cnn", "width": 8},
-                "balancing": {"name": "pcgrad"},
-                "epochs": 2,
-                "batch_size": 32,
-                "precision": "fp32",
-                "layout": "contiguous",
-                "probe_samples": 4,
-                "device": "cpu",
-            }
-        )
-    )
+    return train(RunConfig.from_dict(EVERY_KIND))
 
 
 @pytest.fixture(scope="module")

@@ -199,7 +199,7 @@ def test_parts_that_are_given_leave_nothing_to_be_drawn(opened, pictures, texts)
     app.text_input(key="import.splits.test").set_value("val/day").run()
     assert [number.label for number in app.number_input if number.label.startswith(("Share", "Seed"))] == []
     assert "No split is drawn at random" in texts(app)
-    app.segmented_control(key="import.how").set_value("ratio").run()
+    app.segmented_control(key="import.splits.how").set_value("ratio").run()
     shares = [number.label for number in app.number_input if number.label.startswith(("Share", "Seed"))]
     assert shares == ["Share for val", "Share for test", "Seed"]
 

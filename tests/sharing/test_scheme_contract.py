@@ -49,7 +49,6 @@ CONFIG = {
     "device": "cpu",
 }
 
-
 FEW_PICTURES = {
     "data": {"name": "digit_scenes", "train_size": 16, "val_size": 4, "test_size": 4, "max_digits": 1, "image_size": 32},
     "tasks": {"count": {}, "present": {}, "count_class": {}},

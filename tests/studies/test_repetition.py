@@ -12,6 +12,7 @@ from mtl_core.runs.executor import execute
 from mtl_core.runs.sql import schema
 from mtl_core.runs.store import open_store
 from mtl_core.studies import study_actions as studies
+from mtl_core.studies.answer import answer_of
 from mtl_core.studies.repetition import repeat, repetition_of
 
 CONFIG = {
@@ -51,7 +52,7 @@ def test_every_cell_is_trained_anew_and_gives_the_same_bits(trained):
     assert sorted(runs[0]) == sorted(runs[1]) == PLACES
     assert not set(runs[0].values()) & set(runs[1].values())
     assert (second.precision, second.layout) == (first.precision, first.layout) != (None, None)
-    found = repetition_of(store, second)
+    found = repetition_of(store, answer_of(store, second))
     assert [(one.cell, one.task) for one in found.values] == [
         ("digit alone", "digit"),
         ("ink alone", "ink"),
@@ -61,7 +62,7 @@ def test_every_cell_is_trained_anew_and_gives_the_same_bits(trained):
     assert all(one.is_same for one in found.values)
     assert (found.missing, found.facts) == (0, {})
     assert found.in_words() == f"3 runs have finished again: all 4 values are identical to those of {first.id}."
-    assert repetition_of(store, first) is None
+    assert repetition_of(store, answer_of(store, first)) is None
 
 
 def test_a_value_that_differs_is_named_with_what_else_differs(trained):
@@ -77,7 +78,7 @@ def test_a_value_that_differs_is_named_with_what_else_differs(trained):
         changed["versions"]["torch"] = "0.0.1"
         connection.execute(update(runs).where(runs.c.id == run_id).values(info=json.dumps(changed)))
     try:
-        found = repetition_of(store, second)
+        found = repetition_of(store, answer_of(store, second))
         (other,) = [one for one in found.values if not one.is_same]
         assert (other.cell, other.seed, other.task, other.again) == ("digit alone", 3, "digit", 0.125)
         assert other.difference == 0.125 - other.before
@@ -111,4 +112,4 @@ def test_what_cannot_be_repeated_or_compared_is_refused_in_words(store, base):
         repeat(store, made.id)
     orphan = studies.create(store, studies.draft("share", base, {"repeats": "study-0000"}, [1]))
     with pytest.raises(StoreError, match="study-0000, which this study repeats, was deleted"):
-        repetition_of(store, orphan)
+        repetition_of(store, answer_of(store, orphan))

@@ -20,7 +20,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
 from mtl_core.studies import weight_search
 from mtl_core.studies.answer import answer_of
-from mtl_core.studies.weight_search import go_on, go_on_with_all, propose
+from mtl_core.studies.weight_search import propose, queue_next_trial, queue_next_trials
 
 FAKE = Path(__file__).with_name("fake_engine.py")
 EQUAL = ((1.0, 1.0, 1.0), (0.5, 0.5, 0.5))
@@ -38,7 +38,7 @@ def search(base, trials=4, seeds=2):
 def train_all(store, study_id):
     """As the queue does it."""
     while True:
-        go_on(store, study_id)
+        queue_next_trial(store, study_id)
         waiting = store.queued()
         if not waiting:
             return
@@ -72,7 +72,7 @@ def test_the_search_finds_the_best_ratio():
 def test_trials_are_cells_one_after_another(store, made, engine):
     studies.start(store, made.id)
     assert (len(store.runs()), studies.get(store, made.id).planned_runs) == (2, 8)
-    assert not go_on(store, made.id)  # its first trial has not ended
+    assert not queue_next_trial(store, made.id)  # its first trial has not ended
     assert studies.is_going(store, studies.get(store, made.id))
     train_all(store, made.id)
     found = studies.get(store, made.id)
@@ -100,10 +100,10 @@ def test_a_trial_that_failed_counts_as_tried(store, made, engine):
     studies.start(store, made.id)
     for run in store.queued():
         execute(store, run.id)
-    go_on(store, made.id)
+    queue_next_trial(store, made.id)
     for run in store.queued():
         store.end(run.id, RunStatus.FAILED, None, claim(store, run.id, "cpu"))
-    assert go_on(store, made.id)
+    assert queue_next_trial(store, made.id)
     assert len(studies.get(store, made.id).options.points) == 2
 
 
@@ -112,9 +112,9 @@ def test_a_stopped_search_proposes_nothing(store, made, engine):
     for run in store.queued():
         execute(store, run.id)
     studies.stop(store, made.id)
-    assert not go_on(store, made.id)
+    assert not queue_next_trial(store, made.id)
     studies.start(store, made.id)
-    assert go_on(store, made.id)
+    assert queue_next_trial(store, made.id)
 
 
 def test_the_queue_asks_for_the_next_trial(store, made, engine):
@@ -136,8 +136,8 @@ def test_without_optuna_there_is_a_sentence(store, base, made, engine, monkeypat
     with pytest.raises(ConfigError, match="pip install optuna"):
         search(base)
     with pytest.raises(NotPossibleError, match="pip install optuna"):
-        go_on(store, made.id)
-    go_on_with_all(store)  # the queue goes on with other runs
+        queue_next_trial(store, made.id)
+    queue_next_trials(store)  # the queue goes on with other runs
     assert studies.get(store, made.id).options.points == []
     assert [cell.key for cell in studies.get(store, made.id).cells] == ["equal"]  # still readable
 

@@ -105,6 +105,12 @@ def change(path: tuple[Any, ...], new: Any) -> None:
     node[path[-1]] = new
 
 
+def take(path: tuple[Any, ...], key: str, default: Any = None) -> None:
+    """Take a widget's value, unless the form has been replaced since, or the value is the present one."""
+    if key == field_key(*path) and st.session_state[key] not in (None, value(*path, default=default)):
+        change(path, st.session_state[key])
+
+
 def sources_mark() -> str:
     """Checksum of the settings that decide the tasks: the sources, and which files are images."""
     images = {key: draft()["spec"]["images"].get(key) for key in ("folders", "files", "exclude", "exclude_suffixes")}

@@ -15,7 +15,7 @@ from mtl_core.data.imports.tables.table_options import Column
 from mtl_core.data.imports.tables.text_encodings import ENCODINGS
 from mtl_core.names import task_name_problem
 from mtl_core.tasks import kind_of
-from ui.importing.import_draft import RESIZED, change, draft, field_key, place_of, rename_task, tasks_now, value
+from ui.importing.import_draft import RESIZED, change, draft, field_key, place_of, rename_task, take, tasks_now, value
 from ui.importing.import_files import files_step
 from ui.importing.import_questions import questions_step
 from ui.importing.import_sources import sources_step
@@ -178,12 +178,12 @@ def _select(label: str, path: tuple[Any, ...], options: list[str], default: str 
     key = field_key(*path)
     hold(key, current)
 
-    def take() -> None:
+    def take_choice() -> None:
         if key == field_key(*path) and st.session_state[key] != value(*path, default=default):
             change(path, st.session_state[key])
 
     index = choices.index(current) if current in choices else None
-    st.selectbox(label, choices, index, key=key, format_func=words_of, on_change=take, help=about or None)
+    st.selectbox(label, choices, index, key=key, format_func=words_of, on_change=take_choice, help=about or None)
 
 
 def _number(label: str, path: tuple[Any, ...], step: float, about: str = "") -> None:
@@ -191,13 +191,8 @@ def _number(label: str, path: tuple[Any, ...], step: float, about: str = "") -> 
     current = value(*path)
     key = field_key(*path)
     hold(key, current)
-
-    def take() -> None:
-        if key == field_key(*path) and st.session_state[key] not in (None, value(*path)):
-            change(path, st.session_state[key])
-
     form = "%d" if isinstance(current, int) else "%g"
-    st.number_input(label, value=current, step=step, format=form, key=key, on_change=take, help=about or None)
+    st.number_input(label, value=current, step=step, format=form, key=key, on_change=take, args=(path, key), help=about or None)
 
 
 def _images() -> None:
@@ -220,13 +215,8 @@ def _splits(proposal: Any, now: Any) -> None:
     st.markdown("**Train, val and test**")
     about = {name: field.description or "" for name, field in SplitSpec.model_fields.items()}
     path = ("splits", "how")
-    key = field_key("how")
+    key = field_key(*path)
     current = hold(key, value(*path))
-
-    def take() -> None:
-        if key == field_key("how") and st.session_state[key] != value(*path):
-            change(path, st.session_state[key])
-
     options = list(get_args(SplitSpec.model_fields["how"].annotation))
     st.segmented_control(
         "How the splits are made",
@@ -236,6 +226,7 @@ def _splits(proposal: Any, now: Any) -> None:
         key=key,
         format_func=lambda name: HOW.get(name) or name,
         on_change=take,
+        args=(path, key),
     )
     how = value(*path)
     if how != "ratio":
@@ -288,12 +279,12 @@ def _names(part: str, about: str) -> None:
     text = ", ".join(value("splits", part))
     hold(key, text)
 
-    def take() -> None:
+    def take_names() -> None:
         names = [name.strip() for name in st.session_state[key].split(",") if name.strip()]
         if key == field_key("splits", part) and names != value("splits", part):
             change(("splits", part), names)
 
-    st.text_input(part, text, key=key, on_change=take, help=f"{about} Several are separated by commas.")
+    st.text_input(part, text, key=key, on_change=take_names, help=f"{about} Several are separated by commas.")
 
 
 def _yaml() -> None:

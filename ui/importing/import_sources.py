@@ -12,7 +12,7 @@ from mtl_core.data.imports.formats import FORMATS
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.errors import ConfigError
 from mtl_core.plain_yaml import read_yaml
-from ui.importing.import_draft import change, draft, field_key, value
+from ui.importing.import_draft import change, draft, field_key, take, value
 from ui.shell import words
 from ui.shell.form_editions import begin_edition
 from ui.shell.model_forms import Field, describe
@@ -100,19 +100,19 @@ def _field(field: Field | None, name: str, path: tuple[Any, ...], default: Any, 
     if field is not None and field.kind == "choice":
         choices = [*field.choices, *([current] if current not in field.choices else [])]
         hold(key, current)
-        st.selectbox(label, choices, choices.index(current), format_func=field.choice_text, on_change=_take, args=(path, key, default), **shared)
+        st.selectbox(label, choices, choices.index(current), format_func=field.choice_text, on_change=take, args=(path, key, default), **shared)
     elif field is not None and field.kind == "boolean":
         hold(key, bool(current))
-        st.toggle(label, bool(current), on_change=_take, args=(path, key, default), **shared)
+        st.toggle(label, bool(current), on_change=take, args=(path, key, default), **shared)
     elif field is not None and field.kind in ("integer", "number"):
         hold(key, current)
         form = "%d" if field.kind == "integer" else "%g"
         step = 1 if field.kind == "integer" else 0.1
-        st.number_input(label, value=current, step=step, format=form, on_change=_take, args=(path, key, default), **shared)
+        st.number_input(label, value=current, step=step, format=form, on_change=take, args=(path, key, default), **shared)
     elif field is not None and field.kind == "text":
         text = "" if current is None else str(current)
         hold(key, text)
-        st.text_input(label, text, on_change=_take, args=(path, key, default), **shared)
+        st.text_input(label, text, on_change=take, args=(path, key, default), **shared)
     else:
         text = as_text(current)
         hold(key, text)
@@ -126,12 +126,6 @@ def as_text(current: Any) -> str:
     if dump := getattr(current, "model_dump", None):
         current = dump(mode="json")
     return yaml.safe_dump(current, default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False).removesuffix("...\n").strip()
-
-
-def _take(path: tuple[Any, ...], key: str, default: Any) -> None:
-    """Take a widget's value, unless the form has been replaced since, or the value is the present one."""
-    if key == field_key(*path) and st.session_state[key] not in (None, value(*path, default=default)):
-        change(path, st.session_state[key])
 
 
 def _take_yaml(path: tuple[Any, ...], key: str, default: Any) -> None:

@@ -21,9 +21,7 @@ def has_task_vectors(run: Any) -> bool:
 
 
 def task_vector_panels(run: Any, feed: dict[str, Any], view: View) -> None:
-    """Draw norms and cosines of the task vectors; nothing for a run without task vectors."""
-    if not has_task_vectors(run):
-        return
+    """Draw norms and cosines of the task vectors of a run that has them."""
     tasks, colours = list(run.info["tasks"]), colours_of(run.config)
     pairs = [f"{one}/{other}" for one, other in combinations(tasks, 2)]
 

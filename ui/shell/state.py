@@ -159,7 +159,7 @@ def read(path: tuple[str, ...], default: Any = None) -> Any:
 def write(path: tuple[str, ...], value: Any) -> None:
     """Change one setting and leave the others. A setting of a task that is not chosen is not taken.
 
-    A browser may report a widget of a form that another preset, or a restored draft, has replaced.
+    A browser may report the loss weight of a task together with the click that removes the task.
     """
     node = settings()
     if path[0] == "tasks" and path[2:] and path[1] not in node["tasks"]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
@@ -14,7 +12,7 @@ from mtl_core.studies.answer import Answer
 from mtl_core.studies.repetition import repeat, repetition_of
 from ui.shell import words
 from ui.shell.error_boundary import is_ours
-from ui.shell.state import go_to, listing, run_store
+from ui.shell.state import end_request, go_to, listing, request_id, run_store
 
 
 def repetition(answer: Answer) -> None:
@@ -22,24 +20,20 @@ def repetition(answer: Answer) -> None:
     study = answer.study
     st.subheader("Run it again", anchor=False)
     if study.settings.repeats:
-        _differences(study)
+        _differences(answer)
     if answer.count(RunStatus.FINISHED.value):
         about = "Trains all cells and seeds anew, as a study of its own, and compares it with this one value by value. No existing run is taken."
-        click = {"on_click": _again, "args": (study.id, f"again.{study.id}.{_repetitions(study.id)}")}
+        click = {"on_click": _again, "args": (study.id, request_id())}
         st.button(f"Train its {answer.total} runs again", icon=":material/replay:", key=f"again.{study.id}", help=about, **click)
     elif not study.settings.repeats:
         st.caption("The study can be run again when one of its runs has finished.")
 
 
-def _repetitions(study_id: str) -> int:
-    """Number of studies that repeat this one. A second click on the same drawing names the same number and makes no second study."""
-    return sum(study.settings.repeats == study_id for study in studies.studies(run_store()))
-
-
-def _again(study_id: str, request_id: str) -> None:
+def _again(study_id: str, request: str) -> None:
+    """Make the repetition and start it. A second click on the same drawing sends the same id and opens the same study."""
     store = run_store()
     try:
-        made = repeat(store, study_id, request_id)
+        made = repeat(store, study_id, request)
         studies.start(store, made.id)
         jobs.start_worker(store)
     except Exception as error:
@@ -47,13 +41,14 @@ def _again(study_id: str, request_id: str) -> None:
             raise
         st.session_state[f"study.{study_id}.refused"] = str(error)
         return
+    end_request(request)
     listing.clear()
     go_to("studies", study=made.id)
 
 
-def _differences(study: Any) -> None:
+def _differences(answer: Answer) -> None:
     try:
-        found = repetition_of(run_store(), study)
+        found = repetition_of(run_store(), answer)
     except Exception as error:
         if not is_ours(error):
             raise

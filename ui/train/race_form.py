@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import streamlit as st
@@ -11,6 +10,7 @@ from mtl_core.balancing import BALANCERS, RACED_AT_FIRST
 from mtl_core.balancing.cost import cost_of
 from mtl_core.config_sections import PartConfig
 from mtl_core.runs import jobs, method_race
+from mtl_core.runs.preset_times import published_seconds
 from ui.shell import state, words
 from ui.shell.error_boundary import is_ours
 from ui.shell.state import end_request, go_to, hold_first, listing, request_id, run_store, settings, torch_is_ready
@@ -86,11 +86,11 @@ def _estimate(methods: list[str]) -> str:
 def _plain_seconds() -> float | None:
     """Seconds of these settings with fixed weights, from the preset's measured time; None where other settings than its length differ."""
     preset = state.presets()[state.preset_name()]
-    measured, before = re.match(r"(\d+) s\b", preset.measured), preset.config.to_dict()
+    measured, before = published_seconds(preset), preset.config.to_dict()
     if not measured or any(before[key] != value for key, value in settings().items() if key not in NOT_THE_LENGTH):
         return None
     epochs = settings()["epochs"] / preset.config.epochs if isinstance(settings()["epochs"], int) else 1.0
-    return int(measured[1]) * epochs / method_race.relative_cost(preset.config.balancing)
+    return measured * epochs / method_race.relative_cost(preset.config.balancing)
 
 
 def _submit(request: str) -> None:

@@ -14,6 +14,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtl_core.data.batches import Batch
+from mtl_core.durations import duration
 from mtl_core.events import Control, Message
 from mtl_core.randomness import unnoticed
 from mtl_core.sharing.model import trained
@@ -104,7 +105,7 @@ def _time_and_memory(setup: Setup, seconds: float, evaluation: float) -> str:
     memory = peak_bytes(setup.run.execution.device)
     held = f"; this process has held {memory / 1e6:,.0f} MB at most" if memory else ""
     return (
-        f"expected: about {_duration(expected)} for {steps:,} steps ({seconds:.3g} s forward and backward) and {config.epochs:,} evaluations, "
+        f"expected: about {duration(expected)} for {steps:,} steps ({seconds:.3g} s forward and backward) and {config.epochs:,} evaluations, "
         f"as fast as this machine is now{held}"
     )
 
@@ -113,8 +114,3 @@ def _said(name: str, found: TaskFinding, count: int) -> str:
     norm = f", gradient norm {found.gradient_norm:.3g}" if math.isfinite(found.gradient_norm) else ""
     weight = "" if found.suggested_weight is None else f", loss weight {found.suggested_weight:.3g}"
     return f"{name}: {found.labelled} of {count} labelled, loss {found.loss:.3g}{norm}{weight}"
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else f"{seconds:.0f} s"
