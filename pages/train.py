@@ -11,7 +11,7 @@ from ui.shell.error_boundary import is_ours, run_inside_app
 from ui.shell.form_editions import form_key
 from ui.shell.state import end_request, go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, wait_for
 from ui.shell.words import plain
-from ui.train import clone_and_fork, data_form, strategy_form, train_form
+from ui.train import clone_and_fork, data_form, preset_choice, strategy_form, train_form
 from ui.train.form_autosave import keep_draft
 from ui.train.pasted_settings import yaml_section
 from ui.train.preflight_panel import preflight_panel
@@ -31,7 +31,7 @@ def main() -> None:
         st.title("Fork a run" if clone_and_fork.is_fork() else "Train several tasks in one network", anchor=False)
         clone_and_fork.banner()
         if not clone_and_fork.is_fork():
-            train_form.preset_section()
+            preset_choice.preset_section()
         with st.container(border=True):
             section = train_form.fixed_section if clone_and_fork.is_fork() else data_form.data_section
             section()

@@ -36,7 +36,7 @@ def presets(as_json: bool) -> None:
 
     found = load_presets()
     if as_json:
-        emit_json([{"name": p.name, "title": p.title, "shows": p.shows, "measured": p.measured} for p in found])
+        emit_json([{"name": p.name, "title": p.title, "group": p.group, "shows": p.shows, "measured": p.measured} for p in found])
         return
     width = max((len(preset.name) for preset in found), default=0)
     emit("\n".join(f"{preset.name:{width}}  {preset.title}" for preset in found))

@@ -6,6 +6,7 @@ import pytest
 
 from mtl_core.errors import DataError
 from mtl_core.presets import load_presets
+from tests.pages.conftest import choose_preset
 
 PRESETS = [preset.name for preset in load_presets()]
 QUICK = "digits-quick"
@@ -21,7 +22,7 @@ def no_pictures(monkeypatch):
 
 def choose(app, preset):
     if app.session_state["settings_preset"] != preset:
-        app.button_group(key="preset").set_value(preset).run()
+        choose_preset(app, preset)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
