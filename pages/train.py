@@ -57,7 +57,7 @@ def _side_panel() -> RunConfig | None:
     checkable = jobs.warmed()  # read before the check: if PyTorch finishes loading in between, the page reruns
     config, problems = train_form.check_settings(settings())
     with st.container(border=True):
-        _train_button(config, problems, checkable)
+        _train_button(config, problems, checkable, checkable or preset_choice.runs_unchecked())
         if config is not None and not problems and checkable and not clone_and_fork.is_fork():
             preflight_panel(config)
     if not clone_and_fork.is_fork():
@@ -83,8 +83,13 @@ def _command(config) -> str:
     return as_command(config, preset_name(), "the settings above")
 
 
-def _train_button(config, problems: list[str], checkable: bool) -> None:
-    """Draw the name field and the Train button. The button is enabled once the settings are checked and valid."""
+def _train_button(config, problems: list[str], checkable: bool, ready: bool) -> None:
+    """Draw the name field and the Train button. The button is enabled once the settings are checked and valid.
+
+    Args:
+        checkable: PyTorch is loaded, which the check needs.
+        ready: the settings are checked, or need no check (``preset_choice.runs_unchecked``).
+    """
     st.text_input(
         "Name of the run",
         settings()["name"],
@@ -95,7 +100,7 @@ def _train_button(config, problems: list[str], checkable: bool) -> None:
         args=(form_key(NAME),),
         help="Optional. An empty field takes the name shown in it, which is made from the settings.",
     )
-    off = config is None or bool(problems) or not checkable
+    off = config is None or bool(problems) or not ready
     label, icon = ("Fork and train", "fork_right") if clone_and_fork.is_fork() else ("Train", "play_arrow")
     click = {"on_click": _submit, "args": (request_id(),)}
     st.button(label, type="primary", icon=f":material/{icon}:", width="stretch", disabled=off, key="train", **click)
@@ -106,7 +111,8 @@ def _train_button(config, problems: list[str], checkable: bool) -> None:
     if problems:
         st.caption(f"{label} is disabled until this is corrected.")
     elif not checkable:
-        st.caption(f"PyTorch is still loading; {label} is enabled in a few seconds.")
+        then = "the run starts once it is loaded" if ready else f"{label} is enabled in a few seconds"
+        st.caption(f"PyTorch is still loading; {then}.")
     if not checkable:
         wait_for("torch")
 

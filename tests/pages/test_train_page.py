@@ -31,6 +31,22 @@ def test_the_first_preset_is_chosen_and_train_is_the_first_useful_click(open_pag
     assert app.query_params["run"] == store.runs()[0].id
 
 
+def test_a_preset_that_needs_no_weights_can_be_trained_before_pytorch_is_loaded(open_page, store, texts, monkeypatch):
+    monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)
+    app = open_page()
+    assert not train_button(app).disabled
+    assert "the run starts once it is loaded" in texts(app)
+    app.number_input(key="set.epochs").set_value(7).run()
+    assert train_button(app).disabled  # nobody has checked that
+    app.number_input(key="set.epochs").set_value(load_presets()[0].config.epochs).run()
+    assert not train_button(app).disabled
+    choose_preset(app, "pets-frozen")  # whether its weights are installed is not known yet
+    assert train_button(app).disabled
+    choose_preset(app, load_presets()[0].name)
+    train_button(app).click().run()
+    assert [run.config.to_dict() for run in store.runs()] == [load_presets()[0].config.to_dict() | {"name": ""}]
+
+
 def test_changes_survive_another_page(open_page):
     app = open_page()
     app.number_input(key="set.epochs").set_value(7).run()
@@ -166,6 +182,7 @@ def test_every_mistake_in_yaml_is_said_at_once_and_changes_nothing(open_page):
 def test_train_waits_for_torch_because_the_checks_need_it(open_page, monkeypatch, texts):
     monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)
     app = open_page()
+    app.number_input(key="set.epochs").set_value(7).run()
     assert "Loading PyTorch" in texts(app)
     assert "Train is enabled in a few seconds" in texts(app)
     assert train_button(app).disabled

@@ -9,6 +9,7 @@ from ui.shell import state
 from ui.shell.form_editions import form_key
 from ui.shell.state import hold, hold_first, run_store, settings
 from ui.shell.words import duration, plain
+from ui.train import clone_and_fork, data_form
 
 
 @st.cache_data(ttl=10, max_entries=32, show_spinner=False)  # it reads all runs
@@ -52,6 +53,17 @@ def preset_section() -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f":small[:orange[:material/edit: Based on “{plain(preset.title)}”, changed.{what}]]", width="content")
             st.button("Back to the preset", key="reset", type="tertiary", on_click=state.choose_preset, args=(preset.name,))
+
+
+def runs_unchecked() -> bool:
+    """Whether the settings are a preset's that needs no weights of others. They need no check, for which PyTorch would have to be loaded.
+
+    A fork is always checked.
+    """
+    if clone_and_fork.is_fork() or _lit_preset() is None or settings()["backbone"].get("weights", "none") != "none":
+        return False
+    source = data_form.offered_source()
+    return source is not None and not source.problems()
 
 
 def _preset_group(chosen: str) -> str:
