@@ -1,6 +1,7 @@
 """An engine without torch whose metrics follow from the config: as a script it runs the command line with it.
 
-Accuracy of a task: 0.8, 0.049, 0.05 or 0.051 more (by seed) if it is trained with others, 0.001 for each seed. Affinities, where they are measured: 0.01 times the place of the
+Accuracy of a task: 0.8, 0.049, 0.05 or 0.051 more (by seed) if it is trained with others, 0.001 for each seed.
+Affinities, where they are measured: 0.01 times the place of the
 task whose step is taken, the last one's negative. The environment variable DIES_AT names a file with the number of
 runs to begin before the process kills itself in the middle of one.
 """

@@ -296,7 +296,7 @@ def test_the_commands(store, home, base, engine, capsys, tmp_path):
             "--json",
         )
     )
-    assert [cell["label"] for cell in made["cells"]][:2] == ["lr 0.001, backbone mlp", "lr 0.001, backbone small_cnn"]
+    assert [cell["label"] for cell in made["cells"]][:2] == ["learning rate 0.001, MLP", "learning rate 0.001, Small CNN"]
     assert made["estimate"] | {"basis": ""} == {"runs": 12, "existing": 0, "seconds": None, "basis": ""}
     assert json.loads(ask("run", made["study"], "--json"))["precision"] == engine.MEASURED[0]
     shown = json.loads(ask("show", made["study"], "--json"))
