@@ -48,7 +48,7 @@ def test_cells_are_different_and_comparisons_name_them(base, kind):
     [
         ("methods", {"methods": ["nash_mtl", {"name": "cagrad", "c": 0.4}]}, ["fixed weights", "Nash-MTL", "CAGrad (c 0.4)"]),
         ("axes", {"axes": {"optimizer.lr": [0.01], "backbone": ["mlp", {"name": "small_cnn", "width": 8}]}}, None),
-        ("axes", {"axes": {"sharing": ["cross_stitch", "mtan"], "tasks.ink.loss_weight": [2]}}, ["Cross-stitch, ink ×2", "Attention, ink ×2"]),
+        ("axes", {"axes": {"sharing": ["cross_stitch", "mtan"], "tasks.ink.loss_weight": [2]}}, ["Cross-stitch, ink ×2", "Attention (MTAN), ink ×2"]),
         ("axes", {"axes": {"balancing.name": ["dwa", "db_mtl"], "batch_size": [16]}}, None),
     ],
 )

@@ -36,6 +36,7 @@ class Axes(StudyKind):
                 raise ConfigError(Problem(f"options.axes.{key}", f"'{key}' is no axis: the study itself sets it"))
             if not values:
                 raise ConfigError(Problem(f"options.axes.{key}", "expected values, found none"))
+        axes = {key: [_part(key, value) for value in values] for key, values in axes.items()}
         combinations = list(product(*axes.values()))
         if not 2 <= len(combinations) <= MOST_CELLS:
             raise ConfigError(Problem("options.axes", f"expected 2 to {MOST_CELLS} combinations, found {len(combinations)}"))
@@ -55,12 +56,16 @@ class Axes(StudyKind):
         return [Comparison(cell.key, f"{cell.label} against {first.label}", dict.fromkeys(common[cell.key], first.key)) for cell in cells[1:]]
 
 
+def _part(key: str, value: Any) -> Any:
+    """The value; the name of a part, such as ``mlp`` for ``backbone``, as the part with its defaults."""
+    return {"name": value} if key.rpartition(".")[2] in PART_SORTS and isinstance(value, str) else value
+
+
 def _in_words(key: str, value: Any) -> str:
     """A setting with its value, as names of runs say it: ``learning rate 0.01``, ``MLP``, ``CAGrad (c 0.4)``."""
     path = tuple(key.split("."))
-    part = value if isinstance(value, dict) and "name" in value else {"name": value}
-    if part is not value and path[-1] not in PART_SORTS:
+    if not isinstance(value, dict) or "name" not in value:
         return phrase_of(path, value)
-    options = {option: each for option, each in part.items() if option != "name"}
-    said = phrase_of((*path, "name"), part["name"])
+    options = {option: each for option, each in value.items() if option != "name"}
+    said = phrase_of((*path, "name"), value["name"])
     return f"{said} ({', '.join(phrase_of((*path, option), each) for option, each in options.items())})" if options else said
