@@ -12,9 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mtl_core.data.imports.checking.check_report import Report
-from mtl_core.data.imports.checking.scan import PREPARATION, Cancelled, Examined, examine
+from mtl_core.data.imports.checking.scan import PREPARATION, Examined, examine
 from mtl_core.data.imports.import_library import FILES_NAME, ImportedSet, get_imported, home_folder, imported, name_problem
 from mtl_core.data.imports.imported_source import PreparedSource, cache_name
+from mtl_core.data.imports.reading_progress import Cancelled
 from mtl_core.data.imports.spec import SPEC_NAME, ImportSpec
 from mtl_core.data.prepare import SPLITS, prepare, remove_prepared
 from mtl_core.errors import DataError, StoreError
