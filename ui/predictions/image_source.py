@@ -95,7 +95,7 @@ def _offer(store: RunStore, run: Any, split: str, checkpoint: str) -> None:
         _progress(key)
         return
     if state and state["error"]:
-        st.error(f"The {split} split could not be predicted: {state['error']}", icon=":material/error:")
+        st.error(f"The {split} split could not be predicted: {plain(state['error'])}", icon=":material/error:")
     st.info(f"The {split} split has not been predicted with the best checkpoint yet. {_how_many(run, split)} The predictions are saved with the run.")
     if split == "test":
         st.caption("Test images measure a run fairly only while no choice depends on them. Do not change settings after looking at them.")
