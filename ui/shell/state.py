@@ -66,8 +66,12 @@ def take_queued_runs(home: str) -> bool:
 
 
 def run_store() -> RunStore:
-    """The store in the folder that ``MTL_HOME`` names."""
-    return _open(home_folder().as_posix())
+    """The store in the folder that ``MTL_HOME`` names. A store that was put in its place since is opened anew."""
+    store = _open(home_folder().as_posix())
+    if store.database.is_replaced():
+        _open.clear()
+        store = _open(home_folder().as_posix())
+    return store
 
 
 @st.cache_resource(show_spinner=False)
