@@ -16,6 +16,7 @@ from mtl_core.runs.prediction_timeline import Film
 from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import kept_checkpoints
 from ui.drawing.contact_sheets import task_of
+from ui.shell.error_boundary import worded
 from ui.shell.state import run_store, torch_is_ready
 from ui.shell.words import plain
 
@@ -128,6 +129,7 @@ def _work(store: RunStore, run_id: str, config: RunConfig, split: str, checkpoin
 
 
 @st.fragment(run_every=POLL_SECONDS)
+@worded
 def _progress(key: str) -> None:
     from mtl_core.inference import prediction_jobs
 
