@@ -8,7 +8,7 @@ from ui.compare.race_link import race_links
 from ui.compare.runs_table import CURVE_LIMIT, filters, runs_table
 from ui.compare.setting_differences import differences
 from ui.shell.error_boundary import run_inside_app
-from ui.shell.run_picker import no_runs
+from ui.shell.run_picker import no_runs, say_unread
 from ui.shell.state import run_store
 
 
@@ -19,6 +19,7 @@ def main() -> None:
     if not runs:
         no_runs("This page compares runs: best and last values, curves, and the settings that differ.")
         return
+    say_unread()
     chosen = runs_table(store, runs, filters(runs))
     if not chosen:
         st.info("Select one or more runs in the table to see their curves.")

@@ -20,7 +20,7 @@ from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import Alert, LogLine, Run
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.database import Database
-from mtl_core.runs.sql.run_rows import is_held, not_found, queue_of, run_of
+from mtl_core.runs.sql.run_rows import can_be_read, is_held, not_found, queue_of, run_of
 from mtl_core.runs.sql.scalar_summary import summarise
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.terminal_text import visible
@@ -32,6 +32,15 @@ RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")  # UTC date and time of submissi
 
 _runs = schema.runs
 _logger = logging.getLogger(__name__)
+
+
+def unread_words(ids: Sequence[str]) -> str:
+    """A sentence about the runs that no list shows because this version cannot read their configs; empty for none."""
+    if not ids:
+        return ""
+    runs = "1 run is" if len(ids) == 1 else f"{len(ids):,} runs are"
+    listed = f"{', '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}"
+    return f"{runs} not listed, because another version of the program wrote {'it' if len(ids) == 1 else 'them'}: {listed}. Open the store with it."
 
 
 class RunReading:
@@ -76,8 +85,14 @@ class RunReading:
         return self._select(_runs.c.id.in_(run_ids))
 
     def runs(self) -> list[Run]:
-        """Every run, newest first. A run whose config this version cannot read is skipped, with a warning in the program's log."""
+        """Every run, newest first. A run whose config this version cannot read is skipped: ``unread`` names it."""
         return self._select()
+
+    def unread(self) -> list[str]:
+        """Ids of the runs whose configs this version cannot read, newest first: another version of the program wrote them."""
+        with self.database.read() as connection:
+            rows = connection.execute(select(_runs.c.id, _runs.c.config).order_by(_runs.c.number.desc())).all()
+        return [row.id for row in rows if not can_be_read(row.config, row.id)]
 
     def active(self) -> list[Run]:
         """Runs that a live process holds, newest first."""

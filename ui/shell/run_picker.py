@@ -7,17 +7,25 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.runs.run_reading import RUN_ID
+from mtl_core.runs.run_reading import RUN_ID, unread_words
 from ui.shell import words
-from ui.shell.state import ListedRun, hold
+from ui.shell.state import ListedRun, hold, run_store
 
 OFFERED = 100  # runs in the box; Compare lists all of them
 
 
 def no_runs(what_appears: str) -> None:
     """Draw the empty state: what will appear here, and a link to the Train page."""
-    st.info(f"There are no runs yet. {what_appears}", icon=":material/info:")
+    if not say_unread():
+        st.info(f"There are no runs yet. {what_appears}", icon=":material/info:")
     st.page_link("pages/train.py", label="Train the first run", icon=":material/play_arrow:")
+
+
+def say_unread() -> bool:
+    """Say which runs this version of the program cannot read; whether there are any."""
+    if said := unread_words(run_store().unread()):
+        st.warning(words.plain(said), icon=":material/history:")
+    return bool(said)
 
 
 def asked_run(runs: list[Any]) -> str | None:
@@ -27,6 +35,8 @@ def asked_run(runs: list[Any]) -> str | None:
     newest = next((run.id for run in runs if not run.archived), ids[0])
     matches = [run_id for run_id in ids if asked and run_id.startswith(asked)]
     known = newest if not asked else (matches[0] if len(matches) == 1 else (asked if asked in ids else None))
+    if known is None and say_unread():
+        return None
     if known is None:
         st.error(
             f"There is no run '{words.plain(asked or '')}' in this store. It may have been deleted, or be in the store of another MTL_HOME.",

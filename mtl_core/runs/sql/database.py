@@ -27,10 +27,35 @@ BUSY_SECONDS = 15  # how long a statement waits for another process's transactio
 
 
 class Database:
-    """One SQLite file; ``open_database`` makes it. ``read_only``: every write raises StoreError."""
+    """One SQLite file; ``open_database`` makes it. ``read_only``: every write raises StoreError.
 
-    def __init__(self, path: Path, writer: Engine, reader: Engine, lock: threading.RLock, is_read_only: bool = False):
-        self.path, self._writer, self._reader, self._lock, self.read_only = path, writer, reader, lock, is_read_only
+    Args:
+        file: identity of the file that was opened. A connection goes on with a file that was deleted, and what it writes is lost, so every use
+            checks that the path still leads to this file. None checks nothing.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        writer: Engine,
+        reader: Engine,
+        lock: threading.RLock,
+        is_read_only: bool = False,
+        file: tuple[int, int] | None = None,
+    ):
+        self.path, self._writer, self._reader, self._lock, self.read_only, self._file = path, writer, reader, lock, is_read_only, file
+
+    def is_replaced(self) -> bool:
+        """Whether another file has the place of the one that was opened."""
+        return self._file is not None and _file_identity(self.path) not in (None, self._file)
+
+    def _check_there(self) -> None:
+        if self._file is not None and _file_identity(self.path) != self._file:
+            what = "was replaced by another file" if self.is_replaced() else "is not there any more"
+            raise StoreError(
+                f"the run store '{self.path}' {what}: it was moved, deleted, or its disk is gone since it was opened. Nothing was written. "
+                "Put it back, or start the program again to open what is there."
+            )
 
     def check_writable(self) -> None:
         """Raise StoreError if the store is read-only."""
@@ -44,6 +69,7 @@ class Database:
         Raises:
             StoreError: the file cannot be read.
         """
+        self._check_there()
         with self._translate_errors(), self._reader.connect() as connection:
             yield connection
 
@@ -55,6 +81,7 @@ class Database:
             StoreError: the file cannot be written.
         """
         self.check_writable()
+        self._check_there()
         with self._lock, self._translate_errors(), self._writer.begin() as connection:
             yield connection
 
@@ -114,7 +141,7 @@ def open_database(path: Path, writable: bool = True) -> Database:
             _prepare(Database(path, entry["writer"], entry["reader"], entry["lock"]))
             entry["file"] = _file_identity(path)
             opened[str(path)] = entry
-    return Database(path, entry["writer"], entry["reader"], entry["lock"])
+    return Database(path, entry["writer"], entry["reader"], entry["lock"], file=entry["file"])
 
 
 def _open_read_only(path: Path) -> Database:

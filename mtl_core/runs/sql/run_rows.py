@@ -87,6 +87,15 @@ def _config(text: str, run_id: str) -> RunConfig:
         raise StoreError(f"the config of run {run_id} cannot be read by this version of the program: {error}") from None
 
 
+def can_be_read(text: str, run_id: str) -> bool:
+    """Whether this version can read a run's config."""
+    try:
+        _config(text, run_id)
+    except StoreError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=4096)
 def _name(text: str, run_id: str, tags: tuple[str, ...], typed: str) -> RunName:
     return run_name(_config(text, run_id), tags, typed)
