@@ -1,19 +1,36 @@
-"""Learn: how balancing methods decide, on two parameters that can be seen."""
+"""Learn: lessons that train small networks, and how balancing methods decide, on two parameters that can be seen."""
 
 import streamlit as st
 
+from mtl_core.lessons import LESSONS
+from ui.learn.learner_identity import learner_id
+from ui.learn.lesson_address import read_address
+from ui.learn.lesson_list import lesson_list
+from ui.learn.lesson_screen import show_lesson
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.state import torch_is_ready
+from ui.shell.status_bar import polling_strip
+from ui.shell.words import plain
 
 
 def main() -> None:
+    address = read_address(st.query_params)
+    learner = learner_id()
+    if address.lesson in LESSONS:
+        show_lesson(address, learner)
+        return
+    polling_strip()
     st.title("Learn", anchor=False)
+    if address.lesson:
+        st.error(f"There is no lesson '{plain(address.lesson[:60])}'. Choose one below.", icon=":material/search_off:")
+    lessons, plane, by_hand = st.tabs(["Lessons", "The plane", "Gradients by hand"])
+    with lessons:
+        lesson_list(learner)
     if not torch_is_ready():
         return
     from ui.learn.gradient_plotter import draw_plotter
     from ui.learn.plane_section import draw_plane
 
-    plane, by_hand = st.tabs(["The plane", "Gradients by hand"])
     with plane:
         draw_plane()
     with by_hand:
