@@ -3,6 +3,8 @@
 import streamlit as st
 
 from mtl_core.lessons import LESSONS
+from ui.learn.board_screen import show_board
+from ui.learn.class_form import class_form
 from ui.learn.learner_identity import learner_id
 from ui.learn.lesson_address import read_address
 from ui.learn.lesson_list import lesson_list
@@ -10,22 +12,30 @@ from ui.learn.lesson_screen import show_lesson
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.state import torch_is_ready
 from ui.shell.status_bar import polling_strip
+from ui.shell.styles import enlarge
 from ui.shell.words import plain
 
 
 def main() -> None:
     address = read_address(st.query_params)
     learner = learner_id()
+    if address.large:
+        enlarge()
     if address.lesson in LESSONS:
-        show_lesson(address, learner)
+        if address.board:
+            show_board(address)
+        else:
+            show_lesson(address, learner)
         return
     polling_strip()
     st.title("Learn", anchor=False)
     if address.lesson:
         st.error(f"There is no lesson '{plain(address.lesson[:60])}'. Choose one below.", icon=":material/search_off:")
-    lessons, plane, by_hand = st.tabs(["Lessons", "The plane", "Gradients by hand"])
+    lessons, plane, by_hand, in_class = st.tabs(["Lessons", "The plane", "Gradients by hand", "For a class"])
     with lessons:
         lesson_list(learner)
+    with in_class:
+        class_form()
     if not torch_is_ready():
         return
     from ui.learn.gradient_plotter import draw_plotter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +22,7 @@ class ConflictingGradients(Lesson):
     usual: ClassVar[str] = "less"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
     seconds: ClassVar[tuple[float, float]] = (7, 8)
-    texts = {
+    texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Gradients that conflict",
             aim="You can say what a conflict of gradients is, and what PCGrad does about it.",
@@ -31,7 +32,8 @@ class ConflictingGradients(Lesson):
                 "if they point against each other.",
                 "Below 0 the tasks **conflict**. Added up, the longer arrow wins, and the step makes the other task worse.",
                 "**PCGrad** (Yu et al. 2020) takes a part away before adding: from each gradient that conflicts it removes what points against the "
-                "other. The conflict itself stays. Only the step that is taken changes. The tab “Gradients by hand” of this page shows it with arrows.",
+                "other. The conflict itself stays. Only the step that is taken changes. The tab “Gradients by hand” of this page shows it with "
+                "arrows.",
             ),
             first="Three tasks share a narrow network. Their gradients are added as they are.",
             control="How the gradients are combined",
@@ -45,13 +47,14 @@ class ConflictingGradients(Lesson):
             },
             question="What did PCGrad do to the error of the slant?",
             answers={"less": "It became clearly smaller", "same": "It stayed about the same", "more": "It became clearly larger"},
-            said={
-                key: "It went from {before:.2f} to {after:.2f} degrees; less than a tenth counts as no change. In the first run the gradients of digit and slant pointed against each "
-                "other in {share:.0%} of the measurements. The digit's accuracy went from {digit_before:.1%} to {digit_after:.1%}."
-                for key in ("less", "same", "more")
-            },
-            why="In the sum the digit's gradient outvotes the slant's in most steps. PCGrad leaves the slant a part of each step. It does not make the "
-            "network wider: often another task pays.",
+            said=dict.fromkeys(
+                ("less", "same", "more"),
+                "It went from {before:.2f} to {after:.2f} degrees; less than a tenth counts as no change. In the first run the gradients of digit "
+                "and slant pointed against each other in {share:.0%} of the measurements. The digit's accuracy went from {digit_before:.1%} to "
+                "{digit_after:.1%}.",
+            ),
+            why="In the sum the digit's gradient outvotes the slant's in most steps. PCGrad leaves the slant a part of each step. It does not "
+            "make the network wider: often another task pays.",
             panel="“Gradient conflict” on the run's page shows the cosines of all pairs, in each part of the network.",
         )
     }

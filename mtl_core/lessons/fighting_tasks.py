@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mtl_core.config import RunConfig
@@ -27,13 +28,13 @@ class FightingTasks(Lesson):
     usual: ClassVar[str] = "less"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
     seconds: ClassVar[tuple[float, float]] = (7, 4)
-    texts = {
+    texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Tasks that fight",
             aim="You can say what it means that tasks conflict, and who pays for it.",
             words=(
-                "This shared network is narrow on purpose: whatever it reads from a picture, it has to pass on as **six numbers**. Three tasks have to "
-                "live on these six numbers: which digit it is, how slanted it is, and how much ink it has.",
+                "This shared network is narrow on purpose: whatever it reads from a picture, it has to pass on as **six numbers**. Three tasks "
+                "have to live on these six numbers: which digit it is, how slanted it is, and how much ink it has.",
                 "What one task wants to keep, another wants to throw away. Training moves the shared network a little for each task. Where the tasks "
                 "want it moved in opposite directions, they **conflict**: a step that helps one makes the other worse.",
                 "Whether sharing costs a task something can be measured: train the same network for this task alone, with the same pictures and the "
@@ -44,7 +45,10 @@ class FightingTasks(Lesson):
             choices={"together": "All three tasks", "alone": "The slant alone"},
             change="Give the whole network to the slant. Nothing else changes.",
             look="Compare the two curves of the slant's error. It is the mean distance from the true slant, in degrees.",
-            charts={ERROR: "Slant: mean error in degrees on val · lower is better", "val/digit/accuracy": "Digit: accuracy on val · higher is better"},
+            charts={
+                ERROR: "Slant: mean error in degrees on val · lower is better",
+                "val/digit/accuracy": "Digit: accuracy on val · higher is better",
+            },
             question="How large is the slant's error when it has the network for itself?",
             answers={"less": "Clearly smaller than together", "same": "About the same", "more": "Clearly larger than together"},
             said={

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +22,7 @@ class LearntWeights(Lesson):
     usual: ClassVar[str] = "ink"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
     seconds: ClassVar[tuple[float, float]] = (7, 7)
-    texts = {
+    texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Loss weights that set themselves",
             aim="You can say how uncertainty weighting and DWA choose loss weights, and what they do not know.",
@@ -49,10 +50,11 @@ class LearntWeights(Lesson):
                 "digit": "The digit: {digit:.3g}. The slant has {slant:.3g}, the ink {ink:.3g}.",
                 "slant": "The slant: {slant:.3g}. The digit has {digit:.3g}, the ink {ink:.3g}.",
                 "ink": "The ink: {ink:.3g}. The digit has {digit:.3g}, the slant {slant:.3g}.",
-                "equal": "All about the same: digit {digit:.3g}, slant {slant:.3g}, ink {ink:.3g}. The largest is at most a quarter above the smallest.",
+                "equal": "All about the same: digit {digit:.3g}, slant {slant:.3g}, ink {ink:.3g}. The largest is at most a quarter above the "
+                "smallest.",
             },
-            why="Uncertainty weighting gives the smallest loss the largest weight. DWA moves only as far as the losses differ in their speed, which is "
-            "little once all of them fall slowly.",
+            why="Uncertainty weighting gives the smallest loss the largest weight. DWA moves only as far as the losses differ in their speed, "
+            "which is little once all of them fall slowly.",
             panel="“Loss weight and learning rate” on the run's page shows all weights in one chart.",
         )
     }

@@ -116,14 +116,20 @@ class Lesson(ABC):
         control: the one thing to change.
         usual: outcome that the runs of several seeds gave with the proposed value. ``seeds_seen``: in how many of how many seeds.
         seconds: seconds that the first and the second training took, measured as ``benchmarks/README.md`` says.
-        panel: key of the panel on the run's page that shows more (``ui.run.run_page``).
+        title: the English title, for lists of parts.
     """
 
+    title: ClassVar[str] = ""
     texts: ClassVar[Mapping[str, LessonText]]
     control: ClassVar[Control]
     usual: ClassVar[str]
     seeds_seen: ClassVar[tuple[int, int]]
     seconds: ClassVar[tuple[float, float]]
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if "texts" in cls.__dict__:
+            cls.title = cls.texts[FIRST_LANGUAGE].title
 
     @abstractmethod
     def config(self, value: Any) -> RunConfig:

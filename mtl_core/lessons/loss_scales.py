@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,17 +22,17 @@ class LossScales(Lesson):
     usual: ClassVar[str] = "most"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
     seconds: ClassVar[tuple[float, float]] = (5, 5)
-    texts = {
+    texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Losses of different size",
             aim="You can say why a task with large numbers takes over a shared network, even if it does not matter more.",
             words=(
-                "Training needs one number that says how wrong the network is: the **loss**. Every task has its own. For several tasks they are simply "
-                "added, and training lowers the sum.",
-                "But losses have units. An error of 1 metre is an error of 100 centimetres. The mistake is the same and the number is a hundred times "
-                "larger. In a sum, the larger number counts more.",
-                "How strongly a task moves the shared network is the size of its **gradient**. A task's **share of the gradient** is its part of the sum "
-                "of all sizes: with two tasks, 0.5 is an equal share.",
+                "Training needs one number that says how wrong the network is: the **loss**. Every task has its own. For several tasks they are "
+                "simply added, and training lowers the sum.",
+                "But losses have units. An error of 1 metre is an error of 100 centimetres. The mistake is the same and the number is a hundred "
+                "times larger. In a sum, the larger number counts more.",
+                "How strongly a task moves the shared network is the size of its **gradient**. A task's **share of the gradient** is its part of "
+                "the sum of all sizes: with two tasks, 0.5 is an equal share.",
             ),
             first="Digit and slant share a narrow network. Both losses are as they are.",
             control="Factor on the loss of the slant",
@@ -56,8 +57,8 @@ class LossScales(Lesson):
                 "middle": "Its mean share is {after:.0%}; it was {before:.0%}.",
                 "most": "Its mean share is {after:.0%}; it was {before:.0%}.",
             },
-            why="Multiplying a loss multiplies its gradient. The shared network then follows the larger one. That is why losses are weighted, and why "
-            "comparing raw losses of different tasks says nothing about which task is doing well.",
+            why="Multiplying a loss multiplies its gradient. The shared network then follows the larger one. That is why losses are weighted, and "
+            "why comparing raw losses of different tasks says nothing about which task is doing well.",
             panel="“Who owns the network” on the run's page shows the shares of all tasks over time.",
         )
     }

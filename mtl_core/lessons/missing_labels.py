@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mtl_core.config import RunConfig
@@ -18,13 +19,13 @@ class MissingLabels(Lesson):
     usual: ClassVar[str] = "digit"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
     seconds: ClassVar[tuple[float, float]] = (4, 4)
-    texts = {
+    texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Missing labels",
             aim="You can say what training does with a picture that is labelled for one task and not for another.",
             words=(
-                "Real collections of pictures are seldom complete. One picture has its boxes drawn, another has only a name. A picture without a label "
-                "for a task is nothing unusual in multi-task learning.",
+                "Real collections of pictures are seldom complete. One picture has its boxes drawn, another has only a name. A picture without a "
+                "label for a task is nothing unusual in multi-task learning.",
                 "Training leaves out what is missing and never guesses it. A picture without the label of the digit still trains the slant, and so "
                 "it still trains the shared network.",
                 "What is measured on val stays the same: there, all labels are kept. So the numbers can be compared.",
@@ -37,11 +38,11 @@ class MissingLabels(Lesson):
             charts={ACCURACY: "Digit: accuracy on val · higher is better", ERROR: "Slant: mean error in degrees on val · lower is better"},
             question="Which task became clearly worse when labels of the digit were missing?",
             answers={"digit": "The digit alone", "slant": "The slant alone", "both": "Both", "none": "Neither"},
-            said={
-                key: "The digit's accuracy went from {digit_before:.1%} to {digit_after:.1%}, the slant's error from {slant_before:.2f} to "
-                "{slant_after:.2f} degrees. Clearly means 2 points of accuracy, or 15 of 100 of the error."
-                for key in ("digit", "slant", "both", "none")
-            },
+            said=dict.fromkeys(
+                ("digit", "slant", "both", "none"),
+                "The digit's accuracy went from {digit_before:.1%} to {digit_after:.1%}, the slant's error from {slant_before:.2f} to "
+                "{slant_after:.2f} degrees. Clearly means 2 points of accuracy, or 15 of 100 of the error.",
+            ),
             why="The slant still learns from every picture. The digit has fewer examples, and its accuracy falls much less than the number of "
             "its labels does.",
             panel="The Data page shows for each data set how many pictures are labelled for which task.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mtl_core.config import RunConfig
@@ -18,7 +19,7 @@ class OneTask(Lesson):
     usual: ClassVar[str] = "more"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
     seconds: ClassVar[tuple[float, float]] = (1, 3)
-    texts = {
+    texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="One network for one task",
             aim="You can say what a task is, what training does, and why a network is tested on pictures that it has not trained on.",
@@ -44,16 +45,14 @@ class OneTask(Lesson):
                 "same": "It went from {before:.1%} to {after:.1%}. A difference below 2 points counts as none here.",
                 "less": "It fell from {before:.1%} to {after:.1%}.",
             },
-            why="Each pass moves the numbers a little further in the direction that lowers the mistakes. The first passes change most. Later ones find "
-            "little that is left to mend.",
+            why="Each pass moves the numbers a little further in the direction that lowers the mistakes. The first passes change most. Later ones "
+            "find little that is left to mend.",
             panel="The run's page shows which digits it reads and which it confuses, after each pass.",
         )
     }
 
     def config(self, value: Any) -> RunConfig:
-        return lesson_config(
-            data={"name": "digits"}, tasks={"digit": {}}, backbone={"name": "mlp", "hidden": [64, 32]}, epochs=value, batch_size=32
-        )
+        return lesson_config(data={"name": "digits"}, tasks={"digit": {}}, backbone={"name": "mlp", "hidden": [64, 32]}, epochs=value, batch_size=32)
 
     def outcome(self, first: Recording, second: Recording) -> Outcome:
         before, after = both_last(first, second, ACCURACY)

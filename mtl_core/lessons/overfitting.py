@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mtl_core.config import RunConfig
@@ -18,15 +19,15 @@ class Overfitting(Lesson):
     usual: ClassVar[str] = "less"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
     seconds: ClassVar[tuple[float, float]] = (5, 6)
-    texts = {
+    texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Overfitting and the gap",
             aim="You can say what overfitting is, and read it off two curves.",
             words=(
                 "A large network can learn its training pictures by heart, each with its answer. On them it is then always right. That says little "
                 "about other pictures.",
-                "So two numbers are measured: the accuracy on the **training** pictures and the accuracy on **val**, pictures that it never trains on. "
-                "The difference is the **generalisation gap**. A large gap is called **overfitting**.",
+                "So two numbers are measured: the accuracy on the **training** pictures and the accuracy on **val**, pictures that it never "
+                "trains on. The difference is the **generalisation gap**. A large gap is called **overfitting**.",
                 "Several things make the gap smaller: more pictures, a smaller network, small random changes of the pictures, or further tasks that "
                 "keep the shared network from learning one task by heart.",
             ),
@@ -38,11 +39,11 @@ class Overfitting(Lesson):
             charts={TRAIN: "Accuracy on the training pictures", VAL: "Accuracy on val · higher is better"},
             question="What happened to the gap between training pictures and val?",
             answers={"less": "It became clearly smaller", "same": "It stayed about the same", "more": "It became clearly larger"},
-            said={
-                key: "The gap went from {before:.1%} ({train_before:.1%} on training pictures, {val_before:.1%} on val) to {after:.1%} "
-                "({train_after:.1%} and {val_after:.1%}). A change below 2 points counts as none here."
-                for key in ("less", "same", "more")
-            },
+            said=dict.fromkeys(
+                ("less", "same", "more"),
+                "The gap went from {before:.1%} ({train_before:.1%} on training pictures, {val_before:.1%} on val) to {after:.1%} "
+                "({train_after:.1%} and {val_after:.1%}). A change below 2 points counts as none here.",
+            ),
             why="With more pictures, learning by heart is harder than finding what the pictures have in common, and that also works on val.",
             panel="On the run's page every chart has both curves: training pictures solid, val dashed.",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mtl_core.config import RunConfig
@@ -9,31 +10,37 @@ from mtl_core.lessons.lesson import Control, Lesson, LessonText, Outcome, Record
 
 ACCURACY = "val/digit/accuracy"
 CLEAR = 0.02  # of accuracy: about 5 of the 270 pictures
-HELPERS: dict[str, dict[str, Any]] = {"alone": {}, "reconstruction": {"reconstruction": {"channels": 8}}, "rotation": {"rotation": {}}}
+HELPERS: dict[str, dict[str, Any]] = {"alone": {}, **{name: {name: {}} for name in ("rotation", "jigsaw", "contrastive")}}
 
 
 class SelfSupervision(Lesson):
     """A small CNN reads digits of which 2 % are labelled. Changed: a self-supervised task beside it."""
 
-    control: ClassVar[Control] = Control(tuple(HELPERS), first="alone", proposed="reconstruction")
+    control: ClassVar[Control] = Control(tuple(HELPERS), first="alone", proposed="rotation")
     usual: ClassVar[str] = "more"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
     seconds: ClassVar[tuple[float, float]] = (5, 14)
-    texts = {
+    texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Tasks without labels",
             aim="You can say what an auxiliary task is, and how a network can learn from pictures that nobody has labelled.",
             words=(
-                "Some tasks make their own answers. Hide a part of a picture and let the network fill it in: the answer is the picture itself. Turn a "
-                "picture and let the network say how far: whoever turned it knows. Such tasks are called **self-supervised**. They need no labels.",
-                "Nobody wants the filled-in picture. The task is only there to teach the shared network what pictures look like. A task that is trained "
-                "to help another one is an **auxiliary task**.",
-                "Here 26 pictures have a label, and 1,231 have none. The auxiliary task learns from all of them.",
+                "Some tasks make their own answers. Turn a picture and let the network say how far: whoever turned it knows. Cut it into pieces, mix "
+                "them, and let the network say in which order they were. Such tasks are called **self-supervised**. They need no labels.",
+                "Nobody wants to know how far the picture was turned. The task is only there to teach the shared network something about pictures. A "
+                "task that is trained to help another one is an **auxiliary task**.",
+                "Here 26 pictures have a label, and 1,231 have none. The auxiliary task learns from all of them. Whether that helps depends on "
+                "whether it needs the same knowledge as the digit.",
             ),
             first="A small network learns the digit from 26 labelled pictures.",
             control="Auxiliary task",
-            choices={"alone": "None", "reconstruction": "Fill in hidden parts", "rotation": "By which quarter was it turned?"},
-            change="Add a task that needs no labels. The 26 labels of the digit stay the same.",
+            choices={
+                "alone": "None",
+                "rotation": "By how many quarters was it turned?",
+                "jigsaw": "In which order were its pieces?",
+                "contrastive": "Which two views are of one picture?",
+            },
+            change="Add a task that needs no labels. The 26 labels of the digit stay the same. Try several, one after the other.",
             look="Compare the digit's accuracy with and without the auxiliary task.",
             charts={ACCURACY: "Digit: accuracy on val · higher is better"},
             question="What did the auxiliary task do to the accuracy of the digit?",
@@ -43,9 +50,9 @@ class SelfSupervision(Lesson):
                 "same": "It went from {before:.1%} to {after:.1%}. A difference below 2 points counts as none here.",
                 "less": "It fell from {before:.1%} to {after:.1%}.",
             },
-            why="To fill in a hidden part, the network has to know how strokes go on. That is useful for reading digits. Turning helps less here, "
-            "because some digits look much the same when they are turned.",
-            panel="“Predictions” on the run's page shows the hidden parts and what the network put there.",
+            why="To say how a digit was turned, the network has to know what digits look like when they stand upright. That is also good for "
+            "reading them.",
+            panel="“Predictions” on the run's page shows the pictures as the auxiliary task saw them.",
         )
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,17 +23,17 @@ class SeveralSeeds(Lesson):
     usual: ClassVar[str] = "open"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
     seconds: ClassVar[tuple[float, float]] = (4, 16)
-    texts = {
+    texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Does it help? Ask more than once",
             aim="You can say why one comparison proves little, and read an interval.",
             words=(
                 "A network begins with random numbers and sees its pictures in a random order. The **seed** is the number from which all of this "
                 "randomness is made. Another seed gives other results, with the same settings.",
-                "So one run better than another may be luck. The way out: train **pairs** with several seeds, one run with the change and one without, "
-                "and look at the difference in each pair.",
-                "From the differences an **interval** is computed. With 95 % confidence the true mean difference lies in it. If the whole interval is "
-                "above 0, the change helps. If 0 is inside, it **cannot be told** from these runs. That is an answer, too.",
+                "So one run better than another may be luck. The way out: train **pairs** with several seeds, one run with the change and one "
+                "without, and look at the difference in each pair.",
+                "From the differences an **interval** is computed. With 95 % confidence the true mean difference lies in it. If the whole "
+                "interval is above 0, the change helps. If 0 is inside, it **cannot be told** from these runs. That is an answer, too.",
             ),
             first="One pair: the digit alone with few labels, and the same with slant and ink beside it.",
             control="Seeds",
@@ -44,8 +44,8 @@ class SeveralSeeds(Lesson):
             question="Over all pairs: do slant and ink help the digit?",
             answers={"helps": "They help", "hurts": "They hurt", "open": "It cannot be told from these runs"},
             said={
-                key: "Over {pairs:.0f} pairs the mean difference is {mean:+.1f} points of accuracy, with a 95 % interval from {low:+.1f} to {high:+.1f}. "
-                "The first pair alone said {first:+.1f}." + end
+                key: "Over {pairs:.0f} pairs the mean difference is {mean:+.1f} points of accuracy, with a 95 % interval from {low:+.1f} to "
+                "{high:+.1f}. The first pair alone said {first:+.1f}." + end
                 for key, end in {
                     "helps": " The whole interval is above 0.",
                     "hurts": " The whole interval is below 0.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mtl_core.config import RunConfig
@@ -20,15 +21,15 @@ class SharingDepth(Lesson):
     usual: ClassVar[str] = "two"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
     seconds: ClassVar[tuple[float, float]] = (7, 7)
-    texts = {
+    texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="How much is shared",
             aim="You can say what hard sharing is, and that how much is shared is a dial and not a switch.",
             words=(
                 "A network works in **layers**: each takes the numbers of the layer before and passes on new ones. The first layers see strokes and "
                 "edges. The last ones see what the task needs.",
-                "**Hard sharing** is the plainest form of multi-task learning: all layers are shared, and each task has only a small head of its own. "
-                "That is cheap, because one network serves all tasks.",
+                "**Hard sharing** is the plainest form of multi-task learning: all layers are shared, and each task has only a small head of its "
+                "own. That is cheap, because one network serves all tasks.",
                 "But the tasks need not share everything. They can share the first layers and **branch off** before the last. With no layer shared, "
                 "each task has a network of its own.",
             ),
@@ -44,13 +45,14 @@ class SharingDepth(Lesson):
             },
             question="How many of the three tasks became clearly better with your last setting than with both layers shared?",
             answers={"none": "None", "one": "One", "two": "Two", "all": "All three"},
-            said={
-                key: "{count:.0f} of 3. Digit: accuracy {digit_before:.1%} before, {digit_after:.1%} after. Slant: error {slant_before:.2f} and "
-                "{slant_after:.2f} degrees. Ink: error {ink_before:.4f} and {ink_after:.4f}. Clearly means 2 points of accuracy, or a tenth of the error."
-                for key in ("none", "one", "two", "all")
-            },
-            why="The narrow last layer is where the tasks collide. A copy for each task ends that and costs few further numbers, because the large first "
-            "layer is still shared.",
+            said=dict.fromkeys(
+                ("none", "one", "two", "all"),
+                "{count:.0f} of 3. Digit: accuracy {digit_before:.1%} before, {digit_after:.1%} after. Slant: error {slant_before:.2f} and "
+                "{slant_after:.2f} degrees. Ink: error {ink_before:.4f} and {ink_after:.4f}. Clearly means 2 points of accuracy, or a tenth of "
+                "the error.",
+            ),
+            why="The narrow last layer is where the tasks collide. A copy for each task ends that and costs few further numbers, because the "
+            "large first layer is still shared.",
             panel="The tab “Network” on the run's page draws who reads which layer.",
         )
     }

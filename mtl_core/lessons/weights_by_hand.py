@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mtl_core.config import RunConfig
@@ -20,17 +21,17 @@ class WeightsByHand(Lesson):
     usual: ClassVar[str] = "slant"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
     seconds: ClassVar[tuple[float, float]] = (5, 5)
-    texts = {
+    texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Loss weights by hand",
             aim="You can say what a loss weight does, and why there is often no best one.",
             words=(
                 "The losses of the tasks are added. A **loss weight** is a factor on one of them. It says how much this task counts while the shared "
                 "network is trained.",
-                "Turn it up, and the shared network serves this task more. Something else then gets less. On a narrow network that is a trade: better "
-                "here, worse there.",
-                "Settings of which none is better in every task form the **Pareto front**. Along the front you choose who pays. Only settings that are "
-                "worse in every task are simply bad.",
+                "Turn it up, and the shared network serves this task more. Something else then gets less. On a narrow network that is a trade: "
+                "better here, worse there.",
+                "Settings of which none is better in every task form the **Pareto front**. Along the front you choose who pays. Only settings "
+                "that are worse in every task are simply bad.",
             ),
             first="Digit and slant share a narrow network. Both losses have the weight 1.",
             control="Loss weight of the slant",
@@ -46,11 +47,11 @@ class WeightsByHand(Lesson):
                 "none": "None got better, and at least one worse",
                 "same": "Neither changed clearly",
             },
-            said={
-                key: "The slant's error went from {error_before:.2f} to {error_after:.2f} degrees, the digit's accuracy from {digit_before:.1%} to "
-                "{digit_after:.1%}. Less than a tenth of the error, or 2 points of accuracy, counts as no change."
-                for key in ("slant", "digit", "both", "none", "same")
-            },
+            said=dict.fromkeys(
+                ("slant", "digit", "both", "none", "same"),
+                "The slant's error went from {error_before:.2f} to {error_after:.2f} degrees, the digit's accuracy from {digit_before:.1%} to "
+                "{digit_after:.1%}. Less than a tenth of the error, or 2 points of accuracy, counts as no change.",
+            ),
             why="The shared network has only six numbers to offer. A larger weight lets the slant decide more of them.",
             panel="On the page of a run that trains, sliders change the weights while it learns.",
         )

@@ -72,14 +72,9 @@ def lesson_numbers(store: RunStore, text: LessonText, lines: Sequence[Line]) -> 
     """Draw a table: the last value of every scalar, and how many numbers the network has."""
     rows = []
     for line in lines:
-        frame = scalars_feed(store, line.run.id)["frame"]
         if not line.run.info:
             continue
-        cells = []
-        for scalar in text.charts:
-            values = frame.loc[frame["key"] == scalar, "value"]
-            last = float(values.iloc[-1]) if len(values) else math.nan
-            cells.append(f"{last:.1%}" if scalar.endswith(SHARES) and math.isfinite(last) else words.measured(last))
+        cells = [last_value(store, line.run, scalar) for scalar in text.charts]
         parameters = line.run.info.get("parameters", {})
         size = parameters.get("shared", 0) + sum(parameters.get("tasks", {}).values())
         rows.append([words.plain(line.name), *cells, f"{size:,}" if size else "–"])
@@ -87,3 +82,11 @@ def lesson_numbers(store: RunStore, text: LessonText, lines: Sequence[Line]) -> 
         heads = ["run", *(words.plain(title.partition(" · ")[0]) for title in text.charts.values()), "numbers in the network"]
         table = [heads, ["---"] * len(heads), *rows]
         st.markdown("\n".join(f"| {' | '.join(row)} |" for row in table))
+
+
+def last_value(store: RunStore, run: Any, scalar: str) -> str:
+    """The last value of a scalar, in words; a dash where there is none."""
+    frame = scalars_feed(store, run.id)["frame"]
+    values = frame.loc[frame["key"] == scalar, "value"]
+    last = float(values.iloc[-1]) if len(values) else math.nan
+    return f"{last:.1%}" if scalar.endswith(SHARES) and math.isfinite(last) else words.measured(last)

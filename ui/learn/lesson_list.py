@@ -8,6 +8,7 @@ from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson import Lesson
 from mtl_core.lessons.lesson_runs import Learner, learner_of, runs_tagged, second_value, trainings
 from ui.shell import words
+from ui.shell.error_boundary import errors_as_text
 from ui.shell.state import run_store
 
 IN_A_ROW = 3
@@ -24,7 +25,8 @@ def lesson_list(learner_id: str) -> None:
     names = list(LESSONS)
     for start in range(0, len(names), IN_A_ROW):
         for place, name in zip(st.columns(IN_A_ROW), names[start : start + IN_A_ROW], strict=False):
-            with place.container(border=True, height="stretch", key=f"lesson_card_{name}", gap="small"):
+            card = place.container(border=True, height="stretch", key=f"lesson_card_{name}", gap="small")
+            with card, errors_as_text():  # a lesson of another package may be broken
                 _card(name, names.index(name) + 1, learner, runs)
 
 
@@ -34,7 +36,7 @@ def _card(name: str, number: int, learner: Learner, runs: list) -> None:
     st.page_link("pages/learn.py", label=f"**{number}. {text.title}**", query_params={"lesson": name})
     st.markdown(text.aim)
     seconds = sum(lesson.seconds)
-    st.caption(f"{progress_of(name, lesson, learner, runs)} · trains {words.about(seconds)} in all (estimate)")
+    st.caption(f"{progress_of(name, lesson, learner, runs)} · trains about {words.duration(seconds)} in all")
 
 
 def progress_of(name: str, lesson: Lesson, learner: Learner, runs: list) -> str:

@@ -64,7 +64,7 @@ def remark(lesson: Lesson, came_out: Outcome, as_proposed: bool) -> str:
         return f"**Why?** {text.why}"
     if as_proposed:
         return (
-            f"**It came out otherwise here than usual.** When this lesson was made, “{text.answers[lesson.usual]}” came out with {seen} of {of} seeds. "
-            "One run with one seed proves little; the last lesson is about that."
+            f"**It came out otherwise here than usual.** When this lesson was made, “{text.answers[lesson.usual]}” came out with {seen} of {of} "
+            "seeds. One run with one seed proves little; the last lesson is about that."
         )
     return "**This is another setting than the proposed one.** Try the proposed one too, and compare."

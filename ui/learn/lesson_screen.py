@@ -104,9 +104,7 @@ def _heading(address: LessonAddress, lesson: Lesson) -> None:
         else:
             st.badge(address.class_id, color="violet", icon=":material/groups:")
             if "links" not in address.hidden:
-                st.page_link(
-                    "pages/learn.py", label="Board of the class", icon=":material/leaderboard:", query_params=address.query(board=True)
-                )
+                st.page_link("pages/learn.py", label="Board of the class", icon=":material/leaderboard:", query_params=address.query(board=True))
     st.title(lesson.text().title, anchor=False)
     st.markdown(f":gray[Aim:] {lesson.text().aim}")
 
@@ -153,13 +151,14 @@ def _control(address: LessonAddress, lesson: Lesson, found: Trainings) -> Any:
         chosen = st.select_slider(label, list(control.values), start, key=key)
     else:
         offered = [value for value in control.values if value != control.first]
+        if len(offered) == 1:
+            st.markdown(f"{label}: **{value_in_words(lesson, start)}**")
+            return start
         chosen = st.radio(label, offered, offered.index(start), format_func=lambda value: value_in_words(lesson, value), key=key)
     return start if chosen is None else chosen
 
 
-def _training(
-    address: LessonAddress, lesson: Lesson, learner_id: str, value: Any, found: Trainings, label: str, ready: bool = True
-) -> None:
+def _training(address: LessonAddress, lesson: Lesson, learner_id: str, value: Any, found: Trainings, label: str, ready: bool = True) -> None:
     """Draw the button that trains with a value, and how its runs stand."""
     runs = found.get(value, ())
     again = any(str(run.status) in FAILED for run in runs)
@@ -172,7 +171,6 @@ def _training(
             st.warning(f"The run was {run.status}.{why}", icon=":material/error:")
     named = not address.class_id or bool(learner_of(run_store(), learner_id).name)
     is_change = value != lesson.control.first or label == "Train"
-    count = sum(run.id is not None for each in found.values() for run in each) + len(runs) * again
     seconds = lesson.seconds[0 if label == "Train" else 1]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
