@@ -36,7 +36,9 @@ def main() -> None:
         lesson_list(learner)
     with in_class:
         class_form()
-    if not torch_is_ready():
+    with plane:
+        ready = torch_is_ready()
+    if not ready:
         return
     from ui.learn.gradient_plotter import draw_plotter
     from ui.learn.plane_section import draw_plane

@@ -20,7 +20,7 @@ class ConflictingGradients(Lesson):
 
     control: ClassVar[Control] = Control(("fixed", "pcgrad"), first="fixed", proposed="pcgrad")
     usual: ClassVar[str] = "less"
-    seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
+    seeds_seen: ClassVar[tuple[int, int]] = (3, 5)
     seconds: ClassVar[tuple[float, float]] = (7, 8)
     texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -191,9 +191,9 @@ def trainings(name: str, lesson: Lesson, runs: Iterable[Run], class_id: str = ""
     return dict(sorted(complete.items(), key=lambda each: max(run.id for run in each[1])))
 
 
-def second_value(lesson: Lesson, found: dict[Any, tuple[Run, ...]]) -> Any | None:
+def second_value(lesson: Lesson, found: Mapping[Any, Sequence[Run]]) -> Any | None:
     """The value that was trained last, beside that of the first run; None where there is none."""
-    return next((value for value in reversed(found) if value != lesson.control.first), None)
+    return next((value for value in reversed(list(found)) if value != lesson.control.first), None)
 
 
 def have_finished(*groups: Sequence[Run]) -> bool:

@@ -45,7 +45,7 @@ class SeveralSeeds(Lesson):
             answers={"helps": "They help", "hurts": "They hurt", "open": "It cannot be told from these runs"},
             said={
                 key: "Over {pairs:.0f} pairs the mean difference is {mean:+.1f} points of accuracy, with a 95 % interval from {low:+.1f} to "
-                "{high:+.1f}. The first pair alone said {first:+.1f}." + end
+                f"{{high:+.1f}}.{end} The first pair alone said {{first:+.1f}}."
                 for key, end in {
                     "helps": " The whole interval is above 0.",
                     "hurts": " The whole interval is below 0.",

@@ -18,8 +18,8 @@ class SharingDepth(Lesson):
     """Three tasks on a network of two layers. Changed: how many of its layers are shared."""
 
     control: ClassVar[Control] = Control((2, 1, 0), first=2, proposed=1)
-    usual: ClassVar[str] = "two"
-    seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
+    usual: ClassVar[str] = "all"
+    seeds_seen: ClassVar[tuple[int, int]] = (3, 5)
     seconds: ClassVar[tuple[float, float]] = (7, 7)
     texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(

@@ -72,7 +72,7 @@ def _table(address: LessonAddress, lesson: Lesson, entries: Sequence[Entry]) -> 
     seen = [run for entry in entries for runs in entry.trainings.values() for run in runs]
     waits = seconds_until_start(active, queued, expected_seconds([*active, *queued], {address.lesson: lesson}, seen))
     waiting = [run for run in seen if run.id in waits]
-    st.caption(f"{len(entries)} learners · {len(seen)} runs · {len(waiting)} waiting. One run trains at a time; waiting times are estimates.")
+    st.caption(f"Learners: {len(entries)} · runs: {len(seen)} · waiting: {len(waiting)}. One run trains at a time; waiting times are estimates.")
     for entry in entries:
         with st.container(border=True, gap="small"):
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -116,7 +116,7 @@ def _stop(run_ids: Sequence[str]) -> None:
 
 def _answered(name: str, lesson: Lesson, entry: Entry) -> str:
     """Whether a learner has answered the question about the present runs, and rightly."""
-    last = second_value(lesson, dict(entry.trainings))
+    last = second_value(lesson, entry.trainings)
     first, second = entry.trainings.get(lesson.control.first, ()), () if last is None else entry.trainings[last]
     given = entry.learner.answers.get(name)
     if not given or not have_finished(first, second) or list(given.runs) != [run.id for run in (*first, *second)]:

@@ -28,7 +28,8 @@ def class_form() -> None:
             "Seed", 0, LARGEST_SEED, 0, key="class.seed", help="All runs of the class begin with the same random numbers and see the same batches."
         )
         hidden = st.multiselect("What the lesson's page leaves out", list(HIDEABLE), format_func=text_of(HIDEABLE), key="class.hidden")
-        typed = st.text_input("Code of a class", st.session_state.setdefault(_HELD, new_class()), key="class.code", max_chars=14)
+        code: str = st.session_state.setdefault(_HELD, new_class())
+        typed = st.text_input("Code of a class", code, key="class.code", max_chars=14) or ""
         if not CLASS.fullmatch(typed):
             st.error("The code of a class looks like class-1a2b3c4d. Copy it from a link of the class.")
             return
@@ -43,8 +44,8 @@ def class_form() -> None:
         st.page_link("pages/learn.py", label="Open the board", icon=":material/leaderboard:", query_params=address.query(board=True))
         if "localhost" in base or "127.0.0.1" in base:
             st.caption(
-                "These links work on this computer only. Start the server with `--server.address 0.0.0.0` and open it under the computer's name; "
-                "then they work in the whole network. Everybody who can open it can train, stop and delete runs."
+                "These links work on this computer only. “Behind a proxy, for several people” in `docs/deploy.md` says how to share it. Everybody who can "
+                "open it can train, stop and delete runs."
             )
 
 

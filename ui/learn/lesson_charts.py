@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def lesson_charts(store: RunStore, text: LessonText, lines: Sequence[Line], key:
     feeds = {line.run.id: scalars_feed(store, line.run.id)["frame"] for line in lines}
     for scalar, title in text.charts.items():
         st.markdown(f"**{title}**" if large else f":small[**{title}**]")
-        curves = [one_curve(feeds[line.run.id], scalar, line.name, line.colour, "epoch", line.dash) for line in lines]
+        curves = [one_curve(feeds[line.run.id], scalar, html.escape(line.name), line.colour, "epoch", line.dash) for line in lines]
         curves = [curve for curve in curves if len(curve.x)]
         figure = curve_figure(
             curves,
@@ -64,7 +65,8 @@ def lesson_charts(store: RunStore, text: LessonText, lines: Sequence[Line], key:
             height=LARGE if large else USUAL,
         )
         if large:
-            figure.update_layout(font={"size": LARGE_FONT})
+            size = {"size": LARGE_FONT}
+            figure.update_layout(legend={"font": size}, margin={"t": 44}, xaxis={"tickfont": size, "title": {"font": size}}, yaxis={"tickfont": size})
         plot(prepared(figure, f"{title}, of {len(curves)} runs"), key=f"lesson.{key}.{scalar}")
 
 

@@ -15,7 +15,7 @@ from ui.shell.state import run_store
 
 def question(address: LessonAddress, lesson: Lesson, learner_id: str, found: Mapping[Any, Sequence[Any]]) -> None:
     """Draw the question, and once it is answered, what came out. It can be answered when both trainings have finished."""
-    text, last = lesson.text(), second_value(lesson, dict(found))
+    text, last = lesson.text(), second_value(lesson, found)
     first, second = found.get(lesson.control.first, ()), () if last is None else found[last]
     if not have_finished(first, second):
         st.caption("The question comes when both trainings have finished.")

@@ -141,7 +141,7 @@ def _take_name(learner_id: str, key: str) -> None:
 def _control(address: LessonAddress, lesson: Lesson, found: Trainings) -> Any:
     """Draw the one thing to change. Returns the chosen value."""
     text, control = lesson.text(), lesson.control
-    last = second_value(lesson, dict(found))
+    last = second_value(lesson, found)
     start = control.proposed if last is None else last
     if "change" in address.hidden:
         st.markdown(f"{text.control}: **{value_in_words(lesson, control.proposed)}**")
@@ -243,7 +243,7 @@ def _links(address: LessonAddress, lesson: Lesson, found: Trainings) -> None:
         return
     st.caption(lesson.text().panel)
     first = found.get(lesson.control.first)
-    last = second_value(lesson, dict(found))
+    last = second_value(lesson, found)
     for title, runs in (("first", first), ("last", None if last is None else found[last])):
         if runs and runs[0].info:
             st.page_link("pages/run.py", label=f"Open the page of the {title} run", icon=":material/monitoring:", query_params={"run": runs[0].id})
