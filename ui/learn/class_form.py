@@ -44,8 +44,8 @@ def class_form() -> None:
         st.page_link("pages/learn.py", label="Open the board", icon=":material/leaderboard:", query_params=address.query(board=True))
         if "localhost" in base or "127.0.0.1" in base:
             st.caption(
-                "These links work on this computer only. “Behind a proxy, for several people” in `docs/deploy.md` says how to share it. Everybody who can "
-                "open it can train, stop and delete runs."
+                "These links work on this computer only. “Behind a proxy, for several people” in `docs/deploy.md` says how to share the server. "
+                "Everybody who can open it can train, stop and delete runs."
             )
 
 
