@@ -18,6 +18,8 @@ from ui.shell.words import plain
 
 def main() -> None:
     address = read_address(st.query_params)
+    # After a link from this page to itself the browser shows the new address only when it is told so, and would come back with the old one.
+    st.query_params.from_dict(address.query())
     learner = learner_id()
     if address.large:
         enlarge()
