@@ -3,6 +3,7 @@
 import streamlit as st
 
 from mtl_core.lessons import LESSONS
+from ui.learn.article_tour import article_tour
 from ui.learn.board_screen import show_board
 from ui.learn.class_form import class_form
 from ui.learn.learner_identity import learner_id
@@ -33,11 +34,13 @@ def main() -> None:
     st.title("Learn", anchor=False)
     if address.lesson:
         st.error(f"There is no lesson '{plain(address.lesson[:60])}'. Choose one below.", icon=":material/search_off:")
-    lessons, plane, by_hand, in_class = st.tabs(["Lessons", "The plane", "Gradients by hand", "For a class"])
+    lessons, plane, by_hand, in_class, article = st.tabs(["Lessons", "The plane", "Gradients by hand", "For a class", "The article"])
     with lessons:
         lesson_list(learner)
     with in_class:
         class_form()
+    with article:
+        article_tour()
     with plane:
         ready = torch_is_ready()
     if not ready:

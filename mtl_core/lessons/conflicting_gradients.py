@@ -21,7 +21,7 @@ class ConflictingGradients(Lesson):
     control: ClassVar[Control] = Control(("fixed", "pcgrad"), first="fixed", proposed="pcgrad")
     usual: ClassVar[str] = "less"
     seeds_seen: ClassVar[tuple[int, int]] = (3, 5)
-    seconds: ClassVar[tuple[float, float]] = (7, 8)
+    seconds: ClassVar[tuple[float, float]] = (2, 3)
     texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Gradients that conflict",

@@ -27,7 +27,7 @@ class FightingTasks(Lesson):
     control: ClassVar[Control] = Control(tuple(ALONE), first="together", proposed="alone")
     usual: ClassVar[str] = "less"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
-    seconds: ClassVar[tuple[float, float]] = (7, 4)
+    seconds: ClassVar[tuple[float, float]] = (3, 2)
     texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Tasks that fight",

@@ -20,7 +20,7 @@ class HelpingTasks(Lesson):
     control: ClassVar[Control] = Control(tuple(TOGETHER), first="alone", proposed="helped")
     usual: ClassVar[str] = "more"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
-    seconds: ClassVar[tuple[float, float]] = (5, 8)
+    seconds: ClassVar[tuple[float, float]] = (2, 5)
     texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="A task that helps another",

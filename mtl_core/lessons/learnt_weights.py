@@ -21,7 +21,7 @@ class LearntWeights(Lesson):
     control: ClassVar[Control] = Control(("fixed", "uncertainty", "dwa"), first="fixed", proposed="uncertainty")
     usual: ClassVar[str] = "ink"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
-    seconds: ClassVar[tuple[float, float]] = (7, 7)
+    seconds: ClassVar[tuple[float, float]] = (3, 3)
     texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Loss weights that set themselves",

@@ -115,7 +115,7 @@ class Lesson(ABC):
         texts: language code -> the lesson's words. English has to be there; another language stands in the same file.
         control: the one thing to change.
         usual: outcome that the runs of several seeds gave with the proposed value. ``seeds_seen``: in how many of how many seeds.
-        seconds: seconds that the first and the second training took, measured as ``benchmarks/README.md`` says.
+        seconds: of one CPU core, for the first and the second training, measured as ``benchmarks/README.md`` says.
         title: the English title, for lists of parts.
     """
 

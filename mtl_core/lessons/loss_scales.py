@@ -21,7 +21,7 @@ class LossScales(Lesson):
     control: ClassVar[Control] = Control((0.01, 0.1, 1, 10, 100), first=1, proposed=100)
     usual: ClassVar[str] = "most"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
-    seconds: ClassVar[tuple[float, float]] = (5, 5)
+    seconds: ClassVar[tuple[float, float]] = (3, 3)
     texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Losses of different size",

@@ -18,7 +18,7 @@ class MissingLabels(Lesson):
     control: ClassVar[Control] = Control((1.0, 0.3, 0.1, 0.03), first=1.0, proposed=0.03)
     usual: ClassVar[str] = "digit"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
-    seconds: ClassVar[tuple[float, float]] = (4, 4)
+    seconds: ClassVar[tuple[float, float]] = (3, 3)
     texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Missing labels",

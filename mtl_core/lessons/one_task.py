@@ -18,7 +18,7 @@ class OneTask(Lesson):
     control: ClassVar[Control] = Control((2, 5, 20, 60), first=2, proposed=20)
     usual: ClassVar[str] = "more"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
-    seconds: ClassVar[tuple[float, float]] = (1, 3)
+    seconds: ClassVar[tuple[float, float]] = (1, 2)
     texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="One network for one task",

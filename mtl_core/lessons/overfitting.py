@@ -18,7 +18,7 @@ class Overfitting(Lesson):
     control: ClassVar[Control] = Control((0.05, 0.1, 0.3, 1.0), first=0.05, proposed=1.0)
     usual: ClassVar[str] = "less"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
-    seconds: ClassVar[tuple[float, float]] = (5, 6)
+    seconds: ClassVar[tuple[float, float]] = (5, 5)
     texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Overfitting and the gap",

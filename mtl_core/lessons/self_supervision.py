@@ -18,8 +18,8 @@ class SelfSupervision(Lesson):
 
     control: ClassVar[Control] = Control(tuple(HELPERS), first="alone", proposed="rotation")
     usual: ClassVar[str] = "more"
-    seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
-    seconds: ClassVar[tuple[float, float]] = (5, 14)
+    seeds_seen: ClassVar[tuple[int, int]] = (3, 5)
+    seconds: ClassVar[tuple[float, float]] = (2, 3)
     texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Tasks without labels",

@@ -22,7 +22,7 @@ class SeveralSeeds(Lesson):
     control: ClassVar[Control] = Control((1, 3, 5), first=1, proposed=5)
     usual: ClassVar[str] = "open"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
-    seconds: ClassVar[tuple[float, float]] = (4, 16)
+    seconds: ClassVar[tuple[float, float]] = (3, 10)
     texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Does it help? Ask more than once",

@@ -20,7 +20,7 @@ class SharingDepth(Lesson):
     control: ClassVar[Control] = Control((2, 1, 0), first=2, proposed=1)
     usual: ClassVar[str] = "all"
     seeds_seen: ClassVar[tuple[int, int]] = (3, 5)
-    seconds: ClassVar[tuple[float, float]] = (7, 7)
+    seconds: ClassVar[tuple[float, float]] = (2, 2)
     texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="How much is shared",

@@ -20,7 +20,7 @@ class WeightsByHand(Lesson):
     control: ClassVar[Control] = Control((0.03, 0.1, 0.3, 1, 3, 10, 30), first=1, proposed=10)
     usual: ClassVar[str] = "slant"
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
-    seconds: ClassVar[tuple[float, float]] = (5, 5)
+    seconds: ClassVar[tuple[float, float]] = (3, 3)
     texts: ClassVar[Mapping[str, LessonText]] = {
         "en": LessonText(
             title="Loss weights by hand",

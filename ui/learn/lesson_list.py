@@ -36,7 +36,7 @@ def _card(name: str, number: int, learner: Learner, runs: list) -> None:
     st.page_link("pages/learn.py", label=f"**{number}. {text.title}**", query_params={"lesson": name})
     st.markdown(text.aim)
     seconds = sum(lesson.seconds)
-    st.caption(f"{progress_of(name, lesson, learner, runs)} · trains about {words.duration(seconds)} in all")
+    st.caption(f"{progress_of(name, lesson, learner, runs)} · about {words.duration(seconds)} of one CPU core")
 
 
 def progress_of(name: str, lesson: Lesson, learner: Learner, runs: list) -> str:

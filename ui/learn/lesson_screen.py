@@ -184,7 +184,7 @@ def _training(address: LessonAddress, lesson: Lesson, learner_id: str, value: An
         )
         several = len(lesson.configs(value))
         how_many = f"{several} runs, " if several > 1 else ""
-        st.caption(f"{how_many}about {words.duration(seconds)} on two CPU cores")
+        st.caption(f"{how_many}about {words.duration(seconds)} of one CPU core")
     if not ready:
         st.caption("Train step by step: first the network above.")
     elif not is_change:
