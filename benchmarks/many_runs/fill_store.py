@@ -2,8 +2,8 @@
 
     python -m benchmarks.many_runs.fill_store HOME [--runs 1000] [--full 20]
 
-A full run has 8 epochs of 93 steps and 4 tasks. A short run has 2 epochs of 3 steps. Values are random numbers with a seed. The folders hold config.yaml
-and log.txt, no checkpoints and no probe predictions.
+A full run has 8 epochs of 93 steps and 4 tasks. A short run has 2 epochs of 3 steps. Values are random numbers with a seed. The folders hold
+config.yaml and log.txt, no checkpoints and no probe predictions.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def add_run(store: RunStore, number: int, epochs: int, steps: int) -> str:
         for step in range((epoch - 1) * steps + 1, epoch * steps + 1):
             store.append(run.id, StepScalars(step, step / steps, step_values(chance, step)))
         score = chance.random()
-        scores = {f"{split}/{key}": chance.random() for split in ("train", "val") for key in metric_keys() if split == "val" or not key.endswith("/loss")}
+        scores = {
+            f"{split}/{key}": chance.random() for split in ("train", "val") for key in metric_keys() if split == "val" or not key.endswith("/loss")
+        }
         store.append(run.id, EpochMetrics(epoch * steps, epoch, scores | {"selection/score": score}))
         store.append(run.id, CheckpointSaved(epoch * steps, epoch, f"checkpoints/epoch_{epoch:04d}", score > best))
         best = max(best, score)

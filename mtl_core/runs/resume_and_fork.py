@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, update
 
 from mtl_core.atomic_files import write_text
 from mtl_core.config import RunConfig
@@ -21,8 +21,9 @@ from mtl_core.errors import ConfigError, NotPossibleError, Problem, StoreError
 from mtl_core.run_names import fork_name
 from mtl_core.runs.claims import forget_requests
 from mtl_core.runs.run_record import Run
-from mtl_core.runs.run_results import forget_results
 from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.result_rows import forget_test_results
+from mtl_core.runs.sql.run_facts import write_facts
 from mtl_core.runs.sql.run_rows import end_of_queue
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
@@ -80,7 +81,6 @@ def _requeue(store: RunStore, run: Run, line: str, held: Mapping[str, Any] | Non
         taken = connection.execute(ended.values(queue_rank=end_of_queue(connection), **again)).rowcount == 1
         if taken:
             forget_requests(connection, run.id)
-            forget_results(connection, run.id)
         if taken and config is not None:
             _lengthen(connection, store, run, config)
     if not taken:
@@ -94,8 +94,8 @@ def _lengthen(connection: Connection, store: RunStore, run: Run, config: RunConf
     total = run.steps_total * config.epochs // run.epochs if run.steps_total else None
     values = {"config": schema.to_json(config.to_dict()), "steps_total": total}
     connection.execute(update(_runs).where(_runs.c.id == run.id).values(**values))
-    of_test = schema.scalars.c.key.startswith("test/")
-    connection.execute(delete(schema.scalars).where(schema.scalars.c.run_id == run.id, of_test))
+    forget_test_results(connection, run.id)
+    write_facts(connection, run.id)
     path = store.folder(run.id) / "config.yaml"
     try:
         write_text(path, config.to_yaml())

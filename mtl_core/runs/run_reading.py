@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import re
 import time
@@ -20,8 +19,9 @@ from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import Alert, LogLine, Run
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.database import Database
+from mtl_core.runs.sql.result_rows import summaries
 from mtl_core.runs.sql.run_rows import is_held, not_found, queue_of, run_of
-from mtl_core.runs.sql.scalar_summary import summarise
+from mtl_core.runs.sql.scalar_points import frame_of
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.terminal_text import visible
 
@@ -92,20 +92,22 @@ class RunReading:
 
         A replaced value (a resumed run repeats steps) appears again with a higher row; the later row is valid.
         """
-        import pandas
-
-        table = schema.scalars
-        columns = (table.c.row, table.c.step, table.c.epoch, table.c.key, table.c.value, table.c.wall_time)
         with self.database.read() as connection:
-            rows = connection.execute(select(*columns).where(table.c.run_id == run_id, table.c.row > after).order_by(table.c.row)).all()
-        frame = pandas.DataFrame([tuple(row) for row in rows], columns=[column.name for column in columns])  # pandas is slow with Rows
-        return frame.astype({"row": "int64", "step": "int64", "epoch": "float64", "value": "float64", "wall_time": "float64"})
+            return frame_of(connection, run_id, after)
 
     def summary(self, run_id: str) -> dict[str, dict[str, Any]]:
-        """Best and last value of every scalar key; see ``mtl_core.runs.sql.scalar_summary``."""
+        """``{key: {"best", "last", "chosen", "best_epoch", "higher_is_better", "title", "unit"}}`` of every scalar, sorted by key.
+
+        NaN and infinite values are never best; a last value that is not finite is None. ``chosen``: with the checkpoint that is the best on val over
+        all tasks; None for keys of other splits than val and test. If no direction is known, ``best``, ``best_epoch`` and ``higher_is_better``
+        are None.
+        """
+        return self.summaries([run_id])[run_id]
+
+    def summaries(self, run_ids: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
+        """``summary`` of several runs, by id."""
         with self.database.read() as connection:
-            info = connection.execute(select(_runs.c.info).where(_runs.c.id == run_id)).scalar()
-            return summarise(connection, run_id, json.loads(info or "{}"))
+            return summaries(connection, run_ids)
 
     def log(self, run_id: str) -> list[LogLine]:
         """The run's log, oldest first."""
