@@ -249,4 +249,4 @@ def past_of(store: RunStore, run: Run) -> pandas.DataFrame:
 
 def children(store: RunStore, run_id: str) -> list[Run]:
     """Runs forked from this one, oldest first."""
-    return [run for run in reversed(store.runs()) if run.parent == run_id]
+    return store.children(run_id)[::-1]

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,10 @@ from mtl_core.runs.alerts.run_alerts import ALERT
 from mtl_core.runs.process_identity import Owner
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import Alert, LogLine, Run
-from mtl_core.runs.sql import schema
+from mtl_core.runs.sql import run_listing, schema
 from mtl_core.runs.sql.database import Database
 from mtl_core.runs.sql.result_rows import summaries
+from mtl_core.runs.sql.run_listing import ListedFacts, RunQuery
 from mtl_core.runs.sql.run_rows import is_held, not_found, queue_of, run_of
 from mtl_core.runs.sql.scalar_points import frame_of
 from mtl_core.runs.status import ACTIVE, RunStatus
@@ -76,8 +77,69 @@ class RunReading:
         return self._select(_runs.c.id.in_(run_ids))
 
     def runs(self) -> list[Run]:
-        """Every run, newest first. A run whose config this version cannot read is skipped, with a warning in the program's log."""
+        """Every run, newest first. A run whose config this version cannot read is skipped, with a warning in the program's log.
+
+        With ten thousand runs this takes seconds: pages ask for a part of them, by ``listed``, or for ``facts``.
+        """
         return self._select()
+
+    def listed(self, query: RunQuery, offset: int = 0, limit: int | None = None) -> list[Run]:
+        """The runs that a query asks for, in its order, from ``offset`` on."""
+        self.active()  # runs whose process is gone are found by their state, too
+        with self.database.read() as connection:
+            numbers = run_listing.numbers_of(connection, query, offset, limit)
+        found = {run.id: run for run in self._select(_runs.c.number.in_(numbers))}
+        with self.database.read() as connection:
+            ids = dict(connection.execute(select(_runs.c.number, _runs.c.id).where(_runs.c.number.in_(numbers))).tuples().all())
+        return [found[ids[number]] for number in numbers if ids.get(number) in found]
+
+    def count(self, query: RunQuery | None = None) -> int:
+        """How many runs match; without a query, how many there are, archived ones and ones that cannot be read too."""
+        with self.database.read() as connection:
+            if query is None:
+                return connection.execute(select(func.count()).select_from(_runs)).scalar_one()
+            return run_listing.count_of(connection, query)
+
+    def facts(self) -> list[ListedFacts]:
+        """What lists and links need to know about every run, newest first. It reads narrow rows and no config."""
+        with self.database.read() as connection:
+            return run_listing.facts_of(connection)
+
+    def choices(self) -> tuple[list[str], list[str]]:
+        """The states and the data sets that occur among the runs."""
+        with self.database.read() as connection:
+            return run_listing.choices_of(connection)
+
+    def newest(self) -> str | None:
+        """Id of the newest run, one that is not archived if there is any; None without runs."""
+        with self.database.read() as connection:
+            return connection.execute(select(_runs.c.id).order_by(_runs.c.archived, _runs.c.number.desc()).limit(1)).scalar()
+
+    def ids_beginning_with(self, text: str) -> list[str]:
+        """Ids of the runs whose id begins with this text, newest first."""
+        with self.database.read() as connection:
+            wanted = select(_runs.c.id).where(_runs.c.id.startswith(text, autoescape=True)).order_by(_runs.c.number.desc())
+            return [run_id for run_id in connection.execute(wanted).scalars() if run_id.startswith(text)]  # LIKE does not tell a from A
+
+    def last_ended(self) -> Run | None:
+        """The run that ended last and is not archived."""
+        with self.database.read() as connection:
+            found = run_listing.last_ended(connection)
+        return self.find(found) if found else None
+
+    def of_fingerprints(self, fingerprints: Collection[str]) -> list[Run]:
+        """The runs whose config has one of these fingerprints, newest first."""
+        facts = schema.run_facts
+        return self._select(_runs.c.number.in_(select(facts.c.run).where(facts.c.fingerprint.in_(fingerprints))))
+
+    def on_data(self, data: str, *conditions: Any) -> list[Run]:
+        """The runs on a data set, newest first. ``conditions``: on columns of ``schema.runs``."""
+        facts = schema.run_facts
+        return self._select(_runs.c.number.in_(select(facts.c.run).where(facts.c.data == data)), *conditions)
+
+    def children(self, run_id: str) -> list[Run]:
+        """Runs forked from this one, newest first."""
+        return self._select(_runs.c.parent_id == run_id)
 
     def active(self) -> list[Run]:
         """Runs that a live process holds, newest first."""

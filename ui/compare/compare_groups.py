@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,14 +32,14 @@ class Group:
     dash: str
 
 
-def groups_of(chosen: list[Any], every: list[Any], by_seed: bool) -> list[Group]:
+def groups_of(chosen: list[Any], every: Sequence[str], by_seed: bool) -> list[Group]:
     """The groups of the selected runs, in their order.
 
     Args:
-        every: all runs of the store, newest first; a run's colour follows from its age.
+        every: ids of all runs of the store, newest first; a run's colour follows from its age.
         by_seed: whether runs that differ only in their seed are joined.
     """
-    styles = run_styles([run.id for run in reversed(every)])
+    styles = run_styles(list(dict.fromkeys([*reversed(every), *(run.id for run in chosen)])))
     parts = grouped(chosen, [settings_key(run.config) for run in chosen]) if by_seed else [[run] for run in chosen]
     names = [_name(part) for part in parts]
     often = Counter(names)

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.runs.run_reading import RUN_ID
+from mtl_core.runs.store import RunStore
 from ui.shell import words
 from ui.shell.state import ListedRun, hold
 
@@ -20,19 +21,19 @@ def no_runs(what_appears: str) -> None:
     st.page_link("pages/train.py", label="Train the first run", icon=":material/play_arrow:")
 
 
-def asked_run(runs: list[Any]) -> str | None:
+def asked_run(store: RunStore) -> str | None:
     """Id of the run in the address, else of the newest run; None, with an error on screen, where it does not exist."""
     asked = st.query_params.get("run")
-    ids = [run.id for run in runs]
-    newest = next((run.id for run in runs if not run.archived), ids[0])
-    matches = [run_id for run_id in ids if asked and run_id.startswith(asked)]
-    known = newest if not asked else (matches[0] if len(matches) == 1 else (asked if asked in ids else None))
+    matches = store.ids_beginning_with(asked) if asked else []
+    known = newest = store.newest()
+    if asked:
+        known = matches[0] if len(matches) == 1 else (asked if asked in matches else None)
     if known is None:
         st.error(
             f"There is no run '{words.plain(asked or '')}' in this store. It may have been deleted, or be in the store of another MTL_HOME.",
             icon=":material/search_off:",
         )
-        st.page_link("pages/run.py", label="Open the newest run", icon=":material/arrow_forward:", query_params={"run": newest})
+        st.page_link("pages/run.py", label="Open the newest run", icon=":material/arrow_forward:", query_params={"run": newest or ""})
         return None
     st.query_params["run"] = known
     return known

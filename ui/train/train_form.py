@@ -14,6 +14,7 @@ from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS, RACED_AT_FIRST
 from mtl_core.balancing.cost import cost_of
 from mtl_core.config import RunConfig
+from mtl_core.config_fingerprint import fingerprint
 from mtl_core.config_sections import AugmentationConfig, BackboneConfig, OptimizerConfig, PartitionConfig, ScheduleConfig
 from mtl_core.data import DATA_SOURCES
 from mtl_core.errors import ConfigError, Problem
@@ -35,11 +36,12 @@ MACHINE = ("device", "precision", "layout", "gradient_clip", "gradient_clip_over
 TRAINED = ("freeze", "freeze_stages", "freeze_epochs", "lr_factor", "layer_decay")  # of the backbone; a fork can change them
 
 
-@st.cache_data(ttl=10, max_entries=32, show_spinner=False)  # it reads all runs
+@st.cache_data(ttl=10, max_entries=32, show_spinner=False)  # it reads all runs of presets
 def _time_of(home: str, name: str) -> str:
     """How long the preset's run takes, as a sentence."""
     presets = state.presets()
-    found = preset_time(presets[name], presets, run_store().runs())
+    alike = run_store().of_fingerprints({fingerprint(preset.config) for preset in presets.values()})
+    found = preset_time(presets[name], presets, alike)
     if found is None:
         return f"Measured training time: {presets[name].measured}. Other machines differ."
     if found.source == "measured":
