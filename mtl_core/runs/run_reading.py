@@ -166,10 +166,10 @@ class RunReading:
         """
         return self.summaries([run_id])[run_id]
 
-    def summaries(self, run_ids: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
-        """``summary`` of several runs, by id."""
+    def summaries(self, run_ids: Sequence[str], keys: Collection[str] | None = None) -> dict[str, dict[str, dict[str, Any]]]:
+        """``summary`` of several runs, by id; only of these keys, if given."""
         with self.database.read() as connection:
-            return summaries(connection, run_ids)
+            return summaries(connection, run_ids, keys)
 
     def log(self, run_id: str) -> list[LogLine]:
         """The run's log, oldest first."""

@@ -180,7 +180,7 @@ def test_a_conversion_says_how_far_it_is(make_old_store, monkeypatch, caplog):
     monkeypatch.setattr(scalar_conversion, "REPORT_SECONDS", 0.0)
     open_store(make_old_store(3))
     said = [record.getMessage() for record in caplog.records if "is converted" in record.getMessage()]
-    assert [text.partition("version 4: ")[2] for text in said] == [f"{share} %. Nothing is lost if this is interrupted." for share in (0, 33, 67)]
+    assert [text.partition("version 4: ")[2] for text in said] == [f"{share} %. Nothing is lost if this is interrupted." for share in (0, 27, 53)]
 
 
 def test_an_old_store_in_which_a_run_trains_is_refused(make_old_store):

@@ -56,7 +56,8 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
     if key not in st.session_state:  # a new table, in which nothing was ticked yet
         st.session_state[OWN_CHOICE] = bool(asked)
     preselected = [ids.index(run_id) for run_id in before]
-    summaries = store.summaries(ids)
+    main = {f"val/{task}/{info['main_metric']}" for run in shown for task, info in (run.info or {}).get("tasks", {}).items()}
+    summaries = store.summaries(ids, main)
     table = pd.DataFrame([_row(run, summaries[run.id], shown) for run in shown])
     with tools:
         columns = _columns(table)

@@ -20,6 +20,8 @@ from mtl_core.runs.sql.schema import SCHEMA_VERSION, meta
 if TYPE_CHECKING:
     from alembic.operations import Operations
 
+SCALARS = 0.8  # of the time of a conversion to version 4
+
 
 def migrate(connection: Connection, found: int, report: Callable[[float], None]) -> None:
     """Migrate a store from version ``found`` to the present one, inside the caller's transaction.
@@ -159,9 +161,9 @@ def _to_4(operations: Operations, report: Callable[[float], None]) -> None:
         Column("search", Text, nullable=False),
     )
     operations.create_index("ix_run_facts_fingerprint", "run_facts", ["fingerprint"])
-    convert_scalars(operations.get_bind(), report)
+    convert_scalars(operations.get_bind(), lambda share: report(SCALARS * share))
     operations.drop_table("scalars")
-    refresh_facts(operations.get_bind(), report)
+    refresh_facts(operations.get_bind(), lambda share: report(SCALARS + (1 - SCALARS) * share))
 
 
 VERSIONS = {2: _to_2, 3: _to_3, 4: _to_4}  # version -> what it changes in the one before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
@@ -41,13 +41,17 @@ def compute_results(connection: Connection, run: int, info: dict[str, Any]) -> N
     write_results(connection, run, stored_summary(connection, run), info)
 
 
-def summaries(connection: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Run id -> ``{key: {"best", "last", "chosen", "best_epoch", "higher_is_better", "title", "unit"}}``, sorted by key."""
+def summaries(connection: Connection, run_ids: Sequence[str], keys: Collection[str] | None = None) -> dict[str, dict[str, dict[str, Any]]]:
+    """Run id -> ``{key: {"best", "last", "chosen", "best_epoch", "higher_is_better", "title", "unit"}}``, sorted by key.
+
+    Args:
+        keys: those that are wanted; None for all.
+    """
     found: dict[str, dict[str, dict[str, Any]]] = {run_id: {} for run_id in run_ids}
     runs = schema.runs
     for ids in portions(found):
         infos = {row.id: json.loads(row.info or "{}") for row in connection.execute(select(runs.c.id, runs.c.info).where(runs.c.id.in_(ids)))}
-        for row in connection.execute(lines_of(ids)):
+        for row in connection.execute(lines_of(ids) if keys is None else lines_of(ids).where(_keys.c.key.in_(keys))):
             higher, title, unit = direction(row.name, infos[row.id])
             values = {"best": row.best, "last": row.last, "chosen": row.chosen, "best_epoch": row.best_epoch}
             found[row.id][row.name] = {**values, "higher_is_better": higher, "title": title, "unit": unit}

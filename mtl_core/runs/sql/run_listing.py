@@ -89,8 +89,8 @@ def facts_of(connection: Connection) -> list[ListedFacts]:
 
 def last_ended(connection: Connection) -> str | None:
     """Id of the run that ended last and is not archived."""
-    ended = [status.value for status in RunStatus if status.is_ended()]
-    wanted = select(_runs.c.id).where(_runs.c.status.in_(ended), _runs.c.archived == 0, _runs.c.finished_at.is_not(None))
+    others = [status.value for status in RunStatus if not status.is_ended()]  # "not in", because SQLite would sort all that are found by their state
+    wanted = select(_runs.c.id).where(_runs.c.status.not_in(others), _runs.c.archived == 0, _runs.c.finished_at.is_not(None))
     return connection.execute(wanted.order_by(_runs.c.finished_at.desc(), _runs.c.number.desc()).limit(1)).scalar()
 
 
