@@ -23,7 +23,7 @@ APP = str(Path(__file__).parents[2] / "app.py")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("home", type=Path)
     home = parser.parse_args().home
     os.environ["MTL_HOME"] = str(home)
@@ -56,7 +56,8 @@ WORDS = iter(["pcgrad", "uncertainty", "cagrad", "fixed", "pcgrad seed", "seed 3
 
 def read_status(store: Any, status_bar: Any) -> None:
     """What the status bar asks the store for on an idle machine."""
-    store.active(), store.queued()
+    store.active()
+    store.queued()
     if hasattr(store, "last_ended"):
         store.last_ended()
     else:  # before version 4 of the store

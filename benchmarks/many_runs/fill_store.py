@@ -29,7 +29,7 @@ CONFLICT_EVERY = 50  # steps
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("home", type=Path)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--full", type=int, default=20, help="how many of them have 744 steps; the others are short")

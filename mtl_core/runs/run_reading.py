@@ -90,7 +90,7 @@ class RunReading:
             numbers = run_listing.numbers_of(connection, query, offset, limit)
         found = {run.id: run for run in self._select(_runs.c.number.in_(numbers))}
         with self.database.read() as connection:
-            ids = dict(connection.execute(select(_runs.c.number, _runs.c.id).where(_runs.c.number.in_(numbers))).tuples().all())
+            ids = {row.number: row.id for row in connection.execute(select(_runs.c.number, _runs.c.id).where(_runs.c.number.in_(numbers)))}
         return [found[ids[number]] for number in numbers if ids.get(number) in found]
 
     def count(self, query: RunQuery | None = None) -> int:

@@ -86,6 +86,7 @@ class RunStore(RunReading):
         self,
         config: RunConfig,
         *,
+        run_id: str | None = None,
         request_id: str | None = None,
         columns: Mapping[str, Any] | None = None,
         line: str = "queued",
@@ -95,6 +96,7 @@ class RunStore(RunReading):
         """Add a run with its folder and config.yaml. It is queued, unless ``columns`` say otherwise.
 
         Args:
+            run_id: the id of a run that comes from another store; None for a new id.
             request_id: id of the request; a second call with the same id returns the run of the first.
             columns: further columns of its row, see ``schema.runs``.
             line: first line of its log.
@@ -107,7 +109,7 @@ class RunStore(RunReading):
         if request_id and (made := self._run_of_request(request_id)):
             return made
         self.database.check_writable()
-        folder, mark = self._new_folder()
+        folder, mark = self._new_folder(run_id)
         run_id = folder.name
         now = (columns or {}).get("started_at") or time.time()
         values: dict[str, Any] = {
@@ -218,13 +220,14 @@ class RunStore(RunReading):
             except StoreError as error:
                 _logger.warning("%s", error)
 
-    def _new_folder(self) -> tuple[Path, Path]:
+    def _new_folder(self, run_id: str | None = None) -> tuple[Path, Path]:
         while True:
-            folder = self.folder(f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}")
+            folder = self.folder(run_id or f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}")
             try:
                 return folder, make_marked_folder(folder)
             except FileExistsError:
-                continue
+                if run_id:
+                    raise StoreError(f"the folder '{folder}' exists already") from None
             except OSError as error:
                 raise StoreError(f"cannot make the run's folder '{folder}': {error.strerror or error}") from error
 

@@ -70,6 +70,14 @@ class Database:
                 )
             yield connection
 
+    def give_back_space(self) -> None:
+        """Make the file smaller after much was deleted. Without the space for a second copy, or with other readers, it stays as large."""
+        with contextlib.suppress(DBAPIError, sqlite3.Error), self._lock, self._writer.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None  # it was connected just now
+            driver.execute("VACUUM")
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with self._lock, self._translate_errors(), self._writer.begin() as connection:
@@ -189,7 +197,7 @@ def _prepare(database: Database, shown: Path | None = None) -> None:
         elif found == str(schema.SCHEMA_VERSION):
             refresh_facts(connection, _reporter(path, "gets its list of runs anew"))
     if is_older:
-        _give_back_space(database)
+        database.give_back_space()
         return
     if found is None or not found.isdigit():
         raise StoreError(f"'{path}' is a database, but not a run store of this program. Set MTL_HOME to another folder.")
@@ -218,14 +226,6 @@ def _refuse_in_use(connection: Connection, path: Path) -> None:
 
 def _reporter(path: Path, what: str) -> Callable[[float], None]:
     return lambda share: _logger.warning("The run store '%s' %s: %.0f %%. Nothing is lost if this is interrupted.", path, what, 100 * share)
-
-
-def _give_back_space(database: Database) -> None:
-    """Make the file smaller after a conversion. Without the space for a second copy, or with other readers, it stays as large."""
-    with contextlib.suppress(DBAPIError, sqlite3.Error), database._lock, database._writer.connect() as connection:
-        driver = connection.connection.driver_connection
-        assert driver is not None  # it was connected just now
-        driver.execute("VACUUM")
 
 
 def _refuse_emptied(path: Path) -> None:

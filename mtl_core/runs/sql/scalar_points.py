@@ -38,6 +38,10 @@ class Point:
     keys: tuple[str, ...]
     values: tuple[float, ...]
 
+    def packed(self) -> bytes:
+        """The values as little-endian float64."""
+        return np.asarray(self.values, "<f8").tobytes()
+
     def without(self, keys: Iterable[str]) -> Point:
         """The point without these keys."""
         gone = set(keys)
@@ -78,7 +82,7 @@ def write_points(connection: Connection, run: int, points: Sequence[Point]) -> b
             "epoch": each.epoch,
             "wall_time": each.wall_time,
             "key_set": numbers[each.keys],
-            "packed": _pack(each),
+            "packed": each.packed(),
         }
         for row, each in enumerate(new, first)
     ]
@@ -90,7 +94,7 @@ def read_points(connection: Connection, *conditions: Any) -> list[tuple[int, Poi
     """(row, point) for the rows of ``points`` that match, in the order in which they were written."""
     rows = connection.execute(select(_points).where(*conditions).order_by(_points.c.run, _points.c.row)).all()
     keys = _keys_of_sets(connection, {row.key_set for row in rows})
-    return [(row.row, Point(row.step, row.epoch, row.wall_time, keys[row.key_set], tuple(_unpack(row.packed).tolist()))) for row in rows]
+    return [(row.row, Point(row.step, row.epoch, row.wall_time, keys[row.key_set], unpacked(row.packed))) for row in rows]
 
 
 def forget_keys(connection: Connection, run: int, prefix: str) -> None:
@@ -159,7 +163,7 @@ def _latest(points: Sequence[Point]) -> list[Point]:
 def _rewrite(connection: Connection, run: int, row: int, point: Point) -> None:
     one = (_points.c.run == run, _points.c.row == row)
     if point.keys:
-        connection.execute(update(_points).where(*one).values(key_set=_number_of_set(connection, point.keys), packed=_pack(point)))
+        connection.execute(update(_points).where(*one).values(key_set=_number_of_set(connection, point.keys), packed=point.packed()))
     else:
         connection.execute(delete(_points).where(*one))
 
@@ -187,9 +191,6 @@ def _sets_with(connection: Connection, wanted: Callable[[str], bool]) -> list[in
     return [number for number, keys in every if any(wanted(key) for key in json.loads(keys))]
 
 
-def _pack(point: Point) -> bytes:
-    return np.asarray(point.values, "<f8").tobytes()
-
-
-def _unpack(packed: bytes) -> np.ndarray:
-    return np.frombuffer(packed, "<f8")
+def unpacked(packed: bytes) -> tuple[float, ...]:
+    """The values of ``Point.packed``."""
+    return tuple(np.frombuffer(packed, "<f8").tolist())
