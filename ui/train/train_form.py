@@ -14,12 +14,11 @@ from mtl_core.backbones import BACKBONES
 from mtl_core.balancing import BALANCERS, RACED_AT_FIRST
 from mtl_core.balancing.cost import cost_of
 from mtl_core.config import RunConfig
-from mtl_core.config_fingerprint import fingerprint
 from mtl_core.config_sections import AugmentationConfig, BackboneConfig, OptimizerConfig, PartitionConfig, ScheduleConfig
 from mtl_core.data import DATA_SOURCES
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.registry import Registry, validated
-from mtl_core.runs.preset_times import preset_time
+from mtl_core.runs.preset_times import time_in_store
 from mtl_core.sharing import SHARING_SCHEMES
 from ui.shell import state
 from ui.shell.error_boundary import is_ours
@@ -40,8 +39,7 @@ TRAINED = ("freeze", "freeze_stages", "freeze_epochs", "lr_factor", "layer_decay
 def _time_of(home: str, name: str) -> str:
     """How long the preset's run takes, as a sentence."""
     presets = state.presets()
-    alike = run_store().of_fingerprints({fingerprint(preset.config) for preset in presets.values()})
-    found = preset_time(presets[name], presets, alike)
+    found = time_in_store(run_store(), presets[name], presets)
     if found is None:
         return f"Measured training time: {presets[name].measured}. Other machines differ."
     if found.source == "measured":
