@@ -38,7 +38,8 @@ def runs_table(store: RunStore, query: RunQuery) -> list[Any]:
     tools = st.container(key="selection", horizontal=True, vertical_alignment="center", gap="small")
     chosen = _selected(store, shown, tools) if shown else []
     with tools:
-        _tools(chosen, total, store.count(), st.session_state.get(OWN_CHOICE, False))
+        automatic = "newest" if query.sort == "created" else "first"
+        _tools(chosen, total, store.count(), st.session_state.get(OWN_CHOICE, False), automatic)
     for run in chosen:
         if last_refusal(run.id):
             st.warning(words.plain(last_refusal(run.id)), icon=":material/block:")
@@ -154,11 +155,15 @@ def _about(run: Any, shown: list[Any]) -> dict[str, Any]:
     return about
 
 
-def _tools(chosen: list[Any], matching: int, every: int, own_choice: bool) -> None:
-    """Draw the row of buttons, always, so that a selection moves nothing. Archive and Delete need a selection that the viewer made."""
+def _tools(chosen: list[Any], matching: int, every: int, own_choice: bool, automatic: str) -> None:
+    """Draw the row of buttons, always, so that a selection moves nothing. Archive and Delete need a selection that the viewer made.
+
+    Args:
+        automatic: which runs are selected while the viewer has selected none.
+    """
     ids, one = [run.id for run in chosen], len(chosen) == 1
-    count = f"{matching} of {every} runs" if matching < every else (f"{every} runs" if every != 1 else "1 run")
-    selected = f"**{len(chosen)}** selected" if own_choice or not chosen else f"the newest **{len(chosen)}** are selected"
+    count = f"{matching:,} of {every:,} runs" if matching < every else (f"{every:,} runs" if every != 1 else "1 run")
+    selected = f"**{len(chosen)}** selected" if own_choice or not chosen else f"the {automatic} **{len(chosen)}** are selected"
     st.markdown(f"{count} · {selected}", width="content")
     st.space("stretch")
     st.button("Open", icon=":material/open_in_new:", key="selection.open", disabled=not one, on_click=_open, args=(ids,))

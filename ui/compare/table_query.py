@@ -15,14 +15,14 @@ from ui.shell.state import hold, hold_first
 ROWS = 50  # of a page; every row is a config that is read
 PAGE = "compare.page"
 SORTS = {
-    "created": "Newest",
-    "name": "Name",
-    "status": "State",
-    "epochs": "Epochs",
-    "time": "Time",
-    "data": "Data",
-    "backbone": "Backbone",
-    "balancing": "Balancing",
+    "created": "Newest first",
+    "name": "By name",
+    "status": "By state",
+    "epochs": "By epochs",
+    "time": "By time",
+    "data": "By data",
+    "backbone": "By backbone",
+    "balancing": "By balancing",
 }
 UPWARD = ("name", "status", "data", "backbone", "balancing")  # begin with the lowest
 METRICS = "compare.sorts"  # session key: sort -> title, of the metrics in the tables that were shown
@@ -36,10 +36,10 @@ def asked_query(store: RunStore) -> RunQuery:
     with st.container(key="filters", horizontal=True, vertical_alignment="center", gap="small"):
         kept: dict[str, Any] = {"label_visibility": "collapsed", "persist_state": "session"}
         about = "Search names, tags, notes, tasks"
-        text = st.text_input("Search", key="filter.text", placeholder=about, icon=":material/search:", width=320, **kept)
+        text = st.text_input("Search", key="filter.text", placeholder=about, icon=":material/search:", width=250, **kept)
         states = [status for status in words.STATUS_LOOK if status in known]
-        statuses = st.multiselect("State", states, key="filter.status", placeholder="Any state", width=190, **kept)
-        data = st.multiselect("Data", sets, key="filter.data", placeholder="Any data set", width=190, **kept)
+        statuses = st.multiselect("State", states, key="filter.status", placeholder="Any state", width=170, **kept)
+        data = st.multiselect("Data", sets, key="filter.data", placeholder="Any data set", width=170, **kept)
         sort = _order(kept)
         archived = st.toggle("Show archived", key="filter.archived", persist_state="session")
     descending = sort not in UPWARD and not st.session_state[METRICS].get(sort, {}).get("is_upward", False)
@@ -54,7 +54,7 @@ def _order(kept: dict[str, Any]) -> str:
     titles = SORTS | {sort: about["title"] for sort, about in st.session_state[METRICS].items()}
     place = list(titles).index(hold_first("compare.sort", "created", list(titles)))
     about = "Pinned runs come first. A metric's best run is the first; runs without the metric come last."
-    return st.selectbox("Sorted by", list(titles), place, key="compare.sort", format_func=words.text_of(titles), width=230, help=about, **kept)
+    return st.selectbox("Sorted by", list(titles), place, key="compare.sort", format_func=words.text_of(titles), width=220, help=about, **kept)
 
 
 def offer_metrics(runs: list[Any]) -> None:

@@ -68,7 +68,7 @@ def run_store() -> RunStore:
     return _open(home_folder().as_posix())
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner="Opening the run store. A store of an earlier version is converted first, which can take minutes.")
 def _open(home: str) -> RunStore:
     return open_store()
 
