@@ -6,6 +6,7 @@ import contextlib
 import logging
 import re
 import time
+from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,6 +121,13 @@ class RunReading:
         with self.database.read() as connection:
             wanted = select(_runs.c.id).where(_runs.c.id.startswith(text, autoescape=True)).order_by(_runs.c.number.desc())
             return [run_id for run_id in connection.execute(wanted).scalars() if run_id.startswith(text)]  # LIKE does not tell a from A
+
+    def places(self, run_ids: Collection[str]) -> dict[str, int]:
+        """How many older runs there are before each of these runs. A run's colour follows from it."""
+        with self.database.read() as connection:
+            numbers = list(connection.execute(select(_runs.c.number).order_by(_runs.c.number)).scalars())
+            wanted = connection.execute(select(_runs.c.id, _runs.c.number).where(_runs.c.id.in_(run_ids)))
+            return {row.id: bisect_left(numbers, row.number) for row in wanted}
 
     def last_ended(self) -> Run | None:
         """The run that ended last and is not archived."""

@@ -13,7 +13,7 @@ from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import View, colours_of, is_share, panel_style, scalars_feed, view_controls
 from ui.shell import words
 from ui.shell.element_keys import element_key
-from ui.shell.state import hold, hold_first, listing
+from ui.shell.state import hold, hold_first
 
 TITLES = {"optimizer/lr": "Learning rate", "optimizer/loss": "Combined loss of all tasks"}
 MAIN = "main metric"
@@ -29,7 +29,7 @@ def overlay(store: RunStore, chosen: list[Any]) -> None:
         st.info("None of the selected runs has any values yet.")
         return
     metrics, by_seed, baseline_name, anything = _controls(tasks, chosen)
-    groups = groups_of(chosen, [run["id"] for run in listing(store.home.as_posix())], by_seed)
+    groups = groups_of(chosen, store.places([run.id for run in chosen]), by_seed)
     baseline = next((group for group in groups if any(run.id == baseline_name for run in group.runs)), None)
     shown = [group for group in groups if group is not baseline]
     frames = {run.id: scalars_feed(store, run.id)["frame"] for run in chosen}

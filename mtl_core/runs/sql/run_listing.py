@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, case, func, select
@@ -101,8 +102,12 @@ def metric_sort(value: str, key: str) -> str:
 
 def _listed(row: tuple[Any, ...]) -> ListedFacts:
     run_id, created_at, pinned, archived, parent, tags, step, name, subtitle, common, data, tasks = row
-    known = () if tags == "[]" else tuple(json.loads(tags))
-    return ListedFacts(run_id, name, subtitle, created_at, bool(pinned), bool(archived), parent, known, step, common, data, tuple(json.loads(tasks)))
+    return ListedFacts(run_id, name, subtitle, created_at, bool(pinned), bool(archived), parent, _words(tags), step, common, data, _words(tasks))
+
+
+@lru_cache(maxsize=1024)  # many runs have the same
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
 
 
 def _conditions(query: RunQuery) -> list[Any]:
