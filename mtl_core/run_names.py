@@ -23,7 +23,7 @@ SHOWN = 2  # differences in a title; the others are in the subtitle
 FAR = 5  # differences from which a preset's title says too little about a run
 PARENT = 40  # characters of a parent's name in a fork's name
 _KEY_AND_VALUE = re.compile(r"(^| · )[a-z_]+(\.[A-Za-z0-9_]+)*=| · \+ \d+ more$")  # in names that earlier versions made
-_RACE = re.compile(r"race-([0-9a-f]{4,})")
+RACE_TAG = re.compile(r"race-([0-9a-f]{4,})")
 
 
 class RunName(NamedTuple):
@@ -40,7 +40,7 @@ def run_name(config: RunConfig, tags: Sequence[str] = (), typed: str = "") -> Ru
         tags: the run's tags; the tag of a race is part of the name.
         typed: a name that a person gave after the start; it goes before the config's.
     """
-    race = next((found[1] for tag in tags if (found := _RACE.fullmatch(tag))), "")
+    race = next((found[1] for tag in tags if (found := RACE_TAG.fullmatch(tag))), "")
     said, subject = _told(config)
     made_live = len(config.changes)
     steered = [f"{made_live} live change{'' if made_live == 1 else 's'}"] * bool(made_live)

@@ -5,8 +5,9 @@ import streamlit as st
 from ui.compare.compare_curves import overlay
 from ui.compare.compare_predictions import predictions
 from ui.compare.race_link import race_links
-from ui.compare.runs_table import CURVE_LIMIT, filters, runs_table
+from ui.compare.runs_table import CURVE_LIMIT, runs_table
 from ui.compare.setting_differences import differences
+from ui.compare.table_query import asked_query
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.run_picker import no_runs, say_unread
 from ui.shell.state import run_store
@@ -14,20 +15,19 @@ from ui.shell.state import run_store
 
 def main() -> None:
     store = run_store()
-    runs = store.runs()
     st.title("Compare runs", anchor=False)
-    if not runs:
+    if not store.count():
         no_runs("This page compares runs: best and last values, curves, and the settings that differ.")
         return
     say_unread()
-    chosen = runs_table(store, runs, filters(runs))
+    chosen = runs_table(store, asked_query(store))
     if not chosen:
         st.info("Select one or more runs in the table to see their curves.")
         return
     race_links(chosen)
     if len(chosen) > CURVE_LIMIT:
         st.caption(f"Curves and settings are shown for the first {CURVE_LIMIT} selected runs.")
-    overlay(store, runs, chosen[:CURVE_LIMIT])
+    overlay(store, chosen[:CURVE_LIMIT])
     differences(chosen[:CURVE_LIMIT])
     predictions(store, chosen[:CURVE_LIMIT])
 

@@ -19,12 +19,11 @@ VIEWS = {"gallery": "Gallery", "sample": "One image", "own": "Your image"}
 
 
 def main() -> None:
-    runs = run_store().runs()
-    if not runs:
+    if not run_store().count():
         st.title("Predictions", anchor=False)
         no_runs("A run's predictions on a fixed set of images, after each epoch, appear here.")
         return
-    run_id = asked_run(runs)
+    run_id = asked_run(run_store())
     if run_id is None:
         return
     with st.container(gap="xxsmall"):  # little between the lines, so that the pictures begin high on the page

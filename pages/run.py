@@ -8,12 +8,11 @@ from ui.shell.status_bar import polling_strip
 
 
 def main() -> None:
-    runs = run_store().runs()
-    if not runs:
+    if not run_store().count():
         polling_strip()
         no_runs("The curves and predictions of a run appear here.")
         return
-    run_id = asked_run(runs)
+    run_id = asked_run(run_store())
     if run_id is None:
         polling_strip()
         return

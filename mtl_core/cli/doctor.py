@@ -225,7 +225,7 @@ def _store(home: Path) -> Iterator[Finding]:
         return
     try:
         store = open_store(home)
-        count = len(store.runs())
+        count = store.count()
     except MTLError as error:
         yield Finding("folders", "list of runs", str(error), WRONG)
         return

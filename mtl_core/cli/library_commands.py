@@ -1,9 +1,10 @@
-"""Commands that manage runs: rename, note, tag, pin, archive, move, interrupt, delete. None of them imports torch."""
+"""Commands that manage runs: rename, note, tag, pin, archive, move, interrupt, delete, export, import, prune. None of them imports torch."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,9 +12,11 @@ import click
 from mtl_core.cli.output import emit, headline, say
 from mtl_core.runs import actions, claims
 from mtl_core.runs.run_record import Run
+from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore, open_store
 
 _RUN = click.argument("run_id", metavar="RUN")
+_ENDED = [status.value for status in RunStatus if status.is_ended()]
 _RUNS = click.argument("run_ids", metavar="RUN...", nargs=-1, required=True)
 
 
@@ -110,7 +113,72 @@ def interrupt(run_id: str) -> None:
     emit(headline(claims.give_up(open_store(), run_id)))
 
 
-COMMANDS = (delete, archive, unarchive, pin, unpin, rename, note, tag, move, interrupt)
+@click.command("export")
+@_RUNS
+@click.option("--out", "path", metavar="FILE", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Name of the new zip file.")
+def export_runs(run_ids: tuple[str, ...], path: Path) -> None:
+    """Write runs into one file that 'runs import' takes into another store.
+
+    The file holds config, curves, log, evaluations, probe predictions and networks. It holds no training state, so an imported run can be compared,
+    evaluated and used, but not resumed or forked. 'export' writes one run in other formats."""
+    from mtl_core.runs.archives.run_archive import write_archive
+
+    store = open_store()
+    found = _find_all(store, run_ids)
+    size = write_archive(store, found, path, lambda run: say(headline(run)))
+    emit(f"{path}: {len(found)} {'run' if len(found) == 1 else 'runs'}, {in_megabytes(size)}")
+
+
+@click.command("import")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def import_runs(path: Path) -> None:
+    """Take the runs of FILE, which 'runs export' wrote, into the store. Runs that are there already are left as they are."""
+    from mtl_core.runs.archives.archive_reading import read_archive
+
+    taken, there = read_archive(open_store(), path, say)
+    for run_id in taken:
+        emit(f"imported {run_id}")
+    for run_id in there:
+        emit(f"{run_id}  is in the store already")
+
+
+@click.command()
+@click.option("--status", "statuses", multiple=True, type=click.Choice(_ENDED), help="Only runs in this state. Repeatable.")
+@click.option("--older-than", metavar="DAYS", type=click.FloatRange(min=0), help="Only runs made more than DAYS days ago.")
+@click.option("--archived", is_flag=True, help="Only archived runs.")
+@click.option("--keep", metavar="N", type=click.IntRange(min=0), default=0, help="Keep the N newest of these runs.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def prune(statuses: tuple[str, ...], older_than: float | None, archived: bool, keep: int, yes: bool) -> None:
+    """Delete many runs; shows them and how much that frees, and asks first. Pinned runs and runs of studies stay."""
+    from mtl_core.runs.archives.pruning import prunable
+
+    if not (statuses or archived or keep or older_than is not None):
+        raise click.UsageError("say which runs: --status, --older-than, --archived or --keep")
+    store = open_store()
+    found = prunable(store, statuses, older_than or 0.0, archived, keep)
+    if not found:
+        emit("no run matches; nothing was deleted")
+        return
+    for each in found:
+        say(f"{headline(each.run)}  {in_megabytes(each.size)}")
+    count = "1 run" if len(found) == 1 else f"{len(found)} runs"
+    say(f"{count}, about {in_megabytes(sum(each.size for each in found))}")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("'prune' asks for confirmation, and standard input is no terminal; add --yes")
+        click.confirm(f"Delete {count} and all files of them for good?", abort=True, err=True)
+    for each in found:
+        actions.delete_run(store, each.run.id)
+    store.database.give_back_space()
+    emit(f"deleted {count}, about {in_megabytes(sum(each.size for each in found))} are free")
+
+
+def in_megabytes(size: int) -> str:
+    """A number of bytes for people, such as '12.3 MB'."""
+    return f"{size / 1e6:,.1f} MB"
+
+
+COMMANDS = (delete, archive, unarchive, pin, unpin, rename, note, tag, move, interrupt, export_runs, import_runs, prune)
 
 
 def _each(run_ids: tuple[str, ...], do: Callable[[RunStore, str], Any], now: str) -> None:

@@ -26,4 +26,9 @@ def run_styles(oldest_first: Sequence[str]) -> dict[str, tuple[str, str]]:
 
     Runs that are ``len(PALETTE)`` apart share a colour and differ in their dash.
     """
-    return {run: (PALETTE[place % len(PALETTE)], DASHES[place // len(PALETTE) % len(DASHES)]) for place, run in enumerate(oldest_first)}
+    return {run: style_at(place) for place, run in enumerate(oldest_first)}
+
+
+def style_at(place: int) -> tuple[str, str]:
+    """(colour, dash) of the run before which there are ``place`` older ones."""
+    return PALETTE[place % len(PALETTE)], DASHES[place // len(PALETTE) % len(DASHES)]

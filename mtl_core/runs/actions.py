@@ -17,7 +17,8 @@ from mtl_core.errors import ConfigError, NotPossibleError, Problem
 from mtl_core.names import title_problem
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
-from mtl_core.runs.sql.run_rows import QUEUE_ORDER
+from mtl_core.runs.sql.run_facts import write_facts
+from mtl_core.runs.sql.run_rows import QUEUE_ORDER, forget_run
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.runs.trash import move_to_trash, remove, restore_from_trash
@@ -182,6 +183,7 @@ def _describe(store: RunStore, run_id: str, **values: Any) -> Run:
     run = store.get(run_id)
     with store.database.write() as connection:
         connection.execute(update(_runs).where(_runs.c.id == run.id).values(**values))
+        write_facts(connection, run.id)
     return store.get(run.id)
 
 
@@ -206,9 +208,7 @@ def delete_run(store: RunStore, run_id: str) -> None:
             status = connection.execute(select(_runs.c.status).where(_runs.c.id == run.id)).scalar()
             if status in ACTIVE:
                 raise NotPossibleError(f"run {run.id} ({run.name}) is {status}; stop it before it is deleted")
-            for table in (schema.scalars, schema.log, schema.controls, schema.run_results, schema.study_runs):
-                connection.execute(delete(table).where(table.c.run_id == run.id))
-            connection.execute(delete(_runs).where(_runs.c.id == run.id))
+            forget_run(connection, run.id)
             thrown = move_to_trash(store.folder(run.id))  # last, so that its failure rolls back the rest
     except BaseException:
         if thrown:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,12 +16,12 @@ from mtl_core.balancing.cost import cost_of
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError, Problem
-from mtl_core.run_names import LONGEST, SEPARATOR, typed_name
+from mtl_core.run_names import LONGEST, RACE_TAG, SEPARATOR, typed_name
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.run_facts import write_facts
 from mtl_core.runs.store import RunStore
 
-TAG = re.compile(r"race-[0-9a-f]{4,}")
 MOST = 12  # a reader cannot tell more lines in one chart apart
 
 
@@ -93,6 +92,7 @@ def settle(store: RunStore, run_id: str, precision: str, layout: str) -> tuple[s
         written = [each for each, config in configs.items() if _fill_auto(config, settled)]
         for each in written:
             connection.execute(update(schema.runs).where(schema.runs.c.id == each).values(config=schema.to_json(configs[each])))
+            write_facts(connection, each)
     for each in written:
         with contextlib.suppress(OSError):  # a copy for people; the run may be deleted at this moment
             write_text(store.folder(each) / "config.yaml", RunConfig.from_dict(configs[each]).to_yaml())
@@ -121,12 +121,12 @@ def _of_race(*columns: Any, race: str) -> Any:
 
 def race_in(tags: Sequence[str]) -> str | None:
     """The race id among these tags; None if there is none."""
-    return next((tag for tag in tags if TAG.fullmatch(tag)), None)
+    return next((tag for tag in tags if RACE_TAG.fullmatch(tag)), None)
 
 
 def runs_of(store: RunStore, race: str) -> list[Run]:
     """The runs of a race in queue order; empty if there are none (any more)."""
-    if not TAG.fullmatch(race):
+    if not RACE_TAG.fullmatch(race):
         return []
     with store.database.read() as connection:
         ids = connection.execute(_of_race(schema.runs.c.id, race=race)).scalars().all()

@@ -11,6 +11,7 @@ from typing import Any
 from mtl_core.config_fingerprint import fingerprint
 from mtl_core.presets import Preset
 from mtl_core.runs.status import RunStatus
+from mtl_core.runs.store import RunStore
 
 UNKNOWN = (0.5, 4.0)  # times of the published seconds on a machine of which nothing is known; a busy one took four times as long
 START = 10.0  # seconds more at most, whatever the preset: PyTorch's first steps, data that are not prepared yet
@@ -35,6 +36,11 @@ def published_seconds(preset: Preset) -> float | None:
     """The seconds that the preset's file states; None if it states none."""
     found = re.match(r"(\d+) s\b", preset.measured)
     return float(found[1]) if found else None
+
+
+def time_in_store(store: RunStore, preset: Preset, presets: Mapping[str, Preset]) -> PresetTime | None:
+    """``preset_time`` from the runs of a store; only those of presets are read."""
+    return preset_time(preset, presets, store.of_fingerprints({fingerprint(each.config) for each in presets.values()}))
 
 
 def preset_time(preset: Preset, presets: Mapping[str, Preset], runs: Iterable[Any]) -> PresetTime | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, update
 
 from mtl_core.atomic_files import write_text
 from mtl_core.config import RunConfig
@@ -21,12 +21,13 @@ from mtl_core.errors import ConfigError, NotPossibleError, Problem, StoreError
 from mtl_core.run_names import fork_name
 from mtl_core.runs.claims import forget_requests
 from mtl_core.runs.run_record import Run
-from mtl_core.runs.run_results import forget_results
 from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.result_rows import forget_test_results
+from mtl_core.runs.sql.run_facts import write_facts
 from mtl_core.runs.sql.run_rows import end_of_queue
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
-from mtl_core.training.checkpoint_files import KeptCheckpoint, copy_for_fork, find_checkpoint, kept_checkpoints, link_or_copy
+from mtl_core.training.checkpoint_files import KeptCheckpoint, copy_for_fork, find_checkpoint, has_training_state, kept_checkpoints, link_or_copy
 
 if TYPE_CHECKING:
     import pandas
@@ -72,6 +73,7 @@ def train_on(store: RunStore, run_id: str, epochs: int, held: Mapping[str, Any] 
 
 
 def _requeue(store: RunStore, run: Run, line: str, held: Mapping[str, Any] | None, config: RunConfig | None = None) -> Run:
+    _check_state(store, run)
     allowed = RESUMABLE if config is None else (*RESUMABLE, RunStatus.FINISHED)
     again = {"status": RunStatus.QUEUED.value, "seconds_before": run.seconds, "started_at": None, "finished_at": None}
     again |= {"training_started_at": None, "failure": None, "archived": 0, "owner_token": None, **(held or {})}
@@ -80,7 +82,6 @@ def _requeue(store: RunStore, run: Run, line: str, held: Mapping[str, Any] | Non
         taken = connection.execute(ended.values(queue_rank=end_of_queue(connection), **again)).rowcount == 1
         if taken:
             forget_requests(connection, run.id)
-            forget_results(connection, run.id)
         if taken and config is not None:
             _lengthen(connection, store, run, config)
     if not taken:
@@ -89,13 +90,22 @@ def _requeue(store: RunStore, run: Run, line: str, held: Mapping[str, Any] | Non
     return store.get(run.id)
 
 
+def _check_state(store: RunStore, run: Run) -> None:
+    """Raise NotPossibleError for a run whose checkpoints hold no training state, because it came from an archive."""
+    if not has_training_state(store.folder(run.id)):
+        raise NotPossibleError(
+            f"the checkpoints of run {run.id} have no training state (state.pt): it came from an archive, which holds none. "
+            "Start a new run with its settings, or use its network as starting weights"
+        )
+
+
 def _lengthen(connection: Connection, store: RunStore, run: Run, config: RunConfig) -> None:
     """Store a config with more epochs. The file is written last, so that its failure rolls back the rest."""
     total = run.steps_total * config.epochs // run.epochs if run.steps_total else None
     values = {"config": schema.to_json(config.to_dict()), "steps_total": total}
     connection.execute(update(_runs).where(_runs.c.id == run.id).values(**values))
-    of_test = schema.scalars.c.key.startswith("test/")
-    connection.execute(delete(schema.scalars).where(schema.scalars.c.run_id == run.id, of_test))
+    forget_test_results(connection, run.id)
+    write_facts(connection, run.id)
     path = store.folder(run.id) / "config.yaml"
     try:
         write_text(path, config.to_yaml())
@@ -201,6 +211,7 @@ def fork(store: RunStore, run_id: str, epoch: int, config: RunConfig, request_id
         StoreError, TrainingError: the checkpoint cannot be read or copied; no run is made then.
     """
     parent = store.get(run_id)
+    _check_state(store, parent)
     checkpoint, source = kept_at(store, parent.id, epoch), store.folder(parent.id)
     config = checked_fork(parent, epoch, config)
 
@@ -249,4 +260,4 @@ def past_of(store: RunStore, run: Run) -> pandas.DataFrame:
 
 def children(store: RunStore, run_id: str) -> list[Run]:
     """Runs forked from this one, oldest first."""
-    return [run for run in reversed(store.runs()) if run.parent == run_id]
+    return store.children(run_id)[::-1]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import re
 import time
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +18,19 @@ from mtl_core.runs.alerts.run_alerts import ALERT
 from mtl_core.runs.process_identity import Owner
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import Alert, LogLine, Run
-from mtl_core.runs.sql import schema
+from mtl_core.runs.sql import run_listing, schema
 from mtl_core.runs.sql.database import Database
+from mtl_core.runs.sql.result_rows import summaries
+from mtl_core.runs.sql.run_listing import ListedFacts, RunQuery
 from mtl_core.runs.sql.run_rows import can_be_read, is_held, not_found, queue_of, run_of
-from mtl_core.runs.sql.scalar_summary import summarise
+from mtl_core.runs.sql.scalar_points import frame_of
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.terminal_text import visible
 
 if TYPE_CHECKING:
     import pandas
 
+NEWEST = 100  # runs whose configs are read to find those of another version that writes beside this one
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")  # UTC date and time of submission, then random digits
 
 _runs = schema.runs
@@ -85,14 +88,89 @@ class RunReading:
         return self._select(_runs.c.id.in_(run_ids))
 
     def runs(self) -> list[Run]:
-        """Every run, newest first. A run whose config this version cannot read is skipped: ``unread`` names it."""
+        """Every run, newest first. A run whose config this version cannot read is skipped, with a warning in the program's log: ``unread`` names it.
+
+        With ten thousand runs this takes seconds: pages ask for a part of them, by ``listed``, or for ``facts``.
+        """
         return self._select()
 
     def unread(self) -> list[str]:
-        """Ids of the runs whose configs this version cannot read, newest first: another version of the program wrote them."""
+        """Ids of the runs whose configs this version cannot read, newest first: another version of the program wrote them.
+
+        The narrow table tells it of all runs; the newest are read, because another version may write beside this one.
+        """
+        facts = schema.run_facts
         with self.database.read() as connection:
-            rows = connection.execute(select(_runs.c.id, _runs.c.config).order_by(_runs.c.number.desc())).all()
-        return [row.id for row in rows if not can_be_read(row.config, row.id)]
+            known = select(_runs.c.number, _runs.c.id).join(facts, facts.c.run == _runs.c.number).where(facts.c.is_readable == 0)
+            found = {row.number: row.id for row in connection.execute(known)}
+            newest = select(_runs.c.number, _runs.c.id, _runs.c.config).order_by(_runs.c.number.desc()).limit(NEWEST)
+            found |= {row.number: row.id for row in connection.execute(newest) if not can_be_read(row.config, row.id)}
+        return [found[number] for number in sorted(found, reverse=True)]
+
+    def listed(self, query: RunQuery, offset: int = 0, limit: int | None = None) -> list[Run]:
+        """The runs that a query asks for, in its order, from ``offset`` on."""
+        self.active()  # runs whose process is gone are found by their state, too
+        with self.database.read() as connection:
+            numbers = run_listing.numbers_of(connection, query, offset, limit)
+        found = {run.id: run for run in self._select(_runs.c.number.in_(numbers))}
+        with self.database.read() as connection:
+            ids = {row.number: row.id for row in connection.execute(select(_runs.c.number, _runs.c.id).where(_runs.c.number.in_(numbers)))}
+        return [found[ids[number]] for number in numbers if ids.get(number) in found]
+
+    def count(self, query: RunQuery | None = None) -> int:
+        """How many runs match; without a query, how many there are, archived ones and ones that cannot be read too."""
+        with self.database.read() as connection:
+            if query is None:
+                return connection.execute(select(func.count()).select_from(_runs)).scalar_one()
+            return run_listing.count_of(connection, query)
+
+    def facts(self) -> list[ListedFacts]:
+        """What lists and links need to know about every run, newest first. It reads narrow rows and no config."""
+        with self.database.read() as connection:
+            return run_listing.facts_of(connection)
+
+    def choices(self) -> tuple[list[str], list[str]]:
+        """The states and the data sets that occur among the runs."""
+        with self.database.read() as connection:
+            return run_listing.choices_of(connection)
+
+    def newest(self) -> str | None:
+        """Id of the newest run, one that is not archived if there is any; None without runs."""
+        with self.database.read() as connection:
+            return connection.execute(select(_runs.c.id).order_by(_runs.c.archived, _runs.c.number.desc()).limit(1)).scalar()
+
+    def ids_beginning_with(self, text: str) -> list[str]:
+        """Ids of the runs whose id begins with this text, newest first."""
+        with self.database.read() as connection:
+            wanted = select(_runs.c.id).where(_runs.c.id.startswith(text, autoescape=True)).order_by(_runs.c.number.desc())
+            return [run_id for run_id in connection.execute(wanted).scalars() if run_id.startswith(text)]  # LIKE does not tell a from A
+
+    def places(self, run_ids: Collection[str]) -> dict[str, int]:
+        """How many older runs there are before each of these runs. A run's colour follows from it."""
+        with self.database.read() as connection:
+            numbers = list(connection.execute(select(_runs.c.number).order_by(_runs.c.number)).scalars())
+            wanted = connection.execute(select(_runs.c.id, _runs.c.number).where(_runs.c.id.in_(run_ids)))
+            return {row.id: bisect_left(numbers, row.number) for row in wanted}
+
+    def last_ended(self) -> Run | None:
+        """The run that ended last and is not archived."""
+        with self.database.read() as connection:
+            found = run_listing.last_ended(connection)
+        return self.find(found) if found else None
+
+    def of_fingerprints(self, fingerprints: Collection[str]) -> list[Run]:
+        """The runs whose config has one of these fingerprints, newest first."""
+        facts = schema.run_facts
+        return self._select(_runs.c.number.in_(select(facts.c.run).where(facts.c.fingerprint.in_(fingerprints))))
+
+    def on_data(self, data: str, *conditions: Any) -> list[Run]:
+        """The runs on a data set, newest first. ``conditions``: on columns of ``schema.runs``."""
+        facts = schema.run_facts
+        return self._select(_runs.c.number.in_(select(facts.c.run).where(facts.c.data == data)), *conditions)
+
+    def children(self, run_id: str) -> list[Run]:
+        """Runs forked from this one, newest first."""
+        return self._select(_runs.c.parent_id == run_id)
 
     def active(self) -> list[Run]:
         """Runs that a live process holds, newest first."""
@@ -107,20 +185,22 @@ class RunReading:
 
         A replaced value (a resumed run repeats steps) appears again with a higher row; the later row is valid.
         """
-        import pandas
-
-        table = schema.scalars
-        columns = (table.c.row, table.c.step, table.c.epoch, table.c.key, table.c.value, table.c.wall_time)
         with self.database.read() as connection:
-            rows = connection.execute(select(*columns).where(table.c.run_id == run_id, table.c.row > after).order_by(table.c.row)).all()
-        frame = pandas.DataFrame([tuple(row) for row in rows], columns=[column.name for column in columns])  # pandas is slow with Rows
-        return frame.astype({"row": "int64", "step": "int64", "epoch": "float64", "value": "float64", "wall_time": "float64"})
+            return frame_of(connection, run_id, after)
 
     def summary(self, run_id: str) -> dict[str, dict[str, Any]]:
-        """Best and last value of every scalar key; see ``mtl_core.runs.sql.scalar_summary``."""
+        """``{key: {"best", "last", "chosen", "best_epoch", "higher_is_better", "title", "unit"}}`` of every scalar, sorted by key.
+
+        NaN and infinite values are never best; a last value that is not finite is None. ``chosen``: with the checkpoint that is the best on val over
+        all tasks; None for keys of other splits than val and test. If no direction is known, ``best``, ``best_epoch`` and ``higher_is_better``
+        are None.
+        """
+        return self.summaries([run_id])[run_id]
+
+    def summaries(self, run_ids: Sequence[str], keys: Collection[str] | None = None) -> dict[str, dict[str, dict[str, Any]]]:
+        """``summary`` of several runs, by id; only of these keys, if given."""
         with self.database.read() as connection:
-            info = connection.execute(select(_runs.c.info).where(_runs.c.id == run_id)).scalar()
-            return summarise(connection, run_id, json.loads(info or "{}"))
+            return summaries(connection, run_ids, keys)
 
     def log(self, run_id: str) -> list[LogLine]:
         """The run's log, oldest first."""

@@ -2,7 +2,7 @@
 
 One SQLite file and one folder per run, under one home::
 
-    home/store.sqlite            runs, scalars, log, controls
+    home/store.sqlite            runs, scalars, results, log, controls
     home/data/                   prepared data sets
     home/runs/<run id>/          config.yaml, log.txt, probes/, checkpoints/
 
@@ -12,6 +12,7 @@ The training thread writes through ``append``. Requests to a run go through ``mt
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import shutil
@@ -32,6 +33,8 @@ from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.database import Database, check_folder, open_database
 from mtl_core.runs.sql.event_writer import Pending, write_event, write_pending, write_progress_time
+from mtl_core.runs.sql.result_rows import stored_summary
+from mtl_core.runs.sql.run_facts import write_facts
 from mtl_core.runs.sql.run_rows import end_of_queue
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.trash import sweep
@@ -83,6 +86,7 @@ class RunStore(RunReading):
         self,
         config: RunConfig,
         *,
+        run_id: str | None = None,
         request_id: str | None = None,
         columns: Mapping[str, Any] | None = None,
         line: str = "queued",
@@ -92,6 +96,7 @@ class RunStore(RunReading):
         """Add a run with its folder and config.yaml. It is queued, unless ``columns`` say otherwise.
 
         Args:
+            run_id: the id of a run that comes from another store; None for a new id.
             request_id: id of the request; a second call with the same id returns the run of the first.
             columns: further columns of its row, see ``schema.runs``.
             line: first line of its log.
@@ -104,7 +109,7 @@ class RunStore(RunReading):
         if request_id and (made := self._run_of_request(request_id)):
             return made
         self.database.check_writable()
-        folder, mark = self._new_folder()
+        folder, mark = self._new_folder(run_id)
         run_id = folder.name
         now = (columns or {}).get("started_at") or time.time()
         values: dict[str, Any] = {
@@ -121,6 +126,7 @@ class RunStore(RunReading):
                 fill(folder)
             with self.database.write() as connection:
                 connection.execute(insert(_runs).values(queue_rank=end_of_queue(connection), **values))
+                write_facts(connection, run_id)
                 connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level="info", text=line))
                 if link:
                     link(connection, run_id)
@@ -187,11 +193,11 @@ class RunStore(RunReading):
             pending = self._pending_of(run_id, token)
             pending.pace(event.step if kind == "StepScalars" else None)
             if kind in ("StepScalars", "EpochMetrics"):
-                pending.take(run_id, event)
+                pending.take(event)
             if kind == "StepScalars":
                 self.commit_if_due(run_id, token, write_progress_time)
                 return
-            line = self._commit(run_id, token, lambda connection, run_id=run_id: _write_event_and_time(connection, run_id, event))
+            line = self._commit(run_id, token, lambda connection: _write_event_and_time(connection, run_id, event, pending))
             if kind == "RunEnded":
                 self._pending.pop((run_id, token), None)
         if line:
@@ -214,23 +220,28 @@ class RunStore(RunReading):
             except StoreError as error:
                 _logger.warning("%s", error)
 
-    def _new_folder(self) -> tuple[Path, Path]:
+    def _new_folder(self, run_id: str | None = None) -> tuple[Path, Path]:
         while True:
-            folder = self.folder(f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}")
+            folder = self.folder(run_id or f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}")
             try:
                 return folder, make_marked_folder(folder)
             except FileExistsError:
-                continue
+                if run_id:
+                    raise StoreError(f"the folder '{folder}' exists already") from None
             except OSError as error:
                 raise StoreError(f"cannot make the run's folder '{folder}': {error.strerror or error}") from error
 
     def _pending_of(self, run_id: str, token: str | None) -> Pending:
         if (run_id, token) not in self._pending:
             with self.database.read() as connection:
-                row = connection.execute(select(_runs.c.started_at, _runs.c.seconds_before).where(_runs.c.id == run_id)).first()
-            if row is None:
-                raise RunTakenError(f"run {run_id} was deleted")
-            self._pending[run_id, token] = Pending(started_at=(row.started_at or time.time()) - row.seconds_before)
+                columns = (_runs.c.number, _runs.c.started_at, _runs.c.seconds_before, _runs.c.info)
+                row = connection.execute(select(*columns).where(_runs.c.id == run_id)).first()
+                if row is None:
+                    raise RunTakenError(f"run {run_id} was deleted")
+                summary = stored_summary(connection, row.number)  # a resumed run goes on with what it has reached
+            started_at = (row.started_at or time.time()) - row.seconds_before
+            summary.taken()
+            self._pending[run_id, token] = Pending(row.number, started_at, summary, json.loads(row.info or "{}"))
         return self._pending[run_id, token]
 
     def _commit(self, run_id: str, token: str | None, write: Callable[[Connection], tuple[str, str] | None] | None = None) -> tuple[str, str] | None:
@@ -249,11 +260,11 @@ class RunStore(RunReading):
                 line = write(connection) if write is not None else None
                 if line:
                     connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level=line[0], text=line[1]))
-            pending.rows.clear()
+            pending.points.clear()
         return line
 
 
-def _write_event_and_time(connection: Connection, run_id: str, event: Any) -> tuple[str, str] | None:
+def _write_event_and_time(connection: Connection, run_id: str, event: Any, pending: Pending) -> tuple[str, str] | None:
     """Write an event and the time of progress."""
     write_progress_time(connection, run_id)
-    return write_event(connection, run_id, event)
+    return write_event(connection, run_id, event, pending)

@@ -16,6 +16,7 @@ from mtl_core.config import RunConfig
 from mtl_core.errors import MTLError
 from mtl_core.runs.resume_and_fork import resume
 from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.run_facts import write_facts
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.store import RunStore
 
@@ -49,6 +50,7 @@ def settle(store: RunStore, run_id: str, precision: str, layout: str) -> tuple[s
             if left:
                 written[row.id] = config | left
                 connection.execute(update(_runs).where(_runs.c.id == row.id).values(config=schema.to_json(config | left)))
+                write_facts(connection, row.id)
         own = written.get(run_id) or json.loads(connection.execute(select(_runs.c.config).where(_runs.c.id == run_id)).scalar_one())
     for each, config in written.items():
         with contextlib.suppress(OSError):  # a copy for people; the run may be deleted at this moment

@@ -8,6 +8,7 @@ from statistics import median
 from mtl_core.config_fingerprint import fingerprint
 from mtl_core.runs.method_race import relative_cost
 from mtl_core.runs.run_record import Run
+from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.study import Study
@@ -36,7 +37,8 @@ class Estimate:
 def estimate(store: RunStore, study: Study) -> Estimate:
     """Count and time the runs of a study, drafted or started."""
     linked = run_ids(store, study.id) if study.id else {}
-    every = [run for run in store.runs() if run.status == RunStatus.FINISHED]
+    has_finished = schema.runs.c.status == RunStatus.FINISHED.value
+    every = [run for name in {cell.config.data.own_name for cell in study.cells} for run in store.on_data(name, has_finished)]
     known = {(fingerprint(run.config), run.config.seed) for run in every if run.parent is None}
     places = [(cell, seed) for cell in study.cells for seed in study.seeds]
     left = [(cell, seed) for cell, seed in places if (cell.key, seed) not in linked and (fingerprint(cell.config), seed) not in known]

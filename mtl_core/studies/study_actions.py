@@ -198,7 +198,7 @@ def add_point(store: RunStore, study: Study, weights: Sequence[float]) -> bool:
 
 def _queue_missing(store: RunStore, study: Study) -> Study:
     """Take or queue a run for each cell and seed that has none."""
-    linked, existing = run_ids(store, study.id), {} if study.settings.repeats else _existing(store)
+    linked, existing = run_ids(store, study.id), {} if study.settings.repeats else _existing(store, study)
     for seed in study.seeds:  # all cells of a seed first: a verdict needs pairs
         for cell in study.cells:
             if (cell.key, seed) in linked:
@@ -264,8 +264,8 @@ def _study_of(row: Any) -> Study:
     )
 
 
-def _existing(store: RunStore) -> dict[tuple[str, int], list[Run]]:
-    """(fingerprint, seed) -> runs of the store that may serve as a cell, finished ones first.
+def _existing(store: RunStore, study: Study) -> dict[tuple[str, int], list[Run]]:
+    """(fingerprint, seed) -> runs of the store that may serve as a cell of the study, finished ones first.
 
     Not a fork, whose beginning had other settings, and not one that was trained on, whose learning rate jumped.
     """
@@ -273,7 +273,7 @@ def _existing(store: RunStore) -> dict[tuple[str, int], list[Run]]:
         log = schema.log
         lengthened = set(connection.execute(select(log.c.run_id).where(log.c.text.startswith("trained on to "))).scalars())
     found: dict[tuple[str, int], list[Run]] = {}
-    for run in reversed(store.runs()):
+    for run in reversed(store.of_fingerprints({fingerprint(cell.config) for cell in study.cells})):
         if run.status != RunStatus.FAILED and run.parent is None and run.id not in lengthened:
             found.setdefault((fingerprint(run.config), run.config.seed), []).append(run)
     return {key: sorted(runs, key=lambda run: run.status != RunStatus.FINISHED) for key, runs in found.items()}

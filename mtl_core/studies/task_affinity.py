@@ -12,9 +12,8 @@ from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
-from sqlalchemy import select
 
-from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.scalar_points import values_of
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer
@@ -125,13 +124,9 @@ def affinity_of(points: Iterable[tuple[str, int, float]], tasks: Sequence[str]) 
 
 def run_affinity(store: RunStore, run_id: str, tasks: Sequence[str]) -> TaskAffinity:
     """The means over a run of the store so far."""
-    scalars = schema.scalars
-    wanted = select(scalars.c.key, scalars.c.step, scalars.c.value).where(
-        scalars.c.run_id == run_id, scalars.c.key.startswith("affinity/") | scalars.c.key.startswith("conflict/")
-    )
     with store.database.read() as connection:
-        rows = connection.execute(wanted.order_by(scalars.c.row)).all()
-    return affinity_of([(row.key, row.step, row.value) for row in rows], tasks)
+        found = values_of(connection, run_id, lambda key: key.startswith(("affinity/", "conflict/")))
+    return affinity_of([(key, step, value) for key, step, _, value in found], tasks)
 
 
 def study_affinity(store: RunStore, answer: Answer) -> TaskAffinity | None:

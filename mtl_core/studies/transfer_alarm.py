@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import select
 
 from mtl_core.analysis.student_interval import LEVEL, t_factor
 from mtl_core.errors import NotPossibleError
 from mtl_core.runs import actions
 from mtl_core.runs.resume_and_fork import fork, fork_config, forkable
-from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.scalar_points import values_of
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 from mtl_core.studies.answer import Answer
@@ -108,11 +107,9 @@ def band_of(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _curves(store: RunStore, run_ids: Sequence[str], key: str) -> dict[str, dict[int, float]]:
-    scalars = schema.scalars
-    wanted = select(scalars.c.run_id, scalars.c.epoch, scalars.c.value).where(scalars.c.key == key, scalars.c.run_id.in_(run_ids))
-    found: dict[str, dict[int, float]] = {}
+    found = {}
     with store.database.read() as connection:
-        for row in connection.execute(wanted.order_by(scalars.c.row)):
-            if row.value is not None:
-                found.setdefault(row.run_id, {})[round(row.epoch)] = row.value
-    return found
+        for run_id in run_ids:
+            values = values_of(connection, run_id, lambda each: each == key)
+            found[run_id] = {round(epoch): value for _, _, epoch, value in values if not math.isnan(value)}
+    return {run_id: curve for run_id, curve in found.items() if curve}

@@ -95,7 +95,7 @@ def evaluate_checkpoint(
 def _loaded(
     config: RunConfig, folder: Path, checkpoint: str, kinds: dict[str, TaskKind], statistics: dict[str, Any], execution: Execution
 ) -> torch.nn.Module:
-    check_files(folder, checkpoint)
+    check_files(folder, checkpoint, FILES[:1])
     with unnoticed():  # the random values are replaced by the trained ones
         model = build_model(network_parts(config), kinds, statistics)
     path = folder / "checkpoints" / checkpoint / FILES[0]

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -181,14 +182,17 @@ def read_meta(folder: Path, name: str) -> dict[str, Any]:
     return meta
 
 
-def check_files(folder: Path, name: str) -> None:
+def check_files(folder: Path, name: str, files: Sequence[str] = FILES) -> None:
     """Compare a checkpoint's files with their checksums in ``meta.json``.
+
+    Args:
+        files: those that are read; a run from an archive has only the first of ``FILES``.
 
     Raises:
         DamagedCheckpointError: a file is missing, cut off or changed.
     """
     sums = read_meta(folder, name).get("sha256", {})
-    for file in FILES:
+    for file in files:
         path = folder / "checkpoints" / name / file
         try:
             found = sha256(path)
@@ -196,6 +200,12 @@ def check_files(folder: Path, name: str) -> None:
             raise DamagedCheckpointError(f"'{path}' cannot be read ({error.strerror or error})") from None
         if file in sums and found != sums[file]:
             raise DamagedCheckpointError(f"'{path}' is not what was written (its {path.stat().st_size:,} bytes have another SHA-256)")
+
+
+def has_training_state(folder: Path) -> bool:
+    """False if the run has checkpoints and none of them has its training state, as a run from an archive."""
+    found = list((folder / "checkpoints").glob("*/meta.json"))
+    return not found or any((meta.parent / FILES[1]).exists() for meta in found)
 
 
 def sha256(path: Path) -> str:

@@ -45,7 +45,7 @@ def test_a_baseline_is_subtracted(open_page, seeds, texts):
 
 def test_what_is_drawn_is_what_is_stored(store, seeds):
     chosen = [store.get(run.id) for run in seeds]
-    groups = groups_of(chosen, store.runs(), by_seed=True)
+    groups = groups_of(chosen, store.places([run.id for run in chosen]), by_seed=True)
     assert [len(group.runs) for group in groups] == [2, 1]
     assert [group.name for group in groups] == ["without ink · 3 epochs · 2 seeds", "another"]
     frames = {run.id: scalars_feed(store, run.id)["frame"] for run in chosen}

@@ -1,6 +1,7 @@
 import pytest
 from sqlalchemy import update
 
+from mtl_core.events import EpochMetrics
 from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.database import Database
@@ -96,15 +97,39 @@ def test_a_fork_names_its_parent_in_the_library(open_page, store, in_state):
     assert list(table["forked from"]) == ["the parent, epoch 1", ""]
 
 
-def test_many_runs_cost_the_summaries_of_those_shown(open_page, store, monkeypatch):
+def test_many_runs_are_shown_page_by_page_and_only_those_are_read(open_page, store, monkeypatch):
     for number in range(120):
-        store.create(config(name=f"run {number}"))
-    asked = []
-    monkeypatch.setattr(type(store), "summary", lambda self, run_id: asked.append(run_id) or {})
+        store.create(config(name=f"run {number:03}"))
+    read = []
+    real = type(store)._run
+    monkeypatch.setattr(type(store), "_run", lambda self, row, queue: read.append(row.id) or real(self, row, queue))
+    monkeypatch.setattr(type(store), "queued", lambda self: [])  # the status bar draws the queue
     app = open_page("compare")
-    assert len(rows(app)) == len(asked) == 50
-    app.button(key="compare.more").click().run()
-    assert len(rows(app)) == len(asked) == 100
+    assert rows(app) == [f"run {number:03}" for number in range(119, 69, -1)]
+    assert len(set(read)) == 50
+    app.session_state["compare.page"] = 3
+    app.run()
+    assert rows(app) == [f"run {number:03}" for number in range(19, -1, -1)]
+    app.selectbox(key="compare.sort").set_value("name").run()
+    assert rows(app) == [f"run {number:03}" for number in range(50)]  # from the first page on
+
+
+def test_runs_are_sorted_by_a_metric_and_compared_ones_stay_on_top(open_page, store, in_state):
+    best, middle = (in_state("finished", name=name) for name in ("best", "middle"))
+    in_state("queued", name="no values")
+    for run, value in ((best, 0.9), (middle, 0.7)):
+        store.append(run.id, EpochMetrics(4, 2, {"val/digit/accuracy": value}))
+    app = open_page("compare")
+    assert rows(app) == ["no values", "middle", "best"]
+    app.selectbox(key="compare.sort").set_value("best of val/digit/accuracy").run()
+    assert rows(app) == ["best", "middle", "no values"]
+    actions.pin(store, middle.id)
+    assert rows(app.run()) == ["middle", "best", "no values"]
+    app = open_page("compare", runs=best.id)
+    app.text_input(key="filter.text").set_value("middle").run()
+    assert rows(app) == ["best", "middle"]
+    app.selectbox(key="compare.sort").set_value("best of val/slant/mae").run()
+    assert (not app.exception, rows(app)) == (True, ["best", "middle"])
 
 
 def test_an_unwritable_home_is_a_sentence(open_page, tmp_path, monkeypatch):

@@ -48,10 +48,12 @@ def asked(store, run):
 
 def rows_of(store, run_id):
     """How many rows of each table are the run's."""
-    tables = {schema.runs: schema.runs.c.id, schema.scalars: schema.scalars.c.run_id, schema.log: schema.log.c.run_id}
-    tables |= {schema.controls: schema.controls.c.run_id}
+    conditions = {"runs": schema.runs.c.id == run_id, "log": schema.log.c.run_id == run_id, "controls": schema.controls.c.run_id == run_id}
+    number = func.coalesce(select(schema.runs.c.number).where(schema.runs.c.id == run_id).scalar_subquery(), 0)
+    without_run = schema.points.c.run.not_in(select(schema.runs.c.number))
+    conditions |= {"points": (schema.points.c.run == number) | without_run, "run_facts": schema.run_facts.c.run == number}
     with store.database.read() as connection:
-        return {table.name: connection.execute(select(func.count()).where(column == run_id)).scalar() for table, column in tables.items()}
+        return {name: connection.execute(select(func.count()).where(condition)).scalar() for name, condition in conditions.items()}
 
 
 # -- stop, pause, proceed
@@ -207,8 +209,8 @@ def test_deleting_takes_every_row_and_the_folder_and_nothing_else(store, run_tha
     actions.stop(store, other.id)
     before = rows_of(store, other.id)
     actions.delete_run(store, run.id)
-    assert rows_of(store, run.id) == {"runs": 0, "scalars": 0, "log": 0, "controls": 0}
-    assert rows_of(store, other.id) == before == {"runs": 1, "scalars": 1, "log": 1, "controls": 1} | {"log": before["log"]}
+    assert rows_of(store, run.id) == {"runs": 0, "log": 0, "controls": 0, "points": 0, "run_facts": 0}
+    assert rows_of(store, other.id) == before == {"runs": 1, "controls": 1, "points": 1, "run_facts": 1, "log": before["log"]}
     assert [path.name for path in (store.home / "runs").iterdir()] == [other.id]
     with pytest.raises(RunNotFoundError):
         actions.delete_run(store, run.id)

@@ -1,24 +1,35 @@
 """What older versions wrote, and what a fault left: a store of version 1, checkpoints of format 1, emptied and cut-off files."""
 
+import contextlib
 import json
 import math
+import os
+import signal
 import sqlite3
+import struct
+import time
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from sqlalchemy import Engine, event
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import StoreError
 from mtl_core.events import Control, EpochMetrics, StepScalars
 from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.claims import claim, take_controls
+from mtl_core.runs.process_identity import this_process
+from mtl_core.runs.run_results import results_of
+from mtl_core.runs.sql import scalar_conversion
 from mtl_core.runs.store import open_store
 from mtl_core.training.checkpoint_files import read_index, read_meta
 from mtl_core.training.trainer import train
 
-VERSION_1 = Path(__file__).with_name("store_v1.sql").read_text(encoding="utf-8")
+DUMPS = {version: Path(__file__).with_name(f"store_v{version}.sql").read_text(encoding="utf-8") for version in (1, 3)}
+VERSION_1 = DUMPS[1]
 FINISHED, CUT_OFF = "20260101-120000-0001", "20260102-120000-0002"
 
 
@@ -26,23 +37,55 @@ FINISHED, CUT_OFF = "20260101-120000-0001", "20260102-120000-0002"
 
 
 @pytest.fixture
-def old(home):
+def make_old_store(home):
+    """Makes the store of an earlier version; its folder."""
+
+    def make(version):
+        connection = sqlite3.connect(":memory:")
+        connection.executescript(DUMPS[version])
+        for (run_id,) in connection.execute("select id from runs"):
+            (home / "runs" / run_id).mkdir(parents=True)
+        with sqlite3.connect(home / "store.sqlite") as file:
+            connection.backup(file)
+        file.close()
+        connection.close()
+        return home
+
+    return make
+
+
+@pytest.fixture
+def old(make_old_store):
     """The folder of a store that the first version made."""
-    for run_id in (FINISHED, CUT_OFF):
-        (home / "runs" / run_id).mkdir(parents=True)
-    connection = sqlite3.connect(home / "store.sqlite")
-    connection.executescript(VERSION_1)
-    connection.close()
-    return home
+    return make_old_store(1)
 
 
-def content(home):
-    """Every row of every table, as dicts, with only the columns that version 1 had."""
+def values_in(connection):
+    """(run's id, key, step, epoch, value, wall_time) of every scalar, read without the program; NULL for NaN."""
+    tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+    if "scalars" in tables:
+        return connection.execute("select run_id, key, step, epoch, value, wall_time from scalars order by run_id, key, step").fetchall()
+    joined = "points join key_sets on key_sets.number = points.key_set join runs on runs.number = points.run"
+    found = []
+    for run_id, step, epoch, wall_time, keys, packed in connection.execute(
+        f"select runs.id, points.step, points.epoch, points.wall_time, key_sets.scalar_keys, points.packed from {joined}"
+    ):
+        names = json.loads(keys)
+        for key, value in zip(names, struct.unpack(f"<{len(names)}d", packed), strict=True):
+            found.append((run_id, key, step, epoch, None if math.isnan(value) else value, wall_time))
+    return sorted(found, key=lambda row: row[:3])
+
+
+CHANGED = ("scalars", "run_results")  # have another form since version 4
+
+
+def content(home, dump=VERSION_1):
+    """Every row of every table, with only the columns that the dump's version had, before and now; the scalars by ``values_in``."""
     first, now = sqlite3.connect(":memory:"), sqlite3.connect(home / "store.sqlite")
-    first.executescript(VERSION_1)
+    first.executescript(dump)
     tables = [name for (name,) in first.execute("select name from sqlite_master where type = 'table' and name not like 'sqlite_%'")]
-    found = {}
-    for table in tables:
+    found = {"scalars": (values_in(first), values_in(now))}
+    for table in [table for table in tables if table not in CHANGED]:
         columns = ", ".join(f'"{row[1]}"' for row in first.execute(f"pragma table_info({table})"))
         found[table] = (first.execute(f"select {columns} from {table}").fetchall(), now.execute(f"select {columns} from {table}").fetchall())
     first.close()
@@ -63,20 +106,115 @@ def described(home):
     return columns, indexes
 
 
-def test_everything_in_an_old_store_is_still_there(old):
-    open_store(old)
-    for table, (before, after) in content(old).items():
+@pytest.mark.parametrize("version", [1, 3])
+def test_everything_in_an_old_store_is_still_there(make_old_store, version):
+    home, dump = make_old_store(version), DUMPS[version]
+    open_store(home)
+    for table, (before, after) in content(home, dump).items():
         if table == "meta":
-            assert (before, after) == ([("schema_version", "1")], [("schema_version", "3")])
+            assert (before, after) == ([("schema_version", str(version))], [("schema_version", "4")])
         else:
             assert before == after, table
-            assert before, table
+            assert before or table == "controls", table
 
 
-def test_an_old_store_becomes_like_a_new_one(old, tmp_path):
-    open_store(old)
+@pytest.mark.parametrize("version", [1, 3])
+def test_an_old_store_becomes_like_a_new_one(make_old_store, tmp_path, version):
+    home = make_old_store(version)
+    open_store(home)
     open_store(tmp_path / "fresh")
-    assert described(old) == described(tmp_path / "fresh")
+    assert described(home) == described(tmp_path / "fresh")
+
+
+def test_results_that_version_3_wrote_are_computed_alike(make_old_store):
+    old = sqlite3.connect(":memory:")
+    old.executescript(DUMPS[3])
+    rows = old.execute("select task, metric, split, best, last, chosen, best_epoch, chosen_epoch, higher_is_better from run_results").fetchall()
+    old.close()
+    store = open_store(make_old_store(3))
+    found = results_of(store.database, ["20260101-130000-0001", "20260102-130000-0002"])
+    assert [astuple(result) for result in found["20260101-130000-0001"]] == sorted(rows)
+    assert [astuple(result) for result in found["20260102-130000-0002"]] == [("digit", "accuracy", "val", 0.25, 0.25, 0.25, 1.0, 1.0, True)]
+    assert store.summary("20260101-130000-0001")["train/digit/loss"]["best"] == 0.125  # of the step that was repeated
+    assert store.summary("20260101-130000-0001")["train/ink/loss"]["last"] == 12.0
+
+
+def test_a_store_whose_conversion_was_killed_is_the_old_one(make_old_store):
+    """A child process is killed before a statement; then the store is as it was. At every statement, which takes some seconds."""
+    home = make_old_store(3)
+    before = content(home, DUMPS[3])
+    statements, survived = 0, False
+    while not survived:
+        statements += 1
+        child = os.fork()
+        if child == 0:
+            kill_at(statements)
+            with contextlib.suppress(BaseException):
+                open_store(home)
+            os._exit(0)
+        survived = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        connection = sqlite3.connect(home / "store.sqlite")
+        version = connection.execute("select value from meta").fetchone()[0]
+        tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+        connection.close()
+        assert (version, "scalars" in tables, "points" in tables) == (("4", False, True) if survived else ("3", True, False)), statements
+        if not survived:
+            assert content(home, DUMPS[3]) == before, statements
+    assert statements > 30
+    after = content(home, DUMPS[3])
+    assert after.pop("meta") != before.pop("meta")
+    assert after == before
+
+
+def kill_at(number):
+    """Kill this process before its statement of this number."""
+    left = iter(range(number - 1))
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def kill(*_):
+        if next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_conversion_says_how_far_it_is(make_old_store, monkeypatch, caplog):
+    monkeypatch.setattr(scalar_conversion, "REPORT_SECONDS", 0.0)
+    open_store(make_old_store(3))
+    said = [record.getMessage() for record in caplog.records if "is converted" in record.getMessage()]
+    assert [text.partition("version 4: ")[2] for text in said] == [f"{share} %. Nothing is lost if this is interrupted." for share in (0, 27, 53)]
+
+
+def test_an_old_store_in_which_a_run_trains_is_refused(make_old_store):
+    home = make_old_store(3)
+    me = this_process()
+    connection = sqlite3.connect(home / "store.sqlite")
+    held = (me.host, me.pid, me.started, time.time())
+    connection.execute(
+        "update runs set status = 'running', owner_host = ?, owner_pid = ?, owner_started = ?, heartbeat_at = ? where number = 2", held
+    )
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match=f"process {me.pid} on .* trains run 20260102-130000-0002 in it with that version. .* Nothing was changed."):
+        open_store(home)
+    connection = sqlite3.connect(home / "store.sqlite")
+    assert connection.execute("select value from meta").fetchone() == ("3",)
+    connection.execute("update runs set status = 'interrupted' where number = 2")
+    connection.commit()
+    connection.close()
+    assert len(open_store(home).runs()) == 3
+
+
+def test_a_program_whose_open_store_was_converted_by_a_newer_one_writes_nothing(store, config):
+    run = store.create(config())
+    connection = sqlite3.connect(store.database.path)
+    connection.execute("update meta set value = '5' where key = 'schema_version'")
+    connection.commit()
+    with pytest.raises(StoreError, match=r"was converted by another version .* while this process had it open. Nothing was written."):
+        actions.rename(store, run.id, "another")
+    connection.execute("drop table run_results")
+    connection.commit()
+    with pytest.raises(StoreError, match=r"was converted by another version of the program \(no such table: run_results\)"):
+        store.summary(run.id)
+    connection.close()
 
 
 def test_old_runs_are_read(old):
@@ -189,7 +327,7 @@ def test_a_store_file_that_was_cut_off_is_refused_in_words(whole, tmp_path, shar
     assert (home / "store.sqlite").read_bytes() == cut
 
 
-@pytest.mark.parametrize("page", [3, 30, 50])
+@pytest.mark.parametrize("page", [3, 33, 50])
 def test_a_store_with_a_spoiled_page_says_so_where_it_is_read(whole, tmp_path, page):
     """Opening may go well: the page is looked at only when its rows are read."""
     run_id, content = whole

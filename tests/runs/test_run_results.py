@@ -1,17 +1,16 @@
-"""The table of results per run: written at the run's end, equal to what the scalars say, made again for old runs, gone with the run."""
+"""The table of results per run: written with every epoch, equal to what the scalars say, gone with the run."""
 
-import sqlite3
-from dataclasses import asdict
+import math
+import random
 
 from sqlalchemy import select
 
 from mtl_core.events import EpochMetrics, RunEnded, RunStarted
 from mtl_core.runs import actions, resume_and_fork
 from mtl_core.runs.jobs import execute
-from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_results import Result, results_of
 from mtl_core.runs.sql import schema
-from mtl_core.runs.store import open_store
+from mtl_core.runs.sql.result_rows import compute_results
 
 METRICS = {"accuracy": {"higher_is_better": True}, "loss": {"higher_is_better": False}}
 INFO = {"tasks": {"digit": {"main_metric": "accuracy", "metrics": METRICS}, "ink": {"main_metric": "loss", "metrics": METRICS}}}
@@ -27,13 +26,12 @@ def trained(store, config):
     return run
 
 
-def by_key(results):
-    return sorted(results, key=lambda each: (each.task, each.metric, each.split))
-
-
-def rows(store):
+def stored(store):
+    """(run, key, best, last, chosen, best_epoch, chosen_epoch) of every row."""
+    keys, results = schema.scalar_keys, schema.run_results
+    columns = (results.c.run, keys.c.key, results.c.best, results.c.last, results.c.chosen, results.c.best_epoch, results.c.chosen_epoch)
     with store.database.read() as connection:
-        return [tuple(row) for row in connection.execute(select(schema.run_results))]
+        return [tuple(row) for row in connection.execute(select(*columns).join(keys, keys.c.number == results.c.key).order_by(keys.c.key))]
 
 
 EXPECTED = [
@@ -43,53 +41,64 @@ EXPECTED = [
 ]
 
 
-def test_written_at_the_end_with_best_last_and_chosen_values(store, config):
+ROWS = [
+    (1, "selection/score", 0.5, 0.4, None, 2, None),
+    (1, "test/digit/accuracy", 0.65, 0.65, 0.65, 2, 2),
+    (1, "val/digit/accuracy", 0.7, 0.6, 0.7, 2, 2),
+    (1, "val/ink/loss", 0.2, 0.2, 0.8, 3, 2),
+]
+
+
+def test_written_with_each_epoch_with_best_last_and_chosen_values(store, config):
     run = trained(store, config)
-    assert rows(store) == []
-    assert by_key(results_of(store.database, [run.id])[run.id]) == EXPECTED
-    assert rows(store) == []  # what a run that has not ended reached so far is not kept
+    assert stored(store) == ROWS
+    assert results_of(store.database, [run.id]) == {run.id: EXPECTED}
     store.append(run.id, RunEnded("finished", 3, 3.0, 8.0, 0.5))
-    assert sorted(rows(store)) == [(run.id, *asdict(each).values()) for each in EXPECTED]
+    assert stored(store) == ROWS
     assert results_of(store.database, [run.id]) == {run.id: EXPECTED}
 
 
-def test_made_again_for_a_run_that_ended_without(store, config):
+def test_equal_after_every_epoch_to_what_is_computed_from_all_scalars(store, config):
+    """With values that are equal, missing or infinite, a score that comes later and one that is no number, in random order."""
+    chance = random.Random(0)
+    run = store.create(config())
+    store.append(run.id, RunStarted(30, INFO))
+    odd = [math.nan, math.inf, -math.inf, 0.5, 0.5, 0.25, 0.75, 1.0]
+    for epoch in range(1, 31):
+        values = {
+            key: chance.choice(odd) for key in ("val/digit/accuracy", "val/digit/loss", "val/ink/loss", "selection/score") if chance.random() < 0.7
+        }
+        store.append(run.id, EpochMetrics(epoch, epoch, values))
+        running = stored(store)
+        with store.database.write() as connection:
+            compute_results(connection, 1, INFO)
+        assert stored(store) == running, epoch
+
+
+def test_a_resumed_run_goes_on_with_what_it_has_reached(store, config):
+    """A new process repeats the last epoch with other values: what they replaced counts no longer when the run has ended."""
     run = trained(store, config)
+    store._pending.clear()  # as in a new process
+    store.append(run.id, EpochMetrics(3, 3, {"val/digit/accuracy": 0.3, "val/ink/loss": 0.6, "selection/score": 0.45}))
+    assert [row[2:4] for row in stored(store)][2:] == [(0.7, 0.3), (0.2, 0.6)]  # the loss of 0.2 is gone, which only all scalars tell
     store.append(run.id, RunEnded("finished", 3, 3.0, 8.0, 0.5))
-    connection = sqlite3.connect(store.home / "store.sqlite")
-    connection.execute("delete from run_results")
-    connection.commit()
-    connection.close()
-    assert by_key(results_of(store.database, [run.id])[run.id]) == EXPECTED
-    assert sorted(rows(store)) == [(run.id, *asdict(each).values()) for each in EXPECTED]
+    assert [row[2:] for row in stored(store)][2:] == [(0.7, 0.3, 0.7, 2, 2), (0.6, 0.6, 0.8, 3, 2)]
 
 
-def test_gone_with_the_run_and_while_it_trains_again(store, config, engine):
+def test_test_results_are_gone_while_the_run_trains_on(store, config, engine):
     run = execute(store, store.create(config()).id)
     assert [result.chosen for result in results_of(store.database, [run.id])[run.id] if result.split == "val"] == [0.8, 1.0]
+    assert store.scalars(run.id)["key"].str.startswith("test/").sum() == 2
     resume_and_fork.train_on(store, run.id, 4)
-    assert rows(store) == []
+    assert [result.split for result in results_of(store.database, [run.id])[run.id]] == ["val", "val"]
+    assert store.scalars(run.id)["key"].str.startswith("test/").sum() == 0
     actions.stop(store, run.id)
     actions.delete_run(store, run.id)
-    assert (rows(store), results_of(store.database, [run.id])) == ([], {run.id: []})
+    assert (stored(store), results_of(store.database, [run.id])) == ([], {run.id: []})
+    with store.database.read() as connection:
+        assert [connection.execute(select(table)).all() for table in (schema.points, schema.run_facts)] == [[], []]
 
 
 def test_a_run_that_measured_nothing_has_no_results(store, config):
     run = store.create(config())
     assert results_of(store.database, [run.id, "20260101-000000-0000"]) == {run.id: [], "20260101-000000-0000": []}
-
-
-def test_a_store_of_version_2_gets_the_new_tables(home, config):
-    run = trained(open_store(home), config)
-    connection = sqlite3.connect(home / "store.sqlite")
-    for table in ("run_results", "study_runs", "studies"):
-        connection.execute(f"drop table {table}")
-    connection.execute("update meta set value = '2' where key = 'schema_version'")
-    connection.commit()
-    connection.close()
-    opened = process_slot("databases").pop(str((home / "store.sqlite").resolve()))
-    opened["writer"].dispose()
-    opened["reader"].dispose()
-    store = open_store(home)
-    store.append(run.id, RunEnded("finished", 3, 3.0, 8.0, 0.5))
-    assert results_of(store.database, [run.id]) == {run.id: EXPECTED}

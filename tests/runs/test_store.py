@@ -191,6 +191,7 @@ class StoreContract:
         assert summary["val/a/accuracy"] == {
             "best": 0.9,
             "last": 0.5,
+            "chosen": 0.2,
             "best_epoch": 1,
             "higher_is_better": True,
             "title": "Accuracy",
@@ -208,6 +209,7 @@ class StoreContract:
         assert store.summary(run.id)["val/a/loss"] == {
             "best": None,
             "last": None,
+            "chosen": None,
             "best_epoch": None,
             "higher_is_better": False,
             "title": "Loss",
@@ -301,7 +303,7 @@ def test_committing_what_waited_is_no_sign_of_life(store, config, monkeypatch):
         seen.append(store.get(run.id).progress_at)
 
     monkeypatch.setattr(store.database, "write", watched)
-    store._pending[run.id, token].take(run.id, StepScalars(2, 1.0, {"train/a/loss": 1.0}))
+    store._pending[run.id, token].take(StepScalars(2, 1.0, {"train/a/loss": 1.0}))
     assert heartbeat(store, run.id, token, progress_at=5.0)
     assert set(seen) == {5.0}  # at no moment did it look alive
     assert store.scalars(run.id)["step"].tolist() == [1, 2]
@@ -382,7 +384,7 @@ def test_a_newer_store_is_left_alone(tmp_path):
     with sqlite3.connect(tmp_path / "new" / "store.sqlite") as connection:
         connection.execute("create table meta (key text, value text)")
         connection.execute("insert into meta values ('schema_version', '99')")
-    with pytest.raises(StoreError, match=r"has version 99, this program reads version 3\. Update the program"):
+    with pytest.raises(StoreError, match=r"has version 99, this program reads version 4\. Update the program"):
         open_store(tmp_path / "new")
 
 

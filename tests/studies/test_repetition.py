@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from mtl_core.__main__ import main
 from mtl_core.config import RunConfig
@@ -68,8 +68,9 @@ def test_every_cell_is_trained_anew_and_gives_the_same_bits(trained):
 def test_a_value_that_differs_is_named_with_what_else_differs(trained):
     store, first, second = trained
     run_id = studies.run_ids(store, second.id)["alone.digit", 3]
-    results, runs = schema.run_results, schema.runs
-    one = (results.c.run_id == run_id, results.c.task == "digit", results.c.metric == "accuracy", results.c.split == "val")
+    results, runs, keys = schema.run_results, schema.runs, schema.scalar_keys
+    run, key = select(runs.c.number).where(runs.c.id == run_id), select(keys.c.number).where(keys.c.key == "val/digit/accuracy")
+    one = (results.c.run == run.scalar_subquery(), results.c.key == key.scalar_subquery())
     with store.database.write() as connection:
         kept = [connection.execute(runs.select().where(runs.c.id == run_id)).one().info]
         rows = connection.execute(results.select().where(*one)).all()

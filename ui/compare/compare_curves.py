@@ -9,7 +9,6 @@ import streamlit as st
 from mtl_core.figures.curves import curve_figure
 from mtl_core.runs.store import RunStore
 from ui.compare.compare_groups import Group, about_groups, curve_of, groups_of, legend
-from ui.compare.runs_table import summary_of
 from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import View, colours_of, is_share, panel_style, scalars_feed, view_controls
 from ui.shell import words
@@ -22,7 +21,7 @@ IN_A_ROW = 3
 NO_BASELINE = "none"
 
 
-def overlay(store: RunStore, runs: list[Any], chosen: list[Any]) -> None:
+def overlay(store: RunStore, chosen: list[Any]) -> None:
     """Draw the curves of the selected runs: controls, one legend, and a chart for each task and chosen metric."""
     view = view_controls("Curves", "on val, after each epoch; one colour per run")
     tasks = tasks_of(chosen)
@@ -30,7 +29,7 @@ def overlay(store: RunStore, runs: list[Any], chosen: list[Any]) -> None:
         st.info("None of the selected runs has any values yet.")
         return
     metrics, by_seed, baseline_name, anything = _controls(tasks, chosen)
-    groups = groups_of(chosen, runs, by_seed)
+    groups = groups_of(chosen, store.places([run.id for run in chosen]), by_seed)
     baseline = next((group for group in groups if any(run.id == baseline_name for run in group.runs)), None)
     shown = [group for group in groups if group is not baseline]
     frames = {run.id: scalars_feed(store, run.id)["frame"] for run in chosen}
@@ -136,7 +135,7 @@ def _with_values(group: Group, frames: dict[str, Any], key: str) -> Group:
 
 
 def _any_value(store: RunStore, chosen: list[Any], groups: list[Group], baseline: Group | None, frames: dict[str, Any], view: View) -> None:
-    summaries = {run.id: summary_of(store, run) for run in chosen}
+    summaries = store.summaries([run.id for run in chosen])
     about = {key: entry for summary in summaries.values() for key, entry in summary.items()}
     keys = sorted(about, key=_importance)
     if not keys:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import streamlit as st
 
 from mtl_core.analysis.seed_groups import Line, difference, grouped, settings_key, spread
 from mtl_core.config import RunConfig
-from mtl_core.figures.colours import run_styles
+from mtl_core.figures.colours import style_at
 from mtl_core.figures.curves import Curve
 from mtl_core.run_names import run_name
 from ui.compare.race_entries import STROKES, stripes
@@ -31,14 +32,14 @@ class Group:
     dash: str
 
 
-def groups_of(chosen: list[Any], every: list[Any], by_seed: bool) -> list[Group]:
+def groups_of(chosen: list[Any], places: Mapping[str, int], by_seed: bool) -> list[Group]:
     """The groups of the selected runs, in their order.
 
     Args:
-        every: all runs of the store, newest first; a run's colour follows from its age.
+        places: how many older runs there are before each run, by id; a run's colour follows from its age.
         by_seed: whether runs that differ only in their seed are joined.
     """
-    styles = run_styles([run.id for run in reversed(every)])
+    styles = {run.id: style_at(places.get(run.id, 0)) for run in chosen}
     parts = grouped(chosen, [settings_key(run.config) for run in chosen]) if by_seed else [[run] for run in chosen]
     names = [_name(part) for part in parts]
     often = Counter(names)

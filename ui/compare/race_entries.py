@@ -9,12 +9,12 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.balancing import BALANCERS
-from mtl_core.figures.colours import DASHES, run_styles
+from mtl_core.figures.colours import DASHES, style_at
 from mtl_core.part_titles import part_title
 from mtl_core.runs import actions, method_race
 from mtl_core.runs.store import RunStore
 from ui.shell import words
-from ui.shell.state import listing, run_action
+from ui.shell.state import run_action
 
 CARDS = 4  # in a row
 STROKES = {"solid": "", "dash": "9,6", "dot": "2,4", "dashdot": "9,4,2,4"}  # Plotly's dashes: line and gap in pixels
@@ -33,8 +33,7 @@ class Entry:
 def entries_of(store: RunStore, race_id: str) -> list[Entry]:
     """The runs of a race in the order in which they were queued."""
     runs = method_race.runs_of(store, race_id)
-    known = [run["id"] for run in reversed(listing(store.home.as_posix()))]
-    styles = run_styles(list(dict.fromkeys([*known, *(run.id for run in runs)])))
+    styles = {run_id: style_at(place) for run_id, place in store.places([run.id for run in runs]).items()}
     titles = [_title(run.config.balancing.name) for run in runs]
     often = Counter(titles)
     names = [title if often[title] == 1 else f"{title} ({run.id[-4:]})" for title, run in zip(titles, runs, strict=True)]

@@ -9,14 +9,12 @@ from typing import Any, cast
 import pandas as pd
 import streamlit as st
 
-from mtl_core.analysis.regret import chosen_epoch
 from mtl_core.balancing import PLAIN
 from mtl_core.runs.method_race import mean_ranks
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
 from ui.compare.race_entries import Entry
-from ui.compare.runs_table import head_width, summary_of
-from ui.drawing.run_charts import scalars_feed
+from ui.compare.runs_table import head_width
 from ui.shell import words
 
 BEST = "background-color: rgba(0, 158, 115, 0.25)"
@@ -52,9 +50,8 @@ def results(entries: list[Entry], table: pd.DataFrame, better: dict[str, bool]) 
 
 def table_of(store: RunStore, entries: list[Entry]) -> tuple[pd.DataFrame, dict[str, bool]]:
     """``results_of`` for the values in the store."""
-    frames = {entry.run.id: scalars_feed(store, entry.run.id)["frame"] for entry in entries}
-    summaries = {entry.run.id: summary_of(store, entry.run) for entry in entries}
-    return results_of(entries, summaries, reference_of(entries), {run: at_chosen(frame) for run, frame in frames.items()})
+    summaries = store.summaries([entry.run.id for entry in entries])
+    return results_of(entries, summaries, reference_of(entries), {run: at_chosen(summary) for run, summary in summaries.items()})
 
 
 def reference_of(entries: list[Entry]) -> Entry:
@@ -95,11 +92,9 @@ def seeds_of(entries: list[Entry]) -> int:
     return min(map(len, seeds.values()), default=0)
 
 
-def at_chosen(frame: pd.DataFrame) -> dict[str, float]:
+def at_chosen(summary: dict[str, dict[str, Any]]) -> dict[str, float]:
     """Scalars of val in the epoch of the chosen checkpoint; empty before the first epoch."""
-    epoch = chosen_epoch(frame)
-    rows = frame[frame["key"].str.startswith("val/") & (frame["epoch"] == epoch)] if epoch is not None else frame.iloc[:0]
-    return dict(zip(rows["key"], rows["value"], strict=True))  # a repeated row replaces the earlier one
+    return {key: about["chosen"] for key, about in summary.items() if key.startswith("val/") and about["chosen"] is not None}
 
 
 def results_of(

@@ -1,89 +1,52 @@
-"""The table of runs on the Compare page: search and filters, selection, and actions on the selected runs."""
+"""The table of runs on the Compare page: one page of the runs, its columns, the selection, and actions on the selected runs."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from mtl_core.runs import actions
+from mtl_core.runs.sql.run_listing import RunQuery
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
+from ui.compare.table_query import ROWS, offer_metrics, page_choice, page_of
 from ui.shell import words
-from ui.shell.state import go_to, hold, last_refusal, open_dialog, run_action, run_store
+from ui.shell.state import go_to, hold, last_refusal, open_dialog, run_action
 
 FIRST_SELECTED = 4  # runs that are selected before the viewer selects any
 OWN_CHOICE = "compare.own_choice"  # session key: whether the viewer chose the selection, by ticking rows or through the address
-ROWS = 50  # shown at first, and added by each click; every row costs a summary
 HIDDEN_AT_FIRST = ("data", "tasks", "backbone", "balancing", "note")  # the name and its further settings say what differs
 LETTER_PIXELS, LEAST_PIXELS = 7, 80  # width of a column: a letter of its head, and the least
 CURVE_LIMIT = 12  # more curves in one chart cannot be told apart
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """The viewer's filters. An empty filter matches every run."""
+def runs_table(store: RunStore, query: RunQuery) -> list[Any]:
+    """Draw the table and return the selected runs in its order. The address holds the ids of a selection that the viewer made.
 
-    text: str = ""
-    statuses: tuple[str, ...] = ()
-    data: tuple[str, ...] = ()
-    archived: bool = False
-
-
-def found(runs: list[Any], wanted: Wanted) -> list[Any]:
-    """The runs that match, pinned ones first, then the newest."""
-    return sorted((run for run in runs if _matches(run, wanted)), key=lambda run: not run.pinned)
-
-
-def _matches(run: Any, wanted: Wanted) -> bool:
-    text = " ".join([run.name, run.id, run.note, *run.tags, *run.config.tasks, run.config.backbone.name, run.config.balancing.name]).lower()
-    return (
-        all(word in text for word in wanted.text.lower().split())
-        and (not wanted.statuses or str(run.status) in wanted.statuses)
-        and (not wanted.data or run.config.data.own_name in wanted.data)
-        and (wanted.archived or not run.archived)
-    )
-
-
-def filters(runs: list[Any]) -> Wanted:
-    """Draw the search box and the filters. The session keeps their values."""
-    with st.container(key="filters", horizontal=True, vertical_alignment="center", gap="small"):
-        kept: dict[str, Any] = {"label_visibility": "collapsed", "persist_state": "session"}
-        about = "Search names, tags, notes, tasks"
-        text = st.text_input("Search", key="filter.text", placeholder=about, icon=":material/search:", width=320, **kept)
-        states = [status for status in words.STATUS_LOOK if any(str(run.status) == status for run in runs)]
-        statuses = st.multiselect("State", states, key="filter.status", placeholder="Any state", width=230, **kept)
-        sets = sorted({run.config.data.own_name for run in runs})
-        data = st.multiselect("Data", sets, key="filter.data", placeholder="Any data set", width=230, **kept)
-        archived = st.toggle("Show archived", key="filter.archived", persist_state="session")
-    return Wanted(text or "", tuple(statuses), tuple(data), archived)
-
-
-def runs_table(store: RunStore, runs: list[Any], wanted: Wanted) -> list[Any]:
-    """Draw the table and return the selected runs in its order. The address holds the ids of a selection that the viewer made."""
-    matching = found(runs, wanted)
+    Selected runs that are not on the page, or that do not match, stand on top of it, so that runs of several pages can be compared.
+    """
+    total = store.count(query)
+    matching = store.listed(query, page_of(total) * ROWS, ROWS)
+    there = {run.id for run in matching}
+    asked = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id and run_id not in there]
+    compared = sorted(store.several(asked), key=lambda run: asked.index(run.id))
+    shown = [*compared, *matching]
+    offer_metrics(shown)
     tools = st.container(key="selection", horizontal=True, vertical_alignment="center", gap="small")
-    limit = st.session_state.setdefault("compare.rows", ROWS)
-    shown = matching[:limit]
     chosen = _selected(store, shown, tools) if shown else []
     with tools:
-        _tools(chosen, len(matching), len(runs), st.session_state.get(OWN_CHOICE, False))
+        automatic = "newest" if query.sort == "created" else "first"
+        _tools(chosen, total, store.count(), st.session_state.get(OWN_CHOICE, False), automatic)
     for run in chosen:
         if last_refusal(run.id):
             st.warning(words.plain(last_refusal(run.id)), icon=":material/block:")
-    if not shown:
+    if not matching:
         st.info("No run matches these filters. Change them above.", icon=":material/search_off:")
-    if len(matching) > limit:
-        label = f"Show {min(ROWS, len(matching) - limit)} more of {len(matching)} runs"
-        st.button(label, icon=":material/expand_more:", key="compare.more", type="tertiary", on_click=_show_more)
+    page_choice(total)
     return chosen
-
-
-def _show_more() -> None:
-    st.session_state["compare.rows"] += ROWS
 
 
 def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
@@ -94,7 +57,9 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
     if key not in st.session_state:  # a new table, in which nothing was ticked yet
         st.session_state[OWN_CHOICE] = bool(asked)
     preselected = [ids.index(run_id) for run_id in before]
-    table = pd.DataFrame([_row(run, summary_of(store, run), shown) for run in shown])
+    main = {f"val/{task}/{info['main_metric']}" for run in shown for task, info in (run.info or {}).get("tasks", {}).items()}
+    summaries = store.summaries(ids, main)
+    table = pd.DataFrame([_row(run, summaries[run.id], shown) for run in shown])
     with tools:
         columns = _columns(table)
     event = st.dataframe(
@@ -157,16 +122,6 @@ def _take_choice(key: str, preselected: list[int]) -> None:
         st.session_state[OWN_CHOICE] = True
 
 
-def summary_of(store: RunStore, run: Any) -> dict[str, dict[str, Any]]:
-    """Best and last values of a run, cached until the run changes."""
-    return _summary(store.home.as_posix(), run.id, run.step, str(run.status), run.finished_at)
-
-
-@st.cache_data(max_entries=2000, show_spinner=False)
-def _summary(home: str, run_id: str, step: int, status: str, finished_at: float | None) -> dict[str, dict[str, Any]]:
-    return run_store().summary(run_id)
-
-
 def _row(run: Any, summary: dict[str, dict[str, Any]], shown: list[Any]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "pin": "★" if run.pinned else "",
@@ -200,11 +155,15 @@ def _about(run: Any, shown: list[Any]) -> dict[str, Any]:
     return about
 
 
-def _tools(chosen: list[Any], matching: int, every: int, own_choice: bool) -> None:
-    """Draw the row of buttons, always, so that a selection moves nothing. Archive and Delete need a selection that the viewer made."""
+def _tools(chosen: list[Any], matching: int, every: int, own_choice: bool, automatic: str) -> None:
+    """Draw the row of buttons, always, so that a selection moves nothing. Archive and Delete need a selection that the viewer made.
+
+    Args:
+        automatic: which runs are selected while the viewer has selected none.
+    """
     ids, one = [run.id for run in chosen], len(chosen) == 1
-    count = f"{matching} of {every} runs" if matching < every else (f"{every} runs" if every != 1 else "1 run")
-    selected = f"**{len(chosen)}** selected" if own_choice or not chosen else f"the newest **{len(chosen)}** are selected"
+    count = f"{matching:,} of {every:,} runs" if matching < every else (f"{every:,} runs" if every != 1 else "1 run")
+    selected = f"**{len(chosen)}** selected" if own_choice or not chosen else f"the {automatic} **{len(chosen)}** are selected"
     st.markdown(f"{count} · {selected}", width="content")
     st.space("stretch")
     st.button("Open", icon=":material/open_in_new:", key="selection.open", disabled=not one, on_click=_open, args=(ids,))

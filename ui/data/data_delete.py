@@ -16,7 +16,7 @@ def delete_data(name: str) -> None:
     """Draw the content of the dialog."""
     if "dialog" not in st.session_state:
         st.rerun()
-    runs = [run for run in run_store().runs() if run.config.data.name == "imported" and run.config.data.options.get("set") == name]
+    runs = [run for run in run_store().on_data(name) if run.config.data.name == "imported"]
     going = [run for run in runs if not run.status.is_ended()]
     st.markdown(f"**{words.plain(name)}**")
     if going:

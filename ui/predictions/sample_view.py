@@ -19,6 +19,7 @@ from ui.drawing.viewer import sample_json, viewer
 from ui.predictions.error_gallery import chosen_part
 from ui.predictions.image_source import PROBE, pictures_of, tasks_of
 from ui.shell.error_boundary import is_ours, worded
+from ui.shell.run_picker import OFFERED
 from ui.shell.state import hold_first, listing, run_store, set_address, torch_is_ready
 from ui.shell.words import moment, plain, text_of
 
@@ -133,6 +134,8 @@ def second_run(run: Any) -> None:
 def _others(run: Any) -> dict[str, str]:
     """The other runs with their names, which begin with a word: these boxes have no label above them. The first is no run."""
     others = {each["id"]: each for each in listing(run_store().home.as_posix()) if each["id"] != run.id and not each["archived"]}
+    chosen = st.query_params.get("beside", "")
+    others = {each: others[each] for place, each in enumerate(others) if place < OFFERED or each == chosen}
     return {"": "beside no other run"} | {
         each: f"beside {about['name']}  ·  {moment(about['created_at'])}  ·  {each[-4:]}" for each, about in others.items()
     }

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.runs.run_reading import RUN_ID, unread_words
+from mtl_core.runs.store import RunStore
 from ui.shell import words
 from ui.shell.state import ListedRun, hold, run_store
 
@@ -28,13 +29,13 @@ def say_unread() -> bool:
     return bool(said)
 
 
-def asked_run(runs: list[Any]) -> str | None:
+def asked_run(store: RunStore) -> str | None:
     """Id of the run in the address, else of the newest run; None, with an error on screen, where it does not exist."""
-    asked = st.query_params.get("run")
-    ids = [run.id for run in runs]
-    newest = next((run.id for run in runs if not run.archived), ids[0])
-    matches = [run_id for run_id in ids if asked and run_id.startswith(asked)]
-    known = newest if not asked else (matches[0] if len(matches) == 1 else (asked if asked in ids else None))
+    asked, unread = st.query_params.get("run"), store.unread()
+    matches = [run_id for run_id in store.ids_beginning_with(asked) if run_id not in unread] if asked else []
+    known = newest = _newest(store, unread)
+    if asked:
+        known = matches[0] if len(matches) == 1 else (asked if asked in matches else None)
     if known is None and say_unread():
         return None
     if known is None:
@@ -42,10 +43,19 @@ def asked_run(runs: list[Any]) -> str | None:
             f"There is no run '{words.plain(asked or '')}' in this store. It may have been deleted, or be in the store of another MTL_HOME.",
             icon=":material/search_off:",
         )
-        st.page_link("pages/run.py", label="Open the newest run", icon=":material/arrow_forward:", query_params={"run": newest})
+        st.page_link("pages/run.py", label="Open the newest run", icon=":material/arrow_forward:", query_params={"run": newest or ""})
         return None
     st.query_params["run"] = known
     return known
+
+
+def _newest(store: RunStore, unread: Sequence[str]) -> str | None:
+    """Id of the newest run that this version can read, one that is not archived if there is any."""
+    newest = store.newest()
+    if newest not in unread:
+        return newest
+    read = sorted((run for run in store.facts() if run.id not in unread), key=lambda run: bool(run.archived))
+    return read[0].id if read else None
 
 
 def run_picker(known: Sequence[ListedRun], current: str, width: Any = "stretch") -> bool:

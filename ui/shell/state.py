@@ -15,9 +15,7 @@ import streamlit as st
 
 from mtl_core.config_sections import BackboneConfig
 from mtl_core.presets import Preset, load_presets
-from mtl_core.run_names import name_without_method
 from mtl_core.runs import jobs
-from mtl_core.runs.method_race import race_in
 from mtl_core.runs.store import RunStore, open_store
 from mtl_core.settings import home as home_folder
 from mtl_core.settings import problems, remarks
@@ -72,38 +70,28 @@ def run_store() -> RunStore:
     return _open(home_folder().as_posix())
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner="Opening the run store. A store of an earlier version is converted first, which can take minutes.")
 def _open(home: str) -> RunStore:
     return open_store()
 
 
-@st.cache_data(ttl=5, max_entries=4, show_spinner=False)  # a live page reads it every few seconds, for each viewer
+@st.cache_resource(ttl=5, max_entries=4, show_spinner=False)  # all viewers share it, because a copy of ten thousand runs costs too much
 def listing(home: str) -> list[ListedRun]:
-    """The facts about every run that lists and links need, newest first, as plain values; up to five seconds old."""
-    return [_as_plain(run) for run in run_store().runs()]
+    """The facts about every run that lists and links need, newest first, as plain values; up to five seconds old. Nobody changes them."""
+    return [_as_listed(facts) for facts in run_store().facts()]
 
 
 def listing_with(run: Any) -> list[ListedRun]:
     """``listing`` with this run, even if another process has only just made it."""
     known = listing(run_store().home.as_posix())
-    return known if any(other["id"] == run.id for other in known) else [_as_plain(run), *known]
+    if not any(other["id"] == run.id for other in known):
+        listing.clear()
+        known = listing(run_store().home.as_posix())
+    return known
 
 
-def _as_plain(run: Any) -> ListedRun:
-    return {
-        "id": run.id,
-        "name": run.name,
-        "subtitle": run.subtitle,
-        "created_at": run.created_at,
-        "pinned": run.pinned,
-        "archived": run.archived,
-        "parent": run.parent,
-        "tags": list(run.tags),
-        "step": run.step,
-        "common": name_without_method(run.config) if race_in(run.tags) else "",
-        "data": run.config.data.own_name,
-        "tasks": list(run.config.tasks),
-    }
+def _as_listed(facts: Any) -> ListedRun:
+    return {**vars(facts), "tags": list(facts.tags), "tasks": list(facts.tasks)}  # type: ignore[typeddict-item]  # the fields have the same names
 
 
 @st.cache_data(show_spinner=False)

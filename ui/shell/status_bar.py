@@ -116,8 +116,7 @@ def _active_run(store: RunStore, run) -> None:
 
 
 def _idle(store: RunStore, own_run: str) -> None:
-    ended = [run for run in store.runs() if run.status.is_ended() and not run.archived]
-    last = max(ended, key=lambda run: run.finished_at or run.created_at, default=None)
+    last = store.last_ended()
     st.markdown(":gray[:material/bedtime: Nothing is training.]", width="content")
     if last is not None and last.id != own_run:
         st.markdown(":gray[Last:]", width="content")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtl_core.runs.preset_times import preset_time
+from mtl_core.runs.preset_times import time_in_store
 from ui.shell import state
 from ui.shell.form_editions import form_key
 from ui.shell.state import hold, hold_first, run_store, settings
@@ -12,11 +12,11 @@ from ui.shell.words import duration, plain
 from ui.train import clone_and_fork, data_form
 
 
-@st.cache_data(ttl=10, max_entries=32, show_spinner=False)  # it reads all runs
+@st.cache_data(ttl=10, max_entries=32, show_spinner=False)  # it reads all runs of presets
 def _time_of(home: str, name: str) -> str:
     """How long the preset's run takes, as a sentence."""
     presets = state.presets()
-    found = preset_time(presets[name], presets, run_store().runs())
+    found = time_in_store(run_store(), presets[name], presets)
     if found is None:
         return f"Measured training time: {presets[name].measured}. Other machines differ."
     if found.source == "measured":

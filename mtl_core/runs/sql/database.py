@@ -6,11 +6,14 @@ process therefore go through one connection behind a lock. Readers have their ow
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
+import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,11 @@ from mtl_core.errors import StoreError
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.sql import read_only, schema
 from mtl_core.runs.sql.migrations import migrate
+from mtl_core.runs.sql.run_facts import refresh_facts
+from mtl_core.runs.sql.run_rows import is_held
+from mtl_core.runs.status import ACTIVE
 
+_logger = logging.getLogger(__name__)
 BUSY_SECONDS = 15  # how long a statement waits for another process's transaction
 
 
@@ -82,6 +89,24 @@ class Database:
         """
         self.check_writable()
         self._check_there()
+        with self._transaction() as connection:
+            if _version(connection) != str(schema.SCHEMA_VERSION):
+                raise StoreError(
+                    f"the run store '{self.path}' was converted by another version of the program while this process had it open. "
+                    "Nothing was written. End this process and start it again with the version that converted the store."
+                )
+            yield connection
+
+    def give_back_space(self) -> None:
+        """Make the file smaller after much was deleted. Without the space for a second copy, or with other readers, it stays as large."""
+        with contextlib.suppress(DBAPIError, sqlite3.Error), self._lock, self._writer.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None  # it was connected just now
+            driver.execute("VACUUM")
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
         with self._lock, self._translate_errors(), self._writer.begin() as connection:
             yield connection
 
@@ -184,26 +209,50 @@ def _prepare(database: Database, shown: Path | None = None) -> None:
     """Create, migrate or check the tables. ``shown``: the path that errors name if ``database`` is a copy."""
     path = shown or database.path
     _switch_to_wal(database)
-    with database.write() as connection:
+    with database._transaction() as connection:
         tables = inspect(connection).get_table_names()
         if not tables:
             _refuse_emptied(path)
             schema.metadata.create_all(connection)
             connection.execute(schema.meta.insert().values(key="schema_version", value=str(schema.SCHEMA_VERSION)))
             return
-        found = None
-        if "meta" in tables:
-            found = connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")).scalar()
-        if found is not None and found.isdigit() and int(found) < schema.SCHEMA_VERSION:
-            migrate(connection, int(found))
-            return
+        found = _version(connection) if "meta" in tables else None
+        is_older = found is not None and found.isdigit() and int(found) < schema.SCHEMA_VERSION
+        if is_older:
+            _refuse_in_use(connection, path)
+            migrate(connection, int(found or 0), _reporter(path, f"is converted from version {found} to version {schema.SCHEMA_VERSION}"))
+        elif found == str(schema.SCHEMA_VERSION):
+            refresh_facts(connection, _reporter(path, "gets its list of runs anew"))
+    if is_older:
+        database.give_back_space()
+        return
     if found is None or not found.isdigit():
         raise StoreError(f"'{path}' is a database, but not a run store of this program. Set MTL_HOME to another folder.")
-    if int(found) != schema.SCHEMA_VERSION:
+    if int(found) > schema.SCHEMA_VERSION:
         raise StoreError(
             f"the run store '{path}' has version {found}, this program reads version {schema.SCHEMA_VERSION}. "
             "Update the program, or set MTL_HOME to another folder. Nothing was changed."
         )
+
+
+def _version(connection: Connection) -> str | None:
+    return connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")).scalar()
+
+
+def _refuse_in_use(connection: Connection, path: Path) -> None:
+    """Raise StoreError if a live process holds a run of an older store: it would find its tables changed and lose what it measures."""
+    runs = schema.runs.c  # the columns that every version had
+    active = select(runs.id, runs.owner_host, runs.owner_pid, runs.owner_started, runs.heartbeat_at).where(runs.status.in_(ACTIVE))
+    for row in connection.execute(active):
+        if is_held(row):
+            raise StoreError(
+                f"the run store '{path}' is of an earlier version, and process {row.owner_pid} on {row.owner_host} trains run {row.id} in it "
+                "with that version. Stop that run or wait for its end, end that program, and open the store again. Nothing was changed."
+            )
+
+
+def _reporter(path: Path, what: str) -> Callable[[float], None]:
+    return lambda share: _logger.warning("The run store '%s' %s: %.0f %%. Nothing is lost if this is interrupted.", path, what, 100 * share)
 
 
 def _refuse_emptied(path: Path) -> None:
@@ -256,6 +305,11 @@ def _sentence(path: Path, error: Exception) -> str:
         return (
             f"the run store '{path}' cannot be read or written ({reason}). The disk or a quota on it may be full, or the disk has a fault. "
             "Free some space, then start the run again."
+        )
+    if "no such table" in reason or "no such column" in reason:
+        return (
+            f"the run store '{path}' was converted by another version of the program ({reason}). "
+            "End this process and start it again with that version."
         )
     if "locked" in reason:
         return f"the run store '{path}' has been held by another process for {BUSY_SECONDS} s ({reason}). End that process or try again."

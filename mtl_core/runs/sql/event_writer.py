@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from mtl_core.events import REFUSED
-from mtl_core.runs.run_results import write_results
 from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.result_rows import compute_results, write_results
+from mtl_core.runs.sql.run_facts import write_facts
+from mtl_core.runs.sql.scalar_points import Point, write_points
+from mtl_core.runs.sql.scalar_summary import RunningSummary
 
 COMMIT_SECONDS = 1.0
 PACE_MEMORY = 10.0  # seconds of training over which the displayed pace is averaged
@@ -19,15 +23,22 @@ PACE_MEMORY = 10.0  # seconds of training over which the displayed pace is avera
 
 @dataclass
 class Pending:
-    """The uncommitted scalars of one run, and its pace.
+    """The uncommitted scalars of one run, what it reached, and its pace.
 
     Attributes:
+        run: the run's number in the store.
         started_at: the zero of wall_time.
-        position: (step, epoch) of the run according to the buffered rows; None if no row gives it, and then the store keeps its value.
+        summary: of all its scalars, stored and buffered. ``info``: ``RunStarted.info``.
+        has_replaced: whether a stored value was replaced, so that the summary may hold an extreme that is gone.
+        position: (step, epoch) of the run according to the buffered points; None if no point gives it, and then the store keeps its value.
     """
 
+    run: int
     started_at: float
-    rows: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    summary: RunningSummary = field(default_factory=RunningSummary)
+    info: dict[str, Any] = field(default_factory=dict)
+    points: list[Point] = field(default_factory=list)
+    has_replaced: bool = False
     position: tuple[int, float] | None = None
     committed: float = field(default_factory=time.monotonic)
     last_seen: tuple[int, float] | None = None  # step and time of the previous event, if it was step scalars
@@ -36,21 +47,15 @@ class Pending:
 
     def is_due(self) -> bool:
         """True when rows have waited for ``COMMIT_SECONDS``."""
-        return bool(self.rows) and time.monotonic() - self.committed >= COMMIT_SECONDS
+        return bool(self.points) and time.monotonic() - self.committed >= COMMIT_SECONDS
 
-    def take(self, run_id: str, event: Any) -> None:
+    def take(self, event: Any) -> None:
         """Buffer the scalars of a StepScalars or EpochMetrics; a value of the same key and step replaces the earlier one."""
-        now = time.time()
-        for key, value in event.scalars.items():
-            self.rows[(key, event.step)] = {
-                "run_id": run_id,
-                "key": key,
-                "step": event.step,
-                "epoch": float(event.epoch),
-                "value": None if value is None or value != value else float(value),  # NaN has no place in SQL
-                "wall_time": max(now - self.started_at, 0.0),
-                "created_at": now,
-            }
+        values = tuple(math.nan if value is None else float(value) for value in event.scalars.values())
+        point = Point(event.step, float(event.epoch), max(time.time() - self.started_at, 0.0), tuple(event.scalars), values)
+        if point.keys:
+            self.points.append(point)
+            self.summary.take(point)
         if not all(key.startswith("test/") for key in event.scalars):  # test metrics carry the epoch that val chose, not the present one
             self.position = event.step, float(event.epoch)
 
@@ -69,17 +74,15 @@ class Pending:
 
 
 def write_pending(connection: Connection, run_id: str, pending: Pending) -> None:
-    """Write the buffered rows and the run's position. They replace rows of the same key and step (a resumed run repeats steps).
+    """Write the buffered points, what the run reached with them, and its position. Points replace values of the same key and step.
 
-    This does not update ``progress_at``: the heartbeat thread also writes rows that a hung trainer left.
+    This does not update ``progress_at``: the heartbeat thread also writes points that a hung trainer left.
     """
-    if not pending.rows:
+    if not pending.points:
         return
-    rows = list(pending.rows.values())
-    scalars = schema.scalars
-    same = (scalars.c.run_id == run_id, scalars.c.key == bindparam("old_key"), scalars.c.step == bindparam("old_step"))
-    connection.execute(delete(scalars).where(*same), [{"old_key": row["key"], "old_step": row["step"]} for row in rows])
-    connection.execute(insert(scalars), rows)
+    if write_points(connection, pending.run, pending.points):
+        pending.has_replaced = True
+    write_results(connection, pending.run, pending.summary, pending.info)
     values: dict[str, Any] = {}
     if pending.position is not None:
         values["step"], values["epoch"] = pending.position
@@ -103,7 +106,7 @@ def _forget_changes(connection: Connection, run_id: str, key: str) -> None:
     connection.execute(delete(controls).where(controls.c.number.in_(done)))
 
 
-def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, str] | None:
+def write_event(connection: Connection, run_id: str, event: Any, pending: Pending) -> tuple[str, str] | None:
     """Update the run's row for an event other than scalars.
 
     Returns:
@@ -115,6 +118,7 @@ def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, s
     if kind == "RunStarted":
         values = {"steps_total": event.steps_total, "info": schema.to_json(event.info), "training_started_at": time.time()}
         values |= {"step": event.step, "epoch": float(event.epoch), "resumed_step": event.step}
+        pending.info = event.info
         device = event.info.get("device")
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values, **({"device": device} if device else {})))
         where = event.info.get("device_name") or device or "this machine"
@@ -127,6 +131,7 @@ def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, s
             config.setdefault("changes", []).append({"step": event.step, "key": event.key, "value": event.new})
             connection.execute(update(runs).where(runs.c.id == run_id).values(config=schema.to_json(config)))
             _forget_changes(connection, run_id, event.key)
+            write_facts(connection, run_id)
         return "info", f"step {event.step}: {event.key} changed from {event.old:g} to {event.new:g}{' (as in the config)' if event.replayed else ''}"
     if kind in ("Paused", "Resumed"):
         before, after = ("running", "pausing"), "paused"
@@ -144,7 +149,8 @@ def write_event(connection: Connection, run_id: str, event: Any) -> tuple[str, s
             pace = event.steps_per_second  # an attempt without training keeps the position of the attempts before it
             values |= {"step": event.step, "epoch": float(event.epoch), "steps_per_second": pace if pace == pace else None}
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
-        write_results(connection, run_id)
+        if pending.has_replaced:
+            compute_results(connection, pending.run, pending.info)
         return "info", f"{event.status} after {event.step} steps ({event.epoch:.4g} epochs) in {event.seconds:.1f} s"
     if kind == "Message" and event.subject.startswith(f"{REFUSED} "):
         _forget_changes(connection, run_id, event.subject.removeprefix(f"{REFUSED} "))

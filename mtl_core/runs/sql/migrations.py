@@ -1,35 +1,44 @@
 """How a store of an earlier version becomes one of the present version, with alembic's operations.
 
 Each version has one function that adds what is new in it. Columns are written out here as they were in that version, so that a later change of
-``schema`` changes no migration. No data are dropped.
+``schema`` changes no migration. No measured value is dropped. All of it is one transaction: a process that is killed in it leaves the old store.
 
 The version number stays in the table ``meta``, not in alembic's own table: earlier versions of the program read it there to refuse a newer store.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, String, Text
+from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, LargeBinary, String, Text
 
+from mtl_core.runs.sql.run_facts import refresh_facts
+from mtl_core.runs.sql.scalar_conversion import convert_scalars
 from mtl_core.runs.sql.schema import SCHEMA_VERSION, meta
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
 
+SCALARS = 0.8  # of the time of a conversion to version 4
 
-def migrate(connection: Connection, found: int) -> None:
-    """Migrate a store from version ``found`` to the present one, inside the caller's transaction."""
+
+def migrate(connection: Connection, found: int, report: Callable[[float], None]) -> None:
+    """Migrate a store from version ``found`` to the present one, inside the caller's transaction.
+
+    Args:
+        report: called with the share that is done, every few seconds.
+    """
     from alembic.migration import MigrationContext  # here, because only old stores need it
     from alembic.operations import Operations
 
     operations = Operations(MigrationContext.configure(connection))
     for version in range(found + 1, SCHEMA_VERSION + 1):
-        VERSIONS[version](operations)
+        VERSIONS[version](operations, report)
     connection.execute(meta.update().where(meta.c.key == "schema_version").values(value=str(SCHEMA_VERSION)))
 
 
-def _to_2(operations: Operations) -> None:
+def _to_2(operations: Operations, _report: Callable[[float], None]) -> None:
     """Claims, resumed runs, what people write about a run, and forks."""
     for column in (
         Column("owner_token", String(32)),
@@ -52,7 +61,7 @@ def _to_2(operations: Operations) -> None:
     operations.add_column("controls", Column("payload", Text))
 
 
-def _to_3(operations: Operations) -> None:
+def _to_3(operations: Operations, _report: Callable[[float], None]) -> None:
     """Results of runs, and studies."""
     operations.create_table(
         "run_results",
@@ -95,4 +104,66 @@ def _to_3(operations: Operations) -> None:
     operations.create_index("ix_study_runs_run_id", "study_runs", ["run_id"])
 
 
-VERSIONS = {2: _to_2, 3: _to_3}  # version -> what it adds to the one before
+def _to_4(operations: Operations, report: Callable[[float], None]) -> None:
+    """Scalars packed, results of every scalar, and facts that lists are sorted by."""
+    operations.add_column("runs", Column("last_row", Integer, nullable=False, server_default="0"))
+    operations.create_index("runs_by_end", "runs", ["finished_at"])
+    operations.create_index("runs_by_parent", "runs", ["parent_id"])
+    operations.create_table(
+        "scalar_keys",
+        Column("number", Integer, primary_key=True),
+        Column("key", String(255), nullable=False, unique=True),
+    )
+    operations.create_table(
+        "key_sets",
+        Column("number", Integer, primary_key=True),
+        Column("digest", String(64), nullable=False, unique=True),
+        Column("scalar_keys", Text, nullable=False),
+    )
+    operations.create_table(
+        "points",
+        Column("run", Integer, ForeignKey("runs.number"), primary_key=True, autoincrement=False),
+        Column("row", Integer, primary_key=True, autoincrement=False),
+        Column("step", Integer, nullable=False),
+        Column("epoch", Float, nullable=False),
+        Column("wall_time", Float, nullable=False),
+        Column("key_set", Integer, ForeignKey("key_sets.number"), nullable=False),
+        Column("packed", LargeBinary, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    operations.create_index("points_by_step", "points", ["run", "step"])
+    operations.drop_table("run_results")
+    operations.create_table(
+        "run_results",
+        Column("run", Integer, ForeignKey("runs.number"), primary_key=True, autoincrement=False),
+        Column("key", Integer, ForeignKey("scalar_keys.number"), primary_key=True, autoincrement=False),
+        Column("best", Float),
+        Column("last", Float),
+        Column("chosen", Float),
+        Column("best_epoch", Float),
+        Column("chosen_epoch", Float),
+        Column("higher_is_better", Integer),
+        sqlite_with_rowid=False,
+    )
+    operations.create_index("results_by_key", "run_results", ["key", "run"])
+    operations.create_table(
+        "run_facts",
+        Column("run", Integer, ForeignKey("runs.number"), primary_key=True, autoincrement=False),
+        Column("is_readable", Integer, nullable=False),
+        Column("name", Text, nullable=False),
+        Column("subtitle", Text, nullable=False),
+        Column("common", Text, nullable=False),
+        Column("data", String(255), nullable=False),
+        Column("tasks", Text, nullable=False),
+        Column("backbone", String(255), nullable=False),
+        Column("balancing", String(255), nullable=False),
+        Column("fingerprint", String(64), nullable=False),
+        Column("search", Text, nullable=False),
+    )
+    operations.create_index("ix_run_facts_fingerprint", "run_facts", ["fingerprint"])
+    convert_scalars(operations.get_bind(), lambda share: report(SCALARS * share))
+    operations.drop_table("scalars")
+    refresh_facts(operations.get_bind(), lambda share: report(SCALARS + (1 - SCALARS) * share))
+
+
+VERSIONS = {2: _to_2, 3: _to_3, 4: _to_4}  # version -> what it changes in the one before

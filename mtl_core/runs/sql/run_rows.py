@@ -7,7 +7,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, delete, func, select
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, StoreError
@@ -31,8 +31,8 @@ def run_of(row: Row, status: RunStatus, finished_at: float | None, queue: list[s
     Raises:
         StoreError: the config was written by another version and cannot be read.
     """
-    config, tags = _config(row.config, row.id), tuple(json.loads(row.tags))
-    name = _name(row.config, row.id, tags, row.title or "")
+    config, tags = config_of(row.config, row.id), tuple(json.loads(row.tags))
+    name = name_of(row.config, row.id, tags, row.title or "")
     if failure is None and row.failure:
         failure = json.loads(row.failure)
     return Run(
@@ -67,6 +67,16 @@ def is_in_store(connection: Connection, run_id: str) -> bool:
     return connection.execute(select(_runs.c.id).where(_runs.c.id == run_id)).first() is not None
 
 
+def forget_run(connection: Connection, run_id: str) -> None:
+    """Delete every row about a run, in the caller's transaction."""
+    number = connection.execute(select(_runs.c.number).where(_runs.c.id == run_id)).scalar()
+    for table in (schema.points, schema.run_results, schema.run_facts):
+        connection.execute(delete(table).where(table.c.run == number))
+    for table in (schema.log, schema.controls, schema.study_runs):
+        connection.execute(delete(table).where(table.c.run_id == run_id))
+    connection.execute(delete(_runs).where(_runs.c.id == run_id))
+
+
 def queue_of(connection: Connection) -> list[str]:
     """Ids of the queued runs, the next one first."""
     waiting = select(_runs.c.id).where(_runs.c.status == RunStatus.QUEUED.value).order_by(*QUEUE_ORDER)
@@ -80,7 +90,8 @@ def end_of_queue(connection: Connection) -> float:
 
 
 @lru_cache(maxsize=4096)
-def _config(text: str, run_id: str) -> RunConfig:
+def config_of(text: str, run_id: str) -> RunConfig:
+    """The config in a row. Raises StoreError if this version cannot read it."""
     try:
         return RunConfig.from_stored(json.loads(text))
     except ConfigError as error:
@@ -90,15 +101,16 @@ def _config(text: str, run_id: str) -> RunConfig:
 def can_be_read(text: str, run_id: str) -> bool:
     """Whether this version can read a run's config."""
     try:
-        _config(text, run_id)
+        config_of(text, run_id)
     except StoreError:
         return False
     return True
 
 
 @lru_cache(maxsize=4096)
-def _name(text: str, run_id: str, tags: tuple[str, ...], typed: str) -> RunName:
-    return run_name(_config(text, run_id), tags, typed)
+def name_of(text: str, run_id: str, tags: tuple[str, ...], typed: str) -> RunName:
+    """The name of a run: ``text`` is its config as stored, ``typed`` the title that a person gave."""
+    return run_name(config_of(text, run_id), tags, typed)
 
 
 def not_found(connection: Connection, run_id: str, matching: list[str]) -> str:

@@ -1,13 +1,12 @@
-"""Best and last value of every scalar of a run, and whether higher is better."""
+"""Best, last and chosen value of every scalar of a run, kept up to date value by value."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, or_, select
-
-from mtl_core.runs.sql.schema import scalars
+from mtl_core.runs.sql.scalar_points import Point
 
 # First parts of keys for which neither higher nor lower is better: settings and gradient statistics.
 _NO_BEST = (
@@ -22,24 +21,98 @@ _NO_BEST = (
     "task_vector_norm",
     "task_vector_cosine",
 )
+SCORE = "selection/score"
 _BIGGEST = 1.7e308
 
 
-def summarise(connection: Connection, run_id: str, info: dict[str, Any], splits: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
-    """``{key: {"best", "last", "best_epoch", "higher_is_better", "title", "unit"}}``, sorted by key.
+@dataclass
+class _Extremes:
+    """Lowest, highest and last value of a key, with the first epochs of the extremes. None if no value is finite."""
 
-    NaN and infinite values are never best; a last value that is not finite is None. If no direction is known, ``best``, ``best_epoch``
-    and ``higher_is_better`` are None. ``info``: ``RunStarted.info``. The database finds the extremes, so a long run costs little.
-    ``splits``: first parts of the keys that are wanted; empty for all keys.
+    low: float | None = None
+    low_epoch: float | None = None
+    high: float | None = None
+    high_epoch: float | None = None
+    last: float | None = None
+    last_step: int = -1
+
+
+@dataclass
+class RunningSummary:
+    """What a run reached so far. NaN and infinite values are never best; a last value that is not finite is None.
+
+    Attributes:
+        changed: keys whose line has changed since ``taken`` was called.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for row in connection.execute(_extremes(run_id, splits)):
-        entry = found.setdefault(row.key, {"values": {}, "last": None, "low": row.low, "high": row.high})
-        if row.value is not None:
-            entry["values"][row.value] = row.first_epoch
-        if row.last_step == row.step:
-            entry["last"] = row.value if row.value is not None and abs(row.value) <= _BIGGEST else None
-    return {key: _entry_of(key, entry, info) for key, entry in sorted(found.items())}
+
+    changed: set[str] = field(default_factory=set)
+    _keys: dict[str, _Extremes] = field(default_factory=dict)
+    _score: float | None = None  # the best
+    _chosen_epoch: float | None = None
+    _chosen: dict[str, float] = field(default_factory=dict)  # val/ keys in the chosen epoch
+    _epoch: float | None = None  # of the latest values on val
+    _now: dict[str, float] = field(default_factory=dict)  # val/ keys in that epoch
+
+    def take(self, point: Point) -> None:
+        """Add the values of a point that follows those before."""
+        for key, value in zip(point.keys, point.values, strict=True):
+            known = self._keys.get(key)
+            if known is None:
+                known = self._keys[key] = _Extremes()
+            is_finite = -_BIGGEST <= value <= _BIGGEST
+            if is_finite:
+                if known.low is None or value < known.low:
+                    known.low, known.low_epoch = value, point.epoch
+                if known.high is None or value > known.high:
+                    known.high, known.high_epoch = value, point.epoch
+            if point.step >= known.last_step:
+                known.last, known.last_step = (value if is_finite else None), point.step
+        self.changed.update(point.keys)
+        if any(key.startswith(("val/", "selection/")) for key in point.keys):
+            self._take_val(point)
+
+    def _take_val(self, point: Point) -> None:
+        values = dict(zip(point.keys, point.values, strict=True))
+        if self._epoch is None or abs(point.epoch - self._epoch) >= 1e-9:
+            self._epoch, self._now = point.epoch, {}
+        self._now |= {key: value for key, value in values.items() if key.startswith("val/")}
+        score = values.get(SCORE)
+        if score is not None and score == score and (self._score is None or score > self._score):
+            self._score, self._chosen_epoch = score, point.epoch
+            self.changed |= {key for key in self._keys if key.startswith(("val/", "test/"))}
+        if self._epoch == self._chosen_epoch:
+            self._chosen = dict(self._now)
+
+    def line(self, key: str, info: dict[str, Any]) -> dict[str, Any]:
+        """``best``, ``last``, ``chosen``, ``best_epoch``, ``chosen_epoch`` and ``higher_is_better`` of a key; None where unknown.
+
+        Args:
+            info: ``RunStarted.info``, which says which way a metric is better.
+        """
+        known, higher, split = self._keys[key], direction(key, info)[0], key.partition("/")[0]
+        best, best_epoch = (None, None) if higher is None else (known.high, known.high_epoch) if higher else (known.low, known.low_epoch)
+        chosen = known.last if split == "test" else self._chosen.get(key)
+        return {
+            "best": best,
+            "last": known.last,
+            "chosen": None if chosen is None or chosen != chosen else chosen,
+            "best_epoch": best_epoch,
+            "chosen_epoch": self._chosen_epoch if split in ("val", "test") else None,
+            "higher_is_better": None if higher is None else int(higher),
+        }
+
+    def taken(self) -> list[str]:
+        """The keys that have changed since the last call, sorted."""
+        changed, self.changed = sorted(self.changed), set()
+        return changed
+
+
+def summary_of(points: Iterable[Point]) -> RunningSummary:
+    """The summary of a run's points, in any order."""
+    found = RunningSummary()
+    for point in sorted(points, key=lambda point: point.step):
+        found.take(point)
+    return found
 
 
 def direction(key: str, info: dict[str, Any]) -> tuple[bool | None, str, str]:
@@ -48,37 +121,9 @@ def direction(key: str, info: dict[str, Any]) -> tuple[bool | None, str, str]:
     name = key.rsplit("/", 1)[-1]
     if split in _NO_BEST:
         return None, name, ""
-    if key == "selection/score":
+    if key == SCORE:
         return True, "Score that chooses the best checkpoint", ""
     known = info.get("tasks", {}).get(rest.rpartition("/")[0], {}).get("metrics", {}).get(name)
     if known:
         return known.get("higher_is_better"), known.get("title") or name, known.get("unit") or ""
     return (False, "Loss", "") if name == "loss" else (None, name, "")
-
-
-def _extremes(run_id: str, splits: Sequence[str]) -> Any:
-    """Query for the rows with the lowest, highest and last value of every key; equal values of a key form one row."""
-    wanted_keys = [or_(*(scalars.c.key.startswith(f"{split}/") for split in splits))] if splits else []
-    finite = case((func.abs(scalars.c.value) <= _BIGGEST, scalars.c.value))
-    ends = (
-        select(scalars.c.key, func.min(finite).label("low"), func.max(finite).label("high"), func.max(scalars.c.step).label("step"))
-        .where(scalars.c.run_id == run_id, *wanted_keys)
-        .group_by(scalars.c.key)
-        .cte("ends")
-    )
-    value = scalars.c.value
-    wanted = or_(scalars.c.step == ends.c.step, value == ends.c.low, value == ends.c.high)
-    columns = (func.min(scalars.c.epoch).label("first_epoch"), func.max(scalars.c.step).label("last_step"))
-    return (
-        select(scalars.c.key, value, *columns, ends.c.low, ends.c.high, ends.c.step)
-        .join(ends, and_(scalars.c.key == ends.c.key, wanted))
-        .where(scalars.c.run_id == run_id)
-        .group_by(scalars.c.key, value, ends.c.low, ends.c.high, ends.c.step)
-    )
-
-
-def _entry_of(key: str, entry: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
-    higher, title, unit = direction(key, info)
-    best = None if higher is None else entry["high" if higher else "low"]
-    best_epoch = None if best is None else entry["values"][best]
-    return {"best": best, "last": entry["last"], "best_epoch": best_epoch, "higher_is_better": higher, "title": title, "unit": unit}

@@ -1,4 +1,4 @@
-"""Tables of the run store. Portable SQL; only ``sqlite_autoincrement`` is specific to SQLite."""
+"""Tables of the run store. Portable SQL; what begins with ``sqlite_`` is specific to SQLite."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 import math
 from typing import Any
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -52,23 +52,40 @@ runs = Table(
     Column("parent_step", Integer),
     Column("request_id", String(64)),  # id of the form's request: a second click on the same form finds this run
     Index("runs_by_request", "request_id", unique=True),
+    # since version 4
+    Column("last_row", Integer, nullable=False, server_default="0"),  # number of the newest row in ``points``
+    Index("runs_by_end", "finished_at"),
+    Index("runs_by_parent", "parent_id"),
     sqlite_autoincrement=True,
 )
 
-scalars = Table(
-    "scalars",
+points = Table(  # since version 4; earlier versions had one row for each value
+    "points",
     metadata,
-    Column("row", Integer, primary_key=True),  # grows with every write, also for a replaced value, so readers can ask for new rows
-    Column("run_id", String(64), ForeignKey("runs.id"), nullable=False),
-    Column("key", String(255), nullable=False),  # split/task/name
+    Column("run", Integer, ForeignKey("runs.number"), primary_key=True, autoincrement=False),
+    Column("row", Integer, primary_key=True, autoincrement=False),  # counted by the run's writer, so that no reader of "rows after" misses one
     Column("step", Integer, nullable=False),
     Column("epoch", Float, nullable=False),
-    Column("value", Float),  # NULL is NaN
     Column("wall_time", Float, nullable=False),  # seconds since started_at
-    Column("created_at", Float, nullable=False),
-    UniqueConstraint("run_id", "key", "step"),  # the split is the first part of the key
-    Index("scalars_by_row", "run_id", "row"),
-    sqlite_autoincrement=True,
+    Column("key_set", Integer, ForeignKey("key_sets.number"), nullable=False),
+    Column("packed", LargeBinary, nullable=False),  # the values of the set's keys, little-endian float64
+    Index("points_by_step", "run", "step"),
+    sqlite_with_rowid=False,  # a run's rows lie side by side
+)
+
+key_sets = Table(
+    "key_sets",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),  # sha256 of the next column, because an index takes no long text
+    Column("scalar_keys", Text, nullable=False),  # JSON: list of scalar keys, split/task/name
+)
+
+scalar_keys = Table(
+    "scalar_keys",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("key", String(255), nullable=False, unique=True),
 )
 
 log = Table(
@@ -92,22 +109,38 @@ controls = Table(
     Column("payload", Text),  # JSON; since version 2
 )
 
-# The tables below exist since version 3.
-
-run_results = Table(
+run_results = Table(  # since version 4 in this form
     "run_results",
     metadata,
-    Column("run_id", String(64), ForeignKey("runs.id"), primary_key=True),
-    Column("task", String(255), primary_key=True),
-    Column("metric", String(255), primary_key=True),
-    Column("split", String(16), primary_key=True),  # val or test
+    Column("run", Integer, ForeignKey("runs.number"), primary_key=True, autoincrement=False),
+    Column("key", Integer, ForeignKey("scalar_keys.number"), primary_key=True, autoincrement=False),
     Column("best", Float),
     Column("last", Float),
     Column("chosen", Float),  # with the checkpoint that is the best on val over all tasks
     Column("best_epoch", Float),
     Column("chosen_epoch", Float),
     Column("higher_is_better", Integer),  # NULL if unknown
+    Index("results_by_key", "key", "run"),
+    sqlite_with_rowid=False,
 )
+
+run_facts = Table(  # since version 4: what lists filter and sort by, made from the run's config, tags and title
+    "run_facts",
+    metadata,
+    Column("run", Integer, ForeignKey("runs.number"), primary_key=True, autoincrement=False),
+    Column("is_readable", Integer, nullable=False),  # 0: the program that wrote the row could not read the config
+    Column("name", Text, nullable=False),
+    Column("subtitle", Text, nullable=False),
+    Column("common", Text, nullable=False),  # what the runs of its race have in common; empty outside a race
+    Column("data", String(255), nullable=False),
+    Column("tasks", Text, nullable=False),  # JSON
+    Column("backbone", String(255), nullable=False),
+    Column("balancing", String(255), nullable=False),
+    Column("fingerprint", String(64), nullable=False, index=True),
+    Column("search", Text, nullable=False),  # name, id, note, tags, tasks, backbone, balancing; small letters
+)
+
+# The tables below exist since version 3.
 
 studies = Table(
     "studies",

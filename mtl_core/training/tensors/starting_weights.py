@@ -286,7 +286,7 @@ def _of_run(config: RunConfig, folder: Path) -> StartingWeights:
         raise ConfigError(Problem(key, message))
     try:
         chosen = find_checkpoint(other, "best")
-        check_files(other, chosen.name)
+        check_files(other, chosen.name, FILES[:1])
         tensors = load_file(other / "checkpoints" / chosen.name / FILES[0])
         statistics = read_meta(other, chosen.name)["statistics"]
     except (MTLError, SafetensorError, OSError, KeyError) as error:
