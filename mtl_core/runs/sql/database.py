@@ -301,6 +301,11 @@ def _sentence(path: Path, error: Exception) -> str:
         )
     if "full" in reason:
         return f"the disk that holds the run store '{path}' is full ({reason}). Free some space, then start the run again."
+    if read_only.is_disk_read_only(path):
+        return (
+            f"the disk that holds the run store '{path}' is read-only ({reason}), as a system makes it after a fault of the disk. "
+            "Check the disk, make it writable, then start the run again."
+        )
     if "disk I/O error" in reason:  # SQLite reports most kinds of a full disk this way
         return (
             f"the run store '{path}' cannot be read or written ({reason}). The disk or a quota on it may be full, or the disk has a fault. "
