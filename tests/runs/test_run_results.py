@@ -14,7 +14,7 @@ from mtl_core.runs.sql.result_rows import compute_results
 
 METRICS = {"accuracy": {"higher_is_better": True}, "loss": {"higher_is_better": False}}
 INFO = {"tasks": {"digit": {"main_metric": "accuracy", "metrics": METRICS}, "ink": {"main_metric": "loss", "metrics": METRICS}}}
-VALUES = [(0.5, 0.9, 0.3), (0.7, 0.8, 0.5), (0.6, 0.2, 0.4)]  # per epoch: digit's accuracy, ink's loss, score
+VALUES = [(0.5, 0.9, 0.3), (0.7, 0.8, 0.5), (0.6, 0.2, 0.5)]  # per epoch: digit's accuracy, ink's loss, score
 
 
 def trained(store, config):
@@ -42,7 +42,7 @@ EXPECTED = [
 
 
 ROWS = [
-    (1, "selection/score", 0.5, 0.4, None, 2, None),
+    (1, "selection/score", 0.5, 0.5, None, 2, None),
     (1, "test/digit/accuracy", 0.65, 0.65, 0.65, 2, 2),
     (1, "val/digit/accuracy", 0.7, 0.6, 0.7, 2, 2),
     (1, "val/ink/loss", 0.2, 0.2, 0.8, 3, 2),
