@@ -122,6 +122,8 @@ def test_runs_are_sorted_by_a_metric_and_compared_ones_stay_on_top(open_page, st
     assert rows(app) == ["best", "middle", "no values"]
     actions.pin(store, middle.id)
     assert rows(app.run()) == ["middle", "best", "no values"]
+    app.selectbox(key="compare.sort").set_value("best of val/slant/mae").run()  # lower is better
+    assert rows(app) == ["middle", "best", "no values"]
     app = open_page("compare", runs=best.id)
     app.text_input(key="filter.text").set_value("middle").run()
     assert rows(app) == ["best", "middle"]

@@ -158,7 +158,7 @@ class Shout:
         (about(lambda run: run["info"]["tasks"]["digit"].update(main_metric="none")), "without its main metric"),
         (scalars("[1, 1.0, 1.0, 0, '']"), "cannot be read"),
         (scalars("[1, 1.0, 1.0, 0, \"0000000000000000\"]"), "cannot be read"),
-        (scalars("[1, 1.0, 1.0, -1, \"00000000000000000000000000000000\"]"), "cannot be read"),
+        (scalars("[1, 1.0, 1.0, -1, \"000000000000000000000000000000000000000000000000\"]"), "cannot be read"),
         (scalars("[1, 1.0, 1.0, 0, \"00000000\"]"), "cannot be read"),
         (scalars("[" * 100_000), "cannot be read|packed more"),
     ],
