@@ -69,6 +69,8 @@ def test_a_class_has_its_own_runs_and_seed(store):
     assert trainings(NAME, LESSON, runs, course, 7)["together"][0].id == in_class.id
     assert trainings(NAME, LESSON, runs, course, 8) == {}
     assert [run.id for run in runs_tagged(store, course)] == [in_class.id]
+    train(store, NAME, ann, "together", class_id=new_class())  # with the lesson's own seed
+    assert trainings(NAME, LESSON, runs_tagged(store, ann))["together"][0].id == alone.id
 
 
 def test_a_lesson_of_several_runs_is_complete_or_not_there(store):
