@@ -166,6 +166,8 @@ def test_expected_seconds_are_those_of_this_class_else_the_lessons():
         waiting("e", (f"lesson-{NAME}-9",)),
     ]
     assert expected_seconds(runs, {NAME: LESSON}, seen) == {"a": 4.0, "b": LESSON.seconds[1]}
+    trains = waiting("z", (f"lesson-{NAME}-1",), 5.0, eta=10.0, status=RunStatus.RUNNING)
+    assert expected_seconds(runs, {NAME: LESSON}, [*seen, trains]) == {"a": 4.0, "b": 15.0}
 
 
 @pytest.mark.parametrize("name", list(LESSONS))
