@@ -67,8 +67,8 @@ def seconds_until_start(active: Sequence[Run], queued: Sequence[Run], expected: 
     total: float | None = 0.0
     for run in active:
         left = run.eta_seconds
-        if left is None and run.id in expected:
-            left = max(expected[run.id] - run.seconds, 0.0)
+        if left is None and expected.get(run.id, 0.0) > run.seconds:  # one that takes longer than expected is unknown
+            left = expected[run.id] - run.seconds
         total = None if total is None or left is None else total + left
     found = {}
     for run in queued:

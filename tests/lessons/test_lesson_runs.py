@@ -150,6 +150,7 @@ def test_waiting_times():
     assert seconds_until_start([waiting("a", eta=4.0)], queued, {"b": 10.0, "c": 5.0}) == {"b": 4.0, "c": 14.0, "d": 19.0}
     assert seconds_until_start([waiting("a", seconds=3.0)], queued, {"a": 8.0, "c": 5.0}) == {"b": 5.0, "c": None, "d": None}
     assert seconds_until_start([waiting("a")], queued, {"b": 1.0}) == {"b": None, "c": None, "d": None}
+    assert seconds_until_start([waiting("a", seconds=9.0)], queued[:1], {"a": 8.0}) == {"b": None}
     assert seconds_until_start([], queued[:1], {}) == {"b": 0.0}
 
 
