@@ -63,8 +63,8 @@ SECTIONS = (
         "2.2.2",
         "Applications in vision",
         "Sharing raises accuracy, speeds up detection and sharpens segmentation.",
-        "Measured otherwise: in two studies of 5 seeds no gain was found, and on photographs segmentation lost. One network took about 0.6 of the "
-        "time of three.",
+        "Measured otherwise: in two studies of 5 seeds no gain was found, and on photographs segmentation lost. One network took about "
+        "0.6 of the time of three.",
         "several_seeds",
         "studies",
         "../benchmarks/README.md#the-articles-claims-python--m-benchmarksclaims",

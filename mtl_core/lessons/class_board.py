@@ -67,8 +67,8 @@ def seconds_until_start(active: Sequence[Run], queued: Sequence[Run], expected: 
     total: float | None = 0.0
     for run in active:
         left = run.eta_seconds
-        if left is None and run.id in expected:
-            left = max(expected[run.id] - run.seconds, 0.0)
+        if left is None and expected.get(run.id, 0.0) > run.seconds:  # one that takes longer than expected is unknown
+            left = expected[run.id] - run.seconds
         total = None if total is None or left is None else total + left
     found = {}
     for run in queued:
@@ -79,14 +79,20 @@ def seconds_until_start(active: Sequence[Run], queued: Sequence[Run], expected: 
 
 
 def expected_seconds(runs: Iterable[Run], lessons: Mapping[str, Lesson], seen: Iterable[Run]) -> dict[str, float]:
-    """Run id -> seconds that a lesson's run takes: the median of the finished runs of its training among ``seen``, else as measured for the lesson.
+    """Run id -> seconds that a lesson's run takes: the median of the finished runs of its training among ``seen``, else what one that trains is
+    expected to take, else as measured for the lesson.
 
     Runs of no lesson are left out.
     """
     taken: dict[tuple[str, int], list[float]] = {}
+    going: dict[tuple[str, int], list[float]] = {}
     for run in seen:
-        if run.status == RunStatus.FINISHED and (found := lesson_of(run.tags)):
+        found = lesson_of(run.tags)
+        if found and run.status == RunStatus.FINISHED:
             taken.setdefault(found, []).append(run.seconds)
+        elif found and run.eta_seconds is not None:
+            going.setdefault(found, []).append(run.seconds + run.eta_seconds)
+    taken = going | taken
     expected = {}
     for run in runs:
         found = lesson_of(run.tags)

@@ -33,10 +33,10 @@ class FightingTasks(Lesson):
             title="Tasks that fight",
             aim="You can say what it means that tasks conflict, and who pays for it.",
             words=(
-                "This shared network is narrow on purpose: whatever it reads from a picture, it has to pass on as **six numbers**. Three tasks "
-                "have to live on these six numbers: which digit it is, how slanted it is, and how much ink it has.",
-                "What one task wants to keep, another wants to throw away. Training moves the shared network a little for each task. Where the tasks "
-                "want it moved in opposite directions, they **conflict**: a step that helps one makes the other worse.",
+                "This shared network is narrow on purpose: whatever it reads from a picture, it has to pass on as **six numbers**. Three tasks have "
+                "to work with these six numbers: which digit it is, how slanted it is, and how much ink it has.",
+                "What one task needs, another may not need. Training moves the shared network a little for each task. Where the tasks need it "
+                "moved in opposite directions, they **conflict**: a step that helps one makes the other worse.",
                 "Whether sharing costs a task something can be measured: train the same network for this task alone, with the same pictures and the "
                 "same number of steps, and compare.",
             ),

@@ -69,6 +69,8 @@ def test_a_class_has_its_own_runs_and_seed(store):
     assert trainings(NAME, LESSON, runs, course, 7)["together"][0].id == in_class.id
     assert trainings(NAME, LESSON, runs, course, 8) == {}
     assert [run.id for run in runs_tagged(store, course)] == [in_class.id]
+    train(store, NAME, ann, "together", class_id=new_class())  # with the lesson's own seed
+    assert trainings(NAME, LESSON, runs_tagged(store, ann))["together"][0].id == alone.id
 
 
 def test_a_lesson_of_several_runs_is_complete_or_not_there(store):
@@ -148,6 +150,7 @@ def test_waiting_times():
     assert seconds_until_start([waiting("a", eta=4.0)], queued, {"b": 10.0, "c": 5.0}) == {"b": 4.0, "c": 14.0, "d": 19.0}
     assert seconds_until_start([waiting("a", seconds=3.0)], queued, {"a": 8.0, "c": 5.0}) == {"b": 5.0, "c": None, "d": None}
     assert seconds_until_start([waiting("a")], queued, {"b": 1.0}) == {"b": None, "c": None, "d": None}
+    assert seconds_until_start([waiting("a", seconds=9.0)], queued[:1], {"a": 8.0}) == {"b": None}
     assert seconds_until_start([], queued[:1], {}) == {"b": 0.0}
 
 
@@ -164,6 +167,8 @@ def test_expected_seconds_are_those_of_this_class_else_the_lessons():
         waiting("e", (f"lesson-{NAME}-9",)),
     ]
     assert expected_seconds(runs, {NAME: LESSON}, seen) == {"a": 4.0, "b": LESSON.seconds[1]}
+    trains = waiting("z", (f"lesson-{NAME}-1",), 5.0, eta=10.0, status=RunStatus.RUNNING)
+    assert expected_seconds(runs, {NAME: LESSON}, [*seen, trains]) == {"a": 4.0, "b": 15.0}
 
 
 @pytest.mark.parametrize("name", list(LESSONS))

@@ -11,8 +11,8 @@ from mtl_core.lessons.article_sections import ANNOUNCED, SECTIONS, TITLE
 def article_tour() -> None:
     """Draw a row for each section, with links to its lesson and its page."""
     st.markdown(
-        f"This project began with an article, “{TITLE}”. Each row has one of its sections: what it says, what shows it here, and where it was "
-        "measured otherwise."
+        f"This project began with an article, “{TITLE}” (multi-task learning in computer vision). Each row has one of its sections: what it says, "
+        "what shows it here, and where it was measured otherwise."
     )
     for section in (*SECTIONS, *ANNOUNCED):
         with st.container(border=True, gap="small"):

@@ -84,10 +84,11 @@ def _table(address: LessonAddress, lesson: Lesson, entries: Sequence[Entry]) -> 
 
 def _row(lesson: Lesson, value: Any, runs: Sequence[Any], waits: Mapping[str, float | None]) -> None:
     going = [run for run in runs if not run.status.is_ended()]
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"{words.plain(value_in_words(lesson, value))} :gray[· {_standing(lesson, runs, waits)}]", width="stretch")
-        if going:
-            st.button("Stop", icon=":material/stop:", key=f"board.stop.{runs[0].id}", on_click=_stop, args=([run.id for run in going],))
+    said, button = st.columns([4, 1], vertical_alignment="center")
+    said.markdown(f"{words.plain(value_in_words(lesson, value))} :gray[· {_standing(lesson, runs, waits)}]")
+    if going:
+        ids = [run.id for run in going]
+        button.button("Stop", icon=":material/stop:", key=f"board.stop.{runs[0].id}", width="stretch", on_click=_stop, args=(ids,))
 
 
 def _standing(lesson: Lesson, runs: Sequence[Any], waits: Mapping[str, float | None]) -> str:

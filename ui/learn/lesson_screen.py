@@ -9,7 +9,7 @@ import streamlit as st
 
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson import Lesson
-from mtl_core.lessons.lesson_runs import learner_of, name_learner, runs_tagged, second_value, train, trainings, value_in_words
+from mtl_core.lessons.lesson_runs import LONGEST_NAME, learner_of, name_learner, runs_tagged, second_value, train, trainings, value_in_words
 from mtl_core.runs import actions, jobs
 from ui.learn.lesson_address import LessonAddress, following
 from ui.learn.lesson_charts import lesson_charts, lesson_numbers, lines_of
@@ -121,7 +121,7 @@ def _name_field(learner_id: str) -> None:
     key, known = f"learner.name.{learner_id}", learner_of(run_store(), learner_id).name
     with st.container(border=True, gap="small"):
         about = "Your runs appear under this name on the board of the class. Anybody who opens this dashboard can read it."
-        st.text_input("Your name", known, key=key, max_chars=40, help=about, on_change=_take_name, args=(learner_id, key))
+        st.text_input("Your name", known, key=key, max_chars=LONGEST_NAME, help=about, on_change=_take_name, args=(learner_id, key))
         if not known:
             st.caption("Type a name, then press Enter: Train is enabled when you have one.")
         if refused := st.session_state.get(f"{key}.refused"):

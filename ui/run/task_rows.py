@@ -14,7 +14,6 @@ import streamlit as st
 
 from mtl_core.figures.curves import curve_figure, positions
 from ui.drawing.run_charts import View, best_and_last, colours_of, draw_chart, is_share, panel_style, past_curves, split_curves
-from ui.run.explain_popover import explain_popover, explain_task
 from ui.run.parent_curves import marks_of
 from ui.shell import words
 from ui.shell.element_keys import element_key
@@ -47,9 +46,7 @@ def _row(run: Any, name: str, feed: dict[str, Any], summary: dict[str, dict[str,
     metric = info["metrics"][main]
     title = words.plain(words.with_unit(metric["title"], metric.get("unit", "")))
     arrow = words.better(metric["higher_is_better"])
-    with st.container(gap=None):
-        st.markdown(f"**{words.plain(name)}** :small[:gray[{title} {arrow}]]  \n:small[{best_and_last(summary.get(f'val/{name}/{main}'))}]")
-        explain_popover(element_key("task", name), *explain_task(feed["frame"], name, info))
+    st.markdown(f"**{words.plain(name)}** :small[:gray[{title} {arrow}]]  \n:small[{best_and_last(summary.get(f'val/{name}/{main}'))}]")
 
     def chart(key: str, **looks: Any) -> Any:
         def build(frame: pd.DataFrame) -> Any:
