@@ -122,6 +122,16 @@ def test_equal_differences_have_no_interval_and_no_probabilities(open_page, stor
     assert "nan" not in said
 
 
+def test_the_verdict_is_explained(open_page, store, made, texts):
+    finish(store, made)
+    app = open_page("studies", study=made.id)
+    app.session_state[f"explain.verdict.{made.id}"] = True
+    app.run()
+    said = texts(app)
+    assert "Accuracy of digit was 0.1 better than the baseline's on average." in said.replace("\\", "")
+    assert not app.exception
+
+
 def test_more_seeds_and_another_band(open_page, store, made):
     finish(store, made)
     app = open_page("studies", study=made.id)

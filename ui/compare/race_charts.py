@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import html
+import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
+from mtl_core.data.dataset import SHARE
 from mtl_core.figures.curves import curve_figure
+from mtl_core.figures.explained_curves import Explanation
+from mtl_core.figures.explained_results import explain_race
 from mtl_core.runs.store import RunStore
 from ui.compare.race_entries import Entry, line_sample
 from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import View, colours_of, is_share, one_curve, panel_style, scalars_feed
+from ui.run.explain_popover import explain_popover
 from ui.shell import words
 from ui.shell.element_keys import element_key
 
@@ -62,13 +68,27 @@ def _task_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Ca
         for place, name in zip(st.columns(columns), names[start : start + columns], strict=False):
             metric = "loss" if losses else tasks[name]["main_metric"]
             with place.container(border=True, gap="small", key=element_key("race_task", name)):
-                st.markdown(f"**{words.plain(name)}** :gray[{_titled(tasks[name]['metrics'].get(metric, {}), metric)}]")
+                about = tasks[name]["metrics"].get(metric, {})
+                with st.container(horizontal=True, vertical_alignment="center"):
+                    st.markdown(f"**{words.plain(name)}** :gray[{_titled(about, metric)}]", width="content")
+                    st.space("stretch")
+                    explain_popover(f"race.{name}", partial(_explained, begun, feeds, name, metric, about))
                 share = is_share(tasks[name]["metrics"].get(metric, {}))
                 draw(
                     f"{name}.{metric}",
                     lambda name=name, metric=metric, share=share: _lines(begun, feeds, f"val/{name}/{metric}", view, share),
                     f"val {metric} of {name}",
                 )
+
+
+def _explained(begun: list[Entry], feeds: dict[str, Any], name: str, metric: str, about: dict[str, Any]) -> Explanation:
+    ends = {}
+    for entry in begun:
+        frame = feeds[entry.run.id]["frame"]
+        values = frame[frame["key"] == f"val/{name}/{metric}"].sort_values("step")["value"]
+        ends[entry.method] = float(values.iloc[-1]) if len(values) else math.nan
+    unit = "" if about.get("unit", "") == SHARE else about.get("unit", "")
+    return explain_race(f"{about.get('title') or metric} of {name} on val", ends, bool(about.get("higher_is_better")), unit)
 
 
 def _titled(metric: dict[str, Any], name: str) -> str:

@@ -14,6 +14,7 @@ from mtl_core.analysis.evaluation.decisions import stored_decisions
 from mtl_core.analysis.evaluation.findings import OUTCOMES, Cells
 from mtl_core.analysis.sample_errors import worst_first
 from mtl_core.figures import evaluation_charts as figures
+from mtl_core.figures.explained_results import explain_confusion
 from mtl_core.runs.evaluations import Evaluation
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import kind_of
@@ -21,6 +22,7 @@ from ui.drawing.plotly_chart import plot, prepared
 from ui.evaluation.evaluation_beside import COLUMN_ORDER, Beside, task_beside
 from ui.evaluation.evaluation_samples import sample_row
 from ui.evaluation.threshold_panel import ADDRESS, threshold_panel
+from ui.run.explain_popover import explain_popover
 from ui.shell import words
 
 SHORT = {  # title of a column -> what fits over numbers
@@ -101,6 +103,7 @@ def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str, tas
     which = f" with a score of {SHOWN_SCORE:g} or more" if cells.counted == "boxes" else ""
     st.markdown(f":small[:gray[Confusion: {cells.counted}{which}; colour: root of the share of a row{without}. Click a cell to see its images.]]")
     matrix = cells.matrix()
+    explain_popover(f"confusion.{key}", lambda: explain_confusion(matrix, cells.rows, cells.columns, cells.counted))
     quiet = OUTCOMES[-1] if cells.columns == OUTCOMES else ""
     figure = figures.confusion_figure(matrix, cells.rows, cells.columns, cells.counted, colour, titles, uncoloured=quiet)
     clicked = plot(prepared(figure, "Confusion matrix"), key=f"chart.confusion.{key}", clicks=True)

@@ -10,12 +10,14 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from mtl_core.figures.explained_results import explain_front
 from mtl_core.runs.status import RunStatus
 from mtl_core.scalar_words import metric_words
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.paper_table import heading, number, to_csv, to_latex
 from mtl_core.studies.study_report import study_report
 from ui.drawing.plotly_chart import plot, prepared
+from ui.run.explain_popover import explain_popover
 from ui.shell import words
 from ui.shell.state import go_to, run_store
 from ui.studies.study_affinities import study_affinities
@@ -87,6 +89,8 @@ def _front(answer: Answer) -> None:
     if len(front.tasks) > 1:
         first, second = front.tasks[:2]
         chart = prepared(_front_figure(answer, labels), f"Values of {first} and {second} for each cell")
+        names = [labels[key] for key in front.on_front]
+        explain_popover(f"front.{answer.study.id}", partial(explain_front, names, len(front.points), first, second))
         clicked = plot(chart, key=f"front.{answer.study.id}", clicks=True)
         if clicked and clicked["customdata"] in labels:
             open_predictions(answer, clicked["customdata"])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import html
 import math
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from mtl_core.studies.answer import Answer, Line
+from mtl_core.studies.explained_verdict import explain_verdict
 from mtl_core.studies.study_report import explained, interval_of, signed
 from mtl_core.studies.verdict import Word
+from ui.run.explain_popover import explain_popover
 from ui.shell import words
 
 CARDS = 4  # in a row
@@ -34,6 +37,7 @@ def verdicts(answer: Answer) -> None:
         shown = st.selectbox("Comparison", labels, key=f"comparison.{answer.study.id}", label_visibility="collapsed")
     else:
         st.markdown(f"{words.plain(shown[:1].upper() + shown[1:])}.")
+    _explain(answer, shown)
     lines = sorted((line for line in answer.lines if line.label == shown), key=lambda line: bool(line.task))
     for start in range(0, len(lines), CARDS):
         places = st.columns(min(CARDS, max(len(lines), 2)))
@@ -44,6 +48,13 @@ def verdicts(answer: Answer) -> None:
         with st.expander("All comparisons"):
             st.dataframe([_row(line) for line in answer.lines], hide_index=True, placeholder="–")
     st.caption(explained(answer))
+
+
+def _explain(answer: Answer, shown: str) -> None:
+    """A button that explains the lines of the comparison that is shown, one after another."""
+    lines = [line for line in answer.lines if line.label == shown and line.verdict is not None]
+    if lines:
+        explain_popover(f"verdict.{answer.study.id}", *(partial(explain_verdict, line) for line in lines))
 
 
 def _card(answer: Answer, line: Line) -> None:

@@ -1,0 +1,71 @@
+"""Sentences on results, made from their numbers: a race, a confusion matrix, the verdict of a study. Pure functions, as in ``explained_curves``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mtl_core.figures.explained_curves import Explanation
+
+SEEDS = "several_seeds"  # the lesson on what one seed says, and what several say
+
+
+def explain_race(title: str, values: Mapping[str, float], higher_is_better: bool, unit: str = "") -> Explanation:
+    """On a chart with a curve for each method: which ends best and worst, and how little one seed says.
+
+    Args:
+        values: method -> last value on val; NaN is left out.
+    """
+    known = {method: value for method, value in values.items() if math.isfinite(value)}
+    if len(known) < 2:
+        return Explanation(("Two methods need a value before they can be compared.",), SEEDS)
+    ranked = sorted(known, key=lambda method: known[method], reverse=higher_is_better)
+    best, worst = ranked[0], ranked[-1]
+    if known[best] == known[worst]:
+        first = f"{title} ends at {_number(known[best], unit)} under every method."
+    else:
+        first = f"{title} ends best under {best}, {_number(known[best], unit)}, and worst under {worst}, {_number(known[worst], unit)}."
+    return Explanation((first, "Each method was trained with one seed, and another seed may order them otherwise: this is no verdict."), SEEDS)
+
+
+def explain_confusion(matrix: np.ndarray, rows: Sequence[str], columns: Sequence[str], counted: str) -> Explanation:
+    """On a confusion matrix: how many items lie on its diagonal, and the largest cell beside it.
+
+    Args:
+        matrix: int64 (R, C), true classes in rows, predicted ones in columns.
+        rows, columns: their names. A column is right for the row of the same name.
+        counted: plural noun of the items.
+    """
+    total = int(matrix.sum())
+    if not total:
+        return Explanation((f"No {counted} were counted.",), "one_task")
+    right = np.array([[row == column for column in columns] for row in rows], dtype=bool)
+    correct = int(matrix[right].sum())
+    first = f"{correct:,} of {total:,} {counted} ({correct / total:.1%}) lie where the true and the predicted class are the same."
+    wrong = np.where(right, 0, matrix)
+    if not wrong.any():
+        return Explanation((first, "No mistake was made."), "one_task")
+    row, column = (int(place) for place in np.unravel_index(int(wrong.argmax()), wrong.shape))
+    of_row = int(matrix[row].sum())
+    second = f"The most frequent mistake: {int(wrong[row, column]):,} of the {of_row:,} {counted} of {rows[row]} were taken for {columns[column]}."
+    return Explanation((first, second), "one_task")
+
+
+def explain_front(on_front: Sequence[str], points: int, first: str, second: str) -> Explanation:
+    """On the front of a study of weights or methods.
+
+    Args:
+        on_front: names of the cells that no other beats in every task.
+        points: number of cells. first, second: the tasks on the two axes.
+    """
+    some = f"{len(on_front)} of {points} cells are" if len(on_front) != 1 else f"1 of {points} cells is"
+    one = f"{some} on the front: no other cell is better in every task."
+    if len(on_front) == 1:
+        return Explanation((one, f"So {on_front[0]} is the best choice whatever {first} and {second} are worth to you."), "weights_by_hand")
+    return Explanation((one, f"Along the front {first} can only gain where {second} or another task loses."), "weights_by_hand")
+
+
+def _number(value: float, unit: str) -> str:
+    return f"{value:.3g} {unit}".strip()
