@@ -18,6 +18,7 @@ from mtl_core.names import path_problem
 PREFIX = "MTL_"
 EXECUTORS = ("thread", "process")
 MOST_THREADS = 1024
+SPINS = "10000"  # turns of a waiting thread's loop before it sleeps: as fast as endless turns on idle cores, nearly as fast as none beside other work
 MEMORY_CHECKS = ("on", "off")
 DATA_CACHE = Path("~/.cache/multitask-vision")
 _ROOT = Path(__file__).parents[1]  # the folder that holds this package
@@ -94,15 +95,16 @@ def threads() -> int | None:
 
 
 def use_threads() -> None:
-    """Make PyTorch compute with ``MTL_THREADS`` threads, if it is set, and let threads that wait for each other sleep.
+    """Make PyTorch compute with ``MTL_THREADS`` threads, if it is set, and let threads that wait for each other sleep soon.
 
     Call this once, before PyTorch is imported. The number holds for the whole process: a change while a run trains would change how that run's sums
     are split, and with them its last digits.
 
-    OpenMP's threads keep their cores busy while they wait, if nothing else is said. On two cores beside a browser each waits for a thread that gets
-    no core: training took 3 to 10 times as long (``benchmarks/README.md``). How they wait changes no number.
+    GNU OpenMP's threads keep their cores busy while they wait, if nothing else is said. On two cores beside a browser each waits for a thread that
+    gets no core: training took 2 to 10 times as long (``benchmarks/README.md``). How they wait changes no number.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when PyTorch is imported
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when PyTorch is imported
     if (count := threads()) is None:
         return
     os.environ["OMP_NUM_THREADS"] = str(count)  # read when PyTorch is imported

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 
+from mtl_core.config import RunConfig
+from mtl_core.events import EpochMetrics, RunStarted
+from mtl_core.runs.store import open_store
 from ui.compare.race_entries import Entry
 from ui.compare.race_table import RANK, _columns, at_chosen, constants_of, no_better, results_of, stars
 
@@ -77,11 +79,15 @@ def test_heads_are_words():
     assert shown == ["F1 of present ↑", "epoch of present", "test F1 of present ↑"]
 
 
-def test_the_chosen_epoch_is_that_of_the_best_score():
-    rows = [(1, "selection/score", 0.5), (1, "val/a/f1", 0.5), (2, "selection/score", 0.7), (2, "val/a/f1", 0.4), (3, "selection/score", 0.6)]
-    frame = pd.DataFrame([{"epoch": e, "step": e, "key": key, "value": value} for e, key, value in [*rows, (3, "val/a/f1", 0.9)]])
-    assert at_chosen(frame) == {"val/a/f1": 0.4}
-    assert at_chosen(frame.iloc[:0]) == {}
+def test_the_chosen_epoch_is_that_of_the_best_score(home):
+    store = open_store(home)
+    run = store.create(RunConfig.from_dict({"data": {"name": "digits"}, "tasks": {"digit": {}}, "backbone": {"name": "mlp"}}))
+    assert at_chosen(store.summary(run.id)) == {}
+    f1 = {"title": "F1", "unit": "", "higher_is_better": True}
+    store.append(run.id, RunStarted(3, {"tasks": {"a": {"main_metric": "f1", "metrics": {"f1": f1}}}}))
+    for epoch, score, value in ((1, 0.5, 0.5), (2, 0.7, 0.4), (3, 0.6, 0.9)):
+        store.append(run.id, EpochMetrics(epoch, epoch, {"selection/score": score, "val/a/f1": value, "train/a/f1": 1.0}))
+    assert at_chosen(store.summary(run.id)) == {"val/a/f1": 0.4}
 
 
 @pytest.mark.parametrize("status", ["running", "failed"])
