@@ -62,7 +62,7 @@ class Database:
             StoreError: the file cannot be written.
         """
         self.check_writable()
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             if _version(connection) != str(schema.SCHEMA_VERSION):
                 raise StoreError(
                     f"the run store '{self.path}' was converted by another version of the program while this process had it open. "
@@ -79,7 +79,8 @@ class Database:
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> Iterator[Connection]:
+        """``write`` of a store whose version is not known yet."""
         with self._lock, self._translate_errors(), self._writer.begin() as connection:
             yield connection
 
@@ -182,7 +183,7 @@ def _prepare(database: Database, shown: Path | None = None) -> None:
     """Create, migrate or check the tables. ``shown``: the path that errors name if ``database`` is a copy."""
     path = shown or database.path
     _switch_to_wal(database)
-    with database._transaction() as connection:
+    with database.transaction() as connection:
         tables = inspect(connection).get_table_names()
         if not tables:
             _refuse_emptied(path)
@@ -206,6 +207,13 @@ def _prepare(database: Database, shown: Path | None = None) -> None:
             f"the run store '{path}' has version {found}, this program reads version {schema.SCHEMA_VERSION}. "
             "Update the program, or set MTL_HOME to another folder. Nothing was changed."
         )
+
+
+def check_version(connection: Connection, name: str) -> None:
+    """Raise StoreError if the database is not a store of this version."""
+    found = _version(connection)
+    if found != str(schema.SCHEMA_VERSION):
+        raise StoreError(f"the run store '{name}' has version {found}, this program reads version {schema.SCHEMA_VERSION}. Nothing was changed.")
 
 
 def _version(connection: Connection) -> str | None:
