@@ -33,6 +33,7 @@ from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.database import Database, check_folder, open_database
 from mtl_core.runs.sql.event_writer import Pending, write_event, write_pending, write_progress_time
+from mtl_core.runs.sql.postgres_database import open_postgres
 from mtl_core.runs.sql.result_rows import stored_summary
 from mtl_core.runs.sql.run_facts import write_facts
 from mtl_core.runs.sql.run_rows import end_of_queue
@@ -40,6 +41,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.trash import sweep
 from mtl_core.runs.unfinished import make_marked_folder, remove_mark, sweep_unfinished
 from mtl_core.settings import home as home_folder
+from mtl_core.settings import store_url
 
 if TYPE_CHECKING:
     pass
@@ -59,6 +61,9 @@ def open_store(home: Path | str | None = None) -> RunStore:
         StoreError: the folder cannot be created, or its database is damaged or newer than this program.
     """
     folder = home_folder(home)
+    if url := store_url():
+        check_folder(folder, DATABASE)
+        return RunStore(folder, open_postgres(url))
     writable = check_folder(folder, DATABASE)
     store, swept = RunStore(folder, open_database(folder / DATABASE, writable)), process_slot("swept stores")
     if writable and str(folder) not in swept:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from mtl_core.runs.claims import claim
+from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.postgres_database import open_postgres
 from mtl_core.runs.store import RunStore
@@ -61,10 +62,15 @@ def store(server, home):
     schema.metadata.drop_all(engine)
     engine.dispose()
     home.mkdir()
-    database = open_postgres(server)
-    yield RunStore(home, database)
-    database._writer.dispose()
-    database._reader.dispose()
+    yield RunStore(home, open_postgres(server))
+    forget(server)
+
+
+def forget(url):
+    """As another process finds it: nothing is open."""
+    entry = process_slot("databases").pop(url)
+    entry["writer"].dispose()
+    entry["reader"].dispose()
 
 
 class TestPostgresStore(StoreContract):
@@ -75,13 +81,17 @@ class TestPostgresStore(StoreContract):
         self.url = server
 
     def opened_again(self, store):
+        forget(self.url)
         return RunStore(store.home, open_postgres(self.url))
 
 
 def test_of_many_that_claim_at_once_one_gets_the_device(server, store, config):
     """Each has connections of its own, as on another machine."""
     runs = [store.create(config()) for _ in range(6)]
-    stores = [RunStore(store.home, open_postgres(server)) for _ in runs]
+    stores = []
+    for _ in runs:
+        stores.append(RunStore(store.home, open_postgres(server)))
+        process_slot("databases").pop(server)
     together = threading.Barrier(len(runs))
 
     def take(place):
@@ -94,3 +104,4 @@ def test_of_many_that_claim_at_once_one_gets_the_device(server, store, config):
     for each in stores:
         each.database._writer.dispose()
         each.database._reader.dispose()
+    open_postgres(server)  # the fixture closes it
