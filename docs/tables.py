@@ -20,6 +20,8 @@ from mtl_core.catalogue import described
 from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
 from mtl_core.errors import ConfigError
+from mtl_core.lessons import LESSONS
+from mtl_core.lessons.article_sections import ANNOUNCED, SECTIONS
 from mtl_core.presets import load_presets
 
 ROOT = Path(__file__).parents[1]
@@ -108,6 +110,25 @@ def presets() -> str:
     return "\n".join(["| preset | | what it shows | measured |", "|---|---|---|---|", *rows])
 
 
+def lessons() -> str:
+    """Every lesson with its aim and the time of its trainings."""
+    rows = ["| lesson | | aim | s of one CPU core |", "|---|---|---|---|"]
+    for entry in _own("lessons"):
+        lesson = LESSONS.load(entry["name"])
+        rows.append(f"| `{entry['name']}` | {entry['title']} | {lesson().text().aim} | {lesson.seconds[0]} + {lesson.seconds[1]} |")
+    return "\n".join(rows)
+
+
+def article() -> str:
+    """Every section of the article, with what shows it here."""
+    rows = ["| section | it says | here | lesson | read |", "|---|---|---|---|---|"]
+    for section in (*SECTIONS, *ANNOUNCED):
+        lesson = f"`{section.lesson}`" if section.lesson else ""
+        read = f"[{section.document.rpartition('/')[2].partition('#')[0]}]({section.document})" if section.document else ""
+        rows.append(f"| {section.number} {section.title} | {section.says} | {section.here} | {lesson} | {read} |")
+    return "\n".join(rows)
+
+
 @cache
 def _own(sort: str) -> list[dict[str, Any]]:
     """Parts of one sort that belong to this project: what else is installed here is nothing for its pages."""
@@ -127,4 +148,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "sharing": sharing_schemes,
     "exports": exports,
     "presets": presets,
+    "lessons": lessons,
+    "article": article,
 }

@@ -21,6 +21,7 @@ from mtl_core.data.imports.formats import FORMATS
 from mtl_core.data.preprocessing import DENOISERS
 from mtl_core.errors import ConfigError
 from mtl_core.exports import EXPORTS
+from mtl_core.lessons import LESSONS
 from mtl_core.plane import LANDSCAPES
 from mtl_core.registry import Registry
 from mtl_core.sharing import SHARING_SCHEMES
@@ -42,6 +43,7 @@ REGISTRIES: dict[str, Registry] = {  # a test compares this with every registry 
     "evaluations": EVALUATIONS,
     "landscapes": LANDSCAPES,
     "study_kinds": STUDY_KINDS,
+    "lessons": LESSONS,
 }
 EXPORT_FORMATS = "exports"  # a table of modules
 SORTS = [*REGISTRIES, EXPORT_FORMATS]

@@ -80,11 +80,13 @@ class CheckpointSaved:
 
 
 SKIPPED = "skipped step"
+REFUSED = "refused change of"
 
 
 @dataclass(frozen=True)
 class Message:
-    """A line for the log. ``level`` is ``info`` or ``warning``; ``subject`` is ``SKIPPED`` for a skipped step, else empty."""
+    """A line for the log. ``level`` is ``info`` or ``warning``; ``subject`` is ``SKIPPED`` for a skipped step, ``REFUSED`` and
+    a setting for a change that was not made, else empty."""
 
     text: str
     level: str = "info"

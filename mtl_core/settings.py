@@ -113,11 +113,15 @@ def threads() -> int | None:
 
 
 def use_threads() -> None:
-    """Make PyTorch compute with ``MTL_THREADS`` threads; does nothing if it is not set.
+    """Make PyTorch compute with ``MTL_THREADS`` threads, if it is set, and let threads that wait for each other sleep.
 
-    Call this once, before any computation. The number holds for the whole process: a change while a run trains would change how that run's sums are
-    split, and with them its last digits.
+    Call this once, before PyTorch is imported. The number holds for the whole process: a change while a run trains would change how that run's sums
+    are split, and with them its last digits.
+
+    OpenMP's threads keep their cores busy while they wait, if nothing else is said. On two cores beside a browser each waits for a thread that gets
+    no core: training took 3 to 10 times as long (``benchmarks/README.md``). How they wait changes no number.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when PyTorch is imported
     if (count := threads()) is None:
         return
     os.environ["OMP_NUM_THREADS"] = str(count)  # read when PyTorch is imported

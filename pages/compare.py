@@ -9,7 +9,7 @@ from ui.compare.runs_table import CURVE_LIMIT, runs_table
 from ui.compare.setting_differences import differences
 from ui.compare.table_query import asked_query
 from ui.shell.error_boundary import run_inside_app
-from ui.shell.run_picker import no_runs
+from ui.shell.run_picker import no_runs, say_unread
 from ui.shell.state import run_store
 
 
@@ -19,6 +19,7 @@ def main() -> None:
     if not store.count():
         no_runs("This page compares runs: best and last values, curves, and the settings that differ.")
         return
+    say_unread()
     chosen = runs_table(store, asked_query(store))
     if not chosen:
         st.info("Select one or more runs in the table to see their curves.")

@@ -1,19 +1,53 @@
-"""Learn: how balancing methods decide, on two parameters that can be seen."""
+"""Learn: lessons that train small networks, and how balancing methods decide, on two parameters that can be seen."""
 
 import streamlit as st
 
+from mtl_core.lessons import LESSONS
+from ui.learn.article_tour import article_tour
+from ui.learn.board_screen import show_board
+from ui.learn.class_form import class_form
+from ui.learn.learner_identity import learner_id
+from ui.learn.lesson_address import read_address
+from ui.learn.lesson_list import lesson_list
+from ui.learn.lesson_screen import show_lesson
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.state import torch_is_ready
+from ui.shell.status_bar import polling_strip
+from ui.shell.styles import enlarge
+from ui.shell.words import plain
 
 
 def main() -> None:
+    address = read_address(st.query_params)
+    # After a link from this page to itself the browser shows the new address only when it is told so, and would come back with the old one.
+    st.query_params.from_dict(address.query())
+    learner = learner_id()
+    if address.large:
+        enlarge()
+    if address.lesson in LESSONS:
+        if address.board:
+            show_board(address)
+        else:
+            show_lesson(address, learner)
+        return
+    polling_strip()
     st.title("Learn", anchor=False)
-    if not torch_is_ready():
+    if address.lesson:
+        st.error(f"There is no lesson '{plain(address.lesson[:60])}'. Choose one below.", icon=":material/search_off:")
+    lessons, plane, by_hand, in_class, article = st.tabs(["Lessons", "The plane", "Gradients by hand", "For a class", "The article"])
+    with lessons:
+        lesson_list(learner)
+    with in_class:
+        class_form()
+    with article:
+        article_tour()
+    with plane:
+        ready = torch_is_ready()
+    if not ready:
         return
     from ui.learn.gradient_plotter import draw_plotter
     from ui.learn.plane_section import draw_plane
 
-    plane, by_hand = st.tabs(["The plane", "Gradients by hand"])
     with plane:
         draw_plane()
     with by_hand:

@@ -11,7 +11,7 @@ from ui.shell.error_boundary import is_ours, run_inside_app
 from ui.shell.form_editions import form_key
 from ui.shell.state import end_request, go_to, hold, preset_name, request_id, run_store, settings, torch_is_ready, wait_for
 from ui.shell.words import plain
-from ui.train import clone_and_fork, data_form, strategy_form, train_form
+from ui.train import clone_and_fork, data_form, preset_choice, strategy_form, train_form
 from ui.train.form_autosave import keep_draft
 from ui.train.pasted_settings import yaml_section
 from ui.train.preflight_panel import preflight_panel
@@ -31,7 +31,7 @@ def main() -> None:
         st.title("Fork a run" if clone_and_fork.is_fork() else "Train several tasks in one network", anchor=False)
         clone_and_fork.banner()
         if not clone_and_fork.is_fork():
-            train_form.preset_section()
+            preset_choice.preset_section()
         with st.container(border=True):
             section = train_form.fixed_section if clone_and_fork.is_fork() else data_form.data_section
             section()
@@ -57,7 +57,7 @@ def _side_panel() -> RunConfig | None:
     checkable = jobs.warmed()  # read before the check: if PyTorch finishes loading in between, the page reruns
     config, problems = train_form.check_settings(settings())
     with st.container(border=True):
-        _train_button(config, problems, checkable)
+        _train_button(config, problems, checkable, checkable or preset_choice.runs_unchecked())
         if config is not None and not problems and checkable and not clone_and_fork.is_fork():
             preflight_panel(config)
     if not clone_and_fork.is_fork():
@@ -83,8 +83,13 @@ def _command(config) -> str:
     return as_command(config, preset_name(), "the settings above")
 
 
-def _train_button(config, problems: list[str], checkable: bool) -> None:
-    """Draw the name field and the Train button. The button is enabled once the settings are checked and valid."""
+def _train_button(config, problems: list[str], checkable: bool, ready: bool) -> None:
+    """Draw the name field and the Train button. The button is enabled once the settings are checked and valid.
+
+    Args:
+        checkable: PyTorch is loaded, which the check needs.
+        ready: the settings are checked, or need no check (``preset_choice.runs_unchecked``).
+    """
     st.text_input(
         "Name of the run",
         settings()["name"],
@@ -95,7 +100,7 @@ def _train_button(config, problems: list[str], checkable: bool) -> None:
         args=(form_key(NAME),),
         help="Optional. An empty field takes the name shown in it, which is made from the settings.",
     )
-    off = config is None or bool(problems) or not checkable
+    off = config is None or bool(problems) or not ready
     label, icon = ("Fork and train", "fork_right") if clone_and_fork.is_fork() else ("Train", "play_arrow")
     click = {"on_click": _submit, "args": (request_id(),)}
     st.button(label, type="primary", icon=f":material/{icon}:", width="stretch", disabled=off, key="train", **click)
@@ -106,7 +111,8 @@ def _train_button(config, problems: list[str], checkable: bool) -> None:
     if problems:
         st.caption(f"{label} is disabled until this is corrected.")
     elif not checkable:
-        st.caption(f"PyTorch is still loading; {label} is enabled in a few seconds.")
+        then = "the run starts once it is loaded" if ready else f"{label} is enabled in a few seconds"
+        st.caption(f"PyTorch is still loading; {then}.")
     if not checkable:
         wait_for("torch")
 

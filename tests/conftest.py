@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import os
@@ -20,6 +21,12 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 # Processes that tests start compile the sources once, not each anew, also where the surroundings turn bytecode files off.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+
+def pytest_collection_finish() -> None:
+    """What is there once all tests are collected stays until the end: the garbage collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 _numbers = itertools.count()

@@ -26,6 +26,8 @@ from mtl_core.data.preprocessing.denoiser import Denoiser, DenoiserOptions
 from mtl_core.data.target_geometry import GEOMETRIES
 from mtl_core.errors import ConfigError
 from mtl_core.events import Control, Metric
+from mtl_core.lessons import LESSONS
+from mtl_core.lessons.lesson import Lesson, Outcome
 from mtl_core.plane import LANDSCAPES
 from mtl_core.plane.landscape import Landscape
 from mtl_core.plane.walk import Walk
@@ -226,6 +228,20 @@ class Question(StudyKind):
         return [Comparison("twice", "twice against once", dict.fromkeys(base.tasks, "once"))]
 
 
+class Course(Lesson):
+    """A lesson without runs."""
+
+    def config(self, value):
+        return RunConfig.from_dict(PLAIN)
+
+    def outcome(self, first, second):
+        return Outcome("yes")
+
+    def outcome_of(self, first, second):
+        USED.add("mtl_core.lessons")
+        return Outcome("yes")
+
+
 ENTRIES = {
     "mtl_core.balancers": {"theirs": "Balancer"},
     "mtl_core.backbones": {"theirs": "Backbone"},
@@ -240,6 +256,7 @@ ENTRIES = {
     "mtl_core.augmentations": {"negative": "Negative"},
     "mtl_core.landscapes": {"theirs": "Plain"},
     "mtl_core.study_kinds": {"theirs": "Question"},
+    "mtl_core.lessons": {"theirs": "Course"},
 }
 PLAIN = {
     **{"data": {"name": "theirs"}, "tasks": {"level": {}}, "backbone": {"name": "mlp"}, "batch_size": 16, "epochs": 1, "device": "cpu"},
@@ -279,6 +296,8 @@ def use(group: str, folder: Path) -> None:
         walk = Walk(LANDSCAPES.load("theirs")(), "mean", (0.0, 0.0), optimizer="sgd")
         walk.advance(1)
         assert [round(value, 6) for value in walk.points[1]] == [-0.05, -0.05]
+    elif group == "mtl_core.lessons":
+        assert LESSONS.load("theirs")().outcome_of([], []).key == "yes"
     elif group == "mtl_core.study_kinds":
         from mtl_core.studies.study_actions import draft
 

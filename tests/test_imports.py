@@ -43,6 +43,7 @@ LAYERS = [
     {"mtl_core.inference"},
     {"mtl_core.exports"},
     {"mtl_core.studies"},
+    {"mtl_core.lessons"},
     {"mtl_core.catalogue"},
     {"mtl_core.cli", "mtl_core.__main__"},
     {"ui"},

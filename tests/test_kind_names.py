@@ -24,6 +24,7 @@ SAYS_THE_KIND = {
     "mtl_core/data/imports/formats/": "an import format names the kind of the task that it proposes, and what a picture file holds",
     "mtl_core/data/imports/tables/": "a table's columns are proposed as kinds",
     "mtl_core/presets/": "a preset names self-supervised tasks",
+    "mtl_core/lessons/": "a lesson states its runs as a preset does",
     **{f"{TABLE.partition(':')[0].replace('.', '/')}.py": "a data source states the kinds of its tasks" for TABLE in DATA_SOURCES.table.values()},
     "mtl_core/data/sources/digit_pixels.py": "tasks that several digit sources share",
     "mtl_core/data/sources/idx_sets.py": "parent of data sources",
@@ -91,7 +92,7 @@ OTHER_PARTS = {
     "mtl_core/training/": UPDATES,
 }
 WORDS_OF_THE_LANGUAGE = {"mean", "config", "random", "separate", "joint"}  # names of parts that also mean something else
-MAY_NAME_THEM = ("mtl_core/presets/", "mtl_core/config.py")
+MAY_NAME_THEM = ("mtl_core/presets/", "mtl_core/lessons/", "mtl_core/config.py")  # a lesson states its runs as a preset does
 
 
 def test_no_module_asks_for_another_part_by_its_name():

@@ -84,6 +84,15 @@ def test_threads_are_set_for_the_whole_process_before_torch_is_imported():
         assert done.stdout.strip() == "[1, 1]"
 
 
+@pytest.mark.parametrize(("given", "told"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")], ids=["ours", "the user's"])
+def test_threads_that_wait_for_each_other_sleep(given, told):
+    """OpenMP itself says what it goes by, when PyTorch is imported."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | {"OMP_DISPLAY_ENV": "TRUE"} | given
+    code = "from mtl_core import settings; settings.use_threads(); import torch; torch.ones(2).sum()"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.search(rf"OMP_WAIT_POLICY ?= ?'{told}'", done.stderr)
+
+
 def test_every_way_in_sets_the_threads(monkeypatch):
     asked = []
     monkeypatch.setattr(settings, "use_threads", lambda: asked.append(True))

@@ -55,7 +55,7 @@ def _look_at(path: str, spec_file: str | None, answers: Sequence[str]) -> _Look:
         if answers:
             raise click.UsageError("--answer belongs to questions of a first look; with --spec, write the answer into the description")
         return _Look(ImportSpec.from_file(spec_file))
-    proposal = propose(path, say)
+    proposal = propose(path, say, _progress)
     look = _Look(proposal.spec, proposal)
     asked, given = {question.name: question for question in proposal.questions}, {}
     for text in answers:

@@ -18,12 +18,14 @@ from mtl_core.cli.output import (
     metrics_table,
     moment,
     run_as_json,
+    say,
 )
 from mtl_core.config_sections import PartConfig
 from mtl_core.csv_text import csv_of
 from mtl_core.durations import duration
 from mtl_core.errors import ConfigError
 from mtl_core.runs.resume_and_fork import forkable
+from mtl_core.runs.run_reading import unread_words
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.store import open_store
 
@@ -36,7 +38,7 @@ def presets(as_json: bool) -> None:
 
     found = load_presets()
     if as_json:
-        emit_json([{"name": p.name, "title": p.title, "shows": p.shows, "measured": p.measured} for p in found])
+        emit_json([{"name": p.name, "title": p.title, "group": p.group, "shows": p.shows, "measured": p.measured} for p in found])
         return
     width = max((len(preset.name) for preset in found), default=0)
     emit("\n".join(f"{preset.name:{width}}  {preset.title}" for preset in found))
@@ -55,8 +57,13 @@ def runs(context: click.Context, as_json: bool, with_archived: bool) -> None:
     store = open_store()
     every = store.runs()
     found = sorted((run for run in every if with_archived or not run.archived), key=lambda run: not run.pinned)
+    unread = unread_words(store.unread())
+    if unread:
+        say(unread)
     if as_json:
         emit_json([run_as_json(run) for run in found])
+    elif not every and unread:
+        return
     elif not every:
         emit(f"No runs yet in {store.home}. Start one with 'train --preset NAME'; 'presets' lists the names.")
     elif not found:

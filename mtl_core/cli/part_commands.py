@@ -19,7 +19,7 @@ def parts(sorts: tuple[str, ...], as_json: bool) -> None:
     """List every part that a run can be made of, with its options: all of them, or those of each SORT.
 
     Sorts: data, tasks, self_supervised, backbones, sharing, balancing, updates, denoisers, augmentations, import_formats, evaluations,
-    landscapes, study_kinds, exports.
+    landscapes, study_kinds, lessons, exports.
     Parts of other installed packages are listed too; one that cannot be loaded says why.
     """
     from mtl_core.catalogue import SORTS, described

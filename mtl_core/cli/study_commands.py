@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -296,7 +297,7 @@ def _row(line: Line) -> tuple[str, ...]:
     if line.verdict is None:
         return name, metric, "-", "-", "-", "-", "0", "-", "no run of both sides has finished"
     said = line.verdict.difference
-    interval = "-" if line.verdict.word == Word.NONE else f"{said.low:+.4g} to {said.high:+.4g}"
+    interval = "-" if line.verdict.word == Word.NONE else f"{said.low:+.4g} to {said.high:+.4g}" if math.isfinite(said.low) else "not known"
     p = "-" if line.verdict.word == Word.NONE else f"{line.verdict.p_corrected:.3g}"
     baseline, value = ("-", "-") if line.metric is None else (number(line.baseline), number(line.value))
     return name, metric, baseline, value, f"{said.mean:+.4g}", interval, str(said.n), p, line.verdict.text

@@ -180,6 +180,8 @@ def _scale(values: np.ndarray, share: bool, log_y: bool) -> dict[str, Any]:
         low, high = scale["range"]
     else:
         scale["autorange"] = True
+    if log_y and (positive := values[values > 0]).size and 3 <= positive.max() / positive.min() <= 1000:
+        scale["dtick"] = "D2"  # 1, 2 and 5 of each decade: Plotly's own choice writes all nine digits over each other in a low chart
     digits = int(np.ceil(np.log10(TICKS * size / max(high - low, 1e-6 * size)))) + 1
     scale["tickformat"] = f".{max(3, digits)}~g"
     return scale

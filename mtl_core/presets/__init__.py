@@ -21,12 +21,14 @@ class Preset:
     Attributes:
         name: name on the command line.
         title: title on screen.
+        group: what the preset is about, in words; the Train page shows one group at a time.
         shows: what the run demonstrates.
         measured: training time and the machine on which it was measured.
     """
 
     name: str
     title: str
+    group: str
     shows: str
     measured: str
     config: RunConfig

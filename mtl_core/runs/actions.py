@@ -106,6 +106,17 @@ def change(store: RunStore, run_id: str, key: str, value: float, settle: float =
     return store.get(run.id)
 
 
+def asked_changes(store: RunStore, run_id: str) -> dict[str, float]:
+    """Key -> value of the changes that anyone has asked of a run and that its config does not hold yet.
+
+    ``mtl_core.runs.sql.event_writer`` deletes a change as it becomes part of the config, or is refused by the trainer.
+    """
+    asked = select(_controls.c.payload).where(_controls.c.run_id == run_id, _controls.c.kind == "change").order_by(_controls.c.number)
+    with store.database.read() as connection:
+        payloads = [json.loads(payload) for payload in connection.execute(asked).scalars()]
+    return {payload["key"]: payload["value"] for payload in payloads}
+
+
 def move(store: RunStore, run_id: str, to: int) -> Run:
     """Move a queued run to position ``to`` of the queue (1 is next); a position beyond the end means last.
 

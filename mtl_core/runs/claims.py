@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from mtl_core.errors import NotPossibleError, RunTakenError
 from mtl_core.runs.process_identity import this_process
@@ -71,7 +71,8 @@ def _is_busy(connection: Connection, device: str, host: str) -> bool:
 
 
 def forget_requests(connection: Connection, run_id: str) -> None:
-    """Mark all pending requests to a run as applied: they were meant for an earlier attempt."""
+    """Mark all pending requests to a run as applied, and delete its changes: they were meant for an earlier attempt."""
+    connection.execute(delete(_controls).where(_controls.c.run_id == run_id, _controls.c.kind == "change"))
     connection.execute(update(_controls).where(_controls.c.run_id == run_id, _controls.c.applied_at.is_(None)).values(applied_at=time.time()))
 
 

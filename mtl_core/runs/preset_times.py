@@ -14,6 +14,8 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 
 UNKNOWN = (0.5, 4.0)  # times of the published seconds on a machine of which nothing is known; a busy one took four times as long
+START = 10.0  # seconds more at most, whatever the preset: PyTorch's first steps, data that are not prepared yet
+SHORTEST = 10.0  # stated seconds; what runs of shorter presets take is mostly their start and says little about longer ones
 SCALED = (0.7, 1.5)  # times of the estimate from other presets: their parts do not all scale alike
 
 
@@ -54,12 +56,12 @@ def preset_time(preset: Preset, presets: Mapping[str, Preset], runs: Iterable[An
         name = prints.get(fingerprint(run.config))
         if name == preset.name:
             return PresetTime(run.seconds, run.seconds, "measured")
-        if name is not None and (stated := published_seconds(presets[name])):
+        if name is not None and (stated := published_seconds(presets[name])) and stated >= SHORTEST:
             factors.append(run.seconds / stated)
     stated = published_seconds(preset)
     if stated is None:
         return None
     if factors:
         factor = median(factors)
-        return PresetTime(SCALED[0] * factor * stated, SCALED[1] * factor * stated, "scaled")
-    return PresetTime(UNKNOWN[0] * stated, UNKNOWN[1] * stated, "published")
+        return PresetTime(SCALED[0] * factor * stated, SCALED[1] * factor * stated + START, "scaled")
+    return PresetTime(UNKNOWN[0] * stated, UNKNOWN[1] * stated + START, "published")

@@ -22,7 +22,7 @@ from mtl_core.runs.sql import run_listing, schema
 from mtl_core.runs.sql.database import Database
 from mtl_core.runs.sql.result_rows import summaries
 from mtl_core.runs.sql.run_listing import ListedFacts, RunQuery
-from mtl_core.runs.sql.run_rows import is_held, not_found, queue_of, run_of
+from mtl_core.runs.sql.run_rows import can_be_read, is_held, not_found, queue_of, run_of
 from mtl_core.runs.sql.scalar_points import frame_of
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.terminal_text import visible
@@ -30,10 +30,20 @@ from mtl_core.terminal_text import visible
 if TYPE_CHECKING:
     import pandas
 
+NEWEST = 100  # runs whose configs are read to find those of another version that writes beside this one
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")  # UTC date and time of submission, then random digits
 
 _runs = schema.runs
 _logger = logging.getLogger(__name__)
+
+
+def unread_words(ids: Sequence[str]) -> str:
+    """A sentence about the runs that no list shows because this version cannot read their configs; empty for none."""
+    if not ids:
+        return ""
+    runs = "1 run is" if len(ids) == 1 else f"{len(ids):,} runs are"
+    listed = f"{', '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}"
+    return f"{runs} not listed, because another version of the program wrote {'it' if len(ids) == 1 else 'them'}: {listed}. Open the store with it."
 
 
 class RunReading:
@@ -78,11 +88,24 @@ class RunReading:
         return self._select(_runs.c.id.in_(run_ids))
 
     def runs(self) -> list[Run]:
-        """Every run, newest first. A run whose config this version cannot read is skipped, with a warning in the program's log.
+        """Every run, newest first. A run whose config this version cannot read is skipped, with a warning in the program's log: ``unread`` names it.
 
         With ten thousand runs this takes seconds: pages ask for a part of them, by ``listed``, or for ``facts``.
         """
         return self._select()
+
+    def unread(self) -> list[str]:
+        """Ids of the runs whose configs this version cannot read, newest first: another version of the program wrote them.
+
+        The narrow table tells it of all runs; the newest are read, because another version may write beside this one.
+        """
+        facts = schema.run_facts
+        with self.database.read() as connection:
+            known = select(_runs.c.number, _runs.c.id).join(facts, facts.c.run == _runs.c.number).where(facts.c.is_readable == 0)
+            found = {row.number: row.id for row in connection.execute(known)}
+            newest = select(_runs.c.number, _runs.c.id, _runs.c.config).order_by(_runs.c.number.desc()).limit(NEWEST)
+            found |= {row.number: row.id for row in connection.execute(newest) if not can_be_read(row.config, row.id)}
+        return [found[number] for number in sorted(found, reverse=True)]
 
     def listed(self, query: RunQuery, offset: int = 0, limit: int | None = None) -> list[Run]:
         """The runs that a query asks for, in its order, from ``offset`` on."""

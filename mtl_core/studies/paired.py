@@ -10,7 +10,9 @@ import numpy as np
 
 from mtl_core.analysis.student_interval import LEVEL, moments, t_interval
 
+ROUNDING = 1e-12  # of the largest value: differences that are no further apart differ by the rounding of floats
 RESAMPLES = 9999  # of a bootstrap
+SIGN_PAIRS = 6  # the fewest pairs with which the sign test's p-value can be below 5 %: 2^(1 - 6) = 3.1 %
 INTERVALS = ("t", "bca")  # Student t; bias-corrected and accelerated bootstrap (Efron 1987)
 
 
@@ -22,10 +24,10 @@ class PairedDifference:
         n: number of pairs.
         mean: mean difference; above 0 is better, whatever the metric's direction.
         spread: standard deviation of the differences (divisor n - 1); NaN for one pair.
-        low, high: the interval; NaN for fewer than two pairs.
+        low, high: the interval; NaN for fewer than two pairs, and where ``is_spread_unknown`` below ``SIGN_PAIRS`` pairs.
         interval: ``t`` or ``bca``.
-        p_value: two-sided, of Student's t test for a mean of 0; NaN for fewer than two pairs.
-        p_better, p_equal, p_worse: probabilities that the true mean lies above the band, inside it, below it.
+        p_value: two-sided, of Student's t test for a mean of 0, of the sign test where ``is_spread_unknown``; NaN for fewer than two pairs.
+        p_better, p_equal, p_worse: probabilities that the true mean lies above the band, inside it, below it; NaN where ``is_spread_unknown``.
         band: half the width of the band of equivalence, in the metric's unit, 0 or more.
     """
 
@@ -41,6 +43,11 @@ class PairedDifference:
     p_worse: float
     band: float
 
+    @property
+    def is_spread_unknown(self) -> bool:
+        """Whether every seed had the same difference, and not 0. A metric that counts few images moves in steps, and so do its differences."""
+        return self.n > 1 and self.spread == 0 and self.mean != 0
+
 
 def paired_difference(
     values: Sequence[float],
@@ -54,6 +61,9 @@ def paired_difference(
 
     The probabilities are those of the posterior of the mean under the uninformative prior p(mean, sigma) ~ 1 / sigma: a Student t with n - 1 degrees
     of freedom about the mean difference (Corani and Benavoli 2015 without the correlation of cross-validation).
+
+    Differences that are all equal say nothing of their spread, and Student's t would be certain of them. The sign test takes its place: with n equal
+    signs its p-value is 2^(1 - n), so from ``SIGN_PAIRS`` pairs on the one value is the 95 % interval of the median.
 
     Args:
         values, baseline: (n,) finite, n >= 1.
@@ -76,19 +86,28 @@ def paired_difference(
     n, mean = len(differences), float(differences.mean())
     if n < 2:
         return PairedDifference(n, mean, math.nan, math.nan, math.nan, interval, math.nan, math.nan, math.nan, math.nan, band)
+    rounding = ROUNDING * max(np.abs(values).max(), np.abs(baseline).max())
+    if np.ptp(differences) <= rounding and abs(mean) > rounding:
+        edge = mean if n >= SIGN_PAIRS else math.nan
+        return PairedDifference(n, mean, 0.0, edge, edge, interval, sign_test(n), math.nan, math.nan, math.nan, band)
     spread = float(differences.std(ddof=1))
     low, high = t_interval(differences) if interval == "t" else bca_interval(differences, seed=seed)
     better, equal, worse = probabilities(differences, band)
     return PairedDifference(n, mean, spread, low, high, interval, t_test(differences), better, equal, worse, band)
 
 
+def sign_test(n: int) -> float:
+    """Two-sided p-value of the sign test for n differences of one sign: 2^(1 - n)."""
+    return 2.0 ** (1 - n)
+
+
 def t_test(differences: Sequence[float] | np.ndarray) -> float:
-    """Two-sided p-value of Student's t test for a mean of 0. Equal differences other than 0 give 0, only zeros give 1."""
+    """Two-sided p-value of Student's t test for a mean of 0; only zeros give 1. For other equal differences see ``sign_test``."""
     from scipy.special import stdtr
 
     mean, error, free = moments(differences)
     if error == 0:
-        return 1.0 if mean == 0 else 0.0
+        return 1.0 if mean == 0 else sign_test(len(differences))
     return float(2 * stdtr(free, -abs(mean / error)))
 
 

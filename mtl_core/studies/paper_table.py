@@ -107,12 +107,14 @@ def metric_title(metric: TaskMetric) -> str:
 
 
 def number(spread: Spread | None, latex: bool = False) -> str:
-    """``0.912 ± 0.013 (n 5)``; no interval for one seed, a dash for none. Digits follow the interval's size."""
+    """``0.912 ± 0.013 (n 5)``; no interval for one seed or equal values, a dash for none. Digits follow the interval's size."""
     if spread is None:
         return "--" if latex else "–"
     half = (spread.high - spread.low) / 2
     digits = 4 if not half > 0 else min(max(1 - math.floor(math.log10(half)), 0), 6)
     text = f"{spread.mean:.{digits}f}"
+    if spread.n > 1 and half == 0:  # a metric that counts few images moves in steps, so equal values are no proof of a spread of 0
+        return f"{text} (n {spread.n}, all equal)"
     if math.isfinite(half):
         text += f" $\\pm$ {half:.{digits}f}" if latex else f" ± {half:.{digits}f}"
     return f"{text} (n {spread.n})"

@@ -61,6 +61,13 @@ def signed(value: float, line: Line) -> str:
     return f"{abs(value):.3g} {'better' if value > 0 else 'worse' if value < 0 else ''}".strip()
 
 
+def interval_of(line: Line) -> str:
+    """The interval of a line that has a verdict, in words."""
+    assert line.verdict is not None  # the caller asks
+    found = line.verdict.difference
+    return f"{signed(found.low, line)} to {signed(found.high, line)}" if math.isfinite(found.low) else "not known"
+
+
 def _facts(answer: Answer) -> list[tuple[str, str]]:
     study = answer.study
     ended = answer.count("finished")
@@ -87,8 +94,10 @@ def _verdict_row(line: Line) -> dict[str, str]:
     row |= {"difference": signed(found.mean, line), "n": str(found.n), "word": str(said.word), "advice": said.text.partition(", ")[2]}
     if said.word == Word.NONE:
         return row | {"interval": "–", "p": "–", "odds": "–", "advice": said.text.partition("; ")[2]}
-    odds = " · ".join(f"{100 * share:.0f} %" for share in (found.p_worse, found.p_equal, found.p_better))
-    return row | {"interval": f"{signed(found.low, line)} to {signed(found.high, line)}", "p": f"{said.p_corrected:.2g}", "odds": odds}
+    odds = "–"
+    if not found.is_spread_unknown:
+        odds = " · ".join(f"{100 * share:.0f} %" for share in (found.p_worse, found.p_equal, found.p_better))
+    return row | {"interval": interval_of(line), "p": f"{said.p_corrected:.2g}", "odds": odds}
 
 
 def _cell_rows(answer: Answer) -> list[list[str]]:

@@ -46,6 +46,7 @@ def verdict(difference: PairedDifference, p_corrected: float, comparisons: int =
     - Below ``LEAST_SEEDS`` pairs: none.
     - The interval lies inside the band of equivalence: no difference that matters.
     - The interval excludes 0 and the corrected p-value is below 5 %: helps, or hurts.
+    - All differences are equal and not 0, with too few seeds for the sign test: cannot tell yet, with that reason.
     - All differences are exactly 0 and there is no band, as where the baseline is 0: cannot tell yet, with that reason.
     - Otherwise: cannot tell yet, with about the number of seeds that would decide.
 
@@ -65,6 +66,9 @@ def verdict(difference: PairedDifference, p_corrected: float, comparisons: int =
         return Verdict(Word.HURTS, difference, p_corrected, None, str(Word.HURTS))
     if difference.spread == 0 and difference.mean == 0:
         return Verdict(Word.UNKNOWN, difference, p_corrected, None, f"{Word.UNKNOWN}, the values were equal in every seed")
+    if difference.is_spread_unknown:
+        said = "the difference was the same in every seed, so its spread is not known; more seeds"
+        return Verdict(Word.UNKNOWN, difference, p_corrected, None, f"{Word.UNKNOWN}, {said}")
     more = seeds_missing(difference, comparisons)
     return Verdict(Word.UNKNOWN, difference, p_corrected, more, f"{Word.UNKNOWN}, {_advice(more)}")
 

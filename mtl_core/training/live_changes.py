@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mtl_core.config import RunConfig, task_of
 from mtl_core.config_sections import ChangeConfig
 from mtl_core.errors import ConfigError
-from mtl_core.events import Control, Message, SettingChanged
+from mtl_core.events import REFUSED, Control, Message, SettingChanged
 from mtl_core.training.setup import Network
 
 
@@ -32,7 +32,7 @@ class Changes:
             try:
                 yield self._carry_out(ChangeConfig(step=step, key=key, value=value), epoch, replayed=False)
             except (ConfigError, ValueError) as error:  # the request was checked, but the settings may have changed since
-                yield Message(f"not changed: {error}", "warning")
+                yield Message(f"not changed: {error}", "warning", f"{REFUSED} {key}")
 
     def _carry_out(self, change: ChangeConfig, epoch: float, replayed: bool) -> SettingChanged:
         before = self.now

@@ -34,7 +34,11 @@ def hostile(server, train, tmp_path_factory):
         rows.append([name, CLASSES[place % 8], CLASSES[place % 8] if place % 2 else CLASSES[3], place * 1.37])
     with (folder / "table.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["image", SCRIPT, STYLE, PICTURE], *rows])
-    tasks = {task.name: {} for task in import_dataset(folder, propose(folder).spec, "hostile", home=server.home).tasks}
+    spec = propose(folder).spec
+    spec = spec.model_copy(
+        update={"titles": {task.name: title for task, title in zip(propose(folder).tasks, (PICTURE, STYLE, SCRIPT), strict=False)}}
+    )
+    tasks = {task.name: {} for task in import_dataset(folder, spec, "hostile", home=server.home).tasks}
     settings = {"data": {"name": "imported", "set": "hostile"}, "tasks": tasks, "backbone": {"name": "mlp", "hidden": [8]}}
     settings |= {"epochs": 1, "batch_size": 8, "precision": "fp32", "layout": "contiguous"}
     store, run = open_store(server.home), train(RunConfig.from_dict(settings)).id

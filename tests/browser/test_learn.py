@@ -10,6 +10,7 @@ pytestmark = pytest.mark.browser
 
 def test_the_plane_and_the_gradients(page, server):
     page.goto(f"{server.url}/learn")
+    page.get_by_role("tab", name="The plane").click()
     plane = page.locator(".live-plot").first
     expect(plane.locator(".main-svg").first).to_be_visible()
     page.get_by_role("button", name="Step", exact=True).click()

@@ -6,10 +6,12 @@ import re
 
 import pytest
 from rich.cells import cell_len
+from sqlalchemy import update
 
 from mtl_core.__main__ import main
 from mtl_core.runs import actions
 from mtl_core.runs.claims import held_by_us
+from mtl_core.runs.sql import schema
 
 
 class Terminal(io.StringIO):
@@ -52,6 +54,18 @@ def test_a_list_of_nothing_but_archived_runs_says_so(store, stopped, capsys):
     actions.archive(store, stopped().id)
     assert main(["runs"]) == 0
     assert capsys.readouterr().out == f"All 1 runs in {store.home} are archived; 'runs --all' lists them.\n"
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_runs_of_another_version_are_said_to_be_missing(store, stopped, capsys, others):
+    odd, *rest = [stopped().id for _ in range(1 + others)]
+    with store.database.write() as connection:
+        connection.execute(update(schema.runs).where(schema.runs.c.id == odd).values(config='{"novelty": 1}'))
+    assert main(["runs"]) == 0
+    said = capsys.readouterr()
+    assert f"1 run is not listed, because another version of the program wrote it: {odd}." in said.err
+    assert [name in said.out for name in rest] == [True] * others
+    assert "No runs yet" not in said.out
 
 
 def test_name_note_and_tags_are_shown(store, stopped, capsys):

@@ -152,6 +152,14 @@ def test_an_index_below_0_and_other_values_have_the_range_that_they_need():
     assert axis([2.0], log_y=True).range is None
 
 
+def test_a_logarithmic_axis_of_a_few_decades_has_three_ticks_in_each():
+    def ticks(*values, log_y=True):
+        return curve_figure([Curve("train", np.arange(len(values)), np.array([*values]), "#0072B2")], log_y=log_y).layout.yaxis.dtick
+
+    assert ticks(0.003, 0.04) == ticks(1.0, 1000.0) == "D2"
+    assert ticks(0.5, 0.8) is ticks(0.001, 10.0) is ticks(0.0, 0.0) is ticks() is ticks(0.003, 0.04, log_y=False) is None
+
+
 def test_ticks_have_the_digits_that_tell_them_apart():
     def digits(*values):
         return curve_figure([Curve("val", np.arange(len(values)), np.array([*values]), "#0072B2")]).layout.yaxis.tickformat

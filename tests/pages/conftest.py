@@ -125,6 +125,19 @@ def base(key):
     return str(key).partition("@")[0]
 
 
+def choose_preset(app, name):
+    """Click a preset of the Train form, after its group where another is shown."""
+    [group] = [preset.group for preset in PRESETS() if preset.name == name]
+    if app.button_group(key="preset_group").value != group:
+        app.button_group(key="preset_group").set_value(group).run()
+    app.button_group(key=f"preset.{group}").set_value(name).run()
+
+
+def lit_preset(app):
+    """The preset of the shown group that is lit; None if none is."""
+    return app.button_group(key=f"preset.{app.button_group(key='preset_group').value}").value
+
+
 @pytest.fixture(autouse=True)
 def _keys_without_editions(monkeypatch):
     """Tests name a form's widgets by ``base`` of their keys."""

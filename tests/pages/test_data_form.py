@@ -7,6 +7,7 @@ import pytest
 from mtl_core.config_sections import OptimizerConfig, TaskConfig
 from mtl_core.data.sources.digit_scenes import DigitScenes
 from mtl_core.presets import get_preset
+from tests.pages.conftest import choose_preset
 from ui.shell import model_forms
 from ui.train import data_form
 
@@ -15,7 +16,7 @@ from ui.train import data_form
 def train_page(open_page):
     """The form with the quick preset, whose images are there at once."""
     app = open_page("train")
-    app.button_group(key="preset").set_value("digits-quick").run()
+    choose_preset(app, "digits-quick")
     return app
 
 

@@ -7,6 +7,7 @@ import pytest
 from mtl_core.errors import DataError
 from mtl_core.presets import load_presets
 from mtl_core.runs.process_singletons import process_slot
+from tests.pages.conftest import choose_preset
 from ui.drawing import network_panel
 
 
@@ -29,7 +30,7 @@ def drawing(app):
 
 def quick(app):
     [preset] = [preset for preset in load_presets() if preset.title.startswith("Quick")]
-    app.pills(key="preset").set_value(preset.name).run()
+    choose_preset(app, preset.name)
     return app
 
 

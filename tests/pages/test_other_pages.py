@@ -1,9 +1,12 @@
 import pytest
+from sqlalchemy import update
 
 from mtl_core.events import EpochMetrics
 from mtl_core.runs import actions, resume_and_fork
+from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.database import Database
 from tests.pages.conftest import config
+from ui.shell import words
 
 
 def test_predictions_without_runs(open_page, texts):
@@ -160,3 +163,37 @@ def test_a_mistake_in_the_environment_is_said_on_every_page(open_page, finished,
     monkeypatch.setenv("MTL_EXECUTOR", "proces")
     for page in ("", "compare"):
         assert "MTL_EXECUTOR: expected thread or process, found 'proces'; did you mean 'process'?" in texts(open_page(page)).replace("\\", "")
+
+
+@pytest.mark.parametrize("others", [0, 1])
+@pytest.mark.parametrize("page", ["run", "compare", "predictions"])
+def test_runs_of_another_version_are_said_to_be_missing(store, make_run, open_page, page, others):
+    odd, *_ = [make_run() for _ in range(1 + others)]
+    with store.database.write() as connection:
+        connection.execute(update(schema.runs).where(schema.runs.c.id == odd.id).values(config='{"novelty": 1}'))
+    app = open_page(page, run=odd.id)
+    assert not app.exception
+    [said] = [warning.value.replace("\\", "") for warning in app.warning]
+    assert f"1 run is not listed, because another version of the program wrote it: {odd.id}." in said
+    assert not [text.value for text in (*app.info, *app.error) if "no runs yet" in text.value or "no run '" in text.value]
+
+
+def test_words_from_outside_in_a_jobs_progress_are_words():
+    """A file's name is shown while it is read; as Markdown it would be a picture that the browser asks for."""
+
+    def page() -> None:
+        from ui.shell import page_jobs
+
+        page_jobs.JOBS._states()["odd"] = {"share": 0.5, "text": "reading ![x](http://127.0.0.1:9/x).png", "done": False, "cancel": False}
+        page_jobs.show_progress("odd", "Scanning")
+
+    from streamlit.testing.v1 import AppTest
+
+    from ui.shell import page_jobs
+
+    try:
+        [bar] = AppTest.from_function(page).run().get("progress")
+        assert bar.proto.text == f"Scanning: {words.plain('reading ![x](http://127.0.0.1:9/x).png')}"
+        assert "![" not in bar.proto.text
+    finally:
+        page_jobs.JOBS._states().pop("odd", None)

@@ -5,6 +5,7 @@ import pytest
 from mtl_core.errors import ConfigError, DataError, Problem
 from mtl_core.presets import load_presets
 from mtl_core.runs.process_singletons import process_slot
+from tests.pages.conftest import choose_preset
 from ui.train import preflight_panel
 from ui.train.preflight_panel import findings, suggested
 
@@ -40,7 +41,7 @@ def opened(open_page, monkeypatch):
     monkeypatch.setattr("ui.train.sample_preview.prepare", refuse)
     [preset] = [preset for preset in load_presets() if preset.title.startswith("Quick")]
     app = open_page()
-    app.pills(key="preset").set_value(preset.name).run()
+    choose_preset(app, preset.name)
     yield app
     for state in process_slot("jobs: preflight").values():
         state["thread"].join(60)

@@ -189,3 +189,13 @@ def test_the_map_of_conflict_shows_every_pair_in_every_place(open_page, make_run
     app.toggle(key=f"conflict.map.parts.{run.id}").set_value(True).run()
     assert not app.exception
     assert any(element.proto.id.count("conflict") for element in app.get("bidi_component"))
+
+
+def test_every_chart_can_be_explained(open_page, finished):
+    app = open_page("run", run=finished.id)
+    assert all(f"explain.{chart}" in app.session_state for chart in ("tasks", "loss_weights"))
+    app.session_state["explain.tasks"] = True
+    app.run()
+    said = " ".join(element.value for element in app.markdown)
+    assert "Accuracy of digit on val went from 0\\.5 to 0\\.6, which is better; the last value is the best\\." in said
+    assert "Lesson: Overfitting and the gap" in [link.proto.label for link in app.get("page_link")]

@@ -3,7 +3,8 @@ import pytest
 from mtl_core.errors import DataError
 from mtl_core.presets import load_presets
 from mtl_core.sharing import SHARING_SCHEMES
-from tests.pages.conftest import base
+from tests.pages.conftest import base, choose_preset, lit_preset
+from ui.shell.words import plain
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +29,22 @@ def test_the_first_preset_is_chosen_and_train_is_the_first_useful_click(open_pag
     assert [run.config.to_dict() for run in store.runs()] == [load_presets()[0].config.to_dict() | {"name": ""}]
     assert store.runs()[0].name == load_presets()[0].title
     assert app.query_params["run"] == store.runs()[0].id
+
+
+def test_a_preset_that_needs_no_weights_can_be_trained_before_pytorch_is_loaded(open_page, store, texts, monkeypatch):
+    monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)
+    app = open_page()
+    assert not train_button(app).disabled
+    assert "the run starts once it is loaded" in texts(app)
+    app.number_input(key="set.epochs").set_value(7).run()
+    assert train_button(app).disabled  # nobody has checked that
+    app.number_input(key="set.epochs").set_value(load_presets()[0].config.epochs).run()
+    assert not train_button(app).disabled
+    choose_preset(app, "pets-frozen")  # whether its weights are installed is not known yet
+    assert train_button(app).disabled
+    choose_preset(app, load_presets()[0].name)
+    train_button(app).click().run()
+    assert [run.config.to_dict() for run in store.runs()] == [load_presets()[0].config.to_dict() | {"name": ""}]
 
 
 def test_changes_survive_another_page(open_page):
@@ -75,9 +92,26 @@ def test_another_preset_replaces_all_settings(open_page):
     app = open_page()
     app.number_input(key="set.epochs").set_value(7).run()
     other = load_presets()[1]
-    app.button_group(key="preset").set_value(other.name).run()
+    choose_preset(app, other.name)
     assert app.session_state["settings"] == other.config.to_dict() | {"name": ""}
     assert app.number_input(key="set.epochs").value == other.config.epochs
+
+
+def test_looking_at_another_group_of_presets_changes_nothing(open_page, texts):
+    app = open_page()
+    before, first = dict(app.session_state["settings"]), load_presets()[0]
+    [shown] = app.button_group(key=f"preset.{first.group}").options[:1]
+    assert shown == first.title
+    other = next(preset for preset in load_presets() if preset.group != first.group)
+    app.button_group(key="preset_group").set_value(other.group).run()
+    titles = [preset.title for preset in load_presets() if preset.group == other.group]
+    assert app.button_group(key=f"preset.{other.group}").options == titles
+    assert lit_preset(app) is None
+    assert f"**{plain(first.title)}.**" in texts(app)  # the text below the buttons is of the preset that holds
+    assert app.session_state["settings"] == before
+    choose_preset(app, other.name)
+    assert lit_preset(app) == other.name
+    assert app.session_state["settings"] == other.config.to_dict() | {"name": ""}
 
 
 def test_a_task_comes_back_with_its_weight(open_page):
@@ -148,6 +182,7 @@ def test_every_mistake_in_yaml_is_said_at_once_and_changes_nothing(open_page):
 def test_train_waits_for_torch_because_the_checks_need_it(open_page, monkeypatch, texts):
     monkeypatch.setattr("mtl_core.runs.jobs.warmed", lambda: False)
     app = open_page()
+    app.number_input(key="set.epochs").set_value(7).run()
     assert "Loading PyTorch" in texts(app)
     assert "Train is enabled in a few seconds" in texts(app)
     assert train_button(app).disabled
@@ -263,19 +298,19 @@ def test_starting_weights_and_freezing_are_chosen_and_what_does_not_fit_is_said(
 
 def test_a_preset_is_lit_only_while_it_applies_and_a_click_brings_it_back(open_page):
     app = open_page()
-    assert app.button_group(key="preset").value
+    assert lit_preset(app)
     app.number_input(key="set.seed").set_value(5).run()
-    assert app.button_group(key="preset").value  # another seed is the same experiment
+    assert lit_preset(app)  # another seed is the same experiment
     app.number_input(key="set.epochs").set_value(7).run()
-    assert not app.button_group(key="preset").value
-    app.button_group(key="preset").set_value(load_presets()[0].name).run()
+    assert not lit_preset(app)
+    choose_preset(app, load_presets()[0].name)
     assert app.number_input(key="set.epochs").value == load_presets()[0].config.epochs
-    assert app.button_group(key="preset").value
+    assert lit_preset(app)
     settings = app.session_state["settings"]
     app.session_state["settings"] = {**settings, "data": {**settings["data"], "name": "digits"}}
     app.run()
-    assert not app.button_group(key="preset").value  # other images are another experiment
-    app.button_group(key="preset").set_value(load_presets()[0].name).run()
+    assert not lit_preset(app)  # other images are another experiment
+    choose_preset(app, load_presets()[0].name)
     assert app.session_state["settings"]["data"]["name"] == settings["data"]["name"]
 
 

@@ -1,9 +1,11 @@
 """A disk that fills up while a run trains: the run says so, what was committed is intact, and with room again it ends as if nothing had been."""
 
 import errno
+import os
 import sqlite3
 import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from dashboards import wait_for
@@ -86,6 +88,16 @@ def test_a_quota_on_the_database_is_not_taken_for_missing_permission(store):
     error = OperationalError("insert", {}, sqlite3.OperationalError("disk I/O error"))
     with pytest.raises(StoreError, match=r"disk I/O error.*disk or a quota on it may be full.*Free some space"), store.database.write():
         raise error
+
+
+def test_a_disk_that_became_read_only_is_named_and_not_called_full(store, monkeypatch):
+    real = os.statvfs(store.home)
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=real.f_flag | os.ST_RDONLY))
+    for reason in ("disk I/O error", "attempt to write a readonly database"):
+        error = OperationalError("insert", {}, sqlite3.OperationalError(reason))
+        with pytest.raises(StoreError, match=rf"is read-only \({reason}\).*Check the disk") as raised, store.database.write():
+            raise error
+        assert "full" not in str(raised.value)
 
 
 def limit(store, pages):

@@ -425,6 +425,7 @@ def test_a_config_of_another_version_hides_only_its_own_run(store, config):
     with store.database.write() as connection:
         connection.execute(update(schema.runs).where(schema.runs.c.id == odd.id).values(config='{"novelty": 1}'))
     assert [run.id for run in store.runs()] == [good.id]
+    assert store.unread() == [odd.id]
     with pytest.raises(StoreError, match=f"config of run {odd.id} cannot be read"):
         store.get(odd.id)
 

@@ -1,6 +1,7 @@
 """An engine without torch whose metrics follow from the config: as a script it runs the command line with it.
 
-Accuracy of a task: 0.8, 0.05 more if it is trained with others, 0.001 for each seed. Affinities, where they are measured: 0.01 times the place of the
+Accuracy of a task: 0.8, 0.049, 0.05 or 0.051 more (by seed) if it is trained with others, 0.001 for each seed.
+Affinities, where they are measured: 0.01 times the place of the
 task whose step is taken, the last one's negative. The environment variable DIES_AT names a file with the number of
 runs to begin before the process kills itself in the middle of one.
 """
@@ -27,7 +28,7 @@ def train(config, folder, cache, control):
     for epoch in (1, 2):
         yield StepScalars(epoch, float(epoch), {f"train/{task}/loss": 1 / epoch for task in config.tasks} | _affinities(config))
         _die_if_due()
-        value = 0.8 + 0.05 * (len(config.tasks) > 1) + 0.001 * config.seed - 0.01 * (2 - epoch)
+        value = 0.8 + (len(config.tasks) > 1) * (0.05 + 0.001 * (config.seed % 3 - 1)) + 0.001 * config.seed - 0.01 * (2 - epoch)
         measured = {f"val/{task}/accuracy": value for task in config.tasks}
         yield EpochMetrics(epoch, epoch, measured | {"selection/score": value})
         yield CheckpointSaved(epoch, epoch, f"checkpoints/epoch_{epoch:04d}", True)

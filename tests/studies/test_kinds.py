@@ -43,6 +43,21 @@ def test_cells_are_different_and_comparisons_name_them(base, kind):
         assert field.description, name
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "labels"),
+    [
+        ("methods", {"methods": ["nash_mtl", {"name": "cagrad", "c": 0.4}]}, ["fixed weights", "Nash-MTL", "CAGrad (c 0.4)"]),
+        ("axes", {"axes": {"optimizer.lr": [0.01], "backbone": ["mlp", {"name": "small_cnn", "width": 8}]}}, None),
+        ("axes", {"axes": {"sharing": ["cross_stitch", "mtan"], "tasks.ink.loss_weight": [2]}}, ["Cross-stitch, ink ×2", "Attention (MTAN), ink ×2"]),
+        ("axes", {"axes": {"balancing.name": ["dwa", "db_mtl"], "batch_size": [16]}}, None),
+    ],
+)
+def test_cells_are_named_in_words_and_not_by_keys(base, kind, options, labels):
+    found = [cell.label for cell in drafted(kind, base, **options).cells]
+    assert not any(sign in label for label in found for sign in "_{}[]'")
+    assert labels is None or found[: len(labels)] == labels
+
+
 @pytest.mark.parametrize("kind", list(STUDY_KINDS))
 def test_a_study_is_made_again_from_the_store(store, base, kind):
     made = studies.create(store, drafted(kind, base))

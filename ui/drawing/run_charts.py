@@ -18,6 +18,7 @@ from mtl_core.figures.curves import Curve, curve_figure, positions
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import SELF_SUPERVISED
 from ui.drawing.plotly_chart import plot, prepared
+from ui.run.explain_popover import explain_popover, explain_task, explain_weights_of
 from ui.run.parent_curves import marks_of, past_of
 from ui.shell import words
 from ui.shell.element_keys import element_key
@@ -170,6 +171,7 @@ def _task_panel(run, name: str, feed: dict[str, Any], summary: dict[str, dict[st
             return curve_figure(curves, share=is_share(metric), marks=marks_of(run, frame, view.axis))
 
         draw_chart(feed, f"{name}.{main}", view, metrics, f"{metric['title']} of {name}")
+    explain_popover(element_key("task", name), *explain_task(feed["frame"], name, info))
 
 
 def is_share(metric: dict[str, Any]) -> bool:
@@ -224,6 +226,7 @@ def training_charts(run, feed: dict[str, Any], view: View) -> None:
     with left.container(border=True):
         st.markdown("**Loss weights** :gray[the factor on each task's loss or gradient]")
         draw_chart(feed, "loss_weights", view, loss_weights, "Loss weights")
+        explain_popover("loss_weights", explain_weights_of(feed["frame"], list(run.info["tasks"])))
         if run.info.get("heads"):
             st.caption(f"These weights apply to the shared network. {run.info['heads']}")
     with right.container(border=True):

@@ -60,5 +60,5 @@ def _progress(run_id: str) -> None:
     if not note or note["state"] != "running":
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(min(1.0, note["share"]), text=f"Evaluating: {note['text']}", width=420)
+        st.progress(min(1.0, note["share"]), text=f"Evaluating: {words.plain(note['text'])}", width=420)
         st.button("Cancel", key=f"evaluate.end.{run_id}", icon=":material/stop:", on_click=lambda: evaluation_job.end(run_store().folder(run_id)))

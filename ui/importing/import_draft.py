@@ -47,8 +47,7 @@ def start(path: str, title: str, *, uploaded: bool = False) -> None:
     }
 
     def work(progress: page_jobs.Progress, cancelled: Any) -> Any:
-        progress(0.0, "scanning the files")
-        return propose(path)
+        return propose(path, progress=progress, cancelled=cancelled)
 
     page_jobs.begin(_key("propose"), work)
 
@@ -56,8 +55,9 @@ def start(path: str, title: str, *, uploaded: bool = False) -> None:
 def discard_draft() -> None:
     """Delete the draft and cancel its jobs."""
     if draft():
-        for kind in ("propose", "describe", "check", "import"):
-            page_jobs.drop(_key(kind))
+        for key in page_jobs.JOBS.all():
+            if key.endswith(draft()["token"]):
+                page_jobs.drop(key)
     st.session_state.pop("import_draft", None)
 
 
@@ -130,7 +130,7 @@ def tasks_now(proposal: Any) -> tuple[Any, bool]:
         if spec is None:
             return last, True  # the settings are invalid; the page says why
         path, mark = draft()["path"], sources_mark()
-        page_jobs.begin(_key("describe"), lambda progress, cancelled: (mark, describe(path, spec)))["asked"] = mark
+        page_jobs.begin(_key("describe"), lambda progress, cancelled: (mark, describe(path, spec, progress, cancelled)))["asked"] = mark
     elif state["done"]:
         st.session_state["import_refused"] = state["error"]
         return last, True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -131,7 +132,7 @@ def _sheet(question: Any, reading: str) -> tuple[bytes | None, list[str]]:
     state = page_jobs.state_of(key)
     if state is None:
         source, examples = question.source, question.examples[:SHOWN]
-        state = page_jobs.begin(key, lambda progress, cancelled: _drawn(path, text, examples, source, colour))
+        state = page_jobs.begin(key, lambda progress, cancelled: _drawn(path, text, examples, source, colour, cancelled))
     if not state["done"]:
         wait_for("work")
         return None, ["Drawing..."]
@@ -140,12 +141,14 @@ def _sheet(question: Any, reading: str) -> tuple[bytes | None, list[str]]:
     return draft()["sheets"][mark]
 
 
-def _drawn(path: str, text: str, examples: tuple[str, ...], source: int | None, colour: str) -> tuple[bytes | None, list[str]]:
+def _drawn(
+    path: str, text: str, examples: tuple[str, ...], source: int | None, colour: str, cancelled: Callable[[], bool]
+) -> tuple[bytes | None, list[str]]:
     """Draw one row of images for each task of the source."""
     spec = ImportSpec.from_yaml(text)
     if source is not None:
         spec = spec.model_copy(update={"sources": [spec.sources[source]], "tasks": None})
-    found = preview(path, spec, examples)
+    found = preview(path, spec, examples, cancelled)
     if not found.keys:
         return None, list(found.refused) or ["None of these images can be read this way"]
     rows = []

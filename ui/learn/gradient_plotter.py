@@ -13,6 +13,7 @@ from streamlit.components.v2 import component
 from mtl_core.balancing import BALANCERS, SHOWN_FIRST
 from mtl_core.figures.colours import TASK_PALETTE, run_styles
 from mtl_core.plane.walk import updates_by_hand
+from ui.shell.error_boundary import worded
 
 # The plain sum of these raises the loss of task 2.
 BEGIN = {2: [[2.5, 0.5], [-0.8, 0.6]], 3: [[2.5, 0.5], [-0.8, 0.6], [0.3, 1.5]]}
@@ -23,6 +24,7 @@ _KEY = "gradients by hand"
 
 
 @st.fragment
+@worded
 def draw_plotter() -> None:
     """Draw the section."""
     st.markdown(

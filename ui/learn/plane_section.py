@@ -17,6 +17,7 @@ from mtl_core.plane import LANDSCAPES
 from mtl_core.plane.landscape import Landscape
 from mtl_core.plane.walk import Walk
 from ui.drawing.plotly_chart import plot, prepared
+from ui.shell.error_boundary import worded
 from ui.shell.model_forms import describe
 from ui.shell.words import text_of
 
@@ -40,6 +41,7 @@ def draw_plane() -> None:
     st.fragment(_draw, run_every=PLAY_SECONDS if playing else None)()
 
 
+@worded
 def _draw() -> None:
     controls, pictures = st.columns([1, 3], gap="medium")
     with controls:

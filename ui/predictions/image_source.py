@@ -16,6 +16,7 @@ from mtl_core.runs.prediction_timeline import Film
 from mtl_core.runs.store import RunStore
 from mtl_core.training.checkpoint_files import kept_checkpoints
 from ui.drawing.contact_sheets import task_of
+from ui.shell.error_boundary import worded
 from ui.shell.state import run_store, torch_is_ready
 from ui.shell.words import plain
 
@@ -95,7 +96,7 @@ def _offer(store: RunStore, run: Any, split: str, checkpoint: str) -> None:
         _progress(key)
         return
     if state and state["error"]:
-        st.error(f"The {split} split could not be predicted: {state['error']}", icon=":material/error:")
+        st.error(f"The {split} split could not be predicted: {plain(state['error'])}", icon=":material/error:")
     st.info(f"The {split} split has not been predicted with the best checkpoint yet. {_how_many(run, split)} The predictions are saved with the run.")
     if split == "test":
         st.caption("Test images measure a run fairly only while no choice depends on them. Do not change settings after looking at them.")
@@ -128,6 +129,7 @@ def _work(store: RunStore, run_id: str, config: RunConfig, split: str, checkpoin
 
 
 @st.fragment(run_every=POLL_SECONDS)
+@worded
 def _progress(key: str) -> None:
     from mtl_core.inference import prediction_jobs
 

@@ -70,7 +70,7 @@ def _progress(run_id: str) -> None:
     if state is None or state["done"]:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(min(1.0, state["share"]), text=f"Measuring: {state['text'] or 'the network is loaded'}", width=420)
+        st.progress(min(1.0, state["share"]), text=f"Measuring: {words.plain(state['text']) or 'the network is loaded'}", width=420)
         st.button("Cancel", icon=":material/close:", key=f"cost.cancel.{run_id}", on_click=page_jobs.cancel, args=(job_key(run_id),))
 
 

@@ -27,6 +27,7 @@ from mtl_core.figures.matrix import cosine_figure, place_figure
 from mtl_core.training import TASK_VECTORS
 from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import View, colours_of, draw_chart, one_curve
+from ui.run.explain_popover import explain_cosines_of, explain_popover, explain_shares_of
 from ui.run.parent_curves import marks_of
 from ui.shell import words
 from ui.shell.timeline import follow
@@ -76,6 +77,7 @@ def _conflict(run: Any, feed: dict[str, Any], view: View) -> None:
         st.caption(why_none(run.config, run.info, frame))
         return
     _cosines_over_time(run, feed, view)
+    explain_popover("conflict", explain_cosines_of(frame, tasks))
     if sentence := meaning(frame, tasks):
         st.markdown(f":small[{words.plain(sentence)}]")
     shown = _layers(run, measured_on)
@@ -179,3 +181,4 @@ def _ownership(run: Any, feed: dict[str, Any], view: View) -> None:
     draw_chart(feed, "gradient_share", view, shares, f"Share of the gradient {where}, by task")
     st.markdown(":small[:gray[Norm of the gradient, logarithmic]]")
     draw_chart(feed, "gradient_norm", view, norms, f"Norm of each task's gradient {where}")
+    explain_popover("ownership", explain_shares_of(feed["frame"], list(run.info["tasks"])))

@@ -18,6 +18,7 @@ from ui.evaluation.evaluation_tab import asked_view, evaluation_tab, view_choice
 from ui.run.affinity_panel import affinity_panel, has_affinities
 from ui.run.baseline_run import choose_baseline, with_baseline
 from ui.run.cost_tab import cost_tab
+from ui.run.explain_popover import explain_popover, explain_task
 from ui.run.export_panel import copy_as, export_panel
 from ui.run.failure_card import ending_card
 from ui.run.gradient_charts import gradient_panels, gradients_are_shown, ownership_panel
@@ -130,7 +131,12 @@ def _training(store: RunStore, run) -> None:
     tasks = [task_key(task) for task in run.info["tasks"]]
     titles = {**{task_key(task): task for task in run.info["tasks"]}, **{name: title for name, (title, _) in panels.items()}}
     note = f"solid: train · dashed: val · {last}"
-    arranging = lambda: layout_controls(titles, [tasks, list(panels)], layout)  # noqa: E731
+    explained = [explain for name, info in run.info["tasks"].items() for explain in explain_task(feed["frame"], name, info)]
+
+    def arranging() -> None:
+        explain_popover("tasks", *explained)
+        layout_controls(titles, [tasks, list(panels)], layout)
+
     view = view_controls("Curves", note, sizes=True, more=lambda: choose_baseline(store, run), beside=arranging)
     feed = with_baseline(store, feed, view.baseline)
     shown = layout.arranged(list(panels))
@@ -200,7 +206,9 @@ def _test_results(run, summary: dict[str, Any]) -> None:
 
 def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_labels: bool) -> None:
     metric = info["metrics"][info["main_metric"]]
-    title = f"{words.better(metric['higher_is_better'])} {words.plain(task)}: {metric['title']}".strip()  # the end of a long title is cut off
+    title = (
+        f"{words.better(metric['higher_is_better'])} {words.plain(task)}: {words.plain(metric['title'])}".strip()
+    )  # the end of a long title is cut off
     if not has_labels:
         st.metric(title, "no labels", help="No test image is labelled for this task.")
         return

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import html
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from mtl_core.errors import ConfigError
 from mtl_core.figures.sparkline import share_sparkline
 from mtl_core.runs import actions
 from mtl_core.runs.store import RunStore
 from ui.drawing.run_charts import colours_of, one_curve
 from ui.shell import words
+from ui.shell.element_keys import element_key
 from ui.shell.state import hold, run_action
 
 PER_DECADE = (1, 1.2, 1.5, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)
@@ -30,7 +33,7 @@ def steering(store: RunStore, run: Any, frame: pd.DataFrame | None = None) -> No
     """
     if not run.status.is_active() or str(run.status) == "stopping" or not run.info:
         return
-    now = run.config.at_step(LAST_STEP)
+    now = _now(store, run)
     colours = colours_of(run.config)
     with st.container(border=True, key="steering"):
         _title(run, now)
@@ -56,18 +59,18 @@ def _title(run: Any, now: Any) -> None:
         st.markdown(f"**Live changes** :gray[{about_it}]", width="stretch")
         about = "Sets all loss weights to those that the run began with."
         begun = {name: task.loss_weight for name, task in run.config.tasks.items()}
-        as_begun = all(_shown(run, f"tasks.{name}.loss_weight", task.loss_weight) == begun[name] for name, task in now.tasks.items())
-        st.button("Reset all", key=f"steer.{run.id}.reset", type="tertiary", help=about, disabled=as_begun, on_click=_reset, args=(run.id, begun))
+        moved = {name: begun[name] for name, task in now.tasks.items() if task.loss_weight != begun[name]}
+        st.button("Reset all", key=f"steer.{run.id}.reset", type="tertiary", help=about, disabled=not moved, on_click=_reset, args=(run.id, moved))
 
 
 def _loss_weight(run: Any, task: str, value: float, colour: str) -> None:
-    key = f"steer.{run.id}.{task}"
     setting = f"tasks.{task}.loss_weight"
-    shown = hold(key, float(_shown(run, setting, value)))
+    key = _key(run.id, task, value)
+    shown = hold(key, float(value))
     label = f"Loss weight of {words.plain(task)}"
     st.html(f'<div class="steer-name"><span style="color:{colour}">●</span> {html.escape(task)}</div>')
     stops = sorted({*LOSS_WEIGHTS, shown})  # another viewer, a command or the form may have set a weight between two stops
-    asked = {"on_change": _ask, "args": (run.id, setting, key, shown)}
+    asked = {"on_change": _take, "args": (run.id, task, setting, key, shown)}
     st.select_slider(label, stops, shown, key=key, label_visibility="collapsed", format_func=lambda weight: f"{weight:g}", **asked)
 
 
@@ -85,35 +88,45 @@ def _gradient_share(task: str, frame: pd.DataFrame | None, colour: str, tasks: i
 
 def _reset(run_id: str, weights: dict[str, float]) -> None:
     for task, weight in weights.items():
-        key = f"steer.{run_id}.{task}"
-        if st.session_state.get(key) != weight:
-            st.session_state[key] = weight
-            _ask(run_id, f"tasks.{task}.loss_weight", key)
+        _ask(run_id, f"tasks.{task}.loss_weight", weight)
 
 
 def _learning_rate(run: Any, value: float) -> None:
-    key = f"steer.{run.id}.lr"
-    shown = hold(key, _shown(run, "optimizer.lr", value))
+    key = _key(run.id, "", value)
+    shown = hold(key, value)
     about = "The value at the highest point of the schedule, which scales with it."
     step = value / 10
     st.number_input(
-        "Learning rate", 1e-8, 10.0, shown, step, format="%g", key=key, help=about, on_change=_ask, args=(run.id, "optimizer.lr", key, shown)
+        "Learning rate", 1e-8, 10.0, shown, step, format="%g", key=key, help=about, on_change=_take, args=(run.id, "", "optimizer.lr", key, shown)
     )
 
 
-def _ask(run_id: str, setting: str, key: str, shown: float | None = None) -> None:
-    """Ask the run for a widget's value, unless it is the one that was asked for last, or else shown: a browser may report what nobody has moved."""
+def _take(run_id: str, task: str, setting: str, key: str, shown: float) -> None:
+    """Ask the run for a widget's value, unless it is the one that was shown: a browser may report what nobody has moved."""
     value = float(st.session_state[key])
-    known = st.session_state.get("steered", {}).get(f"{run_id} {setting}", shown)
-    if value != known and run_action(run_id, actions.change, setting, value, SETTLE_SECONDS):
-        st.session_state.setdefault("steered", {})[f"{run_id} {setting}"] = value
+    if value != shown and _ask(run_id, setting, value):
+        st.session_state[f"steered.{run_id}.{task}"]["value"] = value
 
 
-def _shown(run: Any, setting: str, value: float) -> float:
-    """The requested value until the run has applied it; afterwards the run's value, which any viewer may have changed."""
-    asked = st.session_state.get("steered", {})
-    wanted = asked.get(f"{run.id} {setting}")
-    if wanted is None or abs(wanted - value) < 1e-12:
-        asked.pop(f"{run.id} {setting}", None)
-        return value
-    return wanted
+def _ask(run_id: str, setting: str, value: float) -> bool:
+    return run_action(run_id, actions.change, setting, value, SETTLE_SECONDS)
+
+
+def _now(store: RunStore, run: Any) -> Any:
+    """The run's config with every change that was asked for by anyone, so that all viewers see one another's changes before the run has them."""
+    config = run.config
+    for setting, value in actions.asked_changes(store, run.id).items():
+        with suppress(ConfigError):  # two changes that were right each by itself; the run's log says which was refused
+            config = config.with_change(LAST_STEP, setting, value)
+    return config.at_step(LAST_STEP)
+
+
+def _key(run_id: str, task: str, value: float) -> str:
+    """Key of a widget. It changes when somebody else changes the value.
+
+    A browser reports all widgets whenever one is moved. A report of a widget from before the other's change, under its old key, changes nothing.
+    """
+    known = st.session_state.setdefault(f"steered.{run_id}.{task}", {"value": value, "edition": 0})
+    if known["value"] != value:
+        known |= {"value": value, "edition": known["edition"] + 1}
+    return element_key(f"steer.{run_id}.{known['edition']}", task)

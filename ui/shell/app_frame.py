@@ -23,7 +23,7 @@ def draw_app() -> None:
     with errors_as_text():
         start_server()
         take_queued_runs(run_store().home.as_posix())
-        if page.url_path not in ("run", "race", "studies"):  # their live parts draw the status bar, so that a page has one poller
+        if page.url_path not in ("run", "race", "studies", "learn"):  # their live parts draw the status bar, so that a page has one poller
             polling_strip()
         page.run()
         draw_dialog()

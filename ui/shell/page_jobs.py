@@ -6,6 +6,7 @@ import streamlit as st
 
 from mtl_core.data.data_source import Progress
 from mtl_core.runs.background.background_jobs import BackgroundJobs, Work
+from ui.shell import words
 from ui.shell.state import wait_for
 
 __all__ = ["JOBS", "Progress", "Work", "begin", "cancel", "drop", "show_progress", "state_of"]
@@ -20,7 +21,7 @@ def show_progress(key: str, title: str) -> None:
     if state is None:
         return
     with st.container(border=True, key=f"work_{title.split()[0].lower()}"):
-        st.progress(min(1.0, max(0.0, state["share"])), text=f"{title}: {state['text'] or 'starting'}")
+        st.progress(min(1.0, max(0.0, state["share"])), text=f"{title}: {words.plain(state['text']) or 'starting'}")
         label = "Cancelling..." if state["cancel"] else "Cancel"
         st.button(label, icon=":material/close:", key=f"cancel.{title}", disabled=state["cancel"], on_click=cancel, args=(key,))
     wait_for("work")

@@ -7,27 +7,37 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.runs.run_reading import RUN_ID
+from mtl_core.runs.run_reading import RUN_ID, unread_words
 from mtl_core.runs.store import RunStore
 from ui.shell import words
-from ui.shell.state import ListedRun, hold
+from ui.shell.state import ListedRun, hold, run_store
 
 OFFERED = 100  # runs in the box; Compare lists all of them
 
 
 def no_runs(what_appears: str) -> None:
     """Draw the empty state: what will appear here, and a link to the Train page."""
-    st.info(f"There are no runs yet. {what_appears}", icon=":material/info:")
+    if not say_unread():
+        st.info(f"There are no runs yet. {what_appears}", icon=":material/info:")
     st.page_link("pages/train.py", label="Train the first run", icon=":material/play_arrow:")
+
+
+def say_unread() -> bool:
+    """Say which runs this version of the program cannot read; whether there are any."""
+    if said := unread_words(run_store().unread()):
+        st.warning(words.plain(said), icon=":material/history:")
+    return bool(said)
 
 
 def asked_run(store: RunStore) -> str | None:
     """Id of the run in the address, else of the newest run; None, with an error on screen, where it does not exist."""
-    asked = st.query_params.get("run")
-    matches = store.ids_beginning_with(asked) if asked else []
-    known = newest = store.newest()
+    asked, unread = st.query_params.get("run"), store.unread()
+    matches = [run_id for run_id in store.ids_beginning_with(asked) if run_id not in unread] if asked else []
+    known = newest = _newest(store, unread)
     if asked:
         known = matches[0] if len(matches) == 1 else (asked if asked in matches else None)
+    if known is None and say_unread():
+        return None
     if known is None:
         st.error(
             f"There is no run '{words.plain(asked or '')}' in this store. It may have been deleted, or be in the store of another MTL_HOME.",
@@ -37,6 +47,15 @@ def asked_run(store: RunStore) -> str | None:
         return None
     st.query_params["run"] = known
     return known
+
+
+def _newest(store: RunStore, unread: Sequence[str]) -> str | None:
+    """Id of the newest run that this version can read, one that is not archived if there is any."""
+    newest = store.newest()
+    if newest not in unread:
+        return newest
+    read = sorted((run for run in store.facts() if run.id not in unread), key=lambda run: bool(run.archived))
+    return read[0].id if read else None
 
 
 def run_picker(known: Sequence[ListedRun], current: str, width: Any = "stretch") -> bool:

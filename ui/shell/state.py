@@ -64,7 +64,9 @@ def take_queued_runs(home: str) -> bool:
 
 
 def run_store() -> RunStore:
-    """The store in the folder that ``MTL_HOME`` names."""
+    """The store in the folder that ``MTL_HOME`` names. A store that was put in its place since is opened anew."""
+    if _open(home_folder().as_posix()).database.is_replaced():
+        _open.clear()
     return _open(home_folder().as_posix())
 
 
@@ -210,8 +212,6 @@ def torch_is_ready(place: Any = st) -> bool:
 
 
 # Callbacks of clicks run before the page is drawn, so they leave notes in the session on which the next script run acts.
-
-
 def run_action(run_id: str, action: Callable[..., Any], *args: Any) -> Any:
     """Run an action on a run of the store; whether it was done. A refusal is stored as a sentence for ``last_refusal``, not raised.
 

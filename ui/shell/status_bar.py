@@ -19,6 +19,7 @@ POLL_SECONDS = 2.0
 
 
 @st.fragment(run_every=POLL_SECONDS)
+@worded
 def polling_strip(own_run: str = "") -> None:
     """Draw the status bar as a poller, for pages without a live part."""
     draw_strip(own_run)

@@ -86,3 +86,8 @@ def page_icon() -> Image.Image:
 def apply_styles() -> None:
     """Add the CSS to the page; once per full script run."""
     st.html(CSS)
+
+
+def enlarge() -> None:
+    """Enlarge all type of the page, for a projector."""
+    st.html("<style>html {font-size: 21px;}</style>")

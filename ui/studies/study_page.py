@@ -168,7 +168,10 @@ def _cells(answer: Answer) -> None:
             values = {head_of(task, metric): spreads[task].values.get(seed) for task, metric in answer.metrics.items() if task in spreads}
             link = f"run?run={run_id}" if run_id else None
             rows.append({"cell": cell.label, "seed": seed, "run": link, "status": answer.statuses.get((cell.key, seed), "not queued"), **values})
-    columns = {"run": st.column_config.LinkColumn("run", display_text=r"run=(.+)$")}
+    columns: dict[str, Any] = {
+        "run": st.column_config.LinkColumn("run", display_text=r"run=(.+)$"),
+        "cell": st.column_config.TextColumn(width="large"),
+    }
     st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(rows) + 1), 420))
 
 

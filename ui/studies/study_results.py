@@ -30,7 +30,8 @@ def results(answer: Answer) -> None:
         st.caption("The table appears when the first run has finished.")
         return
     table = table_of(answer)
-    st.dataframe(table, hide_index=True, placeholder="–", height=36 * (len(table) + 1) if len(table) < 16 else 560)
+    columns = {"cell": st.column_config.TextColumn(width="medium"), "IQM ↑": st.column_config.TextColumn(width="medium")}
+    st.dataframe(table, hide_index=True, placeholder="–", column_config=columns, height=36 * (len(table) + 1) if len(table) < 16 else 560)
     st.caption(
         f"Mean over the seeds ± half of Student's 95 % interval of the mean, on {answer.split}. Cells share their seeds, so read "
         "differences above and not from these intervals. Δm, tasks: mean over the tasks of the mean relative gain of a "

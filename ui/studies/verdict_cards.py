@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.studies.answer import Answer, Line
-from mtl_core.studies.study_report import explained, signed
+from mtl_core.studies.study_report import explained, interval_of, signed
 from mtl_core.studies.verdict import Word
 from ui.shell import words
 
@@ -63,14 +63,13 @@ def _card(answer: Answer, line: Line) -> None:
         st.caption(f"{difference.n} seed{'' if difference.n == 1 else 's'}: a difference, no verdict; {missing}")
         return
     if advice:
-        st.caption(
-            words.plain(f"{advice[:1].upper()}{advice[1:]} may decide (estimate)." if said.more_seeds else f"{advice[:1].upper()}{advice[1:]}.")
-        )
-    st.markdown(
-        f"**{signed(difference.mean, line)}** :gray[{words.plain(f'from {signed(difference.low, line)} to {signed(difference.high, line)}')}]"
-    )
-    st.html(_bar(difference.p_worse, difference.p_equal, difference.p_better))
-    p = f"p {said.p_corrected:.2g} (Holm)"
+        may = said.more_seeds or difference.is_spread_unknown
+        st.caption(words.plain(f"{advice[:1].upper()}{advice[1:]} may decide (estimate)." if may else f"{advice[:1].upper()}{advice[1:]}."))
+    interval = interval_of(line)
+    st.markdown(f"**{signed(difference.mean, line)}** :gray[{words.plain('interval not known' if interval == 'not known' else f'from {interval}')}]")
+    if not difference.is_spread_unknown:
+        st.html(_bar(difference.p_worse, difference.p_equal, difference.p_better))
+    p = f"p {said.p_corrected:.2g} ({'sign test, ' if difference.is_spread_unknown else ''}Holm)"
     means = "" if line.metric is None else f"{line.baseline:.4g} → {line.value:.4g} · "
     st.caption(words.plain(f"{means}{difference.n} seeds · {p}"))
 

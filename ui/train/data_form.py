@@ -133,14 +133,14 @@ def _task_row(name: str, task: Task | None, loss_weight: Any, made: bool = False
     key = form_key(f"task.{name}")
     chosen = name in settings()["tasks"]
     hold(key, chosen)
-    check.checkbox(name, chosen, key=key, on_change=_take_task, args=(name, key))
+    check.checkbox(plain(name), chosen, key=key, on_change=_take_task, args=(name, key))
     if made:
         what.markdown(f":small[{_made_task(name)}]")
     elif task is None:
         what.markdown(":orange[the data set above has no such task]")
     else:
         of = f", {len(task.classes)} classes" if task.classes else in_unit(task.unit)
-        what.markdown(f":small[{task.title or name}] :small[:gray[{task.kind.replace('_', ' ')}{of}]]")
+        what.markdown(f":small[{plain(task.title or name)}] :small[:gray[{task.kind.replace('_', ' ')}{plain(of)}]]")
     with number:
         if chosen:
             draw_field(loss_weight, ("tasks", name, "loss_weight"), f"Loss weight of {name}", hide_label=True)

@@ -126,7 +126,7 @@ def prepared_data(store: RunStore, data: dict[str, Any]) -> Any:
         wait_for("data")
         st.caption(":material/hourglass_top: Opening the data. The images appear when this is done.")
     elif job["error"]:
-        st.caption(f":material/error: No images: {job['error']}")
+        st.caption(f":material/error: No images: {words.plain(job['error'])}")
     return job["result"]
 
 
@@ -159,7 +159,7 @@ def _prepared(store: RunStore, data: dict[str, Any]) -> dict[str, Any] | None:
         st.caption(":material/hourglass_top: Preparing the data. The sample appears when this is done.")
         return None
     if job["error"]:
-        st.caption(f":material/error: No sample: {job['error']}")
+        st.caption(f":material/error: No sample: {words.plain(job['error'])}")
         if st.button("Try again", icon=":material/refresh:"):
             _JOBS.drop(f"{store.cache.as_posix()} {text}")
             st.rerun()

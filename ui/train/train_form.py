@@ -18,76 +18,19 @@ from mtl_core.config_sections import AugmentationConfig, BackboneConfig, Optimiz
 from mtl_core.data import DATA_SOURCES
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.registry import Registry, validated
-from mtl_core.runs.preset_times import time_in_store
 from mtl_core.sharing import SHARING_SCHEMES
-from ui.shell import state
 from ui.shell.error_boundary import is_ours
 from ui.shell.form_editions import form_key
 from ui.shell.model_forms import PROBLEMS, describe, draw_field, options_form
 from ui.shell.server_paths import path_problems, weights_path_problems
 from ui.shell.state import hold, read, run_store, settings, write
-from ui.shell.words import duration, plain
+from ui.shell.words import plain
 from ui.train import clone_and_fork, data_form
 from ui.train.data_form import data_in_words
 from ui.train.part_form import part_chooser
 
 MACHINE = ("device", "precision", "layout", "gradient_clip", "gradient_clip_over", "on_non_finite", "probe_samples", "keep_checkpoints")
 TRAINED = ("freeze", "freeze_stages", "freeze_epochs", "lr_factor", "layer_decay")  # of the backbone; a fork can change them
-
-
-@st.cache_data(ttl=10, max_entries=32, show_spinner=False)  # it reads all runs of presets
-def _time_of(home: str, name: str) -> str:
-    """How long the preset's run takes, as a sentence."""
-    presets = state.presets()
-    found = time_in_store(run_store(), presets[name], presets)
-    if found is None:
-        return f"Measured training time: {presets[name].measured}. Other machines differ."
-    if found.source == "measured":
-        return f"Training time: {duration(found.high)}, as its last run in this store took."
-    between = f"{duration(found.low)} to {duration(found.high)}"
-    if found.source == "scaled":
-        return f"Training time: {between} (estimate from the other presets' runs in this store)."
-    return f"Training time: {between} (estimate; it took {presets[name].measured}). The first run measures it here."
-
-
-def preset_section() -> None:
-    """Draw the presets. The chosen one is lit; choosing one replaces all settings."""
-    presets = state.presets()
-    preset = presets[state.preset_name()]
-    lit, key = _lit_preset(), form_key("preset")
-    hold(key, lit)
-    st.pills(
-        "Preset",
-        list(presets),
-        default=lit,
-        key=key,
-        format_func=lambda name: presets[name].title,
-        on_change=_take_preset,
-        args=(key,),
-        label_visibility="collapsed",
-        wrap=True,
-    )
-    if lit:
-        st.markdown(f"{preset.shows}  \n:small[:gray[:material/timer: {plain(_time_of(run_store().home.as_posix(), preset.name))}]]")
-    if state.nameless(settings()) != state.nameless(preset.config.to_dict()):
-        what = "" if lit else " The preset's description and measured time do not apply."
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f":small[:orange[:material/edit: Based on “{plain(preset.title)}”, changed.{what}]]", width="content")
-            st.button("Back to the preset", key="reset", type="tertiary", on_click=state.choose_preset, args=(preset.name,))
-
-
-def _lit_preset() -> str | None:
-    """The preset whose settings hold, whatever the seed. Unlit, its description no longer applies and a click on it restores it."""
-    preset = state.presets()[state.preset_name()]
-    before = state.nameless(preset.config.to_dict())
-    return preset.name if {**state.nameless(settings()), "seed": before["seed"]} == before else None
-
-
-def _take_preset(key: str) -> None:
-    """Take the clicked preset. A click on the lit preset deselects it and changes nothing; 'Back to the preset' undoes changes."""
-    chosen = st.session_state[key]
-    if key == form_key("preset") and chosen and chosen != _lit_preset():
-        state.choose_preset(chosen, kept=("preset",))
 
 
 def fixed_section() -> None:

@@ -19,13 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mtl_core.data.imports.checking.check_report import Finding, Leak, Report, TaskSummary
-from mtl_core.data.imports.checking.scan import Cancelled, Examined, examine
+from mtl_core.data.imports.checking.scan import Examined, examine
 from mtl_core.data.imports.import_library import ImportedSet, get_imported, imported, name_problem
 from mtl_core.data.imports.importing import delete, import_dataset
 from mtl_core.data.imports.looking.first_look import describe, propose
 from mtl_core.data.imports.looking.import_preview import preview
 from mtl_core.data.imports.looking.proposal import CsvTable, Proposal, ProposedTask
 from mtl_core.data.imports.looking.questions import FileNote, Question, Reading, answer
+from mtl_core.data.imports.reading_progress import Cancelled
 from mtl_core.data.imports.spec import ImageSpec, ImportSpec, SourceSpec, SplitSpec
 
 __all__ = [

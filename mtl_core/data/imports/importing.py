@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import shutil
 import time
@@ -11,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from mtl_core.atomic_files import sync_folder, write_synced
 from mtl_core.data.imports.checking.check_report import Report
-from mtl_core.data.imports.checking.scan import PREPARATION, Cancelled, Examined, examine
+from mtl_core.data.imports.checking.scan import PREPARATION, Examined, examine
 from mtl_core.data.imports.import_library import FILES_NAME, ImportedSet, get_imported, home_folder, imported, name_problem
 from mtl_core.data.imports.imported_source import PreparedSource, cache_name
+from mtl_core.data.imports.reading_progress import Cancelled
 from mtl_core.data.imports.spec import SPEC_NAME, ImportSpec
 from mtl_core.data.prepare import SPLITS, prepare, remove_prepared
 from mtl_core.errors import DataError, StoreError
@@ -94,11 +97,13 @@ def _publish(examined: Examined, path: Path, name: str, home: str | Path | None)
     spec = examined.spec.model_copy(update={"path": meta["path"]})
     try:
         temporary.mkdir(parents=True)
-        (temporary / SPEC_NAME).write_text(spec.to_yaml(), encoding="utf-8")
-        (temporary / "report.csv").write_text(report.to_csv(), encoding="utf-8")
-        _write_files(temporary / FILES_NAME, examined)
-        (temporary / "set.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        write_synced(temporary / SPEC_NAME, spec.to_yaml().encode())
+        write_synced(temporary / "report.csv", report.to_csv().encode())
+        write_synced(temporary / FILES_NAME, _files(examined).encode())
+        write_synced(temporary / "set.json", json.dumps(meta, indent=1).encode())
+        sync_folder(temporary)
         temporary.rename(parent / name)
+        sync_folder(parent)
     except OSError as error:
         raise StoreError(f"the data set '{name}' cannot be kept in '{parent}': {error}. Set MTL_HOME to a folder that can be written.") from None
     finally:
@@ -106,13 +111,14 @@ def _publish(examined: Examined, path: Path, name: str, home: str | Path | None)
     return get_imported(name, home)
 
 
-def _write_files(path: Path, examined: Examined) -> None:
-    """Write the picture of each row of the arrays, in the order of ``PreparedSource.portions``."""
+def _files(examined: Examined) -> str:
+    """The picture of each row of the arrays as CSV, in the order of ``PreparedSource.portions``."""
     rows: dict[str, int] = dict.fromkeys(SPLITS, 0)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("split", "row", "file"))
-        for key in examined.facts:
-            split = examined.split[key]
-            writer.writerow((split, rows[split], key))
-            rows[split] += 1
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("split", "row", "file"))
+    for key in examined.facts:
+        split = examined.split[key]
+        writer.writerow((split, rows[split], key))
+        rows[split] += 1
+    return text.getvalue()

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from mtl_core.data.imports.checking.check_report import Findings
+from mtl_core.data.imports.reading_progress import ReadingProgress
 from mtl_core.errors import DataError
 from mtl_core.names import path_problem
 
@@ -57,6 +58,7 @@ class Tree:
     Args:
         path: the folder or zip.
         findings: collects the files that are left out, with the reason.
+        progress: is told of every file that is listed or read; it may end the work.
 
     Attributes:
         files: name below the path, with '/', -> size in bytes; sorted.
@@ -65,7 +67,8 @@ class Tree:
         DataError: the path does not exist, is no folder or zip, or exceeds the limits.
     """
 
-    def __init__(self, path: str | Path, findings: Findings):
+    def __init__(self, path: str | Path, findings: Findings, progress: ReadingProgress | None = None):
+        self.progress = progress or ReadingProgress()
         if problem := path_problem(str(path)):
             raise DataError(f"the folder or zip: {problem}.")
         self.path = Path(path).expanduser()
@@ -106,6 +109,7 @@ class Tree:
         """
         if name not in self.files:
             raise UnreadableError("the file is not there")
+        self.progress.reading(name)
         if self.files[name] > most:
             raise UnreadableError(f"{self.files[name]:,} bytes; at most {most:,} are read")
         wanted = self.files[name] + 1  # size of the buffer; one byte more than listed shows a wrong size
@@ -140,7 +144,7 @@ class Tree:
             raise UnreadableError(f"{self.files[name]:,} bytes; at most {most:,} are read")
         try:
             with self._open(name) as file:
-                yield file
+                yield self.progress.following(file, name, self.files[name])
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
             raise UnreadableError(f"cannot be read: {error}") from None
 
@@ -170,6 +174,7 @@ class Tree:
     def _folder(self, findings: Findings) -> dict[str, int]:
         root, files = self.path.resolve(), {}
         for folder, subfolders, names in os.walk(root):
+            self.progress.reading(self._below(root, folder, ""))
             subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and name != "__MACOSX")
             for name in [*subfolders]:
                 if (Path(folder) / name).is_symlink():
@@ -227,6 +232,7 @@ class Tree:
             )
         files: dict[str, int] = {}
         for entry in entries:
+            self.progress.reading(entry.filename)
             reason = _refusal(entry, files)
             if reason:
                 findings.add("skipped", reason[0], entry.filename if len(entry.filename) <= 300 else f"{entry.filename[:297]}...", reason[1])

@@ -34,10 +34,35 @@ BUSY_SECONDS = 15  # how long a statement waits for another process's transactio
 
 
 class Database:
-    """One SQLite file; ``open_database`` makes it. ``read_only``: every write raises StoreError."""
+    """One SQLite file; ``open_database`` makes it. ``read_only``: every write raises StoreError.
 
-    def __init__(self, path: Path, writer: Engine, reader: Engine, lock: threading.RLock, is_read_only: bool = False):
-        self.path, self._writer, self._reader, self._lock, self.read_only = path, writer, reader, lock, is_read_only
+    Args:
+        file: identity of the file that was opened. A connection goes on with a file that was deleted, and what it writes is lost, so every use
+            checks that the path still leads to this file. None checks nothing.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        writer: Engine,
+        reader: Engine,
+        lock: threading.RLock,
+        is_read_only: bool = False,
+        file: tuple[int, int] | None = None,
+    ):
+        self.path, self._writer, self._reader, self._lock, self.read_only, self._file = path, writer, reader, lock, is_read_only, file
+
+    def is_replaced(self) -> bool:
+        """Whether another file has the place of the one that was opened."""
+        return self._file is not None and _file_identity(self.path) not in (None, self._file)
+
+    def _check_there(self) -> None:
+        if self._file is not None and _file_identity(self.path) != self._file:
+            what = "was replaced by another file" if self.is_replaced() else "is not there any more"
+            raise StoreError(
+                f"the run store '{self.path}' {what}: it was moved, deleted, or its disk is gone since it was opened. Nothing was written. "
+                "Put it back, or start the program again to open what is there."
+            )
 
     def check_writable(self) -> None:
         """Raise StoreError if the store is read-only."""
@@ -51,6 +76,7 @@ class Database:
         Raises:
             StoreError: the file cannot be read.
         """
+        self._check_there()
         with self._translate_errors(), self._reader.connect() as connection:
             yield connection
 
@@ -62,6 +88,7 @@ class Database:
             StoreError: the file cannot be written.
         """
         self.check_writable()
+        self._check_there()
         with self.transaction() as connection:
             if _version(connection) != str(schema.SCHEMA_VERSION):
                 raise StoreError(
@@ -140,7 +167,7 @@ def open_database(path: Path, writable: bool = True) -> Database:
             _prepare(Database(path, entry["writer"], entry["reader"], entry["lock"]))
             entry["file"] = _file_identity(path)
             opened[str(path)] = entry
-    return Database(path, entry["writer"], entry["reader"], entry["lock"])
+    return Database(path, entry["writer"], entry["reader"], entry["lock"], file=entry["file"])
 
 
 def _open_read_only(path: Path) -> Database:
@@ -282,6 +309,11 @@ def _sentence(path: Path, error: Exception) -> str:
         )
     if "full" in reason:
         return f"the disk that holds the run store '{path}' is full ({reason}). Free some space, then start the run again."
+    if read_only.is_disk_read_only(path):
+        return (
+            f"the disk that holds the run store '{path}' is read-only ({reason}), as a system makes it after a fault of the disk. "
+            "Check the disk, make it writable, then start the run again."
+        )
     if "disk I/O error" in reason:  # SQLite reports most kinds of a full disk this way
         return (
             f"the run store '{path}' cannot be read or written ({reason}). The disk or a quota on it may be full, or the disk has a fault. "

@@ -8,8 +8,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
+from mtl_core.events import REFUSED
 from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.result_rows import compute_results, write_results
 from mtl_core.runs.sql.run_facts import write_facts
@@ -97,6 +98,14 @@ def write_progress_time(connection: Connection, run_id: str) -> None:
     connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(heartbeat_at=now, progress_at=now))
 
 
+def _forget_changes(connection: Connection, run_id: str, key: str) -> None:
+    """Delete the requests to change ``key`` that the trainer has taken: what came of them is in the run's config or in its log."""
+    controls = schema.controls
+    taken = select(controls).where(controls.c.run_id == run_id, controls.c.kind == "change", controls.c.applied_at.is_not(None))
+    done = [row.number for row in connection.execute(taken) if json.loads(row.payload)["key"] == key]
+    connection.execute(delete(controls).where(controls.c.number.in_(done)))
+
+
 def write_event(connection: Connection, run_id: str, event: Any, pending: Pending) -> tuple[str, str] | None:
     """Update the run's row for an event other than scalars.
 
@@ -121,6 +130,7 @@ def write_event(connection: Connection, run_id: str, event: Any, pending: Pendin
             config = json.loads(connection.execute(select(runs.c.config).where(runs.c.id == run_id)).scalar_one())
             config.setdefault("changes", []).append({"step": event.step, "key": event.key, "value": event.new})
             connection.execute(update(runs).where(runs.c.id == run_id).values(config=schema.to_json(config)))
+            _forget_changes(connection, run_id, event.key)
             write_facts(connection, run_id)
         return "info", f"step {event.step}: {event.key} changed from {event.old:g} to {event.new:g}{' (as in the config)' if event.replayed else ''}"
     if kind in ("Paused", "Resumed"):
@@ -142,6 +152,8 @@ def write_event(connection: Connection, run_id: str, event: Any, pending: Pendin
         if pending.has_replaced:
             compute_results(connection, pending.run, pending.info)
         return "info", f"{event.status} after {event.step} steps ({event.epoch:.4g} epochs) in {event.seconds:.1f} s"
+    if kind == "Message" and event.subject.startswith(f"{REFUSED} "):
+        _forget_changes(connection, run_id, event.subject.removeprefix(f"{REFUSED} "))
     return _line(kind, event)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -28,6 +29,14 @@ def sentence(path: Path) -> str:
         f"the run store '{path}' can only be read: its file or folder is read-only. Nothing was changed. "
         "Make it writable, or set MTL_HOME to another folder."
     )
+
+
+def is_disk_read_only(path: Path) -> bool:
+    """Whether the disk of a file is read-only now, as a system makes it after a fault of the disk. False where that cannot be asked."""
+    try:
+        return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+    except (AttributeError, OSError):  # Windows has no statvfs; the folder may be gone
+        return False
 
 
 def readable_in_place(path: Path, busy_seconds: float) -> Engine | None:

@@ -98,6 +98,15 @@ def config_of(text: str, run_id: str) -> RunConfig:
         raise StoreError(f"the config of run {run_id} cannot be read by this version of the program: {error}") from None
 
 
+def can_be_read(text: str, run_id: str) -> bool:
+    """Whether this version can read a run's config."""
+    try:
+        config_of(text, run_id)
+    except StoreError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=4096)
 def name_of(text: str, run_id: str, tags: tuple[str, ...], typed: str) -> RunName:
     """The name of a run: ``text`` is its config as stored, ``typed`` the title that a person gave."""

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from mtl_core.config import RunConfig
+from mtl_core.config_differences import PART_SORTS, phrase_of
 from mtl_core.config_fingerprint import fingerprint
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind
@@ -35,13 +36,14 @@ class Axes(StudyKind):
                 raise ConfigError(Problem(f"options.axes.{key}", f"'{key}' is no axis: the study itself sets it"))
             if not values:
                 raise ConfigError(Problem(f"options.axes.{key}", "expected values, found none"))
+        axes = {key: [_part(key, value) for value in values] for key, values in axes.items()}
         combinations = list(product(*axes.values()))
         if not 2 <= len(combinations) <= MOST_CELLS:
             raise ConfigError(Problem("options.axes", f"expected 2 to {MOST_CELLS} combinations, found {len(combinations)}"))
         cells = []
         for values in combinations:
             said = [f"{key}={json.dumps(value)}" for key, value in zip(axes, values, strict=True)]
-            label = ", ".join(f"{key.rsplit('.', 1)[-1]} {_text(value)}" for key, value in zip(axes, values, strict=True))
+            label = ", ".join(_in_words(key, value) for key, value in zip(axes, values, strict=True))
             cells.append(Cell(" ".join(said), label, base.with_overrides(said)))
         if len({fingerprint(cell.config) for cell in cells}) < len(cells):
             raise ConfigError(Problem("options.axes", "two combinations give the same config; take out equal values"))
@@ -54,7 +56,16 @@ class Axes(StudyKind):
         return [Comparison(cell.key, f"{cell.label} against {first.label}", dict.fromkeys(common[cell.key], first.key)) for cell in cells[1:]]
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return str(value.get("name", "")) + "".join(f" {key} {each}" for key, each in value.items() if key != "name")
-    return str(value)
+def _part(key: str, value: Any) -> Any:
+    """The value; the name of a part, such as ``mlp`` for ``backbone``, as the part with its defaults."""
+    return {"name": value} if key.rpartition(".")[2] in PART_SORTS and isinstance(value, str) else value
+
+
+def _in_words(key: str, value: Any) -> str:
+    """A setting with its value, as names of runs say it: ``learning rate 0.01``, ``MLP``, ``CAGrad (c 0.4)``."""
+    path = tuple(key.split("."))
+    if not isinstance(value, dict) or "name" not in value:
+        return phrase_of(path, value)
+    options = {option: each for option, each in value.items() if option != "name"}
+    said = phrase_of((*path, "name"), value["name"])
+    return f"{said} ({', '.join(phrase_of((*path, option), each) for option, each in options.items())})" if options else said

@@ -8,8 +8,10 @@ from pydantic import Field, field_validator
 
 from mtl_core.balancing import BALANCERS
 from mtl_core.config import RunConfig
+from mtl_core.config_differences import phrase_of
 from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.part_titles import part_title
 from mtl_core.registry import unknown_name
 from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind, plain_balancing, several_tasks, weight_cells
 
@@ -62,5 +64,6 @@ def _key(method: PartConfig) -> str:
 
 
 def _label(method: PartConfig) -> str:
-    said = ", ".join(f"{key} {value}" for key, value in method.options.items())
-    return f"{method.name} ({said})" if said else method.name
+    said = ", ".join(phrase_of(("balancing", key), value) for key, value in method.options.items())
+    title = part_title("balancing", method.name)
+    return f"{title} ({said})" if said else title

@@ -155,3 +155,108 @@ def test_class_names_with_numbers_are_classes(tmp_path, cells):
         photo(tmp_path / "train" / f"{number}.jpg", number)
     write(tmp_path / "kinds.csv", "file,kind\n" + "".join(f"{n}.jpg,{cells[n % 2]}\n" for n in range(12)))
     assert [task.name for task in propose(tmp_path).tasks] == ["kind"]
+
+
+BOXES, MASKS = "boxes written as one text", "run lengths of masks"
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (("3 4 20 30;30 4 50 40", "no_box", "5 6 9 9"), BOXES),  # Global Wheat 2021
+        (("1,2,8,9|3,4,20,30", "1,2,8,10", ""), BOXES),
+        (("351 30 415 30 479 30 543 30", "1 4 65 4 129 4", ""), MASKS),  # Kaggle's run lengths
+        (("9 1 73 2 200 3 300 4", "9 1 73 2 200 3 301 5", "9 1 73 2 200 3 302 5"), MASKS),
+    ],
+)
+def test_places_in_the_picture_are_no_classes(tmp_path, cells, said):
+    for number in range(12):
+        photo(tmp_path / "train" / f"{number}.jpg", number)
+    write(tmp_path / "places.csv", "file;what\n" + "".join(f"{n}.jpg;{cells[n % 3]}\n" for n in range(12)))
+    proposal = propose(tmp_path)
+    assert proposal.tasks == ()
+    assert said in unread(proposal)["places.csv"]
+
+
+@pytest.mark.parametrize("cells", [("1 7 3", "2 7", "1", "3 2 7 1"), ("0 1 0 1", "1 1 0 1", "0 0 0 1", "1 0 1 1")])
+def test_numbers_of_classes_in_one_cell_are_classes(tmp_path, cells):
+    for number in range(12):
+        photo(tmp_path / "train" / f"{number}.jpg", number)
+    write(tmp_path / "labels.csv", "file,what\n" + "".join(f"{n}.jpg,{cells[n % 4]}\n" for n in range(12)))
+    assert [task.name for task in propose(tmp_path).tasks] == ["what"]
+
+
+@pytest.mark.parametrize("first", [0, 1, 3])
+@pytest.mark.parametrize("names", ["p{}.jpg", "{}.jpg", "img_000{}.jpg"])
+def test_numbers_name_no_pictures_where_another_column_names_files(tmp_path, names, first):
+    """Numbers of rows, of labels and of persons: they would give each label to another picture."""
+    for number in range(9):
+        photo(tmp_path / names.format(number), number)
+    rows = "".join(f"{first + n},uploads/ab12-{names.format(n)},{'cat' if n % 2 else 'dog'}\n" for n in range(9))
+    write(tmp_path / "labels.csv", "id,image,kind\n" + rows)
+    proposal = propose(tmp_path)
+    assert proposal.tasks == ()
+    assert "'image' names picture files that are not in it" in unread(proposal)["labels.csv"]
+
+
+def test_label_studios_table_says_what_to_export(tmp_path):
+    for number in range(9):
+        photo(tmp_path / f"p{number}.jpg", number)
+    rows = "".join(f"{n + 1},1,{'cat' if n % 2 else 'dog'},{n},/data/upload/1/ab12-p{n}.jpg,{n}.5\n" for n in range(9))
+    write(tmp_path / "labels.csv", "annotation_id,annotator,choice,id,image,lead_time\n" + rows)
+    proposal = propose(tmp_path)
+    assert proposal.tasks == ()
+    assert "export JSON from Label Studio" in unread(proposal)["labels.csv"]
+
+
+@pytest.mark.parametrize("corners", ["{0},{1},,,{2},{3},,", "{0},{1},{2},{1},{2},{3},{0},{3}"])
+def test_boxes_of_googles_table_without_header(tmp_path, corners):
+    for number in range(12):
+        photo(tmp_path / f"p{number}.jpg", number)
+    part = ["TRAIN", "TRAIN", "VALIDATION", "TEST"]
+    boxes = [(0.25 + n / 100, 0.5, 0.75, 0.75 + n / 100) for n in range(12)]
+    rows = [f"{part[n % 4]},gs://bucket/p{n}.jpg,{'cat' if n % 2 else 'dog'},{corners.format(*box)}" for n, box in enumerate(boxes)]
+    write(tmp_path / "import.csv", "\n".join(rows))
+    proposal = propose(tmp_path)
+    assert [(task.name, task.kind, task.classes) for task in proposal.tasks] == [("box", "detection", ("cat", "dog"))]
+    examined = examine(tmp_path, proposal.spec)
+    [target] = examined.targets
+    width, height = 24, 18
+    expected = {f"p{n}.jpg": [x1 * width, y1 * height, x2 * width, y2 * height, n % 2 == 0] for n, (x1, y1, x2, y2) in enumerate(boxes)}
+    assert {key: pytest.approx(np.asarray(rows)[0].tolist()) for key, rows in target.values.items()} == expected
+
+
+def test_several_numbers_without_a_header_are_no_tasks(tmp_path):
+    for number in range(9):
+        photo(tmp_path / f"p{number}.jpg", number)
+    write(tmp_path / "numbers.csv", "".join(f"p{n}.jpg,{n}.25,{9 - n}.5\n" for n in range(9)))
+    proposal = propose(tmp_path)
+    assert proposal.tasks == ()
+    assert "their meaning is unknown" in unread(proposal)["numbers.csv"]
+
+
+def test_classes_of_whole_pictures_in_a_coco_file_are_a_classification(tmp_path):
+    """As iNaturalist's files: annotations with an image and a category alone."""
+    for number in range(9):
+        photo(tmp_path / "val" / f"{number}.jpg", number)
+    images = [{"id": n, "file_name": f"{n}.jpg", "width": 24, "height": 18} for n in range(9)]
+    kinds = [{"id": n, "name": name} for n, name in enumerate(("hawk", "owl", "wren"))]
+    write(
+        tmp_path / "val.json",
+        {"images": images, "annotations": [{"id": n, "image_id": n, "category_id": n % 3} for n in range(9)], "categories": kinds},
+    )
+    proposal = propose(tmp_path)
+    assert [(task.name, task.kind, task.classes, task.labelled) for task in proposal.tasks] == [
+        ("class", "classification", ("hawk", "owl", "wren"), 9)
+    ]
+    [target] = examine(tmp_path, proposal.spec).targets
+    assert target.values == {f"val/{n}.jpg": n % 3 for n in range(9)}
+
+
+def test_lvis_names_its_pictures_by_their_address(tmp_path):
+    for number in range(9):
+        photo(tmp_path / "train2017" / f"{number:012}.jpg", number)
+    images = [{"id": n, "coco_url": f"http://images.cocodataset.org/train2017/{n:012}.jpg", "width": 24, "height": 18} for n in range(9)]
+    boxes = [{"id": n, "image_id": n, "category_id": 1, "bbox": [2, 3, 8, 9], "area": 72} for n in range(9)]
+    write(tmp_path / "lvis.json", {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "cup"}]})
+    assert [(task.name, task.labelled) for task in propose(tmp_path).tasks if task.kind == "detection"] == [("boxes", 9)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -265,3 +267,15 @@ def test_keys_of_the_images(make_shapes):
         every = image_keys(tree, ImageSpec(), ImageReader(tree))
         assert len(every) == 40
         assert image_keys(tree, ImageSpec(exclude=["masks"]), ImageReader(tree)) == every[:20]
+
+
+def test_a_set_is_on_the_disk_before_it_gets_its_name(make_shapes, home, monkeypatch):
+    """Otherwise a power cut leaves a set with its name and empty files."""
+    done = []
+    monkeypatch.setattr("os.fsync", lambda number: done.append(Path(os.readlink(f"/proc/self/fd/{number}"))))
+    root = make_shapes()
+    found = import_dataset(root, propose(root).spec, "x", home=home)
+    temporary = next(path.parent for path in done if path.name == "set.json")
+    synced = [path.relative_to(temporary.parent).as_posix().replace(temporary.name, "new") for path in done if path.is_relative_to(temporary.parent)]
+    assert sorted(synced[:-2]) == sorted(f"new/{path.name}" for path in found.folder.iterdir())
+    assert synced[-2:] == ["new", "."]

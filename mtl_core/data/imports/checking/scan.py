@@ -25,10 +25,11 @@ from mtl_core.data.imports.formats.annotations.boxes import Boxes, made, usable
 from mtl_core.data.imports.formats.annotations.outlines import MOST_STEPS, Shapes
 from mtl_core.data.imports.formats.annotations.point_sets import PointSet, usable_points
 from mtl_core.data.imports.image_keys import Facts, ImageReader, image_keys
+from mtl_core.data.imports.reading_progress import ReadingProgress
 from mtl_core.data.imports.spec import ImportSpec, SourceSpec
 from mtl_core.data.imports.tree import Tree, UnreadableError
 from mtl_core.data.parallel_map import in_threads, one_by_one
-from mtl_core.errors import DataError, MTLError
+from mtl_core.errors import DataError
 from mtl_core.figures import primitives as layers
 from mtl_core.registry import unknown_name, validated
 from mtl_core.tasks import kind_of
@@ -48,10 +49,6 @@ _TURNED_MAP = (
 )
 _SWAPPED = re.compile(r"\([5-8]\)")  # EXIF orientations that swap the sides
 _DRAFT = 64  # pixels that suffice to compare pictures
-
-
-class Cancelled(MTLError):  # noqa: N818 - nothing went wrong
-    """The caller cancelled the work; nothing of it was kept."""
 
 
 @dataclass
@@ -88,19 +85,20 @@ def examine(
         ConfigError, DataError: the path or the spec can't be used at all.
         Cancelled: ``cancelled`` returned True.
     """
-    examination = _Examination(path, spec, progress or (lambda share, what: None), cancelled or (lambda: False))
+    examination = _Examination(path, spec, ReadingProgress(progress, cancelled))
     return examination.whole() if only is None else examination.part(only)
 
 
 class _Examination:
-    def __init__(self, path: str | Path, spec: ImportSpec, progress: Callable[[float, str], None], cancelled: Callable[[], bool]):
+    def __init__(self, path: str | Path, spec: ImportSpec, progress: ReadingProgress):
         if spec.images.resize not in RESIZES:
             raise DataError(unknown_name("way to resize", spec.images.resize, RESIZES))
         self.findings, self.spec = Findings(), spec
         self.maps = DenseCheck(spec)
-        self.progress, self.cancelled = progress, cancelled
+        self._tell = progress.begin
+        self._tell(0.0, "listing the files")
         self.box_sides: dict[str, list[float]] = {}  # task -> the longer side of each box, in pixels
-        self.tree = Tree(path, self.findings)
+        self.tree = Tree(path, self.findings, progress)
         self.reader = ImageReader(self.tree, spec.images.levels)
         self.keys = image_keys(self.tree, spec.images, self.reader)
         if not self.keys:
@@ -112,6 +110,7 @@ class _Examination:
         context = Context(self.tree, ImageIndex(facts), self.findings)
         targets = self._targets(context)
         self._clean(facts, targets)
+        self._tell(0.98, "making the splits and the report")
         split = assign(self.spec.splits, list(facts), context, self.spec.sources, targets) if facts else {}
         facts = {key: fact for key, fact in facts.items() if key in split}
         tasks = tuple(self._task(target) for target in targets)
@@ -130,11 +129,6 @@ class _Examination:
         self._clean(facts, targets)
         split, tasks = dict.fromkeys(facts, "train"), tuple(self._task(target) for target in targets)
         return Examined(self.tree, self.spec, self.reader, facts, split, targets, tasks, self._report(facts, split, targets, tasks))
-
-    def _tell(self, share: float, what: str) -> None:
-        if self.cancelled():
-            raise Cancelled("cancelled; nothing was kept")
-        self.progress(share, what)
 
     def _pictures(self) -> dict[str, Facts]:
         facts, self.repaired, self.turned, self.skipped = {}, set(), set(), 0
@@ -174,6 +168,7 @@ class _Examination:
         found: dict[str, Targets] = {}
         for number, source in enumerate(self.spec.sources):
             format_class = FORMATS.load(source.format, f"sources.{number}.format")
+            self._tell(0.7, f"reading targets ({format_class.title})")
             options = validated(format_class.Options, source.options, f"sources.{number}")
             for targets in (each_name_once(given, context.findings) for given in read_source(format_class(options), context)):
                 found[targets.name] = joined(found[targets.name], targets, context.findings) if targets.name in found else targets

@@ -20,6 +20,7 @@ from mtl_core.data.imports.looking.levels import levels_of, stacks_in, unread_en
 from mtl_core.data.imports.looking.proposal import CsvTable, Proposal, ProposedTask
 from mtl_core.data.imports.looking.questions import FileNote, Question
 from mtl_core.data.imports.picture_reading import MOST_BYTES, read_picture
+from mtl_core.data.imports.reading_progress import Cancelled, ReadingProgress
 from mtl_core.data.imports.spec import SPEC_NAME, ImageSpec, ImportSpec, SourceSpec
 from mtl_core.data.imports.tree import Tree, UnreadableError
 from mtl_core.errors import DataError, MTLError
@@ -31,17 +32,25 @@ _LOOKED_AT = 24
 _ALONE = "No labels were found: the pictures alone are imported, for tasks that need none (self-supervised), unless a description names sources."
 
 
-def propose(path: str | Path, tell: Callable[[str], None] | None = None) -> Proposal:
+def propose(
+    path: str | Path,
+    tell: Callable[[str], None] | None = None,
+    progress: Callable[[float, str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Proposal:
     """Guess how a folder or zip can be read. A ``dataset.yaml`` beside the data is used instead of guesses.
 
     Args:
         tell: called with a sentence before a look that takes long.
+        progress: called with the share that is done and what is being read.
+        cancelled: True ends the look.
 
     Raises:
         DataError: there are no files to read.
         ConfigError: ``dataset.yaml`` is invalid.
+        Cancelled: ``cancelled`` returned True.
     """
-    with Tree(path, Findings()) as tree:
+    with Tree(path, Findings(), _listing(progress, cancelled)) as tree:
         if tell and len(tree.files) >= MANY_FILES:
             tell(f"Looking at {len(tree.files):,} files. This takes about half a minute for each 200,000.")
         if SPEC_NAME in tree.files:
@@ -50,14 +59,25 @@ def propose(path: str | Path, tell: Callable[[str], None] | None = None) -> Prop
         return _look(tree)
 
 
-def describe(path: str | Path, spec: ImportSpec) -> Proposal:
+def describe(
+    path: str | Path, spec: ImportSpec, progress: Callable[[float, str], None] | None = None, cancelled: Callable[[], bool] | None = None
+) -> Proposal:
     """Tasks and counts of a description, without guesses.
 
+    Args:
+        progress, cancelled: as in ``propose``.
+
     Raises:
-        DataError: there are no files to read. ConfigError: a source's options are wrong.
+        DataError: there are no files to read. ConfigError: a source's options are wrong. Cancelled: ``cancelled`` returned True.
     """
-    with Tree(path, Findings()) as tree:
+    with Tree(path, Findings(), _listing(progress, cancelled)) as tree:
         return _described(_FoundImages(tree), spec, ())
+
+
+def _listing(progress: Callable[[float, str], None] | None, cancelled: Callable[[], bool] | None) -> ReadingProgress:
+    reading = ReadingProgress(progress, cancelled)
+    reading.begin(0.0, "listing the files")
+    return reading
 
 
 def _described(
@@ -68,10 +88,13 @@ def _described(
     context, tasks = Context(found_images.tree, index, Findings()), {}
     for number, source in enumerate(spec.sources):
         format_class = FORMATS.load(source.format, f"sources.{number}.format")
+        found_images.tree.progress.begin(0.8 + 0.2 * number / len(spec.sources), f"counting targets ({format_class.title})")
         try:
             for found in read_source(format_class(validated(format_class.Options, source.options, f"sources.{number}")), context):
                 first, whole = tasks.get(found.name, (number, found))
                 tasks[found.name] = (first, whole if whole is found else joined(whole, found, context.findings))
+        except Cancelled:
+            raise
         except MTLError as error:
             found_images.notes.append(FileNote(_named(source), 1, False, f"{format_class.title}: {error}"))
     for _, found in tasks.values():
@@ -107,7 +130,9 @@ def _look(tree: Tree) -> Proposal:
     found = _FoundImages(tree)
     images = ImageSpec(files=[guess.options["images"] for guess in _guesses(found, "idx", ImageSpec())])
     guesses: list[tuple[str, Guess]] = []
-    for name in FORMATS:  # masks and depth come first, because the others count the images
+    names = list(FORMATS)
+    for number, name in enumerate(names):  # masks and depth come first, because the others count the images
+        tree.progress.begin(0.75 * number / len(names), f"looking for {name.replace('_', ' ')}")
         images = images.model_copy(update=_merged(images, [guess for _, guess in guesses], found.aside))
         guesses += [(name, guess) for guess in _guesses(found, name, images)]
     images = images.model_copy(update=_merged(images, [guess for _, guess in guesses], found.aside))
@@ -117,6 +142,7 @@ def _look(tree: Tree) -> Proposal:
         guesses = [(name, guess) for name, guess in guesses if name != "class_folders" or not _are_scenes(found.index(images).keys)]
     if len(guesses) > 1:  # file names give a class only if no other source gives a target
         guesses = [(name, guess) for name, guess in guesses if name != "file_names"]
+    tree.progress.begin(0.75, "looking at files that no format takes")
     foreign.tell(Context(tree, found.index(images), Findings(), found.notes))
     found.notes = _without_rivals(found.notes)
     known = oxford_pets(tree) or cub_birds(tree)
@@ -195,6 +221,8 @@ def _guesses(found: _FoundImages, name: str, images: ImageSpec) -> list[Guess]:
         format_class = FORMATS.load(name)
         title = format_class.title
         return format_class.guess(context, images)
+    except Cancelled:
+        raise
     except MTLError as error:  # a format that fails does not block the others
         context.not_understood(title, str(error))
         return []

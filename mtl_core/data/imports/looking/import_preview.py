@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,13 +27,13 @@ class Preview:
     refused: tuple[str, ...]
 
 
-def preview(path: str | Path, spec: ImportSpec, keys: Sequence[str]) -> Preview:
+def preview(path: str | Path, spec: ImportSpec, keys: Sequence[str], cancelled: Callable[[], bool] | None = None) -> Preview:
     """Prepare the images ``keys`` and their targets in memory; nothing is written.
 
     Raises:
-        DataError: the path or a source cannot be read. ConfigError: a source's options are wrong.
+        DataError: the path or a source cannot be read. ConfigError: a source's options are wrong. Cancelled: ``cancelled`` returned True.
     """
-    examined = examine(path, spec, only=keys)
+    examined = examine(path, spec, cancelled=cancelled, only=keys)
     try:
         source = PreparedSource(examined)
         data = source.build("train", lambda share, what: None)

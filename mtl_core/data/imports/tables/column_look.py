@@ -60,12 +60,15 @@ def _numbers(name: str, sample: Sample, cells: list[str], values: list[float], m
     if different == count and not sample.headed and _name_their_images(name, sample):
         return Found(quantity.model_copy(update={"kind": "left_out"}), "its cells are the names of the images")
     whole = all(np.isfinite(value) and value == int(value) and abs(value) < 1e15 for value in values)
+    unnamed = not sample.headed and not sample.is_list
+    if not whole and unnamed and sum(_are_numbers(sample, cells) for cells in sample.columns.values()) > 1:
+        return Found(quantity.model_copy(update={"kind": "left_out"}), "numbers without a header: their meaning is unknown")
     if not whole:
         return _with_sentinels(quantity, cells, values)
     classes = Column(
         **made, kind="classification", names={cell: str(int(float(cell))) for cell in sorted(set(cells)) if re.fullmatch(r"-?\d+\.0+", cell)}
     )
-    if not sample.headed and not sample.is_list:
+    if unnamed:
         return Found(classes.model_copy(update={"kind": "left_out"}), "numbers without a header: their meaning is unknown")
     low, span = min(values), max(values) - min(values) + 1
     is_id = is_identifier(name)
@@ -124,6 +127,11 @@ def _is_told(values: list[str], about: list[str]) -> bool:
     for value, kind in zip(values, about, strict=True):
         kinds[value].add(kind)
     return all(len(found) == 1 for found in kinds.values()) and len(kinds) > len(set(about)) and len(kinds) < len(values)
+
+
+def _are_numbers(sample: Sample, cells: list[str]) -> bool:
+    filled = [cell for cell in cells[:400] if cell]
+    return bool(filled) and all(sample.number(cell) is not None for cell in filled)
 
 
 def _are_times(values: list[float]) -> bool:

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 from mtl_core.data.imports.formats import Context, Guess
 from mtl_core.data.imports.formats.image_index import is_idx_row
@@ -19,6 +19,7 @@ from mtl_core.data.imports.tables.box_look import BoxColumns, look_at_boxes
 from mtl_core.data.imports.tables.class_lists import ClassLists
 from mtl_core.data.imports.tables.column_look import attribute_column, look_at_column
 from mtl_core.data.imports.tables.column_sample import Sample
+from mtl_core.data.imports.tables.headerless_boxes import boxes_without_header
 from mtl_core.data.imports.tables.indicator_look import indicator_groups
 from mtl_core.data.imports.tables.split_columns import group_values, parts_of_column
 from mtl_core.data.imports.tables.table_files import table_files
@@ -97,7 +98,7 @@ def _guesses_of(context: Context, tables: list[Opened], lists: ClassLists, mark:
     questions = ask_commas(sample, first.options)
     options = first.options.model_copy(update={"decimal": sample.decimal, "thousands": sample.thousands})
     sizes = _sizes(context, [key for table in tables for key in table.keys if key])
-    boxes = _without_header(sample, options) or look_at_boxes(sample, options, sizes)
+    boxes = boxes_without_header(sample, options) or look_at_boxes(sample, options, sizes)
     if boxes.options:
         boxes.questions = [replace(q, examples=q.examples or _first_keys(sample)) for q in boxes.questions]
     changes, left, more, splits, groups = _columns(sample, options, boxes, sizes)
@@ -192,23 +193,6 @@ def _sample(context: Context, tables: list[Opened]) -> Sample:
     told = [cells for cells in columns.values() if len(set(cells)) < len(cells)]  # a column with a different cell in each row numbers the rows
     headed = tables[0].options.header
     return Sample(columns, keys, names_files, headed=headed, is_list=not headed and len(told) == 1 and len(columns) <= 2)
-
-
-def _without_header(sample: Sample, options: CsvOptions) -> BoxColumns | None:
-    """Boxes of known tables without header: RetinaNet's (image, four corners, class) and Tiny ImageNet's (image, class, four corners)."""
-    names = list(sample.columns)
-    if options.header or len(names) != 5 or options.image_column != "column_1":
-        return None
-    for box, name in ((names[:4], names[4]), (names[1:], names[0])):
-        rows = [[sample.number(cell) for cell in cells] for cells in zip(*(sample.columns[one] for one in box), strict=True) if any(cells)]
-        classes = {cell for cell in sample.columns[name] if cell}
-        texts = any(sample.number(cell) is None for cell in classes) or name == names[4]
-        whole = [cast("list[float]", row) for row in rows if None not in row]
-        if rows and len(whole) > 0.9 * len(rows) and texts and sum(row[2] >= row[0] and row[3] >= row[1] for row in whole) > 0.9 * len(whole):
-            found = BoxColumns({"box": box, "box_form": "corners", "box_class": name}, {*box, name})
-            found.notes.append(f"no header: read as image, {'x1, y1, x2, y2, class' if name == names[4] else 'class, x1, y1, x2, y2'}")
-            return found
-    return None
 
 
 def _columns(sample: Sample, options: CsvOptions, boxes: BoxColumns, sizes: dict[str, tuple[int, int]]) -> tuple[dict, dict, list, Any, dict]:

@@ -23,6 +23,7 @@ _HEAD = 1 << 20  # characters read to detect delimiter and header
 _MOST_COLUMNS = 2000  # of a table that is looked at
 _TRIED = 400  # cells that are looked up as image names
 _SAMPLE, _RUN = 12_000, 24  # rows looked at, in runs, so that several rows of an image stay together
+_LABEL_STUDIO = ("annotation_id", "annotator", "lead_time")  # columns of its CSV
 _IMAGE_WORDS = frozenset(
     ["image", "images", "img", "file", "filename", "filepath", "path", "picture", "photo", "name", "id", "imageid", "fname", "slide", "scan", "frame"]
 )
@@ -90,7 +91,9 @@ def open_table(context: Context, file: str) -> Opened:
         sample = spread(rows)
         named, hits = _image_column(context, options, names, sample)
         if named is None:
-            failed = failed or NoTableError(_no_images(names, hits), names, [cells for _, cells in rows[:100_000]], hits[1])
+            failed = failed or NoTableError(
+                _no_images(names, hits, _naming_files(names, sample)), names, [cells for _, cells in rows[:100_000]], hits[1]
+            )
             continue
         images = ImageNames(context, named)
         place = names.index(named.image_column)
@@ -174,7 +177,25 @@ def _found(context: Context, name: str) -> str | None:
         return None
 
 
-def _no_images(names: list[str], hits: tuple[str, float]) -> str:
+def _naming_files(names: list[str], rows: list[tuple[int, list[str]]]) -> dict[str, str]:
+    """Column -> one of its cells, for the columns whose cells are names of picture files."""
+    found = {}
+    for place, name in enumerate(names):
+        cells = [cell for _, row in rows[:_TRIED] if (cell := row[place].strip())]
+        if cells and sum(is_picture(cell.partition("?")[0]) for cell in cells) > 0.9 * len(cells):
+            found[name] = cells[0]
+    return found
+
+
+def _no_images(names: list[str], hits: tuple[str, float], files: dict[str, str]) -> str:
+    if set(_LABEL_STUDIO) <= set(names):
+        return "it is Label Studio's CSV, whose names of pictures have a prefix: export JSON from Label Studio, which is read"
+    if files and hits[1] <= 0.5:
+        name, cell = next(iter(files.items()))
+        return (
+            f"no column names images of this set: '{name}' names picture files that are not in it, such as '{cell[:60]}', and numbers in other "
+            "columns are not taken for names then, because they match any numbered pictures"
+        )
     if hits[1] > 0.5:
         return f"the numbers of its column '{hits[0]}' repeat, or are few: they would match any numbered pictures"
     best = f"the best, '{hits[0]}', names one in {hits[1]:.0%} of its rows" if hits[1] else f"its columns are {', '.join(names[:6])}"
@@ -187,12 +208,15 @@ def _image_column(
     """(options with the column and pattern that name most images, or None; (best column, its share))."""
     best: tuple[float, CsvOptions | None] = (0.0, None)
     closest = ("", 0.0)
+    files = _naming_files(names, rows)
     for place, name in enumerate(names):
         every = [cells[place].strip() for _, cells in rows]
         filled = [cell for cell in every if cell]
         if len(filled) < 0.5 * len(every) or not filled:
             continue
         cells = filled[:: max(1, len(filled) // _TRIED)]
+        if files and name not in files and all(cell.isascii() and cell.isdigit() for cell in cells):
+            continue  # another column names files, so these numbers count rows, labels or persons
         are_files = sum(is_picture(cell) for cell in cells) > 0.9 * len(cells)
         hint = bool(set(words_of(name)) & _IMAGE_WORDS) or words_of(name) == []
         for prefix, digits in _patterns(context, options.file, cells):

@@ -59,6 +59,7 @@ DOUBTFUL = frozenset(  # words for 'not known' that may also be classes
         "onbekend",
     ]
 )
+_MOST_WORDS = 3  # words for 'nothing' in a column of boxes or masks
 _WRITTEN_BY_MACHINES = ("nan",)  # what pandas and numpy write for an empty cell
 
 
@@ -69,16 +70,44 @@ def _are_boxes(cell: str) -> bool:
     return words[:1] == [True] and all(5 <= after - place <= 7 for place, after in pairwise(places))
 
 
+def _are_corners(cell: str) -> bool:
+    """Whether a cell is four numbers of a box, or several such groups, such as '3 4 20 30;30 4 50 40'."""
+    groups = [re.split(r"[\s,]+", group.strip()) for group in re.split(r"[;|]", cell) if group.strip()]
+    numbers = [[number(part) for part in group] for group in groups]
+    plain = bool(groups) and all(len(group) == 4 and None not in group for group in numbers)
+    return plain and any(value not in (0, 1) for group in numbers for value in group)
+
+
+def _are_run_lengths(cell: str) -> bool:
+    """Whether a cell is pairs of start and length, such as '351 30 415 30 479 30': a mask."""
+    parts = cell.split()
+    if len(parts) < 2 or len(parts) % 2 or not all(part.isascii() and part.isdigit() and len(part) < 12 for part in parts):
+        return False
+    starts, lengths = [int(part) for part in parts[::2]], [int(part) for part in parts[1::2]]
+    return all(lengths) and all(start + length <= after for start, length, after in zip(starts, lengths, starts[1:], strict=False))
+
+
+def _geometry(different: list[str]) -> str:
+    """Why cells are no classes but places in the picture, written as one text; '' for others. Words such as 'no_box' may stand among them."""
+    numbered = [cell for cell in different if any(character.isdigit() for character in cell)]
+    if not numbered or len(different) - len(numbered) > _MOST_WORDS:
+        return ""
+    if _share(numbered, _are_boxes) > 0.9 or _share(numbered, _are_corners) > 0.9:
+        return f"boxes written as one text ('{numbered[0][:40]}'): write class, xmin, ymin, xmax, ymax into columns, a row for each box"
+    long = [cell for cell in numbered if len(cell.split()) >= 6]
+    if len(long) > len(numbered) / 2 and _share(numbered, _are_run_lengths) > 0.9:
+        return f"run lengths of masks ('{numbered[0][:40]}'): draw them as PNG files of class numbers, or convert them to COCO JSON"
+    return ""
+
+
 def look_at_texts(name: str, sample: Sample, filled: list[str], made: dict[str, Any]) -> Found:
     different = list(dict.fromkeys(filled))
     left_out = Column(**made, kind="left_out")
     alike = different[:: max(1, len(different) // 8)][:8]
     if sum(map(sample.names_files, alike)) * 2 > len(alike):
         return Found(None, "its cells name files")
-    if _share(different, _are_boxes) > 0.9:
-        return Found(
-            left_out, f"boxes written as one text ('{different[0][:40]}'): write class, xmin, ymin, xmax, ymax into columns, a row for each box"
-        )
+    if reason := _geometry(different):
+        return Found(left_out, reason)
     if _share(different, lambda cell: cell.startswith(("http://", "https://"))) > 0.9:
         return Found(None, "its cells are addresses")
     if _share(different, lambda cell: _DATE.fullmatch(cell) is not None) > 0.9:

@@ -14,8 +14,8 @@ import numpy as np
 from pydantic import Field
 
 from mtl_core.data.imports.formats import Context, Format, Guess, Targets
-from mtl_core.data.imports.formats.annotations.coco_look import CocoLook
-from mtl_core.data.imports.formats.annotations.objects import Objects, enclosing, number, picture_size, same_id
+from mtl_core.data.imports.formats.annotations.coco_look import CocoLook, is_of_whole_picture, picture_name
+from mtl_core.data.imports.formats.annotations.objects import Objects, TagOptions, enclosing, number, picture_size, same_id
 from mtl_core.data.imports.formats.annotations.outlines import Outline, polygons, run_lengths
 from mtl_core.data.imports.formats.annotations.point_sets import PointOptions, PointSets, point_rows
 from mtl_core.data.imports.looking.json_files import heads
@@ -27,7 +27,7 @@ from mtl_core.errors import DataError
 LISTS = ("images", "annotations", "categories")
 
 
-class CocoOptions(PointOptions):
+class CocoOptions(PointOptions, TagOptions):
     """Options of COCO."""
 
     file: str = Field("", description="The JSON file.")
@@ -148,14 +148,14 @@ class _Reading:
     def _image(self, entry: Any) -> None:
         file, findings = self.options.file, self.context.findings
         own = same_id(entry.get("id")) if isinstance(entry, dict) else None
-        if own is None or not isinstance(entry.get("file_name"), str):
+        if own is None or not picture_name(entry):
             findings.add("skipped", "bad_image_entry", file, f"an image without id and file_name: {str(entry)[:80]}")
             return
         if own in self.images:
             findings.add("skipped", "duplicate_id", file, f"image id {own} is there twice; the first is used")
             return
         where = f"{file}: image {own}"
-        key = self.context.image(entry["file_name"], where, self.options.boxes, self.options.images)
+        key = self.context.image(picture_name(entry), where, self.options.boxes, self.options.images)
         size = picture_size(entry.get("width"), entry.get("height"))
         if key and self.objects.picture(key, where, size, turn=self.options.turned if self.options.turned == "upright" else ""):
             self.images[own] = (key, size)
@@ -197,6 +197,10 @@ class _Reading:
     def _object(self, entry: dict, key: str, size: tuple[int, int] | None, where: str, name: str) -> None:
         options, findings, outline = self.options, self.context.findings, None
         shape = entry.get("segmentation")
+        if options.tags and is_of_whole_picture(entry):
+            self.used.add(name)
+            self.objects.tag(key, "", [name])
+            return
         points = self._points(entry, key, where)
         if points is None:
             return
@@ -262,7 +266,7 @@ class _Reading:
             names = [name for name in names if name not in dropped]
         if not options.classes:
             self.objects.classes = list(dict.fromkeys(names))
-        for key, picture in self.objects.pictures.items():
+        for key, picture in self.objects.pictures.items() if not options.tags else ():
             if not picture.boxes and not picture.shapes and not picture.refused:
                 findings.add("note", "no_objects", key, "an image without objects: used as such", options.boxes)
         points = self.points.targets(self.objects.pictures)  # first: the boxes count an image refused that has points alone

@@ -31,7 +31,7 @@ class CocoLook:
 
     def __init__(self, context: Context, file: str, entries: Iterable[tuple[str, Any]]):
         self.context, self.file = context, file
-        self.images = self.objects = self.outlines = 0
+        self.images = self.objects = self.outlines = self.of_pictures = 0
         self.sizes: dict[Any, tuple[str, tuple[int, int] | None]] = {}
         self.names: set[str] = set()
         self.categories: dict[Any, dict] = {}
@@ -47,9 +47,9 @@ class CocoLook:
 
     def _images(self, entry: dict) -> None:
         self.images += 1
-        if isinstance(entry.get("file_name"), str):
-            self.references.append(entry["file_name"])
-            self.sizes[same_id(entry.get("id"))] = (entry["file_name"], picture_size(entry.get("width"), entry.get("height")))
+        if name := picture_name(entry):
+            self.references.append(name)
+            self.sizes[same_id(entry.get("id"))] = (name, picture_size(entry.get("width"), entry.get("height")))
 
     def _categories(self, entry: dict) -> None:
         self.names |= {entry["name"]} if isinstance(entry.get("name"), str) else set()
@@ -58,6 +58,7 @@ class CocoLook:
     def _annotations(self, entry: dict) -> None:
         self.objects += 1
         self.outlines += bool(entry.get("segmentation"))
+        self.of_pictures += is_of_whole_picture(entry)
         points = entry.get("keypoints")
         if isinstance(points, list) and any(points[2::3]) and not entry.get("iscrowd"):
             category = same_id(entry.get("category_id"))
@@ -75,6 +76,8 @@ class CocoLook:
             asked: folders for which another file asks about unlisted pictures; those of this one are added.
         """
         options: dict[str, Any] = {"file": self.file, "images": self.folder, "segments": ""}
+        if self.objects and self.of_pictures == self.objects:
+            return self._classes(options)
         if self.outlines and len(self.names) < IGNORE - 1:
             options["segments"] = "object_masks"
         notes = [f"'{self.file}': {self.images:,} images, {self.objects:,} objects, {len(self.names)} classes"]
@@ -85,6 +88,13 @@ class CocoLook:
         questions += unlisted_question(self.context, self.keys, "COCO file", listed, asked)
         self.context.understood(self.file, f"COCO: {self.images:,} images, {self.objects:,} objects")
         return Guess(options, labelled=labelled, notes=notes, questions=questions)
+
+    def _classes(self, options: dict[str, Any]) -> Guess:
+        """The guess for a file whose annotations name an image and a category alone, as iNaturalist's do."""
+        options |= {"boxes": "", "present": "", "tags": "class"}
+        said = f"COCO: {self.images:,} images, {self.objects:,} classes of whole pictures, without boxes"
+        self.context.understood(self.file, said)
+        return Guess(options, labelled={"class": len(self.keys)}, notes=[f"'{self.file}': {said}, {len(self.names)} classes"])
 
     def _points(self, options: dict, notes: list[str], labelled: dict[str, int]) -> list[Question]:
         """Propose a task for each list of points that categories have, and ask about images with several objects."""
@@ -226,6 +236,19 @@ class CocoLook:
             return read_picture(self.context.tree.read(key, MOST_BYTES), key, (64, 64)).size
         except UnreadableError:
             return None
+
+
+def picture_name(entry: dict) -> str:
+    """The name of an image's file; LVIS gives only the address of COCO's picture, whose last folder and file name are it. '' if there is none."""
+    name, address = entry.get("file_name"), entry.get("coco_url")
+    if isinstance(name, str):
+        return name
+    return "/".join(address.split("/")[-2:]) if isinstance(address, str) else ""
+
+
+def is_of_whole_picture(entry: dict) -> bool:
+    """Whether an annotation gives its image a category, and no place in it."""
+    return "category_id" in entry and not any(entry.get(key) for key in ("bbox", "segmentation", "keypoints", "caption", "segments_info"))
 
 
 def _fits(box: list[float], size: tuple[int, int]) -> bool:

@@ -1,0 +1,56 @@
+"""A lesson walked for real: trained, changed, trained again, answered, and found again after a reload."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from mtl_core.lessons.lesson_runs import new_class, runs_tagged
+from mtl_core.runs.store import open_store
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_lesson_is_walked_and_found_again(page, server):
+    page.goto(f"{server.url}/learn")
+    page.get_by_role("link", name="1. One network for one task").click()
+    expect(page.get_by_role("heading", name="One network for one task")).to_be_visible()
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_text(re.compile(r"Trained\s+in \d")).first.wait_for()
+    page.get_by_text("5 passes", exact=True).click()
+    page.get_by_role("button", name="Train again").click()
+    page.get_by_text("It rose clearly").wait_for()
+    curves = "() => document.querySelector('.live-plot').data.map((trace) => trace.name)"
+    assert page.evaluate(curves) == ["2 passes", "5 passes"]
+    page.get_by_text("It fell clearly").click()
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_text("Not in these runs.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("Not in these runs.")).to_be_visible()
+    page.get_by_text("It rose clearly").first.click()
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_text("Right.")).to_be_visible()
+
+
+def test_two_browsers_of_one_name_are_two_on_the_board(page, server, chromium):
+    course = new_class()
+    address = f"{server.url}/learn?lesson=one_task&class={course}&seed=1&hide=text"
+    windows = [chromium.new_context(), chromium.new_context()]
+    try:
+        for window in windows:
+            learner = window.new_page()
+            learner.goto(address)
+            learner.get_by_role("textbox", name="Your name").fill("Ann <i>")
+            learner.keyboard.press("Enter")
+            learner.get_by_role("button", name="Train", exact=True).click()
+            learner.get_by_role("button", name="Train", exact=True).wait_for(state="detached")
+        page.goto(f"{address}&board=1&large=1")
+        for name in ("Ann <i>", "Ann <i> (2)"):
+            expect(page.get_by_text(name, exact=True).first).to_be_visible()
+        expect(page.get_by_text("waiting: 0")).to_be_visible()
+        assert len(runs_tagged(open_store(server.home), course)) == 2
+    finally:
+        for window in windows:
+            window.close()

@@ -1,0 +1,178 @@
+"""Lessons on the Learn page: the list, a lesson from Train to the answer, and a class."""
+
+from __future__ import annotations
+
+import pytest
+
+from mtl_core.events import EpochMetrics, RunEnded, RunStarted
+from mtl_core.lessons import LESSONS
+from mtl_core.lessons.lesson_runs import learner_of, name_learner, new_learner, runs_tagged, train
+from mtl_core.runs.claims import claim
+from mtl_core.runs.status import RunStatus
+from tests.pages.conftest import INFO
+
+NAME = "one_task"
+TEXT = LESSONS.load(NAME)().text()
+
+
+def button(app, label):
+    return next(each for each in app.button if each.label == label)
+
+
+def links(app):
+    return {link.proto.label: (link.proto.page, link.proto.query_string) for link in app.get("page_link")}
+
+
+def end(store, run, accuracy, status="finished"):
+    """Have a run recorded as if it had been trained."""
+    claim(store, run.id, "cpu", alone=False)
+    store.append(run.id, RunStarted(2, INFO))
+    store.append(run.id, EpochMetrics(2, 1, {"val/digit/accuracy": accuracy}))
+    store.append(run.id, RunEnded(status, 2, 1.0, 3.0, 1.0))
+
+
+def test_the_list_has_every_lesson_and_how_far_this_browser_is(open_page, store, texts):
+    app = open_page("learn")
+    titles = [LESSONS.load(name)().text().title for name in LESSONS]
+    assert [f"**{number}. {title}**" for number, title in enumerate(titles, 1)] == [label for label in links(app) if label[2:3].isdigit()]
+    assert texts(app).count("not begun") == len(titles)
+    train(store, NAME, app.session_state["learner"], 2)
+    assert texts(app.run()).count("not begun") == len(titles) - 1
+
+
+def test_a_lesson_that_does_not_exist_is_a_sentence(open_page):
+    assert "There is no lesson 'x\\<b\\>'" in open_page("learn", lesson="x<b>").error[0].value
+
+
+@pytest.mark.parametrize("name", list(LESSONS))
+def test_every_lesson_opens(open_page, texts, name):
+    app = open_page("learn", lesson=name)
+    text = LESSONS.load(name)().text()
+    assert app.title[0].value == text.title
+    assert all(paragraph in texts(app) for paragraph in text.words)
+    assert not button(app, "Train").disabled
+    assert button(app, "Train again").disabled
+
+
+def test_a_lesson_from_train_to_the_answer(open_page, store, texts):
+    app = open_page("learn", lesson=NAME)
+    button(app, "Train").click().run()
+    learner = app.session_state["learner"]
+    (first,) = runs_tagged(store, learner)
+    assert (first.config.epochs, first.tags) == (2, (f"lesson-{NAME}-0", learner))
+    assert "Next in the queue" in texts(app)
+    end(store, first, 0.5)
+    app.run()
+    app.radio(key=f"lesson.value.{NAME}").set_value(60).run()
+    button(app, "Train again").click().run()
+    second = runs_tagged(store, learner)[0]
+    assert second.config.epochs == 60
+    assert "The question comes when both trainings have finished" in texts(app)
+    end(store, second, 0.75)
+    app.run()
+    question = app.radio[-1]
+    assert question.label == TEXT.question
+    assert question.value is None
+    assert button(app, "Check").disabled
+    question.set_value("less").run()
+    button(app, "Check").click().run()
+    assert "Not in these runs" in app.warning[0].value
+    assert "It rose from 50.0% to 75.0%." in app.warning[0].value
+    app.radio[-1].set_value("more").run()
+    assert not app.warning  # another choice is not yet an answer
+    button(app, "Check").click().run()
+    assert app.success[0].value == "**Right.** It rose from 50.0% to 75.0%."
+    assert "**Why?**" in texts(app)
+
+    again = open_page("learn", lesson=NAME)  # another session of the same browser
+    again.session_state["learner"] = learner
+    again.run()
+    assert again.success[0].value == app.success[0].value
+    assert links(again)["Open the page of the last run"][1].endswith(second.id)
+
+
+def test_what_came_out_otherwise_than_usual_is_said_and_not_explained_away(open_page, store, texts):
+    app = open_page("learn", lesson=NAME)
+    for value, accuracy in ((2, 0.9), (20, 0.5)):
+        end(store, train(store, NAME, app.session_state["learner"], value)[0], accuracy)
+    app.run()
+    app.radio[-1].set_value("less").run()
+    button(app, "Check").click().run()
+    assert app.success[0].value == "**Right.** It fell from 90.0% to 50.0%."
+    assert "It came out otherwise here than usual" in texts(app)
+    assert TEXT.why not in texts(app)
+
+
+@pytest.mark.parametrize("status", ["stopped", "failed"])
+def test_a_run_that_did_not_finish_can_be_trained_again(open_page, store, texts, status):
+    app = open_page("learn", lesson=NAME)
+    button(app, "Train").click().run()
+    (run,) = runs_tagged(store, app.session_state["learner"])
+    if status == "stopped":
+        end(store, run, 0.5, status="stopped")
+    else:
+        claim(store, run.id, "cpu", alone=False)
+        store.end(run.id, RunStatus.FAILED, {"kind": "bug", "message": "it *broke*", "cure": "Mend it.", "trace": ""})
+    app.run()
+    assert f"The run was {status}." in app.warning[0].value
+    button(app, "Train").click().run()
+    assert len(runs_tagged(store, app.session_state["learner"])) == 2
+
+
+COURSE = {"lesson": NAME, "class": "class-1a2b3c4d", "seed": "5"}
+
+
+def test_in_a_class_a_name_comes_first(open_page, store):
+    app = open_page("learn", **COURSE, hide="text,change,links,question")
+    assert button(app, "Train").disabled
+    app.text_input[0].set_value("x\ny").run()
+    assert "no list can show" in app.error[0].value
+    app.text_input[0].set_value("Ann, <b>*").run()
+    assert learner_of(store, app.session_state["learner"]).name == "Ann, <b>*"
+    button(app, "Train").click().run()
+    (run,) = runs_tagged(store, "class-1a2b3c4d")
+    assert run.config.seed == 5
+    written = " ".join(element.value for element in app.markdown)
+    assert not any(paragraph in written for paragraph in TEXT.words)
+    assert "Answer" not in written
+    assert not app.radio
+    assert "Board of the class" not in links(app)
+
+
+def test_the_board_of_a_class(open_page, store, texts):
+    assert "Nobody has trained yet" in open_page("learn", **COURSE, board="1").info[0].value
+    runs = []
+    for learner in (new_learner(), new_learner(), new_learner()):
+        name_learner(store, learner, "Ann <b>")
+        runs += train(store, NAME, learner, 2, class_id="class-1a2b3c4d", seed=5)
+    end(store, runs[0], 0.625)
+    app = open_page("learn", **COURSE, board="1")
+    written = texts(app)
+    assert "**Ann \\<b\\>**" in written
+    assert "**Ann \\<b\\> \\(2\\)**" in written
+    assert "62\\.5%" in written
+    assert "Learners: 3 · runs: 3 · waiting: 2" in written
+    took = round(store.get(runs[0].id).seconds)
+    assert "number 1 in the queue, starts in about 0 s (estimate)" in written
+    assert f"number 2 in the queue, starts in about {took} s (estimate)" in written
+
+
+def test_the_teacher_stops_a_run_from_the_board(open_page, store):
+    learner = new_learner()
+    run = train(store, NAME, learner, 2, class_id="class-1a2b3c4d", seed=5)[0]
+    app = open_page("learn", **COURSE, board="1")
+    button(app, "Stop").click().run()
+    assert store.get(run.id).status == "stopped"
+
+
+def test_the_links_of_a_class_hold_everything(open_page):
+    app = open_page("learn")
+    app.number_input(key="class.seed").set_value(9)
+    app.multiselect(key="class.hidden").set_value(["question", "text"])
+    app.selectbox(key="class.lesson").set_value("fighting_tasks").run()
+    code = app.session_state["class.id"]
+    learners, projector = [element.value for element in app.code][-2:]
+    assert learners.endswith(f"learn?lesson=fighting_tasks&class={code}&seed=9&hide=question%2Ctext")
+    assert projector.endswith("&large=1&board=1")
+    app.text_input(key="class.code").set_value("mine").run()
+    assert "looks like class-1a2b3c4d" in app.error[0].value

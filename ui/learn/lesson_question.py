@@ -1,0 +1,70 @@
+"""The question of a lesson, and what its runs say to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.lessons.lesson import Lesson, NothingToCompareError, Outcome
+from mtl_core.lessons.lesson_runs import answer, have_finished, learner_of, outcome, second_value
+from ui.learn.lesson_address import LessonAddress
+from ui.shell.state import run_store
+
+
+def question(address: LessonAddress, lesson: Lesson, learner_id: str, found: Mapping[Any, Sequence[Any]]) -> None:
+    """Draw the question, and once it is answered, what came out. It can be answered when both trainings have finished."""
+    text, last = lesson.text(), second_value(lesson, found)
+    first, second = found.get(lesson.control.first, ()), () if last is None else found[last]
+    if not have_finished(first, second):
+        st.caption("The question comes when both trainings have finished.")
+        return
+    store, runs = run_store(), [run.id for run in (*first, *second)]
+    try:
+        came_out = outcome(store, lesson, first, second)
+    except NothingToCompareError as error:
+        st.warning(f"These runs cannot be compared: {error}. Train again.")
+        return
+    given = learner_of(store, learner_id).answers.get(address.lesson)
+    given = given if given and list(given.runs) == runs and given.choice in text.answers else None
+    key = f"lesson.answer.{address.lesson}.{runs[-1]}"
+    chosen = st.radio(
+        text.question,
+        list(text.answers),
+        list(text.answers).index(given.choice) if given else None,
+        format_func=lambda choice: text.answers[choice],
+        key=key,
+    )
+    st.button("Check", disabled=chosen is None, key=f"{key}.check", on_click=_take, args=(learner_id, address.lesson, key, runs))
+    if given and given.choice == chosen:
+        _say(lesson, given.choice, came_out, last == lesson.control.proposed)
+
+
+def _take(learner_id: str, lesson: str, key: str, runs: list[str]) -> None:
+    if st.session_state.get(key):
+        answer(run_store(), learner_id, lesson, st.session_state[key], runs)
+
+
+def _say(lesson: Lesson, choice: str, came_out: Outcome, as_proposed: bool) -> None:
+    text = lesson.text()
+    said = text.said[came_out.key].format(**came_out.numbers)
+    if choice == came_out.key:
+        st.success(f"**Right.** {said}", icon=":material/check_circle:")
+    else:
+        st.warning(f"**Not in these runs.** The right choice is “{text.answers[came_out.key]}”. {said}", icon=":material/info:")
+    st.markdown(remark(lesson, came_out, as_proposed))
+
+
+def remark(lesson: Lesson, came_out: Outcome, as_proposed: bool) -> str:
+    """Why it came out so; where it came out otherwise than usual, that it did, and nothing that claims otherwise."""
+    text = lesson.text()
+    seen, of = lesson.seeds_seen
+    if came_out.key == lesson.usual:
+        return f"**Why?** {text.why}"
+    if as_proposed:
+        return (
+            f"**It came out otherwise here than usual.** When this lesson was made, “{text.answers[lesson.usual]}” came out with {seen} of {of} "
+            "seeds. One run with one seed proves little; the last lesson is about that."
+        )
+    return "**This is another setting than the proposed one.** Try the proposed one too, and compare."

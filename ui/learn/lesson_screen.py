@@ -1,0 +1,270 @@
+"""The screen of a lesson: steps one below another, and beside them what the runs show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from mtl_core.lessons import LESSONS
+from mtl_core.lessons.lesson import Lesson
+from mtl_core.lessons.lesson_runs import LONGEST_NAME, learner_of, name_learner, runs_tagged, second_value, train, trainings, value_in_words
+from mtl_core.runs import actions, jobs
+from ui.learn.lesson_address import LessonAddress, following
+from ui.learn.lesson_charts import lesson_charts, lesson_numbers, lines_of
+from ui.learn.lesson_question import question
+from ui.run.run_actions import stop_button
+from ui.shell import words
+from ui.shell.error_boundary import is_ours, worded
+from ui.shell.state import run_action, run_store, whole_page_if_asked
+from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
+
+REFRESH_SECONDS = 2.0
+FAILED = ("failed", "stopped", "interrupted")
+_REFUSED = "lesson.refused"
+
+
+def show_lesson(address: LessonAddress, learner_id: str) -> None:
+    """Draw a lesson. While one of its runs is queued or trains, one fragment refreshes the page; afterwards only the status bar polls."""
+    if _is_going(_found(address, learner_id)):
+        st.fragment(_live, run_every=REFRESH_SECONDS)(address, learner_id)
+    else:
+        with st.container():
+            polling_strip()
+            st.fragment(_still)(address, learner_id)
+
+
+@worded
+def _live(address: LessonAddress, learner_id: str) -> None:
+    draw_strip()
+    _draw(address, learner_id)
+    if notice_endings(run_store()) or not _is_going(_found(address, learner_id)):
+        st.rerun()
+    whole_page_if_asked()
+
+
+@worded
+def _still(address: LessonAddress, learner_id: str) -> None:
+    _draw(address, learner_id)
+    if _is_going(_found(address, learner_id)):  # it was just started
+        st.rerun()
+    whole_page_if_asked()
+
+
+Trainings = Mapping[Any, Sequence[Any]]
+
+
+def _found(address: LessonAddress, learner_id: str) -> Trainings:
+    lesson: Lesson = LESSONS.load(address.lesson)()
+    return trainings(address.lesson, lesson, runs_tagged(run_store(), learner_id), address.class_id, address.seed)
+
+
+def _is_going(found: Trainings) -> bool:
+    return any(not run.status.is_ended() for runs in found.values() for run in runs)
+
+
+def _draw(address: LessonAddress, learner_id: str) -> None:
+    lesson: Lesson = LESSONS.load(address.lesson)()
+    text, found = lesson.text(), _found(address, learner_id)
+    _heading(address, lesson)
+    steps, beside = st.columns([6, 5], gap="large")
+    with steps:
+        if address.class_id:
+            _name_field(learner_id)
+        if "text" not in address.hidden:
+            with _step("What it is about"):
+                for paragraph in text.words:
+                    st.markdown(paragraph)
+        with _step("Train"):
+            st.markdown(text.first)
+            _training(address, lesson, learner_id, lesson.control.first, found, "Train")
+        with _step("Change one thing"):
+            st.markdown(text.change)
+            value = _control(address, lesson, found)
+            _training(address, lesson, learner_id, value, found, "Train again", ready=lesson.control.first in found)
+        with _step("Look"):
+            st.markdown(text.look)
+            _links(address, lesson, found)
+        if "question" not in address.hidden:
+            with _step("Answer"):
+                question(address, lesson, learner_id, found)
+        _onward(address)
+    with beside, st.container(key="beside"):
+        _what_runs_show(address, lesson, found)
+
+
+def _heading(address: LessonAddress, lesson: Lesson) -> None:
+    names = list(LESSONS)
+    st.session_state["lesson.step"] = 0
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Lesson {names.index(address.lesson) + 1} of {len(names)}", width="content")
+        if not address.class_id:
+            st.page_link("pages/learn.py", label="All lessons", icon=":material/arrow_back:")
+        else:
+            st.badge(address.class_id, color="violet", icon=":material/groups:")
+            if "links" not in address.hidden:
+                st.page_link("pages/learn.py", label="Board of the class", icon=":material/leaderboard:", query_params=address.query(board=True))
+    st.title(lesson.text().title, anchor=False)
+    st.markdown(f":gray[Aim:] {lesson.text().aim}")
+
+
+def _step(title: str) -> Any:
+    """A box with a number; the steps that are hidden are not counted."""
+    number = st.session_state["lesson.step"] = st.session_state["lesson.step"] + 1
+    box = st.container(border=True, gap="small")
+    box.markdown(f"##### {number}. {title}")
+    return box
+
+
+def _name_field(learner_id: str) -> None:
+    key, known = f"learner.name.{learner_id}", learner_of(run_store(), learner_id).name
+    with st.container(border=True, gap="small"):
+        about = "Your runs appear under this name on the board of the class. Anybody who opens this dashboard can read it."
+        st.text_input("Your name", known, key=key, max_chars=LONGEST_NAME, help=about, on_change=_take_name, args=(learner_id, key))
+        if not known:
+            st.caption("Type a name, then press Enter: Train is enabled when you have one.")
+        if refused := st.session_state.get(f"{key}.refused"):
+            st.error(words.plain(refused))
+
+
+def _take_name(learner_id: str, key: str) -> None:
+    st.session_state.pop(f"{key}.refused", None)
+    try:
+        name_learner(run_store(), learner_id, st.session_state[key])
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state[f"{key}.refused"] = str(error)
+
+
+def _control(address: LessonAddress, lesson: Lesson, found: Trainings) -> Any:
+    """Draw the one thing to change. Returns the chosen value."""
+    text, control = lesson.text(), lesson.control
+    last = second_value(lesson, found)
+    start = control.proposed if last is None else last
+    if "change" in address.hidden:
+        st.markdown(f"{text.control}: **{value_in_words(lesson, control.proposed)}**")
+        return control.proposed
+    label, key = text.control, f"lesson.value.{address.lesson}"
+    if not text.choices:
+        chosen = st.select_slider(label, list(control.values), start, key=key)
+    else:
+        offered = [value for value in control.values if value != control.first]
+        if len(offered) == 1:
+            st.markdown(f"{label}: **{value_in_words(lesson, start)}**")
+            return start
+        chosen = st.radio(label, offered, offered.index(start), format_func=lambda value: value_in_words(lesson, value), key=key)
+    return start if chosen is None else chosen
+
+
+def _training(address: LessonAddress, lesson: Lesson, learner_id: str, value: Any, found: Trainings, label: str, ready: bool = True) -> None:
+    """Draw the button that trains with a value, and how its runs stand."""
+    runs = found.get(value, ())
+    again = any(str(run.status) in FAILED for run in runs)
+    if runs and not again:
+        _state(runs)
+        return
+    for run in runs:
+        if str(run.status) in FAILED:
+            why = f" {words.plain(run.failure['message'])} {words.plain(run.failure.get('cure', ''))}" if run.failure else ""
+            st.warning(f"The run was {run.status}.{why}", icon=":material/error:")
+    named = not address.class_id or bool(learner_of(run_store(), learner_id).name)
+    is_change = value != lesson.control.first or label == "Train"
+    seconds = lesson.seconds[0 if label == "Train" else 1]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            label,
+            type="primary",
+            icon=":material/play_arrow:",
+            key=f"lesson.train.{address.lesson}.{label}",
+            disabled=not (ready and named and is_change),
+            on_click=_train,
+            args=(address, learner_id, value, _request(address, learner_id, lesson, value, runs)),
+        )
+        several = len(lesson.configs(value))
+        how_many = f"{several} runs, " if several > 1 else ""
+        st.caption(f"{how_many}about {words.duration(seconds)} of one CPU core")
+    if not ready:
+        st.caption("Train step by step: first the network above.")
+    elif not is_change:
+        st.caption("This is what the first run has. Choose another value.")
+    if refused := st.session_state.get(_REFUSED):
+        st.error(words.plain(refused), icon=":material/block:")
+
+
+def _request(address: LessonAddress, learner_id: str, lesson: Lesson, value: Any, runs: Sequence[Any]) -> str:
+    """Id of the request: the same for a second click and a second tab, another one after runs that have failed."""
+    last = max((run.id[-4:] for run in runs), default="")
+    return f"{learner_id[-12:]}{address.class_id[-8:]}{address.lesson[:22]}.{lesson.control.values.index(value)}{last}"
+
+
+def _train(address: LessonAddress, learner_id: str, value: Any, request: str) -> None:
+    st.session_state.pop(_REFUSED, None)
+    try:
+        train(run_store(), address.lesson, learner_id, value, class_id=address.class_id, seed=address.seed, request_id=request)
+        jobs.start_worker(run_store())
+    except Exception as error:
+        if not is_ours(error):
+            raise
+        st.session_state[_REFUSED] = str(error)
+
+
+def _state(runs: Sequence[Any]) -> None:
+    """Draw how far the runs of a training are."""
+    ended = [run for run in runs if run.status.is_ended()]
+    going = next((run for run in runs if run.status.is_active()), None)
+    if len(ended) == len(runs):
+        seconds = sum(run.seconds for run in runs)
+        st.markdown(f":green[:material/check_circle: Trained] :gray[in {words.duration(seconds)}]")
+        return
+    if going is None:
+        waiting = next(run for run in runs if not run.status.is_ended())
+        st.markdown(f":material/hourglass_empty: {words.in_line(waiting)}")
+        st.button("Remove from the queue", key=f"lesson.stop.{waiting.id}", type="tertiary", on_click=_stop_all, args=([run.id for run in runs],))
+        return
+    done = (len(ended) + going.progress) / len(runs)
+    of = f"run {len(ended) + 1} of {len(runs)} · " if len(runs) > 1 else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(min(done, 1.0), f":gray[{of}{words.time_left(going)}]", width="stretch")
+        if len(runs) == 1:
+            stop_button(going, key=f"lesson.stop.{going.id}")
+        else:
+            st.button("Stop", icon=":material/stop:", key=f"lesson.stop.{going.id}", on_click=_stop_all, args=([run.id for run in runs],))
+
+
+def _stop_all(run_ids: Sequence[str]) -> None:
+    for run_id in reversed(run_ids):  # the queued ones first
+        run_action(run_id, actions.stop)
+
+
+def _links(address: LessonAddress, lesson: Lesson, found: Trainings) -> None:
+    if "links" in address.hidden:
+        return
+    st.caption(lesson.text().panel)
+    first = found.get(lesson.control.first)
+    last = second_value(lesson, found)
+    for title, runs in (("first", first), ("last", None if last is None else found[last])):
+        if runs and runs[0].info:
+            st.page_link("pages/run.py", label=f"Open the page of the {title} run", icon=":material/monitoring:", query_params={"run": runs[0].id})
+
+
+def _onward(address: LessonAddress) -> None:
+    if address.class_id or "links" in address.hidden:
+        return
+    after = following(address.lesson)
+    if after:
+        title = LESSONS.load(after)().text().title
+        st.page_link("pages/learn.py", label=f"Next lesson: {title}", icon=":material/arrow_forward:", query_params={"lesson": after})
+    else:
+        st.page_link("pages/studies.py", label="Ask a question of your own: Studies", icon=":material/science:")
+
+
+def _what_runs_show(address: LessonAddress, lesson: Lesson, found: Trainings) -> None:
+    st.markdown("##### What the runs show")
+    lines = lines_of(lesson, found)
+    if not lines:
+        st.caption("The curves appear here when you press Train. They grow while the network learns.")
+        return
+    lesson_charts(run_store(), lesson.text(), lines, address.lesson, address.large)
+    lesson_numbers(run_store(), lesson.text(), lines)

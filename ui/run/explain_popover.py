@@ -1,0 +1,71 @@
+"""“Explain this” at a chart: two sentences made from its numbers, and a link to the lesson on what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core.data.dataset import SHARE
+from mtl_core.figures.explained_curves import Explanation, explain_cosines, explain_loss_weights, explain_metric, explain_shares
+from mtl_core.lessons import LESSONS
+from ui.shell import words
+
+
+def explain_popover(key: str, *explain: Callable[[], Explanation]) -> None:
+    """Draw the button. The sentences are made when it is opened.
+
+    Args:
+        explain: each makes the sentences on one chart.
+    """
+    popover = st.popover("Explain this", icon=":material/lightbulb:", type="tertiary", key=f"explain.{key}", on_change="rerun")
+    if not popover.open:
+        return
+    with popover:
+        made = [each() for each in explain]
+        for explanation in made:
+            st.markdown(" ".join(words.plain(sentence) for sentence in explanation.sentences))
+        for lesson in dict.fromkeys(explanation.lesson for explanation in made):
+            title = LESSONS.load(lesson)().text().title
+            st.page_link("pages/learn.py", label=f"Lesson: {title}", icon=":material/school:", query_params={"lesson": lesson})
+
+
+def explain_task(frame: pd.DataFrame, name: str, info: dict[str, Any]) -> list[Callable[[], Explanation]]:
+    """What explains the main metric and the loss of a task."""
+    main = info["main_metric"]
+    metric = info["metrics"][main]
+    unit = "" if metric.get("unit", "") == SHARE else metric.get("unit", "")
+    return [
+        lambda: explain_metric(
+            f"{metric['title']} of {name}",
+            _values(frame, f"train/{name}/{main}"),
+            _values(frame, f"val/{name}/{main}"),
+            metric["higher_is_better"],
+            unit,
+        ),
+        lambda: explain_metric(f"Loss of {name}", _values(frame, f"train/{name}/loss"), _values(frame, f"val/{name}/loss"), False),
+    ]
+
+
+def explain_weights_of(frame: pd.DataFrame, tasks: list[str]) -> Callable[[], Explanation]:
+    """What explains the loss weights of these tasks."""
+    return lambda: explain_loss_weights({task: _values(frame, f"loss_weight/{task}") for task in tasks})
+
+
+def explain_shares_of(frame: pd.DataFrame, tasks: list[str]) -> Callable[[], Explanation]:
+    """What explains these tasks' shares of the gradient."""
+    return lambda: explain_shares({task: _values(frame, f"gradient_share/{task}") for task in tasks})
+
+
+def explain_cosines_of(frame: pd.DataFrame, tasks: list[str]) -> Callable[[], Explanation]:
+    """What explains the cosines between these tasks' gradients."""
+    pairs = [(one, other) for place, one in enumerate(tasks) for other in tasks[place + 1 :]]
+    return lambda: explain_cosines({pair: _values(frame, f"conflict/{pair[0]}/{pair[1]}") for pair in pairs})
+
+
+def _values(frame: pd.DataFrame, key: str) -> list[float]:
+    """Recorded values by step; a repeated step replaces its earlier row."""
+    rows = frame[frame["key"] == key].drop_duplicates("step", keep="last").sort_values("step")
+    return rows["value"].astype(float).tolist()
