@@ -72,7 +72,10 @@ def store_url() -> str:
 
 
 def _url_problem(value: str) -> str:
-    if not value or value.startswith("postgresql+psycopg://"):
+    scheme, _, rest = value.partition("://")
+    if value and scheme == "postgresql+psycopg" and rest.partition("?")[0].count("@") > 1:
+        return "expected one @, before the host; write %40 for an @ in the password"
+    if not value or (scheme == "postgresql+psycopg" and rest):
         return ""
     return "expected an address such as postgresql+psycopg://user@host/name, found another kind; or leave it out, and the store is a file"
 

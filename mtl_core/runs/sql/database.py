@@ -266,12 +266,16 @@ def _reporter(path: Path, what: str) -> Callable[[float], None]:
 def _refuse_emptied(path: Path) -> None:
     """Raise StoreError if run folders exist beside a database without tables: its content was lost."""
     runs = path.parent / "runs"
-    left = len(list(runs.glob("????????-??????-????")))
-    if left:
+    if left := run_folders_in(path.parent):
         raise StoreError(
             f"the run store '{path}' is {'empty' if path.exists() else 'missing'}, but {left} {'run folders lie' if left > 1 else 'run folder lies'} "
             f"in '{runs}'. Nothing was deleted. Restore a copy of the file, or move '{runs}' elsewhere to start with an empty list of runs."
         )
+
+
+def run_folders_in(home: Path) -> int:
+    """How many run folders lie in a store's folder."""
+    return len(list((home / "runs").glob("????????-??????-????")))
 
 
 def _switch_to_wal(database: Database) -> None:
