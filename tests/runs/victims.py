@@ -1,9 +1,8 @@
 """Processes that train and are made to die: one process imports torch once, then forks a victim for each line it reads.
 
-A line is JSON: ``home``, ``run``, ``executor``, ``fault`` and ``url`` (of the store's database, else empty).
-The answer is the victim's process id. A victim of the executor ``thread`` works on the
-queue in a background thread, as a server does, until nothing is left to do; one of ``process`` does what ``python -m mtl_core work RUN`` does.
-All compute in one thread.
+A line is JSON: ``home``, ``run``, ``executor``, ``fault`` and ``url`` (of the store's database, else empty). The answer is the
+victim's process id. A victim of the executor ``thread`` works on the queue in a background thread, as a server does, until nothing is left to do; one
+of ``process`` does what ``python -m mtl_core work RUN`` does. All compute in one thread.
 
 A fault replaces a function in the victim: ``call`` names it (``module:name``), ``number`` says at which call it strikes, and ``how``: ``before`` and
 ``after`` kill the process with SIGKILL there, ``half`` does so when half of the file is written, ``full`` lets this and every later call find the
