@@ -30,6 +30,7 @@ class Variable:
     name: str
     about: str
     default: str
+    is_secret: bool = False  # may hold a password, so its value is never shown
 
 
 VARIABLES = (
@@ -38,6 +39,7 @@ VARIABLES = (
         "MTL_STORE_URL",
         "PostgreSQL database of the runs, such as `postgresql+psycopg://user@host/name`; the run folders stay in `MTL_HOME`.",
         "`store.sqlite` in `MTL_HOME`",
+        is_secret=True,
     ),
     Variable("MTL_EXECUTOR", "Where runs train: `thread` in the server, `process` each in a process of its own.", "what is set under Advanced"),
     Variable("MTL_MEMORY_CHECK", "`off`: a run that seems to need more memory than is free is begun all the same.", "`on`"),

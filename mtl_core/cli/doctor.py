@@ -226,9 +226,9 @@ def _is_writable(folder: Path) -> bool:
 def _store(home: Path) -> Iterator[Finding]:
     from mtl_core.runs.store import DATABASE, open_store
 
-    if not (home / DATABASE).exists() and not os.environ.get("MTL_STORE_URL", "").strip():
-        return
     try:
+        if not (home / DATABASE).exists() and not settings.store_url():
+            return
         store = open_store(home)
         count = store.count()
     except MTLError as error:
@@ -248,7 +248,7 @@ def environment() -> Iterator[Finding]:
     """Every MTL_ variable that is set, and what is wrong with it."""
     for variable in settings.VARIABLES:
         if value := os.environ.get(variable.name, "").strip():
-            shown = "set; not shown, because it may hold a password" if variable.name == "MTL_STORE_URL" else value
+            shown = "set; not shown, because it may hold a password" if variable.is_secret else value
             yield Finding("settings", variable.name, shown)
     for problem in settings.problems():
         yield Finding("settings", problem.field, problem.message, WRONG)
