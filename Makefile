@@ -1,7 +1,7 @@
 # What people type most. The README's two commands do the same without make.
 PYTHON ?= python3
 
-.venv: requirements.txt requirements-export.txt requirements-weights.txt requirements-search.txt requirements-dev.txt
+.venv: requirements.txt requirements-export.txt requirements-weights.txt requirements-search.txt requirements-cluster.txt requirements-dev.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install -q -r requirements.txt -r requirements-dev.txt
 	touch .venv

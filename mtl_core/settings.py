@@ -31,10 +31,17 @@ class Variable:
     name: str
     about: str
     default: str
+    is_secret: bool = False  # may hold a password, so its value is never shown
 
 
 VARIABLES = (
     Variable("MTL_HOME", "Folder of the runs, the imported sets and the prepared data.", "`./runs`"),
+    Variable(
+        "MTL_STORE_URL",
+        "PostgreSQL database of the runs, such as `postgresql+psycopg://user@host/name`; the run folders stay in `MTL_HOME`.",
+        "`store.sqlite` in `MTL_HOME`",
+        is_secret=True,
+    ),
     Variable("MTL_EXECUTOR", "Where runs train: `thread` in the server, `process` each in a process of its own.", "what is set under Advanced"),
     Variable("MTL_MEMORY_CHECK", "`off`: a run that seems to need more memory than is free is begun all the same.", "`on`"),
     Variable(
@@ -57,6 +64,23 @@ _NAMES = tuple(variable.name for variable in VARIABLES)
 def home(given: Path | str | None = None) -> Path:
     """The store's folder: ``given``, else MTL_HOME, else ``./runs``; absolute."""
     return Path(given or _value("MTL_HOME") or "runs").expanduser().absolute()
+
+
+def store_url() -> str:
+    """MTL_STORE_URL; empty if not set. Raises ConfigError for a database that is not PostgreSQL."""
+    value = _value("MTL_STORE_URL")
+    if problem := _url_problem(value):
+        raise ConfigError(Problem("MTL_STORE_URL", problem))
+    return value
+
+
+def _url_problem(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if value and scheme == "postgresql+psycopg" and rest.partition("?")[0].count("@") > 1:
+        return "expected one @, before the host; write %40 for an @ in the password"
+    if not value or (scheme == "postgresql+psycopg" and rest):
+        return ""
+    return "expected an address such as postgresql+psycopg://user@host/name, found another kind; or leave it out, and the store is a file"
 
 
 def executor() -> str:
@@ -130,6 +154,8 @@ def problems() -> list[Problem]:
     for name, choices in (("MTL_EXECUTOR", EXECUTORS), ("MTL_MEMORY_CHECK", MEMORY_CHECKS)):
         if problem := _choice_problem(_value(name), choices):
             found.append(Problem(name, problem))
+    if problem := _url_problem(_value("MTL_STORE_URL")):
+        found.append(Problem("MTL_STORE_URL", problem))
     if problem := _threads_problem(_value("MTL_THREADS")):
         found.append(Problem("MTL_THREADS", problem))
     paths = [(name, _value(name)) for name in ("MTL_HOME", "MTL_DATA_ROOT", "MTL_MNIST_ROOT")]

@@ -49,13 +49,14 @@ def _lines(name):
 
 
 def test_the_requirements_files_are_the_dependencies(metadata):
-    export, weights, search, plain, dev = (_lines(f"requirements{part}.txt") for part in ("-export", "-weights", "-search", "", "-dev"))
+    parts = ("-export", "-weights", "-search", "-cluster", "", "-dev")
+    export, weights, search, cluster, plain, dev = (_lines(f"requirements{part}.txt") for part in parts)
     assert len(metadata["dependencies"]) == len(plain)
     assert all(line.startswith(requirement) for requirement, line in zip(metadata["dependencies"], plain, strict=True))
     assert len(metadata["optional-dependencies"]["export"]) == len(export)
     assert len(metadata["optional-dependencies"]["offline-weights"]) == len(weights)
     assert len(metadata["optional-dependencies"]["search"]) == len(search)
-    assert len(metadata["optional-dependencies"]["dev"]) == len(export) + len(weights) + len(search) + len(dev)
+    assert len(metadata["optional-dependencies"]["dev"]) == len(export) + len(weights) + len(search) + len(cluster) + len(dev)
     assert all(re.fullmatch(r"[A-Za-z0-9-]+[<>=0-9.,]*", requirement) for requirement in metadata["dependencies"])
 
 

@@ -26,7 +26,12 @@ LEAST_SPACE = 1 << 30  # bytes; checkpoints and prepared data of one small run t
 LEAST_MEMORY = 1 << 30  # bytes; PyTorch and the smallest preset need about that
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
 OK, NOTE, WRONG = "ok", "note", "wrong"
-EXTRA_FILES = {"export": "export", "weights": "offline-weights", "search": "search"}  # part of a requirements file's name -> its extra
+EXTRA_FILES = {
+    "export": "export",
+    "weights": "offline-weights",
+    "search": "search",
+    "cluster": "cluster",
+}  # part of a requirements file's name -> its extra
 NEEDED_BY = {
     "export": "Only some exports need it",
     "offline-weights": "Only the starting weights in it are missing",
@@ -221,9 +226,9 @@ def _is_writable(folder: Path) -> bool:
 def _store(home: Path) -> Iterator[Finding]:
     from mtl_core.runs.store import DATABASE, open_store
 
-    if not (home / DATABASE).exists():
-        return
     try:
+        if not (home / DATABASE).exists() and not settings.store_url():
+            return
         store = open_store(home)
         count = store.count()
     except MTLError as error:
@@ -243,7 +248,8 @@ def environment() -> Iterator[Finding]:
     """Every MTL_ variable that is set, and what is wrong with it."""
     for variable in settings.VARIABLES:
         if value := os.environ.get(variable.name, "").strip():
-            yield Finding("settings", variable.name, value)
+            shown = "set; not shown, because it may hold a password" if variable.is_secret else value
+            yield Finding("settings", variable.name, shown)
     for problem in settings.problems():
         yield Finding("settings", problem.field, problem.message, WRONG)
     for remark in settings.remarks():

@@ -7,7 +7,6 @@ same time. Resume, train on and fork are in ``mtl_core.runs.resume_and_fork``.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +16,7 @@ from mtl_core.errors import ConfigError, NotPossibleError, Problem
 from mtl_core.names import title_problem
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.clock import store_time
 from mtl_core.runs.sql.run_facts import write_facts
 from mtl_core.runs.sql.run_rows import QUEUE_ORDER, forget_run
 from mtl_core.runs.status import ACTIVE, RunStatus
@@ -33,7 +33,7 @@ def stop(store: RunStore, run_id: str) -> Run:
     run = store.get(run_id)
     with store.database.write() as connection:
         queued = update(_runs).where(_runs.c.id == run.id, _runs.c.status == RunStatus.QUEUED.value)
-        out_of_queue = connection.execute(queued.values(status=RunStatus.STOPPED.value, finished_at=time.time())).rowcount == 1
+        out_of_queue = connection.execute(queued.values(status=RunStatus.STOPPED.value, finished_at=store_time())).rowcount == 1
         going = tuple(status for status in ACTIVE if status != RunStatus.STOPPING.value)
         _ask(connection, run.id, "stop", going, RunStatus.STOPPING)
     if out_of_queue:
@@ -75,7 +75,7 @@ def _ask(connection: Connection, run_id: str, kind: str, from_statuses: tuple[st
     changed = update(_runs).where(_runs.c.id == run_id, _runs.c.status.in_(from_statuses)).values(status=to_status.value)
     if connection.execute(changed).rowcount == 0:
         return False
-    connection.execute(insert(schema.controls).values(run_id=run_id, kind=kind, created_at=time.time()))
+    connection.execute(insert(schema.controls).values(run_id=run_id, kind=kind, created_at=store_time()))
     return True
 
 
@@ -102,7 +102,7 @@ def change(store: RunStore, run_id: str, key: str, value: float, settle: float =
             raise NotPossibleError(f"run {run.id} is {status}; only a run that trains can be changed. Fork it instead")
         replaced = [row.number for row in connection.execute(waiting) if json.loads(row.payload)["key"] == key]
         connection.execute(delete(_controls).where(_controls.c.number.in_(replaced)))
-        connection.execute(insert(_controls).values(**record, created_at=time.time() + settle))
+        connection.execute(insert(_controls).values(**record, created_at=store_time() + settle))
     return store.get(run.id)
 
 
@@ -130,7 +130,7 @@ def move(store: RunStore, run_id: str, to: int) -> Run:
             raise NotPossibleError(f"run {run.id} is not in the queue (any more); it is {run.status}")
         line.remove(run.id)
         line.insert(max(to, 1) - 1, run.id)
-        first = time.time() - len(line)  # ranks are times, so that a run queued later sorts behind these
+        first = store_time() - len(line)  # ranks are times, so that a run queued later sorts behind these
         for place, each in enumerate(line):
             connection.execute(update(_runs).where(_runs.c.id == each).values(queue_rank=first + place / 1000))
     return store.get(run.id)

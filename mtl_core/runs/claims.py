@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from mtl_core.errors import NotPossibleError, RunTakenError
 from mtl_core.runs.process_identity import this_process
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.clock import store_time
 from mtl_core.runs.sql.run_rows import is_held
 from mtl_core.runs.status import ACTIVE, RunStatus
 from mtl_core.runs.store import RunStore
@@ -37,7 +37,7 @@ class ControlRecord:
 
 def held_by_us(device: str) -> dict[str, Any]:
     """Column values of a claim by this thread, with a new token."""
-    me, now = this_process(), time.time()
+    me, now = this_process(), store_time()
     owner = {"owner_host": me.host, "owner_pid": me.pid, "owner_started": me.started, "owner_token": secrets.token_hex(8)}
     return {"status": RunStatus.RUNNING.value, "device": device, "started_at": now, "heartbeat_at": now, "progress_at": now, **owner}
 
@@ -49,8 +49,8 @@ def claim(store: RunStore, run_id: str, device: str, alone: bool = True) -> str:
         device: resolved, never ``auto``.
         alone: refuse while a live run on this host holds the device, or a live run's device is not known yet.
     """
-    values = held_by_us(device)
     with store.database.write() as connection:
+        values = held_by_us(device)
         if alone and _is_busy(connection, device, values["owner_host"]):
             return ""
         queued = update(_runs).where(_runs.c.id == run_id, _runs.c.status == RunStatus.QUEUED.value)
@@ -73,7 +73,7 @@ def _is_busy(connection: Connection, device: str, host: str) -> bool:
 def forget_requests(connection: Connection, run_id: str) -> None:
     """Mark all pending requests to a run as applied, and delete its changes: they were meant for an earlier attempt."""
     connection.execute(delete(_controls).where(_controls.c.run_id == run_id, _controls.c.kind == "change"))
-    connection.execute(update(_controls).where(_controls.c.run_id == run_id, _controls.c.applied_at.is_(None)).values(applied_at=time.time()))
+    connection.execute(update(_controls).where(_controls.c.run_id == run_id, _controls.c.applied_at.is_(None)).values(applied_at=store_time()))
 
 
 def heartbeat(store: RunStore, run_id: str, token: str, progress_at: float | None = None) -> bool:
@@ -85,9 +85,9 @@ def heartbeat(store: RunStore, run_id: str, token: str, progress_at: float | Non
         progress_at: time of the trainer's last step or batch, in seconds since 1970; default now.
     """
     store.commit_if_due(run_id, token)
-    now = time.time()
     ours = (_runs.c.id == run_id, _runs.c.owner_token == token)
     with store.database.write() as connection:
+        now = store_time()
         silent = _runs.c.heartbeat_at < now - 10  # a run with a recent heartbeat was not interrupted for silence
         wrongly = update(_runs).where(*ours, silent, _runs.c.status == RunStatus.INTERRUPTED.value)
         connection.execute(wrongly.values(status=RunStatus.RUNNING.value, finished_at=None))
@@ -114,7 +114,7 @@ def _due(connection: Connection, run_id: str) -> list[Row]:
     """Requests that are due, oldest first. A change is due after its debounce (``actions.change``) or with any other request."""
     waiting = (_controls.c.run_id == run_id, _controls.c.applied_at.is_(None))
     rows = list(connection.execute(select(_controls).where(*waiting).order_by(_controls.c.number)))
-    now = time.time()
+    now = store_time()
     settled = [row for row in rows if row.kind != "change" or not now < row.created_at <= now + LONGEST_WAIT]
     return rows if any(row.kind != "change" for row in settled) else settled
 
@@ -143,7 +143,7 @@ def take_controls(store: RunStore, run_id: str, token: str | None = None) -> lis
             return []
         rows = _due(connection, run_id)
         numbers = [row.number for row in rows]
-        connection.execute(update(_controls).where(_controls.c.number.in_(numbers)).values(applied_at=time.time()))
+        connection.execute(update(_controls).where(_controls.c.number.in_(numbers)).values(applied_at=store_time()))
     return [ControlRecord(row.kind, json.loads(row.payload or "{}")) for row in rows]
 
 
@@ -160,7 +160,7 @@ def give_up(store: RunStore, run_id: str) -> Run:
         raise NotPossibleError(f"run {run.id} made progress {run.silent_seconds:.0f} s ago, so it is not hung; stop it instead")
     with store.database.write() as connection:
         seen = update(_runs).where(_runs.c.id == run.id, _runs.c.owner_token == run.holder, _runs.c.status.in_(ACTIVE))
-        values = {"status": RunStatus.INTERRUPTED.value, "finished_at": run.progress_at or time.time(), "owner_token": ""}
+        values = {"status": RunStatus.INTERRUPTED.value, "finished_at": run.progress_at or store_time(), "owner_token": ""}
         given_up = connection.execute(seen.values(**values)).rowcount == 1
     if given_up:  # False if another process did it, or the run ended, at the same moment
         store.note(run.id, "error", f"interrupted at epoch {run.epoch:.4g}: given up by hand after {run.silent_seconds:.0f} s without progress")

@@ -29,6 +29,7 @@ from mtl_core.runs.alerts.run_alerts import RunAlerts
 from mtl_core.runs.failures import failure_of
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import Run
+from mtl_core.runs.sql.clock import store_time
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
 
@@ -142,7 +143,7 @@ class _Training:
     def _end(self, status: RunStatus, line: str, failure: dict[str, Any] | None = None) -> None:
         """Record the run's end, with retries: the disk may be full. Readers in this process see the end even while it is not recorded."""
         unwritten = process_slot("unwritten_ends")
-        unwritten[self.token] = {"status": status.value, "finished_at": time.time(), "failure": failure}
+        unwritten[self.token] = {"status": status.value, "finished_at": store_time(), "failure": failure}
         pauses = chain(RETRY_SECONDS, repeat(RETRY_SECONDS[-1]))
         while True:
             try:
@@ -182,7 +183,7 @@ class _Training:
                     apply_control(control, record)
                 if time.monotonic() - beat_at >= HEARTBEAT_SECONDS:
                     beat_at = time.monotonic()
-                    progress_at = time.time() - (time.monotonic() - control.asked_at)
+                    progress_at = store_time() - (time.monotonic() - control.asked_at)
                     if not self._still_ours(progress_at) and not done.is_set():
                         control.abandon("another process or thread has taken this run")
 

@@ -59,8 +59,8 @@ def is_alive(owner: Owner, heartbeat_at: float, now: float) -> bool:
     """Whether a run held by ``owner`` can still be training.
 
     On this host the process must exist. A process that exists without heartbeats hangs or was suspended; a person decides which (``Run.is_hung``).
-    On another host, whose processes are not visible, the last heartbeat must be younger than ``SILENCE_ON_OTHER_HOST``. Hosts that share a store
-    must therefore agree on the time.
+    On another host, whose processes are not visible, the last heartbeat must be younger than ``SILENCE_ON_OTHER_HOST``. Hosts that share a SQLite
+    file must therefore agree on the time; with PostgreSQL the server's clock counts.
     """
     if owner.host != socket.gethostname():
         return now - heartbeat_at <= SILENCE_ON_OTHER_HOST

@@ -19,6 +19,7 @@ from mtl_core.runs.process_identity import Owner
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_record import Alert, LogLine, Run
 from mtl_core.runs.sql import run_listing, schema
+from mtl_core.runs.sql.clock import store_time
 from mtl_core.runs.sql.database import Database
 from mtl_core.runs.sql.result_rows import summaries
 from mtl_core.runs.sql.run_listing import ListedFacts, RunQuery
@@ -232,7 +233,7 @@ class RunReading:
     def note(self, run_id: str, level: str, text: str) -> None:
         """Add a line to the run's log. ``level`` is info, warning, error or ``ALERT``."""
         with self.database.write() as connection:
-            connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level=level, text=text))
+            connection.execute(insert(schema.log).values(run_id=run_id, time=store_time(), level=level, text=text))
         self._append_to_log_file(run_id, level, text)
 
     def _append_to_log_file(self, run_id: str, level: str, text: str) -> None:

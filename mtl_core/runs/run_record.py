@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from mtl_core.config import RunConfig
+from mtl_core.runs.sql.clock import store_time
 from mtl_core.runs.status import RunStatus
 
 HUNG_SECONDS = 60.0  # the trainer reports progress at every step, every batch of an evaluation, and while data are prepared
@@ -105,7 +105,7 @@ class Run:
         """Seconds during which a process held the run, over all attempts; 0 before the first."""
         if self.started_at is None:
             return self.seconds_before
-        end = self.finished_at if self.finished_at is not None else time.time()
+        end = self.finished_at if self.finished_at is not None else store_time()
         return self.seconds_before + max(end - self.started_at, 0.0)
 
     @property
@@ -116,7 +116,7 @@ class Run:
         if not self.status.is_active() or self.status == RunStatus.PAUSED or self.training_started_at is None or not self.steps_total:
             return None
         done = self.step - self.resumed_step
-        trained = max(time.time() - self.training_started_at, 0.0)
+        trained = max(store_time() - self.training_started_at, 0.0)
         if done <= 0 or (done < LEAST_STEPS and trained < LEAST_SECONDS):
             return None
         return trained * max(self.steps_total - self.step, 0) / done
@@ -127,7 +127,7 @@ class Run:
         if not self.status.is_active() or self.status == RunStatus.PAUSED:
             return 0.0
         heard = [moment for moment in (self.progress_at, self.started_at) if moment is not None]
-        return max(time.time() - max(heard), 0.0) if heard else 0.0
+        return max(store_time() - max(heard), 0.0) if heard else 0.0
 
     @property
     def is_hung(self) -> bool:

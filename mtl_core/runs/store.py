@@ -18,9 +18,10 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -31,8 +32,10 @@ from mtl_core.runs.process_singletons import process_slot
 from mtl_core.runs.run_reading import RunReading
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.clock import store_time
 from mtl_core.runs.sql.database import Database, check_folder, open_database
 from mtl_core.runs.sql.event_writer import Pending, write_event, write_pending, write_progress_time
+from mtl_core.runs.sql.postgres_database import open_postgres
 from mtl_core.runs.sql.result_rows import stored_summary
 from mtl_core.runs.sql.run_facts import write_facts
 from mtl_core.runs.sql.run_rows import end_of_queue
@@ -40,9 +43,7 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.runs.trash import sweep
 from mtl_core.runs.unfinished import make_marked_folder, remove_mark, sweep_unfinished
 from mtl_core.settings import home as home_folder
-
-if TYPE_CHECKING:
-    pass
+from mtl_core.settings import store_url
 
 DATABASE = "store.sqlite"
 
@@ -59,8 +60,13 @@ def open_store(home: Path | str | None = None) -> RunStore:
         StoreError: the folder cannot be created, or its database is damaged or newer than this program.
     """
     folder = home_folder(home)
-    writable = check_folder(folder, DATABASE)
-    store, swept = RunStore(folder, open_database(folder / DATABASE, writable)), process_slot("swept stores")
+    if url := store_url():
+        writable = check_folder(folder, "")  # with no file in it that could be read
+        database = open_postgres(url, folder)
+    else:
+        writable = check_folder(folder, DATABASE)
+        database = open_database(folder / DATABASE, writable)
+    store, swept = RunStore(folder, database), process_slot("swept stores")
     if writable and str(folder) not in swept:
         swept[str(folder)] = True
         sweep(folder, store.database)
@@ -111,7 +117,7 @@ class RunStore(RunReading):
         self.database.check_writable()
         folder, mark = self._new_folder(run_id)
         run_id = folder.name
-        now = (columns or {}).get("started_at") or time.time()
+        now = (columns or {}).get("started_at") or store_time()
         values: dict[str, Any] = {
             "id": run_id,
             "status": RunStatus.QUEUED.value,
@@ -127,7 +133,7 @@ class RunStore(RunReading):
             with self.database.write() as connection:
                 connection.execute(insert(_runs).values(queue_rank=end_of_queue(connection), **values))
                 write_facts(connection, run_id)
-                connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level="info", text=line))
+                connection.execute(insert(schema.log).values(run_id=run_id, time=store_time(), level="info", text=line))
                 if link:
                     link(connection, run_id)
         except BaseException as error:
@@ -165,7 +171,7 @@ class RunStore(RunReading):
         """
 
         def write(connection: Connection) -> tuple[str, str] | None:
-            values = {"status": status.value, "finished_at": time.time(), "failure": schema.to_json(failure) if failure else None}
+            values = {"status": status.value, "finished_at": store_time(), "failure": schema.to_json(failure) if failure else None}
             connection.execute(update(_runs).where(_runs.c.id == run_id).values(**values))
             return ("error", line) if line else None
 
@@ -239,7 +245,7 @@ class RunStore(RunReading):
                 if row is None:
                     raise RunTakenError(f"run {run_id} was deleted")
                 summary = stored_summary(connection, row.number)  # a resumed run goes on with what it has reached
-            started_at = (row.started_at or time.time()) - row.seconds_before
+            started_at = (row.started_at or store_time()) - row.seconds_before
             summary.taken()
             self._pending[run_id, token] = Pending(row.number, started_at, summary, json.loads(row.info or "{}"))
         return self._pending[run_id, token]
@@ -253,15 +259,26 @@ class RunStore(RunReading):
         with self._pending_lock:
             pending = self._pending_of(run_id, token)
             pending.committed = time.monotonic()
-            with self.database.write() as connection:
+            changed = set(pending.summary.changed)
+            with _kept(pending, changed), self.database.write() as connection:
                 if token is not None and connection.execute(select(_runs.c.owner_token).where(_runs.c.id == run_id)).scalar() != token:
                     raise RunTakenError(f"run {run_id} is no longer held here")
                 write_pending(connection, run_id, pending)
                 line = write(connection) if write is not None else None
                 if line:
-                    connection.execute(insert(schema.log).values(run_id=run_id, time=time.time(), level=line[0], text=line[1]))
+                    connection.execute(insert(schema.log).values(run_id=run_id, time=store_time(), level=line[0], text=line[1]))
             pending.points.clear()
         return line
+
+
+@contextmanager
+def _kept(pending: Pending, changed: set[str]) -> Iterator[None]:
+    """A transaction that fails has written no results: their keys are written with the next."""
+    try:
+        yield
+    except BaseException:
+        pending.summary.changed |= changed
+        raise
 
 
 def _write_event_and_time(connection: Connection, run_id: str, event: Any, pending: Pending) -> tuple[str, str] | None:

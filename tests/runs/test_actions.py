@@ -380,5 +380,5 @@ def test_a_change_waits_no_longer_than_asked_after_the_clock_was_put_back(store,
     run = store.create(config(), columns=held_by_us("cpu"))
     actions.change(store, run.id, "optimizer.lr", 0.02, settle=0.7)
     now = time.time()
-    monkeypatch.setattr("mtl_core.runs.claims.time.time", lambda: now - 3600)
+    monkeypatch.setattr("mtl_core.runs.claims.store_time", lambda: now - 3600)
     assert [record.payload["value"] for record in take_controls(store, run.id)] == [0.02]

@@ -27,7 +27,11 @@ INFO = {
 
 
 class StoreContract:
-    """Inherit and give a fixture ``store`` to test another backend."""
+    """Inherit, give a fixture ``store`` and say how it is opened again, to test another backend."""
+
+    def opened_again(self, store):
+        """The same store, as another process opens it."""
+        return open_store(store.home)
 
     def test_a_new_run_waits_with_its_config_beside_it(self, store, config):
         run = store.create(config("mine", epochs=7))
@@ -138,13 +142,13 @@ class StoreContract:
         written = (store.folder(run.id) / "log.txt").read_text(encoding="utf-8").splitlines()
         assert [line[28:] for line in written] == [text for _, text in lines]
 
-    def test_metrics_are_safe_when_append_returns(self, store, config, home, monkeypatch):
+    def test_metrics_are_safe_when_append_returns(self, store, config, monkeypatch):
         monkeypatch.setattr(event_writer, "COMMIT_SECONDS", 1e9)
         run = store.create(config(), columns=held_by_us("cpu"))
         store.append(run.id, StepScalars(1, 0.5, {"train/a/loss": 2.0}))
         assert len(store.scalars(run.id)) == 0  # waits for company
         store.append(run.id, EpochMetrics(1, 1, {"val/a/loss": 1.0}))
-        assert list(open_store(home).scalars(run.id)["key"]) == ["train/a/loss", "val/a/loss"]
+        assert list(self.opened_again(store).scalars(run.id)["key"]) == ["train/a/loss", "val/a/loss"]
 
     def test_a_heartbeat_commits_what_waited_too_long(self, store, config, monkeypatch):
         monkeypatch.setattr(event_writer, "COMMIT_SECONDS", 1e9)

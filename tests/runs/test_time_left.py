@@ -1,12 +1,12 @@
 """The time that a run has still to go: measured before it is told, and without its pauses."""
 
+import time
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import update
 
 from mtl_core.events import Paused, Resumed, RunStarted
-from mtl_core.runs import run_record as run_module
 from mtl_core.runs.claims import claim
 from mtl_core.runs.sql import schema
 from mtl_core.runs.status import RunStatus
@@ -18,7 +18,7 @@ INFO = {"device": "cpu", "tasks": {}}
 def clock(monkeypatch):
     """Seconds since 1970, set by the test."""
     now = [1000.0]
-    monkeypatch.setattr(run_module.time, "time", lambda: now[0])
+    monkeypatch.setattr(time, "time", lambda: now[0])
     return now
 
 

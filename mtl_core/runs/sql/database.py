@@ -89,7 +89,7 @@ class Database:
         """
         self.check_writable()
         self._check_there()
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             if _version(connection) != str(schema.SCHEMA_VERSION):
                 raise StoreError(
                     f"the run store '{self.path}' was converted by another version of the program while this process had it open. "
@@ -106,7 +106,8 @@ class Database:
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> Iterator[Connection]:
+        """``write`` of a store whose version is not known yet."""
         with self._lock, self._translate_errors(), self._writer.begin() as connection:
             yield connection
 
@@ -209,7 +210,7 @@ def _prepare(database: Database, shown: Path | None = None) -> None:
     """Create, migrate or check the tables. ``shown``: the path that errors name if ``database`` is a copy."""
     path = shown or database.path
     _switch_to_wal(database)
-    with database._transaction() as connection:
+    with database.transaction() as connection:
         tables = inspect(connection).get_table_names()
         if not tables:
             _refuse_emptied(path)
@@ -235,6 +236,13 @@ def _prepare(database: Database, shown: Path | None = None) -> None:
         )
 
 
+def check_version(connection: Connection, name: str) -> None:
+    """Raise StoreError if the database is not a store of this version."""
+    found = _version(connection)
+    if found != str(schema.SCHEMA_VERSION):
+        raise StoreError(f"the run store '{name}' has version {found}, this program reads version {schema.SCHEMA_VERSION}. Nothing was changed.")
+
+
 def _version(connection: Connection) -> str | None:
     return connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")).scalar()
 
@@ -258,12 +266,16 @@ def _reporter(path: Path, what: str) -> Callable[[float], None]:
 def _refuse_emptied(path: Path) -> None:
     """Raise StoreError if run folders exist beside a database without tables: its content was lost."""
     runs = path.parent / "runs"
-    left = len(list(runs.glob("????????-??????-????")))
-    if left:
+    if left := run_folders_in(path.parent):
         raise StoreError(
             f"the run store '{path}' is {'empty' if path.exists() else 'missing'}, but {left} {'run folders lie' if left > 1 else 'run folder lies'} "
             f"in '{runs}'. Nothing was deleted. Restore a copy of the file, or move '{runs}' elsewhere to start with an empty list of runs."
         )
+
+
+def run_folders_in(home: Path) -> int:
+    """How many run folders lie in a store's folder."""
+    return len(list((home / "runs").glob("????????-??????-????")))
 
 
 def _switch_to_wal(database: Database) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from mtl_core.events import REFUSED
 from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.clock import store_time
 from mtl_core.runs.sql.result_rows import compute_results, write_results
 from mtl_core.runs.sql.run_facts import write_facts
 from mtl_core.runs.sql.scalar_points import Point, write_points
@@ -52,7 +53,7 @@ class Pending:
     def take(self, event: Any) -> None:
         """Buffer the scalars of a StepScalars or EpochMetrics; a value of the same key and step replaces the earlier one."""
         values = tuple(math.nan if value is None else float(value) for value in event.scalars.values())
-        point = Point(event.step, float(event.epoch), max(time.time() - self.started_at, 0.0), tuple(event.scalars), values)
+        point = Point(event.step, float(event.epoch), max(store_time() - self.started_at, 0.0), tuple(event.scalars), values)
         if point.keys:
             self.points.append(point)
             self.summary.take(point)
@@ -94,7 +95,7 @@ def write_pending(connection: Connection, run_id: str, pending: Pending) -> None
 
 def write_progress_time(connection: Connection, run_id: str) -> None:
     """Set ``heartbeat_at`` and ``progress_at`` to now: the trainer has just sent an event."""
-    now = time.time()
+    now = store_time()
     connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(heartbeat_at=now, progress_at=now))
 
 
@@ -116,7 +117,7 @@ def write_event(connection: Connection, run_id: str, event: Any, pending: Pendin
     kind = type(event).__name__
     runs = schema.runs
     if kind == "RunStarted":
-        values = {"steps_total": event.steps_total, "info": schema.to_json(event.info), "training_started_at": time.time()}
+        values = {"steps_total": event.steps_total, "info": schema.to_json(event.info), "training_started_at": store_time()}
         values |= {"step": event.step, "epoch": float(event.epoch), "resumed_step": event.step}
         pending.info = event.info
         device = event.info.get("device")
@@ -139,12 +140,12 @@ def write_event(connection: Connection, run_id: str, event: Any, pending: Pendin
             before, after = ("paused", "pausing", "running"), "running"
         values = {"status": after, "step": event.step, "epoch": event.epoch}
         if kind == "Resumed":  # the pace is measured from here, because the pause must not count
-            values |= {"training_started_at": time.time(), "resumed_step": event.step}
+            values |= {"training_started_at": store_time(), "resumed_step": event.step}
         # No change if a stop was requested meanwhile.
         connection.execute(update(runs).where(runs.c.id == run_id, runs.c.status.in_(before)).values(**values))
         return "info", f"{kind.lower()} at step {event.step} (epoch {event.epoch:.4g})"
     if kind == "RunEnded":
-        values = {"status": str(event.status), "finished_at": time.time(), "heartbeat_at": time.time()}
+        values = {"status": str(event.status), "finished_at": store_time(), "heartbeat_at": store_time()}
         if connection.execute(select(runs.c.training_started_at).where(runs.c.id == run_id)).scalar() is not None:
             pace = event.steps_per_second  # an attempt without training keeps the position of the attempts before it
             values |= {"step": event.step, "epoch": float(event.epoch), "steps_per_second": pace if pace == pace else None}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, case, func, select
 
 from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.clock import store_time
 from mtl_core.runs.status import RunStatus
 
 _runs, _facts, _results, _keys = schema.runs, schema.run_facts, schema.run_results, schema.scalar_keys
@@ -132,7 +132,7 @@ def _source(sort: str) -> Any:
 def _sorted_by(sort: str) -> Any:
     if _is_metric(sort):
         return _results.c[sort.partition(SEPARATOR)[0]]
-    took = _runs.c.seconds_before + func.coalesce(func.coalesce(_runs.c.finished_at, time.time()) - _runs.c.started_at, 0.0)
+    took = _runs.c.seconds_before + func.coalesce(func.coalesce(_runs.c.finished_at, store_time()) - _runs.c.started_at, 0.0)
     columns = {"name": func.lower(_facts.c.name), "status": _runs.c.status, "epochs": _runs.c.epoch, "time": took}
     columns |= {name: _facts.c[name] for name in ("data", "backbone", "balancing")}
     return columns.get(sort, _runs.c.number)

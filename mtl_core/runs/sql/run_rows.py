@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +14,7 @@ from mtl_core.run_names import RunName, run_name
 from mtl_core.runs.process_identity import Owner, is_alive
 from mtl_core.runs.run_record import Run
 from mtl_core.runs.sql import schema
+from mtl_core.runs.sql.clock import store_time
 from mtl_core.runs.status import RunStatus
 
 _runs = schema.runs
@@ -59,7 +59,7 @@ def is_held(row: Row) -> bool:
     """True while the process that claimed the run can still be training it."""
     if row.owner_pid is None or row.heartbeat_at is None:
         return False
-    return is_alive(Owner(row.owner_host, row.owner_pid, row.owner_started), row.heartbeat_at, time.time())
+    return is_alive(Owner(row.owner_host, row.owner_pid, row.owner_started), row.heartbeat_at, store_time())
 
 
 def is_in_store(connection: Connection, run_id: str) -> bool:
@@ -86,7 +86,7 @@ def queue_of(connection: Connection) -> list[str]:
 def end_of_queue(connection: Connection) -> float:
     """The rank of a run that is queued now: behind all that wait, also those that were queued before the clock was set back."""
     last = select(func.max(func.coalesce(_runs.c.queue_rank, _runs.c.created_at))).where(_runs.c.status == RunStatus.QUEUED.value)
-    return max(time.time(), (connection.execute(last).scalar() or 0.0) + 0.001)
+    return max(store_time(), (connection.execute(last).scalar() or 0.0) + 0.001)
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,281 @@
+"""The store's contract on a real PostgreSQL, which these tests start; skipped where it is not installed."""
+
+import getpass
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from evidence import brief
+from sqlalchemy import create_engine, text
+from victims import PATIENCE, ended
+
+from mtl_core import settings
+from mtl_core.errors import StoreError
+from mtl_core.runs.claims import claim, heartbeat
+from mtl_core.runs.process_singletons import process_slot
+from mtl_core.runs.resume_and_fork import resume
+from mtl_core.runs.sql import clock, schema
+from mtl_core.runs.sql.postgres_database import open_postgres
+from mtl_core.runs.store import RunStore
+from tests.runs.test_store import StoreContract
+
+pytestmark = pytest.mark.database
+SECRET = "s3cret-word"
+
+
+def program(name):
+    """A program of PostgreSQL; Debian keeps them out of PATH."""
+    found = shutil.which(name) or next(iter(sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)), None)
+    return str(found) if found else ""
+
+
+class Server:
+    """A server on a socket and a port of its own. PostgreSQL refuses to run as root, so root lends it another user."""
+
+    def __init__(self, folder):
+        self.folder, self.data = folder, folder / "data"
+        user, self._as_user = getpass.getuser(), []
+        if os.geteuid() == 0:
+            user, self._as_user = "postgres", ["runuser", "-u", "postgres", "--"]
+            shutil.chown(folder, user)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.url = f"postgresql+psycopg://tests@/postgres?host={folder}&port={self.port}"
+        self._call("initdb", "-D", self.data, "--auth-local=trust", "--auth-host=scram-sha-256", "-U", "tests", "--no-sync")
+
+    def start(self):
+        options = f"-k {self.folder} -p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=60"
+        self._call("pg_ctl", "-D", self.data, "-o", options, "-l", self.folder / "log", "-w", "start")
+
+    def stop(self, how="fast"):
+        self._call("pg_ctl", "-D", self.data, "-m", how, "-w", "stop")
+
+    def over_network(self, password, database="postgres", port=None):
+        return f"postgresql+psycopg://tests:{password}@127.0.0.1:{port or self.port}/{database}"
+
+    def _call(self, name, *arguments):
+        subprocess.run([*self._as_user, program(name), *map(str, arguments)], check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
+
+
+@pytest.fixture(scope="session")
+def server():
+    pytest.importorskip("psycopg", reason="needs psycopg, see requirements-cluster.txt")
+    if not program("initdb"):
+        pytest.skip("needs PostgreSQL (initdb and pg_ctl)")
+    folder = Path("/tmp") / f"mtl-postgres-{os.getpid()}"  # a socket's path has at most 107 characters
+    folder.mkdir()
+    try:
+        own = Server(folder)
+        own.start()
+        yield own
+        own.stop("immediate")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def empty(server):
+    """The server without tables."""
+    engine = create_engine(server.url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    yield server
+    engine.dispose()
+    forget(server.url)
+    clock.forget()
+
+
+@pytest.fixture
+def store(empty, home):
+    home.mkdir()
+    return RunStore(home, open_postgres(empty.url, home))
+
+
+def forget(url):
+    """As another process finds it: nothing is open."""
+    if entry := process_slot("databases").pop(url, None):
+        entry["writer"].dispose()
+        entry["reader"].dispose()
+
+
+class TestPostgresStore(StoreContract):
+    """The contract, on PostgreSQL."""
+
+    @pytest.fixture(autouse=True)
+    def _url(self, server):
+        self.url = server.url
+
+    def opened_again(self, store):
+        forget(self.url)
+        return RunStore(store.home, open_postgres(self.url, store.home))
+
+
+def test_of_many_that_claim_at_once_one_gets_the_device(server, store, config):
+    """Each has connections of its own, as on another machine."""
+    runs = [store.create(config()) for _ in range(6)]
+    stores = [store]
+    for _ in runs[1:]:
+        kept = process_slot("databases").pop(server.url)
+        stores.append(RunStore(store.home, open_postgres(server.url, store.home)))
+        other = process_slot("databases").pop(server.url)
+        stores[-1].close = lambda other=other: (other["writer"].dispose(), other["reader"].dispose())
+        process_slot("databases")[server.url] = kept
+    together = threading.Barrier(len(runs))
+
+    def take(place):
+        together.wait()
+        return claim(stores[place], runs[place].id, "cpu")
+
+    with ThreadPoolExecutor(len(runs)) as pool:
+        tokens = list(pool.map(take, range(len(runs))))
+    assert sum(map(bool, tokens)) == 1
+    for each in stores[1:]:
+        each.close()
+
+
+def row_of(store, run_id):
+    with store.database.read() as connection:
+        return connection.execute(schema.runs.select().where(schema.runs.c.id == run_id)).one()
+
+
+def move(store, run_id, **values):
+    with store.database.write() as connection:
+        connection.execute(schema.runs.update().where(schema.runs.c.id == run_id).values(**values))
+
+
+@pytest.mark.parametrize("wrong", [-3600.0, 3600.0])
+def test_a_machine_with_a_wrong_clock_writes_and_judges_by_the_servers(store, config, monkeypatch, wrong):
+    run, right = store.create(config()), time.time
+    token = claim(store, run.id, "cpu")
+    monkeypatch.setattr(time, "time", lambda: right() + wrong)
+    assert heartbeat(store, run.id, token)
+    assert row_of(store, run.id).heartbeat_at == pytest.approx(right(), abs=60)
+    assert row_of(store, run.id).progress_at == pytest.approx(right(), abs=60)
+    move(store, run.id, owner_host="another-machine")
+    assert store.get(run.id).status == "running"
+    assert store.get(run.id).silent_seconds < 60
+    other = store.create(config())
+    assert claim(store, other.id, "cpu", alone=False)
+    assert row_of(store, other.id).started_at == pytest.approx(right(), abs=60)
+
+
+def test_a_run_of_a_process_that_is_gone_is_interrupted(store, config):
+    here, silent = store.create(config()), store.create(config())
+    for run in (here, silent):
+        claim(store, run.id, "cpu", alone=False)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    move(store, here.id, owner_pid=gone.pid)
+    move(store, silent.id, owner_host="another-machine", heartbeat_at=row_of(store, silent.id).heartbeat_at - 20)
+    for run in (here, silent):
+        assert store.get(run.id).status == "interrupted"
+        assert [line.text for line in store.log(run.id)].count("interrupted at epoch 0: the process that trained it is gone") == 1
+    assert resume(store, silent.id).status == "queued"
+
+
+def test_killed_workers_and_a_restarted_server_leave_every_run_finished_once(server, store, home, victims, wholes, monkeypatch):
+    monkeypatch.setenv("MTL_STORE_URL", server.url)
+    chance = random.Random(3)
+    runs = [store.create(brief(kind, epochs=2)).id for kind in ("plain", "uncertainty")]
+    deaths = [{"call": "mtl_core.runs.store:write_event", "number": chance.randint(2, 5), "how": chance.choice(["before", "after"])} for _ in runs]
+    pids = [victims.start(home, run, "process", death, url=server.url) for run, death in zip(runs, deaths, strict=True)]
+    pids += [victims.start(home, run, "process", url=server.url) for run in runs]  # each run twice: one of the two claims it
+    server.stop()
+    server.start()
+    assert all(ended(pid, PATIENCE) for pid in pids)
+    for run in runs:
+        for _ in range(3):
+            if store.get(run).status == "finished":
+                break
+            if store.get(run).status != "queued":
+                resume(store, run)
+            victims.train(home, run, "process", url=server.url)
+        assert sum(line.text.startswith("finished after") for line in store.log(run)) == 1
+    monkeypatch.delenv("MTL_STORE_URL")
+    for run in runs:
+        wholes.assert_same(store, run)
+
+
+def test_a_server_that_is_away_for_a_moment_is_waited_for(server, store, config):
+    run = store.create(config())
+    server.stop()
+    try:
+        store.database.wait = 0.0
+        with pytest.raises(StoreError, match="cannot be reached, or its server ended the connection"):
+            store.get(run.id)
+        store.database.wait = PATIENCE
+        with ThreadPoolExecutor(1) as pool:
+            noted = pool.submit(store.note, run.id, "info", "afterwards")
+            server.start()
+            noted.result(PATIENCE)
+    finally:
+        if subprocess.run([program("pg_isready"), "-h", server.folder, "-p", str(server.port)], stdout=-1, check=False).returncode:
+            server.start()
+    assert store.log(run.id)[-1].text == "afterwards"
+
+
+@pytest.mark.parametrize("version", ["3", "99"])
+def test_a_store_of_another_version_is_left_alone(server, store, config, version):
+    with store.database.write() as connection:
+        connection.execute(schema.meta.update().where(schema.meta.c.key == "schema_version").values(value=version))
+    forget(server.url)
+    with pytest.raises(StoreError, match=rf"has version {version}, this program reads version {schema.SCHEMA_VERSION}\. Nothing was changed"):
+        open_postgres(server.url, store.home)
+
+
+def test_a_database_of_another_program_is_left_alone(empty, home):
+    engine = create_engine(empty.url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE theirs (a int)"))
+    engine.dispose()
+    with pytest.raises(StoreError, match="is not a run store of this program"):
+        open_postgres(empty.url, home)
+
+
+def test_an_empty_database_beside_run_folders_is_refused(server, store, config):
+    store.create(config())
+    forget(server.url)
+    engine = create_engine(server.url)
+    schema.metadata.drop_all(engine)
+    engine.dispose()
+    with pytest.raises(StoreError, match="has no runs, but 1 run folder lies in"):
+        open_postgres(server.url, store.home)
+
+
+def bad_addresses(server):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        nobody = free.getsockname()[1]
+    return {
+        server.over_network(SECRET): "refuses the user or the password",
+        server.over_network(SECRET, port=nobody): "cannot be reached",
+        f"postgresql+psycopg://tests:{SECRET}@no-such-host.invalid/runs": "cannot be reached",
+        f"postgresql+psycopg://tests:a@{SECRET}@127.0.0.1/runs": "write %40",
+        f"postgresql+psycopg://tests:x@127.0.0.1:{SECRET}/runs": "cannot be read",
+        f"postgresql+psycopg://tests@127.0.0.1/runs?password={SECRET}&unknown_option=1": "has an option after its",
+        f"mysql://tests:{SECRET}@127.0.0.1/runs": "expected an address such as",
+        server.url.replace("/postgres?", "/none?") + f"&password={SECRET}": "has no database",
+    }
+
+
+def test_what_is_wrong_with_an_address_is_said_in_one_sentence_without_its_password(empty, home, monkeypatch, capfd, caplog):
+    from mtl_core.__main__ import main
+
+    for url, said in bad_addresses(empty).items():
+        monkeypatch.setenv("MTL_STORE_URL", url)
+        assert main(["runs"]) == 2, url
+        out, err = capfd.readouterr()
+        assert said in err, (url, err)
+        assert err.count("\n") == 1, err
+        main(["doctor"])
+        shown = out + err + "".join(capfd.readouterr()) + caplog.text + "".join(str(problem) for problem in settings.problems())
+        assert SECRET not in shown
+        assert "Traceback" not in shown
