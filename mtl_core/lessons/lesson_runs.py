@@ -177,7 +177,9 @@ def trainings(name: str, lesson: Lesson, runs: Iterable[Run], class_id: str = ""
         class_id: only runs of this class; without one, only runs of no class.
     """
     newest: dict[Any, list[Run]] = {}
-    for run in runs:
+    places: dict[str, int] = {}  # an id tells only the second of a run
+    for place, run in enumerate(runs):
+        places[run.id] = place
         found = lesson_of(run.tags)
         in_class = next((tag for tag in run.tags if CLASS.fullmatch(tag)), "")
         if found and found[0] == name and found[1] < len(lesson.control.values) and in_class == class_id:
@@ -188,7 +190,7 @@ def trainings(name: str, lesson: Lesson, runs: Iterable[Run], class_id: str = ""
         chosen = [next((run for run in made if (tuple(run.config.tasks), run.config.seed) == each), None) for each in wanted]
         if all(chosen):
             complete[value] = tuple(run for run in chosen if run)
-    return dict(sorted(complete.items(), key=lambda each: max(run.id for run in each[1])))
+    return dict(sorted(complete.items(), key=lambda each: -min(places[run.id] for run in each[1])))
 
 
 def second_value(lesson: Lesson, found: Mapping[Any, Sequence[Run]]) -> Any | None:

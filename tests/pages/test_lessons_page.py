@@ -176,3 +176,13 @@ def test_the_links_of_a_class_hold_everything(open_page):
     assert projector.endswith("&large=1&board=1")
     app.text_input(key="class.code").set_value("mine").run()
     assert "looks like class-1a2b3c4d" in app.error[0].value
+
+
+def test_another_seed_of_the_same_class_trains_another_run(open_page, store):
+    """The request of the first seed's run must not be taken for the second's: Train would do nothing."""
+    app = open_page("learn", lesson=NAME, seed="5")
+    button(app, "Train").click().run()
+    app.query_params["seed"] = "6"
+    app.run()
+    button(app, "Train").click().run()
+    assert sorted(run.config.seed for run in store.runs()) == [5, 6]

@@ -41,12 +41,12 @@ def class_form() -> None:
         st.page_link("pages/learn.py", label="Open as a learner", icon=":material/school:", query_params=address.query())
         st.markdown("**For the projector**")
         st.code(f"{base}/{address.link(board=True, large=True)}", language=None, wrap_lines=True)
-        st.page_link("pages/learn.py", label="Open the board", icon=":material/leaderboard:", query_params=address.query(board=True))
+        st.page_link("pages/learn.py", label="Open the board", icon=":material/leaderboard:", query_params=address.query(board=True, large=True))
         if "localhost" in base or "127.0.0.1" in base:
             st.caption(
-                "These links work on this computer only. “Behind a proxy, for several people” in `docs/deploy.md` says how to share the server. "
-                "Everybody who can open it can train, stop and delete runs."
+                "These links work on this computer only. “Behind a proxy, for several people” in `docs/deploy.md` says how to share the server."
             )
+        st.caption("Everybody who can open this server can train, stop and delete runs.")
 
 
 def _server() -> str:

@@ -194,9 +194,10 @@ def _training(address: LessonAddress, lesson: Lesson, learner_id: str, value: An
 
 
 def _request(address: LessonAddress, learner_id: str, lesson: Lesson, value: Any, runs: Sequence[Any]) -> str:
-    """Id of the request: the same for a second click and a second tab, another one after runs that have failed."""
+    """Id of the request: the same for a second click and a second tab, another one after runs that have failed, and for another seed."""
     last = max((run.id[-4:] for run in runs), default="")
-    return f"{learner_id[-12:]}{address.class_id[-8:]}{address.lesson[:22]}.{lesson.control.values.index(value)}{last}"
+    seed = "" if address.seed is None else f"s{address.seed}"
+    return f"{learner_id[-12:]}{address.class_id[-8:]}{address.lesson[:22]}.{lesson.control.values.index(value)}{last}{seed}"
 
 
 def _train(address: LessonAddress, learner_id: str, value: Any, request: str) -> None:
