@@ -7,7 +7,7 @@ from ui.learn.article_tour import article_tour
 from ui.learn.board_screen import show_board
 from ui.learn.class_form import class_form
 from ui.learn.learner_identity import learner_id
-from ui.learn.lesson_address import read_address
+from ui.learn.lesson_address import address_problems, read_address
 from ui.learn.lesson_list import lesson_list
 from ui.learn.lesson_screen import show_lesson
 from ui.shell.error_boundary import run_inside_app
@@ -18,6 +18,9 @@ from ui.shell.words import plain
 
 
 def main() -> None:
+    if problems := address_problems(st.query_params):
+        _say_problems(problems)
+        return
     address = read_address(st.query_params)
     # After a link from this page to itself the browser shows the new address only when it is told so, and would come back with the old one.
     st.query_params.from_dict(address.query())
@@ -52,6 +55,15 @@ def main() -> None:
         draw_plane()
     with by_hand:
         draw_plotter()
+
+
+def _say_problems(problems: list[str]) -> None:
+    """Say what is wrong with the link. The address stays, so that it can be corrected."""
+    polling_strip()
+    st.title("Learn", anchor=False)
+    for problem in problems:
+        st.error(f"{plain(problem)} Copy the link once more, whole.", icon=":material/link_off:")
+    st.page_link("pages/learn.py", label="All lessons", icon=":material/arrow_back:", query_params={})
 
 
 run_inside_app()

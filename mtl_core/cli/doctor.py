@@ -26,12 +26,12 @@ LEAST_SPACE = 1 << 30  # bytes; checkpoints and prepared data of one small run t
 LEAST_MEMORY = 1 << 30  # bytes; PyTorch and the smallest preset need about that
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
 OK, NOTE, WRONG = "ok", "note", "wrong"
-EXTRA_FILES = {
+EXTRA_FILES = {  # part of a requirements file's name -> its extra
     "export": "export",
     "weights": "offline-weights",
     "search": "search",
     "cluster": "cluster",
-}  # part of a requirements file's name -> its extra
+}
 NEEDED_BY = {
     "export": "Only some exports need it",
     "offline-weights": "Only the starting weights in it are missing",

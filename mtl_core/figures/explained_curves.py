@@ -37,8 +37,10 @@ def explain_metric(title: str, train: Sequence[float], val: Sequence[float], hig
         return Explanation(("Two epochs have to end before something can be said of this curve.",), lesson)
     first, last = float(on_val[0]), float(on_val[-1])
     best = float(on_val.max() if higher_is_better else on_val.min())
-    moved = f"{title} on val went from {_number(first, unit)} to {_number(last, unit)}, which is {_word(first, last, higher_is_better)}"
-    best_place = "the last value is the best" if last == best else f"the best was {_number(best, unit)}"
+    moved = (
+        f"{title} on val went from {number_with_unit(first, unit)} to {number_with_unit(last, unit)}, which is {_word(first, last, higher_is_better)}"
+    )
+    best_place = "the last value is the best" if last == best else f"the best was {number_with_unit(best, unit)}"
     sentences = [f"{moved}; {best_place}."]
     if len(on_train):
         sentences.append(_gap(float(on_train[-1]), last, higher_is_better, unit))
@@ -54,7 +56,7 @@ def _word(before: float, after: float, higher_is_better: bool) -> str:
 def _gap(train: float, val: float, higher_is_better: bool, unit: str) -> str:
     size = max(abs(train), abs(val))
     distance = (train - val) if higher_is_better else (val - train)
-    values = f"at the end {_number(train, unit)} on train and {_number(val, unit)} on val"
+    values = f"at the end {number_with_unit(train, unit)} on train and {number_with_unit(val, unit)} on val"
     if size == 0 or abs(distance) <= GAP * size:
         return f"Train and val lie close together: {values}."
     if distance > 0:
@@ -134,5 +136,6 @@ def _finite(values: Sequence[float]) -> np.ndarray:
     return found[np.isfinite(found)]
 
 
-def _number(value: float, unit: str) -> str:
+def number_with_unit(value: float, unit: str) -> str:
+    """A value in a sentence, with three digits."""
     return f"{value:.3g} {unit}".strip()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mtl_core.figures.explained_curves import Explanation
+from mtl_core.figures.explained_curves import Explanation, number_with_unit
 
 SEEDS = "several_seeds"  # the lesson on what one seed says, and what several say
 
@@ -24,9 +24,11 @@ def explain_race(title: str, values: Mapping[str, float], higher_is_better: bool
     ranked = sorted(known, key=lambda method: known[method], reverse=higher_is_better)
     best, worst = ranked[0], ranked[-1]
     if known[best] == known[worst]:
-        first = f"{title} ends at {_number(known[best], unit)} under every method."
+        first = f"{title} ends at {number_with_unit(known[best], unit)} under every method."
     else:
-        first = f"{title} ends best under {best}, {_number(known[best], unit)}, and worst under {worst}, {_number(known[worst], unit)}."
+        first = (
+            f"{title} ends best under {best}, {number_with_unit(known[best], unit)}, and worst under {worst}, {number_with_unit(known[worst], unit)}."
+        )
     return Explanation((first, "Each method was trained with one seed, and another seed may order them otherwise: this is no verdict."), SEEDS)
 
 
@@ -65,7 +67,3 @@ def explain_front(on_front: Sequence[str], points: int, first: str, second: str)
     if len(on_front) == 1:
         return Explanation((one, f"So {on_front[0]} is the best choice whatever {first} and {second} are worth to you."), "weights_by_hand")
     return Explanation((one, f"Along the front {first} can only gain where {second} or another task loses."), "weights_by_hand")
-
-
-def _number(value: float, unit: str) -> str:
-    return f"{value:.3g} {unit}".strip()

@@ -112,11 +112,9 @@ class RunReading:
         """The runs that a query asks for, in its order, from ``offset`` on."""
         self.active()  # runs whose process is gone are found by their state, too
         with self.database.read() as connection:
-            numbers = run_listing.numbers_of(connection, query, offset, limit)
-        found = {run.id: run for run in self._select(_runs.c.number.in_(numbers))}
-        with self.database.read() as connection:
-            ids = {row.number: row.id for row in connection.execute(select(_runs.c.number, _runs.c.id).where(_runs.c.number.in_(numbers)))}
-        return [found[ids[number]] for number in numbers if ids.get(number) in found]
+            ids = run_listing.ids_of(connection, query, offset, limit)
+        found = {run.id: run for run in self.several(ids)}
+        return [found[run_id] for run_id in ids if run_id in found]
 
     def count(self, query: RunQuery | None = None) -> int:
         """How many runs match; without a query, how many there are, archived ones and ones that cannot be read too."""

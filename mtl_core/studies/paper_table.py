@@ -113,7 +113,7 @@ def number(spread: Spread | None, latex: bool = False) -> str:
     half = (spread.high - spread.low) / 2
     digits = 4 if not half > 0 else min(max(1 - math.floor(math.log10(half)), 0), 6)
     text = f"{spread.mean:.{digits}f}"
-    if spread.n > 1 and half == 0:  # a metric that counts few images moves in steps, so equal values are no proof of a spread of 0
+    if spread.n > 1 and not math.isfinite(half):
         return f"{text} (n {spread.n}, all equal)"
     if math.isfinite(half):
         text += f" $\\pm$ {half:.{digits}f}" if latex else f" ± {half:.{digits}f}"

@@ -29,7 +29,8 @@ class TaskMetric:
 
 @dataclass(frozen=True)
 class Spread:
-    """A cell's values of one task over its seeds. ``low``, ``high``: Student's 95 % interval of the mean; NaN below two seeds."""
+    """A cell's values of one task over its seeds. ``low``, ``high``: Student's 95 % interval of the mean; NaN
+    below two seeds, and where all values are equal, because a metric that counts few images moves in steps: that is no proof of a spread of 0."""
 
     values: dict[int, float]
     mean: float
@@ -82,7 +83,7 @@ def spreads_of(cell: str, seeds: Sequence[int], metrics: Mapping[str, TaskMetric
         known = {seed: values[cell, seed][task] for seed in seeds if task in values.get((cell, seed), {})}
         if known:
             numbers = list(known.values())
-            low, high = t_interval(numbers) if len(numbers) > 1 else (math.nan, math.nan)
+            low, high = t_interval(numbers) if np.ptp(numbers) > 0 else (math.nan, math.nan)
             found[task] = Spread(known, float(np.mean(numbers)), low, high)
     return found
 

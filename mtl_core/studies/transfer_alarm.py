@@ -100,8 +100,14 @@ def outside(curve: Curve, baselines: Sequence[Curve], higher_is_better: bool) ->
 
 
 def band_of(values: Sequence[float]) -> tuple[float, float]:
-    """Student's prediction interval for one further value: mean -+ t * spread * sqrt(1 + 1/n). ``values``: (n,) finite, n >= 2."""
+    """Student's prediction interval for one further value: mean -+ t * spread * sqrt(1 + 1/n). Equal values give no ends: their spread is not known.
+
+    Args:
+        values: (n,) finite, n >= 2.
+    """
     known = np.asarray(values, float)
+    if np.ptp(known) == 0:
+        return -math.inf, math.inf
     half = t_factor(len(known) - 1, LEVEL) * known.std(ddof=1) * math.sqrt(1 + 1 / len(known))
     return float(known.mean() - half), float(known.mean() + half)
 

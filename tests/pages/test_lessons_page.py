@@ -186,3 +186,23 @@ def test_another_seed_of_the_same_class_trains_another_run(open_page, store):
     app.run()
     button(app, "Train").click().run()
     assert sorted(run.config.seed for run in store.runs()) == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"lesson": NAME, "class": "class-xyz"}, "the class 'class-xyz'; expected a code such as class-1a2b3c4d"),
+        ({"lesson": NAME, "class": "class-1a2b3c4d", "seed": "5a"}, "the seed '5a'; expected a whole number from 0"),
+        ({"lesson": NAME, "seed": "99999999999"}, "the seed '99999999999'; expected a whole number"),
+        ({"class": "class-1a2b3c4d", "board": "1"}, "asks for a board; expected the lesson and the class"),
+        ({"lesson": NAME, "board": "1"}, "asks for a board; expected the lesson and the class"),
+        ({"lesson": NAME, "hide": "text,<b>"}, "leaves out '<b>'; expected parts among text, change, links, question"),
+    ],
+)
+def test_a_damaged_link_is_said_and_trains_nothing(open_page, query, said):
+    app = open_page("learn", **query)
+    assert said in " ".join(error.value for error in app.error).replace("\\", "")
+    assert not [each for each in app.button if each.label == "Train"]
+    assert {key: app.query_params[key] for key in query} == {key: app.query_params[key] for key in app.query_params}
+    app.run()
+    assert app.error  # it stays until the link is corrected

@@ -93,7 +93,7 @@ def test_only_runs_that_share_data_and_a_task_are_baselines(store, in_state):
     in_state("finished", name="other data", data={"name": "digit_scenes"})
     in_state("finished", name="another task", tasks={"ink": {}})
     listing.clear()
-    assert [other["name"] for other in comparable(store.get(run.id), listing(store.home.as_posix()))] == ["alike"]
+    assert [other.name for other in comparable(store.get(run.id), listing(store.home.as_posix()))] == ["alike"]
     actions.archive(store, alike.id)
     listing.clear()
     assert comparable(store.get(run.id), listing(store.home.as_posix())) == []

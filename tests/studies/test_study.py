@@ -21,7 +21,8 @@ from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
 from mtl_core.studies.answer import OVERALL, answer_of
 from mtl_core.studies.estimate import estimate
-from mtl_core.studies.paper_table import _latex, frame_of, to_csv, to_latex
+from mtl_core.studies.paper_table import _latex, frame_of, number, to_csv, to_latex
+from mtl_core.studies.study_values import TaskMetric, spreads_of
 from mtl_core.studies.verdict import Word
 
 ROOT = Path(__file__).parents[2]
@@ -171,6 +172,15 @@ def test_the_answer(store, made, engine):
     assert answer.spreads["joint"]["ink"].values == {seed: pytest.approx(0.849 + 0.002 * seed) for seed in range(3)}
     on_test = answer_of(store, made, "test")
     assert {line.verdict.word for line in on_test.lines} == {Word.SAME}
+
+
+def test_equal_values_have_no_interval_in_any_table():
+    metric = TaskMetric("digit", "accuracy", "Accuracy", "", True)
+    values = {("alone", seed): {"digit": 0.25} for seed in range(3)}
+    spread = spreads_of("alone", range(3), {"digit": metric}, values)["digit"]
+    assert math.isnan(spread.low)
+    assert number(spread) == "0.2500 (n 3, all equal)"
+    assert number(spreads_of("alone", [0], {"digit": metric}, values)["digit"]) == "0.2500 (n 1)"
 
 
 def test_two_seeds_give_a_difference_and_no_verdict(store, base, engine):

@@ -1,5 +1,7 @@
 """The alarm of a task that does worse in a shared network than alone, at the same epoch."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -44,6 +46,13 @@ def test_two_epochs_in_a_row_on_the_worse_side(curve, epoch):
     mirrored = outside({key: -value for key, value in curve.items()}, [{key: -value for key, value in each.items()} for each in ALONE], False)
     assert (mirrored and mirrored[0]) == epoch
     assert outside(curve, ALONE[:2], True) is None  # too few networks for a band
+
+
+def test_networks_that_are_equal_give_no_band():
+    """Three networks that find the same number of images: one image less is no alarm."""
+    alone = [{1: 0.7, 2: 0.8, 3: 0.9}] * 3
+    assert band_of([0.8, 0.8, 0.8]) == (-math.inf, math.inf)
+    assert outside({1: 0.69, 2: 0.79, 3: 0.89}, alone, True) is None
 
 
 def begin(store, run):

@@ -11,7 +11,6 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.data.dataset import SHARE
 from mtl_core.figures.curves import curve_figure
 from mtl_core.figures.explained_curves import Explanation
 from mtl_core.figures.explained_results import explain_race
@@ -19,7 +18,7 @@ from mtl_core.runs.store import RunStore
 from ui.compare.race_entries import Entry, line_sample
 from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import View, colours_of, is_share, one_curve, panel_style, scalars_feed
-from ui.run.explain_popover import explain_popover
+from ui.run.explain_popover import explain_popover, unit_of, values_of
 from ui.shell import words
 from ui.shell.element_keys import element_key
 
@@ -84,11 +83,9 @@ def _task_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Ca
 def _explained(begun: list[Entry], feeds: dict[str, Any], name: str, metric: str, about: dict[str, Any]) -> Explanation:
     ends = {}
     for entry in begun:
-        frame = feeds[entry.run.id]["frame"]
-        values = frame[frame["key"] == f"val/{name}/{metric}"].sort_values("step")["value"]
-        ends[entry.method] = float(values.iloc[-1]) if len(values) else math.nan
-    unit = "" if about.get("unit", "") == SHARE else about.get("unit", "")
-    return explain_race(f"{about.get('title') or metric} of {name} on val", ends, bool(about.get("higher_is_better")), unit)
+        values = values_of(feeds[entry.run.id]["frame"], f"val/{name}/{metric}")
+        ends[entry.method] = values[-1] if values else math.nan
+    return explain_race(f"{about.get('title') or metric} of {name} on val", ends, bool(about.get("higher_is_better")), unit_of(about))
 
 
 def _titled(metric: dict[str, Any], name: str) -> str:

@@ -27,9 +27,9 @@ def races() -> dict[str, str]:
     """Id -> title of every race in the store, the newest first."""
     found: dict[str, str] = {}
     for run in listing(run_store().home.as_posix()):
-        race_id = race_in(run["tags"])
+        race_id = race_in(run.tags)
         if race_id:
-            found.setdefault(race_id, f"{run['common']}  ·  {words.moment(run['created_at'])}  ·  {race_id}")
+            found.setdefault(race_id, f"{run.common}  ·  {words.moment(run.created_at)}  ·  {race_id}")
     return found
 
 

@@ -49,12 +49,12 @@ class Beside:
 def choose_beside(store: RunStore, run: Any, split: str) -> Beside | None:
     """Draw the choice of a second run among those that were evaluated on this split. Nothing is drawn where no other run fits."""
     others = comparable(run, listing(store.home.as_posix()))
-    found = {other["id"]: shown for other in others if (shown := _shown(store, other["id"], split)) is not None}
+    found = {other.id: shown for other in others if (shown := _shown(store, other.id, split)) is not None}
     if not found:
         if others:
             st.caption(f"Another run stands beside this one here once it has been evaluated on {split}, too.")
         return None
-    names = {NONE: "no other run"} | {other["id"]: f"{other['name']} · {other['id'][-4:]}" for other in others if other["id"] in found}
+    names = {NONE: "no other run"} | {other.id: f"{other.name} · {other.id[-4:]}" for other in others if other.id in found}
     key = f"evaluation.beside.{run.id}"
     asked = st.query_params.get(ADDRESS, NONE)
     held = hold_first(key, asked if asked in names else NONE, list(names))
@@ -67,7 +67,7 @@ def choose_beside(store: RunStore, run: Any, split: str) -> Beside | None:
     st.query_params[ADDRESS] = chosen
     other = store.get(chosen)
     same = same_data_set(run.config.data.model_dump(mode="json"), other.config.data.model_dump(mode="json"))
-    return Beside(other, next(each["name"] for each in others if each["id"] == chosen), found[chosen], same)
+    return Beside(other, next(each.name for each in others if each.id == chosen), found[chosen], same)
 
 
 def _shown(store: RunStore, run_id: str, split: str) -> Evaluation | None:

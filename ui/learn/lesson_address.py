@@ -51,17 +51,38 @@ class LessonAddress:
 
 
 def read_address(query: Mapping[str, str]) -> LessonAddress:
-    """The address in these parameters. What cannot be read counts as not given, except a lesson that does not exist: it stays for a message."""
-    class_id, seed = query.get("class", ""), query.get("seed", "")
-    number = int(seed) if seed.isascii() and seed.isdigit() and len(seed) <= 10 else None
+    """The address in these parameters. ``address_problems`` says what cannot be read of them; here it counts as not given.
+
+    A lesson that does not exist stays, for a message.
+    """
+    class_id, number = query.get("class", ""), _number(query.get("seed", ""))
     return LessonAddress(
         lesson=query.get("lesson", ""),
         class_id=class_id if CLASS.fullmatch(class_id) else "",
-        seed=number if number is not None and number <= LARGEST_SEED else None,
+        seed=number,
         hidden=frozenset(query.get("hide", "").split(",")) & frozenset(HIDEABLE),
         large=query.get("large") == "1",
         board=query.get("board") == "1" and bool(CLASS.fullmatch(class_id)),
     )
+
+
+def address_problems(query: Mapping[str, str]) -> list[str]:
+    """What is wrong with these parameters, in sentences. A learner with a mistyped link would train outside the class, or with another seed."""
+    class_id, seed, found = query.get("class", ""), query.get("seed", ""), []
+    if class_id and not CLASS.fullmatch(class_id):
+        found.append(f"The link names the class '{class_id[:40]}'; expected a code such as class-1a2b3c4d.")
+    if seed and _number(seed) is None:
+        found.append(f"The link has the seed '{seed[:20]}'; expected a whole number from 0 to {LARGEST_SEED}.")
+    if query.get("board") == "1" and not (class_id and query.get("lesson")):
+        found.append("The link asks for a board; expected the lesson and the class that the board shows, too.")
+    if strange := sorted(set(filter(None, query.get("hide", "").split(","))) - set(HIDEABLE)):
+        found.append(f"The link leaves out '{strange[0][:40]}'; expected parts among {', '.join(HIDEABLE)}.")
+    return found
+
+
+def _number(seed: str) -> int | None:
+    number = int(seed) if seed.isascii() and seed.isdigit() and len(seed) <= 10 else None
+    return number if number is not None and number <= LARGEST_SEED else None
 
 
 def following(lesson: str) -> str:

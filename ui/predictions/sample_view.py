@@ -133,11 +133,11 @@ def second_run(run: Any) -> None:
 
 def _others(run: Any) -> dict[str, str]:
     """The other runs with their names, which begin with a word: these boxes have no label above them. The first is no run."""
-    others = {each["id"]: each for each in listing(run_store().home.as_posix()) if each["id"] != run.id and not each["archived"]}
+    others = {each.id: each for each in listing(run_store().home.as_posix()) if each.id != run.id and not each.archived}
     chosen = st.query_params.get("beside", "")
     others = {each: others[each] for place, each in enumerate(others) if place < OFFERED or each == chosen}
     return {"": "beside no other run"} | {
-        each: f"beside {about['name']}  ·  {moment(about['created_at'])}  ·  {each[-4:]}" for each, about in others.items()
+        each: f"beside {about.name}  ·  {moment(about.created_at)}  ·  {each[-4:]}" for each, about in others.items()
     }
 
 

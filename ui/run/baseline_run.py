@@ -6,10 +6,11 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
 from ui.drawing.run_charts import scalars_feed
 from ui.shell import words
-from ui.shell.state import ListedRun, hold_first, listing
+from ui.shell.state import hold_first, listing
 
 NONE = ""
 OFFERED = 30
@@ -23,15 +24,15 @@ def choose_baseline(store: RunStore, run: Any) -> tuple[str, str]:
     offered = comparable(run, listing(store.home.as_posix()))
     if not offered:
         return NONE, ""
-    names = {NONE: "none", **{other["id"]: f"{other['name']} · {other['id'][-4:]}" for other in offered}}
-    first = next((other["id"] for other in offered if other["pinned"]), NONE)
+    names = {NONE: "none", **{other.id: f"{other.name} · {other.id[-4:]}" for other in offered}}
+    first = next((other.id for other in offered if other.pinned), NONE)
     key = f"baseline.{run.id}"
     value = hold_first(key, first, list(names))
     about = "The values of this run on val are drawn in grey behind the curves. A pinned run is chosen at first."
     chosen = st.selectbox("Baseline", list(names), list(names).index(value), key=key, format_func=words.text_of(names), help=about)
     if not chosen:
         return NONE, ""
-    name = next(other["name"] for other in offered if other["id"] == chosen)
+    name = next(other.name for other in offered if other.id == chosen)
     return chosen, f" · grey: {words.plain(words.shortened(name, 40))}"
 
 
@@ -40,15 +41,15 @@ def with_baseline(store: RunStore, feed: dict[str, Any], chosen: str) -> dict[st
     return {**feed, "baseline": scalars_feed(store, chosen)["frame"]} if chosen else feed
 
 
-def comparable(run: Any, known: list[ListedRun]) -> list[ListedRun]:
+def comparable(run: Any, known: list[ListedFacts]) -> list[ListedFacts]:
     """Of the runs of ``listing``, those on the same data that share a task with the run and have trained; pinned ones first, then the newest."""
     found = [
         other
         for other in known
-        if other["id"] != run.id
-        and other["step"]
-        and not other["archived"]
-        and other["data"] == run.config.data.own_name
-        and set(other["tasks"]) & set(run.config.tasks)
+        if other.id != run.id
+        and other.step
+        and not other.archived
+        and other.data == run.config.data.own_name
+        and set(other.tasks) & set(run.config.tasks)
     ]
-    return sorted(found, key=lambda other: not other["pinned"])[:OFFERED]
+    return sorted(found, key=lambda other: not other.pinned)[:OFFERED]

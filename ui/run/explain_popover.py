@@ -36,36 +36,41 @@ def explain_task(frame: pd.DataFrame, name: str, info: dict[str, Any]) -> list[C
     """What explains the main metric and the loss of a task."""
     main = info["main_metric"]
     metric = info["metrics"][main]
-    unit = "" if metric.get("unit", "") == SHARE else metric.get("unit", "")
     return [
         lambda: explain_metric(
             f"{metric['title']} of {name}",
-            _values(frame, f"train/{name}/{main}"),
-            _values(frame, f"val/{name}/{main}"),
+            values_of(frame, f"train/{name}/{main}"),
+            values_of(frame, f"val/{name}/{main}"),
             metric["higher_is_better"],
-            unit,
+            unit_of(metric),
         ),
-        lambda: explain_metric(f"Loss of {name}", _values(frame, f"train/{name}/loss"), _values(frame, f"val/{name}/loss"), False),
+        lambda: explain_metric(f"Loss of {name}", values_of(frame, f"train/{name}/loss"), values_of(frame, f"val/{name}/loss"), False),
     ]
 
 
 def explain_weights_of(frame: pd.DataFrame, tasks: list[str]) -> Callable[[], Explanation]:
     """What explains the loss weights of these tasks."""
-    return lambda: explain_loss_weights({task: _values(frame, f"loss_weight/{task}") for task in tasks})
+    return lambda: explain_loss_weights({task: values_of(frame, f"loss_weight/{task}") for task in tasks})
 
 
 def explain_shares_of(frame: pd.DataFrame, tasks: list[str]) -> Callable[[], Explanation]:
     """What explains these tasks' shares of the gradient."""
-    return lambda: explain_shares({task: _values(frame, f"gradient_share/{task}") for task in tasks})
+    return lambda: explain_shares({task: values_of(frame, f"gradient_share/{task}") for task in tasks})
 
 
 def explain_cosines_of(frame: pd.DataFrame, tasks: list[str]) -> Callable[[], Explanation]:
     """What explains the cosines between these tasks' gradients."""
     pairs = [(one, other) for place, one in enumerate(tasks) for other in tasks[place + 1 :]]
-    return lambda: explain_cosines({pair: _values(frame, f"conflict/{pair[0]}/{pair[1]}") for pair in pairs})
+    return lambda: explain_cosines({pair: values_of(frame, f"conflict/{pair[0]}/{pair[1]}") for pair in pairs})
 
 
-def _values(frame: pd.DataFrame, key: str) -> list[float]:
+def unit_of(metric: dict[str, Any]) -> str:
+    """The unit that follows a metric's value in a sentence; empty for a share."""
+    unit = metric.get("unit", "")
+    return "" if unit == SHARE else unit
+
+
+def values_of(frame: pd.DataFrame, key: str) -> list[float]:
     """Recorded values by step; a repeated step replaces its earlier row."""
     rows = frame[frame["key"] == key].drop_duplicates("step", keep="last").sort_values("step")
     return rows["value"].astype(float).tolist()

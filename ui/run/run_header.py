@@ -8,13 +8,14 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
 from ui.run.alerts_panel import alerts_popover
 from ui.run.run_actions import action_bar, refusal
 from ui.shell import words
 from ui.shell.gauge_bar import gauge_history
 from ui.shell.run_picker import run_picker
-from ui.shell.state import ListedRun, listing_with
+from ui.shell.state import listing_with
 
 SHOWN_CHILDREN = 5
 
@@ -52,14 +53,14 @@ def header(store: RunStore, run: Any) -> None:
     refusal(run)
 
 
-def _lineage(run: Any, known: Sequence[ListedRun]) -> None:
+def _lineage(run: Any, known: Sequence[ListedFacts]) -> None:
     """Draw links to the run's parent and to its forks."""
-    children = [other for other in known if other["parent"] == run.id]
+    children = [other for other in known if other.parent == run.id]
     if not run.parent and not children:
         return
     with st.container(key="lineage", horizontal=True, vertical_alignment="center", gap="xsmall"):
         if run.parent:
-            parent = next((other for other in known if other["id"] == run.parent), None)
+            parent = next((other for other in known if other.id == run.parent), None)
             st.markdown(":gray[:material/fork_right: forked from]", width="content")
             if parent:
                 _link(parent)
@@ -74,8 +75,8 @@ def _lineage(run: Any, known: Sequence[ListedRun]) -> None:
                 st.markdown(f":gray[and {len(children) - SHOWN_CHILDREN} more]", width="content")
 
 
-def _link(other: ListedRun) -> None:
-    st.page_link("pages/run.py", label=words.plain(words.shortened(other["name"], 60)), query_params={"run": other["id"]})
+def _link(other: ListedFacts) -> None:
+    st.page_link("pages/run.py", label=words.plain(words.shortened(other.name, 60)), query_params={"run": other.id})
 
 
 def _progress(run: Any) -> None:

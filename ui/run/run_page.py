@@ -206,9 +206,8 @@ def _test_results(run, summary: dict[str, Any]) -> None:
 
 def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_labels: bool) -> None:
     metric = info["metrics"][info["main_metric"]]
-    title = (
-        f"{words.better(metric['higher_is_better'])} {words.plain(task)}: {words.plain(metric['title'])}".strip()
-    )  # the end of a long title is cut off
+    better = words.better(metric["higher_is_better"])
+    title = f"{better} {words.plain(task)}: {words.plain(metric['title'])}".strip()  # the end of a long title is cut off
     if not has_labels:
         st.metric(title, "no labels", help="No test image is labelled for this task.")
         return

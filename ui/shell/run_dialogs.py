@@ -74,7 +74,7 @@ def _describe(run_ids: list[str]) -> None:
 
 def known_tags() -> list[str]:
     """All tags in use, sorted."""
-    return sorted({tag for run in listing(run_store().home.as_posix()) for tag in run["tags"]})
+    return sorted({tag for run in listing(run_store().home.as_posix()) for tag in run.tags})
 
 
 def _save(run_id: str) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.runs.run_reading import RUN_ID, unread_words
+from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore
 from ui.shell import words
-from ui.shell.state import ListedRun, hold, run_store
+from ui.shell.state import hold, run_store
 
 OFFERED = 100  # runs in the box; Compare lists all of them
 
@@ -58,14 +59,14 @@ def _newest(store: RunStore, unread: Sequence[str]) -> str | None:
     return read[0].id if read else None
 
 
-def run_picker(known: Sequence[ListedRun], current: str, width: Any = "stretch") -> bool:
+def run_picker(known: Sequence[ListedFacts], current: str, width: Any = "stretch") -> bool:
     """Draw a box to open another run, pinned ones first, then the newest. False, without a box, where there is no other run."""
-    shown = sorted((run for run in known if not run["archived"] or run["id"] == current), key=lambda run: not run["pinned"])
-    offered = [run for place, run in enumerate(shown) if place < OFFERED or run["id"] == current]
+    shown = sorted((run for run in known if not run.archived or run.id == current), key=lambda run: not run.pinned)
+    offered = [run for place, run in enumerate(shown) if place < OFFERED or run.id == current]
     if len(offered) < 2:
         return False
     # Streamlit stores a choice by its text, so the text has only facts that do not change by themselves; a renamed run gets another box.
-    names = {run["id"]: f"{run['name']}  ·  {words.moment(run['created_at'])}  ·  {run['id'][-4:]}" for run in offered}
+    names = {run.id: f"{run.name}  ·  {words.moment(run.created_at)}  ·  {run.id[-4:]}" for run in offered}
     key = f"picked_run.{names.get(current, '')}"
     hold(key, current)
     kept: dict[str, Any] = {"label_visibility": "collapsed", "width": width}

@@ -9,13 +9,14 @@ import copy
 import logging
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 import streamlit as st
 
 from mtl_core.config_sections import BackboneConfig
 from mtl_core.presets import Preset, load_presets
 from mtl_core.runs import jobs
+from mtl_core.runs.sql.run_listing import ListedFacts
 from mtl_core.runs.store import RunStore, open_store
 from mtl_core.settings import home as home_folder
 from mtl_core.settings import problems, remarks
@@ -27,23 +28,6 @@ _log = logging.getLogger(__name__)
 MISSING = object()
 EXPORT = "export"  # a dialog that the page of a run draws into itself, outside its live part
 MOST_TRIES = 5  # attempts to open a page
-
-
-class ListedRun(TypedDict):
-    """What lists and links need to know about a run. The times are seconds since 1970."""
-
-    id: str
-    name: str
-    subtitle: str
-    created_at: float
-    pinned: bool
-    archived: bool
-    parent: str | None
-    tags: list[str]
-    step: int  # completed steps
-    common: str  # what the runs of its race have in common; empty outside a race
-    data: str
-    tasks: list[str]
 
 
 @st.cache_resource(show_spinner=False)
@@ -76,22 +60,18 @@ def _open(home: str) -> RunStore:
 
 
 @st.cache_resource(ttl=5, max_entries=4, show_spinner=False)  # all viewers share it, because a copy of ten thousand runs costs too much
-def listing(home: str) -> list[ListedRun]:
-    """The facts about every run that lists and links need, newest first, as plain values; up to five seconds old. Nobody changes them."""
-    return [_as_listed(facts) for facts in run_store().facts()]
+def listing(home: str) -> list[ListedFacts]:
+    """The facts about every run that lists and links need, newest first; up to five seconds old."""
+    return run_store().facts()
 
 
-def listing_with(run: Any) -> list[ListedRun]:
+def listing_with(run: Any) -> list[ListedFacts]:
     """``listing`` with this run, even if another process has only just made it."""
     known = listing(run_store().home.as_posix())
-    if not any(other["id"] == run.id for other in known):
+    if not any(other.id == run.id for other in known):
         listing.clear()
         known = listing(run_store().home.as_posix())
     return known
-
-
-def _as_listed(facts: Any) -> ListedRun:
-    return {**vars(facts), "tags": list(facts.tags), "tasks": list(facts.tasks)}  # type: ignore[typeddict-item]  # the fields have the same names
 
 
 @st.cache_data(show_spinner=False)

@@ -85,7 +85,7 @@ def hold_index(key: str, choices: list[str]) -> int:
 def _base() -> RunConfig | None:
     """The config to start from; None if it cannot be used, with the reason on screen."""
     known = {OWN: "Settings of the Train page", **{f"preset:{name}": f"Preset: {preset.title}" for name, preset in presets().items()}}
-    known |= {f"run:{run['id']}": f"Run: {run['name']}  ·  {run['id']}" for run in listing(run_store().home.as_posix())[:NEWEST]}
+    known |= {f"run:{run.id}": f"Run: {run.name}  ·  {run.id}" for run in listing(run_store().home.as_posix())[:NEWEST]}
     chosen = st.selectbox(
         "Settings to start from",
         list(known),

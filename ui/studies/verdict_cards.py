@@ -76,8 +76,8 @@ def _card(answer: Answer, line: Line) -> None:
     if advice:
         may = said.more_seeds or difference.is_spread_unknown
         st.caption(words.plain(f"{advice[:1].upper()}{advice[1:]} may decide (estimate)." if may else f"{advice[:1].upper()}{advice[1:]}."))
-    interval = interval_of(line)
-    st.markdown(f"**{signed(difference.mean, line)}** :gray[{words.plain('interval not known' if interval == 'not known' else f'from {interval}')}]")
+    interval = f"from {interval_of(line)}" if math.isfinite(difference.low) else "interval not known"
+    st.markdown(f"**{signed(difference.mean, line)}** :gray[{words.plain(interval)}]")
     if not difference.is_spread_unknown:
         st.html(_bar(difference.p_worse, difference.p_equal, difference.p_better))
     p = f"p {said.p_corrected:.2g} ({'sign test, ' if difference.is_spread_unknown else ''}Holm)"

@@ -223,7 +223,7 @@ def _prepare(database: Database, shown: Path | None = None) -> None:
             _refuse_in_use(connection, path)
             migrate(connection, int(found or 0), _reporter(path, f"is converted from version {found} to version {schema.SCHEMA_VERSION}"))
         elif found == str(schema.SCHEMA_VERSION):
-            refresh_facts(connection, _reporter(path, "gets its list of runs anew"))
+            refresh_facts(connection, _reporter(path, "has its list of runs rebuilt"))
     if is_older:
         database.give_back_space()
         return

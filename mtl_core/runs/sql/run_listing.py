@@ -56,10 +56,10 @@ class ListedFacts:
     tasks: tuple[str, ...]
 
 
-def numbers_of(connection: Connection, query: RunQuery, offset: int = 0, limit: int | None = None) -> list[int]:
-    """Numbers of the runs that match, in the order that the query asks for, from ``offset`` on."""
+def ids_of(connection: Connection, query: RunQuery, offset: int = 0, limit: int | None = None) -> list[str]:
+    """Ids of the runs that match, in the order that the query asks for, from ``offset`` on."""
     value = _sorted_by(query.sort)
-    wanted = select(_runs.c.number).select_from(_source(query.sort)).where(*_conditions(query))
+    wanted = select(_runs.c.id).select_from(_source(query.sort)).where(*_conditions(query))
     direction = value.desc() if query.descending else value.asc()
     ordered = wanted.order_by(_runs.c.pinned.desc(), case((value.is_(None), 1), else_=0), direction, _runs.c.number.desc())
     return list(connection.execute(ordered.offset(offset).limit(limit)).scalars())
