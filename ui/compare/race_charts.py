@@ -15,6 +15,7 @@ from mtl_core.figures.curves import curve_figure
 from mtl_core.figures.explained_curves import Explanation
 from mtl_core.figures.explained_results import explain_race
 from mtl_core.runs.store import RunStore
+from mtl_core.scalar_words import metric_words
 from ui.compare.race_entries import Entry, line_sample
 from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import View, colours_of, is_share, one_curve, panel_style, scalars_feed
@@ -85,7 +86,8 @@ def _explained(begun: list[Entry], feeds: dict[str, Any], name: str, metric: str
     for entry in begun:
         values = values_of(feeds[entry.run.id]["frame"], f"val/{name}/{metric}")
         ends[entry.method] = values[-1] if values else math.nan
-    return explain_race(f"{about.get('title') or metric} of {name} on val", ends, bool(about.get("higher_is_better")), unit_of(about))
+    title = metric_words(metric, {metric: about})
+    return explain_race(f"{title} of {name} on val", ends, bool(about.get("higher_is_better")), unit_of(about))
 
 
 def _titled(metric: dict[str, Any], name: str) -> str:

@@ -11,6 +11,7 @@ import streamlit as st
 from mtl_core.data.dataset import SHARE
 from mtl_core.figures.explained_curves import Explanation, explain_cosines, explain_loss_weights, explain_metric, explain_shares
 from mtl_core.lessons import LESSONS
+from mtl_core.scalar_words import metric_words
 from ui.shell import words
 
 
@@ -38,7 +39,7 @@ def explain_task(frame: pd.DataFrame, name: str, info: dict[str, Any]) -> list[C
     metric = info["metrics"][main]
     return [
         lambda: explain_metric(
-            f"{metric['title']} of {name}",
+            f"{metric_words(main, info['metrics'])} of {name}",
             values_of(frame, f"train/{name}/{main}"),
             values_of(frame, f"val/{name}/{main}"),
             metric["higher_is_better"],
