@@ -12,7 +12,8 @@ Each message names the thing, what was expected, what was found and what to do. 
     │   ├── RunTakenError  another process or thread has claimed the run
     │   └── NotPossibleError  the run's state does not permit the request
     └── TrainingError      a run that had started failed                       (exit code 1)
-        └── NonFiniteLossError
+        ├── NonFiniteLossError
+        └── LostRankError  one of a run's processes ended; the run is interrupted and can be resumed
 """
 
 from __future__ import annotations
@@ -91,6 +92,10 @@ class NotPossibleError(StoreError):
 
 class TrainingError(MTLError):
     """A run failed after it had started."""
+
+
+class LostRankError(TrainingError):
+    """One of the processes that train a run together ended or does not answer. The run is interrupted and can be resumed."""
 
 
 class NonFiniteLossError(TrainingError):

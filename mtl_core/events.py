@@ -172,6 +172,9 @@ class Control:
         self.asked_at = time.monotonic()
         return self.stop_requested or self.pause_requested
 
+    def agree(self) -> None:
+        """Called before each step and after each wait. Where several processes train the run, all take over the same requests here."""
+
     def stop(self, reason: str = "asked to stop") -> None:
         """Ask the trainer to save its state and end at the next step."""
         with self._changed:

@@ -18,6 +18,8 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from mtl_core.ranks import ALONE, Ranks
+
 # Functions and methods with an argument ``generator``.
 _DRAWING = frozenset(
     getattr(owner, name)
@@ -65,9 +67,11 @@ class Generators:
 
     Args:
         seed: 0 or more. device: ``cpu``, ``cuda`` or ``mps``.
+        ranks: the processes that draw the same numbers. Dropout draws for the images of all of them, and uses those of its own.
     """
 
-    def __init__(self, seed: int, device: str = "cpu"):
+    def __init__(self, seed: int, device: str = "cpu", ranks: Ranks = ALONE):
+        self.ranks = ranks
         self._own = {kind: torch.Generator(kind) for kind in dict.fromkeys(("cpu", torch.device(device).type))}
         self.seed(seed)
 
@@ -207,8 +211,11 @@ def _dropped(generators: Generators, input: Tensor, p: float, training: bool, in
         return input
     if p == 1:
         return input.mul_(0) if inplace else input * 0
-    kept = torch.empty(shape, dtype=input.dtype, device=input.device)
+    ranks = generators.ranks
+    kept = torch.empty((ranks.size * shape[0], *shape[1:]) if ranks.size > 1 else shape, dtype=input.dtype, device=input.device)
     kept.bernoulli_(1 - p, generator=generators.of(input.device)).div_(1 - p)
+    if ranks.size > 1:
+        kept = kept[ranks.own(len(kept))]
     return input.mul_(kept) if inplace else input * kept
 
 

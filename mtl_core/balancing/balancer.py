@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from mtl_core.balancing.paper import Paper
 from mtl_core.balancing.task_gradients import AtFeatures, AtParameters, TaskGradients
 from mtl_core.randomness import Generators
+from mtl_core.ranks import ALONE, Ranks
 from mtl_core.sharing.model import MultiTaskModel
 
 NOT_A_NUMBER = float("nan")
@@ -74,6 +75,7 @@ class Balancer(nn.Module, ABC):
         draws: it draws random numbers, within ``with drawing(self.generators)``, so that they come from the run's own generators. A method of
             another package need not define it: its whole step draws from them, unless it says ``draws = False``.
         generators: the run's generators; None outside of a run.
+        ranks: the processes that train the run together. ``backward`` adds the gradients up over them.
         memory: state beside buffers and parameters: tensors, numbers, lists and dicts of them.
     """
 
@@ -97,6 +99,7 @@ class Balancer(nn.Module, ABC):
     draws: ClassVar[bool] = False
     only_with: ClassVar[Mapping[str, Mapping[str, Sequence[Any]]]] = {}
     Options: ClassVar[type[BalancerOptions]] = BalancerOptions
+    ranks: Ranks = ALONE
     loss_weights: Tensor
     options: BalancerOptions
 
@@ -211,6 +214,7 @@ class LossWeighting(Balancer):
     def backward(self, losses: Sequence[Tensor], present: Tensor, model: MultiTaskModel) -> tuple[Tensor, Tensor]:
         if self.is_plain():
             losses[0].backward()
+            self.ranks.sum_gradients(model.parameters())
             return losses[0].detach(), present.to(losses[0])
         values = torch.stack([loss.detach() for loss in losses]).requires_grad_()
         counted = _that_count(values, present)
@@ -222,6 +226,7 @@ class LossWeighting(Balancer):
         # Not through a stack of all losses, which would send zeros into the heads of the tasks left out.
         rows = [row for row in self.rows if self.takes_part(row)]
         torch.autograd.backward([losses[row] for row in rows], [coefficients[row].to(losses[row].dtype) for row in rows])
+        self.ranks.sum_gradients(model.parameters())
         return combined.detach(), coefficients
 
 
@@ -261,7 +266,7 @@ class GradientAggregator(Balancer):
                 self.memory[name] *= factors[:, None].to(self.memory[name])
 
     def backward(self, losses: Sequence[Tensor], present: Tensor, model: MultiTaskModel) -> tuple[Tensor, Tensor]:
-        shared = AtFeatures(model) if self.at_features else AtParameters(model)
+        shared = AtFeatures(model, self.ranks) if self.at_features else AtParameters(model, self.ranks)
         values = torch.stack([loss.detach() for loss in losses])
         if self.is_plain():
             losses[0].backward()

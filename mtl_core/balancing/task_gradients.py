@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mtl_core.ranks import ALONE, Ranks
 from mtl_core.sharing.model import MultiTaskModel, trained
 
 
@@ -35,14 +36,15 @@ class TaskGradients:
 class AtParameters:
     """Gradients on all trained shared parameters, as in the papers: one backward pass through the whole network per task."""
 
-    def __init__(self, model: MultiTaskModel):
-        self.model, self.places = model, trained(model.shared_parameters())
+    def __init__(self, model: MultiTaskModel, ranks: Ranks = ALONE):
+        self.model, self.places, self.ranks = model, trained(model.shared_parameters()), ranks
         self.reached: list[bool] = []
 
     def task_gradients(self, losses: Sequence[Tensor], rows: Tensor) -> TaskGradients:
-        """Compute the tasks' gradients and fill ``.grad`` of their own parameters. Frees the graph."""
-        tasks, self.reached = _task_gradients(self.model, self.places, losses, rows)
-        return tasks
+        """Compute the tasks' gradients and fill ``.grad`` of their own parameters. Frees the graph. Both are added up over the ranks."""
+        jacobian, own, reached = _task_gradients(self.model, self.places, losses, rows, self.ranks)
+        self.reached = self.ranks.any_over(reached)
+        return _described(self.ranks.sum_over(jacobian), losses, rows, own)
 
     def apply(self, gradient: Tensor) -> None:
         """Write the flat update (P,) into ``.grad`` of the shared parameters. Parameters that none of these tasks uses get None, as after a plain
@@ -52,14 +54,18 @@ class AtParameters:
                 parameter.grad = part.to(memory_format=_memory_format(parameter))
 
     def finish(self) -> None:
-        """Do nothing: a plain backward pass has filled ``.grad`` already."""
+        """Add a plain backward pass up over the ranks; it has filled ``.grad`` already."""
+        self.ranks.sum_gradients(self.model.parameters())
 
 
 class AtFeatures:
-    """Gradients at the features that the heads read: a backward pass through each head, and one through the shared network for the update."""
+    """Gradients at the features that the heads read: a backward pass through each head, and one through the shared network for the update.
 
-    def __init__(self, model: MultiTaskModel):
-        self.model = model
+    The features of a batch that several ranks divide are gathered, so that a method sees those of the whole batch.
+    """
+
+    def __init__(self, model: MultiTaskModel, ranks: Ranks = ALONE):
+        self.model, self.ranks = model, ranks
         features, copies = model.take_features()  # "take" removes them from the model, so that it does not hold the step's activations
         pairs = [(feature, copy) for feature, copy in zip(features, copies, strict=True) if copy.requires_grad]
         self.features, self.places = [feature for feature, _ in pairs], [copy for _, copy in pairs]
@@ -67,17 +73,34 @@ class AtFeatures:
 
     def task_gradients(self, losses: Sequence[Tensor], rows: Tensor) -> TaskGradients:
         """As ``AtParameters``; P counts the numbers of all features of the batch."""
-        tasks, self.reached = _task_gradients(self.model, self.places, losses, rows)
-        return tasks
+        jacobian, own, reached = _task_gradients(self.model, self.places, losses, rows, self.ranks)
+        self.reached = self.ranks.any_over(reached)
+        return _described(self._of_the_batch(jacobian), losses, rows, own)
 
     def apply(self, gradient: Tensor) -> None:
         """Propagate the flat update (P,) through the shared network into ``.grad`` of its parameters. Features that no head read are left out."""
-        parts = zip(self.features, _split(gradient, self.places), self.reached, strict=True)
+        parts = zip(self.features, self._own_parts(gradient), self.reached, strict=True)
         self._into_shared([part.to(feature.dtype) if is_reached else None for feature, part, is_reached in parts])
+        self.ranks.sum_gradients(self.model.shared_parameters())
 
     def finish(self) -> None:
         """Continue a plain backward pass, which ended at the features, through the shared network."""
         self._into_shared([place.grad for place in self.places])
+        self.ranks.sum_gradients(self.model.parameters())
+
+    def _of_the_batch(self, jacobian: Tensor) -> Tensor:
+        """The Jacobian at this rank's features -> at those of the whole batch, in the order that one process has them in."""
+        if self.ranks.size == 1:
+            return jacobian
+        parts = jacobian.split([place.numel() for place in self.places], dim=1)
+        by_image = [part.reshape(len(jacobian), len(place), -1).transpose(0, 1) for part, place in zip(parts, self.places, strict=True)]
+        return torch.cat([self.ranks.gather(part).transpose(0, 1).reshape(len(jacobian), -1) for part in by_image], dim=1)
+
+    def _own_parts(self, gradient: Tensor) -> list[Tensor]:
+        """The flat update (P,) at the features of the batch -> this rank's part at each feature."""
+        parts = gradient.split([self.ranks.size * place.numel() for place in self.places])
+        whole = [part.view(-1, *place.shape[1:]) for part, place in zip(parts, self.places, strict=True)]
+        return [part[self.ranks.own(len(part))] for part in whole]
 
     def _into_shared(self, gradients: Sequence[Tensor | None]) -> None:
         pairs = [(feature, gradient) for feature, gradient in zip(self.features, gradients, strict=True) if gradient is not None]
@@ -109,23 +132,29 @@ def _gradients(
     return list(torch.autograd.grad(outputs, inputs, at_outputs, retain_graph=keep, allow_unused=True))
 
 
-def _task_gradients(model: MultiTaskModel, places: Sequence[Tensor], losses: Sequence[Tensor], rows: Tensor) -> tuple[TaskGradients, list[bool]]:
-    """The tasks' gradients, and for each of ``places`` whether any of these tasks uses it."""
+def _task_gradients(
+    model: MultiTaskModel, places: Sequence[Tensor], losses: Sequence[Tensor], rows: Tensor, ranks: Ranks
+) -> tuple[Tensor, list[list[Tensor | None]], list[bool]]:
+    """This rank's part of the tasks' gradients (T', P); all of those on their own parameters; for each of ``places`` whether a task here uses it."""
     jacobian = torch.zeros((len(rows), sum(place.numel() for place in places)), device=losses[0].device)
     own_gradients, reached = [], [False] * len(places)
     for index, row in enumerate(rows.tolist()):
         own = trained(model.task_parameters(model.tasks[row]))
         is_last = index == len(rows) - 1
         gradients = _gradients([losses[row]], [*places, *own], keep=not is_last)
-        own_gradients.append(gradients[len(places) :])
+        own_gradients.append(ranks.sum_present(gradients[len(places) :], own))
         for parameter, gradient in zip(own, own_gradients[-1], strict=True):
             parameter.grad = gradient
         for place, (part, gradient) in enumerate(zip(_split(jacobian[index], places), gradients, strict=False)):
             if gradient is not None:
                 part.copy_(gradient)
                 reached[place] = True
+    return jacobian, own_gradients, reached
+
+
+def _described(jacobian: Tensor, losses: Sequence[Tensor], rows: Tensor, own: Sequence[Sequence[Tensor | None]]) -> TaskGradients:
     values = torch.stack([losses[row].detach() for row in rows.tolist()])
-    return TaskGradients(jacobian, jacobian @ jacobian.T, values, rows, own_gradients), reached
+    return TaskGradients(jacobian, jacobian @ jacobian.T, values, rows, own)
 
 
 def _split(flat: Tensor, places: Sequence[Tensor]) -> list[Tensor]:

@@ -18,6 +18,7 @@ from mtl_core.data.augmentation.augmentation import Drawn, Mix
 from mtl_core.data.augmentation.pipeline import Pipeline
 from mtl_core.data.dataset import MultiTaskDataset, Task, read_by
 from mtl_core.data.target_geometry import companions
+from mtl_core.ranks import ALONE, Ranks
 
 DEVICE_RESIDENT_BYTES = 1 << 30  # a split smaller than this is kept on the accelerator as a whole
 _ORDER, _CHANGES = 3, 4  # two random streams; they must differ
@@ -62,6 +63,7 @@ class Batches:
         drop_last: whether a last batch that is not full is left out. A split smaller than one batch always gives one batch.
         tasks: the data set's tasks by name; their geometry decides how targets follow augmented images.
         views: (batch, seed, epoch, step) -> the batch as the network sees it, with the views that self-supervised tasks need.
+        ranks: the processes that divide each batch. Order, augmentation and views are those of one process with the whole batch.
     """
 
     def __init__(
@@ -78,7 +80,9 @@ class Batches:
         drop_last: bool = False,
         views: Callable[[Batch, int, int, int], Batch] | None = None,
         tasks: Mapping[str, Task] | None = None,
+        ranks: Ranks = ALONE,
     ):
+        self.ranks = ranks
         self.count, self.batch_size, self.seed = len(dataset), batch_size, seed
         self.shuffle, self.drop_last = shuffle, drop_last and len(dataset) >= batch_size
         self.views = views
@@ -110,8 +114,16 @@ class Batches:
 
     def _batch(self, index: np.ndarray, epoch: int, step: int) -> Batch:
         random = np.random.default_rng([self.seed, _CHANGES, epoch, step])
-        batch = self._finish(index, self._rows.take(index), self._pipeline.draw(len(index), self._size, random))
-        return batch if self.views is None else self.views(batch, self.seed, epoch, step)
+        drawn = self._pipeline.draw(len(index), self._size, random)
+        if self.ranks.size > 1 and self.views is None:  # the changes are drawn for the whole batch, as in one process
+            own = self.ranks.own(len(index))
+            drawn = [{name: value[own] if np.ndim(value) else value for name, value in each.items()} for each in drawn]
+            index = index[own]
+        batch = self._finish(index, self._rows.take(index), drawn)
+        if self.views is None:
+            return batch
+        batch = self.views(batch, self.seed, epoch, step)
+        return batch if self.ranks.size == 1 else part_of(batch, self.ranks)
 
     def _finish(self, index: np.ndarray, arrays: dict[str, Tensor], drawn: list[Drawn]) -> Batch:
         targets = {name: arrays[f"target.{name}"] for name in self._targets}
@@ -121,6 +133,26 @@ class Batches:
         images = images.mul_(self._scale).add_(self._offset).contiguous(memory_format=self.memory_format)
         labelled = {name: arrays[f"labelled.{name}"] for name in self._targets}
         return Batch(images, changed.targets, labelled, torch.from_numpy(index), changed.mix)
+
+
+def part_of(batch: Batch, ranks: Ranks) -> Batch:
+    """This rank's part of a batch with views: of every view, the rows of its own images."""
+    count = len(batch.index)
+    own = torch.arange(count)[ranks.own(count)].to(batch.images.device)
+
+    def rows(start: int, stop: int) -> Tensor:
+        return torch.cat([own + first for first in range(start, stop, count)])
+
+    images, parts, start = [], {}, 0
+    for part in dict.fromkeys((part.start, part.stop) for part in batch.parts.values()) or [(0, len(batch.images))]:
+        chosen = rows(*part)
+        images.append(batch.images[chosen])
+        parts[part] = slice(start, start + len(chosen))
+        start += len(chosen)
+    targets = {name: target[rows(0, len(target))] for name, target in batch.targets.items()}
+    labelled = {name: flags[own] for name, flags in batch.labelled.items()}
+    where = {name: parts[part.start, part.stop] for name, part in batch.parts.items()}
+    return Batch(torch.cat(images), targets, labelled, batch.index[own.cpu()], batch.mix, where)
 
 
 class _Rows:

@@ -115,6 +115,9 @@ class _Training:
             if type(error).__name__ == "RunTakenError":
                 _logger.warning("run %s was given up here: %s", run_id, error)
                 return
+            if type(error).__name__ == "LostRankError":  # the machine's fault, not that of the settings
+                self._end(RunStatus.INTERRUPTED, f"interrupted: {error}")
+                return
             _logger.warning("run %s failed", run_id, exc_info=error)
             failure = failure_of(error)
             self._end(RunStatus.FAILED, f"failed: {failure['message']}", failure)

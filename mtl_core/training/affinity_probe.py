@@ -51,7 +51,8 @@ class AffinityProbe:
         tasks, rates, noted = self.network.model.tasks, self._rates(step), {}
         for source in rows:
             self._draw_again(state)
-            gradients = shared_gradients(self.network.model, losses[source])
+            shared = trained(self.network.model.shared_parameters())
+            gradients = self.run.ranks.sum_present(shared_gradients(self.network.model, losses[source]), shared)
             after = self._losses(batch, self._stepped(gradients, rates))
             for target in rows:
                 noted[f"affinity/{tasks[source]}/{tasks[target]}"] = _affinity(before[target], after[target])
@@ -72,7 +73,7 @@ class AffinityProbe:
         copies = {name: buffer.clone() for name, buffer in model.named_buffers()}
         with model.kept_cut(), self.run.execution.autocast():
             outputs = functional_call(model, {**parameters, **copies}, (batch.images, batch.parts))
-        return task_losses(self.run.kinds, outputs, batch, self.run.complete)[0]
+        return task_losses(self.run.kinds, outputs, batch, self.run.complete, self.run.ranks)[0]
 
     def _rates(self, step: int) -> dict[int, float]:
         """The learning rate of each trained parameter in this step."""

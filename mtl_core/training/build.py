@@ -26,6 +26,7 @@ from mtl_core.data.preprocessing.standardise import standardised
 from mtl_core.errors import ConfigError, Problem
 from mtl_core.events import Settle
 from mtl_core.randomness import Generators, unnoticed
+from mtl_core.ranks import ALONE, Ranks
 from mtl_core.registry import unknown_name, validated
 from mtl_core.sharing.frozen_parts import first_backbone, freeze
 from mtl_core.sharing.model import MultiTaskModel
@@ -36,6 +37,7 @@ from mtl_core.training.execution import Execution, choose
 from mtl_core.training.losses import task_losses
 from mtl_core.training.optimizers import LearningRate, optimizer_of, schedule_of
 from mtl_core.training.parts import NetworkParts, Part, Parts
+from mtl_core.training.several_devices.whole_batch import use_whole_batch
 from mtl_core.training.setup import Network, Progress, Run, Setup, read_targets, views_of
 from mtl_core.training.step_averages import Window
 from mtl_core.training.tensors.starting_weights import StartingWeights, fitting
@@ -43,45 +45,60 @@ from mtl_core.training.tensors.starting_weights import StartingWeights, fitting
 TRAIN_PART = 128  # training images on which the metrics are measured too, to show the gap to val
 
 
-def build(parts: Parts, cache: Path, progress: Told | None = None, settle: Settle | None = None, weights: StartingWeights | None = None) -> Setup:
+def build(
+    parts: Parts,
+    cache: Path,
+    progress: Told | None = None,
+    settle: Settle | None = None,
+    weights: StartingWeights | None = None,
+    ranks: Ranks = ALONE,
+) -> Setup:
     """Prepare the data (once; ``cache`` keeps them) and build everything else from the config's seed.
 
     Args:
         progress: called with the share done and a text; an exception that it raises ends the preparation.
         settle: chooses precision and layout where the config says ``auto``, see ``Control.settle``.
         weights: what the backbone begins with, and how its images are normalised; None for random values and the data set's normalisation.
+        ranks: the processes that train the run together.
 
     Raises:
         ConfigError, DataError: something in the config does not fit the data.
     """
     config, device = parts.config, parts.device
-    data = training_data(config, parts.source, cache, progress)
+    with ranks.first_before_others():
+        data = training_data(config, parts.source, cache, progress)
     if weights is not None:
         data = replace(data, statistics=weights.normalised(data.statistics))
     kinds = build_kinds(config, data.tasks, data.statistics)
     for kind in self_supervised(kinds).values():
         kind.measure(np.asarray(data.train.images[evenly_spaced_rows(data.train, SEEN_IMAGES)]))
-    random = Generators(config.seed, device)
+    random = Generators(config.seed, device, ranks)
     with random.drawing():
         model = build_model(parts.network, kinds, data.statistics)
-        model.load_pretrained(cache, progress)
+        with ranks.first_before_others():
+            model.load_pretrained(cache, progress)
     if weights is not None and weights.tensors is not None:
         model.begin_with(fitting(weights.tensors, first_backbone(model), weights.origin.get("name", "")))
     freeze(model, config, epoch=1)
     model = model.to(device)
-    train_batches = _train_batches(config, data, kinds, Execution(device, "fp32", "contiguous"))
-    with unnoticed():  # the timed steps may draw random numbers
-        execution = _choose_execution(config, device, model, kinds, train_batches, cache, progress)
-    if settle and "auto" in (config.precision, config.layout):
-        execution = Execution(device, *settle(execution.precision, execution.layout))
+
+    def fastest() -> Execution:
+        batches = _train_batches(config, data, kinds, Execution(device, "fp32", "contiguous"), ranks)
+        with unnoticed():  # the timed steps may draw random numbers
+            execution = _choose_execution(config, device, model, kinds, batches, cache, progress)
+        chosen = settle and "auto" in (config.precision, config.layout)
+        return Execution(device, *settle(execution.precision, execution.layout)) if chosen else execution
+
+    execution = ranks.from_first(fastest)
     model = model.to(memory_format=execution.memory_format)
+    use_whole_batch(model, ranks, random)
     with random.drawing():
         balancer = build_balancer(parts.balancing, len(kinds)).to(device)
-    balancer.generators = random
+    balancer.generators, balancer.ranks = random, ranks
     model.split_features = balancer.at_features  # set after the timing, which runs plain backward passes
-    train_batches = _train_batches(config, data, kinds, execution)
+    train_batches = _train_batches(config, data, kinds, execution, ranks)
     made = {kind.task.target for kind in kinds.values() if kind.is_self_supervised}
-    run = Run(config, data, kinds, execution, train_batches, complete_targets(data) | made)
+    run = Run(config, data, kinds, execution, train_batches, complete_targets(data) | made, ranks)
     rate = LearningRate(schedule_of(config.schedule, config.epochs * len(train_batches)), config.optimizer.lr)
     loss_weights = torch.ones(len(kinds), device=device)
     network = Network(model, balancer, optimizer_of(config, model, balancer), rate, loss_weights, [True] * len(kinds))
@@ -237,7 +254,7 @@ def complete_targets(data: PreparedData) -> frozenset[str]:
     return frozenset(name for name in data.train.targets if all(bool(split.labelled[name].all()) for split in splits))
 
 
-def _train_batches(config: RunConfig, data: PreparedData, kinds: dict[str, TaskKind], execution: Execution) -> Batches:
+def _train_batches(config: RunConfig, data: PreparedData, kinds: dict[str, TaskKind], execution: Execution, ranks: Ranks) -> Batches:
     return Batches(
         data.train,
         targets=read_targets(kinds),
@@ -252,6 +269,7 @@ def _train_batches(config: RunConfig, data: PreparedData, kinds: dict[str, TaskK
         drop_last=config.batch_size <= len(data.train),
         views=views_of(kinds),
         tasks={**data.tasks, **{name: kind.task for name, kind in kinds.items()}},
+        ranks=ranks,
     )
 
 

@@ -22,6 +22,7 @@ from mtl_core.training.build import build_balancer, check_kinds, sized_network, 
 from mtl_core.training.execution import resolve_device
 from mtl_core.training.parts import NetworkParts, Parts, balancing_part, network_parts, update_part
 from mtl_core.training.run_info import parameter_counts as _count
+from mtl_core.training.several_devices.device_count import device_problems
 from mtl_core.training.tensors.starting_weights import weights_problems, weights_remarks
 
 T = TypeVar("T")
@@ -50,6 +51,8 @@ def problems(config: RunConfig) -> list[Problem]:
     network = _try(lambda: _network(config, source), found)
     if network is not None:
         found += weights_problems(config, network.backbone, source.image_shape()[0])
+    if device is not None and update is not None:
+        found += device_problems(config, device)
     if balancing is not None:
         found += _thawing(config, balancing.type)
     if found or device is None or network is None or balancing is None or update is None:

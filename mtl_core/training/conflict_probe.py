@@ -57,9 +57,8 @@ class ConflictProbe:
         if len(rows) < 2:
             return
         gradients = [shared_gradients(self.network.model, losses[row]) for row in rows]
-        self._note(
-            rows, torch.stack([_flat(each, self.parameters) for each in gradients]), by_block=True, loss_weights=self.network.loss_weights[rows]
-        )
+        jacobian = self.network.balancer.ranks.sum_over(torch.stack([_flat(each, self.parameters) for each in gradients]))
+        self._note(rows, jacobian, by_block=True, loss_weights=self.network.loss_weights[rows])
 
     def _is_due(self) -> bool:
         return self.every > 0 and (self._step - 1) % self.every == 0
@@ -132,7 +131,7 @@ class FeatureNorms:
     """
 
     def __init__(self, config: RunConfig, network: Network):
-        self.tasks = network.model.tasks
+        self.tasks, self.ranks = network.model.tasks, network.balancer.ranks
         self.parts: dict[str, list[Tensor]] = {}  # task -> its norms at each feature that it reads, (N,) each, one per image
         self.present: Sequence[str] = ()
         self.is_on = config.gradient_norms and network.model.has_shared_features and len(self.tasks) > 1
@@ -160,6 +159,8 @@ class FeatureNorms:
             if (missing := width - lengths.get(task, 0)) > 0:
                 rows.append(some.new_full((missing,), 0.0 if task in lengths or task in self.present else float("nan")))
         norms = torch.linalg.vector_norm(torch.cat(rows).view(len(self.tasks), width), dim=1, dtype=torch.float32)
+        if self.ranks.size > 1:
+            norms = self.ranks.sum_over(norms**2).sqrt()  # each rank has the features of other images
         return _with_shares(norms)
 
     def _note(self, task: str, gradients: Sequence[Tensor | None]) -> None:

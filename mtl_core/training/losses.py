@@ -10,24 +10,33 @@ import torch
 from torch import Tensor
 
 from mtl_core.data.batches import Batch
+from mtl_core.ranks import ALONE, Ranks
 from mtl_core.tasks.kind import TaskKind
 
 
-def task_losses(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any], batch: Batch, complete: Set[str]) -> tuple[Tensor, Tensor]:
+def task_losses(
+    kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any], batch: Batch, complete: Set[str], ranks: Ranks = ALONE
+) -> tuple[Tensor, Tensor]:
     """``separate_losses``, stacked: losses (T,) and present (T,) bool."""
-    losses, present = separate_losses(kinds, outputs, batch, complete)
+    losses, present = separate_losses(kinds, outputs, batch, complete, ranks)
     return torch.stack(losses), present
 
 
-def separate_losses(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any], batch: Batch, complete: Set[str]) -> tuple[list[Tensor], Tensor]:
+def separate_losses(
+    kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any], batch: Batch, complete: Set[str], ranks: Ranks = ALONE
+) -> tuple[list[Tensor], Tensor]:
     """Each task's mean loss over the images labelled for it. Not stacked, because a backward pass from one entry of a stack visits every head.
 
     Args:
         complete: targets that every image of the data set has; skipping the look-up for them avoids a GPU synchronisation.
+        ranks: the processes that hold the other parts of the batch. Each loss then has the value for the whole batch, and the gradient of the part
+            that is here.
 
     Returns:
         T scalars in the order of ``kinds``, the constant 0 for a task without a labelled image here; present (T,) bool.
     """
+    if ranks.size > 1:
+        return _over_ranks(kinds, outputs, batch, complete, ranks)
     losses, present = [], []
     for name, kind in kinds.items():
         parts = [(share, *labelled_part(kind, outputs[name], part, complete)) for share, part in _as_seen(batch)]
@@ -35,6 +44,71 @@ def separate_losses(kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any], b
         present.append(bool(parts))
         losses.append(_mean(parts) if parts else batch.images.new_zeros(()))
     return losses, torch.tensor(present, device=batch.images.device)
+
+
+def _over_ranks(
+    kinds: Mapping[str, TaskKind], outputs: Mapping[str, Any], batch: Batch, complete: Set[str], ranks: Ranks
+) -> tuple[list[Tensor], Tensor]:
+    """The losses of a batch that the ranks divide: sums and numbers of items are added up over the ranks before they are divided."""
+    totals, items, seen = [], [], []
+    for name, kind in kinds.items():
+        for _, part in _as_seen(batch):
+            output, target = labelled_part(kind, outputs[name], part, complete)
+            total, number = kind.loss_parts(output, target) if len(target) else (_zero_of(outputs[name]), 0)
+            totals.append(total)
+            items.append(number)
+            seen.append(len(target))
+    device = batch.images.device
+    own = [torch.stack([total.detach().double() for total in totals]), torch.stack([torch.as_tensor(n, device=device).double() for n in items])]
+    own.append(torch.tensor(seen, dtype=torch.float64, device=device))
+    sums, counts, images = ranks.sum_over(torch.stack(own)).view(3, len(kinds), -1)
+    shares = images * images.new_tensor([share for share, _ in _as_seen(batch)])  # (T, parts); more than one part after mixup
+    shares = shares / shares.sum(dim=1, keepdim=True).clamp(min=1e-300)
+    factors = shares / counts.clamp(min=1)
+    values, present = (sums * factors).sum(dim=1).float(), shares.sum(dim=1) > 0
+    there = present.tolist()
+    losses, width = [], shares.shape[1]
+    for row in range(len(kinds)):
+        local = [total * factor for total, factor in zip(totals[row * width :], factors[row].to(totals[row * width]), strict=False)]
+        losses.append(_WithValue.apply(sum(local[1:], local[0]), values[row]) if there[row] else batch.images.new_zeros(()))
+    return losses, present
+
+
+class _WithValue(torch.autograd.Function):
+    """A scalar with the gradient of ``own`` and the value ``value``."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, value: Tensor) -> Tensor:
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient, None
+
+
+class _Zero(torch.autograd.Function):
+    """0 with a gradient of zeros on every output. A rank without a label takes part in a task's backward pass, because normalisation adds up there."""
+
+    @staticmethod
+    def forward(ctx: Any, *outputs: Tensor) -> Tensor:
+        ctx.save_for_backward(*outputs)
+        return outputs[0].new_zeros((), dtype=torch.float32)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        return tuple(torch.zeros_like(output) for output in ctx.saved_tensors)
+
+
+def _zero_of(output: Any) -> Tensor:
+    return _Zero.apply(*_tensors(output))
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    """The floating-point tensors of a head's output."""
+    if torch.is_tensor(output):
+        return [output] if output.is_floating_point() else []
+    parts = output.values() if isinstance(output, Mapping) else output if isinstance(output, list | tuple) else ()
+    return [tensor for part in parts for tensor in _tensors(part)]
 
 
 def _as_seen(batch: Batch) -> list[tuple[float, Batch]]:

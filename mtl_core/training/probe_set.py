@@ -26,7 +26,7 @@ MAP_SIDE = 32  # their height and width at most; larger maps are averaged
 
 
 class ProbeSet:
-    """Writes ``probes/targets.npz`` once and ``probes/epoch_<k>.npz`` per epoch into the run's folder.
+    """Writes ``probes/targets.npz`` once (on the first rank) and ``probes/epoch_<k>.npz`` per epoch into the run's folder.
 
     ``targets.npz``: ``images`` uint8 (n, H, W, 3), ``index`` (n,) its rows in val, and per task ``target/<task>`` and ``labelled/<task>``;
     for a self-supervised task also ``input/<task>`` uint8 (n, H, W, 3), the changed images that it sees.
@@ -37,14 +37,16 @@ class ProbeSet:
     def __init__(self, run: Run, model: MultiTaskModel, folder: Path):
         self.run, self.model = run, model
         self.folder = folder / "probes"
-        self.folder.mkdir(exist_ok=True)
-        for left in self.folder.glob(".*.tmp"):  # left by a process that was killed while writing
-            left.unlink(missing_ok=True)
         rows = evenly_spaced_rows(run.data.val, run.config.probe_samples)
         dataset = rows_of(run.data.val, rows)
         self.batches = run.evaluation_batches(dataset)
         self.attended = run.evaluation_batches(rows_of(run.data.val, rows[:ATTENDED]))
         self.attended.views = None
+        if not run.ranks.is_first:
+            return
+        self.folder.mkdir(exist_ok=True)
+        for left in self.folder.glob(".*.tmp"):  # left by a process that was killed while writing
+            left.unlink(missing_ok=True)
         images = np.repeat(dataset.images, 3 // dataset.images.shape[1], axis=1).transpose(0, 2, 3, 1)
         arrays = {"images": images, "index": rows}
         for name, kind in run.kinds.items():

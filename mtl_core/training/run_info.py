@@ -24,6 +24,7 @@ def run_info(setup: Setup) -> dict[str, Any]:
         "device_name": device_name(run.execution.device),
         "precision": run.execution.precision,
         "layout": run.execution.layout,
+        **({"devices": run.ranks.size} if run.ranks.size > 1 else {}),
         "parameters": parameter_counts(network.model),
         **({"weights": run.data.statistics["weights"]} if "weights" in run.data.statistics else {}),
         "tasks_share": network.model.tasks_share(),

@@ -15,6 +15,7 @@ from mtl_core.config import RunConfig
 from mtl_core.data.batches import Batch, Batches
 from mtl_core.data.dataset import MultiTaskDataset, PreparedData
 from mtl_core.randomness import Generators, draws
+from mtl_core.ranks import ALONE, Ranks
 from mtl_core.sharing.model import MultiTaskModel
 from mtl_core.tasks.kind import TaskKind
 from mtl_core.tasks.pretext.self_supervised import with_views
@@ -30,6 +31,7 @@ class Run:
     Attributes:
         config: the config at the start; ``Changes`` holds later changes.
         complete: targets that every image of every split has.
+        ranks: the processes that train the run together.
     """
 
     config: RunConfig
@@ -38,6 +40,7 @@ class Run:
     execution: Execution
     train_batches: Batches
     complete: frozenset[str]
+    ranks: Ranks = ALONE
 
     @property
     def steps_per_epoch(self) -> int:

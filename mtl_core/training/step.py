@@ -40,6 +40,7 @@ class JointStep:
 
     title: ClassVar[str] = "Joint"
     summary: ClassVar[str] = "Every step changes the shared network once, for all tasks together, as the balancing method says."
+    divides_batches: ClassVar[bool] = True  # several devices can each take a part of the batch
     Options: ClassVar[type[UpdateOptions]] = UpdateOptions
     options: UpdateOptions | None
 
@@ -91,7 +92,7 @@ class JointStep:
         network.optimizer.zero_grad(set_to_none=True)
         with run.execution.autocast():
             outputs = network.model(batch.images, batch.parts)
-        losses, present = separate_losses(run.kinds, outputs, batch, run.complete)
+        losses, present = separate_losses(run.kinds, outputs, batch, run.complete, run.ranks)
         self.on = run.trained_at(number)
         if not all(self.on):
             losses = [loss if is_on else loss.new_zeros(()) for loss, is_on in zip(losses, self.on, strict=True)]
@@ -123,7 +124,7 @@ class JointStep:
         """The present weighted losses (T,) of a batch, and the tasks present (T,) bool."""
         with self.run.execution.autocast():
             outputs = self.network.model(batch.images, batch.parts)
-        losses, present = task_losses(self.run.kinds, outputs, batch, self.run.complete)
+        losses, present = task_losses(self.run.kinds, outputs, batch, self.run.complete, self.run.ranks)
         on = present.new_tensor(self.on)
         return torch.where(on, losses * self.network.loss_weights, 0.0), present & on
 

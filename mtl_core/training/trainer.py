@@ -14,6 +14,7 @@ from mtl_core.config import RunConfig
 from mtl_core.data.augmentation import fitting
 from mtl_core.data.data_source import Progress as Told
 from mtl_core.events import SKIPPED, CheckpointSaved, Control, EpochMetrics, Event, Message, Paused, Resumed, RunEnded, RunStarted, StepScalars
+from mtl_core.ranks import ALONE, Ranks
 from mtl_core.sharing.frozen_parts import freeze
 from mtl_core.training import checkpoints
 from mtl_core.training.before_training import memory
@@ -26,6 +27,8 @@ from mtl_core.training.live_changes import Changes
 from mtl_core.training.parts import Parts, resolve
 from mtl_core.training.probe_set import ProbeSet
 from mtl_core.training.run_info import run_info
+from mtl_core.training.several_devices.device_count import device_count
+from mtl_core.training.several_devices.rank_processes import train_in_ranks
 from mtl_core.training.setup import Position, Run, Setup
 from mtl_core.training.step import SkippedStep
 from mtl_core.training.tensors.starting_weights import starting_weights
@@ -43,7 +46,7 @@ class Outcome(Enum):
 
 
 def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Iterator[Event]:
-    """Train as ``config`` says and yield the run's events.
+    """Train as ``config`` says and yield the run's events. A run on several devices trains in a process for each of them.
 
     The consumer should commit each event before it requests the next. Metrics are yielded before the checkpoint of the same
     epoch is published, so a crash between the two repeats an epoch and loses none.
@@ -57,6 +60,15 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
         ConfigError, DataError: before ``RunStarted``; the run cannot start.
         TrainingError: the run started and failed.
     """
+    count = device_count(config)
+    return train_as(ALONE, config, folder, cache, control) if count == 1 else train_in_ranks(count, config, folder, cache, control)
+
+
+def train_as(ranks: Ranks, config: RunConfig, folder: Path, cache: Path, control: Control) -> Iterator[Event]:
+    """``train`` in this process, as one of the run's ranks. Only the events of the first rank count; the others write no files.
+
+    The ranks do the same up to the end of the last epoch. Then the first goes on alone.
+    """
     started = time.perf_counter()
     tune_allocator()
     yield Message(f"preparing the data set '{config.data.name}'")
@@ -64,34 +76,39 @@ def train(config: RunConfig, folder: Path, cache: Path, control: Control) -> Ite
     _check_memory(parts)
     told = _unless_stopped(control)
     try:
-        weights = starting_weights(parts, folder, cache, told)
-        setup = build(parts, cache, progress=told, settle=control.settle, weights=weights)
+        with ranks.first_before_others():
+            weights = starting_weights(parts, folder, cache, told)
+        setup = build(parts, cache, progress=told, settle=control.settle, weights=weights, ranks=ranks)
     except _PreparationStoppedError:
         step, epoch = reached(folder)
         yield RunEnded("stopped", step, epoch, 0.0, time.perf_counter() - started)
         return
-    control.check_held()
+    if ranks.is_first:
+        control.check_held()
     run, network, position = setup.run, setup.network, setup.progress.position
     probes, measure = ProbeSet(run, network.model, folder), _measurement(setup, control)
-    remarks = checkpoints.restore(folder, setup)
+    with ranks.first_before_others():  # it puts damaged checkpoints aside
+        remarks = checkpoints.restore(folder, setup)
     changes = Changes(run.config, network, position.step)
     remarks += [*_remarks_on_augmentation(run), *unclaimed_boxes(run, network.model), *(weights.remarks if weights else ())]
     yield from (Message(remark, "warning") for remark in remarks)
-    if position.step == 0:
+    if position.step == 0 and ranks.size == 1:
         yield from try_first_batch(setup, control)
-    yield RunStarted(run.config.epochs * run.steps_per_epoch, run_info(setup), position.step, setup.epochs_done)
-    if position.step == 0:
-        yield probes.save(0)
+    if ranks.is_first:
+        yield RunStarted(run.config.epochs * run.steps_per_epoch, run_info(setup), position.step, setup.epochs_done)
+        if position.step == 0:
+            yield probes.save(0)
 
     while position.epoch < run.config.epochs:
         outcome = yield from _timed(_train_epoch(setup, changes, control), position)
-        measured = measure() if outcome is Outcome.DONE else None
+        measured = ranks.from_first(measure) if outcome is Outcome.DONE else None
         if measured is not None:
             yield from _end_epoch(setup, measured, probes, folder, control)
         elif (yield from _pause(setup, control, folder)) is Outcome.STOPPED:
             break
 
-    if not control.abandoned:
+    ranks.part()
+    if ranks.is_first and not control.abandoned:
         status = yield from _finish(setup, folder, control)
         steps_per_second = position.step / position.training_seconds if position.training_seconds else 0.0
         yield RunEnded(status, position.step, setup.epochs_done, steps_per_second, time.perf_counter() - started)
@@ -127,6 +144,7 @@ def _train_epoch(setup: Setup, changes: Changes, control: Control) -> Generator[
     network.model.train()
     every = max(1, run.steps_per_epoch // CURVE_POINTS)
     for batch in run.train_batches.epoch(position.epoch, start=position.step_in_epoch):
+        control.agree()
         if control.interrupted:
             return Outcome.STOPPED if control.stop_requested else Outcome.PAUSED
         yield from changes.due(control, position.step, setup.epochs_done)
@@ -181,6 +199,8 @@ def _end_epoch(setup: Setup, measured: dict[str, float], probes: ProbeSet, folde
     with setup.drawing():
         setup.network.balancer.end_epoch()
     position.epoch, position.step_in_epoch, position.best_score = position.epoch + 1, 0, max(score, position.best_score)
+    if not setup.run.ranks.is_first:
+        return
     yield EpochMetrics(position.step, position.epoch, {**measured, **probes.learnt()})
     yield probes.save(position.epoch)
     path = checkpoints.publish(folder, setup, is_best, control.check_held)
@@ -193,10 +213,11 @@ def _pause(setup: Setup, control: Control, folder: Path | None = None) -> Genera
     Args:
         folder: folder in which the state is saved before the wait, so that a crash loses nothing; None if it is saved already.
     """
+    control.agree()
     if control.stop_requested:
         return Outcome.STOPPED
     position, proceeds = setup.progress.position, control.proceeds
-    if folder is not None:
+    if folder is not None and setup.run.ranks.is_first:
         yield _saved(setup, folder, control)
     yield Paused(position.step, setup.epochs_done)
     control.wait_while_paused(proceeds)

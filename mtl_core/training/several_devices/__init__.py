@@ -1,0 +1,1 @@
+"""Training of one run in several processes: their start, what they tell each other, and normalisation over the whole batch."""

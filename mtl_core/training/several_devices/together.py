@@ -1,0 +1,111 @@
+"""Together: the ranks of a run that has several processes on one machine, connected by torch.distributed.
+
+Gradients go through NCCL on CUDA devices and through gloo on CPUs; requests and flags always through gloo, so that they need no synchronisation of a
+GPU. The processes find each other through a file and listen on the loopback interface only.
+
+There is no default process group: torchmetrics would take it for an evaluation on all ranks, and wait for those that do not take part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from mtl_core.errors import LostRankError
+from mtl_core.ranks import Ranks
+
+T = TypeVar("T")
+LONGEST_WAIT = timedelta(days=30)  # a paused run waits in a broadcast; a process that died is noticed at once, by its closed connection
+
+
+class Together(Ranks):
+    """One of several ranks. Every method except ``own`` and ``part`` has to be called on all ranks, in the same order.
+
+    Args:
+        meeting: a file that does not exist yet, equal on all ranks.
+        device: ``cpu`` or ``cuda``; with ``cuda`` each rank uses the device of its own number.
+
+    Attributes:
+        is_apart: this rank works alone at the moment, while the others wait for it or have ended.
+    """
+
+    def __init__(self, rank: int, size: int, meeting: Path, device: str = "cpu"):
+        self.rank, self.size, self.is_apart = rank, size, False
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
+        store = dist.FileStore(str(meeting), size)
+        if device == "cuda":
+            torch.cuda.set_device(rank)
+        self.words: dist.Backend = dist.ProcessGroupGloo(dist.PrefixStore("words", store), rank, size, LONGEST_WAIT)
+        self.values: dist.Backend = self.words
+        if device == "cuda":
+            self.values = dist.ProcessGroupNCCL(dist.PrefixStore("values", store), rank, size, LONGEST_WAIT)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Together:
+        return self  # copies of a network are in the same process
+
+    def sum_over(self, tensor: Tensor) -> Tensor:
+        total = tensor.detach().clone(memory_format=torch.contiguous_format)
+        with _noticed():
+            self.values.allreduce([total]).wait()
+        return total
+
+    def any_over(self, flags: Sequence[bool]) -> list[bool]:
+        counts = torch.tensor(list(flags), dtype=torch.int32)
+        with _noticed():
+            self.words.allreduce([counts]).wait()
+        return [count > 0 for count in counts.tolist()]
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        parts = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for _ in range(self.size)]
+        with _noticed():
+            self.values.allgather([parts], [tensor.detach().contiguous()]).wait()
+        return torch.cat(parts)
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        packed = b""
+        if self.is_first:
+            self.is_apart = True
+            try:
+                packed = pickle.dumps(make())
+            finally:
+                self.is_apart = False
+        [length] = self.agree_on([len(packed)])
+        return pickle.loads(bytes(self.agree_on(packed or bytes(length))))  # written by the first rank just now
+
+    def agree_on(self, numbers: Sequence[int]) -> list[int]:
+        if self.is_apart:
+            return list(numbers)
+        agreed = torch.tensor(list(numbers), dtype=torch.int64)
+        with _noticed():
+            self.words.broadcast(agreed, 0).wait()
+        return agreed.tolist()
+
+    @contextlib.contextmanager
+    def first_before_others(self) -> Iterator[None]:
+        if not self.is_first:
+            self.agree_on([0])
+        yield
+        if self.is_first:
+            self.agree_on([0])
+
+    def part(self) -> None:
+        self.is_apart = True
+
+
+@contextlib.contextmanager
+def _noticed() -> Iterator[None]:
+    """Turn an error of a connection into LostRankError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise LostRankError(f"a process of the run does not answer: {str(error).splitlines()[0]}") from error
