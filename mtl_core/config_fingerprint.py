@@ -7,8 +7,10 @@ import json
 
 from mtl_core.config import RunConfig
 
-# Keys that the fingerprint leaves out. ``seed``, ``precision`` and ``layout`` change the numbers and are compared apart; ``devices`` changes last digits only; the others change none.
-INDIFFERENT = ("name", "keep_checkpoints", "probe_samples", "conflict_every", "affinity_every", "gradient_norms", "seed", "precision", "layout", "devices")
+# Keys that the fingerprint leaves out. ``seed``, ``precision`` and ``layout`` change the numbers and are compared apart; ``devices`` changes
+# their last digits, as the number of threads does; the others change none.
+RECORDING = ("name", "keep_checkpoints", "probe_samples", "conflict_every", "affinity_every", "gradient_norms")
+INDIFFERENT = (*RECORDING, "seed", "precision", "layout", "devices")
 
 
 def fingerprint(config: RunConfig) -> str:

@@ -37,8 +37,8 @@ from mtl_core.training.execution import Execution, choose
 from mtl_core.training.losses import task_losses
 from mtl_core.training.optimizers import LearningRate, optimizer_of, schedule_of
 from mtl_core.training.parts import NetworkParts, Part, Parts
-from mtl_core.training.several_devices.whole_batch import use_whole_batch
 from mtl_core.training.setup import Network, Progress, Run, Setup, read_targets, views_of
+from mtl_core.training.several_devices.whole_batch import use_whole_batch
 from mtl_core.training.step_averages import Window
 from mtl_core.training.tensors.starting_weights import StartingWeights, fitting
 
@@ -86,8 +86,9 @@ def build(
         batches = _train_batches(config, data, kinds, Execution(device, "fp32", "contiguous"), ranks)
         with unnoticed():  # the timed steps may draw random numbers
             execution = _choose_execution(config, device, model, kinds, batches, cache, progress)
-        chosen = settle and "auto" in (config.precision, config.layout)
-        return Execution(device, *settle(execution.precision, execution.layout)) if chosen else execution
+        if settle and "auto" in (config.precision, config.layout):
+            return Execution(device, *settle(execution.precision, execution.layout))
+        return execution
 
     execution = ranks.from_first(fastest)
     model = model.to(memory_format=execution.memory_format)

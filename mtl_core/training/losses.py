@@ -87,7 +87,7 @@ class _WithValue(torch.autograd.Function):
 
 
 class _Zero(torch.autograd.Function):
-    """0 with a gradient of zeros on every output. A rank without a label takes part in a task's backward pass, because normalisation adds up there."""
+    """0 with a gradient of zeros on every output: a rank without a label takes part in the backward pass, where normalisation adds up over ranks."""
 
     @staticmethod
     def forward(ctx: Any, *outputs: Tensor) -> Tensor:

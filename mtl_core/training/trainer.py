@@ -27,9 +27,9 @@ from mtl_core.training.live_changes import Changes
 from mtl_core.training.parts import Parts, resolve
 from mtl_core.training.probe_set import ProbeSet
 from mtl_core.training.run_info import run_info
+from mtl_core.training.setup import Position, Run, Setup
 from mtl_core.training.several_devices.device_count import device_count
 from mtl_core.training.several_devices.rank_processes import train_in_ranks
-from mtl_core.training.setup import Position, Run, Setup
 from mtl_core.training.step import SkippedStep
 from mtl_core.training.tensors.starting_weights import starting_weights
 from mtl_core.training.unclaimed_boxes import unclaimed_boxes

@@ -7,7 +7,6 @@ ends before its time, it ends the others: nothing waits for a process that is go
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import subprocess
 import sys
@@ -105,7 +104,7 @@ class _RankProcesses:
             process.kill()
         for process in self.processes:
             process.wait()
-            for pipe in (process.stdin, process.stdout):
+            for pipe in filter(None, (process.stdin, process.stdout)):
                 with contextlib.suppress(OSError):
                     pipe.close()
 
@@ -119,6 +118,7 @@ class _RankProcesses:
         threading.Thread(target=self._read, args=(rank, process), name=f"rank-{rank}", daemon=True).start()
 
     def _read(self, rank: int, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
         with contextlib.suppress(OSError, ValueError):
             while (told := receive(process.stdout)) is not None:
                 self.lines.put((rank, told))
@@ -126,7 +126,9 @@ class _RankProcesses:
 
     def tell(self, to: int, /, **told: Any) -> None:
         """Send a line to a rank."""
-        send(self.processes[to].stdin, **told)
+        stream = self.processes[to].stdin
+        assert stream is not None
+        send(stream, **told)
 
     def next_line(self, seconds: float) -> Line | None:
         """The next line of any rank; None if there is none in this time."""

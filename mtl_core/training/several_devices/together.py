@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore, ProcessGroupGloo
 
 from mtl_core.errors import LostRankError
 from mtl_core.ranks import Ranks
@@ -42,13 +43,11 @@ class Together(Ranks):
     def __init__(self, rank: int, size: int, meeting: Path, device: str = "cpu"):
         self.rank, self.size, self.is_apart = rank, size, False
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
-        store = dist.FileStore(str(meeting), size)
+        store = dist.FileStore(str(meeting), size)  # pyright: ignore[reportPrivateImportUsage] - torch documents it there
         if device == "cuda":
             torch.cuda.set_device(rank)
-        self.words: dist.Backend = dist.ProcessGroupGloo(dist.PrefixStore("words", store), rank, size, LONGEST_WAIT)
-        self.values: dist.Backend = self.words
-        if device == "cuda":
-            self.values = dist.ProcessGroupNCCL(dist.PrefixStore("values", store), rank, size, LONGEST_WAIT)
+        self.words: Any = ProcessGroupGloo(PrefixStore("words", store), rank, size, LONGEST_WAIT)
+        self.values: Any = self.words if device == "cpu" else _nccl(PrefixStore("values", store), rank, size)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Together:
         return self  # copies of a network are in the same process
@@ -100,6 +99,14 @@ class Together(Ranks):
 
     def part(self) -> None:
         self.is_apart = True
+
+
+def _nccl(store: PrefixStore, rank: int, size: int) -> Any:
+    from torch.distributed.distributed_c10d import ProcessGroupNCCL  # absent from a build of PyTorch for CPUs
+
+    options = ProcessGroupNCCL.Options()
+    options._timeout = LONGEST_WAIT
+    return ProcessGroupNCCL(store, rank, size, options)
 
 
 @contextlib.contextmanager

@@ -23,10 +23,12 @@ def use_whole_batch(model: nn.Module, ranks: Ranks, generators: Generators) -> N
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
             module.__class__ = _WHOLE[next(kind for kind in _WHOLE if isinstance(module, kind))]
-            module.ranks = ranks
         elif isinstance(module, StochasticDepth):
             module.__class__ = WholeBatchDepth
-            module.ranks, module.generators = ranks, generators
+            object.__setattr__(module, "generators", generators)
+        else:
+            continue
+        object.__setattr__(module, "ranks", ranks)
 
 
 class _WholeBatchNorm(nn.modules.batchnorm._BatchNorm):

@@ -1,0 +1,191 @@
+"""Two ranks on the CPU, for all tests of several devices: one process imports torch once, then forks both. They go through the cases in turn.
+
+``python tests/training/rank_pair.py FOLDER CACHE`` writes what each rank found to ``FOLDER/rank_0.pt`` and ``FOLDER/rank_1.pt``: for each case its
+``found`` (see ``steps_of``), and what became of each run in ``runs``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchvision.ops import StochasticDepth
+
+from mtl_core.balancing import BALANCERS
+from mtl_core.balancing.balancer import GramianAggregator
+from mtl_core.config import RunConfig
+from mtl_core.events import Control, SettingChanged, StepScalars
+from mtl_core.randomness import Generators
+from mtl_core.ranks import ALONE, Ranks
+from mtl_core.training.build import build
+from mtl_core.training.parts import resolve
+from mtl_core.training.several_devices.shared_control import SharedControl
+from mtl_core.training.several_devices.together import Together
+from mtl_core.training.several_devices.whole_batch import use_whole_batch
+from mtl_core.training.trainer import train_as
+
+STEPS = 3
+CONFIG = {
+    "data": {"name": "digit_scenes", "train_size": 64, "val_size": 6, "test_size": 4, "max_digits": 2, "image_size": 32},
+    # Few labels: a rank's four images often have none of a task whose other images have, see test_labels_are_absent_on_one_rank_only.
+    "tasks": {"present": {"loss_weight": 2.0}, "count": {"label_fraction": 0.2}, "count_class": {"label_fraction": 0.4}},
+    "backbone": {"name": "mlp", "hidden": [16]},
+    "optimizer": {"name": "sgd", "lr": 0.05},
+    "epochs": 3,
+    "batch_size": 8,
+    "precision": "fp32",
+    "layout": "contiguous",
+    "probe_samples": 1,
+    "conflict_every": 2,
+    "device": "cpu",
+}
+MAPS = {"tasks": {"present": {}, "boxes": {"label_fraction": 0.3}, "segments": {}, "depth": {}}, "backbone": {"name": "small_cnn", "width": 8}}
+SPECIAL: dict[str, dict[str, Any]] = {
+    "normalisation": MAPS,
+    "normalisation, method at the parameters": {**MAPS, "balancing": {"name": "pcgrad"}},
+    "normalisation, method at the features": {**MAPS, "balancing": {"name": "mgda", "gradients": "features"}},
+    "normalisation, AdamW, clipping, affinity": {**MAPS, "optimizer": {"name": "adamw"}, "gradient_clip": 0.1, "affinity_every": 2},
+    "augmentation": {**MAPS, "augmentation": {"shift": 2, "contrast": 0.3, "rotation": 20, "cutout": 0.3}},
+    "dropout": {"backbone": {"name": "lenet", "dropout": 0.5}},
+    "steps that may be skipped": {"on_non_finite": "skip"},
+    "self-supervised": {"tasks": {"present": {}, "rotation": {}, "jigsaw": {}, "reconstruction": {}}, "backbone": {"name": "small_cnn", "width": 8}},
+    "soft sharing": {"sharing": {"name": "cross_stitch"}},
+    "one task": {"tasks": {"present": {}}},
+    "one task at the features": {"tasks": {"present": {}}, "balancing": {"name": "mgda", "gradients": "features"}},
+}
+# Which remembers two epochs. Without boxes, whose assignment turns a rounding error into another number.
+RUN = {
+    **CONFIG,
+    **MAPS,
+    "tasks": {"present": {}, "segments": {}, "depth": {}},
+    "balancing": {"name": "dwa"},
+    "optimizer": {"name": "sgd", "lr": 0.02},
+}
+
+
+def cases() -> dict[str, RunConfig]:
+    """Every balancing method; those at the features that read more than scalar products, and one that does not; what else adds up over the ranks."""
+    found = {name: {"balancing": {"name": name}} for name in BALANCERS}
+    for name in BALANCERS:
+        method = BALANCERS.load(name)
+        reads_rows = not issubclass(method, GramianAggregator) or method.aggregate is not GramianAggregator.aggregate
+        if "gradients" in method.Options.model_fields and (reads_rows or name == "pcgrad"):
+            found[f"{name} at the features"] = {"balancing": {"name": name, "gradients": "features"}}
+    return {name: RunConfig.from_dict({**CONFIG, **changes}) for name, changes in (found | SPECIAL).items()}
+
+
+def steps_of(config: RunConfig, cache: Path, ranks: Ranks = ALONE) -> list[dict[str, Any]]:
+    """Some steps: what each gives to the curves, and the network, the method's state and the random state after it."""
+    setup = build(resolve(config), cache, ranks=ranks)
+    setup.network.model.train()
+    found = []
+    for number, batch in zip(range(1, STEPS + 1), setup.run.train_batches.epoch(0), strict=False):
+        with setup.drawing():
+            result = setup.update(batch, number)
+        found.append(
+            {
+                "losses": result.losses,
+                "present": result.present,
+                "combined": result.combined,
+                "coefficients": result.coefficients,
+                "extras": dict(result.extras),
+                "network": {name: tensor.clone() for name, tensor in setup.network.model.state_dict().items()},
+                "method": {name: value for name, value in setup.network.balancer.state_dict().items() if torch.is_tensor(value)},
+                "random": setup.progress.random.state()["cpu"],
+                "labelled": {name: int(flags.sum()) for name, flags in batch.labelled.items()},
+                "images": batch.index,
+            }
+        )
+    return found
+
+
+def layers_of(ranks: Ranks = ALONE) -> dict[str, Any]:
+    """Normalisation and stochastic depth on a rank's part of eight images: outputs and gradients of the images here, and what all ranks add up."""
+    generators = Generators(3, ranks=ranks)
+    images = torch.randn(8, 3, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float32) + 50.0  # a mean far from 0
+    weights = torch.randn(8, 3, 4, 4, generator=torch.Generator().manual_seed(2))
+    network = torch.nn.Sequential(torch.nn.BatchNorm2d(3), StochasticDepth(0.5, "row"))
+    use_whole_batch(network, ranks, generators)
+    own = images[ranks.own(8)].requires_grad_()
+    with generators.drawing():
+        output = network(own)
+    (output * weights[ranks.own(8)]).sum().backward()
+    ranks.sum_gradients(network.parameters())
+    summed = {name: parameter.grad for name, parameter in network.named_parameters()} | dict(network.named_buffers())
+    return {"output": output.detach(), "gradient": own.grad, "summed": summed}
+
+
+class Asking(Control):
+    """Makes requests at the end of some steps."""
+
+    def __init__(self, **at: Any):
+        super().__init__()
+        self.at = at
+
+    def after(self, step: int) -> None:
+        if step == self.at.get("stop"):
+            self.stop()
+        if step == self.at.get("change"):
+            self.change("optimizer.lr", 0.01)
+        if step == self.at.get("pause"):
+            self.pause()
+            self.proceed()  # both are asked for before the next step
+
+
+def run_of(ranks: Ranks, control: Control, live: Asking, folder: Path, cache: Path) -> dict[str, Any]:
+    """A whole run: the step at which it ended here, the changes that came, and every curve."""
+    folder.mkdir(exist_ok=True)
+    scalars: dict[tuple[int, str], float] = {}
+    steps, changes = [], []
+    for event in train_as(ranks, RunConfig.from_dict(RUN), folder, cache, control):
+        if isinstance(event, SettingChanged):
+            changes.append((event.step, event.key, event.new))
+        if hasattr(event, "scalars"):
+            scalars |= {(event.step, key): value for key, value in event.scalars.items()}
+        if isinstance(event, StepScalars):
+            steps.append(event.step)
+            live.after(event.step)
+    return {"last": steps[-1], "changes": changes, "scalars": scalars, "files": sorted(path.name for path in folder.iterdir())}
+
+
+RUNS: dict[str, dict[str, int]] = {"whole": {}, "stopped": {"stop": 11, "change": 3}, "begun by one process": {}}
+
+
+def _become(rank: int, folder: Path, cache: Path) -> None:
+    ranks = Together(rank, 2, folder / "meeting")
+    found: dict[str, Any] = {name: steps_of(config, cache, ranks) for name, config in cases().items()}
+    runs = {}
+    for name, at in RUNS.items():
+        live = Asking(**(at if rank == 0 else {}))
+        ranks.is_apart = False
+        runs[name] = run_of(ranks, SharedControl(live, ranks), live, folder / name, cache)
+    torch.save({"layers": layers_of(ranks), "found": found, "runs": runs}, folder / f"rank_{rank}.pt")
+
+
+def _forked(folder: Path, cache: Path) -> Iterator[int]:
+    for rank in range(2):
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                torch.set_num_threads(1)
+                _become(rank, folder, cache)
+                code = 0
+            except BaseException:
+                sys.excepthook(*sys.exc_info())
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+        yield pid
+
+
+if __name__ == "__main__":
+    import_module("torchmetrics")  # once, not in each rank
+    pids = list(_forked(Path(sys.argv[1]), Path(sys.argv[2])))
+    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    os._exit(max(map(abs, codes)))
