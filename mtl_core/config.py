@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, model_validator
@@ -83,10 +83,8 @@ class RunConfig(Strict):
         description="'auto' takes a GPU where there is one.",
         json_schema_extra={"words": {"auto": "Auto", "cpu": "CPU", "cuda": "NVIDIA GPU (cuda)", "mps": "Apple GPU (mps)"}},
     )
-    devices: int | Literal["all"] = Field(
+    devices: Annotated[int, Field(ge=1, le=64)] | Literal["all"] = Field(
         1,
-        ge=1,
-        le=64,
         description="Devices that train this run together, each on its part of every batch; batch_size counts the images of all. 'all' takes every "
         "GPU. On a CPU: processes that divide the cores, slower than one process in most cases.",
         json_schema_extra={"words": {"all": "All"}},

@@ -111,7 +111,7 @@ def packed(error: BaseException) -> Told:
     own = {name: value for name, value in vars(error).items() if isinstance(value, str | int | float)} if isinstance(error, MTLError) else {}
     return {
         "name": type(error).__name__,
-        "text": str(error),
+        "text": getattr(error, "strerror", None) or str(error),
         "own": own,
         "problems": [asdict(problem) for problem in getattr(error, "problems", ())],
         "errno": getattr(error, "errno", None),

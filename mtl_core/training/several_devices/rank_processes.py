@@ -70,6 +70,7 @@ def _events_of(ranks: _RankProcesses, control: Control) -> Iterator[Event]:
             yield event
             if isinstance(event, RunEnded):
                 return
+            asked = _pass_on(ranks, control, asked)  # what was requested at this event comes before the next step
             ranks.tell(rank, answer=None)
 
 
