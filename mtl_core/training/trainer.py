@@ -73,7 +73,8 @@ def train_as(ranks: Ranks, config: RunConfig, folder: Path, cache: Path, control
     tune_allocator()
     yield Message(f"preparing the data set '{config.data.name}'")
     parts = resolve(checkpoints.as_begun(folder, config))
-    _check_memory(parts)
+    if ranks.is_first:
+        _check_memory(parts)
     told = _unless_stopped(control)
     try:
         with ranks.first_before_others():

@@ -24,8 +24,8 @@ from mtl_core.randomness import Generators
 from mtl_core.ranks import ALONE, Ranks
 from mtl_core.training.build import build
 from mtl_core.training.parts import resolve
+from mtl_core.training.several_devices.connected_ranks import ConnectedRanks
 from mtl_core.training.several_devices.shared_control import SharedControl
-from mtl_core.training.several_devices.together import Together
 from mtl_core.training.several_devices.whole_batch import use_whole_batch
 from mtl_core.training.trainer import train_as
 
@@ -157,7 +157,7 @@ RUNS: dict[str, dict[str, int]] = {"whole": {}, "stopped": {"stop": 11, "change"
 
 
 def _become(rank: int, folder: Path, cache: Path) -> None:
-    ranks = Together(rank, 2, folder / "meeting")
+    ranks = ConnectedRanks(rank, 2, folder / "meeting")
     found: dict[str, Any] = {name: steps_of(config, cache, ranks) for name, config in cases().items()}
     runs = {}
     for name, at in RUNS.items():

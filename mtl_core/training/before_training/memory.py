@@ -7,7 +7,7 @@ The rest is counted: parameters, gradients, optimizer state, the Jacobian of gra
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +26,7 @@ from mtl_core.sharing.model import trained
 from mtl_core.tasks.pretext.self_supervised import with_views
 from mtl_core.training.build import build_balancer, sized_network
 from mtl_core.training.parts import NetworkParts, Parts
+from mtl_core.training.several_devices.device_count import device_count
 
 USABLE = 0.9  # share of the free memory that a run may take: the estimate is not exact, and other programs need memory too
 FLOAT = 4  # bytes
@@ -101,7 +102,11 @@ def problems(parts: Parts, later: bool = False) -> list[Problem]:
     if settings.memory_check() == "off":
         return []
     free = free_on(parts.device, later)
-    needs = estimate(parts)
+    needs, count = estimate(parts), device_count(parts.config)
+    if parts.device == "cpu":
+        needs = replace(needs, fixed=count * needs.fixed)  # each process has a network of its own, in the one memory
+    elif count > 1:
+        needs = replace(needs, per_image=needs.per_image / count)  # each device has its part of the batch
     if needs.total(parts.config.batch_size) <= USABLE * free:
         return []
     return [_refusal(parts.config, needs, free, parts.device)]

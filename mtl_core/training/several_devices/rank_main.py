@@ -27,16 +27,16 @@ def train_part(order: dict[str, Any], incoming: Any, outgoing: Any) -> int:
     from mtl_core.config import RunConfig
     from mtl_core.events import Control
     from mtl_core.training.execution import resolve_device
+    from mtl_core.training.several_devices.connected_ranks import ConnectedRanks
     from mtl_core.training.several_devices.rank_link import RankLink
     from mtl_core.training.several_devices.shared_control import SharedControl
-    from mtl_core.training.several_devices.together import Together
     from mtl_core.training.trainer import train_as
 
     live = Control()
     link = RankLink(incoming, outgoing, live, is_first=order["rank"] == 0)
     try:
         config = RunConfig.from_stored(order["config"])
-        ranks = Together(order["rank"], order["size"], Path(order["meeting"]), resolve_device(config.device))
+        ranks = ConnectedRanks(order["rank"], order["size"], Path(order["meeting"]), resolve_device(config.device))
         control = SharedControl(live, ranks)
         control.check_held = lambda: link.ask("check_held")
         control.settle = lambda precision, layout: tuple(link.ask("settle", precision, layout))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mtl_core.events import Control
-from mtl_core.training.several_devices.together import Together
+from mtl_core.training.several_devices.connected_ranks import ConnectedRanks
 
 
 class SharedControl(Control):
@@ -15,7 +15,7 @@ class SharedControl(Control):
         live: receives the requests, on the first rank; on the others nothing sets it.
     """
 
-    def __init__(self, live: Control, ranks: Together):
+    def __init__(self, live: Control, ranks: ConnectedRanks):
         super().__init__()
         self.live, self.ranks = live, ranks
 

@@ -1,4 +1,4 @@
-"""Together: the ranks of a run that has several processes on one machine, connected by torch.distributed.
+"""ConnectedRanks: the ranks of a run that has several processes on one machine, connected by torch.distributed.
 
 Gradients go through NCCL on CUDA devices and through gloo on CPUs; requests and flags always through gloo, so that they need no synchronisation of a
 GPU. The processes find each other through a file and listen on the loopback interface only.
@@ -29,7 +29,7 @@ T = TypeVar("T")
 LONGEST_WAIT = timedelta(days=30)  # a paused run waits in a broadcast; a process that died is noticed at once, by its closed connection
 
 
-class Together(Ranks):
+class ConnectedRanks(Ranks):
     """One of several ranks. Every method except ``own`` and ``part`` has to be called on all ranks, in the same order.
 
     Args:
@@ -49,7 +49,7 @@ class Together(Ranks):
         self.words: Any = ProcessGroupGloo(PrefixStore("words", store), rank, size, LONGEST_WAIT)
         self.values: Any = self.words if device == "cpu" else _nccl(PrefixStore("values", store), rank, size)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Together:
+    def __deepcopy__(self, memo: dict[int, Any]) -> ConnectedRanks:
         return self  # copies of a network are in the same process
 
     def sum_over(self, tensor: Tensor) -> Tensor:
