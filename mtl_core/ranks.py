@@ -62,6 +62,9 @@ class Ranks:
         """Context that the other ranks enter after the first has left it, so that they find the files that it has written."""
         return contextlib.nullcontext()
 
+    def check_equal(self, network: nn.Module) -> None:
+        """Raise TrainingError if this rank's network differs from the first rank's in any bit."""
+
     def part(self) -> None:
         """The ranks do nothing together from here on. The first goes on alone."""
 

@@ -102,6 +102,7 @@ def train_as(ranks: Ranks, config: RunConfig, folder: Path, cache: Path, control
 
     while position.epoch < run.config.epochs:
         outcome = yield from _timed(_train_epoch(setup, changes, control), position)
+        ranks.check_equal(network.model)
         measured = ranks.from_first(measure) if outcome is Outcome.DONE else None
         if measured is not None:
             yield from _end_epoch(setup, measured, probes, folder, control)

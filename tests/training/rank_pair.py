@@ -19,6 +19,7 @@ from torchvision.ops import StochasticDepth
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.balancer import GramianAggregator
 from mtl_core.config import RunConfig
+from mtl_core.errors import TrainingError
 from mtl_core.events import Control, SettingChanged, StepScalars
 from mtl_core.randomness import Generators
 from mtl_core.ranks import ALONE, Ranks
@@ -164,7 +165,16 @@ def _become(rank: int, folder: Path, cache: Path) -> None:
         live = Asking(**(at if rank == 0 else {}))
         ranks.is_apart = False
         runs[name] = run_of(ranks, SharedControl(live, ranks), live, folder / name, cache)
-    torch.save({"layers": layers_of(ranks), "found": found, "runs": runs}, folder / f"rank_{rank}.pt")
+    ranks.is_apart = False
+    network = torch.nn.Linear(2, 1)
+    network.weight.data.fill_(1.0 if rank == 0 else 1.0 + 1e-7)
+    network.bias.data.zero_()
+    try:
+        ranks.check_equal(network)
+        differs = ""
+    except TrainingError as error:
+        differs = str(error)
+    torch.save({"differs": differs, "layers": layers_of(ranks), "found": found, "runs": runs}, folder / f"rank_{rank}.pt")
 
 
 def _forked(folder: Path, cache: Path) -> Iterator[int]:

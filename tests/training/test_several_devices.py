@@ -79,6 +79,10 @@ def test_layers_that_look_at_the_whole_batch(pair):
         assert_close(alone["summed"], rank["summed"], "normalisation")
 
 
+def test_networks_that_became_different_end_the_run(pair):
+    assert [rank["differs"].partition(":")[0] for rank in pair.ranks] == ["", "the devices' networks have become different"]
+
+
 def test_each_rank_has_its_half_of_the_same_batches(pair, shared_cache):
     alone = rank_pair.steps_of(CASES["fixed"], shared_cache)
     for one, first, second in zip(alone, *(rank["found"]["fixed"] for rank in pair.ranks), strict=True):

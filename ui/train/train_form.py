@@ -21,7 +21,7 @@ from mtl_core.registry import Registry, validated
 from mtl_core.sharing import SHARING_SCHEMES
 from ui.shell.error_boundary import is_ours
 from ui.shell.form_editions import form_key
-from ui.shell.model_forms import PROBLEMS, describe, draw_field, options_form
+from ui.shell.model_forms import PROBLEMS, Field, describe, draw_field, options_form
 from ui.shell.server_paths import path_problems, weights_path_problems
 from ui.shell.state import hold, read, run_store, settings, write
 from ui.shell.words import plain
@@ -157,10 +157,25 @@ def advanced_section() -> None:
             _seeds_of_data()
         st.markdown("**Device and records**")
         options_form(RunConfig, (), columns=4, only=MACHINE)
+        _devices()
         if not clone_and_fork.is_fork() and len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # with one scheme there is no choice
             part_chooser("Sharing", SHARING_SCHEMES, "sharing")
         st.markdown("**Where runs train** :gray[for all runs of this dashboard]")
         executor_choice()
+
+
+def _devices() -> None:
+    """Draw how many devices train the run together, where there are several GPUs, or where the settings name more than one device."""
+    from mtl_core.runs.jobs import warmed
+
+    now = settings().get("devices", 1)
+    choices: list[int | str] = []
+    if warmed():
+        from mtl_core.training.several_devices.device_count import device_choices
+
+        choices = device_choices()
+    if len(choices) > 1 or now != 1:
+        draw_field(Field("devices", "choice", 1, RunConfig.model_fields["devices"].description or "", choices=(*choices,)), ("devices",))
 
 
 def _seeds_of_data() -> None:

@@ -12,6 +12,7 @@ import contextlib
 import os
 import pickle
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -19,10 +20,10 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.distributed_c10d import PrefixStore, ProcessGroupGloo
 
-from mtl_core.errors import LostRankError
+from mtl_core.errors import LostRankError, TrainingError
 from mtl_core.ranks import Ranks
 
 T = TypeVar("T")
@@ -96,6 +97,16 @@ class ConnectedRanks(Ranks):
         yield
         if self.is_first:
             self.agree_on([0])
+
+    def check_equal(self, network: nn.Module) -> None:
+        own = 0
+        for tensor in network.state_dict().values():
+            own = zlib.crc32(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy(), own)
+        if self.agree_on([own]) != [own]:
+            raise TrainingError(
+                "the devices' networks have become different: a part of the run (a layer, a method) depends on more than the batch and the run's "
+                "random numbers. Train with devices: 1, and report it with the config"
+            )
 
     def part(self) -> None:
         self.is_apart = True

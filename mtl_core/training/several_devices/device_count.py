@@ -43,6 +43,12 @@ def device_problems(config: RunConfig, device: str) -> list[Problem]:
     return found
 
 
+def device_choices() -> list[int | str]:
+    """What a form offers for ``devices`` on this machine: every number of its GPUs and ``all``; 1 alone where there are not several."""
+    count = torch.cuda.device_count()
+    return [*range(1, count + 1), "all"] if count > 1 else [1]
+
+
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
