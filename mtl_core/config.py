@@ -87,7 +87,6 @@ class RunConfig(Strict):
         1,
         description="Devices that train this run together, each on its part of every batch; batch_size counts the images of all. 'all' takes every "
         "GPU. On a CPU: processes that divide the cores, slower than one process in most cases.",
-        json_schema_extra={"words": {"all": "All"}},
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="'bf16' runs the network in autocast; 'auto' measures a few steps on this machine and remembers the faster."

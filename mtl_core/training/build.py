@@ -72,6 +72,8 @@ def build(
     kinds = build_kinds(config, data.tasks, data.statistics)
     for kind in self_supervised(kinds).values():
         kind.measure(np.asarray(data.train.images[evenly_spaced_rows(data.train, SEEN_IMAGES)]))
+    if ranks.size > 1 and config.batch_size > len(data.train):  # a batch that is not full could not be divided
+        raise ConfigError(Problem("batch_size", f"{config.batch_size} is more than the {len(data.train)} training images; choose at most that many"))
     random = Generators(config.seed, device, ranks)
     with random.drawing():
         model = build_model(parts.network, kinds, data.statistics)

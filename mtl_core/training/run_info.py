@@ -19,9 +19,10 @@ from mtl_core.training.setup import Setup
 def run_info(setup: Setup) -> dict[str, Any]:
     """JSON-able facts that pages show about a run: device, sizes, and the meaning of each task's metrics."""
     run, network = setup.run, setup.network
+    name = device_name(run.execution.device)
     return {
         "device": run.execution.device,
-        "device_name": device_name(run.execution.device),
+        "device_name": f"{run.ranks.size} × {name}" if run.ranks.size > 1 else name,
         "precision": run.execution.precision,
         "layout": run.execution.layout,
         **({"devices": run.ranks.size} if run.ranks.size > 1 else {}),

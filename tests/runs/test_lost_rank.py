@@ -57,6 +57,8 @@ def test_a_killed_process_interrupts_the_run_and_one_process_resumes_it(store, s
     assert all(process.poll() is not None for process in person.processes)
     assert [name for name in person.seen if name in ("Paused", "Resumed", "SettingChanged")] == ["Paused", "Resumed", "SettingChanged"]
     assert (store.folder(run.id) / "checkpoints").is_dir()
+    assert run.info["devices"] == 2
+    assert run.info["device_name"].startswith("2 × CPU")
 
     monkeypatch.setattr(trainer, "device_count", lambda config: 1)
     run = execute(store, resume(store, run.id).id)

@@ -175,7 +175,8 @@ def _devices() -> None:
 
         choices = device_choices()
     if len(choices) > 1 or now != 1:
-        draw_field(Field("devices", "choice", 1, RunConfig.model_fields["devices"].description or "", choices=(*choices,)), ("devices",))
+        about = RunConfig.model_fields["devices"].description or ""
+        draw_field(Field("devices", "choice", 1, about, choices=(*choices,), words={"all": "All"}), ("devices",))
 
 
 def _seeds_of_data() -> None:

@@ -30,6 +30,7 @@ from mtl_core.training.losses import separate_losses
 from mtl_core.training.parts import resolve
 from mtl_core.training.run_info import parameter_counts
 from mtl_core.training.setup import Setup
+from mtl_core.training.several_devices.device_count import device_count
 from mtl_core.training.step import SkippedStep
 from mtl_core.training.tensors.starting_weights import Told, starting_weights
 
@@ -128,10 +129,10 @@ def _measured(setup: Setup, estimated: float) -> Preflight:
         seconds.append(time.perf_counter() - started)
     wrong = [name for name, parameter in setup.network.model.named_parameters() if not bool(torch.isfinite(parameter).all())]
     problems += [f"after {len(seconds)} steps the network holds values that are not finite, in '{wrong[0]}'"] if wrong else []
-    step, epoch = min(seconds[1:]), evaluation_seconds(setup)
+    step, epoch, count = min(seconds[1:]), evaluation_seconds(setup), device_count(config)
     steps = config.epochs * run.steps_per_epoch
     return Preflight(
-        device=device_name(run.execution.device),
+        device=device_name(run.execution.device) + (f" (one of {count} devices, with whole batches)" if count > 1 else ""),
         precision=run.execution.precision,
         layout=run.execution.layout,
         batch_size=config.batch_size,

@@ -57,6 +57,8 @@ def _events_of(ranks: _RankProcesses, control: Control) -> Iterator[Event]:
             continue
         rank, told = line
         if told is None:
+            if control.abandoned:
+                return
             ranks.check_end(rank)
         elif "idle" in told:
             control.asked_at = max(control.asked_at, time.monotonic() - told["idle"])
