@@ -20,7 +20,7 @@ from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.balancer import GramianAggregator
 from mtl_core.config import RunConfig
 from mtl_core.errors import TrainingError
-from mtl_core.events import Control, SettingChanged, StepScalars
+from mtl_core.events import Control, Paused, StepScalars
 from mtl_core.randomness import Generators
 from mtl_core.ranks import ALONE, Ranks
 from mtl_core.training.build import build
@@ -131,30 +131,29 @@ class Asking(Control):
     def after(self, step: int) -> None:
         if step == self.at.get("stop"):
             self.stop()
-        if step == self.at.get("change"):
-            self.change("optimizer.lr", 0.01)
         if step == self.at.get("pause"):
             self.pause()
-            self.proceed()  # both are asked for before the next step
 
 
 def run_of(ranks: Ranks, control: Control, live: Asking, folder: Path, cache: Path) -> dict[str, Any]:
-    """A whole run: the step at which it ended here, the changes that came, and every curve."""
+    """A whole run: the step at which it ended here, the steps of its pauses, and every curve."""
     folder.mkdir(exist_ok=True)
     scalars: dict[tuple[int, str], float] = {}
-    steps, changes = [], []
+    steps, pauses = [], []
     for event in train_as(ranks, RunConfig.from_dict(RUN), folder, cache, control):
-        if isinstance(event, SettingChanged):
-            changes.append((event.step, event.key, event.new))
+        if isinstance(event, Paused):
+            pauses.append(event.step)
         if hasattr(event, "scalars"):
             scalars |= {(event.step, key): value for key, value in event.scalars.items()}
         if isinstance(event, StepScalars):
             steps.append(event.step)
             live.after(event.step)
-    return {"last": steps[-1], "changes": changes, "scalars": scalars, "files": sorted(path.name for path in folder.iterdir())}
+        if isinstance(event, Paused):
+            live.proceed()
+    return {"last": steps[-1], "pauses": pauses, "scalars": scalars, "files": sorted(path.name for path in folder.iterdir())}
 
 
-RUNS: dict[str, dict[str, int]] = {"whole": {}, "stopped": {"stop": 11, "change": 3}, "begun by one process": {}}
+RUNS: dict[str, dict[str, int]] = {"stopped": {"stop": 11, "pause": 5}, "begun by one process": {}}
 
 
 def _become(rank: int, folder: Path, cache: Path) -> None:

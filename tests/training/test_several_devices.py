@@ -12,8 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mtl_core.config import RunConfig
+from mtl_core.events import Control
 from mtl_core.ranks import ALONE
 from mtl_core.training.checkpoint_files import read_index
+from mtl_core.training.trainer import train
 from tests.training import rank_pair
 
 CASES = rank_pair.cases()
@@ -99,23 +102,16 @@ def test_labels_are_absent_on_one_rank_only(pair):
     assert any((one == 0) != (two == 0) for first, second in labelled for one, two in zip(first, second, strict=True))
 
 
-def test_a_whole_run_is_that_of_one_process(pair, whole):
-    first, second = (rank["runs"]["whole"] for rank in pair.ranks)
-    assert first["scalars"].keys() == whole.scalars.keys()
-    assert first["scalars"] == pytest.approx(whole.scalars, rel=0.02, abs=0.02)
-    assert second["last"] == whole.last
-
-
-def test_only_the_first_rank_writes(pair, whole):
-    first, second = (rank["runs"]["whole"] for rank in pair.ranks)
+def test_only_the_first_rank_writes_and_measures(pair, whole):
+    first, second = (rank["runs"]["begun by one process"] for rank in pair.ranks)
     assert first["files"] == whole.files
+    assert second["last"] == whole.last
     assert not any(key.startswith(("val/", "test/")) for _, key in second["scalars"])
 
 
 def test_requests_reach_both_ranks_at_the_same_step(pair):
     first, second = (rank["runs"]["stopped"] for rank in pair.ranks)
-    assert first["last"] == second["last"] == 11
-    assert first["changes"] == second["changes"] == [(3, "optimizer.lr", 0.01)]
+    assert (first["pauses"], first["last"]) == (second["pauses"], second["last"]) == ([5], 11)
 
 
 def weights_of(folder):
@@ -127,3 +123,24 @@ def test_two_processes_resume_what_one_began(pair, whole):
     scalars = pair.begun["scalars"] | pair.ranks[0]["runs"]["begun by one process"]["scalars"]
     assert scalars == pytest.approx(whole.scalars, rel=0.02, abs=0.02)
     assert_close(weights_of(whole.folder), weights_of(pair.folder / "begun by one process"), "weights")
+
+
+def test_one_process_resumes_what_two_began(pair, whole, shared_cache):
+    control = rank_pair.Asking()
+    resumed = rank_pair.run_of(ALONE, control, control, pair.folder / "stopped", shared_cache)
+    scalars = pair.ranks[0]["runs"]["stopped"]["scalars"] | resumed["scalars"]
+    assert scalars == pytest.approx(whole.scalars, rel=0.02, abs=0.02)
+    assert_close(weights_of(whole.folder), weights_of(pair.folder / "stopped"), "weights")
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+@pytest.mark.parametrize("method", ["fixed", "pcgrad"])
+def test_two_gpus_train_as_one(method, tmp_path, shared_cache):
+    found = []
+    for devices in (1, 2):
+        folder = tmp_path / str(devices)
+        folder.mkdir()
+        config = RunConfig.from_dict({**rank_pair.RUN, "balancing": {"name": method}, "device": "cuda", "devices": devices})
+        events = list(train(config, folder, shared_cache, Control()))
+        found.append({(event.step, key): value for event in events if hasattr(event, "scalars") for key, value in event.scalars.items()})
+    assert found[1] == pytest.approx(found[0], rel=0.02, abs=0.02)
