@@ -1,6 +1,7 @@
 """Two processes of one thread each against one process of two threads, on the same runs: steps per second as ratios, and the CPU time of a step.
 
     python -m benchmarks.devices [--rounds 3] [--cells small_cnn resnet18]
+    python -m benchmarks.devices --equality    # how far apart the numbers are, for every balancing method
 
 Each run is a command of its own (`mtl train`). The two ways take turns, so that other load on the machine slows both; the medians of the ratios of
 neighbours are printed. Steps per second leave out the start of the processes, which takes some seconds longer with two.
@@ -22,7 +23,7 @@ from typing import Any
 
 from mtl_core.config import RunConfig
 
-SCENES = {"data": {"name": "digit_scenes", "train_size": 640, "val_size": 16, "test_size": 16}, "tasks": {"present": {}, "count": {}, "segments": {}}}
+SCENES = {"data": {"name": "digit_scenes", "train_size": 320, "val_size": 16, "test_size": 16}, "tasks": {"present": {}, "count": {}, "segments": {}}}
 DIGITS = {"data": {"name": "digits"}, "tasks": {"digit": {}, "ink": {}, "slant": {}}}
 CELLS: dict[str, dict[str, Any]] = {
     "mlp": {**DIGITS, "backbone": {"name": "mlp", "hidden": [64]}, "epochs": 20},
@@ -38,7 +39,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cells", nargs="+", choices=list(CELLS), default=list(CELLS))
+    parser.add_argument("--equality", action="store_true", help="compare the networks after some steps instead")
     asked = parser.parse_args()
+    if asked.equality:
+        print_equality()
+        return
     with tempfile.TemporaryDirectory() as place:
         print("| run | steps a second, two processes / one | CPU time, two / one |\n|---|---|---|")
         for name in asked.cells:
@@ -62,6 +67,24 @@ def trained(config: RunConfig, devices: int, place: Path) -> dict[str, float]:
     report = json.loads(ended.stdout)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"steps": report["steps_per_second"], "cpu": cpu, "seconds": time.perf_counter() - started}
+
+
+def print_equality() -> None:
+    """For each case of the tests: the largest difference of a network's tensor after the last step, as a share of its largest number."""
+    import torch
+
+    from tests.training import rank_pair
+
+    with tempfile.TemporaryDirectory() as place:
+        folder, cache = Path(place), Path(place) / "cache"
+        alone = {name: rank_pair.steps_of(config, cache)[-1]["network"] for name, config in rank_pair.cases().items()}
+        subprocess.run([sys.executable, "-W", "ignore", rank_pair.__file__, str(folder), str(cache)], check=True)
+        pair = torch.load(folder / "rank_0.pt", weights_only=True)["found"]
+    print("| case | largest difference |\n|---|---|")
+    for name, network in alone.items():
+        other = pair[name][-1]["network"]
+        largest = max(float((tensor - other[key]).abs().max() / tensor.abs().max().clamp(min=1e-12)) for key, tensor in network.items())
+        print(f"| {name} | {largest:.1e} |")
 
 
 def in_order(values: list[float]) -> str:

@@ -34,7 +34,7 @@ def pair(tmp_path_factory, shared_cache):
     command = [sys.executable, "-W", "ignore", rank_pair.__file__, str(folder), str(shared_cache)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
-    ranks = [torch.load(folder / f"rank_{rank}.pt", weights_only=False) for rank in range(2)]
+    ranks = [torch.load(folder / f"rank_{rank}.pt", weights_only=True) for rank in range(2)]
     return SimpleNamespace(folder=folder, ranks=ranks, begun=begun)
 
 
