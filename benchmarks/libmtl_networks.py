@@ -57,8 +57,8 @@ class LibMTLNetwork(MultiTaskModel):
 
     def _apart(self, together: Tensor) -> list[Tensor]:
         parts = together.split([info.channels for info in self.feature_info], dim=1)
-        steps = [info.stride // self.feature_info[0].stride for info in self.feature_info]
-        return [part[:, :, ::step, ::step] for part, step in zip(parts, steps, strict=True)]
+        strides = [info.stride or 1 for info in self.feature_info]  # None: a vector, which our convolutional backbones do not give
+        return [part[:, :, ::step, ::step] for part, step in zip(parts, [stride // strides[0] for stride in strides], strict=True)]
 
     def groups(self) -> list[Group]:
         return [Group(self.theirs, self.network.parameters(), self.tasks), *self.head_groups()]
