@@ -17,6 +17,7 @@ from mtl_core.runs.run_results import means_of
 from mtl_core.runs.sql.scalar_points import values_of
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
+from mtl_core.scalar_words import percent
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.grouping import Grouping, Network, best_grouping
 from mtl_core.studies.study_values import gain_of
@@ -230,7 +231,7 @@ def sentences(affinity: TaskAffinity) -> list[str]:
 
 def _sentence(source: str, target: str, value: float) -> str:
     word = "lowers" if value >= 0 else "raises"
-    return f"A step for {source} alone {word} the loss of {target} by {abs(value):.2%} on average."
+    return f"A step for {source} alone {word} the loss of {target} by {percent(value, sign='')} on average."
 
 
 def as_json(affinity: TaskAffinity) -> dict[str, object]:

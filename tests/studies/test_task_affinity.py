@@ -164,7 +164,7 @@ def test_the_command_tells_it_of_one_run(store, base, engine, capsys):
     assert run_affinity(store, measured.id, list(base.tasks)).points == 2
     assert main(["affinity", measured.id]) == 0
     said = capsys.readouterr().out
-    assert "+2.000%" in said
+    assert "+2.00%" in said
     assert "A step for slant alone lowers the loss of digit by 2.00% on average." in said
     assert main(["affinity", blind.id]) == 2
     assert "Train with '--set affinity_every=10'" in capsys.readouterr().err
