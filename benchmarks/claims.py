@@ -45,14 +45,14 @@ PETS: dict[str, Any] = {
     "data": {"name": "oxford_pets", "download": False, "image_size": 64, "val_share": 0.4},
     "tasks": {"breed": {}, "head": {}, "trimap": {}},
     "backbone": {"name": "small_cnn", "width": 16},
-    "epochs": 60,
+    "epochs": 30,
     "batch_size": 8,
     "optimizer": {"name": "adamw", "lr": 0.003},
     "augmentation": {"flip": True},
 }
-MNIST: dict[str, Any] = {  # as benchmarks.multi_mnist_sharing --images 10000 --batch 64
+MNIST: dict[str, Any] = {  # as benchmarks.multi_mnist_sharing --images 5000 --batch 64
     **COMMON,
-    "data": {"name": "multi_mnist", "download": False, "train_size": 10_000, "val_size": 2_000},
+    "data": {"name": "multi_mnist", "download": False, "train_size": 5_000, "val_size": 1_000},
     "tasks": {"left": {}, "right": {}},
     "backbone": {"name": "lenet"},
     "epochs": 5,

@@ -24,7 +24,7 @@ def percent(share: float, sign: str = "+") -> str:
     value = 100 * (share if sign else abs(share))
     if value == 0 or abs(value) >= 0.01:
         return f"{value:{sign}.2f}%"
-    return f"{value:{sign}.2g}%" if abs(value) >= 1e-4 else f"{'-' if value < 0 else sign}<0.0001%"
+    return f"{value:{sign}.2g}%" if abs(value) >= 1e-4 else "<0.0001%"
 
 
 def metric_words(name: str, metrics: Mapping[str, Any]) -> str:
