@@ -16,7 +16,7 @@ from typing import Any
 from mtl_core import settings
 from mtl_core.balancing import BALANCERS
 from mtl_core.balancing.balancer import GradientAggregator
-from mtl_core.catalogue import described
+from mtl_core.catalogue import REGISTRIES, described
 from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
 from mtl_core.errors import ConfigError
@@ -131,8 +131,9 @@ def article() -> str:
 
 @cache
 def _own(sort: str) -> list[dict[str, Any]]:
-    """Parts of one sort that belong to this project: what else is installed here is nothing for its pages."""
-    return [entry for entry in described(sort) if entry["source"].startswith("mtl_core.")]
+    """Parts of one sort that belong to this project: what else is installed here is nothing for its pages, nor are parts that need such a package."""
+    optional = REGISTRIES[sort].needs if sort in REGISTRIES else {}
+    return [entry for entry in described(sort) if entry["source"].startswith("mtl_core.") and entry["name"] not in optional]
 
 
 def _short(sort: str, entry: dict[str, Any]) -> str:

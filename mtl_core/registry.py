@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -41,11 +42,12 @@ class Registry:
         noun: the part's noun in messages, such as ``"balancer"``.
         group: entry-point group through which other packages add parts.
         table: name -> ``"module:Class"``.
+        needs: name -> the package without which this part is not listed. An error that names the part says what to install.
     """
 
-    def __init__(self, noun: str, group: str, table: dict[str, str]):
-        self.noun, self.group = noun, group
-        self._table = dict(table)
+    def __init__(self, noun: str, group: str, table: dict[str, str], needs: dict[str, str] | None = None):
+        self.noun, self.group, self.needs = noun, group, dict(needs or {})
+        self._table = {name: place for name, place in table.items() if name not in self.needs or find_spec(self.needs[name])}
         self.hidden: dict[str, str] = {}  # name -> place of parts of other packages that are not used, because their name is taken
         for entry in entry_points(group=group):
             if self._table.setdefault(entry.name, entry.value) != entry.value:
@@ -69,6 +71,9 @@ class Registry:
             ConfigError: the name is unknown (the message lists the names and a close one), or a part of another package cannot be loaded.
         Exception: a part of this project cannot be imported; a note on the error names the line of the table.
         """
+        if name in self.needs and name not in self._table:
+            package = self.needs[name]
+            raise ConfigError(Problem(field, f"the {self.noun} '{name}' needs the package {package}, which is not installed: pip install {package}"))
         if name not in self._table:
             raise ConfigError(Problem(field, unknown_name(self.noun, name, self._table)))
         try:

@@ -15,6 +15,18 @@ _OTHERS = {
 _ABBREVIATIONS = {"Mean absolute error": "MAE", "Root mean squared error": "RMSE", "Peak signal-to-noise ratio": "PSNR"}
 
 
+def percent(share: float, sign: str = "+") -> str:
+    """A share in percent, such as ``+20.00%``; below 0.01 % with two digits, such as ``-0.0012%``, so that a small share does not read as none.
+
+    Args:
+        sign: "+" to write it before positive shares too, "" for the amount alone.
+    """
+    value = 100 * (share if sign else abs(share))
+    if value == 0 or abs(value) >= 0.01:
+        return f"{value:{sign}.2f}%"
+    return f"{value:{sign}.2g}%" if abs(value) >= 1e-4 else "<0.0001%"
+
+
 def metric_words(name: str, metrics: Mapping[str, Any]) -> str:
     """A metric's title as short as it is clear among the task's: ``F1``, ``mAP at IoU 0.50``, ``MAE``.
 

@@ -49,14 +49,15 @@ def _lines(name):
 
 
 def test_the_requirements_files_are_the_dependencies(metadata):
-    parts = ("-export", "-weights", "-search", "-cluster", "", "-dev")
-    export, weights, search, cluster, plain, dev = (_lines(f"requirements{part}.txt") for part in parts)
+    parts = ("-export", "-weights", "-search", "-timm", "-cluster", "", "-dev")
+    export, weights, search, timm, cluster, plain, dev = (_lines(f"requirements{part}.txt") for part in parts)
     assert len(metadata["dependencies"]) == len(plain)
     assert all(line.startswith(requirement) for requirement, line in zip(metadata["dependencies"], plain, strict=True))
     assert len(metadata["optional-dependencies"]["export"]) == len(export)
     assert len(metadata["optional-dependencies"]["offline-weights"]) == len(weights)
     assert len(metadata["optional-dependencies"]["search"]) == len(search)
-    assert len(metadata["optional-dependencies"]["dev"]) == len(export) + len(weights) + len(search) + len(cluster) + len(dev)
+    assert len(metadata["optional-dependencies"]["timm"]) == len(timm)
+    assert len(metadata["optional-dependencies"]["dev"]) == len(export) + len(weights) + len(search) + len(timm) + len(cluster) + len(dev)
     assert all(re.fullmatch(r"[A-Za-z0-9-]+[<>=0-9.,]*", requirement) for requirement in metadata["dependencies"])
 
 
@@ -66,7 +67,15 @@ def test_the_plain_way_is_the_full_one():
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.txt", "requirements-export.txt", "requirements-weights.txt", "requirements-search.txt", "requirements-dev.txt"]
+    "name",
+    [
+        "requirements.txt",
+        "requirements-export.txt",
+        "requirements-weights.txt",
+        "requirements-search.txt",
+        "requirements-timm.txt",
+        "requirements-dev.txt",
+    ],
 )
 def test_every_requirement_has_its_reason(name):
     assert [line for line in _lines(name) if "# " not in line] == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtl_core.scalar_words import metric_words, scalar_words
+from mtl_core.scalar_words import metric_words, percent, scalar_words
 from mtl_core.tasks import TASK_KINDS
 
 TASKS = {"digit": {"metrics": {"f1": {"title": "F1, mean over classes"}, "loss": {"title": "Loss"}, "accuracy": {"title": "Accuracy"}}}}
@@ -22,6 +22,20 @@ TASKS = {"digit": {"metrics": {"f1": {"title": "F1, mean over classes"}, "loss":
 )
 def test_keys_in_words(key, text):
     assert scalar_words(key, TASKS) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text", "amount"),
+    [
+        (0.2, "+20.00%", "20.00%"),
+        (-0.00012, "-0.01%", "0.01%"),
+        (0.0000123, "+0.0012%", "0.0012%"),
+        (-5e-8, "<0.0001%", "<0.0001%"),
+        (0.0, "+0.00%", "0.00%"),
+    ],
+)
+def test_a_small_share_does_not_read_as_none(share, text, amount):
+    assert (percent(share), percent(share, sign="")) == (text, amount)
 
 
 def test_two_metrics_of_a_task_never_look_alike():

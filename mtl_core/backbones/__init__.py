@@ -19,5 +19,7 @@ BACKBONES = Registry(
         "convnext_tiny": "mtl_core.backbones.convnext:ConvNeXtTiny",
         "swin_t": "mtl_core.backbones.swin:SwinTiny",
         "vit": "mtl_core.backbones.vision_transformer:VisionTransformer",
+        "timm": "mtl_core.backbones.timm_network:TimmNetwork",
     },
+    needs={"timm": "timm"},
 )

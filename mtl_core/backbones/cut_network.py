@@ -30,7 +30,7 @@ class CutNetwork(Backbone):
 
     Class attributes:
         published: the weights that can be fetched; None for none.
-        has_stem: the parts of the largest maps are a stem, which the heads do not read.
+        has_stem: the parts of the largest maps are a stem, which the heads do not read, where these maps are larger than a quarter of the image.
     """
 
     gives_map: ClassVar[bool] = True
@@ -69,7 +69,7 @@ class CutNetwork(Backbone):
                 groups[-1] = (info, [*groups[-1][1], part])
             else:
                 groups.append((info, [part]))
-        stem = [Stage("stem", groups[0][0], *groups[0][1], is_feature=False)] if self.has_stem else []
+        stem = [Stage("stem", groups[0][0], *groups[0][1], is_feature=False)] if self.has_stem and (groups[0][0].stride or 1) < 4 else []
         rest = groups[len(stem) :]
         self.set_stages([*stem, *(Stage(f"stages.{number}", info, *modules) for number, (info, modules) in enumerate(rest))])
         self.remember_names(network)

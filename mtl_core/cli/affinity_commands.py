@@ -10,6 +10,7 @@ import click
 from mtl_core.cli.output import JSON, emit, emit_json, emit_table, json_refusals
 from mtl_core.errors import NotPossibleError
 from mtl_core.runs.store import open_store
+from mtl_core.scalar_words import percent
 
 if TYPE_CHECKING:
     from mtl_core.studies.task_affinity import TaskAffinity
@@ -54,10 +55,10 @@ def advised_lines(found: TaskAffinity) -> list[str]:
         return []
     return [
         f"advised with {budget} network{'' if budget == 1 else 's'}: {'; '.join(' + '.join(group) for group in advised.chosen(budget))} "
-        f"(predicted: mean affinity {advised.gain(budget):+.3%})"
+        f"(predicted: mean affinity {percent(advised.gain(budget))})"
         for budget in advised.divisions
     ]
 
 
 def _percent(value: float) -> str:
-    return f"{value:+.3%}" if math.isfinite(value) else "-"
+    return percent(value) if math.isfinite(value) else "-"

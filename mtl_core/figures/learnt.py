@@ -9,12 +9,13 @@ import plotly.graph_objects as go
 SCALE = [(0.0, "#9AA3AE"), (1.0, "#4FA3DB")]
 
 
-def learnt_figure(values: np.ndarray, rows: list[str], columns: list[str], height: int = 240) -> go.Figure:
+def learnt_figure(values: np.ndarray, rows: list[str], columns: list[str], span: tuple[float, float], height: int = 240) -> go.Figure:
     """Heat map with the number in each cell.
 
     Args:
         values: (rows, columns); NaN is left empty.
         rows: names, from the top. columns: names, from the left.
+        span: the values that get the first and the last colour; those of all epochs, so that a colour means the same in each.
     """
     texts = [["" if np.isnan(value) else f"{value:.2f}" for value in row] for row in values]
     trace = go.Heatmap(
@@ -25,6 +26,8 @@ def learnt_figure(values: np.ndarray, rows: list[str], columns: list[str], heigh
         texttemplate="%{text}",
         textfont={"color": "#101418"},
         colorscale=SCALE,
+        zmin=span[0],
+        zmax=span[1],
         showscale=False,
         xgap=2,
         ygap=2,

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from mtl_core.analysis.conflict_map import as_matrix
+from mtl_core.scalar_words import percent
 
 # Orange to blue, through grey: distinguishable with every common colour blindness, and readable on white and on black.
 SCALE = [(0.0, "#E8803A"), (0.5, "#9AA3AE"), (1.0, "#4FA3DB")]
@@ -62,7 +63,7 @@ def affinity_figure(values: np.ndarray, names: list[str], height: int = 260) -> 
     np.fill_diagonal(others, np.nan)
     known = np.abs(others[np.isfinite(others)])
     largest = float(known.max()) if known.size and known.max() > 0 else 1.0
-    texts = [["" if np.isnan(value) else f"{value:+.2%}" for value in row] for row in values]
+    texts = [["" if np.isnan(value) else percent(value) for value in row] for row in values]
     figure = cosine_figure(np.zeros((0, 0)), [], height)
     figure.data[0].update(
         z=np.where(np.isnan(others) & ~np.isnan(values), 0.0, others),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from mtl_core.runs.sql import schema
 from mtl_core.runs.sql.database import Database
 from mtl_core.runs.sql.result_rows import lines_of, portions
 
@@ -49,4 +50,18 @@ def results_of(database: Database, run_ids: Sequence[str]) -> dict[str, list[Res
                     found[row.id].append(Result(task, metric, split, **{name: getattr(row, name) for name in _COLUMNS}, higher_is_better=higher))
     for results in found.values():
         results.sort(key=lambda each: (each.task, each.metric, each.split))
+    return found
+
+
+def means_of(database: Database, run_ids: Sequence[str], keys: Collection[str]) -> dict[str, dict[str, tuple[float, int]]]:
+    """Run id -> key -> (mean over the run, number of its finite values), of keys of affinities and conflict.
+
+    A key is left out in a run that has no finite value of it, and in runs that were recorded before means were.
+    """
+    found: dict[str, dict[str, tuple[float, int]]] = {run_id: {} for run_id in run_ids}
+    with database.read() as connection:
+        for ids in portions(found):
+            wanted = lines_of(ids).where(schema.scalar_keys.c.key.in_(keys), schema.run_results.c.mean.is_not(None))
+            for row in connection.execute(wanted):
+                found[row.id][row.name] = (row.mean, row.points)
     return found

@@ -48,9 +48,15 @@ class LearningToBranch(StagedSharing):
     Before any probability has moved there is no most probable one, and children read the mean of all candidates. ``chosen`` is the tree as
     settings of a network of its own: the paper trains that one anew.
 
+    Source: the full text of the paper was not at hand, and no code of its authors was found. Checked were its abstract (a branching operation is a
+    draw by Gumbel-softmax) and LibMTL's implementation, commit 4336804 (``gumbel_softmax(alpha, dim=-1, tau=tau, hard=True)`` over parents, children
+    add up weighted parents), whose draw and sum are the ones above. What only the paper says, such as its schedules, is not checked.
+
     Deviations: tau = a (b / a)^s, where s is the share of the steps that is done (LibMTL: epochs / 20 / sqrt(epoch + 1)), so it ends at the same
-    value however long a run is. In the warm-up parents are drawn uniformly; LibMTL adds up all parents. theta is ``speed`` times a parameter that the
-    run's optimizer trains with the other parameters, on the same images. A drawing shows all candidates.
+    value however long a run is. In the warm-up parents are drawn uniformly; LibMTL adds up all parents. Each task draws the node of the last stage
+    that it reads; in LibMTL a task has the node with its number. All tasks share the first stages; LibMTL has candidates from the first stage on, and
+    draws in evaluation, too. theta is ``speed`` times a parameter that the run's optimizer trains with the other parameters, on the same images. A
+    drawing shows all candidates.
     """
 
     title: ClassVar[str] = "Learning to branch (LTB)"

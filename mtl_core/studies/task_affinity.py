@@ -13,9 +13,11 @@ from itertools import combinations
 
 import numpy as np
 
+from mtl_core.runs.run_results import means_of
 from mtl_core.runs.sql.scalar_points import values_of
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import RunStore
+from mtl_core.scalar_words import percent
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.grouping import Grouping, Network, best_grouping
 from mtl_core.studies.study_values import gain_of
@@ -109,16 +111,21 @@ def affinity_of(points: Iterable[tuple[str, int, float]], tasks: Sequence[str]) 
     by_key: dict[str, list[float]] = {}
     for (key, _), value in last.items():
         by_key.setdefault(key, []).append(value)
+    return _of_means({key: (float(np.mean(values)), len(values)) for key, values in by_key.items()}, tasks)
+
+
+def _of_means(means: Mapping[str, tuple[float, int]], tasks: Sequence[str]) -> TaskAffinity:
+    """From key -> (mean over the run, number of values)."""
     size = len(tasks)
     values, cosines = np.full((size, size), np.nan), np.full((size, size), np.nan)
     counts = []
     for row, source in enumerate(tasks):
         for column, target in enumerate(tasks):
-            if found := by_key.get(f"affinity/{source}/{target}"):
-                values[row, column] = np.mean(found)
-                counts.append(len(found))
-            if found := by_key.get(f"conflict/{source}/{target}"):
-                cosines[row, column] = cosines[column, row] = np.mean(found)
+            if found := means.get(f"affinity/{source}/{target}"):
+                values[row, column] = found[0]
+                counts.append(found[1])
+            if found := means.get(f"conflict/{source}/{target}"):
+                cosines[row, column] = cosines[column, row] = found[0]
     return TaskAffinity(tuple(tasks), values, cosines, max(counts, default=0))
 
 
@@ -130,12 +137,21 @@ def run_affinity(store: RunStore, run_id: str, tasks: Sequence[str]) -> TaskAffi
 
 
 def study_affinity(store: RunStore, answer: Answer) -> TaskAffinity | None:
-    """The mean over the runs of a study that have all its tasks in one network; None if the study has no such cell, or none was measured."""
+    """The mean over the runs of a study that have all its tasks in one network; None if the study has no such cell, or none was measured.
+
+    Of finished runs the means are read that were stored with their results: a few numbers a run, however long it was. The scalars are read of runs
+    that still train, and of runs without such means, which an earlier version recorded.
+    """
     tasks = tuple(answer.study.base.tasks)
     whole = {cell.key for cell in answer.study.cells if tuple(cell.config.tasks) == tasks and cell.config.affinity_every}
     ids = [run_id for (cell, _), run_id in answer.run_ids.items() if cell in whole]
     states = {run_id: RunStatus(answer.statuses[place]) for place, run_id in answer.run_ids.items()}
-    found = [run_affinity(store, run_id, tasks) for run_id in ids if states[run_id] != RunStatus.QUEUED]
+    finished = [run_id for run_id in ids if states[run_id] == RunStatus.FINISHED]
+    stored = means_of(
+        store.database, finished, [f"{about}/{source}/{target}" for about in ("affinity", "conflict") for source in tasks for target in tasks]
+    )
+    known = {run_id: _of_means(means, tasks) for run_id, means in stored.items() if means}
+    found = [known.get(run_id) or run_affinity(store, run_id, tasks) for run_id in ids if states[run_id] != RunStatus.QUEUED]
     found = [each for each in found if each.is_measured]
     if not found:
         return None
@@ -215,7 +231,7 @@ def sentences(affinity: TaskAffinity) -> list[str]:
 
 def _sentence(source: str, target: str, value: float) -> str:
     word = "lowers" if value >= 0 else "raises"
-    return f"A step for {source} alone {word} the loss of {target} by {abs(value):.2%} on average."
+    return f"A step for {source} alone {word} the loss of {target} by {percent(value, sign='')} on average."
 
 
 def as_json(affinity: TaskAffinity) -> dict[str, object]:

@@ -24,6 +24,7 @@ from mtl_core.runs.claims import claim, take_controls
 from mtl_core.runs.process_identity import this_process
 from mtl_core.runs.run_results import results_of
 from mtl_core.runs.sql import scalar_conversion
+from mtl_core.runs.sql.schema import SCHEMA_VERSION
 from mtl_core.runs.store import open_store
 from mtl_core.training.checkpoint_files import read_index, read_meta
 from mtl_core.training.trainer import train
@@ -112,7 +113,7 @@ def test_everything_in_an_old_store_is_still_there(make_old_store, version):
     open_store(home)
     for table, (before, after) in content(home, dump).items():
         if table == "meta":
-            assert (before, after) == ([("schema_version", str(version))], [("schema_version", "4")])
+            assert (before, after) == ([("schema_version", str(version))], [("schema_version", str(SCHEMA_VERSION))])
         else:
             assert before == after, table
             assert before or table == "controls", table
@@ -157,7 +158,9 @@ def test_a_store_whose_conversion_was_killed_is_the_old_one(make_old_store):
         version = connection.execute("select value from meta").fetchone()[0]
         tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
         connection.close()
-        assert (version, "scalars" in tables, "points" in tables) == (("4", False, True) if survived else ("3", True, False)), statements
+        assert (version, "scalars" in tables, "points" in tables) == ((str(SCHEMA_VERSION), False, True) if survived else ("3", True, False)), (
+            statements
+        )
         if not survived:
             assert content(home, DUMPS[3]) == before, statements
     assert statements > 30
@@ -180,7 +183,9 @@ def test_a_conversion_says_how_far_it_is(make_old_store, monkeypatch, caplog):
     monkeypatch.setattr(scalar_conversion, "REPORT_SECONDS", 0.0)
     open_store(make_old_store(3))
     said = [record.getMessage() for record in caplog.records if "is converted" in record.getMessage()]
-    assert [text.partition("version 4: ")[2] for text in said] == [f"{share} %. Nothing is lost if this is interrupted." for share in (0, 27, 53)]
+    assert [text.partition(f"version {SCHEMA_VERSION}: ")[2] for text in said] == [
+        f"{share} %. Nothing is lost if this is interrupted." for share in (0, 27, 53)
+    ]
 
 
 def test_an_old_store_in_which_a_run_trains_is_refused(make_old_store):
@@ -206,7 +211,7 @@ def test_an_old_store_in_which_a_run_trains_is_refused(make_old_store):
 def test_a_program_whose_open_store_was_converted_by_a_newer_one_writes_nothing(store, config):
     run = store.create(config())
     connection = sqlite3.connect(store.database.path)
-    connection.execute("update meta set value = '5' where key = 'schema_version'")
+    connection.execute("update meta set value = '99' where key = 'schema_version'")
     connection.commit()
     with pytest.raises(StoreError, match=r"was converted by another version .* while this process had it open. Nothing was written."):
         actions.rename(store, run.id, "another")

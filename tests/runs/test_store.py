@@ -388,7 +388,7 @@ def test_a_newer_store_is_left_alone(tmp_path):
     with sqlite3.connect(tmp_path / "new" / "store.sqlite") as connection:
         connection.execute("create table meta (key text, value text)")
         connection.execute("insert into meta values ('schema_version', '99')")
-    with pytest.raises(StoreError, match=r"has version 99, this program reads version 4\. Update the program"):
+    with pytest.raises(StoreError, match=r"has version 99, this program reads version \d+\. Update the program"):
         open_store(tmp_path / "new")
 
 

@@ -66,6 +66,36 @@ def test_a_draw_is_one_hot_and_has_the_gradient_of_the_softmax():
     torch.testing.assert_close(found.double().view(2, 3), 4 * soft * (against - inner) / temperature, rtol=1e-4, atol=1e-6)
 
 
+def plain_search(model, images):
+    """The formula with dense sums, and with torch's own Gumbel-softmax for the draws: no node is left out."""
+    draws = [torch.nn.functional.gumbel_softmax(choice.theta(), model.temperature, hard=True, dim=1) for choice in model._choices()]
+    value = model.shared[0](images)
+    outputs = [column[0](value) for column in model.nodes]
+    read = [sum(draws[0][child, parent] * outputs[parent] for parent in range(3)) for child in range(3)]
+    outputs = [column[1](value) for column, value in zip(model.nodes, read, strict=True)]
+    ends = {task: sum(draws[1 + at][0, parent] * outputs[parent] for parent in range(3)) for at, task in enumerate(TASKS)}
+    return {task: model.heads[task]([None, None, value]) for task, value in ends.items()}
+
+
+def test_a_training_step_is_that_of_the_formula_written_out():
+    """Outputs, and the gradients of nodes and probabilities, for several draws. A node that nobody reads has no gradient instead of one of 0."""
+    model, images = model_of("ltb", warmup=0.0, speed=3.0), torch.rand(4, 1, 8, 8)
+    with torch.no_grad():
+        for choice in model._choices():
+            choice.logits.copy_(torch.linspace(-0.2, 0.3, choice.logits.numel()))
+    model.at_step(3, 5)
+    found = {name: [] for name in ("scheme", "formula")}
+    for seed in range(4):
+        for name, forward in (("scheme", model.train()), ("formula", lambda images: plain_search(model, images))):
+            torch.manual_seed(seed)
+            model.zero_grad()
+            outputs = forward(images)
+            sum((weight * output.square().sum() for weight, output in enumerate(outputs.values(), 1)), torch.zeros(())).backward()
+            gradients = {key: torch.zeros_like(each) if each.grad is None else each.grad.clone() for key, each in model.named_parameters()}
+            found[name].append((outputs, gradients))
+    torch.testing.assert_close(found["scheme"], found["formula"], rtol=1e-4, atol=1e-6)
+
+
 def test_in_the_warm_up_nothing_is_chosen_and_every_node_is_trained():
     model, seen = model_of("ltb", warmup=0.5).train(), set()
     torch.manual_seed(0)

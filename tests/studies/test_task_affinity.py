@@ -2,13 +2,17 @@
 
 import json
 import math
+import sqlite3
+from contextlib import closing
 from itertools import combinations
 
 import numpy as np
 import pytest
+from sqlalchemy import Engine, event
 
 from mtl_core.__main__ import main
 from mtl_core.runs.jobs import execute
+from mtl_core.runs.store import open_store
 from mtl_core.studies import study_actions as studies
 from mtl_core.studies.answer import answer_of
 from mtl_core.studies.task_affinity import TaskAffinity, advice, affinity_of, beside_measured, rank_agreement, run_affinity, sentences, study_affinity
@@ -116,6 +120,29 @@ def test_a_study_of_groups_has_predictions_beside_its_measurements(store, traine
     assert advice(found).chosen(2) == [("digit", "slant"), ("slant", "ink")]  # the second one serves ink, which slant helps most
 
 
+def test_the_affinities_of_finished_runs_are_read_from_their_results(store, trained_study, tmp_path):
+    """The same numbers as from the scalars, of which no row is read; a store of version 4 has no means, so there the scalars are read."""
+    answer, read = trained_study(groups="one_run"), []
+    scanned = [run_affinity(store, run_id, answer.study.base.tasks) for run_id in answer.run_ids.values()]
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def note(connection, cursor, statement, *_):
+        if statement.startswith("SELECT"):
+            read.append(statement)
+
+    found = study_affinity(store, answer)
+    event.remove(Engine, "before_cursor_execute", note)
+    assert ["points" if "FROM points" in statement else "results" for statement in read] == ["results"]
+    np.testing.assert_allclose(found.values, np.mean([each.values for each in scanned], axis=0), rtol=1e-12)
+    assert (found.points, found.runs) == (sum(each.points for each in scanned), 2)
+    with closing(sqlite3.connect(store.database.path)) as present, closing(sqlite3.connect(tmp_path / "store.sqlite")) as copy:
+        present.backup(copy)
+        copy.executescript("alter table run_results drop column mean; alter table run_results drop column points; update meta set value = '4'")
+    old = study_affinity(open_store(tmp_path), answer)
+    np.testing.assert_array_equal(old.values, found.values)
+    assert (old.points, old.runs) == (found.points, found.runs)
+
+
 def test_one_run_predicts_without_training_groups(store, trained_study, capsys):
     answer = trained_study(groups="one_run")
     assert [cell.key for cell in answer.study.cells] == ["digit+slant+ink"]
@@ -137,7 +164,7 @@ def test_the_command_tells_it_of_one_run(store, base, engine, capsys):
     assert run_affinity(store, measured.id, list(base.tasks)).points == 2
     assert main(["affinity", measured.id]) == 0
     said = capsys.readouterr().out
-    assert "+2.000%" in said
+    assert "+2.00%" in said
     assert "A step for slant alone lowers the loss of digit by 2.00% on average." in said
     assert main(["affinity", blind.id]) == 2
     assert "Train with '--set affinity_every=10'" in capsys.readouterr().err

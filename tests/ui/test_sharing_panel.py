@@ -27,7 +27,7 @@ def page(keys, epochs):
 
     from ui.run.sharing_panel import sharing_panel
 
-    rows = [{"key": key, "epoch": float(epoch), "step": epoch, "value": 0.5} for epoch in epochs for key in keys]
+    rows = [{"key": key, "epoch": float(epoch), "step": epoch, "value": 0.5 * epoch} for epoch in epochs for key in keys]
     sharing_panel(SimpleNamespace(id="20261123-141502-3fa9"), {"frame": pd.DataFrame(rows, columns=["key", "epoch", "step", "value"])})
 
 
@@ -37,6 +37,10 @@ def test_each_matrix_is_drawn_and_a_slider_goes_through_the_epochs():
     assert not app.exception
     assert len(app.caption) == 2
     assert app.select_slider[0].value == 2
+    for epoch in (2, 1):  # a colour means the same in every epoch
+        app.select_slider[0].set_value(epoch).run()
+        charts = [json.loads(json.loads(chart.proto.json)["figure"])["data"][0] for chart in app.get("bidi_component")]
+        assert [(chart["zmin"], chart["zmax"]) for chart in charts] == [(0.5, 1.0)] * 2
 
 
 def test_what_a_search_has_found_can_be_trained(home):
@@ -48,7 +52,7 @@ def test_what_a_search_has_found_can_be_trained(home):
     )
     app = AppTest.from_function(page, args=(["sharing/branch probability/a/node 1"], [1])).run()
     assert not app.exception
-    assert any("Most probable at the last checkpoint: **branches: a | b**" in element.value.replace("\\", "") for element in app.markdown)
+    assert any("Most probable at the last checkpoint: **a | b**" in element.value.replace("\\", "") for element in app.markdown)
     app.button(key="sharing.found").click().run()
     [change] = app.session_state["go_to"]["query"]["set"]
     config = RunConfig.from_dict({"data": {"name": "digits"}, "tasks": {"a": {}, "b": {}}, "backbone": {"name": "mlp"}, "sharing": {"name": "ltb"}})

@@ -24,16 +24,20 @@ _CONFIG = {
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "sendChartToCloud"],  # nothing leaves this machine
     "toImageButtonOptions": {"format": "svg"},
 }
+_CLEAR, _GRID = "rgba(0,0,0,0)", "rgba(128,128,128,0.18)"  # legible on the page's colour in both themes
 _SCRIPT = Path(__file__).with_name("plotly_chart.js")
 
 
 def prepared(figure: go.Figure, alt: str) -> dict[str, Any]:
-    """The data that the browser gets for a figure; all viewers share it.
+    """The data that the browser gets for a figure; all viewers share it. The chart has the page's background, and grey grid lines if it sets none.
 
     Args:
         figure: with ``layout.height``; a constant ``layout.uirevision`` keeps the zoom.
         alt: text for screen readers.
     """
+    figure.update_layout(paper_bgcolor=_CLEAR, plot_bgcolor=_CLEAR)
+    for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
+        axis.update(gridcolor=axis.gridcolor or _GRID, zerolinecolor=axis.zerolinecolor or _GRID)
     text = cast("str", figure.to_json())
     return {"figure": text, "revision": hashlib.sha1(text.encode()).hexdigest(), "height": figure.layout.height, "alt": alt}
 

@@ -73,7 +73,7 @@ def affinity_advice(found: TaskAffinity, of: str) -> None:
         }
         for budget in advised.divisions
     ]
-    columns = {"predicted: mean affinity (%)": st.column_config.NumberColumn(format="%+.3f")}
+    columns = {"predicted: mean affinity (%)": st.column_config.NumberColumn(format="%+.2g")}
     st.dataframe(rows, hide_index=True, column_config=columns, height=36 * (len(rows) + 1))
     st.caption(
         f"A prediction from {of}, not a measurement: the affinity of a group onto a task is the mean of its other tasks' affinities, a task alone "

@@ -45,12 +45,15 @@ def sharing_panel(run: Any, feed: dict[str, Any]) -> None:
         parts = shown["key"].str.removeprefix(PREFIX).str.split("/", n=2, expand=True)
         cells = pd.DataFrame({"name": parts[0], "row": parts[1], "column": parts[2], "value": shown["value"].to_numpy()})
         names = list(dict.fromkeys(cells["name"]))
+        spans = found["value"].groupby(found["key"].str.removeprefix(PREFIX).str.split("/", n=1).str[0]).agg(["min", "max"])
         places = st.columns(min(3, len(names)))
         for number, name in enumerate(names):
             with places[number % len(places)]:
                 st.caption(words.plain(name[:1].upper() + name[1:]))
                 values, rows, columns = matrix_of(cells[cells["name"] == name])
-                plot(prepared(learnt_figure(values, rows, columns), f"{name} after epoch {epoch}"), key=f"chart.sharing.{number}")
+                span = float(spans.loc[name, "min"]), float(spans.loc[name, "max"])  # type: ignore[arg-type]  # a label of a frame is no plain type
+                figure = prepared(learnt_figure(values, rows, columns, span), f"{name} after epoch {epoch}")
+                plot(figure, key=f"chart.sharing.{number}")
         attention_maps(run, run_store().folder(run.id), epoch)
         _found(run)
 
@@ -63,7 +66,7 @@ def _found(run: Any) -> None:
         return
     if not found:
         return
-    options = ", ".join(f"{key}: {value or 'all together'}" for key, value in found.items() if key != "name")
+    options = ", ".join(str(value) or "all together" for key, value in found.items() if key != "name")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"Most probable at the last checkpoint: **{words.plain(options)}**", width="stretch")
         about = "Open the Train form with this run's settings and this fixed network, which begins anew."

@@ -38,7 +38,7 @@ def _table(rows: list[GroupRow]) -> None:
         for row in rows
     ]
     columns = {"measured gain over alone (%)": st.column_config.NumberColumn(format="%+.2f")}
-    columns |= {"affinity (%)": st.column_config.NumberColumn(format="%+.3f"), "mean cosine": st.column_config.NumberColumn(format="%+.3f")}
+    columns |= {"affinity (%)": st.column_config.NumberColumn(format="%+.2g"), "mean cosine": st.column_config.NumberColumn(format="%+.3f")}
     st.dataframe(shown, hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(shown) + 1), 420))
     said = [
         f"{name} and measured gains have a rank correlation of {value:+.2f} (Spearman, {count} rows)"

@@ -166,4 +166,10 @@ def _to_4(operations: Operations, report: Callable[[float], None]) -> None:
     refresh_facts(operations.get_bind(), lambda share: report(SCALARS + (1 - SCALARS) * share))
 
 
-VERSIONS = {2: _to_2, 3: _to_3, 4: _to_4}  # version -> what it changes in the one before
+def _to_5(operations: Operations, _report: Callable[[float], None]) -> None:
+    """Means over a run, of keys such as affinities. Runs that are there keep none: readers compute theirs from the scalars."""
+    operations.add_column("run_results", Column("mean", Float))
+    operations.add_column("run_results", Column("points", Integer))
+
+
+VERSIONS = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}  # version -> what it changes in the one before

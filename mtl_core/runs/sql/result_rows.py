@@ -1,4 +1,4 @@
-"""The narrow table of results: best, last and chosen value of every scalar of a run, written in the transaction that writes the scalars."""
+"""The narrow table of results: best, last, chosen and mean value of every scalar of a run, written in the transaction that writes the scalars."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ from mtl_core.runs.sql.scalar_summary import RunningSummary, direction, summary_
 _results, _keys = schema.run_results, schema.scalar_keys
 
 
-def write_results(connection: Connection, run: int, summary: RunningSummary, info: dict[str, Any]) -> None:
+def write_results(connection: Connection, run: int, summary: RunningSummary, info: dict[str, Any], has_means: bool = True) -> None:
     """Write the lines of the keys that have changed, in the caller's transaction.
 
     Args:
         run: the run's number.
         info: ``RunStarted.info``.
+        has_means: whether the table has the columns of means, which came with version 5.
     """
     changed = summary.taken()
     numbers = key_numbers(connection, changed)
     for keys in portions(changed):
         connection.execute(delete(_results).where(_results.c.run == run, _results.c.key.in_([numbers[key] for key in keys])))
     if changed:
-        connection.execute(insert(_results), [{"run": run, "key": numbers[key], **summary.line(key, info)} for key in changed])
+        connection.execute(
+            insert(_results),
+            [{"run": run, "key": numbers[key], **summary.line(key, info), **(summary.mean(key) if has_means else {})} for key in changed],
+        )
 
 
 def stored_summary(connection: Connection, run: int) -> RunningSummary:

@@ -30,7 +30,7 @@ def convert_scalars(connection: Connection, report: Callable[[float], None]) -> 
         points = _points_of(tuple(row) for row in connection.execute(_VALUES, {"run": run.id}))
         for start in range(0, len(points), MOST):
             write_points(connection, run.number, points[start : start + MOST])
-        write_results(connection, run.number, summary_of(points), json.loads(run.info or "{}"))
+        write_results(connection, run.number, summary_of(points), json.loads(run.info or "{}"), has_means=False)
         if time.monotonic() - reported > REPORT_SECONDS:
             report(place / len(runs))
             reported = time.monotonic()

@@ -1,4 +1,4 @@
-"""Best, last and chosen value of every scalar of a run, kept up to date value by value."""
+"""Best, last, chosen and mean value of every scalar of a run, kept up to date value by value."""
 
 from __future__ import annotations
 
@@ -21,13 +21,18 @@ _NO_BEST = (
     "task_vector_norm",
     "task_vector_cosine",
 )
+_WITH_MEAN = ("affinity", "conflict")  # first parts of keys whose mean over the run is read
 SCORE = "selection/score"
 _BIGGEST = 1.7e308
 
 
 @dataclass
 class _Extremes:
-    """Lowest, highest and last value of a key, with the first epochs of the extremes. None if no value is finite."""
+    """Lowest, highest and last value of a key, with the first epochs of the extremes. None if no value is finite.
+
+    Attributes:
+        total, count: sum and number of the finite values.
+    """
 
     low: float | None = None
     low_epoch: float | None = None
@@ -35,6 +40,8 @@ class _Extremes:
     high_epoch: float | None = None
     last: float | None = None
     last_step: int = -1
+    total: float = 0.0
+    count: int = 0
 
 
 @dataclass
@@ -61,6 +68,7 @@ class RunningSummary:
                 known = self._keys[key] = _Extremes()
             is_finite = -_BIGGEST <= value <= _BIGGEST
             if is_finite:
+                known.total, known.count = known.total + value, known.count + 1
                 if known.low is None or value < known.low:
                     known.low, known.low_epoch = value, point.epoch
                 if known.high is None or value > known.high:
@@ -100,6 +108,13 @@ class RunningSummary:
             "chosen_epoch": self._chosen_epoch if split in ("val", "test") else None,
             "higher_is_better": None if higher is None else int(higher),
         }
+
+    def mean(self, key: str) -> dict[str, Any]:
+        """``mean`` of a key's finite values and their number, ``points``; None for keys whose mean nobody reads."""
+        known = self._keys[key]
+        if key.partition("/")[0] not in _WITH_MEAN:
+            return {"mean": None, "points": None}
+        return {"mean": known.total / known.count if known.count else None, "points": known.count}
 
     def taken(self) -> list[str]:
         """The keys that have changed since the last call, sorted."""

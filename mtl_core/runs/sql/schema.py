@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = MetaData()
 
@@ -120,6 +120,9 @@ run_results = Table(  # since version 4 in this form
     Column("best_epoch", Float),
     Column("chosen_epoch", Float),
     Column("higher_is_better", Integer),  # NULL if unknown
+    # since version 5; NULL for keys whose mean nobody reads, and in runs that an earlier version wrote
+    Column("mean", Float),  # of the finite values over the run
+    Column("points", Integer),  # number of these values
     Index("results_by_key", "key", "run"),
     sqlite_with_rowid=False,
 )
