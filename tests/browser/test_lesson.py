@@ -21,15 +21,14 @@ def test_a_lesson_is_walked_and_found_again(page, server):
     page.get_by_text(re.compile(r"Trained\s+in \d")).first.wait_for()
     page.get_by_text("5 passes", exact=True).click()
     page.get_by_role("button", name="Train again").click()
-    expect(page.get_by_text("It rose clearly")).to_have_count(1)  # the live page and the finished one are both there for a moment
-    curves = "() => document.querySelector('.live-plot').data.map((trace) => trace.name)"
-    assert page.evaluate(curves) == ["2 passes", "5 passes"]
+    page.get_by_text("It rose clearly").wait_for()  # and there is only one
+    page.wait_for_function("""() => document.querySelector('.live-plot').data?.map((trace) => trace.name).join() === '2 passes,5 passes'""")
     page.get_by_text("It fell clearly").click()
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_text("Not in these runs.")).to_be_visible()
     page.reload()
     expect(page.get_by_text("Not in these runs.")).to_be_visible()
-    page.get_by_text("It rose clearly").first.click()
+    page.get_by_text("It rose clearly", exact=True).click()
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_text("Right.")).to_be_visible()
 

@@ -190,7 +190,7 @@ def test_an_image_of_ones_own_and_bad_ones_in_words(page, server, runs):
 
 def click_cell(page: Page, row: int, column: int) -> None:
     """Where Plotly draws it."""
-    chart = page.get_by_role("img", name="Confusion matrix")
+    chart = page.get_by_role("figure", name="Confusion matrix")
     chart.locator(".heatmaplayer image").wait_for(state="attached")
     place = chart.evaluate(
         """(box, [row, column]) => { const { xaxis, yaxis, _size } = box._fullLayout;
@@ -240,6 +240,12 @@ def test_play_goes_through_the_epochs_and_zoom_is_kept_in_step(page, server, dig
     page.mouse.wheel(0, -100)
     page.keyboard.up("Control")
     page.wait_for_selector(".viewer[data-zoom='1.250']")
+    page.locator(".viewer").focus()
+    for key in ("Left", "Left", "Up", "Up"):
+        page.keyboard.press(f"Shift+Arrow{key}")
+    page.wait_for_selector(".viewer[data-corner='0.00,0.00']")
+    page.keyboard.press("Shift+ArrowRight")
+    page.wait_for_selector(f".viewer[data-corner='{8 * 0.125 / 1.25:.2f},0.00']")  # an eighth of what is seen, of 8 pixels
     canvas.dblclick()
     page.wait_for_selector(".viewer[data-zoom='1.000']")
 

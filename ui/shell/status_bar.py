@@ -52,6 +52,11 @@ def draw_strip(own_run: str = "") -> None:
     Args:
         own_run: id of the run that the page itself shows; its progress is not repeated.
     """
+    with st.container():  # one element, whatever is in it: what follows keeps its place
+        _strip(own_run)
+
+
+def _strip(own_run: str) -> None:
     store = run_store()
     active = store.active()
     queued = store.queued()

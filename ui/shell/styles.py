@@ -65,6 +65,16 @@ CSS = """
 [class*="st-key-data.open"] button, [class*="st-key-data-open"] button {min-height: 0; padding: 0; margin-top: -.7rem; font-size: .82rem;}
 .fact-name {font-size: .78rem; opacity: .65;}
 .stMainBlockContainer img {border-radius: 4px;}
+/* Contrast. Streamlit draws captions at an opacity of 0.6 (4.2 on white), which fades coloured words in them too, and what is chosen in the primary
+   colour (3.3 on the dark background). Menus lie outside .stApp, without its colour scheme, so the colours are made from that of the text. */
+[data-testid="stCaptionContainer"] {opacity: 1; color: color-mix(in srgb, currentColor 72%, transparent);}
+:is(button[data-variant][data-selected="true"], [role="tab"][aria-selected="true"], [data-testid="stSliderThumbValue"]) :is(div, span, p),
+[data-testid="stSliderThumbValue"] {color: inherit !important;}
+button[data-variant][data-selected="true"], [role="tab"][aria-selected="true"], [data-testid="stSlider"] {
+  color: color-mix(in srgb, #2474AD 55%, currentColor) !important;}
+/* The keyboard's focus, in a blue that has 3.8 on white and 4.8 on the dark background. */
+:is(a, button, summary, [tabindex], [role="slider"], [role="tab"]):focus-visible, label:has(input:focus-visible),
+[data-rac]:has(> div > input[type="range"]:focus-visible) {outline: 2px solid #1F87D6 !important; outline-offset: 2px;}
 /* A live page reruns every few seconds. Fading it each time would flicker, and without a GPU the cores that train would paint every frame
    of the fade. */
 [data-stale="true"] {opacity: 1 !important; transition: none !important;}
