@@ -146,8 +146,8 @@ def window(chromium):
 def page(window, server):
     """A new tab.
 
-    A JavaScript error, a traceback on screen, its title twice or a request to any other machine fails the test. Runs that train or wait after a test are stopped, so
-    that a journey that failed does not keep the device from the next one.
+    A JavaScript error, a traceback on screen, its title twice or a request to any other machine fails the test. Runs that train or wait after a
+    test are stopped, so that a journey that failed does not keep the device from the next one.
     """
     from playwright.sync_api import expect
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.browser.accessibility import check_accessibility
 from ui.predictions import sketch_pad
 
 pytestmark = pytest.mark.browser
@@ -30,8 +31,9 @@ def test_the_plane_and_the_gradients(page, server):
     field = page.get_by_role("spinbutton", name="Start, parameter 1")
     clicked = float(field.input_value())
     field.press("ArrowUp")
-    page.wait_for_function(f"(clicked) => Math.abs(({start})() - clicked - 0.5) < 0.02", arg=clicked)
+    page.wait_for_function(f"(clicked) => Math.abs(({start})() - clicked - 0.5) < 0.1", arg=clicked)
 
+    check_accessibility(page)
     page.get_by_role("tab", name="Gradients by hand").click()
     first = page.get_by_role("slider", name="Gradient of task 1")
     expect(first).to_have_attribute("aria-valuetext", "x 2.50, y 0.50")
@@ -46,6 +48,10 @@ def test_the_plane_and_the_gradients(page, server):
     first.focus()
     page.keyboard.press("ArrowLeft")
     expect(first).to_have_attribute("aria-valuetext", "x 2.40, y 0.50")
+    check_accessibility(page)
+    for tab in ("Lessons", "For a class", "The article"):
+        page.get_by_role("tab", name=tab).click()
+        check_accessibility(page)
 
 
 PAD = """async ([html, js]) => {

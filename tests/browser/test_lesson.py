@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from mtl_core.lessons.lesson_runs import new_class, runs_tagged
 from mtl_core.runs.store import open_store
+from tests.browser.accessibility import check_accessibility
 
 pytestmark = pytest.mark.browser
 
@@ -31,6 +32,7 @@ def test_a_lesson_is_walked_and_found_again(page, server):
     page.get_by_text("It rose clearly", exact=True).click()
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_text("Right.")).to_be_visible()
+    check_accessibility(page)
 
 
 def test_two_browsers_of_one_name_are_two_on_the_board(page, server, chromium):
@@ -49,6 +51,7 @@ def test_two_browsers_of_one_name_are_two_on_the_board(page, server, chromium):
         for name in ("Ann <i>", "Ann <i> (2)"):
             expect(page.get_by_text(name, exact=True).first).to_be_visible()
         expect(page.get_by_text("waiting: 0")).to_be_visible()
+        check_accessibility(page)
         assert len(runs_tagged(open_store(server.home), course)) == 2
     finally:
         for window in windows:

@@ -89,6 +89,14 @@ def test_a_sentence_names_only_numbers_that_its_outcome_has(name):
         assert outcome.key in lesson.text().answers
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_clearly_has_a_meaning_before_the_answer(name):
+    text = lesson_of(name).text()
+    asked, _, meaning = text.question.partition("“Clearly” means by ")
+    if "clearly" in " ".join([asked, *text.answers.values()]).lower():
+        assert any(character.isdigit() for character in meaning) or "a tenth" in meaning
+
+
 def _recorded(lesson: Lesson, value: object) -> set[str]:
     """Scalars that a run may record, as far as lessons read them."""
     fields = {"accuracy", "mae"}

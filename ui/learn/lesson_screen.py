@@ -273,4 +273,4 @@ def _what_runs_show(address: LessonAddress, lesson: Lesson, found: Trainings) ->
         st.caption("The curves appear here when you press Train. They grow while the network learns.")
         return
     lesson_charts(run_store(), lesson.text(), lines, address.lesson, address.large)
-    lesson_numbers(run_store(), lesson.text(), lines)
+    lesson_numbers(run_store(), lesson, lines)

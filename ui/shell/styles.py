@@ -60,6 +60,16 @@ CSS = """
   .st-key-task_rows [class*="st-key-panel"] {grid-template-columns: 1fr; gap: .2rem; padding: .4rem .6rem;}
   [data-testid="stLayoutWrapper"]:has(> [class*="st-key-area_auto"]) {grid-column: auto;}
 }
+.st-key-class_link p {margin: 0;}
+.st-key-class_link [data-testid="stCode"] {flex: 1 1 20rem;}
+.st-key-class_link pre {padding: .35rem .8rem;}
+.st-key-class_link code {font-size: 1rem;}
+.st-key-class_tiles {display: grid; grid-template-columns: repeat(auto-fill, minmax(9.3rem, 1fr)); gap: .3rem;}
+.st-key-class_tiles [class*="st-key-tile_"] {padding: .05rem .45rem; min-height: 0; flex-wrap: nowrap;}
+.st-key-class_tiles p {margin: 0; font-size: clamp(13px, .68rem, 17px); line-height: 1.3; white-space: nowrap; overflow: hidden;
+  text-overflow: ellipsis;}
+.st-key-class_tiles [data-testid="stMarkdownContainer"] {margin-bottom: 0; min-width: 0;}
+.st-key-class_tiles button {min-height: 0; padding: 0 .45rem;}
 .legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
 .live-plot.clickable .nsewdrag {cursor: pointer;}
 [class*="st-key-data.open"] button, [class*="st-key-data-open"] button {min-height: 0; padding: 0; margin-top: -.7rem; font-size: .82rem;}
@@ -100,4 +110,4 @@ def apply_styles() -> None:
 
 def enlarge() -> None:
     """Enlarge all type of the page, for a projector."""
-    st.html("<style>html {font-size: 21px;}</style>")
+    st.html("<style>html {font-size: 21px;} .stMainBlockContainer {padding-left: 1.5rem; padding-right: 1.5rem;}</style>")
