@@ -14,6 +14,7 @@ BACKGROUNDS = {"dark": "rgb(16, 21, 28)", "light": "rgb(255, 255, 255)"}
 # What comes from Streamlit and cannot be changed with its theme or with CSS: (rule, part of the element) -> why.
 OF_STREAMLIT = {
     ("aria-dialog-name", 'data-testid="stToast"'): "A toast names its title in aria-labelledby and draws no title.",
+    ("scrollable-region-focusable", "<pre "): "st.code has no tabindex; browsers give a box that scrolls the focus by themselves.",
 }
 RUN = """async (rules) => (await axe.run(document, { runOnly: rules, resultTypes: ["violations"] })).violations.flatMap((found) => found.nodes.map(
   (node) => [found.id, found.impact, node.html.slice(0, 300), [...node.any, ...node.all, ...node.none].map((check) => check.message).join("; ")]))"""

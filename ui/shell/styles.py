@@ -85,6 +85,7 @@ button[data-variant][data-selected="true"], [role="tab"][aria-selected="true"], 
 /* The keyboard's focus, in a blue that has 3.8 on white and 4.8 on the dark background. */
 :is(a, button, summary, [tabindex], [role="slider"], [role="tab"]):focus-visible, label:has(input:focus-visible),
 [data-rac]:has(> div > input[type="range"]:focus-visible) {outline: 2px solid #1F87D6 !important; outline-offset: 2px;}
+.js-plotly-plot .modebar-btn {min-width: 24px; min-height: 24px;}
 /* A live page reruns every few seconds. Fading it each time would flicker, and without a GPU the cores that train would paint every frame
    of the fade. */
 [data-stale="true"] {opacity: 1 !important; transition: none !important;}
