@@ -21,6 +21,7 @@ from mtl_core.config_sections import PartConfig
 from mtl_core.data import open_source
 from mtl_core.errors import ConfigError
 from mtl_core.lessons import LESSONS
+from mtl_core.lessons.article_questions import QUESTIONS
 from mtl_core.lessons.article_sections import ANNOUNCED, SECTIONS
 from mtl_core.presets import load_presets
 
@@ -129,6 +130,29 @@ def article() -> str:
     return "\n".join(rows)
 
 
+def article_questions() -> str:
+    """Every question with its answer, and the runs that it comes from."""
+    rows = ["| question | answer | lesson | numbers | how |", "|---|---|---|---|---|"]
+    for question in QUESTIONS:
+        lesson = f"`{question.lesson}`" if question.lesson else ""
+        table = f"[{question.table}]({_benchmark(question.table)})" if question.table else ""
+        how = f"[{question.document.partition('#')[0]}]({question.document})" if question.document else ""
+        rows.append(f"| {question.asked} | {question.answer} | {lesson} | {table} | {how} |")
+    return "\n".join(rows)
+
+
+def _benchmark(heading: str) -> str:
+    """Address of the section of ``benchmarks/README.md`` whose heading is this, up to a colon.
+
+    Raises:
+        KeyError: there is none.
+    """
+    text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    headings = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
+    whole = {line.partition(":")[0]: line for line in headings}[heading]
+    return f"../benchmarks/README.md#{re.sub(r'[^a-z0-9 _-]', '', whole.lower()).replace(' ', '-')}"
+
+
 @cache
 def _own(sort: str) -> list[dict[str, Any]]:
     """Parts of one sort that belong to this project: what else is installed here is nothing for its pages, nor are parts that need such a package."""
@@ -151,4 +175,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "presets": presets,
     "lessons": lessons,
     "article": article,
+    "article-questions": article_questions,
 }

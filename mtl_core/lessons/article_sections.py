@@ -136,9 +136,9 @@ ANNOUNCED = (
         "–",
         "Questions and answers",
         "Announced in 1.2; the article has no such section.",
-        "Does it help? Which weights? Which tasks together? Each is a kind of study.",
+        "Thirteen questions, answered below from our own runs.",
         "several_seeds",
         "studies",
-        "studies.md",
+        "learn.md#questions-and-answers",
     ),
 )

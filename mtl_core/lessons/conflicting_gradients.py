@@ -20,6 +20,7 @@ class ConflictingGradients(Lesson):
 
     control: ClassVar[Control] = Control(("fixed", "pcgrad"), first="fixed", proposed="pcgrad")
     usual: ClassVar[str] = "less"
+    means: ClassVar[frozenset[str]] = frozenset({COSINE})
     seeds_seen: ClassVar[tuple[int, int]] = (3, 5)
     seconds: ClassVar[tuple[float, float]] = (2, 3)
     texts: ClassVar[Mapping[str, LessonText]] = {
@@ -45,7 +46,7 @@ class ConflictingGradients(Lesson):
                 ERROR: "Slant: mean error in degrees on val · lower is better",
                 ACCURACY: "Digit: accuracy on val · higher is better",
             },
-            question="What did PCGrad do to the error of the slant?",
+            question="What did PCGrad do to the error of the slant? “Clearly” means by a tenth of the error or more.",
             answers={"less": "It became clearly smaller", "same": "It stayed about the same", "more": "It became clearly larger"},
             said=dict.fromkeys(
                 ("less", "same", "more"),

@@ -49,7 +49,7 @@ class FightingTasks(Lesson):
                 ERROR: "Slant: mean error in degrees on val · lower is better",
                 "val/digit/accuracy": "Digit: accuracy on val · higher is better",
             },
-            question="How large is the slant's error when it has the network for itself?",
+            question="How large is the slant's error when it has the network for itself? “Clearly” means by a tenth of the error or more.",
             answers={"less": "Clearly smaller than together", "same": "About the same", "more": "Clearly larger than together"},
             said={
                 "less": "It is {after:.2f} degrees alone and {before:.2f} degrees together: {times:.1f} times as large together.",

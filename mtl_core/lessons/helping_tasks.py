@@ -39,7 +39,8 @@ class HelpingTasks(Lesson):
             change="Add the second task, which uses all 1,257 pictures. The 26 labels of the digit stay the same.",
             look="Compare the two curves of the digit's accuracy.",
             charts={ACCURACY: "Digit: accuracy on val · higher is better"},
-            question="What happened to the accuracy of the digit when the same network also filled in hidden parts?",
+            question="What happened to the accuracy of the digit when the same network also filled in hidden parts? "
+            "“Clearly” means by 2 points or more, as from 80% to 82%.",
             answers={"more": "It rose clearly", "same": "It stayed about the same", "less": "It fell clearly"},
             said={
                 "more": "It rose from {before:.1%} to {after:.1%}.",

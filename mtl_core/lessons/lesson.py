@@ -114,6 +114,7 @@ class Lesson(ABC):
     Class attributes:
         texts: language code -> the lesson's words. English has to be there; another language stands in the same file.
         control: the one thing to change.
+        means: scalars of the charts of which tables show the mean over the training, because they jump from step to step; of the others, the last.
         usual: outcome that the runs of several seeds gave with the proposed value. ``seeds_seen``: in how many of how many seeds.
         seconds: of one CPU core, for the first and the second training, measured as ``benchmarks/README.md`` says.
         title: the English title, for lists of parts.
@@ -122,6 +123,7 @@ class Lesson(ABC):
     title: ClassVar[str] = ""
     texts: ClassVar[Mapping[str, LessonText]]
     control: ClassVar[Control]
+    means: ClassVar[frozenset[str]] = frozenset()
     usual: ClassVar[str]
     seeds_seen: ClassVar[tuple[int, int]]
     seconds: ClassVar[tuple[float, float]]

@@ -160,6 +160,13 @@ def learner_in(tags: Sequence[str]) -> str:
     return next((tag for tag in tags if LEARNER.fullmatch(tag)), "")
 
 
+def name_with_learner(store: RunStore, run: Run) -> str:
+    """The run's name, and that of the learner who trains it, where one has typed a name."""
+    learner = learner_in(run.tags)
+    name = learner_of(store, learner).name if learner else ""
+    return f"{name} · {run.name}" if name else run.name
+
+
 def runs_tagged(store: RunStore, tag: str) -> list[Run]:
     """The runs of a learner or a class, the newest first."""
     if not (LEARNER.fullmatch(tag) or CLASS.fullmatch(tag)):

@@ -20,6 +20,7 @@ class LossScales(Lesson):
 
     control: ClassVar[Control] = Control((0.01, 0.1, 1, 10, 100), first=1, proposed=100)
     usual: ClassVar[str] = "most"
+    means: ClassVar[frozenset[str]] = frozenset({SHARE})
     seeds_seen: ClassVar[tuple[int, int]] = (5, 5)
     seconds: ClassVar[tuple[float, float]] = (3, 3)
     texts: ClassVar[Mapping[str, LessonText]] = {
@@ -32,7 +33,8 @@ class LossScales(Lesson):
                 "But losses have units. An error of 1 metre is an error of 100 centimetres. The mistake is the same and the number is a hundred "
                 "times larger. In a sum, the larger number counts more.",
                 "How strongly a task moves the shared network is the size of its **gradient**. A task's **share of the gradient** is its part of "
-                "the sum of all sizes: with two tasks, 0.5 is an equal share.",
+                "the sum of all sizes: with two tasks, 50% is an equal share. It changes from step to step, so its mean "
+                "over the whole training counts here.",
             ),
             first="Digit and slant share a narrow network. Both losses are as they are.",
             control="Factor on the loss of the slant",
@@ -46,11 +48,11 @@ class LossScales(Lesson):
             change="Measure the slant's loss in another unit: multiply it by a factor. The pictures and the mistakes stay what they are.",
             look="Look at the slant's share of the gradient, then at what it does to both tasks.",
             charts={
-                SHARE: "Slant: share of the gradient · 0.5 is equal",
+                SHARE: "Slant: share of the gradient · 50% is equal",
                 "val/slant/mae": "Slant: mean error in degrees on val · lower is better",
                 "val/digit/accuracy": "Digit: accuracy on val · higher is better",
             },
-            question="With the other factor, how much of the gradient on the shared network comes from the slant?",
+            question="With the other factor, how much of the gradient on the shared network comes from the slant, on average?",
             answers={"least": "Less than a third", "middle": "Between one and two thirds", "most": "More than two thirds"},
             said={
                 "least": "Its mean share is {after:.0%}; it was {before:.0%}.",

@@ -36,12 +36,13 @@ class MissingLabels(Lesson):
             change="Take away labels of the digit. The slant keeps all of its labels.",
             look="Compare both tasks. Does the slant suffer when labels of the digit are missing?",
             charts={ACCURACY: "Digit: accuracy on val · higher is better", ERROR: "Slant: mean error in degrees on val · lower is better"},
-            question="Which task became clearly worse when labels of the digit were missing?",
+            question="Which task became clearly worse when labels of the digit were missing? “Clearly” means by 2 points of accuracy, "
+            "or by 15% of the error.",
             answers={"digit": "The digit alone", "slant": "The slant alone", "both": "Both", "none": "Neither"},
             said=dict.fromkeys(
                 ("digit", "slant", "both", "none"),
                 "The digit's accuracy went from {digit_before:.1%} to {digit_after:.1%}, the slant's error from {slant_before:.2f} to "
-                "{slant_after:.2f} degrees. Clearly means 2 points of accuracy, or 15 of 100 of the error.",
+                "{slant_after:.2f} degrees.",
             ),
             why="The slant still learns from every picture. The digit has fewer examples, and its accuracy falls much less than the number of "
             "its labels does.",

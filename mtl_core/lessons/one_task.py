@@ -30,7 +30,7 @@ class OneTask(Lesson):
                 "After each small group of pictures the numbers are moved a little, so that the guesses get better. One pass over all training "
                 "pictures is called an **epoch**.",
                 "A network could learn its training pictures by heart. So 270 further pictures are kept apart, and it never trains on them. They are "
-                "called **val**, short for validation. The share of them that it reads rightly is its **accuracy**: 1 is all, 0.1 is guessing.",
+                "called **val**, short for validation. The share of them that it reads rightly is its **accuracy**: 100% is all, 10% is guessing.",
             ),
             first="A small network sees 1,257 handwritten digits twice: 2 passes.",
             control="Passes over the pictures",
@@ -38,7 +38,8 @@ class OneTask(Lesson):
             change="Let a new network, with the same random numbers at its start, see the same pictures more often.",
             look="Follow the curve of the accuracy. Where does it rise fast, and where does it hardly rise any more?",
             charts={ACCURACY: "Accuracy on val · higher is better"},
-            question="What did the other number of passes do to the accuracy on pictures that the network never trained on?",
+            question="What did the other number of passes do to the accuracy on pictures that the network never trained on? "
+            "“Clearly” means by 2 points or more, as from 80% to 82%.",
             answers={"more": "It rose clearly", "same": "It stayed about the same", "less": "It fell clearly"},
             said={
                 "more": "It rose from {before:.1%} to {after:.1%}.",

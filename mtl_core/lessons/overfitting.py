@@ -37,7 +37,7 @@ class Overfitting(Lesson):
             change="Give the same network more pictures.",
             look="Compare the accuracy on training pictures with that on val, for each run.",
             charts={TRAIN: "Accuracy on the training pictures", VAL: "Accuracy on val · higher is better"},
-            question="What happened to the gap between training pictures and val?",
+            question="What happened to the gap between training pictures and val? “Clearly” means by 2 points or more.",
             answers={"less": "It became clearly smaller", "same": "It stayed about the same", "more": "It became clearly larger"},
             said=dict.fromkeys(
                 ("less", "same", "more"),

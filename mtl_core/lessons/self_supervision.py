@@ -43,7 +43,7 @@ class SelfSupervision(Lesson):
             change="Add a task that needs no labels. The 26 labels of the digit stay the same. Try several, one after the other.",
             look="Compare the digit's accuracy with and without the auxiliary task.",
             charts={ACCURACY: "Digit: accuracy on val · higher is better"},
-            question="What did the auxiliary task do to the accuracy of the digit?",
+            question="What did the auxiliary task do to the accuracy of the digit? “Clearly” means by 2 points or more, as from 80% to 82%.",
             answers={"more": "It rose clearly", "same": "It stayed about the same", "less": "It fell clearly"},
             said={
                 "more": "It rose from {before:.1%} to {after:.1%}.",

@@ -44,7 +44,7 @@ class SeveralSeeds(Lesson):
             question="Over all pairs: do slant and ink help the digit?",
             answers={"helps": "They help", "hurts": "They hurt", "open": "It cannot be told from these runs"},
             said={
-                key: "Over {pairs:.0f} pairs the mean difference is {mean:+.1f} points of accuracy, with a 95 % interval from {low:+.1f} to "
+                key: "Over {pairs:.0f} pairs the mean difference is {mean:+.1f} points of accuracy, with a 95% interval from {low:+.1f} to "
                 f"{{high:+.1f}}.{end} The first pair alone said {{first:+.1f}}."
                 for key, end in {
                     "helps": " The whole interval is above 0.",

@@ -43,13 +43,13 @@ class SharingDepth(Lesson):
                 "val/slant/mae": "Slant: mean error in degrees on val · lower is better",
                 "val/ink/mae": "Ink: mean error on val · lower is better",
             },
-            question="How many of the three tasks became clearly better with your last setting than with both layers shared?",
+            question="How many of the three tasks became clearly better with your last setting than with both layers shared? “Clearly” "
+            "means by 2 points of accuracy, or by a tenth of an error.",
             answers={"none": "None", "one": "One", "two": "Two", "all": "All three"},
             said=dict.fromkeys(
                 ("none", "one", "two", "all"),
                 "{count:.0f} of 3. Digit: accuracy {digit_before:.1%} before, {digit_after:.1%} after. Slant: error {slant_before:.2f} and "
-                "{slant_after:.2f} degrees. Ink: error {ink_before:.4f} and {ink_after:.4f}. Clearly means 2 points of accuracy, or a tenth of "
-                "the error.",
+                "{slant_after:.2f} degrees. Ink: error {ink_before:.4f} and {ink_after:.4f}.",
             ),
             why="The narrow last layer is where the tasks collide. A copy for each task ends that and costs few further numbers, because the "
             "large first layer is still shared.",

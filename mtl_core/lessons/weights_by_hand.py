@@ -39,18 +39,19 @@ class WeightsByHand(Lesson):
             change="Move the slider and train again. Try several weights: every run stays in the charts.",
             look="Look at both charts. Is there a weight with which both tasks are better than with 1?",
             charts={ERROR: "Slant: mean error in degrees on val · lower is better", ACCURACY: "Digit: accuracy on val · higher is better"},
-            question="Compare your last weight with the weight 1. What happened?",
+            question="Compare your last weight with the weight 1. What happened? “Better” and “worse” mean by a tenth of the slant's error, or by "
+            "2 points of the digit's accuracy.",
             answers={
                 "slant": "The slant got better, the digit worse",
                 "digit": "The digit got better, the slant worse",
                 "both": "None got worse, and at least one better",
                 "none": "None got better, and at least one worse",
-                "same": "Neither changed clearly",
+                "same": "Neither got better or worse",
             },
             said=dict.fromkeys(
                 ("slant", "digit", "both", "none", "same"),
                 "The slant's error went from {error_before:.2f} to {error_after:.2f} degrees, the digit's accuracy from {digit_before:.1%} to "
-                "{digit_after:.1%}. Less than a tenth of the error, or 2 points of accuracy, counts as no change.",
+                "{digit_after:.1%}.",
             ),
             why="The shared network has only six numbers to offer. A larger weight lets the slant decide more of them.",
             panel="On the page of a run that trains, sliders change the weights while it learns.",

@@ -15,6 +15,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+# Says so when the page has its title twice: two editions of it stand one below the other, and a click may land in the old one.
+TWICE = """new MutationObserver(() => {
+  const titles = [...document.querySelectorAll("h1")].map((title) => title.textContent);
+  if (new Set(titles).size < titles.length) window.pageStandsTwice(titles);
+}).observe(document, { childList: true, subtree: true })"""
 PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -141,8 +146,8 @@ def window(chromium):
 def page(window, server):
     """A new tab.
 
-    A JavaScript error, a traceback on screen or a request to any other machine fails the test. Runs that train or wait after a test are stopped, so
-    that a journey that failed does not keep the device from the next one.
+    A JavaScript error, a traceback on screen, its title twice or a request to any other machine fails the test. Runs that train or wait after a
+    test are stopped, so that a journey that failed does not keep the device from the next one.
     """
     from playwright.sync_api import expect
 
@@ -153,6 +158,9 @@ def page(window, server):
     tab.set_default_timeout(120_000)
     expect.set_options(timeout=120_000)
     errors: list[str] = []
+    twice: list[list[str]] = []
+    tab.expose_function("pageStandsTwice", lambda titles: twice.append(titles))
+    tab.add_init_script(TWICE)
     tab.on("pageerror", lambda error: errors.append(str(error)))
     foreign: list[str] = []
     tab.on("request", lambda request: None if request.url.startswith((server.url, "data:", "blob:", "ws:")) else foreign.append(request.url))
@@ -164,4 +172,4 @@ def page(window, server):
     store = open_store(server.home)
     for run in store.runs():
         actions.stop(store, run.id)  # a run that has ended stays as it is
-    assert (errors, foreign, tracebacks) == ([], [], 0)
+    assert (errors, foreign, tracebacks, twice) == ([], [], 0, [])

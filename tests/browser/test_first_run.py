@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from mtl_core.presets import get_preset
 from mtl_core.runs.artifacts import probe_epochs, read_probes
 from mtl_core.runs.store import open_store
+from tests.browser.accessibility import check_accessibility
 
 pytestmark = pytest.mark.browser
 
@@ -56,6 +57,7 @@ def test_a_reload_leaves_the_form_as_it_was(page, server):
     page.set_viewport_size({"width": 1280, "height": 700})
     page.get_by_text("Use settings from YAML").scroll_into_view_if_needed()
     expect(page.get_by_role("button", name="Train", exact=True)).to_be_in_viewport()  # it comes along
+    check_accessibility(page)
     other = page.context.new_page()  # a tab of its own begins anew
     other.goto(server.url)
     expect(other.get_by_placeholder("Digit scenes: 4 tasks", exact=True)).to_be_visible()
@@ -82,6 +84,7 @@ def test_train_watch_reload_finish(page, server):
     second.close()
 
     expect(page.get_by_role("heading", name="On the test images")).to_have_count(1, timeout=PATIENCE)
+    check_accessibility(page)
     run = store.get(run_id)
     assert str(run.status) == "finished"
     asked = get_preset("digit-scenes").config.model_copy(update={"name": "", "epochs": EPOCHS})  # the run is named by its settings

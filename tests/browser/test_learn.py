@@ -1,9 +1,17 @@
-"""The Learn page in a browser: a click in the plane, steps, and a gradient moved with the keyboard and the pointer."""
+"""The Learn page in a browser: a click in the plane, steps, and a gradient moved with the keyboard and the pointer. And a drawing made with keys."""
 
 from __future__ import annotations
 
+import base64
+import io
+
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
+
+from tests.browser.accessibility import check_accessibility
+from ui.predictions import sketch_pad
 
 pytestmark = pytest.mark.browser
 
@@ -20,7 +28,12 @@ def test_the_plane_and_the_gradients(page, server):
     plane.locator(".nsewdrag").first.click(position={"x": 200, "y": 100})
     expect(page.get_by_text("0 steps taken", exact=True)).to_be_visible()
     page.wait_for_function(f"({start})() !== -8.5")
+    field = page.get_by_role("spinbutton", name="Start, parameter 1")
+    clicked = float(field.input_value())
+    field.press("ArrowUp")
+    page.wait_for_function(f"(clicked) => Math.abs(({start})() - clicked - 0.5) < 0.1", arg=clicked)
 
+    check_accessibility(page)
     page.get_by_role("tab", name="Gradients by hand").click()
     first = page.get_by_role("slider", name="Gradient of task 1")
     expect(first).to_have_attribute("aria-valuetext", "x 2.50, y 0.50")
@@ -35,3 +48,42 @@ def test_the_plane_and_the_gradients(page, server):
     first.focus()
     page.keyboard.press("ArrowLeft")
     expect(first).to_have_attribute("aria-valuetext", "x 2.40, y 0.50")
+    check_accessibility(page)
+    for tab in ("Lessons", "For a class", "The article"):
+        page.get_by_role("tab", name=tab).click()
+        check_accessibility(page)
+
+
+PAD = """async ([html, js]) => {
+  document.body.innerHTML = html;
+  const pad = await import(URL.createObjectURL(new Blob([js], { type: "text/javascript" })));
+  window.sent = [];
+  pad.default({ parentElement: document.body, setStateValue: (name, value) => window.sent.push(value) });
+}"""
+
+
+def test_keys_draw_on_the_pad(window):
+    tab = window.new_page()
+    tab.set_content("<body></body>")
+    tab.evaluate(PAD, [sketch_pad.PAGE, sketch_pad.HERE.with_suffix(".js").read_text(encoding="utf-8")])
+    tab.keyboard.press("Tab")
+    pad = tab.get_by_role("application", name="Pad to draw on")
+    expect(pad).to_be_focused()
+    tab.keyboard.press("ArrowUp")  # the pen is up: nothing is drawn
+    tab.keyboard.press(" ")
+    expect(tab.get_by_role("status")).to_have_text("pen down")
+    for _ in range(5):
+        tab.keyboard.press("ArrowRight")
+    assert tab.evaluate("window.sent") == []
+    tab.keyboard.press(" ")
+    expect(tab.get_by_role("status")).to_have_text("pen up")
+    [sent] = tab.evaluate("window.sent")
+    drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(sent.split(",")[1]))).convert("L"))
+    rows, columns = np.nonzero(drawn > 128)
+    middle, pen, step = 140, 20, 8
+    expected = [middle - step - pen / 2, middle - step + pen / 2, middle - pen / 2, middle + 5 * step + pen / 2]
+    assert np.abs(np.array([rows.min(), rows.max() + 1, columns.min(), columns.max() + 1]) - expected).max() <= 1
+    assert set(np.unique(drawn[:100])) == {0}  # the ring that shows the pen is no part of the drawing
+    tab.get_by_role("button", name="Clear").press("Enter")
+    assert tab.evaluate("window.sent.at(-1)") == ""
+    tab.close()

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from mtl_core.lessons.lesson_runs import new_class, runs_tagged
 from mtl_core.runs.store import open_store
+from tests.browser.accessibility import check_accessibility
 
 pytestmark = pytest.mark.browser
 
@@ -21,17 +22,17 @@ def test_a_lesson_is_walked_and_found_again(page, server):
     page.get_by_text(re.compile(r"Trained\s+in \d")).first.wait_for()
     page.get_by_text("5 passes", exact=True).click()
     page.get_by_role("button", name="Train again").click()
-    expect(page.get_by_text("It rose clearly")).to_have_count(1)  # the live page and the finished one are both there for a moment
-    curves = "() => document.querySelector('.live-plot').data.map((trace) => trace.name)"
-    assert page.evaluate(curves) == ["2 passes", "5 passes"]
+    page.get_by_text("It rose clearly").wait_for()  # and there is only one
+    page.wait_for_function("""() => document.querySelector('.live-plot').data?.map((trace) => trace.name).join() === '2 passes,5 passes'""")
     page.get_by_text("It fell clearly").click()
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_text("Not in these runs.")).to_be_visible()
     page.reload()
     expect(page.get_by_text("Not in these runs.")).to_be_visible()
-    page.get_by_text("It rose clearly").first.click()
+    page.get_by_text("It rose clearly", exact=True).click()
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_text("Right.")).to_be_visible()
+    check_accessibility(page)
 
 
 def test_two_browsers_of_one_name_are_two_on_the_board(page, server, chromium):
@@ -50,6 +51,7 @@ def test_two_browsers_of_one_name_are_two_on_the_board(page, server, chromium):
         for name in ("Ann <i>", "Ann <i> (2)"):
             expect(page.get_by_text(name, exact=True).first).to_be_visible()
         expect(page.get_by_text("waiting: 0")).to_be_visible()
+        check_accessibility(page)
         assert len(runs_tagged(open_store(server.home), course)) == 2
     finally:
         for window in windows:

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from mtl_core.data.imports import get_imported
 from mtl_core.runs.store import open_store
+from tests.browser.accessibility import check_accessibility
 
 pytestmark = pytest.mark.browser
 
@@ -56,6 +57,7 @@ def test_a_zip_with_broken_files_is_looked_at_imported_and_trained_on(page, serv
     expect(report.get_by_text("60 of 63")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("Prepared: 50 x 40, colour.")).to_be_visible()  # all have one size, so none is padded
     assert not (server.home / "imports" / "my_days").exists()  # nothing is made before the decision
+    check_accessibility(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="All findings as CSV").click()
     findings = download.value.path().read_text()
@@ -69,6 +71,7 @@ def test_a_zip_with_broken_files_is_looked_at_imported_and_trained_on(page, serv
     assert (made.tasks[0].classes, made.spec().images.resize) == (("day", "night"), "pad")
     expect(page.get_by_alt_text("Image 1 of train", exact=True)).to_be_visible(timeout=PATIENCE)
 
+    check_accessibility(page)
     page.get_by_role("button", name="Train on this").click()
     page.get_by_role("button", name="Train", exact=True).click(timeout=PATIENCE)
     page.wait_for_url("**/run?run=*", timeout=PATIENCE)

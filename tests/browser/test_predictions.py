@@ -19,6 +19,7 @@ from playwright.sync_api import Page, expect
 from mtl_core.config import RunConfig
 from mtl_core.runs.evaluations import evaluations
 from mtl_core.runs.store import open_store
+from tests.browser.accessibility import check_accessibility
 
 pytestmark = pytest.mark.browser
 
@@ -63,6 +64,7 @@ def test_from_the_worst_image_through_epochs_and_layers_to_a_second_run(page, se
     page.wait_for_selector(".gallery .item")
     page.set_viewport_size({"width": 1280, "height": 900})
     assert page.locator(".gallery .picture").first.bounding_box()["y"] <= HIGHEST
+    check_accessibility(page)
     worst = page.locator(".gallery .item").first
     number = worst.get_attribute("data-number")
     worst.click()
@@ -70,6 +72,7 @@ def test_from_the_worst_image_through_epochs_and_layers_to_a_second_run(page, se
     assert f"sample={number}" in page.url
     at_epoch(page, 2)
 
+    check_accessibility(page)
     late = pixels(page, "depth", "Predicted")
     page.locator(".viewer").focus()
     page.keyboard.press("ArrowLeft")
@@ -186,11 +189,12 @@ def test_an_image_of_ones_own_and_bad_ones_in_words(page, server, runs):
     )
     page.keyboard.press("Control+V")
     expect(page.get_by_text("the pasted image: 30 x 20 pixels")).to_be_visible()
+    check_accessibility(page)
 
 
 def click_cell(page: Page, row: int, column: int) -> None:
     """Where Plotly draws it."""
-    chart = page.get_by_role("img", name="Confusion matrix")
+    chart = page.get_by_role("figure", name="Confusion matrix")
     chart.locator(".heatmaplayer image").wait_for(state="attached")
     place = chart.evaluate(
         """(box, [row, column]) => { const { xaxis, yaxis, _size } = box._fullLayout;
@@ -214,6 +218,7 @@ def test_a_cell_of_the_matrix_opens_its_images_and_one_of_them_opens_large(page,
     opened = page.get_by_text(f"{row} → {column}: {matrix[row, column]} images")
     expect(opened).to_be_visible()
     page.wait_for_url(f"**cell=digit.{row}.{column}**")
+    check_accessibility(page)
     page.reload()  # the address keeps it
     expect(opened).to_be_visible()
 
@@ -240,6 +245,12 @@ def test_play_goes_through_the_epochs_and_zoom_is_kept_in_step(page, server, dig
     page.mouse.wheel(0, -100)
     page.keyboard.up("Control")
     page.wait_for_selector(".viewer[data-zoom='1.250']")
+    page.locator(".viewer").focus()
+    for key in ("Left", "Left", "Up", "Up"):
+        page.keyboard.press(f"Shift+Arrow{key}")
+    page.wait_for_selector(".viewer[data-corner='0.00,0.00']")
+    page.keyboard.press("Shift+ArrowRight")
+    page.wait_for_selector(f".viewer[data-corner='{8 * 0.125 / 1.25:.2f},0.00']")  # an eighth of what is seen, of 8 pixels
     canvas.dblclick()
     page.wait_for_selector(".viewer[data-zoom='1.000']")
 

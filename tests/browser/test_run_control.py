@@ -8,10 +8,11 @@ from playwright.sync_api import Page, expect
 from mtl_core.config import RunConfig
 from mtl_core.events import RunEnded
 from mtl_core.presets import get_preset
-from mtl_core.runs import actions
+from mtl_core.runs import actions, method_race
 from mtl_core.runs.claims import held_by_us
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
+from tests.browser.accessibility import check_accessibility
 
 pytestmark = pytest.mark.browser
 
@@ -224,6 +225,7 @@ def test_runs_are_deleted_from_the_library_only_once_someone_ticked(page, server
     page.wait_for_url("**runs=*")
     page.mouse.click(*tick)
     expect(delete).to_be_enabled()
+    check_accessibility(page)
     page.reload()
     expect(delete).to_be_enabled()
 
@@ -242,3 +244,10 @@ def test_the_queue_stays_open_while_the_strip_refreshes(page, server, store, bus
         page.locator(f"[class*='st-key-queue-{run.id}-remove'] button").first.click()
     expect(page.get_by_role("button", name="queued")).to_have_count(0)
     assert {str(store.get(run.id).status) for run in (*runs, third)} == {"stopped"}
+
+
+def test_a_race_that_waits(page, server, store, busy):
+    race = method_race.start(store, config("raced", 1), ["fixed", "pcgrad"])
+    page.goto(f"{server.url}/race?race={race}")
+    expect(page.get_by_text("Curves appear here when the first run trains")).to_be_visible()
+    check_accessibility(page)

@@ -8,6 +8,7 @@ from mtl_core.presets import get_preset
 from mtl_core.runs import actions
 from mtl_core.runs.status import RunStatus
 from mtl_core.runs.store import open_store
+from tests.browser.accessibility import check_accessibility
 
 pytestmark = pytest.mark.browser
 
@@ -64,3 +65,4 @@ def test_state_steering_metrics_and_gradient_shares_are_on_one_screen(page, live
     assert 0 < top < bottom < 1080
     assert is_on_top
     assert background in ("rgb(255, 255, 255)", "rgb(16, 21, 28)")
+    check_accessibility(page)

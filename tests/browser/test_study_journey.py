@@ -13,6 +13,7 @@ from mtl_core.runs.store import open_store
 from mtl_core.studies import study_actions
 from mtl_core.studies.answer import answer_of
 from mtl_core.studies.paper_table import to_latex
+from tests.browser.accessibility import check_accessibility
 
 pytestmark = pytest.mark.browser
 
@@ -49,6 +50,7 @@ def test_a_question_is_asked_watched_answered_and_taken_away(page, server, train
     run = train(RunConfig.from_dict(BASE))
     page.goto(f"{server.url}/studies")
     start_from(page, run.id)
+    check_accessibility(page)
     choose(page, "Question", "Which loss weights?")
     fill(page, "Parts", 3)
     fill(page, "Seeds", 3)
@@ -57,6 +59,7 @@ def test_a_question_is_asked_watched_answered_and_taken_away(page, server, train
     expect(page.get_by_role("button", name="Stop all")).to_be_visible()  # it trains, and can be stopped
     expect(page.get_by_text(f"{RUNS} of {RUNS} runs have finished")).to_be_visible(timeout=600_000)
     expect(page.get_by_role("button", name="Stop all")).to_have_count(0)
+    check_accessibility(page)
 
     store = open_store(server.home)
     answer = answer_of(store, study_actions.get(store, page.url.split("study=")[1].split("&")[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from itertools import product
 
@@ -10,6 +11,8 @@ import pandas as pd
 import pytest
 
 from mtl_core.lessons import LESSONS
+from mtl_core.lessons.article_questions import QUESTIONS
+from mtl_core.lessons.article_sections import ANNOUNCED, SECTIONS
 from mtl_core.lessons.lesson import FIRST_LANGUAGE, Lesson, LessonText, NothingToCompareError, Recording, compared
 from mtl_core.lessons.lesson_runs import value_in_words
 from mtl_core.training.check import problems
@@ -89,6 +92,14 @@ def test_a_sentence_names_only_numbers_that_its_outcome_has(name):
         assert outcome.key in lesson.text().answers
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_clearly_has_a_meaning_before_the_answer(name):
+    text = lesson_of(name).text()
+    asked, _, meaning = text.question.partition("“Clearly” means by ")
+    if "clearly" in " ".join([asked, *text.answers.values()]).lower():
+        assert any(character.isdigit() for character in meaning) or "a tenth" in meaning
+
+
 def _recorded(lesson: Lesson, value: object) -> set[str]:
     """Scalars that a run may record, as far as lessons read them."""
     fields = {"accuracy", "mae"}
@@ -106,6 +117,22 @@ def test_runs_without_the_numbers_are_not_judged(name):
     nothing = recording(lesson, {"val/digit/loss": 1.0})
     with pytest.raises(NothingToCompareError):
         lesson.outcome_of([nothing] * 2, [nothing] * 2)
+
+
+# Sections of the article with a text of their own; 1, 2, 2.2, 3 and 4 are headings alone.
+NUMBERED = ["1.1", "1.2", "1.3", "2.1", "2.2.1", "2.2.2", "2.2.3", "2.2.4", "3.1", "3.2", "3.3", "4.1", "4.2", "4.4"]
+
+
+def test_every_section_of_the_article_is_there_and_every_answer_has_its_runs():
+    assert [section.number for section in SECTIONS] == NUMBERED
+    for entry in (*SECTIONS, *ANNOUNCED, *QUESTIONS):
+        assert not entry.lesson or entry.lesson in NAMES
+    for question in QUESTIONS:
+        assert question.lesson or question.table or question.document, question.asked
+        for number in re.findall(r"lesson (\d+)", question.answer):
+            assert NAMES[int(number) - 1] == question.lesson
+        for seen, of in re.findall(r"with (each|\d) of (\d) seeds", question.answer):
+            assert lesson_of(question.lesson).seeds_seen == (int(of if seen == "each" else seen), int(of)), question.asked
 
 
 def test_a_repeated_step_counts_once_and_nan_not_at_all():

@@ -41,6 +41,14 @@ def test_a_step_moves_every_method_and_reset_takes_it_back(learn):
     assert {len(walk.points) for walk in walks(app).values()} == {1}
 
 
+def test_the_start_is_typed(learn):
+    app = press(learn, "Step")
+    app.number_input(key="plane.start.0").set_value(3.25).run()
+    app.number_input(key="plane.start.1").set_value(-2.0).run()
+    assert {walk.points[0] for walk in walks(app).values()} == {(3.25, -2.0)}
+    assert {len(walk.points) for walk in walks(app).values()} == {1}
+
+
 def test_a_method_that_is_added_has_taken_as_many_steps(learn):
     app = press(learn, "Step")
     other = next(name for name in BALANCERS if name not in SHOWN_FIRST)

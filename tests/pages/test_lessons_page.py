@@ -153,8 +153,43 @@ def test_the_board_of_a_class(open_page, store, texts):
     assert "62\\.5%" in written
     assert "Learners: 3 · runs: 3 · waiting: 2" in written
     took = round(store.get(runs[0].id).seconds)
-    assert "number 1 in the queue, starts in about 0 s (estimate)" in written
-    assert f"number 2 in the queue, starts in about {took} s (estimate)" in written
+    assert "2 passes: number 1, in about 0 s" in written
+    assert f"2 passes: number 2, in about {took} s" in written
+    assert "waiting times are estimates" in written
+    assert app.code[0].value.endswith(f"/learn?lesson={NAME}&class=class-1a2b3c4d&seed=5")  # what the learners open
+
+
+def test_equal_curves_of_a_class_are_one_line_with_a_count(store, texts, open_page, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("ui.learn.board_screen.lesson_charts", lambda store, text, lines, *rest, **more: drawn.append([line.name for line in lines]))
+    for name, value, accuracy in (("Ann", 2, 0.5), ("Bo", 2, 0.5), ("Chen", 5, 0.75), ("Dana", 2, 0.625)):
+        learner = new_learner()
+        name_learner(store, learner, name)
+        end(store, train(store, NAME, learner, value, class_id="class-1a2b3c4d", seed=5)[0], accuracy)
+    app = open_page("learn", **COURSE, board="1")
+    assert drawn[-1] == ["2 passes: 2 learners", "Chen", "Dana"]
+    assert "Equal curves are drawn once" in texts(app)
+    assert "Last:" in texts(app)
+    assert next(label for label in links(app) if "finished" in label).startswith("Dana · ")  # whose run it is
+
+
+def test_a_table_shows_what_the_answer_is_made_from(open_page, store, texts):
+    """The mean of a scalar that jumps, the last value of the others; shares and accuracies in percent."""
+    app = open_page("learn", lesson="loss_scales")
+    (run,) = train(store, "loss_scales", app.session_state["learner"], 1)
+    claim(store, run.id, "cpu", alone=False)
+    store.append(run.id, RunStarted(2, INFO))
+    for step, (share, accuracy) in enumerate(((0.2, 0.25), (0.6, 0.5)), 1):
+        store.append(run.id, EpochMetrics(step, step, {"gradient_share/slant": share, "val/digit/accuracy": accuracy}))
+    store.append(run.id, RunEnded("finished", 2, 1.0, 3.0, 1.0))
+    [table] = [element.value for element in app.run().markdown if element.value.startswith("| run")]
+    heads, _, row = ([cell.strip() for cell in line.split("|")[1:-1]] for line in table.replace("\\", "").splitlines())
+    assert heads[1:4] == [
+        "Slant: share of the gradient, mean",
+        "Slant: mean error in degrees on val, at the end",
+        "Digit: accuracy on val, at the end",
+    ]
+    assert row[1:4] == ["40.0%", "–", "50.0%"]
 
 
 def test_the_teacher_stops_a_run_from_the_board(open_page, store):

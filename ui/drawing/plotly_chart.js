@@ -61,7 +61,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   box.latest = data;
   box.clicked = setTriggerValue;
   box.style.height = data.height + "px";
-  box.setAttribute("role", "img");
+  box.setAttribute("role", "figure"); // not "img": the buttons in its corner can be reached
   box.setAttribute("aria-label", data.alt);
   seen.observe(box);
   draw(box);

@@ -13,6 +13,7 @@ export function button(text, title, act) {
   const made = element("button", "", text);
   made.type = "button";
   made.title = title;
+  if (text.length === 1) made.setAttribute("aria-label", title); // a sign is no name
   made.onclick = act;
   return made;
 }
@@ -22,6 +23,8 @@ export class ViewerParts {
     const { data, root } = this;
     root.replaceChildren();
     root.tabIndex = -1;
+    root.setAttribute("role", "group");
+    root.setAttribute("aria-label", "Predictions of one image");
     const first = element("div", "bar first"), second = element("div", "bar");
     const through = element("div", "through");
     this.player = button("Play", "Move through the epochs (space)", () => this.play(!this.playing));
@@ -40,7 +43,7 @@ export class ViewerParts {
     }
     this.hider = button("Hide layers", "Show the plain image (H)", () => this.hide());
     second.append(this.hider, button("−", "Zoom out (or Ctrl + wheel)", () => this.zoomBy(1 / 1.5)), button("+", "Zoom in (or Ctrl + wheel, then drag)", () => this.zoomBy(1.5)), button("Whole image", "Zoom back (double click)", () => this.zoomTo(1, 0, 0)));
-    second.append(element("span", "quiet", `Keys: ${data.single ? "" : "← → epoch · "}${data.steps_samples ? "↑ ↓ image · " : ""}1–${Math.min(9, data.tasks.length)} layers · H hide`));
+    second.append(element("span", "quiet", `Keys: ${data.single ? "" : "← → epoch · "}${data.steps_samples ? "↑ ↓ image · " : ""}1–${Math.min(9, data.tasks.length)} layers · H hide · Shift + arrows: move the enlarged picture`));
     this.tip = element("div", "tip");
     this.rows = element("div", "rows");
     root.append(first, this.rows, this.tip);

@@ -73,6 +73,7 @@ export class ViewerPointer extends ViewerCanvas {
     const { width, height } = this.sample;
     this.zoom = { k, x: Math.min(Math.max(x, 0), width - width / k), y: Math.min(Math.max(y, 0), height - height / k) };
     this.root.dataset.zoom = k.toFixed(3);
+    this.root.dataset.corner = `${this.zoom.x.toFixed(2)},${this.zoom.y.toFixed(2)}`;
     this.draw();
   }
 
@@ -96,6 +97,7 @@ export class ViewerPointer extends ViewerCanvas {
     const focus = event.target;
     if (focus.isContentEditable || focus.closest?.("textarea, select, [role=slider], [role=combobox], [role=dialog], [role=tab], [role=radiogroup]")) return;
     if (focus.tagName === "INPUT" && !(focus.type === "range" && this.root.contains(focus) && focus === this.slider && !event.key.startsWith("Arrow"))) return;
+    if (event.shiftKey && this.zoom.k > 1 && event.key.startsWith("Arrow")) return this.pan(event);
     const acts = { ArrowLeft: () => this.goTo(this.at - 1), ArrowRight: () => this.goTo(this.at + 1), h: () => this.hide(), H: () => this.hide() };
     if (this.data.steps_samples) Object.assign(acts, { ArrowUp: () => this.send.trigger("move", -1), ArrowDown: () => this.send.trigger("move", 1) });
     if (!this.data.single && focus.tagName !== "BUTTON") acts[" "] = () => this.play(!this.playing);
@@ -103,5 +105,10 @@ export class ViewerPointer extends ViewerCanvas {
     if (!acts[event.key]) return;
     event.preventDefault();
     acts[event.key]();
+  }
+  pan(event) {
+    event.preventDefault();
+    const step = 0.125 / this.zoom.k, [across, down] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    this.zoomTo(this.zoom.k, this.zoom.x + across * step * this.sample.width, this.zoom.y + down * step * this.sample.height);
   }
 }

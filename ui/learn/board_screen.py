@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,8 +14,9 @@ from mtl_core.lessons.class_board import Entry, entries_of, expected_seconds, se
 from mtl_core.lessons.lesson import Lesson, NothingToCompareError
 from mtl_core.lessons.lesson_runs import have_finished, outcome, second_value, value_in_words
 from mtl_core.runs import actions
+from ui.learn.class_form import server_address
 from ui.learn.lesson_address import LessonAddress
-from ui.learn.lesson_charts import Line, last_value, lesson_charts
+from ui.learn.lesson_charts import Line, lesson_charts, value_of
 from ui.shell import words
 from ui.shell.error_boundary import worded
 from ui.shell.state import run_action, run_store, whole_page_if_asked
@@ -46,68 +48,92 @@ def _draw(address: LessonAddress) -> None:
         other = "Usual type" if address.large else "Large type"
         st.page_link("pages/learn.py", label=other, icon=":material/format_size:", query_params=address.query(large=not address.large))
         st.page_link("pages/learn.py", label="The lesson", icon=":material/school:", query_params=address.query(board=False))
+    with st.container(key="class_link", horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown("Learners open", width="content")
+        st.code(f"{server_address()}/{address.link(board=False, large=False)}", language=None, wrap_lines=True)
     if not entries:
         st.info("Nobody has trained yet. Runs appear here as soon as a learner presses Train.", icon=":material/hourglass_empty:")
         return
-    table, charts = st.columns([6, 5], gap="large")
-    with table:
-        _table(address, lesson, entries)
-    with charts:
-        st.markdown("##### The last run of each learner")
-        lesson_charts(run_store(), lesson.text(), _lines(entries), f"board.{address.class_id}", address.large)
+    _tiles(address, lesson, entries)
+    _charts(address, lesson, entries)
 
 
-def _lines(entries: Sequence[Entry]) -> list[Line]:
-    styles, found = run_styles([entry.learner.id for entry in entries]), []
+def _charts(address: LessonAddress, lesson: Lesson, entries: Sequence[Entry]) -> None:
+    lines = _lines(lesson, entries)
+    trained = sum(bool(entry.trainings) for entry in entries)
+    if len(lines) < trained:
+        st.caption("Equal curves are drawn once: with one seed, the same choice gives the same numbers.")
+    lesson_charts(run_store(), lesson.text(), lines, f"board.{address.class_id}", address.large, beside=True)
+
+
+def _lines(lesson: Lesson, entries: Sequence[Entry]) -> list[Line]:
+    """A line for the last run of each learner; finished runs with the same numbers share one, which says how many they are."""
+    styles, groups = run_styles([entry.learner.id for entry in entries]), {}
     for entry in entries:
         if entry.trainings:
-            runs = list(entry.trainings.values())[-1]
-            found.append(Line(runs[-1], words.shortened(entry.name, 20), *styles[entry.learner.id]))
+            value, runs = list(entry.trainings.items())[-1]
+            same = _fingerprint(run_store().home.as_posix(), runs[-1].id, tuple(lesson.text().charts)) if str(runs[-1].status) == "finished" else ""
+            groups.setdefault((value, same or runs[-1].id), []).append((entry, runs[-1]))
+    found = []
+    for (value, _), members in groups.items():
+        entry, run = members[0]
+        name = words.shortened(entry.name, 20) if len(members) == 1 else f"{value_in_words(lesson, value)}: {len(members)} learners"
+        found.append(Line(run, name, *styles[entry.learner.id]))
     return found
 
 
-def _table(address: LessonAddress, lesson: Lesson, entries: Sequence[Entry]) -> None:
+@st.cache_data(max_entries=500, show_spinner=False)  # finished runs do not change
+def _fingerprint(home: str, run_id: str, scalars: tuple[str, ...]) -> str:
+    """The same for runs that have recorded the same values of these scalars."""
+    rows = run_store().scalars(run_id)
+    rows = rows[rows["key"].isin(scalars)].sort_values(["key", "step"])
+    return hashlib.sha1(rows[["key", "step", "value"]].to_csv(index=False).encode()).hexdigest()
+
+
+def _tiles(address: LessonAddress, lesson: Lesson, entries: Sequence[Entry]) -> None:
+    """Draw a small box for each learner: who, what came out or how long it waits, and Stop."""
     store = run_store()
     active, queued = store.active(), store.queued()
     seen = [run for entry in entries for runs in entry.trainings.values() for run in runs]
     waits = seconds_until_start(active, queued, expected_seconds([*active, *queued], {address.lesson: lesson}, seen))
     waiting = [run for run in seen if run.id in waits]
-    st.caption(f"Learners: {len(entries)} · runs: {len(seen)} · waiting: {len(waiting)}. One run trains at a time; waiting times are estimates.")
-    for entry in entries:
-        with st.container(border=True, gap="small"):
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f"**{words.plain(entry.name)}**", width="stretch")
-                st.markdown(_answered(address.lesson, lesson, entry), width="content")
-            for value, runs in entry.trainings.items():
-                _row(lesson, value, runs, waits)
-
-
-def _row(lesson: Lesson, value: Any, runs: Sequence[Any], waits: Mapping[str, float | None]) -> None:
-    going = [run for run in runs if not run.status.is_ended()]
-    said, button = st.columns([4, 1], vertical_alignment="center")
-    said.markdown(f"{words.plain(value_in_words(lesson, value))} :gray[· {_standing(lesson, runs, waits)}]")
-    if going:
-        ids = [run.id for run in going]
-        button.button("Stop", icon=":material/stop:", key=f"board.stop.{runs[0].id}", width="stretch", on_click=_stop, args=(ids,))
+    title = next(iter(lesson.text().charts.values()))
+    st.caption(
+        f"Learners: {len(entries)} · runs: {len(seen)} · waiting: {len(waiting)} · numbers: {words.plain(title)}. One run trains at a time; waiting "
+        "times are estimates."
+    )
+    with st.container(key="class_tiles"):
+        for entry in entries:
+            with st.container(border=True, horizontal=True, vertical_alignment="center", gap="xsmall", key=f"tile_{entry.learner.id}"):
+                stands = [
+                    f"{words.plain(value_in_words(lesson, value))}: {_standing(lesson, runs, waits)}" for value, runs in entry.trainings.items()
+                ]
+                name = f"**{words.plain(words.shortened(entry.name, 24))}** {_answered(address.lesson, lesson, entry)}"
+                st.markdown("  \n".join([name, *stands]))
+                going = [run.id for runs in entry.trainings.values() for run in runs if not run.status.is_ended()]
+                if going:
+                    st.button("Stop", key=f"board.stop.{entry.learner.id}", on_click=_stop, args=(going,))
 
 
 def _standing(lesson: Lesson, runs: Sequence[Any], waits: Mapping[str, float | None]) -> str:
-    """How the runs of a training stand, in words."""
+    """How the runs of a training stand, in a few words."""
     ended = sum(run.status.is_ended() for run in runs)
     active = next((run for run in runs if run.status.is_active()), None)
-    several = f"{ended} of {len(runs)} runs have ended, " if len(runs) > 1 and ended < len(runs) else ""
+    several = f"{ended} of {len(runs)} runs, " if len(runs) > 1 and ended < len(runs) else ""
     if active:
-        return f"{several}trains: {active.progress:.0%}, {words.time_left(active)}"
+        return f"{several}trains, {active.progress:.0%}"
     queued = next((run for run in runs if not run.status.is_ended()), None)
     if queued:
         wait = waits.get(queued.id)
-        how_long = "waiting time unknown" if wait is None else f"starts in about {words.duration(wait)} (estimate)"
-        return f"{several}number {queued.queue_position or 1} in the queue, {how_long}"
+        return f"{several}number {queued.queue_position or 1}, " + ("wait unknown" if wait is None else f"in about {words.duration(wait)}")
     if any(str(run.status) != "finished" for run in runs):
         return str(next(run.status for run in runs if str(run.status) != "finished"))
-    scalar, title = next(iter(lesson.text().charts.items()))
-    shown = last_value(run_store(), runs[-1], scalar)
-    return f"{words.plain(title.partition(' · ')[0])}: {words.plain(shown)}"
+    return words.plain(_value(run_store().home.as_posix(), runs[-1].id, lesson))
+
+
+@st.cache_data(max_entries=500, show_spinner=False)  # finished runs do not change
+def _value(home: str, run_id: str, _lesson: Lesson) -> str:
+    return value_of(run_store(), _lesson, run_store().get(run_id), next(iter(_lesson.text().charts)))
 
 
 def _stop(run_ids: Sequence[str]) -> None:

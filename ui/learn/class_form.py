@@ -35,7 +35,7 @@ def class_form() -> None:
             return
     address = LessonAddress(lesson=lesson, class_id=typed, seed=int(seed), hidden=frozenset(hidden))
     with links:
-        base = _server()
+        base = server_address()
         st.markdown("**For the learners**")
         st.code(f"{base}/{address.link()}", language=None, wrap_lines=True)
         st.page_link("pages/learn.py", label="Open as a learner", icon=":material/school:", query_params=address.query())
@@ -49,7 +49,7 @@ def class_form() -> None:
         st.caption("Everybody who can open this server can train, stop and delete runs.")
 
 
-def _server() -> str:
+def server_address() -> str:
     """Scheme, host and path of this server, as this browser sees it."""
     parts = urlsplit(str(st.context.url or ""))
     return f"{parts.scheme}://{parts.netloc}{parts.path.rsplit('/', 1)[0]}" if parts.netloc else ""

@@ -12,7 +12,7 @@ import streamlit as st
 
 from mtl_core.figures.colours import DASHES, PALETTE
 from mtl_core.figures.curves import curve_figure
-from mtl_core.lessons.lesson import Lesson, LessonText
+from mtl_core.lessons.lesson import Lesson, LessonText, Recording
 from mtl_core.lessons.lesson_runs import value_in_words
 from mtl_core.runs.store import RunStore
 from ui.drawing.plotly_chart import plot, prepared
@@ -22,7 +22,6 @@ from ui.shell import words
 SMOOTHING = 0.6  # of values per step
 USUAL, LARGE = 190, 300  # pixels of a chart's height
 LARGE_FONT = 19
-SHARES = ("accuracy",)
 
 
 @dataclass(frozen=True)
@@ -49,46 +48,57 @@ def lines_of(lesson: Lesson, found: Mapping[Any, Sequence[Any]]) -> list[Line]:
     return lines
 
 
-def lesson_charts(store: RunStore, text: LessonText, lines: Sequence[Line], key: str, large: bool) -> None:
-    """Draw a chart for each of the lesson's scalars."""
+def lesson_charts(store: RunStore, text: LessonText, lines: Sequence[Line], key: str, large: bool, beside: bool = False) -> None:
+    """Draw a chart for each of the lesson's scalars, one below the other, or ``beside`` each other and lower."""
+    places = st.columns(len(text.charts)) if beside else [st.container() for _ in text.charts]
     feeds = {line.run.id: scalars_feed(store, line.run.id)["frame"] for line in lines}
-    for scalar, title in text.charts.items():
-        st.markdown(f"**{title}**" if large else f":small[**{title}**]")
+    for place, (scalar, title) in zip(places, text.charts.items(), strict=True):
+        place.markdown(f"**{title}**" if large else f":small[**{title}**]")
         curves = [one_curve(feeds[line.run.id], scalar, html.escape(line.name), line.colour, "epoch", line.dash) for line in lines]
         curves = [curve for curve in curves if len(curve.x)]
         figure = curve_figure(
             curves,
             smoothing=SMOOTHING,
             x_title="pass over the pictures",
-            share=scalar.endswith(SHARES),
+            share=is_share(scalar),
             legend=bool(curves),
-            height=LARGE if large else USUAL,
+            height=LARGE if large and not beside else USUAL,
         )
+        if is_share(scalar):
+            figure.update_yaxes(tickformat=".2~%")
+            figure.update_traces(hovertemplate="%{y:.1%}")
         if large:
             size = {"size": LARGE_FONT}
             figure.update_layout(legend={"font": size}, margin={"t": 44}, xaxis={"tickfont": size, "title": {"font": size}}, yaxis={"tickfont": size})
-        plot(prepared(figure, f"{title}, of {len(curves)} runs"), key=f"lesson.{key}.{scalar}")
+        with place:
+            plot(prepared(figure, f"{title}, of {len(curves)} runs"), key=f"lesson.{key}.{scalar}")
 
 
-def lesson_numbers(store: RunStore, text: LessonText, lines: Sequence[Line]) -> None:
-    """Draw a table: the last value of every scalar, and how many numbers the network has."""
-    rows = []
+def is_share(scalar: str) -> bool:
+    """Whether lessons show a scalar in percent."""
+    return scalar.endswith("/accuracy") or scalar.startswith("gradient_share/")
+
+
+def lesson_numbers(store: RunStore, lesson: Lesson, lines: Sequence[Line]) -> None:
+    """Draw a table: the value of every scalar that the lesson asks for, and how many numbers the network has."""
+    text, rows = lesson.text(), []
     for line in lines:
         if not line.run.info:
             continue
-        cells = [last_value(store, line.run, scalar) for scalar in text.charts]
+        cells = [value_of(store, lesson, line.run, scalar) for scalar in text.charts]
         parameters = line.run.info.get("parameters", {})
         size = parameters.get("shared", 0) + sum(parameters.get("tasks", {}).values())
         rows.append([words.plain(line.name), *cells, f"{size:,}" if size else "–"])
     if rows:
-        heads = ["run", *(words.plain(title.partition(" · ")[0]) for title in text.charts.values()), "numbers in the network"]
+        read = {scalar: "mean" if scalar in lesson.means else "at the end" for scalar in text.charts}
+        titles = [f"{words.plain(title.partition(' · ')[0])}, {read[scalar]}" for scalar, title in text.charts.items()]
+        heads = ["run", *titles, "numbers in the network"]
         table = [heads, ["---"] * len(heads), *rows]
         st.markdown("\n".join(f"| {' | '.join(row)} |" for row in table))
 
 
-def last_value(store: RunStore, run: Any, scalar: str) -> str:
-    """The last value of a scalar, in words; a dash where there is none."""
-    frame = scalars_feed(store, run.id)["frame"]
-    values = frame.loc[frame["key"] == scalar, "value"]
-    last = float(values.iloc[-1]) if len(values) else math.nan
-    return f"{last:.1%}" if scalar.endswith(SHARES) and math.isfinite(last) else words.measured(last)
+def value_of(store: RunStore, lesson: Lesson, run: Any, scalar: str) -> str:
+    """The value of a scalar that the lesson asks for, its mean or its last, in words; a dash where there is none."""
+    recorded = Recording(run.config, scalars_feed(store, run.id)["frame"])
+    value = recorded.mean(scalar) if scalar in lesson.means else recorded.last(scalar)
+    return f"{value:.1%}" if is_share(scalar) and math.isfinite(value) else words.measured(value)

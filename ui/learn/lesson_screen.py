@@ -26,7 +26,11 @@ _REFUSED = "lesson.refused"
 
 
 def show_lesson(address: LessonAddress, learner_id: str) -> None:
-    """Draw a lesson. While one of its runs is queued or trains, one fragment refreshes the page; afterwards only the status bar polls."""
+    """Draw a lesson. While one of its runs is queued or trains, one fragment refreshes the page; afterwards only the status bar polls.
+
+    Both put the bar and the lesson into the same places (tests/pages/test_hand_over.py): the old edition of a part that moves stays on the page
+    until the new one is drawn to its end.
+    """
     if _is_going(_found(address, learner_id)):
         st.fragment(_live, run_every=REFRESH_SECONDS)(address, learner_id)
     else:
@@ -38,7 +42,8 @@ def show_lesson(address: LessonAddress, learner_id: str) -> None:
 @worded
 def _live(address: LessonAddress, learner_id: str) -> None:
     draw_strip()
-    _draw(address, learner_id)
+    with st.container():
+        _draw(address, learner_id)
     if notice_endings(run_store()) or not _is_going(_found(address, learner_id)):
         st.rerun()
     whole_page_if_asked()
@@ -268,4 +273,4 @@ def _what_runs_show(address: LessonAddress, lesson: Lesson, found: Trainings) ->
         st.caption("The curves appear here when you press Train. They grow while the network learns.")
         return
     lesson_charts(run_store(), lesson.text(), lines, address.lesson, address.large)
-    lesson_numbers(run_store(), lesson.text(), lines)
+    lesson_numbers(run_store(), lesson, lines)

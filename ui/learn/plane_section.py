@@ -28,6 +28,7 @@ PLAY_SECONDS = 0.6
 MOST_METHODS = 6
 OPTIMIZERS = {"adam": "Adam", "sgd": "Plain gradient descent"}
 _WALKS, _START, _PLAYING = "plane.walks", "plane.start", "plane.playing"
+_START_SHOWN = "plane.start.shown"
 
 
 def draw_plane() -> None:
@@ -35,7 +36,7 @@ def draw_plane() -> None:
     st.markdown(
         "Two parameters, two tasks, each with a loss. A method sees only the two **gradients** at its point and decides where to go. "
         "Where the gradients point against each other they **conflict**: what helps one task hurts the other. On the grey **front** no step helps "
-        "both. Click anywhere in the plane to start there. The methods are the ones that train networks here."
+        "both. Click anywhere in the plane to start there, or type the start. The methods are the ones that train networks here."
     )
     playing = st.session_state.get(_PLAYING, False)
     st.fragment(_draw, run_every=PLAY_SECONDS if playing else None)()
@@ -52,6 +53,7 @@ def _draw() -> None:
         )
         rate = st.number_input("Length of a step", 0.0001, 10.0, landscape.step, 0.01, format="%g", key=f"plane.rate.{type(landscape).__name__}")
         amount = AT_ONCE[st.selectbox("At once", list(AT_ONCE), index=1, key="plane.amount")]
+        _start_fields(landscape)
     walks = _walks(landscape, chosen, optimizer, rate)
     with controls:
         _buttons(walks, amount)
@@ -89,6 +91,18 @@ def _chosen_methods() -> list[str]:
         "Methods", list(titles), default=list(SHOWN_FIRST), format_func=lambda name: titles[name], max_selections=MOST_METHODS, key="plane.methods"
     )
     return list(shown)
+
+
+def _start_fields(landscape: Landscape) -> None:
+    """Draw the start as two numbers: what a click into the plane sets, for the keyboard."""
+    start = st.session_state.setdefault(_START, landscape.starts[0])
+    chosen = []
+    for axis, place in enumerate(st.columns(2)):
+        key, (low, high) = f"plane.start.{axis}", landscape.bounds[2 * axis : 2 * axis + 2]
+        if st.session_state.get(_START_SHOWN) != start or not low <= st.session_state.get(key, low - 1) <= high:
+            st.session_state[key] = min(max(float(start[axis]), low), high)
+        chosen.append(place.number_input(f"Start, parameter {axis + 1}", low, high, step=0.5, format="%.2f", key=key))
+    st.session_state[_START] = st.session_state[_START_SHOWN] = (chosen[0], chosen[1])
 
 
 def _walks(landscape: Landscape, methods: list[str], optimizer: str, rate: float) -> dict[str, Walk]:

@@ -1,4 +1,4 @@
-"""A pad on which the viewer draws with the mouse, a finger or a pen: light on dark, as in MNIST."""
+"""A pad on which the viewer draws with the mouse, a finger, a pen or keys: light on dark, as in MNIST."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from streamlit.components.v2 import component
 HERE = Path(__file__)
 PREFIX = "data:image/png;base64,"
 MOST_BYTES = 2 * 2**20
+PAGE = """<div class="sketch"><canvas width="280" height="280" tabindex="0" role="application" aria-label="Pad to draw on: the arrow keys move
+the pen, the space bar puts it down and lifts it"></canvas>
+<div><label>Pen <input type="range" min="6" max="40" value="20" aria-label="Width of the pen"></label>
+<label><input type="checkbox"> dark on light</label> <button type="button">Clear</button> <output></output></div>
+<p>With keys: the arrows move the pen, the space bar puts it down and lifts it.</p></div>"""
 
 
 def sketch_pad(key: str) -> bytes | None:
@@ -32,12 +37,9 @@ def drawn_bytes(url: str) -> bytes | None:
 
 @st.cache_resource(show_spinner=False)
 def _pad() -> Any:
-    page = """<div class="sketch"><canvas width="280" height="280" role="img" aria-label="Pad: draw with the mouse, a finger or a pen"></canvas>
-<div><label>Pen <input type="range" min="6" max="40" value="20" aria-label="Width of the pen"></label>
-<label><input type="checkbox"> dark on light</label> <button type="button">Clear</button></div></div>"""
     return component(
         "sketch_pad",
-        html=page,
+        html=PAGE,
         css=HERE.with_suffix(".css").read_text(encoding="utf-8"),
         js=HERE.with_suffix(".js").read_text(encoding="utf-8"),
         isolate_styles=False,

@@ -6,10 +6,11 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.lessons.lesson_runs import name_with_learner
 from mtl_core.runs import actions
 from ui.run.run_actions import place_buttons
 from ui.shell import words
-from ui.shell.state import last_refusal, run_action
+from ui.shell.state import last_refusal, run_action, run_store
 
 SHOWN = 12  # runs; only the beginning of a longer queue can be reordered here
 
@@ -27,7 +28,7 @@ def queue_popover(queued: list[Any]) -> None:
 def _row(run: Any, waiting: int) -> None:
     with st.container(key=f"queue_{run.id}", horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.markdown(f":gray[{run.queue_position}.]", width=22)
-        name = f"{words.plain(words.shortened(run.name, 44))} :gray[{run.id[-4:]}]"
+        name = f"{words.plain(words.shortened(name_with_learner(run_store(), run), 44))} :gray[{run.id[-4:]}]"
         st.page_link("pages/run.py", label=name, query_params={"run": run.id}, width=330)
         place_buttons(run, waiting, f"queue.{run.id}")
         about = "Remove this run from the queue"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtl_core.lessons.lesson_runs import name_with_learner
 from mtl_core.runs import jobs
 from mtl_core.runs.store import RunStore
 from ui.run.run_actions import pause_button, stop_button
@@ -52,6 +53,11 @@ def draw_strip(own_run: str = "") -> None:
     Args:
         own_run: id of the run that the page itself shows; its progress is not repeated.
     """
+    with st.container():  # one element, whatever is in it: what follows keeps its place
+        _strip(own_run)
+
+
+def _strip(own_run: str) -> None:
     store = run_store()
     active = store.active()
     queued = store.queued()
@@ -81,7 +87,7 @@ def notice_endings(store: RunStore) -> bool:
     seen: dict[str, str] = st.session_state.setdefault("seen_active", {})
     going = {run.id: run.name for run in (*store.active(), *store.queued())}
     ended = [_run_or_none(store, run_id) for run_id in seen if run_id not in going]
-    said = [_ended_how(run) for run in ended if run is not None]
+    said = [_ended_how(store, run) for run in ended if run is not None]
     for run in ended:
         if run is not None and run.started_at is not None:
             why = f": {run.failure['message']}" if run.failure else ""
@@ -91,9 +97,9 @@ def notice_endings(store: RunStore) -> bool:
     return bool(said) or news
 
 
-def _ended_how(run) -> str:
+def _ended_how(store: RunStore, run) -> str:
     how = "removed from the queue" if run.started_at is None else str(run.status)
-    return f"{words.plain(run.name)}: {how}"
+    return f"{words.plain(name_with_learner(store, run))}: {how}"
 
 
 def show_toasts() -> None:
@@ -107,7 +113,7 @@ def show_toasts() -> None:
 def _active_run(store: RunStore, run) -> None:
     colour, icon = words.STATUS_LOOK[str(run.status)]
     st.badge(str(run.status), icon=icon, color=colour)
-    st.page_link("pages/run.py", label=f"**{words.plain(words.shortened(run.name, 60))}**", query_params={"run": run.id})
+    st.page_link("pages/run.py", label=f"**{words.plain(words.shortened(name_with_learner(store, run), 60))}**", query_params={"run": run.id})
     st.progress(run.progress, width=160)
     st.markdown(f":gray[{run.progress:.0%} · {words.time_left(run)}]", width="content")
     if str(run.status) == "paused":
@@ -120,7 +126,8 @@ def _idle(store: RunStore, own_run: str) -> None:
     st.markdown(":gray[:material/bedtime: Nothing is training.]", width="content")
     if last is not None and last.id != own_run:
         st.markdown(":gray[Last:]", width="content")
-        st.page_link("pages/run.py", label=f"{words.plain(words.shortened(last.name, 60))} ({last.status})", query_params={"run": last.id})
+        name = words.plain(words.shortened(name_with_learner(store, last), 60))
+        st.page_link("pages/run.py", label=f"{name} ({last.status})", query_params={"run": last.id})
 
 
 def _preparing() -> None:

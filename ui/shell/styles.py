@@ -60,11 +60,32 @@ CSS = """
   .st-key-task_rows [class*="st-key-panel"] {grid-template-columns: 1fr; gap: .2rem; padding: .4rem .6rem;}
   [data-testid="stLayoutWrapper"]:has(> [class*="st-key-area_auto"]) {grid-column: auto;}
 }
+.st-key-class_link p {margin: 0;}
+.st-key-class_link [data-testid="stCode"] {flex: 1 1 20rem;}
+.st-key-class_link pre {padding: .35rem .8rem;}
+.st-key-class_link code {font-size: 1rem;}
+.st-key-class_tiles {display: grid; grid-template-columns: repeat(auto-fill, minmax(9.3rem, 1fr)); gap: .3rem;}
+.st-key-class_tiles [class*="st-key-tile_"] {padding: .05rem .45rem; min-height: 0; flex-wrap: nowrap;}
+.st-key-class_tiles p {margin: 0; font-size: clamp(13px, .68rem, 17px); line-height: 1.3; white-space: nowrap; overflow: hidden;
+  text-overflow: ellipsis;}
+.st-key-class_tiles [data-testid="stMarkdownContainer"] {margin-bottom: 0; min-width: 0;}
+.st-key-class_tiles button {min-height: 0; padding: 0 .45rem;}
 .legend {display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .82rem; opacity: .85;}
 .live-plot.clickable .nsewdrag {cursor: pointer;}
 [class*="st-key-data.open"] button, [class*="st-key-data-open"] button {min-height: 0; padding: 0; margin-top: -.7rem; font-size: .82rem;}
 .fact-name {font-size: .78rem; opacity: .65;}
 .stMainBlockContainer img {border-radius: 4px;}
+/* Contrast. Streamlit draws captions at an opacity of 0.6 (4.2 on white), which fades coloured words in them too, and what is chosen in the primary
+   colour (3.3 on the dark background). Menus lie outside .stApp, without its colour scheme, so the colours are made from that of the text. */
+[data-testid="stCaptionContainer"] {opacity: 1; color: color-mix(in srgb, currentColor 72%, transparent);}
+:is(button[data-variant][data-selected="true"], [role="tab"][aria-selected="true"], [data-testid="stSliderThumbValue"]) :is(div, span, p),
+[data-testid="stSliderThumbValue"] {color: inherit !important;}
+button[data-variant][data-selected="true"], [role="tab"][aria-selected="true"], [data-testid="stSlider"] {
+  color: color-mix(in srgb, #2474AD 55%, currentColor) !important;}
+/* The keyboard's focus, in a blue that has 3.8 on white and 4.8 on the dark background. */
+:is(a, button, summary, [tabindex], [role="slider"], [role="tab"]):focus-visible, label:has(input:focus-visible),
+[data-rac]:has(> div > input[type="range"]:focus-visible) {outline: 2px solid #1F87D6 !important; outline-offset: 2px;}
+.js-plotly-plot .modebar-btn {min-width: 24px; min-height: 24px;}
 /* A live page reruns every few seconds. Fading it each time would flicker, and without a GPU the cores that train would paint every frame
    of the fade. */
 [data-stale="true"] {opacity: 1 !important; transition: none !important;}
@@ -90,4 +111,4 @@ def apply_styles() -> None:
 
 def enlarge() -> None:
     """Enlarge all type of the page, for a projector."""
-    st.html("<style>html {font-size: 21px;}</style>")
+    st.html("<style>html {font-size: 21px;} .stMainBlockContainer {padding-left: 1.5rem; padding-right: 1.5rem;}</style>")

@@ -1,0 +1,38 @@
+"""Accessibility of a page that a journey has open: axe-core finds nothing serious, in the light and the dark theme."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import axe_playwright_python
+from playwright.sync_api import Page
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+GRAVE = ("serious", "critical")
+BACKGROUNDS = {"dark": "rgb(16, 21, 28)", "light": "rgb(255, 255, 255)"}
+# What comes from Streamlit and cannot be changed with its theme or with CSS: (rule, part of the element) -> why.
+OF_STREAMLIT = {
+    ("aria-dialog-name", 'data-testid="stToast"'): "A toast names its title in aria-labelledby and draws no title.",
+    ("scrollable-region-focusable", "<pre "): "st.code has no tabindex; browsers give a box that scrolls the focus by themselves.",
+}
+RUN = """async (rules) => (await axe.run(document, { runOnly: rules, resultTypes: ["violations"] })).violations.flatMap((found) => found.nodes.map(
+  (node) => [found.id, found.impact, node.html.slice(0, 300), [...node.any, ...node.all, ...node.none].map((check) => check.message).join("; ")]))"""
+
+
+@cache
+def _axe() -> str:
+    return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+def check_accessibility(page: Page) -> None:
+    """Run axe-core on the page as it stands, in both themes. The page is left in the light one."""
+    page.evaluate(_axe())
+    found = []
+    for scheme, background in BACKGROUNDS.items():
+        page.emulate_media(color_scheme=scheme)  # pyright: ignore[reportArgumentType] - the keys are those that it takes
+        page.wait_for_function("colour => getComputedStyle(document.querySelector('.stApp')).backgroundColor === colour", arg=background)
+        for rule, impact, html, why in page.evaluate(RUN, RULES):
+            if impact in GRAVE and not any(rule == known and part in html for known, part in OF_STREAMLIT):
+                found.append(f"{scheme}: {rule}: {html}: {why}")
+    assert not found, "\n".join(dict.fromkeys(found))
