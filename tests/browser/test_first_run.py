@@ -12,7 +12,7 @@ from mtl_core.runs.store import open_store
 pytestmark = pytest.mark.browser
 
 TASKS = ("present", "count", "boxes", "segments")
-EPOCHS = 2  # of the preset's 8: benchmarks.reached says what all of them reach
+EPOCHS = 1  # of the preset's 8: benchmarks.reached says what all of them reach
 PATIENCE = 600_000  # milliseconds; a bound for slow machines, not a claim
 POINTS = "() => [...document.querySelectorAll('.js-plotly-plot')].map(plot => Math.max(0, ...(plot.calcdata || []).map(trace => trace.length)))"
 
