@@ -15,7 +15,7 @@ import pytest
 from mtl_core.runs.process_singletons import process_slot
 from mtl_core.training import checkpoint_files
 
-# One thread per process, before torch is imported and for every process that a test starts: two workers share two cores.
+# One thread per process, before torch is imported and for every process that a test starts: the workers share the cores.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 # Processes that tests start compile the sources once, not each anew, also where the surroundings turn bytecode files off.
@@ -24,9 +24,13 @@ sys.dont_write_bytecode = False
 
 
 def pytest_collection_finish() -> None:
-    """What is there once all tests are collected stays until the end: the garbage collector need not go through it again and again."""
+    """What is there once all tests are collected stays until the end: the garbage collector need not go through it again and again.
+
+    It looks for cycles after more new objects than by default, too: at 700 it takes a twentieth of the processor time of the tests.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
 
 
 _numbers = itertools.count()
@@ -178,18 +182,59 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """With several workers, one runs all journeys, one after another: two browsers beside two trainings starve each other.
+# Files whose tests run on one worker, one file after another, because the first of them prepares for seconds what all use.
+TOGETHER = {
+    "exporters": (  # imports them
+        "exports/test_onnx_presets",
+        "exports/test_exports",
+        "exports/test_background",
+        "sharing/test_schemes_on_backbones",
+        "inference/test_loading",
+        "cli/test_export",
+    ),
+    "victims": ("runs/test_kills", "runs/test_full_disk", "runs/test_store_on_postgres", "runs/test_processes"),  # starts the process that forks them
+}
+GROUPS = {file: group for group, files in TOGETHER.items() for file in files}
+# What takes longest begins first, so that no worker is left alone with it at the end: groups of ten seconds of processor time and more.
+LONGEST_FIRST = (
+    "browser",
+    "exporters",
+    "victims",
+    "sharing/test_scheme_contract",
+    "runs/test_signals",
+    "balancing/test_contract",
+    "backbones/test_backbone_contract",
+    "runs/test_side_by_side",
+    "test_main",
+    "pages/test_real_imports",
+    "pages/test_train_page",
+    "pages/test_form_editions",
+    "test_packaging",
+    "balancing/test_runs",
+    "runs/test_migration",
+    "data/imports/test_importing",
+)
 
-    The tests of every other file stay on one worker, too: what a file prepares for all its tests is prepared once.
-    The group is set here, because xdist reads the groups before any other plugin may change the list of tests.
+
+def group_of(item: pytest.Item) -> str:
+    """The group of a test: with several workers, the tests of a group run on one of them, one after another.
+
+    All journeys are one group: two browsers beside two trainings starve each other, and they share a server. The tests of every other file are one,
+    too: what a file prepares for all its tests is prepared once.
     """
-    item.add_marker(pytest.mark.xdist_group("browser" if item.get_closest_marker("browser") else item.path.stem))
+    file = item.path.relative_to(Path(__file__).parent).with_suffix("").as_posix()
+    return "browser" if item.get_closest_marker("browser") else GROUPS.get(file, file)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """The group is set here, because xdist reads the groups before any other plugin may change the list of tests."""
+    item.add_marker(pytest.mark.xdist_group(group_of(item)))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Journeys begin first, because they take longest."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+    """What takes longest begins first; the tests of a group stay in their order."""
+    place = {group: number for number, group in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(group_of(item), len(place)))
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

@@ -28,3 +28,10 @@ def test_no_folder_is_crowded():
 def test_files_are_short():
     lines = {path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines()) for path in PRODUCT}
     assert {path: count for path, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_the_files_that_the_groups_of_tests_name_are_there():
+    from tests.conftest import GROUPS, LONGEST_FIRST
+
+    named = [*GROUPS, *(group for group in LONGEST_FIRST if group not in {"browser", *GROUPS.values()})]
+    assert [file for file in named if not (ROOT / "tests" / f"{file}.py").is_file()] == []

@@ -180,6 +180,13 @@ def _no_components_of_packages(monkeypatch):
     monkeypatch.setattr("streamlit.components.v2.manifest_scanner.scan_component_manifests", list)
 
 
+def wait_for_work():
+    """Return once what pages do in the background is done. A page that is drawn again and again meanwhile takes the processor from it."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("page-work"):
+            thread.join(WAIT)
+
+
 @pytest.fixture(autouse=True)
 def _what_is_being_made_ends_with_its_test(monkeypatch, shared_cache):
     """Pages prepare data in threads that go on when nobody looks: up to six sets of scenes at once stood in the way of the tests that followed.

@@ -12,6 +12,7 @@ from mtl_core.data import DATA_SOURCES
 from mtl_core.data.imports import examine, import_dataset, imported, propose
 from mtl_core.errors import DataError
 from mtl_core.runs.looks import looks_at_data
+from tests.pages.conftest import wait_for_work
 from ui.data.preprocessing_preview import stride
 
 PATIENCE = 60  # seconds; a bound for slow machines
@@ -23,6 +24,7 @@ def settle(app):
     deadline = time.monotonic() + PATIENCE
     while any(button.label.startswith("Cancel") for button in app.button):
         assert time.monotonic() < deadline
+        wait_for_work()
         app.run()
     assert not app.exception, app.exception
     return app

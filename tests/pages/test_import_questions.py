@@ -10,7 +10,7 @@ from mtl_core.data.imports import Question, Reading
 from mtl_core.data.imports.formats.csv_table import CsvFormat
 from mtl_core.tasks import TASK_KINDS
 from tests.data.imports.annotation_writers import write_picture, write_text
-from tests.pages.conftest import base
+from tests.pages.conftest import base, wait_for_work
 
 PATIENCE = 60  # seconds; a bound for slow machines
 READINGS = (
@@ -49,6 +49,7 @@ def settle(app, done):
     app.run()
     while not done(app):
         assert time.monotonic() < deadline, [element.value for element in (*app.markdown, *app.caption, *app.error)]
+        wait_for_work()
         app.run()
     assert not app.exception, app.exception
     return app

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from mtl_core.data.imports import get_imported
+from tests.pages.conftest import wait_for_work
 
 pytestmark = pytest.mark.data
 PATIENCE = 120  # seconds; a bound for slow machines
@@ -74,6 +75,7 @@ def settle(app):
     deadline = time.monotonic() + PATIENCE
     while any(button.label.startswith("Cancel") for button in app.button):
         assert time.monotonic() < deadline
+        wait_for_work()
         app.run()
     assert not app.exception, app.exception
     assert not app.error, [error.value for error in app.error]

@@ -36,7 +36,7 @@ class Dashboard(Server):
         super().__init__(home, home.parent / "server.log", MTL_EXECUTOR=executor, OMP_NUM_THREADS="1")
         self._visit = connect(self.url.replace("http", "ws") + "/_stcore/stream", subprotocols=["streamlit"], max_size=None, legacy=True)
         message = BackMsg()
-        message.rerun_script.query_string = ""
+        message.rerun_script.page_name = "compare"  # the Train page would compose thousands of scenes for its sample
         self._visit.send(message.SerializeToString())
         threading.Thread(target=self._listen, daemon=True).start()
 

@@ -9,12 +9,14 @@ from victims import PATIENCE, ended
 from mtl_core.runs import actions
 
 BRIEF = brief("pcgrad", epochs=2)
+# A server's first run waits in a validation: it cannot end before its pause is asked for.
+VALIDATION = {"call": "mtl_core.training.evaluation:labelled_part", "number": 20, "how": "wait"}
 
 
 def test_two_servers_share_a_queue_and_obey_a_third_process(store, home, victims, wholes):
     store.cache = home / "data"  # the servers' own
     paused, stopped, *others = [store.create(config) for config in (small("pcgrad", epochs=8), small("pcgrad", epochs=4000), BRIEF, BRIEF)]
-    servers = [victims.start(home, "") for _ in range(2)]
+    servers = [victims.start(home, "", fault=VALIDATION) for _ in range(2)]
     seen = []
 
     def reads(run, status):
@@ -23,6 +25,7 @@ def test_two_servers_share_a_queue_and_obey_a_third_process(store, home, victims
 
     wait_for(lambda: reads(paused, "running") and store.get(paused.id).step)
     actions.pause(store, paused.id)
+    (home / "go").touch()
     wait_for(lambda: reads(paused, "paused"))
     step = store.get(paused.id).step
     actions.proceed(store, paused.id)

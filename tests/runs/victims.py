@@ -6,7 +6,8 @@ of ``process`` does what ``python -m mtl_core work RUN`` does. All compute in on
 
 A fault replaces a function in the victim: ``call`` names it (``module:name``), ``number`` says at which call it strikes, and ``how``: ``before`` and
 ``after`` kill the process with SIGKILL there, ``half`` does so when half of the file is written, ``full`` lets this and every later call find the
-disk full until the file ``space`` lies in the home. Without ``call``, ``limit`` has the system refuse to let any file grow beyond ``number`` bytes.
+disk full until the file ``space`` lies in the home, ``wait`` has this one call wait until the file ``go`` lies there. Without ``call``, ``limit``
+has the system refuse to let any file grow beyond ``number`` bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60  # seconds; a victim that has not ended by then never will
+PATIENCE = 300  # seconds; a bound for slow machines, not a claim
 
 
 class Victims:
@@ -142,7 +143,7 @@ class _Faulty:
 
     def __init__(self, original: Callable[..., Any], fault: dict[str, Any], home: Path):
         self.original, self.how, self.left = original, fault["how"], fault["number"]
-        self.space = home / "space"
+        self.space, self.go = home / "space", home / "go"
 
     def in_place(self) -> Callable[..., Any]:
         """As a plain function, so that it can be a method too."""
@@ -153,6 +154,10 @@ class _Faulty:
         if self.how == "full":
             if self.left < 0 and not self.space.exists():
                 raise OSError(errno.ENOSPC, "No space left on device")
+            return self.original(*arguments, **named)
+        if self.how == "wait":
+            while self.left == 0 and not self.go.exists():
+                threading.Event().wait(0.02)
             return self.original(*arguments, **named)
         if self.left == 0 and self.how == "before":
             _die()
