@@ -24,9 +24,7 @@ PATIENCE = 600_000  # milliseconds
 
 def walk_all(names: Iterable[str], chromium: str, pictures: Path | None) -> None:
     """Walk these lessons on one server with a store of its own, and print a row for each."""
-    print(
-        "| lesson | first training, s | second training, s | usual answer | what the lesson said |\n|---|---|---|---|---|"
-    )
+    print("| lesson | first training, s | second training, s | usual answer | what the lesson said |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         server = Server(Path(folder) / "home", Path(folder) / "log")
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)

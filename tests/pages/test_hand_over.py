@@ -13,7 +13,6 @@ from mtl_core.lessons.lesson_runs import train
 from mtl_core.runs import actions, method_race
 from mtl_core.studies import study_actions
 from tests.pages.conftest import config, fill, held_by_us
-from ui.shell.state import EXPORT
 
 
 def places(app) -> list[tuple[int, ...]]:
@@ -49,13 +48,7 @@ def a_lesson(store, app):
     return {"lesson": name}
 
 
-def a_run_with_its_export_open(store, app):
-    query = a_run(store, app)
-    app.session_state["dialog"] = {"kind": EXPORT, "runs": [query["run"]], "page": "run"}
-    return query
-
-
-LIVE_PAGES = [("run", a_run), ("run", a_run_with_its_export_open), ("race", a_race), ("studies", a_study), ("learn", a_lesson)]
+LIVE_PAGES = [("run", a_run), ("race", a_race), ("studies", a_study), ("learn", a_lesson)]
 
 
 @pytest.mark.parametrize(("page", "make"), LIVE_PAGES, ids=[make.__name__ for _, make in LIVE_PAGES])

@@ -56,13 +56,13 @@ def show_run(run_id: str) -> None:
     view = asked_view()
     every = None if run.status.is_ended() else refresh_seconds(run)
     with st.container():
-        with st.container():  # in one place, live and ended, so that what follows keeps its own: tests/pages/test_hand_over.py
-            export_panel(run.id)  # outside the live part, whose refresh could lose a download
         if every is None:
             with st.container():
                 polling_strip(run.id)
+                export_panel(run.id)  # outside the live part, whose refresh could lose a download
                 st.fragment(_still)(run.id, view)
         else:
+            export_panel(run.id)
             st.fragment(_live, run_every=every)(run.id, every, view)
     if view == "training" or not run.info:
         with st.container():
