@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.lessons import LESSONS
 from ui.learn.article_tour import article_tour
 from ui.learn.board_screen import show_board
@@ -34,10 +35,12 @@ def main() -> None:
             show_lesson(address, learner)
         return
     polling_strip()
-    st.title("Learn", anchor=False)
+    st.title(tr("Learn"), anchor=False)
     if address.lesson:
-        st.error(f"There is no lesson '{plain(address.lesson[:60])}'. Choose one below.", icon=":material/search_off:")
-    lessons, plane, by_hand, in_class, article = st.tabs(["Lessons", "The plane", "Gradients by hand", "For a class", "The article"])
+        st.error(tr("There is no lesson '{lesson}'. Choose one below.", lesson=plain(address.lesson[:60])), icon=":material/search_off:")
+    lessons, plane, by_hand, in_class, article = st.tabs(
+        [tr("Lessons"), tr("The plane"), tr("Gradients by hand"), tr("For a class"), tr("The article")]
+    )
     with lessons:
         lesson_list(learner)
     with in_class:
@@ -60,10 +63,10 @@ def main() -> None:
 def _say_problems(problems: list[str]) -> None:
     """Say what is wrong with the link. The address stays, so that it can be corrected."""
     polling_strip()
-    st.title("Learn", anchor=False)
+    st.title(tr("Learn"), anchor=False)
     for problem in problems:
-        st.error(f"{plain(problem)} Copy the link once more, whole.", icon=":material/link_off:")
-    st.page_link("pages/learn.py", label="All lessons", icon=":material/arrow_back:", query_params={})
+        st.error(tr("{problem} Copy the link once more, whole.", problem=plain(problem)), icon=":material/link_off:")
+    st.page_link("pages/learn.py", label=tr("All lessons"), icon=":material/arrow_back:", query_params={})
 
 
 run_inside_app()

@@ -14,6 +14,7 @@ import streamlit as st
 from mtl_core.figures.curves import curve_figure
 from mtl_core.figures.explained_curves import Explanation
 from mtl_core.figures.explained_results import explain_race
+from mtl_core.language import tr
 from mtl_core.runs.store import RunStore
 from mtl_core.scalar_words import metric_words
 from ui.compare.race_entries import Entry, line_sample
@@ -32,7 +33,7 @@ def draw_charts(store: RunStore, race_id: str, entries: list[Entry], view: View)
     """Draw all charts of the race; a caption where no run has started."""
     begun = [entry for entry in entries if entry.run.info]
     if not begun:
-        st.caption("Curves appear here when the first run trains.")
+        st.caption(tr("Curves appear here when the first run trains."))
         return
     feeds = {entry.run.id: scalars_feed(store, entry.run.id) for entry in begun}
     seen = (view, tuple((entry.method, feeds[entry.run.id]["row"]) for entry in begun))
@@ -77,7 +78,7 @@ def _task_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Ca
                 draw(
                     f"{name}.{metric}",
                     lambda name=name, metric=metric, share=share: _lines(begun, feeds, f"val/{name}/{metric}", view, share),
-                    f"val {metric} of {name}",
+                    tr("val {metric} of {name}", metric=metric, name=name),
                 )
 
 
@@ -87,7 +88,7 @@ def _explained(begun: list[Entry], feeds: dict[str, Any], name: str, metric: str
         values = values_of(feeds[entry.run.id]["frame"], f"val/{name}/{metric}")
         ends[entry.method] = values[-1] if values else math.nan
     title = metric_words(metric, {metric: about})
-    return explain_race(f"{title} of {name} on val", ends, bool(about.get("higher_is_better")), unit_of(about))
+    return explain_race(tr("{title} of {name} on val", title=title, name=name), ends, bool(about.get("higher_is_better")), unit_of(about))
 
 
 def _titled(metric: dict[str, Any], name: str) -> str:
@@ -102,9 +103,9 @@ def _lines(begun: list[Entry], feeds: dict[str, Any], key: str, view: View, shar
 
 def _weight_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: Callable[..., None]) -> None:
     tasks, colours = begun[0].run.info["tasks"], colours_of(begun[0].run.config)
-    st.subheader("Loss weights", anchor=False)
+    st.subheader(tr("Loss weights"), anchor=False)
     items = "".join(f'<span><span style="color:{colours[task]}">&#9632;</span> {html.escape(task)}</span>' for task in tasks)
-    st.caption("The factor on each task's loss or gradient at each step, per method. Each chart has its own scale.")
+    st.caption(tr("The factor on each task's loss or gradient at each step, per method. Each chart has its own scale."))
     st.html(f'<div class="legend">{items}</div>')
     for start in range(0, len(begun), SMALL):
         for place, entry in zip(st.columns(min(SMALL, len(begun))), begun[start : start + SMALL], strict=False):
@@ -116,4 +117,4 @@ def _weight_charts(begun: list[Entry], feeds: dict[str, Any], view: View, draw: 
                     curves = [one_curve(frame, f"loss_weight/{task}", task, colours[task], view.axis) for task in tasks]
                     return curve_figure(curves, smoothing=view.smoothing, height=150)
 
-                draw(f"weights.{entry.run.id}", weights, f"Loss weights under {entry.method}")
+                draw(f"weights.{entry.run.id}", weights, tr("Loss weights under {method}", method=entry.method))

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.runs import actions
 from mtl_core.runs.sql.run_listing import RunQuery
 from mtl_core.runs.store import RunStore
@@ -44,7 +45,7 @@ def runs_table(store: RunStore, query: RunQuery) -> list[Any]:
         if last_refusal(run.id):
             st.warning(words.plain(last_refusal(run.id)), icon=":material/block:")
     if not matching:
-        st.info("No run matches these filters. Change them above.", icon=":material/search_off:")
+        st.info(tr("No run matches these filters. Change them above."), icon=":material/search_off:")
     page_choice(total)
     return chosen
 
@@ -73,14 +74,14 @@ def _selected(store: RunStore, shown: list[Any], tools: Any) -> list[Any]:
         key=key,
         column_order=["pin", "name", *columns],
         column_config={
-            "about": st.column_config.TextColumn("Further settings", width=170, help="What the name leaves out."),
-            "pin": st.column_config.TextColumn("", pinned=True, width=28, help="Pinned"),
-            "name": st.column_config.TextColumn("Run", pinned=True, width=230),
+            "about": st.column_config.TextColumn(tr("Further settings"), width=170, help=tr("What the name leaves out.")),
+            "pin": st.column_config.TextColumn("", pinned=True, width=28, help=tr("Pinned")),
+            "name": st.column_config.TextColumn(tr("Run"), pinned=True, width=230),
             "status": st.column_config.TextColumn(width=78),
             "epochs": st.column_config.TextColumn(width=70),
-            "forked from": st.column_config.TextColumn("Forked from", width="medium"),
+            "forked from": st.column_config.TextColumn(tr("Forked from"), width="medium"),
             **{
-                name: st.column_config.NumberColumn(head, format="%.3f", width=head_width(head), help=f"{name} value on val.")
+                name: st.column_config.NumberColumn(head, format="%.3f", width=head_width(head), help=tr("{name} value on val.", name=name))
                 for name in map(str, table)
                 if name.endswith((" best", " last"))
                 for head in [name.removesuffix(" best")]  # best values are the rule
@@ -110,9 +111,9 @@ def _columns(table: pd.DataFrame) -> list[str]:
     chosen += [name for name in first if name not in known and name not in chosen]  # columns of a task that has just appeared
     st.session_state["compare.columns_offered"] = list(dict.fromkeys([*known, *offered]))
     hold(key, chosen)
-    with st.popover("Columns", icon=":material/view_column:"):
-        about = "Shown in this order. Remove a column and add it again to move it to the end."
-        chosen = st.multiselect("Columns of the table", offered, chosen, key=key, help=about, persist_state="session", width=420)
+    with st.popover(tr("Columns"), icon=":material/view_column:"):
+        about = tr("Shown in this order. Remove a column and add it again to move it to the end.")
+        chosen = st.multiselect(tr("Columns of the table"), offered, chosen, key=key, help=about, persist_state="session", width=420)
     return chosen
 
 
@@ -127,14 +128,19 @@ def _row(run: Any, summary: dict[str, dict[str, Any]], shown: list[Any]) -> dict
         "pin": "★" if run.pinned else "",
         "name": run.name,
         "about": run.subtitle,
-        "status": f"{run.status}, archived" if run.archived else str(run.status),
+        "status": tr("{status}, archived", status=run.status) if run.archived else str(run.status),
         "epochs": f"{run.epoch:.3g} / {run.epochs}",
     }
     for task, info in (run.info or {}).get("tasks", {}).items():
         main = info["main_metric"]
         entry = summary.get(f"val/{task}/{main}")
         metric = info["metrics"][main]
-        title = f"{metric_words(main, info['metrics'])} of {task} {words.better(metric['higher_is_better'])}".rstrip()
+        title = tr(
+            "{metric_words} of {task} {better}",
+            metric_words=metric_words(main, info["metrics"]),
+            task=task,
+            better=words.better(metric["higher_is_better"]),
+        ).rstrip()
         row[f"{title} best"] = entry["best"] if entry else None
         row[f"{title} last"] = entry["last"] if entry else None
     settings = {"data": run.config.data.own_name, "tasks": ", ".join(run.config.tasks)}
@@ -147,7 +153,7 @@ def _about(run: Any, shown: list[Any]) -> dict[str, Any]:
     about: dict[str, Any] = {"time": words.duration(run.seconds), "made": words.moment(run.created_at)}
     if any(other.parent for other in shown):
         parent = next((other.name for other in shown if other.id == run.parent), run.parent)
-        about["forked from"] = f"{parent}, epoch {run.parent_epoch}" if run.parent else ""
+        about["forked from"] = tr("{parent}, epoch {parent_epoch}", parent=parent, parent_epoch=run.parent_epoch) if run.parent else ""
     if any(other.tags for other in shown):
         about["tags"] = ", ".join(run.tags)
     if any(other.note for other in shown):
@@ -162,14 +168,22 @@ def _tools(chosen: list[Any], matching: int, every: int, own_choice: bool, autom
         automatic: which runs are selected while the viewer has selected none.
     """
     ids, one = [run.id for run in chosen], len(chosen) == 1
-    count = f"{matching:,} of {every:,} runs" if matching < every else (f"{every:,} runs" if every != 1 else "1 run")
-    selected = f"**{len(chosen)}** selected" if own_choice or not chosen else f"the {automatic} **{len(chosen)}** are selected"
+    count = (
+        tr("{matching:,} of {every:,} runs", matching=matching, every=every)
+        if matching < every
+        else (tr("{every:,} runs", every=every) if every != 1 else tr("1 run"))
+    )
+    selected = (
+        tr("**{chosen}** selected", chosen=len(chosen))
+        if own_choice or not chosen
+        else tr("the {automatic} **{chosen}** are selected", automatic=automatic, chosen=len(chosen))
+    )
     st.markdown(f"{count} · {selected}", width="content")
     st.space("stretch")
-    st.button("Open", icon=":material/open_in_new:", key="selection.open", disabled=not one, on_click=_open, args=(ids,))
-    about = "Select one run."
+    st.button(tr("Open"), icon=":material/open_in_new:", key="selection.open", disabled=not one, on_click=_open, args=(ids,))
+    about = tr("Select one run.")
     st.button(
-        "Name, note, tags",
+        tr("Name, note, tags"),
         icon=":material/edit:",
         key="selection.describe",
         help=about,
@@ -179,12 +193,14 @@ def _tools(chosen: list[Any], matching: int, every: int, own_choice: bool, autom
     )
     pinned = bool(chosen) and all(run.pinned for run in chosen)
     icon = ":material/keep_off:" if pinned else ":material/keep:"
-    st.button("Unpin" if pinned else "Pin", icon=icon, key="selection.pin", disabled=not chosen, on_click=_each, args=(ids, actions.pin, not pinned))
+    st.button(
+        tr("Unpin") if pinned else tr("Pin"), icon=icon, key="selection.pin", disabled=not chosen, on_click=_each, args=(ids, actions.pin, not pinned)
+    )
     archived = bool(chosen) and all(run.archived for run in chosen)
-    label, icon = ("Bring back", ":material/unarchive:") if archived else ("Archive", ":material/archive:")
-    off, about = not chosen or not own_choice, None if own_choice else "Tick runs in the table first. The current selection is automatic."
+    label, icon = (tr("Bring back"), ":material/unarchive:") if archived else ("Archive", ":material/archive:")
+    off, about = not chosen or not own_choice, None if own_choice else tr("Tick runs in the table first. The current selection is automatic.")
     st.button(label, icon=icon, key="selection.archive", help=about, disabled=off, on_click=_each, args=(ids, actions.archive, not archived))
-    st.button("Delete", icon=":material/delete:", key="selection.delete", help=about, disabled=off, on_click=open_dialog, args=("delete", ids))
+    st.button(tr("Delete"), icon=":material/delete:", key="selection.delete", help=about, disabled=off, on_click=open_dialog, args=("delete", ids))
 
 
 def _open(ids: list[str]) -> None:

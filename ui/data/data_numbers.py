@@ -13,6 +13,7 @@ from mtl_core.data.dataset import PreparedData, Task
 from mtl_core.figures.colours import task_colours
 from mtl_core.figures.data_set_charts import MOST_CLASSES, box_figure, class_figure, counts_figure, coverage_figure, histogram_figure
 from mtl_core.figures.primitives import Boxes
+from mtl_core.language import tr
 from mtl_core.tasks import kind_of
 from ui.data.data_sets import DataSet
 from ui.drawing.plotly_chart import plot, prepared
@@ -29,26 +30,26 @@ def numbers(entry: DataSet, data: PreparedData, report: DatasetReport) -> None:
     for sentence in warnings(report):
         st.warning(words.plain(sentence), icon=":material/warning:")
     with st.container(border=True):
-        st.markdown("**Which images have which targets** :gray[images from left to right; coloured where there is a target]")
+        st.markdown(tr("**Which images have which targets** :gray[images from left to right; coloured where there is a target]"))
         _coverage(entry, data, report, {name: colours[name] for name in report.tasks})
     for name, task in report.tasks.items():
         with st.container(border=True, key=f"data_task_{list(report.tasks).index(name)}"):
             _task(entry, data, task, report.counts[name], colours[name])
     mean, std = (", ".join(f"{value:.3f}" for value in data.statistics[key]) for key in ("mean", "std"))
-    st.caption(f"Images of train, per channel on a scale of 0 to 1: mean {mean}; standard deviation {std}.")
+    st.caption(tr("Images of train, per channel on a scale of 0 to 1: mean {mean}; standard deviation {std}.", mean=mean, std=std))
 
 
 def _coverage(entry: DataSet, data: PreparedData, report: DatasetReport, colours: dict[str, str]) -> None:
     most = {split: max(1, round(BANDS * size / max(1, sum(report.sizes.values())))) for split, size in report.sizes.items()}
     bands = {split: coverage_bands(labelled_matrix(data.split(split), report.tasks)[0], most[split]) for split in SPLITS}
     figure = coverage_figure(bands, report.sizes, colours)
-    plot(prepared(figure, "Label coverage: images against tasks"), key=f"data.coverage.{entry.name}")
+    plot(prepared(figure, tr("Label coverage: images against tasks")), key=f"data.coverage.{entry.name}")
     rows = {
-        name: {split: f"{counts[split].labelled:,} ({_percent(counts[split])})" if counts[split].images else "no images" for split in SPLITS}
+        name: {split: f"{counts[split].labelled:,} ({_percent(counts[split])})" if counts[split].images else tr("no images") for split in SPLITS}
         for name, counts in report.counts.items()
     }
     left, right = st.columns([3, 2], gap="large")
-    left.dataframe(pd.DataFrame.from_dict(rows, orient="index").rename_axis("Labelled images"), height=min(36 * (len(rows) + 1), 300))
+    left.dataframe(pd.DataFrame.from_dict(rows, orient="index").rename_axis(tr("Labelled images")), height=min(36 * (len(rows) + 1), 300))
     with right:
         _label_sets(report)
 
@@ -66,15 +67,15 @@ def _label_sets(report: DatasetReport) -> None:
         for names, count in report.label_sets[split]:
             found[names] = found.get(names, 0) + count
     if len(found) == 1 and len(next(iter(found))) == len(report.tasks):
-        st.caption("Every image has every target.")
+        st.caption(tr("Every image has every target."))
         return
     ordered = sorted(found.items(), key=lambda item: -item[1])
     lines = [
         f"- **{count:,}** {'image' if count == 1 else 'images'}: {words.plain(', '.join(names)) or 'no target at all'}"
         for names, count in ordered[:FEW_SETS]
     ]
-    more = f"\n- and {len(ordered) - FEW_SETS} more combinations" if len(ordered) > FEW_SETS else ""
-    st.markdown("Targets that come together:\n" + "\n".join(lines) + more)
+    more = tr("\n- and {ordered} more combinations", ordered=len(ordered) - FEW_SETS) if len(ordered) > FEW_SETS else ""
+    st.markdown(tr("Targets that come together:\n") + "\n".join(lines) + more)
 
 
 def _task(entry: DataSet, data: PreparedData, task: Task, counts: Any, colour: str) -> None:
@@ -92,10 +93,12 @@ def _task(entry: DataSet, data: PreparedData, task: Task, counts: Any, colour: s
         st.caption(about_small_boxes(np.concatenate(sizes), (width, height)))
     table = _table(task, counts)
     if table is not None:
-        with st.expander("As a table", icon=":material/table:", key=f"data.table.{task.name}"):
+        with st.expander(tr("As a table"), icon=":material/table:", key=f"data.table.{task.name}"):
             st.dataframe(table, height=min(36 * (len(table) + 1), 420))
     if not charts:
-        st.caption("Nothing to count: it has no target in any split." if not _labelled(counts) else "This kind of target is only counted, above.")
+        st.caption(
+            tr("Nothing to count: it has no target in any split.") if not _labelled(counts) else tr("This kind of target is only counted, above.")
+        )
 
 
 def _labelled(counts: dict[str, TaskCounts]) -> int:
@@ -109,26 +112,38 @@ def _charts(task: Task, counts: dict[str, TaskCounts], colour: str, image_size: 
         return []
     charts: list[tuple[str, Any]] = []
     if task.classes:
-        cut = f"the {MOST_CLASSES} most frequent of {len(task.classes)} classes" if len(task.classes) > MOST_CLASSES else "per class"
+        cut = (
+            tr("the {most_classes} most frequent of {classes} classes", most_classes=MOST_CLASSES, classes=len(task.classes))
+            if len(task.classes) > MOST_CLASSES
+            else tr("per class")
+        )
         images = {split: part.images_per_class for split, part in there.items()}
         charts.append(
-            (f"Labelled images, {cut}", class_figure(task.classes, images, {split: part.labelled for split, part in there.items()}, colour))
+            (
+                tr("Labelled images, {cut}", cut=cut),
+                class_figure(task.classes, images, {split: part.labelled for split, part in there.items()}, colour),
+            )
         )
     amounts = {split: part.amount_per_class for split, part in there.items() if len(part.amount_per_class)}
     noun = kind_of(task.kind).counted
     if amounts:
         totals = {split: int(numbers.sum()) for split, numbers in amounts.items()}
-        charts.append((f"{noun.capitalize()} per class", class_figure(task.classes, amounts, totals, colour, noun)))
+        charts.append((tr("{capitalize} per class", capitalize=noun.capitalize()), class_figure(task.classes, amounts, totals, colour, noun)))
     if kind_of(task.kind).layer == Boxes.type:
         boxes = np.concatenate([part.boxes for part in there.values()])
-        charts = [charts[1], ("Boxes per image", counts_figure({split: part.boxes_per_image for split, part in there.items()}, colour, "boxes"))]
+        charts = [charts[1], (tr("Boxes per image"), counts_figure({split: part.boxes_per_image for split, part in there.items()}, colour, "boxes"))]
         charts.append((f"Sizes of {len(boxes):,} boxes; dotted: the image", box_figure(boxes, image_size, colour)))
     values = {split: part.values for split, part in there.items() if part.values is not None}
     if values:
         edges = next(iter(values.values())).edges
         noun = kind_of(task.kind).valued
         histograms = {split: part.counts for split, part in values.items()}
-        charts.append((f"Spread of the values{f' ({task.unit})' if task.unit else ''}", histogram_figure(edges, histograms, colour, task.unit, noun)))
+        charts.append(
+            (
+                tr("Spread of the values{ending}", ending=f" ({task.unit})" if task.unit else ""),
+                histogram_figure(edges, histograms, colour, task.unit, noun),
+            )
+        )
     return charts
 
 
@@ -142,14 +157,28 @@ def about_small_boxes(boxes: np.ndarray, image_size: tuple[int, int]) -> str:
         return ""
     shorter = boxes.min(axis=1)
     tiny = float((shorter < TINY_PIXELS).mean())
-    few = f" {tiny:.0%} are narrower or lower than {TINY_PIXELS} pixels; larger images help a network to find them." if tiny >= WORTH_SAYING else ""
-    return f"After resizing to {image_size[0]} x {image_size[1]} the smallest boxes are {shorter.min():.3g} pixels.{few}"
+    few = (
+        tr(
+            " {tiny:.0%} are narrower or lower than {tiny_pixels} pixels; larger images help a network to find them.",
+            tiny=tiny,
+            tiny_pixels=TINY_PIXELS,
+        )
+        if tiny >= WORTH_SAYING
+        else ""
+    )
+    return tr(
+        "After resizing to {image_size} x {image_size_2} the smallest boxes are {min:.3g} pixels.{few}",
+        image_size=image_size[0],
+        image_size_2=image_size[1],
+        min=shorter.min(),
+        few=few,
+    )
 
 
 def _table(task: Task, counts: dict[str, TaskCounts]) -> pd.DataFrame | None:
     """The same numbers, exact."""
     if task.classes:
-        columns = {f"{split} images": counts[split].images_per_class for split in SPLITS}
+        columns = {tr("{split} images", split=split): counts[split].images_per_class for split in SPLITS}
         noun = kind_of(task.kind).counted
         if noun:
             columns |= {f"{split} {noun}": counts[split].amount_per_class for split in SPLITS if len(counts[split].amount_per_class)}
@@ -157,7 +186,7 @@ def _table(task: Task, counts: dict[str, TaskCounts]) -> pd.DataFrame | None:
     values = {split: part.values for split, part in counts.items() if part.values is not None}
     if not values:
         return None
-    noun = "unknown pixels" if kind_of(task.kind).valued == "pixels" else "unknown values"
+    noun = tr("unknown pixels") if kind_of(task.kind).valued == "pixels" else tr("unknown values")
     rows = {
         split: {"lowest": part.low, "mean": part.mean, "highest": part.high, "unit": task.unit, noun: counts[split].unknown}
         for split, part in values.items()

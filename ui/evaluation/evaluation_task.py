@@ -15,6 +15,7 @@ from mtl_core.analysis.evaluation.findings import OUTCOMES, Cells
 from mtl_core.analysis.sample_errors import worst_first
 from mtl_core.figures import evaluation_charts as figures
 from mtl_core.figures.explained_results import explain_confusion
+from mtl_core.language import tr
 from mtl_core.runs.evaluations import Evaluation
 from mtl_core.runs.store import RunStore
 from mtl_core.tasks import kind_of
@@ -42,9 +43,16 @@ SHOWN = 6  # images of a cell or of the worst
 def task_evaluation(store: RunStore, run: Any, evaluation: Evaluation, task: str, colour: str, beside: Beside | None = None) -> None:
     """All that is stored of one task on one split, and what it is beside a second run."""
     about = evaluation.report["tasks"][task]
-    st.markdown(f"**{words.plain(task)}** :gray[{words.plain(about['title'] or about['kind'])} · {about['labelled']:,} labelled images]")
+    st.markdown(
+        tr(
+            "**{task}** :gray[{value} · {labelled:,} labelled images]",
+            task=words.plain(task),
+            value=words.plain(about["title"] or about["kind"]),
+            labelled=about["labelled"],
+        )
+    )
     if not about["values"]:
-        st.caption("Nothing is known about how to evaluate this kind of task.")
+        st.caption(tr("Nothing is known about how to evaluate this kind of task."))
         return
     _values(about)
     arrays = _arrays(evaluation, task)
@@ -76,7 +84,9 @@ def _threshold(about: dict[str, Any], arrays: dict[str, np.ndarray], run_id: str
     st.query_params.pop(ADDRESS, None)
     cells = about["cells"]
     if cells and (tuple(cells["columns"]) == OUTCOMES or cells["counted"] == "boxes"):
-        st.caption("This evaluation is of an earlier version and did not count decisions at other thresholds. Evaluate again to move the threshold.")
+        st.caption(
+            tr("This evaluation is of an earlier version and did not count decisions at other thresholds. Evaluate again to move the threshold.")
+        )
 
 
 def _arrays(evaluation: Evaluation, task: str) -> dict[str, np.ndarray]:
@@ -99,14 +109,21 @@ def _values(about: dict[str, Any]) -> None:
 
 def _confusion(cells: Cells, titles: tuple[str, str], colour: str, key: str, task: str) -> tuple[int, int]:
     """The matrix; which cell is open: clicked, chosen below it, or named in the address."""
-    without = f" without its {OUTCOMES[-1]}s" if cells.columns == OUTCOMES else ""
-    which = f" with a score of {SHOWN_SCORE:g} or more" if cells.counted == "boxes" else ""
-    st.markdown(f":small[:gray[Confusion: {cells.counted}{which}; colour: root of the share of a row{without}. Click a cell to see its images.]]")
+    without = tr(" without its {outcomes}s", outcomes=OUTCOMES[-1]) if cells.columns == OUTCOMES else ""
+    which = tr(" with a score of {shown_score:g} or more", shown_score=SHOWN_SCORE) if cells.counted == "boxes" else ""
+    st.markdown(
+        tr(
+            ":small[:gray[Confusion: {counted}{which}; colour: root of the share of a row{without}. Click a cell to see its images.]]",
+            counted=cells.counted,
+            which=which,
+            without=without,
+        )
+    )
     matrix = cells.matrix()
     explain_popover(f"confusion.{key}", lambda: explain_confusion(matrix, cells.rows, cells.columns, cells.counted))
     quiet = OUTCOMES[-1] if cells.columns == OUTCOMES else ""
     figure = figures.confusion_figure(matrix, cells.rows, cells.columns, cells.counted, colour, titles, uncoloured=quiet)
-    clicked = plot(prepared(figure, "Confusion matrix"), key=f"chart.confusion.{key}", clicks=True)
+    clicked = plot(prepared(figure, tr("Confusion matrix")), key=f"chart.confusion.{key}", clicks=True)
     row_key, column_key = f"evaluation.row.{key}", f"evaluation.column.{key}"
     if clicked:
         st.session_state[row_key], st.session_state[column_key] = int(clicked["y"]), int(clicked["x"])
@@ -149,12 +166,14 @@ def _cell_images(
     images, counts = cells.images(*chosen)
     what = f"{words.plain(cells.rows[chosen[0]])} → {words.plain(cells.columns[chosen[1]])}"
     if not len(images):
-        st.caption(f"{what}: no image.")
+        st.caption(tr("{what}: no image.", what=what))
         return
-    total = _counted(int(counts.sum()), cells.counted) + ("" if cells.counted == "images" else f" in {_counted(len(images), 'images')}")
-    st.markdown(f"**{what}**: {total}" + (f" :gray[· the first {SHOWN}]" if len(images) > SHOWN else ""))
+    total = _counted(int(counts.sum()), cells.counted) + (
+        "" if cells.counted == "images" else tr(" in {counted}", counted=_counted(len(images), "images"))
+    )
+    st.markdown(f"**{what}**: {total}" + (tr(" :gray[· the first {shown}]", shown=SHOWN) if len(images) > SHOWN else ""))
     notes = [_counted(int(count), cells.counted) if cells.counted != "images" else "" for count in counts[:SHOWN]]
-    notes = [note or f"error {arrays['errors'][image]:.2g}" for note, image in zip(notes, images, strict=False)]
+    notes = [note or tr("error {errors:.2g}", errors=arrays["errors"][image]) for note, image in zip(notes, images, strict=False)]
     sample_row(store, run, evaluation, task, arrays, [int(image) for image in images[:SHOWN]], notes)
 
 
@@ -164,7 +183,9 @@ def _counted(count: int, plural: str) -> str:
 
 def _class_table(about: dict[str, Any], key: str, curves: bool) -> int | None:
     """Every class; where there are curves, the one that is chosen has its own in colour."""
-    st.markdown(f":small[:gray[Each class; a dash where it is not defined.{' Choose a row to colour its curves.' if curves else ''}]]")
+    st.markdown(
+        tr(":small[:gray[Each class; a dash where it is not defined.{ending}]]", ending=tr(" Choose a row to colour its curves.") if curves else "")
+    )
     columns = {"Class": about["classes"]}
     for entry in sorted(about["class_values"], key=lambda entry: COLUMN_ORDER.get(entry["name"], 1)):
         whole = entry["name"] == "support"
@@ -208,31 +229,31 @@ def _absent(about: dict[str, Any]) -> None:
     names = [words.plain(name) for name, count in zip(about["classes"], support, strict=False) if count == 0]
     if not names:
         return
-    shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    shown = ", ".join(names[:12]) + (tr(" and {names} more", names=len(names) - 12) if len(names) > 12 else "")
     has_curves = any(entry["name"] == "ap" for entry in about["class_values"])
-    left_out = " Without a case to find there is no average precision: its mean leaves them out." if has_curves else ""
-    st.caption(f"Not in these images: {shown}.{left_out}")
+    left_out = tr(" Without a case to find there is no average precision: its mean leaves them out.") if has_curves else ""
+    st.caption(tr("Not in these images: {shown}.{left_out}", shown=shown, left_out=left_out))
 
 
 def _charts(about: dict[str, Any], arrays: dict[str, np.ndarray], shown: int | None, colour: str, key: str) -> None:
     unit, charts = about["unit"], []
     if "pr" in arrays:
-        title = "Precision over recall" + kind_of(about["kind"]).curve_note
+        title = tr("Precision over recall") + kind_of(about["kind"]).curve_note
         charts.append((title, "pr", figures.class_curves_figure(arrays["pr"], about["classes"], shown, "pr", colour)))
     if "roc" in arrays:
         charts.append(("ROC", "roc", figures.class_curves_figure(arrays["roc"], about["classes"], shown, "roc", colour)))
     if "reliability" in arrays:
-        charts.append(("Calibration: honest bars end on the line", "reliability", figures.reliability_figure(arrays["reliability"], colour)))
+        charts.append((tr("Calibration: honest bars end on the line"), "reliability", figures.reliability_figure(arrays["reliability"], colour)))
     if "scatter" in arrays:
-        charts.append(("Predicted against target", "scatter", figures.scatter_figure(arrays["scatter"], unit, colour, height=260)))
+        charts.append((tr("Predicted against target"), "scatter", figures.scatter_figure(arrays["scatter"], unit, colour, height=260)))
     if "by_depth" in arrays:
-        charts.append(("Error by depth", "by_depth", figures.by_depth_figure(arrays["by_depth"], unit, colour)))
+        charts.append((tr("Error by depth"), "by_depth", figures.by_depth_figure(arrays["by_depth"], unit, colour)))
     if "by_angle" in arrays:
-        charts.append(("Angles of the pixels", "by_angle", figures.by_angle_figure(arrays["by_angle"], colour)))
+        charts.append((tr("Angles of the pixels"), "by_angle", figures.by_angle_figure(arrays["by_angle"], colour)))
     if about["errors"]:
         errors = about["errors"]
         title = ", ".join(filter(None, (errors["title"], errors["unit"])))
-        charts.append(("Errors of single images", "errors", figures.errors_figure(arrays["errors"], title, colour)))
+        charts.append((tr("Errors of single images"), "errors", figures.errors_figure(arrays["errors"], title, colour)))
     for start in range(0, len(charts), 4):
         row = charts[start : start + 4]
         for place, (title, name, figure) in zip(st.columns(max(2, len(row))), row, strict=False):
@@ -246,5 +267,5 @@ def _worst(store: RunStore, run: Any, evaluation: Evaluation, task: str, arrays:
         return
     errors = arrays["errors"]
     rows = [int(row) for row in worst_first(errors)[:SHOWN]]
-    st.markdown(f"**Worst images** :gray[by {words.plain(about['errors']['title'])} ↓]")
+    st.markdown(tr("**Worst images** :gray[by {title} ↓]", title=words.plain(about["errors"]["title"])))
     sample_row(store, run, evaluation, task, arrays, rows, [words.measured(float(errors[row]), about["errors"]["unit"]) for row in rows])

@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from mtl_core.language import tr
+
 ROWS = 400
 
 
@@ -16,10 +18,10 @@ def files_step(proposal: Any) -> None:
         return
     ordered = sorted(proposal.files, key=lambda note: note.read)
     not_read = sum(note.count for note in ordered if not note.read)
-    title = f"Files: {not_read:,} not read" if not_read else "Files: all recognised files are read"
+    title = tr("Files: {not_read:,} not read", not_read=not_read) if not_read else tr("Files: all recognised files are read")
     with st.expander(title, icon=":material/description:", expanded=bool(not_read), key="import.files"):
         rows = [
-            {"": "read" if note.read else "not read", "files": note.files, "number": note.count, "read as, or reason": note.reason}
+            {"": "read" if note.read else tr("not read"), "files": note.files, "number": note.count, "read as, or reason": note.reason}
             for note in ordered[:ROWS]
         ]
         st.dataframe(
@@ -35,4 +37,4 @@ def files_step(proposal: Any) -> None:
             },
         )
         if len(ordered) > ROWS:
-            st.caption(f"The table shows the first {ROWS:,} of {len(ordered):,} lines.")
+            st.caption(tr("The table shows the first {rows:,} of {ordered:,} lines.", rows=ROWS, ordered=len(ordered)))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from mtl_core.language import tr
 from ui.importing.import_draft import discard_draft, draft, job_key, result_of, start_check, take_proposal
 from ui.importing.import_form import form_step
 from ui.importing.import_questions import check_questions_step, open_questions
@@ -18,11 +19,11 @@ from ui.shell.form_editions import begin_edition
 def import_panel() -> None:
     """Draw the current step of the import."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("Bring your own images", anchor=False, width="content")
+        st.subheader(tr("Bring your own images"), anchor=False, width="content")
         st.space("stretch")
         if draft():
-            st.button("Other files", icon=":material/restart_alt:", key="import.restart", type="tertiary", on_click=discard_draft)
-        st.button("Back to the data sets", icon=":material/arrow_back:", key="import.back", type="tertiary", on_click=_back)
+            st.button(tr("Other files"), icon=":material/restart_alt:", key="import.restart", type="tertiary", on_click=discard_draft)
+        st.button(tr("Back to the data sets"), icon=":material/arrow_back:", key="import.back", type="tertiary", on_click=_back)
     if not draft():
         source_step()
         return
@@ -44,14 +45,14 @@ def import_panel() -> None:
     if _ended("check", "Checking"):
         examined = result_of("check")
         report = examined.report if examined is not None else None
-        label = "Check the files" if report is None else "Check again"
+        label = tr("Check the files") if report is None else tr("Check again")
         kind = "primary" if report is None else "secondary"
         left = len(open_questions(proposal))
         st.button(label, type=kind, icon=":material/fact_check:", key="import.check", disabled=left > 0, on_click=start_check)
         if left:
-            st.caption(f":material/help: Answer the {'question' if left == 1 else f'{left} questions'} above first.")
+            st.caption(tr(":material/help: Answer the {ending} above first.", ending="question" if left == 1 else tr("{left} questions", left=left)))
         elif report is None:
-            st.caption("The check reads every file once and lists what is wrong. It writes nothing.")
+            st.caption(tr("The check reads every file once and lists what is wrong. It writes nothing."))
         else:
             check_questions_step(examined)
             report_step(report)
@@ -66,7 +67,7 @@ def _ended(kind: str, title: str) -> bool:
         page_jobs.show_progress(job_key(kind), title)
         return False
     if state["cancelled"]:
-        st.info("Cancelled. No files are left of it.", icon=":material/info:")
+        st.info(tr("Cancelled. No files are left of it."), icon=":material/info:")
     elif state["error"]:
         own = state["error"].replace(Path(draft()["path"]).name, draft()["title"])  # an upload is stored under a checksum of its content
         st.error(words.plain(own), icon=":material/error:")
@@ -76,7 +77,7 @@ def _ended(kind: str, title: str) -> bool:
 def _finished(name: str) -> None:
     """Open the page of the new set."""
     discard_draft()
-    st.session_state.setdefault("toasts", []).append(f"{words.plain(name)} is imported")
+    st.session_state.setdefault("toasts", []).append(tr("{name} is imported", name=words.plain(name)))
     st.query_params.clear()
     st.query_params["data"] = f"imported/{name}"
     st.rerun()

@@ -13,6 +13,7 @@ from mtl_core.data.dataset import in_unit
 from mtl_core.data.imports import answer, preview
 from mtl_core.data.imports.spec import ImportSpec
 from mtl_core.figures.gallery import contact_sheet, png
+from mtl_core.language import tr
 from ui.data.data_gallery import drawn_target
 from ui.drawing.contact_sheets import ink
 from ui.importing.import_draft import draft, field_key, fingerprint, job_key, place_of
@@ -52,11 +53,11 @@ def questions_step(proposal: Any) -> None:
     left = len(open_questions(proposal))
     with st.container(border=True, key="import_questions"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            said = f"{left} to answer" if left else "all answered"
-            st.markdown(f"**Questions** :gray[the files can be read in more than one way: {said}]", width="content")
+            said = tr("{left} to answer", left=left) if left else tr("all answered")
+            st.markdown(tr("**Questions** :gray[the files can be read in more than one way: {said}]", said=said), width="content")
             st.space("stretch")
             if any(question.taken for question in open_questions(proposal)):
-                st.button("Use the suggestions", icon=":material/done_all:", key="import.suggested", on_click=_take_suggested, args=(proposal,))
+                st.button(tr("Use the suggestions"), icon=":material/done_all:", key="import.suggested", on_click=_take_suggested, args=(proposal,))
         for question in questions:
             _question(question)
 
@@ -71,7 +72,7 @@ def check_questions_step(examined: Any) -> None:
             if draft()["answers"].pop(question.name, None):
                 st.session_state.pop(field_key("question", question.name), None)
     with st.container(border=True, key="import_check_questions"):
-        st.markdown("**Questions of the check** :gray[answer them, then check the files again]")
+        st.markdown(tr("**Questions of the check** :gray[answer them, then check the files again]"))
         for question in questions:
             _question(question)
 
@@ -111,7 +112,7 @@ def _readings(question: Any) -> None:
             sheet, said = _sheet(question, reading.name)
             st.markdown(f":small[**{words.plain(words.shortened(reading.title, 80))}**]")
             if sheet is not None:
-                st.image(sheet, alt=f"{', '.join(question.examples[:SHOWN])} if read as: {reading.title}")
+                st.image(sheet, alt=tr("{examples} if read as: {title}", examples=", ".join(question.examples[:SHOWN]), title=reading.title))
             for sentence in said[:4]:
                 st.caption(words.plain(words.shortened(sentence, 160)))
 
@@ -128,7 +129,7 @@ def _sheet(question: Any, reading: str) -> tuple[bytes | None, list[str]]:
     mark = f"{question.name} {reading} {hashlib.sha256(f'{colour}{text}'.encode()).hexdigest()[:16]}"
     if mark in draft()["sheets"]:
         return draft()["sheets"][mark]
-    key = job_key(f"reading {mark}")
+    key = job_key(tr("reading {mark}", mark=mark))
     state = page_jobs.state_of(key)
     if state is None:
         source, examples = question.source, question.examples[:SHOWN]
@@ -150,18 +151,23 @@ def _drawn(
         spec = spec.model_copy(update={"sources": [spec.sources[source]], "tasks": None})
     found = preview(path, spec, examples, cancelled)
     if not found.keys:
-        return None, list(found.refused) or ["None of these images can be read this way"]
+        return None, list(found.refused) or [tr("None of these images can be read this way")]
     rows = []
     for task in found.tasks or (None,):
         tiles = [drawn_target(found.data, row, task, TILE_PIXELS, small=True) for row in range(len(found.keys))]
         rows.append((task.name if task is not None and len(found.tasks) > 1 else "", tiles))
     given = [_in_words(task) for task in found.tasks]
-    return png(contact_sheet(rows[:4], ink=colour, text_height=22)), [*given, *(f"Not used: {sentence}" for sentence in found.refused)]
+    return png(contact_sheet(rows[:4], ink=colour, text_height=22)), [
+        *given,
+        *(tr("Not used: {sentence}", sentence=sentence) for sentence in found.refused),
+    ]
 
 
 def _in_words(task: Any) -> str:
     kind = task.kind.replace("_", " ")
-    return f"{task.name}: {kind}" + (f", {len(task.classes)} classes: {', '.join(task.classes)}" if task.classes else in_unit(task.unit))
+    return f"{task.name}: {kind}" + (
+        tr(", {classes} classes: {classes_2}", classes=len(task.classes), classes_2=", ".join(task.classes)) if task.classes else in_unit(task.unit)
+    )
 
 
 def take_answer(question: Any, reading: str) -> None:

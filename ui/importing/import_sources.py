@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from mtl_core.data.imports.formats import FORMATS
 from mtl_core.data.imports.spec import ImageSpec
 from mtl_core.errors import ConfigError
+from mtl_core.language import tr
 from mtl_core.plain_yaml import read_yaml
 from ui.importing.import_draft import change, draft, field_key, take, value
 from ui.shell import words
@@ -25,11 +26,11 @@ _IMAGE_FIELDS = ("folders", "files", "exclude", "exclude_suffixes")
 
 def sources_step() -> None:
     """Draw the fields of every source, a box to add one, and the fields for the image files."""
-    with st.expander("Sources of targets, with every option", icon=":material/tune:", key="import.sources"):
+    with st.expander(tr("Sources of targets, with every option"), icon=":material/tune:", key="import.sources"):
         for number, source in enumerate(value("sources")):
             _source(number, source)
         _add()
-        st.markdown("**Which files are images**")
+        st.markdown(tr("**Which files are images**"))
         _fields(ImageSpec, ("images",), only=_IMAGE_FIELDS)
 
 
@@ -44,7 +45,7 @@ def _source(number: int, source: dict[str, Any]) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{words.plain(format_class.title)}** :gray[{words.plain(str(where))}]", width="content")
             st.space("stretch")
-            st.button("Leave out", icon=":material/delete:", key=f"import.remove.{number}", type="tertiary", on_click=_remove, args=(number,))
+            st.button(tr("Leave out"), icon=":material/delete:", key=f"import.remove.{number}", type="tertiary", on_click=_remove, args=(number,))
         _fields(format_class.Options, ("sources", number), without=_OWN_FORM if name == "csv" else ())
 
 
@@ -57,8 +58,8 @@ def _remove(number: int) -> None:
 
 def _add() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Add a source", list(FORMATS), None, key="import.add", format_func=lambda name: FORMATS.load(name).title, width=320)
-        st.button("Add", icon=":material/add:", key="import.add_it", disabled=name is None, on_click=_take_source, args=(name,))
+        name = st.selectbox(tr("Add a source"), list(FORMATS), None, key="import.add", format_func=lambda name: FORMATS.load(name).title, width=320)
+        st.button(tr("Add"), icon=":material/add:", key="import.add_it", disabled=name is None, on_click=_take_source, args=(name,))
 
 
 def _take_source(name: str) -> None:
@@ -88,7 +89,7 @@ def _entries(annotation: Any, name: str, path: tuple[Any, ...]) -> None:
     for number, entry in enumerate(entries):
         if isinstance(entry, dict):
             with st.container(border=True, key="import." + ".".join(str(part) for part in (*path, number))):
-                st.caption(f"{name.replace('_', ' ').capitalize()}, entry {number + 1}")
+                st.caption(tr("{capitalize}, entry {number}", capitalize=name.replace("_", " ").capitalize(), number=number + 1))
                 _fields(inner, (*path, number))
 
 
@@ -116,7 +117,7 @@ def _field(field: Field | None, name: str, path: tuple[Any, ...], default: Any, 
     else:
         text = as_text(current)
         hold(key, text)
-        st.text_input(label, text, on_change=_take_yaml, args=(path, key, default), placeholder="[a, b] or {0: a}", **shared)
+        st.text_input(label, text, on_change=_take_yaml, args=(path, key, default), placeholder=tr("[a, b] or {0: a}"), **shared)
 
 
 def as_text(current: Any) -> str:

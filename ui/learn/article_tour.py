@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.article_sections import ANNOUNCED, SECTIONS, TITLE
 
@@ -11,8 +12,11 @@ from mtl_core.lessons.article_sections import ANNOUNCED, SECTIONS, TITLE
 def article_tour() -> None:
     """Draw a row for each section, with links to its lesson and its page."""
     st.markdown(
-        f"This project began with an article, “{TITLE}” (multi-task learning in computer vision). Each row has one of its sections: what it says, "
-        "what shows it here, and where it was measured otherwise."
+        tr(
+            "This project began with an article, “{title}” (multi-task learning in computer vision). Each row has one of its "
+            "sections: what it says, what shows it here, and where it was measured otherwise.",
+            title=TITLE,
+        )
     )
     for section in (*SECTIONS, *ANNOUNCED):
         with st.container(border=True, gap="small"):
@@ -22,6 +26,8 @@ def article_tour() -> None:
             with right:
                 if section.lesson:
                     title = LESSONS.load(section.lesson)().text().title
-                    st.page_link("pages/learn.py", label=f"Lesson: {title}", icon=":material/school:", query_params={"lesson": section.lesson})
+                    st.page_link(
+                        "pages/learn.py", label=tr("Lesson: {title}", title=title), icon=":material/school:", query_params={"lesson": section.lesson}
+                    )
                 if section.page:
                     st.page_link(f"pages/{section.page}.py", label=section.page.capitalize(), icon=":material/open_in_new:")

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.figures.colours import run_styles
+from mtl_core.language import tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.class_board import Entry, entries_of, expected_seconds, seconds_until_start
 from mtl_core.lessons.lesson import Lesson, NothingToCompareError
@@ -41,19 +42,19 @@ def _draw(address: LessonAddress) -> None:
     lesson: Lesson = LESSONS.load(address.lesson)()
     entries = entries_of(run_store(), address.class_id, address.lesson, lesson, address.seed)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.title(f"Class: {lesson.text().title}", anchor=False, width="content")
+        st.title(tr("Class: {title}", title=lesson.text().title), anchor=False, width="content")
         st.badge(address.class_id, color="violet", icon=":material/groups:")
-        other = "Usual type" if address.large else "Large type"
+        other = tr("Usual type") if address.large else tr("Large type")
         st.page_link("pages/learn.py", label=other, icon=":material/format_size:", query_params=address.query(large=not address.large))
-        st.page_link("pages/learn.py", label="The lesson", icon=":material/school:", query_params=address.query(board=False))
+        st.page_link("pages/learn.py", label=tr("The lesson"), icon=":material/school:", query_params=address.query(board=False))
     if not entries:
-        st.info("Nobody has trained yet. Runs appear here as soon as a learner presses Train.", icon=":material/hourglass_empty:")
+        st.info(tr("Nobody has trained yet. Runs appear here as soon as a learner presses Train."), icon=":material/hourglass_empty:")
         return
     table, charts = st.columns([6, 5], gap="large")
     with table:
         _table(address, lesson, entries)
     with charts:
-        st.markdown("##### The last run of each learner")
+        st.markdown(tr("##### The last run of each learner"))
         lesson_charts(run_store(), lesson.text(), _lines(entries), f"board.{address.class_id}", address.large)
 
 
@@ -72,7 +73,14 @@ def _table(address: LessonAddress, lesson: Lesson, entries: Sequence[Entry]) -> 
     seen = [run for entry in entries for runs in entry.trainings.values() for run in runs]
     waits = seconds_until_start(active, queued, expected_seconds([*active, *queued], {address.lesson: lesson}, seen))
     waiting = [run for run in seen if run.id in waits]
-    st.caption(f"Learners: {len(entries)} · runs: {len(seen)} · waiting: {len(waiting)}. One run trains at a time; waiting times are estimates.")
+    st.caption(
+        tr(
+            "Learners: {entries} · runs: {seen} · waiting: {waiting}. One run trains at a time; waiting times are estimates.",
+            entries=len(entries),
+            seen=len(seen),
+            waiting=len(waiting),
+        )
+    )
     for entry in entries:
         with st.container(border=True, gap="small"):
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -88,21 +96,21 @@ def _row(lesson: Lesson, value: Any, runs: Sequence[Any], waits: Mapping[str, fl
     said.markdown(f"{words.plain(value_in_words(lesson, value))} :gray[· {_standing(lesson, runs, waits)}]")
     if going:
         ids = [run.id for run in going]
-        button.button("Stop", icon=":material/stop:", key=f"board.stop.{runs[0].id}", width="stretch", on_click=_stop, args=(ids,))
+        button.button(tr("Stop"), icon=":material/stop:", key=f"board.stop.{runs[0].id}", width="stretch", on_click=_stop, args=(ids,))
 
 
 def _standing(lesson: Lesson, runs: Sequence[Any], waits: Mapping[str, float | None]) -> str:
     """How the runs of a training stand, in words."""
     ended = sum(run.status.is_ended() for run in runs)
     active = next((run for run in runs if run.status.is_active()), None)
-    several = f"{ended} of {len(runs)} runs have ended, " if len(runs) > 1 and ended < len(runs) else ""
+    several = tr("{ended} of {runs} runs have ended, ", ended=ended, runs=len(runs)) if len(runs) > 1 and ended < len(runs) else ""
     if active:
-        return f"{several}trains: {active.progress:.0%}, {words.time_left(active)}"
+        return tr("{several}trains: {progress:.0%}, {time_left}", several=several, progress=active.progress, time_left=words.time_left(active))
     queued = next((run for run in runs if not run.status.is_ended()), None)
     if queued:
         wait = waits.get(queued.id)
-        how_long = "waiting time unknown" if wait is None else f"starts in about {words.duration(wait)} (estimate)"
-        return f"{several}number {queued.queue_position or 1} in the queue, {how_long}"
+        how_long = tr("waiting time unknown") if wait is None else tr("starts in about {duration} (estimate)", duration=words.duration(wait))
+        return tr("{several}number {value} in the queue, {how_long}", several=several, value=queued.queue_position or 1, how_long=how_long)
     if any(str(run.status) != "finished" for run in runs):
         return str(next(run.status for run in runs if str(run.status) != "finished"))
     scalar, title = next(iter(lesson.text().charts.items()))
@@ -123,7 +131,7 @@ def _answered(name: str, lesson: Lesson, entry: Entry) -> str:
     if not given or not have_finished(first, second) or list(given.runs) != [run.id for run in (*first, *second)]:
         return ""
     right = _right_choice(run_store().home.as_posix(), name, tuple(run.id for run in first), tuple(run.id for run in second))
-    return ":green[:material/check_circle: right]" if given.choice == right else ":orange[:material/cancel: not right]"
+    return tr(":green[:material/check_circle: right]") if given.choice == right else tr(":orange[:material/cancel: not right]")
 
 
 @st.cache_data(max_entries=500, show_spinner=False)  # finished runs do not change

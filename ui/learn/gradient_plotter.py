@@ -12,6 +12,7 @@ from streamlit.components.v2 import component
 
 from mtl_core.balancing import BALANCERS, SHOWN_FIRST
 from mtl_core.figures.colours import TASK_PALETTE, run_styles
+from mtl_core.language import mark, tr
 from mtl_core.plane.walk import updates_by_hand
 from ui.shell.error_boundary import worded
 
@@ -20,7 +21,7 @@ BEGIN = {2: [[2.5, 0.5], [-0.8, 0.6]], 3: [[2.5, 0.5], [-0.8, 0.6], [0.3, 1.5]]}
 SIDE = 3.0  # of the drawing: gradients have coordinates from -3 to 3
 SMALLEST = 0.05  # a gradient's length; one of length 0 has no direction
 MOST_METHODS = 8
-_KEY = "gradients by hand"
+_KEY = mark("gradients by hand")
 
 
 @st.fragment
@@ -28,16 +29,18 @@ _KEY = "gradients by hand"
 def draw_plotter() -> None:
     """Draw the section."""
     st.markdown(
-        "Each thin arrow is the gradient of one task: its loss grows fastest in that direction. Drag their ends, or select one with Tab and "
-        "move it with the arrow keys. The thick arrows are what the methods combine from them. Training moves **against** a combined "
-        "gradient. Inside the shaded cone a combined gradient lowers every task's loss; without a cone, no direction does."
+        tr(
+            "Each thin arrow is the gradient of one task: its loss grows fastest in that direction. Drag their ends, or select one with Tab and "
+            "move it with the arrow keys. The thick arrows are what the methods combine from them. Training moves **against** a combined "
+            "gradient. Inside the shaded cone a combined gradient lowers every task's loss; without a cone, no direction does."
+        )
     )
     left, right = st.columns([2, 3], gap="large")
     with right:
-        tasks = st.segmented_control("Tasks", [2, 3], default=2, key="by_hand.tasks") or 2
+        tasks = st.segmented_control(tr("Tasks"), [2, 3], default=2, key="by_hand.tasks") or 2
         titles = {name: BALANCERS.load(name).title for name in BALANCERS}
         methods = st.multiselect(
-            "Methods",
+            tr("Methods"),
             list(titles),
             default=list(SHOWN_FIRST),
             format_func=lambda name: titles[name],
@@ -74,7 +77,10 @@ def _table(gradients: np.ndarray, updates: dict[str, np.ndarray], titles: dict[s
     unit = gradients / np.linalg.norm(gradients, axis=1, keepdims=True)
     cosines = [f"{unit[a] @ unit[b]:+.2f}" for a in range(len(unit)) for b in range(a + 1, len(unit))]
     conflict = any(cosine.startswith("-") and cosine != "-0.00" for cosine in cosines)
-    st.markdown(f"Cosine of the gradients: **{', '.join(cosines)}**. " + ("They conflict." if conflict else "They do not conflict."))
+    st.markdown(
+        tr("Cosine of the gradients: **{cosines}**. ", cosines=", ".join(cosines))
+        + (tr("They conflict.") if conflict else tr("They do not conflict."))
+    )
     rows = []
     for name, update in updates.items():
         length = float(np.linalg.norm(update))
@@ -86,8 +92,10 @@ def _table(gradients: np.ndarray, updates: dict[str, np.ndarray], titles: dict[s
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
         st.caption(
-            "What a small step does to each task's loss. Every loss is 1 and every method takes its first step: methods that remember earlier steps "
-            "or draw at random do something else later."
+            tr(
+                "What a small step does to each task's loss. Every loss is 1 and every method takes its first step: methods that remember earlier steps "
+                "or draw at random do something else later."
+            )
         )
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 
 from mtl_core.figures.colours import DASHES, PALETTE
 from mtl_core.figures.curves import curve_figure
+from mtl_core.language import tr
 from mtl_core.lessons.lesson import Lesson, LessonText
 from mtl_core.lessons.lesson_runs import value_in_words
 from mtl_core.runs.store import RunStore
@@ -44,7 +45,7 @@ def lines_of(lesson: Lesson, found: Mapping[Any, Sequence[Any]]) -> list[Line]:
                 lines.append(Line(run, value_in_words(lesson, value), PALETTE[values.index(value) % len(PALETTE)], DASHES[0]))
             else:
                 alone = len(run.config.tasks) == 1
-                name = f"{'alone' if alone else 'together'}, seed {run.config.seed}"
+                name = tr("{ending}, seed {seed}", ending="alone" if alone else "together", seed=run.config.seed)
                 lines.append(Line(run, name, PALETTE[run.config.seed % len(PALETTE)], DASHES[0 if alone else 1]))
     return lines
 
@@ -59,7 +60,7 @@ def lesson_charts(store: RunStore, text: LessonText, lines: Sequence[Line], key:
         figure = curve_figure(
             curves,
             smoothing=SMOOTHING,
-            x_title="pass over the pictures",
+            x_title=tr("pass over the pictures"),
             share=scalar.endswith(SHARES),
             legend=bool(curves),
             height=LARGE if large else USUAL,
@@ -67,7 +68,7 @@ def lesson_charts(store: RunStore, text: LessonText, lines: Sequence[Line], key:
         if large:
             size = {"size": LARGE_FONT}
             figure.update_layout(legend={"font": size}, margin={"t": 44}, xaxis={"tickfont": size, "title": {"font": size}}, yaxis={"tickfont": size})
-        plot(prepared(figure, f"{title}, of {len(curves)} runs"), key=f"lesson.{key}.{scalar}")
+        plot(prepared(figure, tr("{title}, of {curves} runs", title=title, curves=len(curves))), key=f"lesson.{key}.{scalar}")
 
 
 def lesson_numbers(store: RunStore, text: LessonText, lines: Sequence[Line]) -> None:
@@ -81,7 +82,7 @@ def lesson_numbers(store: RunStore, text: LessonText, lines: Sequence[Line]) -> 
         size = parameters.get("shared", 0) + sum(parameters.get("tasks", {}).values())
         rows.append([words.plain(line.name), *cells, f"{size:,}" if size else "–"])
     if rows:
-        heads = ["run", *(words.plain(title.partition(" · ")[0]) for title in text.charts.values()), "numbers in the network"]
+        heads = ["run", *(words.plain(title.partition(" · ")[0]) for title in text.charts.values()), tr("numbers in the network")]
         table = [heads, ["---"] * len(heads), *rows]
         st.markdown("\n".join(f"| {' | '.join(row)} |" for row in table))
 

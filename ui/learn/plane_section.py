@@ -13,6 +13,7 @@ import torch
 from mtl_core.balancing import BALANCERS, SHOWN_FIRST
 from mtl_core.figures.colours import run_styles
 from mtl_core.figures.plane_charts import Arrows, Path, losses_figure, plane_figure
+from mtl_core.language import mark, tr
 from mtl_core.plane import LANDSCAPES
 from mtl_core.plane.landscape import Landscape
 from mtl_core.plane.walk import Walk
@@ -26,16 +27,18 @@ AT_ONCE = {"1 step": 1, "20 steps": 20, "100 steps": 100, "500 steps": 500}
 MOST_STEPS = 5000
 PLAY_SECONDS = 0.6
 MOST_METHODS = 6
-OPTIMIZERS = {"adam": "Adam", "sgd": "Plain gradient descent"}
+OPTIMIZERS = {"adam": "Adam", "sgd": mark("Plain gradient descent")}
 _WALKS, _START, _PLAYING = "plane.walks", "plane.start", "plane.playing"
 
 
 def draw_plane() -> None:
     """Draw the section; while it plays, it moves on by itself."""
     st.markdown(
-        "Two parameters, two tasks, each with a loss. A method sees only the two **gradients** at its point and decides where to go. "
-        "Where the gradients point against each other they **conflict**: what helps one task hurts the other. On the grey **front** no step helps "
-        "both. Click anywhere in the plane to start there. The methods are the ones that train networks here."
+        tr(
+            "Two parameters, two tasks, each with a loss. A method sees only the two **gradients** at its point and decides where to go. "
+            "Where the gradients point against each other they **conflict**: what helps one task hurts the other. On the grey **front** no step helps "
+            "both. Click anywhere in the plane to start there. The methods are the ones that train networks here."
+        )
     )
     playing = st.session_state.get(_PLAYING, False)
     st.fragment(_draw, run_every=PLAY_SECONDS if playing else None)()
@@ -48,10 +51,10 @@ def _draw() -> None:
         landscape = _landscape()
         chosen = _chosen_methods()
         optimizer = (
-            st.segmented_control("Optimizer", list(OPTIMIZERS), default="adam", format_func=text_of(OPTIMIZERS), key="plane.optimizer") or "adam"
+            st.segmented_control(tr("Optimizer"), list(OPTIMIZERS), default="adam", format_func=text_of(OPTIMIZERS), key="plane.optimizer") or "adam"
         )
-        rate = st.number_input("Length of a step", 0.0001, 10.0, landscape.step, 0.01, format="%g", key=f"plane.rate.{type(landscape).__name__}")
-        amount = AT_ONCE[st.selectbox("At once", list(AT_ONCE), index=1, key="plane.amount")]
+        rate = st.number_input(tr("Length of a step"), 0.0001, 10.0, landscape.step, 0.01, format="%g", key=f"plane.rate.{type(landscape).__name__}")
+        amount = AT_ONCE[st.selectbox(tr("At once"), list(AT_ONCE), index=1, key="plane.amount")]
     walks = _walks(landscape, chosen, optimizer, rate)
     with controls:
         _buttons(walks, amount)
@@ -66,7 +69,7 @@ def _draw() -> None:
 
 def _landscape() -> Landscape:
     titles = {name: LANDSCAPES.load(name).title for name in LANDSCAPES}
-    name = st.segmented_control("Landscape", list(titles), default=next(iter(titles)), format_func=text_of(titles), key="plane.landscape")
+    name = st.segmented_control(tr("Landscape"), list(titles), default=next(iter(titles)), format_func=text_of(titles), key="plane.landscape")
     chosen = LANDSCAPES.load(name or next(iter(titles)))
     source = f" [{chosen.paper.authors} {chosen.paper.year}]({chosen.paper.url})." if chosen.paper else ""
     st.caption(f"{chosen.summary}{source}")
@@ -86,7 +89,12 @@ def _bounds(rules: list[Any]) -> tuple[float, float]:
 def _chosen_methods() -> list[str]:
     titles = {name: BALANCERS.load(name).title for name in BALANCERS}
     shown = st.multiselect(
-        "Methods", list(titles), default=list(SHOWN_FIRST), format_func=lambda name: titles[name], max_selections=MOST_METHODS, key="plane.methods"
+        tr("Methods"),
+        list(titles),
+        default=list(SHOWN_FIRST),
+        format_func=lambda name: titles[name],
+        max_selections=MOST_METHODS,
+        key="plane.methods",
     )
     return list(shown)
 
@@ -110,14 +118,14 @@ def _walks(landscape: Landscape, methods: list[str], optimizer: str, rate: float
 
 def _buttons(walks: dict[str, Walk], amount: int) -> None:
     step, play, reset = st.columns(3)
-    step.button("Step", on_click=_advance, args=(walks, amount), disabled=not walks, width="stretch", key="plane.step")
+    step.button(tr("Step"), on_click=_advance, args=(walks, amount), disabled=not walks, width="stretch", key="plane.step")
     playing = st.session_state.get(_PLAYING, False)
-    if play.button("Pause" if playing else "Play", disabled=not walks, width="stretch", key="plane.play"):
+    if play.button(tr("Pause") if playing else tr("Play"), disabled=not walks, width="stretch", key="plane.play"):
         st.session_state[_PLAYING] = not playing
         st.rerun()
-    reset.button("Reset", on_click=_reset, width="stretch", key="plane.reset", help="Back to the start")
+    reset.button(tr("Reset"), on_click=_reset, width="stretch", key="plane.reset", help=tr("Back to the start"))
     taken = max((len(walk.points) - 1 for walk in walks.values()), default=0)
-    st.caption(f"{taken:,} steps taken")
+    st.caption(tr("{taken:,} steps taken", taken=taken))
 
 
 def _advance(walks: dict[str, Walk], amount: int) -> None:
@@ -139,7 +147,11 @@ def _pictures(landscape: Landscape, walks: dict[str, Walk]) -> None:
     with plane:
         arrows = _arrows(landscape, walks, titles, styles)
         figure = plane_figure(_grid(type(landscape), landscape.options.model_dump_json()), front, paths, st.session_state[_START], arrows)
-        about = f"The plane with {len(walks)} methods after {max((len(walk.points) - 1 for walk in walks.values()), default=0)} steps"
+        about = tr(
+            "The plane with {walks} methods after {value} steps",
+            walks=len(walks),
+            value=max((len(walk.points) - 1 for walk in walks.values()), default=0),
+        )
         clicked = plot(prepared(figure, about), key="plane.chart", clicks=True)
         if clicked and clicked.get("x") is not None:
             st.session_state[_START] = (float(clicked["x"]), float(clicked["y"]))
@@ -148,7 +160,7 @@ def _pictures(landscape: Landscape, walks: dict[str, Walk]) -> None:
     with losses:
         with torch.no_grad():
             of_front = landscape.losses(torch.as_tensor(front, dtype=torch.float32)).numpy() if len(front) else front
-        plot(prepared(losses_figure(of_front, paths), "Both losses of every method"), key="plane.losses")
+        plot(prepared(losses_figure(of_front, paths), tr("Both losses of every method")), key="plane.losses")
     _table(landscape, walks, titles)
 
 
@@ -185,6 +197,10 @@ def _table(landscape: Landscape, walks: dict[str, Walk], titles: dict[str, str])
         table = pd.DataFrame(rows)
         st.dataframe(table if table["note"].any() else table.drop(columns="note"), hide_index=True, width="stretch")
         st.caption(
-            "A cosine below 0 is a conflict; at -1 the gradients point in opposite directions. Thin arrows: descent of the first loss (violet) "
-            f"and the second (olive) for {next(iter(titles.values()))}, the thick one is the step that it took. The longest has a fixed length."
+            tr(
+                "A cosine below 0 is a conflict; at -1 the gradients point in opposite directions. Thin arrows: descent of the first "
+                "loss (violet) and the second (olive) for {next}, the thick one is the step that it took. The longest has a fixed "
+                "length.",
+                next=next(iter(titles.values())),
+            )
         )

@@ -24,6 +24,7 @@ from mtl_core.analysis.conflict_summary import (
 from mtl_core.figures.colours import run_styles
 from mtl_core.figures.curves import curve_figure
 from mtl_core.figures.matrix import cosine_figure, place_figure
+from mtl_core.language import tr
 from mtl_core.training import TASK_VECTORS
 from ui.drawing.plotly_chart import plot, prepared
 from ui.drawing.run_charts import View, colours_of, draw_chart, one_curve
@@ -50,8 +51,10 @@ def ownership_panel(run: Any, feed: dict[str, Any], view: View) -> None:
     if not gradients_are_shown(run, frame):
         return
     with st.container(border=True, key="ownership"):
-        network = "shared network" if run.info.get("tasks_share") == "parameters" else "backbone"
-        st.markdown(f"**Who owns the {network}** :gray[each task's share of the gradient {_measured_at(run)}]")
+        network = tr("shared network") if run.info.get("tasks_share") == "parameters" else "backbone"
+        st.markdown(
+            tr("**Who owns the {network}** :gray[each task's share of the gradient {measured_at}]", network=network, measured_at=_measured_at(run))
+        )
         if _has_norms(frame):
             _ownership(run, feed, view)
         else:
@@ -71,7 +74,7 @@ def _has_norms(frame: pd.DataFrame) -> bool:
 
 def _conflict(run: Any, feed: dict[str, Any], view: View) -> None:
     frame, tasks = feed["frame"], list(run.info["tasks"])
-    st.markdown("**Gradient conflict** :gray[cosine between the tasks' gradients on the shared parameters]")
+    st.markdown(tr("**Gradient conflict** :gray[cosine between the tasks' gradients on the shared parameters]"))
     measured_on = blocks(frame)
     if not measured_on:
         st.caption(why_none(run.config, run.info, frame))
@@ -86,9 +89,9 @@ def _conflict(run: Any, feed: dict[str, Any], view: View) -> None:
         return
     step = _step_slider(run, measured_steps(frame, shown[0]))
     figure = cosine_figure(mean_cosines_at(frame, tasks, step, shown), tasks, height=120 + 34 * len(tasks))
-    plot(prepared(figure, f"Cosines between the tasks' gradients at step {step}"), key="chart.conflict")
+    plot(prepared(figure, tr("Cosines between the tasks' gradients at step {step}", step=step)), key="chart.conflict")
     _describe_pairs(run, reading(frame, tasks))
-    st.caption("A cosine below 0 means that a step for one task undoes part of a step for the other. The sentences cover all measured steps.")
+    st.caption(tr("A cosine below 0 means that a step for one task undoes part of a step for the other. The sentences cover all measured steps."))
 
 
 def _layers(run: Any, measured_on: list[str]) -> list[str]:
@@ -101,29 +104,33 @@ def _layers(run: Any, measured_on: list[str]) -> list[str]:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         key = f"conflict.block.{run.id}"
         offered = [*found, MAP]
-        region = st.segmented_control("Layers of the network", offered, default=offered[0], key=key, **kept) or offered[0]
+        region = st.segmented_control(tr("Layers of the network"), offered, default=offered[0], key=key, **kept) or offered[0]
         if region == MAP:
             return []
         blocks = found[region]
         if len(blocks) == 1:
             return blocks
-        with st.popover("Parts", icon=":material/account_tree:"):
-            everything = f"mean of {len(blocks)} parts"
+        with st.popover(tr("Parts"), icon=":material/account_tree:"):
+            everything = tr("mean of {blocks} parts", blocks=len(blocks))
             key = f"conflict.part.{run.id}.{region}"
-            part = st.radio("Part", [everything, *blocks], format_func=lambda block: titles.get(block, block), key=key, label_visibility="collapsed")
+            part = st.radio(
+                tr("Part"), [everything, *blocks], format_func=lambda block: titles.get(block, block), key=key, label_visibility="collapsed"
+            )
     return blocks if part == everything else [part]
 
 
 def _map(run: Any, frame: pd.DataFrame, tasks: list[str], measured_on: list[str]) -> None:
     """Draw each pair's mean cosine in each region over the run so far; its parts on demand."""
     found, titles = regions(measured_on), block_titles(measured_on)
-    if st.toggle("Every part", key=f"conflict.map.parts.{run.id}", help="A column for each part of the network in place of early, middle and late."):
+    if st.toggle(
+        tr("Every part"), key=f"conflict.map.parts.{run.id}", help=tr("A column for each part of the network in place of early, middle and late.")
+    ):
         found = {titles.get(block, block): [block] for region in found.values() for block in region}
     table = conflict_map(frame, tasks, found)
-    plot(prepared(place_figure(table), "Mean cosine of each pair of tasks in each place of the network"), key="chart.conflict_map")
+    plot(prepared(place_figure(table), tr("Mean cosine of each pair of tasks in each place of the network")), key="chart.conflict_map")
     if sentence := most_in_conflict(table):
         st.markdown(f":small[{words.plain(sentence)}]")
-    st.caption("Mean cosine over the run so far, and the share of its points below 0; the interval of that share is shown on hover.")
+    st.caption(tr("Mean cosine over the run so far, and the share of its points below 0; the interval of that share is shown on hover."))
 
 
 def _cosines_over_time(run: Any, feed: dict[str, Any], view: View) -> None:
@@ -139,7 +146,7 @@ def _cosines_over_time(run: Any, feed: dict[str, Any], view: View) -> None:
         figure.add_hline(0, line={"color": "#8A8A8A", "width": 1.5})
         return figure
 
-    draw_chart(feed, "conflict_lines", view, cosines, "Cosines between the tasks' gradients over time; below 0 two tasks are in conflict")
+    draw_chart(feed, "conflict_lines", view, cosines, tr("Cosines between the tasks' gradients over time; below 0 two tasks are in conflict"))
 
 
 def _describe_pairs(run: Any, sentences: list[str]) -> None:
@@ -148,7 +155,10 @@ def _describe_pairs(run: Any, sentences: list[str]) -> None:
         st.markdown(f":small[{words.plain(sentence)}]")
     folded = sentences[SHOWN_SENTENCES:]
     if folded:
-        with st.expander(f"{len(folded)} more, from conflicting to aligned pairs" if len(folded) > 1 else "1 more", key=f"conflict.more.{run.id}"):
+        with st.expander(
+            tr("{folded} more, from conflicting to aligned pairs", folded=len(folded)) if len(folded) > 1 else tr("1 more"),
+            key=f"conflict.more.{run.id}",
+        ):
             for sentence in folded:
                 st.markdown(f":small[{words.plain(sentence)}]")
 
@@ -156,14 +166,14 @@ def _describe_pairs(run: Any, sentences: list[str]) -> None:
 def _step_slider(run: Any, steps: list[int]) -> int:
     """Draw the step slider. It follows the newest step until the viewer chooses another one."""
     if len(steps) == 1:
-        st.caption(f"At step {steps[0]:,}")
+        st.caption(tr("At step {steps:,}", steps=steps[0]))
         return steps[0]
-    return follow(f"conflict.step.{run.id}", steps, "Step", format_func=lambda step: f"step {step:,}", label_visibility="collapsed")
+    return follow(f"conflict.step.{run.id}", steps, "Step", format_func=lambda step: tr("step {step:,}", step=step), label_visibility="collapsed")
 
 
 def _measured_at(run: Any) -> str:
     """Runs of earlier versions do not say it: their tasks shared features."""
-    return "on the shared parameters" if run.info.get("tasks_share") == "parameters" else "that reaches the shared features"
+    return tr("on the shared parameters") if run.info.get("tasks_share") == "parameters" else tr("that reaches the shared features")
 
 
 def _ownership(run: Any, feed: dict[str, Any], view: View) -> None:
@@ -178,7 +188,7 @@ def _ownership(run: Any, feed: dict[str, Any], view: View) -> None:
         return curve_figure(curves, smoothing=view.smoothing, log_y=True, height=170, marks=marks_of(run, frame, view.axis))
 
     where = _measured_at(run)
-    draw_chart(feed, "gradient_share", view, shares, f"Share of the gradient {where}, by task")
-    st.markdown(":small[:gray[Norm of the gradient, logarithmic]]")
-    draw_chart(feed, "gradient_norm", view, norms, f"Norm of each task's gradient {where}")
+    draw_chart(feed, "gradient_share", view, shares, tr("Share of the gradient {where}, by task", where=where))
+    st.markdown(tr(":small[:gray[Norm of the gradient, logarithmic]]"))
+    draw_chart(feed, "gradient_norm", view, norms, tr("Norm of each task's gradient {where}", where=where))
     explain_popover("ownership", explain_shares_of(feed["frame"], list(run.info["tasks"])))

@@ -11,6 +11,7 @@ import streamlit as st
 
 from mtl_core.errors import MTLError
 from mtl_core.figures.learnt import learnt_figure
+from mtl_core.language import tr
 from mtl_core.runs.chosen_sharing import chosen_sharing
 from ui.drawing.plotly_chart import plot, prepared
 from ui.run.attention_maps import attention_maps
@@ -34,13 +35,15 @@ def sharing_panel(run: Any, feed: dict[str, Any]) -> None:
     if found.empty:
         return
     with st.container(border=True, key="sharing_learnt"):
-        st.markdown("**What the sharing scheme learns** :gray[after each epoch; what depends on the image is a mean over the probe images]")
+        st.markdown(tr("**What the sharing scheme learns** :gray[after each epoch; what depends on the image is a mean over the probe images]"))
         epochs = sorted({round(epoch) for epoch in found["epoch"]})
         if len(epochs) == 1:
-            st.caption(f"After epoch {epochs[0]}")
+            st.caption(tr("After epoch {epochs}", epochs=epochs[0]))
             epoch = epochs[0]
         else:
-            epoch = follow(f"sharing.epoch.{run.id}", epochs, "Epoch", format_func=lambda epoch: f"epoch {epoch}", label_visibility="collapsed")
+            epoch = follow(
+                f"sharing.epoch.{run.id}", epochs, "Epoch", format_func=lambda epoch: tr("epoch {epoch}", epoch=epoch), label_visibility="collapsed"
+            )
         shown = found[found["epoch"].round() == epoch]
         parts = shown["key"].str.removeprefix(PREFIX).str.split("/", n=2, expand=True)
         cells = pd.DataFrame({"name": parts[0], "row": parts[1], "column": parts[2], "value": shown["value"].to_numpy()})
@@ -50,7 +53,10 @@ def sharing_panel(run: Any, feed: dict[str, Any]) -> None:
             with places[number % len(places)]:
                 st.caption(words.plain(name[:1].upper() + name[1:]))
                 values, rows, columns = matrix_of(cells[cells["name"] == name])
-                plot(prepared(learnt_figure(values, rows, columns), f"{name} after epoch {epoch}"), key=f"chart.sharing.{number}")
+                plot(
+                    prepared(learnt_figure(values, rows, columns), tr("{name} after epoch {epoch}", name=name, epoch=epoch)),
+                    key=f"chart.sharing.{number}",
+                )
         attention_maps(run, run_store().folder(run.id), epoch)
         _found(run)
 
@@ -65,10 +71,12 @@ def _found(run: Any) -> None:
         return
     options = ", ".join(f"{key}: {value or 'all together'}" for key, value in found.items() if key != "name")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"Most probable at the last checkpoint: **{words.plain(options)}**", width="stretch")
-        about = "Open the Train form with this run's settings and this fixed network, which begins anew."
+        st.markdown(tr("Most probable at the last checkpoint: **{options}**", options=words.plain(options)), width="stretch")
+        about = tr("Open the Train form with this run's settings and this fixed network, which begins anew.")
         change = f"sharing={json.dumps(found)}"
-        st.button("Train what was found", icon=":material/account_tree:", key="sharing.found", help=about, on_click=clone_of, args=(run.id, change))
+        st.button(
+            tr("Train what was found"), icon=":material/account_tree:", key="sharing.found", help=about, on_click=clone_of, args=(run.id, change)
+        )
 
 
 def matrix_of(cells: pd.DataFrame) -> tuple[np.ndarray, list[str], list[str]]:

@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from mtl_core.figures.sparkline import share_sparkline
+from mtl_core.language import tr
 from mtl_core.machine_gauges import Gauges, MachineGauges
 from mtl_core.runs.alerts.run_alerts import LOW_DISK
 from mtl_core.runs.store import RunStore
@@ -41,22 +42,22 @@ def rows(gauges: Gauges) -> list[tuple[str, str, float | None, bool, str]]:
     """Name, value, filled share of the bar (None without a bar), whether it is marked, and explanation of each gauge that is known."""
     found: list[tuple[str, str, float | None, bool, str]] = []
     if gauges.cpu is not None:
-        found.append(("CPU", f"{gauges.cpu:.0%}", gauges.cpu, False, "Busy share of all processor cores of this machine in the last seconds."))
+        found.append(("CPU", f"{gauges.cpu:.0%}", gauges.cpu, False, tr("Busy share of all processor cores of this machine in the last seconds.")))
     share = gauges.memory_used / max(1, gauges.memory_total)
-    used = f"{words.size(gauges.memory_used)} of {words.size(gauges.memory_total)}"
-    found.append(("Memory", used, share, share > HIGH_MEMORY, "Memory in use on this machine, or in its container, by all programs."))
+    used = tr("{size} of {size_2}", size=words.size(gauges.memory_used), size_2=words.size(gauges.memory_total))
+    found.append(("Memory", used, share, share > HIGH_MEMORY, tr("Memory in use on this machine, or in its container, by all programs.")))
     if gauges.process_memory is not None:
-        about = "Memory of the process that trains the run. With training in the server it includes the pages and PyTorch."
+        about = tr("Memory of the process that trains the run. With training in the server it includes the pages and PyTorch.")
         found.append(("Run", words.size(gauges.process_memory), None, False, about))
     for number, gpu in enumerate(gauges.gpus):
-        name = "GPU" if len(gauges.gpus) == 1 else f"GPU {number}"
+        name = "GPU" if len(gauges.gpus) == 1 else tr("GPU {number}", number=number)
         busy = f"{gpu.used:.0%} · " if gpu.used is not None else ""
-        text = f"{busy}{words.size(gpu.memory_used)} of {words.size(gpu.memory_total)}"
+        text = tr("{busy}{size} of {size_2}", busy=busy, size=words.size(gpu.memory_used), size_2=words.size(gpu.memory_total))
         filled = gpu.memory_used / max(1, gpu.memory_total)
-        found.append((name, text, filled, False, f"{gpu.name}: busy share, and memory in use by all programs (the bar)."))
+        found.append((name, text, filled, False, tr("{name}: busy share, and memory in use by all programs (the bar).", name=gpu.name)))
     if gauges.disk_free is not None:
         low = gauges.disk_free < LOW_DISK
-        found.append(("Disk", f"{words.size(gauges.disk_free)} free", None, low, "Free space on the disk of the run store."))
+        found.append(("Disk", tr("{size} free", size=words.size(gauges.disk_free)), None, low, tr("Free space on the disk of the run store.")))
     return found
 
 

@@ -17,19 +17,20 @@ from pydantic import BaseModel
 
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
+from mtl_core.language import mark, tr
 from ui.shell.form_editions import form_key
 from ui.shell.state import hold, read, write
 from ui.shell.words import plain
 
 LABELS = {
-    "on_non_finite": "If a loss becomes NaN",
-    "lr": "Learning rate",
+    "on_non_finite": mark("If a loss becomes NaN"),
+    "lr": mark("Learning rate"),
     "name": "Method",
     "seed": "Seed",
     "root": "Folder",
-    "probe_samples": "Probe images",
+    "probe_samples": mark("Probe images"),
 }
-LABELS_AT = {("seed",): "Seed", ("data", "seed"): "Seed of the images", ("data", "partition", "seed"): "Seed of the partition"}
+LABELS_AT = {("seed",): "Seed", ("data", "seed"): mark("Seed of the images"), ("data", "partition", "seed"): mark("Seed of the partition")}
 COLUMNS = 2
 PROBLEMS = "problems_at"  # session key: dotted key of a setting -> what is wrong with it, shown below its widget
 
@@ -145,7 +146,7 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
     elif field.kind in ("integer", "number"):
         _number(field, label, shared)
     else:
-        st.text_input(label, value, placeholder="none" if field.nullable else None, **shared)
+        st.text_input(label, value, placeholder=tr("none") if field.nullable else None, **shared)
     if problem := st.session_state.get(PROBLEMS, {}).get(".".join(path)):
         st.caption(f":red[:material/error: {plain(problem)}]")
 
@@ -153,7 +154,7 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
 def _number(field: Field, label: str, shared: dict[str, Any]) -> None:
     # Without bounds: the browser does not send a number outside them, and the run would start with the old value. The form's problems name it.
     value = st.session_state[shared["key"]]
-    extra: dict[str, Any] = {"placeholder": "no limit"} if field.nullable else {}
+    extra: dict[str, Any] = {"placeholder": tr("no limit")} if field.nullable else {}
     step = 1 if field.kind == "integer" else number_step(field)
     st.number_input(label, value=value, step=step, format="%d" if field.kind == "integer" else "%g", **extra, **shared)
 

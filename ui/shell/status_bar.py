@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.runs import jobs
 from mtl_core.runs.store import RunStore
 from ui.run.run_actions import pause_button, stop_button
@@ -62,7 +63,7 @@ def draw_strip(own_run: str = "") -> None:
         if not active:
             _idle(store, own_run)
         elif not others:
-            own = {"paused": ":material/pause: This run is paused.", "pausing": ":material/pause: This run is pausing."}
+            own = {"paused": tr(":material/pause: This run is paused."), "pausing": tr(":material/pause: This run is pausing.")}
             st.markdown(f":gray[{own.get(str(active[0].status), ':material/bolt: This run is training.')}]", width="content")
         if queued:
             queue_popover(queued)
@@ -71,7 +72,7 @@ def draw_strip(own_run: str = "") -> None:
             draw_gauges(store, own_run if own_run in [run.id for run in active] else active[0].id)
         browser_notices()
     if problem := jobs.queue_problem(store):
-        st.warning(f"Queued runs do not start: {words.plain(problem)}", icon=":material/hourglass_disabled:")
+        st.warning(tr("Queued runs do not start: {problem}", problem=words.plain(problem)), icon=":material/hourglass_disabled:")
 
 
 def notice_endings(store: RunStore) -> bool:
@@ -92,7 +93,7 @@ def notice_endings(store: RunStore) -> bool:
 
 
 def _ended_how(run) -> str:
-    how = "removed from the queue" if run.started_at is None else str(run.status)
+    how = tr("removed from the queue") if run.started_at is None else str(run.status)
     return f"{words.plain(run.name)}: {how}"
 
 
@@ -117,20 +118,20 @@ def _active_run(store: RunStore, run) -> None:
 
 def _idle(store: RunStore, own_run: str) -> None:
     last = store.last_ended()
-    st.markdown(":gray[:material/bedtime: Nothing is training.]", width="content")
+    st.markdown(tr(":gray[:material/bedtime: Nothing is training.]"), width="content")
     if last is not None and last.id != own_run:
-        st.markdown(":gray[Last:]", width="content")
+        st.markdown(tr(":gray[Last:]"), width="content")
         st.page_link("pages/run.py", label=f"{words.plain(words.shortened(last.name, 60))} ({last.status})", query_params={"run": last.id})
 
 
 def _preparing() -> None:
     waiting = st.session_state.get("waiting", [])
     if "torch" in waiting and not jobs.warmed():
-        st.markdown(":gray[:material/hourglass_top: Loading PyTorch]", width="content")
+        st.markdown(tr(":gray[:material/hourglass_top: Loading PyTorch]"), width="content")
     progress = data_progress() if "data" in waiting else None
     if progress:
         st.progress(min(1.0, progress[0]), width=140)
-        st.markdown(f":gray[Preparing data: {progress[1] or 'starting'}]", width="content")
+        st.markdown(tr(":gray[Preparing data: {value}]", value=progress[1] or "starting"), width="content")
 
 
 def _waited_for_is_ready() -> bool:

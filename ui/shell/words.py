@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from mtl_core.data.dataset import SHARE, in_unit
+from mtl_core.language import mark, tr
 
-ONE_SEED = "These values are from one seed. Another seed gives other values, so a small difference proves nothing."
+ONE_SEED = mark("These values are from one seed. Another seed gives other values, so a small difference proves nothing.")
 BadgeColour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "grey", "primary"]
 STATUS_LOOK: dict[str, tuple[BadgeColour, str]] = {  # status -> (colour of the badge, icon)
     "queued": ("gray", ":material/hourglass_empty:"),
@@ -27,7 +28,7 @@ STATUS_LOOK: dict[str, tuple[BadgeColour, str]] = {  # status -> (colour of the 
 
 def text_of(texts: Mapping[Any, str]) -> Callable[[Any], str]:
     """For ``format_func``: the text of a choice."""
-    return cast("Callable[[Any], str]", texts.get)  # Streamlit also asks for choices that are gone, which have none
+    return cast(tr("Callable[[Any], str]"), texts.get)  # Streamlit also asks for choices that are gone, which have none
 
 
 def duration(seconds: float | None) -> str:
@@ -39,24 +40,24 @@ def duration(seconds: float | None) -> str:
         return f"{seconds} s"
     minutes, rest = divmod(seconds, 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
+        return tr("{minutes} min {rest} s", minutes=minutes, rest=rest) if rest else tr("{minutes} min", minutes=minutes)
+    return tr("{minutes} h {minutes_2} min", minutes=minutes // 60, minutes_2=minutes % 60)
 
 
 def about(seconds: float) -> str:
     """An estimated time, rounded: ``under a minute``, ``about 3 min``, ``about 30 min``, ``about 2 h``, ``about 3 days``."""
     if seconds < 55:
-        return "under a minute"
+        return tr("under a minute")
     minutes = seconds / 60
     if minutes < 9.5:
-        return f"about {max(1, round(minutes))} min"
+        return tr("about {value} min", value=max(1, round(minutes)))
     if minutes < 57.5:
-        return f"about {5 * max(2, round(minutes / 5))} min"
+        return tr("about {value} min", value=5 * max(2, round(minutes / 5)))
     hours = minutes / 60
     if hours < 9.75:
         halves = max(2, round(2 * hours))
-        return f"about {halves // 2} h{' 30 min' if halves % 2 else ''}"
-    return f"about {round(hours)} h" if hours < 47.5 else f"about {round(hours / 24)} days"
+        return tr("about {halves} h{ending}", halves=halves // 2, ending=tr(" 30 min") if halves % 2 else "")
+    return tr("about {hours} h", hours=round(hours)) if hours < 47.5 else tr("about {hours} days", hours=round(hours / 24))
 
 
 def moment(seconds: float, pattern: str = "%d %b %H:%M") -> str:
@@ -96,8 +97,8 @@ def with_unit(title: str, unit: str) -> str:
 def how_far(epoch: float) -> str:
     """Progress of a run in words: ``before the first step``, ``in epoch 5``, ``after epoch 5``."""
     if epoch <= 0:
-        return "before the first step"
-    return f"after epoch {epoch:.0f}" if abs(epoch - round(epoch)) < 1e-6 else f"in epoch {int(epoch) + 1}"
+        return tr("before the first step")
+    return tr("after epoch {epoch:.0f}", epoch=epoch) if abs(epoch - round(epoch)) < 1e-6 else tr("in epoch {epoch}", epoch=int(epoch) + 1)
 
 
 def better(higher_is_better: bool | None) -> str:
@@ -108,25 +109,25 @@ def better(higher_is_better: bool | None) -> str:
 
 def in_line(run) -> str:
     """A queued run's place in the queue, as a sentence."""
-    begun = f" It continues {how_far(run.epoch)}." if run.step else ""
+    begun = tr(" It continues {how_far}.", how_far=how_far(run.epoch)) if run.step else ""
     place = run.queue_position
     if place is None or place == 1:
-        return f"Next in the queue: the run starts as soon as its device is free.{begun}"
-    return f"Number {place} in the queue.{begun}"
+        return tr("Next in the queue: the run starts as soon as its device is free.{begun}", begun=begun)
+    return tr("Number {place} in the queue.{begun}", place=place, begun=begun)
 
 
 def time_left(run) -> str:
     """The estimated time left of an active run, or its current activity where that is not training."""
     status = str(run.status)
     if status in ("stopping", "pausing"):
-        return "saving the state" if run.info else status
+        return tr("saving the state") if run.info else status
     if status == "paused":
         return "paused"
     if not run.info:
         return "preparing"
     if run.steps_total and run.step >= run.steps_total:
-        return "measuring on the test images"
-    return f"{about(run.eta_seconds)} left (estimate)" if run.eta_seconds is not None else "time left: measuring"
+        return tr("measuring on the test images")
+    return tr("{about} left (estimate)", about=about(run.eta_seconds)) if run.eta_seconds is not None else tr("time left: measuring")
 
 
 def plain(text: str) -> str:

@@ -6,6 +6,7 @@ import math
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.studies.answer import Answer
 from mtl_core.studies.task_affinity import GroupRow, beside_measured, rank_agreement, study_affinity
 from ui.run.affinity_panel import affinity_advice, affinity_matrix
@@ -17,9 +18,11 @@ def study_affinities(answer: Answer) -> None:
     found = study_affinity(run_store(), answer)
     if found is None:
         return
-    st.subheader("Affinity", anchor=False)
+    st.subheader(tr("Affinity"), anchor=False)
     affinity_matrix(found)
-    affinity_advice(found, of="the network with all tasks" + (f", mean over {found.runs} runs" if found.runs > 1 else ", one run"))
+    affinity_advice(
+        found, of=tr("the network with all tasks") + (tr(", mean over {runs} runs", runs=found.runs) if found.runs > 1 else tr(", one run"))
+    )
     rows = beside_measured(answer, found)
     if any(row.seeds for row in rows):
         _table(rows)
@@ -41,7 +44,7 @@ def _table(rows: list[GroupRow]) -> None:
     columns |= {"affinity (%)": st.column_config.NumberColumn(format="%+.3f"), "mean cosine": st.column_config.NumberColumn(format="%+.3f")}
     st.dataframe(shown, hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(shown) + 1), 420))
     said = [
-        f"{name} and measured gains have a rank correlation of {value:+.2f} (Spearman, {count} rows)"
+        tr("{name} and measured gains have a rank correlation of {value:+.2f} (Spearman, {count} rows)", name=name, value=value, count=count)
         for name, (value, count) in (
             ("Affinities", rank_agreement((row.affinity, row.gain) for row in rows)),
             ("Cosines", rank_agreement((row.cosine, row.gain) for row in rows)),
@@ -50,6 +53,5 @@ def _table(rows: list[GroupRow]) -> None:
     ]
     st.caption(
         ("; ".join(said) + ". " if said else "")
-        + "1 would be a perfect order. The rows share tasks and runs, so this is a description of this study "
-        "and not a test."
+        + tr("1 would be a perfect order. The rows share tasks and runs, so this is a description of this study and not a test.")
     )

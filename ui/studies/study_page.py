@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.runs import jobs
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
@@ -33,14 +34,14 @@ LOOK |= {"stopped": ("gray", ":material/stop:"), "finished": ("green", ":materia
 def list_page() -> None:
     """Draw the list of studies and the form of a new one."""
     polling_strip()
-    st.title("Studies", anchor=False)
-    st.markdown("A study trains the same question with several seeds, compares them in pairs, and says in words what the numbers allow.")
+    st.title(tr("Studies"), anchor=False)
+    st.markdown(tr("A study trains the same question with several seeds, compares them in pairs, and says in words what the numbers allow."))
     store = run_store()
     found = studies.studies(store)
-    with st.expander("New study", icon=":material/add:", expanded=not found, key="study.form"):
+    with st.expander(tr("New study"), icon=":material/add:", expanded=not found, key="study.form"):
         study_form()
     if not found:
-        st.info("There is no study yet. Choose a question above.", icon=":material/info:")
+        st.info(tr("There is no study yet. Choose a question above."), icon=":material/info:")
         return
     rows = []
     for study in found:
@@ -49,8 +50,8 @@ def list_page() -> None:
         about = {"study": f"studies?study={study.id}", "title": study.title, "question": study.part.title, "state": stage}
         rows.append(about | {"finished": finished / total, "runs": total, "seeds": len(study.seeds), "made": words.moment(study.created_at)})
     columns = {
-        "study": st.column_config.LinkColumn("study", display_text=r"study=(.+)$"),
-        "finished": st.column_config.ProgressColumn("finished", format="percent", min_value=0, max_value=1),
+        "study": st.column_config.LinkColumn(tr("study"), display_text=r"study=(.+)$"),
+        "finished": st.column_config.ProgressColumn(tr("finished"), format="percent", min_value=0, max_value=1),
     }
     st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns)
 
@@ -63,9 +64,9 @@ def show_study(study_id: str) -> None:
         if not is_ours(error):
             raise
         polling_strip()
-        st.title("Study", anchor=False)
+        st.title(tr("Study"), anchor=False)
         st.error(words.plain(str(error)), icon=":material/search_off:")
-        st.page_link("pages/studies.py", label="All studies", icon=":material/science:")
+        st.page_link("pages/studies.py", label=tr("All studies"), icon=":material/science:")
         return
     if studies.is_going(run_store(), study):
         st.fragment(_live, run_every=EVERY)(study.id)
@@ -120,45 +121,55 @@ def _heading(study: studies.Study, stage: str) -> None:
         colour, icon = LOOK.get(stage, ("gray", ":material/info:"))
         st.badge(stage, icon=icon, color=colour)
         st.space("stretch")
-        st.page_link("pages/studies.py", label="All studies", icon=":material/list:")
+        st.page_link("pages/studies.py", label=tr("All studies"), icon=":material/list:")
     computed = (
-        f"{study.precision}, {study.layout.replace('_', ' ')}" if study.precision and study.layout else "the first run settles precision and layout"
+        f"{study.precision}, {study.layout.replace('_', ' ')}"
+        if study.precision and study.layout
+        else tr("the first run settles precision and layout")
     )
     st.markdown(f"{study.part.title} :gray[{words.plain(f'· {study.base.subject()} · {len(study.seeds)} seeds · all runs alike: {computed}')}]")
 
 
 def _progress(study: studies.Study, answer: Answer, stage: str, finished: int) -> None:
     if study.cells_to_come and (missing := study.part.missing(study.options)):
-        st.warning(words.plain(f"No further point is proposed: {missing}."), icon=":material/warning:")
+        st.warning(words.plain(tr("No further point is proposed: {missing}.", missing=missing)), icon=":material/warning:")
     failed = answer.count(RunStatus.FAILED.value)
-    said = f"{finished} of {answer.total} runs have finished" + (f", {failed} failed" if failed else "")
+    said = tr("{finished} of {total} runs have finished", finished=finished, total=answer.total) + (
+        tr(", {failed} failed", failed=failed) if failed else ""
+    )
     st.progress(finished / answer.total, words.plain(said))
     if finished < answer.total:
         st.caption(words.plain(estimate_text(estimate(run_store(), study))) if len(answer.statuses) < answer.total else _waiting(answer))
     going = any(status not in ("finished", "failed", "stopped", "interrupted") for status in answer.statuses.values())
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if going:
-            st.button("Stop all", icon=":material/stop_circle:", key=f"stop.{study.id}", on_click=_act, args=(study.id, studies.stop))
+            st.button(tr("Stop all"), icon=":material/stop_circle:", key=f"stop.{study.id}", on_click=_act, args=(study.id, studies.stop))
         elif stage != "finished":
-            label = "Start" if stage == "new" else "Go on"
+            label = "Start" if stage == "new" else tr("Go on")
             click = {"on_click": _act, "args": (study.id, _start_all)}
             st.button(label, icon=":material/play_arrow:", type="primary", key=f"go_on.{study.id}", **click)
         more = {"on_click": _act, "args": (study.id, partial(_add_seeds, had=len(study.seeds)))}
-        st.button(f"{MORE} more seeds", icon=":material/add:", key=f"more.{study.id}", help="Queues the same cells with new seeds.", **more)
-        with st.popover("Equivalence", icon=":material/drag_handle:", key=f"band_popover.{study.id}"):
+        st.button(
+            tr("{more} more seeds", more=MORE),
+            icon=":material/add:",
+            key=f"more.{study.id}",
+            help=tr("Queues the same cells with new seeds."),
+            **more,
+        )
+        with st.popover(tr("Equivalence"), icon=":material/drag_handle:", key=f"band_popover.{study.id}"):
             key = f"band.{study.id}"
             band = {"key": key, "on_change": _act, "args": (study.id, _set_band)}
-            st.number_input("Difference that does not matter (%)", 0.0, 100.0, 100 * study.settings.band, step=0.5, **band)
-            st.caption("No run is trained again for it. Set it before you look at the results, not after.")
+            st.number_input(tr("Difference that does not matter (%)"), 0.0, 100.0, 100 * study.settings.band, step=0.5, **band)
+            st.caption(tr("No run is trained again for it. Set it before you look at the results, not after."))
 
 
 def _waiting(answer: Answer) -> str:
     waiting = answer.count(RunStatus.QUEUED.value)
-    return f"{waiting} of its runs wait in the queue." if waiting else "None of its runs waits in the queue."
+    return tr("{waiting} of its runs wait in the queue.", waiting=waiting) if waiting else tr("None of its runs waits in the queue.")
 
 
 def _cells(answer: Answer) -> None:
-    st.subheader("Runs", anchor=False)
+    st.subheader(tr("Runs"), anchor=False)
     study = answer.study
     rows: list[dict[str, Any]] = []
     for cell in study.cells:
@@ -169,7 +180,7 @@ def _cells(answer: Answer) -> None:
             link = f"run?run={run_id}" if run_id else None
             rows.append({"cell": cell.label, "seed": seed, "run": link, "status": answer.statuses.get((cell.key, seed), "not queued"), **values})
     columns: dict[str, Any] = {
-        "run": st.column_config.LinkColumn("run", display_text=r"run=(.+)$"),
+        "run": st.column_config.LinkColumn(tr("run"), display_text=r"run=(.+)$"),
         "cell": st.column_config.TextColumn(width="large"),
     }
     st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(rows) + 1), 420))

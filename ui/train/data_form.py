@@ -13,6 +13,7 @@ from mtl_core.data.dataset import Task, in_unit
 from mtl_core.data.preprocessing import DENOISERS
 from mtl_core.errors import ConfigError
 from mtl_core.figures.colours import task_colours
+from mtl_core.language import tr
 from mtl_core.tasks import SELF_SUPERVISED
 from ui.shell import state
 from ui.shell.element_keys import element_key
@@ -31,15 +32,29 @@ SEED = ("seed",)  # of data and partition: under Advanced, so that one seed stan
 def data_section() -> None:
     """Draw the data set and its options."""
     own_forms = {IMPORTED: lambda: imported_chooser(_take_all_tasks)}
-    part_chooser("Data set", DATA_SOURCES, "data", titled=True, changed=_take_data_set, own_forms=own_forms, without=SEED)
+    part_chooser(tr("Data set"), DATA_SOURCES, "data", titled=True, changed=_take_data_set, own_forms=own_forms, without=SEED)
     source = offered_source()
     if source is not None:
         sizes = " · ".join(f"{count:,} {split}" for split, count in source.split_sizes().items())
         channels, height, width = source.image_shape()
-        st.markdown(f":small[:gray[{sizes} images, {width} x {height} pixels, {'grey' if channels == 1 else 'colour'}]]")
+        st.markdown(
+            tr(
+                ":small[:gray[{sizes} images, {width} x {height} pixels, {ending}]]",
+                sizes=sizes,
+                width=width,
+                height=height,
+                ending="grey" if channels == 1 else "colour",
+            )
+        )
         fetch = source.to_fetch()
         if fetch is not None:
-            st.caption(f":material/download: The files are not in `{fetch[0]}` yet. The run downloads them ({fetch[1]:,} MB) when it starts.")
+            st.caption(
+                tr(
+                    ":material/download: The files are not in `{fetch}` yet. The run downloads them ({fetch_2:,} MB) when it starts.",
+                    fetch=fetch[0],
+                    fetch_2=fetch[1],
+                )
+            )
     with st.expander(_options_label(), icon=":material/photo_filter:", key="data_options"):
         _preprocessing_form()
         _partition_form()
@@ -97,7 +112,7 @@ def tasks_section() -> None:
     if made:
         chosen = any(name in settings()["tasks"] for name in made)
         with st.expander(
-            "Self-supervised tasks: their targets are made from the pixels, without labels",
+            tr("Self-supervised tasks: their targets are made from the pixels, without labels"),
             icon=":material/auto_fix_high:",
             expanded=chosen,
             key="made",
@@ -111,7 +126,7 @@ def _made_task(name: str) -> str:
     """What a self-supervised task does; known once PyTorch is loaded."""
     from mtl_core.runs.jobs import warmed
 
-    return plain(SELF_SUPERVISED.load(name).summary) if warmed() else "its targets are made from the pixels"
+    return plain(SELF_SUPERVISED.load(name).summary) if warmed() else tr("its targets are made from the pixels")
 
 
 def _made_options(name: str) -> None:
@@ -137,15 +152,15 @@ def _task_row(name: str, task: Task | None, loss_weight: Any, made: bool = False
     if made:
         what.markdown(f":small[{_made_task(name)}]")
     elif task is None:
-        what.markdown(":orange[the data set above has no such task]")
+        what.markdown(tr(":orange[the data set above has no such task]"))
     else:
-        of = f", {len(task.classes)} classes" if task.classes else in_unit(task.unit)
+        of = tr(", {classes} classes", classes=len(task.classes)) if task.classes else in_unit(task.unit)
         what.markdown(f":small[{plain(task.title or name)}] :small[:gray[{task.kind.replace('_', ' ')}{plain(of)}]]")
     with number:
         if chosen:
-            draw_field(loss_weight, ("tasks", name, "loss_weight"), f"Loss weight of {name}", hide_label=True)
+            draw_field(loss_weight, ("tasks", name, "loss_weight"), tr("Loss weight of {name}", name=name), hide_label=True)
         else:
-            st.markdown(":small[:gray[not trained]]")
+            st.markdown(tr(":small[:gray[not trained]]"))
     if made and chosen:
         _made_options(name)
 
@@ -156,7 +171,7 @@ def _options_label() -> str:
     fewer = [f"{name} {task['label_fraction']:.0%}" for name, task in settings()["tasks"].items() if task.get("label_fraction", 1) < 1]
     if fewer:
         words.append("labels: " + ", ".join(fewer))
-    return "Preprocessing, partition, labels used" + (f" · {plain('; '.join(words))}" if words else "")
+    return tr("Preprocessing, partition, labels used") + (f" · {plain('; '.join(words))}" if words else "")
 
 
 def data_in_words(data: dict[str, Any]) -> list[str]:
@@ -164,33 +179,33 @@ def data_in_words(data: dict[str, Any]) -> list[str]:
     steps, partition = data.get("preprocessing", {}), data.get("partition", {})
     words = []
     if steps.get("denoise", {}).get("name", "none") != "none":
-        words.append(f"denoised ({steps['denoise']['name'].replace('_', ' ')})")
+        words.append(tr("denoised ({replace})", replace=steps["denoise"]["name"].replace("_", " ")))
     if steps.get("colour", "as_is") != "as_is":
-        words.append("grey" if steps["colour"] == "grey" else "three channels")
+        words.append("grey" if steps["colour"] == "grey" else tr("three channels"))
     if steps.get("resize", "none") != "none":
         words.append(f"{steps['width']} x {steps['height']} ({steps['resize']})")
     if steps.get("standardise", "channels") != "channels":
-        words.append("not standardised" if steps["standardise"] == "none" else "standardised together")
+        words.append(tr("not standardised") if steps["standardise"] == "none" else tr("standardised together"))
     if partition.get("kind") == "disjoint":
-        words.append("separate images for each task")
+        words.append(tr("separate images for each task"))
     return words
 
 
 def _preprocessing_form() -> None:
-    st.markdown("**Preprocessing** :gray[done once, before training; the sample beside the form shows its effect]")
+    st.markdown(tr("**Preprocessing** :gray[done once, before training; the sample beside the form shows its effect]"))
     part_chooser("Denoise", DENOISERS, "data.preprocessing.denoise", titled=True, default="none", about=_about_denoiser)
     options_form(PreprocessingConfig, ("data", "preprocessing"), columns=2)
 
 
 def _about_denoiser(name: str, part: Any) -> str:
-    return f"{part.summary} Source: {part.source}." if part.source else part.summary
+    return tr("{summary} Source: {source}.", summary=part.summary, source=part.source) if part.source else part.summary
 
 
 def _partition_form() -> None:
-    st.markdown("**Partition** :gray[which images have labels for which task]")
+    st.markdown(tr("**Partition** :gray[which images have labels for which task]"))
     options_form(PartitionConfig, ("data", "partition"), columns=2, without=SEED)
     _among_note()
-    st.markdown(f"**Labels used for training** :gray[{_label_note()}]")
+    st.markdown(tr("**Labels used for training** :gray[{label_note}]", label_note=_label_note()))
     offered = {task.name for task in offered_tasks()}
     chosen = [name for name in task_names() if name in settings()["tasks"] and (name in offered or name not in SELF_SUPERVISED)]
     places = st.columns(3)
@@ -201,8 +216,8 @@ def _partition_form() -> None:
 
 def _label_note() -> str:
     if settings()["data"].get("partition", {}).get("kind") == "disjoint":
-        return "a share of each task's own training images; val and test images keep all labels"
-    return "a share of the training images; val and test images keep all labels"
+        return tr("a share of each task's own training images; val and test images keep all labels")
+    return tr("a share of the training images; val and test images keep all labels")
 
 
 def _among_note() -> None:
@@ -210,8 +225,8 @@ def _among_note() -> None:
     partition = settings()["data"].get("partition", {})
     if partition.get("kind") != "disjoint" or not partition.get("among") or set(partition["among"]) == set(settings()["tasks"]):
         return
-    st.caption(f"The images are divided among {plain(', '.join(partition['among']))}, as in the run whose settings these are.")
-    st.button("Divide them among the chosen tasks", key="among", type="tertiary", on_click=lambda: write(("data", "partition", "among"), []))
+    st.caption(tr("The images are divided among {among}, as in the run whose settings these are.", among=plain(", ".join(partition["among"]))))
+    st.button(tr("Divide them among the chosen tasks"), key="among", type="tertiary", on_click=lambda: write(("data", "partition", "among"), []))
 
 
 def _fraction_slider(name: str) -> None:

@@ -11,6 +11,7 @@ from mtl_core.config import RunConfig
 from mtl_core.data.dataset import PreparedData
 from mtl_core.data.partition import labelled_by_task
 from mtl_core.figures.colours import task_colours
+from mtl_core.language import tr
 
 CELLS = 60  # images shown, evenly spaced
 
@@ -20,7 +21,7 @@ def coverage_panel(data: PreparedData, config: RunConfig) -> None:
     fractions = {name: task.label_fraction for name, task in config.tasks.items() if name in data.tasks}
     flags = {split: labelled_by_task(data, split, config.data.partition, fractions) for split in ("train", "val", "test")}
     if all(bool(each.all()) for tasks in flags.values() for each in tasks.values()):
-        st.caption("Every image is labelled for every task.")
+        st.caption(tr("Every image is labelled for every task."))
         return
     colours = task_colours([*data.tasks])
     rows = "".join(_row(name, {split: tasks[name] for split, tasks in flags.items()}, colours[name]) for name in fractions)
@@ -31,7 +32,7 @@ def coverage_panel(data: PreparedData, config: RunConfig) -> None:
         f"{rows}</table></div>"
     )
     count = min(CELLS, len(data.train))
-    st.caption(f"Each column is one of {count} of {len(data.train):,} training images, evenly spaced. Pale: no label.")
+    st.caption(tr("Each column is one of {count} of {train:,} training images, evenly spaced. Pale: no label.", count=count, train=len(data.train)))
 
 
 def _row(name: str, flags: dict[str, np.ndarray], colour: str) -> str:

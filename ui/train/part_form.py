@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.language import tr
 from mtl_core.registry import Registry
 from ui.shell import state
 from ui.shell.form_editions import form_key
@@ -56,7 +57,7 @@ def part_chooser(
 
     def title(name: str) -> str:
         text = label_of(registry.load(name)) if loadable and name in registry else name
-        return f"{text} · start here" if name in first else text
+        return tr("{words} · start here", words=text) if name in first else text
 
     def take() -> None:
         if widget != form_key(base) or st.session_state[widget] == read((*path, "name"), default):
@@ -75,5 +76,5 @@ def part_chooser(
     elif len(part.Options.model_fields.keys() - set(without)) <= FEW_OPTIONS:
         options_form(part.Options, path, columns=columns, without=without)
     else:
-        with st.expander(f"Options of {part.title}", icon=":material/tune:", key=f"options.{key}"):
+        with st.expander(tr("Options of {title}", title=part.title), icon=":material/tune:", key=f"options.{key}"):
             options_form(part.Options, path, columns=3, without=without)

@@ -11,6 +11,7 @@ import yaml
 from mtl_core.config import RunConfig
 from mtl_core.config_differences import differences
 from mtl_core.errors import ConfigError
+from mtl_core.language import tr
 from ui.shell import state
 
 MOST_CHANGES = 4  # live changes that are named one by one
@@ -24,13 +25,21 @@ def changes_in_words(values: dict[str, Any]) -> str:
     now |= {f"tasks.{task}.loss_weight": options.get("loss_weight", 1.0) for task, options in values["tasks"].items()}
     said = []
     for change in made:
-        what = "learning rate" if change["key"] == "optimizer.lr" else change["key"].removeprefix("tasks.").removesuffix(".loss_weight")
+        what = tr("learning rate") if change["key"] == "optimizer.lr" else change["key"].removeprefix("tasks.").removesuffix(".loss_weight")
         before = now.get(change["key"])
-        said.append(f"step {change['step']} {what} {'' if before is None else f'{before:g} → '}{change['value']:g}")
+        said.append(
+            tr(
+                "step {step} {what} {ending}{value:g}",
+                step=change["step"],
+                what=what,
+                ending="" if before is None else f"{before:g} → ",
+                value=change["value"],
+            )
+        )
         now[change["key"]] = change["value"]
-    more = f", and {len(said) - MOST_CHANGES} more" if len(said) > MOST_CHANGES else ""
-    how_many = "1 live change" if len(said) == 1 else f"{len(said)} live changes"
-    return f"This run repeats {how_many}: {', '.join(said[:MOST_CHANGES])}{more}."
+    more = tr(", and {said} more", said=len(said) - MOST_CHANGES) if len(said) > MOST_CHANGES else ""
+    how_many = tr("1 live change") if len(said) == 1 else tr("{said} live changes", said=len(said))
+    return tr("This run repeats {how_many}: {said}{more}.", how_many=how_many, said=", ".join(said[:MOST_CHANGES]), more=more)
 
 
 def as_command(config: RunConfig, preset: str, yaml_at: str) -> str:
@@ -51,7 +60,7 @@ def as_command(config: RunConfig, preset: str, yaml_at: str) -> str:
         same = False
     if not same:
         return f"# save {yaml_at} as run.yaml, then:\npython -m mtl_core train run.yaml"
-    return _with_sets(f"python -m mtl_core train --preset {preset}", changes)
+    return _with_sets(tr("python -m mtl_core train --preset {preset}", preset=preset), changes)
 
 
 def as_fork_command(config: RunConfig, parent: RunConfig, run_id: str, epoch: int) -> str:
@@ -60,7 +69,9 @@ def as_fork_command(config: RunConfig, parent: RunConfig, run_id: str, epoch: in
     Args:
         parent: the parent's config after ``epoch``, from which the command starts (``lineage.config_after``).
     """
-    return _with_sets(f"python -m mtl_core fork {run_id} --epoch {epoch}", assignments(parent.to_dict(), config.to_dict()))
+    return _with_sets(
+        tr("python -m mtl_core fork {run_id} --epoch {epoch}", run_id=run_id, epoch=epoch), assignments(parent.to_dict(), config.to_dict())
+    )
 
 
 def nearest_preset(config: RunConfig) -> str:
@@ -71,7 +82,7 @@ def nearest_preset(config: RunConfig) -> str:
 
 
 def _with_sets(command: str, changes: list[str]) -> str:
-    return " \\\n  --set ".join([command, *(shlex.quote(change) for change in changes)])
+    return tr(" \\\n  --set ").join([command, *(shlex.quote(change) for change in changes)])
 
 
 def assignments(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from mtl_core.config import RunConfig
 from mtl_core.config_sections import AugmentationConfig, BackboneConfig, OptimizerConfig, PartitionConfig, ScheduleConfig
 from mtl_core.data import DATA_SOURCES
 from mtl_core.errors import ConfigError, Problem
+from mtl_core.language import mark, tr
 from mtl_core.registry import Registry, validated
 from mtl_core.sharing import SHARING_SCHEMES
 from ui.shell.error_boundary import is_ours
@@ -35,12 +36,14 @@ TRAINED = ("freeze", "freeze_stages", "freeze_epochs", "lr_factor", "layer_decay
 
 def fixed_section() -> None:
     """Draw what a fork shares with its parent, and why."""
-    parts = (("Data set", DATA_SOURCES, "data"), ("Backbone", BACKBONES, "backbone"), ("Sharing", SHARING_SCHEMES, "sharing"))
+    parts = ((tr("Data set"), DATA_SOURCES, "data"), ("Backbone", BACKBONES, "backbone"), ("Sharing", SHARING_SCHEMES, "sharing"))
     lines = [f":gray[{label}:] {_part_in_words(registry, settings()[key])}" for label, registry, key in parts]
-    lines.append(f":gray[Batch size:] {settings()['batch_size']}")
-    st.markdown("**Fixed: as in the forked run** :gray[:material/lock:]")
+    lines.append(tr(":gray[Batch size:] {batch_size}", batch_size=settings()["batch_size"]))
+    st.markdown(tr("**Fixed: as in the forked run** :gray[:material/lock:]"))
     st.markdown("  \n".join(lines))
-    st.caption("The checkpoint fits only this network, and the length of an epoch must not change. To change one of these, clone the run instead.")
+    st.caption(
+        tr("The checkpoint fits only this network, and the length of an epoch must not change. To change one of these, clone the run instead.")
+    )
 
 
 def _part_in_words(registry: Registry, part: dict[str, Any]) -> str:
@@ -59,14 +62,14 @@ def network_section() -> None:
     """Draw backbone and balancing; only balancing for a fork."""
     if clone_and_fork.is_fork():
         _balancing()
-        with st.expander("What of the backbone is trained", icon=":material/ac_unit:", key="frozen"):
+        with st.expander(tr("What of the backbone is trained"), icon=":material/ac_unit:", key="frozen"):
             options_form(BackboneConfig, ("backbone",), columns=3, only=TRAINED)
         _trained()
         return
     left, right = st.columns(2)
     with left:
         part_chooser("Backbone", BACKBONES, "backbone")
-        with st.expander("Starting weights, freezing", icon=":material/ac_unit:", key="weights"):
+        with st.expander(tr("Starting weights, freezing"), icon=":material/ac_unit:", key="weights"):
             options_form(BackboneConfig, ("backbone",), columns=2, without=("name",))
             st.caption(about_weights())
         _trained()
@@ -84,7 +87,7 @@ def _trained() -> None:
 
 def _balancing() -> None:
     label = {"label_of": lambda part: f"{part.title} · {part.family}", "about": about_balancer}
-    part_chooser("Balancing (type to search)", BALANCERS, "balancing", first=RACED_AT_FIRST, **label)
+    part_chooser(tr("Balancing (type to search)"), BALANCERS, "balancing", first=RACED_AT_FIRST, **label)
 
 
 def about_weights() -> str:
@@ -101,15 +104,27 @@ def about_weights() -> str:
         return ""  # the form's problems name what is wrong
     published = backbone.published_weights(options)
     if published is None:
-        return plain(backbone.unpublished(options)).capitalize() if backbone.unpublished(options) else "No weights are published for this backbone."
-    where = f"in the Python package {published.package.replace('_', '-')}" if published.package else "fetched once, at the start of a run"
-    return f"Published weights: {published.trained_on}; {published.megabytes:.0f} MB, {where}. Licence: {published.licence}."
+        return (
+            plain(backbone.unpublished(options)).capitalize() if backbone.unpublished(options) else tr("No weights are published for this backbone.")
+        )
+    where = (
+        tr("in the Python package {replace}", replace=published.package.replace("_", "-"))
+        if published.package
+        else tr("fetched once, at the start of a run")
+    )
+    return tr(
+        "Published weights: {trained_on}; {megabytes:.0f} MB, {where}. Licence: {licence}.",
+        trained_on=published.trained_on,
+        megabytes=published.megabytes,
+        where=where,
+        licence=published.licence,
+    )
 
 
 def about_balancer(name: str, part: Any) -> str:
     """A balancing method's summary, cost and paper."""
     cost = cost_of(name)
-    facts = [f"Costs {cost.sentence()}." if cost else "", f"[{part.paper.cite()}]({part.paper.url})" if part.paper else ""]
+    facts = [tr("Costs {sentence}.", sentence=cost.sentence()) if cost else "", f"[{part.paper.cite()}]({part.paper.url})" if part.paper else ""]
     return " ".join([part.summary, *(fact for fact in facts if fact)])
 
 
@@ -123,7 +138,7 @@ def schedule_section() -> None:
             if name is None:
                 draw_field(rate, ("optimizer", "lr"))
             else:
-                label = "Epochs in all" if name == "epochs" and clone_and_fork.is_fork() else ""
+                label = tr("Epochs in all") if name == "epochs" and clone_and_fork.is_fork() else ""
                 draw_field(fields[name], (name,), label, disabled=name == "batch_size" and clone_and_fork.is_fork())
 
     said = _length_in_words()
@@ -134,38 +149,38 @@ def schedule_section() -> None:
 def _length_in_words() -> str:
     """The epochs in steps; empty where the number is unknown."""
     source, epochs, size = data_form.offered_source(), settings()["epochs"], settings()["batch_size"]
-    said = [f"forked after epoch {clone_and_fork.origin()['epoch']}"] if clone_and_fork.is_fork() else []
+    said = [tr("forked after epoch {epoch}", epoch=clone_and_fork.origin()["epoch"])] if clone_and_fork.is_fork() else []
     images = source.split_sizes()["train"] if source is not None else 0
     partition = settings()["data"].get("partition", {})
     if images and isinstance(epochs, int) and isinstance(size, int) and 0 < size <= images and partition.get("kind") != "disjoint":
         each = images // size
-        said.insert(0, f"{epochs:,} epochs of {each:,} steps = {epochs * each:,} steps")
+        said.insert(0, tr("{epochs:,} epochs of {each:,} steps = {epochs_2:,} steps", epochs=epochs, each=each, epochs_2=epochs * each))
     return " · ".join(said)
 
 
 def advanced_section() -> None:
     """Draw all other settings, folded."""
-    with st.expander("Advanced: optimizer, schedule, augmentation, device, precision", icon=":material/tune:", key="advanced"):
-        st.markdown("**Optimizer**")
+    with st.expander(tr("Advanced: optimizer, schedule, augmentation, device, precision"), icon=":material/tune:", key="advanced"):
+        st.markdown(tr("**Optimizer**"))
         options_form(OptimizerConfig, ("optimizer",), columns=3, without=("lr",))
-        st.markdown("**Learning rate over the run**")
+        st.markdown(tr("**Learning rate over the run**"))
         options_form(ScheduleConfig, ("schedule",))
-        st.markdown("**Augmentation** :gray[random changes of the training images; the sample beside the form shows them]")
+        st.markdown(tr("**Augmentation** :gray[random changes of the training images; the sample beside the form shows them]"))
         options_form(AugmentationConfig.with_added(), ("augmentation",), columns=4)
         _select_by()
         if not clone_and_fork.is_fork():
             _seeds_of_data()
-        st.markdown("**Device and records**")
+        st.markdown(tr("**Device and records**"))
         options_form(RunConfig, (), columns=4, only=MACHINE)
         if not clone_and_fork.is_fork() and len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # with one scheme there is no choice
             part_chooser("Sharing", SHARING_SCHEMES, "sharing")
-        st.markdown("**Where runs train** :gray[for all runs of this dashboard]")
+        st.markdown(tr("**Where runs train** :gray[for all runs of this dashboard]"))
         executor_choice()
 
 
 def _seeds_of_data() -> None:
     """Draw the seeds beside the run's: of the images, where the data set has one, and of the partition."""
-    st.markdown("**Seeds of the data** :gray[they decide which images there are and which labels they keep; the run's own seed is above]")
+    st.markdown(tr("**Seeds of the data** :gray[they decide which images there are and which labels they keep; the run's own seed is above]"))
     name = settings()["data"]["name"]
     fields = [
         (field, ("data", "seed")) for field in (describe(DATA_SOURCES.load(name).Options) if name in DATA_SOURCES else []) if field.name == "seed"
@@ -185,12 +200,12 @@ def _select_by() -> None:
     key = form_key("select_by")
     hold(key, chosen)
     st.multiselect(
-        "Tasks that choose the best checkpoint",
+        tr("Tasks that choose the best checkpoint"),
         tasks,
         chosen,
         key=key,
         help=about,
-        placeholder="The supervised tasks",
+        placeholder=tr("The supervised tasks"),
         on_change=_take_select_by,
         args=(key,),
     )
@@ -202,7 +217,7 @@ def _take_select_by(key: str) -> None:
         write(("select_by",), chosen)
 
 
-EXECUTOR_TITLES = {"thread": "In this server", "process": "In a process of its own"}
+EXECUTOR_TITLES = {"thread": mark("In this server"), "process": mark("In a process of its own")}
 
 
 def executor_choice() -> None:
@@ -218,7 +233,7 @@ def executor_choice() -> None:
     if refused := st.session_state.pop("executor_refused", ""):
         st.error(plain(refused), icon=":material/block:")
     st.segmented_control(
-        "Where runs train",
+        tr("Where runs train"),
         EXECUTORS,
         default=current,
         required=True,
@@ -228,10 +243,10 @@ def executor_choice() -> None:
         on_change=_take_executor,
         label_visibility="collapsed",
     )
-    about = "In this server, a run starts at once. In a process of its own it starts some seconds later, but a crash, a hang or lack of memory "
-    about += "cannot take the dashboard down with it. The choice applies from the next run on. MTL_THREADS in the server's environment sets the "
-    about += "number of PyTorch's CPU threads for all runs together, because another number changes the last digits of results."
-    st.caption(f":material/lock: Fixed by MTL_EXECUTOR={fixed} in the server's environment. {about}" if fixed else about)
+    about = tr("In this server, a run starts at once. In a process of its own it starts some seconds later, but a crash, a hang or lack of memory ")
+    about += tr("cannot take the dashboard down with it. The choice applies from the next run on. MTL_THREADS in the server's environment sets the ")
+    about += tr("number of PyTorch's CPU threads for all runs together, because another number changes the last digits of results.")
+    st.caption(tr(":material/lock: Fixed by MTL_EXECUTOR={fixed} in the server's environment. {about}", fixed=fixed, about=about) if fixed else about)
 
 
 def _take_executor() -> None:
@@ -258,7 +273,7 @@ def _checked(values: dict[str, Any]) -> tuple[RunConfig | None, list[Problem | s
     from mtl_core.runs.jobs import warmed
 
     if not values["tasks"]:
-        return None, ["No task is chosen. Tick at least one task."]
+        return None, [tr("No task is chosen. Tick at least one task.")]
     try:
         config = RunConfig.from_dict(values)
     except ConfigError as error:

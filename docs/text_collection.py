@@ -1,0 +1,115 @@
+"""Finds the texts for people in the source.
+
+The screen's files name each text by ``tr`` or ``mark``. The engine's files have plain English: of these, every text is taken that stands where a
+text for people stands (an error's message, a title, the description of an option), or that reads like a sentence.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SCREEN = ("app.py", "pages", "ui")
+ENGINE = ("mtl_core",)
+NOT_SHOWN = ("mtl_core/cli", "mtl_core/runs/sql", "mtl_core/exports/script.py", "mtl_core/language.py")  # the command line and the database
+TITLES = {"title", "description", "summary", "help", "label", "text", "reason", "cure", "note", "unit_title", "question", "plural"}
+ASKED = ("tr", "mark")
+_CODE = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|FROM|WHERE)\b|[;{]\s*[\w-]+:\s|</|/>|^\s*[<#.\[]|^--|\w\(\)|=\{|^(import|from) ")
+_WORDS = re.compile(r"[A-Za-z]{2,}[,:;]? [A-Za-z(]{2,}|[a-z]{2,} \{|\} [a-z]{2,}")
+
+
+def texts() -> dict[str, list[tuple[str, int]]]:
+    """English text -> the places (file, line) that have it, in the order of the files."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for folder in (*SCREEN, *ENGINE):
+        for path in sorted((ROOT / folder).rglob("*.py")) if (ROOT / folder).is_dir() else [ROOT / folder]:
+            name = path.relative_to(ROOT).as_posix()
+            if name.startswith(NOT_SHOWN):
+                continue
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for text, line in (*asked_texts(tree), *(engine_texts(tree) if folder in ENGINE else ())):
+                found.setdefault(text, []).append((name, line))
+        for path in sorted((ROOT / folder).rglob("*.html")) if (ROOT / folder).is_dir() else []:
+            for text, line in page_texts(path.read_text(encoding="utf-8")):
+                found.setdefault(text, []).append((path.relative_to(ROOT).as_posix(), line))
+    return found
+
+
+def asked_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """The first argument of every ``tr`` and ``mark`` that is a text."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ASKED and node.args:
+            text = node.args[0]
+            if isinstance(text, ast.Constant) and isinstance(text.value, str) and text.value:
+                yield text.value, text.lineno
+
+
+def page_texts(page: str) -> Iterator[tuple[str, int]]:
+    """The texts of a jinja2 page: ``{{ tr("...") }}``."""
+    for match in re.finditer(r"""\btr\(\s*"((?:[^"\\]|\\.)*)\"""", page):
+        yield match[1].replace('\\"', '"'), page.count("\n", 0, match.start()) + 1
+
+
+def engine_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """The texts of an engine's file, with the values of an f-string as places in braces."""
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.JoinedStr) and not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+            continue
+        parent = parents.get(node)
+        if isinstance(parent, ast.Expr | ast.JoinedStr | ast.Compare | ast.Subscript) or _is_asked(parent):
+            continue
+        text = template(node)
+        if _is_shown(text, node, parents):
+            yield text, node.lineno
+
+
+def template(node: ast.JoinedStr | ast.Constant) -> str:
+    """A constant, or an f-string with a name in braces for each value."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    made, names = "", {}
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            made += str(part.value).replace("{", "{{").replace("}", "}}")
+        elif isinstance(part, ast.FormattedValue):
+            made += "{" + names.setdefault(ast.dump(part), _new_name(part.value, names)) + "}"
+    return made
+
+
+def _new_name(value: ast.expr, names: dict[str, str]) -> str:
+    """What a value is called: the last word of the expression, with a number if that is taken."""
+    words = [node.id if isinstance(node, ast.Name) else node.attr for node in ast.walk(value) if isinstance(node, ast.Name | ast.Attribute)]
+    name = next((word.strip("_") for word in words if word.strip("_") and word not in ("len", "str", "words", "plain", "listed")), "value")
+    taken, number = set(names.values()), 2
+    while (made := name if number == 2 else f"{name}_{number - 1}") in taken:
+        number += 1
+    return made
+
+
+def _is_asked(parent: ast.AST | None) -> bool:
+    return isinstance(parent, ast.Call) and isinstance(parent.func, ast.Name) and parent.func.id in ASKED
+
+
+def _is_shown(text: str, node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    fixed = re.sub(r"\{\w+\}", " ", text)
+    if not re.search(r"[A-Za-z]{2,}", fixed) or _CODE.search(text):
+        return False
+    return _is_titled(node, parents) or bool(_WORDS.search(text))
+
+
+def _is_titled(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    """Whether the text is the value of ``title=...`` and its kind, as an argument, an attribute of a class or in a dictionary."""
+    parent = parents.get(node)
+    if isinstance(parent, ast.keyword):
+        return parent.arg in TITLES
+    if isinstance(parent, ast.Assign | ast.AnnAssign):
+        targets = parent.targets if isinstance(parent, ast.Assign) else [parent.target]
+        return any(isinstance(target, ast.Name) and target.id.lower() in TITLES for target in targets)
+    if isinstance(parent, ast.Dict):
+        key = next((key for key, value in zip(parent.keys, parent.values, strict=True) if value is node), None)
+        return isinstance(key, ast.Constant) and key.value in TITLES
+    return False

@@ -1,0 +1,163 @@
+"""Texts for people in the language of whoever reads them.
+
+The source has every text in English. ``tr`` gives its translation from the gettext catalogue ``locale/<language>/LC_MESSAGES/messages.po``, and
+``mark`` names a text that is translated later, such as a constant. The engine writes English wherever it does not know the reader: errors, notes
+and reports that are kept. ``tr`` translates those too. It finds the text in the catalogue by its template, such as ``{run} has no task {task}``,
+and fills the values in. A text without a translation stays English.
+
+``python -m docs.translations`` collects the texts and compiles the catalogues.
+"""
+
+from __future__ import annotations
+
+import gettext
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from string import Formatter
+
+LANGUAGES = {"en": "English", "zh": "中文"}
+SOURCE = "en"
+FOLDER = Path(__file__).with_name("locale")
+LEAST_LETTERS = 5  # of a template's fixed text; a shorter one would match texts that have nothing to do with it
+KEPT = 20_000  # texts per process whose translation is remembered
+
+_here: ContextVar[str] = ContextVar("language", default="")
+_FIELD = re.compile(r"\{(\w+)[^{}]*\}")
+_SENTENCE_END = re.compile(r"(?<=[.?!:;])(\s+)")
+
+
+def mark(text: str) -> str:
+    """The text itself. It is collected for the catalogue, and whoever shows it calls ``tr``."""
+    return text
+
+
+def tr(text: str, /, **values: object) -> str:
+    """A text in the reader's language.
+
+    Args:
+        text: English, with the places of ``values`` in braces, as for ``str.format``. Without ``values`` braces mean themselves.
+    """
+    name = language()
+    if name == SOURCE:
+        return text.format(**values) if values else text
+    if values:
+        return _catalogue(name).get(text, text).format(**values)
+    return _told(text, name)
+
+
+def language() -> str:
+    """The reader's language, a key of ``LANGUAGES``: that of the innermost ``speaking``, else what the screen says, else English."""
+    return _here.get() or _screen() or SOURCE
+
+
+def _screen() -> str | None:
+    return _ask() if _ask else None
+
+
+_ask: Callable[[], str | None] | None = None
+
+
+def follow(ask: Callable[[], str | None]) -> None:
+    """Take the language from the screen. ``ask`` gives None where the caller draws no screen."""
+    global _ask
+    _ask = ask
+
+
+@contextmanager
+def speaking(name: str) -> Iterator[None]:
+    """Texts made inside are in this language, whatever the screen says."""
+    token = _here.set(name)
+    try:
+        yield
+    finally:
+        _here.reset(token)
+
+
+def best_language(wanted: str) -> str:
+    """The language for a browser's locale, such as ``zh-CN``; English for one that has no catalogue."""
+    name = re.split(r"[-_]", wanted.lower())[0]
+    return name if name in LANGUAGES else SOURCE
+
+
+@cache
+def _catalogue(name: str) -> dict[str, str]:
+    """English text -> translation, of all texts that have one."""
+    if name == SOURCE:
+        return {}
+    found = gettext.translation("messages", FOLDER, languages=[name], fallback=True)
+    texts = getattr(found, "_catalog", {})
+    return {english: text for english, text in texts.items() if english and text and isinstance(english, str)}
+
+
+@lru_cache(maxsize=KEPT)
+def _told(text: str, name: str) -> str:
+    """The translation of a finished text: as it is, by its template, or sentence by sentence."""
+    known = _catalogue(name)
+    if text in known:
+        return known[text]
+    if not re.search(r"[A-Za-z]{2}", text):
+        return text
+    return _by_template(text, name) or _by_sentence(text, name)
+
+
+@dataclass(frozen=True)
+class _Template:
+    pattern: re.Pattern[str]
+    anchor: str  # the longest fixed part, which the text must contain
+    letters: int
+    translation: str
+
+
+@cache
+def _templates(name: str) -> tuple[_Template, ...]:
+    """The catalogue's texts with places for values, those with the longest fixed text first."""
+    found = []
+    for english, text in _catalogue(name).items():
+        parts = [part for part, *_ in Formatter().parse(english)] if _FIELD.search(english) else []
+        letters = sum(len(re.sub(r"[^A-Za-z]", "", part)) for part in parts)
+        if letters < LEAST_LETTERS:
+            continue
+        found.append(_Template(re.compile(_pattern(english), re.DOTALL), max(parts, key=len), letters, _FIELD.sub(r"{\1}", text)))
+    return tuple(sorted(found, key=lambda each: -each.letters))
+
+
+def _pattern(english: str) -> str:
+    """A regular expression for the texts that a template makes. A place that occurs again has the same value."""
+    made, seen = "", set()
+    for fixed, field, *_ in Formatter().parse(english):
+        made += re.escape(fixed)
+        if field is not None:
+            made += f"(?P={field})" if field in seen else f"(?P<{field}>.+?)"
+            seen.add(field)
+    return made
+
+
+def _by_template(text: str, name: str) -> str | None:
+    for template in _templates(name):
+        if template.anchor not in text:
+            continue
+        match = template.pattern.fullmatch(text)
+        if match:
+            return template.translation.format(**{place: _told_value(value, name) for place, value in match.groupdict().items()})
+    return None
+
+
+def _told_value(value: str, name: str) -> str:
+    """A value of a template. A single word stays as it is, because it may be the name of a task or of a run."""
+    return _told(value, name) if " " in value else value
+
+
+def _by_sentence(text: str, name: str) -> str:
+    """Each line and each sentence by itself; what is not known stays English."""
+    if "\n" in text:
+        return "\n".join(_told(line, name) for line in text.split("\n"))
+    parts = _SENTENCE_END.split(text)
+    if len(parts) < 3:
+        return text
+    said = [part if place % 2 else _told(part, name) for place, part in enumerate(parts)]
+    return "".join("" if place % 2 and said[place - 1].endswith(("。", "？", "！", "：", "；")) else part for place, part in enumerate(said))
