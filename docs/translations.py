@@ -6,6 +6,7 @@ compiles ``messages.mo``, which the program reads. Write translations into the `
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -14,6 +15,8 @@ from babel.messages.pofile import read_po, write_po
 
 from docs.text_collection import texts
 from mtl_core.language import FOLDER, LANGUAGES, SOURCE
+
+_NEVER = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def catalogue_file(language: str) -> Path:
@@ -31,7 +34,18 @@ def read(language: str) -> Catalog:
 
 
 def _new(language: str) -> Catalog:
-    return Catalog(locale=language, project="Multi-task vision", fuzzy=False, charset="utf-8")
+    """An empty catalogue. Its dates are fixed, so that the same texts give the same file."""
+    header = "# Translations of the texts for people. Write the translations here; `python -m docs.translations` does the rest."
+    return Catalog(
+        locale=language,
+        header_comment=header,
+        project="multitask-vision-dashboard",
+        version="1",
+        creation_date=_NEVER,
+        revision_date=_NEVER,
+        fuzzy=False,
+        charset="utf-8",
+    )
 
 
 def updated(language: str) -> Catalog:
@@ -43,17 +57,23 @@ def updated(language: str) -> Catalog:
     return now
 
 
+def write(language: str, catalogue: Catalog) -> None:
+    """Write a catalogue for people and for the program."""
+    path = catalogue_file(language)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        write_po(file, catalogue, width=150, include_lineno=False)
+    with path.with_suffix(".mo").open("wb") as file:
+        write_mo(file, catalogue)
+
+
 def main() -> None:
     """Update every language."""
     for language in LANGUAGES:
         if language == SOURCE:
             continue
-        catalogue, path = updated(language), catalogue_file(language)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
-            write_po(file, catalogue, width=150, omit_header=False, include_lineno=False)
-        with path.with_suffix(".mo").open("wb") as file:
-            write_mo(file, catalogue)
+        catalogue = updated(language)
+        write(language, catalogue)
         missing = [message for message in catalogue if message.id and not message.string]
         print(f"{language}: {len(catalogue)} texts, {len(missing)} without a translation")
 

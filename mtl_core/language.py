@@ -23,11 +23,12 @@ from string import Formatter
 LANGUAGES = {"en": "English", "zh": "中文"}
 SOURCE = "en"
 FOLDER = Path(__file__).with_name("locale")
-LEAST_LETTERS = 5  # of a template's fixed text; a shorter one would match texts that have nothing to do with it
+LEAST_WORDS = 3  # in a template's fixed text; one with fewer would match texts that have nothing to do with it
 KEPT = 20_000  # texts per process whose translation is remembered
 
 _here: ContextVar[str] = ContextVar("language", default="")
-_FIELD = re.compile(r"\{(\w+)[^{}]*\}")
+_FIELD = re.compile(r"(?<!\{)\{(\w+)[^{}]*\}(?!\})")
+_WORD = re.compile(r"[A-Za-z]{2,}")
 _SENTENCE_END = re.compile(r"(?<=[.?!:;])(\s+)")
 
 
@@ -100,14 +101,18 @@ def _told(text: str, name: str) -> str:
     known = _catalogue(name)
     if text in known:
         return known[text]
-    if not re.search(r"[A-Za-z]{2}", text):
+    if not _WORD.search(text):
         return text
+    core = text.strip()
+    if core != text:
+        start = text.index(core[0])
+        return f"{text[:start]}{_told(core, name)}{text[start + len(core) :]}"
     return _by_template(text, name) or _by_sentence(text, name)
 
 
 @dataclass(frozen=True)
 class _Template:
-    pattern: re.Pattern[str]
+    english: str
     anchor: str  # the longest fixed part, which the text must contain
     letters: int
     translation: str
@@ -118,31 +123,38 @@ def _templates(name: str) -> tuple[_Template, ...]:
     """The catalogue's texts with places for values, those with the longest fixed text first."""
     found = []
     for english, text in _catalogue(name).items():
-        parts = [part for part, *_ in Formatter().parse(english)] if _FIELD.search(english) else []
-        letters = sum(len(re.sub(r"[^A-Za-z]", "", part)) for part in parts)
-        if letters < LEAST_LETTERS:
-            continue
-        found.append(_Template(re.compile(_pattern(english), re.DOTALL), max(parts, key=len), letters, _FIELD.sub(r"{\1}", text)))
+        parts = _fixed_parts(english)
+        if sum(len(_WORD.findall(part)) for part in parts) >= LEAST_WORDS:
+            letters = sum(map(len, parts))
+            found.append(_Template(english, max(parts, key=len), letters, _FIELD.sub(r"{\1}", text)))
     return tuple(sorted(found, key=lambda each: -each.letters))
 
 
-def _pattern(english: str) -> str:
+def _fixed_parts(english: str) -> list[str]:
+    """The text between the places of a template; empty for a text without places, whose braces mean themselves."""
+    try:
+        pieces = list(Formatter().parse(english))
+    except ValueError:
+        return []
+    fields = [field for _, field, *_ in pieces if field is not None]
+    return [fixed for fixed, *_ in pieces] if fields and all(field.isidentifier() for field in fields) else []
+
+
+@cache
+def _pattern(english: str) -> re.Pattern[str]:
     """A regular expression for the texts that a template makes. A place that occurs again has the same value."""
     made, seen = "", set()
     for fixed, field, *_ in Formatter().parse(english):
         made += re.escape(fixed)
         if field is not None:
-            made += f"(?P={field})" if field in seen else f"(?P<{field}>.+?)"
+            made += f"(?P={field})" if field in seen else f"(?P<{field}>.*?)"
             seen.add(field)
-    return made
+    return re.compile(made, re.DOTALL)
 
 
 def _by_template(text: str, name: str) -> str | None:
     for template in _templates(name):
-        if template.anchor not in text:
-            continue
-        match = template.pattern.fullmatch(text)
-        if match:
+        if template.anchor in text and (match := _pattern(template.english).fullmatch(text)):
             return template.translation.format(**{place: _told_value(value, name) for place, value in match.groupdict().items()})
     return None
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from mtl_core.language import tr
 from ui.shell.error_boundary import errors_as_text, mark_inside_app, page_list
+from ui.shell.language_choice import begin_language
 from ui.shell.run_dialogs import draw_dialog
 from ui.shell.state import begin_page, end_page, open_asked_page, run_store, start_server, take_queued_runs
 from ui.shell.status_bar import polling_strip, show_toasts
@@ -16,6 +17,7 @@ def draw_app() -> None:
     """Run the script once: the page that the address names, and the frame around it."""
     st.set_page_config(page_title=tr("Multi-task vision"), page_icon=page_icon(), layout="wide")
     mark_inside_app()
+    begin_language()
     page = st.navigation(page_list(), position="top")
     open_asked_page(page.url_path or "train")
     begin_page(page.url_path or "train")

@@ -11,6 +11,7 @@ from ui.run.run_actions import pause_button, stop_button
 from ui.shell import words
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.gauge_bar import draw_gauges
+from ui.shell.language_choice import language_switch
 from ui.shell.notices import ALERT_TOASTS, add_notice, browser_notices, notice_alerts
 from ui.shell.queue_list import queue_popover
 from ui.shell.state import return_to_page, run_store, whole_page_if_asked
@@ -71,6 +72,8 @@ def draw_strip(own_run: str = "") -> None:
         if active:
             draw_gauges(store, own_run if own_run in [run.id for run in active] else active[0].id)
         browser_notices()
+        st.space("stretch")
+        language_switch()
     if problem := jobs.queue_problem(store):
         st.warning(tr("Queued runs do not start: {problem}", problem=words.plain(problem)), icon=":material/hourglass_disabled:")
 
