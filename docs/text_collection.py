@@ -70,7 +70,7 @@ def engine_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
 def template(node: ast.JoinedStr | ast.Constant) -> str:
     """A constant, or an f-string with a name in braces for each value."""
     if isinstance(node, ast.Constant):
-        return node.value
+        return str(node.value)
     made, names = "", {}
     for part in node.values:
         if isinstance(part, ast.Constant):

@@ -15,14 +15,16 @@ from ui.shell.language_choice import CHOSEN
 NAMES = frozenset(
     re.findall(
         r"\S+",
-        "a run digit slant digits mlp MLP Digit scenes PyTorch Python YAML JSON CSV ONNX HTML ZIP COCO LaTeX MTL_HOME CPU GPU MB GB kB px val train test "
+        "a run digit slant digits mlp MLP Digit scenes PyTorch Python YAML JSON CSV ONNX HTML ZIP COCO LaTeX "
+        "MTL_HOME CPU GPU MB GB kB px val train test "
         "epoch English",
     )
 )
 NOT_TEXT = frozenset(
     re.findall(
         r"\S+",
-        "id element_id form_id url icon key type color language page_script_hash file_urls media_file_id mime src js_content css_content component_name "
+        "id element_id form_id url icon key type color language page_script_hash file_urls media_file_id "
+        "mime src js_content css_content component_name "
         "html_content page query_string url_pathname format gap",
     )
 )

@@ -93,7 +93,8 @@ def _table(gradients: np.ndarray, updates: dict[str, np.ndarray], titles: dict[s
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
         st.caption(
             tr(
-                "What a small step does to each task's loss. Every loss is 1 and every method takes its first step: methods that remember earlier steps "
+                "What a small step does to each task's loss. Every loss is 1 and every method takes its first step: "
+                "methods that remember earlier steps "
                 "or draw at random do something else later."
             )
         )

@@ -21,7 +21,8 @@ def lesson_list(learner_id: str) -> None:
     learner, runs = learner_of(store, learner_id), runs_tagged(store, learner_id)
     st.markdown(
         tr(
-            "Each lesson trains a small network here, in seconds to half a minute. You change **one** thing, train again, and answer a question about "
+            "Each lesson trains a small network here, in seconds to half a minute. You change **one** thing, "
+            "train again, and answer a question about "
             "what came out. Start with the first: the others build on it. Leave at any time; this browser finds your place again."
         )
     )

@@ -36,7 +36,8 @@ def draw_plane() -> None:
     st.markdown(
         tr(
             "Two parameters, two tasks, each with a loss. A method sees only the two **gradients** at its point and decides where to go. "
-            "Where the gradients point against each other they **conflict**: what helps one task hurts the other. On the grey **front** no step helps "
+            "Where the gradients point against each other they **conflict**: what helps one task hurts the "
+            "other. On the grey **front** no step helps "
             "both. Click anywhere in the plane to start there. The methods are the ones that train networks here."
         )
     )

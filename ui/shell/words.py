@@ -28,7 +28,7 @@ STATUS_LOOK: dict[str, tuple[BadgeColour, str]] = {  # status -> (colour of the 
 
 def text_of(texts: Mapping[Any, str]) -> Callable[[Any], str]:
     """For ``format_func``: the text of a choice."""
-    return cast(tr("Callable[[Any], str]"), texts.get)  # Streamlit also asks for choices that are gone, which have none
+    return cast("Callable[[Any], str]", texts.get)  # Streamlit also asks for choices that are gone, which have none
 
 
 def duration(seconds: float | None) -> str:

@@ -132,7 +132,8 @@ def _front(answer: Answer) -> None:
     if front.beyond:
         st.caption(
             tr(
-                "With several tasks few cells are better in every one, so this is no lead yet. The comparison with the best of the sweep has the verdict."
+                "With several tasks few cells are better in every one, so this is no lead yet. "
+                "The comparison with the best of the sweep has the verdict."
             )
         )
 
@@ -202,7 +203,8 @@ def _groupings(answer: Answer) -> None:
     st.dataframe(rows, hide_index=True, column_config={"mean gain over single networks (%)": st.column_config.NumberColumn(format="%+.2f")})
     st.caption(
         tr(
-            "Exact search over all sets of the trained networks, by the mean over the seeds (Standley et al. 2020). The best of many is chosen on the "
+            "Exact search over all sets of the trained networks, by the mean over the seeds (Standley et al. "
+            "2020). The best of many is chosen on the "
             "data that it is measured on, so its gain is somewhat too high: confirm it with new seeds."
         )
     )

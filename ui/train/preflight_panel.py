@@ -30,7 +30,8 @@ def preflight_panel(config: RunConfig) -> None:
         if _is_long(config):
             st.info(
                 tr(
-                    "This run may take more than a few minutes. A few steps first show how long, and whether anything is wrong. Otherwise the run tries "
+                    "This run may take more than a few minutes. A few steps first show how long, and whether anything is "
+                    "wrong. Otherwise the run tries "
                     "its first batch itself before it trains, and says in its log what it found."
                 ),
                 icon=":material/timer:",
