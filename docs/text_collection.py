@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 SCREEN = ("app.py", "pages", "ui")
 ENGINE = ("mtl_core",)
 NOT_SHOWN = ("mtl_core/cli", "mtl_core/runs/sql", "mtl_core/exports/script.py", "mtl_core/language.py")  # the command line and the database
-TITLES = {"title", "description", "summary", "help", "label", "text", "reason", "cure", "note", "unit_title", "question", "plural"}
+TITLES = {"unit", "family", "title", "description", "summary", "help", "label", "text", "reason", "cure", "note", "unit_title", "question", "plural"}
 ASKED = ("tr", "mark")
 _CODE = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|FROM|WHERE)\b|[;{]\s*[\w-]+:\s|</|/>|^\s*[<#.\[]|^--|\w\(\)|=\{|^(import|from) ")
 _WORDS = re.compile(r"[A-Za-z]{2,}[,:;]? [A-Za-z(]{2,}|[a-z]{2,} \{|\} [a-z]{2,}")
@@ -30,7 +30,7 @@ def texts() -> dict[str, list[tuple[str, int]]]:
             if name.startswith(NOT_SHOWN):
                 continue
             tree = ast.parse(path.read_text(encoding="utf-8"))
-            for text, line in (*asked_texts(tree), *(engine_texts(tree) if folder in ENGINE else ())):
+            for text, line in (*asked_texts(tree), *((*engine_texts(tree), *option_texts(tree)) if folder in ENGINE else ())):
                 found.setdefault(text, []).append((name, line))
         for path in sorted((ROOT / folder).rglob("*.html")) if (ROOT / folder).is_dir() else []:
             for text, line in page_texts(path.read_text(encoding="utf-8")):
@@ -65,6 +65,28 @@ def engine_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
         text = template(node)
         if _is_shown(text, node, parents):
             yield text, node.lineno
+
+
+def option_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """The labels of the options that forms show, made from their names, and the texts of their choices (``ui/shell/model_forms.py``)."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and isinstance(node.value, ast.Call)):
+            continue
+        if not isinstance(node.value.func, ast.Name) or node.value.func.id != "Field":
+            continue
+        yield node.target.id.replace("_", " ").capitalize(), node.lineno
+        for part in ast.walk(node.annotation):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                yield part.value.replace("_", " "), node.lineno
+        for part in ast.walk(node.value):
+            if isinstance(part, ast.Dict):
+                yield from _words_of(part)
+
+
+def _words_of(found: ast.Dict) -> Iterator[tuple[str, int]]:
+    for key, value in zip(found.keys, found.values, strict=True):
+        if isinstance(key, ast.Constant) and key.value == "words" and isinstance(value, ast.Dict):
+            yield from ((text.value, text.lineno) for text in value.values if isinstance(text, ast.Constant) and isinstance(text.value, str))
 
 
 def template(node: ast.JoinedStr | ast.Constant) -> str:
