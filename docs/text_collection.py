@@ -30,7 +30,11 @@ def texts() -> dict[str, list[tuple[str, int]]]:
             if name.startswith(NOT_SHOWN):
                 continue
             tree = ast.parse(path.read_text(encoding="utf-8"))
-            for text, line in (*asked_texts(tree), *((*engine_texts(tree), *option_texts(tree)) if folder in ENGINE else ())):
+            for text, line in (
+                *asked_texts(tree),
+                *(engine_texts(tree) if folder in ENGINE else ()),
+                *(option_texts(tree) if _has_forms(name) else ()),
+            ):
                 found.setdefault(text, []).append((name, line))
         for path in sorted((ROOT / folder).rglob("*.html")) if (ROOT / folder).is_dir() else []:
             for text, line in page_texts(path.read_text(encoding="utf-8")):
@@ -67,6 +71,11 @@ def engine_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
             yield text, node.lineno
 
 
+def _has_forms(name: str) -> bool:
+    """Whether forms show the options of a file's models. An import has a form of its own."""
+    return name.startswith(ENGINE) and not name.startswith("mtl_core/data/imports")
+
+
 def option_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """The labels of the options that forms show, made from their names, and the texts of their choices (``ui/shell/model_forms.py``)."""
     for node in ast.walk(tree):
@@ -75,12 +84,11 @@ def option_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
         if not isinstance(node.value.func, ast.Name) or node.value.func.id != "Field":
             continue
         yield node.target.id.replace("_", " ").capitalize(), node.lineno
-        for part in ast.walk(node.annotation):
+        words = [text for part in ast.walk(node.value) if isinstance(part, ast.Dict) for text in _words_of(part)]
+        yield from words
+        for part in ast.walk(node.annotation) if not words else ():
             if isinstance(part, ast.Constant) and isinstance(part.value, str):
                 yield part.value.replace("_", " "), node.lineno
-        for part in ast.walk(node.value):
-            if isinstance(part, ast.Dict):
-                yield from _words_of(part)
 
 
 def _words_of(found: ast.Dict) -> Iterator[tuple[str, int]]:
