@@ -11,6 +11,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mtl_core.tasks import TASK_KINDS
+from mtl_core.training import UPDATES
+
 ROOT = Path(__file__).parents[1]
 SCREEN = ("app.py", "pages", "ui")
 ENGINE = ("mtl_core",)
@@ -32,10 +35,13 @@ def texts() -> dict[str, list[tuple[str, int]]]:
             tree = ast.parse(path.read_text(encoding="utf-8"))
             for text, line in (
                 *asked_texts(tree),
-                *(engine_texts(tree) if folder in ENGINE else ()),
+                *((*engine_texts(tree), *metric_titles(tree)) if folder in ENGINE else ()),
                 *(option_texts(tree) if _has_forms(name) else ()),
             ):
                 found.setdefault(text, []).append((name, line))
+        if folder in ENGINE:
+            for name in (*TASK_KINDS, *UPDATES):
+                found.setdefault(name.replace("_", " "), []).append(("mtl_core/registry.py", 0))
         for path in sorted((ROOT / folder).rglob("*.html")) if (ROOT / folder).is_dir() else []:
             for text, line in page_texts(path.read_text(encoding="utf-8")):
                 found.setdefault(text, []).append((path.relative_to(ROOT).as_posix(), line))
@@ -89,6 +95,15 @@ def option_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
         for part in ast.walk(node.annotation) if not words else ():
             if isinstance(part, ast.Constant) and isinstance(part.value, str):
                 yield part.value.replace("_", " "), node.lineno
+
+
+def metric_titles(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """The title of each ``Metric``, its second argument."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Metric" and len(node.args) > 1:
+            title = node.args[1]
+            if isinstance(title, ast.Constant | ast.JoinedStr):
+                yield template(title), title.lineno
 
 
 def _words_of(found: ast.Dict) -> Iterator[tuple[str, int]]:
