@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SCREEN = ("app.py", "pages", "ui")
+SCREEN = ("app.py", "pages", "ui", "docs/tables.py")
 ENGINE = ("mtl_core",)
 NOT_SHOWN = ("mtl_core/cli", "mtl_core/runs/sql", "mtl_core/exports/script.py", "mtl_core/language.py")  # the command line and the database
 TITLES = {"title", "description", "summary", "help", "label", "text", "reason", "cure", "note", "unit_title", "question", "plural"}
