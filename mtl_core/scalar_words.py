@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mtl_core.language import mark, tr
+from mtl_core.language import SOURCE, language, mark, speaking, tr
 
 _SPLITS = ("val", "train", "test")
 _OTHERS = {
@@ -43,6 +43,18 @@ def scalar_words(key: str, tasks: Mapping[str, Any]) -> str:
         metric = metric_words(name, tasks.get(task, {}).get("metrics", {}))
         return tr("{metric} of {task} ({split})", metric=metric, task=task, split=tr(split))
     return tr("{scalar} of {tasks}", scalar=tr(_from_key(split)), tasks=rest.replace("/", tr(" and "))) if rest else key
+
+
+def told(text: str, tasks: Mapping[str, Any]) -> str:
+    """A recorded sentence in the reader's language. One on a scalar begins with its English words, as an alert does."""
+    if language() == SOURCE:
+        return text
+    for key in (*_OTHERS, *(f"{split}/{task}/{name}" for split in _SPLITS for task, about in tasks.items() for name in about["metrics"])):
+        with speaking(SOURCE):
+            english = scalar_words(key, tasks)
+        if text.startswith(english + " is "):
+            return tr(scalar_words(key, tasks) + text.removeprefix(english))
+    return tr(text)
 
 
 def _shortened(title: str) -> str:

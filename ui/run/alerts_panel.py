@@ -10,7 +10,7 @@ from mtl_core.language import mark, tr
 from mtl_core.runs.alerts.thresholds import Threshold, add_threshold, remove_threshold, thresholds
 from mtl_core.runs.run_record import Alert
 from mtl_core.runs.store import RunStore
-from mtl_core.scalar_words import scalar_words
+from mtl_core.scalar_words import scalar_words, told
 from ui.shell import words
 from ui.shell.notices import notification_switch
 from ui.shell.state import run_action
@@ -24,7 +24,7 @@ def alerts_popover(store: RunStore, run: Any) -> None:
     alerts = store.alerts(run_id=run.id)
     label = tr("Alerts") if not alerts else tr("Alerts ({count})", count=len(alerts))
     with st.popover(label, icon=":material/notifications:", key=f"alerts.{run.id}"):
-        _reported(alerts)
+        _reported(alerts, run.info.get("tasks", {}) if run.info else {})
         if run.status.is_ended():
             return
         _thresholds(store, run)
@@ -33,12 +33,12 @@ def alerts_popover(store: RunStore, run: Any) -> None:
         notification_switch()
 
 
-def _reported(alerts: list[Alert]) -> None:
+def _reported(alerts: list[Alert], tasks: dict[str, Any]) -> None:
     if not alerts:
         about = tr("None so far. A run reports by itself: values that are not finite, a stall, a disk that is nearly full.")
         st.caption(about)
         return
-    lines = [f":gray[{words.moment(alert.time, '%H:%M:%S')}] {words.plain(tr(alert.text))}" for alert in alerts[::-1][:SHOWN]]
+    lines = [f":gray[{words.moment(alert.time, '%H:%M:%S')}] {words.plain(told(alert.text, tasks))}" for alert in alerts[::-1][:SHOWN]]
     st.markdown("  \n".join(lines))
     if len(alerts) > SHOWN:
         st.caption(tr("{count} earlier ones are in the log.", count=len(alerts) - SHOWN))

@@ -11,6 +11,7 @@ from streamlit.components.v2 import component
 
 from mtl_core.language import mark, tr
 from mtl_core.runs.store import RunStore
+from mtl_core.scalar_words import told
 from ui.shell import words
 
 KEPT = 8  # notices that are sent to the browser, which shows each of them once
@@ -41,7 +42,7 @@ def notice_alerts(store: RunStore) -> bool:
         st.session_state[SEEN] = alert.number
         run = store.find(alert.run_id)
         name = run.name if run is not None else alert.run_id
-        text = tr(alert.text)
+        text = told(alert.text, (run.info or {}).get("tasks", {}) if run is not None else {})
         said = tr("**{run}**: {alert}", run=words.plain(words.shortened(name, 60)), alert=words.plain(text))
         st.session_state.setdefault(ALERT_TOASTS, []).append(said)
         add_notice(f"alert-{alert.number}", name, text)
