@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mtl_core.config_fingerprint import INDIFFERENT
+from mtl_core.language import mark, tr
 from mtl_core.part_titles import part_title
 
 Path = tuple[str, ...]
@@ -18,24 +19,25 @@ ABOUT_TASKS, ABOUT_METHOD, ABOUT_WEIGHTS = 0, 1, 2  # places of a phrase in a li
 PLACES = {"sharing": 3, "update": 4, "backbone": 5, "data": 6, "tasks": 7, "epochs": 8, "batch_size": 9, "optimizer": 10, "schedule": 11, "seed": 14}
 OTHERS, LAST = 12, 15
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
+NAMED_BY_PEOPLE = {("data", "set"), ("name",)}  # settings whose values are names
 GROUPS = {
-    "data": "the data",
-    "backbone": "the backbone",
-    "sharing": "the sharing scheme",
-    "balancing": "the balancing method",
-    "update": "the update",
-    "schedule": "the schedule",
-    "optimizer": "the optimizer",
-    "augmentation": "the augmentation",
-    "preprocessing": "the preprocessing",
-    "partition": "the partition",
-    "denoise": "the denoiser",
+    "data": mark("the data"),
+    "backbone": mark("the backbone"),
+    "sharing": mark("the sharing scheme"),
+    "balancing": mark("the balancing method"),
+    "update": mark("the update"),
+    "schedule": mark("the schedule"),
+    "optimizer": mark("the optimizer"),
+    "augmentation": mark("the augmentation"),
+    "preprocessing": mark("the preprocessing"),
+    "partition": mark("the partition"),
+    "denoise": mark("the denoiser"),
 }
 TITLES: dict[Path, str] = {
     ("balancing", "name"): "Balancing method",
-    ("sharing", "name"): "Sharing",
+    ("sharing", "name"): mark("Sharing"),
     ("update", "name"): "How tasks share a step",
-    ("backbone", "name"): "Backbone",
+    ("backbone", "name"): mark("Backbone"),
     ("data", "name"): "Data set",
     ("data", "set"): "Imported set",
     ("data", "train_size"): "Training images",
@@ -43,8 +45,8 @@ TITLES: dict[Path, str] = {
     ("data", "test_size"): "Images of test",
     ("data", "seed"): "Seed of the images",
     ("data", "partition", "seed"): "Seed of the partition",
-    ("data", "preprocessing", "denoise", "name"): "Denoising",
-    ("optimizer", "name"): "Optimizer",
+    ("data", "preprocessing", "denoise", "name"): mark("Denoising"),
+    ("optimizer", "name"): mark("Optimizer"),
     ("optimizer", "lr"): "Learning rate",
     ("schedule", "name"): "Learning rate over the run",
     ("on_non_finite",): "If a loss becomes NaN",
@@ -195,26 +197,32 @@ _PHRASES_OF_TASKS: dict[str, Callable[[str, Any], str]] = {
 
 
 def title_of(path: Path) -> str:
-    """A setting's title for a table, such as ``Loss weight of boxes``, ``Training images``, ``Width of the backbone``."""
+    """A setting's title for a table in the reader's language, such as ``Loss weight of boxes``, ``Training images``, ``Width of the backbone``."""
     if path in TITLES:
-        return TITLES[path]
+        return tr(TITLES[path])
     if path[0] == "tasks" and len(path) > 1:
         title = _TITLES_OF_TASKS.get(path[2:]) or _spoken(_last(path))
-        return f"{title[:1].upper()}{title[1:]} of {path[1]}" if len(path) > 2 else f"Task {path[1]}"
+        if len(path) == 2:
+            return tr("Task {task}", task=path[1])
+        return tr("{title} of {task}", title=tr(f"{title[:1].upper()}{title[1:]}"), task=path[1])
     title = {"lr": "learning rate"}.get(_last(path), _spoken(_last(path)))
     group = GROUPS.get(path[-2]) if len(path) > 1 else None
-    return f"{title[:1].upper()}{title[1:]}{f' of {group}' if group else ''}"
+    title = tr(f"{title[:1].upper()}{title[1:]}")
+    return tr("{title} of {group}", title=title, group=tr(group)) if group else title
 
 
 def value_of(path: Path, value: Any) -> str:
-    """A setting's value for a table, in words."""
-    if path == ("changes",):
-        return "none" if not value else "1 live change" if len(value) == 1 else f"{len(value)} live changes"
-    if path[-1] == "name" and len(path) > 1 and value is not None:
-        return _spoken(value) if path[-2] == "schedule" else _part_in_words(path, value)
+    """A setting's value for a table, in words of the reader's language."""
     if value is None or value in ([], "", {}):
-        return "none"
-    return ("yes" if value else "no") if isinstance(value, bool) else _plain_value(value)
+        return tr("none")
+    if path == ("changes",):
+        return tr("1 live change") if len(value) == 1 else tr("{count} live changes", count=len(value))
+    if path[-1] == "name" and len(path) > 1:
+        return tr(_spoken(value) if path[-2] == "schedule" else _part_in_words(path, value))
+    if isinstance(value, bool):
+        return tr("yes") if value else tr("no")
+    said = _plain_value(value)
+    return tr(said) if isinstance(value, str) and path not in NAMED_BY_PEOPLE else said
 
 
 def _plain_value(value: Any) -> str:

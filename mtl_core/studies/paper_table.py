@@ -24,7 +24,7 @@ def frame_of(answer: Answer) -> pandas.DataFrame:
     import pandas as pd
 
     rows = []
-    for cell in _cells(answer):
+    for cell in english_cells(answer):
         gains, drops = answer.delta_m.get(cell.key, (math.nan, math.nan))
         for task, metric in answer.metrics.items():
             spread = answer.spreads.get(cell.key, {}).get(task)
@@ -79,7 +79,7 @@ def _latex_table(answer: Answer) -> str:
     metrics = list(answer.metrics.values())
     head = " & ".join(["", *(_latex(heading(metric)) for metric in metrics), r"$\Delta_m$ (\%) $\uparrow$"])
     rows = []
-    for cell in _cells(answer):
+    for cell in english_cells(answer):
         gain = answer.delta_m.get(cell.key, (math.nan,))[0]
         cells = [number(answer.spreads.get(cell.key, {}).get(metric.task), latex=True) for metric in metrics]
         rows.append(" & ".join([_latex(cell.label), *cells, f"{gain:+.2f}" if math.isfinite(gain) else "--"]) + r" \\")
@@ -103,7 +103,7 @@ def _latex_table(answer: Answer) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cells(answer: Answer) -> list[Cell]:
+def english_cells(answer: Answer) -> list[Cell]:
     """The study's cells with English labels."""
     with speaking(SOURCE):
         return replace(answer.study).cells  # a new object: a study keeps its cells in the language in which they were made

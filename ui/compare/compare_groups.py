@@ -54,7 +54,7 @@ def _name(runs: list[Any]) -> str:
     if len(runs) == 1:
         return runs[0].name
     names = {_without_seed(run.config, run.tags, run.name) for run in runs}
-    return tr("{pop} · {runs} seeds", pop=names.pop() if len(names) == 1 else runs[0].name, runs=len(runs))
+    return tr("{name} · {seeds} seeds", name=names.pop() if len(names) == 1 else runs[0].name, seeds=len(runs))
 
 
 def _without_seed(config: RunConfig, tags: tuple[str, ...], name: str) -> str:
@@ -117,4 +117,4 @@ def about_groups(groups: list[Group], baseline: Group | None) -> str:
         said.append(tr("Values minus those of {name}, from the run with the same seed where there is one.", name=words.plain(baseline.name)))
     if any(len(group.runs) == 1 for group in groups):
         said.append(tr("A line of one seed proves little: another seed gives other values."))
-    return " ".join(said)
+    return tr(" ").join(said)

@@ -69,7 +69,7 @@ def sample_view(run_id: str, source: str) -> None:
         on_epoch=stay,
         on_move=move,
     )
-    where = "validation" if source == PROBE else source
+    where = tr("validation") if source == PROBE else source
     file = _file_of(run, "val" if source == PROBE else source, pictures.row(number))
     made_of = tr(", made of {file}", file=plain(file)) if file else ""
     st.caption(
@@ -196,16 +196,13 @@ def look_sheet(image: np.ndarray, heats: dict[str, np.ndarray]) -> None:
     st.image(
         png(contact_sheet([("", tiles)], ink=ink(), text_height=16)), width=min(width, 1700), alt=tr("Where each task looks, one picture per task")
     )
+    names = tr(", ").join(plain(name) for name in flat)
     st.caption(
         tr(
             "Grad-CAM (Selvaraju et al. 2017) on the features that all tasks share: yellow places speak most for the task's own answer. "
             "Each map is scaled to its own maximum."
         )
-        + (
-            tr(" No map for {value}: no place of the features raises its answer on this image.", value=", ".join(plain(name) for name in flat))
-            if flat
-            else ""
-        )
+        + (tr(" No map for {tasks}: no place of the features raises its answer on this image.", tasks=names) if flat else "")
     )
 
 
@@ -215,7 +212,7 @@ def _best(run: Any) -> str:
     return next((kept.name for kept in kept_checkpoints(run_store().folder(run.id)) if kept.is_best), "")
 
 
-@st.cache_resource(max_entries=2, show_spinner=mark("Loading the network"))
+@st.cache_resource(max_entries=2, show_spinner=False)
 def predictor_of(home: str, run_id: str, checkpoint: str) -> Any:
     """The network of a run's best checkpoint; ``checkpoint`` names it, so that a newer one is loaded anew."""
     from mtl_core.inference.loading import load
