@@ -136,7 +136,14 @@ def _part(key: str, values: dict[str, Any]) -> str:
     return part_title(PART_SORTS[key], values[key]["name"])
 
 
-_TITLES_OF_TASKS: dict[Path, str] = {("optimizer", "lr"): "Learning rate", ("optimizer", "name"): "Optimizer"}
+_TITLES_OF_TASKS: dict[Path, str] = {
+    ("optimizer", "lr"): "Learning rate",
+    ("optimizer", "name"): "Optimizer",
+    ("loss_weight",): mark("Loss weight"),
+    ("label_fraction",): mark("Label fraction"),
+    ("start_epoch",): mark("Start epoch"),
+    ("stop_epoch",): mark("Stop epoch"),
+}
 
 
 def phrase_of(path: Path, value: Any) -> str:

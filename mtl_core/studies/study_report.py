@@ -98,7 +98,7 @@ def _facts(answer: Answer) -> list[tuple[str, str]]:
         (tr("Tasks"), ", ".join(study.base.tasks)),
         (tr("Data"), study.base.data.own_name),
         (tr("Epochs"), str(study.base.epochs)),
-        (tr("Precision"), study.precision or tr("not settled yet")),
+        (tr("precision").capitalize(), study.precision or tr("not settled yet")),
     ]
 
 
@@ -144,10 +144,8 @@ def _environment(store: RunStore, answer: Answer) -> list[list[str]]:
     finished = [answer.run_ids[place] for place, status in answer.statuses.items() if status == "finished"]
     for run in reversed(store.several(finished)):
         info = run.info
-        facts = {mark("Device"): info.get("device_name") or info.get("device"), mark("Precision"): info.get("precision")} | dict(
-            info.get("versions", {})
-        )
+        facts = {"device": info.get("device_name") or info.get("device"), "precision": info.get("precision")} | dict(info.get("versions", {}))
         for name, value in facts.items():
             if value and str(value) not in found.setdefault(name, []):
                 found[name].append(str(value))
-    return [[tr(name.capitalize()), ", ".join(values)] for name, values in found.items() if values]
+    return [[tr(name).capitalize(), ", ".join(values)] for name, values in found.items() if values]

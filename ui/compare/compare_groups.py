@@ -117,4 +117,4 @@ def about_groups(groups: list[Group], baseline: Group | None) -> str:
         said.append(tr("Values minus those of {name}, from the run with the same seed where there is one.", name=words.plain(baseline.name)))
     if any(len(group.runs) == 1 for group in groups):
         said.append(tr("A line of one seed proves little: another seed gives other values."))
-    return tr(" ").join(said)
+    return " ".join(said)

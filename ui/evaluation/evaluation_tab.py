@@ -26,6 +26,7 @@ from ui.shell.state import hold_first
 
 TRAIN_PART = 128  # as in mtl_core.training.build, which imports torch
 VIEW = "run.view"  # key in the session
+USES = {"evaluated": mark("evaluated"), "predicted": mark("predicted")}  # of the test images
 VIEWS = {"training": mark("Training"), "evaluation": mark("Evaluation")}
 
 
@@ -116,7 +117,10 @@ def _test_line(frame: pd.DataFrame, seen: list[Look], in_data: list[float], begu
     said, at_the_end = [], frame["key"].str.startswith("test/").any()
     if at_the_end:
         said.append(tr("measured once when the run finished, with the best checkpoint on val"))
-    said += [tr("{what} on {moment}, with epoch {epoch}", what=tr(look.what), moment=words.moment(look.at), epoch=look.epoch) for look in seen]
+    said += [
+        tr("{what} on {moment}, with epoch {epoch}", what=tr(USES.get(look.what, look.what)), moment=words.moment(look.at), epoch=look.epoch)
+        for look in seen
+    ]
     before, after = (
         mark("shown on the Data page on {moment}, before this run was made"),
         mark("shown on the Data page on {moment}, after this run was made"),

@@ -36,9 +36,9 @@ SHORT = {  # English title of a column -> what fits over numbers
     "Intersection over union": "IoU",
 }
 COUNTED = {  # plural noun of counted items -> one of them, several
-    "images": (mark("1 image"), mark("{count:,} images")),
-    "pixels": (mark("1 pixel"), mark("{count:,} pixels")),
-    "boxes": (mark("1 box"), mark("{count:,} boxes")),
+    mark("images"): (mark("1 image"), mark("{count:,} images")),
+    mark("pixels"): (mark("1 pixel"), mark("{count:,} pixels")),
+    mark("boxes"): (mark("1 box"), mark("{count:,} boxes")),
 }
 LETTER_PIXELS = 7
 NUMBER_PIXELS = 62  # wide is a column of the class table
@@ -150,7 +150,7 @@ def _names(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _cell_choice(title: str, names: Any, key: str) -> int:
-    return st.selectbox(title.capitalize(), range(len(names)), st.session_state[key], format_func=lambda place: names[place], key=key)
+    return st.selectbox(title[:1].upper() + title[1:], range(len(names)), st.session_state[key], format_func=lambda place: names[place], key=key)
 
 
 def _asked_cell(task: str, shape: tuple[int, ...]) -> tuple[int, int] | None:

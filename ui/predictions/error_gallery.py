@@ -18,7 +18,7 @@ from mtl_core.data.dataset import Task
 from mtl_core.figures.gallery import png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.figures.primitives import WORDS
-from mtl_core.language import mark, tr
+from mtl_core.language import language, mark, tr
 from mtl_core.tasks import kind_of
 from ui.drawing.contact_sheets import for_thumbnails, legend
 from ui.shell.element_keys import component_key
@@ -60,7 +60,7 @@ def error_gallery(pictures: Any, tasks: Mapping[str, Task], epoch: int, key: str
 def _numbers(pictures: Any, tasks: Mapping[str, Task], epoch: int) -> dict[str, Any]:
     """Errors by task and checks of agreement, worked out once for an epoch."""
     kept = st.session_state.setdefault("predictions.numbers", {})
-    name = f"{id(pictures) if len(pictures.epochs()) > 1 else pictures.split}.{epoch}.{len(pictures)}.{st.query_params.get('run')}"
+    name = f"{language()}.{id(pictures) if len(pictures.epochs()) > 1 else pictures.split}.{epoch}.{len(pictures)}.{st.query_params.get('run')}"
     if kept.get("name") != name:
         arrays = pictures.arrays(epoch)
         targets, labelled = pictures.truth()
@@ -101,7 +101,10 @@ def _choices(found: dict[str, Any], tasks: Mapping[str, Task], key: str) -> tupl
         disagree = False
         if found["checks"]:
             disagree = st.toggle(
-                tr("only where tasks disagree"), key=f"{key}.disagree", persist_state="session", help=tr("Checks: {checks}", checks=tr("; ").join(found["checks"]))
+                tr("only where tasks disagree"),
+                key=f"{key}.disagree",
+                persist_state="session",
+                help=tr("Checks: {checks}", checks=tr("; ").join(found["checks"])),
             )
         classes = sorted({name for task in tasks.values() for name in task.classes if name != "background"})
         wanted = st.multiselect(tr("With class"), classes, key=f"{key}.classes", placeholder=tr("any"), persist_state="session") if classes else []
@@ -210,8 +213,8 @@ def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: 
 
 def _words(number: int, lines: list[str], is_paired: bool) -> dict[str, str]:
     """What a pointer and a screen reader are told of a thumbnail."""
-    about = tr("Image {number}: target and prediction. {lines}") if is_paired else tr("Image {number}. {lines}")
-    said = about.format(number=number + 1, lines=". ".join(lines))
+    about = mark("Image {number}: target and prediction. {lines}") if is_paired else mark("Image {number}. {lines}")
+    said = tr(about, number=number + 1, lines=tr(". ").join(lines))
     return {"title": "\n".join([tr("Open image {number}", number=number + 1), *lines]), "label": said}
 
 

@@ -46,7 +46,8 @@ def own_image(run_id: str, way: str) -> None:
         return
     from mtl_core.inference.image_reading import as_image
 
-    predictor = predictor_of(run_store().home.as_posix(), run.id, checkpoint)
+    with st.spinner(tr("Loading the network")):
+        predictor = predictor_of(run_store().home.as_posix(), run.id, checkpoint)
     try:
         image = as_image(content, predictor.levels)
     except Exception as error:
@@ -61,7 +62,8 @@ def way_to_an_image() -> str:
     """Draw the choice of where the image comes from, outside the part that is drawn anew for each image."""
     kept: dict[str, Any] = {"label_visibility": "collapsed", "required": True, "persist_state": "session"}
     return (
-        st.segmented_control(tr("Where the image comes from"), list(WAYS), default="file", format_func=translated(WAYS), key="own.way", **kept) or "file"
+        st.segmented_control(tr("Where the image comes from"), list(WAYS), default="file", format_func=translated(WAYS), key="own.way", **kept)
+        or "file"
     )
 
 

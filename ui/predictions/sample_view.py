@@ -12,7 +12,7 @@ from mtl_core.data.imports.import_library import ImportedSet, get_imported
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import draw_heat, enlarge
 from mtl_core.figures.primitives import Boxes
-from mtl_core.language import mark, tr
+from mtl_core.language import tr
 from mtl_core.tasks import kind_of
 from ui.drawing.contact_sheets import ink
 from ui.drawing.run_charts import colours_of
@@ -148,7 +148,7 @@ def _others(run: Any) -> dict[str, str]:
     chosen = st.query_params.get("beside", "")
     others = {each: others[each] for place, each in enumerate(others) if place < OFFERED or each == chosen}
     return {"": tr("beside no other run")} | {
-        each: tr("beside {name}  ·  {moment}  ·  {each}", name=about.name, moment=moment(about.created_at), each=each[-4:])
+        each: tr("beside {name}  ·  {moment}  ·  {id}", name=about.name, moment=moment(about.created_at), id=each[-4:])
         for each, about in others.items()
     }
 
@@ -181,7 +181,8 @@ def _look(run: Any, pictures: Any, number: int) -> None:
     """Grad-CAM of every task, on request: it needs the network."""
     if not st.toggle(tr("Where does each task look? (best checkpoint)"), key="predictions.look", persist_state="session") or not torch_is_ready():
         return
-    heats = _heats(run_store().home.as_posix(), run.id, _best(run), json.dumps([number, pictures.row(number)]), pictures.image(number))
+    with st.spinner(tr("Loading the network")):
+        heats = _heats(run_store().home.as_posix(), run.id, _best(run), json.dumps([number, pictures.row(number)]), pictures.image(number))
     image = pictures.image(number)
     look_sheet(image, heats)
 

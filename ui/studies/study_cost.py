@@ -97,7 +97,7 @@ def own_labels(answer: Answer, found: dict[str, Any]) -> dict[str, str]:
     own = {english[cell.key]: cell.label for cell in answer.study.cells}
     networks = (found["shared"], *found["apart"])
     together = tr("{count} networks", count=len(found["apart"]))
-    return {network["label"]: own.get(network["label"], network["label"]) for network in networks} | {found["all_apart"]["label"]: together}
+    return {network["label"]: own.get(network["label"]) or network["label"] for network in networks} | {found["all_apart"]["label"]: together}
 
 
 def _of_images(title: str, images: str) -> str:

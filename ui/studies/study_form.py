@@ -12,7 +12,7 @@ from mtl_core.balancing import BALANCERS
 from mtl_core.config import RunConfig
 from mtl_core.config_sections import PartConfig
 from mtl_core.errors import ConfigError
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from mtl_core.plain_yaml import read_yaml
 from mtl_core.runs import jobs
 from mtl_core.studies import study_actions as studies
@@ -27,6 +27,19 @@ from ui.train.train_form import check_settings
 
 OWN = "form"  # the settings of the Train page
 NEWEST = 30  # runs that are offered to start from
+LABELS = {  # option of a kind of study -> its label
+    "tasks": mark("Tasks"),
+    "budget": mark("Budget"),
+    "methods": mark("Methods"),
+    "sweep": mark("Sweep"),
+    "groups": mark("Groups"),
+    "way": mark("Way"),
+    "parts": mark("Parts"),
+    "trials": mark("Trials"),
+    "widest": mark("Widest"),
+    "sampler_seed": mark("Sampler seed"),
+    "fractions": mark("Fractions"),
+}
 EXAMPLE_AXES = ("optimizer.lr", "backbone", "batch_size")
 
 
@@ -148,14 +161,19 @@ def _options(kind: str, model: type[BaseModel], base: RunConfig) -> tuple[dict[s
 
 
 def _label(name: str) -> str:
-    return tr(name.replace("_", " ").capitalize())
+    return tr(LABELS.get(name) or name.replace("_", " ").capitalize())
 
 
 def _choice(field: Field, key: str, place: Any, label: str = "") -> Any:
     choices = list(field.choices)
     kept = hold_first(key, field.default, choices)
     return place.selectbox(
-        label or tr(field.label), choices, choices.index(kept), key=key, format_func=lambda choice: tr(field.choice_text(choice)), help=tr(field.help)
+        label or _label(field.name),
+        choices,
+        choices.index(kept),
+        key=key,
+        format_func=lambda choice: tr(field.choice_text(choice)),
+        help=tr(field.help),
     )
 
 

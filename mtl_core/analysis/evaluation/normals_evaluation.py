@@ -42,10 +42,7 @@ class NormalsEvaluation(KindEvaluation):
             [
                 (Metric("mean", "Angle, mean", "°", False), self.total / pixels if pixels else np.nan),
                 (Metric("median", "Angle, median", "°", False), float(median)),
-                *(
-                    (Metric(name, LIMIT_TITLES[name], "", True), self.within[name] / pixels if pixels else np.nan)
-                    for name in LIMITS
-                ),
+                *((Metric(name, LIMIT_TITLES[name], "", True), self.within[name] / pixels if pixels else np.nan) for name in LIMITS),
             ],
             arrays={"by_angle": np.column_stack([np.arange(180) + 0.5, degrees]).astype(float)},
         )

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mtl_core.config import RunConfig
 from mtl_core.errors import ConfigError, Problem
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from mtl_core.studies.study_kind import Cell, Comparison, Options, StudyKind, several_tasks, simplex, weight_cells, with_weights
 
 MOST = 60
@@ -34,7 +34,7 @@ class Weights(StudyKind):
             "grid",
             description="'grid': points spread evenly over the weights. 'search': Optuna proposes each next point from the results of those before; "
             "it needs fewer points for many tasks, but they must be trained one after another.",
-            json_schema_extra={"words": {"grid": "A grid", "search": "Search with Optuna"}},
+            json_schema_extra={"words": {"grid": mark("A grid"), "search": "Search with Optuna"}},
         )
         parts: int = Field(
             5,
