@@ -1,6 +1,7 @@
 """Differences between two configs, given as plain values: as paths of keys, and in words that name no key.
 
-The words are short phrases for names of runs (``boxes ×5``, ``1,000 images``) and titles with values for tables (``Loss weight of boxes``: ``5``).
+The words are short phrases for names of runs (``boxes ×5``, ``1,000 images``), which are kept and so are English, and titles with values for
+tables (``Loss weight of boxes``: ``5``) in the reader's language.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ ABOUT_TASKS, ABOUT_METHOD, ABOUT_WEIGHTS = 0, 1, 2  # places of a phrase in a li
 PLACES = {"sharing": 3, "update": 4, "backbone": 5, "data": 6, "tasks": 7, "epochs": 8, "batch_size": 9, "optimizer": 10, "schedule": 11, "seed": 14}
 OTHERS, LAST = 12, 15
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
-NAMED_BY_PEOPLE = {("data", "set"), ("name",)}  # settings whose values are names
 GROUPS = {
     "data": mark("the data"),
     "backbone": mark("the backbone"),
@@ -34,26 +34,26 @@ GROUPS = {
     "denoise": mark("the denoiser"),
 }
 TITLES: dict[Path, str] = {
-    ("balancing", "name"): "Balancing method",
+    ("balancing", "name"): mark("Balancing method"),
     ("sharing", "name"): mark("Sharing"),
-    ("update", "name"): "How tasks share a step",
+    ("update", "name"): mark("How tasks share a step"),
     ("backbone", "name"): mark("Backbone"),
-    ("data", "name"): "Data set",
-    ("data", "set"): "Imported set",
-    ("data", "train_size"): "Training images",
-    ("data", "val_size"): "Images of val",
-    ("data", "test_size"): "Images of test",
-    ("data", "seed"): "Seed of the images",
-    ("data", "partition", "seed"): "Seed of the partition",
+    ("data", "name"): mark("Data set"),
+    ("data", "set"): mark("Imported set"),
+    ("data", "train_size"): mark("Training images"),
+    ("data", "val_size"): mark("Images of val"),
+    ("data", "test_size"): mark("Images of test"),
+    ("data", "seed"): mark("Seed of the images"),
+    ("data", "partition", "seed"): mark("Seed of the partition"),
     ("data", "preprocessing", "denoise", "name"): mark("Denoising"),
     ("optimizer", "name"): mark("Optimizer"),
-    ("optimizer", "lr"): "Learning rate",
-    ("schedule", "name"): "Learning rate over the run",
-    ("on_non_finite",): "If a loss becomes NaN",
-    ("select_by",): "Tasks that choose the best checkpoint",
-    ("changes",): "Live changes",
-    ("conflict_every",): "Steps between measurements of conflict",
-    ("affinity_every",): "Steps between measurements of affinity",
+    ("optimizer", "lr"): mark("Learning rate"),
+    ("schedule", "name"): mark("Learning rate over the run"),
+    ("on_non_finite",): mark("If a loss becomes NaN"),
+    ("select_by",): mark("Tasks that choose the best checkpoint"),
+    ("changes",): mark("Live changes"),
+    ("conflict_every",): mark("Steps between measurements of conflict"),
+    ("affinity_every",): mark("Steps between measurements of affinity"),
 }
 
 
@@ -136,14 +136,7 @@ def _part(key: str, values: dict[str, Any]) -> str:
     return part_title(PART_SORTS[key], values[key]["name"])
 
 
-_TITLES_OF_TASKS: dict[Path, str] = {
-    ("optimizer", "lr"): "Learning rate",
-    ("optimizer", "name"): "Optimizer",
-    ("loss_weight",): mark("Loss weight"),
-    ("label_fraction",): mark("Label fraction"),
-    ("start_epoch",): mark("Start epoch"),
-    ("stop_epoch",): mark("Stop epoch"),
-}
+_TITLES_OF_TASKS: dict[Path, str] = {("optimizer", "lr"): mark("Learning rate"), ("optimizer", "name"): mark("Optimizer")}
 
 
 def phrase_of(path: Path, value: Any) -> str:
@@ -209,27 +202,27 @@ def title_of(path: Path) -> str:
         return tr(TITLES[path])
     if path[0] == "tasks" and len(path) > 1:
         title = _TITLES_OF_TASKS.get(path[2:]) or _spoken(_last(path))
-        if len(path) == 2:
-            return tr("Task {task}", task=path[1])
-        return tr("{title} of {task}", title=tr(f"{title[:1].upper()}{title[1:]}"), task=path[1])
-    title = {"lr": "learning rate"}.get(_last(path), _spoken(_last(path)))
+        return tr("{setting} of {task}", setting=tr(_upper(title)), task=path[1]) if len(path) > 2 else tr("Task {task}", task=path[1])
+    title = tr(_upper({"lr": "learning rate"}.get(_last(path), _spoken(_last(path)))))
     group = GROUPS.get(path[-2]) if len(path) > 1 else None
-    title = tr(f"{title[:1].upper()}{title[1:]}")
-    return tr("{title} of {group}", title=title, group=tr(group)) if group else title
+    return tr("{setting} of {part}", setting=title, part=tr(group)) if group else title
+
+
+def _upper(title: str) -> str:
+    return f"{title[:1].upper()}{title[1:]}"
 
 
 def value_of(path: Path, value: Any) -> str:
     """A setting's value for a table, in words of the reader's language."""
+    if path == ("changes",):
+        return tr("none") if not value else tr("1 live change") if len(value) == 1 else tr("{count} live changes", count=len(value))
+    if path[-1] == "name" and len(path) > 1 and value is not None:
+        return tr(_spoken(value) if path[-2] == "schedule" else _part_in_words(path, value))
     if value is None or value in ([], "", {}):
         return tr("none")
-    if path == ("changes",):
-        return tr("1 live change") if len(value) == 1 else tr("{count} live changes", count=len(value))
-    if path[-1] == "name" and len(path) > 1:
-        return tr(_spoken(value) if path[-2] == "schedule" else _part_in_words(path, value))
     if isinstance(value, bool):
         return tr("yes") if value else tr("no")
-    said = _plain_value(value)
-    return tr(said) if isinstance(value, str) and path not in NAMED_BY_PEOPLE else said
+    return tr(_plain_value(value)) if isinstance(value, str) and path[-1] not in ("set", "name") else _plain_value(value)
 
 
 def _plain_value(value: Any) -> str:
