@@ -61,7 +61,7 @@ def _report(source: ExportSource) -> str:
         made=time.strftime(tr("%d %B %Y"), time.localtime(run.created_at)),
         facts=_facts(source),
         settings=run.config.to_yaml(),
-        log="\n".join(f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {line.level:7} {tr(line.text)}" for line in log[-_LOG_LINES:]),
+        log="\n".join(f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {line.level:7} {line.text}" for line in log[-_LOG_LINES:]),
         log_is_cut=len(log) > _LOG_LINES,
         **values,
     )

@@ -184,7 +184,7 @@ def _cell_images(
     total = _counted(int(counts.sum()), cells.counted) + (
         "" if cells.counted == "images" else tr(" in {counted}", counted=_counted(len(images), "images"))
     )
-    st.markdown(f"**{what}**: {total}" + (tr(" :gray[· the first {shown}]", shown=SHOWN) if len(images) > SHOWN else ""))
+    st.markdown(tr("**{what}**: {total}", what=what, total=total) + (tr(" :gray[· the first {shown}]", shown=SHOWN) if len(images) > SHOWN else ""))
     notes = [_counted(int(count), cells.counted) if cells.counted != "images" else "" for count in counts[:SHOWN]]
     notes = [note or tr("error {errors:.2g}", errors=arrays["errors"][image]) for note, image in zip(notes, images, strict=False)]
     sample_row(store, run, evaluation, task, arrays, [int(image) for image in images[:SHOWN]], notes)
