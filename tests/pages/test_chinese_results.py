@@ -24,7 +24,7 @@ from tests.pages.test_studies_page import base, finish
 
 CODE = re.compile(  # names of runs, data, tasks, cells, methods, devices and papers, values that are code, parts of an address
     r"Handwritten digits · .*|[^\n]* · seed \d+ · .*|\*\*Uncertainty weighting · a run\*\*|a test(&#x27;|&#39;|')s processor|\w+ et al\.|it broke|"
-    r"the other|A \\?\*bold\\?\* question|Which digit|Which are there|Slant|Mean error|"
+    r"the other|\d+-\d+-\w+|\d\d  ·  \w+|A \\?\*bold\\?\* question|Which digit|Which are there|Slant|Mean error|"
     r"digit_scenes\S* 4 tasks|\b(present|boxes|segments|count|equal)\b|\d degrees?|"
     r"(run|studies)\?\S*|(run|study)=\(\.\+\)\$|\b(run|race|study)\\?-\w+|'[a-z_]+'|options\\?\.\w+|例如 \w+|\bbca\b|percent|validation|hard|fixed|"
     r"Student|Spearman|Holm|Mann-Whitney|LibMTL|Nash-MTL|Standley|Grad-CAM|Kurin|Xin|Ctrl|MNIST|localhost|https|"
@@ -44,9 +44,7 @@ def left(app):
     found = english_left(app)
     for element in app.dataframe:
         about = json.loads(element.proto.columns or "{}")
-        found -= {
-            name for name in map(str, element.value.columns) if about.get(name, {}).get("label") is not None or about.get(name, {}).get("hidden")
-        }
+        found -= {name for name in map(str, element.value.columns) if about.get(name, {}).get("label", name) != name}
     return sorted(text for text in found if english_words(CODE.sub(" ", text)))
 
 

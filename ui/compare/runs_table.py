@@ -22,7 +22,16 @@ OWN_CHOICE = "compare.own_choice"  # session key: whether the viewer chose the s
 HIDDEN_AT_FIRST = ("data", "tasks", "backbone", "balancing", "note")  # the name and its further settings say what differs
 LETTER_PIXELS, LEAST_PIXELS = 7, 80  # width of a column: a letter of its head, and the least
 BEST, LAST = " best", " last"  # ends of the columns of metrics
-OTHERS = ("data", "tasks", "backbone", "balancing", "time", "made", "tags", "note")  # columns whose heads are their names
+OTHERS = (
+    mark("data"),
+    mark("tasks"),
+    mark("backbone"),
+    mark("balancing"),
+    mark("time"),
+    mark("made"),
+    mark("tags"),
+    mark("note"),
+)  # columns whose heads are their names
 CURVE_LIMIT = 12  # more curves in one chart cannot be told apart
 
 

@@ -40,7 +40,7 @@ def _table(rows: list[GroupRow]) -> None:
         for row in rows
     ]
     columns = {tr("measured gain over alone (%)"): st.column_config.NumberColumn(format="%+.2f")}
-    columns |= {tr(title): st.column_config.NumberColumn(format="%+.3f") for title in ("affinity (%)", "mean cosine")}
+    columns |= {tr(title): st.column_config.NumberColumn(format="%+.3f") for title in (mark("affinity (%)"), mark("mean cosine"))}
     st.dataframe(shown, hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(shown) + 1), 420))
     said = [
         tr("{name} and measured gains have a rank correlation of {value:+.2f} (Spearman, {count} rows)", name=name, value=value, count=count)

@@ -25,6 +25,7 @@ from ui.studies.study_results import head_of, results
 from ui.studies.study_watch import watch
 from ui.studies.verdict_cards import verdicts
 
+LIST_COLUMNS = (mark("title"), mark("question"), mark("state"), mark("runs"), mark("seeds"), mark("made"))
 NOT_QUEUED = mark("not queued")
 EVERY = 3.0  # seconds between two refreshes while runs train
 MORE = 3  # seeds that one click adds
@@ -53,7 +54,7 @@ def list_page() -> None:
     columns = {
         "study": st.column_config.LinkColumn(tr("study"), display_text=r"study=(.+)$"),
         "finished": st.column_config.ProgressColumn(tr("finished"), format="percent", min_value=0, max_value=1),
-        **{name: st.column_config.Column(tr(name)) for name in ("title", "question", "state", "runs", "seeds", "made")},
+        **{name: st.column_config.Column(tr(name)) for name in LIST_COLUMNS},
     }
     st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns)
 

@@ -37,7 +37,7 @@ def verdicts(answer: Answer) -> None:
     if len(labels) > 1:
         shown = st.selectbox(tr("Comparison"), labels, key=f"comparison.{answer.study.id}", label_visibility="collapsed")
     else:
-        st.markdown(f"{words.plain(shown[:1].upper() + shown[1:])}.")
+        st.markdown(tr("{sentence}.", sentence=words.plain(shown[:1].upper() + shown[1:])))
     _explain(answer, shown)
     lines = sorted((line for line in answer.lines if line.label == shown), key=lambda line: bool(line.task))
     for start in range(0, len(lines), CARDS):
