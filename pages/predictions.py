@@ -14,9 +14,9 @@ from ui.shell.error_boundary import run_inside_app
 from ui.shell.run_picker import asked_run, no_runs, run_picker
 from ui.shell.state import hold, hold_first, listing_with, run_store, torch_is_ready
 from ui.shell.timeline import chosen_moment
-from ui.shell.words import plain, text_of
+from ui.shell.words import plain, translated
 
-VIEWS = {"gallery": "Gallery", "sample": mark("One image"), "own": mark("Your image")}
+VIEWS = {"gallery": mark("Gallery"), "sample": mark("One image"), "own": mark("Your image")}
 
 
 def main() -> None:
@@ -47,8 +47,8 @@ def _show(run) -> None:
             if view == "sample":
                 second_run(run)
     if not has_predictions:
-        why = tr("the run ended before the first ones were saved") if run.status.is_ended() else tr("they appear when training starts")
-        st.info(tr("{name} has no predictions: {why}.", name=plain(run.name), why=why))
+        ended = mark("{name} has no predictions: the run ended before the first ones were saved.")
+        st.info(tr(ended if run.status.is_ended() else mark("{name} has no predictions: they appear when training starts."), name=plain(run.name)))
     elif view == "own":
         own_image(run.id, way)
     elif view == "sample":
@@ -74,7 +74,7 @@ def _view(run_id: str) -> str:
             st.query_params["sample"] = str(order[0] if order else 0)
 
     kept: dict[str, Any] = {"label_visibility": "collapsed", "required": True}
-    st.segmented_control(tr("View"), list(VIEWS), default=view, format_func=text_of(VIEWS), key=key, on_change=chosen, **kept)
+    st.segmented_control(tr("View"), list(VIEWS), default=view, format_func=translated(VIEWS), key=key, on_change=chosen, **kept)
     return view
 
 
@@ -89,7 +89,7 @@ def _source(run_id: str) -> str:
             st.query_params["sample"] = "0"
 
     kept: dict[str, Any] = {"label_visibility": "collapsed"}
-    source = st.selectbox(tr("Images"), list(SPLITS), place, format_func=text_of(SPLITS), key=key, on_change=chosen, **kept)
+    source = st.selectbox(tr("Images"), list(SPLITS), place, format_func=translated(SPLITS), key=key, on_change=chosen, **kept)
     if source == PROBE:
         st.query_params.pop("images", None)
     else:

@@ -54,7 +54,7 @@ def _name(runs: list[Any]) -> str:
     if len(runs) == 1:
         return runs[0].name
     names = {_without_seed(run.config, run.tags, run.name) for run in runs}
-    return tr("{pop} · {runs} seeds", pop=names.pop() if len(names) == 1 else runs[0].name, runs=len(runs))
+    return tr("{name} · {seeds} seeds", name=names.pop() if len(names) == 1 else runs[0].name, seeds=len(runs))
 
 
 def _without_seed(config: RunConfig, tags: tuple[str, ...], name: str) -> str:

@@ -42,7 +42,7 @@ def entries_of(store: RunStore, race_id: str) -> list[Entry]:
 
 
 def _title(method: str) -> str:
-    return part_title("balancing", method, BALANCERS)
+    return tr(part_title("balancing", method, BALANCERS))
 
 
 def line_sample(entry: Entry) -> str:
@@ -58,7 +58,7 @@ def stripes(colour: str, stroke: str) -> str:
         return colour
     stops, end = [], 0.0
     for number, length in enumerate(lengths):
-        stops.append(tr("{colour} {end:g}px {end_2:g}px", colour="transparent" if number % 2 else colour, end=end, end_2=end + length))
+        stops.append(f"{'transparent' if number % 2 else colour} {end:g}px {end + length:g}px")
         end += length
     return f"repeating-linear-gradient(90deg,{','.join(stops)})"
 
@@ -79,7 +79,7 @@ def _card(entry: Entry) -> None:
         st.html(line_sample(entry), width="content")
         st.page_link("pages/run.py", label=f"**{words.plain(entry.method)}**", query_params={"run": run.id})
         st.space("stretch")
-        st.badge(str(run.status), icon=icon, color=colour)
+        st.badge(tr(str(run.status)), icon=icon, color=colour)
     st.progress(run.progress)
     st.caption(_how_far(run))
 
@@ -89,12 +89,12 @@ def _how_far(run: Any) -> str:
     if status == "queued":
         return tr("number {queue_position} in the queue", queue_position=run.queue_position)
     if status == "failed":
-        return words.plain(words.shortened((run.failure or {}).get("message", ""), 90)) or tr("the run's page has the reason")
+        return words.plain(words.shortened(tr((run.failure or {}).get("message", "")), 90)) or tr("the run's page has the reason")
     if run.status.is_active():
         return tr(
-            "epoch {epochs} of {epochs_2} · {time_left}",
-            epochs=min(run.epochs, int(run.epoch) + 1),
-            epochs_2=run.epochs,
+            "epoch {epoch} of {epochs} · {time_left}",
+            epoch=min(run.epochs, int(run.epoch) + 1),
+            epochs=run.epochs,
             time_left=words.time_left(run),
         )
     done = tr("not started") if not run.step else tr("{epoch:.3g} of {epochs} epochs", epoch=run.epoch, epochs=run.epochs)
@@ -111,12 +111,12 @@ def whole_race(entries: list[Entry]) -> None:
         left = method_race.seconds_left(runs)
         time_left = tr("{about} left in all (estimate)", about=words.about(left)) if left is not None else tr("time left: measuring")
         st.markdown(
-            tr("{runs} of {runs_2} have ended · :gray[{time_left}]", runs=len(runs) - len(going), runs_2=len(runs), time_left=time_left),
+            tr("{ended} of {runs} have ended · :gray[{time_left}]", ended=len(runs) - len(going), runs=len(runs), time_left=time_left),
             width="content",
         )
         st.space("stretch")
         stopping = all(str(run.status) == "stopping" for run in going)
-        label = "Stopping…" if stopping else tr("Stop all")
+        label = tr("Stopping…") if stopping else tr("Stop all")
         st.button(label, icon=":material/stop_circle:", key="race.stop", disabled=stopping, on_click=_stop_all, args=([run.id for run in going],))
 
 

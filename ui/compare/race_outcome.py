@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from ui.compare.race_entries import Entry
 from ui.compare.race_table import LEAST_SEEDS, constants_of, no_better, seeds_of, stars
 from ui.shell import words
@@ -49,16 +49,15 @@ def outcome(entries: list[Entry], table: pd.DataFrame, better: dict[str, bool]) 
 
 
 def _sentence(won: dict[str, list[str]], open_tasks: list[str], unlearnt: list[str], tasks: int, enough: bool) -> str:
-    ahead = tr("is clearly ahead") if enough else tr("has the best value on val")
+    ahead = mark("**{method}** is clearly ahead in {among}") if enough else mark("**{method}** has the best value on val in {among}")
     order = sorted(won.items(), key=lambda each: -len(each[1]))
-    said = [tr("**{method}** {ahead} in {among}", method=words.plain(method), ahead=ahead, among=_among(names, tasks)) for method, names in order]
+    said = [tr(ahead, method=words.plain(method), among=_among(names, tasks)) for method, names in order]
     if open_tasks:
-        said.append(
-            tr("no method is {ending} in {listed}", ending=tr("clearly ahead") if enough else tr("alone at the top"), listed=_listed(open_tasks))
-        )
+        nobody = mark("no method is clearly ahead in {listed}") if enough else mark("no method is alone at the top in {listed}")
+        said.append(tr(nobody, listed=_listed(open_tasks)))
     if unlearnt:
         said.append(tr("no method has learnt {listed} (no better than a constant prediction)", listed=_listed(unlearnt)))
-    sentence = "; ".join(said)
+    sentence = tr("; ").join(said)
     proof = (
         ""
         if enough
@@ -66,7 +65,7 @@ def _sentence(won: dict[str, list[str]], open_tasks: list[str], unlearnt: list[s
             " With fewer than {least_seeds} seeds of each method this proves nothing: another seed may reverse the order.", least_seeds=LEAST_SEEDS
         )
     )
-    return f"{sentence[:1].upper()}{sentence[1:]}.{proof}"
+    return tr("{sentence}.{proof}", sentence=f"{sentence[:1].upper()}{sentence[1:]}", proof=proof)
 
 
 def _among(names: Sequence[str], tasks: int) -> str:
@@ -79,4 +78,4 @@ def _among(names: Sequence[str], tasks: int) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     plain = [words.plain(name) for name in names]
-    return plain[0] if len(plain) == 1 else tr("{plain} and {plain_2}", plain=", ".join(plain[:-1]), plain_2=plain[-1])
+    return plain[0] if len(plain) == 1 else tr("{names} and {last}", names=tr(", ").join(plain[:-1]), last=plain[-1])

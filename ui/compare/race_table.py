@@ -34,7 +34,7 @@ def results(entries: list[Entry], table: pd.DataFrame, better: dict[str, bool]) 
     """
     reference = reference_of(entries)
     st.subheader(tr("Results"), anchor=False)
-    beside = [column for column in map(str, table) if column.endswith((" test", tr(" best epoch")))]
+    beside = [column for column in map(str, table) if column.endswith((" test", " best epoch"))]
     _draw(table.drop(columns=beside), better, entries)
     if beside:
         st.markdown(tr("**On test, and the best epochs**"))
@@ -68,7 +68,8 @@ def reference_of(entries: list[Entry]) -> Entry:
 
 def _draw(table: pd.DataFrame, better: dict[str, bool], entries: list[Entry]) -> None:
     shown = {column: up for column, up in better.items() if column in table}
-    styled = _styled(table, shown, entries)
+    said = table.assign(status=[tr(status) for status in table["status"]]) if "status" in table else table
+    styled = _styled(said, shown, entries)
     st.dataframe(styled, hide_index=True, placeholder="–", height=36 * (len(table) + 1), column_config=_columns(table, entries))
 
 
@@ -236,20 +237,20 @@ def _cell(column: str) -> Callable[[Any], str]:
 
 def _columns(table: pd.DataFrame, entries: list[Entry]) -> dict[str, Any]:
     """Column settings. Heads are words that fit into their column."""
-    numbers = {column: (column, column) for column in map(str, table) if column not in ("method", "run", "status")}
+    numbers = {column: (tr(column), tr(column)) for column in map(str, table) if column not in ("method", "run", "status")}
     for task, info in next((entry.run.info["tasks"] for entry in entries if entry.run.info), {}).items():
         main = info["main_metric"]
         metric = info["metrics"][main]
         arrow = words.better(bool(metric["higher_is_better"]))
-        about = words.with_unit(f"{task}: {metric['title']}", metric.get("unit", ""))
+        about = words.with_unit(f"{task}: {tr(metric['title'])}", metric.get("unit", ""))
         better = tr("higher is better") if metric["higher_is_better"] else tr("lower is better")
-        words_of_it = tr("{metric_words} of {task} {arrow}", metric_words=metric_words(main, info["metrics"]), task=task, arrow=arrow).rstrip()
-        for split, head in (("val", words_of_it), ("test", tr("test {words_of_it}", words_of_it=words_of_it))):
+        words_of_it = tr("{metric} of {task} {arrow}", metric=tr(metric_words(main, info["metrics"])), task=task, arrow=arrow).rstrip()
+        for split, head in (("val", words_of_it), ("test", tr("test {metric}", metric=words_of_it))):
             numbers[f"{task} {main} {arrow} {split}"] = (head, tr("{about}, on {split}; {better}", about=about, split=split, better=better))
         numbers[f"{task} {main} {arrow} best epoch"] = (tr("epoch of {task}", task=task), tr("The epoch in which {task} was best on val", task=task))
     return {
         "method": st.column_config.TextColumn(tr("method"), pinned=True, width=METHOD_PIXELS),
-        "run": st.column_config.LinkColumn(tr("run"), display_text="open", width=58),
+        "run": st.column_config.LinkColumn(tr("run"), display_text=tr("open"), width=58),
         "status": st.column_config.TextColumn(tr("status"), width=78),
         **{
             column: st.column_config.Column(label, help=words.plain(about), width=head_width(label))

@@ -44,7 +44,7 @@ def no_race(asked: str) -> None:
             icon=":material/search_off:",
         )
     else:
-        st.info(tr("There is no race yet. {nothing_yet}", nothing_yet=NOTHING_YET), icon=":material/info:")
+        st.info(tr("There is no race yet. {nothing_yet}", nothing_yet=tr(NOTHING_YET)), icon=":material/info:")
     st.page_link("pages/train.py", label=tr("Open Train and its “Race several methods”"), icon=":material/flag:")
 
 
@@ -101,8 +101,8 @@ def _draw(race_id: str, entries: list[Entry]) -> None:
         results(entries, table, better)
     whole_race(entries)
     cards(entries)
-    view = view_controls("Curves", tr("on val, after each epoch; the boxes above show the line of each method"))
-    kinds = {"metric": tr("main metric"), "loss": "loss"}
+    view = view_controls(tr("Curves"), tr("on val, after each epoch; the boxes above show the line of each method"))
+    kinds = {"metric": tr("main metric"), "loss": tr("loss")}
     kept: dict[str, Any] = {"label_visibility": "collapsed", "persist_state": "session"}
     shown = hold_first("race.what", "metric")
     st.segmented_control(tr("What is shown"), list(kinds), default=shown, key="race.what", format_func=words.text_of(kinds), required=True, **kept)
@@ -136,12 +136,8 @@ def _what_is_compared(entries: list[Entry]) -> str:
     if differently := _computed_differently(entries):
         return tr("{same}, but{differently} {one_seed}", same=same, differently=differently, one_seed=one_seed)
     begun = [how_computed(run) for run in runs if run.info]
-    return tr(
-        "{same}{ending}, only the balancing differs. {one_seed}",
-        same=same,
-        ending=tr(", all in {begun}", begun=begun[0]) if begun else "",
-        one_seed=one_seed,
-    )
+    computed = tr(", all in {how}", how=begun[0]) if begun else ""
+    return tr("{same}{computed}, only the balancing differs. {one_seed}", same=same, computed=computed, one_seed=one_seed)
 
 
 def _computed_differently(entries: list[Entry]) -> str:
@@ -152,14 +148,14 @@ def _computed_differently(entries: list[Entry]) -> str:
             groups.setdefault(how_computed(entry.run), []).append(words.plain(entry.method))
     if len(groups) < 2:
         return ""
-    each = "; ".join(tr("{methods} in {how}", methods=", ".join(methods), how=how) for how, methods in groups.items())
+    each = tr("; ").join(tr("{methods} in {how}", methods=tr(", ").join(methods), how=how) for how, methods in groups.items())
     return tr(" these runs used different devices or number formats: {each}. This may cause part of the differences.", each=each)
 
 
 def how_computed(run: Any) -> str:
     """Such as ``bf16, channels last on cpu``; the usual layout is not named."""
     computed = run.computed
-    layout = "" if computed["layout"] == USUAL_LAYOUT else f", {computed['layout'].replace('_', ' ')}"
+    layout = "" if computed["layout"] == USUAL_LAYOUT else tr(", ") + tr(computed["layout"].replace("_", " "))
     return tr("{precision}{layout} on {device}", precision=computed["precision"], layout=layout, device=computed["device"])
 
 

@@ -77,4 +77,4 @@ def _said(path: tuple[str, ...], values: dict[tuple[str, ...], Any]) -> str:
 
 
 def _title(path: tuple[str, ...]) -> str:
-    return path[0] if path[0] in (COMPUTED_ON, PYTORCH, ORDER) else title_of(path)
+    return tr(path[0]) if path[0] in (COMPUTED_ON, PYTORCH, ORDER) else title_of(path)

@@ -26,7 +26,7 @@ SORTS = {
     "balancing": mark("By balancing"),
 }
 UPWARD = ("name", "status", "data", "backbone", "balancing")  # begin with the lowest
-METRICS = "compare.sorts"  # session key: sort -> title, of the metrics in the tables that were shown
+METRICS = "compare.sorts"  # session key: sort -> metric, task and direction, of the metrics in the tables that were shown
 
 
 def asked_query(store: RunStore) -> RunQuery:
@@ -39,7 +39,7 @@ def asked_query(store: RunStore) -> RunQuery:
         about = tr("Search names, tags, notes, tasks")
         text = st.text_input(tr("Search"), key="filter.text", placeholder=about, icon=":material/search:", width=250, **kept)
         states = [status for status in words.STATUS_LOOK if status in known]
-        statuses = st.multiselect(tr("State"), states, key="filter.status", placeholder=tr("Any state"), width=170, **kept)
+        statuses = st.multiselect(tr("State"), states, key="filter.status", format_func=tr, placeholder=tr("Any state"), width=170, **kept)
         data = st.multiselect(tr("Data"), sets, key="filter.data", placeholder=tr("Any data set"), width=170, **kept)
         sort = _order(kept)
         archived = st.toggle(tr("Show archived"), key="filter.archived", persist_state="session")
@@ -52,10 +52,17 @@ def asked_query(store: RunStore) -> RunQuery:
 
 
 def _order(kept: dict[str, Any]) -> str:
-    titles = SORTS | {sort: about["title"] for sort, about in st.session_state[METRICS].items()}
+    titles = {sort: tr(title) for sort, title in SORTS.items()}
+    for sort, metric in st.session_state[METRICS].items():
+        titles[sort] = tr("Best {title}", title=metric_head(metric["metric"], metric["task"], not metric["is_upward"]))
     place = list(titles).index(hold_first("compare.sort", "created", list(titles)))
     about = tr("Pinned runs come first. A metric's best run is the first; runs without the metric come last.")
     return st.selectbox(tr("Sorted by"), list(titles), place, key="compare.sort", format_func=words.text_of(titles), width=220, help=about, **kept)
+
+
+def metric_head(metric: str, task: str, higher_is_better: bool | None) -> str:
+    """The head of a metric's column, such as ``F1 of digit ↑``."""
+    return tr("{metric} of {task} {better}", metric=tr(metric), task=task, better=words.better(higher_is_better)).rstrip()
 
 
 def offer_metrics(runs: list[Any]) -> None:
@@ -65,13 +72,8 @@ def offer_metrics(runs: list[Any]) -> None:
         for task, info in (run.info or {}).get("tasks", {}).items():
             main = info["main_metric"]
             metric = info["metrics"][main]
-            title = tr(
-                "{metric_words} of {task} {better}",
-                metric_words=metric_words(main, info["metrics"]),
-                task=task,
-                better=words.better(metric["higher_is_better"]),
-            ).rstrip()
-            found[metric_sort("best", f"val/{task}/{main}")] = {"title": tr("Best {title}", title=title), "is_upward": not metric["higher_is_better"]}
+            about = {"metric": metric_words(main, info["metrics"]), "task": task, "is_upward": not metric["higher_is_better"]}
+            found[metric_sort("best", f"val/{task}/{main}")] = about
     st.session_state[METRICS] = st.session_state.get(METRICS, {}) | found
 
 

@@ -83,7 +83,7 @@ def overview(run: Any, evaluation: Evaluation, beside: Beside) -> None:
     """Draw the main metric of every task of both runs."""
     mine, theirs = evaluation.report["tasks"], beside.evaluation.report["tasks"]
     rows = [
-        {"Task": task, **_row(mine[task]["values"][0], beside.evaluation.value(task, mine[task]["values"][0]["name"]))}
+        {tr("Task"): task, **_row(mine[task]["values"][0], beside.evaluation.value(task, mine[task]["values"][0]["name"]))}
         for task in mine
         if task in theirs and mine[task]["values"]
     ]
@@ -112,12 +112,13 @@ def task_beside(store: RunStore, run: Any, evaluation: Evaluation, task: str, ar
 def _row(entry: dict[str, Any], other: float | None) -> dict[str, str]:
     """A metric of both, with the difference and which is better."""
     one, unit, higher = entry["value"], entry["unit"], entry["higher_is_better"]
-    cells = {"Metric": f"{words.better(higher)} {entry['title']}", "Better": "–", "A": words.measured(one, unit), "B": words.measured(other, unit)}
+    better, title = tr("Better"), f"{words.better(higher)} {tr(entry['title'])}"
+    cells = {tr("Metric"): title, better: "–", "A": words.measured(one, unit), "B": words.measured(other, unit)}
     if one is None or other is None:
         return {**cells, "B - A": "–"}
-    shown_unit = f" {unit}" if unit and unit != SHARE else ""
-    better = "equal" if one == other else "B" if (other > one) == bool(higher) else "A"
-    return {**cells, "B - A": f"{other - one:+.3g}{shown_unit}", "Better": better}
+    shown_unit = f" {tr(unit)}" if unit and unit != SHARE else ""
+    is_better = tr("equal") if one == other else "B" if (other > one) == bool(higher) else "A"
+    return {**cells, "B - A": f"{other - one:+.3g}{shown_unit}", better: is_better}
 
 
 def _who(run: Any, evaluation: Evaluation, beside: Beside) -> str:
@@ -144,10 +145,10 @@ def _classes(about: dict[str, Any], theirs: dict[str, Any], task: str) -> None:
     if entry is None or other is None or about["classes"] != theirs["classes"]:
         return
     values = [np.array([np.nan if value is None else value for value in each["values"]], dtype=float) for each in (entry, other)]
-    title = f"{words.better(entry['higher_is_better'])} {entry['title']}"
+    title = f"{words.better(entry['higher_is_better'])} {tr(entry['title'])}"
     st.markdown(tr(":small[:gray[{title} of each class, the largest differences first]]", title=words.plain(title)))
     figure = class_pairs_figure(about["classes"], values[0], values[1], (PALETTE[0], PALETTE[1]))
-    plot(prepared(figure, tr("{title} of each class of {task}, A and B", title=entry["title"], task=task)), key=f"chart.evaluation.beside.{task}")
+    plot(prepared(figure, tr("{title} of each class of {task}, A and B", title=tr(entry["title"]), task=task)), key=f"chart.evaluation.beside.{task}")
 
 
 def _images(
@@ -157,19 +158,19 @@ def _images(
     other = beside.errors(task, arrays["errors"]) if about["errors"] else None
     if other is None:
         return
-    found, unit = paired_errors(arrays["errors"], other), about["errors"]["unit"]
-    title = words.plain(about["errors"]["title"])
+    found, unit = paired_errors(arrays["errors"], other), tr(about["errors"]["unit"])
+    title = words.plain(tr(about["errors"]["title"]))
     interval = tr(", 95 % interval over images {low:+.3g} to {high:+.3g}", low=found.low, high=found.high) if np.isfinite(found.low) else ""
     st.markdown(
         tr(
             "**Image by image** :gray[by {title} ↓]: A is better on {first:,}, B on {second:,}, equal on {equal:,}. Mean of B - A: "
-            "{mean:+.3g}{ending}{interval}.",
+            "{mean:+.3g}{unit}{interval}.",
             title=title,
             first=found.first,
             second=found.second,
             equal=found.equal,
             mean=found.mean,
-            ending=f" {words.plain(unit)}" if unit else "",
+            unit=f" {words.plain(unit)}" if unit else "",
             interval=interval,
         )
     )

@@ -33,7 +33,7 @@ def job_controls(store: RunStore, run: Any, checkpoint: KeptCheckpoint, split: s
         else:
             _button(
                 run,
-                tr("Evaluate on {split}", split=split) + (" again" if found else ""),
+                tr("Evaluate on {split} again", split=split) if found else tr("Evaluate on {split}", split=split),
                 [split],
                 asked,
                 ":material/fact_check:",
@@ -43,9 +43,11 @@ def job_controls(store: RunStore, run: Any, checkpoint: KeptCheckpoint, split: s
         if found is None:
             st.caption(tr("This checkpoint has not been evaluated on {split}. It takes about as long as the validation after an epoch.", split=split))
     if last_refusal(run.id):
-        st.error(words.plain(last_refusal(run.id)), icon=":material/error:")
+        st.error(words.plain(tr(last_refusal(run.id))), icon=":material/error:")
     elif note and note["state"] in ("failed", "gone"):
-        st.warning(tr("The last evaluation failed: {error}. Start it again to repeat it.", error=words.plain(note["error"])), icon=":material/error:")
+        st.warning(
+            tr("The last evaluation failed: {error}. Start it again to repeat it.", error=words.plain(tr(note["error"]))), icon=":material/error:"
+        )
 
 
 def _button(run: Any, label: str, splits: list[str], checkpoint: str, icon: str, primary: bool = False) -> None:
@@ -68,5 +70,5 @@ def _progress(run_id: str) -> None:
     if not note or note["state"] != "running":
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(min(1.0, note["share"]), text=tr("Evaluating: {words}", words=words.plain(note["text"])), width=420)
+        st.progress(min(1.0, note["share"]), text=tr("Evaluating: {words}", words=words.plain(tr(note["text"]))), width=420)
         st.button(tr("Cancel"), key=f"evaluate.end.{run_id}", icon=":material/stop:", on_click=lambda: evaluation_job.end(run_store().folder(run_id)))

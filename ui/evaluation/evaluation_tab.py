@@ -10,7 +10,7 @@ import streamlit as st
 from mtl_core.analysis.regret import chosen_epoch, course, regrets
 from mtl_core.data.dataset import SHARE
 from mtl_core.figures.evaluation_charts import regret_figure
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from mtl_core.runs.evaluations import SPLITS, Evaluation, evaluations
 from mtl_core.runs.looks import Look, looks, looks_at_data
 from mtl_core.runs.store import RunStore
@@ -26,7 +26,8 @@ from ui.shell.state import hold_first
 
 TRAIN_PART = 128  # as in mtl_core.training.build, which imports torch
 VIEW = "run.view"  # key in the session
-VIEWS = {"training": "Training", "evaluation": "Evaluation"}
+USES = {"evaluated": mark("evaluated"), "predicted": mark("predicted")}  # of the test images
+VIEWS = {"training": mark("Training"), "evaluation": mark("Evaluation")}
 
 
 def asked_view() -> str:
@@ -39,7 +40,7 @@ def view_choice() -> str:
     """Draw the choice of the tab, which the address holds. Returns the chosen tab."""
     held = hold_first(VIEW, asked_view())
     view = st.segmented_control(
-        tr("View"), list(VIEWS), default=held, format_func=words.text_of(VIEWS), key=VIEW, required=True, label_visibility="collapsed"
+        tr("View"), list(VIEWS), default=held, format_func=words.translated(VIEWS), key=VIEW, required=True, label_visibility="collapsed"
     )
     view = view or "training"
     if view == "training":
@@ -81,13 +82,15 @@ def _checkpoint_choice(run: Any, kept: list[KeptCheckpoint]) -> KeptCheckpoint:
 
     def title(name: str) -> str:
         checkpoint = by_name[name]
-        marks = [word for word, there in ((tr("best on val"), checkpoint.is_best and checkpoint.whole_epoch), ("last", checkpoint.is_last)) if there]
+        marks = [
+            word for word, there in ((tr("best on val"), checkpoint.is_best and checkpoint.whole_epoch), (tr("last"), checkpoint.is_last)) if there
+        ]
         where = (
             tr("epoch {epoch}", epoch=checkpoint.epoch)
             if checkpoint.whole_epoch
             else tr("step {step:,}, in epoch {epoch}", step=checkpoint.step, epoch=checkpoint.epoch + 1)
         )
-        return f"{where} ({', '.join(marks)})" if marks else where
+        return tr("{where} ({marks})", where=where, marks=tr(", ").join(marks)) if marks else where
 
     key = f"evaluation.checkpoint.{run.id}"
     asked = st.query_params.get("checkpoint", "")
@@ -114,16 +117,19 @@ def _test_line(frame: pd.DataFrame, seen: list[Look], in_data: list[float], begu
     said, at_the_end = [], frame["key"].str.startswith("test/").any()
     if at_the_end:
         said.append(tr("measured once when the run finished, with the best checkpoint on val"))
-    said += [tr("{what} on {moment}, with epoch {epoch}", what=look.what, moment=words.moment(look.at), epoch=look.epoch) for look in seen]
     said += [
-        tr("shown on the Data page on {moment}, {ending} this run was made", moment=words.moment(at), ending="before" if at < begun else "after")
-        for at in in_data
+        tr("{what} on {moment}, with epoch {epoch}", what=tr(USES.get(look.what, look.what)), moment=words.moment(look.at), epoch=look.epoch)
+        for look in seen
     ]
-    text = tr("The test images were used: {said}.", said="; ".join(said)) if said else tr("The test images have not been used.")
-    further = tr("Beyond that") if at_the_end else tr("Before the run finishes")
-    st.caption(
-        tr(":material/lock: {words} {further} they are used only on your request. They never choose a checkpoint.", words=text, further=further)
+    before, after = (
+        mark("shown on the Data page on {moment}, before this run was made"),
+        mark("shown on the Data page on {moment}, after this run was made"),
     )
+    said += [tr(before if at < begun else after, moment=words.moment(at)) for at in in_data]
+    text = tr("The test images were used: {said}.", said=tr("; ").join(said)) if said else tr("The test images have not been used.")
+    beyond = mark(":material/lock: {words} Beyond that they are used only on your request. They never choose a checkpoint.")
+    before_the_end = mark(":material/lock: {words} Before the run finishes they are used only on your request. They never choose a checkpoint.")
+    st.caption(tr(beyond if at_the_end else before_the_end, words=text))
 
 
 def _tasks(store: RunStore, run: Any, evaluation: Evaluation, beside: Beside | None) -> None:
@@ -167,12 +173,13 @@ def _gaps(run: Any, frame: pd.DataFrame, checkpoint: KeptCheckpoint, found: dict
                     values[split] = _recorded(frame, split, f"{split}/{task}/{name}", checkpoint, chosen)
             if "train" not in found and values["train"] is not None:
                 parts.append("train")
-            rows.append({"Task": task, "Metric": f"{words.better(metric['higher_is_better'])} {metric['title']}", **_shown(values, metric)})
+            title = f"{words.better(metric['higher_is_better'])} {tr(metric['title'])}"
+            rows.append({tr("Task"): task, tr("Metric"): title, **_shown(values, metric)})
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height="content", key="evaluation.gaps", row_height=30)
     note = tr("Lost: how much worse val is than train, and test than val. A negative value means better. ")
     if parts and run.info["images"]["train"] > TRAIN_PART:
         note += tr("Train is measured on {train_part} fixed images until the whole split is evaluated. ", train_part=TRAIN_PART)
-    st.caption(note + words.ONE_SEED)
+    st.caption(note + tr(words.ONE_SEED))
 
 
 def _recorded(frame: pd.DataFrame, split: str, key: str, checkpoint: KeptCheckpoint, chosen: int | None) -> float | None:
@@ -192,9 +199,9 @@ def _shown(values: dict[str, float | None], metric: dict[str, Any]) -> dict[str,
         return "–" if one is None or other is None else f"{sign * (one - other):+.3g}{shown_unit}"
 
     unit = metric.get("unit", "")
-    shown_unit = f" {unit}" if unit and unit != SHARE else ""
+    shown_unit = f" {tr(unit)}" if unit and unit != SHARE else ""
     texts = {split: words.measured(value, unit) for split, value in values.items()}
-    return {**texts, "lost train to val": lost("train", "val"), "lost val to test": lost("val", "test")}
+    return {**texts, tr("lost train to val"): lost("train", "val"), tr("lost val to test"): lost("val", "test")}
 
 
 def _regret(run: Any, frame: pd.DataFrame) -> None:
@@ -205,12 +212,12 @@ def _regret(run: Any, frame: pd.DataFrame) -> None:
     left, right = st.columns([6, 5], gap="medium")
     rows = [
         {
-            "Task": one.task,
-            "Cost": f"{one.cost:.3g} ({one.share:.1f} %)" if one.share == one.share else f"{one.cost:.3g}",
-            "Its best epoch": one.best_epoch,
-            "Best": words.measured(one.best, one.metric.get("unit", "")),
-            f"Epoch {chosen}": words.measured(one.chosen, one.metric.get("unit", "")),
-            "Metric on val": f"{words.better(one.metric['higher_is_better'])} {one.metric['title']}",
+            tr("Task"): one.task,
+            tr("Cost"): f"{one.cost:.3g} ({one.share:.1f} %)" if one.share == one.share else f"{one.cost:.3g}",
+            tr("Its best epoch"): one.best_epoch,
+            tr("Best"): words.measured(one.best, one.metric.get("unit", "")),
+            tr("Epoch {chosen}", chosen=chosen): words.measured(one.chosen, one.metric.get("unit", "")),
+            tr("Metric on val"): f"{words.better(one.metric['higher_is_better'])} {tr(one.metric['title'])}",
         }
         for one in found
     ]

@@ -31,7 +31,7 @@ def threshold_panel(decisions: Decisions, about: dict[str, Any], run_id: str, ta
             chosen = _slider(decisions, key, chosen)
         else:
             st.markdown(f":material/lock: **{chosen:.2f}** :gray[{_whence(decisions, chosen)}]")
-        figure = decisions_figure(GRID, {METRICS[name]: decisions.mean(name) for name in METRICS}, chosen, decisions.default, colour)
+        figure = decisions_figure(GRID, {tr(METRICS[name]): decisions.mean(name) for name in METRICS}, chosen, decisions.default, colour)
         plot(
             prepared(figure, tr("Precision, recall and F1 of {task} over the threshold", task=task)),
             key=f"chart.evaluation.threshold.{run_id}.{split}.{task}",
@@ -103,17 +103,18 @@ def _values(decisions: Decisions, chosen: float) -> None:
     at, before = decisions.place(chosen), decisions.place(decisions.default)
     counts = decisions.counts
     facts = [
-        (tr("↑ {title}, mean over classes", title=title), *(_share(decisions.mean(name)[place]) for place in (at, before)))
+        (tr("↑ {title}, mean over classes", title=tr(title)), *(_share(decisions.mean(name)[place]) for place in (at, before)))
         for name, title in METRICS.items()
     ]
     if decisions.exact is not None and len(decisions.classes) > 1:
         images = max(1, int(counts[0, 0].sum()))
         facts.append((tr("↑ Images with every class right"), *(_share(decisions.exact[place] / images) for place in (at, before))))
-    for title, outcome in (("↑ Found", FOUND), ("↓ Missed", MISSED), (tr("↓ False positives"), FALSE)):
+    for title, outcome in ((tr("↑ Found"), FOUND), (tr("↓ Missed"), MISSED), (tr("↓ False positives"), FALSE)):
         facts.append((title, *(f"{counts[place, :, outcome].sum():,}" for place in (at, before))))
+    at_default = tr("at {threshold:.2f}", threshold=decisions.default)
     cells = "".join(
         f'<div><div class="fact-name">{html.escape(title)}</div><div>{now}'
-        + (f' <span class="fact-name">at {decisions.default:.2f}: {then}</span>' if at != before else "")
+        + (f' <span class="fact-name">{html.escape(at_default)}: {then}</span>' if at != before else "")
         + "</div></div>"
         for title, now, then in facts
     )
@@ -128,10 +129,10 @@ def _class_table(decisions: Decisions, about: dict[str, Any], chosen: float, key
     if len(decisions.classes) < 2:
         return
     at = decisions.place(chosen)
-    columns: dict[str, Any] = {"Class": [about["classes"][place] for place in decisions.classes]}
+    columns: dict[str, Any] = {tr("Class"): [about["classes"][place] for place in decisions.classes]}
     for name, title in METRICS.items():
-        columns[f"↑ {title}"] = [None if np.isnan(value) else round(float(value), 3) for value in decisions.of_classes(name)[at]]
-    for title, outcome in (("Found", FOUND), ("Missed", MISSED), ("False", FALSE)):
+        columns[f"↑ {tr(title)}"] = [None if np.isnan(value) else round(float(value), 3) for value in decisions.of_classes(name)[at]]
+    for title, outcome in ((tr("Found"), FOUND), (tr("Missed"), MISSED), (tr("False"), FALSE)):
         columns[title] = decisions.counts[at, :, outcome].tolist()
     height = min(290, 38 + 32 * len(decisions.classes))
     st.dataframe(pd.DataFrame(columns), hide_index=True, width="stretch", height=height, row_height=32, placeholder="–", key=f"{key}.classes")
@@ -145,6 +146,6 @@ def _honestly(split: str, is_moved: bool) -> str:
             "The test images are not used for it: under Images → test the same threshold applies. All other numbers of this page keep the default."
         )
     if split == "test":
-        which = tr("The threshold was chosen on val") if is_moved else tr("The threshold is the default")
-        return tr("{which}. It cannot be moved here: a threshold chosen on test would make the test numbers better than the network is.", which=which)
+        why = tr("It cannot be moved here: a threshold chosen on test would make the test numbers better than the network is.")
+        return tr("The threshold was chosen on val. {why}", why=why) if is_moved else tr("The threshold is the default. {why}", why=why)
     return tr("The network has learnt these images, so they choose no threshold. Move it under Images → val.")

@@ -18,7 +18,7 @@ from mtl_core.data.dataset import Task
 from mtl_core.figures.gallery import png
 from mtl_core.figures.overlays import enlarge
 from mtl_core.figures.primitives import WORDS
-from mtl_core.language import mark, tr
+from mtl_core.language import language, mark, tr
 from mtl_core.tasks import kind_of
 from ui.drawing.contact_sheets import for_thumbnails, legend
 from ui.shell.element_keys import component_key
@@ -27,7 +27,7 @@ from ui.shell.words import measured, plain
 A_PAGE = 24
 COLUMNS = 6  # of the picture that the thumbnails are cut from
 TILE_PIXELS = 128
-DISAGREE, POSITION = mark("tasks disagree"), mark("position in the set")
+DISAGREE, POSITION = "tasks disagree", "position in the set"
 DISAGREES_FROM = 0.2  # share of boxes, edges or of one counted thing
 
 
@@ -60,7 +60,7 @@ def error_gallery(pictures: Any, tasks: Mapping[str, Task], epoch: int, key: str
 def _numbers(pictures: Any, tasks: Mapping[str, Task], epoch: int) -> dict[str, Any]:
     """Errors by task and checks of agreement, worked out once for an epoch."""
     kept = st.session_state.setdefault("predictions.numbers", {})
-    name = f"{id(pictures) if len(pictures.epochs()) > 1 else pictures.split}.{epoch}.{len(pictures)}.{st.query_params.get('run')}"
+    name = f"{language()}.{id(pictures) if len(pictures.epochs()) > 1 else pictures.split}.{epoch}.{len(pictures)}.{st.query_params.get('run')}"
     if kept.get("name") != name:
         arrays = pictures.arrays(epoch)
         targets, labelled = pictures.truth()
@@ -97,11 +97,14 @@ def _choices(found: dict[str, Any], tasks: Mapping[str, Task], key: str) -> tupl
     sort_by = st.selectbox(tr("Sort by"), offered, format_func=_sorting, key=f"{key}.sort", width=270, **kept)
     best_first = st.toggle(tr("best first"), key=f"{key}.best", persist_state="session")
     with st.popover(tr("Filter"), icon=":material/filter_alt:"):
-        mistakes = st.toggle(tr("only mistakes"), key=f"{key}.mistakes", persist_state="session", help=_ABOUT_MISTAKES)
+        mistakes = st.toggle(tr("only mistakes"), key=f"{key}.mistakes", persist_state="session", help=tr(_ABOUT_MISTAKES))
         disagree = False
         if found["checks"]:
             disagree = st.toggle(
-                tr("only where tasks disagree"), key=f"{key}.disagree", persist_state="session", help=tr("Checks: ") + "; ".join(found["checks"])
+                tr("only where tasks disagree"),
+                key=f"{key}.disagree",
+                persist_state="session",
+                help=tr("Checks: {checks}", checks=tr("; ").join(found["checks"])),
             )
         classes = sorted({name for task in tasks.values() for name in task.classes if name != "background"})
         wanted = st.multiselect(tr("With class"), classes, key=f"{key}.classes", placeholder=tr("any"), persist_state="session") if classes else []
@@ -116,13 +119,14 @@ def _choices(found: dict[str, Any], tasks: Mapping[str, Task], key: str) -> tupl
     for name in wanted:
         keep &= with_class(tasks, found["targets"], found["labelled"], name)
     said = [text for text, is_set in ((tr("only mistakes"), mistakes), (tr("only where tasks disagree"), disagree)) if is_set]
-    said += [tr("with {wanted}", wanted=", ".join(wanted))] if wanted else []
+    said += [tr("with {wanted}", wanted=tr(", ").join(wanted))] if wanted else []
     return order[keep[order]], sort_by, plain(f" · {' · '.join(said)}") if said else ""
 
 
 def _sorting(offered: str) -> str:
     """A task of the errors, or one of the two other orders."""
-    return {DISAGREE: tr("by how much tasks disagree"), POSITION: tr("by {position}", position=POSITION)}.get(offered, f"by error of {offered}")
+    others = {DISAGREE: tr("by how much tasks disagree"), POSITION: tr("by position in the set")}
+    return others.get(offered) or tr("by error of {task}", task=offered)
 
 
 _ABOUT_MISTAKES = mark(
@@ -173,7 +177,7 @@ def with_class(tasks: Mapping[str, Task], targets: Mapping[str, np.ndarray], lab
 def _summary(found: dict[str, Any], shown: np.ndarray, sort_by: str, page: int, pages: int, paired: bool) -> str:
     total = len(next(iter(found["targets"].values())))
     count = tr("{shown:,} of {total:,} images", shown=len(shown), total=total) if len(shown) < total else tr("{total:,} images", total=total)
-    what = found["errors"].get(sort_by, {}).get("title", "")
+    what = tr(found["errors"].get(sort_by, {}).get("title", ""))
     about = tr(" · {sort_by}: {what}, lower is better", sort_by=sort_by, what=what) if what else ""
     sides = tr(" · left: target, right: prediction") if paired else ""
     return plain(f"{count}{about}{sides}" + (tr(" · page {page} of {pages}", page=page + 1, pages=pages) if pages > 1 else ""))
@@ -194,7 +198,7 @@ def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: 
         "tiles": tiles,
         "columns": COLUMNS,
         "ratio": ratio,
-        "paired": not _is_said(task),
+        "words": [_words(number, tile["lines"], not _is_said(task)) for number, tile in zip(members, tiles, strict=True)],
         "sprite": "data:image/png;base64," + base64.b64encode(sprite).decode(),
     }
     data["revision"] = hashlib.sha1(repr(data).encode()).hexdigest()
@@ -205,6 +209,13 @@ def _thumbnails(pictures: Any, found: dict[str, Any], members: list[int], task: 
             st.query_params["sample"] = str(int(number))
 
     _component()(key=component_key(f"{key}.thumbnails"), data=data, on_open_change=opened)
+
+
+def _words(number: int, lines: list[str], is_paired: bool) -> dict[str, str]:
+    """What a pointer and a screen reader are told of a thumbnail."""
+    about = mark("Image {number}: target and prediction. {lines}") if is_paired else mark("Image {number}. {lines}")
+    said = tr(about, number=number + 1, lines=tr(". ").join(lines))
+    return {"title": "\n".join([tr("Open image {number}", number=number + 1), *lines]), "label": said}
 
 
 def _told(pictures: Any, found: dict[str, Any], members: list[int], task: Task | None, epoch: int) -> dict[int, str]:
@@ -226,7 +237,7 @@ def _lines(found: dict[str, Any], number: int, sort_by: str, told: Mapping[int, 
     """What was said, the errors with the one that is sorted by first, and the contradictions, the strongest first."""
     names = sorted(found["errors"], key=lambda task: task != sort_by)
     errors = [
-        f"{task} {measured(float(each['values'][number]))} {each['unit']}".strip()
+        f"{task} {measured(float(each['values'][number]))} {tr(each['unit'])}".strip()
         for task, each in ((task, found["errors"][task]) for task in names)
         if np.isfinite(each["values"][number])
     ]

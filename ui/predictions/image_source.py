@@ -40,10 +40,11 @@ def film_of(store: RunStore, run: Any) -> Film | None:
     """The probe images with their predictions; None where none are saved yet."""
     if not run.info or not probe_epochs(store.folder(run.id)):
         return None
-    return _film(store.home.as_posix(), run.id, json.dumps(run.info["tasks"], sort_keys=True))
+    with st.spinner(tr("Reading the predictions of every epoch")):
+        return _film(store.home.as_posix(), run.id, json.dumps(run.info["tasks"], sort_keys=True))
 
 
-@st.cache_resource(max_entries=4, show_spinner=mark("Reading the predictions of every epoch"))
+@st.cache_resource(max_entries=4, show_spinner=False)
 def _film(home: str, run_id: str, tasks: str) -> Film:
     film = Film(run_store().folder(run_id), {name: task_of(name, info) for name, info in json.loads(tasks).items()})
     film.epochs()
@@ -73,11 +74,12 @@ def _split_of(store: RunStore, run: Any, split: str, checkpoint: str) -> Any:
 
     if not (store.folder(run.id) / "predictions" / f"{split}_{checkpoint}").is_dir():
         return None
-    data = split_data(store.cache.as_posix(), json.dumps(run.config.to_dict()["data"], sort_keys=True), split)
+    with st.spinner(tr("Opening the data")):
+        data = split_data(store.cache.as_posix(), json.dumps(run.config.to_dict()["data"], sort_keys=True), split)
     return open_split(store.folder(run.id), split, checkpoint, data, tasks_of(run))
 
 
-@st.cache_resource(max_entries=6, show_spinner=mark("Opening the data"))
+@st.cache_resource(max_entries=6, show_spinner=False)
 def split_data(cache: str, data: str, split: str) -> Any:
     """A split of a run's data, prepared again if the cache has lost it."""
     from pathlib import Path
@@ -97,7 +99,7 @@ def _offer(store: RunStore, run: Any, split: str, checkpoint: str) -> None:
         _progress(key)
         return
     if state and state["error"]:
-        st.error(tr("The {split} split could not be predicted: {error}", split=split, error=plain(state["error"])), icon=":material/error:")
+        st.error(tr("The {split} split could not be predicted: {error}", split=split, error=plain(tr(state["error"]))), icon=":material/error:")
     st.info(
         tr(
             "The {split} split has not been predicted with the best checkpoint yet. {how_many} The predictions are saved with the run.",
@@ -147,4 +149,4 @@ def _progress(key: str) -> None:
     state = prediction_jobs.state_of(key)
     if state is None or state["done"]:
         st.rerun()
-    st.progress(state["share"], text=state["text"])
+    st.progress(state["share"], text=tr(state["text"]))

@@ -21,9 +21,9 @@ from ui.predictions.sample_view import look_sheet, predictor_of
 from ui.predictions.sketch_pad import sketch_pad
 from ui.shell.error_boundary import is_ours, worded
 from ui.shell.state import run_store, torch_is_ready
-from ui.shell.words import plain, text_of
+from ui.shell.words import plain, translated
 
-WAYS = {"file": mark("A file or an example"), "draw": "Draw", "camera": "Camera"}
+WAYS = {"file": mark("A file or an example"), "draw": mark("Draw"), "camera": mark("Camera")}
 EXAMPLES, THUMBNAIL = 4, 88  # how many; pixels
 MOST_BYTES = 20 * 2**20
 TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
@@ -46,13 +46,14 @@ def own_image(run_id: str, way: str) -> None:
         return
     from mtl_core.inference.image_reading import as_image
 
-    predictor = predictor_of(run_store().home.as_posix(), run.id, checkpoint)
+    with st.spinner(tr("Loading the network")):
+        predictor = predictor_of(run_store().home.as_posix(), run.id, checkpoint)
     try:
         image = as_image(content, predictor.levels)
     except Exception as error:
         if not is_ours(error):
             raise
-        st.error(f"{plain(name)}: {plain(str(error))}", icon=":material/broken_image:")
+        st.error(f"{plain(name)}: {plain(tr(str(error)))}", icon=":material/broken_image:")
         return
     _predicted(run, predictor, image, name)
 
@@ -61,7 +62,8 @@ def way_to_an_image() -> str:
     """Draw the choice of where the image comes from, outside the part that is drawn anew for each image."""
     kept: dict[str, Any] = {"label_visibility": "collapsed", "required": True, "persist_state": "session"}
     return (
-        st.segmented_control(tr("Where the image comes from"), list(WAYS), default="file", format_func=text_of(WAYS), key="own.way", **kept) or "file"
+        st.segmented_control(tr("Where the image comes from"), list(WAYS), default="file", format_func=translated(WAYS), key="own.way", **kept)
+        or "file"
     )
 
 
@@ -126,30 +128,32 @@ def _take_example(number: int) -> None:
 
 def _paste() -> str:
     """The pasted image as a data URL; empty without one."""
-    return (_paste_component()(key="own.paste", on_image_change=lambda: None, data={"most": MOST_BYTES}) or {}).get("image") or ""
+    said = {"offer": tr("Ctrl+V pastes a copied image."), "large": tr("The pasted image is larger than 20 MB."), "done": tr("Pasted.")}
+    return (_paste_component()(key="own.paste", on_image_change=lambda: None, data={"most": MOST_BYTES, "words": said}) or {}).get("image") or ""
 
 
 @st.cache_resource(show_spinner=False)
 def _paste_component() -> Any:
-    script = tr("""
+    script = """
 export default function ({ parentElement, data, setStateValue }) {
   const said = parentElement.querySelector(".paste");
   said.latest = { data, setStateValue };
+  if (!said.textContent) said.textContent = data.words.offer;
   if (said.listens) return;
   said.listens = true;
   document.addEventListener("paste", (event) => {
     if (!said.isConnected) return;
     const file = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
     if (!file) return;
-    if (file.size > said.latest.data.most) { said.textContent = "The pasted image is larger than 20 MB."; return; }
+    if (file.size > said.latest.data.most) { said.textContent = said.latest.data.words.large; return; }
     const reader = new FileReader();
-    reader.onload = () => { said.textContent = "Pasted."; said.latest.setStateValue("image", reader.result); };
+    reader.onload = () => { said.textContent = said.latest.data.words.done; said.latest.setStateValue("image", reader.result); };
     reader.readAsDataURL(file);
   });
-}""")
+}"""
     return component(
         "paste_image",
-        html='<div class="paste" style="font-size:.82rem;opacity:.7">Ctrl+V pastes a copied image.</div>',
+        html='<div class="paste" style="font-size:.82rem;opacity:.7"></div>',
         js=script,
         isolate_styles=False,
     )
@@ -175,7 +179,7 @@ def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
     fitted = (
         ""
         if frame.shape[:2] == image.shape[:2]
-        else tr(", shown to the network as {shape} x {shape_2} ({how})", shape=frame.shape[1], shape_2=frame.shape[0], how=predictor.how)
+        else tr(", shown to the network as {width} x {height} ({how})", width=frame.shape[1], height=frame.shape[0], how=tr(predictor.how))
     )
     st.caption(
         tr(
@@ -207,7 +211,7 @@ def _predicted(run: Any, predictor: Any, image: np.ndarray, name: str) -> None:
 
 
 def _times(times: dict[str, Any]) -> None:
-    shared, apart, repeated = *st.columns(2), times["repeated"]
+    shared, apart, repeated = *st.columns(2), tr(times["repeated"])
     shared.metric(tr("One {repeated}, every head", repeated=repeated), tr("{shared_ms:.1f} ms", shared_ms=times["shared_ms"]))
     longer = tr("{apart_ms:.2f} times as long", apart_ms=times["apart_ms"] / times["shared_ms"])
     apart.metric(

@@ -12,7 +12,7 @@ from mtl_core.data.imports.import_library import ImportedSet, get_imported
 from mtl_core.figures.gallery import Tile, contact_sheet, png
 from mtl_core.figures.overlays import draw_heat, enlarge
 from mtl_core.figures.primitives import Boxes
-from mtl_core.language import mark, tr
+from mtl_core.language import tr
 from mtl_core.tasks import kind_of
 from ui.drawing.contact_sheets import ink
 from ui.drawing.run_charts import colours_of
@@ -69,7 +69,7 @@ def sample_view(run_id: str, source: str) -> None:
         on_epoch=stay,
         on_move=move,
     )
-    where = "validation" if source == PROBE else source
+    where = tr("validation") if source == PROBE else source
     file = _file_of(run, "val" if source == PROBE else source, pictures.row(number))
     made_of = tr(", made of {file}", file=plain(file)) if file else ""
     st.caption(
@@ -148,7 +148,7 @@ def _others(run: Any) -> dict[str, str]:
     chosen = st.query_params.get("beside", "")
     others = {each: others[each] for place, each in enumerate(others) if place < OFFERED or each == chosen}
     return {"": tr("beside no other run")} | {
-        each: tr("beside {name}  ·  {moment}  ·  {each}", name=about.name, moment=moment(about.created_at), each=each[-4:])
+        each: tr("beside {name}  ·  {moment}  ·  {id}", name=about.name, moment=moment(about.created_at), id=each[-4:])
         for each, about in others.items()
     }
 
@@ -181,7 +181,8 @@ def _look(run: Any, pictures: Any, number: int) -> None:
     """Grad-CAM of every task, on request: it needs the network."""
     if not st.toggle(tr("Where does each task look? (best checkpoint)"), key="predictions.look", persist_state="session") or not torch_is_ready():
         return
-    heats = _heats(run_store().home.as_posix(), run.id, _best(run), json.dumps([number, pictures.row(number)]), pictures.image(number))
+    with st.spinner(tr("Loading the network")):
+        heats = _heats(run_store().home.as_posix(), run.id, _best(run), json.dumps([number, pictures.row(number)]), pictures.image(number))
     image = pictures.image(number)
     look_sheet(image, heats)
 
@@ -196,16 +197,13 @@ def look_sheet(image: np.ndarray, heats: dict[str, np.ndarray]) -> None:
     st.image(
         png(contact_sheet([("", tiles)], ink=ink(), text_height=16)), width=min(width, 1700), alt=tr("Where each task looks, one picture per task")
     )
+    names = tr(", ").join(plain(name) for name in flat)
     st.caption(
         tr(
             "Grad-CAM (Selvaraju et al. 2017) on the features that all tasks share: yellow places speak most for the task's own answer. "
             "Each map is scaled to its own maximum."
         )
-        + (
-            tr(" No map for {value}: no place of the features raises its answer on this image.", value=", ".join(plain(name) for name in flat))
-            if flat
-            else ""
-        )
+        + (tr(" No map for {tasks}: no place of the features raises its answer on this image.", tasks=names) if flat else "")
     )
 
 
@@ -215,7 +213,7 @@ def _best(run: Any) -> str:
     return next((kept.name for kept in kept_checkpoints(run_store().folder(run.id)) if kept.is_best), "")
 
 
-@st.cache_resource(max_entries=2, show_spinner=mark("Loading the network"))
+@st.cache_resource(max_entries=2, show_spinner=False)
 def predictor_of(home: str, run_id: str, checkpoint: str) -> Any:
     """The network of a run's best checkpoint; ``checkpoint`` names it, so that a newer one is loaded anew."""
     from mtl_core.inference.loading import load

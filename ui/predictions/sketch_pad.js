@@ -1,7 +1,11 @@
 // A pad to draw on. Each stroke that ends is sent as a PNG; the pad keeps its drawing when the page is refreshed.
-export default function ({ parentElement, setStateValue }) {
+export default function ({ parentElement, data, setStateValue }) {
   const pad = parentElement.querySelector(".sketch"), canvas = pad.querySelector("canvas"), context = canvas.getContext("2d");
   const [width, inverted] = pad.querySelectorAll("input"), clear = pad.querySelector("button");
+  const [pen, dark] = pad.querySelectorAll("span"), said = data.words;
+  canvas.setAttribute("aria-label", said.pad);
+  width.setAttribute("aria-label", said.width);
+  [pen.textContent, dark.textContent, clear.textContent] = [said.pen, said.inverted, said.clear];
   pad.send = setStateValue;
   if (pad.ready) return;
   pad.ready = true;

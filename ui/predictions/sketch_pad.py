@@ -10,6 +10,8 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2 import component
 
+from mtl_core.language import tr
+
 HERE = Path(__file__)
 PREFIX = "data:image/png;base64,"
 MOST_BYTES = 2 * 2**20
@@ -17,7 +19,9 @@ MOST_BYTES = 2 * 2**20
 
 def sketch_pad(key: str) -> bytes | None:
     """Draw the pad; returns the drawing as the content of a PNG file, None while it is empty."""
-    return drawn_bytes((_pad()(key=key, on_drawing_change=lambda: None) or {}).get("drawing") or "")
+    said = {"pad": tr("Pad: draw with the mouse, a finger or a pen"), "pen": tr("Pen"), "width": tr("Width of the pen")}
+    said |= {"inverted": tr("dark on light"), "clear": tr("Clear")}
+    return drawn_bytes((_pad()(key=key, on_drawing_change=lambda: None, data={"words": said}) or {}).get("drawing") or "")
 
 
 def drawn_bytes(url: str) -> bytes | None:
@@ -32,9 +36,9 @@ def drawn_bytes(url: str) -> bytes | None:
 
 @st.cache_resource(show_spinner=False)
 def _pad() -> Any:
-    page = """<div class="sketch"><canvas width="280" height="280" role="img" aria-label="Pad: draw with the mouse, a finger or a pen"></canvas>
-<div><label>Pen <input type="range" min="6" max="40" value="20" aria-label="Width of the pen"></label>
-<label><input type="checkbox"> dark on light</label> <button type="button">Clear</button></div></div>"""
+    page = """<div class="sketch"><canvas width="280" height="280" role="img"></canvas>
+<div><label><span></span> <input type="range" min="6" max="40" value="20"></label>
+<label><input type="checkbox"> <span></span></label> <button type="button"></button></div></div>"""
     return component(
         "sketch_pad",
         html=page,

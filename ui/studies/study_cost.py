@@ -11,6 +11,7 @@ from mtl_core.language import tr
 from mtl_core.runs.background.command_process import run_command
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies.answer import Answer
+from mtl_core.studies.paper_table import english_cells
 from mtl_core.studies.study_report import signed
 from ui.shell import page_jobs, words
 from ui.shell.state import run_store
@@ -32,7 +33,7 @@ def cost(answer: Answer) -> None:
         page_jobs.show_progress(key, tr("Measuring the networks"))
         return
     if job is not None and job["error"]:
-        st.warning(tr("The measurement failed: {error}", error=words.plain(job["error"])), icon=":material/error:")
+        st.warning(tr("The measurement failed: {error}", error=words.plain(tr(job["error"]))), icon=":material/error:")
     elif job is not None and job["result"]:
         _receipt(answer, job["result"])
     label = tr("Measure the networks") if job is None else tr("Measure again")
@@ -44,24 +45,25 @@ def _begin(key: str, study_id: str) -> None:
     store = run_store()
     command = ["study", "cost", study_id, "--json"]
     text = tr("about a minute, in a process of its own")
-    page_jobs.begin(key, lambda progress, cancelled: run_command(store, command, tr("measured the networks"), cancelled), text)
+    page_jobs.begin(key, lambda progress, cancelled: run_command(store, command, "measured the networks", cancelled), text)
 
 
 def _receipt(answer: Answer, found: dict[str, Any]) -> None:
     shared, apart = found["shared"], found["all_apart"]
+    labels = own_labels(answer, found)
     batch = next(iter(shared["torch_ms"]))
     st.markdown(
         tr(
             "One network needs **{torch_ms:.0%}** of the time and **{parameters:.0%}** of the parameters of {label}. {quality}",
             torch_ms=shared["torch_ms"][batch] / max(apart["torch_ms"][batch], 1e-9),
             parameters=shared["parameters"] / max(apart["parameters"], 1),
-            label=words.plain(apart["label"]),
+            label=words.plain(labels[apart["label"]]),
             quality=_quality(answer),
         )
     )
-    table = table_of(found)
+    table = table_of(found, labels)
     st.dataframe(table, hide_index=True, height=36 * (len(table) + 1))
-    missing = tr(" No times of ONNX Runtime: {without_onnx}.", without_onnx=words.plain(found["without_onnx"])) if found["without_onnx"] else ""
+    missing = tr(" No times of ONNX Runtime: {without_onnx}.", without_onnx=words.plain(tr(found["without_onnx"]))) if found["without_onnx"] else ""
     st.caption(
         tr(
             "Seed {seed}, measured here on {device}: the median of a forward pass, the networks in turn, without reading and "
@@ -74,27 +76,40 @@ def _receipt(answer: Answer, found: dict[str, Any]) -> None:
     )
 
 
-def table_of(found: dict[str, Any]) -> pd.DataFrame:
+def table_of(found: dict[str, Any], labels: dict[str, str]) -> pd.DataFrame:
     """A row for the shared network, for each of the others, and for all of these together."""
     rows = []
     for network in (found["shared"], *found["apart"], found["all_apart"]):
         times = {
-            tr("{title}, {images} image{ending} (ms)", title=title, images=images, ending="" if images == "1" else "s"): f"{value:.3g}"
+            _of_images(title, images): f"{value:.3g}"
             for title, kind in (("PyTorch", "torch_ms"), ("ONNX", "onnx_ms"))
             for images, value in network[kind].items()
         }
-        sizes = {"memory": words.size(network["memory"]), "file": words.size(network["file"])}
-        counts = {"parameters": words.count(network["parameters"]), "multiply-adds": words.count(network["multiply_adds"])}
-        rows.append({"network": network["label"], **counts, **sizes, **times})
+        sizes = {tr("memory"): words.size(network["memory"]), tr("file"): words.size(network["file"])}
+        counts = {tr("parameters"): words.count(network["parameters"]), tr("multiply-adds"): words.count(network["multiply_adds"])}
+        rows.append({tr("network"): labels[network["label"]], **counts, **sizes, **times})
     return pd.DataFrame(rows).fillna("–")
+
+
+def own_labels(answer: Answer, found: dict[str, Any]) -> dict[str, str]:
+    """The labels of the networks, which were measured by a process that speaks English -> those in the reader's language."""
+    english = {cell.key: cell.label for cell in english_cells(answer)}
+    own = {english[cell.key]: cell.label for cell in answer.study.cells}
+    networks = (found["shared"], *found["apart"])
+    together = tr("{count} networks", count=len(found["apart"]))
+    return {network["label"]: own.get(network["label"]) or network["label"] for network in networks} | {found["all_apart"]["label"]: together}
+
+
+def _of_images(title: str, images: str) -> str:
+    return tr("{title}, 1 image (ms)", title=title) if images == "1" else tr("{title}, {images} images (ms)", title=title, images=images)
 
 
 def _quality(answer: Answer) -> str:
     """The verdicts of the first comparison's tasks in a sentence."""
     label = answer.study.comparisons[0].label
     said = [
-        f"{words.plain(line.task)} {signed(line.verdict.difference.mean, line)} ({line.verdict.word})"
+        f"{words.plain(line.task)} {signed(line.verdict.difference.mean, line)} ({tr(str(line.verdict.word))})"
         for line in answer.lines
         if line.label == label and line.task and line.verdict
     ]
-    return tr("In quality: {said}.", said=", ".join(said)) if said else ""
+    return tr("In quality: {said}.", said=tr(", ").join(said)) if said else ""

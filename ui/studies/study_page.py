@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from mtl_core.runs import jobs
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
@@ -25,10 +25,12 @@ from ui.studies.study_results import head_of, results
 from ui.studies.study_watch import watch
 from ui.studies.verdict_cards import verdicts
 
+LIST_COLUMNS = (mark("title"), mark("question"), mark("state"), mark("runs"), mark("seeds"), mark("made"))
+NOT_QUEUED = mark("not queued")
 EVERY = 3.0  # seconds between two refreshes while runs train
 MORE = 3  # seeds that one click adds
-LOOK: dict[str, tuple[words.BadgeColour, str]] = {"new": ("gray", ":material/draft:"), "running": ("blue", ":material/play_arrow:")}
-LOOK |= {"stopped": ("gray", ":material/stop:"), "finished": ("green", ":material/check:")}
+LOOK: dict[str, tuple[words.BadgeColour, str]] = {mark("new"): ("gray", ":material/draft:"), mark("running"): ("blue", ":material/play_arrow:")}
+LOOK |= {mark("stopped"): ("gray", ":material/stop:"), mark("finished"): ("green", ":material/check:")}
 
 
 def list_page() -> None:
@@ -47,11 +49,12 @@ def list_page() -> None:
     for study in found:
         stage, finished = studies.stage(store, study)
         total = study.planned_runs
-        about = {"study": f"studies?study={study.id}", "title": study.title, "question": study.part.title, "state": stage}
+        about = {"study": f"studies?study={study.id}", "title": study.title, "question": tr(study.part.title), "state": tr(stage)}
         rows.append(about | {"finished": finished / total, "runs": total, "seeds": len(study.seeds), "made": words.moment(study.created_at)})
     columns = {
         "study": st.column_config.LinkColumn(tr("study"), display_text=r"study=(.+)$"),
         "finished": st.column_config.ProgressColumn(tr("finished"), format="percent", min_value=0, max_value=1),
+        **{name: st.column_config.Column(tr(name)) for name in LIST_COLUMNS},
     }
     st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns)
 
@@ -65,7 +68,7 @@ def show_study(study_id: str) -> None:
             raise
         polling_strip()
         st.title(tr("Study"), anchor=False)
-        st.error(words.plain(str(error)), icon=":material/search_off:")
+        st.error(words.plain(tr(str(error))), icon=":material/search_off:")
         st.page_link("pages/studies.py", label=tr("All studies"), icon=":material/science:")
         return
     if studies.is_going(run_store(), study):
@@ -102,7 +105,7 @@ def _draw(study: studies.Study) -> None:
     _heading(study, stage)
     _progress(study, answer, stage, finished)
     for note in answer.notes:
-        st.warning(words.plain(note), icon=":material/warning:")
+        st.warning(words.plain(tr(note)), icon=":material/warning:")
     if finished < answer.total:
         watch(answer)
     verdicts(answer)
@@ -111,7 +114,7 @@ def _draw(study: studies.Study) -> None:
     _cells(answer)
     repetition(answer)
     if refused := st.session_state.pop(f"study.{study.id}.refused", ""):
-        st.error(words.plain(refused), icon=":material/block:")
+        st.error(words.plain(tr(refused)), icon=":material/block:")
 
 
 def _heading(study: studies.Study, stage: str) -> None:
@@ -119,20 +122,21 @@ def _heading(study: studies.Study, stage: str) -> None:
         st.title(words.plain(study.title), anchor=False, width="content")
         st.badge(study.id, color="violet")
         colour, icon = LOOK.get(stage, ("gray", ":material/info:"))
-        st.badge(stage, icon=icon, color=colour)
+        st.badge(tr(stage), icon=icon, color=colour)
         st.space("stretch")
         st.page_link("pages/studies.py", label=tr("All studies"), icon=":material/list:")
     computed = (
-        f"{study.precision}, {study.layout.replace('_', ' ')}"
+        tr("{precision}, {layout}", precision=study.precision, layout=tr(study.layout.replace("_", " ")))
         if study.precision and study.layout
         else tr("the first run settles precision and layout")
     )
-    st.markdown(f"{study.part.title} :gray[{words.plain(f'· {study.base.subject()} · {len(study.seeds)} seeds · all runs alike: {computed}')}]")
+    said = tr("· {subject} · {seeds} seeds · all runs alike: {computed}", subject=study.base.subject(), seeds=len(study.seeds), computed=computed)
+    st.markdown(f"{tr(study.part.title)} :gray[{words.plain(said)}]")
 
 
 def _progress(study: studies.Study, answer: Answer, stage: str, finished: int) -> None:
     if study.cells_to_come and (missing := study.part.missing(study.options)):
-        st.warning(words.plain(tr("No further point is proposed: {missing}.", missing=missing)), icon=":material/warning:")
+        st.warning(words.plain(tr("No further point is proposed: {missing}.", missing=tr(missing))), icon=":material/warning:")
     failed = answer.count(RunStatus.FAILED.value)
     said = tr("{finished} of {total} runs have finished", finished=finished, total=answer.total) + (
         tr(", {failed} failed", failed=failed) if failed else ""
@@ -145,7 +149,7 @@ def _progress(study: studies.Study, answer: Answer, stage: str, finished: int) -
         if going:
             st.button(tr("Stop all"), icon=":material/stop_circle:", key=f"stop.{study.id}", on_click=_act, args=(study.id, studies.stop))
         elif stage != "finished":
-            label = "Start" if stage == "new" else tr("Go on")
+            label = tr("Start") if stage == "new" else tr("Go on")
             click = {"on_click": _act, "args": (study.id, _start_all)}
             st.button(label, icon=":material/play_arrow:", type="primary", key=f"go_on.{study.id}", **click)
         more = {"on_click": _act, "args": (study.id, partial(_add_seeds, had=len(study.seeds)))}
@@ -178,10 +182,11 @@ def _cells(answer: Answer) -> None:
             spreads = answer.spreads.get(cell.key, {})
             values = {head_of(task, metric): spreads[task].values.get(seed) for task, metric in answer.metrics.items() if task in spreads}
             link = f"run?run={run_id}" if run_id else None
-            rows.append({"cell": cell.label, "seed": seed, "run": link, "status": answer.statuses.get((cell.key, seed), "not queued"), **values})
+            rows.append({"cell": cell.label, "seed": seed, "run": link, "status": tr(answer.statuses.get((cell.key, seed), NOT_QUEUED)), **values})
     columns: dict[str, Any] = {
         "run": st.column_config.LinkColumn(tr("run"), display_text=r"run=(.+)$"),
-        "cell": st.column_config.TextColumn(width="large"),
+        "cell": st.column_config.TextColumn(tr("cell"), width="large"),
+        **{name: st.column_config.Column(tr(name)) for name in ("seed", "status")},
     }
     st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=columns, height=min(36 * (len(rows) + 1), 420))
 

@@ -53,7 +53,7 @@ def _differences(answer: Answer) -> None:
     except Exception as error:
         if not is_ours(error):
             raise
-        st.warning(words.plain(str(error)), icon=":material/warning:")
+        st.warning(words.plain(tr(str(error))), icon=":material/warning:")
         return
     if found is None:
         return
@@ -68,12 +68,12 @@ def _differences(answer: Answer) -> None:
         st.caption(words.plain(tr("{missing} of the runs of {original} have not finished again.", missing=found.missing, original=found.original)))
     rows = [
         {
-            "cell": one.cell,
-            "seed": one.seed,
-            "task and metric": f"{one.task}: {one.metric}",
-            "before": one.before,
-            "again": one.again,
-            "difference": one.difference_text,
+            tr("cell"): one.cell,
+            tr("seed"): one.seed,
+            tr("task and metric"): f"{one.task}: {tr(one.metric)}",
+            tr("before"): one.before,
+            tr("again"): one.again,
+            tr("difference"): one.difference_text,
         }
         for one in found.values
     ]

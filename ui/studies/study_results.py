@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mtl_core.figures.explained_results import explain_front
-from mtl_core.language import tr
+from mtl_core.language import language, mark, tr
 from mtl_core.runs.status import RunStatus
 from mtl_core.scalar_words import metric_words
 from mtl_core.studies.answer import Answer
@@ -33,7 +33,7 @@ def results(answer: Answer) -> None:
         st.caption(tr("The table appears when the first run has finished."))
         return
     table = table_of(answer)
-    columns = {"cell": st.column_config.TextColumn(width="medium"), "IQM ↑": st.column_config.TextColumn(width="medium")}
+    columns = {tr("cell"): st.column_config.TextColumn(width="medium"), "IQM ↑": st.column_config.TextColumn(width="medium")}
     st.dataframe(table, hide_index=True, placeholder="–", column_config=columns, height=36 * (len(table) + 1) if len(table) < 16 else 560)
     st.caption(
         tr(
@@ -56,7 +56,7 @@ def head_of(task: str, metric: Any) -> str:
     """The head of a metric's column, such as ``F1 of present ↑``."""
     return tr(
         "{metric_words} of {task} {better}",
-        metric_words=metric_words(metric.name, {metric.name: {"title": metric.title}}),
+        metric_words=tr(metric_words(metric.name, {metric.name: {"title": metric.title}})),
         task=task,
         better=words.better(metric.higher_is_better),
     )
@@ -66,18 +66,16 @@ def table_of(answer: Answer) -> pd.DataFrame:
     """A row for each cell, a column for each task."""
     rows = []
     for cell in answer.study.cells:
-        row = {"cell": cell.label}
+        row = {tr("cell"): cell.label}
         row |= {head_of(task, metric): number(answer.spreads.get(cell.key, {}).get(task)) for task, metric in answer.metrics.items()}
         gains, drops = answer.delta_m.get(cell.key, (math.nan, math.nan))
         row |= {
-            "Δm, tasks (%) ↑": f"{gains:+.2f}" if math.isfinite(gains) else "–",
-            "Δm, metrics (%) ↓": f"{drops:+.2f}" if math.isfinite(drops) else "–",
+            tr("Δm, tasks (%) ↑"): f"{gains:+.2f}" if math.isfinite(gains) else "–",
+            tr("Δm, metrics (%) ↓"): f"{drops:+.2f}" if math.isfinite(drops) else "–",
         }
         robust = answer.robust.get(cell.key)
-        row["IQM ↑"] = (
-            tr("{robust:.3f} ({robust_2:.3f} to {robust_3:.3f})", robust=robust[0], robust_2=robust[1], robust_3=robust[2]) if robust else "–"
-        )
-        row["P(improvement) ↑"] = f"{robust[3]:.2f}" if robust else "–"
+        row["IQM ↑"] = tr("{mean:.3f} ({low:.3f} to {high:.3f})", mean=robust[0], low=robust[1], high=robust[2]) if robust else "–"
+        row[tr("P(improvement) ↑")] = f"{robust[3]:.2f}" if robust else "–"
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -85,11 +83,11 @@ def table_of(answer: Answer) -> pd.DataFrame:
 def _downloads(answer: Answer) -> None:
     name = answer.study.id
     with st.container(horizontal=True, gap="small"):
-        report = partial(study_report, run_store(), answer)  # written when it is asked for
+        report = partial(study_report, run_store(), answer, language())  # written when it is asked for
         st.download_button(tr("Report"), report, f"{name}.html", "text/html", key=f"report.{name}", **DOWNLOAD)
-        st.download_button(tr("LaTeX"), to_latex(answer), f"{name}.tex", "text/x-tex", key=f"latex.{name}", **DOWNLOAD)
-        st.download_button(tr("CSV"), to_csv(answer), f"{name}.csv", "text/csv", key=f"csv.{name}", **DOWNLOAD)
-        st.download_button(tr("YAML"), answer.study.to_yaml(), f"{name}.yaml", "application/yaml", key=f"yaml.{name}", **DOWNLOAD)
+        st.download_button("LaTeX", to_latex(answer), f"{name}.tex", "text/x-tex", key=f"latex.{name}", **DOWNLOAD)
+        st.download_button("CSV", to_csv(answer), f"{name}.csv", "text/csv", key=f"csv.{name}", **DOWNLOAD)
+        st.download_button("YAML", answer.study.to_yaml(), f"{name}.yaml", "application/yaml", key=f"yaml.{name}", **DOWNLOAD)
 
 
 def _front(answer: Answer) -> None:
@@ -110,7 +108,8 @@ def _front(answer: Answer) -> None:
             st.caption(
                 tr("The chart shows {first} and {second}; the front below counts all tasks.", first=words.plain(first), second=words.plain(second))
             )
-    st.markdown(tr("No other cell is better in every task than: ") + "; ".join(words.plain(labels[key]) for key in front.on_front) + ".")
+    best = tr("; ").join(words.plain(labels[key]) for key in front.on_front)
+    st.markdown(tr("No other cell is better in every task than: {best}.", best=best))
     if math.isfinite(front.volume):
         st.caption(
             tr(
@@ -119,16 +118,9 @@ def _front(answer: Answer) -> None:
             )
         )
     for key, (beyond, free, of) in front.beyond.items():
-        said = tr("No fixed weights are") if beyond else tr("Some fixed weights are")
-        st.markdown(
-            tr(
-                "{said} better than {labels} in every task, in the means over the seeds; in {free} of {of} seeds none are.",
-                said=said,
-                labels=words.plain(labels[key]),
-                free=free,
-                of=of,
-            )
-        )
+        none = mark("No fixed weights are better than {method} in every task, in the means over the seeds; in {free} of {seeds} seeds none are.")
+        some = mark("Some fixed weights are better than {method} in every task, in the means over the seeds; in {free} of {seeds} seeds none are.")
+        st.markdown(tr(none if beyond else some, method=words.plain(labels[key]), free=free, seeds=of))
     if front.beyond:
         st.caption(
             tr(
@@ -169,7 +161,7 @@ def _front_figure(answer: Answer, labels: dict[str, str]) -> go.Figure:
     methods, lower = list(front.beyond), [not metric.higher_is_better for metric in metrics]
     groups = (
         (tr("fixed weights"), [key for key in front.points if key not in methods], "circle", "#0072B2"),
-        ("methods", [*methods], "diamond", "#D55E00"),
+        (tr("methods"), [*methods], "diamond", "#D55E00"),
     )
     for name, keys, symbol, colour in groups:
         for on_front in (True, False):
@@ -177,7 +169,7 @@ def _front_figure(answer: Answer, labels: dict[str, str]) -> go.Figure:
             if shown:
                 x, y = ([-front.points[key][axis] if lower[axis] else front.points[key][axis] for key in shown] for axis in (0, 1))
                 marker = {"symbol": symbol if on_front else f"{symbol}-open", "size": 11, "color": colour}
-                label = f"{name}, {'on the front' if on_front else 'not on it'}"
+                label = tr("{name}, on the front", name=name) if on_front else tr("{name}, not on it", name=name)
                 texts = [labels[key] for key in shown]
                 figure.add_scatter(x=x, y=y, mode="markers", name=label, text=texts, customdata=shown, marker=marker)
     for axis, metric in zip(("xaxis", "yaxis"), metrics, strict=True):
@@ -190,17 +182,17 @@ def _groupings(answer: Answer) -> None:
     st.subheader(tr("Which tasks share a network"), anchor=False)
     rows = []
     for budget, grouping in answer.groupings.items():
-        networks = "; ".join(answer.group_names[place] for place in grouping.networks)
-        served = ", ".join(f"{task}: {answer.group_names[place]}" for task, place in grouping.serves.items())
+        networks = tr("; ").join(answer.group_names[place] for place in grouping.networks)
+        served = tr(", ").join(f"{task}: {answer.group_names[place]}" for task, place in grouping.serves.items())
         rows.append(
             {
-                "networks": budget,
-                "best division": networks,
-                "mean gain over single networks (%)": -grouping.total / len(grouping.serves),
-                "served by": served,
+                tr("networks"): budget,
+                tr("best division"): networks,
+                tr("mean gain over single networks (%)"): -grouping.total / len(grouping.serves),
+                tr("served by"): served,
             }
         )
-    st.dataframe(rows, hide_index=True, column_config={"mean gain over single networks (%)": st.column_config.NumberColumn(format="%+.2f")})
+    st.dataframe(rows, hide_index=True, column_config={tr("mean gain over single networks (%)"): st.column_config.NumberColumn(format="%+.2f")})
     st.caption(
         tr(
             "Exact search over all sets of the trained networks, by the mean over the seeds (Standley et al. "

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from mtl_core.runs import jobs
 from mtl_core.runs.status import RunStatus
 from mtl_core.studies import study_actions as studies
@@ -48,19 +48,24 @@ def stopping_reason(answer: Answer) -> str:
 
 def _alarm(alarm: TransferAlarm) -> None:
     task, run = words.plain(alarm.task), f"run?run={alarm.run_id}"
-    side = "below" if alarm.metric.higher_is_better else "above"
+    below = mark(
+        ":material/warning: **{task} does worse than alone.** After epoch {epoch} of [seed {seed}]({run}) its {title} is "
+        "{value:.3g}, below the band {low:.3g} to {high:.3g} of {baselines} networks that have the task alone."
+    )
+    above = mark(
+        ":material/warning: **{task} does worse than alone.** After epoch {epoch} of [seed {seed}]({run}) its {title} is "
+        "{value:.3g}, above the band {low:.3g} to {high:.3g} of {baselines} networks that have the task alone."
+    )
     with st.container(border=True, gap="small"):
         st.markdown(
             tr(
-                ":material/warning: **{task} does worse than alone.** After epoch {epoch} of [seed {seed}]({run}) its {title} is "
-                "{value:.3g}, {side} the band {low:.3g} to {high:.3g} of {baselines} networks that have the task alone.",
+                below if alarm.metric.higher_is_better else above,
                 task=task,
                 epoch=alarm.epoch,
                 seed=alarm.seed,
                 run=run,
-                title=words.plain(alarm.metric.title),
+                title=words.plain(tr(alarm.metric.title)),
                 value=alarm.value,
-                side=side,
                 low=alarm.low,
                 high=alarm.high,
                 baselines=alarm.baselines,
@@ -101,6 +106,6 @@ def _act(action: Any) -> None:
     except Exception as error:
         if not is_ours(error):
             raise
-        st.session_state[f"study.{study_id}.refused"] = str(error)
+        st.session_state[f"study.{study_id}.refused"] = tr(str(error))
     listing.clear()
     go_to("studies", study=study_id)
