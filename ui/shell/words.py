@@ -31,6 +31,16 @@ def text_of(texts: Mapping[Any, str]) -> Callable[[Any], str]:
     return cast("Callable[[Any], str]", texts.get)  # Streamlit also asks for choices that are gone, which have none
 
 
+def translated(texts: Mapping[Any, str]) -> Callable[[Any], str]:
+    """For ``format_func``: the text of a choice in the reader's language."""
+
+    def told(choice: Any) -> str | None:
+        text = texts.get(choice)
+        return None if text is None else tr(text)
+
+    return cast("Callable[[Any], str]", told)
+
+
 def duration(seconds: float | None) -> str:
     """``8 s``, ``1 min 5 s``, ``2 h 3 min``; a dash for an unknown time."""
     if seconds is None or not math.isfinite(seconds):
