@@ -11,9 +11,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).parents[1]
-SCREEN = ("app.py", "pages", "ui")
+SCREEN = ("app.py", "pages", "ui", "docs/tables.py")
 ENGINE = ("mtl_core",)
+PRESETS = "mtl_core/presets"
 NOT_SHOWN = ("mtl_core/cli", "mtl_core/runs/sql", "mtl_core/exports/script.py", "mtl_core/language.py")  # the command line and the database
 TITLES = {"title", "description", "summary", "help", "label", "text", "reason", "cure", "note", "unit_title", "question", "plural"}
 ASKED = ("tr", "mark")
@@ -35,7 +38,16 @@ def texts() -> dict[str, list[tuple[str, int]]]:
         for path in sorted((ROOT / folder).rglob("*.html")) if (ROOT / folder).is_dir() else []:
             for text, line in page_texts(path.read_text(encoding="utf-8")):
                 found.setdefault(text, []).append((path.relative_to(ROOT).as_posix(), line))
+    for path in sorted((ROOT / PRESETS).glob("*.yaml")):
+        for text in preset_texts(path.read_text(encoding="utf-8")):
+            found.setdefault(text, []).append((path.relative_to(ROOT).as_posix(), 1))
     return found
+
+
+def preset_texts(page: str) -> list[str]:
+    """What a preset's file says to people."""
+    values = yaml.safe_load(page)
+    return [values[key] for key in ("title", "group", "shows", "measured")]
 
 
 def asked_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from string import Formatter
 
@@ -144,10 +145,12 @@ def _fixed_parts(english: str) -> list[str]:
 def _pattern(english: str) -> re.Pattern[str]:
     """A regular expression for the texts that a template makes. A place that occurs again has the same value."""
     made, seen = "", set()
-    for fixed, field, *_ in Formatter().parse(english):
+    pieces = [*Formatter().parse(english), ("end", None, None, None)]
+    for (fixed, field, *_), (following, *_) in pairwise(pieces):
         made += re.escape(fixed)
         if field is not None:
-            made += f"(?P={field})" if field in seen else f"(?P<{field}>.*?)"
+            value = ".*?" if following else ".+"  # of two values side by side the first has the text; the second may be empty
+            made += f"(?P={field})" if field in seen else f"(?P<{field}>{value})"
             seen.add(field)
     return re.compile(made, re.DOTALL)
 
