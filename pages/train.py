@@ -25,7 +25,8 @@ NAME = "set.name"  # of the field, see ``form_key``
 
 def main() -> None:
     if "not_submitted" in st.session_state:
-        st.error(tr("The run was not started. {pop}", pop=plain(st.session_state.pop("not_submitted"))), icon=":material/block:")
+        why = plain(tr(st.session_state.pop("not_submitted")))
+        st.error(tr("The run was not started. {why}", why=why), icon=":material/block:")
     train_form.note_problems(settings())
     form, beside = st.columns([11, 8], gap="large")
     with form:
@@ -37,8 +38,10 @@ def main() -> None:
             section = train_form.fixed_section if clone_and_fork.is_fork() else data_form.data_section
             section()
         with st.container(border=True):
-            less = tr("; a fork can drop tasks; a run's page offers to add one") if clone_and_fork.is_fork() else ""
-            st.markdown(tr("**Tasks** :gray[and the weight of each task's loss{less}]", less=less))
+            if clone_and_fork.is_fork():
+                st.markdown(tr("**Tasks** :gray[and the weight of each task's loss; a fork can drop tasks; a run's page offers to add one]"))
+            else:
+                st.markdown(tr("**Tasks** :gray[and the weight of each task's loss]"))
             data_form.tasks_section()
         with st.container(border=True):
             train_form.network_section()
@@ -102,18 +105,21 @@ def _train_button(config, problems: list[str], checkable: bool, ready: bool) -> 
         help=tr("Optional. An empty field takes the name shown in it, which is made from the settings."),
     )
     off = config is None or bool(problems) or not ready
-    label, icon = (tr("Fork and train"), "fork_right") if clone_and_fork.is_fork() else ("Train", "play_arrow")
+    label, icon = (tr("Fork and train"), "fork_right") if clone_and_fork.is_fork() else (tr("Train"), "play_arrow")
     click = {"on_click": _submit, "args": (request_id(),)}
     st.button(label, type="primary", icon=f":material/{icon}:", width="stretch", disabled=off, key="train", **click)
     for remark in train_form.remarks(config) if config and not problems and checkable else []:
-        st.warning(plain(remark), icon=":material/info:")
+        st.warning(plain(tr(remark)), icon=":material/info:")
     for problem in problems:
-        st.error(plain(problem), icon=":material/block:")
+        st.error(plain(tr(problem)), icon=":material/block:")
     if problems:
         st.caption(tr("{label} is disabled until this is corrected.", label=label))
     elif not checkable:
-        then = tr("the run starts once it is loaded") if ready else tr("{label} is enabled in a few seconds", label=label)
-        st.caption(tr("PyTorch is still loading; {then}.", then=then))
+        st.caption(
+            tr("PyTorch is still loading; the run starts once it is loaded.")
+            if ready
+            else tr("PyTorch is still loading; {label} is enabled in a few seconds.", label=label)
+        )
     if not checkable:
         wait_for("torch")
 

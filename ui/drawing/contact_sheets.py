@@ -72,7 +72,7 @@ def legend(task: Task) -> None:
 
     pairs = TASK_KINDS.load(task.kind).legend(task)
     if pairs:
-        dots = "".join(f'<span><span style="color:{colour}">●</span> {html.escape(text)}</span>' for colour, text in pairs)
+        dots = "".join(f'<span><span style="color:{colour}">●</span> {html.escape(tr(text))}</span>' for colour, text in pairs)
         st.html(f'<div class="legend">{dots}</div>')
 
 
@@ -112,10 +112,10 @@ def _tile(draw: Any, image: np.ndarray, row: Any, task: Task, scale: int) -> Til
 
 
 def _unlabelled(image: np.ndarray, scale: int) -> Tile:
-    return Tile(enlarge(image, scale), tr("no target"))
+    return Tile(enlarge(image, scale), "no target")
 
 
-def epoch_slider(run_id: str, epochs: list[int], key: str, label: str = "Epoch", in_line: bool = False) -> int:
+def epoch_slider(run_id: str, epochs: list[int], key: str, label: str = "", in_line: bool = False) -> int:
     """The epoch to show: the newest, until the viewer chooses another one; choosing the newest follows again.
 
     ``in_line``: without a label above it, for a line of several controls; the value says what it is.
@@ -124,9 +124,9 @@ def epoch_slider(run_id: str, epochs: list[int], key: str, label: str = "Epoch",
         st.caption(
             tr("Predictions before training; the next ones come after the first epoch.")
             if epochs[0] == 0
-            else tr("Predictions after epoch {epochs}.", epochs=epochs[0])
+            else tr("Predictions after epoch {epoch}.", epoch=epochs[0])
         )
         return epochs[0]
     about = tr("0 is before training. At the newest epoch the pictures follow the run.")
     looks = {"format_func": lambda epoch: tr("epoch {epoch}", epoch=epoch), "label_visibility": "collapsed"} if in_line else {"help": about}
-    return follow(f"{key}.{run_id}", epochs, label, **looks)
+    return follow(f"{key}.{run_id}", epochs, label or tr("Epoch"), **looks)

@@ -54,8 +54,12 @@ def affinity_matrix(found: TaskAffinity) -> None:
         plot(prepared(figure, tr("Affinity of each task's step onto each task's loss")), key="chart.affinity")
     with right:
         for sentence in sentences(found):
-            st.markdown(f":small[{words.plain(sentence)}]")
-        over = tr("{points:,} points on the curves", points=found.points) + (tr(" of {runs} runs", runs=found.runs) if found.runs > 1 else "")
+            st.markdown(f":small[{words.plain(tr(sentence))}]")
+        over = (
+            tr("{points:,} points on the curves of {runs} runs", points=found.points, runs=found.runs)
+            if found.runs > 1
+            else tr("{points:,} points on the curves", points=found.points)
+        )
         st.caption(
             tr(
                 "1 - loss after / loss before, mean over {over} (Fifty et al. 2021). A step of plain gradient descent on the shared "
@@ -72,15 +76,16 @@ def affinity_advice(found: TaskAffinity, of: str) -> None:
         if len(found.tasks) > MOST_TASKS:
             st.caption(tr("A grouping is advised for up to {most_tasks} tasks.", most_tasks=MOST_TASKS))
         return
+    predicted = tr("predicted: mean affinity (%)")
     rows = [
         {
-            "networks": budget,
-            "advised division": "; ".join(" + ".join(group) for group in advised.chosen(budget)),
-            "predicted: mean affinity (%)": 100 * advised.gain(budget),
+            tr("networks"): budget,
+            tr("advised division"): tr("; ").join(" + ".join(group) for group in advised.chosen(budget)),
+            predicted: 100 * advised.gain(budget),
         }
         for budget in advised.divisions
     ]
-    columns = {"predicted: mean affinity (%)": st.column_config.NumberColumn(format="%+.3f")}
+    columns = {predicted: st.column_config.NumberColumn(format="%+.3f")}
     st.dataframe(rows, hide_index=True, column_config=columns, height=36 * (len(rows) + 1))
     st.caption(
         tr(

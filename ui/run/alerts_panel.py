@@ -22,7 +22,7 @@ SIDES = {True: mark("rises above"), False: mark("falls below")}
 def alerts_popover(store: RunStore, run: Any) -> None:
     """Draw the button that opens the alerts; its label has their number."""
     alerts = store.alerts(run_id=run.id)
-    label = "Alerts" if not alerts else tr("Alerts ({alerts})", alerts=len(alerts))
+    label = tr("Alerts") if not alerts else tr("Alerts ({count})", count=len(alerts))
     with st.popover(label, icon=":material/notifications:", key=f"alerts.{run.id}"):
         _reported(alerts)
         if run.status.is_ended():
@@ -38,10 +38,10 @@ def _reported(alerts: list[Alert]) -> None:
         about = tr("None so far. A run reports by itself: values that are not finite, a stall, a disk that is nearly full.")
         st.caption(about)
         return
-    lines = [f":gray[{words.moment(alert.time, '%H:%M:%S')}] {words.plain(alert.text)}" for alert in alerts[::-1][:SHOWN]]
+    lines = [f":gray[{words.moment(alert.time, '%H:%M:%S')}] {words.plain(tr(alert.text))}" for alert in alerts[::-1][:SHOWN]]
     st.markdown("  \n".join(lines))
     if len(alerts) > SHOWN:
-        st.caption(tr("{alerts} earlier ones are in the log.", alerts=len(alerts) - SHOWN))
+        st.caption(tr("{count} earlier ones are in the log.", count=len(alerts) - SHOWN))
 
 
 def _thresholds(store: RunStore, run: Any) -> None:
@@ -56,12 +56,10 @@ def _thresholds(store: RunStore, run: Any) -> None:
 
 def in_words(threshold: Threshold, tasks: dict[str, Any]) -> str:
     """``Accuracy of digit (val) rises above 0.9``, and when it was reached."""
-    text = f"{scalar_words(threshold.key, tasks)} {SIDES[threshold.above]} {threshold.bound:g}"
-    return (
-        tr("{words}: reached, {value:.4g} at step {step:.0f}", words=text, value=threshold.reached["value"], step=threshold.reached["step"])
-        if threshold.reached
-        else text
-    )
+    named = {"scalar": scalar_words(threshold.key, tasks), "side": tr(SIDES[threshold.above]), "bound": threshold.bound}
+    if not threshold.reached:
+        return tr("{scalar} {side} {bound:g}", **named)
+    return tr("{scalar} {side} {bound:g}: reached, {value:.4g} at step {step:.0f}", **named, **threshold.reached)
 
 
 def watchable(tasks: dict[str, Any]) -> dict[str, bool]:
@@ -83,10 +81,8 @@ def _new_threshold(run: Any) -> None:
     st.markdown(tr("**Tell me when** :gray[(a toast on every open page, and a line in the log)]"))
     chosen = st.selectbox(tr("Value"), list(offered), key=key, format_func=words.text_of(titles), label_visibility="collapsed")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        above = st.selectbox(
-            tr("Side"), [True, False], index=0 if offered[chosen] else 1, key=f"{prefix}.side.{chosen}", format_func=words.text_of(SIDES), width=150,
-            label_visibility="collapsed",
-        )  # fmt: skip
+        looks = {"format_func": words.translated(SIDES), "width": 150, "label_visibility": "collapsed"}
+        above = st.selectbox(tr("Side"), [True, False], index=0 if offered[chosen] else 1, key=f"{prefix}.side.{chosen}", **looks)
         bound = st.number_input(
             tr("Bound"), value=None, key=f"{prefix}.bound", format="%g", placeholder="0.9", label_visibility="collapsed", width=140
         )

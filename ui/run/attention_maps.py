@@ -26,7 +26,7 @@ def attention_maps(run: Any, folder: Path, epoch: int) -> None:
         found = read_attention(folder, epoch)
         images = read_probe_targets(folder).images[:SHOWN] if found else np.zeros(0)
     except StoreError as error:
-        st.caption(f":material/error: {words.plain(str(error))}")
+        st.caption(f":material/error: {words.plain(tr(str(error)))}")
         return
     stages = list(dict.fromkeys(stage for maps in found.values() for stage in maps))
     if not stages:
@@ -40,8 +40,8 @@ def attention_maps(run: Any, folder: Path, epoch: int) -> None:
         width="stretch",
         alt=tr("Attention of each task after {stage}, over the probe images, after epoch {epoch}", stage=stage, epoch=epoch),
     )
-    spans = ", ".join(
-        tr("{task} {min:.2f} to {max:.2f}", task=words.plain(task), min=values.min(), max=values.max()) for task, values in maps.items()
+    spans = tr(", ").join(
+        tr("{task} {low:.2f} to {high:.2f}", task=words.plain(task), low=values.min(), high=values.max()) for task, values in maps.items()
     )
     st.caption(tr("Mean over channels. The colours of each task go from its lowest to its highest value here: {spans}.", spans=spans))
 

@@ -25,7 +25,7 @@ def choose_baseline(store: RunStore, run: Any) -> tuple[str, str]:
     offered = comparable(run, listing(store.home.as_posix()))
     if not offered:
         return NONE, ""
-    names = {NONE: "none", **{other.id: f"{other.name} · {other.id[-4:]}" for other in offered}}
+    names = {NONE: tr("none"), **{other.id: f"{other.name} · {other.id[-4:]}" for other in offered}}
     first = next((other.id for other in offered if other.pinned), NONE)
     key = f"baseline.{run.id}"
     value = hold_first(key, first, list(names))

@@ -34,10 +34,10 @@ def cost_tab(store: RunStore, run: Any) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         device = st.selectbox(tr("Device"), _devices(), key=f"cost.device.{run.id}", width=150)
         batch = st.selectbox(tr("Images in a batch"), BATCHES, key=f"cost.batch.{run.id}", width=150)
-        label = "Measure" if state is None else tr("Measure again")
+        label = tr("Measure") if state is None else tr("Measure again")
         st.button(label, icon=":material/speed:", key=f"cost.measure.{run.id}", on_click=_begin, args=(run.id, device, batch))
     if state is not None and state["error"]:
-        st.warning(tr("The measurement failed: {error}", error=words.plain(state["error"])), icon=":material/error:")
+        st.warning(tr("The measurement failed: {error}", error=words.plain(tr(state["error"]))), icon=":material/error:")
     elif state is not None and state["result"]:
         _result(state["result"])
 
@@ -71,9 +71,8 @@ def _progress(run_id: str) -> None:
     if state is None or state["done"]:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(
-            min(1.0, state["share"]), text=tr("Measuring: {value}", value=words.plain(state["text"]) or tr("the network is loaded")), width=420
-        )
+        now = words.plain(tr(state["text"])) or tr("the network is loaded")
+        st.progress(min(1.0, state["share"]), text=tr("Measuring: {now}", now=now), width=420)
         st.button(tr("Cancel"), icon=":material/close:", key=f"cost.cancel.{run_id}", on_click=page_jobs.cancel, args=(job_key(run_id),))
 
 
@@ -104,16 +103,16 @@ def _result(found: dict[str, Any]) -> None:
 
 def table_of(found: dict[str, Any]) -> pd.DataFrame:
     """The measurement as a table, a row for the shared network, for each task alone, and for all of these together."""
-    costs = {"the shared network, every task": found["shared"], **{tr("{task} alone", task=task): cost for task, cost in found["alone"].items()}}
-    costs[TOGETHER] = found["together"]
+    costs = {tr("the shared network, every task"): found["shared"], **{tr("{task} alone", task=task): cost for task, cost in found["alone"].items()}}
+    costs[tr(TOGETHER)] = found["together"]
     return pd.DataFrame(
         [
             {
-                "network": name,
-                "parameters": words.count(cost["parameters"]),
-                "multiply-adds": words.count(cost["multiply_adds"]),
-                "milliseconds": f"{cost['milliseconds']:.3g}",
-                "memory": words.size(cost["memory"]),
+                tr("network"): name,
+                tr("parameters"): words.count(cost["parameters"]),
+                tr("multiply-adds"): words.count(cost["multiply_adds"]),
+                tr("milliseconds"): f"{cost['milliseconds']:.3g}",
+                tr("memory"): words.size(cost["memory"]),
             }
             for name, cost in costs.items()
         ]

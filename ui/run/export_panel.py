@@ -23,6 +23,7 @@ from ui.train.preset_changes import as_command, as_fork_command, nearest_preset
 
 POLL_SECONDS = 1.0
 NETWORKS = ("model", "onnx", "torch_export", "coco", "masks", "predictions", "zip")  # formats that depend on the checkpoint
+COPIES = ("YAML", mark("Command"), mark("Python script"))
 EVERYTHING = (mark("Everything, one zip"), mark("All exports in this list that this run has data for."))
 
 
@@ -66,7 +67,7 @@ def _take_away(run_id: str) -> None:
 def copy_as(store: RunStore, run: Any) -> None:
     """Draw the run's settings as text to copy."""
     form = st.segmented_control(
-        tr("Copy as"), ["YAML", "Command", tr("Python script")], default="YAML", required=True, key=f"copy_as.{run.id}", label_visibility="collapsed"
+        tr("Copy as"), COPIES, default="YAML", required=True, format_func=tr, key=f"copy_as.{run.id}", label_visibility="collapsed"
     )
     if form == "Command":
         st.code(_command(store, run), language="bash", height=360)
@@ -85,7 +86,7 @@ def _command(store: RunStore, run: Any) -> str:
         except Exception as error:
             if not is_ours(error):
                 raise
-            return "# The run that this fork started from was deleted. This command trains from the beginning:\n" + alone
+            return f"# {tr('The run that this fork started from was deleted. This command trains from the beginning:')}\n{alone}"
         return as_fork_command(run.config, resume_and_fork.config_after(parent, run.parent_epoch), parent.id, run.parent_epoch)
     return alone
 
@@ -101,9 +102,9 @@ def _exports(run_id: str, was_busy: bool) -> None:
     for name, job in jobs.items():
         title = _about(name)[0]
         if job["state"] == "working":
-            st.progress(job["share"], text=f"{title}: {words.plain(job['what'])}")
+            st.progress(job["share"], text=tr("{title}: {now}", title=title, now=words.plain(tr(job["what"]))))
         else:
-            st.warning(f"{title}: {words.plain(job['problem'])}", icon=":material/block:")
+            st.warning(tr("{title}: {problem}", title=title, problem=words.plain(tr(job["problem"]))), icon=":material/block:")
     for made in ready(store, run_id):
         _download(made)
 
@@ -113,9 +114,10 @@ def _choice(run_id: str, jobs: dict[str, Any]) -> None:
         name = st.selectbox(tr("Export"), [*EXPORTS, "zip"], format_func=lambda name: _about(name)[0], key=f"export.format.{run_id}", width=340)
         checkpoint = "best"
         if name in NETWORKS:
-            checkpoint = st.segmented_control(tr("Network"), ["best", "last"], default="best", required=True, key=f"export.checkpoint.{run_id}")
+            looks = {"default": "best", "required": True, "format_func": tr}
+            checkpoint = st.segmented_control(tr("Network"), ["best", "last"], key=f"export.checkpoint.{run_id}", **looks)
         working = jobs.get(name, {}).get("state") == "working"
-        label = "Creating…" if working else tr("Create file")
+        label = tr("Creating…") if working else tr("Create file")
         st.button(label, key=f"export.make.{run_id}", icon=":material/archive:", disabled=working, on_click=_start, args=(run_id, name, checkpoint))
     st.caption(_about(name)[1])
 
@@ -126,13 +128,12 @@ def _start(run_id: str, name: str, checkpoint: str) -> None:
     except Exception as error:
         if not is_ours(error):
             raise
-        st.toast(words.plain(str(error)), icon=":material/block:")
+        st.toast(words.plain(tr(str(error))), icon=":material/block:")
 
 
 def _download(made: Any) -> None:
     title = _about(made.name)[0]
     size = made.file.stat().st_size
-    which = tr(", {checkpoint} network", checkpoint=made.checkpoint) if made.name in NETWORKS else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             title,
@@ -143,20 +144,16 @@ def _download(made: Any) -> None:
             on_click="ignore",
             key=f"export.download.{made.name}.{made.made_at}",
         )
+        about = {"size": size / 1e6, "moment": words.moment(made.made_at), "step": made.step}
         st.caption(
-            tr(
-                "{size:.1f} MB · created {moment} after step {step:,}{which}",
-                size=size / 1e6,
-                moment=words.moment(made.made_at),
-                step=made.step,
-                which=which,
-            )
+            tr("{size:.1f} MB · created {moment} after step {step:,}, {checkpoint} network", **about, checkpoint=tr(made.checkpoint))
+            if made.name in NETWORKS
+            else tr("{size:.1f} MB · created {moment} after step {step:,}", **about)
         )
 
 
 def _about(name: str) -> tuple[str, str]:
-    """Title and summary."""
-    if name == "zip":
-        return EVERYTHING
-    module = format_of(name)
-    return module.TITLE, module.SUMMARY
+    """Title and summary, in the reader's language."""
+    module = None if name == "zip" else format_of(name)
+    title, summary = EVERYTHING if module is None else (module.TITLE, module.SUMMARY)
+    return tr(title), tr(summary)

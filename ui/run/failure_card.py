@@ -60,8 +60,9 @@ def what_is_kept(store: RunStore, run: Any) -> str:
     last = next((checkpoint for checkpoint in reversed(kept_checkpoints(store.folder(run.id)))), None)
     if last is None:
         return tr("No checkpoint was saved: Resume starts from the beginning.")
-    where = tr("after epoch {epoch}", epoch=last.epoch) if last.whole_epoch else tr("in epoch {epoch}", epoch=last.epoch + 1)
-    return tr("Resume continues from the checkpoint {where} (step {step:,}).", where=where, step=last.step)
+    if last.whole_epoch:
+        return tr("Resume continues from the checkpoint after epoch {epoch} (step {step:,}).", epoch=last.epoch, step=last.step)
+    return tr("Resume continues from the checkpoint in epoch {epoch} (step {step:,}).", epoch=last.epoch + 1, step=last.step)
 
 
 def _hung(run: Any) -> None:
@@ -85,11 +86,11 @@ def _hung(run: Any) -> None:
 def _failed(store: RunStore, run: Any) -> None:
     failure = run.failure or {}
     with st.container(border=True, key="failure"):
-        title = TITLES.get(failure.get("kind", ""), "The run failed")
-        where = f" {words.how_far(run.epoch) if run.step else words.how_far(0)}"
+        title = tr(TITLES.get(failure.get("kind", ""), mark("The run failed")))
+        where = words.how_far(run.epoch if run.step else 0)
         message = words.plain(what_happened(failure))
-        st.error(f"**{title}**{where}.  \n{message}", icon=":material/error:")
-        advice = [f":material/healing: {words.plain(failure['cure'])}"] if failure.get("cure") else []
+        st.error(tr("**{title}** {where}.", title=title, where=where) + f"  \n{message}", icon=":material/error:")
+        advice = [f":material/healing: {words.plain(tr(failure['cure']))}"] if failure.get("cure") else []
         advice += [f":material/save: {what_is_kept(store, run)}"] if run.step else []
         st.markdown("  \n".join(advice))
         _cures(store, run, failure.get("kind", ""))
@@ -97,11 +98,12 @@ def _failed(store: RunStore, run: Any) -> None:
 
 
 def what_happened(failure: dict[str, Any]) -> str:
-    """The recorded message as a sentence, without its advice where the card gives its own."""
-    message = failure.get("message") or tr("No reason was recorded.")
+    """The recorded message as a sentence in the reader's language, without its advice where the card gives its own."""
+    message = failure.get("message") or mark("No reason was recorded.")
     if failure.get("kind") == "non_finite":
         message = message.partition(". ")[0].rstrip(".") + "."
-    return message[:1].upper() + message[1:]
+    said = tr(message)
+    return said[:1].upper() + said[1:]
 
 
 def _cures(store: RunStore, run: Any, kind: str) -> None:
@@ -126,11 +128,17 @@ def cures(config: Any, kind: str, kept: list[int]) -> list[tuple[str, int | None
         return [(tr("Clone with batch size {batch_size}", batch_size=config.batch_size // 2), None, f"batch_size={config.batch_size // 2}")]
     if kind == "non_finite":
         epoch = kept[-1] if kept else None
-        begin = "Clone" if epoch is None else tr("Fork from epoch {epoch}", epoch=epoch)
         slower = f"{config.optimizer.lr / 10:.3g}"
-        found = [(tr("{begin} with learning rate {slower}", begin=begin, slower=slower), epoch, f"optimizer.lr={slower}")]
+        if epoch is None:
+            labels = tr("Clone with learning rate {slower}", slower=slower), tr("Clone and skip such steps")
+        else:
+            labels = (
+                tr("Fork from epoch {epoch} with learning rate {slower}", epoch=epoch, slower=slower),
+                tr("Fork from epoch {epoch} and skip such steps", epoch=epoch),
+            )
+        found = [(labels[0], epoch, f"optimizer.lr={slower}")]
         if config.on_non_finite == "stop":
-            found.append((tr("{begin} and skip such steps", begin=begin), epoch, "on_non_finite=skip"))
+            found.append((labels[1], epoch, "on_non_finite=skip"))
         return found
     return []
 

@@ -32,12 +32,11 @@ def next_steps(run: Any) -> None:
         )
         others = [name for name in RACED_AT_FIRST if name != run.config.balancing.name]
         offers = [
-            (tr("Try {part_title}", part_title=part_title("balancing", name, BALANCERS)), clone_of, (run.id, f"balancing.name={name}"))
-            for name in others
+            (tr("Try {method}", method=tr(part_title("balancing", name, BALANCERS))), clone_of, (run.id, f"balancing.name={name}")) for name in others
         ]
         _row(tr("Does another method change it?"), tr("The same settings with another balancing method."), offers)
         about = tr("A study repeats the run with {seeds} seeds and gives intervals. One seed proves nothing.", seeds=SEEDS)
-        _row(STUDY_KINDS.load(next(iter(STUDY_KINDS))).title, about, [(tr("Study with {seeds} seeds", seeds=SEEDS), _study, (run.id,))])
+        _row(tr(STUDY_KINDS.load(next(iter(STUDY_KINDS))).title), about, [(tr("Study with {seeds} seeds", seeds=SEEDS), _study, (run.id,))])
     added = addable(run)
     about = tr("Its head is trained. What the network has is frozen, so the other tasks' outputs stay the same.")
     _row(tr("Add a task to this network?"), about, [(tr("Add {task}", task=task), fork_of, (run.id, *changes)) for task, changes in added.items()])

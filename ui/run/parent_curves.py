@@ -41,7 +41,7 @@ def marks_of(run: Any, frame: pd.DataFrame, axis: str) -> list[tuple[float, str]
         marks.append((float(place), tr("forked here")))
     if run.resumed_step and run.resumed_step != run.parent_step:
         place = _place_of(frame, run.resumed_step, axis)
-        marks += [(place, "resumed")] if place is not None else []
+        marks += [(place, tr("resumed"))] if place is not None else []
     return marks + _changes(run, frame, axis)
 
 

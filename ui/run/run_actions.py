@@ -64,14 +64,14 @@ def pause_button(run: Any, key: str, primary: bool = False) -> None:
         st.button(tr("Resume"), type=kind, icon=":material/play_arrow:", key=key, on_click=run_action, args=(run.id, actions.proceed))
     elif status != "stopping":
         pausing = status == "pausing"
-        label = "Pausing…" if pausing else "Pause"
+        label = tr("Pausing…") if pausing else tr("Pause")
         st.button(label, icon=":material/pause:", key=key, disabled=pausing, on_click=run_action, args=(run.id, actions.pause))
 
 
 def stop_button(run: Any, key: str) -> None:
     """Draw Stop; "Stopping..." from the click until the run has saved its state."""
     stopping = str(run.status) == "stopping"
-    label = "Stopping…" if stopping else (tr("Remove from queue") if str(run.status) == "queued" else "Stop")
+    label = tr("Stopping…") if stopping else (tr("Remove from queue") if str(run.status) == "queued" else tr("Stop"))
     st.button(label, icon=":material/stop_circle:", key=key, disabled=stopping, on_click=run_action, args=(run.id, actions.stop))
 
 
@@ -150,8 +150,8 @@ def _menu(store: RunStore, run: Any) -> None:
         entries.append("unarchive" if run.archived else "archive")
     else:  # ended runs have buttons for these
         entries += [*(["fork"] if resume_and_fork.forkable(store, run.id) else []), "clone"]
-    key, label = f"more.{run.id}", MENU.__getitem__
-    st.menu_button("More", [*entries, "delete"], key=key, icon=":material/more_horiz:", format_func=label, on_click=_choose, args=(run.id,))
+    key, label = f"more.{run.id}", words.translated(MENU)
+    st.menu_button(tr("More"), [*entries, "delete"], key=key, icon=":material/more_horiz:", format_func=label, on_click=_choose, args=(run.id,))
 
 
 def _choose(run_id: str) -> None:

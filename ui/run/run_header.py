@@ -28,7 +28,7 @@ def header(store: RunStore, run: Any) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.title(words.plain(run.name), anchor=False, width="content")
-            st.badge(str(run.status), icon=icon, color=colour)
+            st.badge(tr(str(run.status)), icon=icon, color=colour)
             if run.pinned:
                 st.badge(tr("pinned"), icon=":material/keep:", color="gray")
             if run.archived:
@@ -69,11 +69,11 @@ def _lineage(run: Any, known: Sequence[ListedFacts]) -> None:
                 st.markdown(tr(":gray[a run that was deleted]"), width="content")
             st.markdown(tr(":gray[after epoch {parent_epoch}]", parent_epoch=run.parent_epoch), width="content")
         if children:
-            st.markdown(f":gray[:material/alt_route: {'fork' if len(children) == 1 else 'forks'}:]", width="content")
+            st.markdown(tr(":gray[:material/alt_route: fork:]") if len(children) == 1 else tr(":gray[:material/alt_route: forks:]"), width="content")
             for child in children[:SHOWN_CHILDREN]:
                 _link(child)
             if len(children) > SHOWN_CHILDREN:
-                st.markdown(tr(":gray[and {children} more]", children=len(children) - SHOWN_CHILDREN), width="content")
+                st.markdown(tr(":gray[and {count} more]", count=len(children) - SHOWN_CHILDREN), width="content")
 
 
 def _link(other: ListedFacts) -> None:
@@ -84,11 +84,11 @@ def _progress(run: Any) -> None:
     if run.status.is_active():
         epoch = min(run.epochs, int(run.epoch) + 1)
         text = tr(
-            "epoch {epoch} of {epochs} · step {step:,} of {value:,} · {time_left}",
+            "epoch {epoch} of {epochs} · step {step:,} of {steps:,} · {time_left}",
             epoch=epoch,
             epochs=run.epochs,
             step=run.step,
-            value=run.steps_total or 0,
+            steps=run.steps_total or 0,
             time_left=words.time_left(run),
         )
         st.progress(run.progress, text=text if run.info else words.time_left(run))
@@ -96,12 +96,11 @@ def _progress(run: Any) -> None:
         st.caption(words.in_line(run))
     elif str(run.status) == "finished":
         epochs = tr("1 epoch") if run.epochs == 1 else tr("{epochs} epochs", epochs=run.epochs)
-        own = tr("; trained here from epoch {parent_epoch} on,", parent_epoch=run.parent_epoch) if run.parent else ""
-        st.caption(tr("{epochs}, {step:,} steps{own} in {duration}", epochs=epochs, step=run.step, own=own, duration=words.duration(run.seconds)))
-
-
-def _and_frozen(counts: dict) -> str:
-    return tr(" · {count} frozen", count=words.count(counts["frozen"])) if counts.get("frozen") else ""
+        done = {"epochs": epochs, "step": run.step, "duration": words.duration(run.seconds)}
+        if run.parent:
+            st.caption(tr("{epochs}, {step:,} steps; trained here from epoch {begin} on, in {duration}", **done, begin=run.parent_epoch))
+        else:
+            st.caption(tr("{epochs}, {step:,} steps in {duration}", **done))
 
 
 def _facts(run) -> None:
@@ -109,20 +108,16 @@ def _facts(run) -> None:
     counts = info["parameters"]
     total = counts["shared"] + sum(counts["tasks"].values())
     images = info["images"]
+    frozen = tr(" · {count} frozen", count=words.count(counts["frozen"])) if counts.get("frozen") else ""
     facts = {
-        "Device": info.get("device_name") or info["device"],
-        "Precision": info["precision"],
-        "Parameters": tr(
-            "{count} ({shared:.0%} shared){and_frozen}",
-            count=words.count(total),
-            shared=counts["shared"] / max(1, total),
-            and_frozen=_and_frozen(counts),
-        ),
-        "Images": tr("{train:,} train · {val:,} val · {test:,} test", train=images["train"], val=images["val"], test=images["test"]),
-        "Speed": tr("{steps_per_second:.1f} steps/s", steps_per_second=run.steps_per_second) if run.steps_per_second else "measuring",
-        "Time": words.duration(run.seconds),
+        tr("Device"): info.get("device_name") or info["device"],
+        tr("Precision"): info["precision"],
+        tr("Parameters"): tr("{count} ({shared:.0%} shared)", count=words.count(total), shared=counts["shared"] / max(1, total)) + frozen,
+        tr("Images"): tr("{train:,} train · {val:,} val · {test:,} test", train=images["train"], val=images["val"], test=images["test"]),
+        tr("Speed"): tr("{speed:.1f} steps/s", speed=run.steps_per_second) if run.steps_per_second else tr("measuring"),
+        tr("Time"): words.duration(run.seconds),
     }
     if begun := info.get("weights"):
-        facts["Starts from"] = f"{begun.get('name', '')} ({begun['run']})" if begun.get("from") == "run" else begun.get("name", "")
+        facts[tr("Starts from")] = f"{begun.get('name', '')} ({begun['run']})" if begun.get("from") == "run" else begun.get("name", "")
     cells = "".join(f'<div><div class="fact-name">{name}</div><div>{html.escape(str(value))}</div></div>' for name, value in facts.items())
     st.html(f'<div class="facts">{cells}</div>')

@@ -126,21 +126,20 @@ def _training(store: RunStore, run) -> None:
         st.caption(f":material/speed: {words.plain(slow)}")
     if str(run.status) == "finished":
         _test_results(run, summary)
-    last = (
-        tr("grey: before the fork") if run.parent else tr("arrow: which way is better")
+    note = (
+        tr("solid: train · dashed: val · grey: before the fork") if run.parent else tr("solid: train · dashed: val · arrow: which way is better")
     )  # only one of the two, so that the controls stay on one line
     steering(store, run, feed["frame"])
     layout, panels = panel_layout(store), _panels(store, run, feed)
     tasks = [task_key(task) for task in run.info["tasks"]]
     titles = {**{task_key(task): task for task in run.info["tasks"]}, **{name: title for name, (title, _) in panels.items()}}
-    note = tr("solid: train · dashed: val · {last}", last=last)
     explained = [explain for name, info in run.info["tasks"].items() for explain in explain_task(feed["frame"], name, info)]
 
     def arranging() -> None:
         explain_popover("tasks", *explained)
         layout_controls(titles, [tasks, list(panels)], layout)
 
-    view = view_controls("Curves", note, sizes=True, more=lambda: choose_baseline(store, run), beside=arranging)
+    view = view_controls(tr("Curves"), note, sizes=True, more=lambda: choose_baseline(store, run), beside=arranging)
     feed = with_baseline(store, feed, view.baseline)
     shown = layout.arranged(list(panels))
     pinned = [name for name in shown if name in layout.pinned]
@@ -158,7 +157,7 @@ def _panels(store: RunStore, run, feed: dict[str, Any]) -> Panels:
     frame, has_gradients = feed["frame"], gradients_are_shown(run, feed["frame"])
     every: list[tuple[bool, str, str, Callable[[dict[str, Any], View], None]]] = [
         (has_gradients, "conflict", tr("Gradient conflict"), lambda feed, view: gradient_panels(run, feed, view)),
-        (True, "predictions", "Predictions", lambda feed, view: _predictions(store, run, rows=round(view.height + 0.1))),
+        (True, "predictions", tr("Predictions"), lambda feed, view: _predictions(store, run, rows=round(view.height + 0.1))),
         (has_task_vectors(run), "vectors", tr("Task vectors"), lambda feed, view: task_vector_panels(run, feed, view)),
         (has_learnt(frame), "sharing", tr("What the sharing scheme learns"), lambda feed, view: sharing_panel(run, feed)),
         (has_gradients, "ownership", tr("Who owns the network"), lambda feed, view: ownership_panel(run, feed, view)),
@@ -187,7 +186,7 @@ def _getting_ready(store: RunStore, run) -> None:
         return
     torch_is_ready()
     lines = store.log(run.id)
-    now = words.plain(lines[-1].text) if lines else tr("the data are loaded and the first steps are timed")
+    now = words.plain(tr(lines[-1].text)) if lines else tr("the data are loaded and the first steps are timed")
     st.markdown(tr(":material/hourglass_top: **Preparing:** {now}. :gray[Curves appear when training starts.]", now=now))
     sample_at_hand(store, run.config)
 
@@ -199,7 +198,7 @@ def _test_results(run, summary: dict[str, Any]) -> None:
     if not measured:
         return
     st.subheader(tr("On the test images"), anchor=False, help=tr("Measured once, at the end, with the best checkpoint on val."))
-    st.caption(words.ONE_SEED)
+    st.caption(tr(words.ONE_SEED))
     panel_style(tasks, colours_of(run.config), prefix="test")
     for start in range(0, len(tasks), TEST_TILES):
         for place, task in zip(st.columns(TEST_TILES), list(tasks)[start : start + TEST_TILES], strict=False):
@@ -210,7 +209,9 @@ def _test_results(run, summary: dict[str, Any]) -> None:
 def _test_tile(task: str, info: dict[str, Any], summary: dict[str, Any], has_labels: bool) -> None:
     metric = info["metrics"][info["main_metric"]]
     better = words.better(metric["higher_is_better"])
-    title = f"{better} {words.plain(task)}: {words.plain(metric['title'])}".strip()  # the end of a long title is cut off
+    title = tr(
+        "{better} {task}: {metric}", better=better, task=words.plain(task), metric=words.plain(tr(metric["title"]))
+    ).strip()  # the end of a long title is cut off
     if not has_labels:
         st.metric(title, tr("no labels"), help=tr("No test image is labelled for this task."))
         return
@@ -249,7 +250,7 @@ def _details(run_id: str) -> None:
     run = store.get(run_id)
     ended = run.status.is_ended() and bool(run.info)
     # A key of its own for the end of a run: it opens what next for a person who watched.
-    kept: dict[str, Any] = {"default": tr("What next?") if ended else "Log", "key": f"below.{run_id}.{ended}"}
+    kept: dict[str, Any] = {"default": tr("What next?") if ended else tr("Log"), "key": f"below.{run_id}.{ended}"}
     tabs = st.tabs([*([tr("What next?")] if ended else []), tr("Settings"), tr("Network"), tr("Cost"), tr("Log")], **kept)
     if ended:
         with tabs[0]:

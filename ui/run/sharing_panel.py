@@ -38,11 +38,15 @@ def sharing_panel(run: Any, feed: dict[str, Any]) -> None:
         st.markdown(tr("**What the sharing scheme learns** :gray[after each epoch; what depends on the image is a mean over the probe images]"))
         epochs = sorted({round(epoch) for epoch in found["epoch"]})
         if len(epochs) == 1:
-            st.caption(tr("After epoch {epochs}", epochs=epochs[0]))
+            st.caption(tr("After epoch {epoch}", epoch=epochs[0]))
             epoch = epochs[0]
         else:
             epoch = follow(
-                f"sharing.epoch.{run.id}", epochs, "Epoch", format_func=lambda epoch: tr("epoch {epoch}", epoch=epoch), label_visibility="collapsed"
+                f"sharing.epoch.{run.id}",
+                epochs,
+                tr("Epoch"),
+                format_func=lambda epoch: tr("epoch {epoch}", epoch=epoch),
+                label_visibility="collapsed",
             )
         shown = found[found["epoch"].round() == epoch]
         parts = shown["key"].str.removeprefix(PREFIX).str.split("/", n=2, expand=True)
@@ -51,10 +55,11 @@ def sharing_panel(run: Any, feed: dict[str, Any]) -> None:
         places = st.columns(min(3, len(names)))
         for number, name in enumerate(names):
             with places[number % len(places)]:
-                st.caption(words.plain(name[:1].upper() + name[1:]))
+                title = tr(name)
+                st.caption(words.plain(title[:1].upper() + title[1:]))
                 values, rows, columns = matrix_of(cells[cells["name"] == name])
                 plot(
-                    prepared(learnt_figure(values, rows, columns), tr("{name} after epoch {epoch}", name=name, epoch=epoch)),
+                    prepared(learnt_figure(values, rows, columns), tr("{name} after epoch {epoch}", name=title, epoch=epoch)),
                     key=f"chart.sharing.{number}",
                 )
         attention_maps(run, run_store().folder(run.id), epoch)
@@ -69,7 +74,7 @@ def _found(run: Any) -> None:
         return
     if not found:
         return
-    options = ", ".join(f"{key}: {value or 'all together'}" for key, value in found.items() if key != "name")
+    options = tr(", ").join(tr("{option}: {value}", option=key, value=value or tr("all together")) for key, value in found.items() if key != "name")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(tr("Most probable at the last checkpoint: **{options}**", options=words.plain(options)), width="stretch")
         about = tr("Open the Train form with this run's settings and this fixed network, which begins anew.")

@@ -53,11 +53,17 @@ def steering(store: RunStore, run: Any, frame: pd.DataFrame | None = None) -> No
 
 def _title(run: Any, now: Any) -> None:
     with st.container(key="steering_title", horizontal=True, vertical_alignment="center", gap="small"):
-        when = tr("take effect when the run resumes") if str(run.status) in ("paused", "pausing") else tr("take effect at the next step")
-        about_it = f"loss weights, 0 and 0.01 to 100, {when}; below: share of the gradient, dashed: equal"
-        if str(run.status) == "paused":
-            about_it = tr("{when}. A paused run keeps its device and memory; Stop frees them.", when=when)
-        st.markdown(tr("**Live changes** :gray[{about_it}]", about_it=about_it), width="stretch")
+        title = {
+            "paused": tr("**Live changes** :gray[take effect when the run resumes. A paused run keeps its device and memory; Stop frees them.]"),
+            "pausing": tr(
+                "**Live changes** :gray[loss weights, 0 and 0.01 to 100, take effect when the run resumes; below: share of the gradient, dashed: "
+                "equal]"
+            ),
+        }.get(str(run.status))
+        now_on = tr(
+            "**Live changes** :gray[loss weights, 0 and 0.01 to 100, take effect at the next step; below: share of the gradient, dashed: equal]"
+        )
+        st.markdown(title or now_on, width="stretch")
         about = tr("Sets all loss weights to those that the run began with.")
         begun = {name: task.loss_weight for name, task in run.config.tasks.items()}
         moved = {name: begun[name] for name, task in now.tasks.items() if task.loss_weight != begun[name]}
@@ -84,7 +90,7 @@ def _gradient_share(task: str, frame: pd.DataFrame | None, colour: str, tasks: i
     shares = one_curve(frame, f"gradient_share/{task}", task, colour, "step").y
     if not len(shares):
         return
-    text = tr("{task}: {shares:.0%} of the gradient", task=task, shares=shares[-1])
+    text = tr("{task}: {share:.0%} of the gradient", task=task, share=shares[-1])
     image = share_sparkline(shares, colour, 1 / tasks)
     st.html(f'<div class="share"><img src="{image}" alt="{html.escape(text, quote=True)}"><span>{shares[-1]:.0%}</span></div>')
 

@@ -61,7 +61,7 @@ def _row(run: Any, name: str, feed: dict[str, Any], summary: dict[str, dict[str,
         f"{name}.{main}.row",
         view,
         chart(main, share=is_share(metric), height=METRIC_HEIGHT),
-        tr("{title} of {name}", title=metric["title"], name=name),
+        tr("{metric} of {task}", metric=tr(metric["title"]), task=name),
     )
     losses = chart("loss", smoothing=view.smoothing, log_y=view.log_y, height=LOSS_HEIGHT, y_title=tr("loss"))
-    draw_chart(feed, f"{name}.loss.row", view, losses, tr("Loss of {name}", name=name))
+    draw_chart(feed, f"{name}.loss.row", view, losses, tr("Loss of {task}", task=name))

@@ -32,7 +32,14 @@ def task_vector_panels(run: Any, feed: dict[str, Any], view: View) -> None:
 
     def cosines(frame: pd.DataFrame) -> Any:
         curves = [
-            one_curve(frame, f"task_vector_cosine/{pair}", pair.replace("/", " and "), colour, view.axis, dash)
+            one_curve(
+                frame,
+                f"task_vector_cosine/{pair}",
+                tr("{one} and {other}", one=pair.partition("/")[0], other=pair.partition("/")[2]),
+                colour,
+                view.axis,
+                dash,
+            )
             for pair, (colour, dash) in run_styles(pairs).items()
         ]
         return curve_figure(curves, smoothing=view.smoothing, legend=True, height=220, marks=marks_of(run, frame, view.axis))

@@ -6,7 +6,7 @@ import streamlit as st
 
 from mtl_core.language import tr
 from ui.shell.error_boundary import errors_as_text, mark_inside_app, page_list
-from ui.shell.language_choice import begin_language
+from ui.shell.language_choice import begin_language, tell_browser
 from ui.shell.run_dialogs import draw_dialog
 from ui.shell.state import begin_page, end_page, open_asked_page, run_store, start_server, take_queued_runs
 from ui.shell.status_bar import polling_strip, show_toasts
@@ -30,5 +30,6 @@ def draw_app() -> None:
             polling_strip()
         page.run()
         draw_dialog()
+    tell_browser()
     show_toasts()
     end_page()

@@ -29,11 +29,16 @@ def errors_as_text() -> Iterator[None]:
         yield
     except Exception as error:  # Streamlit's own signals are BaseException and pass through
         if is_ours(error):
-            st.error(plain(str(error)), icon=":material/error:")
+            st.error(plain(tr(str(error))), icon=":material/error:")
         else:
-            _log.exception(tr("unexpected error while drawing a page"))
-            what = tr("This part of the page could not be drawn ({name}: {error}).", name=type(error).__name__, error=plain(str(error)))
-            st.error(tr("{what} The server's log has the details. Reload the page to try again.", what=what))
+            _log.exception("unexpected error while drawing a page")
+            st.error(
+                tr(
+                    "This part of the page could not be drawn ({name}: {error}). The server's log has the details. Reload the page to try again.",
+                    name=type(error).__name__,
+                    error=plain(str(error)),
+                )
+            )
 
 
 def worded(draw: Callable[..., None]) -> Callable[..., None]:

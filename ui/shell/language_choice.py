@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import streamlit as st
+from streamlit.components.v2 import component
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from mtl_core.language import LANGUAGES, SOURCE, best_language, follow, language, tr
 
 ADDRESS = "lang"  # parameter of the address
 CHOSEN, _SPOKEN = "language.chosen", "language"
+TAGS = {"en": "en", "zh": "zh-Hans"}  # language -> the tag that HTML has for it
+_SCRIPT = Path(__file__).with_name("page_language.js")
 
 
 def begin_language() -> None:
@@ -40,6 +46,31 @@ def language_switch() -> None:
 
 def _choose(name: str) -> None:
     st.session_state[CHOSEN] = name
+    _keep_choices()
+
+
+def _keep_choices() -> None:
+    """Set the widgets to the values that they have.
+
+    A browser reports what is chosen in a list by its text, and Streamlit takes a text that the list no longer has as the value itself.
+    """
+    for key, value in st.session_state.items():
+        if _is_choice(value) or (isinstance(value, list | tuple) and value and all(map(_is_choice, value))):
+            st.session_state[str(key)] = value
+
+
+def _is_choice(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def tell_browser() -> None:
+    """Say the page's language to the browser; at the end of a full script run."""
+    _teller()(key="page_language", data={"language": TAGS[language()]})
+
+
+@st.cache_resource(show_spinner=False)
+def _teller() -> Any:
+    return component("page_language", html="<span></span>", js=_SCRIPT.read_text(encoding="utf-8"), isolate_styles=False)
 
 
 def _session_language() -> str | None:

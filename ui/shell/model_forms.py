@@ -25,12 +25,12 @@ from ui.shell.words import plain
 LABELS = {
     "on_non_finite": mark("If a loss becomes NaN"),
     "lr": mark("Learning rate"),
-    "name": "Method",
-    "seed": "Seed",
-    "root": "Folder",
+    "name": mark("Method"),
+    "seed": mark("Seed"),
+    "root": mark("Folder"),
     "probe_samples": mark("Probe images"),
 }
-LABELS_AT = {("seed",): "Seed", ("data", "seed"): mark("Seed of the images"), ("data", "partition", "seed"): mark("Seed of the partition")}
+LABELS_AT = {("seed",): mark("Seed"), ("data", "seed"): mark("Seed of the images"), ("data", "partition", "seed"): mark("Seed of the partition")}
 COLUMNS = 2
 PROBLEMS = "problems_at"  # session key: dotted key of a setting -> what is wrong with it, shown below its widget
 
@@ -52,14 +52,14 @@ class Field:
     words: dict[str, str] | None = None
 
     def choice_text(self, choice: Any) -> str:
-        """Text of a choice: the field's own words for it, else its name with spaces."""
-        return (self.words or {}).get(choice) or str(choice).replace("_", " ")
+        """Text of a choice in the reader's language: the field's own words for it, else its name with spaces."""
+        return tr((self.words or {}).get(choice) or str(choice).replace("_", " "))
 
     @property
     def label(self) -> str:
-        """Label on screen, with the unit."""
-        text = LABELS.get(self.name, self.name.replace("_", " ").capitalize())
-        return f"{text} ({self.unit})" if self.unit else text
+        """Label on screen, with the unit, in the reader's language."""
+        text = tr(LABELS.get(self.name, self.name.replace("_", " ").capitalize()))
+        return f"{text} ({tr(self.unit)})" if self.unit else text
 
 
 @cache
@@ -131,13 +131,13 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
     hold(key, value)
     shared: dict[str, Any] = {
         "key": key,
-        "help": field.help or None,
+        "help": tr(field.help) or None,
         "on_change": _write_back,
         "args": (field, path, key),
         "disabled": disabled,
         "label_visibility": "collapsed" if hide_label else "visible",
     }
-    label = label or LABELS_AT.get(path) or field.label
+    label = label or tr(LABELS_AT.get(path, "")) or field.label
     if field.kind == "boolean":
         st.toggle(label, value, **shared)
     elif field.kind == "choice":
@@ -148,7 +148,7 @@ def draw_field(field: Field, path: tuple[str, ...], label: str = "", *, disabled
     else:
         st.text_input(label, value, placeholder=tr("none") if field.nullable else None, **shared)
     if problem := st.session_state.get(PROBLEMS, {}).get(".".join(path)):
-        st.caption(f":red[:material/error: {plain(problem)}]")
+        st.caption(f":red[:material/error: {plain(tr(problem))}]")
 
 
 def _number(field: Field, label: str, shared: dict[str, Any]) -> None:

@@ -17,12 +17,12 @@ SHOWN = 12  # runs; only the beginning of a longer queue can be reordered here
 
 def queue_popover(queued: list[Any]) -> None:
     """Draw a button with the number of queued runs that opens their list."""
-    with st.popover(tr("{queued} queued", queued=len(queued)), icon=":material/queue:", key="queue", type="tertiary"):
+    with st.popover(tr("{count} queued", count=len(queued)), icon=":material/queue:", key="queue", type="tertiary"):
         st.caption(tr("Each device trains one run at a time. The first run in the queue starts next."))
         for run in queued[:SHOWN]:
             _row(run, len(queued))
         if len(queued) > SHOWN:
-            st.caption(tr("and {queued} more after them.", queued=len(queued) - SHOWN))
+            st.caption(tr("and {count} more after them.", count=len(queued) - SHOWN))
 
 
 def _row(run: Any, waiting: int) -> None:

@@ -99,7 +99,7 @@ def _take_description(store: RunStore, run_id: str) -> None:
 
 
 def _delete_title(runs: list[Any]) -> str:
-    return tr("Delete this run?") if len(runs) == 1 else tr("Delete {runs} runs?", runs=len(runs))
+    return tr("Delete this run?") if len(runs) == 1 else tr("Delete {count} runs?", count=len(runs))
 
 
 def _delete(run_ids: list[str]) -> None:
@@ -109,19 +109,16 @@ def _delete(run_ids: list[str]) -> None:
     held = [run for run in runs if run.status.is_active()]
     free = [run for run in runs if not run.status.is_active()]
     if held:
-        names = ", ".join(f"**{words.plain(run.name)}** ({run.status})" for run in held)
-        st.warning(
-            tr(
-                "{names} cannot be deleted: {ending} being trained. Stop {ending_2} first.",
-                names=names,
-                ending=tr("it is") if len(held) == 1 else tr("they are"),
-                ending_2="it" if len(held) == 1 else "them",
-            ),
-            icon=":material/block:",
+        names = ", ".join(f"**{words.plain(run.name)}** ({tr(str(run.status))})" for run in held)
+        said = (
+            tr("{names} cannot be deleted: it is being trained. Stop it first.", names=names)
+            if len(held) == 1
+            else tr("{names} cannot be deleted: they are being trained. Stop them first.", names=names)
         )
+        st.warning(said, icon=":material/block:")
     if free:
-        names = "".join(f"\n- **{words.plain(run.name)}** :gray[{run.status}, {words.moment(run.created_at)}]" for run in free[:SHOWN_NAMES])
-        more = tr("\n- and {free} more", free=len(free) - SHOWN_NAMES) if len(free) > SHOWN_NAMES else ""
+        names = "".join(f"\n- **{words.plain(run.name)}** :gray[{tr(str(run.status))}, {words.moment(run.created_at)}]" for run in free[:SHOWN_NAMES])
+        more = tr("\n- and {count} more", count=len(free) - SHOWN_NAMES) if len(free) > SHOWN_NAMES else ""
         st.markdown(f"{names}{more}")
         st.caption(tr("Curves, predictions and checkpoints are deleted, too, for good. Forks of a deleted run keep all that they need."))
     for run in runs:
@@ -129,7 +126,7 @@ def _delete(run_ids: list[str]) -> None:
             st.error(words.plain(last_refusal(run.id)))
     with st.container(horizontal=True):
         if free:
-            label = "Delete" if len(free) == 1 else tr("Delete {free} runs", free=len(free))
+            label = tr("Delete") if len(free) == 1 else tr("Delete {count} runs", count=len(free))
             st.button(label, type="primary", icon=":material/delete:", key="delete_really", on_click=_really, args=([run.id for run in free],))
         st.button(tr("Cancel") if free else tr("Close"), key="delete.keep", on_click=close)
 
@@ -138,7 +135,7 @@ def _really(run_ids: list[str]) -> None:
     names = {run.id: run.name for run in _there(run_store(), run_ids)}
     gone = [name for run_id, name in names.items() if run_action(run_id, actions.delete_run)]
     if gone:
-        said = tr("Deleted: {gone}", gone=words.plain(gone[0])) if len(gone) == 1 else tr("Deleted {gone} runs", gone=len(gone))
+        said = tr("Deleted: {name}", name=words.plain(gone[0])) if len(gone) == 1 else tr("Deleted {count} runs", count=len(gone))
         st.session_state.setdefault("toasts", []).append(said)
     if len(gone) == len(names):
         close()

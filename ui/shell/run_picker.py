@@ -20,14 +20,14 @@ OFFERED = 100  # runs in the box; Compare lists all of them
 def no_runs(what_appears: str) -> None:
     """Draw the empty state: what will appear here, and a link to the Train page."""
     if not say_unread():
-        st.info(tr("There are no runs yet. {what_appears}", what_appears=what_appears), icon=":material/info:")
+        st.info(tr("There are no runs yet. {what_appears}", what_appears=tr(what_appears)), icon=":material/info:")
     st.page_link("pages/train.py", label=tr("Train the first run"), icon=":material/play_arrow:")
 
 
 def say_unread() -> bool:
     """Say which runs this version of the program cannot read; whether there are any."""
     if said := unread_words(run_store().unread()):
-        st.warning(words.plain(said), icon=":material/history:")
+        st.warning(words.plain(tr(said)), icon=":material/history:")
     return bool(said)
 
 
@@ -43,8 +43,8 @@ def asked_run(store: RunStore) -> str | None:
     if known is None:
         st.error(
             tr(
-                "There is no run '{value}' in this store. It may have been deleted, or be in the store of another MTL_HOME.",
-                value=words.plain(asked or ""),
+                "There is no run '{run}' in this store. It may have been deleted, or be in the store of another MTL_HOME.",
+                run=words.plain(asked or ""),
             ),
             icon=":material/search_off:",
         )

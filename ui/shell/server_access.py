@@ -21,13 +21,11 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
-from mtl_core.language import mark, tr
-
 LOCAL = ("localhost", "127.0.0.1", "::1")
 _ANY_ADDRESS = ("", "0.0.0.0", "::")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _HEADERS = {
-    "content-security-policy": mark("frame-ancestors 'self'"),
+    "content-security-policy": "frame-ancestors 'self'",
     "x-frame-options": "SAMEORIGIN",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -96,20 +94,16 @@ def refusal_of(headers: Headers, changes: bool) -> str:
     hosts = headers.getlist("host")
     name = host_name(hosts[0]) if len(hosts) == 1 else None
     if name is None or not _is_named(name, allowed_hosts()):
-        found = f"'{hosts[0][:100]}'" if hosts else tr("no name")
-        return tr(
-            "The dashboard was called by the host name {found}, which is not among those it answers to: {allowed_hosts}. If the "
-            "name is right, add it to server.allowedHosts in .streamlit/config.toml, or start with --server.allowedHosts NAME.",
-            found=found,
-            allowed_hosts=", ".join(allowed_hosts()),
+        found = f"'{hosts[0][:100]}'" if hosts else "no name"
+        return (
+            f"The dashboard was called by the host name {found}, which is not among those it answers to: {', '.join(allowed_hosts())}. "
+            "If the name is right, add it to server.allowedHosts in .streamlit/config.toml, or start with --server.allowedHosts NAME."
         )
     origin = headers.get("origin")
     if changes and origin is not None and not _is_own(origin, hosts[0]):
-        return tr(
-            "A page of '{origin}' called the dashboard at '{hosts}'. Only the dashboard's own pages may do so. To allow this page, "
-            "add its address to server.corsAllowedOrigins in .streamlit/config.toml.",
-            origin=origin[:100],
-            hosts=hosts[0][:100],
+        return (
+            f"A page of '{origin[:100]}' called the dashboard at '{hosts[0][:100]}'. Only the dashboard's own pages may do so. "
+            "To allow this page, add its address to server.corsAllowedOrigins in .streamlit/config.toml."
         )
     return ""
 

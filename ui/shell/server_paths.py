@@ -56,7 +56,7 @@ def _path_options(model: type[BaseModel]) -> tuple[str, ...]:
 def weights_path_problems(backbone: dict[str, Any]) -> list[str]:
     """A sentence if the file of starting weights is outside the allowed folders."""
     path = str(backbone.get("weights_file") or "") if backbone.get("weights") == "file" else ""
-    return [tr("backbone.weights_file: {sentence}", sentence=_sentence(path))] if path and not is_allowed(path) else []
+    return [f"backbone.weights_file: {_sentence(path)}"] if path and not is_allowed(path) else []
 
 
 def _sentence(path: str) -> str:

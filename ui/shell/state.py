@@ -211,9 +211,9 @@ def run_action(run_id: str, action: Callable[..., Any], *args: Any) -> Any:
 
 
 def last_refusal(run_id: str) -> str:
-    """Why the last action on this run was refused; empty if it was not."""
+    """Why the last action on this run was refused, in the reader's language; empty if it was not."""
     refused = st.session_state.get("refused") or {}
-    return refused.get("text", "") if refused.get("run") == run_id else ""
+    return tr(refused.get("text", "")) if refused.get("run") == run_id else ""
 
 
 def go_to(page: str, **query: Any) -> None:

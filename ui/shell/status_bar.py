@@ -65,7 +65,7 @@ def draw_strip(own_run: str = "") -> None:
             _idle(store, own_run)
         elif not others:
             own = {"paused": tr(":material/pause: This run is paused."), "pausing": tr(":material/pause: This run is pausing.")}
-            st.markdown(f":gray[{own.get(str(active[0].status), ':material/bolt: This run is training.')}]", width="content")
+            st.markdown(f":gray[{own.get(str(active[0].status)) or tr(':material/bolt: This run is training.')}]", width="content")
         if queued:
             queue_popover(queued)
         _preparing()
@@ -75,7 +75,7 @@ def draw_strip(own_run: str = "") -> None:
         st.space("stretch")
         language_switch()
     if problem := jobs.queue_problem(store):
-        st.warning(tr("Queued runs do not start: {problem}", problem=words.plain(problem)), icon=":material/hourglass_disabled:")
+        st.warning(tr("Queued runs do not start: {problem}", problem=words.plain(tr(problem))), icon=":material/hourglass_disabled:")
 
 
 def notice_endings(store: RunStore) -> bool:
@@ -88,16 +88,17 @@ def notice_endings(store: RunStore) -> bool:
     said = [_ended_how(run) for run in ended if run is not None]
     for run in ended:
         if run is not None and run.started_at is not None:
-            why = f": {run.failure['message']}" if run.failure else ""
-            add_notice(f"end-{run.id}-{run.finished_at}", run.name, f"{run.status}{why}")
+            how = tr(str(run.status))
+            how = tr("{status}: {why}", status=how, why=tr(run.failure["message"])) if run.failure else how
+            add_notice(f"end-{run.id}-{run.finished_at}", run.name, how)
     st.session_state["seen_active"] = going
     st.session_state.setdefault("toasts", []).extend(said)
     return bool(said) or news
 
 
 def _ended_how(run) -> str:
-    how = tr("removed from the queue") if run.started_at is None else str(run.status)
-    return f"{words.plain(run.name)}: {how}"
+    how = tr("removed from the queue") if run.started_at is None else tr(str(run.status))
+    return tr("{run}: {how}", run=words.plain(run.name), how=how)
 
 
 def show_toasts() -> None:
@@ -110,7 +111,7 @@ def show_toasts() -> None:
 
 def _active_run(store: RunStore, run) -> None:
     colour, icon = words.STATUS_LOOK[str(run.status)]
-    st.badge(str(run.status), icon=icon, color=colour)
+    st.badge(tr(str(run.status)), icon=icon, color=colour)
     st.page_link("pages/run.py", label=f"**{words.plain(words.shortened(run.name, 60))}**", query_params={"run": run.id})
     st.progress(run.progress, width=160)
     st.markdown(f":gray[{run.progress:.0%} · {words.time_left(run)}]", width="content")
@@ -124,7 +125,7 @@ def _idle(store: RunStore, own_run: str) -> None:
     st.markdown(tr(":gray[:material/bedtime: Nothing is training.]"), width="content")
     if last is not None and last.id != own_run:
         st.markdown(tr(":gray[Last:]"), width="content")
-        st.page_link("pages/run.py", label=f"{words.plain(words.shortened(last.name, 60))} ({last.status})", query_params={"run": last.id})
+        st.page_link("pages/run.py", label=f"{words.plain(words.shortened(last.name, 60))} ({tr(str(last.status))})", query_params={"run": last.id})
 
 
 def _preparing() -> None:
@@ -134,7 +135,7 @@ def _preparing() -> None:
     progress = data_progress() if "data" in waiting else None
     if progress:
         st.progress(min(1.0, progress[0]), width=140)
-        st.markdown(tr(":gray[Preparing data: {value}]", value=progress[1] or "starting"), width="content")
+        st.markdown(tr(":gray[Preparing data: {now}]", now=tr(progress[1]) or tr("starting")), width="content")
 
 
 def _waited_for_is_ready() -> bool:

@@ -128,7 +128,7 @@ def restore_settings() -> None:
 def banner() -> None:
     """Draw where the settings come from, with a button that restores the settings before."""
     if "origin_problem" in st.session_state:
-        st.warning(words.plain(st.session_state.pop("origin_problem")), icon=":material/search_off:")
+        st.warning(words.plain(tr(st.session_state.pop("origin_problem"))), icon=":material/search_off:")
     if origin():
         with st.container(key="origin", border=True):
             draw = _fork_banner if is_fork() else _clone_banner
@@ -156,7 +156,7 @@ def _changes_made_again() -> None:
 def _fork_banner() -> None:
     kept = resume_and_fork.forkable(run_store(), origin()["run"])
     labels = {checkpoint.epoch: _epoch_label(checkpoint) for checkpoint in kept}
-    labels.setdefault(origin()["epoch"], f"epoch {origin()['epoch']}")
+    labels.setdefault(origin()["epoch"], tr("epoch {epoch}", epoch=origin()["epoch"]))
     key = form_key("fork.epoch")
     hold(key, origin()["epoch"])
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -180,7 +180,7 @@ def _fork_banner() -> None:
 
 
 def _epoch_label(checkpoint: Any) -> str:
-    marks = [mark for mark, holds in (("best", checkpoint.is_best), ("last", checkpoint.is_last)) if holds]
+    marks = [text for text, holds in ((tr("best"), checkpoint.is_best), (tr("last"), checkpoint.is_last)) if holds]
     return tr("epoch {epoch}", epoch=checkpoint.epoch) + (f" ({', '.join(marks)})" if marks else "")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from mtl_core.data.imports import ImportedSet, imported
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from ui.shell import words
 from ui.shell.form_editions import form_key
 from ui.shell.state import hold, read, run_store, write
@@ -31,10 +31,9 @@ def origin_of(name: str) -> str:
     if one is None:
         return ""
     uploaded = Path(one.path).parent == run_store().home.absolute() / "uploads"
-    return tr(
-        "Imported on {moment} from {ending}",
-        moment=words.moment(one.created_at, "%d %b %Y"),
-        ending=tr("an uploaded zip") if uploaded else f"`{one.path}`",
+    day = words.moment(one.created_at, mark("%d %b %Y"))
+    return (
+        tr("Imported on {day} from an uploaded zip", day=day) if uploaded else tr("Imported on {day} from {folder}", day=day, folder=f"`{one.path}`")
     )
 
 
@@ -44,7 +43,7 @@ def findings_of(name: str) -> None:
     if one is None or not one.counts:
         return
     st.download_button(
-        tr("Findings of the import ({values:,}) as CSV", values=sum(one.counts.values())),
+        tr("Findings of the import ({count:,}) as CSV", count=sum(one.counts.values())),
         one.report_csv,
         f"{name}-findings.csv",
         "text/csv",
@@ -97,8 +96,8 @@ def _described(name: str, one: ImportedSet | None) -> str:
     if one is None:
         return tr("{name} (no longer exists)", name=name)
     return tr(
-        "{name} · {values:,} images; {value}",
+        "{name} · {count:,} images; {tasks}",
         name=name,
-        values=sum(one.split_sizes.values()),
-        value=words.shortened(", ".join(task.name for task in one.tasks), 60),
+        count=sum(one.split_sizes.values()),
+        tasks=words.shortened(", ".join(task.name for task in one.tasks), 60),
     )

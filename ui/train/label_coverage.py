@@ -26,9 +26,9 @@ def coverage_panel(data: PreparedData, config: RunConfig) -> None:
     colours = task_colours([*data.tasks])
     rows = "".join(_row(name, {split: tasks[name] for split, tasks in flags.items()}, colours[name]) for name in fractions)
     st.html(
-        '<div style="font-size:.875rem"><b>Labelled images</b>'
+        f'<div style="font-size:.875rem"><b>{tr("Labelled images")}</b>'
         '<table style="width:100%;border-collapse:collapse;margin-top:.25rem;font-variant-numeric:tabular-nums">'
-        '<tr style="opacity:.7;text-align:right"><td></td><td></td><td>train</td><td>val</td><td>test</td></tr>'
+        f'<tr style="opacity:.7;text-align:right"><td></td><td></td><td>{tr("train")}</td><td>{tr("val")}</td><td>{tr("test")}</td></tr>'
         f"{rows}</table></div>"
     )
     count = min(CELLS, len(data.train))
@@ -40,7 +40,7 @@ def _row(name: str, flags: dict[str, np.ndarray], colour: str) -> str:
     shown = train[np.linspace(0, len(train) - 1, min(CELLS, len(train))).round().astype(int)]
     cells = "".join(f'<i style="flex:1;background:{colour if known else "rgba(128,128,128,.18)"}"></i>' for known in shown)
     numbers = "".join(
-        f'<td style="text-align:right;white-space:nowrap;padding-left:.6rem" title="of {len(each):,}">{int(each.sum()):,}</td>'
+        f'<td style="text-align:right;white-space:nowrap;padding-left:.6rem" title="{tr("of {count:,}", count=len(each))}">{int(each.sum()):,}</td>'
         for each in flags.values()
     )
     return (

@@ -25,11 +25,11 @@ def yaml_section() -> None:
     """Draw the field that takes settings as YAML, for example from another run."""
     with st.expander(tr("Use settings from YAML"), icon=":material/content_paste:"), st.form("yaml", border=False):
         st.text_area(
-            tr("YAML"),
+            "YAML",
             key="yaml_text",
             height=180,
             label_visibility="collapsed",
-            placeholder=tr("data: {name: digits}\ntasks: {digit: {}}\nbackbone: {name: small_cnn}"),
+            placeholder="data: {name: digits}\ntasks: {digit: {}}\nbackbone: {name: small_cnn}",
         )
         st.form_submit_button(tr("Use these settings"), icon=":material/check:", on_click=_take_yaml)
         for problem in st.session_state.pop("yaml_problems", []):
@@ -40,7 +40,7 @@ def _take_yaml() -> None:
     text = st.session_state["yaml_text"]
     found = _problems_of_yaml(text)
     if found:
-        st.session_state["yaml_problems"] = [plain(str(problem)) for problem in found]
+        st.session_state["yaml_problems"] = [plain(tr(str(problem))) for problem in found]
     else:
         state.replace_settings(RunConfig.from_yaml(text).to_dict(), state.preset_name())
 

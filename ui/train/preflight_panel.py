@@ -36,7 +36,9 @@ def preflight_panel(config: RunConfig) -> None:
                 ),
                 icon=":material/timer:",
             )
-        st.button(tr("Try a few steps first"), icon=":material/speed:", key="preflight", help=ABOUT, width="stretch", on_click=_begin, args=(config,))
+        st.button(
+            tr("Try a few steps first"), icon=":material/speed:", key="preflight", help=tr(ABOUT), width="stretch", on_click=_begin, args=(config,)
+        )
     elif not job["done"]:
         wait_for("work")
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -45,12 +47,12 @@ def preflight_panel(config: RunConfig) -> None:
     else:
         with st.container(border=True, key="preflight_report"):
             if job["error"]:
-                st.error(words.plain(job["error"]), icon=":material/block:")
+                st.error(words.plain(tr(job["error"])), icon=":material/block:")
             elif job["cancelled"] or job["result"] is None:
                 st.caption(tr("The trial was cancelled."))
             else:
                 _report(job["result"], config)
-            st.button(tr("Try again"), icon=":material/refresh:", key="preflight", type="tertiary", help=ABOUT, on_click=_begin, args=(config,))
+            st.button(tr("Try again"), icon=":material/refresh:", key="preflight", type="tertiary", help=tr(ABOUT), on_click=_begin, args=(config,))
 
 
 def _key(config: RunConfig) -> str:
@@ -75,7 +77,7 @@ def _is_long(config: RunConfig) -> bool:
 
 def _report(found: dict[str, Any], config: RunConfig) -> None:
     for problem in found["problems"]:
-        st.error(words.plain(problem), icon=":material/error:")
+        st.error(words.plain(tr(problem)), icon=":material/error:")
     if not found["problems"]:
         st.markdown(tr(":green[:material/check_circle: Losses and weights are finite, and every task has labels in the first batch.]"))
     places = st.columns(3)
@@ -83,19 +85,19 @@ def _report(found: dict[str, Any], config: RunConfig) -> None:
     places[0].metric(tr("Training, estimated"), words.about(found["eta_seconds"]), help=steps)
     places[1].metric(
         tr("A step"),
-        tr("{seconds_per_step:,.0f} ms", seconds_per_step=1000 * found["seconds_per_step"]),
+        tr("{milliseconds:,.0f} ms", milliseconds=1000 * found["seconds_per_step"]),
         help=tr("Of {batch_size} images: the fastest of three.", batch_size=found["batch_size"]),
     )
     about = tr(
-        "The most that the process held, PyTorch included. Estimated for training alone: {estimated_bytes:,.0f} MB.",
-        estimated_bytes=found["estimated_bytes"] / 1e6,
+        "The most that the process held, PyTorch included. Estimated for training alone: {megabytes:,.0f} MB.",
+        megabytes=found["estimated_bytes"] / 1e6,
     )
     places[2].metric(tr("Memory"), f"{found['peak_bytes'] / 1e6:,.0f} MB" if found["peak_bytes"] else tr("not known"), help=about)
-    st.caption(f"{words.plain(found['device'])}, {found['precision']}, {found['layout'].replace('_', ' ')}")
+    st.caption(f"{words.plain(found['device'])}, {found['precision']}, {tr(found['layout'].replace('_', ' '))}")
     st.dataframe(findings(found), hide_index=True, width="stretch")
     weights = suggested(found)
     if weights:
-        st.caption(words.plain(found["reason"]))
+        st.caption(words.plain(tr(found["reason"])))
         taken = all(math.isclose(config.tasks[name].loss_weight, weight) for name, weight in weights.items() if name in config.tasks)
         label = tr("These loss weights are taken") if taken else tr("Take the proposed loss weights")
         st.button(label, icon=":material/balance:", key="preflight.take", disabled=taken, on_click=_take, args=(weights,))
@@ -105,11 +107,11 @@ def findings(found: dict[str, Any]) -> pd.DataFrame:
     """A row for each task."""
     rows = [
         {
-            "task": name,
-            "labels in the batch": tr("{labelled} of {batch_size}", labelled=task["labelled"], batch_size=found["batch_size"]),
-            "loss": _number(task["loss"]),
-            "gradient norm": _number(task["gradient_norm"]),
-            "proposed loss weight": _number(task["suggested_weight"]),
+            tr("task"): name,
+            tr("labels in the batch"): tr("{count} of {all}", count=task["labelled"], all=found["batch_size"]),
+            tr("loss"): _number(task["loss"]),
+            tr("gradient norm"): _number(task["gradient_norm"]),
+            tr("proposed loss weight"): _number(task["suggested_weight"]),
         }
         for name, task in found["tasks"].items()
     ]

@@ -27,19 +27,15 @@ def changes_in_words(values: dict[str, Any]) -> str:
     for change in made:
         what = tr("learning rate") if change["key"] == "optimizer.lr" else change["key"].removeprefix("tasks.").removesuffix(".loss_weight")
         before = now.get(change["key"])
-        said.append(
-            tr(
-                "step {step} {what} {ending}{value:g}",
-                step=change["step"],
-                what=what,
-                ending="" if before is None else f"{before:g} → ",
-                value=change["value"],
-            )
-        )
+        values_said = f"{change['value']:g}" if before is None else f"{before:g} → {change['value']:g}"
+        said.append(tr("step {step} {what} {values}", step=change["step"], what=what, values=values_said))
         now[change["key"]] = change["value"]
-    more = tr(", and {said} more", said=len(said) - MOST_CHANGES) if len(said) > MOST_CHANGES else ""
-    how_many = tr("1 live change") if len(said) == 1 else tr("{said} live changes", said=len(said))
-    return tr("This run repeats {how_many}: {said}{more}.", how_many=how_many, said=", ".join(said[:MOST_CHANGES]), more=more)
+    first = tr(", ").join(said[:MOST_CHANGES])
+    if len(said) == 1:
+        return tr("This run repeats 1 live change: {changes}.", changes=first)
+    if len(said) <= MOST_CHANGES:
+        return tr("This run repeats {count} live changes: {changes}.", count=len(said), changes=first)
+    return tr("This run repeats {count} live changes: {changes}, and {more} more.", count=len(said), changes=first, more=len(said) - MOST_CHANGES)
 
 
 def as_command(config: RunConfig, preset: str, yaml_at: str) -> str:
@@ -59,8 +55,8 @@ def as_command(config: RunConfig, preset: str, yaml_at: str) -> str:
     except ConfigError:
         same = False
     if not same:
-        return f"# save {yaml_at} as run.yaml, then:\npython -m mtl_core train run.yaml"
-    return _with_sets(tr("python -m mtl_core train --preset {preset}", preset=preset), changes)
+        return f"# {tr('save {yaml_at} as run.yaml, then:', yaml_at=yaml_at)}\npython -m mtl_core train run.yaml"
+    return _with_sets(f"python -m mtl_core train --preset {preset}", changes)
 
 
 def as_fork_command(config: RunConfig, parent: RunConfig, run_id: str, epoch: int) -> str:
@@ -69,9 +65,7 @@ def as_fork_command(config: RunConfig, parent: RunConfig, run_id: str, epoch: in
     Args:
         parent: the parent's config after ``epoch``, from which the command starts (``lineage.config_after``).
     """
-    return _with_sets(
-        tr("python -m mtl_core fork {run_id} --epoch {epoch}", run_id=run_id, epoch=epoch), assignments(parent.to_dict(), config.to_dict())
-    )
+    return _with_sets(f"python -m mtl_core fork {run_id} --epoch {epoch}", assignments(parent.to_dict(), config.to_dict()))
 
 
 def nearest_preset(config: RunConfig) -> str:
@@ -82,7 +76,7 @@ def nearest_preset(config: RunConfig) -> str:
 
 
 def _with_sets(command: str, changes: list[str]) -> str:
-    return tr(" \\\n  --set ").join([command, *(shlex.quote(change) for change in changes)])
+    return " \\\n  --set ".join([command, *(shlex.quote(change) for change in changes)])
 
 
 def assignments(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtl_core.language import tr
+from mtl_core.language import language, tr
 from mtl_core.runs.preset_times import time_in_store
 from ui.shell import state
 from ui.shell.form_editions import form_key
@@ -14,20 +14,19 @@ from ui.train import clone_and_fork, data_form
 
 
 @st.cache_data(ttl=10, max_entries=32, show_spinner=False)  # it reads all runs of presets
-def _time_of(home: str, name: str) -> str:
-    """How long the preset's run takes, as a sentence."""
+def _time_of(home: str, name: str, language: str) -> str:
+    """How long the preset's run takes, as a sentence in this language, which is the session's."""
     presets = state.presets()
     found = time_in_store(run_store(), presets[name], presets)
     if found is None:
-        return tr("Measured training time: {measured}. Other machines differ.", measured=presets[name].measured)
+        return tr("Measured training time: {measured}. Other machines differ.", measured=tr(presets[name].measured))
     if found.source == "measured":
         return tr("Training time: {duration}, as its last run in this store took.", duration=duration(found.high))
-    between = tr("{duration} to {duration_2}", duration=duration(found.low), duration_2=duration(found.high))
+    between = tr("{low} to {high}", low=duration(found.low), high=duration(found.high))
     if found.source == "scaled":
         return tr("Training time: {between} (estimate from the other presets' runs in this store).", between=between)
-    return tr(
-        "Training time: {between} (estimate; it took {measured}). The first run measures it here.", between=between, measured=presets[name].measured
-    )
+    measured = tr(presets[name].measured)
+    return tr("Training time: {between} (estimate; it took {measured}). The first run measures it here.", between=between, measured=measured)
 
 
 def preset_section() -> None:
@@ -42,21 +41,25 @@ def preset_section() -> None:
         [name for name in presets if presets[name].group == group],
         default=shown,
         key=key,
-        format_func=lambda name: presets[name].title,
+        format_func=lambda name: tr(presets[name].title),
         on_change=_take_preset,
         args=(key,),
         label_visibility="collapsed",
         wrap=True,
     )
     if lit:
-        title = "" if shown else f"**{plain(preset.title)}.** "
-        st.markdown(f"{title}{preset.shows}  \n:small[:gray[:material/timer: {plain(_time_of(run_store().home.as_posix(), preset.name))}]]")
+        title = "" if shown else tr("**{title}.** ", title=plain(tr(preset.title)))
+        time = plain(_time_of(run_store().home.as_posix(), preset.name, language()))
+        st.markdown(f"{title}{tr(preset.shows)}  \n:small[:gray[:material/timer: {time}]]")
     if state.nameless(settings()) != state.nameless(preset.config.to_dict()):
-        what = "" if lit else tr(" The preset's description and measured time do not apply.")
+        title = plain(tr(preset.title))
+        based = (
+            tr("Based on “{title}”, changed.", title=title)
+            if lit
+            else tr("Based on “{title}”, changed. The preset's description and measured time do not apply.", title=title)
+        )
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(
-                tr(":small[:orange[:material/edit: Based on “{title}”, changed.{what}]]", title=plain(preset.title), what=what), width="content"
-            )
+            st.markdown(f":small[:orange[:material/edit: {based}]]", width="content")
             st.button(tr("Back to the preset"), key="reset", type="tertiary", on_click=state.choose_preset, args=(preset.name,))
 
 
@@ -76,7 +79,10 @@ def _preset_group(chosen: str) -> str:
     groups = list(dict.fromkeys(preset.group for preset in state.presets().values()))
     key = form_key("preset_group")
     shown = hold_first(key, chosen, groups)
-    return st.segmented_control(tr("Presets about"), groups, default=shown, key=key, required=True, label_visibility="collapsed") or chosen
+    return (
+        st.segmented_control(tr("Presets about"), groups, default=shown, key=key, required=True, format_func=tr, label_visibility="collapsed")
+        or chosen
+    )
 
 
 def _key_of(group: str) -> str:

@@ -39,11 +39,11 @@ def race_section(ready: bool) -> None:
         if len(methods) > 1:
             st.caption(_estimate(methods))
         off = not ready or len(methods) < 2
-        label = tr("Race {methods} methods", methods=len(methods)) if len(methods) > 1 else tr("Choose at least two methods")
+        label = tr("Race {count} methods", count=len(methods)) if len(methods) > 1 else tr("Choose at least two methods")
         click = {"on_click": _submit, "args": (request_id(),)}
         st.button(label, icon=":material/flag:", width="stretch", disabled=off, key="race.start", **click)
         for problem in st.session_state.pop("race.refused", []):
-            st.error(problem, icon=":material/block:")
+            st.error(tr(problem), icon=":material/block:")
 
 
 def _methods() -> list[str]:
@@ -66,7 +66,7 @@ def _methods() -> list[str]:
 
 def _label(name: str) -> str:
     method, cost = BALANCERS.load(name), cost_of(name)
-    return " · ".join([method.title, method.family, *([f"{cost.parameters:.1f}x"] if cost else [])])
+    return " · ".join([tr(method.title), tr(method.family), *([f"{cost.parameters:.1f}x"] if cost else [])])
 
 
 def _balancing_of(name: str) -> PartConfig:
@@ -81,9 +81,9 @@ def _estimate(methods: list[str]) -> str:
     if plain is None:
         return tr("Estimate: one after the other they take about {together:.1f} times as long as one run with fixed weights.", together=together)
     return tr(
-        "Estimate for the machine on which the presets were timed: {about}, one after the other; one run with fixed weights takes {about_2}.",
-        about=words.about(plain * together),
-        about_2=words.about(plain),
+        "Estimate for the machine on which the presets were timed: {together}, one after the other; one run with fixed weights takes {alone}.",
+        together=words.about(plain * together),
+        alone=words.about(plain),
     )
 
 
@@ -122,4 +122,4 @@ def _submit(request: str) -> None:
 def _problems(configs: dict[str, Any]) -> list[str]:
     """Problems of single methods. The settings themselves were checked before."""
     found = [(method, problem) for method, config in configs.items() for problem in train_form.check_settings(config.to_dict())[1]]
-    return [f"{words.plain(BALANCERS.load(method).title)}: {problem}" for method, problem in found]
+    return [tr("{method}: {problem}", method=words.plain(tr(BALANCERS.load(method).title)), problem=tr(problem)) for method, problem in found]

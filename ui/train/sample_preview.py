@@ -127,7 +127,7 @@ def prepared_data(store: RunStore, data: dict[str, Any]) -> Any:
         wait_for("data")
         st.caption(tr(":material/hourglass_top: Opening the data. The images appear when this is done."))
     elif job["error"]:
-        st.caption(tr(":material/error: No images: {error}", error=words.plain(job["error"])))
+        st.caption(tr(":material/error: No images: {error}", error=words.plain(tr(job["error"]))))
     return job["result"]
 
 
@@ -160,7 +160,7 @@ def _prepared(store: RunStore, data: dict[str, Any]) -> dict[str, Any] | None:
         st.caption(tr(":material/hourglass_top: Preparing the data. The sample appears when this is done."))
         return None
     if job["error"]:
-        st.caption(tr(":material/error: No sample: {error}", error=words.plain(job["error"])))
+        st.caption(tr(":material/error: No sample: {error}", error=words.plain(tr(job["error"]))))
         if st.button(tr("Try again"), icon=":material/refresh:"):
             _JOBS.drop(f"{store.cache.as_posix()} {text}")
             st.rerun()
@@ -212,7 +212,7 @@ def _self_supervised_sheet(cache: str, data: str, number: int, made: str, colour
     scale = max(1, SAMPLE_PIXELS // plain.shape[1])
     for name, view in sample_views(image, mean, std, json.loads(made), seed=number).items():
         target = view.kind.draw_target(plain, view.target, view.task, scale)
-        gives = tr("target: {caption}", caption=target.caption) if target.caption else "target"
+        gives = f"target: {target.caption}" if target.caption else "target"
         rows.append((name, [Tile(enlarge(view.image, scale), "input"), Tile(target.image, gives)]))
     return png(contact_sheet(rows, ink=colour, text_height=22)) if rows else None
 
@@ -246,8 +246,8 @@ def _rgb(image: Any) -> Any:
 def parameters_bar(counts: dict[str, Any], all_tasks: list[str]) -> None:
     """Draw the numbers of parameters: shared, per task, and frozen."""
     colours = task_colours(all_tasks)
-    parts = [("shared", counts["shared"], "#8A93A0"), *((task, number, colours.get(task, "#8A8A8A")) for task, number in counts["tasks"].items())]
-    parts += [("frozen", counts["frozen"], "#D5D9DF")] if counts.get("frozen") else []
+    parts = [(tr("shared"), counts["shared"], "#8A93A0"), *((task, number, colours.get(task, "#8A8A8A")) for task, number in counts["tasks"].items())]
+    parts += [(tr("frozen"), counts["frozen"], "#D5D9DF")] if counts.get("frozen") else []
     total = sum(number for _, number, _ in parts) or 1
     bar = "".join(f'<div style="flex:{max(number, total * 0.004)};background:{colour}"></div>' for _, number, colour in parts)
     legend = "".join(
@@ -255,7 +255,7 @@ def parameters_bar(counts: dict[str, Any], all_tasks: list[str]) -> None:
         for name, number, colour in parts
     )
     st.html(
-        f'<div style="font-size:.875rem"><b>{words.count(total)} parameters</b>'
+        f'<div style="font-size:.875rem"><b>{tr("{count} parameters", count=words.count(total))}</b>'
         f'<div style="display:flex;gap:2px;height:.5rem;border-radius:4px;overflow:hidden;margin:.35rem 0">{bar}</div>'
         f'<div style="display:flex;flex-wrap:wrap;gap:.1rem .9rem;opacity:.85">{legend}</div></div>'
     )

@@ -43,11 +43,13 @@ def _task(name: str, fields: dict[str, Any]) -> None:
         tr("Own optimizer"),
         st.session_state[key],
         key=key,
-        help=fields["optimizer"].help if "optimizer" in fields else tr("An optimizer with its own learning rate, for this task's own parameters."),
+        help=tr(fields["optimizer"].help)
+        if "optimizer" in fields
+        else tr("An optimizer with its own learning rate, for this task's own parameters."),
         on_change=take,
     )
     with frozen:
-        draw_field(fields["frozen"], ("tasks", name, "frozen"), "Frozen")
+        draw_field(fields["frozen"], ("tasks", name, "frozen"), tr("Frozen"))
     for place, field in zip(epochs, EPOCHS, strict=True):
         with place:
             label = {"start_epoch": tr("From epoch"), "stop_epoch": tr("Through epoch")}[field]
@@ -57,12 +59,13 @@ def _task(name: str, fields: dict[str, Any]) -> None:
 
 
 def _label() -> str:
-    said = [] if read(("update", "name"), JOINT) == JOINT else [plain(read(("update", "name")).replace("_", " "))]
+    said = [] if read(("update", "name"), JOINT) == JOINT else [plain(tr(read(("update", "name")).replace("_", " ")))]
     for name, task in settings()["tasks"].items():
-        own = [tr("own {value}", value=task["optimizer"].get("name", "optimizer"))] if task.get("optimizer") else []
+        own = [tr("own {optimizer}", optimizer=task["optimizer"].get("name", "optimizer"))] if task.get("optimizer") else []
         if task.get("start_epoch", 1) != 1 or task.get("stop_epoch") is not None:
-            own.append(tr("epochs {value} to {value_2}", value=task.get("start_epoch", 1), value_2=task.get("stop_epoch") or tr("the last")))
-        own += ["frozen"] if task.get("frozen") else []
+            first, last = task.get("start_epoch", 1), task.get("stop_epoch")
+            own.append(tr("epochs {first} to {last}", first=first, last=last) if last else tr("epochs {first} to the last", first=first))
+        own += [tr("frozen")] if task.get("frozen") else []
         if own:
-            said.append(f"{plain(name)}: {', '.join(own)}")
-    return tr("How tasks share a step, and each task's own strategy") + (f" · {'; '.join(said)}" if said else "")
+            said.append(tr("{task}: {strategy}", task=plain(name), strategy=tr(", ").join(own)))
+    return tr("How tasks share a step, and each task's own strategy") + (f" · {tr('; ').join(said)}" if said else "")

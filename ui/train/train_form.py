@@ -25,7 +25,7 @@ from ui.shell.form_editions import form_key
 from ui.shell.model_forms import PROBLEMS, describe, draw_field, options_form
 from ui.shell.server_paths import path_problems, weights_path_problems
 from ui.shell.state import hold, read, run_store, settings, write
-from ui.shell.words import plain
+from ui.shell.words import plain, translated
 from ui.train import clone_and_fork, data_form
 from ui.train.data_form import data_in_words
 from ui.train.part_form import part_chooser
@@ -36,8 +36,8 @@ TRAINED = ("freeze", "freeze_stages", "freeze_epochs", "lr_factor", "layer_decay
 
 def fixed_section() -> None:
     """Draw what a fork shares with its parent, and why."""
-    parts = ((tr("Data set"), DATA_SOURCES, "data"), ("Backbone", BACKBONES, "backbone"), ("Sharing", SHARING_SCHEMES, "sharing"))
-    lines = [f":gray[{label}:] {_part_in_words(registry, settings()[key])}" for label, registry, key in parts]
+    parts = ((tr("Data set"), DATA_SOURCES, "data"), (tr("Backbone"), BACKBONES, "backbone"), (tr("Sharing"), SHARING_SCHEMES, "sharing"))
+    lines = [f":gray[{tr('{label}:', label=label)}] {_part_in_words(registry, settings()[key])}" for label, registry, key in parts]
     lines.append(tr(":gray[Batch size:] {batch_size}", batch_size=settings()["batch_size"]))
     st.markdown(tr("**Fixed: as in the forked run** :gray[:material/lock:]"))
     st.markdown("  \n".join(lines))
@@ -55,7 +55,7 @@ def _part_in_words(registry: Registry, part: dict[str, Any]) -> str:
     loaded = registry.load(part["name"])
     defaults = {field.name: field.default for field in describe(loaded.Options)}
     changed = [f"{key.replace('_', ' ')} {value}" for key, value in part.items() if key in defaults and value != defaults[key]]
-    return plain(", ".join([loaded.title, *changed, *(data_in_words(part) if registry is DATA_SOURCES else [])]))
+    return plain(tr(", ").join([tr(loaded.title), *changed, *(data_in_words(part) if registry is DATA_SOURCES else [])]))
 
 
 def network_section() -> None:
@@ -68,7 +68,7 @@ def network_section() -> None:
         return
     left, right = st.columns(2)
     with left:
-        part_chooser("Backbone", BACKBONES, "backbone")
+        part_chooser(tr("Backbone"), BACKBONES, "backbone")
         with st.expander(tr("Starting weights, freezing"), icon=":material/ac_unit:", key="weights"):
             options_form(BackboneConfig, ("backbone",), columns=2, without=("name",))
             st.caption(about_weights())
@@ -86,7 +86,7 @@ def _trained() -> None:
 
 
 def _balancing() -> None:
-    label = {"label_of": lambda part: f"{part.title} · {part.family}", "about": about_balancer}
+    label = {"label_of": lambda part: f"{tr(part.title)} · {tr(part.family)}", "about": about_balancer}
     part_chooser(tr("Balancing (type to search)"), BALANCERS, "balancing", first=RACED_AT_FIRST, **label)
 
 
@@ -104,17 +104,16 @@ def about_weights() -> str:
         return ""  # the form's problems name what is wrong
     published = backbone.published_weights(options)
     if published is None:
-        return (
-            plain(backbone.unpublished(options)).capitalize() if backbone.unpublished(options) else tr("No weights are published for this backbone.")
-        )
+        why = backbone.unpublished(options)
+        return plain(tr(why)).capitalize() if why else tr("No weights are published for this backbone.")
     where = (
-        tr("in the Python package {replace}", replace=published.package.replace("_", "-"))
+        tr("in the Python package {package}", package=published.package.replace("_", "-"))
         if published.package
         else tr("fetched once, at the start of a run")
     )
     return tr(
         "Published weights: {trained_on}; {megabytes:.0f} MB, {where}. Licence: {licence}.",
-        trained_on=published.trained_on,
+        trained_on=tr(published.trained_on),
         megabytes=published.megabytes,
         where=where,
         licence=published.licence,
@@ -124,8 +123,8 @@ def about_weights() -> str:
 def about_balancer(name: str, part: Any) -> str:
     """A balancing method's summary, cost and paper."""
     cost = cost_of(name)
-    facts = [tr("Costs {sentence}.", sentence=cost.sentence()) if cost else "", f"[{part.paper.cite()}]({part.paper.url})" if part.paper else ""]
-    return " ".join([part.summary, *(fact for fact in facts if fact)])
+    facts = [tr("Costs {cost}.", cost=cost.sentence()) if cost else "", f"[{part.paper.cite()}]({part.paper.url})" if part.paper else ""]
+    return " ".join([tr(part.summary), *(fact for fact in facts if fact)])
 
 
 def schedule_section() -> None:
@@ -154,7 +153,7 @@ def _length_in_words() -> str:
     partition = settings()["data"].get("partition", {})
     if images and isinstance(epochs, int) and isinstance(size, int) and 0 < size <= images and partition.get("kind") != "disjoint":
         each = images // size
-        said.insert(0, tr("{epochs:,} epochs of {each:,} steps = {epochs_2:,} steps", epochs=epochs, each=each, epochs_2=epochs * each))
+        said.insert(0, tr("{epochs:,} epochs of {each:,} steps = {steps:,} steps", epochs=epochs, each=each, steps=epochs * each))
     return " · ".join(said)
 
 
@@ -173,7 +172,7 @@ def advanced_section() -> None:
         st.markdown(tr("**Device and records**"))
         options_form(RunConfig, (), columns=4, only=MACHINE)
         if not clone_and_fork.is_fork() and len({*SHARING_SCHEMES, read(("sharing", "name"))}) > 1:  # with one scheme there is no choice
-            part_chooser("Sharing", SHARING_SCHEMES, "sharing")
+            part_chooser(tr("Sharing"), SHARING_SCHEMES, "sharing")
         st.markdown(tr("**Where runs train** :gray[for all runs of this dashboard]"))
         executor_choice()
 
@@ -204,7 +203,7 @@ def _select_by() -> None:
         tasks,
         chosen,
         key=key,
-        help=about,
+        help=tr(about or ""),
         placeholder=tr("The supervised tasks"),
         on_change=_take_select_by,
         args=(key,),
@@ -227,25 +226,27 @@ def executor_choice() -> None:
     try:
         fixed, current = mtl_settings.executor(), executor_of(run_store())
     except ConfigError as error:
-        st.error(str(error))
+        st.error(tr(str(error)))
         return
     hold("executor", current)
     if refused := st.session_state.pop("executor_refused", ""):
-        st.error(plain(refused), icon=":material/block:")
+        st.error(plain(tr(refused)), icon=":material/block:")
     st.segmented_control(
         tr("Where runs train"),
         EXECUTORS,
         default=current,
         required=True,
         key="executor",
-        format_func=EXECUTOR_TITLES.__getitem__,
+        format_func=translated(EXECUTOR_TITLES),
         disabled=bool(fixed),
         on_change=_take_executor,
         label_visibility="collapsed",
     )
-    about = tr("In this server, a run starts at once. In a process of its own it starts some seconds later, but a crash, a hang or lack of memory ")
-    about += tr("cannot take the dashboard down with it. The choice applies from the next run on. MTL_THREADS in the server's environment sets the ")
-    about += tr("number of PyTorch's CPU threads for all runs together, because another number changes the last digits of results.")
+    about = tr(
+        "In this server, a run starts at once. In a process of its own it starts some seconds later, but a crash, a hang or lack of memory "
+        "cannot take the dashboard down with it. The choice applies from the next run on. MTL_THREADS in the server's environment sets the "
+        "number of PyTorch's CPU threads for all runs together, because another number changes the last digits of results."
+    )
     st.caption(tr(":material/lock: Fixed by MTL_EXECUTOR={fixed} in the server's environment. {about}", fixed=fixed, about=about) if fixed else about)
 
 
