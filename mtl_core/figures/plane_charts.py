@@ -62,7 +62,9 @@ def plane_figure(
             contours={"coloring": "none"}, line={"color": colour, "width": 1},
         )  # fmt: skip
     if len(front):
-        figure.add_scatter(x=front[:, 0], y=front[:, 1], mode="lines", name=tr("front"), line={"color": FRONT, "width": 5}, opacity=0.6, hoverinfo="skip")
+        figure.add_scatter(
+            x=front[:, 0], y=front[:, 1], mode="lines", name=tr("front"), line={"color": FRONT, "width": 5}, opacity=0.6, hoverinfo="skip"
+        )
     for path in paths:
         line = {"color": path.colour, "dash": path.dash, "width": 2.5}
         figure.add_scatter(x=path.points[:, 0], y=path.points[:, 1], mode="lines", name=path.name, line=line, hoverinfo="skip")
@@ -83,7 +85,9 @@ def losses_figure(front: np.ndarray, paths: Sequence[Path]) -> go.Figure:
     figure = go.Figure()
     if len(front):
         order = front[front[:, 0].argsort()]
-        figure.add_scatter(x=order[:, 0], y=order[:, 1], mode="lines", name=tr("front"), line={"color": FRONT, "width": 5}, opacity=0.6, hoverinfo="skip")
+        figure.add_scatter(
+            x=order[:, 0], y=order[:, 1], mode="lines", name=tr("front"), line={"color": FRONT, "width": 5}, opacity=0.6, hoverinfo="skip"
+        )
     for path in paths:
         line = {"color": path.colour, "dash": path.dash, "width": 2.5}
         figure.add_scatter(x=path.losses[:, 0], y=path.losses[:, 1], mode="lines", name=path.name, line=line, showlegend=False)

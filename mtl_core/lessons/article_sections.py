@@ -41,7 +41,9 @@ SECTIONS = (
         "studies",
         "studies.md",
     ),
-    Section("1.2", mark("Purpose"), "Principle, process, examples, optimisation, trends.", "This tour, the lessons, and the guide.", "", "", "guide.md"),
+    Section(
+        "1.2", mark("Purpose"), "Principle, process, examples, optimisation, trends.", "This tour, the lessons, and the guide.", "", "", "guide.md"
+    ),
     Section("1.3", mark("Readers"), "Engineers, researchers, beginners.", "Lesson 1 begins without any knowledge of the field.", "one_task"),
     Section(
         "2.1",
@@ -90,7 +92,13 @@ SECTIONS = (
         "train.md",
     ),
     Section(
-        "3.1", mark("Environment"), "Keras and TensorFlow are installed.", "Two commands of the README; PyTorch in place of Keras.", "", "", "../README.md"
+        "3.1",
+        mark("Environment"),
+        "Keras and TensorFlow are installed.",
+        "Two commands of the README; PyTorch in place of Keras.",
+        "",
+        "",
+        "../README.md",
     ),
     Section(
         "3.2",
