@@ -13,12 +13,15 @@ from pathlib import Path
 
 import yaml
 
+from mtl_core.tasks import TASK_KINDS
+from mtl_core.training import UPDATES
+
 ROOT = Path(__file__).parents[1]
 SCREEN = ("app.py", "pages", "ui", "docs/tables.py")
 ENGINE = ("mtl_core",)
 PRESETS = "mtl_core/presets"
 NOT_SHOWN = ("mtl_core/cli", "mtl_core/runs/sql", "mtl_core/exports/script.py", "mtl_core/language.py")  # the command line and the database
-TITLES = {"title", "description", "summary", "help", "label", "text", "reason", "cure", "note", "unit_title", "question", "plural"}
+TITLES = {"unit", "family", "title", "description", "summary", "help", "label", "text", "reason", "cure", "note", "unit_title", "question", "plural"}
 ASKED = ("tr", "mark")
 _CODE = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|FROM|WHERE)\b|[;{]\s*[\w-]+:\s|</|/>|^\s*[<#.\[]|^--|\w\(\)|=\{|^(import|from) ")
 _WORDS = re.compile(r"[A-Za-z]{2,}[,:;]? [A-Za-z(]{2,}|[a-z]{2,} \{|\} [a-z]{2,}")
@@ -33,8 +36,15 @@ def texts() -> dict[str, list[tuple[str, int]]]:
             if name.startswith(NOT_SHOWN):
                 continue
             tree = ast.parse(path.read_text(encoding="utf-8"))
-            for text, line in (*asked_texts(tree), *(engine_texts(tree) if folder in ENGINE else ())):
+            for text, line in (
+                *asked_texts(tree),
+                *((*engine_texts(tree), *metric_titles(tree)) if folder in ENGINE else ()),
+                *(option_texts(tree) if _has_forms(name) else ()),
+            ):
                 found.setdefault(text, []).append((name, line))
+        if folder in ENGINE:
+            for name in (*TASK_KINDS, *UPDATES):
+                found.setdefault(name.replace("_", " "), []).append(("mtl_core/registry.py", 0))
         for path in sorted((ROOT / folder).rglob("*.html")) if (ROOT / folder).is_dir() else []:
             for text, line in page_texts(path.read_text(encoding="utf-8")):
                 found.setdefault(text, []).append((path.relative_to(ROOT).as_posix(), line))
@@ -77,6 +87,41 @@ def engine_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
         text = template(node)
         if _is_shown(text, node, parents):
             yield text, node.lineno
+
+
+def _has_forms(name: str) -> bool:
+    """Whether forms show the options of a file's models. An import has a form of its own."""
+    return name.startswith(ENGINE) and not name.startswith("mtl_core/data/imports")
+
+
+def option_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """The labels of the options that forms show, made from their names, and the texts of their choices (``ui/shell/model_forms.py``)."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and isinstance(node.value, ast.Call)):
+            continue
+        if not isinstance(node.value.func, ast.Name) or node.value.func.id != "Field":
+            continue
+        yield node.target.id.replace("_", " ").capitalize(), node.lineno
+        words = [text for part in ast.walk(node.value) if isinstance(part, ast.Dict) for text in _words_of(part)]
+        yield from words
+        for part in ast.walk(node.annotation) if not words else ():
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                yield part.value.replace("_", " "), node.lineno
+
+
+def metric_titles(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """The title of each ``Metric``, its second argument."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Metric" and len(node.args) > 1:
+            title = node.args[1]
+            if isinstance(title, ast.Constant | ast.JoinedStr):
+                yield template(title), title.lineno
+
+
+def _words_of(found: ast.Dict) -> Iterator[tuple[str, int]]:
+    for key, value in zip(found.keys, found.values, strict=True):
+        if isinstance(key, ast.Constant) and key.value == "words" and isinstance(value, ast.Dict):
+            yield from ((text.value, text.lineno) for text in value.values if isinstance(text, ast.Constant) and isinstance(text.value, str))
 
 
 def template(node: ast.JoinedStr | ast.Constant) -> str:

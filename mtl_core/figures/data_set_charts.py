@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from mtl_core.language import mark, tr
+from mtl_core.language import tr
 
-BAND = mark("images %{x:,.0f}: %{z:.0%} labelled")
 GRID = "rgba(128,128,128,0.18)"
 SPLIT_OPACITY = {"train": 1.0, "val": 0.55, "test": 0.28}  # of a task's colour
 LACKING = "rgba(128,128,128,0.16)"
@@ -35,7 +34,7 @@ def coverage_figure(bands: Mapping[str, np.ndarray], sizes: Mapping[str, int], c
             continue
         edges = np.linspace(begin, begin + sizes[split], len(shares) + 1)
         traces += [_coverage_row(edges, shares[:, place], place, name, colours[name], split) for place, name in enumerate(names)]
-        ticks.append((begin + sizes[split] / 2, f"{tr(split)}<br>{sizes[split]:,}"))
+        ticks.append((begin + sizes[split] / 2, f"{split}<br>{sizes[split]:,}"))
         begin += sizes[split]
     layout = _layout(60 + 30 * len(names))
     layout["xaxis"] |= {"tickvals": [tick for tick, _ in ticks], "ticktext": [text for _, text in ticks], "range": [0, whole], "showgrid": False}
@@ -60,7 +59,7 @@ def _coverage_row(edges: np.ndarray, shares: np.ndarray, place: int, name: str, 
         zmax=1,
         colorscale=[(0.0, LACKING), (1.0, colour)],
         showscale=False,
-        hovertemplate=f"{_short(name)}, {tr(split)}<br>{tr(BAND)}<extra></extra>",
+        hovertemplate=f"{_short(name)}, {tr(split)}<br>{tr('images %{x:,.0f}: %{z:.0%} labelled')}<extra></extra>",
     )
 
 
@@ -85,7 +84,7 @@ def class_figure(classes: Sequence[str], counts: Mapping[str, np.ndarray], total
         traces.append(go.Bar(x=names, y=numbers[order] / totals[split], customdata=numbers[order], name=tr(split), marker=look, hovertemplate=hover))
     layout = _layout(230, legend=True) | {"barmode": "group", "bargap": 0.25}
     layout["xaxis"] |= {"type": "category", "showgrid": False}
-    layout["yaxis"] |= {"tickformat": ".0%", "title": {"text": tr("share of {noun}", noun=tr(noun)), "standoff": 4}}
+    layout["yaxis"] |= {"tickformat": ".0%", "title": {"text": tr("share of {things}", things=tr(noun)), "standoff": 4}}
     return go.Figure(traces, layout)
 
 
@@ -105,14 +104,12 @@ def histogram_figure(edges: np.ndarray, counts: Mapping[str, np.ndarray], colour
         first = not traces
         line = {"color": colour, "width": 2 if first else 1.6, "shape": "hv", "dash": {"train": "solid", "val": "dash"}.get(split, "dot")}
         shares = np.append(numbers, numbers[-1]) / total
-        hover = (
-            tr("{split}, from {lowest}: {share} of {noun}", split=tr(split), lowest="%{x:.4g}", share="%{y:.1%}", noun=tr(noun)) + "<extra></extra>"
-        )
+        hover = f"{tr(split)}{tr(', from %{x:.4g}: %{y:.1%} of')} {tr(noun)}<extra></extra>"
         fill = {"fill": "tozeroy", "fillcolor": _faint(colour)} if first else {}
         traces.append(go.Scatter(x=edges, y=shares, mode="lines", line=line, name=tr(split), hovertemplate=hover, **fill))
     layout = _layout(230, legend=True)
-    layout["xaxis"] |= {"title": {"text": unit, "standoff": 4}, "showgrid": False, "tickformat": ".4~g"}
-    layout["yaxis"] |= {"tickformat": ".1~%", "rangemode": "tozero", "title": {"text": tr("share of {noun}", noun=tr(noun)), "standoff": 4}}
+    layout["xaxis"] |= {"title": {"text": tr(unit), "standoff": 4}, "showgrid": False, "tickformat": ".4~g"}
+    layout["yaxis"] |= {"tickformat": ".1~%", "rangemode": "tozero", "title": {"text": tr("share of {things}", things=tr(noun)), "standoff": 4}}
     return go.Figure(traces, layout)
 
 
@@ -132,7 +129,7 @@ def box_figure(boxes: np.ndarray, image_size: tuple[int, int], colour: str) -> g
         y=shown[:, 1],
         mode="markers",
         marker=look,
-        hovertemplate="%{x:.0f} x %{y:.0f} " + tr("pixels") + "<extra></extra>",
+        hovertemplate=tr("%{x:.0f} x %{y:.0f} pixels") + "<extra></extra>",
         showlegend=False,
     )
     layout = _layout(230)
@@ -162,8 +159,8 @@ def counts_figure(numbers: Mapping[str, np.ndarray], colour: str, title: str) ->
         hover = f"%{{x}}, {tr(split)}: %{{customdata:,}} {tr('images')} (%{{y:.1%}})<extra></extra>"
         traces.append(go.Bar(x=names, y=found / len(values), customdata=found, name=tr(split), marker=look, hovertemplate=hover))
     layout = _layout(230, legend=True) | {"barmode": "group", "bargap": 0.25}
-    layout["xaxis"] |= {"type": "category", "showgrid": False, "title": {"text": title, "standoff": 4}}
-    layout["yaxis"] |= {"tickformat": ".0%", "title": {"text": tr("share of {noun}", noun=tr("images")), "standoff": 4}}
+    layout["xaxis"] |= {"type": "category", "showgrid": False, "title": {"text": tr(title), "standoff": 4}}
+    layout["yaxis"] |= {"tickformat": ".0%", "title": {"text": tr("share of {things}", things=tr("images")), "standoff": 4}}
     return go.Figure(traces, layout)
 
 

@@ -9,9 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from mtl_core.figures.colours import TASK_PALETTE
-from mtl_core.language import mark, tr
+from mtl_core.language import tr
 
-HOVER = mark("x %{x:.1f}, y %{y:.1f}: first loss %{z:.3g}, second %{customdata:.3g}")
 FIRST, SECOND, FRONT = TASK_PALETTE[7], TASK_PALETTE[6], "#8A8A8A"
 LEVELS, HEIGHT = 14, 520
 _LONGEST = 2.2  # length of the longest arrow on the plane, in its units
@@ -54,7 +53,7 @@ def plane_figure(
     """
     x, y, values = grid
     figure = go.Figure()
-    hover = f"{tr(HOVER)}<extra>{tr('click: start here')}</extra>"
+    hover = tr("x %{x:.1f}, y %{y:.1f}: first loss %{z:.3g}, second %{customdata:.3g}") + f"<extra>{tr('click: start here')}</extra>"
     figure.add_heatmap(x=x, y=y, z=values[0], customdata=values[1], opacity=0, showscale=False, hovertemplate=hover)  # takes the clicks
     for loss, colour, name in zip(values, (FIRST, SECOND), (tr("first loss"), tr("second loss")), strict=True):
         figure.add_contour(
@@ -70,8 +69,8 @@ def plane_figure(
         figure.add_scatter(x=path.points[:, 0], y=path.points[:, 1], mode="lines", name=path.name, line=line, hoverinfo="skip")
         last = {"size": 9, "color": path.colour, "line": {"width": 1, "color": "white"}}
         figure.add_scatter(x=path.points[-1:, 0], y=path.points[-1:, 1], mode="markers", showlegend=False, hoverinfo="skip", marker=last)
-    begun = {"symbol": "x", "size": 10, "color": FRONT}
-    figure.add_scatter(x=[start[0]], y=[start[1]], mode="markers", name=tr("start"), marker=begun, hoverinfo="skip")
+    place_mark = {"symbol": "x", "size": 10, "color": FRONT}
+    figure.add_scatter(x=[start[0]], y=[start[1]], mode="markers", name=tr("start"), marker=place_mark, hoverinfo="skip")
     if arrows is not None:
         _draw_arrows(figure, arrows)
     _lay_out(figure, "x", "y", "plane")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from mtl_core.analysis.part_words import part_words
 from mtl_core.errors import MTLError
 from mtl_core.figures.learnt import learnt_figure
 from mtl_core.language import tr
@@ -55,13 +56,11 @@ def sharing_panel(run: Any, feed: dict[str, Any]) -> None:
         places = st.columns(min(3, len(names)))
         for number, name in enumerate(names):
             with places[number % len(places)]:
-                title = tr(name)
+                title = part_words(name)
                 st.caption(words.plain(title[:1].upper() + title[1:]))
                 values, rows, columns = matrix_of(cells[cells["name"] == name])
-                plot(
-                    prepared(learnt_figure(values, rows, columns), tr("{name} after epoch {epoch}", name=title, epoch=epoch)),
-                    key=f"chart.sharing.{number}",
-                )
+                figure = learnt_figure(values, list(map(part_words, rows)), list(map(part_words, columns)))
+                plot(prepared(figure, tr("{name} after epoch {epoch}", name=title, epoch=epoch)), key=f"chart.sharing.{number}")
         attention_maps(run, run_store().folder(run.id), epoch)
         _found(run)
 
