@@ -90,8 +90,8 @@ def engine_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
 
 
 def _has_forms(name: str) -> bool:
-    """Whether forms show the options of a file's models. An import has a form of its own."""
-    return name.startswith(ENGINE) and not name.startswith("mtl_core/data/imports")
+    """Whether forms show the options of a file's models."""
+    return name.startswith(ENGINE)
 
 
 def option_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:

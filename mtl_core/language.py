@@ -30,6 +30,7 @@ KEPT = 20_000  # texts per process whose translation is remembered
 _here: ContextVar[str] = ContextVar("language", default="")
 _FIELD = re.compile(r"(?<!\{)\{(\w+)[^{}]*\}(?!\})")
 _KEY = re.compile(r"[\w.\[\]-]+: (?=\S)")
+_QUOTED, _JOINS = re.compile(r"'[^']*'(?:(?:, | and | or )'[^']*')+"), re.compile(r"(?<=')(?:, | and | or )(?=')")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _SENTENCE_END = re.compile(r"(?<=[.?!:;])(\s+)")
 
@@ -164,7 +165,9 @@ def _by_template(text: str, name: str) -> str | None:
 
 
 def _told_value(value: str, name: str) -> str:
-    """A value of a template. A single word stays as it is, because it may be the name of a task or of a run."""
+    """A value of a template. A single word stays as it is, because it may be the name of a task or of a run; so do quoted ones in a list."""
+    if _QUOTED.fullmatch(value):
+        return _JOINS.sub(lambda join: _catalogue(name).get(join[0], join[0]), value)
     return _told(value, name) if " " in value else value
 
 

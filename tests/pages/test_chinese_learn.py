@@ -15,7 +15,8 @@ from tests.pages.test_lessons_page import end
 NAME, CLASS = "one_task", "class-1a2b3c4d"
 HAN = "\u4e00", "\u9fff"
 CODE = re.compile(  # names of presets, papers, methods, formulas, parts of an address, and of this test's runs
-    r"class\\?-\w+|learn\?\S+|mnist-mlp\S*|\w+ et al\.|theta\S*|\b(Adam|Aligned-MTL|Auto-Lambda|Nash-MTL)\b|validation|text, change, links, question|"
+    r"class\\?-\w+|learn\?\S+|mnist-mlp\S*|\w+ et al\.|theta\S*|alpha|^name\\:|\b(Adam|Aligned-MTL|Auto-Lambda|Nash-MTL)\b"
+    r"|validation|text, change, links, question|"
     r"One network for one task\\?: \d+ passes|x %\{.*?<extra>"
 )
 

@@ -84,7 +84,7 @@ def _question(question: Any) -> None:
     st.markdown(f"**{words.plain(tr(question.text))}**")
     if question.evidence:
         st.caption(words.plain(tr(question.evidence)))
-    titles = {reading.name: words.plain(tr(reading.title)) for reading in question.readings}
+    titles = {reading.name: words.plain(_title(reading)) for reading in question.readings}
     given = draft()["answers"].get(question.name)
     key = field_key("question", question.name)
 
@@ -106,6 +106,12 @@ def _question(question: Any) -> None:
         _readings(question)
 
 
+def _title(reading: Any) -> str:
+    """A reading in words. Its classes are the user's."""
+    head, _, names = reading.title.partition(": ")
+    return tr("classes: {names}", names=names) if head == "classes" else tr(reading.title)
+
+
 def _readings(question: Any) -> None:
     """Draw the example images under each reading, side by side."""
     if not torch_is_ready():
@@ -113,9 +119,9 @@ def _readings(question: Any) -> None:
     for place, reading in zip(st.columns(min(3, len(question.readings))), question.readings[:3], strict=False):
         with place:
             sheet, said = _sheet(question, reading.name)
-            st.markdown(f":small[**{words.plain(words.shortened(tr(reading.title), 80))}**]")
+            st.markdown(f":small[**{words.plain(words.shortened(_title(reading), 80))}**]")
             if sheet is not None:
-                st.image(sheet, alt=tr("{examples} if read as: {title}", examples=", ".join(question.examples[:SHOWN]), title=tr(reading.title)))
+                st.image(sheet, alt=tr("{examples} if read as: {title}", examples=", ".join(question.examples[:SHOWN]), title=_title(reading)))
             for sentence in said[:4]:
                 st.caption(words.plain(words.shortened(tr(sentence), 160)))
 
