@@ -105,7 +105,7 @@ def option_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
         words = [text for part in ast.walk(node.value) if isinstance(part, ast.Dict) for text in _words_of(part)]
         yield from words
         for part in ast.walk(node.annotation) if not words else ():
-            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str) and re.search("[A-Za-z]", part.value):
                 yield part.value.replace("_", " "), node.lineno
 
 

@@ -11,9 +11,11 @@ from tests.pages.test_import_questions import asking, settle  # noqa: F401 - a f
 
 # names of the test's files, tasks and classes, of formats and options of code, and of data sets
 CODE = re.compile(
-    r"\b(day|night|days|numbered|number|sort|notes|table|image|heic|folders|broken|imported|mnist|digits\w*|utf-8\S*|latin-1|cp\d+|utf-16\S*"
+    r"\b(day|night|days|numbered|number|sort|notes|table|image|heic|folders|broken|imported|mnist|digits\w*|utf\S*|latin-1|cp\d+|utf-16\S*"
     r"|class|ink|slant|digit|nothing|colour|grey|stretch|pad|crop|Rec|idx|zip|XML|Label Studio|Pascal VOC|scikit\W+learn|etc|tmp|brought)\b"
-    r"|class_\w+|\d+\\?\.(png|csv)|dataset\.yaml|'/\S+'|^/data/my-pictures$|\bauto\b|MTL\S*|<extra></extra>|train, val|null"
+    r"|class_\w+|\d+\\?\.(png|csv)|dataset\.yaml|'[^']*'|^/data/my-pictures$|\b(auto|box)\b|MTL\S*|<extra></extra>|train|val|images|null|nan|na|none|%\{[^}]*\}"
+    r"|degrees|JSON Lines|xlsx|parquet|csv|tsv|txt|[Ee]ach number is a class|[Tt]he numbers are amounts|4 different ones"
+    r"|Are the numbers classes or amounts\?"
 )
 
 

@@ -15,6 +15,7 @@ from mtl_core.data.imports.formats.annotations.boxes import in_order
 from mtl_core.data.imports.formats.image_index import is_idx_row
 from mtl_core.data.imports.looking.questions import Question, Reading
 from mtl_core.data.imports.spec import ImageSpec
+from mtl_core.language import mark
 
 PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}
 _PLAIN = frozenset(
@@ -48,7 +49,8 @@ class ClassFoldersOptions(FormatOptions):
     folder: str = Field("", description="Folder that holds the classes' folders, or the parts' (train, val, test) that hold them.")
     level: int = Field(1, ge=1, le=20, description="Which folder below it is the class, those of 'not_classes' aside.")
     not_classes: list[str] | None = Field(
-        None, description="Names of folders that are no class wherever they stand, such as train, val or images; null: train, val, test on top."
+        None,
+        description=mark("Names of folders that are no class wherever they stand, such as train, val or images; null: train, val, test on top."),
     )
     task: str = Field("class", description="Name of the task; empty for none.")
     names: dict[str, str] = Field(default_factory=dict, description="Folder -> class name, where it is another one.")
@@ -108,7 +110,7 @@ def part_word(folder: str) -> str:
 def part_folders(keys: list[str]) -> list[str]:
     """Folders of parts of the data: a train folder beside a val or test folder. A folder 'train' beside 'bus' and 'car' is a class."""
     beside: dict[str, dict[str, str]] = defaultdict(dict)
-    for folder in {key[:place] for key in keys for place, mark in enumerate(key) if mark == "/"}:
+    for folder in {key[:place] for key in keys for place, letter in enumerate(key) if letter == "/"}:
         word = part_word(folder)
         if word:
             beside[folder.rpartition("/")[0]][folder] = word
