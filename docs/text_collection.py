@@ -90,8 +90,8 @@ def engine_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
 
 
 def _has_forms(name: str) -> bool:
-    """Whether forms show the options of a file's models. An import has a form of its own."""
-    return name.startswith(ENGINE) and not name.startswith("mtl_core/data/imports")
+    """Whether forms show the options of a file's models."""
+    return name.startswith(ENGINE)
 
 
 def option_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
@@ -105,7 +105,7 @@ def option_texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
         words = [text for part in ast.walk(node.value) if isinstance(part, ast.Dict) for text in _words_of(part)]
         yield from words
         for part in ast.walk(node.annotation) if not words else ():
-            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str) and re.search("[A-Za-z]", part.value):
                 yield part.value.replace("_", " "), node.lineno
 
 

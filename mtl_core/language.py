@@ -29,6 +29,8 @@ KEPT = 20_000  # texts per process whose translation is remembered
 
 _here: ContextVar[str] = ContextVar("language", default="")
 _FIELD = re.compile(r"(?<!\{)\{(\w+)[^{}]*\}(?!\})")
+_KEY = re.compile(r"[\w.\[\]-]+: (?=\S)")
+_QUOTED, _JOINS = re.compile(r"'[^']*'(?:(?:, | and | or )'[^']*')+"), re.compile(r"(?<=')(?:, | and | or )(?=')")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _SENTENCE_END = re.compile(r"(?<=[.?!:;])(\s+)")
 
@@ -108,7 +110,7 @@ def _told(text: str, name: str) -> str:
     if core != text:
         start = text.index(core[0])
         return f"{text[:start]}{_told(core, name)}{text[start + len(core) :]}"
-    return _by_template(text, name) or _by_sentence(text, name)
+    return _by_template(text, name) or _after_key(text, name) or _by_sentence(text, name)
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,17 @@ def _by_template(text: str, name: str) -> str | None:
 
 
 def _told_value(value: str, name: str) -> str:
-    """A value of a template. A single word stays as it is, because it may be the name of a task or of a run."""
+    """A value of a template. A single word stays as it is, because it may be the name of a task or of a run; so do quoted ones in a list."""
+    if _QUOTED.fullmatch(value):
+        return _JOINS.sub(lambda join: _catalogue(name).get(join[0], join[0]), value)
     return _told(value, name) if " " in value else value
+
+
+def _after_key(text: str, name: str) -> str | None:
+    """An error's text behind the dotted key of a setting, as in ``tasks.digit.loss_weight: expected ...``."""
+    key, text = _KEY.match(text), _KEY.sub("", text, count=1)
+    told = _told(text, name) if key else text
+    return f"{key[0]}{told}" if key and told != text else None
 
 
 def _by_sentence(text: str, name: str) -> str:

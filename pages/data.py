@@ -10,9 +10,9 @@ from ui.data.preprocessing_preview import preprocessing_view
 from ui.importing.import_panel import import_panel
 from ui.shell.error_boundary import run_inside_app
 from ui.shell.state import hold
-from ui.shell.words import text_of
+from ui.shell.words import translated
 
-VIEWS = {"images": "Images", "numbers": mark("In numbers"), "preprocessing": "Preprocessing"}
+VIEWS = {"images": mark("Images"), "numbers": mark("In numbers"), "preprocessing": mark("Preprocessing")}
 
 
 def main() -> None:
@@ -59,7 +59,7 @@ def _view() -> str:
         default=value,
         required=True,
         key="data.view",
-        format_func=text_of(VIEWS),
+        format_func=translated(VIEWS),
         on_change=take,
         label_visibility="collapsed",
     )

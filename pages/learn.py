@@ -12,6 +12,7 @@ from ui.learn.lesson_address import address_problems, read_address
 from ui.learn.lesson_list import lesson_list
 from ui.learn.lesson_screen import show_lesson
 from ui.shell.error_boundary import run_inside_app
+from ui.shell.language_choice import ADDRESS
 from ui.shell.state import torch_is_ready
 from ui.shell.status_bar import polling_strip
 from ui.shell.styles import enlarge
@@ -24,7 +25,8 @@ def main() -> None:
         return
     address = read_address(st.query_params)
     # After a link from this page to itself the browser shows the new address only when it is told so, and would come back with the old one.
-    st.query_params.from_dict(address.query())
+    spoken = {ADDRESS: st.query_params[ADDRESS]} if ADDRESS in st.query_params else {}
+    st.query_params.from_dict({**address.query(), **spoken})
     learner = learner_id()
     if address.large:
         enlarge()

@@ -21,13 +21,15 @@ def delete_data(name: str) -> None:
     going = [run for run in runs if not run.status.is_ended()]
     st.markdown(f"**{words.plain(name)}**")
     if going:
-        names = ", ".join(words.plain(run.name) for run in going[:SHOWN_RUNS])
+        names = tr(", ").join(words.plain(run.name) for run in going[:SHOWN_RUNS])
         st.warning(tr("This data set cannot be deleted while runs use it. Stop these first: {names}.", names=names), icon=":material/block:")
     else:
-        trained = tr(" {runs} ended runs on it keep their curves and predictions, but cannot be resumed or forked.", runs=len(runs)) if runs else ""
-        st.caption(tr("Its prepared images and targets are deleted for good. The files that it was imported from stay.{trained}", trained=trained))
+        said = [tr("Its prepared images and targets are deleted for good. The files that it was imported from stay.")]
+        if runs:
+            said.append(tr("{runs} ended runs on it keep their curves and predictions, but cannot be resumed or forked.", runs=len(runs)))
+        st.caption(" ".join(said))
     if "data_not_deleted" in st.session_state:
-        st.error(words.plain(st.session_state.pop("data_not_deleted")))
+        st.error(words.plain(tr(st.session_state.pop("data_not_deleted"))))
     with st.container(horizontal=True):
         if not going:
             st.button(tr("Delete"), type="primary", icon=":material/delete:", key="delete_really", on_click=_really, args=(name,))

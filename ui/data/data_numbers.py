@@ -45,7 +45,7 @@ def _coverage(entry: DataSet, data: PreparedData, report: DatasetReport, colours
     figure = coverage_figure(bands, report.sizes, colours)
     plot(prepared(figure, tr("Label coverage: images against tasks")), key=f"data.coverage.{entry.name}")
     rows = {
-        name: {split: f"{counts[split].labelled:,} ({_percent(counts[split])})" if counts[split].images else tr("no images") for split in SPLITS}
+        name: {tr(split): f"{counts[split].labelled:,} ({_percent(counts[split])})" if counts[split].images else tr("no images") for split in SPLITS}
         for name, counts in report.counts.items()
     }
     left, right = st.columns([3, 2], gap="large")
@@ -70,17 +70,22 @@ def _label_sets(report: DatasetReport) -> None:
         st.caption(tr("Every image has every target."))
         return
     ordered = sorted(found.items(), key=lambda item: -item[1])
-    lines = [
-        f"- **{count:,}** {'image' if count == 1 else 'images'}: {words.plain(', '.join(names)) or 'no target at all'}"
-        for names, count in ordered[:FEW_SETS]
-    ]
-    more = tr("\n- and {ordered} more combinations", ordered=len(ordered) - FEW_SETS) if len(ordered) > FEW_SETS else ""
-    st.markdown(tr("Targets that come together:\n") + "\n".join(lines) + more)
+    lines = [tr("Targets that come together:"), *(_label_set(names, count) for names, count in ordered[:FEW_SETS])]
+    if len(ordered) > FEW_SETS:
+        lines.append(tr("- and {count} more combinations", count=len(ordered) - FEW_SETS))
+    st.markdown("\n".join(lines))
+
+
+def _label_set(names: tuple[str, ...], count: int) -> str:
+    tasks = words.plain(", ".join(names)) or tr("no target at all")
+    if count == 1:
+        return tr("- **{count:,}** image: {tasks}", count=count, tasks=tasks)
+    return tr("- **{count:,}** images: {tasks}", count=count, tasks=tasks)
 
 
 def _task(entry: DataSet, data: PreparedData, task: Task, counts: Any, colour: str) -> None:
-    kind = task.kind.replace("_", " ")
-    st.markdown(f"**{words.plain(task.name)}** :gray[{words.plain(task.title or task.name)} · {kind}]")
+    kind = tr(task.kind.replace("_", " "))
+    st.markdown(f"**{words.plain(task.name)}** :gray[{words.plain(tr(task.title) or task.name)} · {kind}]")
     charts = _charts(task, counts, colour, tuple(data.train.images.shape[2:]))
     for places in [charts[start : start + 3] for start in range(0, len(charts), 3)]:
         for column, (title, figure) in zip(st.columns(max(2, len(places)), gap="medium"), places, strict=False):
@@ -112,15 +117,15 @@ def _charts(task: Task, counts: dict[str, TaskCounts], colour: str, image_size: 
         return []
     charts: list[tuple[str, Any]] = []
     if task.classes:
-        cut = (
-            tr("the {most_classes} most frequent of {classes} classes", most_classes=MOST_CLASSES, classes=len(task.classes))
+        title = (
+            tr("Labelled images, the {most} most frequent of {classes} classes", most=MOST_CLASSES, classes=len(task.classes))
             if len(task.classes) > MOST_CLASSES
-            else tr("per class")
+            else tr("Labelled images, per class")
         )
         images = {split: part.images_per_class for split, part in there.items()}
         charts.append(
             (
-                tr("Labelled images, {cut}", cut=cut),
+                title,
                 class_figure(task.classes, images, {split: part.labelled for split, part in there.items()}, colour),
             )
         )
@@ -128,11 +133,14 @@ def _charts(task: Task, counts: dict[str, TaskCounts], colour: str, image_size: 
     noun = kind_of(task.kind).counted
     if amounts:
         totals = {split: int(numbers.sum()) for split, numbers in amounts.items()}
-        charts.append((tr("{capitalize} per class", capitalize=noun.capitalize()), class_figure(task.classes, amounts, totals, colour, noun)))
+        charts.append((tr("{noun} per class", noun=tr(noun).capitalize()), class_figure(task.classes, amounts, totals, colour, noun)))
     if kind_of(task.kind).layer == Boxes.type:
         boxes = np.concatenate([part.boxes for part in there.values()])
-        charts = [charts[1], (tr("Boxes per image"), counts_figure({split: part.boxes_per_image for split, part in there.items()}, colour, "boxes"))]
-        charts.append((f"Sizes of {len(boxes):,} boxes; dotted: the image", box_figure(boxes, image_size, colour)))
+        charts = [
+            charts[1],
+            (tr("Boxes per image"), counts_figure({split: part.boxes_per_image for split, part in there.items()}, colour, tr("boxes"))),
+        ]
+        charts.append((tr("Sizes of {count:,} boxes; dotted: the image", count=len(boxes)), box_figure(boxes, image_size, colour)))
     values = {split: part.values for split, part in there.items() if part.values is not None}
     if values:
         edges = next(iter(values.values())).edges
@@ -140,8 +148,8 @@ def _charts(task: Task, counts: dict[str, TaskCounts], colour: str, image_size: 
         histograms = {split: part.counts for split, part in values.items()}
         charts.append(
             (
-                tr("Spread of the values{ending}", ending=f" ({task.unit})" if task.unit else ""),
-                histogram_figure(edges, histograms, colour, task.unit, noun),
+                tr("Spread of the values ({unit})", unit=tr(task.unit)) if task.unit else tr("Spread of the values"),
+                histogram_figure(edges, histograms, colour, tr(task.unit), noun),
             )
         )
     return charts
@@ -157,38 +165,38 @@ def about_small_boxes(boxes: np.ndarray, image_size: tuple[int, int]) -> str:
         return ""
     shorter = boxes.min(axis=1)
     tiny = float((shorter < TINY_PIXELS).mean())
-    few = (
-        tr(
-            " {tiny:.0%} are narrower or lower than {tiny_pixels} pixels; larger images help a network to find them.",
-            tiny=tiny,
-            tiny_pixels=TINY_PIXELS,
-        )
-        if tiny >= WORTH_SAYING
-        else ""
-    )
-    return tr(
-        "After resizing to {image_size} x {image_size_2} the smallest boxes are {min:.3g} pixels.{few}",
-        image_size=image_size[0],
-        image_size_2=image_size[1],
-        min=shorter.min(),
-        few=few,
-    )
+    width, height = image_size
+    said = tr("After resizing to {width} x {height} the smallest boxes are {pixels:.3g} pixels.", width=width, height=height, pixels=shorter.min())
+    if tiny < WORTH_SAYING:
+        return said
+    few = tr("{share:.0%} are narrower or lower than {pixels} pixels; larger images help a network to find them.", share=tiny, pixels=TINY_PIXELS)
+    return f"{said} {few}"
 
 
 def _table(task: Task, counts: dict[str, TaskCounts]) -> pd.DataFrame | None:
     """The same numbers, exact."""
     if task.classes:
-        columns = {tr("{split} images", split=split): counts[split].images_per_class for split in SPLITS}
+        columns = {tr("{split} images", split=tr(split)): counts[split].images_per_class for split in SPLITS}
         noun = kind_of(task.kind).counted
         if noun:
-            columns |= {f"{split} {noun}": counts[split].amount_per_class for split in SPLITS if len(counts[split].amount_per_class)}
-        return pd.DataFrame(columns, index=pd.Index(task.classes, name="class"))
+            columns |= {
+                tr("{split} {noun}", split=tr(split), noun=tr(noun)): counts[split].amount_per_class
+                for split in SPLITS
+                if len(counts[split].amount_per_class)
+            }
+        return pd.DataFrame(columns, index=pd.Index(task.classes, name=tr("class")))
     values = {split: part.values for split, part in counts.items() if part.values is not None}
     if not values:
         return None
     noun = tr("unknown pixels") if kind_of(task.kind).valued == "pixels" else tr("unknown values")
     rows = {
-        split: {"lowest": part.low, "mean": part.mean, "highest": part.high, "unit": task.unit, noun: counts[split].unknown}
+        tr(split): {
+            tr("lowest"): part.low,
+            tr("mean"): part.mean,
+            tr("highest"): part.high,
+            tr("unit"): tr(task.unit),
+            noun: counts[split].unknown,
+        }
         for split, part in values.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -48,9 +48,9 @@ def _steps() -> PreprocessingConfig | None:
     kept = st.session_state.setdefault(KEPT, PreprocessingConfig().model_dump(mode="json"))
     names, widget = list(DENOISERS), "data.steps.denoise"
     place = names.index(hold(widget, kept["denoise"]["name"]))
-    st.selectbox(tr("Denoise"), names, place, key=widget, format_func=lambda name: DENOISERS.load(name).title, on_change=_take_denoiser)
+    st.selectbox(tr("Denoise"), names, place, key=widget, format_func=lambda name: tr(DENOISERS.load(name).title), on_change=_take_denoiser)
     denoiser = DENOISERS.load(kept["denoise"]["name"])
-    st.caption(words.plain(denoiser.summary))
+    st.caption(words.plain(tr(denoiser.summary)))
     for field in describe(denoiser.Options):
         _widget(field, "denoise", kept["denoise"])
     fields = describe(PreprocessingConfig)
@@ -61,7 +61,7 @@ def _steps() -> PreprocessingConfig | None:
     try:
         return PreprocessingConfig.model_validate(kept)
     except ValueError as error:
-        st.error(words.plain(str(error)), icon=":material/block:")
+        st.error(words.plain(tr(str(error))), icon=":material/block:")
         return None
 
 
@@ -77,15 +77,17 @@ def _widget(field: Field, part: str, values: dict[str, Any]) -> None:
         (st.session_state[KEPT][part] if part else st.session_state[KEPT])[field.name] = as_kept(field, st.session_state[key])
 
     if field.kind == "choice":
-        st.selectbox(field.label, field.choices, field.choices.index(value), key=key, format_func=field.choice_text, help=field.help, on_change=take)
+        st.selectbox(
+            field.label, field.choices, field.choices.index(value), key=key, format_func=field.choice_text, help=tr(field.help), on_change=take
+        )
     elif field.kind == "boolean":
-        st.toggle(field.label, value, key=key, help=field.help, on_change=take)
+        st.toggle(field.label, value, key=key, help=tr(field.help), on_change=take)
     elif field.kind in ("integer", "number"):
         number = int if field.kind == "integer" else float
         low, high = (None if bound is None else number(bound) for bound in (field.low, field.high))
-        st.number_input(field.label, low, high, value, key=key, help=field.help, on_change=take)
+        st.number_input(field.label, low, high, value, key=key, help=tr(field.help), on_change=take)
     else:
-        st.text_input(field.label, value, key=key, help=field.help, on_change=take)
+        st.text_input(field.label, value, key=key, help=tr(field.help), on_change=take)
 
 
 def _train(entry: DataSet, config: PreprocessingConfig) -> None:
@@ -102,10 +104,11 @@ def _before_and_after(data: PreparedData, config: PreprocessingConfig) -> None:
     try:
         after = preprocessed_sample(data, number, config)
     except ConfigError as error:  # such as an even window of the median
-        st.error(words.plain(str(error)), icon=":material/block:")
+        st.error(words.plain(tr(str(error))), icon=":material/block:")
         return
-    _sheet("Before", preprocessed_sample(data, number, PreprocessingConfig()), data)
-    _sheet(tr("After, as the network sees it") if config.changes_images else tr("After: unchanged, because no step is chosen"), after, data)
+    _sheet(tr("Before"), tr("Before"), preprocessed_sample(data, number, PreprocessingConfig()), data)
+    shown = tr("After, as the network sees it") if config.changes_images else tr("After: unchanged, because no step is chosen")
+    _sheet(shown, tr("After"), after, data)
 
 
 def _another(count: int) -> None:
@@ -117,14 +120,20 @@ def stride(count: int) -> int:
     return next(step for step in range(max(1, round(0.38 * count)), count + 1) if math.gcd(step, count) == 1)
 
 
-def _sheet(title: str, sample: OneSample, data: PreparedData) -> None:
+def _sheet(title: str, alt: str, sample: OneSample, data: PreparedData) -> None:
     channels, height, width = sample.image.shape
     st.caption(
-        tr("{title} · {width} x {height} pixels, {ending}", title=title, width=width, height=height, ending="grey" if channels == 1 else "colour")
+        tr(
+            "{title} · {width} x {height} pixels, {colour}",
+            title=title,
+            width=width,
+            height=height,
+            colour=tr("grey") if channels == 1 else tr("colour"),
+        )
     )
     tiles = sample_tiles(sample, [task for task in data.tasks.values() if not task.superseded])
     drawn, in_words = drawn_and_said(tiles[0], tiles[1:])
     said(in_words)
     tiles = [tiles[0], *drawn]
     rows = [("", tiles[start : start + SAMPLE_COLUMNS]) for start in range(0, len(tiles), SAMPLE_COLUMNS)]
-    st.image(png(contact_sheet(rows, ink=ink(), text_height=22)), alt=title.partition(",")[0].partition(":")[0])
+    st.image(png(contact_sheet(rows, ink=ink(), text_height=22)), alt=alt)

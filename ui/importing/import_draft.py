@@ -17,7 +17,11 @@ from ui.shell.form_editions import begin_edition, form_key
 from ui.shell.server_paths import is_allowed
 from ui.shell.state import run_store
 
-RESIZED = {"stretch": "stretched", "pad": mark("padded with bars"), "crop": mark("cropped at the longer side")}  # images of another aspect ratio
+RESIZED = {
+    "stretch": mark("stretched"),
+    "pad": mark("padded with bars"),
+    "crop": mark("cropped at the longer side"),
+}  # images of another aspect ratio
 
 
 def draft() -> dict[str, Any]:

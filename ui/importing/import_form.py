@@ -25,13 +25,17 @@ from ui.shell.error_boundary import is_ours
 from ui.shell.form_editions import begin_edition
 from ui.shell.state import hold, wait_for
 
-DELIMITERS = {",": "comma", ";": "semicolon", "tab": "tab", "|": "bar", "space": mark("white space")}
+DELIMITERS = {",": mark("comma"), ";": mark("semicolon"), "tab": mark("tab"), "|": mark("bar"), "space": mark("white space")}
 COLUMN_KINDS = list(get_args(Column.model_fields["kind"].annotation))
-COLOURS = {"auto": mark("As the files are"), "grey": "Grey", "colour": "Colour"}
-HOW = {"ratio": mark("By ratio"), "lists": mark("Given lists"), "folders": "Folders", "column": mark("A column")}
-HOW_GIVEN = {"lists": mark("The data set's own lists"), "folders": mark("The folders"), "column": mark("The column's values")}
+COLOURS = {"auto": mark("As the files are"), "grey": mark("Grey"), "colour": mark("Colour")}
+HOW = {"ratio": mark("By ratio"), "lists": mark("Given lists"), "folders": mark("Folders"), "column": mark("A column")}
+HOW_GIVEN = {
+    "lists": mark("The data set's own lists decide the split of each image. No split is drawn at random."),
+    "folders": mark("The folders decide the split of each image. No split is drawn at random."),
+    "column": mark("The column's values decide the split of each image. No split is drawn at random."),
+}
 GROUPS = {
-    "none": "Nothing",
+    "none": mark("Nothing"),
     "column": mark("Images with one value of a column"),
     "folder": mark("Images of one folder"),
     "blocks": mark("Neighbours by name (video frames)"),
@@ -43,7 +47,7 @@ def form_step(proposal: Any) -> None:
     now, known = tasks_now(proposal)
     st.markdown(tr("**{images:,} images** in {title}", images=now.images, title=words.plain(draft()["title"])))
     if proposal.notes:
-        st.markdown("\n".join(f"- :small[{words.plain(note)}]" for note in proposal.notes))
+        st.markdown("\n".join(f"- :small[{words.plain(tr(note))}]" for note in proposal.notes))
     questions_step(proposal)
     files_step(proposal)
     with st.container(border=True):
@@ -65,8 +69,10 @@ def form_step(proposal: Any) -> None:
 
 
 def _tasks(proposal: Any, known: bool) -> None:
-    about = tr("untick those to leave out; the scan made the counts") if known else tr("counting again with the changed settings...")
-    st.markdown(tr("**Tasks** :gray[{about}]", about=about))
+    if known:
+        st.markdown(tr("**Tasks** :gray[untick those to leave out; the scan made the counts]"))
+    else:
+        st.markdown(tr("**Tasks** :gray[counting again with the changed settings...]"))
     if not proposal.tasks:
         st.caption(
             tr(
@@ -81,11 +87,11 @@ def _tasks(proposal: Any, known: bool) -> None:
             "keep": kept is None or task.name in kept,
             "task": task.name,
             "title": (value("titles") or {}).get(task.name, ""),
-            "kind": task.kind.replace("_", " "),
-            "classes or unit": _listed(task.classes) or task.unit,
+            "kind": tr(task.kind.replace("_", " ")),
+            "classes or unit": _listed(task.classes) or tr(task.unit),
             "labelled": task.labelled,
-            "from": _format_title(task.source),
-            **({"note": task.note} if any(other.note for other in proposal.tasks) else {}),
+            "from": tr(_format_title(task.source)),
+            **({"note": tr(task.note)} if any(other.note for other in proposal.tasks) else {}),
         }
         for task in proposal.tasks
     ]
@@ -96,9 +102,13 @@ def _tasks(proposal: Any, known: bool) -> None:
         disabled=[name for name in rows[0] if name not in ("keep", "title")] if known else True,
         column_config={
             "keep": st.column_config.CheckboxColumn(tr("Keep"), width=60),
+            "task": st.column_config.TextColumn(tr("task")),
             "title": st.column_config.TextColumn(tr("title (optional)"), max_chars=60),
-            "classes or unit": st.column_config.TextColumn(width=330),
-            "labelled": st.column_config.NumberColumn(format="localized", width=80),
+            "kind": st.column_config.TextColumn(tr("kind")),
+            "classes or unit": st.column_config.TextColumn(tr("classes or unit"), width=330),
+            "labelled": st.column_config.NumberColumn(tr("labelled"), format="localized", width=80),
+            "from": st.column_config.TextColumn(tr("from")),
+            "note": st.column_config.TextColumn(tr("note")),
         },
     )
     if not known:  # the rows have task names from before the settings changed; these must not be taken into the settings
@@ -127,9 +137,9 @@ def _table(table: Any) -> None:
     where: tuple[Any, ...] = ("sources", table.source)
     left, middle, right = st.columns(3)
     with left:
-        _select("Delimiter", (*where, "delimiter"), list(DELIMITERS), table.delimiter, lambda text: DELIMITERS.get(text, text))
+        _select(tr("Delimiter"), (*where, "delimiter"), list(DELIMITERS), table.delimiter, lambda text: tr(DELIMITERS.get(text) or str(text)))
     with middle:
-        _select("Encoding", (*where, "encoding"), list(ENCODINGS), table.encoding)
+        _select(tr("Encoding"), (*where, "encoding"), list(ENCODINGS), table.encoding)
     with right:
         _select(tr("Column with the image's name"), (*where, "image_column"), list(table.columns), None)
     st.dataframe(pd.DataFrame(list(table.rows), columns=_distinct(table.columns)), height=180, hide_index=True)
@@ -146,8 +156,9 @@ def _table(table: Any) -> None:
             key=f"import.columns.{mark}",
             disabled=["column"],
             column_config={
-                "kind": st.column_config.SelectboxColumn(options=COLUMN_KINDS, required=True),
-                "task": st.column_config.TextColumn(required=True),
+                "column": st.column_config.TextColumn(tr("column")),
+                "kind": st.column_config.SelectboxColumn(tr("kind"), options=COLUMN_KINDS, required=True, format_func=lambda kind: tr(str(kind))),
+                "task": st.column_config.TextColumn(tr("task"), required=True),
             },
         )
         renamed = False
@@ -155,7 +166,7 @@ def _table(table: Any) -> None:
             if (row["task"], row["kind"]) == (entry.get("task", ""), entry.get("kind", "")):
                 continue
             if wrong := task_name_problem(row["task"]):
-                st.error(words.plain(wrong), icon=":material/block:")
+                st.error(words.plain(tr(wrong)), icon=":material/block:")
                 continue
             rename_task(entry.get("task", ""), row["task"])
             entry |= {"task": row["task"], "kind": row["kind"]}
@@ -186,7 +197,7 @@ def _select(label: str, path: tuple[Any, ...], options: list[str], default: str 
             change(path, st.session_state[key])
 
     index = choices.index(current) if current in choices else None
-    st.selectbox(label, choices, index, key=key, format_func=words_of, on_change=take_choice, help=about or None)
+    st.selectbox(label, choices, index, key=key, format_func=words_of, on_change=take_choice, help=tr(about) or None)
 
 
 def _number(label: str, path: tuple[Any, ...], step: float, about: str = "") -> None:
@@ -195,7 +206,7 @@ def _number(label: str, path: tuple[Any, ...], step: float, about: str = "") -> 
     key = field_key(*path)
     hold(key, current)
     form = "%d" if isinstance(current, int) else "%g"
-    st.number_input(label, value=current, step=step, format=form, key=key, on_change=take, args=(path, key), help=about or None)
+    st.number_input(label, value=current, step=step, format=form, key=key, on_change=take, args=(path, key), help=tr(about) or None)
 
 
 def _images() -> None:
@@ -208,9 +219,9 @@ def _images() -> None:
     fields = ImageSpec.model_fields
     colour, resize = st.columns(2)
     with colour:
-        _select("Colour", ("images", "colour"), list(COLOURS), None, COLOURS.get, about=fields["colour"].description or "")
+        _select(tr("Colour"), ("images", "colour"), list(COLOURS), None, words.translated(COLOURS), about=fields["colour"].description or "")
     with resize:
-        _select(tr("Images of another aspect ratio"), ("images", "resize"), list(RESIZED), None, lambda how: RESIZED[how].capitalize())
+        _select(tr("Images of another aspect ratio"), ("images", "resize"), list(RESIZED), None, lambda how: tr(RESIZED[how]).capitalize())
     st.caption(tr("The import resizes every image to this size, and runs train on it. Larger images show more detail and train slower."))
 
 
@@ -227,7 +238,7 @@ def _splits(proposal: Any, now: Any) -> None:
         default=current,
         required=True,
         key=key,
-        format_func=lambda name: HOW.get(name) or name,
+        format_func=lambda name: tr(HOW.get(name) or name),
         on_change=take,
         args=(path, key),
     )
@@ -242,22 +253,23 @@ def _splits(proposal: Any, now: Any) -> None:
     if drawn:
         _drawing(proposal, now, drawn, about)
     else:
-        st.caption(tr("{how_given} decide the split of each image. No split is drawn at random.", how_given=HOW_GIVEN[how]))
+        st.caption(tr(HOW_GIVEN[how]))
 
 
 def _drawing(proposal: Any, now: Any, drawn: list[str], about: dict[str, str]) -> None:
     """Draw the fields for the splits that are drawn at random, from all images or from those of train."""
-    of = "" if value("splits", "how") == "ratio" else tr(" of train")
-    shares = [(tr("Share{of} for {part}", of=of, part=part), f"{part}_share", 0.05) for part in drawn]
-    for place, (label, name, step) in zip(st.columns(3), [*shares, ("Seed", "seed", 1)], strict=False):
+    whole = value("splits", "how") == "ratio"
+    labels = [tr("Share for {part}", part=tr(part)) if whole else tr("Share of train for {part}", part=tr(part)) for part in drawn]
+    shares = [(label, f"{part}_share", 0.05) for label, part in zip(labels, drawn, strict=True)]
+    for place, (label, name, step) in zip(st.columns(3), [*shares, (tr("Seed"), "seed", 1)], strict=False):
         with place:
             _number(label, ("splits", name), step, about[name])
     left, right = st.columns(2)
     with left:
         names = ["", *(task.name for task in now.tasks if kind_of(task.kind).stratifies)]
-        _select(tr("Equal shares of the classes of"), ("splits", "stratify"), names, "", lambda name: name or "none", about["stratify"])
+        _select(tr("Equal shares of the classes of"), ("splits", "stratify"), names, "", lambda name: name or tr("none"), about["stratify"])
     with right:
-        _select(tr("What stays together"), ("splits", "groups"), list(GROUPS), None, lambda name: GROUPS.get(name, name), about["groups"])
+        _select(tr("What stays together"), ("splits", "groups"), list(GROUPS), None, lambda name: tr(GROUPS.get(name) or str(name)), about["groups"])
     if value("splits", "groups") == "column":
         _column_of(proposal, "group_file", "group_column", about)
     if value("splits", "groups") == "blocks":
@@ -271,10 +283,10 @@ def _drawing(proposal: Any, now: Any, drawn: list[str], about: dict[str, str]) -
 def _column_of(proposal: Any, file: str, column: str, about: dict[str, str]) -> None:
     left, right = st.columns(2)
     with left:
-        _select("Table", ("splits", file), [table.file for table in proposal.tables], None, about=about[file])
+        _select(tr("Table"), ("splits", file), [table.file for table in proposal.tables], None, about=about[file])
     with right:
         table = next((table for table in proposal.tables if table.file == value("splits", file)), None)
-        _select("Column", ("splits", column), list(table.columns) if table else [], None, about=about[column])
+        _select(tr("Column"), ("splits", column), list(table.columns) if table else [], None, about=about[column])
 
 
 def _names(part: str, about: str) -> None:
@@ -287,7 +299,7 @@ def _names(part: str, about: str) -> None:
         if key == field_key("splits", part) and names != value("splits", part):
             change(("splits", part), names)
 
-    st.text_input(part, text, key=key, on_change=take_names, help=tr("{about} Several are separated by commas.", about=about))
+    st.text_input(tr(part), text, key=key, on_change=take_names, help=tr("{about} Several are separated by commas.", about=tr(about)))
 
 
 def _yaml() -> None:
@@ -300,10 +312,10 @@ def _yaml() -> None:
                 if not is_ours(error):
                     raise
                 text = None
-                st.error(words.plain(str(error)), icon=":material/block:")
+                st.error(words.plain(tr(str(error))), icon=":material/block:")
             if text is not None:
                 hold(field_key("yaml_text"), text)
-            st.text_area(tr("YAML"), text or "", key=field_key("yaml_text"), height=320, label_visibility="collapsed")
+            st.text_area("YAML", text or "", key=field_key("yaml_text"), height=320, label_visibility="collapsed")
             st.form_submit_button(tr("Use this YAML"), icon=":material/check:", on_click=_take_yaml)
         st.caption(tr("Save this as dataset.yaml beside the data to make the same set with `python -m mtl_core data import PATH --name NAME`."))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from ui.importing.import_draft import discard_draft, draft, job_key, result_of, start_check, take_proposal
 from ui.importing.import_form import form_step
 from ui.importing.import_questions import check_questions_step, open_questions
@@ -27,7 +27,7 @@ def import_panel() -> None:
     if not draft():
         source_step()
         return
-    if not _ended("propose", "Scanning"):
+    if not _ended("propose", mark("Scanning")):
         return
     proposal = result_of("propose")
     take_proposal(proposal, suggested_name(draft()["title"]))
@@ -35,14 +35,14 @@ def import_panel() -> None:
     if state is not None and state["done"] and state["result"]:
         _finished(state["result"])
         return
-    if not _ended("import", "Importing"):
+    if not _ended("import", mark("Importing")):
         return
     if draft().pop("renewed", False):  # only now, so that a field that was typed in at the moment of the answer still counts
         begin_edition("import", kept=[f"import.question.{name}" for name in draft()["answers"]])
     form_step(proposal)
     if "import_refused" in st.session_state:
-        st.error(words.plain(st.session_state["import_refused"]), icon=":material/block:")
-    if _ended("check", "Checking"):
+        st.error(words.plain(tr(st.session_state["import_refused"])), icon=":material/block:")
+    if _ended("check", mark("Checking")):
         examined = result_of("check")
         report = examined.report if examined is not None else None
         label = tr("Check the files") if report is None else tr("Check again")
@@ -50,7 +50,8 @@ def import_panel() -> None:
         left = len(open_questions(proposal))
         st.button(label, type=kind, icon=":material/fact_check:", key="import.check", disabled=left > 0, on_click=start_check)
         if left:
-            st.caption(tr(":material/help: Answer the {ending} above first.", ending="question" if left == 1 else tr("{left} questions", left=left)))
+            one = tr(":material/help: Answer the question above first.")
+            st.caption(one if left == 1 else tr(":material/help: Answer the {left} questions above first.", left=left))
         elif report is None:
             st.caption(tr("The check reads every file once and lists what is wrong. It writes nothing."))
         else:
@@ -69,7 +70,7 @@ def _ended(kind: str, title: str) -> bool:
     if state["cancelled"]:
         st.info(tr("Cancelled. No files are left of it."), icon=":material/info:")
     elif state["error"]:
-        own = state["error"].replace(Path(draft()["path"]).name, draft()["title"])  # an upload is stored under a checksum of its content
+        own = tr(state["error"]).replace(Path(draft()["path"]).name, draft()["title"])  # an upload is stored under a checksum of its content
         st.error(words.plain(own), icon=":material/error:")
     return kind != "propose" or state["result"] is not None
 

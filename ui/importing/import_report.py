@@ -18,8 +18,8 @@ ROWS = 1000  # of the table on screen; the CSV has all listed findings
 GROUPS = {  # group of findings -> text on its button, text in the table
     "image": (mark("Images that cannot be used"), mark("Image not used")),
     "skipped": (mark("Targets and rows that are not used"), mark("Target or row not used")),
-    "repaired": ("Repaired", "Repaired"),
-    "note": (mark("Unusual, but used"), "Unusual"),
+    "repaired": (mark("Repaired"), mark("Repaired")),
+    "note": (mark("Unusual, but used"), mark("Unusual")),
 }
 SORTS = {"picture": mark("not readable")}  # kind of finding -> text, where the kind's name is unclear
 LEAKS = 10
@@ -30,12 +30,12 @@ def report_step(report: Any) -> None:
     """Draw the counts, the findings, the leaks, and the Import button."""
     left_out = report.found - report.images - report.skipped  # frames between splits, images in no list
     facts = {
-        "usable images": tr("{images:,} of {found:,}", images=report.images, found=report.found),
-        "images that cannot be used": f"{report.skipped:,}",
-        "images repaired": f"{report.repaired:,}",
-        **({"left out by the split": f"{left_out:,}"} if left_out > 0 else {}),
-        **{split: f"{size:,}" for split, size in report.split_sizes.items()},
-        "prepared size": f"{report.bytes_prepared / 1e6:,.1f} MB",
+        tr("usable images"): tr("{images:,} of {found:,}", images=report.images, found=report.found),
+        tr("images that cannot be used"): f"{report.skipped:,}",
+        tr("images repaired"): f"{report.repaired:,}",
+        **({tr("left out by the split"): f"{left_out:,}"} if left_out > 0 else {}),
+        **{tr(split): f"{size:,}" for split, size in report.split_sizes.items()},
+        tr("prepared size"): f"{report.bytes_prepared / 1e6:,.1f} MB",
     }
     with st.container(border=True, key="import_report"):
         st.markdown(tr("**Result of the check** :gray[nothing is imported yet]"))
@@ -51,15 +51,15 @@ def report_step(report: Any) -> None:
 def _tasks(report: Any) -> None:
     rows = [
         {
-            "task": summary.task.name,
-            "kind": summary.task.kind.replace("_", " "),
-            "classes or range": _classes(summary),
-            **{tr("labelled in {split}", split=split): count for split, count in summary.labelled.items()},
+            tr("task"): summary.task.name,
+            tr("kind"): tr(summary.task.kind.replace("_", " ")),
+            tr("classes or range"): _classes(summary),
+            **{tr("labelled in {split}", split=tr(split)): count for split, count in summary.labelled.items()},
         }
         for summary in report.tasks
     ]
     if rows:
-        wide = {"classes or range": st.column_config.TextColumn(width=420)}
+        wide = {tr("classes or range"): st.column_config.TextColumn(width=420)}
         st.dataframe(pd.DataFrame(rows), hide_index=True, height=min(36 * (len(rows) + 1), 360), column_config=wide)
 
 
@@ -68,7 +68,7 @@ def _classes(summary: Any) -> str:
         listed = ", ".join(f"{name} {count:,}" for name, count in summary.class_counts.items())
         return words.shortened(listed, 120)
     if summary.lowest is not None and summary.highest is not None:
-        return tr("{lowest:.4g} to {highest:.4g} {unit}", lowest=summary.lowest, highest=summary.highest, unit=summary.task.unit).strip()
+        return tr("{lowest:.4g} to {highest:.4g} {unit}", lowest=summary.lowest, highest=summary.highest, unit=tr(summary.task.unit)).strip()
     return words.shortened(", ".join(summary.task.classes), 120)
 
 
@@ -87,7 +87,7 @@ def _findings(report: Any) -> None:
             selection_mode="multi",
             default=options,
             key="import.outcomes",
-            format_func=lambda group: f"{GROUPS[group][0]}: {groups[group]:,}",
+            format_func=lambda group: tr("{title}: {value}", title=tr(GROUPS[group][0]), value=f"{groups[group]:,}"),
             label_visibility="collapsed",
         )
         st.space("stretch")
@@ -105,11 +105,11 @@ def _findings(report: Any) -> None:
     table = pd.DataFrame(
         [
             {
-                "": GROUPS[group_of(row.outcome, row.kind)][1],
-                "type": f"{(SORTS.get(row.kind) or row.kind).replace('_', ' ')} ({report.counts[f'{row.outcome}/{row.kind}']:,})",
-                "file": row.file,
-                **({"task": row.task} if with_task else {}),
-                "finding": row.message,
+                "": tr(GROUPS[group_of(row.outcome, row.kind)][1]),
+                tr("type"): f"{tr((SORTS.get(row.kind) or row.kind).replace('_', ' '))} ({report.counts[f'{row.outcome}/{row.kind}']:,})",
+                tr("file"): row.file,
+                **({tr("task"): row.task} if with_task else {}),
+                tr("finding"): tr(row.message),
             }
             for row in rows[:ROWS]
         ]
@@ -119,13 +119,13 @@ def _findings(report: Any) -> None:
         hide_index=True,
         placeholder="",
         height=min(36 * (len(table) + 1), 320),
-        column_config={"file": st.column_config.TextColumn(width=300), "finding": st.column_config.TextColumn(width=480)},
+        column_config={tr("file"): st.column_config.TextColumn(width=300), tr("finding"): st.column_config.TextColumn(width=480)},
     )
     if len(rows) > ROWS or report.left_out:
         st.caption(
             tr("The first {rows:,} are shown. {left_out:,} more are counted but not listed.", rows=min(ROWS, len(rows)), left_out=report.left_out)
             if report.left_out
-            else tr("The first {rows:,} of {rows_2:,} are shown; the CSV has all.", rows=ROWS, rows_2=len(rows))
+            else tr("The first {shown:,} of {rows:,} are shown; the CSV has all.", shown=ROWS, rows=len(rows))
         )
 
 
@@ -138,27 +138,24 @@ def _leaks(report: Any) -> None:
     if not report.leak_count:
         st.caption(tr(":material/check: No image is in two splits (compared pixel by pixel)."))
         return
-    lines = "".join(
+    lines = [
         tr(
-            "\n- {files} ({splits}) is {files_2} ({splits_2})",
-            files=words.plain(leak.files[0]),
-            splits=leak.splits[0],
-            files_2=words.plain(leak.files[1]),
-            splits_2=leak.splits[1],
+            "- {first} ({first_split}) is {second} ({second_split})",
+            first=words.plain(leak.files[0]),
+            first_split=tr(leak.splits[0]),
+            second=words.plain(leak.files[1]),
+            second_split=tr(leak.splits[1]),
         )
         for leak in report.leaks[:LEAKS]
+    ]
+    if report.leak_count > LEAKS:
+        lines.append(tr("- and {count:,} more", count=report.leak_count - LEAKS))
+    said = tr(
+        "{count:,} images are in two splits. Results on the second split would be too good. Keep the copies together with "
+        "'What stays together' above, or remove one of them.",
+        count=report.leak_count,
     )
-    more = tr("\n- and {leak_count:,} more", leak_count=report.leak_count - LEAKS) if report.leak_count > LEAKS else ""
-    st.warning(
-        tr(
-            "{leak_count:,} images are in two splits. Results on the second split would be too good. Keep the copies together with "
-            "'What stays together' above, or remove one of them.{lines}{more}",
-            leak_count=report.leak_count,
-            lines=lines,
-            more=more,
-        ),
-        icon=":material/warning:",
-    )
+    st.warning("\n".join([said, *lines]), icon=":material/warning:")
 
 
 def _sizes(report: Any) -> None:
@@ -167,25 +164,25 @@ def _sizes(report: Any) -> None:
         sizes.append(tr("and others"))
     channels, height, width = report.image_shape
     listed = ", ".join(sizes)
-    colour = "grey" if channels == 1 else "colour"
+    colour = tr("grey") if channels == 1 else tr("colour")
     other = any(abs(across * height / (down * width) - 1) > 0.02 for across, down in report.original_sizes)
-    how = tr("; those of another aspect ratio are {resized}", resized=RESIZED[value("images", "resize")]) if other else ""
-    st.caption(
-        tr(
-            "Sizes of the files in pixels: {listed}. Prepared: {width} x {height}, {colour}{how}.",
-            listed=listed,
-            width=width,
-            height=height,
-            colour=colour,
-            how=how,
+    said = {"listed": listed, "width": width, "height": height, "colour": colour}
+    if other:
+        resized = tr(RESIZED[value("images", "resize")])
+        text = tr(
+            "Sizes of the files in pixels: {listed}. Prepared: {width} x {height}, {colour}; those of another aspect ratio are {resized}.",
+            resized=resized,
+            **said,
         )
-    )
+    else:
+        text = tr("Sizes of the files in pixels: {listed}. Prepared: {width} x {height}, {colour}.", **said)
+    st.caption(text)
 
 
 def _decision(report: Any) -> None:
     changed = fingerprint() != draft()["checked"]
     for problem in report.problems:
-        st.error(words.plain(problem), icon=":material/block:")
+        st.error(words.plain(tr(problem)), icon=":material/block:")
     if changed:
         st.warning(tr("The settings have changed since this check. Check the files again."), icon=":material/sync_problem:")
     with st.container(key="import_decision", horizontal=True, vertical_alignment="bottom"):
@@ -197,7 +194,7 @@ def _decision(report: Any) -> None:
         label = tr("Import {images:,} images", images=report.images)
         st.button(label, type="primary", icon=":material/download_done:", key="import.go", disabled=off, on_click=start_import)
     if wrong:
-        st.caption(f":material/block: {words.plain(wrong)}.")
+        st.caption(tr(":material/block: {problem}.", problem=words.plain(tr(wrong))))
 
 
 def _take_name(key: str) -> None:

@@ -31,14 +31,14 @@ def source_step() -> None:
             "lack any target. You see a report before anything is imported."
         )
     )
-    st.caption(tr("Supported formats: {value}.", value=words.plain(", ".join(FORMATS.load(name).title for name in FORMATS))))
+    st.caption(tr("Supported formats: {formats}.", formats=words.plain(tr(", ").join(tr(FORMATS.load(name).title) for name in FORMATS))))
     left, right = st.columns(2, gap="large")
     with left, st.container(border=True):
         _upload()
     with right, st.container(border=True):
         _path()
     if "import_refused" in st.session_state:
-        st.error(words.plain(st.session_state["import_refused"]), icon=":material/block:")
+        st.error(words.plain(tr(st.session_state["import_refused"])), icon=":material/block:")
 
 
 def _upload() -> None:
@@ -86,7 +86,7 @@ def _path() -> None:
     st.caption(
         tr("Allowed folders: {there} and those below them. {variable} in the server's environment sets others.", there=there, variable=VARIABLE)
     )
-    st.text_input(tr("Path"), key="import.path", placeholder=tr("/data/my-pictures"), label_visibility="collapsed")
+    st.text_input(tr("Path"), key="import.path", placeholder="/data/my-pictures", label_visibility="collapsed")
     st.button(tr("Inspect folder"), icon=":material/search:", key="import.look_there", type="primary", on_click=_take_path)
 
 

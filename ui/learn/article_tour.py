@@ -21,8 +21,8 @@ def article_tour() -> None:
     for section in (*SECTIONS, *ANNOUNCED):
         with st.container(border=True, gap="small"):
             left, middle, right = st.columns([4, 5, 3], gap="medium")
-            left.markdown(f"**{section.number} {section.title}**  \n{section.says}")
-            middle.markdown(section.here)
+            left.markdown(f"**{section.number} {tr(section.title)}**  \n{tr(section.says)}")
+            middle.markdown(tr(section.here))
             with right:
                 if section.lesson:
                     title = LESSONS.load(section.lesson)().text().title
@@ -30,4 +30,4 @@ def article_tour() -> None:
                         "pages/learn.py", label=tr("Lesson: {title}", title=title), icon=":material/school:", query_params={"lesson": section.lesson}
                     )
                 if section.page:
-                    st.page_link(f"pages/{section.page}.py", label=section.page.capitalize(), icon=":material/open_in_new:")
+                    st.page_link(f"pages/{section.page}.py", label=tr(section.page.capitalize()), icon=":material/open_in_new:")

@@ -103,19 +103,25 @@ def _standing(lesson: Lesson, runs: Sequence[Any], waits: Mapping[str, float | N
     """How the runs of a training stand, in words."""
     ended = sum(run.status.is_ended() for run in runs)
     active = next((run for run in runs if run.status.is_active()), None)
-    several = tr("{ended} of {runs} runs have ended, ", ended=ended, runs=len(runs)) if len(runs) > 1 and ended < len(runs) else ""
+    some_ended = {"ended": ended, "runs": len(runs)} if len(runs) > 1 and ended < len(runs) else None
     if active:
-        return tr("{several}trains: {progress:.0%}, {time_left}", several=several, progress=active.progress, time_left=words.time_left(active))
+        at = {"progress": active.progress, "time_left": words.time_left(active)}
+        if some_ended:
+            return tr("{ended} of {runs} runs have ended, trains: {progress:.0%}, {time_left}", **some_ended, **at)
+        return tr("trains: {progress:.0%}, {time_left}", **at)
     queued = next((run for run in runs if not run.status.is_ended()), None)
     if queued:
         wait = waits.get(queued.id)
         how_long = tr("waiting time unknown") if wait is None else tr("starts in about {duration} (estimate)", duration=words.duration(wait))
-        return tr("{several}number {value} in the queue, {how_long}", several=several, value=queued.queue_position or 1, how_long=how_long)
+        at = {"place": queued.queue_position or 1, "how_long": how_long}
+        if some_ended:
+            return tr("{ended} of {runs} runs have ended, number {place} in the queue, {how_long}", **some_ended, **at)
+        return tr("number {place} in the queue, {how_long}", **at)
     if any(str(run.status) != "finished" for run in runs):
-        return str(next(run.status for run in runs if str(run.status) != "finished"))
+        return tr(str(next(run.status for run in runs if str(run.status) != "finished")))
     scalar, title = next(iter(lesson.text().charts.items()))
     shown = last_value(run_store(), runs[-1], scalar)
-    return f"{words.plain(title.partition(' · ')[0])}: {words.plain(shown)}"
+    return tr("{title}: {value}", title=words.plain(title.partition(" · ")[0]), value=words.plain(shown))
 
 
 def _stop(run_ids: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from mtl_core.language import tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson_runs import CLASS, LARGEST_SEED, new_class
 from ui.learn.lesson_address import HIDEABLE, LessonAddress
-from ui.shell.words import text_of
+from ui.shell.words import text_of, translated
 
 _HELD = "class.id"
 
@@ -35,7 +35,7 @@ def class_form() -> None:
             key="class.seed",
             help=tr("All runs of the class begin with the same random numbers and see the same batches."),
         )
-        hidden = st.multiselect(tr("What the lesson's page leaves out"), list(HIDEABLE), format_func=text_of(HIDEABLE), key="class.hidden")
+        hidden = st.multiselect(tr("What the lesson's page leaves out"), list(HIDEABLE), format_func=translated(HIDEABLE), key="class.hidden")
         code: str = st.session_state.setdefault(_HELD, new_class())
         typed = st.text_input(tr("Code of a class"), code, key="class.code", max_chars=14) or ""
         if not CLASS.fullmatch(typed):

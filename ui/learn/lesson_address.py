@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from mtl_core.language import mark, tr
+from mtl_core.language import SOURCE, language, mark, tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson_runs import CLASS, LARGEST_SEED
+from ui.shell.language_choice import ADDRESS
 
 HIDEABLE = {  # part of the page -> its words
     "text": mark("The explanation"),
@@ -47,8 +48,9 @@ class LessonAddress:
         return {key: value for key, value in found.items() if value}
 
     def link(self, **changes: Any) -> str:
-        """Its link, relative to the server."""
-        return f"learn?{urlencode(self.query(**changes))}"
+        """Its link, relative to the server. It keeps a class in the teacher's language, whatever the learners' browsers ask for."""
+        spoken = {ADDRESS: language()} if language() != SOURCE else {}
+        return f"learn?{urlencode({**self.query(**changes), **spoken})}"
 
 
 def read_address(query: Mapping[str, str]) -> LessonAddress:

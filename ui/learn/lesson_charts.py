@@ -45,7 +45,8 @@ def lines_of(lesson: Lesson, found: Mapping[Any, Sequence[Any]]) -> list[Line]:
                 lines.append(Line(run, value_in_words(lesson, value), PALETTE[values.index(value) % len(PALETTE)], DASHES[0]))
             else:
                 alone = len(run.config.tasks) == 1
-                name = tr("{ending}, seed {seed}", ending="alone" if alone else "together", seed=run.config.seed)
+                seed = run.config.seed
+                name = tr("alone, seed {seed}", seed=seed) if alone else tr("together, seed {seed}", seed=seed)
                 lines.append(Line(run, name, PALETTE[run.config.seed % len(PALETTE)], DASHES[0 if alone else 1]))
     return lines
 
@@ -82,7 +83,7 @@ def lesson_numbers(store: RunStore, text: LessonText, lines: Sequence[Line]) -> 
         size = parameters.get("shared", 0) + sum(parameters.get("tasks", {}).values())
         rows.append([words.plain(line.name), *cells, f"{size:,}" if size else "–"])
     if rows:
-        heads = ["run", *(words.plain(title.partition(" · ")[0]) for title in text.charts.values()), tr("numbers in the network")]
+        heads = [tr("run"), *(words.plain(title.partition(" · ")[0]) for title in text.charts.values()), tr("numbers in the network")]
         table = [heads, ["---"] * len(heads), *rows]
         st.markdown("\n".join(f"| {' | '.join(row)} |" for row in table))
 

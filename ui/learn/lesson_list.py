@@ -40,9 +40,8 @@ def _card(name: str, number: int, learner: Learner, runs: list) -> None:
     st.page_link("pages/learn.py", label=f"**{number}. {text.title}**", query_params={"lesson": name})
     st.markdown(text.aim)
     seconds = sum(lesson.seconds)
-    st.caption(
-        tr("{progress_of} · about {duration} of one CPU core", progress_of=progress_of(name, lesson, learner, runs), duration=words.duration(seconds))
-    )
+    progress = progress_of(name, lesson, learner, runs)
+    st.caption(tr("{progress} · about {duration} of one CPU core", progress=progress, duration=words.duration(seconds)))
 
 
 def progress_of(name: str, lesson: Lesson, learner: Learner, runs: list) -> str:

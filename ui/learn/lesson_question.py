@@ -25,7 +25,7 @@ def question(address: LessonAddress, lesson: Lesson, learner_id: str, found: Map
     try:
         came_out = outcome(store, lesson, first, second)
     except NothingToCompareError as error:
-        st.warning(tr("These runs cannot be compared: {error}. Train again.", error=error))
+        st.warning(tr("These runs cannot be compared: {error}. Train again.", error=tr(str(error))))
         return
     given = learner_of(store, learner_id).answers.get(address.lesson)
     given = given if given and list(given.runs) == runs and given.choice in text.answers else None
@@ -65,7 +65,7 @@ def remark(lesson: Lesson, came_out: Outcome, as_proposed: bool) -> str:
     text = lesson.text()
     seen, of = lesson.seeds_seen
     if came_out.key == lesson.usual:
-        return f"**Why?** {text.why}"
+        return tr("**Why?** {why}", why=text.why)
     if as_proposed:
         return tr(
             "**It came out otherwise here than usual.** When this lesson was made, “{answers}” came out with {seen} of {of} seeds. "

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from mtl_core.language import tr
+from mtl_core.language import mark, tr
 from mtl_core.lessons import LESSONS
 from mtl_core.lessons.lesson import Lesson
 from mtl_core.lessons.lesson_runs import LONGEST_NAME, learner_of, name_learner, runs_tagged, second_value, train, trainings, value_in_words
@@ -22,7 +22,8 @@ from ui.shell.state import run_action, run_store, whole_page_if_asked
 from ui.shell.status_bar import draw_strip, notice_endings, polling_strip
 
 REFRESH_SECONDS = 2.0
-FAILED = ("failed", "stopped", "interrupted")
+FAILED = (mark("failed"), mark("stopped"), mark("interrupted"))
+TRAIN, AGAIN = mark("Train"), mark("Train again")  # of the buttons
 _REFUSED = "lesson.refused"
 
 
@@ -77,18 +78,18 @@ def _draw(address: LessonAddress, learner_id: str) -> None:
             with _step(tr("What it is about")):
                 for paragraph in text.words:
                     st.markdown(paragraph)
-        with _step("Train"):
+        with _step(tr("Train")):
             st.markdown(text.first)
-            _training(address, lesson, learner_id, lesson.control.first, found, "Train")
+            _training(address, lesson, learner_id, lesson.control.first, found, TRAIN)
         with _step(tr("Change one thing")):
             st.markdown(text.change)
             value = _control(address, lesson, found)
-            _training(address, lesson, learner_id, value, found, tr("Train again"), ready=lesson.control.first in found)
-        with _step("Look"):
+            _training(address, lesson, learner_id, value, found, AGAIN, ready=lesson.control.first in found)
+        with _step(tr("Look")):
             st.markdown(text.look)
             _links(address, lesson, found)
         if "question" not in address.hidden:
-            with _step("Answer"):
+            with _step(tr("Answer")):
                 question(address, lesson, learner_id, found)
         _onward(address)
     with beside, st.container(key="beside"):
@@ -126,7 +127,7 @@ def _name_field(learner_id: str) -> None:
         if not known:
             st.caption(tr("Type a name, then press Enter: Train is enabled when you have one."))
         if refused := st.session_state.get(f"{key}.refused"):
-            st.error(words.plain(refused))
+            st.error(words.plain(tr(refused)))
 
 
 def _take_name(learner_id: str, key: str) -> None:
@@ -168,14 +169,15 @@ def _training(address: LessonAddress, lesson: Lesson, learner_id: str, value: An
         return
     for run in runs:
         if str(run.status) in FAILED:
-            why = f" {words.plain(run.failure['message'])} {words.plain(run.failure.get('cure', ''))}" if run.failure else ""
-            st.warning(tr("The run was {status}.{why}", status=run.status, why=why), icon=":material/error:")
+            said = tr("The run was {status}.", status=tr(str(run.status)))
+            why = [words.plain(tr(run.failure[part])) for part in ("message", "cure") if run.failure and run.failure.get(part)]
+            st.warning(" ".join([said, *why]), icon=":material/error:")
     named = not address.class_id or bool(learner_of(run_store(), learner_id).name)
-    is_change = value != lesson.control.first or label == "Train"
-    seconds = lesson.seconds[0 if label == "Train" else 1]
+    is_change = value != lesson.control.first or label == TRAIN
+    seconds = words.duration(lesson.seconds[0 if label == TRAIN else 1])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            label,
+            tr(label),
             type="primary",
             icon=":material/play_arrow:",
             key=f"lesson.train.{address.lesson}.{label}",
@@ -184,14 +186,16 @@ def _training(address: LessonAddress, lesson: Lesson, learner_id: str, value: An
             args=(address, learner_id, value, _request(address, learner_id, lesson, value, runs)),
         )
         several = len(lesson.configs(value))
-        how_many = tr("{several} runs, ", several=several) if several > 1 else ""
-        st.caption(tr("{how_many}about {duration} of one CPU core", how_many=how_many, duration=words.duration(seconds)))
+        if several > 1:
+            st.caption(tr("{several} runs, about {duration} of one CPU core", several=several, duration=seconds))
+        else:
+            st.caption(tr("about {duration} of one CPU core", duration=seconds))
     if not ready:
         st.caption(tr("Train step by step: first the network above."))
     elif not is_change:
         st.caption(tr("This is what the first run has. Choose another value."))
     if refused := st.session_state.get(_REFUSED):
-        st.error(words.plain(refused), icon=":material/block:")
+        st.error(words.plain(tr(refused)), icon=":material/block:")
 
 
 def _request(address: LessonAddress, learner_id: str, lesson: Lesson, value: Any, runs: Sequence[Any]) -> str:
@@ -226,9 +230,10 @@ def _state(runs: Sequence[Any]) -> None:
         st.button(tr("Remove from the queue"), key=f"lesson.stop.{waiting.id}", type="tertiary", on_click=_stop_all, args=([run.id for run in runs],))
         return
     done = (len(ended) + going.progress) / len(runs)
-    of = tr("run {ended} of {runs} · ", ended=len(ended) + 1, runs=len(runs)) if len(runs) > 1 else ""
+    left = words.time_left(going)
+    said = tr("run {number} of {runs} · {time_left}", number=len(ended) + 1, runs=len(runs), time_left=left) if len(runs) > 1 else left
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(min(done, 1.0), f":gray[{of}{words.time_left(going)}]", width="stretch")
+        st.progress(min(done, 1.0), f":gray[{said}]", width="stretch")
         if len(runs) == 1:
             stop_button(going, key=f"lesson.stop.{going.id}")
         else:
@@ -246,11 +251,12 @@ def _links(address: LessonAddress, lesson: Lesson, found: Trainings) -> None:
     st.caption(lesson.text().panel)
     first = found.get(lesson.control.first)
     last = second_value(lesson, found)
-    for title, runs in (("first", first), ("last", None if last is None else found[last])):
+    pages = ((tr("Open the page of the first run"), first), (tr("Open the page of the last run"), None if last is None else found[last]))
+    for title, runs in pages:
         if runs and runs[0].info:
             st.page_link(
                 "pages/run.py",
-                label=tr("Open the page of the {title} run", title=title),
+                label=title,
                 icon=":material/monitoring:",
                 query_params={"run": runs[0].id},
             )

@@ -20,10 +20,10 @@ from mtl_core.plane.walk import Walk
 from ui.drawing.plotly_chart import plot, prepared
 from ui.shell.error_boundary import worded
 from ui.shell.model_forms import describe
-from ui.shell.words import text_of
+from ui.shell.words import text_of, translated
 
 GRID = 81  # points of the contours to a side
-AT_ONCE = {"1 step": 1, "20 steps": 20, "100 steps": 100, "500 steps": 500}
+AT_ONCE = {mark("1 step"): 1, mark("20 steps"): 20, mark("100 steps"): 100, mark("500 steps"): 500}
 MOST_STEPS = 5000
 PLAY_SECONDS = 0.6
 MOST_METHODS = 6
@@ -52,10 +52,11 @@ def _draw() -> None:
         landscape = _landscape()
         chosen = _chosen_methods()
         optimizer = (
-            st.segmented_control(tr("Optimizer"), list(OPTIMIZERS), default="adam", format_func=text_of(OPTIMIZERS), key="plane.optimizer") or "adam"
+            st.segmented_control(tr("Optimizer"), list(OPTIMIZERS), default="adam", format_func=translated(OPTIMIZERS), key="plane.optimizer")
+            or "adam"
         )
         rate = st.number_input(tr("Length of a step"), 0.0001, 10.0, landscape.step, 0.01, format="%g", key=f"plane.rate.{type(landscape).__name__}")
-        amount = AT_ONCE[st.selectbox(tr("At once"), list(AT_ONCE), index=1, key="plane.amount")]
+        amount = AT_ONCE[st.selectbox(tr("At once"), list(AT_ONCE), index=1, format_func=tr, key="plane.amount")]
     walks = _walks(landscape, chosen, optimizer, rate)
     with controls:
         _buttons(walks, amount)
@@ -69,15 +70,15 @@ def _draw() -> None:
 
 
 def _landscape() -> Landscape:
-    titles = {name: LANDSCAPES.load(name).title for name in LANDSCAPES}
+    titles = {name: tr(LANDSCAPES.load(name).title) for name in LANDSCAPES}
     name = st.segmented_control(tr("Landscape"), list(titles), default=next(iter(titles)), format_func=text_of(titles), key="plane.landscape")
     chosen = LANDSCAPES.load(name or next(iter(titles)))
     source = f" [{chosen.paper.authors} {chosen.paper.year}]({chosen.paper.url})." if chosen.paper else ""
-    st.caption(f"{chosen.summary}{source}")
+    st.caption(f"{tr(chosen.summary)}{source}")
     values = {}
     for field in describe(chosen.Options):
         low, high = _bounds(chosen.Options.model_fields[field.name].metadata)
-        values[field.name] = st.slider(field.label, low, high, float(field.default), help=field.help, key=f"plane.option.{field.name}")
+        values[field.name] = st.slider(tr(field.label), low, high, float(field.default), help=tr(field.help), key=f"plane.option.{field.name}")
     return chosen(chosen.Options(**values))
 
 
@@ -88,7 +89,7 @@ def _bounds(rules: list[Any]) -> tuple[float, float]:
 
 
 def _chosen_methods() -> list[str]:
-    titles = {name: BALANCERS.load(name).title for name in BALANCERS}
+    titles = {name: tr(BALANCERS.load(name).title) for name in BALANCERS}
     shown = st.multiselect(
         tr("Methods"),
         list(titles),
@@ -141,7 +142,7 @@ def _reset() -> None:
 
 def _pictures(landscape: Landscape, walks: dict[str, Walk]) -> None:
     styles = run_styles(list(walks))
-    titles = {name: BALANCERS.load(name).title for name in walks}
+    titles = {name: tr(BALANCERS.load(name).title) for name in walks}
     paths = [Path(titles[name], *styles[name], np.array(walk.points), np.array(walk.losses)) for name, walk in walks.items()]
     front = landscape.front()
     plane, losses = st.columns([3, 2], gap="small")
@@ -149,9 +150,9 @@ def _pictures(landscape: Landscape, walks: dict[str, Walk]) -> None:
         arrows = _arrows(landscape, walks, titles, styles)
         figure = plane_figure(_grid(type(landscape), landscape.options.model_dump_json()), front, paths, st.session_state[_START], arrows)
         about = tr(
-            "The plane with {walks} methods after {value} steps",
-            walks=len(walks),
-            value=max((len(walk.points) - 1 for walk in walks.values()), default=0),
+            "The plane with {methods} methods after {steps} steps",
+            methods=len(walks),
+            steps=max((len(walk.points) - 1 for walk in walks.values()), default=0),
         )
         clicked = plot(prepared(figure, about), key="plane.chart", clicks=True)
         if clicked and clicked.get("x") is not None:
@@ -180,28 +181,28 @@ def _arrows(landscape: Landscape, walks: dict[str, Walk], titles: dict[str, str]
 
 
 def _table(landscape: Landscape, walks: dict[str, Walk], titles: dict[str, str]) -> None:
-    rows = []
+    note, rows = tr("note"), []
     for name, walk in walks.items():
         first, second = landscape.gradients(walk.points[-1])
         lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
         rows.append(
             {
-                "method": titles[name],
-                "first loss ↓": walk.losses[-1][0],
-                "second loss ↓": walk.losses[-1][1],
-                "cosine of the gradients": float(first @ second) / lengths if lengths > 0 else float("nan"),
-                "weights of the last step": " : ".join(f"{value:.2g}" for value in walk.coefficients[-1]) if walk.coefficients else "",
-                "note": walk.stopped,
+                tr("method"): titles[name],
+                tr("first loss ↓"): walk.losses[-1][0],
+                tr("second loss ↓"): walk.losses[-1][1],
+                tr("cosine of the gradients"): float(first @ second) / lengths if lengths > 0 else float("nan"),
+                tr("weights of the last step"): " : ".join(f"{value:.2g}" for value in walk.coefficients[-1]) if walk.coefficients else "",
+                note: tr(walk.stopped),
             }
         )
     if rows:
         table = pd.DataFrame(rows)
-        st.dataframe(table if table["note"].any() else table.drop(columns="note"), hide_index=True, width="stretch")
+        st.dataframe(table if table[note].any() else table.drop(columns=note), hide_index=True, width="stretch")
         st.caption(
             tr(
                 "A cosine below 0 is a conflict; at -1 the gradients point in opposite directions. Thin arrows: descent of the first "
-                "loss (violet) and the second (olive) for {next}, the thick one is the step that it took. The longest has a fixed "
+                "loss (violet) and the second (olive) for {method}, the thick one is the step that it took. The longest has a fixed "
                 "length.",
-                next=next(iter(titles.values())),
+                method=next(iter(titles.values())),
             )
         )
